@@ -1,0 +1,93 @@
+"""GAP (μAP) and its companions for recognition, as functions on arrays.
+
+GAP = Σ P(i)·rel(i) / M over all predictions of a split sorted by score, where P(i) is the precision of the
+first i and M the number of images that have a landmark, answered or not. A prediction on an image without a
+landmark is wrong. Ties in score: by image id, then by landmark, ascending. Definition: Perronnin, Liu &
+Renders, "A family of contextual measures of similarity between distributions", CVPR 2009; Weyand et al.,
+"Google Landmarks Dataset v2", CVPR 2020.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.metrics.errors import FormatError
+from landmarks.metrics.hex_ids import hex_of
+from landmarks.metrics.lookup import find_in_groups
+from landmarks.metrics.solutions import RecognitionSolution, scored_rows
+from landmarks.metrics.submissions import RecognitionSubmission
+
+
+def correctness(
+    solution: RecognitionSolution, image_ids: NDArray[np.uint64], landmarks: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Mark the predictions that name a landmark of their image: [N], [N] -> bool [N]. -1 is never correct.
+
+    Raises:
+        FormatError: the solution does not know an image.
+    """
+    rows = scored_rows(image_ids, solution.image_ids, solution.ignored_ids)
+    return find_in_groups(landmarks, rows, solution.sorted_landmarks, solution.landmarks_start) >= 0
+
+
+def global_average_precision(
+    scores: NDArray[np.floating],
+    correct: NDArray[np.bool_],
+    num_landmark_images: int,
+    image_ids: NDArray[np.uint64],
+    landmarks: NDArray[np.int64],
+) -> float:
+    """Global average precision of some predictions.
+
+    Args:
+        scores: float [N].
+        correct: bool [N], whether the landmark is right.
+        num_landmark_images: M, images that have a landmark, also those without a prediction.
+        image_ids: uint64 [N], break ties in score, ascending.
+        landmarks: int64 [N], break ties inside an image, ascending.
+
+    Returns:
+        A number in [0, 1] when no image has more than one prediction; NaN if M is 0.
+
+    Raises:
+        FormatError: a score is NaN.
+    """
+    if np.isnan(scores).any():
+        image_id = hex_of(image_ids[np.argmax(np.isnan(scores))])
+        raise FormatError(f"image {image_id} has score NaN, which has no place in the order; give a number")
+    if num_landmark_images == 0:
+        return float("nan")
+    ordered = correct[np.lexsort((landmarks, image_ids, -scores))]
+    precision = np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
+    return float(precision[ordered].sum() / num_landmark_images)
+
+
+def score_recognition(solution: RecognitionSolution, submission: RecognitionSubmission) -> dict[str, dict[str, float]]:
+    """Score a submission: `{"public": figures, "private": figures}`, NaN in a split without landmark images.
+
+    `gap_ignoring_non_landmark` leaves out predictions on images without a landmark; `top1` is the part of the
+    images with a landmark whose prediction is right.
+
+    Raises:
+        FormatError: the solution does not know an image of the submission.
+    """
+    rows = scored_rows(submission.image_ids, solution.image_ids, solution.ignored_ids)
+    used = (rows >= 0) & (submission.landmarks >= 0)
+    rows, ids, landmarks = rows[used], submission.image_ids[used], submission.landmarks[used]
+    scores = submission.scores[used]
+    correct = find_in_groups(landmarks, rows, solution.sorted_landmarks, solution.landmarks_start) >= 0
+
+    def gap(chosen: NDArray[np.bool_], num_landmark_images: int) -> float:
+        return global_average_precision(
+            scores[chosen], correct[chosen], num_landmark_images, ids[chosen], landmarks[chosen]
+        )
+
+    figures = {}
+    for name, split in {"public": solution.public, "private": ~solution.public}.items():
+        num_landmark_images = int((solution.has_landmark & split).sum())
+        chosen = split[rows]
+        figures[name] = {
+            "gap": gap(chosen, num_landmark_images),
+            "gap_ignoring_non_landmark": gap(chosen & solution.has_landmark[rows], num_landmark_images),
+            "top1": float(correct[chosen].sum() / num_landmark_images) if num_landmark_images else float("nan"),
+        }
+    return figures

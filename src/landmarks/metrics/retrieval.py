@@ -1,0 +1,143 @@
+"""mAP@100 and its companions for retrieval rankings, as functions on arrays.
+
+AP = Σ over ranks i <= k that hold a *new* correct image of (correct so far / i), divided by min(correct
+images, k). A repeated image earns nothing but keeps its place. The mean is over all queries of a split; an
+unanswered one is 0. Definition: Weyand et al., "Google Landmarks Dataset v2", CVPR 2020.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.metrics.solutions import RetrievalSolution, check_unique, scored_rows
+from landmarks.metrics.submissions import RetrievalSubmission
+
+K = 100
+PRECISION_RANKS = (1, 5, 10, 50, 100)
+
+_BLOCK_ROWS = 256  # queries looked up at once: 25,600 ranks stay in the processor cache
+
+
+def relevance(
+    solution: RetrievalSolution,
+    query_ids: NDArray[np.uint64],
+    ranked_ids: NDArray[np.uint64],
+    valid: NDArray[np.bool_] | None = None,
+) -> NDArray[np.bool_]:
+    """Mark the ranks that hold a correct image for the first time.
+
+    Args:
+        solution: the ground truth.
+        query_ids: uint64 [Q], some of its queries, each once; rows of ignored queries come out False.
+        ranked_ids: uint64 [Q, K], index images, best first.
+        valid: bool [Q, K], False where a rank is empty; all are filled if None.
+
+    Returns:
+        bool [Q, K].
+
+    Raises:
+        FormatError: the solution does not know a query, or a query comes twice.
+    """
+    check_unique("query", query_ids)
+    valid = np.ones(ranked_ids.shape, np.bool_) if valid is None else valid
+    solution_rows = scored_rows(query_ids, solution.query_ids, solution.ignored_ids)
+    relevant = np.zeros(ranked_ids.shape, np.bool_)
+    for first in range(0, len(query_ids), _BLOCK_ROWS):
+        rows, ranks = np.nonzero(valid[first : first + _BLOCK_ROWS])
+        rows += first
+        new = _new_positives(solution, solution_rows[rows], ranked_ids[rows, ranks])
+        relevant[rows[new], ranks[new]] = True
+    return relevant
+
+
+def submission_relevance(solution: RetrievalSolution, submission: RetrievalSubmission, k: int = K) -> NDArray[np.bool_]:
+    """Mark the ranks of a submission that hold a new correct image, in the order of the solution.
+
+    Returns:
+        bool [Q, k], Q queries of the solution; an unanswered query is all False.
+
+    Raises:
+        FormatError: the solution does not know a query of the submission.
+    """
+    solution_rows = scored_rows(submission.query_ids, solution.query_ids, solution.ignored_ids)
+    relevant = np.zeros((len(solution.query_ids), k), np.bool_)
+    for first in range(0, len(solution_rows), _BLOCK_ROWS):
+        start = submission.start[first : first + _BLOCK_ROWS + 1]
+        counts = np.diff(start)
+        rows = np.repeat(solution_rows[first : first + _BLOCK_ROWS], counts)
+        ranks = np.arange(start[0], start[-1]) - np.repeat(start[:-1], counts)
+        used = (rows >= 0) & (ranks < k)
+        rows, ranks = rows[used], ranks[used]
+        new = _new_positives(solution, rows, submission.image_ids[start[0] : start[-1]][used])
+        relevant[rows[new], ranks[new]] = True
+    return relevant
+
+
+def _new_positives(
+    solution: RetrievalSolution, rows: NDArray[np.int64], image_ids: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """Find the places of correct images not seen before; images come in rank order inside each query."""
+    positive = solution.find_positives(rows, image_ids)
+    correct = np.flatnonzero(positive >= 0)
+    _, first = np.unique(positive[correct], return_index=True)
+    return correct[first]
+
+
+def average_precision(relevant: NDArray[np.bool_], num_positives: NDArray[np.int64], k: int = K) -> NDArray[np.float64]:
+    """Average precision of each query.
+
+    Args:
+        relevant: bool [Q, K], ranks with a new correct image.
+        num_positives: int [Q], number of correct images, at least 1.
+        k: ranks that count; K may be smaller or larger.
+
+    Returns:
+        float64 [Q], in [0, 1].
+    """
+    relevant = relevant[:, :k]
+    ranks = np.arange(1, relevant.shape[1] + 1)
+    precision = np.cumsum(relevant, axis=1, dtype=np.int32) / ranks
+    return np.einsum("qk,qk->q", precision, relevant) / np.minimum(num_positives, k)
+
+
+def precision_at(relevant: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
+    """Part of the first k ranks with a new correct image: bool [Q, K] -> float64 [Q]. Empty is wrong."""
+    return relevant[:, :k].sum(axis=1) / k
+
+
+def first_correct_position(relevant: NDArray[np.bool_], k: int = K) -> NDArray[np.int64]:
+    """Rank of the first correct image, from 1; k + 1 if the first k hold none: bool [Q, K] -> int64 [Q]."""
+    relevant = relevant[:, :k]
+    if relevant.shape[1] == 0:
+        return np.full(len(relevant), k + 1)
+    return np.where(relevant.any(axis=1), relevant.argmax(axis=1) + 1, k + 1)
+
+
+def retrieval_figures(relevant: NDArray[np.bool_], num_positives: NDArray[np.int64]) -> dict[str, float]:
+    """Compute every figure of one split: means over queries, NaN if there is no query.
+
+    Args:
+        relevant: bool [Q, K], ranks with a new correct image.
+        num_positives: int [Q], number of correct images.
+    """
+    if len(relevant) == 0:
+        names = ["map@100", "map@10", *(f"precision@{k}" for k in PRECISION_RANKS)]
+        return dict.fromkeys([*names, "mean_position", "median_position"], float("nan"))
+    positions = first_correct_position(relevant)
+    return {
+        "map@100": float(average_precision(relevant, num_positives, 100).mean()),
+        "map@10": float(average_precision(relevant, num_positives, 10).mean()),
+        **{f"precision@{k}": float(precision_at(relevant, k).mean()) for k in PRECISION_RANKS},
+        "mean_position": float(positions.mean()),
+        "median_position": float(np.median(positions)),
+    }
+
+
+def score_retrieval(solution: RetrievalSolution, submission: RetrievalSubmission) -> dict[str, dict[str, float]]:
+    """Score a submission: `{"public": figures, "private": figures}`, NaN in a split without queries.
+
+    Raises:
+        FormatError: the solution does not know a query of the submission.
+    """
+    relevant = submission_relevance(solution, submission)
+    splits = {"public": solution.public, "private": ~solution.public}
+    return {name: retrieval_figures(relevant[rows], solution.num_positives[rows]) for name, rows in splits.items()}

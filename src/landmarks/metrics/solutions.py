@@ -1,0 +1,165 @@
+"""Ground truth of both tasks as arrays, checked once when made.
+
+Layout: the facts of query q are `values[start[q]:start[q + 1]]` (CSR), because Python sets of strings cost
+many times the memory. `public` splits the scored images into the public and the private part of the
+leaderboard; ignored images are known, so that a submission may hold them, and count nowhere. The files are in
+`solution_files.py`. Source: Weyand et al., "Google Landmarks Dataset v2", CVPR 2020.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.metrics.errors import FormatError
+from landmarks.metrics.hex_ids import hex_of
+from landmarks.metrics.lookup import find_in_groups, find_rows, first_repeat, group_of_each, sort_in_groups
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalSolution:
+    """Which index images are correct for each query.
+
+    Attributes:
+        query_ids: uint64 [Q], unique.
+        public: bool [Q], True public, False private.
+        positives_start: int64 [Q+1], boundaries of each query's correct images; every query has at least one.
+        positives: uint64 [P], ids of correct index images, unique inside a query.
+        ignored_ids: uint64 [I], query ids that are not scored.
+
+    Raises:
+        FormatError: the arrays break one of these rules.
+    """
+
+    query_ids: NDArray[np.uint64]
+    public: NDArray[np.bool_]
+    positives_start: NDArray[np.int64]
+    positives: NDArray[np.uint64]
+    ignored_ids: NDArray[np.uint64]
+
+    def __post_init__(self) -> None:
+        _check_ids("query", self.query_ids, self.public, self.ignored_ids)
+        check_array("positives", self.positives, np.uint64)
+        check_groups("positives", self.positives_start, len(self.query_ids), len(self.positives))
+        if len(self.query_ids) and self.num_positives.min() == 0:
+            image_id = hex_of(self.query_ids[np.argmin(self.num_positives)])
+            raise FormatError(f"query {image_id} has no correct image; it cannot be scored, make it ignored")
+        ordered, queries = self.sorted_positives, group_of_each(self.positives_start)
+        repeated = (ordered[1:] == ordered[:-1]) & (queries[1:] == queries[:-1])
+        if repeated.any():
+            row = int(np.argmax(repeated))
+            query, image = hex_of(self.query_ids[queries[row]]), hex_of(ordered[row])
+            raise FormatError(f"query {query} names the correct image {image} twice; name it once")
+
+    @property
+    def num_positives(self) -> NDArray[np.int64]:
+        """Number of correct images of each query, int64 [Q]."""
+        return np.diff(self.positives_start)
+
+    @cached_property
+    def sorted_positives(self) -> NDArray[np.uint64]:
+        """`positives`, ascending inside each query."""
+        return sort_in_groups(self.positives, self.positives_start)
+
+    def find_positives(self, rows: NDArray[np.int64], image_ids: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Look up index images among the correct ones of a query.
+
+        Args:
+            rows: int64 [N], rows of `query_ids`, -1 for none.
+            image_ids: uint64 [N], index images.
+
+        Returns:
+            int64 [N], one number for each pair of a query and its correct image, -1 for an incorrect image.
+        """
+        return find_in_groups(image_ids, rows, self.sorted_positives, self.positives_start)
+
+
+@dataclass(frozen=True, eq=False)
+class RecognitionSolution:
+    """Which landmarks each test image shows; most show none.
+
+    Attributes:
+        image_ids: uint64 [Q], unique.
+        public: bool [Q], True public, False private.
+        landmarks_start: int64 [Q+1], boundaries of each image's landmarks.
+        landmarks: int64 [L], landmark numbers, >= 0.
+        ignored_ids: uint64 [I], image ids that are not scored.
+
+    Raises:
+        FormatError: the arrays break one of these rules.
+    """
+
+    image_ids: NDArray[np.uint64]
+    public: NDArray[np.bool_]
+    landmarks_start: NDArray[np.int64]
+    landmarks: NDArray[np.int64]
+    ignored_ids: NDArray[np.uint64]
+
+    def __post_init__(self) -> None:
+        _check_ids("image", self.image_ids, self.public, self.ignored_ids)
+        check_groups("landmarks", self.landmarks_start, len(self.image_ids), len(self.landmarks))
+        check_array("landmarks", self.landmarks, np.int64)
+        if len(self.landmarks) and self.landmarks.min() < 0:
+            row = int(group_of_each(self.landmarks_start)[np.argmin(self.landmarks)])
+            image_id, landmark = hex_of(self.image_ids[row]), self.landmarks.min()
+            raise FormatError(f"image {image_id} has landmark {landmark}; give numbers of 0 and more, or none")
+
+    @property
+    def has_landmark(self) -> NDArray[np.bool_]:
+        """Whether each image shows a landmark, bool [Q]."""
+        return np.diff(self.landmarks_start) > 0
+
+    @cached_property
+    def sorted_landmarks(self) -> NDArray[np.int64]:
+        """`landmarks`, ascending inside each image."""
+        return sort_in_groups(self.landmarks, self.landmarks_start)
+
+
+def scored_rows(
+    image_ids: NDArray[np.uint64], solution_ids: NDArray[np.uint64], ignored_ids: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """Find the row of each submitted id in the solution: int64 [N], -1 where the id is ignored.
+
+    Raises:
+        FormatError: an id is neither scored nor ignored.
+    """
+    rows = find_rows(image_ids, solution_ids)
+    unknown = (rows < 0) & (find_rows(image_ids, ignored_ids) < 0)
+    if unknown.any():
+        image_id = hex_of(image_ids[np.argmax(unknown)])
+        raise FormatError(f"id {image_id} is not in the solution; predict only for the images of the test split")
+    return rows
+
+
+def check_array(name: str, array: NDArray[Any], dtype: type[np.generic]) -> None:
+    """Refuse an array of another dtype or with more than one axis."""
+    if array.ndim != 1 or array.dtype != dtype:
+        raise FormatError(f"{name} is {array.dtype} {list(array.shape)}; give {dtype.__name__} [N]")
+
+
+def check_groups(name: str, start: NDArray[np.int64], groups: int, values: int) -> None:
+    """Refuse CSR boundaries that do not rise from 0 to the number of values."""
+    check_array(f"{name}_start", start, np.int64)
+    if len(start) != groups + 1 or start[0] != 0 or start[-1] != values or (np.diff(start) < 0).any():
+        raise FormatError(f"{name}_start does not rise from 0 to {values} in {groups + 1} steps; see the docstring")
+
+
+def check_unique(name: str, ids: NDArray[np.uint64]) -> None:
+    """Refuse ids of another dtype, or an id that comes twice."""
+    check_array(f"{name}_ids", ids, np.uint64)
+    row = first_repeat(ids)
+    if row is not None:
+        raise FormatError(f"{name} {hex_of(ids[row])} comes twice; keep one")
+
+
+def _check_ids(name: str, ids: NDArray[np.uint64], public: NDArray[np.bool_], ignored: NDArray[np.uint64]) -> None:
+    check_unique(name, ids)
+    check_array("public", public, np.bool_)
+    check_unique("ignored", ignored)
+    if len(public) != len(ids):
+        raise FormatError(f"public has {len(public)} values for {len(ids)} ids; give one for each")
+    both = find_rows(ignored, ids) >= 0
+    if both.any():
+        raise FormatError(f"{name} {hex_of(ignored[np.argmax(both)])} is both scored and ignored; decide for one")

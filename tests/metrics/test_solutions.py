@@ -1,0 +1,77 @@
+"""Checks of the arrays themselves."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from landmarks.metrics import FormatError, RecognitionSolution, RetrievalSolution
+
+RETRIEVAL: dict[str, Any] = {
+    "query_ids": np.array([1, 2], np.uint64),
+    "public": np.array([True, False]),
+    "positives_start": np.array([0, 2, 3], np.int64),
+    "positives": np.array([9, 8, 9], np.uint64),
+    "ignored_ids": np.array([3], np.uint64),
+}
+RECOGNITION: dict[str, Any] = {
+    "image_ids": np.array([1, 2], np.uint64),
+    "public": np.array([True, False]),
+    "landmarks_start": np.array([0, 0, 2], np.int64),
+    "landmarks": np.array([5, 0], np.int64),
+    "ignored_ids": np.array([3], np.uint64),
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("query_ids", np.array([1, 1], np.uint64), "query 0000000000000001 comes twice"),
+        ("query_ids", np.array([1, 2]), r"query_ids is int64 \[2\]; give uint64 \[N\]"),
+        ("public", np.array([1, 0]), "public is int64"),
+        ("public", np.array([True]), "public has 1 values for 2 ids"),
+        ("ignored_ids", np.array([3, 3], np.uint64), "ignored 0000000000000003 comes twice"),
+        ("ignored_ids", np.array([2], np.uint64), "query 0000000000000002 is both scored and ignored"),
+        ("positives_start", np.array([0, 3], np.int64), "positives_start does not rise from 0 to 3 in 3 steps"),
+        ("positives_start", np.array([0, 4, 3], np.int64), "does not rise"),
+        ("positives_start", np.array([0, 2, 2], np.int64), "does not rise"),
+        ("positives_start", np.array([0, 3, 3], np.int64), "query 0000000000000002 has no correct image"),
+        ("positives", np.array([9, 9, 9], np.uint64), "query 0000000000000001 names the correct image 0{15}9 twice"),
+        ("positives", np.array([9, 8, 9]), "positives is int64"),
+    ],
+)
+def test_retrieval_solution_refuses(field: str, value: np.ndarray, message: str) -> None:
+    with pytest.raises(FormatError, match=message):
+        RetrievalSolution(**(RETRIEVAL | {field: value}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("image_ids", np.array([1, 1], np.uint64), "image 0000000000000001 comes twice"),
+        ("ignored_ids", np.array([1], np.uint64), "image 0000000000000001 is both scored and ignored"),
+        ("landmarks", np.array([5, -1], np.int64), "image 0000000000000002 has landmark -1"),
+        ("landmarks", np.array([5, 1], np.int32), "landmarks is int32"),
+        ("landmarks_start", np.array([0, 1, 1], np.int64), "landmarks_start does not rise"),
+    ],
+)
+def test_recognition_solution_refuses(field: str, value: np.ndarray, message: str) -> None:
+    with pytest.raises(FormatError, match=message):
+        RecognitionSolution(**(RECOGNITION | {field: value}))
+
+
+def test_facts_of_a_solution() -> None:
+    retrieval, recognition = RetrievalSolution(**RETRIEVAL), RecognitionSolution(**RECOGNITION)
+    assert retrieval.num_positives.tolist() == [2, 1]
+    assert retrieval.sorted_positives.tolist() == [8, 9, 9]
+    assert recognition.has_landmark.tolist() == [False, True]
+    assert recognition.sorted_landmarks.tolist() == [0, 5]
+    rows = np.array([0, 1, 1, -1, 0])
+    found = retrieval.find_positives(rows, np.array([9, 9, 8, 9, 8], np.uint64))
+    assert found.tolist() == [1, 2, -1, -1, 0]
+
+
+def test_nothing_to_score_is_allowed() -> None:
+    none = np.empty(0, np.uint64)
+    solution = RetrievalSolution(none, np.empty(0, np.bool_), np.zeros(1, np.int64), none, none)
+    assert solution.num_positives.tolist() == []
