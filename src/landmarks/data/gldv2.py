@@ -1,0 +1,211 @@
+"""Google Landmarks v2 in its official layout (Weyand et al., "Google Landmarks Dataset v2", CVPR 2020).
+
+    root/{train,index,test}/images_NNN.tar      or extracted: root/train/a/b/c/<id>.jpg
+    root/metadata/{train,train_clean,index,index_image_to_landmark,test}.csv
+    root/ground_truth/{retrieval,recognition}_solution_v2.1.csv
+
+A split is read from its tars if its folder holds any, else from the extracted tree. Without the ground truth
+the test images can still be answered, with submission files. Training on `train+index` puts the two label
+spaces one after the other: they are different numberings, and landmarks of both are never joined.
+"""
+
+import logging
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.data import gldv2_tables as tables
+from landmarks.data.gldv2_layout import GLDv2Layout
+from landmarks.data.ids import format_ids
+from landmarks.data.source import GroundTruth, ImageSet
+from landmarks.data.stores import ImageStore, JoinedStore
+from landmarks.data.table import ImageTable
+from landmarks.errors import LandmarksError
+from landmarks.metrics.errors import FormatError
+from landmarks.metrics.solution_files import read_recognition_solution, read_retrieval_solution
+
+TrainSplit = Literal["train", "train_clean", "index", "train+index"]
+GallerySplit = Literal["train", "train_clean"]
+
+log = logging.getLogger(__name__)
+
+
+class GLDv2:
+    """The Google Landmarks v2 splits, tables and ground truth.
+
+    Args:
+        root: Folder of the layout above.
+        train_split: What to train on: "train" (4.1M images), "train_clean" (1.6M), "index" (those of its
+            images that have a landmark) or "train+index".
+        gallery_split: Labelled images whose landmarks neighbours vote for. Only train landmarks: they are
+            what recognition is scored on.
+        min_images: Training leaves out landmarks with fewer images.
+        missing: What to do about images that the tables name and the store lacks: "error" stops before any
+            work, "skip" leaves them out and logs how many, for a partial download.
+    """
+
+    name = "gldv2"
+
+    def __init__(
+        self,
+        root: str | Path,
+        train_split: TrainSplit = "train_clean",
+        gallery_split: GallerySplit = "train_clean",
+        min_images: int = 1,
+        missing: Literal["error", "skip"] = "error",
+    ) -> None:
+        self.root = Path(root)
+        self.files = GLDv2Layout(self.root)
+        self.train_split = train_split
+        self.gallery_split = gallery_split
+        self.min_images = min_images
+        self.missing = missing
+        self._stores: dict[str, ImageStore] = {}
+        self._splits: dict[str, ImageSet] = {}
+
+    def prepare(self) -> None:
+        """Check that all files are there. Raises one LandmarksError that lists everything missing."""
+        missing = self.files.missing([self.train_split, self.gallery_split])
+        if missing:
+            raise LandmarksError(
+                f"data.root={self.root} is not a complete Google Landmarks v2 folder; it lacks\n  "
+                + "\n  ".join(missing)
+            )
+
+    def train(self) -> ImageSet:
+        """Images of the training split, each with a landmark."""
+        return self._train
+
+    @cached_property
+    def _train(self) -> ImageSet:
+        images = self._split(self.train_split)
+        table = images.table.labelled(self.min_images)
+        if len(table) == 0:
+            raise LandmarksError(
+                f"no landmark of {self.train_split} has min_images={self.min_images} images: nothing to train on"
+            )
+        log.info("train on %s: %d images of %d landmarks", self.train_split, len(table), table.num_landmarks)
+        return ImageSet(table, images.store)
+
+    def gallery(self) -> ImageSet:
+        """Labelled train images, the neighbours that vote in recognition."""
+        return self._split(self.gallery_split)
+
+    def index(self) -> ImageSet:
+        """All index images. Those without a line in index_image_to_landmark.csv have landmark -1."""
+        return self._present(self._index_table, self._store("index"), "index")
+
+    def queries(self) -> ImageSet:
+        """The test images, without landmarks."""
+        return self._present(ImageTable.unlabelled(self._test_ids), self._store("test"), "test")
+
+    def truth(self) -> GroundTruth:
+        """The v2.1 solutions, as far as they are there."""
+        retrieval, recognition = self.files.solution("retrieval"), self.files.solution("recognition")
+        try:
+            truth = GroundTruth(
+                retrieval=read_retrieval_solution(retrieval) if retrieval.is_file() else None,
+                recognition=read_recognition_solution(recognition) if recognition.is_file() else None,
+            )
+        except FormatError as error:
+            raise LandmarksError(str(error)) from error
+        if truth.retrieval is None:
+            log.warning("%s is not there: retrieval can be answered but not scored", retrieval)
+        else:
+            self._refuse_unknown_queries(retrieval, truth.retrieval.query_ids)
+        if truth.recognition is None:
+            log.warning("%s is not there: recognition can be answered but not scored", recognition)
+        else:
+            self._refuse_unknown_queries(recognition, truth.recognition.image_ids)
+        return truth
+
+    def _refuse_unknown_queries(self, path: Path, ids: NDArray[np.uint64]) -> None:
+        tables.refuse_unknown(path, ids, self._test_ids, self.files.table("test"))
+
+    def submission_landmark(
+        self, landmark: NDArray[np.int32], landmark_names: NDArray[np.str_] | None = None
+    ) -> NDArray[np.int64]:
+        """The official train landmark numbers; index landmarks are an error. See Source."""
+        names = self.train().table.landmark_names if landmark_names is None else landmark_names
+        used = np.unique(landmark[landmark >= 0])
+        foreign = used[np.strings.startswith(names[used], tables.INDEX_PREFIX)]
+        if len(foreign):
+            raise LandmarksError(
+                f"landmark {names[foreign[0]]} is numbered as in the index set, recognition as in the train "
+                "set; recognise with a gallery or a model of train or train_clean"
+            )
+        numbers = np.full(len(names) + 1, -1, dtype=np.int64)  # the last is what -1 looks up
+        numbers[used] = names[used].astype(np.int64)
+        return numbers[landmark]
+
+    def category_names(self) -> dict[str, str]:
+        """Landmark name -> Wikimedia category, for both label spaces, as far as the files are there."""
+        names: dict[str, str] = {}
+        for split, prefix in (("train", ""), ("index", tables.INDEX_PREFIX)):
+            path = self.files.table(f"{split}_label_to_category")
+            if path.is_file():
+                names |= tables.read_categories(path, prefix)
+        return names
+
+    def _split(self, split: TrainSplit) -> ImageSet:
+        """All labelled images of a split; read once, for training and gallery often want the same."""
+        if split not in self._splits:
+            self._splits[split] = self._read_split(split)
+        return self._splits[split]
+
+    def _read_split(self, split: TrainSplit) -> ImageSet:
+        if split == "train+index":
+            train, index = self._split("train"), self._split("index")
+            joined = train.table.joined(index.table)
+            return ImageSet(joined, JoinedStore(train.table.ids, train.store, index.store))
+        if split == "index":
+            images = self.index()
+            return ImageSet(images.table.labelled(), images.store)
+        table = tables.read_labels(self.files.table("train")) if split == "train" else self._clean_table()
+        return self._present(table, self._store("train"), split)
+
+    def _clean_table(self) -> ImageTable:
+        path, whole = self.files.table("train_clean"), self.files.table("train")
+        table = tables.read_clean(path)
+        if whole.is_file():
+            tables.refuse_unknown(path, table.ids, tables.read_ids(whole), whole)
+        return table
+
+    @cached_property
+    def _test_ids(self) -> NDArray[np.uint64]:
+        return tables.read_ids(self.files.table("test"))
+
+    @cached_property
+    def _index_table(self) -> ImageTable:
+        ids = tables.read_ids(self.files.table("index"))
+        path = self.files.table("index_image_to_landmark")
+        if not path.is_file():
+            return ImageTable.unlabelled(ids)
+        labels = tables.read_labels(path, tables.INDEX_PREFIX)
+        tables.refuse_unknown(path, labels.ids, ids, self.files.table("index"))
+        rows = labels.find(ids)
+        landmarks = np.where(rows >= 0, labels.landmarks[rows], -1).astype(np.int32)
+        return ImageTable(ids, landmarks, labels.landmark_names)
+
+    def _store(self, folder: str) -> ImageStore:
+        if folder not in self._stores:
+            self._stores[folder] = self.files.open_store(folder)
+        return self._stores[folder]
+
+    def _present(self, table: ImageTable, store: ImageStore, split: str) -> ImageSet:
+        """Refuse, or leave out, images whose bytes are not there."""
+        here = store.contains(table.ids)
+        if here.all():
+            return ImageSet(table, store)
+        absent = table.ids[~here]
+        message = (
+            f"{self.root / split.removesuffix('_clean')}: {len(absent)} of {len(table)} images of {split} "
+            f"are not there, first {', '.join(format_ids(absent[:3]))}"
+        )
+        if self.missing == "error":
+            raise LandmarksError(f"{message}; download the rest or set data.source.missing=skip")
+        log.warning("%s; they are left out", message)
+        return ImageSet(table.take(here), store)

@@ -1,0 +1,86 @@
+"""What every set of photographs offers, so that training and evaluation need not know which one it is."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.data.stores import ImageStore
+from landmarks.data.table import ImageTable
+from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images and the place where their bytes are."""
+
+    table: ImageTable
+    store: ImageStore
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "ImageSet":
+        """The given rows (indices or a mask) with the same store and label space."""
+        return ImageSet(self.table.take(rows), self.store)
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """Solutions of the two tasks; None where a source has none and can only answer with submissions."""
+
+    retrieval: RetrievalSolution | None
+    recognition: RecognitionSolution | None
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A set of photographs with its splits and ground truth.
+
+    Attributes:
+        name: For protocol stamps, e.g. "gldv2".
+    """
+
+    name: str
+
+    def prepare(self) -> None:
+        """Make what can be made, else check that all is there. One LandmarksError lists what is missing."""
+        ...
+
+    def train(self) -> ImageSet:
+        """Images to train on, each with a landmark."""
+        ...
+
+    def gallery(self) -> ImageSet:
+        """Labelled train images, the neighbours that vote for a landmark in recognition."""
+        ...
+
+    def index(self) -> ImageSet:
+        """Images to be retrieved. Landmarks may be -1; they are of the index label space."""
+        ...
+
+    def queries(self) -> ImageSet:
+        """The test split. Its landmarks are unknown (-1)."""
+        ...
+
+    def truth(self) -> GroundTruth:
+        """What the queries should find."""
+        ...
+
+    def submission_landmark(
+        self, landmark: NDArray[np.int32], landmark_names: NDArray[np.str_] | None = None
+    ) -> NDArray[np.int64]:
+        """The numbers by which recognition submissions and solutions call landmarks.
+
+        Args:
+            landmark: int32 [N], indices into the label space; -1 stays -1.
+            landmark_names: str [C], the label space; None is that of `train()`.
+
+        Returns:
+            int64 [N].
+
+        Raises:
+            LandmarksError: The label space has no such numbers, as the GLDv2 index set's.
+        """
+        ...

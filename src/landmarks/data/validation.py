@@ -1,0 +1,79 @@
+"""How much of the test and index set is evaluated while training: all of it would take longer than an epoch.
+
+A validation figure on part of the index is higher than the final one; it serves to compare epochs and runs.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.data.source import GroundTruth, ImageSet
+from landmarks.errors import LandmarksError
+
+
+@dataclass(frozen=True)
+class ValidationSize:
+    """Sizes of the validation sets.
+
+    Attributes:
+        queries: "scored" are the queries that either task scores (public or private), "all" the whole test
+            split.
+        index_distractors: None for the whole index; else the correct images of the queries and this many
+            others.
+        gallery_images: None for the whole gallery; else this many, spread evenly over the landmarks.
+    """
+
+    queries: Literal["scored", "all"] = "scored"
+    index_distractors: int | None = None
+    gallery_images: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("index_distractors", "gallery_images"):
+            value = getattr(self, field)
+            if value is not None and value < 0:
+                raise LandmarksError(f"data.validation.{field} is {value}: it must be 0 or more, or null for all")
+
+
+def select_queries(images: ImageSet, truth: GroundTruth, size: ValidationSize) -> ImageSet:
+    """The queries to evaluate. Without any ground truth all of them: nothing says which are scored."""
+    solutions = [
+        *([truth.retrieval.query_ids] if truth.retrieval else []),
+        *([truth.recognition.image_ids] if truth.recognition else []),
+    ]
+    if size.queries == "all" or not solutions:
+        return images
+    return images.take(np.isin(images.table.ids, np.concatenate(solutions)))
+
+
+def select_index(images: ImageSet, truth: GroundTruth, size: ValidationSize, seed: int) -> ImageSet:
+    """The index images to search: all, or every correct one and some seeded others."""
+    if size.index_distractors is None:
+        return images
+    positives = truth.retrieval.positives if truth.retrieval else np.empty(0, np.uint64)
+    kept = np.isin(images.table.ids, positives)
+    others = np.flatnonzero(~kept)
+    random = np.random.default_rng([seed, 1])
+    kept[random.choice(others, size=min(size.index_distractors, len(others)), replace=False)] = True
+    return images.take(kept)
+
+
+def select_gallery(images: ImageSet, size: ValidationSize, seed: int) -> ImageSet:
+    """The gallery images that vote: all, or a seeded sample, even over the landmarks."""
+    if size.gallery_images is None or size.gallery_images >= len(images):
+        return images
+    chance = np.random.default_rng([seed, 2]).random(len(images))
+    turn = _turns(images.table.landmarks, chance)
+    return images.take(np.sort(np.lexsort((chance, turn))[: size.gallery_images]))
+
+
+def _turns(landmarks: NDArray[np.int32], chance: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Place of each image among those of its landmark when ordered by `chance`: int64 [N], from 0."""
+    order = np.lexsort((chance, landmarks))
+    ordered = landmarks[order]
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    sizes = np.diff(np.append(first, len(ordered)))
+    turn = np.empty(len(landmarks), dtype=np.int64)
+    turn[order] = np.arange(len(ordered)) - np.repeat(first, sizes)
+    return turn

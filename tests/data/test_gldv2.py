@@ -1,0 +1,184 @@
+import logging
+import pickle
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from landmarks.data.gldv2 import GLDv2
+from landmarks.data.ids import format_ids, parse_ids
+from landmarks.data.source import ImageSet, Source
+from landmarks.data.stores import FolderStore
+from landmarks.data.tars import TarStore
+from landmarks.errors import LandmarksError
+
+
+def labels(images: ImageSet) -> dict[str, str | None]:
+    names, marks = images.table.landmark_names, images.table.landmarks
+    return {
+        name: str(names[mark]) if mark >= 0 else None
+        for name, mark in zip(format_ids(images.table.ids), marks, strict=True)
+    }
+
+
+def extract(root: Path, split: str) -> None:
+    for path in sorted((root / split).glob("*.tar")):
+        with tarfile.open(path) as tar:
+            tar.extractall(root / split, filter="data")
+        path.unlink()
+
+
+@pytest.mark.parametrize("split", ["train", "train_clean", "index", "train+index"])
+def test_mini_splits(shared_data: Path, split: Any) -> None:
+    source: Source = GLDv2(shared_data / "gldv2_mini", train_split=split)
+    source.prepare()
+    train = source.train()
+    expected = {"train": (1472, 66), "train_clean": (1411, 5), "index": (346, 26), "train+index": (1818, 92)}
+    assert (len(train), train.table.num_landmarks) == expected[split]
+    assert train.table.landmarks.min() >= 0
+    assert (len(source.index()), len(source.queries())) == (405, 416)
+    assert source.index().table.counts().sum() == 346
+    assert source.gallery().table.num_landmarks == 5
+    truth = source.truth()
+    assert truth.retrieval is not None and len(truth.retrieval.query_ids) == 303
+    assert truth.recognition is not None and len(truth.recognition.image_ids) == 416
+
+
+def test_every_split_keeps_the_landmark_of_each_image(tiny: Any) -> None:
+    source = GLDv2(tiny.root, train_split="train")
+    assert labels(source.train()) == {name: str(mark) for name, mark in tiny.train.items()}
+    assert source.train().table.landmark_names.tolist() == ["7", "20", "100", "3000"]
+    clean = {name: str(mark) for name, mark in tiny.train.items() if mark in (7, 20)}
+    assert labels(source.gallery()) == clean
+    assert labels(source.index()) == {n: f"index:{m}" if m else None for n, m in tiny.index.items()}
+    assert labels(source.queries()) == dict.fromkeys(tiny.test)
+
+
+def test_label_spaces_of_train_and_index_are_never_mixed(tiny: Any) -> None:
+    """Both know a landmark 7; they are different places."""
+    joined = GLDv2(tiny.root, train_split="train+index").train()
+    expected = {name: str(mark) for name, mark in tiny.train.items()}
+    expected |= {name: f"index:{mark}" for name, mark in tiny.index.items() if mark}
+    assert labels(joined) == expected
+    assert joined.table.landmark_names.tolist() == ["7", "20", "100", "3000", "index:7", "index:9"]
+    for number in joined.table.ids:
+        assert joined.store.read(int(number)).startswith(b"\xff\xd8")
+
+
+def test_tars_and_extracted_folders_give_the_same(tiny: Any) -> None:
+    def contents() -> dict[str, dict[str, bytes]]:
+        source = GLDv2(tiny.root, train_split="train+index")
+        source.prepare()
+        sets = {"train": source.train(), "index": source.index(), "test": source.queries()}
+        return {
+            split: {format_ids(np.array([i]))[0]: images.store.read(int(i)) for i in images.table.ids}
+            for split, images in sets.items()
+        }
+
+    from_tars = contents()
+    extract(tiny.root, "index")  # each split by itself
+    assert contents() == from_tars
+    extract(tiny.root, "train")
+    extract(tiny.root, "test")
+    assert isinstance(GLDv2(tiny.root).train().store, FolderStore)
+    assert contents() == from_tars
+
+
+def test_tars_win_where_both_are_there(tiny: Any) -> None:
+    (tiny.root / "train/0/0/0").mkdir(parents=True)
+    assert isinstance(GLDv2(tiny.root).train().store, TarStore)
+
+
+def test_min_images_drops_landmarks_from_training_only(tiny: Any) -> None:
+    source = GLDv2(tiny.root, "train", "train", min_images=4)
+    assert source.train().table.landmark_names.tolist() == ["7", "20"]
+    assert source.gallery().table.num_landmarks == 4
+    with pytest.raises(LandmarksError, match="min_images=5"):
+        GLDv2(tiny.root, min_images=5).train()
+
+
+def test_one_error_lists_all_that_is_missing(tiny: Any) -> None:
+    for name in ("train_clean", "test", "index_image_to_landmark"):
+        tiny.csv(name).unlink()
+    for path in (tiny.root / "test").iterdir():
+        path.unlink()
+    with pytest.raises(LandmarksError) as caught:
+        GLDv2(tiny.root, train_split="train+index").prepare()
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 5
+    for name in ("train_clean.csv", "test.csv", "index_image_to_landmark.csv", f"{tiny.root / 'test'}: no tar"):
+        assert sum(name in line for line in lines[1:]) == 1
+    with pytest.raises(LandmarksError, match="not a complete Google Landmarks v2 folder"):
+        GLDv2(tiny.root / "nowhere").prepare()
+
+
+def test_index_labels_are_needed_only_to_train_on_them(tiny: Any) -> None:
+    tiny.csv("index_image_to_landmark").unlink()
+    source = GLDv2(tiny.root)
+    source.prepare()
+    assert set(labels(source.index()).values()) == {None}
+
+
+def test_absent_ground_truth_is_no_error(tiny: Any, caplog: pytest.LogCaptureFixture) -> None:
+    (tiny.root / "ground_truth/retrieval_solution_v2.1.csv").unlink()
+    truth = GLDv2(tiny.root).truth()
+    assert truth.retrieval is None and truth.recognition is not None
+    assert "retrieval can be answered but not scored" in caplog.text
+
+
+def test_wrong_ground_truth_is_an_error(tiny: Any) -> None:
+    path = tiny.root / "ground_truth/retrieval_solution_v2.1.csv"
+    good = path.read_text()
+    path.write_text(good.replace("Public", "Publik"))
+    with pytest.raises(LandmarksError, match=r"retrieval_solution_v2\.1\.csv.*Publik"):
+        GLDv2(tiny.root).truth()
+    path.write_text(good.replace(tiny.test[0], "00000000000000ff"))
+    with pytest.raises(LandmarksError, match=r"00000000000000ff.*same release"):
+        GLDv2(tiny.root).truth()
+
+
+def test_pictures_that_are_not_there(tiny: Any, caplog: pytest.LogCaptureFixture) -> None:
+    (tiny.root / "train/images_001.tar").unlink()
+    with pytest.raises(LandmarksError, match=r"6 of 12 images of train are not there, first .*missing=skip"):
+        GLDv2(tiny.root, train_split="train").train()
+    with caplog.at_level(logging.WARNING):
+        assert len(GLDv2(tiny.root, train_split="train", missing="skip").train()) == 6
+    assert "6 of 12 images of train are not there" in caplog.text and "left out" in caplog.text
+
+
+def test_tables_that_contradict_each_other(tiny: Any) -> None:
+    some = next(iter(tiny.index))
+    tiny.edit("index_image_to_landmark", some, "00000000000000ff")
+    with pytest.raises(LandmarksError, match=r"index_image_to_landmark\.csv.*00000000000000ff"):
+        GLDv2(tiny.root).index()
+    tiny.edit("train_clean", next(iter(tiny.train)), "00000000000000fe")
+    with pytest.raises(LandmarksError, match=r"train_clean\.csv: 1 images are not in .*train\.csv, first .*fe"):
+        GLDv2(tiny.root).train()
+
+
+def test_submission_numbers(tiny: Any) -> None:
+    source = GLDv2(tiny.root, train_split="train")
+    assert source.submission_landmark(np.array([3, -1, 0], dtype=np.int32)).tolist() == [3000, -1, 7]
+    gallery = source.gallery().table.landmark_names
+    assert source.submission_landmark(np.array([1], dtype=np.int32), gallery).tolist() == [20]
+    mixed = GLDv2(tiny.root, train_split="train+index")
+    assert mixed.submission_landmark(np.array([0, 3], dtype=np.int32)).tolist() == [7, 3000]
+    with pytest.raises(LandmarksError, match="landmark index:7 is numbered as in the index set"):
+        mixed.submission_landmark(np.array([0, 4], dtype=np.int32))
+
+
+def test_categories_of_both_spaces(shared_data: Path, tiny: Any) -> None:
+    names = GLDv2(shared_data / "gldv2_mini").category_names()
+    assert names["62380"] == "Category:gc_ajanta_cave"
+    assert names["index:8730"] == "Category:gc_chenonceau"
+    assert GLDv2(tiny.root).category_names() == {}
+
+
+def test_a_source_can_be_sent_to_another_process(tiny: Any) -> None:
+    source = GLDv2(tiny.root)
+    source.train()
+    copy = pickle.loads(pickle.dumps(source))
+    assert labels(copy.train()) == labels(source.train())
+    assert copy.index().store.contains(parse_ids(list(tiny.index))).all()

@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from landmarks.data.gldv2_tables import read_categories, read_clean, read_ids, read_labels, refuse_unknown
+from landmarks.data.ids import parse_ids
+from landmarks.errors import LandmarksError
+
+A, B, C = "000000000000000a", "000000000000000b", "000000000000000c"
+
+
+def csv(folder: Path, text: str) -> Path:
+    path = folder / "train.csv"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    return path
+
+
+def test_quotes_commas_and_odd_bytes_in_urls(tmp_path: Path) -> None:
+    text = f'id,url,landmark_id\n{A},"http://x/a,b ""c"".jpg",9\n{B},,10\n{C},http://x/\udcff\udce9.jpg,9\n'
+    images = read_labels(csv(tmp_path, text))
+    assert images.ids.tolist() == [10, 11, 12]
+    assert images.landmarks.tolist() == [0, 1, 0]
+    assert images.landmark_names.tolist() == ["9", "10"]  # by number, not by text
+
+
+def test_columns_may_come_in_any_order_and_lines_end_in_crlf(tmp_path: Path) -> None:
+    images = read_labels(csv(tmp_path, f"landmark_id,id\r\n5,{A}\r\n"), prefix="index:")
+    assert (images.ids.tolist(), images.landmark_names.tolist()) == ([10], ["index:5"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty; expected the columns id,landmark_id"),
+        ("id,url\n", "line 1: no column 'landmark_id'; the columns are id,url"),
+        (f"id,url,landmark_id\n{A},,1\nxyz,,2\n", "line 3, field id: 'xyz' is not an image id"),
+        (f"id,url,landmark_id\n{A},,1\n{B},,None\n", "line 3, field landmark_id: 'None'"),
+        (f"id,url,landmark_id\n{A},,-4\n", "line 2, field landmark_id: '-4'"),
+        (f"id,url,landmark_id\n{A},,1.0\n", "line 2, field landmark_id: '1.0'"),
+        (f"id,url,landmark_id\n{A},,99999999999\n", "line 2, field landmark_id"),
+        (f"id,url,landmark_id\n{A},,1\n{B}\n", "line 3, field landmark_id: None"),
+        (f"id,url,landmark_id\n{A},,1\n{B},a,b,2\n", "line 3: 4 fields instead of 3"),
+        (f"id,url,landmark_id\n{A},,1\n{B},,2\n{A},,1\n", f"1 images are listed more than once, first {A}"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(LandmarksError) as caught:
+        read_labels(csv(tmp_path, text))
+    assert "train.csv" in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LandmarksError, match=r"nothing\.csv: cannot be read"):
+        read_ids(tmp_path / "nothing.csv")
+
+
+def test_header_alone_is_an_empty_table(tmp_path: Path) -> None:
+    images = read_labels(csv(tmp_path, "id,url,landmark_id\n"))
+    assert (len(images), images.num_landmarks) == (0, 0)
+
+
+def test_clean_lists_many_images_a_line(tmp_path: Path) -> None:
+    images = read_clean(csv(tmp_path, f"landmark_id,images\n70,{B}  {A} \n8,{C}\n9,\n"))
+    assert images.ids.tolist() == [11, 10, 12]
+    assert images.landmark_names[images.landmarks].tolist() == ["70", "70", "8"]
+
+
+def test_clean_names_the_line_of_a_bad_image(tmp_path: Path) -> None:
+    with pytest.raises(LandmarksError, match="line 3, field images: 'oops'"):
+        read_clean(csv(tmp_path, f"landmark_id,images\n70,{A} {B}\n8,{C} oops\n"))
+    with pytest.raises(LandmarksError, match=f"more than once, first {B}"):
+        read_clean(csv(tmp_path, f"landmark_id,images\n70,{A} {B}\n8,{B}\n"))
+
+
+def test_categories(tmp_path: Path) -> None:
+    path = csv(tmp_path, 'landmark_id,category\n5,"Category:Paris, Île"\n6,\n')
+    assert read_categories(path, "index:") == {"index:5": "Category:Paris, Île", "index:6": ""}
+
+
+def test_unknown_images_are_counted_and_named() -> None:
+    with pytest.raises(LandmarksError, match=rf"a\.csv: 2 images are not in b\.csv, first {B}, {C};"):
+        refuse_unknown(Path("a.csv"), parse_ids([B, A, C]), parse_ids([A]), Path("b.csv"))
+    refuse_unknown(Path("a.csv"), np.empty(0, np.uint64), np.empty(0, np.uint64), Path("b.csv"))

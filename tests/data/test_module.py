@@ -1,0 +1,195 @@
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch.utils.data import DataLoader
+
+from landmarks.data.dataset import Sample
+from landmarks.data.folder import PhotoFolder
+from landmarks.data.gldv2 import GLDv2
+from landmarks.data.module import LandmarkDataModule, single_thread
+from landmarks.data.validation import ValidationSize
+from landmarks.errors import LandmarksError
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+Build = Callable[..., LandmarkDataModule]
+
+
+def build(data: str, root: Path | str, augmentation: str = "released", **changes: Any) -> LandmarkDataModule:
+    """The data module as conf/ builds it, with some keys changed."""
+    config = OmegaConf.create(
+        {
+            "seed": 0,
+            "data": OmegaConf.load(CONF / "data" / f"{data}.yaml"),
+            "augmentation": OmegaConf.load(CONF / "augmentation" / f"{augmentation}.yaml"),
+        }
+    )
+    config.data.root = str(root)
+    for key, value in {"num_workers": 0, "image_size": 48, **changes}.items():
+        OmegaConf.update(config.data, key.replace("__", "."), value)
+    module = instantiate(config.data)
+    assert isinstance(module, LandmarkDataModule)
+    return module
+
+
+@pytest.mark.parametrize("augmentation", ["released", "strong", "none"])
+def test_mini_loaders_from_the_configs(shared_data: Path, augmentation: str) -> None:
+    module = build(
+        "gldv2",
+        shared_data / "gldv2_mini",
+        augmentation,
+        source__train_split="train",
+        batch_size=16,
+        validation__index_distractors=10,
+        validation__gallery_images=40,
+    )
+    module.setup()
+    assert (module.num_landmarks, len(module.train_set)) == (66, 1472)
+    batch = next(iter(module.train_dataloader()))
+    assert batch["image"].shape == (16, 3, 48, 48) and batch["image"].dtype == torch.uint8
+    assert batch["landmark"].tolist() == module.train_set.table.landmarks[batch["row"]].tolist()
+    assert batch["unreadable"] == []
+    assert len(module.train_dataloader()) == 1472 // 16
+    assert len(module.query_set) == 416 and len(module.gallery_set) == 40
+    assert module.truth.retrieval is not None
+    positives = set(module.truth.retrieval.positives.tolist())
+    index = set(module.index_set.table.ids.tolist())
+    assert positives <= index and len(index) == len(positives) + 10
+
+
+def test_validation_loaders_cover_each_set_once_and_in_order(tiny: Any) -> None:
+    module = build("gldv2", tiny.root, batch_size=2, eval_batch_size=3)
+    module.setup("fit")
+    assert (len(module.query_set), len(module.index_set), len(module.gallery_set)) == (3, 8, 8)
+    sets = (module.query_set, module.index_set, module.gallery_set)
+    for images, loader in zip(sets, module.val_dataloader(), strict=True):
+        rows = [row for batch in loader for group in batch["groups"] for row in group["row"].tolist()]
+        assert rows == list(range(len(images)))
+    assert len(module.test_dataloader()) == 3
+
+
+def batches(module: LandmarkDataModule) -> list[dict[str, Any]]:
+    module.setup()
+    loader = module.train_dataloader()
+    loader.batch_sampler.set_epoch(2)  # type: ignore[union-attr]
+    return list(loader)
+
+
+def test_batches_do_not_depend_on_the_workers(tiny: Any) -> None:
+    alone = batches(build("gldv2", tiny.root, "strong", batch_size=2, pairs=True))
+    for workers in (1, 2):
+        others = batches(build("gldv2", tiny.root, "strong", batch_size=2, pairs=True, num_workers=workers))
+        assert len(alone) == len(others) == 4
+        for one, other in zip(alone, others, strict=True):
+            assert torch.equal(one["image"], other["image"])
+            assert torch.equal(one["row"], other["row"])
+
+
+def test_pairs_may_be_chosen_after_construction(tiny: Any) -> None:
+    module = build("gldv2", tiny.root, batch_size=4)
+    module.pairs = True
+    for batch in batches(module):
+        marks = batch["landmark"].tolist()
+        assert marks[0] == marks[1] != marks[2] == marks[3]
+    module.batch_size = 6
+    with pytest.raises(LandmarksError, match=r"2 landmarks have two or more .* at most 4"):
+        module.train_dataloader()
+
+
+def test_too_few_pictures_for_a_batch(tiny: Any) -> None:
+    module = build("gldv2", tiny.root, batch_size=9)
+    module.setup()
+    with pytest.raises(LandmarksError, match="8 training images do not fill one batch of 9"):
+        module.train_dataloader()
+
+
+def test_a_damaged_picture_is_reported_from_a_worker(tiny: Any) -> None:
+    import tarfile
+
+    for path in (tiny.root / "train").glob("*.tar"):
+        with tarfile.open(path) as tar:
+            tar.extractall(tiny.root / "train", filter="data")
+        path.unlink()
+    victim = sorted((tiny.root / "train").rglob("*.jpg"))[0]
+    victim.write_bytes(victim.read_bytes()[:300])
+    module = build("gldv2", tiny.root, "none", source__train_split="train", batch_size=12, num_workers=1)
+    module.setup()
+    (batch,) = module.train_dataloader()
+    assert len(batch["row"]) == 11
+    assert [name for name, _ in batch["unreadable"]] == [victim.stem]
+    assert batch["image"].flatten(1).float().std(dim=1).min() > 0  # no zeros in its place
+
+
+def test_each_rank_reads_its_own_share(tiny: Any) -> None:
+    seen: list[list[int]] = [[], []]
+    train: list[list[int]] = [[], []]
+    for rank in (0, 1):
+        module = build("gldv2", tiny.root, batch_size=4)
+        module.setup()
+        module.trainer = pl.Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")
+        module._rank = partial(lambda rank: (rank, 2), rank)  # type: ignore[method-assign]
+        (batch,) = module.train_dataloader()
+        train[rank] = batch["row"].tolist()
+        for batch in module.val_dataloader()[1]:
+            seen[rank] += [row for group in batch["groups"] for row in group["row"].tolist()]
+    assert sorted(seen[0] + seen[1]) == list(range(8))
+    assert sorted(train[0] + train[1]) == list(range(8))
+
+
+def test_opencv_stays_on_one_thread_in_workers() -> None:
+    def threads(samples: list[Sample]) -> int:
+        return cv2.getNumThreads()
+
+    before = cv2.getNumThreads()
+    loader = DataLoader(
+        range(2),  # type: ignore[arg-type]
+        num_workers=1,
+        worker_init_fn=single_thread,
+        collate_fn=threads,
+    )
+    assert set(loader) == {1}
+    assert cv2.getNumThreads() == before
+
+
+def test_own_photographs(photo_folder: Callable[[dict[str, int]], Path]) -> None:
+    module = build("folder", photo_folder({"Arch": 14, "Bridge": 14, "Castle": 2}), batch_size=4)
+    module.setup()
+    assert isinstance(module.source, PhotoFolder)
+    assert module.num_landmarks == 3 and len(module.query_set) > 0
+    assert next(iter(module.train_dataloader()))["image"].shape == (4, 3, 48, 48)
+
+
+def test_preparation_comes_first_without_a_trainer(tmp_path: Path) -> None:
+    with pytest.raises(LandmarksError, match="not a complete Google Landmarks v2 folder"):
+        build("gldv2", tmp_path).setup()
+
+
+def test_tables_are_read_once(tiny: Any) -> None:
+    module = build("gldv2", tiny.root)
+    module.setup("fit")
+    first = module.train_set
+    module.setup("test")
+    assert module.train_set is first and isinstance(module.source, GLDv2)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("batch_size", 0), ("eval_batch_size", 0), ("num_workers", -1), ("max_unreadable", -1), ("decode_margin", -0.5)],
+)
+def test_impossible_values_are_named(tiny: Any, key: str, value: float) -> None:
+    with pytest.raises(Exception, match=f"data.{key} is {value}"):
+        build("gldv2", tiny.root, **{key: value})
+
+
+def test_sizes_must_agree(tiny: Any) -> None:
+    module = build("gldv2", tiny.root)
+    with pytest.raises(LandmarksError, match=r"augmentation\.image_size is 48 but data\.image_size is 64"):
+        LandmarkDataModule(tiny.root, GLDv2, 64, module.augmentation, module.resize, 4, 0)
+    assert module.validation == ValidationSize("scored", 50000, 50000)

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landmarks.data.table import ImageTable, find_sorted
+from landmarks.errors import LandmarksError
+
+
+def table(ids: list[int], landmarks: list[int], names: list[str]) -> ImageTable:
+    return ImageTable(
+        np.array(ids, dtype=np.uint64), np.array(landmarks, dtype=np.int32), np.array(names, dtype=np.str_)
+    )
+
+
+def named(images: ImageTable) -> dict[int, str | None]:
+    """What a table says, without its numbering."""
+    return {
+        int(i): (str(images.landmark_names[m]) if m >= 0 else None)
+        for i, m in zip(images.ids, images.landmarks, strict=True)
+    }
+
+
+def test_counts_leave_out_images_without_landmark() -> None:
+    images = table([9, 4, 7, 1], [1, -1, 1, 0], ["a", "b", "c"])
+    assert images.counts().tolist() == [1, 2, 0]
+    assert (len(images), images.num_landmarks) == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("ids", "landmarks", "names", "message"),
+    [
+        ([1, 2, 1], [0, 0, 0], ["a"], "occur more than once, first 0000000000000001"),
+        ([1, 2], [0, 1], ["a"], r"\[-1, 1\)"),
+        ([1, 2], [0, -2], ["a"], r"\[-1, 1\)"),
+        ([1, 2], [0], ["a"], "2,"),
+        ([1, 2], [0, 1], ["a", "a"], "name occurs twice"),
+    ],
+)
+def test_contradictions_are_refused(ids: list[int], landmarks: list[int], names: list[str], message: str) -> None:
+    with pytest.raises(LandmarksError, match=message):
+        table(ids, landmarks, names)
+
+
+def test_labelled_keeps_names_with_their_images() -> None:
+    images = table([1, 2, 3, 4, 5, 6], [2, 0, -1, 2, 3, 3], ["a", "b", "c", "d"])
+    kept = images.labelled(min_images=2)
+    assert named(kept) == {1: "c", 4: "c", 5: "d", 6: "d"}
+    assert kept.landmark_names.tolist() == ["c", "d"]
+    assert images.labelled().landmark_names.tolist() == ["a", "c", "d"]
+
+
+def test_joined_never_merges_landmarks() -> None:
+    first = table([1, 2], [0, 1], ["5", "8"])
+    second = table([3, 4, 5], [1, -1, 0], ["index:5", "index:8"])
+    both = first.joined(second)
+    assert named(both) == {1: "5", 2: "8", 3: "index:8", 4: None, 5: "index:5"}
+    assert both.num_landmarks == 4
+    with pytest.raises(LandmarksError, match="twice"):
+        first.joined(table([3], [0], ["5"]))  # the same name in both spaces
+
+
+@given(st.lists(st.integers(0, 50), unique=True), st.lists(st.integers(0, 50)))
+def test_find_agrees_with_a_dictionary(ids: list[int], wanted: list[int]) -> None:
+    rows = {number: row for row, number in enumerate(ids)}
+    images = ImageTable.unlabelled(np.array(ids, dtype=np.uint64))
+    expected = [rows.get(number, -1) for number in wanted]
+    assert images.find(np.array(wanted, dtype=np.uint64)).tolist() == expected
+
+
+def test_find_sorted_in_nothing() -> None:
+    assert find_sorted(np.empty(0, np.uint64), np.array([3], dtype=np.uint64)).tolist() == [-1]
