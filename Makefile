@@ -1,0 +1,48 @@
+# make demo    trains, evaluates and reports on an embedded demo data set
+# make test    passes the tests
+# make check   lint, format and types
+# make setup   makes .venv only (GPU=1: with faiss-gpu instead of faiss-cpu)
+# make lock    renews the pinned requirements
+
+PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3,$(shell $(p) -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && echo $(p))))
+BIN := .venv/bin
+KIND := $(if $(GPU),gpu,cpu)
+LOCK := requirements$(if $(GPU),-gpu).lock
+STAMP := .venv/installed-$(KIND)
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+  --python-version 3.11 --extra dev pyproject.toml
+DEMO_DATA ?= data/demo
+
+.PHONY: demo test check setup lock clean
+.DEFAULT_GOAL := demo
+
+demo: setup
+	$(BIN)/python train.py experiments=demo data.root=$(DEMO_DATA)
+
+test: setup
+	$(BIN)/python -m pytest -q -n 2
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: $(STAMP)
+
+$(STAMP): $(LOCK) pyproject.toml
+ifeq ($(PYTHON),)
+	$(error landmarks needs Python 3.11 or 3.12; name it with: make setup PYTHON=/path/to/python3.12)
+endif
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(LOCK)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	rm -f .venv/installed-*
+	touch $@
+
+lock: setup
+	$(COMPILE) --extra cpu --output-file requirements.lock
+	$(COMPILE) --extra gpu --output-file requirements-gpu.lock
+
+clean:
+	rm -rf .venv runs data .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""How YAML becomes a checked configuration: where configs lie, what they may hold, who is asked for values."""

@@ -1,0 +1,188 @@
+"""Checks a composed configuration against the signatures of what it will build, before any work starts.
+
+Every node with a `_target_` is held against that class or function: unknown keys, missing keys and values of the
+wrong type are all reported at once, each by its full key. The constructors are the schema, so nothing is
+written down twice.
+"""
+
+import inspect
+import typing
+from collections.abc import Iterator
+from dataclasses import is_dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from hydra.utils import get_object
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
+from pydantic import (
+    ConfigDict,
+    PydanticSchemaGenerationError,
+    PydanticUndefinedAnnotation,
+    TypeAdapter,
+    ValidationError,
+)
+
+from landmarks.errors import LandmarksError
+
+_DIRECTIVES = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
+_NO_DEFAULT = inspect.Parameter.empty
+
+
+class ConfigError(LandmarksError):
+    """One or more values of the configuration cannot work; the message lists every one by its key."""
+
+
+def check_config(config: DictConfig, settings: type) -> None:
+    """Check `config` as a whole.
+
+    Args:
+        config: the composed configuration, without Hydra's own node.
+        settings: a dataclass with one typed field for every top-level key that is no group.
+
+    Raises:
+        ConfigError: listing every unknown, missing or mistyped key and every interpolation that leads nowhere.
+    """
+    problems = list(_without_value(config))
+    if not problems:
+        problems = [*_check_settings(config, settings), *_check_nodes(config, "")]
+    if problems:
+        raise ConfigError("The configuration does not work:\n" + "\n".join(f"  {line}" for line in problems))
+
+
+def _without_value(config: DictConfig | ListConfig, prefix: str = "") -> Iterator[str]:
+    """Report keys left at `???` and interpolations that lead nowhere."""
+    for key in range(len(config)) if isinstance(config, ListConfig) else list(config):
+        name = f"{prefix}.{key!s}" if prefix else str(key)
+        if OmegaConf.is_missing(config, key):
+            yield f"{name}: no value given; set it on the command line: {name}=VALUE"
+            continue
+        try:
+            value = config[key]
+        except InterpolationToMissingValueError:
+            continue  # reported at its origin
+        except OmegaConfBaseException as error:
+            yield f"{name}: {str(error).splitlines()[0]}"
+            continue
+        if isinstance(value, (DictConfig, ListConfig)) and not OmegaConf.is_interpolation(config, key):
+            yield from _without_value(value, name)
+
+
+def _check_settings(config: DictConfig, settings: type) -> Iterator[str]:
+    assert is_dataclass(settings)
+    hints = typing.get_type_hints(settings)
+    for key in config:
+        if str(key) in hints:
+            value = _plain(config[key])
+            yield from _check_value(str(key), value, hints[str(key)])
+        else:
+            yield _unknown(str(key), "the configuration", list(hints))
+
+
+def _check_nodes(node: Any, name: str) -> Iterator[str]:
+    """Walk the tree; a node with `_target_` is checked against what it names, then its children are visited."""
+    if isinstance(node, ListConfig):
+        for number, child in enumerate(node):
+            yield from _check_nodes(child, f"{name}[{number}]")
+    if not isinstance(node, DictConfig):
+        return
+    if "_target_" in node:
+        yield from _check_target(node, name)
+    for key in node:
+        yield from _check_nodes(node[key], f"{name}.{key!s}" if name else str(key))
+
+
+def _check_target(node: DictConfig, name: str) -> Iterator[str]:
+    try:
+        target = get_object(node["_target_"])
+    except Exception as error:
+        yield f"{name}._target_: cannot import {node['_target_']}: {str(error).splitlines()[0]}"
+        return
+    if not callable(target):
+        yield f"{name}._target_: {node['_target_']} cannot be called"
+        return
+    try:
+        parameters = inspect.signature(target).parameters
+    except ValueError:  # a few C functions have none
+        return
+    hints = _type_hints(target)
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for key in node:
+        if key in _DIRECTIVES:
+            continue
+        if key in parameters:
+            yield from _check_value(f"{name}.{key!s}", node[key], hints.get(str(key), Any))
+        elif not open_ended:
+            yield _unknown(f"{name}.{key!s}", node["_target_"].rsplit(".", 1)[-1], list(parameters))
+    if not node.get("_partial_", False) and "_args_" not in node:
+        for key, parameter in parameters.items():
+            required = parameter.default is _NO_DEFAULT and parameter.kind in (
+                parameter.POSITIONAL_OR_KEYWORD,
+                parameter.KEYWORD_ONLY,
+            )
+            if required and key not in node and key != "self":
+                yield f"{name}.{key}: missing, and {node['_target_']} needs it"
+
+
+def _type_hints(target: Any) -> dict[str, Any]:
+    source = target.__init__ if inspect.isclass(target) else target
+    try:
+        return typing.get_type_hints(source)
+    except Exception:  # a library's forward references may name what it imports only for type checkers
+        return {}
+
+
+def _check_value(name: str, value: Any, hint: Any) -> Iterator[str]:
+    """Hold a plain value against a type hint; what will be instantiated is checked when its own turn comes."""
+    if isinstance(value, (DictConfig, ListConfig)):
+        if _builds_objects(value):
+            return
+        value = _plain(value)
+    try:
+        adapter = TypeAdapter(hint, config=None if _has_own_config(hint) else ConfigDict(arbitrary_types_allowed=True))
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError, NameError):
+        return
+    try:
+        understood = adapter.validate_python(value)
+    except ValidationError as error:
+        reasons = "; ".join(dict.fromkeys(_reason(e) for e in error.errors()))
+        yield f"{name}: {value!r} will not do: {reasons}"
+    else:
+        # pydantic would read the text "1" or the truth value `true` as a number; in a config both are slips
+        if type(understood) in (int, float, bool) and type(value) not in (int, float):
+            if type(understood) is not type(value):
+                yield f"{name}: {value!r} will not do: a number is needed"
+        elif type(understood) is bool and type(value) is not bool:
+            yield f"{name}: {value!r} will not do: true or false is needed"
+
+
+def _reason(error: Any) -> str:
+    """Put pydantic's words into a half-sentence."""
+    message: str = error["msg"]
+    return message.replace("Input should be", "it should be").replace("Input", "it")
+
+
+def _has_own_config(hint: Any) -> bool:
+    return is_dataclass(hint)
+
+
+def _builds_objects(value: Any) -> bool:
+    if isinstance(value, DictConfig):
+        return "_target_" in value or any(_builds_objects(value[key]) for key in value)
+    if isinstance(value, ListConfig):
+        return any(_builds_objects(child) for child in value)
+    return False
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if isinstance(value, (DictConfig, ListConfig)) else value
+
+
+def _unknown(name: str, owner: str, known: list[str]) -> str:
+    return f"{name}: {owner} has no such key{suggest(name.rsplit('.', 1)[-1], known)}"
+
+
+def suggest(word: str, known: list[str]) -> str:
+    """Return a hint such as `; did you mean 'margin'?`, or nothing where no known word is close."""
+    close = get_close_matches(word, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,68 @@
+"""Where `conf/`, `experiments/` and `sweeps/` lie: in a checkout at its top, in an installed wheel inside the package.
+
+Hydra takes every folder below an entry of its search path for a config group. The top of a checkout also holds
+environments, data and runs, so `experiments/` and `sweeps/` come in through a source that shows nothing else.
+"""
+
+from pathlib import Path
+
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+TOP_GROUPS = ("experiments", "sweeps")
+
+
+def config_root() -> Path:
+    """Return the folder that holds `conf`, `experiments` and `sweeps`."""
+    installed = _PACKAGE / "configs"
+    return installed if installed.is_dir() else _PACKAGE.parent.parent
+
+
+class TopGroups(FileConfigSource):  # type: ignore[misc]
+    """A folder of which Hydra sees `experiments/` and `sweeps/` only."""
+
+    @staticmethod
+    def scheme() -> str:
+        """Return what search path entries of this kind start with."""
+        return "top-groups"
+
+    def is_group(self, config_path: str) -> bool:
+        """Say whether this is the folder itself, or a group below one of the two."""
+        return _visible(config_path) and super().is_group(config_path)
+
+    def is_config(self, config_path: str) -> bool:
+        """Say whether this is a file below one of the two."""
+        return bool(config_path) and _visible(config_path) and super().is_config(config_path)
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """Name what lies in a group; in the folder itself the two groups that exist."""
+        if config_path:
+            return list(super().list(config_path, results_filter))
+        return [name for name in TOP_GROUPS if self.is_group(name) and results_filter is not ObjectType.CONFIG]
+
+
+def _visible(config_path: str) -> bool:
+    return not config_path or config_path.split("/", 1)[0] in TOP_GROUPS
+
+
+class LandmarksSearchPath(SearchPathPlugin):
+    """Adds our experiments and sweeps, and `conf/`, `experiments/` and `sweeps/` of the working directory."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Append our folder, then the working directory's, so that own configs stand beside ours."""
+        search_path.append(provider="landmarks", path=f"{TopGroups.scheme()}://{config_root()}")
+        here = Path.cwd()
+        if here != config_root():
+            if (here / "conf").is_dir():
+                search_path.append(provider="working directory", path=f"file://{here / 'conf'}")
+            search_path.append(provider="working directory", path=f"{TopGroups.scheme()}://{here}")
+
+
+def register_search_path() -> None:
+    """Make Hydra use the search path above; calling it again changes nothing."""
+    for plugin in (TopGroups, LandmarksSearchPath):
+        Plugins.instance().register(plugin)

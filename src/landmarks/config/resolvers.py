@@ -1,0 +1,27 @@
+"""Values that a YAML file asks for because they depend on the machine or on another value."""
+
+import re
+
+from omegaconf import OmegaConf
+
+
+def best_precision(accelerator: str = "auto") -> str:
+    """Return `bf16-mixed` where the GPU computes in bfloat16, else `32-true`.
+
+    On processors bfloat16 stays a choice (`trainer.precision=bf16-mixed`): few of them gain from it.
+    """
+    import torch  # takes seconds, which commands without a network need not wait for
+
+    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+
+
+def file_name(text: str) -> str:
+    """Turn any text, such as a list of overrides, into something that can be part of a file name."""
+    return re.sub(r"[^\w.,=+-]+", "-", text).strip("-")[:120] or "default"
+
+
+def register_resolvers() -> None:
+    """Make `${best_precision:…}` and `${file_name:…}` known to OmegaConf; calling it again changes nothing."""
+    OmegaConf.register_new_resolver("best_precision", best_precision, replace=True)
+    OmegaConf.register_new_resolver("file_name", file_name, replace=True)

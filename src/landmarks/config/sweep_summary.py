@@ -1,0 +1,40 @@
+"""After a multirun, one table of all its jobs: what was varied and what came out."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+
+class SweepSummary(Callback):
+    """Prints the jobs of a sweep, best first, and writes them to `sweep.csv` in the sweep's folder."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, Any]] = []
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Note one job's overrides and its figure."""
+        figure = job_return.return_value if job_return.status is JobStatus.COMPLETED else None
+        varied = dict(override.split("=", 1) for override in job_return.overrides or [] if "=" in override)
+        self._rows.append(varied | {"figure": figure, "run": OmegaConf.select(config, "hydra.runtime.output_dir")})
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Print and write the table."""
+        folder = Path(config.hydra.sweep.dir)
+        columns = list(dict.fromkeys(key for row in self._rows for key in row if key not in ("figure", "run")))
+        varied = [key for key in columns if len({row.get(key) for row in self._rows}) > 1] or columns
+        rows = sorted(self._rows, key=lambda row: float("inf") if row["figure"] is None else -row["figure"])
+        with (folder / "sweep.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=[*columns, "figure", "run"])
+            writer.writeheader()
+            writer.writerows(rows)
+        table = Table(*varied, "figure", "run folder", title=f"Sweep: {config.get('monitor', 'figure')}")
+        for row in rows:
+            figure = "failed" if row["figure"] is None else f"{row['figure']:.4f}"
+            table.add_row(*(str(row.get(key, "")) for key in varied), figure, str(row["run"]))
+        Console().print(table, f"Written to {folder / 'sweep.csv'}")

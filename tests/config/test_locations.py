@@ -1,0 +1,40 @@
+"""Hydra finds our groups from anywhere, and the user's own beside them."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from landmarks.config.locations import config_root, register_search_path
+from landmarks.config.resolvers import register_resolvers
+
+
+def test_config_root_holds_all_three_folders() -> None:
+    for folder in ("conf", "experiments", "sweeps"):
+        assert (config_root() / folder).is_dir()
+
+
+def test_experiments_are_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    register_search_path()
+    register_resolvers()
+    with initialize_config_dir(str(config_root() / "conf"), version_base="1.3"):
+        config = compose("train", ["experiments=res152_npairs", "data.root=x"], return_hydra_config=True)
+    assert config.loss._target_.endswith("NPairs")
+
+
+def test_own_configs_in_the_working_directory_join_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "conf" / "optimizer").mkdir(parents=True)
+    (tmp_path / "conf" / "optimizer" / "mine.yaml").write_text(
+        "_target_: torch.optim.RMSprop\n_partial_: true\nlr: 0.5\n"
+    )
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults: [{override /optimizer: mine}]\nname: mine\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    register_search_path()
+    register_resolvers()
+    with initialize_config_dir(str(config_root() / "conf"), version_base="1.3"):
+        config = compose("train", ["experiments=mine"])
+    assert config.optimizer.lr == 0.5
