@@ -1,0 +1,1 @@
+"""From neighbours to landmarks: votes and their confidence."""

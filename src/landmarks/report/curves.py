@@ -1,0 +1,125 @@
+"""Loss and scores of a run over its steps, drawn from the ``metrics.csv`` of Lightning's CSV logger.
+
+Lightning writes one row a logging event and leaves the other columns empty; a resumed run adds a file. All files
+are joined by step, and what a later file says about a step replaces what an earlier one said.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+
+Curve = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+# Okabe and Ito's palette: told apart with every kind of colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+INK, FAINT = "#2b2f36", "#d9dce1"
+SCORES = ("/map@100", "/gap")
+# A curve with more points than this is drawn pale with its running mean on top.
+SMOOTHED_FROM = 40
+
+
+def read_curves(files: Sequence[str | Path]) -> dict[str, Curve]:
+    """Every logged column that has numbers, as ``name -> (steps int64 [n], values float64 [n])``.
+
+    Args:
+        files: ``metrics.csv`` files of one run, oldest first.
+
+    Raises:
+        LandmarksError: no file, an unreadable one, or one without a ``step`` column.
+    """
+    if not files:
+        raise LandmarksError("curves: no metrics.csv given; does the run use Lightning's CSV logger?")
+    points: dict[str, dict[int, float]] = {}
+    for path in files:
+        try:
+            table = pl.read_csv(path, infer_schema_length=None)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise LandmarksError(f"{path}: not a readable CSV file: {error}") from error
+        if "step" not in table.columns:
+            raise LandmarksError(f"{path}: has no column step, so Lightning's CSV logger did not write it")
+        for name in table.columns:
+            if name in ("step", "epoch") or not (table[name].dtype.is_numeric()):
+                continue
+            seen = table.select("step", name).drop_nulls()
+            values = zip(seen["step"].to_list(), seen[name].to_list(), strict=True)
+            points.setdefault(name, {}).update(values)
+    curves = {}
+    for name, by_step in points.items():
+        if by_step:
+            steps = sorted(by_step)
+            curves[name] = np.array(steps), np.array([by_step[step] for step in steps], float)
+    return curves
+
+
+def plot_curves(files: Sequence[str | Path], out: str | Path) -> Path:
+    """Draw losses on the left and mAP@100 and GAP on the right.
+
+    Args:
+        files: ``metrics.csv`` files of one run, oldest first.
+        out: PNG to write.
+
+    Returns:
+        `out`.
+
+    Raises:
+        LandmarksError: unreadable files, or neither a loss nor a score in them.
+    """
+    curves = read_curves(files)
+    losses = {name: curve for name, curve in curves.items() if "loss" in name.lower()}
+    scores = {name: curve for name, curve in curves.items() if name.endswith(SCORES)}
+    panels = [(title, group) for title, group in (("Loss", losses), ("Score", scores)) if group]
+    if not panels:
+        raise LandmarksError(f"{files[0]}: no column with a loss or a score; found {sorted(curves)}")
+    figure = Figure(figsize=(5.6 * len(panels), 3.8), dpi=150, layout="constrained", facecolor="white")
+    for axes, (title, group) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        _draw(axes, title, group)
+    out = Path(out)
+    figure.savefig(out)
+    return out
+
+
+def _draw(axes: Axes, title: str, group: Mapping[str, Curve]) -> None:
+    for number, (name, (steps, values)) in enumerate(group.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        style = ("-", "--", ":")[number // len(COLOURS) % 3]
+        if len(steps) >= SMOOTHED_FROM:
+            axes.plot(steps, values, color=colour, alpha=0.22, linewidth=0.8)
+            axes.plot(steps, _running_mean(values), color=colour, linewidth=1.8, linestyle=style, label=name)
+        else:
+            marker = "o" if len(steps) <= SMOOTHED_FROM // 2 else None
+            axes.plot(
+                steps, values, color=colour, linewidth=1.8, linestyle=style, marker=marker, markersize=4, label=name
+            )
+    axes.set_title(title, loc="left", fontweight="bold", color=INK)
+    axes.set_xlabel("step", color=INK)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.grid(axis="y", color=FAINT, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(FAINT)
+    axes.tick_params(colors=INK, length=0)
+    axes.margins(x=0.02)
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="best")
+
+
+def _running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over a centred window of a twentieth of the curve; the window shrinks at both ends."""
+    half = max(1, len(values) // 40)
+    sums = np.concatenate([[0.0], np.cumsum(np.nan_to_num(values))])
+    counts = np.concatenate([[0], np.cumsum(~np.isnan(values))])
+    start = np.maximum(np.arange(len(values)) - half, 0)
+    end = np.minimum(np.arange(len(values)) + half + 1, len(values))
+    return (sums[end] - sums[start]) / np.maximum(counts[end] - counts[start], 1)

@@ -1,0 +1,193 @@
+"""A picture of sample queries with their best results: what a score looks like.
+
+The sample mixes good, middling and failed queries, and queries without a landmark, so that nobody judges a
+model by its best day. Right results have a green frame and a tick, wrong ones a red frame and a cross; beside a
+query without a landmark nothing can be right, so its results have a grey frame.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from landmarks.errors import LandmarksError
+from landmarks.report.tiles import (
+    GREY,
+    INK,
+    PAPER,
+    RIGHT,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    WRONG,
+    Tile,
+    draw_tile,
+    font,
+)
+from landmarks.retrieval.ranking import EMPTY, Ranking
+
+# Gives a picture, uint8 [H, W, 3] RGB, by id; raises LandmarksError for one that cannot be read.
+ReadImage = Callable[[int], NDArray[np.uint8]]
+
+MARGIN = 24
+HEADER = 44
+SPACE = 12
+QUERY_SPACE = 26
+ROW_SPACE = 26
+# The legend needs as much beside the headings.
+LEAST_WIDTH = 780
+ROW_HEIGHT = TILE_HEIGHT + ROW_SPACE
+NO_LANDMARK_FRAME = (150, 156, 166)
+PALE_FRAME = (205, 208, 214)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What the picture is drawn from.
+
+    Attributes:
+        ranking: [Q, K].
+        relevant: bool [Q, K], places with a right image.
+        quality: float [Q], such as the average precision; NaN for queries without a landmark.
+        query_ids: uint64 [Q].
+        index_ids: uint64 [N].
+        query_names: [Q] shown under queries; empty for none.
+        index_names: [N] shown under results.
+    """
+
+    ranking: Ranking
+    relevant: NDArray[np.bool_]
+    quality: NDArray[np.floating]
+    query_ids: NDArray[np.uint64]
+    index_ids: NDArray[np.uint64]
+    query_names: NDArray[np.str_]
+    index_names: NDArray[np.str_]
+
+    def __post_init__(self) -> None:
+        queries, index = self.ranking.num_queries, len(self.index_ids)
+        self.ranking.check(len(self.query_ids), index)
+        shapes = (self.relevant.shape, self.quality.shape, self.query_names.shape, self.index_names.shape)
+        if shapes != (self.ranking.indices.shape, (queries,), (queries,), (index,)):
+            raise LandmarksError(f"neighbours: relevant, quality and names have shapes {shapes}, which do not fit")
+
+
+def choose_queries(quality: NDArray[np.floating], count: int, seed: int = 0) -> list[tuple[str, int]]:
+    """A mixed sample: a third each from the best, the median and the worst tenth, and one without a landmark.
+
+    Args:
+        quality: [Q]; NaN for queries without a landmark.
+        count: how many, fewer if there are not so many.
+        seed: of the draw.
+
+    Returns:
+        ``(kind, row)``, good ones first; no row twice.
+    """
+    random = np.random.default_rng(seed)
+    without = np.flatnonzero(np.isnan(quality))
+    scored = np.flatnonzero(~np.isnan(quality))
+    scored = scored[np.argsort(-quality[scored], kind="stable")]
+    places = max(0, min(count - bool(len(without) and count > 1), len(scored)))
+    shares = [len(part) for part in np.array_split(np.arange(places), 3)]
+    # Shares differ by one at most and add up to no more than there are, so the three pools never overlap.
+    best, typical, failed = (max(share, len(scored) // 10) for share in shares)
+    middle = (best + len(scored) - failed - typical) // 2
+    sample: list[tuple[str, int]] = []
+    for kind, share, pool in (
+        ("best", shares[0], scored[:best]),
+        ("typical", shares[1], scored[middle : middle + typical]),
+        ("failure", shares[2], scored[len(scored) - failed :]),
+        ("no landmark", min(count - places, len(without)), without),
+    ):
+        # Drawn places in order keep a pool's order: better ones first.
+        drawn = np.sort(random.choice(len(pool), max(share, 0), replace=False)) if len(pool) else pool
+        sample += [(kind, int(pool[place])) for place in drawn]
+    return sample
+
+
+def draw_neighbours(
+    sheet: Sheet, read: ReadImage, out: str | Path, queries: int = 7, results: int = 8, seed: int = 0
+) -> Path:
+    """Draw one row a query: the query, then its best results.
+
+    Args:
+        sheet: rankings, names and what is right.
+        read: gives pictures by id.
+        out: PNG to write.
+        queries: rows.
+        results: results a row, at most K.
+        seed: of the sample.
+
+    Returns:
+        `out`.
+
+    Raises:
+        LandmarksError: no queries or no results asked for or given. A picture that cannot be read is shown as such.
+    """
+    results = min(results, sheet.ranking.depth)
+    sample = choose_queries(sheet.quality, queries, seed) if queries > 0 else []
+    if not sample or results < 1:
+        raise LandmarksError("neighbours: nothing to draw; needs at least one query and one result")
+    width = max(LEAST_WIDTH, 2 * MARGIN + TILE_WIDTH + QUERY_SPACE + results * (TILE_WIDTH + SPACE) - SPACE)
+    height = 2 * MARGIN + HEADER + len(sample) * ROW_HEIGHT - ROW_SPACE
+    canvas = Image.new("RGB", (width, height), PAPER)
+    pen = ImageDraw.Draw(canvas)
+    first = MARGIN + TILE_WIDTH + QUERY_SPACE
+    pen.text((MARGIN, MARGIN), "Query", fill=INK, font=font(17, bold=True))
+    pen.text((first, MARGIN), "Best results", fill=INK, font=font(17, bold=True))
+    legend = (("✓", "same landmark", RIGHT), ("✗", "another", WRONG), ("", "query has no landmark", NO_LANDMARK_FRAME))
+    _draw_legend(pen, width - MARGIN, MARGIN, legend)
+    for number, (kind, query) in enumerate(sample):
+        top = MARGIN + HEADER + number * ROW_HEIGHT
+        draw_tile(canvas, MARGIN, top, _query_tile(sheet, kind, query, read))
+        line = first - QUERY_SPACE // 2
+        pen.line((line, top, line, top + TILE_WIDTH - 1), fill=PALE_FRAME, width=1)
+        for place in range(results):
+            if sheet.ranking.indices[query, place] != EMPTY:
+                left = first + place * (TILE_WIDTH + SPACE)
+                draw_tile(canvas, left, top, _result_tile(sheet, query, place, read))
+    out = Path(out)
+    canvas.save(out, format="PNG", optimize=True)
+    return out
+
+
+def _query_tile(sheet: Sheet, kind: str, query: int, read: ReadImage) -> Tile:
+    image = _image(read, int(sheet.query_ids[query]))
+    if np.isnan(sheet.quality[query]):
+        return Tile(image, NO_LANDMARK_FRAME, "no landmark", "nothing is right", dashed=True)
+    return Tile(image, INK, str(sheet.query_names[query]), f"{kind}, AP {sheet.quality[query]:.3f}")
+
+
+def _result_tile(sheet: Sheet, query: int, place: int, read: ReadImage) -> Tile:
+    row = int(sheet.ranking.indices[query, place])
+    image = _image(read, int(sheet.index_ids[row]))
+    name, note = str(sheet.index_names[row]) or "no landmark known", f"{sheet.ranking.scores[query, place]:.3f}"
+    if np.isnan(sheet.quality[query]):
+        return Tile(image, PALE_FRAME, name, note)
+    right = bool(sheet.relevant[query, place])
+    return Tile(image, RIGHT if right else WRONG, name, note, mark="✓" if right else "✗")
+
+
+def _image(read: ReadImage, image_id: int) -> NDArray[np.uint8] | None:
+    try:
+        return read(image_id)
+    except LandmarksError:
+        return None
+
+
+def _draw_legend(
+    pen: ImageDraw.ImageDraw, right: int, top: int, entries: tuple[tuple[str, str, tuple[int, int, int]], ...]
+) -> None:
+    """Entries side by side, ending at `right`."""
+    for mark, text, colour in reversed(entries):
+        right -= int(font(13).getlength(text))
+        pen.text((right, top + 3), text, fill=GREY, font=font(13))
+        right -= 26
+        if mark:
+            pen.rectangle((right, top + 1, right + 18, top + 19), fill=colour)
+            pen.text((right + 9, top + 10), mark, fill=PAPER, font=font(13), anchor="mm")
+        else:
+            for offset in (0, 8, 16):
+                pen.rectangle((right + offset - 2, top + 8, right + offset + 2, top + 12), fill=colour)
+        right -= 24

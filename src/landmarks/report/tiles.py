@@ -1,0 +1,107 @@
+"""One framed picture with its two lines of text; the brick of the neighbours' picture."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+INK = (43, 47, 54)
+GREY = (122, 128, 138)
+PAPER = (255, 255, 255)
+MAT = (240, 241, 244)
+RIGHT = (32, 150, 84)
+WRONG = (208, 58, 58)
+
+PICTURE = 168
+FRAME = 5
+TEXT_HEIGHT = 40
+TILE_WIDTH = PICTURE + 2 * FRAME
+TILE_HEIGHT = TILE_WIDTH + TEXT_HEIGHT
+DASH, GAP = 10, 7
+BADGE = 22
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What one tile shows.
+
+    Attributes:
+        image: uint8 [H, W, 3] RGB, or None where it could not be read.
+        frame: colour of the frame.
+        name: first line, cut to the width.
+        note: second line.
+        dashed: a dashed frame instead of a solid one.
+        mark: a sign in the corner of the picture, for those who do not see red and green apart.
+    """
+
+    image: NDArray[np.uint8] | None
+    frame: tuple[int, int, int]
+    name: str = ""
+    note: str = ""
+    dashed: bool = False
+    mark: str = ""
+
+
+def draw_tile(canvas: Image.Image, left: int, top: int, tile: Tile) -> None:
+    """Draw `tile` with its upper left corner at (left, top)."""
+    pen = ImageDraw.Draw(canvas)
+    if tile.dashed:
+        _dashed_frame(pen, left, top, tile.frame)
+    else:
+        pen.rectangle((left, top, left + TILE_WIDTH - 1, top + TILE_WIDTH - 1), fill=tile.frame)
+    inner = (left + FRAME, top + FRAME)
+    pen.rectangle((*inner, inner[0] + PICTURE - 1, inner[1] + PICTURE - 1), fill=MAT)
+    if tile.image is None:
+        middle = (inner[0] + PICTURE // 2, inner[1] + PICTURE // 2)
+        pen.text(middle, "unreadable", fill=GREY, font=font(13), anchor="mm")
+    else:
+        picture = letterboxed(tile.image)
+        canvas.paste(picture, (inner[0] + (PICTURE - picture.width) // 2, inner[1] + (PICTURE - picture.height) // 2))
+    if tile.mark:
+        corner = (inner[0] + PICTURE - BADGE, inner[1] + PICTURE - BADGE)
+        pen.rectangle((*corner, inner[0] + PICTURE - 1, inner[1] + PICTURE - 1), fill=tile.frame)
+        pen.text((corner[0] + BADGE // 2, corner[1] + BADGE // 2), tile.mark, fill=PAPER, font=font(15), anchor="mm")
+    below = top + TILE_WIDTH + 4
+    pen.text((left, below), shortened(tile.name, TILE_WIDTH, font(13)), fill=INK, font=font(13))
+    pen.text((left, below + 17), shortened(tile.note, TILE_WIDTH, font(12)), fill=GREY, font=font(12))
+
+
+def letterboxed(image: NDArray[np.uint8]) -> Image.Image:
+    """The whole picture, shrunk or enlarged so that its longer side fills the tile; never cropped."""
+    picture = Image.fromarray(image)
+    scale = PICTURE / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def shortened(text: str, width: int, face: ImageFont.FreeTypeFont) -> str:
+    """Cut to `width` pixels, with an ellipsis in the middle: names of places differ at both ends."""
+    if face.getlength(text) <= width:
+        return text
+    for keep in range(len(text) - 1, 1, -1):
+        head = text[: (keep + 1) // 2].rstrip()
+        short = head + "…" + text[len(text) - keep // 2 :].lstrip()
+        if face.getlength(short) <= width:
+            return short
+    return "…"
+
+
+@cache
+def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib brings along; it knows Latin, Greek, Cyrillic and many signs."""
+    file = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / file), size)
+
+
+def _dashed_frame(pen: ImageDraw.ImageDraw, left: int, top: int, colour: tuple[int, int, int]) -> None:
+    far_x, far_y = left + TILE_WIDTH - 1, top + TILE_WIDTH - 1
+    for start in range(0, TILE_WIDTH, DASH + GAP):
+        end = min(start + DASH, TILE_WIDTH) - 1
+        pen.rectangle((left + start, top, left + end, top + FRAME - 1), fill=colour)
+        pen.rectangle((left + start, far_y - FRAME + 1, left + end, far_y), fill=colour)
+        pen.rectangle((left, top + start, left + FRAME - 1, top + end), fill=colour)
+        pen.rectangle((far_x - FRAME + 1, top + start, far_x, top + end), fill=colour)

@@ -1,0 +1,109 @@
+"""Bounded passes over a [N, D] descriptor matrix that may lie on disk.
+
+GLDv2's index is 1.5 GB of float32 and its train set 8.5 GB, so nothing in retrieval may copy a whole matrix.
+Everything reads it in blocks sized from a stated budget and L2-normalises a block at a time. A descriptor
+without a direction (zero) or with NaN has no cosine similarity: it is an error with its row, never a score.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+
+MIB = 1024 * 1024
+
+# What a caller may hand over: float32 or float16, in memory or memory-mapped.
+Descriptors = NDArray[np.float32] | NDArray[np.float16]
+
+
+def rows_in_budget(row_bytes: int, budget_bytes: int) -> int:
+    """How many rows of `row_bytes` fit into `budget_bytes`; at least one, so that work always goes on."""
+    return max(1, budget_bytes // max(1, row_bytes))
+
+
+def check_matrix(descriptors: Descriptors, name: str) -> None:
+    """Refuse anything but a float32 or float16 matrix [N, D] with D > 0.
+
+    Args:
+        descriptors: the array to look at; its values are not read.
+        name: what it is, for the message, such as ``"index descriptors"``.
+
+    Raises:
+        LandmarksError: other rank or dtype, or no columns.
+    """
+    if descriptors.ndim != 2 or descriptors.shape[1] == 0:
+        raise LandmarksError(f"{name}: expected an array [N, D], got shape {descriptors.shape}")
+    if descriptors.dtype not in (np.float32, np.float16):
+        raise LandmarksError(f"{name}: expected float32 or float16, got {descriptors.dtype}")
+
+
+def row_norms(block: Descriptors) -> NDArray[np.float32]:
+    """Euclidean length of every row [B]; summed in float64, so a row's length depends on that row alone."""
+    return np.sqrt(np.einsum("nd,nd->n", block, block, dtype=np.float64, casting="safe")).astype(np.float32)
+
+
+def check_rows(descriptors: Descriptors, name: str, normalize: bool, budget_bytes: int = 64 * MIB) -> None:
+    """Read all rows and raise one error that counts the bad ones.
+
+    Raises:
+        LandmarksError: rows with NaN or infinity or, with `normalize`, rows of zeros; gives count and first row.
+    """
+    rows = rows_in_budget(12 * descriptors.shape[1], budget_bytes)
+    broken, empty = [], []
+    for start in range(0, len(descriptors), rows):
+        norms = row_norms(descriptors[start : start + rows])
+        broken.append(start + np.flatnonzero(~np.isfinite(norms)))
+        empty.append(start + np.flatnonzero(norms < np.finfo(np.float32).tiny))
+    for bad, what in ((broken, "NaN or infinity"), (empty if normalize else [], "only zeros")):
+        where = np.concatenate([np.empty(0, np.int64), *bad])
+        if len(where):
+            raise LandmarksError(
+                f"{name}: {len(where)} of {len(descriptors)} rows hold {what}, the first is row {where[0]}; "
+                "extract these pictures again, and look at the network that made them"
+            )
+
+
+def prepared_blocks(
+    descriptors: Descriptors, rows: int, name: str, normalize: bool = True
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield ``(first row, float32 [B, D])`` blocks, checked and, if asked, L2-normalised.
+
+    All blocks share one buffer (fresh memory costs more than the copy), so a block is good until the next one.
+
+    Args:
+        descriptors: [N, D], in memory or memory-mapped.
+        rows: rows a block.
+        name: what the matrix is, for messages.
+        normalize: scale rows to length one.
+
+    Raises:
+        LandmarksError: a bad row; its message counts all bad rows of the matrix.
+    """
+    buffer = np.empty((min(rows, len(descriptors)), descriptors.shape[1]), np.float32)
+    for start in range(0, len(descriptors), rows):
+        block = descriptors[start : start + rows]
+        norms = row_norms(block)
+        # NaN compares false, so this one test also finds NaN.
+        if not np.all((norms >= (np.finfo(np.float32).tiny if normalize else 0)) & (norms < np.inf)):
+            check_rows(descriptors, name, normalize)
+        copy = buffer[: len(block)]
+        np.copyto(copy, block)
+        if normalize:
+            copy /= norms[:, None]
+        yield start, copy
+
+
+def gather(descriptors: Descriptors, rows: NDArray[np.integer], normalize: bool = True) -> NDArray[np.float32]:
+    """Rows picked by number, float32 `[*rows.shape, D]`, L2-normalised like `prepared_blocks`.
+
+    Args:
+        descriptors: [N, D], in memory or memory-mapped.
+        rows: any shape, each in [0, N).
+        normalize: scale rows to length one.
+    """
+    block = np.asarray(descriptors[rows.reshape(-1)]).astype(np.float32, copy=False)
+    if normalize:
+        block /= row_norms(block)[:, None]
+    return block.reshape(*rows.shape, descriptors.shape[1])

@@ -1,0 +1,103 @@
+"""Runs named stages one after another and scores the ranking after each: every evaluation is an ablation.
+
+A pipeline is an ordered mapping in YAML, ``pipeline.stages.<name>.<parameter>``, so that a stage's parameter can
+be changed, or a stage added, from the command line.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.index import Searcher
+from landmarks.retrieval.measure import Cost
+from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.state import SearchState, Stage
+
+# Gives named figures of a ranking, such as {"map@100/public": 0.3, "map@100/private": 0.31}.
+Scorer = Callable[[Ranking], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """One line of the ablation table.
+
+    Attributes:
+        stage: name in the pipeline.
+        scores: figures after the stage.
+        changes: figures minus those after the stage before; empty for the first.
+        seconds: wall clock of the stage without the scoring.
+        peak_mb: peak memory, MiB, as `landmarks.retrieval.measure.Cost` defines it.
+        rise_mb: part of the peak above the memory at the start of the stage.
+        gpu_peak_mb: peak of torch's GPU memory, MiB.
+    """
+
+    stage: str
+    scores: dict[str, float]
+    changes: dict[str, float]
+    seconds: float
+    peak_mb: float | None
+    rise_mb: float | None
+    gpu_peak_mb: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PipelineResult:
+    """The last state and what each stage gave and cost.
+
+    Attributes:
+        state: with the final ranking and the descriptors that made it.
+        ranking: the final ranking.
+        stages: one report a stage, in order.
+    """
+
+    state: SearchState
+    ranking: Ranking
+    stages: tuple[StageReport, ...]
+
+
+class Pipeline:
+    """Stages in order.
+
+    Args:
+        index: finds nearest neighbours for all stages.
+        stages: name to stage, in order of work.
+
+    Raises:
+        LandmarksError: no stages.
+    """
+
+    def __init__(self, index: Searcher, stages: Mapping[str, Stage]) -> None:
+        if not stages:
+            raise LandmarksError("pipeline: no stages; the shortest pipeline is a search")
+        self.index = index
+        self.stages = dict(stages)
+
+    def run(self, state: SearchState, score: Scorer | None = None) -> PipelineResult:
+        """Run all stages.
+
+        Args:
+            state: queries and index, usually without a ranking yet.
+            score: called with the ranking after every stage; no figures without it.
+
+        Returns:
+            The final ranking with one report a stage.
+
+        Raises:
+            LandmarksError: a stage that gives no ranking, or whatever a stage finds wrong.
+        """
+        reports: list[StageReport] = []
+        for name, stage in self.stages.items():
+            with Cost() as cost:
+                state = stage(state, self.index)
+            scores = dict(score(state.require_ranking(name))) if score else {}
+            before = reports[-1].scores if reports else {}
+            changes = {key: value - before[key] for key, value in scores.items() if key in before}
+            reports.append(
+                StageReport(name, scores, changes, cost.seconds, cost.peak_mb, cost.rise_mb, cost.gpu_peak_mb)
+            )
+        return PipelineResult(state, state.require_ranking("pipeline"), tuple(reports))

@@ -1,0 +1,135 @@
+"""The ranking: for every query the best index images and their scores; what every stage takes and gives.
+
+Rectangular arrays, because 117,577 queries x 100 places are handled in NumPy without a Python loop. An empty
+place is index -1 with score -inf, always behind the filled ones. Equal scores stand in order of index row, so
+that one search, many shards and other block sizes give the same ranking.
+"""
+
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.npy_header import read_header
+
+EMPTY = -1
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The top K index images of every query, best first.
+
+    Attributes:
+        indices: int32 [Q, K], rows of the index set; -1 = empty.
+        scores: float32 [Q, K], never rising along a row; -inf where empty.
+    """
+
+    indices: NDArray[np.int32]
+    scores: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        indices, scores = self.indices, self.scores
+        if indices.ndim != 2 or indices.shape != scores.shape:
+            raise LandmarksError(f"ranking: indices {indices.shape} and scores {scores.shape} must both be [Q, K]")
+        if indices.dtype != np.int32 or scores.dtype != np.float32:
+            raise LandmarksError(
+                f"ranking: expected int32 indices and float32 scores, got {indices.dtype} and {scores.dtype}"
+            )
+        wrong = (indices < EMPTY) | np.isnan(scores) | ((indices == EMPTY) != np.isneginf(scores))
+        _refuse(wrong.any(axis=1), "has an index below -1, a NaN, or an empty place whose score is not -inf")
+        _refuse((scores[:, 1:] > scores[:, :-1]).any(axis=1), "is not in order of falling scores")
+
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return len(self.indices)
+
+    @property
+    def depth(self) -> int:
+        """K, the places a query has."""
+        return self.indices.shape[1]
+
+    @property
+    def filled(self) -> NDArray[np.bool_]:
+        """The places, bool [Q, K], that hold an index image."""
+        return self.indices != EMPTY
+
+    @staticmethod
+    def empty(num_queries: int, depth: int) -> "Ranking":
+        """A ranking without a single result."""
+        shape = (num_queries, depth)
+        return Ranking(np.full(shape, EMPTY, np.int32), np.full(shape, -np.inf, np.float32))
+
+    def check(self, num_queries: int, num_index: int) -> None:
+        """Refuse a ranking that was made for other sets.
+
+        Raises:
+            LandmarksError: other number of queries, a row outside the index, or one image twice for a query.
+        """
+        if self.num_queries != num_queries:
+            raise LandmarksError(f"ranking has {self.num_queries} queries, the query set has {num_queries}")
+        _refuse((self.indices >= num_index).any(axis=1), f"points outside the index of {num_index} images")
+        ordered = np.sort(self.indices, axis=1)
+        twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] != EMPTY)
+        _refuse(twice.any(axis=1), "holds the same index image twice")
+
+    def save(self, path: str | Path) -> None:
+        """Write an uncompressed ``.npz`` with `indices` and `scores`; the file appears only when complete."""
+        path = Path(path)
+        partial = path.with_name(path.name + ".partial")
+        try:
+            with partial.open("wb") as file:
+                np.savez(file, allow_pickle=False, indices=self.indices, scores=self.scores)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise LandmarksError(f"{path}: could not write the ranking: {error}") from error
+
+    @staticmethod
+    def load(path: str | Path) -> "Ranking":
+        """Read what `save` wrote. Sizes are checked before memory is taken; nothing is unpickled.
+
+        Raises:
+            LandmarksError: missing, truncated or foreign file, or a ranking that breaks the rules above.
+        """
+        path = Path(path)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                arrays = [_read_member(archive, name, path.stat().st_size) for name in ("indices", "scores")]
+            return Ranking(arrays[0], arrays[1])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, LandmarksError) as error:
+            raise LandmarksError(f"{path}: not a readable ranking: {error}") from error
+
+
+def best(indices: NDArray[np.integer], scores: NDArray[np.float32], depth: int) -> Ranking:
+    """The `depth` best of scattered results [Q, M], in order; the lower row first where scores are equal."""
+    order = np.lexsort((indices, -scores), axis=1)[:, :depth]
+    ranking = Ranking.empty(len(indices), depth)
+    ranking.indices[:, : order.shape[1]] = np.take_along_axis(indices, order, axis=1)
+    ranking.scores[:, : order.shape[1]] = np.take_along_axis(scores, order, axis=1)
+    return Ranking(ranking.indices, ranking.scores)
+
+
+def _refuse(wrong: Any, what: str) -> None:
+    """Raise for the rows where bool [Q] `wrong` is set."""
+    if wrong.any():
+        raise LandmarksError(f"ranking: query row {int(np.argmax(wrong))} {what} ({int(wrong.sum())} such rows)")
+
+
+def _read_member(archive: zipfile.ZipFile, name: str, file_bytes: int) -> NDArray[Any]:
+    """One array of the archive, refused if its header promises more than the file can hold."""
+    entry = archive.getinfo(f"{name}.npy")
+    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > file_bytes:
+        raise ValueError(f"{name} is compressed or larger than the file")
+    with archive.open(entry) as member:
+        header = read_header(member)
+        if header.file_bytes != entry.file_size:
+            raise ValueError(f"{name} has a header that does not fit its size")
+        return np.frombuffer(bytearray(member.read()), dtype=header.dtype).reshape(header.shape)

@@ -1,0 +1,82 @@
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landmarks.errors import LandmarksError
+from landmarks.recognition.votes import NeighbourVotes, vote
+from landmarks.retrieval.ranking import Ranking, best
+
+
+def ranking_of(indices, scores):
+    return Ranking(np.array(indices, np.int32), np.array(scores, np.float32))
+
+
+def reference(ranking, gallery, k, power):
+    """The rule, one query and one neighbour at a time."""
+    answers = []
+    for row, scores in zip(ranking.indices[:, :k], ranking.scores[:, :k], strict=True):
+        sums = defaultdict(float)
+        for index, score in zip(row, scores, strict=True):
+            if index >= 0 and gallery[index] >= 0:
+                sums[int(gallery[index])] += max(float(score), 0.0) ** power
+        # Python's max keeps the first of equals, and dictionaries keep the order of first sight: near to far.
+        winner = max(sums, key=lambda name: np.float32(sums[name])) if sums else -1
+        answers.append((winner, sums[winner] if sums else 0.0))
+    return answers
+
+
+@given(data=st.data())
+def test_equals_a_transparent_reference(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    gallery_size, landmarks = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 5))
+    k, power = data.draw(st.integers(1, 6)), data.draw(st.sampled_from([0.0, 1.0, 2.0]))
+    gallery = rng.integers(-1, landmarks, gallery_size).astype(np.int32)
+    # Few distinct scores, so that sums tie often.
+    scores = rng.choice(np.array([-0.5, 0.25, 0.5, 0.75], np.float32), (7, gallery_size))
+    rows = np.tile(np.arange(gallery_size), (7, 1))
+    ranking = best(rows, scores, max(k, data.draw(st.integers(1, 40))))
+    votes = vote(ranking, gallery, landmarks, k, power)
+    for got, score, (winner, expected) in zip(*votes, reference(ranking, gallery, k, power), strict=True):
+        assert got == winner
+        assert score == pytest.approx(expected, rel=1e-6)
+
+
+def test_two_of_one_beat_a_nearer_single():
+    ranking = ranking_of([[0, 1, 2]], [[0.9, 0.6, 0.5]])
+    votes = vote(ranking, np.array([4, 7, 7], np.int32), 10)
+    assert votes.landmarks.tolist() == [7]
+    assert votes.scores[0] == pytest.approx(1.1)
+    assert vote(ranking, np.array([4, 7, 7], np.int32), 10, power=4).landmarks.tolist() == [4]
+
+
+def test_unlabelled_neighbours_take_places_and_empty_rows_give_no_prediction():
+    gallery = np.array([-1, -1, 3, 2], np.int32)
+    ranking = ranking_of([[0, 1, 2], [0, 1, -1], [-1, -1, -1]], [[0.9, 0.8, 0.7], [0.5, 0.5, -np.inf], [-np.inf] * 3])
+    votes = NeighbourVotes(k=2)(ranking, gallery, 4)
+    assert votes.landmarks.tolist() == [-1, -1, -1]
+    assert votes.scores.tolist() == [0, 0, 0]
+    votes = NeighbourVotes(k=3)(ranking, gallery, 4)
+    assert votes.landmarks.tolist() == [3, -1, -1]
+    assert votes.landmarks.dtype == np.int32 and votes.scores.dtype == np.float32
+
+
+def test_label_spaces_of_two_hundred_thousand_do_not_overflow():
+    queries = 30_000
+    ranking = Ranking(np.zeros((queries, 1), np.int32), np.ones((queries, 1), np.float32))
+    votes = vote(ranking, np.array([203_093], np.int32), 203_094, k=1)
+    assert (votes.landmarks == 203_093).all() and (votes.scores == 1).all()
+
+
+def test_bad_input_is_named():
+    ranking = ranking_of([[0, 1]], [[0.9, 0.8]])
+    with pytest.raises(LandmarksError, match="3 neighbours asked for, the ranking has 2"):
+        vote(ranking, np.zeros(2, np.int32), 1, k=3)
+    with pytest.raises(LandmarksError, match="gallery row 1 has landmark 5"):
+        vote(ranking, np.array([0, 5], np.int32), 5, k=1)
+    with pytest.raises(LandmarksError, match="outside the index of 1"):
+        vote(ranking, np.zeros(1, np.int32), 1, k=1)
+    with pytest.raises(LandmarksError, match="k=0"):
+        NeighbourVotes(k=0)

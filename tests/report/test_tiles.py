@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from landmarks.report import tiles
+from landmarks.report.tiles import Tile, draw_tile, font, letterboxed, shortened
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size"),
+    [(50, 100, (168, 84)), (400, 100, (42, 168)), (1, 5000, (168, 1)), (168, 168, (168, 168))],
+)
+def test_pictures_keep_their_shape(height, width, size):
+    assert letterboxed(np.zeros((height, width, 3), np.uint8)).size == size
+
+
+def test_a_solid_and_a_dashed_frame():
+    for dashed in (False, True):
+        canvas = Image.new("RGB", (tiles.TILE_WIDTH, tiles.TILE_HEIGHT), tiles.PAPER)
+        picture = np.full((10, 10, 3), (0, 0, 255), np.uint8)
+        draw_tile(canvas, 0, 0, Tile(picture, tiles.RIGHT, dashed=dashed))
+        pixels = np.asarray(canvas)
+        edge = (pixels[2, : tiles.TILE_WIDTH] == tiles.RIGHT).all(axis=1)
+        assert edge[0]
+        assert edge.all() == (not dashed)
+        assert tuple(pixels[tiles.TILE_WIDTH // 2, tiles.TILE_WIDTH // 2]) == (0, 0, 255)
+
+
+def test_an_unreadable_picture_and_a_mark_are_drawn():
+    canvas = Image.new("RGB", (tiles.TILE_WIDTH, tiles.TILE_HEIGHT), tiles.PAPER)
+    draw_tile(canvas, 0, 0, Tile(None, tiles.WRONG, "name", "note", mark="✗"))
+    pixels = np.asarray(canvas)
+    assert tuple(pixels[tiles.TILE_WIDTH - tiles.FRAME - 3, tiles.TILE_WIDTH - tiles.FRAME - 3]) == tiles.WRONG
+    assert tuple(pixels[20, 20]) == tiles.MAT
+    assert (pixels[tiles.TILE_WIDTH :] != 255).any()
+
+
+@pytest.mark.parametrize("text", ["", "Tower", "Cathédrale Notre-Dame de Strasbourg (Bas-Rhin)", "x" * 500])
+def test_names_fit_and_keep_both_ends(text):
+    short = shortened(text, 150, font(13))
+    assert font(13).getlength(short) <= 150
+    if short != text:
+        head, tail = short.split("…")
+        assert head and text.startswith(head) and text.endswith(tail)
+        assert font(13).getlength(short) > 130

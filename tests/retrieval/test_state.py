@@ -1,0 +1,26 @@
+import numpy as np
+import pytest
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.state import SearchState
+
+QUERIES, INDEX = np.ones((2, 3), np.float32), np.ones((5, 3), np.float32)
+
+
+def test_what_lies_beside_must_fit():
+    SearchState(QUERIES, INDEX, Ranking.empty(2, 4), index_landmarks=np.zeros(5, np.int32))
+    with pytest.raises(LandmarksError, match=r"index_ids has shape \(2,\), expected \(5,\)"):
+        SearchState(QUERIES, INDEX, index_ids=np.zeros(2, np.uint64))
+    with pytest.raises(LandmarksError, match=r"query_landmarks has shape \(5,\)"):
+        SearchState(QUERIES, INDEX, query_landmarks=np.zeros(5, np.int32))
+    with pytest.raises(LandmarksError, match="the query set has 2"):
+        SearchState(QUERIES, INDEX, Ranking.empty(3, 4))
+    with pytest.raises(LandmarksError, match="stage verification needs a ranking"):
+        SearchState(QUERIES, INDEX).require_ranking("verification")
+
+
+def test_a_new_ranking_leaves_the_old_state_alone():
+    state = SearchState(QUERIES, INDEX)
+    assert state.with_ranking(Ranking.empty(2, 1)).ranking is not None
+    assert state.ranking is None
