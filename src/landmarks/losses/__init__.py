@@ -1,0 +1,1 @@
+"""What the descriptors are trained with, one loss a file."""

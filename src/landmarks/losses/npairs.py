@@ -1,0 +1,75 @@
+"""The N-pairs loss: each anchor must find its own positive among those of the whole batch.
+
+Sohn, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective", NIPS 2016. As released:
+similarities are inner products of descriptors that are not normalised, and a small penalty keeps their length
+in bounds.
+"""
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+
+class NPairs(nn.Module):
+    """Cross entropy of anchors against positives, plus half of `l2` times the mean squared length.
+
+    A batch is laid out anchor, positive, anchor, positive, …: two pictures of a landmark side by side. Where
+    two pairs are of the same landmark, the target is spread evenly over both positives.
+
+    Args:
+        num_landmarks: Unused, there are no class weights; every loss is built with it.
+        dim: Unused likewise.
+        l2: Weight of the penalty on the length of the descriptors, at least 0.
+
+    Attributes:
+        needs_pairs: True, batches must come from a sampler that lays out pairs.
+
+    Raises:
+        ValueError: `l2` is negative.
+    """
+
+    needs_pairs: ClassVar[bool] = True
+
+    def __init__(self, num_landmarks: int, dim: int, l2: float = 0.01) -> None:
+        super().__init__()
+        if not 0.0 <= l2 < math.inf:
+            raise ValueError(f"l2 is at least 0, not {l2}")
+        self.l2 = l2
+
+    def forward(self, descriptors: Tensor, landmarks: Tensor) -> Tensor:
+        """Descriptors float [B, D] and landmarks int64 [B], in pairs, to the loss, a float32 scalar.
+
+        Raises:
+            ValueError: The batch is empty, odd, or two neighbours that should be a pair differ in landmark.
+        """
+        _check_pairs(descriptors, landmarks)
+        with torch.autocast(descriptors.device.type, enabled=False):
+            x = descriptors.to(torch.promote_types(descriptors.dtype, torch.float32))
+            similarities = x[0::2] @ x[1::2].T
+            same = landmarks[0::2, None] == landmarks[None, 1::2]
+            targets = same / same.sum(dim=1, keepdim=True)
+            penalty = 0.5 * self.l2 * x.square().sum(dim=1).mean()
+            return cross_entropy(similarities, targets.to(x.dtype)) + penalty
+
+    def extra_repr(self) -> str:
+        """Shown when the loss is printed."""
+        return f"l2={self.l2}"
+
+
+def _check_pairs(descriptors: Tensor, landmarks: Tensor) -> None:
+    batch = len(descriptors)
+    layout = "npairs needs batches laid out anchor, positive, anchor, positive, … (the sampler of pairs makes them)"
+    if descriptors.ndim != 2 or landmarks.shape != (batch,):
+        raise ValueError(f"{layout}: [B, D] and [B], not {list(descriptors.shape)} and {list(landmarks.shape)}")
+    if batch == 0 or batch % 2:
+        raise ValueError(f"{layout}: a batch of {batch} does not divide into pairs")
+    split = (landmarks[0::2] != landmarks[1::2]).nonzero()
+    if len(split):
+        i = 2 * int(split[0])
+        raise ValueError(
+            f"{layout}: pictures {i} and {i + 1} of the batch are of landmarks "
+            f"{int(landmarks[i])} and {int(landmarks[i + 1])}"
+        )

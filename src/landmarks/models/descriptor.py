@@ -1,0 +1,62 @@
+"""The network that turns a picture into a descriptor."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class DescriptorNet(nn.Module):
+    """Backbone, pooling, one fully connected layer; then batch norm and dropout where asked for.
+
+    As released, the descriptor is what the fully connected layer gives: a bias, but no batch norm, no
+    activation and no L2 norm. Whoever compares descriptors normalises them; npairs learns from their length.
+
+    Args:
+        backbone: Float [B, 3, H, W] to [B, C, H', W'], with `num_features` = C.
+        pooling: [B, C, H', W'] to [B, C].
+        dim: Length of the descriptor; None leaves the layer out and takes the pooled features.
+        batch_norm: Batch norm on the descriptor.
+        dropout: Share of the descriptor set to zero in training, in [0, 1).
+
+    Attributes:
+        dim: Length of the descriptor, also where the argument was None.
+        input_multiple: Height and width of the pictures must be multiples of this, in pixels.
+
+    Raises:
+        ValueError: dim or dropout is out of range.
+    """
+
+    input_multiple = 32
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        pooling: nn.Module,
+        dim: int | None = 512,
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if dim is not None and dim < 1:
+            raise ValueError(f"dim is the length of the descriptor, at least 1, not {dim}")
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"dropout is a share in [0, 1), not {dropout}")
+        features: Any = backbone.num_features
+        self.dim: int = features if dim is None else dim
+        self.backbone = backbone
+        self.pooling = pooling
+        self.fc = nn.Identity() if dim is None else nn.Linear(features, dim)
+        self.batch_norm = nn.BatchNorm1d(self.dim) if batch_norm else nn.Identity()
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised float [B, 3, H, W] (see `models.normalize`) to descriptors [B, dim].
+
+        Raises:
+            ValueError: Height or width is not a multiple of 32.
+        """
+        height, width = images.shape[-2:]
+        if height % self.input_multiple or width % self.input_multiple:
+            raise ValueError(f"pictures of {height} x {width} pixels: sides must be multiples of {self.input_multiple}")
+        pooled = self.pooling(self.backbone(images))
+        return self.dropout(self.batch_norm(self.fc(pooled)))

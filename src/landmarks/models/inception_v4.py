@@ -1,0 +1,150 @@
+"""InceptionV4 as the released models have it.
+
+Szegedy et al., "Inception-v4, Inception-ResNet and the Impact of Residual Connections on
+Learning", AAAI 2017. The branches and parameter count are the usual ones, but three things differ from timm's
+`inception_v4`:
+
+- the pooling branch comes first in every concatenation but the stem's last;
+- wide and tall kernels change places in the stem and in the long branches of blocks B and C;
+- batch norm has eps 1e-5 instead of 1e-3.
+
+The second one means that ImageNet weights of timm's network cannot be moved over: a 1x7 kernel does not fit
+where this network has a 7x1. Hence our own modules, on timm's `ConvNormAct`. Average pools do not count their
+padding.
+"""
+
+from typing import Any
+
+import torch
+from timm.layers.conv_bn_act import ConvNormAct
+from torch import Tensor, nn
+
+
+class Concat(nn.Module):
+    """Branches side by side: each sees the same input, their outputs are joined along the channels."""
+
+    def __init__(self, *branches: nn.Module) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float [B, C, H, W] to [B, sum of the branches' channels, H', W']."""
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
+class InceptionV4(nn.Module):
+    """Float [B, 3, H, W] to [B, 1536, H/32 - 2, W/32 - 2] at multiples of 32; sides of 96 pixels or more.
+
+    Attributes:
+        num_features: 1536.
+        stem, blocks: in the order of the paper; `models.released_names` walks them in the order of creation.
+    """
+
+    num_features = 1536
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            _conv(3, 32, 3, stride=2),
+            _conv(32, 32, 3),
+            _conv(32, 64, 3, padding=1),
+            Concat(_max_pool(), _conv(64, 96, 3, stride=2)),
+            Concat(
+                nn.Sequential(_conv(160, 64, 1), _conv(64, 96, 3)),
+                nn.Sequential(_conv(160, 64, 1), _tall(64, 64, 7), _wide(64, 64, 7), _conv(64, 96, 3)),
+            ),
+            Concat(_conv(192, 192, 3, stride=2), _max_pool()),
+        )
+        self.blocks = nn.Sequential(
+            *(_block_a() for _ in range(4)),
+            _reduction_a(),
+            *(_block_b() for _ in range(7)),
+            _reduction_b(),
+            *(_block_c() for _ in range(3)),
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The last feature map, before any pooling."""
+        return self.blocks(self.stem(x))
+
+
+def _block_a() -> Concat:
+    return Concat(
+        nn.Sequential(_average_pool(), _conv(384, 96, 1)),
+        _conv(384, 96, 1),
+        nn.Sequential(_conv(384, 64, 1), _conv(64, 96, 3, padding=1)),
+        nn.Sequential(_conv(384, 64, 1), _conv(64, 96, 3, padding=1), _conv(96, 96, 3, padding=1)),
+    )
+
+
+def _reduction_a() -> Concat:
+    return Concat(
+        _max_pool(),
+        _conv(384, 384, 3, stride=2),
+        nn.Sequential(_conv(384, 192, 1), _conv(192, 224, 3, padding=1), _conv(224, 256, 3, stride=2)),
+    )
+
+
+def _block_b() -> Concat:
+    return Concat(
+        nn.Sequential(_average_pool(), _conv(1024, 128, 1)),
+        _conv(1024, 384, 1),
+        nn.Sequential(_conv(1024, 192, 1), _wide(192, 224, 7), _tall(224, 256, 7)),
+        nn.Sequential(
+            _conv(1024, 192, 1),
+            _wide(192, 192, 7),
+            _tall(192, 224, 7),
+            _wide(224, 224, 7),
+            _tall(224, 256, 7),
+        ),
+    )
+
+
+def _reduction_b() -> Concat:
+    return Concat(
+        _max_pool(),
+        nn.Sequential(_conv(1024, 192, 1), _conv(192, 192, 3, stride=2)),
+        nn.Sequential(_conv(1024, 256, 1), _wide(256, 256, 7), _tall(256, 320, 7), _conv(320, 320, 3, stride=2)),
+    )
+
+
+def _block_c() -> Concat:
+    return Concat(
+        nn.Sequential(_average_pool(), _conv(1536, 256, 1)),
+        _conv(1536, 256, 1),
+        nn.Sequential(_conv(1536, 384, 1), Concat(_wide(384, 256, 3), _tall(384, 256, 3))),
+        nn.Sequential(
+            _conv(1536, 384, 1),
+            _wide(384, 448, 3),
+            _tall(448, 512, 3),
+            Concat(_wide(512, 256, 3), _tall(512, 256, 3)),
+        ),
+    )
+
+
+def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Module:
+    return _conv_norm_act(inputs, outputs, kernel, stride=stride, padding=padding)
+
+
+def _wide(inputs: int, outputs: int, width: int) -> nn.Module:
+    return _conv_norm_act(inputs, outputs, (1, width), padding=(0, width // 2))
+
+
+def _tall(inputs: int, outputs: int, height: int) -> nn.Module:
+    return _conv_norm_act(inputs, outputs, (height, 1), padding=(height // 2, 0))
+
+
+def _conv_norm_act(*args: Any, **options: Any) -> nn.Module:
+    options["act_kwargs"] = {"inplace": True}
+    return ConvNormAct(*args, **options)
+
+
+def _max_pool() -> nn.Module:
+    return nn.MaxPool2d(3, stride=2)
+
+
+def _average_pool() -> nn.Module:
+    return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)

@@ -1,0 +1,44 @@
+"""The table of the networks that won second place in both 2019 Google Landmark challenges.
+
+Which backbone each has, what its weight file calls the layers, and the size of the pictures it was made for.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+BackboneName = Literal["res152", "res200", "se_x152", "inceptionv4"]
+
+
+@dataclass(frozen=True)
+class ReleasedModel:
+    """One row of the table of released models.
+
+    Attributes:
+        backbone: Our name of the network.
+        naming: How its file names the backbone's variables.
+        dim: Length of the descriptor; None where the pooled features are the descriptor.
+        descriptor: Name of the fully connected layer that makes the descriptor, if there is one.
+        classifier: Name of the fully connected layer that makes the class scores, if there is one.
+        short_side: Short side of the pictures in pixels, before it is floored to a multiple of 32.
+    """
+
+    backbone: BackboneName
+    naming: Literal["placed", "numbered", "se_resnext", "inception"]
+    dim: int | None = 512
+    descriptor: str | None = "fc_0"
+    classifier: str | None = None
+    short_side: int = 448
+
+
+RELEASED_MODELS = {
+    "res152_arcmargin": ReleasedModel("res152", "numbered"),
+    "res152_arcmargin_index": ReleasedModel("res152", "numbered"),
+    "res152_npairs": ReleasedModel("res152", "numbered"),
+    "res200_arcmargin": ReleasedModel("res200", "placed"),
+    "se_x152_arcmargin": ReleasedModel("se_x152", "se_resnext", descriptor="fc_100"),
+    "inceptionv4_arcmargin": ReleasedModel("inceptionv4", "inception", short_side=555),
+    "res152_softmax_v1": ReleasedModel("res152", "placed", dim=256, classifier="fc_1", short_side=224),
+    "res152_softmax_v2": ReleasedModel(
+        "res152", "placed", dim=None, descriptor=None, classifier="fc_0", short_side=224
+    ),
+}

@@ -1,0 +1,154 @@
+"""Any network of timm as a backbone: a picture in, one feature map out.
+
+timm's networks end in maps [B, C, H, W], in maps [B, H, W, C] or in tokens [B, N, C] behind class and
+register tokens. All become [B, C, H, W] here, so that pooling and the descriptor layer never ask which
+network it was.
+"""
+
+import difflib
+import math
+from typing import Any
+
+import timm
+import torch
+from timm.models import get_pretrained_cfg
+from torch import Tensor, nn
+
+from landmarks.errors import LandmarksError
+from landmarks.models.downloads import create_pretrained, create_untrained
+from landmarks.models.normalize import MEAN, STD
+
+
+class TimmBackbone(nn.Module):
+    """A network of timm without its head.
+
+    Networks with a fixed input size are built with timm's `dynamic_img_size` where they have it, and then
+    take any size. Weights trained with another mean and standard deviation than ImageNet's get what they
+    expect.
+
+    Args:
+        name: timm's name, with or without a tag: `convnext_tiny`, `vit_small_patch14_dinov2.lvd142m`.
+        pretrained: Fetch timm's weights.
+
+    Attributes:
+        num_features: Channels of the feature map.
+        network: The network itself.
+
+    Raises:
+        LandmarksError: timm has no such network, or no such weights, or they cannot be fetched.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, name: str, pretrained: bool = False) -> None:
+        super().__init__()
+        _check_name(name)
+        self.name = name
+        self.network = _create(name, pretrained)
+        self.num_features: int = self.network.num_features
+
+        config: Any = get_pretrained_cfg(name)
+        self.native_size: tuple[int, int] = tuple(config.input_size[1:])
+        mean, std = torch.tensor(config.mean), torch.tensor(config.std)
+        self.register_buffer("scale", (torch.tensor(STD) / std).view(3, 1, 1), persistent=False)
+        self.register_buffer("shift", ((torch.tensor(MEAN) - mean) / std).view(3, 1, 1), persistent=False)
+        self.same_input = tuple(config.mean) == MEAN and tuple(config.std) == STD
+        self._freeze_unused()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float [B, 3, H, W] to the feature map [B, C, H', W'].
+
+        Raises:
+            LandmarksError: The network cannot take this size, or does not end in a feature map.
+        """
+        try:
+            features = self.network.forward_features(x if self.same_input else x * self.scale + self.shift)
+        except torch.OutOfMemoryError:
+            raise
+        except (AssertionError, RuntimeError) as error:
+            if tuple(x.shape[-2:]) == self.native_size:
+                raise
+            raise LandmarksError(
+                f"{self.name} cannot take pictures of {x.shape[-2]} x {x.shape[-1]} pixels; it was made for "
+                f"{self.native_size[0]} x {self.native_size[1]}. Choose that size or another model.name "
+                f"({error})"
+            ) from error
+        return self._as_map(features, (x.shape[-2], x.shape[-1]))
+
+    def _as_map(self, features: object, size: tuple[int, int]) -> Tensor:
+        if isinstance(features, Tensor) and features.ndim == 4:
+            if getattr(self.network, "output_fmt", "NCHW") == "NHWC":
+                features = features.permute(0, 3, 1, 2)
+            if features.shape[1] == self.num_features:
+                return features
+        if isinstance(features, Tensor) and features.ndim == 3 and features.shape[2] == self.num_features:
+            height, width = self._grid(size)
+            extra = features.shape[1] - height * width
+            declared = getattr(self.network, "num_prefix_tokens", None)
+            if extra == declared or (declared is None and extra in (0, 1)):
+                return features[:, extra:].transpose(1, 2).unflatten(2, (height, width))
+        shape = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        raise LandmarksError(
+            f"{self.name} does not end in one feature map (it gives {shape} for pictures of {size[0]} x "
+            f"{size[1]} pixels), so there is nothing to pool; choose another model.name"
+        )
+
+    def _grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        """How many patches high and wide the tokens stand for."""
+        patches: Any = getattr(self.network, "patch_embed", None)
+        if hasattr(patches, "dynamic_feat_size"):
+            height, width = patches.dynamic_feat_size(size)
+            return height, width
+        stride = self.network.feature_info[-1]["reduction"]
+        return math.ceil(size[0] / stride), math.ceil(size[1] / stride)
+
+    def _freeze_unused(self) -> None:
+        """Freezes what lies behind the feature map, for distributed training stops at weights without gradients.
+
+        Which these are is seen by running the network without data, on the meta device.
+        """
+        state = {
+            name: torch.empty_like(value, device="meta", requires_grad=value.requires_grad)
+            for name, value in (*self.named_parameters(), *self.named_buffers())
+        }
+        picture = torch.empty(1, 3, *self.native_size, device="meta")
+        training = self.training
+        features = torch.func.functional_call(self.eval(), state, (picture,))
+        self.train(training)
+        parameters = [(name, value) for name, value in self.named_parameters() if value.requires_grad]
+        gradients = torch.autograd.grad(features.sum(), [state[name] for name, _ in parameters], allow_unused=True)
+        for (_, parameter), gradient in zip(parameters, gradients, strict=True):
+            parameter.requires_grad_(gradient is not None)
+
+
+def _check_name(name: str) -> None:
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(architecture):
+        near = difflib.get_close_matches(architecture, timm.list_models(), n=5)
+        hint = f"did you mean {', '.join(near)}?" if near else "`timm.list_models()` lists all names"
+        raise LandmarksError(f"model.name={name}: timm has no such network; {hint}")
+    known = timm.list_models(f"{architecture}.*", include_tags=True)
+    if tag and name not in known:
+        raise LandmarksError(
+            f"model.name={name}: timm has no such weights of {architecture}; it has {', '.join(known)}"
+        )
+
+
+def _create(name: str, pretrained: bool) -> Any:
+    attempts: list[dict[str, bool]] = [{}]
+    config: Any = get_pretrained_cfg(name)
+    if config.fixed_input_size:
+        attempts = [{"dynamic_img_size": True, "dynamic_img_pad": True}, {"dynamic_img_size": True}, {}]
+    for options in attempts[:-1]:
+        try:
+            return _create_with(name, pretrained, options)
+        except TypeError:  # the network does not know the option
+            continue
+    return _create_with(name, pretrained, {})
+
+
+def _create_with(name: str, pretrained: bool, options: dict[str, bool]) -> Any:
+    if pretrained:
+        return create_pretrained(name, **options)
+    return create_untrained(name, **options)

@@ -1,0 +1,98 @@
+"""Weights from a file into a descriptor network, all of them or none."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from landmarks.errors import LandmarksError
+from landmarks.models.descriptor import DescriptorNet
+from landmarks.models.timm_backbone import TimmBackbone
+
+SHOWN = 3
+"""How many names of each kind an error lists."""
+
+
+def load_weights(net: DescriptorNet, path: Path) -> None:
+    """Fills a network from a file: every parameter, or an error and the network as it was.
+
+    The file is safetensors (`.safetensors`) or a torch checkpoint, which is read without unpickling objects.
+    It holds one of these, told apart by the names in it:
+
+    - a whole descriptor network (`backbone.…`, `fc.…`);
+    - a Lightning checkpoint of ours, where the same names follow `model.`;
+    - a backbone only, in the names of timm or of our backbone. Its classifier is left out, and the descriptor
+      layer keeps the values it starts with.
+
+    Args:
+        net: The network to fill.
+        path: The file.
+
+    Raises:
+        LandmarksError: The file is missing or unreadable, or its names or shapes are not those of the
+        network.
+    """
+    weights = _read(path)
+    if any(name.startswith("model.backbone.") for name in weights):
+        weights = {name.removeprefix("model."): w for name, w in weights.items() if name.startswith("model.")}
+    target: nn.Module = net
+    if not any(name.startswith("backbone.") for name in weights):
+        target = net.backbone.network if isinstance(net.backbone, TimmBackbone) else net.backbone
+        weights = _without_classifier(target, weights)
+    problems = _differences(target.state_dict(), weights)
+    if problems:
+        raise LandmarksError(f"{path} does not fit the network: {'; '.join(problems)}")
+    target.load_state_dict(weights, strict=False)  # strictly compared above
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise LandmarksError(f"model.pretrained={path}: no such file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise LandmarksError(
+            f"{path} is not a weight file: a .safetensors, or a torch checkpoint that holds tensors only ({reason})"
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise LandmarksError(f"{path} holds no state_dict: a mapping of names to tensors, or one under `state_dict`")
+    return {str(name): value for name, value in content.items()}
+
+
+def _without_classifier(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leaves out the layers of an ImageNet classifier that the headless network does not have."""
+    config = getattr(network, "pretrained_cfg", None) or {}
+    classifiers = config.get("classifier") or "fc"
+    own = network.state_dict().keys()
+    heads = tuple(f"{c}." for c in ((classifiers,) if isinstance(classifiers, str) else classifiers))
+    return {name: w for name, w in weights.items() if name in own or not name.startswith(heads)}
+
+
+def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
+    misshapen = [
+        f"{name} {list(found[name].shape)} instead of {list(expected[name].shape)}"
+        for name in expected
+        if name in found and found[name].shape != expected[name].shape
+    ]
+    kinds = {
+        # A count of steps that old files lack, and that batch norm with a fixed momentum never reads.
+        "missing": [n for n in expected if n not in found and not n.endswith("num_batches_tracked")],
+        "unknown": [name for name in found if name not in expected],
+        "of another shape": misshapen,
+    }
+    return [_counted(kind, names) for kind, names in kinds.items() if names]
+
+
+def _counted(kind: str, names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{len(names)} {kind}: {', '.join(names[:SHOWN])}{more}"

@@ -1,0 +1,108 @@
+"""Every kind of file a network can be filled from, and every way in which one may not fit."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from landmarks.errors import LandmarksError
+from landmarks.models.build import timm_net
+from landmarks.models.descriptor import DescriptorNet
+from landmarks.models.weights import load_weights
+
+
+def small_net(seed: int, **options: object) -> DescriptorNet:
+    torch.manual_seed(seed)
+    return timm_net("resnet10t", dim=8, **options)
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_whole_network_from_safetensors(tmp_path: Path) -> None:
+    source, net = small_net(1, pooling="gem", batch_norm=True), small_net(2, pooling="gem", batch_norm=True)
+    save_file(source.state_dict(), tmp_path / "net.safetensors")
+    load_weights(net, tmp_path / "net.safetensors")
+    assert equal(net.state_dict(), source.state_dict())
+
+
+def test_a_lightning_checkpoint(tmp_path: Path) -> None:
+    source, net = small_net(1), small_net(2)
+    state = {f"model.{name}": value for name, value in source.state_dict().items()}
+    state |= {"loss.weight": torch.zeros(5, 8)}
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "last.ckpt")
+    load_weights(net, tmp_path / "last.ckpt")
+    assert equal(net.state_dict(), source.state_dict())
+
+
+@pytest.mark.parametrize("classifier", [0, 10])
+def test_a_backbone_of_timm_with_or_without_its_classifier(tmp_path: Path, classifier: int) -> None:
+    source, net = timm.create_model("resnet10t", num_classes=classifier), small_net(2)
+    layer = net.fc.weight.clone()
+    torch.save(source.state_dict(), tmp_path / "timm.pth")
+    load_weights(net, tmp_path / "timm.pth")
+    expected = {k: v for k, v in source.state_dict().items() if not k.startswith("fc.")}
+    assert equal(net.backbone.network.state_dict(), expected)
+    assert torch.equal(net.fc.weight, layer)
+
+
+def test_old_files_without_counts_of_steps(tmp_path: Path) -> None:
+    source, net = small_net(1), small_net(2)
+    state = {k: v for k, v in source.state_dict().items() if "num_batches_tracked" not in k}
+    save_file(state, tmp_path / "old.safetensors")
+    load_weights(net, tmp_path / "old.safetensors")
+    assert all(torch.equal(net.state_dict()[k], v) for k, v in state.items())
+
+
+def test_what_does_not_fit_is_listed_and_nothing_is_loaded(tmp_path: Path) -> None:
+    net = small_net(2)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    state = {k: v + 1 for k, v in small_net(1).state_dict().items()}
+    for i in range(5):
+        state[f"backbone.extra{i}"] = torch.zeros(1)
+    del state["fc.bias"]
+    state["fc.weight"] = torch.zeros(16, 512)
+    save_file(state, tmp_path / "bad.safetensors")
+    with pytest.raises(LandmarksError) as caught:
+        load_weights(net, tmp_path / "bad.safetensors")
+    message = str(caught.value)
+    assert "1 missing: fc.bias" in message
+    assert "5 unknown: backbone.extra0, backbone.extra1, backbone.extra2 and 2 more" in message
+    assert "1 of another shape: fc.weight [16, 512] instead of [8, 512]" in message
+    assert equal(net.state_dict(), before)
+
+
+def test_missing_and_unreadable_files(tmp_path: Path) -> None:
+    net = small_net(1)
+    with pytest.raises(LandmarksError, match="no such file"):
+        load_weights(net, tmp_path / "none.safetensors")
+    for name in ("bytes.pt", "bytes.safetensors", "empty.pt", "empty.safetensors"):
+        (tmp_path / name).write_bytes(b"" if name.startswith("empty") else b"not weights at all" * 9)
+        with pytest.raises(LandmarksError, match=f"{name} is not a weight file"):
+            load_weights(net, tmp_path / name)
+    torch.save([1, 2], tmp_path / "list.pt")
+    with pytest.raises(LandmarksError, match="no state_dict"):
+        load_weights(net, tmp_path / "list.pt")
+
+
+class Touch:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (open, (self.path, "w"))
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    torch.save({"state_dict": Touch(str(victim))}, tmp_path / "evil.pt")
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Touch(str(victim))))
+    for name in ("evil.pt", "evil.pkl"):
+        with pytest.raises(LandmarksError, match="not a weight file"):
+            load_weights(small_net(1), tmp_path / name)
+    assert not victim.exists()
