@@ -1,16 +1,26 @@
-"""Fixtures shared by all tests: where real photographs and expected values lie."""
+"""Fixtures shared by all tests: real photographs, expected values, a tiny demo world, composed configurations."""
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from landmarks.config.locations import config_root, register_search_path
+from landmarks.config.resolvers import register_resolvers
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("LANDMARKS_TEST_DATA", ROOT.parent / "shared" / "data"))
 
+Compose = Callable[..., DictConfig]
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
+    """The folder of real photographs."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"needs the shared test data; set LANDMARKS_TEST_DATA (looked in {SHARED_DATA})")
     return SHARED_DATA
@@ -18,7 +28,55 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def oracles() -> Path:
+    """The folder of values that other implementations computed."""
     folder = SHARED_DATA.parent / "oracles"
     if not folder.is_dir():
         pytest.skip(f"needs the expected values beside the shared test data (looked in {folder})")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demo world of 8 landmarks, rendered once for all test processes; do not write into it."""
+    from landmarks.data.demo.world import write_demo_world  # tests without a world start faster
+
+    root = tmp_path_factory.getbasetemp().parent / "landmarks-tiny-world"
+    write_demo_world(root, seed=0, landmarks=8, pictures=160)
+    return root
+
+
+@pytest.fixture
+def compose_config() -> Iterator[Compose]:
+    """`compose_config("train", *overrides, run_dir=…)`: a configuration as a command would compose it."""
+    register_search_path()
+    register_resolvers()
+
+    def composed(name: str, *overrides: str, run_dir: Path | None = None) -> DictConfig:
+        extra = [f"run_dir={run_dir}", "name=test"] if run_dir is not None else []
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(config_root() / "conf"), version_base="1.3"):
+            return compose(name, [*overrides, *extra])
+
+    yield composed
+    GlobalHydra.instance().clear()
+
+
+@pytest.fixture
+def tiny_run(tiny_world: Path) -> list[str]:
+    """Overrides for a training run of a few seconds on the tiny world."""
+    return [
+        f"data.root={tiny_world}",
+        "data.source.landmarks=8",
+        "data.source.pictures=160",
+        "data.image_size=64",
+        "data.batch_size=8",
+        "data.num_workers=0",
+        "model=timm",
+        "model.name=test_resnet",
+        "model.dim=32",
+        "trainer.max_epochs=1",
+        "trainer.accelerator=cpu",
+        "trainer.devices=1",
+        "trainer.enable_progress_bar=false",
+        "callbacks.progress=null",
+    ]

@@ -1,0 +1,1 @@
+"""Runs: the Lightning module, its callbacks, evaluation, and what a run folder holds."""

@@ -1,0 +1,99 @@
+"""Runs a function as a Hydra application and turns the mistakes of people into messages of one screen.
+
+Hydra prints its own errors in one style and ours as tracebacks. Here both become one short message, with a
+suggestion where a word was misspelt; anything unexpected keeps its traceback.
+"""
+
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import hydra
+from hydra.errors import HydraException, InstantiationException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from landmarks.config.check import suggest
+from landmarks.config.locations import config_root, register_search_path
+from landmarks.config.resolvers import register_resolvers
+from landmarks.errors import LandmarksError
+from landmarks.metrics.errors import FormatError
+
+USER_ERRORS = (LandmarksError, FormatError, HydraException, OmegaConfBaseException)
+
+
+def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Sequence[str]) -> None:
+    """Compose `conf/CONFIG_NAME.yaml` with `arguments` and run `task` on it, once or as a sweep (`-m`).
+
+    Ends the process with status 2 and a message on standard error for the mistakes of people.
+    """
+    register_search_path()
+    register_resolvers()
+    silence_libraries()
+    sys.argv[1:] = list(arguments)
+    # Hydra then raises its errors instead of printing them, and we word them.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    application = hydra.main(config_path=str(config_root() / "conf"), config_name=config_name, version_base="1.3")
+    try:
+        application(task)()
+    except InstantiationException as error:
+        # a constructor refused its values: show what it said; anything else is a defect and keeps its traceback
+        if isinstance(error.__cause__, (*USER_ERRORS, ValueError)):
+            fail(error.__cause__)
+        raise
+    except USER_ERRORS as error:
+        fail(error)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("[yellow]Interrupted.[/] What was written stays; see the README on resuming.")
+        raise SystemExit(130) from None
+
+
+def silence_libraries() -> None:
+    """Keep warnings off the screen that are addressed to the authors of libraries, not to people who train."""
+    for message in (
+        r".*LeafSpec.*is deprecated",
+        r".*does not have many workers",
+        r".*could not find the monitored key",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def fail(error: BaseException) -> None:
+    """Print the message of a mistake without a traceback and end the process with status 2."""
+    if os.environ.get("LANDMARKS_TRACEBACK") == "1":
+        raise error
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print("[bold red]Error[/] ", end="")
+    console.print(explain(error), markup=False)
+    raise SystemExit(2)
+
+
+def explain(error: BaseException) -> str:
+    """Word an error for people: Hydra's and OmegaConf's are cut to what matters and get a suggestion."""
+    if not isinstance(error, (HydraException, OmegaConfBaseException)):
+        return str(error)
+    text = str(error).strip()
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException):
+        text += "\n" + str(cause).strip()
+    lines = [
+        line
+        for line in text.splitlines()
+        if not re.match(r"\s*(full_key|object_type|reference_type)\b|Set the env", line)
+    ]
+    missing_choice = re.search(r"Could not find '([\w/]+)/([^']+)'", text)
+    options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
+    if missing_choice and options:
+        group, choice = missing_choice.groups()
+        return f"There is no {group}={choice}{suggest(choice, options)}\n{group} can be: {', '.join(options)}"
+    if isinstance(cause, OmegaConfBaseException):
+        parent = cause.parent_node if isinstance(cause.parent_node, DictConfig) else {}
+        known = [str(key) for key in parent if key != "hydra" and not str(key).startswith("_")]
+        word = re.search(r"Key '([^']+)' is not in struct", text)
+        if word:
+            return f"{cause.full_key}: no such key{suggest(word.group(1), known)}\nKnown here: {', '.join(known)}"
+    return "\n".join(lines)

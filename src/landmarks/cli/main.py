@@ -1,0 +1,53 @@
+"""The command `landmarks` and its subcommands."""
+
+import sys
+
+import typer
+
+from landmarks.cli import score
+from landmarks.cli.hydra_main import run_hydra
+
+app = typer.Typer(
+    help="Experiments in landmark retrieval and recognition: train, search, re-rank, score.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(score.app, name="score")
+
+_HANDED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+
+
+@app.command("train", context_settings=_HANDED_ON, add_help_option=False)
+def train_command(context: typer.Context) -> None:
+    """Train and evaluate: `landmarks train model=res200 loss=arcmargin` (`--help` lists all choices)."""
+    train(context.args)
+
+
+@app.command("evaluate", context_settings=_HANDED_ON, add_help_option=False)
+def evaluate_command(context: typer.Context) -> None:
+    """Evaluate a checkpoint: `landmarks evaluate checkpoint=PATH data=gldv2 data.root=PATH`."""
+    evaluate(context.args)
+
+
+def train(arguments: list[str] | None = None) -> None:
+    """Run the training job under Hydra; `train.py` and `landmarks train` both end here."""
+    from landmarks.training.run import train_job
+
+    run_hydra(train_job, "train", sys.argv[1:] if arguments is None else arguments)
+
+
+def evaluate(arguments: list[str] | None = None) -> None:
+    """Run an evaluation under Hydra; `evaluate.py` and `landmarks evaluate` both end here."""
+    from landmarks.training.evaluate import evaluate_job
+
+    run_hydra(evaluate_job, "evaluate", sys.argv[1:] if arguments is None else arguments)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Counts pictures that could not be read, names each in the log once, and stops the run past a threshold.
+
+A picture that cannot be decoded is left out of its batch, never replaced by zeros: a few are a fact of life in
+millions of photographs, many mean that something is wrong with the data.
+"""
+
+import logging
+from typing import Any
+
+import pytorch_lightning as pl
+
+from landmarks.errors import LandmarksError
+
+log = logging.getLogger(__name__)
+
+
+class TooManyUnreadableError(LandmarksError):
+    """More pictures than allowed could not be read."""
+
+
+class UnreadablePictures(pl.Callback):
+    """Keeps account of unreadable pictures over training and evaluation.
+
+    Args:
+        limit: how many different pictures may fail before the run stops; 0 stops at the first.
+    """
+
+    def __init__(self, limit: int = 10) -> None:
+        self.limit = limit
+        self.reasons: dict[str, str] = {}
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Account for the pictures left out of a training batch, before it is used.
+
+        Raises:
+            TooManyUnreadableError: also for a batch of which nothing is left.
+        """
+        self.account(batch["unreadable"])
+        if not len(batch["image"]):
+            raise TooManyUnreadableError(
+                "A training batch holds no readable picture:\n"
+                + "\n".join(f"  {why}" for _, why in batch["unreadable"])
+            )
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Account for the pictures left out of an evaluation batch."""
+        self.account(batch["unreadable"])
+
+    def account(self, unreadable: list[tuple[str, str]]) -> None:
+        """Log new failures.
+
+        Args:
+            unreadable: (picture id, reason) pairs.
+
+        Raises:
+            TooManyUnreadableError: when more than `limit` different pictures failed; it lists them.
+        """
+        for picture, reason in unreadable:
+            if picture not in self.reasons:
+                self.reasons[picture] = reason
+                log.warning("left out: %s", reason)
+        if len(self.reasons) > self.limit:
+            shown = "\n".join(f"  {reason}" for reason in list(self.reasons.values())[:10])
+            raise TooManyUnreadableError(
+                f"{len(self.reasons)} pictures could not be read, and data.max_unreadable allows {self.limit}:\n"
+                f"{shown}\n"
+                "Repair or remove them, or raise data.max_unreadable."
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the account, so that a resumed run goes on counting."""
+        return {"reasons": self.reasons}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the account of the run that is resumed."""
+        self.reasons = dict(state_dict["reasons"])

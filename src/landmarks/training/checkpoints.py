@@ -1,0 +1,132 @@
+"""Checkpoints that explain themselves: what a run puts into them and how they are opened again.
+
+Besides Lightning's own entries a checkpoint holds `landmarks`: plain values from which the network is built
+again without the run's folder. Opening never runs code from the file (`weights_only=True`).
+"""
+
+import hashlib
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from landmarks import __version__
+from landmarks.data.module import LandmarkDataModule
+from landmarks.errors import LandmarksError
+
+RECORD_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network with trained weights, and where it comes from.
+
+    Attributes:
+        model: in eval mode, pictures [B, 3, H, W] float, normalised -> descriptors [B, D].
+        name: of the run that trained it.
+        config: the run's resolved configuration.
+        landmark_names: the landmarks it was trained on, in the order of its head.
+    """
+
+    model: nn.Module
+    name: str
+    config: DictConfig
+    landmark_names: tuple[str, ...]
+
+
+def checkpoint_record(config: DictConfig, data: LandmarkDataModule) -> dict[str, Any]:
+    """Return the plain values that go into every checkpoint of a run."""
+    return {
+        "record_version": RECORD_VERSION,
+        "landmarks_version": __version__,
+        "config": OmegaConf.to_container(config, resolve=True),
+        "landmark_names": data.train_set.table.landmark_names.tolist(),
+    }
+
+
+def open_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU.
+
+    Raises:
+        LandmarksError: the file is missing, damaged, or holds anything but tensors and plain values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise LandmarksError(f"checkpoint {path}: there is no such file")
+    try:
+        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise LandmarksError(f"checkpoint {path}: damaged, or not a checkpoint of ours ({reason})") from None
+    if not isinstance(found, dict) or "state_dict" not in found:
+        raise LandmarksError(f"checkpoint {path}: holds no state_dict; is it a checkpoint of this program?")
+    return found
+
+
+def open_record(path: str | Path) -> dict[str, Any]:
+    """Return the plain values that a run put into its checkpoint, see `checkpoint_record`.
+
+    Raises:
+        LandmarksError: see `open_checkpoint`; also when there is no record, or that of another version.
+    """
+    return _record(path, open_checkpoint(path))
+
+
+def load_model(path: str | Path) -> TrainedModel:
+    """Build the network that a checkpoint of ours describes and give it its weights.
+
+    Raises:
+        LandmarksError: see `open_record`; also when the weights do not fit the record.
+    """
+    found = open_checkpoint(path)
+    record = _record(path, found)
+    config = OmegaConf.create(record["config"])
+    assert isinstance(config, DictConfig)
+    model: nn.Module = instantiate(config.model, pretrained=False)
+    state = {k.removeprefix("model."): v for k, v in found["state_dict"].items() if k.startswith("model.")}
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise LandmarksError(f"checkpoint {path}: its weights do not fit its own configuration: {error}") from None
+    return TrainedModel(model.eval(), config.name, config, tuple(record["landmark_names"]))
+
+
+def _record(path: str | Path, found: dict[str, Any]) -> dict[str, Any]:
+    record = found.get("landmarks")
+    if not isinstance(record, dict) or record.get("record_version") != RECORD_VERSION:
+        raise LandmarksError(f"checkpoint {path}: was not written by this version of landmarks ({__version__})")
+    return record
+
+
+def load_weights(module: nn.Module, path: str | Path) -> None:
+    """Give a module of the same run the weights of a checkpoint."""
+    module.load_state_dict(open_checkpoint(path)["state_dict"])
+
+
+def find_resume(resume: str | None, run_dir: Path) -> str | None:
+    """Turn the setting `resume` into a path: `last` means the newest checkpoint of this run folder.
+
+    Raises:
+        LandmarksError: there is no such checkpoint.
+    """
+    if resume is None:
+        return None
+    path = run_dir / "checkpoints" / "last.ckpt" if resume == "last" else Path(resume)
+    if not path.is_file():
+        hint = "; name the interrupted run with hydra.run.dir=RUN" if resume == "last" else ""
+        raise LandmarksError(f"resume={resume}: there is no checkpoint {path}{hint}")
+    return str(path)
+
+
+def weights_hash(model: nn.Module) -> str:
+    """Return 16 hex digits that change when any weight or buffer of the network changes."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,101 @@
+"""The Lightning module: a descriptor network, a loss with its head, and how both are optimised."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from landmarks.errors import LandmarksError
+from landmarks.models.normalize import normalize
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+SchedulerFactory = Callable[..., LRScheduler]
+
+
+class DescriptorModule(pl.LightningModule):
+    """Describes pictures with a network, batch by batch, for the evaluation callbacks.
+
+    Args:
+        model: pictures [B, 3, H, W] float, normalised -> descriptors [B, D].
+        channels_last: keep pictures and weights in NHWC order, which convolutions on recent hardware prefer.
+        compile: run the network through `torch.compile`.
+    """
+
+    def __init__(self, model: nn.Module, channels_last: bool = True, compile: bool = False) -> None:
+        super().__init__()
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.model = model.to(memory_format=self.memory_format)
+        if compile:  # in place: the names in checkpoints stay those of the plain network
+            self.model.compile(dynamic=True)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Describe pictures: uint8 [B, 3, H, W] -> float32 [B, D]."""
+        images = normalize(images).contiguous(memory_format=self.memory_format)
+        descriptors: Tensor = self.model(images)
+        return descriptors.float()
+
+    def validation_step(
+        self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0
+    ) -> dict[str, list[tuple[Tensor, Tensor]]]:
+        """Return `described`: (rows int64 [b], descriptors float32 [b, D]) for each group of one shape."""
+        return {"described": [(group["row"], self(group["image"])) for group in batch["groups"]]}
+
+
+class LandmarkModule(DescriptorModule):
+    """Trains `model` under `loss`.
+
+    Args:
+        model: pictures [B, 3, H, W] float, normalised -> descriptors [B, D].
+        loss: (descriptors [B, D], landmarks int64 [B]) -> scalar; its class weights train with the model.
+        optimizer: from parameters to an optimiser. Weight decay covers all parameters, as released.
+        scheduler: from (optimizer, total_steps) to a schedule counted in steps.
+        channels_last: see `DescriptorModule`.
+        compile: see `DescriptorModule`.
+        record: plain values stored in every checkpoint, enough to build the model again.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: nn.Module,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory,
+        channels_last: bool = True,
+        compile: bool = False,
+        record: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(model, channels_last=channels_last, compile=compile)
+        self.loss = loss
+        self.record = record or {}
+        self._make_optimizer = optimizer
+        self._make_scheduler = scheduler
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """Return the loss of one batch of labelled pictures."""
+        loss: Tensor = self.loss(self(batch["image"]), batch["landmark"])
+        self.log("train/loss", loss, on_step=True, on_epoch=False, prog_bar=True, batch_size=len(batch["image"]))
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimiser over network and head, and a schedule that spans the whole run.
+
+        Raises:
+            LandmarksError: where neither steps nor epochs bound the run.
+        """
+        total_steps = self.trainer.estimated_stepping_batches
+        if math.isinf(total_steps):
+            raise LandmarksError(
+                "The length of the run is open, and the schedule needs it: set trainer.max_epochs or trainer.max_steps."
+            )
+        optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
+        scheduler = self._make_scheduler(optimizer, total_steps=int(total_steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put the record beside the weights, so that a checkpoint explains itself."""
+        checkpoint["landmarks"] = self.record

@@ -1,0 +1,99 @@
+"""What a run folder says about its run: configuration, versions, machine, git commit and seed."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+_PACKAGES = (
+    "landmarks",
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "timm",
+    "hydra-core",
+    "albumentations",
+    "opencv-python-headless",
+    "faiss-cpu",
+    "faiss-gpu",
+    "torchmetrics",
+    "numpy",
+)
+
+
+def write_record(config: DictConfig, run_dir: Path) -> None:
+    """Write `config.yaml` (resolved) and `run.json` before any work: a failed run explains itself too."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
+    write_json(
+        run_dir / "run.json",
+        {
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            "seed": config.get("seed"),
+            "git": git_state(),
+            "versions": versions(),
+            "machine": machine(),
+        },
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return Python's version and those of the packages that can change a figure."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """Return what the run computes on: processor, cores, and GPUs if there are any."""
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {"processor": _processor(), "cores": os.cpu_count(), "gpus": gpus, "system": platform.system()}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def git_state() -> dict[str, Any] | None:
+    """Return the commit of the code and whether it was changed since, or None outside a git checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        commit = _git(here, "rev-parse", "HEAD")
+        changed = bool(_git(here, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": commit, "changed": changed}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON under its final name only when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(value, indent=2) + "\n"
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text)
+    partial.replace(path)

@@ -1,0 +1,122 @@
+"""From three descriptor sets to figures: search, re-ranking stages, votes, mAP@100 and GAP.
+
+The same code scores an epoch of training and a final evaluation, so the figures can be compared.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.data.source import GroundTruth, Source
+from landmarks.data.table import ImageTable
+from landmarks.errors import LandmarksError
+from landmarks.metrics.recognition import score_recognition
+from landmarks.metrics.retrieval import score_retrieval
+from landmarks.metrics.submissions import RecognitionSubmission, RetrievalSubmission
+from landmarks.recognition.votes import NeighbourVotes
+from landmarks.retrieval.descriptors import DescriptorSet
+from landmarks.retrieval.pipeline import Pipeline, StageReport
+from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.state import SearchState
+
+Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an evaluation found.
+
+    Attributes:
+        scores: figures of both tasks for the public and the private queries; empty without ground truth.
+        query_ids: uint64 [Q], the queries that could be read.
+        index_ids: uint64 [N], what the rows of the ranking mean.
+        ranking: the final ranking [Q, K].
+        retrieval: the submission that the ranking makes.
+        recognition: the submission that the votes make.
+        stages: figures, seconds and memory after every stage of the pipeline.
+    """
+
+    scores: Scores
+    query_ids: NDArray[np.uint64]
+    index_ids: NDArray[np.uint64]
+    ranking: Ranking
+    retrieval: RetrievalSubmission
+    recognition: RecognitionSubmission
+    stages: tuple[StageReport, ...] = field(repr=False)
+
+
+def evaluate_descriptors(
+    queries: DescriptorSet,
+    index: DescriptorSet,
+    gallery: DescriptorSet,
+    gallery_table: ImageTable,
+    source: Source,
+    truth: GroundTruth,
+    pipeline: Pipeline,
+    votes: NeighbourVotes,
+) -> Outcome:
+    """Search, re-rank, vote and score.
+
+    Args:
+        queries: descriptors of the test pictures.
+        index: descriptors of the pictures to be found.
+        gallery: descriptors of labelled train pictures, which vote for landmarks.
+        gallery_table: says which landmark each gallery picture shows.
+        source: says how submissions call the landmarks.
+        truth: what is right; a task without truth gets a submission but no figures.
+        pipeline: finds and re-ranks index pictures, stage by stage; its index searches the gallery too.
+        votes: from gallery neighbours to one landmark a query.
+
+    Raises:
+        LandmarksError: descriptor sets made by different protocols, or descriptors that cannot be compared.
+    """
+    queries.require_same_protocol(index)
+    queries.require_same_protocol(gallery)
+
+    def score(ranking: Ranking) -> Mapping[str, float]:
+        if truth.retrieval is None:
+            return {}
+        submission = RetrievalSubmission.from_ranking(queries.ids, index.ids, ranking.indices)
+        figures = score_retrieval(truth.retrieval, submission)
+        return {f"{split}/map@100": values["map@100"] for split, values in figures.items()}
+
+    found = pipeline.run(
+        SearchState(queries.descriptors, index.descriptors, query_ids=queries.ids, index_ids=index.ids), score
+    )
+    retrieval = RetrievalSubmission.from_ranking(queries.ids, index.ids, found.ranking.indices)
+
+    neighbours = pipeline.index.search(queries.descriptors, gallery.descriptors, k=votes.k)
+    landmarks, confidence = votes(neighbours, _landmarks_of(gallery.ids, gallery_table), gallery_table.num_landmarks)
+    numbers = source.submission_landmark(landmarks, gallery_table.landmark_names)
+    recognition = RecognitionSubmission(queries.ids, numbers, confidence.astype(np.float64))
+    scores: Scores = {}
+    for figures in (
+        score_retrieval(truth.retrieval, retrieval) if truth.retrieval else {},
+        score_recognition(truth.recognition, recognition) if truth.recognition else {},
+    ):
+        for split, values in figures.items():
+            scores.setdefault(split, {}).update(values)
+    return Outcome(scores, queries.ids, index.ids, found.ranking, retrieval, recognition, found.stages)
+
+
+def _landmarks_of(ids: NDArray[np.uint64], table: ImageTable) -> NDArray[np.int32]:
+    """The landmark of each id, all of which are in the table; pictures are described in any order."""
+    order = np.argsort(table.ids)
+    return table.landmarks[order[np.searchsorted(table.ids, ids, sorter=order)]]
+
+
+def figure(scores: Scores, name: str) -> float | None:
+    """Return one figure such as `public/map@100`, or None where there is no ground truth at all.
+
+    Raises:
+        LandmarksError: there are figures but none of that name.
+    """
+    if not scores:
+        return None
+    split, _, metric = name.partition("/")
+    if metric not in scores.get(split, {}):
+        known = ", ".join(f"{s}/{m}" for s, values in scores.items() for m in values)
+        raise LandmarksError(f"monitor={name}: there is no such figure; there are: {known}")
+    return scores[split][metric]

@@ -1,0 +1,102 @@
+"""Every file in conf/, experiments/ and sweeps/ composes, passes the checker, and builds what it names."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from landmarks.config.check import check_config
+from landmarks.config.locations import config_root
+from landmarks.config.settings import EvaluateSettings, TrainSettings
+from landmarks.training.run import train
+
+Compose = Callable[..., DictConfig]
+GROUPS = sorted((path.parent.name, path.stem) for path in (config_root() / "conf").glob("*/*.yaml"))
+EXPERIMENTS = sorted(path.stem for path in (config_root() / "experiments").glob("*.yaml"))
+SWEEPS = sorted(path.stem for path in (config_root() / "sweeps").glob("*.yaml"))
+RELEASED = {
+    "res152_arcmargin": (0.2676, 0.3020),
+    "res152_arcmargin_index": (0.2476, 0.2707),
+    "res152_npairs": (0.2597, 0.2870),
+    "res200_arcmargin": (0.2670, 0.3042),
+    "se_x152_arcmargin": (0.2670, 0.2914),
+    "inceptionv4_arcmargin": (0.2685, 0.2933),
+    "res152_softmax_v1": (None, None),
+    "res152_softmax_v2": (None, None),
+}
+
+
+@pytest.mark.parametrize(("group", "name"), GROUPS)
+def test_every_choice_composes_and_builds(
+    compose_config: Compose, tiny_run: list[str], tmp_path: Path, group: str, name: str
+) -> None:
+    tiny = [o for o in tiny_run if group == "data" or not o.startswith("data.")]
+    tiny = [o for o in tiny if not (group == "data" and o.startswith(("data.root", "data.source")))]
+    tiny = [o for o in tiny if not (group == "model" and o.startswith("model"))]
+    extra = ["model.name=test_resnet"] if (group, name) == ("model", "timm") else []
+    root = ["data.root=somewhere"] if group == "data" else []
+    config = compose_config("train", *tiny, f"{group}={name}", *extra, *root, run_dir=tmp_path)
+    check_config(config, TrainSettings)
+    node = config[group]
+    for part in [node] if "_target_" in node else list(node.values()):
+        if part is not None and (group, name) not in {("logger", "wandb"), ("trainer", "ddp")}:
+            assert instantiate(part) is not None
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_composes(compose_config: Compose, tmp_path: Path, name: str) -> None:
+    config = compose_config("train", f"experiments={name}", "data.root=somewhere", run_dir=tmp_path)
+    check_config(config, TrainSettings)
+
+
+@pytest.mark.parametrize("name", sorted(RELEASED))
+def test_released_runs_carry_their_published_figures_and_train(
+    compose_config: Compose, tiny_world: Path, tmp_path: Path, name: str
+) -> None:
+    overrides = [
+        f"experiments={name}",
+        "data=demo",
+        f"data.root={tiny_world}",
+        "+data.source.landmarks=8",
+        "+data.source.pictures=160",
+        "data.image_size=32",
+        "data.batch_size=4",
+        "data.eval_batch_size=4",
+        "data.num_workers=0",
+        "trainer.accelerator=cpu",
+        "trainer.devices=1",
+        "trainer.fast_dev_run=true",
+        "trainer.enable_progress_bar=false",
+        "callbacks.progress=null",
+        "evaluate_untrained=false",
+    ]
+    if name == "inceptionv4_arcmargin":
+        overrides += ["data.image_size=96", "data.resize.short_side=96"]
+    config = compose_config("train", *overrides, run_dir=tmp_path)
+    check_config(config, TrainSettings)
+    assert (config.published.public, config.published.private) == RELEASED[name]
+    train(config, tmp_path)
+    assert (tmp_path / "metrics.json").is_file()
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_sweep_varies_keys_that_exist(compose_config: Compose, tmp_path: Path, name: str) -> None:
+    text = (config_root() / "sweeps" / f"{name}.yaml").read_text()
+    parameters = OmegaConf.select(OmegaConf.create(text), "hydra.sweeper.params")
+    first = [f"{key}={str(values).split(',')[0]}" for key, values in parameters.items()]
+    config = compose_config("train", f"sweeps={name}", *first, run_dir=tmp_path)
+    check_config(config, TrainSettings)
+
+
+@pytest.mark.parametrize("pipeline", [name for group, name in GROUPS if group == "pipeline"])
+def test_evaluation_composes_with_every_pipeline(compose_config: Compose, tmp_path: Path, pipeline: str) -> None:
+    overrides = ["checkpoint=x.ckpt", "data.image_size=64", f"pipeline={pipeline}"]
+    check_config(compose_config("evaluate", *overrides, run_dir=tmp_path), EvaluateSettings)
+
+
+def test_configs_are_short() -> None:
+    for folder in ("conf", "experiments", "sweeps"):
+        for path in (config_root() / folder).rglob("*.yaml"):
+            assert len(path.read_text().splitlines()) <= 45, path

@@ -1,0 +1,65 @@
+"""Evaluating a checkpoint gives what the run that wrote it found, and refuses what is no checkpoint."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import DictConfig
+
+from landmarks.errors import LandmarksError
+from landmarks.training.evaluate import evaluate_job
+from landmarks.training.run import train
+
+Compose = Callable[..., DictConfig]
+
+
+def test_it_finds_what_the_run_found(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> None:
+    trained, evaluated = tmp_path / "trained", tmp_path / "evaluated"
+    train(compose_config("train", *tiny_run, "evaluate_untrained=false", run_dir=trained), trained)
+    on_data = [o for o in tiny_run if o.startswith(("data.root", "data.source", "trainer", "callbacks"))]
+    value = evaluate_job(
+        compose_config(
+            "evaluate",
+            *on_data,
+            f"checkpoint={trained / 'checkpoints' / 'best.ckpt'}",
+            "data.validation.queries=scored",
+            "data.num_workers=0",
+            "pipeline=qe",
+            run_dir=evaluated,
+        )
+    )
+    before = json.loads((trained / "metrics.json").read_text())
+    after = json.loads((evaluated / "metrics.json").read_text())
+    assert after["stages"][0]["scores"] == pytest.approx(
+        {f"{split}/map@100": before["trained"][split]["map@100"] for split in ("public", "private")}, abs=1e-6
+    )
+    assert after["stages"][1]["stage"] == "qe"
+    assert value == after["monitor"]["value"] == after["scores"]["private"]["map@100"]
+    assert (evaluated / "submissions" / "recognition.csv").read_text().startswith("id,landmarks\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"not a checkpoint", "damaged, or not a checkpoint"),
+        (b"", "damaged, or not a checkpoint"),
+    ],
+)
+def test_other_files_are_refused(compose_config: Compose, tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "x.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(LandmarksError, match=words):
+        evaluate_job(compose_config("evaluate", f"checkpoint={path}", run_dir=tmp_path / "run"))
+
+
+def test_code_in_a_checkpoint_is_never_run(compose_config: Compose, tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (tmp_path / "sprung",))  # type: ignore[return-value]
+
+    torch.save({"state_dict": {}, "landmarks": Trap()}, tmp_path / "trap.ckpt")
+    with pytest.raises(LandmarksError, match="damaged, or not a checkpoint"):
+        evaluate_job(compose_config("evaluate", f"checkpoint={tmp_path / 'trap.ckpt'}", run_dir=tmp_path / "run"))
+    assert not (tmp_path / "sprung").exists()
