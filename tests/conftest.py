@@ -40,7 +40,9 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A demo world of 8 landmarks, rendered once for all test processes; do not write into it."""
     from landmarks.data.demo.world import write_demo_world  # tests without a world start faster
 
-    root = tmp_path_factory.getbasetemp().parent / "landmarks-tiny-world"
+    base = tmp_path_factory.getbasetemp()
+    # the processes of pytest-xdist share the folder above theirs
+    root = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "landmarks-tiny-world"
     write_demo_world(root, seed=0, landmarks=8, pictures=160)
     return root
 

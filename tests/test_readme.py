@@ -1,0 +1,105 @@
+"""Every command of the README runs: as it stands there, but on a tiny world and for one step."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from landmarks.cli import main
+from landmarks.data.gldv2 import GLDv2
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [line.split("   #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+SMALL = [
+    "data.num_workers=0",
+    "data.image_size=32",
+    "data.eval_batch_size=4",
+    "trainer.devices=1",
+    "trainer.accelerator=cpu",
+    "trainer.enable_progress_bar=false",
+]
+SHORT = ["trainer.fast_dev_run=true", "evaluate_untrained=false", "callbacks.progress=null"]
+
+
+def test_the_readme_has_commands_and_only_known_ones() -> None:
+    assert len(COMMANDS) >= 12
+    for command in COMMANDS:
+        assert command.startswith(("make ", "python train.py ", "python evaluate.py ", "landmarks score ")), command
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for command in COMMANDS:
+        if command.startswith("make "):
+            assert re.search(rf"^{command.split()[1]}:", makefile, flags=re.MULTILINE), command
+
+
+def test_links_and_pictures_exist() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert target.startswith("http") or (ROOT / target).is_file(), target
+
+
+@pytest.fixture(scope="session")
+def photos(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs in a folder a landmark, as `data=folder` wants them."""
+    root = tmp_path_factory.mktemp("photos")
+    images = GLDv2(tiny_world, train_split="train").train()
+    for image_id, landmark in zip(images.table.ids.tolist(), images.table.landmarks.tolist(), strict=True):
+        folder = root / f"landmark {landmark}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{image_id:016x}.jpg").write_bytes(images.store.read(image_id))
+    return root
+
+
+@pytest.fixture(scope="session")
+def finished_run(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with a checkpoint and submissions, made by the command line itself."""
+    folder = tmp_path_factory.mktemp("run")
+    overrides = ["model=timm", "model.name=test_resnet", "trainer.max_epochs=1", *_on_tiny_world(tiny_world), *SMALL]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["train.py"])
+        main.train([*overrides, "data.batch_size=8", "callbacks.progress=null", f"hydra.run.dir={folder}"])
+    return folder
+
+
+def _on_tiny_world(root: Path) -> list[str]:
+    return [f"data.root={root}", "data.source.landmarks=8", "data.source.pictures=160"]
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith("make ")])
+def test_command(
+    command: str, tiny_world: Path, photos: Path, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["landmarks"])
+    for placeholder, path in (("GLDV2", tiny_world), ("PHOTOS", photos), ("runs/RUN", finished_run)):
+        command = command.replace(placeholder, str(path))
+    program, *words = shlex.split(command)
+    if program == "landmarks":
+        done = CliRunner().invoke(main.app, words)
+        assert done.exit_code == 0, done.output
+        return
+    script, *words = words
+    given = {word.split("=")[0] for word in words}
+    extra = [o for o in SMALL if o.split("=")[0] not in given]
+    if not given & {"data", "experiments"}:
+        extra += _on_tiny_world(tiny_world)
+    if script == "evaluate.py":
+        main.evaluate([*words, *extra, "callbacks.progress=null"])
+    else:
+        extra += SHORT if "data.batch_size" in given else [*SHORT, "data.batch_size=4"]
+        if "trainer=ddp" in words:
+            ddp = [sys.executable, str(ROOT / script), *words, *extra, "trainer.sync_batchnorm=false"]
+            assert subprocess.run(ddp, cwd=tmp_path, timeout=300).returncode == 0
+        else:
+            main.train([*words, *extra])
+    runs = list((tmp_path / "runs").rglob("metrics.json"))
+    assert runs
+    shutil.rmtree(tmp_path / "runs")
