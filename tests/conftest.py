@@ -77,6 +77,7 @@ def tiny_run(tiny_world: Path) -> list[str]:
         "model.name=test_resnet",
         "model.dim=32",
         "trainer.max_epochs=1",
+        "trainer.check_val_every_n_epoch=1",
         "trainer.accelerator=cpu",
         "trainer.devices=1",
         "trainer.enable_progress_bar=false",

@@ -22,7 +22,7 @@ def config_root() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent.parent
 
 
-class TopGroups(FileConfigSource):  # type: ignore[misc]
+class TopGroups(FileConfigSource):
     """A folder of which Hydra sees `experiments/` and `sweeps/` only."""
 
     @staticmethod

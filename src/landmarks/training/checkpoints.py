@@ -61,7 +61,7 @@ def open_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise LandmarksError(f"checkpoint {path}: damaged, or not a checkpoint of ours ({reason})") from None
     if not isinstance(found, dict) or "state_dict" not in found:
         raise LandmarksError(f"checkpoint {path}: holds no state_dict; is it a checkpoint of this program?")

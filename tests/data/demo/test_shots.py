@@ -56,7 +56,7 @@ def match(one: np.ndarray, two: np.ndarray) -> tuple[np.ndarray | None, int]:
     return homography, 0 if mask is None else int(mask.sum())
 
 
-@pytest.mark.parametrize("kind", ["palace", "town hall", "basilica", "capitol"])
+@pytest.mark.parametrize("kind", ["palace", "mosque", "basilica", "capitol", "gatehouse"])
 def test_two_views_of_a_facade_agree_with_the_cameras(kind: str) -> None:
     landmark = build_landmark(0, number_of(kind))
     one, first = view(landmark, -14, "clear", 1)

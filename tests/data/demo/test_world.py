@@ -204,13 +204,16 @@ def test_killed_half_way(tmp_path: Path, world: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", code])
     partial = tmp_path / ".w.partial"
     deadline = time.monotonic() + 60
-    while not any(p.stat().st_size for p in partial.glob("*/*.tar")) and time.monotonic() < deadline:
-        time.sleep(0.05)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    workers = [int(pid) for pid in children.read_text().split()] if children.is_file() else []
+    workers: list[int] = []
+    while (len(workers) < 3 or not list(partial.glob("test/*.tar"))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+        workers = [int(pid) for pid in children.read_text().split()] if children.is_file() else [0, 0, 0]
+    time.sleep(0.5)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert partial.is_dir() and not root.exists() and not (partial / STAMP).exists()
+    workers = [pid for pid in workers if pid]
     while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(alive(pid) for pid in workers), "workers go with their parent"

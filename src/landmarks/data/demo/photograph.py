@@ -8,6 +8,8 @@ import numpy as np
 from landmarks.data.demo.light import Light
 from landmarks.data.demo.texture import Bytes, Float32, Pixels
 
+GRAIN: Float32 = np.random.default_rng(11).standard_normal((1024, 1024), dtype=np.float32)
+
 
 @dataclass(frozen=True)
 class Exposure:
@@ -68,10 +70,15 @@ def develop(linear: Float32, light: Light, exposure: Exposure, seed: int) -> Byt
     image = cv2.sqrt(image) * 255
     if exposure.blur > 0.15:
         image = cv2.GaussianBlur(image, (0, 0), exposure.blur)
-    grain = rng.standard_normal((rows, cols), dtype=np.float32) * np.float32(exposure.noise)
-    tint = rng.standard_normal((rows // 2 + 1, cols // 2 + 1, 3), dtype=np.float32) * np.float32(exposure.noise * 0.6)
-    image = image + grain[..., None] + cv2.resize(tint, (cols, rows))
+    tint = cv2.merge([_grain(rng, rows // 2 + 1, cols // 2 + 1) for _ in range(3)]) * np.float32(0.6)
+    image = image + np.float32(exposure.noise) * (_grain(rng, rows, cols)[..., None] + cv2.resize(tint, (cols, rows)))
     return np.asarray(np.clip(image, 0, 255), dtype=np.uint8)
+
+
+def _grain(rng: np.random.Generator, rows: int, cols: int) -> Float32:
+    """A random piece of ready-made normal noise [rows, cols]: drawing it anew would cost more than the exposure."""
+    y, x = rng.integers(0, [GRAIN.shape[0] - rows, GRAIN.shape[1] - cols])
+    return GRAIN[y : y + rows, x : x + cols]
 
 
 def _rain(rng: np.random.Generator, rows: int, cols: int, amount: float) -> Float32:

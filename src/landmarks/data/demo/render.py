@@ -17,9 +17,9 @@ from landmarks.data.demo.photograph import Exposure, develop
 from landmarks.data.demo.sky import Horizon, draw_panorama, paint_horizon, paint_sky
 from landmarks.data.demo.texture import Bytes, Float32, Pixels
 
-OVERSAMPLING = 1.5
+OVERSAMPLING = 1.4
 SUN_DISTANCE = 3000.0  # metres: far enough for nearly parallel rays
-SHADOW_SIDE = 320  # pixels along a side of the shadow map
+SHADOW_SIDE = 288  # pixels along a side of the shadow map
 LAMP = (1.0, 0.68, 0.32)  # linear colour of a lit window
 
 
@@ -28,7 +28,7 @@ class Scene:
     """What one picture shows.
 
     Attributes:
-        camera: the view, in final pixels.
+        camera: the view, in final pixels; up to 700 on a side.
         light: the moment.
         surfaces: everything solid.
         centre, radius: the sphere within which shadows are cast, metres.

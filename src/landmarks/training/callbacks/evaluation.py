@@ -71,11 +71,20 @@ class DescriptorEvaluation(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Write the descriptors of one batch."""
+        """Write the descriptors of one batch.
+
+        Raises:
+            LandmarksError: a descriptor is NaN or infinite.
+        """
         data = _data(trainer)
         name, images = SETS[dataloader_idx], _images(data)[dataloader_idx]
         described: list[tuple[Tensor, Tensor]] = outputs["described"]
         for rows, descriptors in described:
+            if not descriptors.isfinite().all():
+                raise LandmarksError(
+                    f"The network gives descriptors that are not finite, after {trainer.global_step} steps: training "
+                    "has diverged. Lower optimizer.lr, lengthen scheduler.warmup, or set trainer.gradient_clip_val=1."
+                )
             if name not in self._writers:
                 self._writers[name] = DescriptorWriter(
                     self.folder / _part(name, trainer.global_rank),
