@@ -62,7 +62,8 @@ def photos(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished_run(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with a checkpoint and submissions, made by the command line itself."""
     folder = tmp_path_factory.mktemp("run")
-    overrides = ["model=timm", "model.name=test_resnet", "trainer.max_epochs=1", *_on_tiny_world(tiny_world), *SMALL]
+    overrides = ["model=timm", "model.name=test_resnet", *_on_tiny_world(tiny_world), *SMALL]
+    overrides += ["trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["train.py"])
         main.train([*overrides, "data.batch_size=8", "callbacks.progress=null", f"hydra.run.dir={folder}"])

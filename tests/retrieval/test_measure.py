@@ -1,3 +1,4 @@
+import gc
 import time
 
 import numpy as np
@@ -9,12 +10,13 @@ from landmarks.retrieval.measure import Cost, anonymous_mb
 
 @pytest.mark.skipif(anonymous_mb() is None, reason="needs Linux, which tells the memory of a process")
 def test_memory_freed_before_the_end_is_seen():
+    gc.collect()  # garbage of other tests, collected meanwhile, would hide part of the rise
     with Cost() as cost:
-        block = np.ones(64 * 2**20 // 8)
+        block = np.ones(512 * 2**20 // 8)
         time.sleep(0.1)
         del block
     assert cost.seconds >= 0.1
-    assert 60 < cost.rise_mb < 200
+    assert 256 < cost.rise_mb < 700
     assert cost.peak_mb >= cost.rise_mb
 
 

@@ -56,9 +56,10 @@ def evaluate(config: DictConfig, run_dir: Path) -> float | None:
     module = DescriptorModule(trained.model, channels_last=config.channels_last, compile=config.compile)
     evaluation: DescriptorEvaluation = instantiate(config.callbacks.evaluation, model_name=trained.name)
     unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
+    progress = [instantiate(node) for node in (config.callbacks.progress,) if node is not None]
     trainer: pl.Trainer = instantiate(
         config.trainer,
-        callbacks=[evaluation, unreadable, instantiate(config.callbacks.progress)],
+        callbacks=[evaluation, unreadable, *progress],
         logger=False,
         enable_checkpointing=False,
         default_root_dir=str(run_dir),

@@ -5,6 +5,7 @@ downsampling looks like transparency (Wyman and McGuire, Hashed Alpha Testing, 2
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -56,9 +57,8 @@ class Canvas:
     def put(self, window: tuple[slice, slice], mask: NDArray[np.bool_], nearness: Float32,
             colour: Pixels | None, light: Pixels | None) -> None:  # fmt: skip
         """Keep what is nearest inside a window; None leaves colour or light as they are."""
-        depth = self.nearness[window]
-        visible = (mask & (nearness > depth)).view(np.uint8)
-        cv2.copyTo(nearness, visible, depth)
+        visible = (mask & (nearness > self.nearness[window])).view(np.uint8)
+        cv2.copyTo(nearness, visible, self.nearness[window])
         if colour is not None:
             cv2.copyTo(colour, visible, self.colour[window])
         if light is not None:
@@ -73,5 +73,17 @@ def thresholds(level: int, window: tuple[slice, slice]) -> Bytes | int:
 class Surface(Protocol):
     """Anything solid that can be drawn."""
 
+    @property
+    def corners(self) -> Floats:
+        """World points [N, 3] whose hull holds it."""
+        ...
+
     def paint(self, canvas: Canvas) -> None:
         """Draw what the camera sees of it."""
+
+
+def paint_all(canvas: Canvas, surfaces: Sequence[Surface]) -> None:
+    """Draw surfaces, the nearer first: those hidden behind them cost little then."""
+    centres = np.array([surface.corners.mean(axis=0) for surface in surfaces]).reshape(-1, 3)
+    for i in np.argsort(np.linalg.norm(centres - canvas.camera.position, axis=1), kind="stable"):
+        surfaces[i].paint(canvas)

@@ -67,7 +67,9 @@ class Panel:
         x = (window[1].start + 0.5 + np.arange(cols)) * plane[0]
         y = (window[0].start + 0.5 + np.arange(rows)) * plane[1] + plane[2]
         nearness = x.astype(np.float32)[None, :] + y.astype(np.float32)[:, None]
-        mask = outline > 0
+        mask = (outline > 0) & (nearness > canvas.nearness[window])
+        if not mask.any():
+            return
         texture = self.texture
         if canvas.depth_only and not texture.has_openings:
             canvas.put(window, mask, nearness, None, None)

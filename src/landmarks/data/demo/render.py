@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from landmarks.data.demo.camera import Camera, Floats, look_at
-from landmarks.data.demo.canvas import Canvas, Surface
+from landmarks.data.demo.canvas import Canvas, Surface, paint_all
 from landmarks.data.demo.ground import Ground, paint_ground
 from landmarks.data.demo.light import Light
 from landmarks.data.demo.noise import fractal
@@ -53,8 +53,7 @@ def render(scene: Scene) -> Bytes:
     """Take the picture: uint8 [H, W, 3] RGB."""
     camera = scene.camera.scaled(OVERSAMPLING)
     canvas = Canvas(camera, scene.light.sun)
-    for surface in scene.surfaces:
-        surface.paint(canvas)
+    paint_all(canvas, scene.surfaces)
     if scene.ground is not None:
         paint_ground(canvas, "snow" if scene.light.snow and scene.ground != "water" else scene.ground)
     shadow = cast_shadows(canvas, scene) if scene.light.shadows > 0 else None
@@ -109,8 +108,7 @@ def cast_shadows(canvas: Canvas, scene: Scene) -> Float32:
     sun = scene.centre + SUN_DISTANCE * scene.light.sun
     view = look_at(sun, scene.centre, width=SHADOW_SIDE, height=SHADOW_SIDE, focal=focal)
     seen = Canvas(view, scene.light.sun, depth_only=True)
-    for surface in scene.surfaces:
-        surface.paint(seen)
+    paint_all(seen, scene.surfaces)
 
     camera = canvas.camera
     nearness = canvas.nearness[::2, ::2]
@@ -137,8 +135,7 @@ def reflect(linear: Float32, canvas: Canvas, scene: Scene) -> Float32:
     """Lay the mirrored scene on the water, broken by ripples."""
     small = scene.camera.scaled(OVERSAMPLING / 2).mirrored()
     mirror = Canvas(small, scene.light.sun)
-    for surface in scene.surfaces:
-        surface.paint(mirror)
+    paint_all(mirror, scene.surfaces)
     image = finish(mirror, scene, None)
     camera = canvas.camera
     ripple = fractal(50 + scene.seed % 3, 256, 1.4)

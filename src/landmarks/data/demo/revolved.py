@@ -78,9 +78,10 @@ class Revolved:
         t = np.where(usable, near, far)
         above = begin[2] + t * along[2]
         mask = (discriminant > 0) & (above >= 0) & (above <= self.height) & (t + start > 0.5)
+        nearness = (1 / np.maximum(t + np.float32(start), np.float32(0.5))).astype(np.float32)
+        mask &= nearness > canvas.nearness[window]
         if not mask.any():
             return
-        nearness = (1 / np.maximum(t + np.float32(start), np.float32(0.5))).astype(np.float32)
         if canvas.depth_only and not self.texture.has_openings:
             canvas.put(window, mask, nearness, None, None)
             return
