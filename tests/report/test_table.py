@@ -1,9 +1,8 @@
-import math
 from dataclasses import replace
 
 from rich.console import Console
 
-from landmarks.report.table import ablation_table, score_table
+from landmarks.report.table import ablation_table
 
 
 def text(table):
@@ -15,13 +14,6 @@ def text(table):
 
 def row(table, name):
     return next(line.split() for line in text(table).splitlines() if line.split()[:1] == [name])
-
-
-def test_scores_by_split_with_what_is_missing():
-    table = score_table({"mAP@100": {"public": 0.26764, "private": 0.30196}, "GAP": {"private": math.nan}})
-    assert row(table, "figure") == ["figure", "public", "private"]
-    assert row(table, "mAP@100") == ["mAP@100", "0.2676", "0.3020"]
-    assert row(table, "GAP") == ["GAP", "\N{EN DASH}", "\N{EN DASH}"]
 
 
 def test_stages_with_changes_and_costs(stages):

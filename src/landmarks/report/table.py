@@ -1,6 +1,6 @@
-"""Tables for the terminal: scores by split, and what each stage of a pipeline gave and cost."""
+"""A table for the terminal: what each stage of a pipeline gave and cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table
@@ -11,22 +11,6 @@ from landmarks.retrieval.pipeline import StageReport
 # Changes below this are shown as none: four digits are printed.
 VISIBLE_CHANGE = 5e-5
 MISSING = "\N{EN DASH}"
-
-
-def score_table(scores: Mapping[str, Mapping[str, float]], title: str = "Scores") -> Table:
-    """Figures as rows, splits as columns.
-
-    Args:
-        scores: figure name to split name to value, such as ``{"mAP@100": {"public": 0.27, "private": 0.30}}``.
-        title: above the table.
-    """
-    splits = list(dict.fromkeys(split for values in scores.values() for split in values))
-    table = _table(title, "figure")
-    for split in splits:
-        table.add_column(split, justify="right", no_wrap=True)
-    for figure, values in scores.items():
-        table.add_row(figure, *(_number(values.get(split)) for split in splits))
-    return table
 
 
 def ablation_table(stages: Sequence[StageReport], title: str = "Stages") -> Table:

@@ -5,7 +5,6 @@ Pictures that could not be read are simply not in it. A file is checked against 
 taken, and nothing is unpickled.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.blocks import MIB, Descriptors, prepared_blocks, rows_in_budget
+from landmarks.retrieval.blocks import Descriptors
 from landmarks.retrieval.npy_header import read_header
 from landmarks.retrieval.protocol import ExtractionProtocol
 
@@ -85,15 +84,6 @@ class DescriptorSet:
         ordered = self.ids[self._order]
         place = np.minimum(np.searchsorted(ordered, ids), len(ordered) - 1)
         return np.where(ordered[place] == ids, self._order[place], -1)
-
-    def normalized_blocks(self, memory_budget_mb: int = 64) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yield ``(first row, L2-normalised float32 [B, D])``; a block is good until the next one.
-
-        Raises:
-            LandmarksError: rows of zeros, NaN or infinity.
-        """
-        rows = rows_in_budget(4 * self.dim, memory_budget_mb * MIB)
-        return prepared_blocks(self.descriptors, rows, self.name)
 
     def require_same_protocol(self, other: "DescriptorSet") -> None:
         """Refuse to compare descriptors that were made in different ways.
