@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from landmarks.cli import main
-from landmarks.data.gldv2 import GLDv2
+from landmarks.data.gldv2.source import GLDv2
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -51,10 +51,11 @@ def photos(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photographs in a folder a landmark, as `data=folder` wants them."""
     root = tmp_path_factory.mktemp("photos")
     images = GLDv2(tiny_world, train_split="train").train()
-    for image_id, landmark in zip(images.table.ids.tolist(), images.table.landmarks.tolist(), strict=True):
+    pairs = zip(images.table.ids.tolist(), images.table.landmarks.tolist(), strict=True)
+    for row, (image_id, landmark) in enumerate(pairs):
         folder = root / f"landmark {landmark}"
         folder.mkdir(exist_ok=True)
-        (folder / f"{image_id:016x}.jpg").write_bytes(images.store.read(image_id))
+        (folder / f"{image_id:016x}.jpg").write_bytes(images.read(row))
     return root
 
 

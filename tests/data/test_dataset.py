@@ -9,7 +9,7 @@ import torch
 from landmarks.data.dataset import EvalDataset, Sample, TrainDataset, Unreadable, collate_eval, collate_train
 from landmarks.data.ids import format_ids
 from landmarks.data.source import ImageSet
-from landmarks.data.stores import FileStore
+from landmarks.data.stores.files import FileStore
 from landmarks.data.table import ImageTable
 from landmarks.data.transforms import Augmentation, EvalResize
 

@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
 from landmarks.data.dataset import Sample
-from landmarks.data.folder import PhotoFolder
-from landmarks.data.gldv2 import GLDv2
+from landmarks.data.gldv2.source import GLDv2
 from landmarks.data.module import LandmarkDataModule, single_thread
+from landmarks.data.photos.folder import PhotoFolder
 from landmarks.data.validation import ValidationSize
 from landmarks.errors import LandmarksError
 

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landmarks.data.samplers import PairBatches, ShardSampler, ShuffledBatches
+from landmarks.data.samplers.pairs import PairBatches
+from landmarks.data.samplers.shards import ShardSampler
+from landmarks.data.samplers.shuffled import ShuffledBatches
 from landmarks.errors import LandmarksError
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.data.source import GroundTruth, ImageSet
-from landmarks.data.stores import FolderStore
+from landmarks.data.stores.folder import FolderStore
 from landmarks.data.table import ImageTable
 from landmarks.data.validation import ValidationSize, select_gallery, select_index, select_queries
 from landmarks.errors import LandmarksError

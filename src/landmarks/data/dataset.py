@@ -16,9 +16,9 @@ from torch.utils.data import Dataset
 
 from landmarks.data.decode import UnreadableImageError, decode
 from landmarks.data.ids import format_id
-from landmarks.data.samplers import Draw
+from landmarks.data.samplers.epoch import Draw
 from landmarks.data.source import ImageSet
-from landmarks.data.stores import MissingImageError
+from landmarks.data.stores.store import MissingImageError
 from landmarks.data.transforms import Augmentation, EvalResize
 
 
@@ -94,11 +94,10 @@ class EvalDataset(Dataset[Sample | Unreadable]):
 
 
 def _read(images: ImageSet, row: int, min_short_side: int | None) -> NDArray[np.uint8] | Unreadable:
-    image_id = int(images.table.ids[row])
     try:
-        return decode(images.store.read(image_id), min_short_side)
+        return decode(images.read(row), min_short_side)
     except (UnreadableImageError, MissingImageError) as error:
-        return Unreadable(format_id(image_id), str(error))
+        return Unreadable(format_id(images.table.ids[row]), str(error))
 
 
 def collate_train(samples: Sequence[Sample | Unreadable], group: int = 1) -> dict[str, Any]:

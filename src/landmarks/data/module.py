@@ -11,7 +11,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from landmarks.data.dataset import EvalDataset, TrainDataset, collate_eval, collate_train
-from landmarks.data.samplers import EpochBatches, PairBatches, ShardSampler, ShuffledBatches
+from landmarks.data.samplers.epoch import EpochBatches
+from landmarks.data.samplers.pairs import PairBatches
+from landmarks.data.samplers.shards import ShardSampler
+from landmarks.data.samplers.shuffled import ShuffledBatches
 from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.data.transforms import Augmentation, EvalResize
 from landmarks.data.validation import ValidationSize, select_gallery, select_index, select_queries

@@ -6,20 +6,35 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.stores import ImageStore
+from landmarks.data.stores.store import ImageStore
 from landmarks.data.table import ImageTable
 from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images and the place where their bytes are."""
+    """Images and the store that holds their bytes; a table that was never located is so when the set is made."""
 
     table: ImageTable
     store: ImageStore
 
+    def __post_init__(self) -> None:
+        if self.table.locations is None:
+            object.__setattr__(self, "table", self.table.located(self.store.locate(self.table.ids)))
+
     def __len__(self) -> int:
         return len(self.table)
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Which of the images the store holds, bool [N]."""
+        assert self.table.locations is not None
+        return self.table.locations >= 0
+
+    def read(self, row: int, length: int | None = None) -> bytes:
+        """The encoded image of a row, or its first `length` bytes. Raises MissingImageError."""
+        assert self.table.locations is not None
+        return self.store.read(int(self.table.ids[row]), int(self.table.locations[row]), length)
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "ImageSet":
         """The given rows (indices or a mask) with the same store and label space."""

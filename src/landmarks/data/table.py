@@ -1,10 +1,10 @@
-"""Which images there are and what landmark each shows, as NumPy arrays.
+"""Which images there are, what landmark each shows and where its bytes are, as NumPy arrays.
 
 Arrays, not lists of Python objects: a table of 4.1M rows opens in seconds, and DataLoader workers that are
 forked share its pages, because nothing in it has a reference count to write to.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -24,6 +24,7 @@ class ImageTable:
         ids: uint64 [N], unique.
         landmarks: int32 [N], indices into `landmark_names`, -1 where no landmark is known.
         landmark_names: str [C], unique: the label space.
+        locations: int32 [N], where a store holds each image, -1 where it does not; None before a store was asked.
 
     Raises:
         LandmarksError: Lengths differ, an id or a name occurs twice, or a landmark lies outside [-1, C).
@@ -32,6 +33,7 @@ class ImageTable:
     ids: NDArray[np.uint64]
     landmarks: NDArray[np.int32]
     landmark_names: NDArray[np.str_]
+    locations: NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
         if self.ids.dtype != np.uint64 or self.landmarks.dtype != np.int32:
@@ -40,6 +42,8 @@ class ImageTable:
             )
         if self.ids.shape != self.landmarks.shape or self.ids.ndim != 1:
             raise LandmarksError(f"{self.ids.shape} ids but {self.landmarks.shape} landmarks in one image table")
+        if self.locations is not None and self.locations.shape != self.ids.shape:
+            raise LandmarksError(f"{self.ids.shape} ids but {self.locations.shape} locations in one image table")
         ordered = np.sort(self.ids)
         twice = ordered[:-1][ordered[1:] == ordered[:-1]]
         if len(twice):
@@ -72,7 +76,11 @@ class ImageTable:
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "ImageTable":
         """The given rows (indices or a mask), the label space unchanged."""
-        return ImageTable(self.ids[rows], self.landmarks[rows], self.landmark_names)
+        return ImageTable(self.ids[rows], self.landmarks[rows], self.landmark_names, _take(self.locations, rows))
+
+    def located(self, locations: NDArray[np.int32]) -> "ImageTable":
+        """The same images with what a store answered for them, int32 [N]."""
+        return replace(self, locations=locations)
 
     def labelled(self, min_images: int = 1) -> "ImageTable":
         """Only images of landmarks that have at least `min_images`; the label space shrinks with them."""
@@ -81,16 +89,22 @@ class ImageTable:
         # The appended -1 is what landmark -1 looks up.
         landmarks = np.append(renumbered, np.int32(-1))[self.landmarks]
         rows = landmarks >= 0
-        return ImageTable(self.ids[rows], landmarks[rows], self.landmark_names[kept])
+        return ImageTable(self.ids[rows], landmarks[rows], self.landmark_names[kept], _take(self.locations, rows))
 
     def joined(self, other: "ImageTable") -> "ImageTable":
-        """This table and then another; likewise their label spaces, in which no landmarks are merged."""
+        """This table and then another, to be located anew; likewise their label spaces, none of them merged."""
         shifted = np.where(other.landmarks >= 0, other.landmarks + self.num_landmarks, -1).astype(np.int32)
         return ImageTable(
             np.concatenate([self.ids, other.ids]),
             np.concatenate([self.landmarks, shifted]),
             np.concatenate([self.landmark_names, other.landmark_names]),
         )
+
+
+def _take(
+    locations: NDArray[np.int32] | None, rows: NDArray[np.integer] | NDArray[np.bool_]
+) -> NDArray[np.int32] | None:
+    return None if locations is None else locations[rows]
 
 
 def find_sorted(

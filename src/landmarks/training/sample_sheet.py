@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from landmarks.data.decode import decode
 from landmarks.data.module import LandmarkDataModule
 from landmarks.data.source import Source
+from landmarks.data.stores.store import read_by_id
 from landmarks.data.table import ImageTable
 from landmarks.metrics.retrieval import average_precision, relevance
 from landmarks.report.neighbours import ReadImage, Sheet
@@ -63,7 +64,7 @@ def picture_reader(data: LandmarkDataModule) -> ReadImage:
 
     def read(image_id: int) -> NDArray[np.uint8]:
         images = data.query_set if image_id in queries else data.index_set
-        return decode(images.store.read(image_id), SHORT_SIDE)
+        return decode(read_by_id(images.store, image_id), SHORT_SIDE)
 
     return read
 

@@ -121,7 +121,7 @@ def test_source(world: Path) -> None:
     truth = source.truth()
     assert truth.retrieval is not None and truth.recognition is not None
     queries = source.queries()
-    image = decode(queries.store.read(int(queries.table.ids[0])))
+    image = decode(queries.read(0))
     assert image.ndim == 3 and format_ids(queries.table.ids)[0] in {row["id"] for row in table(world, "test")}
     numbers = source.submission_landmark(np.array([0, -1], np.int32))
     assert str(numbers[0]) in {row["landmark_id"] for row in table(world, "train")} and numbers[1] == -1

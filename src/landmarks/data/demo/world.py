@@ -18,7 +18,7 @@ from landmarks.data.demo.catalogue import kind_of, name_landmark
 from landmarks.data.demo.plan import draw_plan
 from landmarks.data.demo.studio import draw_pictures
 from landmarks.data.demo.writer import PictureTars, write_tables
-from landmarks.data.gldv2 import GallerySplit, GLDv2, TrainSplit
+from landmarks.data.gldv2.source import GallerySplit, GLDv2, TrainSplit
 from landmarks.errors import LandmarksError
 
 STAMP = "demo_world.json"

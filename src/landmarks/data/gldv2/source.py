@@ -17,11 +17,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data import gldv2_tables as tables
-from landmarks.data.gldv2_layout import GLDv2Layout
+from landmarks.data.gldv2 import tables
+from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.ids import format_ids
 from landmarks.data.source import GroundTruth, ImageSet
-from landmarks.data.stores import ImageStore, JoinedStore
+from landmarks.data.stores.joined import JoinedStore
+from landmarks.data.stores.store import ImageStore
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.metrics.errors import FormatError
@@ -107,8 +108,8 @@ class GLDv2:
         retrieval, recognition = self.files.solution("retrieval"), self.files.solution("recognition")
         try:
             truth = GroundTruth(
-                retrieval=read_retrieval_solution(retrieval) if retrieval.is_file() else None,
-                recognition=read_recognition_solution(recognition) if recognition.is_file() else None,
+                retrieval=read_retrieval_solution(retrieval) if self.files.has_solution("retrieval") else None,
+                recognition=read_recognition_solution(recognition) if self.files.has_solution("recognition") else None,
             )
         except FormatError as error:
             raise LandmarksError(str(error)) from error
@@ -145,9 +146,8 @@ class GLDv2:
         """Landmark name -> Wikimedia category, for both label spaces, as far as the files are there."""
         names: dict[str, str] = {}
         for split, prefix in (("train", ""), ("index", tables.INDEX_PREFIX)):
-            path = self.files.table(f"{split}_label_to_category")
-            if path.is_file():
-                names |= tables.read_categories(path, prefix)
+            if self.files.has_table(f"{split}_label_to_category"):
+                names |= tables.read_categories(self.files.table(f"{split}_label_to_category"), prefix)
         return names
 
     def _split(self, split: TrainSplit) -> ImageSet:
@@ -168,9 +168,10 @@ class GLDv2:
         return self._present(table, self._store("train"), split)
 
     def _clean_table(self) -> ImageTable:
-        path, whole = self.files.table("train_clean"), self.files.table("train")
+        path = self.files.table("train_clean")
         table = tables.read_clean(path)
-        if whole.is_file():
+        if self.files.has_table("train"):
+            whole = self.files.table("train")
             tables.refuse_unknown(path, table.ids, tables.read_ids(whole), whole)
         return table
 
@@ -181,9 +182,9 @@ class GLDv2:
     @cached_property
     def _index_table(self) -> ImageTable:
         ids = tables.read_ids(self.files.table("index"))
-        path = self.files.table("index_image_to_landmark")
-        if not path.is_file():
+        if not self.files.has_table("index_image_to_landmark"):
             return ImageTable.unlabelled(ids)
+        path = self.files.table("index_image_to_landmark")
         labels = tables.read_labels(path, tables.INDEX_PREFIX)
         tables.refuse_unknown(path, labels.ids, ids, self.files.table("index"))
         rows = labels.find(ids)
@@ -197,9 +198,10 @@ class GLDv2:
 
     def _present(self, table: ImageTable, store: ImageStore, split: str) -> ImageSet:
         """Refuse, or leave out, images whose bytes are not there."""
-        here = store.contains(table.ids)
+        images = ImageSet(table, store)
+        here = images.present
         if here.all():
-            return ImageSet(table, store)
+            return images
         absent = table.ids[~here]
         message = (
             f"{self.root / split.removesuffix('_clean')}: {len(absent)} of {len(table)} images of {split} "
@@ -208,4 +210,4 @@ class GLDv2:
         if self.missing == "error":
             raise LandmarksError(f"{message}; download the rest or set data.source.missing=skip")
         log.warning("%s; they are left out", message)
-        return ImageSet(table.take(here), store)
+        return images.take(here)

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from landmarks.data.stores import FolderStore, ImageStore
-from landmarks.data.tars import TarStore
+from landmarks.data.stores.folder import FolderStore
+from landmarks.data.stores.store import ImageStore
+from landmarks.data.stores.tars import TarStore
+
+Task = Literal["retrieval", "recognition"]
 
 DOWNLOAD = "https://s3.amazonaws.com/google-landmark"
 # The tables that each split to train on needs.
@@ -28,12 +31,20 @@ class GLDv2Layout:
     root: Path
 
     def table(self, name: str) -> Path:
-        """A CSV file of the metadata folder, e.g. "train_clean"."""
+        """A CSV file of the metadata folder, e.g. "train_clean"; it need not be there."""
         return self.root / "metadata" / f"{name}.csv"
 
-    def solution(self, task: Literal["retrieval", "recognition"]) -> Path:
-        """The v2.1 ground truth of a task."""
+    def has_table(self, name: str) -> bool:
+        """Whether `table(name)` is there."""
+        return self.table(name).is_file()
+
+    def solution(self, task: Task) -> Path:
+        """The v2.1 ground truth of a task; it need not be there."""
         return self.root / "ground_truth" / f"{task}_solution_v2.1.csv"
+
+    def has_solution(self, task: Task) -> bool:
+        """Whether `solution(task)` is there."""
+        return self.solution(task).is_file()
 
     def tars(self, folder: str) -> list[Path]:
         """The tars of "train", "index" or "test"."""
@@ -50,7 +61,7 @@ class GLDv2Layout:
         lines = [
             f"{self.table(name)} (download {DOWNLOAD}/metadata/{name}.csv)"
             for name in names
-            if not self.table(name).is_file()
+            if not self.has_table(name)
         ]
         for folder in ("train", "index", "test"):
             extracted = any((self.root / folder / digit).is_dir() for digit in "0123456789abcdef")

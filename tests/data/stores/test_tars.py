@@ -3,6 +3,7 @@ import multiprocessing
 import pickle
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 
 from landmarks.data.ids import format_ids, parse_ids
-from landmarks.data.stores import FolderStore, MissingImageError
-from landmarks.data.tars import TarStore
+from landmarks.data.stores.folder import FolderStore
+from landmarks.data.stores.store import MissingImageError, read_by_id
+from landmarks.data.stores.tars import TarStore
 from landmarks.errors import LandmarksError
 
 NAMES = [f"{i:03x}{i * 7919:013x}" for i in range(20)]
@@ -20,7 +22,7 @@ IDS = parse_ids(NAMES)
 
 
 def read_all(store: TarStore) -> dict[str, bytes]:
-    return {name: store.read(int(number)) for name, number in zip(NAMES, IDS, strict=True)}
+    return {name: read_by_id(store, int(number)) for name, number in zip(NAMES, IDS, strict=True)}
 
 
 @pytest.fixture
@@ -33,9 +35,9 @@ def test_every_image_is_found_in_its_tar(tars: list[Path]) -> None:
     store = TarStore(tars)
     assert read_all(store) == BYTES
     assert len(store) == 20
-    assert store.contains(np.array([IDS[3], 5, IDS[0]], dtype=np.uint64)).tolist() == [True, False, True]
+    assert (store.locate(np.array([IDS[3], 5, IDS[0]], dtype=np.uint64)) >= 0).tolist() == [True, False, True]
     with pytest.raises(MissingImageError, match=r"0000000000000005 is in none of the 2 tars"):
-        store.read(5)
+        read_by_id(store, 5)
 
 
 def test_mini_tars_and_their_extraction_hold_the_same_bytes(shared_data: Path, tmp_path: Path) -> None:
@@ -47,8 +49,8 @@ def test_mini_tars_and_their_extraction_hold_the_same_bytes(shared_data: Path, t
     ids = parse_ids(names)
     store, folder = TarStore(tar_paths), FolderStore(tmp_path)
     assert len(store) == len(ids) == 416
-    assert folder.contains(ids).all() and store.contains(ids).all()
-    assert all(store.read(int(i)) == folder.read(int(i)) for i in ids)
+    assert (folder.locate(ids) >= 0).all() and (store.locate(ids) >= 0).all()
+    assert all(read_by_id(store, int(i)) == folder.read(int(i)) for i in ids)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -56,14 +58,16 @@ def test_other_processes_read_the_same(tars: list[Path], method: str) -> None:
     store = TarStore(tars)
     read_all(store)  # whatever a process may keep from reading must not disturb the next
     with multiprocessing.get_context(method).Pool(2) as pool:
-        results = pool.map(store.read, [int(i) for i in np.tile(IDS, 10)], chunksize=5)
+        results = pool.map(partial(read_by_id, store), [int(i) for i in np.tile(IDS, 10)], chunksize=5)
     assert results == list(BYTES.values()) * 10
 
 
 def test_threads_read_the_same(tars: list[Path]) -> None:
     store = TarStore(tars)
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(store.read, [int(i) for i in np.tile(IDS, 50)])) == list(BYTES.values()) * 50
+        assert (
+            list(pool.map(partial(read_by_id, store), [int(i) for i in np.tile(IDS, 50)])) == list(BYTES.values()) * 50
+        )
 
 
 def test_pickle_keeps_it_working(tars: list[Path]) -> None:
@@ -103,10 +107,10 @@ def test_tar_that_shrinks_later_gives_an_error_not_half_a_picture(tars: list[Pat
     store = TarStore(tars)
     tars[0].write_bytes(tars[0].read_bytes()[:520])
     with pytest.raises(MissingImageError, match="shorter"):
-        store.read(int(IDS[0]))
+        read_by_id(store, int(IDS[0]))
     tars[0].unlink()
     with pytest.raises(MissingImageError, match="cannot read"):
-        store.read(int(IDS[0]))
+        read_by_id(store, int(IDS[0]))
 
 
 def test_image_in_two_tars_is_refused(tars: list[Path], tmp_path: Path, make: SimpleNamespace) -> None:
@@ -126,9 +130,9 @@ def test_other_members_and_formats_are_no_obstacle(tmp_path: Path) -> None:
             info.size, info.pax_headers = 5, {"comment": "ü" * 300}
             tar.addfile(info, io.BytesIO(b"bytes"))
     store = TarStore([path])
-    assert len(store) == 1 and store.read(int(IDS[0])) == b"bytes"
+    assert len(store) == 1 and read_by_id(store, int(IDS[0])) == b"bytes"
 
 
 def test_no_tars_hold_nothing() -> None:
     store = TarStore([])
-    assert not store.contains(IDS).any() and format_ids(IDS) == NAMES
+    assert (store.locate(IDS) < 0).all() and format_ids(IDS) == NAMES

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from landmarks.data.ids import parse_ids
-from landmarks.data.stores import FileStore, FolderStore, ImageStore, JoinedStore, MissingImageError
+from landmarks.data.stores.files import FileStore
+from landmarks.data.stores.folder import FolderStore
+from landmarks.data.stores.joined import JoinedStore
+from landmarks.data.stores.store import ImageStore, MissingImageError, read_by_id
 
 A, B, C = "abc0000000000001", "abc0000000000002", "0120000000000003"
 
@@ -23,14 +26,14 @@ def test_folder_store_reads_the_extracted_tree(tmp_path: Path) -> None:
     store = FolderStore(extract(tmp_path, {A: b"one", C: b"three"}))
     (tmp_path / "a/b/c/notes.txt").write_text("not a picture")
     ids = parse_ids([A, B, C])
-    assert store.contains(ids).tolist() == [True, False, True]
+    assert store.locate(ids).tolist() == [0, -1, 0]
     assert store.read(int(ids[2])) == b"three"
     with pytest.raises(MissingImageError, match=f"{B}.*a/b/c/{B}.jpg"):
         store.read(int(ids[1]))
 
 
 def test_folder_store_holds_nothing_where_there_is_no_folder(tmp_path: Path) -> None:
-    assert FolderStore(tmp_path / "nowhere").contains(parse_ids([A])).tolist() == [False]
+    assert FolderStore(tmp_path / "nowhere").locate(parse_ids([A])).tolist() == [-1]
 
 
 def test_file_store_finds_each_id_its_own_file(tmp_path: Path) -> None:
@@ -39,12 +42,12 @@ def test_file_store_finds_each_id_its_own_file(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(os.fsencode(name))
     ids = parse_ids([A, C, B])
     store: ImageStore = pickle.loads(pickle.dumps(FileStore(ids, [tmp_path / name for name in names])))
-    assert [store.read(int(i)) for i in ids] == [os.fsencode(name) for name in names]
+    assert [read_by_id(store, int(i)) for i in ids] == [os.fsencode(name) for name in names]
     (tmp_path / "a.png").unlink()
     with pytest.raises(MissingImageError, match=r"a\.png"):
-        store.read(int(ids[1]))
+        read_by_id(store, int(ids[1]))
     with pytest.raises(MissingImageError, match="no file is known"):
-        store.read(5)
+        read_by_id(store, 5)
 
 
 def test_joined_store_asks_the_store_that_has_the_image(tmp_path: Path) -> None:
@@ -52,5 +55,5 @@ def test_joined_store_asks_the_store_that_has_the_image(tmp_path: Path) -> None:
     second = FolderStore(extract(tmp_path / "index", {A: b"wrong", C: b"index"}))
     a, b, c = parse_ids([A, B, C])
     store = JoinedStore(np.array([a]), first, second)
-    assert (store.read(int(a)), store.read(int(c))) == (b"train", b"index")
-    assert store.contains(np.array([c, b, a])).tolist() == [True, False, True]
+    assert (read_by_id(store, int(a)), read_by_id(store, int(c))) == (b"train", b"index")
+    assert store.locate(np.array([c, b, a])).tolist() == [1, -1, 0]

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data.folder import PhotoFolder
+from landmarks.data.photos.folder import PhotoFolder
 from landmarks.data.source import Source
 from landmarks.errors import LandmarksError
 
@@ -49,7 +49,7 @@ def _all_ids(photos: PhotoFolder) -> np.ndarray:
     sets = (photos.train(), photos.index(), photos.queries())
     ids = np.concatenate([images.table.ids for images in sets])
     assert len(np.unique(ids)) == len(ids), "a picture is in two splits"
-    assert all(images.store.contains(images.table.ids).all() for images in sets)
+    assert all(images.present.all() for images in sets)
     return ids
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.ids import format_id
-from landmarks.data.stores import IMAGE_NAME, MissingImageError
+from landmarks.data.stores.store import IMAGE_NAME, MissingImageError
 from landmarks.data.table import find_sorted
 from landmarks.errors import LandmarksError
 
@@ -55,12 +55,13 @@ class TarStore:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def read(self, image_id: int) -> bytes:
+    def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
         """See ImageStore."""
-        row = int(find_sorted(self._ids, np.array([image_id], dtype=np.uint64))[0])
+        row = location
         if row < 0:
             raise MissingImageError(f"image {format_id(image_id)} is in none of the {self._place()}")
-        tar, length = self.tars[self._tar[row]], int(self._length[row])
+        whole = int(self._length[row])
+        tar, length = self.tars[self._tar[row]], whole if length is None else min(length, whole)
         try:
             fd = os.open(tar, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
             try:
@@ -73,9 +74,9 @@ class TarStore:
             raise MissingImageError(f"image {format_id(image_id)}: {tar} has become shorter since it was opened")
         return data
 
-    def contains(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
         """See ImageStore."""
-        return find_sorted(self._ids, ids) >= 0
+        return find_sorted(self._ids, ids).astype(np.int32)
 
     def _place(self) -> str:
         folder = self.tars[0].parent if self.tars else "(no folder)"

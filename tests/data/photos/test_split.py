@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data import folder_split
-from landmarks.data.folder_split import INDEX, QUERY, TRAIN, SplitPhotos, split_photos
+from landmarks.data.photos import split as folder_split
+from landmarks.data.photos.split import INDEX, QUERY, TRAIN, SplitPhotos, split_photos
 from landmarks.errors import LandmarksError
 
 Write = Callable[[dict[str, int]], Path]

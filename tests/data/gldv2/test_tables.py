@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data.gldv2_tables import read_categories, read_clean, read_ids, read_labels, refuse_unknown
+from landmarks.data.gldv2.tables import read_categories, read_clean, read_ids, read_labels, refuse_unknown
 from landmarks.data.ids import parse_ids
 from landmarks.errors import LandmarksError
 

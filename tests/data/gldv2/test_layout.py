@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Any
 
-from landmarks.data.gldv2_layout import GLDv2Layout
+from landmarks.data.gldv2.layout import GLDv2Layout
 
 
 def test_paths_are_the_official_ones(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.folder_split import INDEX, QUERY, TRAIN, SplitPhotos, split_photos
+from landmarks.data.photos.split import INDEX, QUERY, TRAIN, SplitPhotos, split_photos
 from landmarks.data.source import GroundTruth, ImageSet
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError

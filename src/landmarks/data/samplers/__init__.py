@@ -1,0 +1,1 @@
+"""Which pictures make a batch, as functions of (seed, epoch) alone."""
