@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from landmarks.cli.main import evaluate, train
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(*arguments: str, script: str = "train.py", cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / script), *arguments], capture_output=True, text=True, cwd=cwd, timeout=120
-    )
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to run in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    return tmp_path
 
 
 @pytest.mark.parametrize(
@@ -31,22 +35,44 @@ def run(*arguments: str, script: str = "train.py", cwd: Path) -> subprocess.Comp
         (["data=folder", "data.root=x", "data.batch_size=0"], ["data.batch_size is 0"]),
     ],
 )
-def test_a_slip_is_one_screen_that_names_it(arguments: list[str], words: list[str], tmp_path: Path) -> None:
-    done = run(*arguments, "trainer.accelerator=cpu", cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert len(done.stderr.splitlines()) <= 24
-    assert "Traceback" not in done.stderr
+def test_a_slip_is_one_screen_that_names_it(
+    arguments: list[str], words: list[str], elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        train([*arguments, "trainer.accelerator=cpu"])
+    assert ended.value.code == 2
+    screen = capsys.readouterr().err
+    assert len(screen.splitlines()) <= 24
     for word in words:
-        assert word in done.stderr
+        assert word in screen
 
 
-def test_evaluate_names_a_missing_checkpoint(tmp_path: Path) -> None:
-    done = run("checkpoint=nowhere.ckpt", script="evaluate.py", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "checkpoint nowhere.ckpt: there is no such file" in done.stderr
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["checkpoint=nowhere.ckpt"], "checkpoint nowhere.ckpt: there is no such file"),
+        ([], "set it on the command line: checkpoint=VALUE"),
+    ],
+)
+def test_evaluate_wants_a_checkpoint_that_is_there(
+    arguments: list[str], words: str, elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        evaluate(arguments)
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
 
 
-def test_evaluate_wants_a_checkpoint(tmp_path: Path) -> None:
-    done = run(script="evaluate.py", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "checkpoint=PATH" in done.stderr
+def test_a_slip_needs_neither_torch_nor_a_traceback(tmp_path: Path) -> None:
+    program = (
+        "import sys, runpy\n"
+        "sys.argv = ['train.py', 'loss.margn=0.3']\n"
+        "try:\n"
+        f"    runpy.run_path({str(ROOT / 'train.py')!r}, run_name='__main__')\n"
+        "finally:\n"
+        "    assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert "loss.margn: no such key; did you mean 'margin'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,11 +1,14 @@
 """The command `landmarks` and its subcommands."""
 
 import sys
+from typing import Any
 
 import typer
+from omegaconf import DictConfig
 
-from landmarks.cli import score
+from landmarks.cli import data, score
 from landmarks.cli.hydra_main import run_hydra
+from landmarks.config.check import refuse_missing
 
 app = typer.Typer(
     help="Experiments in landmark retrieval and recognition: train, search, re-rank, score.",
@@ -13,6 +16,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(data.app, name="data")
 app.add_typer(score.app, name="score")
 
 _HANDED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
@@ -32,16 +36,27 @@ def evaluate_command(context: typer.Context) -> None:
 
 def train(arguments: list[str] | None = None) -> None:
     """Run the training job under Hydra; `train.py` and `landmarks train` both end here."""
-    from landmarks.training.run import train_job
-
-    run_hydra(train_job, "train", sys.argv[1:] if arguments is None else arguments)
+    run_hydra(_train_job, "train", sys.argv[1:] if arguments is None else arguments)
 
 
 def evaluate(arguments: list[str] | None = None) -> None:
     """Run an evaluation under Hydra; `evaluate.py` and `landmarks evaluate` both end here."""
+    run_hydra(_evaluate_job, "evaluate", sys.argv[1:] if arguments is None else arguments)
+
+
+# Torch and Lightning take seconds to import. A misspelt key is found while Hydra composes, before they are needed.
+def _train_job(config: DictConfig) -> Any:
+    refuse_missing(config)
+    from landmarks.training.run import train_job
+
+    return train_job(config)
+
+
+def _evaluate_job(config: DictConfig) -> Any:
+    refuse_missing(config)
     from landmarks.training.evaluate import evaluate_job
 
-    run_hydra(evaluate_job, "evaluate", sys.argv[1:] if arguments is None else arguments)
+    return evaluate_job(config)
 
 
 def main() -> None:

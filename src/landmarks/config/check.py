@@ -7,14 +7,14 @@ written down twice.
 
 import inspect
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import (
     ConfigDict,
     PydanticSchemaGenerationError,
@@ -43,29 +43,45 @@ def check_config(config: DictConfig, settings: type) -> None:
     Raises:
         ConfigError: listing every unknown, missing or mistyped key and every interpolation that leads nowhere.
     """
-    problems = list(_without_value(config))
-    if not problems:
-        problems = [*_check_settings(config, settings), *_check_nodes(config, "")]
+    refuse_missing(config)
+    _refuse(list(_dead_interpolations(config)))
+    _refuse([*_check_settings(config, settings), *_check_nodes(config, "")])
+
+
+def refuse_missing(config: DictConfig) -> None:
+    """Raise a ConfigError that lists the keys left at `???`; needs none of the classes that will be built."""
+    _refuse([f"{name}: no value given; set it on the command line: {name}=VALUE" for name in _missing(config)])
+
+
+def _missing(config: DictConfig | ListConfig, prefix: str = "") -> Iterator[str]:
+    for key, name in _keys(config, prefix):
+        if OmegaConf.is_missing(config, key):
+            yield name
+        elif not OmegaConf.is_interpolation(config, key) and isinstance(config[key], (DictConfig, ListConfig)):
+            yield from _missing(config[key], name)
+
+
+def _refuse(problems: Sequence[str]) -> None:
     if problems:
         raise ConfigError("The configuration does not work:\n" + "\n".join(f"  {line}" for line in problems))
 
 
-def _without_value(config: DictConfig | ListConfig, prefix: str = "") -> Iterator[str]:
-    """Report keys left at `???` and interpolations that lead nowhere."""
-    for key in range(len(config)) if isinstance(config, ListConfig) else list(config):
-        name = f"{prefix}.{key!s}" if prefix else str(key)
-        if OmegaConf.is_missing(config, key):
-            yield f"{name}: no value given; set it on the command line: {name}=VALUE"
-            continue
+def _dead_interpolations(config: DictConfig | ListConfig, prefix: str = "") -> Iterator[str]:
+    """Report interpolations that lead nowhere."""
+    for key, name in _keys(config, prefix):
         try:
             value = config[key]
-        except InterpolationToMissingValueError:
-            continue  # reported at its origin
         except OmegaConfBaseException as error:
             yield f"{name}: {str(error).splitlines()[0]}"
             continue
         if isinstance(value, (DictConfig, ListConfig)) and not OmegaConf.is_interpolation(config, key):
-            yield from _without_value(value, name)
+            yield from _dead_interpolations(value, name)
+
+
+def _keys(config: DictConfig | ListConfig, prefix: str) -> Iterator[tuple[Any, str]]:
+    """Each key or position, and its full name."""
+    for key in range(len(config)) if isinstance(config, ListConfig) else list(config):
+        yield key, f"{prefix}.{key!s}" if prefix else str(key)
 
 
 def _check_settings(config: DictConfig, settings: type) -> Iterator[str]:

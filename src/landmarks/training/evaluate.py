@@ -7,10 +7,9 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from landmarks.config.check import check_config
+from landmarks.config.check import check_config, refuse_missing
 from landmarks.config.settings import EvaluateSettings
 from landmarks.data.module import LandmarkDataModule
-from landmarks.errors import LandmarksError
 from landmarks.training.callbacks.evaluation import DescriptorEvaluation
 from landmarks.training.callbacks.unreadable import UnreadablePictures
 from landmarks.training.checkpoints import load_model, open_record
@@ -25,8 +24,7 @@ log = logging.getLogger(__name__)
 
 def evaluate_job(config: DictConfig) -> float | None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
-    if not config.get("checkpoint"):
-        raise LandmarksError("checkpoint: no value given; set it on the command line: checkpoint=PATH")
+    refuse_missing(config)
     if config.data.image_size is None:
         config.data.image_size = open_record(config.checkpoint)["config"]["data"]["image_size"]
     check_config(config, EvaluateSettings)
