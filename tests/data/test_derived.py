@@ -7,6 +7,17 @@ from landmarks.data.derived import derived_folder
 from landmarks.data.roots import open_root
 
 
+@pytest.fixture(autouse=True)
+def no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other tests keep to a cache of their own."""
+    monkeypatch.delenv("LANDMARKS_CACHE", raising=False)
+
+
+def test_a_chosen_cache_keeps_the_data_untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANDMARKS_CACHE", str(tmp_path / "cache"))
+    assert derived_folder(tmp_path / "gldv2").parent == tmp_path / "cache"
+
+
 def test_beside_the_data_where_that_can_be_written(tmp_path: Path) -> None:
     assert derived_folder(tmp_path) == tmp_path / ".landmarks"
 

@@ -15,13 +15,14 @@ FOLDER = ".landmarks"
 def derived_folder(root: Root) -> Path:
     """`root/.landmarks`, or a folder of the user's cache where `root` cannot be written or is an address.
 
-    The folder need not exist; whoever writes makes it. The cache is `$XDG_CACHE_HOME/landmarks`, by default
-    `~/.cache/landmarks`.
+    The folder need not exist; whoever writes makes it. The cache is `$LANDMARKS_CACHE`, which where it is set keeps
+    data folders untouched, else `$XDG_CACHE_HOME/landmarks` or `~/.cache/landmarks`.
     """
+    chosen = os.environ.get("LANDMARKS_CACHE")
     if isinstance(root, Path):
         place = root / FOLDER
-        if os.access(place if place.is_dir() else root, os.W_OK):
+        if not chosen and os.access(place if place.is_dir() else root, os.W_OK):
             return place
         root = root.absolute()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "landmarks" / blake2b(str(root).encode(), digest_size=8).hexdigest()
+    cache = Path(chosen or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "landmarks")
+    return cache / blake2b(str(root).encode(), digest_size=8).hexdigest()
