@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
+from http_server import HttpServer
 from landmarks.config.locations import config_root, register_search_path
 from landmarks.config.resolvers import register_resolvers
 
@@ -16,6 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("LANDMARKS_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 Compose = Callable[..., DictConfig]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def derived_files_apart(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Offsets and other derived files go to a folder of this session: tests write into no data set."""
+    os.environ["LANDMARKS_CACHE"] = str(tmp_path_factory.mktemp("derived"))
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +52,20 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "landmarks-tiny-world"
     write_demo_world(root, seed=0, landmarks=8, pictures=160)
     return root
+
+
+@pytest.fixture
+def http_server() -> Iterator[Callable[[Path], HttpServer]]:
+    """`http_server(folder)`: a local HTTP server of a folder, with ranges and with faults where a test wants them."""
+    servers: list[HttpServer] = []
+
+    def serve(folder: Path) -> HttpServer:
+        servers.append(HttpServer(folder))
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture

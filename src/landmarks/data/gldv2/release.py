@@ -1,0 +1,96 @@
+"""Which files the official release of Google Landmarks v2 consists of, and what tells that one arrived whole.
+
+Names, counts and columns are those of https://github.com/cvdfoundation/google-landmark (version 2.1 with the
+hierarchical labels of May 2023). An md5 sum is published for every tar and for nothing else.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from landmarks.errors import LandmarksError
+
+BASE_URL = "https://s3.amazonaws.com/google-landmark"
+TARS = {"train": 500, "index": 100, "test": 20}
+SPLITS = (*TARS, "metadata")
+
+# The files that training and evaluation read, with their first lines.
+NEEDED = {
+    "metadata/train.csv": "id,url,landmark_id",
+    "metadata/train_clean.csv": "landmark_id,images",
+    "metadata/index.csv": "id",
+    "metadata/index_image_to_landmark.csv": "id,landmark_id",
+    "metadata/test.csv": "id",
+    "ground_truth/recognition_solution_v2.1.csv": "id,landmarks,Usage",
+    "ground_truth/retrieval_solution_v2.1.csv": "id,images,Usage",
+}
+# The files for people, with their first column.
+OPTIONAL = {
+    "metadata/train_attribution.csv": "id",
+    "metadata/train_label_to_category.csv": "landmark_id",
+    "metadata/train_label_to_hierarchical.csv": "landmark_id",
+    "metadata/index_label_to_category.csv": "landmark_id",
+    "metadata/index_label_to_hierarchical.csv": "landmark_id",
+}
+_NUMBERS = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
+_MD5_LINE = re.compile(r"([0-9a-f]{32})[ \t]+\*?(\S+)\s*")
+
+
+@dataclass(frozen=True)
+class ReleaseFile:
+    """A file of the release; `path` is the same below the base address and below the root of a copy.
+
+    `md5_path` is the file with its md5 sum, of tars only; `first_columns` what else begins with, of tables only.
+    `needed` is false where nothing here reads the file.
+    """
+
+    path: str
+    md5_path: str | None = None
+    first_columns: str | None = None
+    needed: bool = True
+
+    def is_first_line(self, line: str) -> bool:
+        """Whether the file may begin with this line; any will do for a tar."""
+        plain = line.removeprefix("\ufeff").replace('"', "")
+        return self.first_columns is None or f"{plain},".startswith(f"{self.first_columns},")
+
+
+def tar_files(split: str, numbers: Iterable[int]) -> list[ReleaseFile]:
+    """The tars of these numbers of "train", "index" or "test"."""
+    return [
+        ReleaseFile(f"{split}/images_{number:03d}.tar", f"md5sum/{split}/md5.images_{number:03d}.txt")
+        for number in numbers
+    ]
+
+
+def metadata_files() -> list[ReleaseFile]:
+    """All tables and the ground truth, what is needed first."""
+    needed = [ReleaseFile(path, first_columns=columns) for path, columns in NEEDED.items()]
+    return needed + [ReleaseFile(path, first_columns=column, needed=False) for path, column in OPTIONAL.items()]
+
+
+def parse_tar_numbers(text: str, split: str) -> list[int]:
+    """Read a choice of tars such as "7", "0-99" or "0-3,8": each number once, in order.
+
+    Raises:
+        LandmarksError: the text is no such choice, or the split has no such tar.
+    """
+    last = TARS[split] - 1
+    numbers: set[int] = set()
+    for part in text.split(","):
+        match = _NUMBERS.fullmatch(part.strip())
+        if match is None:
+            raise LandmarksError(f"--tars {text}: {part!r} is no number and no range; write for example 0-3,8")
+        first, end = int(match[1]), int(match[2] or match[1])
+        if first > end:
+            raise LandmarksError(f"--tars {text}: the range {part} runs backwards; write {end}-{first}")
+        if end > last:
+            raise LandmarksError(f"--tars {text}: {split} has the tars 0-{last} only, not {end}")
+        numbers.update(range(first, end + 1))
+    return sorted(numbers)
+
+
+def parse_md5(line: str, tar_name: str) -> str | None:
+    """The md5 sum in the line of an `md5.images_NNN.txt`, or None if the line is not about that tar."""
+    match = _MD5_LINE.fullmatch(line)
+    return match[1] if match is not None and match[2] == tar_name else None

@@ -1,0 +1,139 @@
+"""A file that grows under another name until it is known to be good, so that its own name never tells a lie.
+
+`NAME.partial` lies beside `NAME`, holds nothing but the first bytes of it, and is all the state there is: after a
+crash at any point, what lies there is what was received. A lock on it keeps a second process out, where the file
+system has locks.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+from types import TracebackType
+
+from landmarks.errors import LandmarksError
+
+SUFFIX = ".partial"
+READ_BYTES = 1 << 20
+
+
+class DiskFullError(LandmarksError):
+    """No room for more; what was received is kept."""
+
+
+class PartialFile:
+    """The first bytes of `path`, in a ``with`` statement; `size` and `md5` are of what is there.
+
+    What an earlier run received is hashed and kept. Leaving the block without `finish` keeps the bytes.
+
+    Raises:
+        LandmarksError: the folder cannot be written, or another process receives this file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.partial = partial_name(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.partial.open("a+b", buffering=0)
+        except OSError as error:
+            raise LandmarksError(f"{self.partial}: cannot write here: {error.strerror or error}") from error
+        try:
+            self._lock()
+            self.modified = os.fstat(self._file.fileno()).st_mtime
+            self._hash_what_is_there()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> "PartialFile":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.size == 0 and not self._file.closed:
+            self.partial.unlink(missing_ok=True)
+        self._file.close()
+
+    @property
+    def md5(self) -> str:
+        """Of the bytes so far, as 32 hex digits."""
+        return self._md5.hexdigest()
+
+    def first_line(self, limit: int = 200) -> str:
+        """The first line without its end, of at most `limit` bytes."""
+        return os.pread(self._file.fileno(), limit, 0).split(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
+
+    def append(self, data: bytes) -> None:
+        """Add bytes to the end.
+
+        Raises:
+            DiskFullError: what fitted is kept.
+            LandmarksError: any other refusal of the disk.
+        """
+        view = memoryview(data)
+        try:
+            while view:
+                count = self._file.write(view)  # unbuffered: may be less than asked
+                self._md5.update(view[:count])
+                self.size += count
+                view = view[count:]
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def restart(self) -> None:
+        """Throw away all bytes."""
+        self._file.truncate(0)
+        self.size, self._md5 = 0, hashlib.md5(usedforsecurity=False)
+
+    def finish(self) -> None:
+        """Put the bytes safely on the disk and give them their own name.
+
+        Raises:
+            LandmarksError: the disk refuses.
+        """
+        try:
+            os.fsync(self._file.fileno())
+            self.partial.replace(self.path)
+        except OSError as error:
+            raise self._refused(error) from error
+        self._file.close()
+
+    def _lock(self) -> None:
+        busy = LandmarksError(f"{self.path}: another process is downloading this file; leave it to that one")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise busy from error
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
+                raise
+            return  # some network file systems have no locks; one process at a time does without
+        # That process may have finished in between: the bytes then have their own name already.
+        try:
+            same = os.path.samestat(os.fstat(self._file.fileno()), self.partial.stat())
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise busy
+
+    def _hash_what_is_there(self) -> None:
+        self.size, self._md5 = 0, hashlib.md5(usedforsecurity=False)
+        while data := os.pread(self._file.fileno(), READ_BYTES, self.size):
+            self._md5.update(data)
+            self.size += len(data)
+
+    def _refused(self, error: OSError) -> LandmarksError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return DiskFullError(
+                f"{self.partial}: the disk is full after {self.size:,} bytes, which are kept; make room and run the "
+                "same command again"
+            )
+        return LandmarksError(f"{self.partial}: cannot write: {error.strerror or error}")
+
+
+def partial_name(path: Path) -> Path:
+    """Where the bytes of `path` lie until they are complete."""
+    return path.with_name(path.name + SUFFIX)
