@@ -8,10 +8,10 @@ import torch
 
 from landmarks.data.dataset import EvalDataset, Sample, TrainDataset, Unreadable, collate_eval, collate_train
 from landmarks.data.ids import format_ids
+from landmarks.data.pictures.transforms import Augmentation, EvalResize
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.files import FileStore
 from landmarks.data.table import ImageTable
-from landmarks.data.transforms import Augmentation, EvalResize
 
 PLAIN = Augmentation([A.Resize(16, 16)], 16)
 
@@ -32,7 +32,7 @@ def images(tmp_path: Path, make: SimpleNamespace) -> ImageSet:
 
 
 def test_a_sample_is_its_own_picture(images: ImageSet, make: SimpleNamespace) -> None:
-    dataset = TrainDataset(images, PLAIN)
+    dataset = TrainDataset(images, [PLAIN])
     for row in (0, 1, 3, 4, 7):
         sample = dataset[row, 0]
         assert isinstance(sample, Sample)
@@ -45,43 +45,86 @@ def test_a_sample_is_its_own_picture(images: ImageSet, make: SimpleNamespace) ->
 @pytest.mark.parametrize(("row", "reason"), [(2, "damaged"), (5, "not a picture"), (6, "6.jpg")])
 def test_an_unreadable_picture_says_which_and_why(images: ImageSet, row: int, reason: str) -> None:
     name = format_ids(images.table.ids[[row]])[0]
-    for sample in (TrainDataset(images, PLAIN)[row, 0], EvalDataset(images, EvalResize(32))[row]):
+    for sample in (TrainDataset(images, [PLAIN])[row, 0], EvalDataset(images, EvalResize(32))[row]):
         assert isinstance(sample, Unreadable)
         assert sample.image_id == name and reason in sample.reason
 
 
-def test_training_reads_large_pictures_smaller(tmp_path: Path, make: SimpleNamespace) -> None:
-    shapes = []
+class Spy(Augmentation):
+    """Notes the shapes that it is given."""
 
-    class Spy(Augmentation):
-        def __call__(self, image: np.ndarray, seed: int) -> np.ndarray:
-            shapes.append(image.shape)
-            return super().__call__(image, seed)
+    def __init__(self, transforms: list[A.BasicTransform], image_size: int) -> None:
+        self.seen: list[tuple[int, ...]] = []
+        super().__init__(transforms, image_size)
+        self.seen.clear()
 
-    path = tmp_path / "large.jpg"
-    path.write_bytes(make.jpeg(0, 400, 600))
+    def __call__(self, image: np.ndarray, seed: int, full_size: tuple[int, int] | None = None) -> np.ndarray:
+        self.seen.append(image.shape[:2])
+        return super().__call__(image, seed, full_size)
+
+
+def one_image(path: Path, data: bytes) -> ImageSet:
+    path.write_bytes(data)
     table = ImageTable.unlabelled(np.array([1], dtype=np.uint64))
-    images, spy = ImageSet(table, FileStore(table.ids, [path])), Spy([A.Resize(16, 16)], 16)
-    shapes.clear()
-    for least in (None, 100, 150):
-        TrainDataset(images, spy, least)[0, 0]
-    assert shapes == [(400, 600, 3), (100, 150, 3), (200, 300, 3)]
+    return ImageSet(table, FileStore(table.ids, [path]))
+
+
+@pytest.mark.parametrize(
+    ("margin", "shape"),
+    [(0, (400, 600)), (1, (50, 75)), (3.1, (50, 75)), (3.2, (100, 150)), (12.5, (200, 300)), (30, (400, 600))],
+)
+def test_large_jpegs_are_decoded_smaller(
+    tmp_path: Path, make: SimpleNamespace, margin: float, shape: tuple[int, int]
+) -> None:
+    spy = Spy([A.Resize(16, 16)], 16)
+    images = one_image(tmp_path / "large.jpg", make.jpeg(0, 400, 600))
+    assert isinstance(TrainDataset(images, [spy], decode_margin=margin)[0, 0], Sample)
+    assert spy.seen == [shape]
+
+
+@pytest.mark.parametrize(
+    "first", [A.HorizontalFlip(p=0.5), A.RandomResizedCrop((16, 16), p=0.5), A.RandomCrop(16, 16), A.OneOf([A.Blur()])]
+)
+def test_what_shows_an_unknown_part_gets_the_full_picture(
+    tmp_path: Path, make: SimpleNamespace, first: A.BasicTransform
+) -> None:
+    spy = Spy([first, A.Resize(16, 16)], 16)
+    TrainDataset(one_image(tmp_path / "large.jpg", make.jpeg(0, 400, 600)), [spy], decode_margin=0.1)[0, 0]
+    assert spy.seen == [(400, 600)]
+
+
+def test_the_crop_decides_how_much_is_decoded(tmp_path: Path, make: SimpleNamespace) -> None:
+    spy = Spy([A.RandomResizedCrop((16, 16), scale=(0.01, 1.0))], 16)
+    dataset = TrainDataset(one_image(tmp_path / "large.jpg", make.jpeg(0, 200, 300)), [spy], decode_margin=1)
+    for seed in range(40):
+        dataset[0, seed]
+        divisor = 200 / spy.seen[-1][0]
+        assert divisor == next((d for d in (8, 4, 2) if spy.shrink(200, 300, seed) >= d), 1)
+    assert len(set(spy.seen)) == 3
+
+
+def test_each_group_has_its_own_shape(images: ImageSet) -> None:
+    groups = np.array([0, 1] * 4, dtype=np.int8)
+    dataset = TrainDataset(images, [PLAIN, PLAIN.reshaped(16, 32)], groups)
+    batch = collate_train([dataset[row, 0] for row in (1, 3, 7)])
+    assert batch["image"].shape == (3, 3, 16, 32)
+    assert collate_train([dataset[row, 0] for row in (0, 4)])["image"].shape == (2, 3, 16, 16)
 
 
 def test_a_failing_transform_names_the_picture(images: ImageSet) -> None:
     class Broken(Augmentation):
-        def __call__(self, image: np.ndarray, seed: int) -> np.ndarray:
+        def __call__(self, image: np.ndarray, seed: int, full_size: tuple[int, int] | None = None) -> np.ndarray:
             if seed:
                 raise RuntimeError("boom")
             return super().__call__(image, seed)
 
     with pytest.raises(RuntimeError) as caught:
-        TrainDataset(images, Broken([A.Resize(8, 8)], 8))[1, 5]
+        TrainDataset(images, [Broken([A.Resize(8, 8)], 8)])[1, 5]
     assert "image 00000000000003ef" in caught.value.__notes__[0]
 
 
 def test_train_batch_leaves_unreadable_pictures_out(images: ImageSet) -> None:
-    dataset = TrainDataset(images, PLAIN)
+    dataset = TrainDataset(images, [PLAIN])
     batch = collate_train([dataset[row, 0] for row in range(8)])
     assert batch["row"].tolist() == [0, 1, 3, 4, 7]
     assert batch["landmark"].tolist() == [0, 0, 1, 2, 3]
@@ -95,7 +138,7 @@ def test_train_batch_leaves_unreadable_pictures_out(images: ImageSet) -> None:
 
 
 def test_an_unreadable_picture_takes_its_pair_with_it(images: ImageSet) -> None:
-    dataset = TrainDataset(images, PLAIN)
+    dataset = TrainDataset(images, [PLAIN])
     rows = [0, 1, 2, 3, 4, 5, 7, 0]
     batch = collate_train([dataset[row, 0] for row in rows], group=2)
     assert batch["row"].tolist() == [0, 1, 7, 0]
@@ -103,7 +146,7 @@ def test_an_unreadable_picture_takes_its_pair_with_it(images: ImageSet) -> None:
 
 
 def test_nothing_readable_gives_an_empty_batch(images: ImageSet) -> None:
-    dataset = TrainDataset(images, PLAIN)
+    dataset = TrainDataset(images, [PLAIN])
     batch = collate_train([dataset[2, 0], dataset[5, 0]], group=2)
     assert len(batch["image"]) == len(batch["row"]) == len(batch["landmark"]) == 0
     assert collate_eval([dataset[2, 0]])["groups"] == []

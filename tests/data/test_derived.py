@@ -30,3 +30,4 @@ def test_else_in_the_cache_one_folder_a_root(tmp_path: Path, monkeypatch: pytest
     assert len(set(folders)) == 3
     assert all(folder.parent == tmp_path / "cache" / "landmarks" for folder in folders)
     assert derived_folder(tmp_path / "a") == folders[0]
+    assert derived_folder(open_root("https://example.org/gldv2/")) == folders[2]

@@ -1,8 +1,10 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import albumentations as A  # noqa: N812 - the name its users know
 import cv2
 import pytest
 import pytorch_lightning as pl
@@ -15,6 +17,8 @@ from landmarks.data.dataset import Sample
 from landmarks.data.gldv2.source import GLDv2
 from landmarks.data.module import LandmarkDataModule, single_thread
 from landmarks.data.photos.folder import PhotoFolder
+from landmarks.data.pictures.decode import decode
+from landmarks.data.pictures.transforms import Augmentation
 from landmarks.data.validation import ValidationSize
 from landmarks.errors import LandmarksError
 
@@ -22,13 +26,16 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 Build = Callable[..., LandmarkDataModule]
 
 
-def build(data: str, root: Path | str, augmentation: str = "released", **changes: Any) -> LandmarkDataModule:
+def build(
+    data: str, root: Path | str, augmentation: str = "released", sampler: str = "default", **changes: Any
+) -> LandmarkDataModule:
     """The data module as conf/ builds it, with some keys changed."""
     config = OmegaConf.create(
         {
             "seed": 0,
             "data": OmegaConf.load(CONF / "data" / f"{data}.yaml"),
             "augmentation": OmegaConf.load(CONF / "augmentation" / f"{augmentation}.yaml"),
+            "sampler": OmegaConf.load(CONF / "sampler" / f"{sampler}.yaml"),
         }
     )
     config.data.root = str(root)
@@ -99,8 +106,36 @@ def test_pairs_may_be_chosen_after_construction(tiny: Any) -> None:
         marks = batch["landmark"].tolist()
         assert marks[0] == marks[1] != marks[2] == marks[3]
     module.batch_size = 6
-    with pytest.raises(LandmarksError, match=r"2 landmarks have two or more .* at most 4"):
+    with pytest.raises(LandmarksError, match=r"2 landmarks have 2 or more .* at most 4"):
         module.train_dataloader()
+
+
+def test_balanced_batches_from_the_config(tiny: Any) -> None:
+    module = build("gldv2", tiny.root, sampler="balanced", batch_size=8)
+    (batch,) = batches(module)
+    marks = batch["landmark"].tolist()
+    assert len(set(marks[:4])) == len(set(marks[4:])) == 1 and marks[0] != marks[4]
+    module.pairs = True
+    with pytest.raises(LandmarksError, match="sampler=balanced does not go with this loss"):
+        module.train_dataloader()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_another_module_goes_on_in_the_middle_of_an_epoch(tiny: Any, workers: int) -> None:
+    whole = batches(build("gldv2", tiny.root, "strong", batch_size=2))
+    first = build("gldv2", tiny.root, "strong", batch_size=2, num_workers=workers)
+    first.setup()
+    assert first.state_dict() == {}
+    loader = first.train_dataloader()
+    loader.batch_sampler.set_epoch(2)  # type: ignore[union-attr]
+    iterator = iter(loader)
+    next(iterator)
+    second = build("gldv2", tiny.root, "strong", batch_size=2, num_workers=workers)
+    second.load_state_dict(first.state_dict())
+    rest = batches(second)
+    assert len(rest) == len(whole) - 1 == 3
+    for one, other in zip(whole[1:], rest, strict=True):
+        assert torch.equal(one["row"], other["row"]) and torch.equal(one["image"], other["image"])
 
 
 def test_too_few_pictures_for_a_batch(tiny: Any) -> None:
@@ -171,6 +206,19 @@ def test_preparation_comes_first_without_a_trainer(tmp_path: Path) -> None:
         build("gldv2", tmp_path).setup()
 
 
+def test_validation_on_landmarks_held_out_of_training(tiny: Any) -> None:
+    sizes = {"held_out__queries": 1, "held_out__distractors": 1, "held_out__non_landmark": 0}
+    module = build("gldv2", tiny.root, source__train_split="train", held_out__landmarks=1, batch_size=4, **sizes)
+    module.setup()
+    sets = (module.train_set, module.query_set, module.index_set)
+    assert len({int(i) for images in sets for i in images.table.ids}) == sum(map(len, sets)) <= 12
+    assert module.num_landmarks == 2 and len(module.query_set) == 1
+    assert len(module.index_set) == len(module.gallery_set) + 1
+    assert module.truth.retrieval is not None
+    assert set(module.truth.retrieval.positives.tolist()) == set(module.gallery_set.table.ids.tolist())
+    assert next(iter(module.train_dataloader()))["image"].shape == (4, 3, 48, 48)
+
+
 def test_tables_are_read_once(tiny: Any) -> None:
     module = build("gldv2", tiny.root)
     module.setup("fit")
@@ -193,3 +241,49 @@ def test_sizes_must_agree(tiny: Any) -> None:
     with pytest.raises(LandmarksError, match=r"augmentation\.image_size is 48 but data\.image_size is 64"):
         LandmarkDataModule(tiny.root, GLDv2, 64, module.augmentation, module.resize, 4, 0)
     assert module.validation == ValidationSize("scored", 50000, 50000)
+
+
+@pytest.fixture
+def wide_and_high(photo_folder: Callable[[dict[str, int]], Path], make: SimpleNamespace) -> Path:
+    """Photographs of two landmarks, high, square and wide in turn."""
+    root = photo_folder({"Arch": 24, "Bridge": 24})
+    for number, path in enumerate(sorted(root.rglob("*.jpg"))):
+        path.write_bytes(make.jpeg(number, *((80, 40), (60, 60), (40, 80))[number % 3]))
+    return root
+
+
+@pytest.mark.parametrize("augmentation", ["released", "strong", "none"])
+def test_batches_of_one_aspect_ratio(wide_and_high: Path, augmentation: str) -> None:
+    module = build("folder", wide_and_high, augmentation, image_size=96, batch_size=4, aspect_groups=5)
+    alone = batches(module)
+    assert {tuple(batch["image"].shape) for batch in alone} == {(4, 3, 128, 64), (4, 3, 96, 96), (4, 3, 64, 128)}
+    for batch in alone:
+        for row in batch["row"].tolist():
+            height, width = decode(module.train_set.read(row)).shape[:2]
+            assert (height > width) == (batch["image"].shape[2] > batch["image"].shape[3])
+    others = batches(
+        build("folder", wide_and_high, augmentation, image_size=96, batch_size=4, aspect_groups=5, num_workers=2)
+    )
+    assert all(torch.equal(one["image"], other["image"]) for one, other in zip(alone, others, strict=True))
+
+
+def test_evaluation_batches_of_one_shape(wide_and_high: Path) -> None:
+    module = build("folder", wide_and_high, image_size=32, eval_batch_size=4)
+    module.setup()
+    images = module.index_set
+    groups = [group for batch in module.eval_loader(images) for group in batch["groups"]]
+    assert sorted(row for group in groups for row in group["row"].tolist()) == list(range(len(images)))
+    shapes = [tuple(group["image"].shape[2:]) for group in groups]
+    assert set(shapes) == {(64, 32), (32, 32), (32, 64)}
+    assert sum(len(group["row"]) == 4 for group in groups) >= len(groups) - 3  # one rest for each shape
+    plain = build("folder", wide_and_high, image_size=32, eval_batch_size=4, resize__mode="square")
+    plain.setup()
+    rows = [row for batch in plain.eval_loader(images) for row in batch["groups"][0]["row"].tolist()]
+    assert rows == list(range(len(images)))
+
+
+def test_a_list_that_cannot_be_reshaped(tiny: Any) -> None:
+    module = build("gldv2", tiny.root)
+    flip_first = Augmentation([A.HorizontalFlip(), A.Resize(48, 48)], 48)
+    with pytest.raises(LandmarksError, match=r"data\.aspect_groups needs a list that begins with"):
+        LandmarkDataModule(tiny.root, GLDv2, 48, flip_first, module.resize, 4, 0, aspect_groups=3)

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from landmarks.data import table as table_module
 from landmarks.data.table import ImageTable, find_sorted
 from landmarks.errors import LandmarksError
 
@@ -60,12 +61,43 @@ def test_joined_never_merges_landmarks() -> None:
         first.joined(table([3], [0], ["5"]))  # the same name in both spaces
 
 
+@given(st.data())
+def test_taken_rows_keep_what_belongs_together(data: st.DataObject) -> None:
+    images = table([9, 4, 7, 1, 30], [1, -1, 1, 0, 2], ["a", "b", "c"]).located(np.arange(5, dtype=np.int32))
+    rows = data.draw(st.lists(st.integers(-5, 4), unique_by=lambda row: row % 5))
+    chosen = np.isin(np.arange(5), np.array(rows, dtype=np.int64) % 5)
+    everything = named(images)
+    for taken in (images.take(np.array(rows, dtype=np.int64)), images.take(chosen)):
+        assert named(taken) == {int(images.ids[row]): everything[int(images.ids[row])] for row in rows}
+        assert taken.locations is not None and (images.ids[taken.locations] == taken.ids).all()
+
+
+def test_a_row_is_taken_once() -> None:
+    images = table([9, 4, 7], [1, -1, 0], ["a", "b"])
+    for rows in ([0, 2, 0], [2, -1]):
+        with pytest.raises(LandmarksError, match="more than once"):
+            images.take(np.array(rows))
+
+
+def test_locations_are_one_each() -> None:
+    with pytest.raises(LandmarksError, match=r"\(2,\) ids but \(3,\) locations"):
+        table([1, 2], [0, 0], ["a"]).located(np.zeros(3, np.int32))
+
+
+def test_labelled_copies_nothing_where_all_stay() -> None:
+    images = table([1, 2, 3], [1, 0, 1], ["a", "b"])
+    assert images.labelled() is images
+    assert named(images.labelled(2)) == {1: "b", 3: "b"}
+
+
 @given(st.lists(st.integers(0, 50), unique=True), st.lists(st.integers(0, 50)))
 def test_find_agrees_with_a_dictionary(ids: list[int], wanted: list[int]) -> None:
     rows = {number: row for row, number in enumerate(ids)}
     images = ImageTable.unlabelled(np.array(ids, dtype=np.uint64))
     expected = [rows.get(number, -1) for number in wanted]
-    assert images.find(np.array(wanted, dtype=np.uint64)).tolist() == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table_module, "FIND_BLOCK", 7)
+        assert images.find(np.array(wanted, dtype=np.uint64)).tolist() == expected
 
 
 def test_find_sorted_in_nothing() -> None:

@@ -1,51 +1,51 @@
-"""DDP with two real processes: same figures as one, one run folder, and a failing rank ends the run."""
+"""DDP with two real processes: same figures as one, folders of its own for each job of a sweep, and resuming.
+
+Each process takes its time to import torch, so one launch shows all of it.
+"""
 
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
+
+from landmarks.training.checkpoints import open_checkpoint
+from landmarks.training.run import train
 
 ROOT = Path(__file__).resolve().parents[2]
+Compose = Callable[..., DictConfig]
 
 
-def run(*overrides: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "train.py"), *overrides]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
-
-
-def test_two_ranks_find_what_one_finds(tiny_run: list[str], tmp_path: Path) -> None:
-    short = [*tiny_run, "trainer.max_epochs=null", "trainer.max_steps=1"]
-    ddp = ["trainer=ddp", *(o for o in short if o != "trainer.devices=1"), "trainer.devices=2"]
-    figures = {}
-    for name, overrides in (("one", short), ("two", ddp)):
-        done = run(*overrides, f"hydra.run.dir={tmp_path / name}", "trainer.sync_batchnorm=false", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        figures[name] = json.loads((tmp_path / name / "metrics.json").read_text())["untrained"]
-    for split in ("public", "private"):
-        assert figures["two"][split] == pytest.approx(figures["one"][split], abs=2e-3)
-    assert not (tmp_path / "runs").exists()
-    assert sorted(p.name for p in (tmp_path / "two" / "descriptors").iterdir()) == ["gallery", "index", "queries"]
-
-
-def test_a_sweep_of_ddp_jobs_keeps_its_folders(tiny_run: list[str], tmp_path: Path) -> None:
-    overrides = [o for o in tiny_run if o != "trainer.devices=1"]
-    done = run(
+def test_a_sweep_of_two_ranks(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> None:
+    short = [*tiny_run, "trainer.max_epochs=null", "trainer.max_steps=2"]
+    train(compose_config("train", *short, run_dir=tmp_path / "one"), tmp_path / "one")
+    command = [
+        sys.executable,
+        str(ROOT / "train.py"),
         "-m",
         "trainer=ddp",
         "loss.margin=0.1,0.2",
-        *overrides,
+        *(override for override in short if override != "trainer.devices=1"),
         "trainer.devices=2",
-        "trainer.max_steps=1",
-        "evaluate_untrained=false",
         "trainer.sync_batchnorm=false",
+        "callbacks.last.minutes=0",
         f"hydra.sweep.dir={tmp_path / 'sweep'}",
-        cwd=tmp_path,
-    )
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
-    jobs = [path for path in (tmp_path / "sweep").iterdir() if path.is_dir()]
+
+    jobs = sorted(path for path in (tmp_path / "sweep").iterdir() if path.is_dir())
     assert len(jobs) == 2
-    assert all((job / "metrics.json").is_file() for job in jobs)
     assert len((tmp_path / "sweep" / "sweep.csv").read_text().splitlines()) == 3
     assert not (tmp_path / "runs").exists()
+    expected = json.loads((tmp_path / "one" / "metrics.json").read_text())["untrained"]
+    for job in jobs:
+        found = json.loads((job / "metrics.json").read_text())["untrained"]
+        for split in ("public", "private"):
+            assert found[split] == pytest.approx(expected[split], abs=2e-3)
+        assert sorted(p.name for p in (job / "descriptors").iterdir()) == ["gallery", "index", "queries"]
+        place = open_checkpoint(job / "checkpoints" / "last.ckpt")["LandmarkDataModule"]["train_loader"]
+        assert (place["epoch"], place["batches"], place["identity"]["the number of devices"]) == (0, 2, 2)

@@ -58,6 +58,8 @@ def silence_libraries() -> None:
         r".*LeafSpec.*is deprecated",
         r".*does not have many workers",
         r".*could not find the monitored key",
+        r"Checkpoint directory .* exists and is not empty",
+        r"Experiment logs directory .* exists and is not empty",
     ):
         warnings.filterwarnings("ignore", message=message)
 

@@ -16,6 +16,7 @@ class Shared:
     compile: bool
     data: Any
     augmentation: Any
+    sampler: Any
     trainer: Any
     callbacks: Any
     index: Any

@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
-from landmarks.data.decode import UnreadableImageError, decode
 from landmarks.data.ids import format_id
+from landmarks.data.pictures.decode import UnreadableImageError, decode, largest_divisor, open_image
+from landmarks.data.pictures.transforms import Augmentation, EvalResize
 from landmarks.data.samplers.epoch import Draw
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.store import MissingImageError
-from landmarks.data.transforms import Augmentation, EvalResize
+from landmarks.errors import LandmarksError
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,26 +45,40 @@ class TrainDataset(Dataset[Sample | Unreadable]):
 
     Args:
         images: What to read.
-        augmentation: Gives uint8 [S, S, 3].
-        read_short_side: Large JPEGs are decoded at 1/2, 1/4 or 1/8 while their short side keeps this many
-            pixels; None decodes them in full.
+        augmentations: One, or one for each group of pictures.
+        groups: Which augmentation each row gets, int [N]; None where there is one.
+        decode_margin: JPEGs are decoded at 1/2, 1/4 or 1/8 where what the augmentation shows of them is then
+            still this many times as high and as wide as its output. At 1 nothing has to be enlarged, below 1.25
+            the output is visibly softer; 0 decodes in full.
     """
 
-    def __init__(self, images: ImageSet, augmentation: Augmentation, read_short_side: int | None = None) -> None:
+    def __init__(
+        self,
+        images: ImageSet,
+        augmentations: Sequence[Augmentation],
+        groups: NDArray[np.integer] | None = None,
+        decode_margin: float = 0.0,
+    ) -> None:
         self.images = images
-        self.augmentation = augmentation
-        self.read_short_side = read_short_side
+        self.augmentations = augmentations
+        self.groups = groups
+        self.decode_margin = decode_margin
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, draw: Draw) -> Sample | Unreadable:
         row, seed = draw
-        image = _read(self.images, row, self.read_short_side)
-        if isinstance(image, Unreadable):
-            return image
+        augmentation = self.augmentations[0 if self.groups is None else self.groups[row]]
         try:
-            augmented = self.augmentation(image, seed)
+            encoded = open_image(self.images.read(row))
+            size = encoded.height, encoded.width
+            shrink = augmentation.shrink(*size, seed) / self.decode_margin if self.decode_margin else 1.0
+            image = encoded.decode(largest_divisor(shrink))
+        except (UnreadableImageError, MissingImageError) as error:
+            return _unreadable(self.images, row, error)
+        try:
+            augmented = augmentation(image, seed, size)
         except Exception as error:
             name = format_id(self.images.table.ids[row])
             error.add_note(f"while augmenting image {name}, shape {image.shape}, with seed {seed}")
@@ -87,17 +102,15 @@ class EvalDataset(Dataset[Sample | Unreadable]):
         return len(self.images)
 
     def __getitem__(self, row: int) -> Sample | Unreadable:
-        image = _read(self.images, row, None)
-        if isinstance(image, Unreadable):
-            return image
+        try:
+            image = decode(self.images.read(row))
+        except (UnreadableImageError, MissingImageError) as error:
+            return _unreadable(self.images, row, error)
         return Sample(self.resize(image), row, int(self.images.table.landmarks[row]))
 
 
-def _read(images: ImageSet, row: int, min_short_side: int | None) -> NDArray[np.uint8] | Unreadable:
-    try:
-        return decode(images.read(row), min_short_side)
-    except (UnreadableImageError, MissingImageError) as error:
-        return Unreadable(format_id(images.table.ids[row]), str(error))
+def _unreadable(images: ImageSet, row: int, error: LandmarksError) -> Unreadable:
+    return Unreadable(format_id(images.table.ids[row]), str(error))
 
 
 def collate_train(samples: Sequence[Sample | Unreadable], group: int = 1) -> dict[str, Any]:
@@ -125,7 +138,7 @@ def collate_train(samples: Sequence[Sample | Unreadable], group: int = 1) -> dic
         "image": _stack(kept),
         "landmark": torch.tensor([sample.landmark for sample in kept], dtype=torch.int64),
         "row": torch.tensor([sample.row for sample in kept], dtype=torch.int64),
-        "unreadable": _unreadable(samples),
+        "unreadable": _failures(samples),
     }
 
 
@@ -148,15 +161,17 @@ def collate_eval(samples: Sequence[Sample | Unreadable]) -> dict[str, Any]:
             {"image": _stack(group), "row": torch.tensor([sample.row for sample in group], dtype=torch.int64)}
             for group in shapes.values()
         ],
-        "unreadable": _unreadable(samples),
+        "unreadable": _failures(samples),
     }
 
 
 def _stack(samples: Sequence[Sample]) -> Tensor:
     if not samples:
         return torch.empty((0, 3, 0, 0), dtype=torch.uint8)
-    return torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2)
+    # In a worker, default_collate writes straight into the memory that the training process reads.
+    pictures: Tensor = default_collate([torch.from_numpy(sample.image) for sample in samples])
+    return pictures.permute(0, 3, 1, 2)
 
 
-def _unreadable(samples: Sequence[Sample | Unreadable]) -> list[tuple[str, str]]:
+def _failures(samples: Sequence[Sample | Unreadable]) -> list[tuple[str, str]]:
     return [(sample.image_id, sample.reason) for sample in samples if isinstance(sample, Unreadable)]

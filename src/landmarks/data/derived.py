@@ -25,4 +25,4 @@ def derived_folder(root: Root) -> Path:
             return place
         root = root.absolute()
     cache = Path(chosen or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "landmarks")
-    return cache / blake2b(str(root).encode(), digest_size=8).hexdigest()
+    return cache / blake2b(str(root).rstrip("/").encode(), digest_size=8).hexdigest()

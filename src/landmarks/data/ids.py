@@ -7,16 +7,16 @@ array of `uint64` costs 33 MB, sorts in a fraction of a second and is shared.
 from collections.abc import Sequence
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
+from landmarks.metrics.hex_ids import parse_hex
 
 ID_DIGITS = 16
 ID_PATTERN = "^[0-9a-f]{16}$"
 
 
-def parse_ids(ids: Sequence[str] | pl.Series) -> NDArray[np.uint64]:
+def parse_ids(ids: Sequence[str]) -> NDArray[np.uint64]:
     """Turn 16-digit hexadecimal ids into numbers.
 
     Args:
@@ -29,18 +29,16 @@ def parse_ids(ids: Sequence[str] | pl.Series) -> NDArray[np.uint64]:
         LandmarksError: An entry is not 16 lower-case hexadecimal digits; the message names the first such
             entry.
     """
-    series = (ids if isinstance(ids, pl.Series) else pl.Series(list(ids), dtype=pl.String)).rechunk()
-    bad = first_bad_id(series)
-    if bad is not None:
-        raise LandmarksError(f"entry {bad} is {series[bad]!r}, not an image id: expected 16 digits of 0-9 and a-f")
-    digits: str = series.str.join("").item() if len(series) else ""
-    return np.frombuffer(bytes.fromhex(digits), dtype=">u8").astype(np.uint64)
-
-
-def first_bad_id(ids: pl.Series) -> int | None:
-    """Position of the first entry that is not an image id, None if all are."""
-    good = ids.str.contains(ID_PATTERN).fill_null(False)
-    return None if good.all() else int((~good).arg_true()[0])
+    right_length = np.fromiter((len(text) == ID_DIGITS for text in ids), np.bool_, len(ids))
+    # What is no ASCII becomes "?", one byte and no digit.
+    digits = "".join(text for text in ids if len(text) == ID_DIGITS).encode("ascii", "replace")
+    numbers, valid = parse_hex(np.frombuffer(digits, np.uint8).reshape(-1, ID_DIGITS))
+    good = right_length.copy()
+    good[right_length] = valid
+    if not good.all():
+        bad = int(np.argmin(good))
+        raise LandmarksError(f"entry {bad} is {ids[bad]!r}, not an image id: expected 16 digits of 0-9 and a-f")
+    return numbers
 
 
 def format_ids(ids: NDArray[np.uint64]) -> list[str]:
@@ -57,5 +55,5 @@ def format_ids(ids: NDArray[np.uint64]) -> list[str]:
 
 
 def format_id(image_id: int) -> str:
-    """One id as on disk. Workers use it in messages, so it must not touch polars (unsafe after a fork)."""
+    """One id as on disk."""
     return f"{int(image_id):016x}"

@@ -1,26 +1,37 @@
 """The Lightning data module: a source, its pictures through workers, batches out."""
 
+import logging
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader
+from numpy.typing import NDArray
+from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from landmarks.data.dataset import EvalDataset, TrainDataset, collate_eval, collate_train
-from landmarks.data.samplers.epoch import EpochBatches
-from landmarks.data.samplers.pairs import PairBatches
+from landmarks.data.derived import derived_folder
+from landmarks.data.held_out import HeldOut, HeldOutSource
+from landmarks.data.loader import ResumableLoader
+from landmarks.data.pictures.aspect import assign_groups, cropped_away, group_shapes
+from landmarks.data.pictures.sizes import picture_sizes, sizes_path
+from landmarks.data.pictures.transforms import Augmentation, EvalResize
+from landmarks.data.roots import Root, open_root
+from landmarks.data.samplers.choice import MakeBatches, by_loss
+from landmarks.data.samplers.shapes import ShapeBatches
 from landmarks.data.samplers.shards import ShardSampler
-from landmarks.data.samplers.shuffled import ShuffledBatches
 from landmarks.data.source import GroundTruth, ImageSet, Source
-from landmarks.data.transforms import Augmentation, EvalResize
 from landmarks.data.validation import ValidationSize, select_gallery, select_index, select_queries
 from landmarks.errors import LandmarksError
 
+log = logging.getLogger(__name__)
+
 ALL = ValidationSize()
+NOTHING = HeldOut()
 
 
 class LandmarkDataModule(pl.LightningDataModule):
@@ -29,21 +40,25 @@ class LandmarkDataModule(pl.LightningDataModule):
     Use it with `Trainer(use_distributed_sampler=False)`: its samplers shard themselves.
 
     Args:
-        root: Folder of the pictures, handed to `source`.
-        source: Makes a Source from a folder.
+        root: Folder or address of the pictures, handed to `source`.
+        source: Makes a Source from a folder or an address.
         image_size: Side of a training picture, pixels.
         augmentation: Training transforms; must give pictures of `image_size`.
         resize: Evaluation resize.
         batch_size: Training pictures in a batch of one device.
         num_workers: Processes that read pictures; 0 reads in the main process.
-        pairs: Draw batches by class, laid out anchor, positive. May be set until `train_dataloader` is
-            called.
+        pairs: The loss needs batches by class, laid out anchor, positive. May be set until `train_dataloader`
+            is called.
+        sampler: Decides which pictures make a batch.
         seed: Of batches, augmentation and validation samples.
         eval_batch_size: Evaluation pictures in a batch of one device.
         validation: How much of the evaluation sets to use.
-        decode_margin: Large JPEGs are decoded at 1/2, 1/4 or 1/8 while their short side stays this many times
-            `image_size`; a crop of a quarter of the picture then still needs no enlarging at 2. 0 decodes in
-            full.
+        held_out: Validate on landmarks taken out of training instead of on the source's own evaluation sets.
+        decode_margin: JPEGs are decoded at 1/2, 1/4 or 1/8 where what the augmentation shows of them is then
+            still this many times as high and as wide as its output. At 1 nothing has to be enlarged, below 1.25
+            the output is visibly softer; 0 decodes in full.
+        aspect_groups: Train in batches of one aspect ratio, of this many ratios (see `aspect`), instead of
+            squares: crops then leave less of a picture out. 0 trains on squares.
         max_unreadable: Unreadable pictures that a run tolerates. The module only carries it; a training
             callback counts and stops.
 
@@ -61,17 +76,20 @@ class LandmarkDataModule(pl.LightningDataModule):
     def __init__(
         self,
         root: str | Path,
-        source: Callable[[Path], Source],
+        source: Callable[[Root], Source],
         image_size: int,
         augmentation: Augmentation,
         resize: EvalResize,
         batch_size: int,
         num_workers: int,
         pairs: bool = False,
+        sampler: MakeBatches = by_loss,
         seed: int = 0,
         eval_batch_size: int = 32,
         validation: ValidationSize = ALL,
-        decode_margin: float = 2.0,
+        held_out: HeldOut = NOTHING,
+        decode_margin: float = 1.25,
+        aspect_groups: int = 0,
         max_unreadable: int = 100,
     ) -> None:
         super().__init__()
@@ -86,22 +104,31 @@ class LandmarkDataModule(pl.LightningDataModule):
             ("num_workers", num_workers, 0),
             ("max_unreadable", max_unreadable, 0),
             ("decode_margin", decode_margin, 0),
+            ("aspect_groups", aspect_groups, 0),
         ):
             if value < least:
                 raise LandmarksError(f"data.{key} is {value}: it must be {least} or more")
-        self.source: Source = source(Path(root))
+        self.root = open_root(root)
+        self.source: Source = source(self.root)
+        if held_out.landmarks:
+            self.source = HeldOutSource(self.source, held_out)
         self.image_size = image_size
         self.augmentation = augmentation
+        self.shapes = group_shapes(aspect_groups, image_size) if aspect_groups else []
+        self._augmentations = [augmentation.reshaped(*shape) for shape in self.shapes] or [augmentation]
         self.resize = resize
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.pairs = pairs
+        self.sampler = sampler
         self.seed = seed
         self.eval_batch_size = eval_batch_size
         self.validation = validation
         self.decode_margin = decode_margin
         self.max_unreadable = max_unreadable
         self._is_set_up = False
+        self._train_loader: ResumableLoader | None = None
+        self._resumed: dict[str, Any] | None = None
 
     def prepare_data(self) -> None:
         """Make or check the pictures; Lightning calls this on one process only."""
@@ -128,23 +155,41 @@ class LandmarkDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches of `collate_train`. Raises LandmarksError if the pictures do not fill one batch."""
-        margin = round(self.decode_margin * self.image_size)
         rank, world_size = self._rank()
-        batches: EpochBatches
-        if self.pairs:
-            table = self.train_set.table
-            batches = PairBatches(table.landmarks, self.batch_size, self.seed, rank, world_size)
-        else:
-            batches = ShuffledBatches(len(self.train_set), self.batch_size, self.seed, rank, world_size)
-        return DataLoader(
-            TrainDataset(self.train_set, self.augmentation, read_short_side=margin or None),
-            batch_sampler=batches,
+        groups = self._aspect_groups
+        batches = self.sampler(
+            landmarks=self.train_set.table.landmarks,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            rank=rank,
+            world_size=world_size,
+            groups=groups,
+            pairs=self.pairs,
+        )
+        self._train_loader = ResumableLoader(
+            TrainDataset(self.train_set, self._augmentations, groups, self.decode_margin),
+            batches,
             collate_fn=partial(collate_train, group=2 if self.pairs else 1),
             num_workers=self.num_workers,
             worker_init_fn=single_thread,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
+        if self._resumed is not None:
+            self._train_loader.load_state_dict(self._resumed)
+        return self._train_loader
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the place in the epoch, for a checkpoint.
+
+        Lightning has a way of its own for states of loaders, but forgets to load them where the length of a schedule
+        was asked for.
+        """
+        return {} if self._train_loader is None else {"train_loader": self._train_loader.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Make the next training loader go on from that place."""
+        self._resumed = state_dict["train_loader"]
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
         """Loaders of `collate_eval` batches: queries, index, gallery. `row` is one of the set's table."""
@@ -155,18 +200,49 @@ class LandmarkDataModule(pl.LightningDataModule):
         return self.val_dataloader()
 
     def eval_loader(self, images: ImageSet) -> DataLoader[Any]:
-        """Batches of `collate_eval` over this rank's share of any images, in the order of the table."""
-        rank, world_size = self._rank()
+        """Batches of `collate_eval` over this rank's share of any images.
+
+        Where pictures keep their aspect ratio, batches are of one shape, and so in another order than the table.
+        """
         # Its workers end with it: three idle crews beside the training one would only hold memory.
         return DataLoader(
             EvalDataset(images, self.resize),
-            batch_size=self.eval_batch_size,
-            sampler=ShardSampler(len(images), rank, world_size),
+            batch_sampler=self._eval_batches(images),
             collate_fn=collate_eval,
             num_workers=self.num_workers,
             worker_init_fn=single_thread,
             pin_memory=torch.cuda.is_available(),
         )
+
+    @cached_property
+    def _aspect_groups(self) -> NDArray[np.int8] | None:
+        if not self.shapes:
+            return None
+        sizes = self._sizes(self.train_set)
+        groups = assign_groups(sizes, self.shapes)
+        counts = np.bincount(groups, minlength=len(self.shapes)).tolist()
+        log.info(
+            "Training shapes: %s; their crops leave out %.0f %% of a picture at least",
+            ", ".join(f"{h} x {w} ({n} pictures)" for (h, w), n in zip(self.shapes, counts, strict=True)),
+            100 * cropped_away(sizes, self.shapes, groups),
+        )
+        return groups
+
+    def _eval_batches(self, images: ImageSet) -> Sampler[list[int]]:
+        rank, world_size = self._rank()
+        # Over a network, a request for each header would cost about as much time as one for each picture.
+        known = isinstance(self.root, Path) or sizes_path(images, self._sizes_folder).exists()
+        if self.resize.mode == "square" or not known:
+            return BatchSampler(ShardSampler(len(images), rank, world_size), self.eval_batch_size, drop_last=False)
+        shapes = self.resize.shapes(self._sizes(images))
+        return ShapeBatches(shapes, self.eval_batch_size, rank, world_size)
+
+    def _sizes(self, images: ImageSet) -> NDArray[np.uint16]:
+        return picture_sizes(images, self._sizes_folder, self.num_workers)
+
+    @property
+    def _sizes_folder(self) -> Path:
+        return derived_folder(self.root) / "sizes"
 
     def _rank(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

@@ -59,8 +59,12 @@ class Source(Protocol):
 
     name: str
 
-    def prepare(self) -> None:
-        """Make what can be made, else check that all is there. One LandmarksError lists what is missing."""
+    def prepare(self, evaluation: bool = True) -> None:
+        """Make what can be made, else check that all is there. One LandmarksError lists what is missing.
+
+        Args:
+            evaluation: Whether index, queries and gallery are needed too, or only what is to train on.
+        """
         ...
 
     def train(self) -> ImageSet:

@@ -2,9 +2,12 @@
 
 Arrays, not lists of Python objects: a table of 4.1M rows opens in seconds, and DataLoader workers that are
 forked share its pages, because nothing in it has a reference count to write to.
+
+A table is checked once, where it is made of somebody's arrays; parts of a checked table are not sorted again.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 from landmarks.data.ids import format_id
 from landmarks.errors import LandmarksError
 
+FIND_BLOCK = 1 << 18  # look-ups at a time
 NO_NAMES: NDArray[np.str_] = np.empty(0, dtype=np.str_)
 
 
@@ -40,17 +44,16 @@ class ImageTable:
             raise LandmarksError(
                 f"an image table needs uint64 ids and int32 landmarks, got {self.ids.dtype} and {self.landmarks.dtype}"
             )
-        if self.ids.shape != self.landmarks.shape or self.ids.ndim != 1:
-            raise LandmarksError(f"{self.ids.shape} ids but {self.landmarks.shape} landmarks in one image table")
-        if self.locations is not None and self.locations.shape != self.ids.shape:
-            raise LandmarksError(f"{self.ids.shape} ids but {self.locations.shape} locations in one image table")
+        _require_one_each(self.ids, self.landmarks, "landmarks")
+        if self.locations is not None:
+            _require_one_each(self.ids, self.locations, "locations")
         ordered = np.sort(self.ids)
         twice = ordered[:-1][ordered[1:] == ordered[:-1]]
         if len(twice):
             raise LandmarksError(f"{len(twice)} image ids occur more than once, first {format_id(twice[0])}")
         if len(self) and (self.landmarks.min() < -1 or self.landmarks.max() >= self.num_landmarks):
             raise LandmarksError(f"landmark indices must lie in [-1, {self.num_landmarks})")
-        if len(np.unique(self.landmark_names)) != self.num_landmarks:
+        if len(set(self.landmark_names.tolist())) != self.num_landmarks:
             raise LandmarksError("a landmark name occurs twice in one label space")
 
     @classmethod
@@ -72,27 +75,52 @@ class ImageTable:
 
     def find(self, ids: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Row of each id, -1 where the table does not hold it. uint64 [M] -> int64 [M]."""
-        return find_sorted(self.ids, ids, np.argsort(self.ids))
+        ordered, order = self._by_id
+        places = find_sorted(ordered, ids)
+        return np.where(places >= 0, order[places], -1) if len(self) else places
+
+    @cached_property
+    def _by_id(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        order = np.argsort(self.ids)
+        return self.ids[order], order
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "ImageTable":
-        """The given rows (indices or a mask), the label space unchanged."""
-        return ImageTable(self.ids[rows], self.landmarks[rows], self.landmark_names, _take(self.locations, rows))
+        """The given rows (indices or a mask), the label space unchanged.
+
+        Raises:
+            LandmarksError: A row is given twice.
+        """
+        if rows.dtype != np.bool_:
+            taken = np.zeros(len(self), dtype=np.bool_)
+            taken[rows] = True
+            if np.count_nonzero(taken) != len(rows):
+                raise LandmarksError(f"{len(rows)} rows are taken from an image table, some of them more than once")
+        locations = None if self.locations is None else self.locations[rows]
+        return _unchecked(self.ids[rows], self.landmarks[rows], self.landmark_names, locations)
 
     def located(self, locations: NDArray[np.int32]) -> "ImageTable":
         """The same images with what a store answered for them, int32 [N]."""
-        return replace(self, locations=locations)
+        _require_one_each(self.ids, locations, "locations")
+        return _unchecked(self.ids, self.landmarks, self.landmark_names, locations)
 
     def labelled(self, min_images: int = 1) -> "ImageTable":
         """Only images of landmarks that have at least `min_images`; the label space shrinks with them."""
         kept = self.counts() >= max(1, min_images)
+        if kept.all() and self.landmarks.min(initial=0) >= 0:
+            return self
         renumbered = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
         # The appended -1 is what landmark -1 looks up.
         landmarks = np.append(renumbered, np.int32(-1))[self.landmarks]
         rows = landmarks >= 0
-        return ImageTable(self.ids[rows], landmarks[rows], self.landmark_names[kept], _take(self.locations, rows))
+        locations = None if self.locations is None else self.locations[rows]
+        return _unchecked(self.ids[rows], landmarks[rows], self.landmark_names[kept], locations)
 
     def joined(self, other: "ImageTable") -> "ImageTable":
-        """This table and then another, to be located anew; likewise their label spaces, none of them merged."""
+        """This table and then another, to be located anew; likewise their label spaces, none of them merged.
+
+        Raises:
+            LandmarksError: An image or a landmark is in both.
+        """
         shifted = np.where(other.landmarks >= 0, other.landmarks + self.num_landmarks, -1).astype(np.int32)
         return ImageTable(
             np.concatenate([self.ids, other.ids]),
@@ -101,27 +129,41 @@ class ImageTable:
         )
 
 
-def _take(
-    locations: NDArray[np.int32] | None, rows: NDArray[np.integer] | NDArray[np.bool_]
-) -> NDArray[np.int32] | None:
-    return None if locations is None else locations[rows]
+def _unchecked(
+    ids: NDArray[np.uint64],
+    landmarks: NDArray[np.int32],
+    landmark_names: NDArray[np.str_],
+    locations: NDArray[np.int32] | None,
+) -> ImageTable:
+    """A part of a table that was checked: checking it again would sort millions of ids."""
+    table = object.__new__(ImageTable)
+    vars(table).update(ids=ids, landmarks=landmarks, landmark_names=landmark_names, locations=locations)
+    return table
 
 
-def find_sorted(
-    ids: NDArray[np.uint64], wanted: NDArray[np.uint64], order: NDArray[np.int64] | None = None
-) -> NDArray[np.int64]:
+def _require_one_each(ids: NDArray[np.uint64], values: NDArray[np.int32], name: str) -> None:
+    if values.shape != ids.shape or ids.ndim != 1:
+        raise LandmarksError(f"{ids.shape} ids but {values.shape} {name} in one image table")
+
+
+def find_sorted(ids: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Position in `ids` of each wanted id by binary search, -1 where absent.
 
     Args:
-        ids: uint64 [N], sorted, or in any order if `order` sorts it.
-        wanted: uint64 [M].
-        order: int64 [N], `argsort(ids)`.
+        ids: uint64 [N], ascending.
+        wanted: uint64 [M], in any order.
 
     Returns:
         int64 [M].
     """
+    rows = np.full(len(wanted), -1, dtype=np.int64)
     if len(ids) == 0:
-        return np.full(len(wanted), -1, dtype=np.int64)
-    place = np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)
-    rows = place if order is None else order[place]
-    return np.where(ids[rows] == wanted, rows, -1).astype(np.int64)
+        return rows
+    for start in range(0, len(wanted), FIND_BLOCK):
+        block = wanted[start : start + FIND_BLOCK]
+        # In ascending order the searches walk through `ids` once, in any other each of them misses the caches.
+        order = np.argsort(block)
+        ordered = block[order]
+        places = np.minimum(np.searchsorted(ids, ordered), len(ids) - 1)
+        rows[start + order] = np.where(ids[places] == ordered, places, -1)
+    return rows

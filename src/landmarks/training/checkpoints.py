@@ -5,6 +5,7 @@ again without the run's folder. Opening never runs code from the file (`weights_
 """
 
 import hashlib
+import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
+from lightning_fabric.plugins import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -37,6 +39,27 @@ class TrainedModel:
     name: str
     config: DictConfig
     landmark_names: tuple[str, ...]
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Makes Lightning write a checkpoint whole or not at all: a run killed meanwhile leaves the one before.
+
+    Its own way collects the file in memory, then in the system's folder of temporary files, and copies it from there.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a file beside `path` and give it that name once it is on the disk."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")  # one name, so that killed runs do not pile them up
+        try:
+            with partial.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def checkpoint_record(config: DictConfig, data: LandmarkDataModule) -> dict[str, Any]:
@@ -112,7 +135,7 @@ def find_resume(resume: str | None, run_dir: Path) -> str | None:
     """Turn the setting `resume` into a path: `last` means the newest checkpoint of this run folder.
 
     Raises:
-        LandmarksError: there is no such checkpoint.
+        LandmarksError: there is no such checkpoint, or it is damaged.
     """
     if resume is None:
         return None
@@ -120,6 +143,7 @@ def find_resume(resume: str | None, run_dir: Path) -> str | None:
     if not path.is_file():
         hint = "; name the interrupted run with hydra.run.dir=RUN" if resume == "last" else ""
         raise LandmarksError(f"resume={resume}: there is no checkpoint {path}{hint}")
+    open_checkpoint(path)  # Lightning would not say which file is damaged
     return str(path)
 
 

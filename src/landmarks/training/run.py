@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
 from landmarks.config.check import check_config
@@ -20,7 +21,7 @@ from landmarks.errors import LandmarksError
 from landmarks.report.curves import plot_curves
 from landmarks.training.callbacks.evaluation import DescriptorEvaluation
 from landmarks.training.callbacks.unreadable import UnreadablePictures
-from landmarks.training.checkpoints import checkpoint_record, find_resume, load_weights
+from landmarks.training.checkpoints import WholeFiles, checkpoint_record, find_resume, load_weights
 from landmarks.training.launch import ranks_launched
 from landmarks.training.module import LandmarkModule
 from landmarks.training.outputs import print_scores, write_outcome, write_report
@@ -60,6 +61,9 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
     data.pairs = make_loss.func.needs_pairs
     data.prepare_data()
     data.setup("fit")
+    data.train_dataloader()  # batches that cannot be drawn are refused before any work
+    if resume is not None:
+        _set_log_aside(run_dir / LOG)
 
     model = instantiate(config.model)
     module = LandmarkModule(
@@ -71,20 +75,16 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
         compile=config.compile,
         record=checkpoint_record(config, data),
     )
-    evaluation: DescriptorEvaluation = instantiate(config.callbacks.evaluation)
-    unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
-    checkpoint: ModelCheckpoint = instantiate(config.callbacks.checkpoint)
-    others = [node for name, node in config.callbacks.items() if name not in ("evaluation", "unreadable", "checkpoint")]
+    # in the order of the file: the checkpoint is chosen by what the evaluation logs
+    callbacks = {name: instantiate(node) for name, node in config.callbacks.items() if node is not None}
+    evaluation: DescriptorEvaluation = callbacks["evaluation"]
+    unreadable: UnreadablePictures = callbacks["unreadable"]
+    checkpoint: ModelCheckpoint = callbacks["checkpoint"]
     loggers = [instantiate(node) for node in (config.logger or {}).values()]
     trainer: pl.Trainer = instantiate(
         config.trainer,
-        # the evaluation first: the checkpoint is chosen by what it logs
-        callbacks=[
-            evaluation,
-            unreadable,
-            *(instantiate(node) for node in others if node is not None),
-            checkpoint,
-        ],
+        callbacks=list(callbacks.values()),
+        plugins=[WholeFiles()],
         logger=loggers,
         default_root_dir=str(run_dir),
     )
@@ -103,8 +103,6 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
             if checkpoint.best_model_path:
                 log.info("Evaluating the best checkpoint, %s", checkpoint.best_model_path)
                 load_weights(module, checkpoint.best_model_path)
-            else:  # the run ended before its first evaluation
-                trainer.save_checkpoint(run_dir / "checkpoints" / "last.ckpt")
             trainer.validate(module, data, verbose=False)
             results["trained"] = evaluation.scores
         value = figure(evaluation.scores, config.monitor)
@@ -124,13 +122,24 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
             }
             write_outcome(run_dir, data, evaluation.outcome, figures)
             if (run_dir / LOG).is_file():
-                plot_curves([run_dir / LOG], run_dir / "curves.png")
+                plot_curves([*_earlier_logs(run_dir / LOG), run_dir / LOG], run_dir / "curves.png")
             write_report(run_dir, config.name, results, evaluation.outcome)
             print_scores(run_dir, results, evaluation.outcome)
     finally:
         if any(isinstance(logger, WandbLogger) for logger in loggers):
             wandb.finish()  # else the next job of a sweep would go on in this run
     return value
+
+
+@rank_zero_only
+def _set_log_aside(path: Path) -> None:
+    """Keep the log of the interrupted run, which Lightning's logger would delete."""
+    if path.is_file():
+        path.rename(path.with_suffix(f".{len(_earlier_logs(path)) + 1}.csv"))
+
+
+def _earlier_logs(path: Path) -> list[Path]:
+    return sorted(path.parent.glob(f"{path.stem}.*.csv"), key=lambda log: int(log.suffixes[0][1:]))
 
 
 def _build_loss(make_loss: Callable[..., nn.Module], num_landmarks: int, dim: int) -> nn.Module:

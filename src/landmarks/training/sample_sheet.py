@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.decode import decode
 from landmarks.data.module import LandmarkDataModule
+from landmarks.data.pictures.decode import decode
 from landmarks.data.source import Source
 from landmarks.data.stores.store import read_by_id
 from landmarks.data.table import ImageTable

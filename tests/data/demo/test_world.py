@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 import pytest
 
-from landmarks.data.decode import decode
 from landmarks.data.demo.plan import Picture, Plan
 from landmarks.data.demo.world import STAMP, DemoWorld, write_demo_world
 from landmarks.data.ids import format_ids
+from landmarks.data.pictures.decode import decode
 from landmarks.data.source import Source
 from landmarks.errors import LandmarksError
 

@@ -1,19 +1,33 @@
 from pathlib import Path
 from typing import Any
 
+from landmarks.data.derived import derived_folder
 from landmarks.data.gldv2.layout import GLDv2Layout
+from landmarks.data.stores.folder import FolderStore
+from landmarks.data.stores.tars import TarStore
 
 
 def test_paths_are_the_official_ones(tmp_path: Path) -> None:
     files = GLDv2Layout(tmp_path)
     assert files.table("train_clean") == tmp_path / "metadata/train_clean.csv"
     assert files.solution("retrieval") == tmp_path / "ground_truth/retrieval_solution_v2.1.csv"
+    assert files.solution_address("retrieval") == str(files.solution("retrieval"))
 
 
 def test_tars_come_sorted_and_without_hidden_ones(tiny: Any) -> None:
     (tiny.root / "train/._images_000.tar").write_bytes(b"left by macOS")
-    names = [path.name for path in GLDv2Layout(tiny.root).tars("train")]
-    assert names == ["images_000.tar", "images_001.tar"]
+    assert GLDv2Layout(tiny.root).tars("train").names() == ["images_000.tar", "images_001.tar"]
+
+
+def test_pictures_are_read_from_tars_if_there_are_any(tiny: Any) -> None:
+    files = GLDv2Layout(tiny.root)
+    (tiny.root / "train/0").mkdir()
+    store = files.open_store("train")
+    assert isinstance(store, TarStore) and len(store) == len(tiny.train)
+    assert (derived_folder(tiny.root) / "offsets/train.safetensors").is_file()
+    for tar in (tiny.root / "train").glob("*.tar"):
+        tar.unlink()
+    assert isinstance(files.open_store("train"), FolderStore)
 
 
 def test_only_what_a_split_needs_is_missing(tiny: Any) -> None:
@@ -22,3 +36,20 @@ def test_only_what_a_split_needs_is_missing(tiny: Any) -> None:
     assert files.missing(["train_clean"]) == []
     (line,) = files.missing(["train+index", "train"])
     assert str(tiny.csv("train")) in line and "download" in line
+    for tar in (tiny.root / "test").glob("*.tar"):
+        tar.unlink()
+    (line,) = files.missing(["train_clean"])
+    assert str(tiny.root / "test") in line and "no tar and no extracted folder" in line
+    (tiny.root / "test/a").mkdir()
+    assert files.missing(["train_clean"]) == []
+
+
+def test_without_evaluation_less_is_needed(tiny: Any) -> None:
+    files = GLDv2Layout(tiny.root)
+    for name in ("test", "index", "index_image_to_landmark"):
+        tiny.csv(name).unlink()
+    for tar in (*(tiny.root / "test").iterdir(), *(tiny.root / "index").iterdir()):
+        tar.unlink()
+    assert files.missing(["train_clean"], evaluation=False) == []
+    assert len(files.missing(["train+index"], evaluation=False)) == 3
+    assert len(files.missing(["train_clean"])) == 4

@@ -1,5 +1,7 @@
 import logging
 import pickle
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,33 @@ def test_min_images_drops_landmarks_from_training_only(tiny: Any) -> None:
         GLDv2(tiny.root, min_images=5).train()
 
 
+def test_lists_concern_training_alone_and_come_before_min_images(
+    tiny: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    exclude = tmp_path / "exclude.txt"
+    sevens = [name for name, mark in tiny.train.items() if mark == 7]
+    exclude.write_text(f"{sevens[0]}\n20\nindex:7\n")  # of train, of train, and of the index set
+    with caplog.at_level(logging.INFO):
+        source = GLDv2(tiny.root, "train", "train", min_images=3, exclude=exclude)
+        assert set(labels(source.train())) == {*sevens[1:], *(n for n, mark in tiny.train.items() if mark == 100)}
+    assert "5 of 12 images of train left out" in caplog.text
+    assert source.train().table.landmark_names.tolist() == ["7", "100"]
+    assert len(source.gallery()) == 12
+    only = GLDv2(tiny.root, "train", min_images=4, include=exclude)
+    assert source.train().table.num_landmarks == 2 and only.train().table.landmark_names.tolist() == ["20"]
+    joined = GLDv2(tiny.root, "train+index", include=exclude).train()
+    assert joined.table.landmark_names.tolist() == ["7", "20", "index:7"] and len(joined) == 1 + 4 + 3
+
+
+def test_lists_may_name_what_the_whole_data_set_knows(tiny: Any, tmp_path: Path) -> None:
+    exclude = tmp_path / "exclude.txt"
+    exclude.write_text("3000\nindex:9\n")  # neither is in train_clean
+    assert len(GLDv2(tiny.root, exclude=exclude).train()) == 8
+    exclude.write_text("3000\nindex:10\n")
+    with pytest.raises(LandmarksError, match=r"line 2: landmark index:10 is not in train_clean or train\.csv or index"):
+        GLDv2(tiny.root, exclude=exclude).train()
+
+
 def test_one_error_lists_all_that_is_missing(tiny: Any) -> None:
     for name in ("train_clean", "test", "index_image_to_landmark"):
         tiny.csv(name).unlink()
@@ -112,6 +141,28 @@ def test_one_error_lists_all_that_is_missing(tiny: Any) -> None:
         assert sum(name in line for line in lines[1:]) == 1
     with pytest.raises(LandmarksError, match="not a complete Google Landmarks v2 folder"):
         GLDv2(tiny.root / "nowhere").prepare()
+
+
+def test_only_what_is_trained_on_is_needed_without_evaluation(tiny: Any) -> None:
+    for name in ("train_clean", "index", "test"):
+        tiny.csv(name).unlink()
+    for folder in ("index", "test"):
+        for path in (tiny.root / folder).iterdir():
+            path.unlink()
+    GLDv2(tiny.root, train_split="train").prepare(evaluation=False)
+    with pytest.raises(LandmarksError) as caught:
+        GLDv2(tiny.root, train_split="index").prepare(evaluation=False)
+    assert len(str(caught.value).splitlines()) == 3  # index.csv and its pictures
+
+
+def test_tables_and_tars_open_without_torch(tiny: Any) -> None:
+    """Importing it takes longer than opening 4.1M images."""
+    code = (
+        "import sys; from landmarks.data.gldv2.source import GLDv2; GLDv2(sys.argv[1]).train(); "
+        "print('torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code, tiny.root], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
 
 
 def test_index_labels_are_needed_only_to_train_on_them(tiny: Any) -> None:

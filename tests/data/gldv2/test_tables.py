@@ -32,16 +32,20 @@ def test_columns_may_come_in_any_order_and_lines_end_in_crlf(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "empty; expected the columns id,landmark_id"),
-        ("id,url\n", "line 1: no column 'landmark_id'; the columns are id,url"),
-        (f"id,url,landmark_id\n{A},,1\nxyz,,2\n", "line 3, field id: 'xyz' is not an image id"),
-        (f"id,url,landmark_id\n{A},,1\n{B},,None\n", "line 3, field landmark_id: 'None'"),
-        (f"id,url,landmark_id\n{A},,-4\n", "line 2, field landmark_id: '-4'"),
-        (f"id,url,landmark_id\n{A},,1.0\n", "line 2, field landmark_id: '1.0'"),
-        (f"id,url,landmark_id\n{A},,99999999999\n", "line 2, field landmark_id"),
-        (f"id,url,landmark_id\n{A},,1\n{B}\n", "line 3, field landmark_id: None"),
+        ("", "the file is empty; its first line should name the columns id,landmark_id"),
+        ("id,url\n", "line 1: column 'landmark_id' is missing in the header 'id,url'"),
+        (f"id,url,landmark_id\n{A},,1\nxyz,,2\n", "line 3, field 'id': 'xyz' is not an image id"),
+        (f"id,url,landmark_id\n{A},,1\n{B},,None\n", "line 3, field 'landmark_id': 'None' is not a landmark number"),
+        (f"id,url,landmark_id\n{A},,-4\n", "line 2, field 'landmark_id': '-4'"),
+        (f"id,url,landmark_id\n{A},,1.0\n", "line 2, field 'landmark_id': '1.0'"),
+        (
+            f"id,url,landmark_id\n{A},,1000000000\n",
+            "line 2, field 'landmark_id': '1000000000' is not a landmark number",
+        ),
+        (f"id,url,landmark_id\n{A},,1\n{B}\n", "line 3: 1 fields instead of 3"),
+        (f'id,url,landmark_id\n{A},"x,1\n{B},,2\n', "line 2: a quote is not closed"),
         (f"id,url,landmark_id\n{A},,1\n{B},a,b,2\n", "line 3: 4 fields instead of 3"),
-        (f"id,url,landmark_id\n{A},,1\n{B},,2\n{A},,1\n", f"1 images are listed more than once, first {A}"),
+        (f"id,url,landmark_id\n{A},,1\n{B},,2\n{A},,1\n", f"1 image ids occur more than once, first {A}; remove"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -62,16 +66,29 @@ def test_header_alone_is_an_empty_table(tmp_path: Path) -> None:
 
 
 def test_clean_lists_many_images_a_line(tmp_path: Path) -> None:
-    images = read_clean(csv(tmp_path, f"landmark_id,images\n70,{B}  {A} \n8,{C}\n9,\n"))
+    images = read_clean(csv(tmp_path, f"landmark_id,images\n70,{B} {A} \n8,{C}\n9,\n"))
     assert images.ids.tolist() == [11, 10, 12]
     assert images.landmark_names[images.landmarks].tolist() == ["70", "70", "8"]
 
 
 def test_clean_names_the_line_of_a_bad_image(tmp_path: Path) -> None:
-    with pytest.raises(LandmarksError, match="line 3, field images: 'oops'"):
+    with pytest.raises(LandmarksError, match="line 3, field 'images': 'oops'"):
         read_clean(csv(tmp_path, f"landmark_id,images\n70,{A} {B}\n8,{C} oops\n"))
-    with pytest.raises(LandmarksError, match=f"more than once, first {B}"):
+    with pytest.raises(LandmarksError, match=rf"train\.csv: 1 image ids occur more than once, first {B}"):
         read_clean(csv(tmp_path, f"landmark_id,images\n70,{A} {B}\n8,{B}\n"))
+
+
+def test_numbers_far_apart_and_numbers_close_by_give_the_same_labels(tmp_path: Path) -> None:
+    for numbers in ([7, 3, 7, 0], [999999999, 3, 999999999, 0]):
+        lines = "".join(f"{row:016x},{number}\n" for row, number in enumerate(numbers))
+        images = read_labels(csv(tmp_path, "id,landmark_id\n" + lines))
+        assert images.landmark_names.tolist() == ["0", "3", str(numbers[0])]
+        assert images.landmarks.tolist() == [2, 1, 2, 0]
+
+
+def test_repeated_ids_are_refused_where_there_are_only_ids(tmp_path: Path) -> None:
+    with pytest.raises(LandmarksError, match=rf"train\.csv: 1 image ids occur more than once, first {B}"):
+        read_ids(csv(tmp_path, f"id\n{A}\n{B}\n{B}\n"))
 
 
 def test_categories(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from landmarks.data.demo.plan import draw_plan
 from landmarks.data.demo.studio import draw_pictures
 from landmarks.data.demo.writer import PictureTars, write_tables
 from landmarks.data.gldv2.source import GallerySplit, GLDv2, TrainSplit
+from landmarks.data.roots import local_folder
 from landmarks.errors import LandmarksError
 
 STAMP = "demo_world.json"
@@ -126,6 +127,8 @@ class DemoWorld(GLDv2):
         gallery_split: As for GLDv2.
         min_images: As for GLDv2.
         missing: As for GLDv2.
+        include: As for GLDv2.
+        exclude: As for GLDv2.
     """
 
     name = "demo"
@@ -141,15 +144,18 @@ class DemoWorld(GLDv2):
         gallery_split: GallerySplit = "train_clean",
         min_images: int = 1,
         missing: Literal["error", "skip"] = "error",
+        include: str | Path | None = None,
+        exclude: str | Path | None = None,
     ) -> None:
-        super().__init__(root, train_split, gallery_split, min_images, missing)
+        self.folder = local_folder(root)
+        super().__init__(self.folder, train_split, gallery_split, min_images, missing, include, exclude)
         self.seed = seed
         self.landmarks = landmarks
         self.pictures = pictures
         self.workers = workers
 
-    def prepare(self) -> None:
-        """Draw the world if it is not there yet, with a progress bar, and check that it is complete."""
+    def prepare(self, evaluation: bool = True) -> None:
+        """Draw the world if it is not there yet, with a progress bar, and check that it is complete. See Source."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, transient=True) as progress:
             task = progress.add_task("drawing the demo world", total=self.pictures, visible=False)
@@ -158,11 +164,11 @@ class DemoWorld(GLDv2):
                 progress.update(task, advance=1, visible=True)
 
             write_demo_world(
-                self.root,
+                self.folder,
                 seed=self.seed,
                 landmarks=self.landmarks,
                 pictures=self.pictures,
                 workers=self.workers,
                 on_picture=advance,
             )
-        super().prepare()
+        super().prepare(evaluation)

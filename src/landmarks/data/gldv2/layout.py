@@ -1,20 +1,24 @@
 """Where the files of Google Landmarks v2 lie below its root, and which of them are missing.
 
-The layout is the one of https://github.com/cvdfoundation/google-landmark.
+The layout is the one of https://github.com/cvdfoundation/google-landmark. The root is a folder or an address.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
-from landmarks.data.stores.folder import FolderStore
+from landmarks.data.gldv2.local import LocalGLDv2
+from landmarks.data.gldv2.release import BASE_URL
+from landmarks.data.roots import Root
+from landmarks.data.stores.offsets import open_tar_store
 from landmarks.data.stores.store import ImageStore
-from landmarks.data.stores.tars import TarStore
+from landmarks.data.stores.tar_files import TarFiles
 
 Task = Literal["retrieval", "recognition"]
 
-DOWNLOAD = "https://s3.amazonaws.com/google-landmark"
+FOLDERS = ("train", "index", "test")
 # The tables that each split to train on needs.
 TABLES = {
     "train": ("train",),
@@ -24,50 +28,108 @@ TABLES = {
 }
 
 
+class Files(Protocol):
+    """What a folder and an address have in common. Names are like "metadata/train.csv", folders "train"."""
+
+    def has(self, name: str) -> bool:
+        """Whether a file is there."""
+        ...
+
+    def path(self, name: str) -> Path:
+        """The file, or its copy, on this machine; it need not be there."""
+        ...
+
+    def tars(self, folder: str) -> TarFiles:
+        """The tars of a folder, perhaps none."""
+        ...
+
+    def offsets(self, folder: str) -> Path:
+        """The offset index of these tars; it need not be there or up to date."""
+        ...
+
+    def is_extracted(self, folder: str) -> bool:
+        """Whether the folder holds an extracted tree."""
+        ...
+
+    def extracted(self, folder: str) -> ImageStore:
+        """The extracted tree."""
+        ...
+
+
 @dataclass(frozen=True)
 class GLDv2Layout:
-    """Paths below `root`."""
+    """What lies below `root`. At an address, all methods raise a LandmarksError if there is no answer.
 
-    root: Path
+    Tables and ground truth of an address are copied to `derived_folder(root)` when they are first asked for, and
+    again when they have changed there.
+    """
+
+    root: Root
+
+    @cached_property
+    def _files(self) -> Files:
+        if isinstance(self.root, Path):
+            return LocalGLDv2(self.root)
+        from landmarks.data.gldv2.remote import RemoteGLDv2  # its libraries take as long to import as all the rest
+
+        return RemoteGLDv2(self.root)
 
     def table(self, name: str) -> Path:
         """A CSV file of the metadata folder, e.g. "train_clean"; it need not be there."""
-        return self.root / "metadata" / f"{name}.csv"
+        return self._files.path(_table(name))
 
     def has_table(self, name: str) -> bool:
         """Whether `table(name)` is there."""
-        return self.table(name).is_file()
+        return self._files.has(_table(name))
 
     def solution(self, task: Task) -> Path:
         """The v2.1 ground truth of a task; it need not be there."""
-        return self.root / "ground_truth" / f"{task}_solution_v2.1.csv"
+        return self._files.path(_solution(task))
+
+    def solution_address(self, task: Task) -> str:
+        """Where the ground truth of a task belongs, for messages."""
+        return str(self.root / _solution(task))
 
     def has_solution(self, task: Task) -> bool:
         """Whether `solution(task)` is there."""
-        return self.solution(task).is_file()
+        return self._files.has(_solution(task))
 
-    def tars(self, folder: str) -> list[Path]:
+    def tars(self, folder: str) -> TarFiles:
         """The tars of "train", "index" or "test"."""
-        return sorted(path for path in (self.root / folder).glob("*.tar") if not path.name.startswith("."))
+        return self._files.tars(folder)
+
+    def offsets(self, folder: str) -> Path:
+        """The offset index of these tars; it need not be there or up to date."""
+        return self._files.offsets(folder)
 
     def open_store(self, folder: str) -> ImageStore:
         """The images of "train", "index" or "test": out of its tars if there are any, else extracted."""
         tars = self.tars(folder)
-        return TarStore(tars) if tars else FolderStore(self.root / folder)
+        if not tars.names():
+            return self._files.extracted(folder)
+        return open_tar_store(tars, self.offsets(folder))
 
-    def missing(self, splits: Iterable[str]) -> list[str]:
-        """The files that evaluation and these splits need and that are not there, each with a hint."""
-        names = sorted({name for split in splits for name in TABLES[split]} | {"index", "test"})
+    def missing(self, splits: Sequence[str], evaluation: bool = True) -> list[str]:
+        """The files that these splits, and evaluation, need and that are not there, each with a hint."""
+        names = {name for split in splits for name in TABLES[split]} | ({"index", "test"} if evaluation else set())
+        folders = [folder for folder in FOLDERS if evaluation or any(folder in split for split in splits)]
         lines = [
-            f"{self.table(name)} (download {DOWNLOAD}/metadata/{name}.csv)"
-            for name in names
+            f"{self.root / _table(name)} (download {BASE_URL}/{_table(name)})"
+            for name in sorted(names)
             if not self.has_table(name)
         ]
-        for folder in ("train", "index", "test"):
-            extracted = any((self.root / folder / digit).is_dir() for digit in "0123456789abcdef")
-            if not extracted and not self.tars(folder):
-                lines.append(
-                    f"{self.root / folder}: no tar and no extracted folder "
-                    f"(download {DOWNLOAD}/{folder}/images_000.tar and those that follow)"
-                )
+        lines += [
+            f"{self.root / folder}: no tar and no extracted folder "
+            f"(download {BASE_URL}/{folder}/images_000.tar and those that follow)"
+            for folder in folders
+            if not self.tars(folder).names() and not self._files.is_extracted(folder)
+        ]
         return lines
+
+
+def _table(name: str) -> str:
+    return f"metadata/{name}.csv"
+
+
+def _solution(task: Task) -> str:
+    return f"ground_truth/{task}_solution_v2.1.csv"

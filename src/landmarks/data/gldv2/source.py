@@ -10,6 +10,7 @@ spaces one after the other: they are different numberings, and landmarks of both
 """
 
 import logging
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 from landmarks.data.gldv2 import tables
 from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.ids import format_ids
+from landmarks.data.image_lists import listed_rows
+from landmarks.data.roots import Root, open_root
 from landmarks.data.source import GroundTruth, ImageSet
 from landmarks.data.stores.joined import JoinedStore
 from landmarks.data.stores.store import ImageStore
@@ -38,38 +41,46 @@ class GLDv2:
     """The Google Landmarks v2 splits, tables and ground truth.
 
     Args:
-        root: Folder of the layout above.
+        root: Folder or address of the layout above.
         train_split: What to train on: "train" (4.1M images), "train_clean" (1.6M), "index" (those of its
             images that have a landmark) or "train+index".
         gallery_split: Labelled images whose landmarks neighbours vote for. Only train landmarks: they are
             what recognition is scored on.
-        min_images: Training leaves out landmarks with fewer images.
+        min_images: Training leaves out landmarks with fewer images, counted after the lists below.
         missing: What to do about images that the tables name and the store lacks: "error" stops before any
             work, "skip" leaves them out and logs how many, for a partial download.
+        include: A file that lists the only images or landmarks to train on, see `image_lists`.
+        exclude: A file that lists images or landmarks to train without. Both lists concern training alone: the
+            gallery stays whole, so that recognition is compared on equal terms.
     """
 
     name = "gldv2"
 
     def __init__(
         self,
-        root: str | Path,
+        root: str | Root,
         train_split: TrainSplit = "train_clean",
         gallery_split: GallerySplit = "train_clean",
         min_images: int = 1,
         missing: Literal["error", "skip"] = "error",
+        include: str | Path | None = None,
+        exclude: str | Path | None = None,
     ) -> None:
-        self.root = Path(root)
+        self.root = open_root(root)
         self.files = GLDv2Layout(self.root)
         self.train_split = train_split
         self.gallery_split = gallery_split
         self.min_images = min_images
         self.missing = missing
+        self.include = None if include is None else Path(include)
+        self.exclude = None if exclude is None else Path(exclude)
         self._stores: dict[str, ImageStore] = {}
         self._splits: dict[str, ImageSet] = {}
 
-    def prepare(self) -> None:
-        """Check that all files are there. Raises one LandmarksError that lists everything missing."""
-        missing = self.files.missing([self.train_split, self.gallery_split])
+    def prepare(self, evaluation: bool = True) -> None:
+        """Check that all files are there. Raises one LandmarksError that lists everything missing. See Source."""
+        splits = [self.train_split, self.gallery_split] if evaluation else [self.train_split]
+        missing = self.files.missing(splits, evaluation)
         if missing:
             raise LandmarksError(
                 f"data.root={self.root} is not a complete Google Landmarks v2 folder; it lacks\n  "
@@ -83,13 +94,28 @@ class GLDv2:
     @cached_property
     def _train(self) -> ImageSet:
         images = self._split(self.train_split)
-        table = images.table.labelled(self.min_images)
+        table = self._listed(images.table).labelled(self.min_images)
         if len(table) == 0:
             raise LandmarksError(
                 f"no landmark of {self.train_split} has min_images={self.min_images} images: nothing to train on"
             )
         log.info("train on %s: %d images of %d landmarks", self.train_split, len(table), table.num_landmarks)
         return ImageSet(table, images.store)
+
+    def _listed(self, table: ImageTable) -> ImageTable:
+        if self.include is None and self.exclude is None:
+            return table
+        # A list may name more than the split holds, but nothing that the data set does not.
+        known: list[tuple[str, Callable[[], ImageTable]]] = [(self.train_split, lambda: table)]
+        if self.files.has_table("train"):
+            known.append(("train.csv", lambda: tables.read_labels(self.files.table("train"))))
+        if self.files.has_table("index"):
+            known.append(("index.csv", lambda: self._index_table))
+        rows = listed_rows(table, self.include, self.exclude, known)
+        names = [f"{key} {path}" for key, path in (("include", self.include), ("exclude", self.exclude)) if path]
+        left_out = len(table) - np.count_nonzero(rows)
+        log.info("%s: %d of %d images of %s left out", ", ".join(names), left_out, len(table), self.train_split)
+        return table.take(rows)
 
     def gallery(self) -> ImageSet:
         """Labelled train images, the neighbours that vote in recognition."""
@@ -114,11 +140,16 @@ class GLDv2:
         except FormatError as error:
             raise LandmarksError(str(error)) from error
         if truth.retrieval is None:
-            log.warning("%s is not there: retrieval can be answered but not scored", retrieval)
+            log.warning(
+                "%s is not there: retrieval can be answered but not scored", self.files.solution_address("retrieval")
+            )
         else:
             self._refuse_unknown_queries(retrieval, truth.retrieval.query_ids)
         if truth.recognition is None:
-            log.warning("%s is not there: recognition can be answered but not scored", recognition)
+            log.warning(
+                "%s is not there: recognition can be answered but not scored",
+                self.files.solution_address("recognition"),
+            )
         else:
             self._refuse_unknown_queries(recognition, truth.recognition.image_ids)
         return truth
@@ -159,21 +190,15 @@ class GLDv2:
     def _read_split(self, split: TrainSplit) -> ImageSet:
         if split == "train+index":
             train, index = self._split("train"), self._split("index")
-            joined = train.table.joined(index.table)
-            return ImageSet(joined, JoinedStore(train.table.ids, train.store, index.store))
+            store = JoinedStore(train.table.ids, train.store, index.store)
+            assert train.table.locations is not None and index.table.locations is not None
+            locations = store.join(train.table.locations, index.table.locations)
+            return ImageSet(train.table.joined(index.table).located(locations), store)
         if split == "index":
             images = self.index()
             return ImageSet(images.table.labelled(), images.store)
-        table = tables.read_labels(self.files.table("train")) if split == "train" else self._clean_table()
-        return self._present(table, self._store("train"), split)
-
-    def _clean_table(self) -> ImageTable:
-        path = self.files.table("train_clean")
-        table = tables.read_clean(path)
-        if self.files.has_table("train"):
-            whole = self.files.table("train")
-            tables.refuse_unknown(path, table.ids, tables.read_ids(whole), whole)
-        return table
+        read = tables.read_labels if split == "train" else tables.read_clean
+        return self._present(read(self.files.table(split)), self._store("train"), split)
 
     @cached_property
     def _test_ids(self) -> NDArray[np.uint64]:
@@ -203,6 +228,10 @@ class GLDv2:
         if here.all():
             return images
         absent = table.ids[~here]
+        if split == "train_clean" and self.files.has_table("train"):
+            # Only now: reading train.csv takes ten times as long as train_clean.csv.
+            clean, whole = self.files.table(split), self.files.table("train")
+            tables.refuse_unknown(clean, absent, tables.read_ids(whole), whole)
         message = (
             f"{self.root / split.removesuffix('_clean')}: {len(absent)} of {len(table)} images of {split} "
             f"are not there, first {', '.join(format_ids(absent[:3]))}"

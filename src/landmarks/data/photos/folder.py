@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.data.label_truth import truth_from_labels
 from landmarks.data.photos.split import INDEX, QUERY, TRAIN, SplitPhotos, split_photos
+from landmarks.data.roots import local_folder
 from landmarks.data.source import GroundTruth, ImageSet
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
 
 
 class PhotoFolder:
@@ -50,16 +51,16 @@ class PhotoFolder:
             raise LandmarksError(
                 f"index_share {index_share} and query_share {query_share} must be above 0 and leave a rest to train on"
             )
-        self.root = Path(root)
+        self.root = local_folder(root)
         self.index_share = index_share
         self.query_share = query_share
         self.min_split = min_split
         self.non_landmark = non_landmark
 
-    def prepare(self) -> None:
-        """Find and split the pictures. Raises LandmarksError where there is nothing to work on."""
+    def prepare(self, evaluation: bool = True) -> None:
+        """Find and split the pictures. Raises LandmarksError where there is nothing to work on. See Source."""
         photos = self._photos
-        if not (photos.split == QUERY)[photos.table.landmarks >= 0].any():
+        if evaluation and not (photos.split == QUERY)[photos.table.landmarks >= 0].any():
             raise LandmarksError(
                 f"{self.root}: no landmark has enough pictures for a query, an index and a train picture "
                 f"({len(photos.table)} pictures of {photos.table.num_landmarks} landmarks); add pictures: "
@@ -90,27 +91,7 @@ class PhotoFolder:
         public = np.zeros(len(queries), dtype=np.bool_)
         for rows in (np.flatnonzero(shown), np.flatnonzero(~shown)):
             public[rows[np.argsort(queries.ids[rows])[::2]]] = True  # ids are hashes: every second by chance
-        by_landmark = np.argsort(index.landmarks, kind="stable")
-        by_landmark = by_landmark[index.landmarks[by_landmark] >= 0]
-        counts = index.counts()
-        ends = np.cumsum(counts)
-        asked = queries.landmarks[shown]
-        positives = [index.ids[by_landmark[ends[c] - counts[c] : ends[c]]] for c in asked]
-        retrieval = RetrievalSolution(
-            query_ids=queries.ids[shown],
-            public=public[shown],
-            positives_start=np.concatenate([[0], np.cumsum(counts[asked])]).astype(np.int64),
-            positives=np.concatenate([np.empty(0, np.uint64), *positives]),
-            ignored_ids=queries.ids[~shown],
-        )
-        recognition = RecognitionSolution(
-            image_ids=queries.ids,
-            public=public,
-            landmarks_start=np.concatenate([[0], np.cumsum(shown)]).astype(np.int64),
-            landmarks=asked.astype(np.int64),
-            ignored_ids=np.empty(0, dtype=np.uint64),
-        )
-        return GroundTruth(retrieval, recognition)
+        return truth_from_labels(queries, public, index)
 
     def submission_landmark(
         self, landmark: NDArray[np.int32], landmark_names: NDArray[np.str_] | None = None

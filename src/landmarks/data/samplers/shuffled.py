@@ -3,13 +3,19 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from landmarks.data.samplers.epoch import SEEDS, Draw, EpochBatches
+from landmarks.data.samplers.epoch import SEEDS, Draw, EpochBatches, Groups
 from landmarks.errors import LandmarksError
 
 
 class ShuffledBatches(EpochBatches):
     """Every epoch a new permutation of all pictures, cut into batches; the incomplete last is left out.
+
+    With groups, each group is permuted and cut alone and the steps are shuffled. An epoch has as many steps as
+    without; each group gets its share of them, rounded down or up by chance, so that over the epochs every picture
+    is drawn equally often, in groups smaller than a step too. Rounding down leaves pictures of the group out,
+    another choice each epoch; rounding up draws some of them twice, with other augmentations.
 
     Args:
         num_images: N, pictures in the table.
@@ -17,15 +23,24 @@ class ShuffledBatches(EpochBatches):
         seed: Of the whole run.
         rank: This process, 0 <= rank < world_size.
         world_size: Processes that share the epoch.
+        groups: int [N], group of each picture; None puts all into one.
 
     Raises:
         LandmarksError: N is smaller than one batch over all ranks.
     """
 
-    def __init__(self, num_images: int, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1) -> None:
-        super().__init__(batch_size, seed, rank, world_size)
+    def __init__(
+        self,
+        num_images: int,
+        batch_size: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        groups: Groups | None = None,
+    ) -> None:
+        super().__init__(batch_size, seed, rank, world_size, groups)
         self.num_images = num_images
-        if num_images < batch_size * world_size:
+        if num_images < self.step:
             raise LandmarksError(
                 f"{num_images} training images do not fill one batch of {batch_size} on {world_size} "
                 "device(s); "
@@ -33,13 +48,29 @@ class ShuffledBatches(EpochBatches):
             )
 
     def __len__(self) -> int:
-        return self.num_images // (self.batch_size * self.world_size)
+        return self.num_images // self.step
 
     def __iter__(self) -> Iterator[list[Draw]]:
         random = np.random.default_rng([self.seed, self.epoch])
         order = random.permutation(self.num_images)
-        seeds = random.integers(SEEDS, size=self.num_images)
-        step = self.batch_size * self.world_size
-        for batch in range(self._start(), len(self)):
-            mine = slice(batch * step + self.rank, (batch + 1) * step, self.world_size)
+        if self.groups is not None:
+            order = self._grouped(order, self.groups, random)
+        seeds = random.integers(SEEDS, size=len(order))
+        for batch in range(self.first, len(self)):
+            mine = slice(batch * self.step + self.rank, (batch + 1) * self.step, self.world_size)
             yield list(zip(order[mine].tolist(), seeds[mine].tolist(), strict=True))
+
+    def _grouped(self, order: NDArray[np.int64], groups: Groups, random: np.random.Generator) -> NDArray[np.int64]:
+        """Bring a permutation [N] into steps of one group each, in a random order: [len(self) * step]."""
+        order = order[np.argsort(groups[order], kind="stable")]
+        sizes = np.unique(groups, return_counts=True)[1]
+        ends = np.cumsum(sizes)
+        # Systematic sampling: the shares lie end to end on a line of len(self) steps, and whole steps are counted
+        # from a random start. The sum is exact, and every group gets its share on average.
+        whole = np.floor(ends / self.num_images * len(self) + random.random()).astype(int)
+        steps = np.diff(np.minimum(whole, len(self)), prepend=0)  # rounding may add one
+        taken = [
+            np.resize(order[end - size : end], count * self.step)  # goes round where the last step is not full
+            for end, size, count in zip(ends, sizes, steps, strict=True)
+        ]
+        return random.permutation(np.concatenate(taken).reshape(len(self), self.step)).ravel()

@@ -1,9 +1,12 @@
 """The tars of one split as files that can be asked for some of their bytes, wherever they lie."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+ReadTar = Callable[[int, int], bytes]
 
 
 @dataclass(frozen=True)
@@ -12,11 +15,25 @@ class TarStamp:
 
     Attributes:
         size: Bytes.
-        version: Changes whenever the content may have: a modification time in nanoseconds, or an ETag.
+        version: Changes whenever the content may have: a modification time in nanoseconds, or what a server calls
+            it and its value, as in `ETag "5d41"`.
     """
 
     size: int
     version: str
+
+    def agrees_with(self, recorded: "TarStamp") -> bool:
+        """Whether this may be the tar that was recorded.
+
+        An index made beside the tars and uploaded with them records times of that disk; a server knows others. So
+        versions of two kinds say nothing about each other: the size decides, and TarStore, which looks at the header
+        of each picture it reads, catches the rest.
+        """
+        return self.size == recorded.size and (self.version == recorded.version or self._kind != recorded._kind)
+
+    @property
+    def _kind(self) -> str:
+        return "time" if self.version.isdigit() else self.version.partition(" ")[0]
 
 
 class TarFiles(Protocol):
@@ -34,8 +51,12 @@ class TarFiles(Protocol):
         """Bytes from `offset`; fewer than `length` only where the file ends. Raises OSError."""
         ...
 
+    def walk(self, name: str) -> ReadTar:
+        """`read(offset, length)` of one tar for whoever goes through it from front to back, by one thread."""
+        ...
+
     def address(self, name: str) -> str:
-        """Path or URL of a tar, for messages."""
+        """Path or URL of a tar, for messages; of their folder if the name is empty."""
         ...
 
 
@@ -63,12 +84,39 @@ class LocalTars:
 
     def read(self, name: str, offset: int, length: int) -> bytes:
         """See TarFiles."""
-        fd = os.open(self.folder / name, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        fd = self._open(name)
         try:
             return os.pread(fd, length, offset)
         finally:
             os.close(fd)
 
+    def walk(self, name: str) -> ReadTar:
+        """See TarFiles. It stays open, for there are thousands of small reads."""
+        return OpenTar(self._open(name))
+
     def address(self, name: str) -> str:
         """See TarFiles."""
         return str(self.folder / name)
+
+    def _open(self, name: str) -> int:
+        return os.open(f"{self.folder}/{name}", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+
+
+class OpenTar:
+    """Reads from one open file, here and there; it is closed when nobody holds this any more.
+
+    Args:
+        fd: Its descriptor, which is taken over.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        if hasattr(os, "posix_fadvise"):  # what lies between headers need not come from the disk
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+
+    def __call__(self, offset: int, length: int) -> bytes:
+        """Bytes from `offset`; fewer than `length` only where the file ends. Raises OSError."""
+        return os.pread(self._fd, length, offset)
+
+    def __del__(self) -> None:
+        os.close(self._fd)

@@ -1,0 +1,129 @@
+"""Google Landmarks v2 at an address: pictures are read there by range, tables and offset indexes are copied here."""
+
+import logging
+import re
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+from upath import UPath
+
+from landmarks.data.derived import FOLDER, derived_folder
+from landmarks.data.local_copies import LocalCopies
+from landmarks.data.remote_files import PAUSES, RemoteFiles, unreachable
+from landmarks.data.stores.offset_file import read_offsets
+from landmarks.data.stores.remote_folder import RemoteFolderStore
+from landmarks.data.stores.remote_tars import RemoteTars, exists, find_tars
+from landmarks.errors import LandmarksError
+
+FIRST = "metadata/test.csv"
+_ID = re.compile(rb"[\n,]([0-9a-f]{16})\b")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RemoteGLDv2:
+    """The files below `root`, by names such as "metadata/train.csv". See Files.
+
+    All methods raise a LandmarksError that names the address if there is no answer.
+    """
+
+    root: UPath
+    _tars: dict[str, RemoteTars] = field(default_factory=dict, init=False, compare=False)
+
+    @cached_property
+    def files(self) -> RemoteFiles:
+        """What can be asked, once something has answered: nobody shall wait a minute for a misspelt host."""
+        files = RemoteFiles(self.root, PAUSES)
+        hasty = replace(files, pauses=(0.5,), timeout=10.0)
+        try:
+            hasty.stamp(FIRST)
+            hasty.read(FIRST, 0, 1)  # an error where the server ignores byte ranges and would send whole tars
+        except FileNotFoundError:
+            pass  # an answer too; what is missing is listed later
+        except PermissionError as error:
+            log.warning("%s: %s; some servers say so of files that are not there", files.address(FIRST), error.strerror)
+        except OSError as error:
+            raise unreachable(files.address(FIRST), error) from error
+        return files
+
+    def has(self, name: str) -> bool:
+        """See Files."""
+        try:
+            return exists(self.files, name)
+        except OSError as error:
+            raise unreachable(self.files.address(name), error) from error
+
+    def path(self, name: str) -> Path:
+        """See Files. The file is copied here if it is there."""
+        return self._copy(name, name)
+
+    def tars(self, folder: str) -> RemoteTars:
+        """See Files."""
+        if folder not in self._tars:
+            try:
+                self._tars[folder] = find_tars(self.files, folder, partial(self._indexed_tars, folder))
+            except OSError as error:
+                raise unreachable(self.files.address(folder), error) from error
+        return self._tars[folder]
+
+    def offsets(self, folder: str) -> Path:
+        """See Files. What `landmarks data index` made beside the tars is copied here if it is there."""
+        path = self._copy_offsets(folder)
+        if not path.exists():
+            log.warning(
+                "%s has no %s, so all its tars are read through once, over the network, to make %s; to save that, run "
+                "`landmarks data index` on a machine that has the tars and upload the %s folder that it makes",
+                self.root,
+                _offsets(folder),
+                path,
+                FOLDER,
+            )
+        return path
+
+    def is_extracted(self, folder: str) -> bool:
+        """See Files. Where folders are not listed a picture of the tables is looked for."""
+        try:
+            names = self.files.names(folder)
+            if names:
+                return not set("0123456789abcdef").isdisjoint(names)
+            picture = self._first_picture(folder)
+            return picture is not None and exists(self.files, RemoteFolderStore(self.files, folder).path(picture))
+        except OSError as error:
+            raise unreachable(self.files.address(folder), error) from error
+
+    def extracted(self, folder: str) -> RemoteFolderStore:
+        """See Files."""
+        return RemoteFolderStore(self.files, folder)
+
+    def _indexed_tars(self, folder: str) -> list[str]:
+        try:
+            return [tar.name for tar in read_offsets(self._copy_offsets(folder)).tars]
+        except (FileNotFoundError, ValueError):
+            return []  # what is wrong with it comes out when the pictures are opened
+
+    def _first_picture(self, folder: str) -> str | None:
+        for table in ("train_clean", "train") if folder == "train" else (folder,):
+            if exists(self.files, f"metadata/{table}.csv"):
+                match = _ID.search(self.files.read(f"metadata/{table}.csv", 0, 4096))
+                return match[1].decode() if match else None
+        return None
+
+    def _copy_offsets(self, folder: str) -> Path:
+        return self._copy(_offsets(folder), _offsets(folder).removeprefix(f"{FOLDER}/"))
+
+    def _copy(self, name: str, path: str) -> Path:
+        copies = LocalCopies(self.files, derived_folder(self.root))
+        if not self.has(name):
+            return copies.folder / path
+        try:
+            return copies.fetch(name, path)
+        except OSError as error:
+            raise LandmarksError(
+                f"cannot copy {self.files.address(name)} to {copies.folder / path}: {error.strerror or error}"
+            ) from error
+
+
+def _offsets(folder: str) -> str:
+    return f"{FOLDER}/offsets/{folder}.safetensors"

@@ -1,0 +1,177 @@
+"""Lists of images or landmarks to train on, or to leave out, such as those of the revisited Oxford and Paris sets.
+
+A list is a text of one entry a line, with comments after `#`: an image (16 hex digits), a landmark of the train set
+(`1501`) or one of the index set (`index:1501`). Or it is a CSV file whose first line names a column `images` (the
+format of train_clean.csv), `id` (of train.csv) or `landmark_id` (of train_label_to_category.csv); the first of these
+that is there counts, and after it there may be nothing, as where `landmarks data verify --list` found nothing to
+leave out. Long lists are better given as CSV: it is read several times as fast.
+"""
+
+import re
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.data.gldv2.tables import INDEX_PREFIX, each_block
+from landmarks.data.ids import ID_PATTERN, format_id
+from landmarks.data.table import ImageTable, find_sorted
+from landmarks.errors import LandmarksError
+from landmarks.metrics.csv_block import Block
+
+LANDMARK = re.compile("(?P<space>index:)?(?P<number>[0-9]{1,9})")
+is_id = re.compile(ID_PATTERN).fullmatch
+COLUMNS = ("images", "id", "landmark_id")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageList:
+    """The entries of a list, and for messages the lines on which they stand.
+
+    Attributes:
+        path: The file.
+        ids: uint64 [N], images.
+        id_lines: int64 [N].
+        landmarks: Landmark names as in an image table, each with its line.
+    """
+
+    path: Path
+    ids: NDArray[np.uint64]
+    id_lines: NDArray[np.int64]
+    landmarks: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.ids) + len(self.landmarks)
+
+    def rows(self, table: ImageTable) -> NDArray[np.bool_]:
+        """Which images of a table are listed, themselves or by their landmark: bool [N]."""
+        names = np.isin(table.landmark_names, np.array(list(self.landmarks), dtype=np.str_))
+        # The appended False is what landmark -1 looks up.
+        rows = np.append(names, False)[table.landmarks]
+        if len(self.ids):
+            rows |= find_sorted(np.sort(self.ids), table.ids) >= 0
+        return rows
+
+    def refuse_unknown(self, tables: Iterable[tuple[str, Callable[[], ImageTable]]]) -> None:
+        """Refuse entries that no table knows; later tables are opened only while some entry is unknown.
+
+        Args:
+            tables: Names for the message, and functions that open the tables.
+
+        Raises:
+            LandmarksError: The line of the first such entry, and how many there are.
+        """
+        unknown, landmarks = np.arange(len(self.ids)), dict(self.landmarks)
+        searched = []
+        for name, opened in tables:
+            if not len(unknown) and not landmarks:
+                return
+            table = opened()
+            searched.append(name)
+            unknown = unknown[find_sorted(np.sort(table.ids), self.ids[unknown]) < 0]
+            known = set(table.landmark_names.tolist())
+            landmarks = {landmark: line for landmark, line in landmarks.items() if landmark not in known}
+        entries = [(int(self.id_lines[row]), f"image {format_id(self.ids[row])}") for row in unknown[:1]]
+        entries += [(line, f"landmark {landmark}") for landmark, line in landmarks.items()]
+        if entries:
+            line, entry = min(entries)
+            raise LandmarksError(
+                f"{self.path}, line {line}: {entry} is not in {' or '.join(searched)}; "
+                f"{len(unknown) + len(landmarks)} of the {len(self)} entries are unknown: correct or remove them"
+            )
+
+
+def read_image_list(path: Path) -> ImageList:
+    """Read a list in any of the formats above. Raises LandmarksError: the file and line that are wrong."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            header = [name.strip('"') for name in file.readline().rstrip().split(",")]
+            column = next((name for name in COLUMNS if name in header), None)
+            file.seek(0)
+            return _read_text(path, file) if column is None else _read_csv(path, column)
+    except OSError as error:
+        raise LandmarksError(f"{path}: the list cannot be read ({error.strerror})") from error
+
+
+def _read_text(path: Path, lines: Iterable[str]) -> ImageList:
+    # Arrays, not lists: an image then costs 16 bytes.
+    ids, id_lines = array("Q"), array("q")
+    landmarks: dict[str, int] = {}
+    for number, line in enumerate(lines, start=1):
+        text = line.partition("#")[0].strip()
+        if is_id(text):
+            ids.append(int(text, 16))
+            id_lines.append(number)
+        elif text:
+            landmarks.setdefault(_landmark(path, number, text), number)
+    if not ids and not landmarks:
+        raise LandmarksError(f"{path}: the list is empty; give images or landmarks, one a line, or no list")
+    return ImageList(path, np.array(ids, dtype=np.uint64), np.array(id_lines, dtype=np.int64), landmarks)
+
+
+def _read_csv(path: Path, column: str) -> ImageList:
+    if column == "landmark_id":
+        landmarks: dict[str, int] = {}
+        for line, text in chain.from_iterable(each_block(path, (column,), _texts)):
+            landmarks.setdefault(_landmark(path, line, text), line)
+        return ImageList(path, np.empty(0, np.uint64), np.empty(0, np.int64), landmarks)
+    parts = each_block(path, (column,), _images)
+    ids = np.concatenate([np.empty(0, np.uint64), *(ids for ids, _ in parts)])
+    return ImageList(path, ids, np.concatenate([np.empty(0, np.int64), *(lines for _, lines in parts)]), {})
+
+
+def _images(block: Block) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    ids, offsets = block.image_ids(0)
+    return ids, np.repeat(block.lines, np.diff(offsets))
+
+
+def _texts(block: Block) -> list[tuple[int, str]]:
+    texts = block.texts(block.starts[:, 0], block.ends[:, 0]).tolist()
+    return list(zip(block.lines.tolist(), (text.decode("ascii", "replace") for text in texts), strict=True))
+
+
+def _landmark(path: Path, line: int, text: str) -> str:
+    """The name of a landmark in an image table: numbers without leading zeros."""
+    landmark = LANDMARK.fullmatch(text)
+    if landmark is None:
+        raise LandmarksError(
+            f"{path}, line {line}: {text[:40]!r} is neither an image (16 digits of 0-9 and a-f) nor a landmark (1501, "
+            f"or {INDEX_PREFIX}1501 of the index set)"
+        )
+    return f"{landmark['space'] or ''}{int(landmark['number'])}"
+
+
+def listed_rows(
+    table: ImageTable,
+    include: Path | None,
+    exclude: Path | None,
+    tables: Sequence[tuple[str, Callable[[], ImageTable]]],
+) -> NDArray[np.bool_]:
+    """Which images of a table remain after a list of those to keep and a list of those to leave out.
+
+    Args:
+        table: The images.
+        include: A list; None keeps all.
+        exclude: A list; None leaves none out.
+        tables: As for `ImageList.refuse_unknown`: what entries may name, whether it is in `table` or not.
+
+    Returns:
+        bool [N].
+
+    Raises:
+        LandmarksError: A list is wrong or names what no table knows, or no image remains.
+    """
+    rows = np.ones(len(table), dtype=np.bool_)
+    for path, keep in ((include, True), (exclude, False)):
+        if path is not None:
+            listed = read_image_list(path)
+            listed.refuse_unknown(tables)
+            rows &= listed.rows(table) == keep
+    if not rows.any():
+        names = " and ".join(str(path) for path in (include, exclude) if path is not None)
+        raise LandmarksError(f"{names}: no image remains of the {len(table)} of {tables[0][0]}")
+    return rows

@@ -1,0 +1,82 @@
+"""A DataLoader whose place in the epoch goes into checkpoints, so that a resumed run sees what it had left.
+
+Lightning saves and loads the state of every loader that has `state_dict` and `load_state_dict`. What counts are the
+batches handed to the training loop: workers have drawn more of them ahead, which are lost with the run. Samplers
+being functions of (seed, epoch), that number and the epoch are the whole state.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from landmarks.data.dataset import TrainDataset
+from landmarks.data.samplers.epoch import EpochBatches, fingerprint
+from landmarks.errors import LandmarksError
+
+
+class ResumableLoader(DataLoader[Any]):
+    """Training batches from a place in an epoch on.
+
+    Between epochs anything about the data may change. In the middle of one the batches that are left exist only
+    for the same table, sampler, batch size, seed and number of devices.
+
+    Args:
+        dataset: Training pictures.
+        batches: Draws them.
+        **options: Of `torch.utils.data.DataLoader`.
+    """
+
+    def __init__(self, dataset: TrainDataset, batches: EpochBatches, **options: Any) -> None:
+        super().__init__(dataset, batch_sampler=batches, **options)
+        self._batches = batches
+        self._pictures = dataset.images.table
+        self._handed = 0
+        self._resumed: dict[str, Any] | None = None
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """Yield the batches of the chosen epoch that are left.
+
+        The workers start with the first `next`: Lightning asks for the iterator of a resumed run before it sets the
+        epoch.
+
+        Raises:
+            LandmarksError: The epoch was begun with other pictures or settings.
+        """
+        if self._resumed is not None and self._resumed["epoch"] == self._batches.epoch:
+            self._require_same(self._resumed["identity"])
+        self._handed = self._batches.first
+        for batch in super().__iter__():
+            self._handed += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the epoch, how many of its batches a rank was handed, and what they depend on."""
+        return {"epoch": self._batches.epoch, "batches": self._handed, "identity": self._identity()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was saved, once that epoch is begun."""
+        self._resumed = state
+        self._handed = state["batches"]
+        self._batches.resume_at(state["epoch"], state["batches"])
+
+    def _identity(self) -> dict[str, int | float | str]:
+        table = self._pictures
+        return self._batches.identity() | {
+            "the number of training images": len(table),
+            "the table of training images": fingerprint(table.ids, table.landmarks),
+        }
+
+    def _require_same(self, before: dict[str, int | float | str]) -> None:
+        now = self._identity()
+        changed = [
+            f"  {name}: was {before.get(name)}, is {now.get(name)}"
+            for name in dict.fromkeys([*before, *now])
+            if before.get(name) != now.get(name)
+        ]
+        if changed:
+            raise LandmarksError(
+                "The checkpoint was written in the middle of an epoch, whose batches are not the same any more:\n"
+                + "\n".join(changed)
+                + "\nResume with what it was, or start a new run."
+            )

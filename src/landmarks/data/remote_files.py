@@ -1,0 +1,162 @@
+"""Files below an address, object storage or a web server, read by range through fsspec.
+
+Here is what fsspec leaves to its callers: a time limit, further attempts after a fault that may pass, one kind of
+error whichever package answers, and connections that survive a fork.
+"""
+
+import errno
+import os
+import random
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import fsspec
+from fsspec.asyn import reset_lock, sync
+from upath import UPath
+
+from landmarks.data.stores.tar_files import TarStamp
+from landmarks.errors import LandmarksError
+
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+TIMEOUT = 30.0
+
+# OSError makes a FileNotFoundError or PermissionError of the first two kinds.
+_REFUSALS = {404: errno.ENOENT, 410: errno.ENOENT, 416: errno.ERANGE}
+_MAY_PASS = {408, 425, 429}
+_VERSIONS = ("ETag", "etag", "Last-Modified", "LastModified", "last_modified", "updated", "mtime", "created")
+
+
+@dataclass(frozen=True)
+class RemoteFiles:
+    """Lists, stamps and reads files by their names below `root`. Picklable; safe under fork, spawn and threads.
+
+    A server may lack listing; it must know byte ranges. Every error is an OSError: FileNotFoundError and
+    PermissionError for what the server says at once, others when all attempts have failed.
+
+    Attributes:
+        root: Address of the folder.
+        pauses: Seconds before each further attempt, about: workers shall not come back in step.
+        timeout: Seconds that one attempt may take.
+    """
+
+    root: UPath
+    pauses: tuple[float, ...]
+    timeout: float = TIMEOUT
+
+    def address(self, name: str) -> str:
+        """For messages."""
+        return str(self.root / name)
+
+    def names(self, folder: str) -> list[str]:
+        """What lies directly in a folder, sorted; nothing if it is not there or the server lists no folders."""
+        place = (self.root / folder).path.rstrip("/") + "/"
+        try:
+            entries = self._ask("ls", place, detail=False)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return []
+        below = (str(entry).rstrip("/").removeprefix(place) for entry in entries if str(entry).startswith(place))
+        return sorted(name for name in below if name and "/" not in name)
+
+    def stamp(self, name: str) -> TarStamp:
+        """Size and version of a file; the version is its ETag or its time where the server tells them."""
+        info = self._ask("info", (self.root / name).path)
+        if info.get("type") == "directory" or info.get("size") is None:
+            raise FileNotFoundError(errno.ENOENT, "the server does not call it a file with a size", self.address(name))
+        version = next((f"{key} {info[key]}" for key in _VERSIONS if info.get(key)), "")
+        return TarStamp(int(info["size"]), version)
+
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Bytes from `offset`, all or at most `length`; fewer only where the file ends."""
+        if length == 0:
+            return b""
+        limits = {} if length is None else {"start": offset, "end": offset + length}
+        try:
+            data = bytes(self._ask("cat_file", (self.root / name).path, **limits))
+        except OSError as error:
+            if error.errno == errno.ERANGE:
+                return b""
+            raise
+        if length is not None and len(data) > length:
+            raise OSError(errno.EOPNOTSUPP, "the server ignores byte ranges", self.address(name))
+        return data
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> Any:
+        given_up = str(self.root) in _given_up
+        pauses, timeout = ((), self.timeout / 10) if given_up else (self.pauses, self.timeout)
+        for pause in (*pauses, None):
+            try:
+                answer = self._ask_once(method, path, timeout, **arguments)
+            except Exception as raised:  # every fsspec package has its own classes
+                error = _told(raised)
+                final = _final(error, path)
+                if final:
+                    _given_up.discard(str(self.root))
+                    raise final from error
+                if pause is None:
+                    _given_up.add(str(self.root))
+                    attempts = f"{len(pauses) + 1} attempts, the last: " if pauses else ""
+                    raise OSError(errno.EIO, f"{attempts}{type(error).__name__} {error}".rstrip(), path) from error
+            else:
+                _given_up.discard(str(self.root))
+                return answer
+            # Not of the global generator, whose numbers belong to the experiment.
+            time.sleep(pause * random.SystemRandom().uniform(0.5, 1.5))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _ask_once(self, method: str, path: str, timeout: float, **arguments: Any) -> Any:
+        system = _file_system(self.root)
+        if not system.async_impl:
+            return getattr(system, method)(path, **arguments)
+        return sync(system.loop, getattr(system, f"_{method}"), path, timeout=timeout, **arguments)
+
+
+def unreachable(address: str, error: OSError) -> LandmarksError:
+    """What to tell people who cannot go on without a file or an answer of RemoteFiles."""
+    return LandmarksError(
+        f"{address}: {error.strerror or error}; is the address right, and may this machine read there?"
+    )
+
+
+# A forked process has none of its parent's threads, so it must not wait for that of fsspec; new versions see to it.
+os.register_at_fork(after_in_child=reset_lock)
+
+# Addresses that failed in spite of all attempts: until they answer again, one short attempt for each request will do.
+# Else a server that died would hold up each of the hundreds of pictures in a batch.
+_given_up: set[str] = set()
+
+_systems: dict[tuple[int, str, str], Any] = {}
+
+
+def _file_system(root: UPath) -> Any:
+    """The fsspec file system of this process.
+
+    A forked process needs its own. It also keeps those it has inherited: to end one is to close its parent's
+    connections.
+    """
+    key = (os.getpid(), root.protocol, repr(root.storage_options))
+    if key not in _systems:
+        _systems[key] = fsspec.filesystem(root.protocol, **root.storage_options)
+    return _systems[key]
+
+
+def _told(error: Exception) -> Exception:
+    """What was really wrong: fsspec's `info` over HTTP says "not found" to everything."""
+    if isinstance(error, FileNotFoundError) and isinstance(error.__cause__, aiohttp.ClientError | OSError):
+        return error.__cause__
+    return error
+
+
+def _final(error: Exception, path: str) -> OSError | None:
+    """What to raise for an error that another attempt would only repeat; None for one that may pass."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        if error.status in _MAY_PASS or not 400 <= error.status < 500:
+            return None
+        reason = f"the server answers {error.status} {error.message}".rstrip()
+        return OSError(_REFUSALS.get(error.status, errno.EACCES), reason, path)
+    if isinstance(error, PermissionError):
+        return PermissionError(errno.EACCES, f"no access: {error}", path)
+    if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+        return FileNotFoundError(errno.ENOENT, "no such file", path)
+    return None

@@ -1,0 +1,173 @@
+"""Batches by landmark: some landmarks, and several pictures of each.
+
+Drawing pictures evenly shows a network of 203,094 landmarks mostly the few famous ones: in Google Landmarks v2
+most landmarks have a handful of pictures, some have thousands. Drawing landmarks first sets that balance freely.
+"""
+
+import logging
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.data.samplers.epoch import SEEDS, Draw, EpochBatches, Groups
+from landmarks.errors import LandmarksError
+
+log = logging.getLogger(__name__)
+
+
+class _Landmarks(NamedTuple):
+    """The landmarks that a step of one group may hold: where their pictures begin, how many, and their weight."""
+
+    starts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+
+class BalancedBatches(EpochBatches):
+    """`images_per_landmark` pictures, side by side, of each of batch_size / images_per_landmark landmarks.
+
+    No landmark is twice in a step, all ranks together. Landmarks are drawn one after another without replacement,
+    each in proportion to (number of its pictures) ** size_power; then different pictures of each, evenly. A
+    landmark with fewer pictures than asked for gives all of them and goes round again, with other augmentations:
+    with arcmargin and softmax it is a class to learn like any other. An epoch has as many batches as fit the
+    pictures, though it need not show all of them.
+
+    With groups, the group of a step is drawn first. Weights are split over a landmark's groups by its pictures
+    there, so that neither the landmarks nor their pictures are drawn more or less often than without. A group with
+    fewer landmarks than a step needs is left out, with a warning.
+
+    Args:
+        landmarks: int32 [N], landmark of each picture; -1 is never drawn.
+        batch_size: Pictures in a batch of one rank.
+        seed: Of the whole run.
+        rank: This process, 0 <= rank < world_size.
+        world_size: Processes that share the epoch.
+        groups: int [N], group of each picture; None puts all into one.
+        images_per_landmark: Pictures of a landmark, a divisor of batch_size.
+        size_power: 0 draws every landmark alike, 1 every picture alike, 0.5 lies between.
+        repeat: Draw landmarks that have fewer pictures, too; else they are never drawn.
+
+    Raises:
+        LandmarksError: `batch_size` cannot be divided so, or there are too few landmarks for a step.
+    """
+
+    def __init__(
+        self,
+        landmarks: NDArray[np.int32],
+        batch_size: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        groups: Groups | None = None,
+        images_per_landmark: int = 4,
+        size_power: float = 0.5,
+        repeat: bool = True,
+    ) -> None:
+        super().__init__(batch_size, seed, rank, world_size, groups)
+        if images_per_landmark < 1 or batch_size % images_per_landmark:
+            raise LandmarksError(
+                f"data.batch_size is {batch_size}: it must be a multiple of sampler.images_per_landmark, "
+                f"which is {images_per_landmark}"
+            )
+        if size_power < 0:
+            raise LandmarksError(f"sampler.size_power is {size_power}: it must be 0 or more")
+        self.images_per_landmark = images_per_landmark
+        self.size_power = size_power
+        self._chosen = self.step // images_per_landmark  # landmarks of a step
+        least = 1 if repeat else images_per_landmark
+        self._rows, cells = _cells(landmarks, groups, least, size_power)
+        self._groups = [group for group in cells if len(group.counts) >= self._chosen]
+        drawable, whole = (sum(int(group.counts.sum()) for group in part) for part in (self._groups, cells))
+        if not self._groups:
+            most = max((len(group.counts) for group in cells), default=0)
+            raise LandmarksError(
+                f"{most} landmarks have {least} or more training images{' of one group' if len(cells) > 1 else ''}, "
+                f"but {world_size} batch(es) of {batch_size // images_per_landmark} landmarks need {self._chosen} "
+                f"different ones; set data.batch_size to at most {most // world_size * images_per_landmark} or train "
+                "on a split with more landmarks"
+            )
+        if drawable < whole and rank == 0:
+            log.warning(
+                "%d of %d training images are in groups of fewer than %d landmarks and will not be drawn; a smaller "
+                "data.batch_size would reach them",
+                whole - drawable,
+                whole,
+                self._chosen,
+            )
+        self._length = max(1, drawable // self.step)
+        shares = np.array([group.weights.sum() for group in self._groups])
+        self._shares = shares / shares.sum()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        share = self._chosen // self.world_size
+        mine = slice(self.rank * share, (self.rank + 1) * share)
+        for batch in range(self.first, len(self)):
+            random = np.random.default_rng([self.seed, self.epoch, batch])
+            group = self._groups[0 if len(self._groups) == 1 else random.choice(len(self._groups), p=self._shares)]
+            chosen = draw_landmarks(random, group.weights, self._chosen)
+            pictures = draw_pictures(random, group.counts[chosen], self.images_per_landmark)
+            seeds = random.integers(SEEDS, size=pictures.shape)
+            rows = self._rows[group.starts[chosen][:, None] + pictures]
+            yield list(zip(rows[mine].ravel().tolist(), seeds[mine].ravel().tolist(), strict=True))
+
+    def identity(self) -> dict[str, int | float | str]:
+        """See `EpochBatches.identity`."""
+        return super().identity() | {
+            "sampler.images_per_landmark": self.images_per_landmark,
+            "sampler.size_power": self.size_power,
+        }
+
+
+def draw_landmarks(random: np.random.Generator, weights: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Draw `count` different indices one after another, each in proportion to its weight among those that are left.
+
+    The smallest of exponential variables with the weights as rates are just that, in that order (Efraimidis and
+    Spirakis, "Weighted random sampling with a reservoir", 2006), in a time that depends on no weight.
+    """
+    if (weights == weights[0]).all():
+        return random.choice(len(weights), size=count, replace=False)
+    waits = random.standard_exponential(len(weights)) / weights
+    first = np.argpartition(waits, count - 1)[:count]
+    return first[np.argsort(waits[first])]
+
+
+def draw_pictures(random: np.random.Generator, counts: NDArray[np.int64], each: int) -> NDArray[np.int64]:
+    """Draw pictures of several landmarks: counts [L] -> int64 [L, each], row l within [0, counts[l]).
+
+    A row holds different pictures, in random order, as long as there are; then all of them are drawn anew.
+    """
+    drawn = np.empty((len(counts), each), dtype=np.int64)
+    free = np.iinfo(np.int64).max
+    gone = np.full_like(drawn, free)  # ascending: what each landmark has given in this round
+    for turn in range(each):
+        used = turn % counts
+        gone[used == 0] = free
+        picture = random.integers(counts - used)
+        for column in range(turn):  # counted among those that are left; skip over the others
+            picture += picture >= gone[:, column]
+        drawn[:, turn] = gone[:, -1] = picture
+        gone.sort(axis=1)
+    return drawn
+
+
+def _cells(
+    landmarks: NDArray[np.int32], groups: Groups | None, least: int, size_power: float
+) -> tuple[NDArray[np.int64], list[_Landmarks]]:
+    """Sort labelled rows by group and landmark: the rows, and for each group its landmarks of `least` or more."""
+    labelled = np.flatnonzero(landmarks >= 0)
+    marks = landmarks[labelled].astype(np.int64)
+    classes = int(marks.max(initial=0)) + 1
+    cell = marks if groups is None else groups[labelled].astype(np.int64) * classes + marks
+    order = np.argsort(cell, kind="stable")
+    cells, starts, counts = np.unique(cell[order], return_index=True, return_counts=True)
+    keep = counts >= least
+    cells, starts, counts = cells[keep], starts[keep], counts[keep]
+    totals = np.bincount(cells % classes, weights=counts)[cells % classes]
+    weights = totals**size_power * (counts / totals)
+    of_group = [np.flatnonzero(cells // classes == group) for group in np.unique(cells // classes)]
+    return labelled[order], [_Landmarks(starts[own], counts[own], weights[own]) for own in of_group]

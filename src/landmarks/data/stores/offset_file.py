@@ -1,0 +1,143 @@
+"""The offset index of a split on disk.
+
+One safetensors file (https://github.com/huggingface/safetensors#format). Its arrays are mapped, not read, so that all
+processes share one copy of them. All that is in it can be made again from the tars, so a file that is not exactly as
+it was written is not used.
+"""
+
+import json
+import os
+import secrets
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
+
+from landmarks.data.stores.offset_table import MAX_TARS, IndexedTar, Offsets
+from landmarks.data.stores.tar_files import TarStamp
+from landmarks.data.stores.tar_members import MAX_PICTURE
+from landmarks.errors import LandmarksError
+
+FORMAT = "landmarks offsets 1"
+
+_COLUMNS: dict[str, np.dtype[Any]] = {
+    "ids": np.dtype(np.uint64),
+    "tar": np.dtype(np.uint16),
+    "block": np.dtype(np.uint32),
+    "length": np.dtype(np.uint32),
+}
+_MAX_HEADER = 1 << 24
+_CHUNK = 1 << 20
+
+
+def write_offsets(offsets: Offsets, path: Path) -> None:
+    """Put an index at `path`, whole or not at all, also when the machine stops.
+
+    Raises:
+        LandmarksError: The folder cannot be written or the disk is full.
+    """
+    columns: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(getattr(offsets, name)) for name in _COLUMNS}
+    tars = [[tar.name, tar.stamp.size, tar.stamp.version, tar.pictures] for tar in offsets.tars]
+    checksums = {name: zlib.crc32(column.data) for name, column in columns.items()}
+    metadata = {"format": FORMAT, "tars": json.dumps(tars), "crc32": json.dumps(checksums)}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            save_file(columns, temporary, metadata)
+            temporary.chmod(path.parent.stat().st_mode & 0o666)  # it was for its owner alone
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, SafetensorError) as error:
+        raise LandmarksError(
+            f"{path}: the offset index cannot be written ({error}); make room, or set LANDMARKS_CACHE to a folder that "
+            "can be written"
+        ) from error
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what writers of `path` that were killed have left. None may be at work."""
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        left.unlink(missing_ok=True)
+
+
+def read_offsets(path: Path) -> Offsets:
+    """Map an index.
+
+    Raises:
+        OSError: It cannot be read; FileNotFoundError if it is not there.
+        ValueError: It is damaged, or of another format or version.
+    """
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        start, end = 8 + size, os.fstat(file.fileno()).st_size
+        if size > _MAX_HEADER or start > end:
+            raise ValueError("it is damaged: its header is longer than the file or absurd")
+        try:
+            header = json.loads(file.read(size))
+            metadata = header.pop("__metadata__")
+            if metadata.get("format") != FORMAT or header.keys() != _COLUMNS.keys():
+                raise ValueError("it is of another format or version")
+            tars = tuple(_tar(*entry) for entry in json.loads(metadata["tars"]))
+            checksums = json.loads(metadata["crc32"])
+            columns: dict[str, NDArray[Any]] = {}
+            for name, dtype in _COLUMNS.items():
+                begin, stop = _extent(header[name], dtype, end - start)
+                if _crc32(file.fileno(), start + begin, start + stop) != checksums[name]:
+                    raise ValueError(f"it is damaged: other {name} than were written")
+                columns[name] = _map(file, dtype, start + begin, stop - begin)
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError("it is damaged: its header makes no sense") from error
+    offsets = Offsets(tars, **columns)
+    _require_sound(offsets)
+    return offsets
+
+
+def _tar(name: str, size: int, version: str, pictures: int) -> IndexedTar:
+    if tuple(map(type, (name, size, version, pictures))) != (str, int, str, int) or pictures < 0:
+        raise TypeError
+    return IndexedTar(name, TarStamp(size, version), pictures)
+
+
+def _extent(entry: dict[str, Any], dtype: np.dtype[Any], available: int) -> tuple[int, int]:
+    """Begin and end of an array in the data of the file."""
+    (begin, end), (count,) = entry["data_offsets"], entry["shape"]
+    if tuple(map(type, (begin, end, count))) != (int, int, int) or entry["dtype"] != f"U{8 * dtype.itemsize}":
+        raise TypeError
+    if not 0 <= begin <= end <= available or end - begin != count * dtype.itemsize:
+        raise ValueError("it is damaged: arrays reach out of the file")
+    return begin, end
+
+
+def _map(file: BinaryIO, dtype: np.dtype[Any], start: int, size: int) -> NDArray[Any]:
+    """From the open file: by its path it could be another one by now."""
+    if size == 0:
+        return np.empty(0, dtype)
+    return np.asarray(np.memmap(file, dtype, "r", offset=start, shape=size // dtype.itemsize))
+
+
+def _crc32(fd: int, start: int, end: int) -> int:
+    """Of a piece of a file, through a small buffer: pages of the map would count as memory of this process."""
+    checksum = 0
+    while start < end and (data := os.pread(fd, min(_CHUNK, end - start), start)):
+        checksum = zlib.crc32(data, checksum)
+        start += len(data)
+    return checksum
+
+
+def _require_sound(offsets: Offsets) -> None:
+    """What reading relies on: checksums find accidents, not files made by other programs."""
+    numbers = {len(getattr(offsets, name)) for name in _COLUMNS} | {sum(tar.pictures for tar in offsets.tars)}
+    if len(numbers) != 1 or len(offsets.tars) > MAX_TARS or len(offsets) > np.iinfo(np.int32).max:
+        raise ValueError("it is damaged: lengths do not fit together")
+    if len(offsets) and (offsets.tar.max() >= len(offsets.tars) or (offsets.ids[1:] <= offsets.ids[:-1]).any()):
+        raise ValueError("it is damaged: unsorted ids or unknown tars")
+    if len(offsets) and (offsets.block.min() < 1 or offsets.length.max() > MAX_PICTURE):
+        raise ValueError("it is damaged: places where no picture can be")

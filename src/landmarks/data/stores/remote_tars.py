@@ -1,0 +1,115 @@
+"""Tars at an address, for training on a machine that holds none of the data.
+
+Each picture is one request, so the distance to the server decides how many DataLoader workers it takes: with 20 ms for
+an answer one worker reads about 36 pictures a second, 8 read 280 and 16 read 440 (measured with decoding, two cores).
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+
+from landmarks.data.remote_files import RemoteFiles
+from landmarks.data.stores.tar_files import ReadTar, TarStamp
+
+# Requests under way at once: what a server takes from one client, and enough to hide a distance of 100 ms.
+REQUESTS = 16
+READ_AHEAD = 8 << 20
+
+
+@dataclass(frozen=True)
+class RemoteTars:
+    """Tars below an address, read by range.
+
+    Attributes:
+        files: What can be asked there.
+        folder: "train", "index" or "test".
+        tars: Their names; see `find_tars`.
+    """
+
+    files: RemoteFiles
+    folder: str
+    tars: tuple[str, ...]
+
+    def names(self) -> list[str]:
+        """See TarFiles."""
+        return sorted(self.tars)
+
+    def stamp(self, name: str) -> TarStamp:
+        """See TarFiles."""
+        return self.files.stamp(f"{self.folder}/{name}")
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        """See TarFiles."""
+        return self.files.read(f"{self.folder}/{name}", offset, length)
+
+    def walk(self, name: str) -> ReadTar:
+        """See TarFiles. Headers are some 130 KB apart: asked for one by one, each would cost a journey there."""
+        return ReadAhead(partial(self.read, name))
+
+    def address(self, name: str) -> str:
+        """See TarFiles."""
+        return self.files.address(f"{self.folder}/{name}")
+
+
+class ReadAhead:
+    """Serves small reads that go forwards out of large ones, the last of which it keeps.
+
+    Args:
+        read: `read(offset, length)` gives bytes, fewer only at the end.
+        block: Bytes to read at once.
+    """
+
+    def __init__(self, read: ReadTar, block: int = READ_AHEAD) -> None:
+        self._read = read
+        self._block = block
+        self._data, self._start, self._at_end = b"", 0, False
+
+    def __call__(self, offset: int, length: int) -> bytes:
+        """Bytes from `offset`, fewer than `length` only at the end."""
+        start = offset - self._start
+        if start < 0:
+            return self._read(offset, length)
+        if start + length > len(self._data) and not self._at_end:
+            wanted = max(length, self._block)
+            self._data, self._start, start = self._read(offset, wanted), offset, 0
+            self._at_end = len(self._data) < wanted
+        return self._data[start : start + length]
+
+
+def find_tars(files: RemoteFiles, folder: str, indexed: Callable[[], Iterable[str]]) -> RemoteTars:
+    """The tars of a folder at an address.
+
+    A server that lists no folders is asked for the tars of the official numbering, up to the first that is not there.
+
+    Args:
+        files: What can be asked there.
+        folder: "train", "index" or "test".
+        indexed: The tars of an offset index that lies there; asked only if there is no list.
+
+    Raises:
+        OSError: No answer.
+    """
+    listed = files.names(folder)
+    if listed:
+        tars = (name for name in listed if name.endswith(".tar") and not name.startswith("."))
+        return RemoteTars(files, folder, tuple(tars))
+    found = set(indexed())
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        for first in count(step=REQUESTS):
+            batch = [f"images_{number:03d}.tar" for number in range(first, first + REQUESTS)]
+            there = list(pool.map(lambda name: name in found or exists(files, f"{folder}/{name}"), batch))
+            found.update(name for name, is_there in zip(batch, there, strict=True) if is_there)
+            if not all(there):
+                break
+    return RemoteTars(files, folder, tuple(sorted(found)))
+
+
+def exists(files: RemoteFiles, name: str) -> bool:
+    """Whether a file is there; where folders are not listed, servers also refuse access to what is not there."""
+    try:
+        files.stamp(name)
+    except (FileNotFoundError, PermissionError):
+        return False
+    return True

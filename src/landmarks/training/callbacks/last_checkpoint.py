@@ -1,0 +1,116 @@
+"""Writes `last.ckpt`, from which an interrupted run goes on as if nothing had happened.
+
+Lightning's ModelCheckpoint writes its `last` only beside a new best, or by time even while gradients accumulate and
+right before an evaluation, where a resumed run would lose those gradients and leave that evaluation out. At the full
+size of the data an epoch takes a day, so this one writes by time too, but only where a run can be taken up exactly:
+after an optimizer's step that no evaluation follows, and after an evaluation.
+"""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Checkpoint
+
+log = logging.getLogger(__name__)
+
+
+class LastCheckpoint(Checkpoint):
+    """Writes the state of the run every so often, after every evaluation, when it is told to stop and at its end.
+
+    SIGINT (Ctrl-C) and SIGTERM (what clusters send) let the batch finish, write, and end the process with status 128
+    plus the signal's number; a second signal ends it at once. During an evaluation they end it without writing, as
+    an exception does: a state from the middle of an evaluation or a batch cannot be taken up exactly.
+
+    Args:
+        path: of the file.
+        minutes: between two checkpoints.
+    """
+
+    def __init__(self, path: str | Path, minutes: float = 30.0) -> None:
+        self.path = Path(path)
+        self.minutes = minutes
+        self._signal: int | None = None
+        self._handlers: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
+        self._written_at = time.monotonic()
+        self._written_step = -1
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock and wait for signals."""
+        self._written_at, self._written_step = time.monotonic(), trainer.global_step
+        self._signal = None
+        if threading.current_thread() is threading.main_thread():  # Python allows it nowhere else
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._handlers[number] = signal.signal(number, self._on_signal)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write if it is time, if the run is told to stop, or if this was its last step."""
+        if (batch_idx + 1) % trainer.accumulate_grad_batches and not trainer.is_last_batch:
+            return
+        fetcher = trainer.fit_loop._data_fetcher
+        assert fetcher is not None
+        if trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):  # what Lightning asks next, too
+            return
+        due = trainer.global_step == trainer.max_steps or time.monotonic() - self._written_at >= 60 * self.minutes
+        # Ranks differ by a moment in what the clock and the signals say: the most urgent counts for all.
+        urgency = self._signal or int(due)
+        if trainer.world_size > 1:
+            urgency = int(trainer.strategy.reduce(torch.tensor(urgency, device=pl_module.device), reduce_op="max"))
+        if urgency:
+            self._write(trainer)
+        if urgency > 1:
+            self._stop(trainer, urgency)
+
+    def on_validation_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Stop if told to; the first rank ends the others."""
+        if self._signal and trainer.is_global_zero:
+            self._stop(trainer, self._signal)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write, so that no evaluation has to be repeated."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._write(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write what was learned since."""
+        if self._written_step != trainer.global_step:
+            self._write(trainer)
+        self._restore_handlers()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Leave the signals as they were."""
+        self._restore_handlers()
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        trainer.save_checkpoint(self.path, weights_only=False)
+        self._written_at, self._written_step = time.monotonic(), trainer.global_step
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signal = number
+        self._restore_handlers()
+        log.warning("%s: the run stops after this batch", signal.Signals(number).name)
+
+    def _restore_handlers(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def _stop(self, trainer: pl.Trainer, number: int) -> None:
+        if not trainer.is_global_zero:
+            raise SystemExit(0)  # as it should be: the launcher would take anything else for a failure
+        where = f"resume=last goes on after step {self._written_step}" if self.path.exists() else "No checkpoint yet"
+        log.warning("Stopped by %s. %s", signal.Signals(number).name, where)
+        raise SystemExit(128 + number)

@@ -1,0 +1,172 @@
+import multiprocessing
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from landmarks.data.gldv2.source import GLDv2
+from landmarks.data.source import ImageSet
+from landmarks.data.stores.offsets import open_tar_store
+from landmarks.data.stores.store import MissingImageError
+from landmarks.data.stores.tar_files import LocalTars
+from landmarks.errors import LandmarksError
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faults of these servers do not pass by waiting."""
+    monkeypatch.setattr("landmarks.data.gldv2.remote.PAUSES", (0.01,))
+
+
+@pytest.fixture
+def server(tiny: Any, http_server: Callable[[Path], Any]) -> Any:
+    return http_server(tiny.root)
+
+
+def sets_of(source: GLDv2) -> dict[str, ImageSet]:
+    source.prepare()
+    return {
+        "train": source.train(),
+        "gallery": source.gallery(),
+        "index": source.index(),
+        "queries": source.queries(),
+    }
+
+
+def assert_same(remote: GLDv2, local: GLDv2) -> None:
+    for (name, here), there in zip(sets_of(local).items(), sets_of(remote).values(), strict=True):
+        assert np.array_equal(here.table.ids, there.table.ids), name
+        assert np.array_equal(here.table.landmarks, there.table.landmarks), name
+        assert [here.read(row) for row in range(len(here))] == [there.read(row) for row in range(len(there))], name
+
+
+def extract(root: Path) -> None:
+    for folder in ("train", "index", "test"):
+        for tar in (root / folder).glob("*.tar"):
+            shutil.unpack_archive(tar, root / folder, filter="data")
+            tar.unlink()
+
+
+@pytest.mark.parametrize("split", ["train_clean", "train+index"])
+def test_an_address_is_the_same_as_the_folder(tiny: Any, server: Any, split: Any) -> None:
+    remote, local = GLDv2(server.url, split), GLDv2(tiny.root, split)
+    assert_same(remote, local)
+    there, here = remote.truth(), local.truth()
+    assert there.retrieval is not None and there.recognition is not None
+    assert here.retrieval is not None and here.recognition is not None
+    assert np.array_equal(there.retrieval.query_ids, here.retrieval.query_ids)
+    assert np.array_equal(there.recognition.image_ids, here.recognition.image_ids)
+
+
+def test_real_photographs_are_the_same(shared_data: Path, http_server: Callable[[Path], Any]) -> None:
+    remote, local = GLDv2(http_server(shared_data / "gldv2_mini").url), GLDv2(shared_data / "gldv2_mini")
+    for (name, here), there in zip(sets_of(local).items(), sets_of(remote).values(), strict=True):
+        assert np.array_equal(here.table.ids, there.table.ids), name
+        assert all(here.read(row) == there.read(row) for row in range(0, len(here), 97)), name
+
+
+def test_an_extracted_tree_is_the_same_too(tiny: Any, server: Any) -> None:
+    extract(tiny.root)
+    assert_same(GLDv2(server.url), GLDv2(tiny.root))
+    assert not [request for request in server.requests if request.path.endswith(".tar")]
+
+
+@pytest.mark.parametrize("extracted", [False, True])
+def test_lists_are_not_needed(tiny: Any, server: Any, extracted: bool) -> None:
+    if extracted:
+        extract(tiny.root)
+    for folder in ("train", "index", "test"):
+        server.fail(f"{folder}/", status=403)
+    assert_same(GLDv2(server.url), GLDv2(tiny.root))
+
+
+def test_an_index_beside_the_data_names_the_tars_and_saves_reading_them(tiny: Any, server: Any) -> None:
+    for folder in ("train", "index", "test"):
+        server.fail(f"{folder}/", status=403)
+        tars = tiny.root / folder
+        for number in (0, 1):  # names that nobody would guess
+            (tars / f"images_00{number}.tar").rename(tars / f"part-{number}.tar")
+        open_tar_store(LocalTars(tars), tiny.root / f".landmarks/offsets/{folder}.safetensors")
+    sets_of(GLDv2(server.url))
+    assert not [request for request in server.requests if request.range and request.path.endswith(".tar")]
+    assert_same(GLDv2(server.url), GLDv2(tiny.root))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_read_the_same(tiny: Any, server: Any, method: str) -> None:
+    images, local = sets_of(GLDv2(server.url))["train"], sets_of(GLDv2(tiny.root))["train"]
+    expected = [local.read(row) for row in range(len(local))]
+    assert [images.read(row) for row in range(len(images))] == expected  # leaves a connection open
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        assert pool.map(images.read, range(len(images)), chunksize=2) == expected
+
+
+def test_a_changed_table_is_read_again(tiny: Any, server: Any) -> None:
+    before = sets_of(GLDv2(server.url, "train"))["train"]
+    first = next(iter(tiny.train))
+    tiny.edit("train", f"{first},,7", f"{first},,20")
+    after = sets_of(GLDv2(server.url, "train"))["train"]
+    assert (before.table.landmarks != after.table.landmarks).sum() == 1
+    assert len(server.seen("metadata/train.csv")) == 2
+
+
+def test_an_error_that_passes_costs_no_picture(server: Any) -> None:
+    images = sets_of(GLDv2(server.url))["train"]
+    for number in (0, 1):
+        server.fail(f"train/images_00{number}.tar", status=500, times=1)
+    assert all(images.read(row) for row in range(len(images)))
+
+
+def test_a_server_that_dies_makes_pictures_unreadable(server: Any) -> None:
+    images = sets_of(GLDv2(server.url))["train"]
+    for number in (0, 1):
+        server.fail(f"train/images_00{number}.tar", status=503)
+    with pytest.raises(MissingImageError, match=rf"{server.url}/train/images_00\d\.tar.*503"):
+        images.read(0)
+
+
+def test_what_is_missing_is_listed_by_address(tiny: Any, server: Any) -> None:
+    tiny.csv("train_clean").unlink()
+    for tar in (tiny.root / "index").iterdir():
+        tar.unlink()
+    with pytest.raises(LandmarksError) as error:
+        GLDv2(server.url).prepare()
+    assert f"{server.url}/metadata/train_clean.csv (download https://" in str(error.value)
+    assert f"{server.url}/index: no tar and no extracted folder" in str(error.value)
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_ground_truth_may_be_missing_there(tiny: Any, server: Any, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.rmtree(tiny.root / "ground_truth")
+    truth = GLDv2(server.url).truth()
+    assert truth.retrieval is None and truth.recognition is None
+    assert f"{server.url}/ground_truth/retrieval_solution_v2.1.csv is not there" in caplog.text
+
+
+def test_a_host_that_does_not_answer_is_one_message() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/gldv2"
+        with pytest.raises(LandmarksError, match=f"{url}/metadata/test.csv: .*is the address right"):
+            GLDv2(url).prepare()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_server_that_refuses_everything_says_so(
+    tiny: Any, server: Any, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("test", "train", "index", "train_clean", "index_image_to_landmark"):
+        server.fail(f"metadata/{name}.csv", method="*", status=status)
+    with pytest.raises(LandmarksError, match="lacks"):
+        GLDv2(server.url).prepare()
+    assert f"the server answers {status}" in caplog.text
+
+
+def test_a_server_without_ranges_is_refused_before_it_sends_tars(server: Any) -> None:
+    server.fail("metadata/test.csv", ignore_range=True)
+    with pytest.raises(LandmarksError, match="ignores byte ranges"):
+        GLDv2(server.url).prepare()

@@ -1,0 +1,167 @@
+import json
+import resource
+import signal
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from landmarks.data.stores.offset_file import read_offsets, remove_unfinished, write_offsets
+from landmarks.data.stores.offset_table import NO_OFFSETS, IndexedTar, Offsets
+from landmarks.data.stores.tar_files import TarStamp
+from landmarks.errors import LandmarksError
+
+COLUMNS = ("ids", "tar", "block", "length")
+OFFSETS = Offsets(
+    (IndexedTar("a.tar", TarStamp(10240, "17"), 2), IndexedTar("b.tar", TarStamp(2**40, 'ETag "ü"'), 3)),
+    np.array([3, 5, 2**63, 2**64 - 2, 2**64 - 1], dtype=np.uint64),
+    np.array([1, 0, 1, 0, 1], dtype=np.uint16),
+    np.array([1, 2**32 - 1, 3, 4, 5], dtype=np.uint32),
+    np.array([0, 2**28, 3, 4, 5], dtype=np.uint32),
+)
+
+
+def same(one: Offsets, other: Offsets) -> bool:
+    return one.tars == other.tars and all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        and getattr(one, name).dtype == getattr(other, name).dtype
+        for name in COLUMNS
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "offsets" / "train.safetensors"
+
+
+@pytest.mark.parametrize("offsets", [OFFSETS, NO_OFFSETS])
+def test_what_is_written_is_read(path: Path, offsets: Offsets) -> None:
+    write_offsets(offsets, path)
+    assert same(read_offsets(path), offsets)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(path.parent.stat().st_mode) & 0o666
+
+
+def test_arrays_are_maps_of_the_file_that_nobody_can_write_to(path: Path) -> None:
+    write_offsets(OFFSETS, path)
+    offsets = read_offsets(path)
+    assert all(isinstance(getattr(offsets, name).base, np.memmap) for name in COLUMNS)
+    with pytest.raises(ValueError, match="read-only"):
+        offsets.ids[0] = 1
+    write_offsets(NO_OFFSETS, path)  # what is mapped stays what it was
+    assert same(offsets, OFFSETS)
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damage_is_found(path: Path, data: st.DataObject) -> None:
+    if not path.exists():
+        write_offsets(OFFSETS, path)
+    whole = path.read_bytes()
+    start = data.draw(st.integers(0, len(whole) - 1))
+    damaged = whole[:start] + data.draw(st.binary(min_size=1, max_size=8)) + whole[start + 1 :]
+    damaged = damaged[: data.draw(st.none() | st.integers(0, len(damaged)))]
+    damaged_path = path.with_name("damaged")
+    damaged_path.write_bytes(damaged)
+    try:
+        read = read_offsets(damaged_path)
+    except ValueError:
+        return
+    # Names and stamps have no checksum: a tar that is called otherwise is one that changed.
+    assert all(np.array_equal(getattr(read, name), getattr(OFFSETS, name)) for name in COLUMNS)
+
+
+def rewrite(path: Path, edit: Callable[[dict], None]) -> None:  # type: ignore[type-arg]
+    data = path.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    edit(header)
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[end:])
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda header: header["__metadata__"].update(format="landmarks offsets 0"),
+        lambda header: header.pop("__metadata__"),
+        lambda header: header.update(__metadata__=[]),
+        lambda header: header.pop("tar"),
+        lambda header: header.update(more=header["tar"]),
+        lambda header: header["ids"].update(data_offsets=[0, 2**40]),
+        lambda header: header["ids"].update(data_offsets=[-8, 32]),
+        lambda header: header["ids"].update(data_offsets=[0]),
+        lambda header: header["ids"].update(shape=[-1]),
+        lambda header: header["ids"].update(shape=[5.0]),
+        lambda header: header["ids"].update(dtype="I64"),
+        lambda header: header["ids"].update(header["ids"], dtype="U64", shape=[4], data_offsets=[0, 32]),
+        lambda header: header["__metadata__"].update(tars="[]"),
+        lambda header: header["__metadata__"].update(tars='[["a.tar", 1, "1", 5]]'),
+        lambda header: header["__metadata__"].update(tars='[["a.tar", 1, "1", 6], ["b.tar", 1, "1", -1]]'),
+        lambda header: header["__metadata__"].update(tars='[["a.tar", "1", "1", 5], ["b.tar", 1, "1", 0]]'),
+        lambda header: header["__metadata__"].update(tars="[" * 100000),
+    ],
+)
+def test_files_of_others_are_not_used(path: Path, edit: Callable[[dict], None]) -> None:  # type: ignore[type-arg]
+    write_offsets(OFFSETS, path)
+    rewrite(path, edit)
+    with pytest.raises(ValueError):
+        read_offsets(path)
+
+
+def test_places_that_cannot_be_are_not_used(path: Path) -> None:
+    for change in (
+        {"ids": OFFSETS.ids[::-1]},
+        {"ids": OFFSETS.ids * 0},
+        {"tar": OFFSETS.tar + np.uint16(1)},
+        {"block": OFFSETS.block - np.uint32(1)},
+        {"length": OFFSETS.length + np.uint32(1)},
+    ):
+        write_offsets(Offsets(**{**vars(OFFSETS), **change}), path)
+        with pytest.raises(ValueError, match="it is damaged"):
+            read_offsets(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 64, bytes(8), bytes(7), (2).to_bytes(8, "little") + b"[]"])
+def test_what_is_no_index_is_not_used(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "train.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ValueError):
+        read_offsets(path)
+    with pytest.raises(FileNotFoundError):
+        read_offsets(tmp_path / "index.safetensors")
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "offsets").write_text("a file")
+    with pytest.raises(
+        LandmarksError, match=r"train.safetensors: the offset index cannot be written .*LANDMARKS_CACHE"
+    ):
+        write_offsets(OFFSETS, tmp_path / "offsets/train.safetensors")
+
+
+def test_a_full_disk_is_an_error_and_leaves_the_old_index(path: Path) -> None:
+    write_offsets(OFFSETS, path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(LandmarksError, match=r"train.safetensors: the offset index cannot be written .*make room"):
+            write_offsets(OFFSETS, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert same(read_offsets(path), OFFSETS)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_leftovers_of_killed_writers_are_removed(path: Path) -> None:
+    write_offsets(OFFSETS, path)
+    (path.parent / f".{path.name}.17-0123.tmp").write_bytes(b"half")
+    (path.parent / ".test.safetensors.17-0123.tmp").write_bytes(b"of another")
+    remove_unfinished(path)
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [".test.safetensors.17-0123.tmp", path.name]

@@ -1,0 +1,129 @@
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from upath import UPath
+
+from landmarks.data.ids import parse_ids
+from landmarks.data.remote_files import RemoteFiles
+from landmarks.data.roots import open_root
+from landmarks.data.stores.offsets import open_tar_store
+from landmarks.data.stores.remote_tars import ReadAhead, RemoteTars, find_tars
+from landmarks.data.stores.store import MissingImageError, read_by_id
+from landmarks.data.stores.tar_files import LocalTars, TarStamp
+from landmarks.errors import LandmarksError
+
+NAMES = [f"{i:03x}{i * 7919:013x}" for i in range(20)]
+BYTES = {name: name.encode() * (i + 1) for i, name in enumerate(NAMES)}
+
+
+@pytest.fixture
+def server(tmp_path: Path, make: SimpleNamespace, http_server: Callable[[Path], Any]) -> Any:
+    for part in (0, 1):
+        members = dict(list(BYTES.items())[part::2])
+        make.write_tar(tmp_path / f"there/train/images_00{part}.tar", members)
+    return http_server(tmp_path / "there")
+
+
+@pytest.fixture
+def files(server: Any) -> RemoteFiles:
+    root = open_root(server.url)
+    assert isinstance(root, UPath)
+    return RemoteFiles(root, pauses=(0.01,), timeout=5)
+
+
+def no_index() -> list[str]:
+    return []
+
+
+def test_every_image_is_read_out_of_its_tar(files: RemoteFiles, tmp_path: Path) -> None:
+    tars = find_tars(files, "train", no_index)
+    store = open_tar_store(tars, tmp_path / "train.safetensors")
+    assert {name: read_by_id(store, int(number)) for name, number in zip(NAMES, parse_ids(NAMES), strict=True)} == BYTES
+
+
+def test_one_request_reads_one_image(files: RemoteFiles, server: Any, tmp_path: Path) -> None:
+    store = open_tar_store(find_tars(files, "train", no_index), tmp_path / "train.safetensors")
+    before = len(server.requests)
+    read_by_id(store, int(parse_ids(NAMES)[3]))
+    assert len(server.requests) - before == 1
+
+
+def test_the_headers_of_a_tar_come_in_large_pieces(files: RemoteFiles, server: Any, tmp_path: Path) -> None:
+    open_tar_store(find_tars(files, "train", no_index), tmp_path / "train.safetensors")
+    assert len(server.seen("train/images_000.tar")) == 1
+
+
+def test_without_a_list_the_official_names_are_tried_until_one_is_missing(files: RemoteFiles, server: Any) -> None:
+    server.fail("train/", status=403)
+    server.fail("train/images_002.tar", method="*", status=403)  # as S3 answers for what is not there
+    assert find_tars(files, "train", no_index).names() == ["images_000.tar", "images_001.tar"]
+    known = find_tars(files, "train", lambda: ["images_007.tar", "a.tar"]).names()
+    assert known == ["a.tar", "images_000.tar", "images_001.tar", "images_007.tar"]
+
+
+def test_more_tars_than_are_asked_for_at_once_are_all_found(files: RemoteFiles, server: Any) -> None:
+    server.fail("train/", status=404)
+    for number in range(40):
+        (server.folder / f"train/images_{number:03d}.tar").touch()
+    assert len(find_tars(files, "train", no_index).names()) == 40
+
+
+def test_an_index_made_beside_the_tars_serves_at_the_address(files: RemoteFiles, server: Any, tmp_path: Path) -> None:
+    path = tmp_path / "train.safetensors"
+    open_tar_store(LocalTars(server.folder / "train"), path)
+    store = open_tar_store(find_tars(files, "train", no_index), path)
+    assert server.seen("train/images_000.tar") == []
+    assert read_by_id(store, int(parse_ids(NAMES)[0])) == BYTES[NAMES[0]]
+
+
+def test_a_tar_of_another_size_is_indexed_again_one_of_the_same_size_found_out_by_its_header(
+    files: RemoteFiles, server: Any, tmp_path: Path, make: SimpleNamespace
+) -> None:
+    path, first = tmp_path / "train.safetensors", int(parse_ids(NAMES)[0])
+    open_tar_store(LocalTars(server.folder / "train"), path)
+    tar = server.folder / "train/images_000.tar"
+    size = tar.stat().st_size
+    make.write_tar(tar, dict(reversed(list(BYTES.items())[::2])))
+    assert tar.stat().st_size == size
+    with pytest.raises(MissingImageError, match=r"http://.*images_000\.tar has changed since it was indexed"):
+        read_by_id(open_tar_store(find_tars(files, "train", no_index), path), first)
+    make.write_tar(tar, {NAMES[0]: b"new" * 9999})
+    store = open_tar_store(find_tars(files, "train", no_index), path)
+    assert read_by_id(store, first) == b"new" * 9999
+
+
+def test_stamps_of_two_kinds_are_compared_by_size() -> None:
+    disk, server = TarStamp(5, "1700000000"), TarStamp(5, 'ETag "abc"')
+    assert disk.agrees_with(server) and server.agrees_with(disk)
+    assert not disk.agrees_with(TarStamp(5, "1700000001")) and not server.agrees_with(TarStamp(5, 'ETag "abd"'))
+    assert not disk.agrees_with(TarStamp(6, 'ETag "abc"'))
+
+
+def test_a_server_that_dies_is_a_missing_image_at_its_address(files: RemoteFiles, server: Any, tmp_path: Path) -> None:
+    store = open_tar_store(find_tars(files, "train", no_index), tmp_path / "train.safetensors")
+    server.fail("train/images_000.tar", status=502)
+    with pytest.raises(MissingImageError, match=f"{NAMES[0]}.*{server.url}/train/images_000.tar.*502"):
+        read_by_id(store, int(parse_ids(NAMES)[0]))
+    assert read_by_id(store, int(parse_ids(NAMES)[1])) == BYTES[NAMES[1]]
+
+
+def test_a_damaged_tar_is_named_by_its_address(files: RemoteFiles, server: Any, tmp_path: Path) -> None:
+    tar = server.folder / "train/images_001.tar"
+    tar.write_bytes(tar.read_bytes()[:1000])
+    with pytest.raises(LandmarksError, match=f"{server.url}/train/images_001.tar"):
+        open_tar_store(RemoteTars(files, "train", ("images_001.tar",)), tmp_path / "train.safetensors")
+
+
+@given(
+    st.binary(max_size=200),
+    st.lists(st.tuples(st.integers(0, 250), st.integers(0, 60)), max_size=20),
+    st.integers(1, 99),
+)
+def test_reading_ahead_changes_no_byte(content: bytes, reads: list[tuple[int, int]], block: int) -> None:
+    read = ReadAhead(lambda offset, length: content[offset : offset + length], block)
+    assert [read(*where) for where in reads] == [content[start : start + length] for start, length in reads]

@@ -1,0 +1,155 @@
+import errno
+import multiprocessing
+import pickle
+import random
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from upath import UPath
+
+from landmarks.data.remote_files import RemoteFiles, unreachable
+from landmarks.data.roots import open_root
+
+CONTENT = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def server(tmp_path: Path, http_server: Callable[[Path], Any]) -> Any:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/a.tar").write_bytes(CONTENT)
+    (tmp_path / "train/b.tar").write_bytes(b"")
+    (tmp_path / "train/.hidden").write_bytes(b"")
+    return http_server(tmp_path)
+
+
+def impatient(url: str, timeout: float = 5.0) -> RemoteFiles:
+    root = open_root(url)
+    assert isinstance(root, UPath)
+    return RemoteFiles(root, pauses=(0.01, 0.01), timeout=timeout)
+
+
+@pytest.fixture
+def files(server: Any) -> RemoteFiles:
+    return impatient(server.url)
+
+
+def test_ranges_stamps_and_lists(files: RemoteFiles, server: Any) -> None:
+    assert files.read("train/a.tar", 300, 20) == CONTENT[300:320]
+    assert files.read("train/a.tar") == CONTENT
+    assert files.read("train/a.tar", len(CONTENT) - 5, 100) == CONTENT[-5:]
+    assert files.read("train/a.tar", len(CONTENT) + 5, 100) == b""
+    assert files.read("train/a.tar", 5, 0) == b""
+    assert files.names("train") == [".hidden", "a.tar", "b.tar"]
+    assert files.names("") == ["train"]
+    assert files.names("nowhere") == []
+    before = files.stamp("train/a.tar")
+    assert before.size == len(CONTENT) and before == files.stamp("train/a.tar")
+    (server.folder / "train/a.tar").write_bytes(CONTENT[::-1])
+    assert files.stamp("train/a.tar") != before
+
+
+def test_other_kinds_of_addresses_answer_the_same() -> None:
+    root = UPath("memory://bucket/gldv2")
+    (root / "train/a.tar").parent.mkdir(parents=True)
+    (root / "train/a.tar").write_bytes(CONTENT)
+    files = RemoteFiles(root, pauses=())
+    assert files.names("train") == ["a.tar"] and files.names("nowhere") == []
+    assert files.read("train/a.tar", 300, 20) == CONTENT[300:320]
+    assert files.stamp("train/a.tar").size == len(CONTENT)
+    for missing in ("train/nope", "train"):
+        with pytest.raises(FileNotFoundError):
+            files.stamp(missing)
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 429}, {"status": 503}, {"truncate": 3}])
+def test_faults_that_pass_are_tried_again(files: RemoteFiles, server: Any, fault: dict[str, int]) -> None:
+    server.fail("train/a.tar", times=2, method="*", **fault)
+    assert files.read("train/a.tar", 10, 20) == CONTENT[10:30]
+    server.heal()
+    server.fail("train/a.tar", times=2, method="*", **fault)
+    assert files.stamp("train/a.tar").size == len(CONTENT)
+
+
+@pytest.mark.parametrize("method", ["stamp", "read"])
+def test_faults_that_stay_say_what_came_last(files: RemoteFiles, server: Any, method: str) -> None:
+    server.fail("train/a.tar", method="*", status=500)
+    with pytest.raises(OSError, match=r"3 attempts, the last: .*500") as error:
+        getattr(files, method)("train/a.tar")
+    assert not isinstance(error.value, FileNotFoundError)
+    assert len(server.seen("train/a.tar")) == 3
+
+
+def test_patience_ends_with_the_first_failure_and_comes_back_with_an_answer(files: RemoteFiles, server: Any) -> None:
+    server.fail("train/a.tar", status=500)
+    for attempts in (3, 1, 1):
+        before = len(server.requests)
+        with pytest.raises(OSError, match="500"):
+            files.read("train/a.tar", 0, 10)
+        assert len(server.requests) - before == attempts
+    files.stamp("train/b.tar")
+    with pytest.raises(OSError, match="3 attempts"):
+        files.read("train/a.tar", 0, 10)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(404, FileNotFoundError), (403, PermissionError), (401, PermissionError)])
+def test_a_clear_answer_is_not_asked_for_again(
+    files: RemoteFiles, server: Any, status: int, kind: type[OSError]
+) -> None:
+    server.fail("train/a.tar", method="*", status=status)
+    with pytest.raises(kind, match=f"the server answers {status}|no such file"):
+        files.read("train/a.tar", 0, 10)
+    assert len(server.requests) == 1
+    with pytest.raises(kind, match=f"the server answers {status}"):
+        files.stamp("train/a.tar")
+
+
+def test_a_server_that_ignores_ranges_is_found_out(files: RemoteFiles, server: Any) -> None:
+    server.fail("train/a.tar", ignore_range=True)
+    with pytest.raises(OSError, match="ignores byte ranges") as error:
+        files.read("train/a.tar", 0, 10)
+    assert error.value.errno == errno.EOPNOTSUPP and len(server.requests) == 1
+
+
+def test_a_stalling_server_is_left_after_the_time_limit(server: Any) -> None:
+    server.fail("train/a.tar", stall=5, times=1)
+    assert impatient(server.url, timeout=0.2).read("train/a.tar", 0, 100) == CONTENT[:100]
+
+
+def test_a_dead_server_is_an_error_soon() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        files = impatient(f"http://127.0.0.1:{unused.getsockname()[1]}")
+        for ask in (files.stamp, files.read, files.names):
+            with pytest.raises(OSError, match="Cannot connect"):
+                ask("train/a.tar")
+    error = unreachable(files.address("train"), OSError(errno.EIO, "no answer"))
+    assert "http://127.0.0.1" in str(error) and "no answer; is the address right" in str(error)
+
+
+def test_a_server_without_lists_lists_nothing(files: RemoteFiles, server: Any) -> None:
+    server.fail("train/", status=403)
+    assert files.names("train") == []
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes_and_threads_read_at_the_same_time(files: RemoteFiles, method: str) -> None:
+    read = partial(pickle.loads(pickle.dumps(files)).read, "train/a.tar", length=100)
+    offsets, expected = range(0, 5000, 100), [CONTENT[start : start + 100] for start in range(0, 5000, 100)]
+    assert [read(start) for start in offsets] == expected  # opens a connection that children inherit
+    with multiprocessing.get_context(method).Pool(2) as pool, ThreadPoolExecutor(4) as threads:
+        theirs = pool.map_async(read, offsets, chunksize=5)
+        assert list(threads.map(read, offsets)) == expected
+        assert theirs.get(30) == expected
+    assert [read(start) for start in offsets] == expected
+
+
+def test_the_numbers_of_the_experiment_are_left_alone(files: RemoteFiles, server: Any) -> None:
+    state = random.getstate()
+    server.fail("train/a.tar", times=1, status=500)
+    files.read("train/a.tar")
+    assert random.getstate() == state
