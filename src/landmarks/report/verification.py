@@ -1,0 +1,105 @@
+"""What a check of a data set found, as tables for the terminal."""
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from landmarks.data.gldv2.checks.findings import PICTURE_FAULTS, TABLE_FAULTS, Findings, Kind, Split
+from landmarks.data.gldv2.checks.records import MAX_ASPECT, MIN_SHORT_SIDE
+
+NONE = "\N{EN DASH}"
+SHOWN_MESSAGES = 20
+LABELS: dict[Kind, str] = {
+    "missing": "missing (listed, not there)",
+    "unlisted": "unlisted (there, in no table)",
+    "listed_twice": "twice in the table",
+    "stored_twice": "twice in the tars",
+    "unlabelled": "unlabelled",
+    "unknown": "only named in other files",
+    "leaked": "also in index or test",
+    "unreadable": "unreadable",
+    "tiny": f"tiny (short side below {MIN_SHORT_SIDE})",
+    "extreme_aspect": f"extreme aspect (over {MAX_ASPECT:g}:1)",
+}
+
+
+def verification_tables(findings: Findings) -> RenderableType:
+    """Counts of each split, and the first pictures with each fault."""
+    return Group(_counts(findings), _examples(findings)) if findings.faults else _counts(findings)
+
+
+def verification_messages(findings: Findings) -> list[Text]:
+    """Files with problems, and in the last line whether training can start, else why not and what to do."""
+    needed = set(findings.needed)
+    other = [problem.message for problem in findings.problems if not problem.blocks & needed]
+    reasons = findings.reasons
+    messages = _messages(other, "yellow")
+    if any(fault.kind in PICTURE_FAULTS for fault in findings.faults):
+        messages.append(Text("Bad pictures: `--list FILE` writes their ids, data.source.exclude=FILE leaves them out."))
+    if not reasons:
+        return [*messages, Text(f"Training can start with {', '.join(findings.needed)}.", "bold green")]
+    more = f" (and what is said above, {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    verdict = Text(f"Training cannot start: {reasons[0]}{more}", "bold red")
+    return [*messages, *_messages(reasons[1:], "red"), verdict]
+
+
+def _counts(findings: Findings) -> Table:
+    table = _table(f"Google Landmarks v2 in {findings.root}", "")
+    for split in findings.counts:
+        table.add_column(split, justify="right", no_wrap=True)
+    counts = findings.counts.values()
+    table.add_row("pictures listed", *(f"{one.listed:,}" for one in counts))
+    table.add_row("  there", *(f"{one.present:,}" for one in counts))
+    table.add_row("  without a landmark", *(_some(one.without_landmark, one.landmarks) for one in counts))
+    table.add_row("landmarks", *(_some(one.landmarks, one.landmarks) for one in counts))
+    table.add_row("  with one picture", *(_some(one.single, one.landmarks) for one in counts), end_section=True)
+    for kind in (*TABLE_FAULTS, *(PICTURE_FAULTS if findings.deep else ())):
+        table.add_row(LABELS[kind], *(_fault(findings, kind, split) for split in findings.counts))
+    table.columns[0].footer = "can be used"
+    table.show_footer = True
+    for column, split in zip(table.columns[1:], findings.counts, strict=True):
+        usable = findings.usable(split)
+        column.footer = Text("yes" if usable else "no", style="bold green" if usable else "bold red")
+    if not findings.deep:
+        table.caption = "The pictures were not decoded; --deep does that."
+    return table
+
+
+def _some(value: int, landmarks: int) -> str:
+    """A figure about landmarks, of a split that has any."""
+    return f"{value:,}" if landmarks else NONE
+
+
+def _fault(findings: Findings, kind: Kind, split: Split) -> Text:
+    count = findings.count(kind, split)
+    blocks = any(fault.blocks for fault in findings.faults if (fault.kind, fault.split) == (kind, split))
+    return Text(f"{count:,}", style=("bold red" if blocks else "yellow") if count else "dim")
+
+
+def _examples(findings: Findings) -> Table:
+    table = _table("The first of them", "id")
+    table.add_column("where", overflow="fold")
+    for kind in (*TABLE_FAULTS, *PICTURE_FAULTS):
+        # Pictures of train_clean are pictures of train, too: the same ones are shown once.
+        splits: dict[tuple[tuple[str, str], ...], list[str]] = {}
+        for split in findings.counts:
+            if examples := findings.examples(kind, split):
+                splits.setdefault(tuple(examples), []).append(split)
+        for examples_of_kind, names in splits.items():
+            table.add_row(Text(kind.replace("_", " "), "bold"), Text(", ".join(names), "bold"))
+            for image_id, where in examples_of_kind:
+                table.add_row(f"  {image_id}", where)
+    return table
+
+
+def _messages(messages: list[str], style: str) -> list[Text]:
+    shown = [Text(message, style) for message in messages[:SHOWN_MESSAGES]]
+    more = len(messages) - len(shown)
+    return [*shown, Text(f"and {more} more; --json lists all", style)] if more else shown
+
+
+def _table(title: str, first: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption_justify="left")
+    table.add_column(first, no_wrap=True)
+    return table

@@ -1,0 +1,122 @@
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from landmarks.data.gldv2.checks.containers import TarContainer, open_tar
+from landmarks.data.gldv2.checks.pictures import check_containers, check_picture
+from landmarks.data.gldv2.checks.records import find_checked
+from landmarks.data.stores.tar_files import LocalTars
+
+RUN_UNTIL_RECORDED = """
+import sys, time
+from pathlib import Path
+from landmarks.data.gldv2.checks.containers import open_tar
+from landmarks.data.gldv2.checks.pictures import check_containers
+from landmarks.data.stores.tar_files import LocalTars
+
+def stop_when_recorded(more):
+    if list(records.glob("train/*.json")):
+        print("recorded", flush=True)
+        time.sleep(60)
+
+folder, records = map(Path, sys.argv[1:])
+files = LocalTars(folder)
+check_containers([open_tar("train", files, name) for name in files.names()], records, 1, stop_when_recorded)
+"""
+
+
+def name(number: int) -> str:
+    return f"{number:016x}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make: SimpleNamespace) -> Path:
+    """Five tars of three pictures; the first of the last tar is cut off."""
+    good = make.jpeg()
+    for tar in range(5):
+        members = {name(10 * tar + number): good for number in range(3)}
+        if tar == 4:
+            members[name(40)] = good[: len(good) // 2]
+        make.write_tar(tmp_path / "train" / f"images_00{tar}.tar", members)
+    return tmp_path / "train"
+
+
+def containers(folder: Path) -> list[TarContainer]:
+    files = LocalTars(folder)
+    return [open_tar("train", files, tar) for tar in files.names()]
+
+
+def ignore(more: int) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((32, 32), None),
+        ((31, 60), ("tiny", "60 x 31 pixels")),
+        ((40, 200), None),
+        ((40, 201), ("extreme_aspect", "201 x 40 pixels")),
+        ((1001, 200), ("extreme_aspect", "200 x 1001 pixels")),  # decoded at a smaller scale, judged at its own
+        ((1000, 200), None),
+    ],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_sizes_are_judged(make: SimpleNamespace, size: tuple[int, int], expected: object, kind: str) -> None:
+    assert check_picture(make.encoded(make.picture(0, *size), kind)) == expected
+
+
+@pytest.mark.parametrize("height", [60, 700])
+def test_damage_is_found_at_any_scale(make: SimpleNamespace, height: int) -> None:
+    good = make.jpeg(0, height, height)
+    assert check_picture(good) is None
+    for data in (b"", bytes(100), b"<html>", good[: len(good) // 2], good[:-600] + bytes(600)):
+        found = check_picture(data)
+        assert found is not None and found[0] == "unreadable" and found[1]
+
+
+def test_a_killed_check_goes_on_with_what_is_left(folder: Path, tmp_path: Path) -> None:
+    records = tmp_path / "checks"
+    command = [sys.executable, "-c", RUN_UNTIL_RECORDED, str(folder), str(records)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "recorded\n"
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.send_signal(signal.SIGKILL)
+    assert children
+    deadline = time.monotonic() + 20
+    while any(is_running(pid) for pid in children):  # nobody is left waiting for work
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    whole = containers(folder)
+    known = find_checked(whole, records)
+    rest = [container for container in whole if container.name not in known]
+    assert known and rest
+    pictures: list[int] = []
+    checks = check_containers(rest, records, 1, pictures.append)
+    assert sum(pictures) == 3 * len(rest)
+    assert {check.name for check in checks} == {container.name for container in rest}
+    known = find_checked(whole, records)
+    assert [bad.image_id for check in known.values() for bad in check.bad] == [40]
+    assert len(known) == 5 and all(check.md5 and len(check.md5) == 32 for check in known.values())
+
+
+def is_running(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_what_cannot_be_read_now_is_reported_and_tried_again_later(folder: Path, tmp_path: Path) -> None:
+    records = tmp_path / "checks"
+    chosen = containers(folder)[:2]
+    (folder / "images_001.tar").rename(folder / "away")
+    first, second = sorted(check_containers(chosen, records, 1, ignore), key=lambda check: check.name)
+    assert first.bad == () and first.md5
+    assert [bad.fault for bad in second.bad] == ["unreadable"] * 3 and second.md5 is None
+    assert set(find_checked(chosen, records)) == {"train/images_000.tar"}
