@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 from rich import box
 from rich.console import Group, RenderableType
 from rich.filesize import decimal
 from rich.table import Table
 
-from landmarks.data.gldv2.statistics import GROUPS, SplitStatistics, Statistics, group_name
+from landmarks.data.gldv2.statistics import GROUPS, LONG, SplitStatistics, Statistics, group_name
 
 NONE = "\N{EN DASH}"
 BAR = 7  # characters: three of them fit into 80
@@ -43,7 +44,21 @@ def _sizes(statistics: Statistics) -> Table:
         table.add_row(label, *(figure(one) if len(one.per_landmark) else NONE for one in splits))
     table.add_row("tars", *(f"{one.tars:,}" if one.tars else NONE for one in splits))
     table.add_row("  size", *(decimal(one.tar_bytes) if one.tars else NONE for one in splits))
+    if any(len(one.sizes) for one in splits):
+        table.add_row("pictures measured", *(f"{len(one.sizes):,}" for one in splits))
+        sizes: list[tuple[str, Callable[[SplitStatistics], str]]] = [
+            ("short side, 5 to 95 %", lambda one: _range(one.short_sides)),
+            ("long side, 5 to 95 %", lambda one: _range(one.long_sides)),
+            (f"longer than {LONG:.0f}:1", lambda one: f"{one.long_share:.1%}"),
+        ]
+        for name, figure in sizes:
+            table.add_row(f"  {name}", *(figure(one) if len(one.sizes) else NONE for one in splits))
     return table
+
+
+def _range(pixels: NDArray[np.int64]) -> str:
+    low, high = np.percentile(pixels, (5, 95))
+    return f"{low:.0f}-{high:.0f}"
 
 
 def _histogram(statistics: Statistics) -> Table:

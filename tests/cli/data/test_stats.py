@@ -30,7 +30,7 @@ def test_json(tiny_world: Path) -> None:
     report = json.loads(result.stdout)
     assert report.keys() == {"root", "splits", "queries"}
     assert sum(report["splits"][split]["pictures"] for split in ("train", "index", "test")) == 160
-    keys = {"pictures", "without_landmark", "landmarks", "pictures_per_landmark", "tars", "tar_bytes"}
+    keys = {"pictures", "without_landmark", "landmarks", "pictures_per_landmark", "tars", "tar_bytes", "picture_sizes"}
     assert all(split.keys() == keys for split in report["splits"].values())
 
 

@@ -1,6 +1,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from landmarks.data.derived import derived_folder
 from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.stores.folder import FolderStore
@@ -53,3 +55,18 @@ def test_without_evaluation_less_is_needed(tiny: Any) -> None:
     assert files.missing(["train_clean"], evaluation=False) == []
     assert len(files.missing(["train+index"], evaluation=False)) == 3
     assert len(files.missing(["train_clean"])) == 4
+
+
+def test_an_index_in_a_folder_that_cannot_be_written_serves_all_users(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.delenv("LANDMARKS_CACHE")  # whoever keeps the data writes beside it
+        GLDv2Layout(tiny.root).open_store("train")
+    beside = tiny.root / ".landmarks/offsets/train.safetensors"
+    assert beside.is_file()
+    caplog.set_level("INFO")
+    offsets = GLDv2Layout(tiny.root).offsets("train")
+    assert offsets != beside and offsets.read_bytes() == beside.read_bytes()
+    GLDv2Layout(tiny.root).open_store("train")
+    assert not caplog.messages  # nothing was indexed again

@@ -22,6 +22,7 @@ def test_figures_of_a_small_world(tiny: Any) -> None:
     assert len(found.splits["test"].per_landmark) == 0
     assert train.tars == 2
     assert train.tar_bytes == sum(path.stat().st_size for path in (tiny.root / "train").glob("*.tar"))
+    assert train.sizes.tolist() == [[60, 80]] * 12
     queries = {task: (one.public, one.private, one.ignored) for task, one in found.solutions.items()}
     assert queries == {"retrieval": (1, 1, 2), "recognition": (1, 2, 1)}
 
@@ -37,6 +38,8 @@ def test_the_figures_of_real_tables(shared_data: Path) -> None:
     assert sum(group["share"] for group in spread["groups"]) == pytest.approx(1)
     assert report["splits"]["index"]["without_landmark"] == 59
     assert report["splits"]["test"]["pictures_per_landmark"] is None
+    sizes = report["splits"]["test"]["picture_sizes"]
+    assert sizes["measured"] == 416 and sizes["short_side"]["p50"] < 224 < sizes["long_side"]["p95"] == 800
     assert report["queries"]["retrieval"] == {"public": 116, "private": 187, "ignored": 113}
 
 
@@ -49,6 +52,7 @@ def test_what_is_not_there_is_left_out(tiny: Any) -> None:
     found = read_statistics(tiny.root)
     assert set(found.splits) == {"train_clean", "index", "test"} and set(found.solutions) == {"retrieval"}
     assert len(found.splits["index"].per_landmark) == 0 and found.splits["test"].tars == 0
+    assert len(found.splits["test"].sizes) == 0
 
 
 def test_groups_are_named_by_their_ends() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from landmarks.data import picture_sizes as module
+from landmarks.data.pictures import sizes as module
 from landmarks.data.pictures.decode import UnreadableImageError, decode
 from landmarks.data.pictures.jpeg_header import ORIENTATION_TAG
 from landmarks.data.pictures.sizes import picture_sizes, sizes_path

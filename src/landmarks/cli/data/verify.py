@@ -57,7 +57,7 @@ def verify(
             findings = verify_data(open_root(root), _chosen(split), processes, display.on_tar, display.on_pictures)
         if list_file is not None:
             listed = findings.write_list(list_file)
-            stderr.print(f"{listed:,} pictures to leave out are listed in {list_file}", markup=False)
+            stderr.print(f"pictures to leave out, listed in {list_file}: {listed:,}", markup=False)
     except LandmarksError as error:
         stderr.print(str(error), style="red", markup=False)
         raise typer.Exit(2) from None

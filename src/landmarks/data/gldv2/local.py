@@ -1,11 +1,13 @@
 """Google Landmarks v2 in a folder of this machine."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from landmarks.data.derived import derived_folder
+from landmarks.data.derived import FOLDER, derived_folder
 from landmarks.data.stores.folder import FolderStore
 from landmarks.data.stores.tar_files import LocalTars
+from landmarks.metrics.atomic_file import atomic_file
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,13 @@ class LocalGLDv2:
         return LocalTars(self.root / folder)
 
     def offsets(self, folder: str) -> Path:
-        """See Files."""
-        return derived_folder(self.root) / "offsets" / f"{folder}.safetensors"
+        """See Files. Where the cache takes the place of a folder that cannot be written, it begins with a copy."""
+        name = f"offsets/{folder}.safetensors"
+        path, beside = derived_folder(self.root) / name, self.root / FOLDER / name
+        if not path.exists() and beside.is_file():
+            with beside.open("rb") as source, atomic_file(path) as copy:
+                shutil.copyfileobj(source, copy)
+        return path
 
     def is_extracted(self, folder: str) -> bool:
         """See Files."""

@@ -21,16 +21,13 @@ from rich.console import Console
 from rich.progress import Progress
 from torch.utils.data import DataLoader, Dataset
 
-from landmarks.data.pictures.decode import MAX_PIXELS, UnreadableImageError, open_image
-from landmarks.data.pictures.jpeg_header import TruncatedHeaderError, read_jpeg_header
+from landmarks.data.pictures.read_size import read_size
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.store import MissingImageError
 from landmarks.errors import LandmarksError
 from landmarks.metrics.atomic_file import atomic_file
 
-HEAD = 4096  # bytes; the headers of photographs without EXIF end before 1,000
 BLOCK = 2048  # pictures that a worker reads between two reports
-LARGEST = np.iinfo(np.uint16).max
 Sizes = NDArray[np.uint16]
 
 log = logging.getLogger(__name__)
@@ -68,33 +65,6 @@ def picture_sizes(images: ImageSet, folder: Path, workers: int = 0) -> Sizes:
 def sizes_path(images: ImageSet, folder: Path) -> Path:
     """The file that holds the sizes of these pictures once they are known."""
     return folder / f"{blake2b(images.table.ids.tobytes(), digest_size=8).hexdigest()}.npy"
-
-
-def read_size(images: ImageSet, row: int) -> tuple[int, int]:
-    """Height and width of one picture, upright, as `decode` would give it; 0 x 0 if its header cannot be read.
-
-    Raises:
-        MissingImageError: Its bytes are not there.
-    """
-    data = images.read(row, HEAD)
-    try:
-        while True:
-            try:
-                header = read_jpeg_header(data)
-            except TruncatedHeaderError as error:
-                more = images.read(row, max(error.needed, 4 * len(data)))
-                if len(more) == len(data):
-                    raise
-                data = more
-            else:
-                height, width = header.upright
-                return (height, width) if 0 < height * width <= MAX_PIXELS else (0, 0)
-    except ValueError:  # not a JPEG, or an odd one
-        try:
-            image = open_image(images.read(row))
-        except UnreadableImageError:
-            return 0, 0
-        return min(image.height, LARGEST), min(image.width, LARGEST)
 
 
 class _Blocks(Dataset[tuple[Sizes, str]]):
