@@ -11,10 +11,7 @@ several names into a temporary folder in the layout of Google Landmarks v2.
 """
 
 import argparse
-import csv
 import io
-import os
-import platform
 import resource
 import tarfile
 import tempfile
@@ -31,6 +28,7 @@ import PIL
 import simplejpeg
 import torch
 from hydra.utils import instantiate
+from machine import machine, write_csv
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 from PIL import Image
@@ -190,22 +188,17 @@ def main() -> None:
                         "pictures_per_core_second": round(1 / processor_seconds),
                         "over_plain": round(float(best["plain", "files"][1] / processor_seconds), 2),
                         "rounds": options.rounds,
-                        "cpu": processor(),
-                        "cores": os.cpu_count(),
-                        "load_1min": round(os.getloadavg()[0], 1),
-                        "python": platform.python_version(),
-                        "simplejpeg": simplejpeg.__version__,
-                        "pillow": PIL.__version__,
-                        "albumentations": albumentations.__version__,
-                        "torch": torch.__version__,
+                        **machine(
+                            simplejpeg=simplejpeg.__version__,
+                            pillow=PIL.__version__,
+                            albumentations=albumentations.__version__,
+                            torch=torch.__version__,
+                        ),
                     }
                 )
                 print(",".join(str(value) for value in rows[-1].values()), flush=True)
     if options.rounds >= 5:
-        with RESULTS.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(RESULTS, rows)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,9 @@ Then two DataLoader workers read id, landmark and location of every train image 
 """
 
 import argparse
-import csv
 import json
 import multiprocessing
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -26,6 +24,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from machine import machine, write_csv
 
 from landmarks.data.derived import derived_folder
 from landmarks.data.ids import format_ids
@@ -218,19 +217,6 @@ def worker_memory(root: Path, context: str) -> dict[str, object]:
     }
 
 
-def load() -> float:
-    return round(os.getloadavg()[0], 1)
-
-
-def processor() -> str:
-    names = Path("/proc/cpuinfo")
-    if names.exists():
-        for line in names.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0)
@@ -251,26 +237,14 @@ def main() -> None:
             opened(root, split)  # puts the files into the page cache
             runs = [opened(root, split) for _ in range(arguments.repeats)]
             best = min(runs, key=lambda run: run["open_seconds"])
-            rows.append({"what": f"open {split}", **best, "runs": arguments.repeats, "load_1min": load()})
+            rows.append({"what": f"open {split}", **best, "runs": arguments.repeats, **machine(numpy=np.__version__)})
             print(json.dumps(rows[-1]), flush=True)
         for context in ("fork", "spawn"):
-            rows.append(
-                {"what": "read every row of train in 2 workers", **worker_memory(root, context), "load_1min": load()}
-            )
+            memory = worker_memory(root, context)
+            rows.append({"what": "read every row of train in 2 workers", **memory, **machine(numpy=np.__version__)})
             print(json.dumps(rows[-1]), flush=True)
-    machine = {
-        "cpu": processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }
-    columns = list(dict.fromkeys(key for row in rows for key in row))
     if arguments.scale == 1:
-        RESULTS.parent.mkdir(exist_ok=True)
-        with RESULTS.open("w", newline="") as file:
-            table = csv.DictWriter(file, [*columns, *machine], lineterminator="\n")
-            table.writeheader()
-            table.writerows(row | machine for row in rows)
+        write_csv(RESULTS, rows)
 
 
 if __name__ == "__main__":

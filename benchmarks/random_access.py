@@ -12,11 +12,8 @@ Also: seconds to open the store and to locate a whole shuffled table of that siz
 """
 
 import argparse
-import csv
 import json
 import multiprocessing
-import os
-import platform
 import tarfile
 import tempfile
 import time
@@ -24,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from machine import machine, write_csv
 
 from landmarks.data.ids import format_id
 from landmarks.data.stores.offset_file import write_offsets
@@ -130,20 +128,12 @@ def main() -> None:
                 "picture_bytes": PICTURE,
                 **figures,
                 "rounds": arguments.repeats,
-                "cpu": processor(),
-                "cores": os.cpu_count(),
-                "load_1min": round(os.getloadavg()[0], 1),
-                "python": platform.python_version(),
-                "numpy": np.__version__,
+                **machine(numpy=np.__version__),
             }
         )
         print(json.dumps(rows[-1]))
     if arguments.entries == ENTRIES:
-        RESULTS.parent.mkdir(exist_ok=True)
-        with RESULTS.open("w", newline="") as file:
-            table = csv.DictWriter(file, rows[0], lineterminator="\n")
-            table.writeheader()
-            table.writerows(rows)
+        write_csv(RESULTS, rows)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,9 @@ work (load_1min in the results) compare processor seconds.
 """
 
 import argparse
-import csv
 import json
 import multiprocessing
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -23,6 +21,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from machine import machine, write_csv
 
 from landmarks.metrics import (
     RecognitionSolution,
@@ -92,15 +91,6 @@ def run(command: list[str]) -> tuple[dict[str, dict[str, float]], float, float, 
         return json.load(output), seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def processor() -> str:
-    names = Path("/proc/cpuinfo")
-    if names.exists():
-        for line in names.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=int, default=QUERIES)
@@ -141,20 +131,12 @@ def main() -> None:
                         "peak_rss_mib": round(min(each[3] for each in measured)),
                         "plain_cpu_seconds_over_this": round(plain_seconds / cpu_seconds, 1),
                         "runs": arguments.repeats,
-                        "cpu": processor(),
-                        "cores": os.cpu_count(),
-                        "load_1min": round(os.getloadavg()[0], 1),
-                        "python": platform.python_version(),
-                        "numpy": np.__version__,
+                        **machine(numpy=np.__version__),
                     }
                 )
                 print(json.dumps(rows[-1]))
     if arguments.queries == QUERIES:
-        RESULTS.parent.mkdir(exist_ok=True)
-        with RESULTS.open("w", newline="") as file:
-            table = csv.DictWriter(file, rows[0], lineterminator="\n")
-            table.writeheader()
-            table.writerows(rows)
+        write_csv(RESULTS, rows)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,10 @@ All must find the same pictures at the same places. On a machine with other work
 """
 
 import argparse
-import csv
 import io
 import json
 import multiprocessing
 import os
-import platform
 import tarfile
 import tempfile
 import time
@@ -28,6 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from machine import machine, write_csv
 
 from landmarks.data.ids import format_ids
 from landmarks.data.stores.offsets import update_offsets
@@ -141,22 +140,14 @@ def main() -> None:
                     "members_per_cpu_second": round(members / cpu_seconds),
                     "peak_rss_mib": round(peak),
                     "runs": arguments.repeats,
-                    "cpu": processor(),
-                    "cores": os.cpu_count(),
-                    "load_1min": round(os.getloadavg()[0], 1),
-                    "python": platform.python_version(),
-                    "numpy": np.__version__,
+                    **machine(numpy=np.__version__),
                 }
             )
     for row in rows:
         row["times_tarfile"] = round(rows[-1]["cpu_seconds"] / row["cpu_seconds"], 1)
         print(json.dumps(row))
     if arguments.tars == TARS:
-        RESULTS.parent.mkdir(exist_ok=True)
-        with RESULTS.open("w", newline="") as file:
-            table = csv.DictWriter(file, rows[0], lineterminator="\n")
-            table.writeheader()
-            table.writerows(rows)
+        write_csv(RESULTS, rows)
 
 
 if __name__ == "__main__":

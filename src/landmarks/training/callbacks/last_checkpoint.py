@@ -19,15 +19,18 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 
+AGREE_EVERY = 16  # steps between two questions to all ranks: each makes them, and their GPUs, wait for each other
+
 log = logging.getLogger(__name__)
 
 
 class LastCheckpoint(Checkpoint):
     """Writes the state of the run every so often, after every evaluation, when it is told to stop and at its end.
 
-    SIGINT (Ctrl-C) and SIGTERM (what clusters send) let the batch finish, write, and end the process with status 128
-    plus the signal's number; a second signal ends it at once. During an evaluation they end it without writing, as
-    an exception does: a state from the middle of an evaluation or a batch cannot be taken up exactly.
+    SIGINT (Ctrl-C) and SIGTERM (what clusters send) let the batch finish (on several devices up to 16 of them), write,
+    and end the process with status 128 plus the signal's number; a second signal ends it at once. During an evaluation
+    they end it without writing, as an exception does: a state from the middle of an evaluation or a batch cannot be
+    taken up exactly.
 
     Args:
         path: of the file.
@@ -61,9 +64,11 @@ class LastCheckpoint(Checkpoint):
         if trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):  # what Lightning asks next, too
             return
         due = trainer.global_step == trainer.max_steps or time.monotonic() - self._written_at >= 60 * self.minutes
-        # Ranks differ by a moment in what the clock and the signals say: the most urgent counts for all.
         urgency = self._signal or int(due)
-        if trainer.world_size > 1:
+        if trainer.world_size > 1 and trainer.global_step != trainer.max_steps:
+            if trainer.global_step % AGREE_EVERY:
+                return
+            # Ranks differ by a moment in what the clock and the signals say: the most urgent counts for all.
             urgency = int(trainer.strategy.reduce(torch.tensor(urgency, device=pl_module.device), reduce_op="max"))
         if urgency:
             self._write(trainer)
@@ -101,7 +106,7 @@ class LastCheckpoint(Checkpoint):
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signal = number
         self._restore_handlers()
-        log.warning("%s: the run stops after this batch", signal.Signals(number).name)
+        log.warning("%s: the run stops after a checkpoint", signal.Signals(number).name)
 
     def _restore_handlers(self) -> None:
         for number, handler in self._handlers.items():
