@@ -35,15 +35,13 @@ def test_pictures_are_read_from_tars_if_there_are_any(tiny: Any) -> None:
 def test_only_what_a_split_needs_is_missing(tiny: Any) -> None:
     files = GLDv2Layout(tiny.root)
     tiny.csv("train").unlink()
-    assert files.missing(["train_clean"]) == []
-    (line,) = files.missing(["train+index", "train"])
-    assert str(tiny.csv("train")) in line and "download" in line
+    assert files.missing(["train_clean"]) == {}
+    assert files.missing(["train+index", "train"]) == {"metadata": [str(tiny.csv("train"))]}
     for tar in (tiny.root / "test").glob("*.tar"):
         tar.unlink()
-    (line,) = files.missing(["train_clean"])
-    assert str(tiny.root / "test") in line and "no tar and no extracted folder" in line
+    assert files.missing(["train_clean"]) == {"test": [f"{tiny.root / 'test'}: no tar and no extracted folder"]}
     (tiny.root / "test/a").mkdir()
-    assert files.missing(["train_clean"]) == []
+    assert files.missing(["train_clean"]) == {}
 
 
 def test_without_evaluation_less_is_needed(tiny: Any) -> None:
@@ -52,9 +50,10 @@ def test_without_evaluation_less_is_needed(tiny: Any) -> None:
         tiny.csv(name).unlink()
     for tar in (*(tiny.root / "test").iterdir(), *(tiny.root / "index").iterdir()):
         tar.unlink()
-    assert files.missing(["train_clean"], evaluation=False) == []
-    assert len(files.missing(["train+index"], evaluation=False)) == 3
-    assert len(files.missing(["train_clean"])) == 4
+    assert files.missing(["train_clean"], evaluation=False) == {}
+    needed = files.missing(["train+index"], evaluation=False)
+    assert list(needed) == ["metadata", "index"] and len(needed["metadata"]) == 2
+    assert list(files.missing(["train_clean"])) == ["metadata", "index", "test"]
 
 
 def test_an_index_in_a_folder_that_cannot_be_written_serves_all_users(

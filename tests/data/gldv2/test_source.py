@@ -136,7 +136,7 @@ def test_one_error_lists_all_that_is_missing(tiny: Any) -> None:
     with pytest.raises(LandmarksError) as caught:
         GLDv2(tiny.root, train_split="train+index").prepare()
     lines = str(caught.value).splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     for name in ("train_clean.csv", "test.csv", "index_image_to_landmark.csv", f"{tiny.root / 'test'}: no tar"):
         assert sum(name in line for line in lines[1:]) == 1
     with pytest.raises(LandmarksError, match="not a complete Google Landmarks v2 folder"):
@@ -152,7 +152,7 @@ def test_only_what_is_trained_on_is_needed_without_evaluation(tiny: Any) -> None
     GLDv2(tiny.root, train_split="train").prepare(evaluation=False)
     with pytest.raises(LandmarksError) as caught:
         GLDv2(tiny.root, train_split="index").prepare(evaluation=False)
-    assert len(str(caught.value).splitlines()) == 3  # index.csv and its pictures
+    assert len(str(caught.value).splitlines()) == 4  # with index.csv, its pictures, and how to get them
 
 
 def test_tables_and_tars_open_without_torch(tiny: Any) -> None:

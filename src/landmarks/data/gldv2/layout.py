@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from landmarks.data.gldv2.local import LocalGLDv2
-from landmarks.data.gldv2.release import BASE_URL
 from landmarks.data.roots import Root
 from landmarks.data.stores.offsets import open_tar_store
 from landmarks.data.stores.store import ImageStore
@@ -109,22 +108,15 @@ class GLDv2Layout:
             return self._files.extracted(folder)
         return open_tar_store(tars, self.offsets(folder))
 
-    def missing(self, splits: Sequence[str], evaluation: bool = True) -> list[str]:
-        """The files that these splits, and evaluation, need and that are not there, each with a hint."""
+    def missing(self, splits: Sequence[str], evaluation: bool = True) -> dict[str, list[str]]:
+        """What these splits, and evaluation, need and that is not there, by what `landmarks data download` calls it."""
         names = {name for split in splits for name in TABLES[split]} | ({"index", "test"} if evaluation else set())
         folders = [folder for folder in FOLDERS if evaluation or any(folder in split for split in splits)]
-        lines = [
-            f"{self.root / _table(name)} (download {BASE_URL}/{_table(name)})"
-            for name in sorted(names)
-            if not self.has_table(name)
-        ]
-        lines += [
-            f"{self.root / folder}: no tar and no extracted folder "
-            f"(download {BASE_URL}/{folder}/images_000.tar and those that follow)"
-            for folder in folders
-            if not self.tars(folder).names() and not self._files.is_extracted(folder)
-        ]
-        return lines
+        absent = {"metadata": [str(self.root / _table(name)) for name in sorted(names) if not self.has_table(name)]}
+        for folder in folders:
+            if not self.tars(folder).names() and not self._files.is_extracted(folder):
+                absent[folder] = [f"{self.root / folder}: no tar and no extracted folder"]
+        return {split: lines for split, lines in absent.items() if lines}
 
 
 def _table(name: str) -> str:

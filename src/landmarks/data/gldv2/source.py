@@ -82,9 +82,11 @@ class GLDv2:
         splits = [self.train_split, self.gallery_split] if evaluation else [self.train_split]
         missing = self.files.missing(splits, evaluation)
         if missing:
+            lines = "\n  ".join(line for lines in missing.values() for line in lines)
+            folder = self.root if isinstance(self.root, Path) else "FOLDER"
             raise LandmarksError(
-                f"data.root={self.root} is not a complete Google Landmarks v2 folder; it lacks\n  "
-                + "\n  ".join(missing)
+                f"data.root={self.root} is not a complete Google Landmarks v2 folder; it lacks\n  {lines}\n"
+                f"`landmarks data download --root {folder} --split {','.join(missing)}` fetches what is missing"
             )
 
     def train(self) -> ImageSet:
