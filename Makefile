@@ -19,8 +19,9 @@ DEMO_DATA ?= data/demo
 demo: setup
 	$(BIN)/python train.py experiments=demo data.root=$(DEMO_DATA)
 
+# Two processes on two cores: more threads would only get into each other's way.
 test: setup
-	$(BIN)/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
 check: setup
 	$(BIN)/ruff check .
