@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
 
+from landmarks.cli.hydra_main import run_hydra
 from landmarks.cli.main import evaluate, train
+from landmarks.errors import LandmarksError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,7 +45,7 @@ def test_a_slip_is_one_screen_that_names_it(
         train([*arguments, "trainer.accelerator=cpu"])
     assert ended.value.code == 2
     screen = capsys.readouterr().err
-    assert len(screen.splitlines()) <= 24
+    assert len(screen.splitlines()) <= 24 and screen.startswith("Error ")
     for word in words:
         assert word in screen
 
@@ -76,3 +79,19 @@ def test_a_slip_needs_neither_torch_nor_a_traceback(tmp_path: Path) -> None:
     assert done.returncode == 2, done.stderr
     assert "loss.margn: no such key; did you mean 'margin'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_sweep_goes_on_after_a_slip_and_names_it_at_the_end(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = []
+
+    def job(config: DictConfig) -> None:
+        seen.append(config.seed)
+        if config.seed == 1:
+            raise LandmarksError("seed=1 brings bad luck")
+
+    with pytest.raises(SystemExit) as ended:
+        run_hydra(job, "train", ["-m", "seed=0,1,2"])
+    assert ended.value.code == 2 and seen == [0, 1, 2]
+    assert "seed=1 brings bad luck" in capsys.readouterr().err

@@ -47,7 +47,8 @@ def test_an_unreadable_picture_says_which_and_why(images: ImageSet, row: int, re
     name = format_ids(images.table.ids[[row]])[0]
     for sample in (TrainDataset(images, [PLAIN])[row, 0], EvalDataset(images, EvalResize(32))[row]):
         assert isinstance(sample, Unreadable)
-        assert sample.image_id == name and reason in sample.reason
+        assert sample.image_id == name
+        assert sample.reason.startswith(f"image {name}: ") and reason in sample.reason
 
 
 class Spy(Augmentation):

@@ -4,15 +4,20 @@ Hydra prints its own errors in one style and ours as tracebacks. Here both becom
 suggestion where a word was misspelt; anything unexpected keeps its traceback.
 """
 
+import functools
+import logging
 import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
@@ -38,10 +43,25 @@ def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Se
     # Hydra then raises its errors instead of printing them, and we word them.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     application = hydra.main(config_path=str(config_root() / "conf"), config_name=config_name, version_base="1.3")
+
+    @functools.wraps(task)
+    def job(config: DictConfig) -> Any:
+        if HydraConfig.get().mode is RunMode.MULTIRUN:  # the other jobs of a sweep go on
+            return task(config)
+        with mistakes_named():  # here already, else Hydra would print the overrides before
+            return task(config)
+
+    with mistakes_named():
+        application(job)()
+
+
+@contextmanager
+def mistakes_named() -> Iterator[None]:
+    """End the process with a message for what people do wrong; defects keep their traceback."""
     try:
-        application(task)()
+        yield
     except InstantiationException as error:
-        # a constructor refused its values: show what it said; anything else is a defect and keeps its traceback
+        # a constructor refused its values: show what it said; anything else is a defect
         if isinstance(error.__cause__, (*USER_ERRORS, ValueError)):
             fail(error.__cause__)
         raise
@@ -62,6 +82,12 @@ def silence_libraries() -> None:
         r"Experiment logs directory .* exists and is not empty",
     ):
         warnings.filterwarnings("ignore", message=message)
+
+
+def quiet_lightning() -> None:
+    """Let Lightning speak up only when something is wrong; it makes itself heard anew whenever it is imported."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def fail(error: BaseException) -> None:

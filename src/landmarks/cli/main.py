@@ -7,7 +7,7 @@ import typer
 from omegaconf import DictConfig
 
 from landmarks.cli import data, score
-from landmarks.cli.hydra_main import run_hydra
+from landmarks.cli.hydra_main import quiet_lightning, run_hydra
 from landmarks.config.check import refuse_missing
 
 app = typer.Typer(
@@ -50,6 +50,7 @@ def _train_job(config: DictConfig) -> Any:
     refuse_missing(config)
     from landmarks.training.run import train_job
 
+    quiet_lightning()
     return train_job(config)
 
 
@@ -57,6 +58,7 @@ def _evaluate_job(config: DictConfig) -> Any:
     refuse_missing(config)
     from landmarks.training.evaluate import evaluate_job
 
+    quiet_lightning()
     return evaluate_job(config)
 
 

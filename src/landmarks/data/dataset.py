@@ -34,7 +34,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A picture that could not be read: its id in 16 digits, and why."""
+    """A picture that could not be read: its id in 16 digits, and why, in a sentence that names it."""
 
     image_id: str
     reason: str
@@ -110,7 +110,8 @@ class EvalDataset(Dataset[Sample | Unreadable]):
 
 
 def _unreadable(images: ImageSet, row: int, error: LandmarksError) -> Unreadable:
-    return Unreadable(format_id(images.table.ids[row]), str(error))
+    name = format_id(images.table.ids[row])
+    return Unreadable(name, str(error) if isinstance(error, MissingImageError) else f"image {name}: {error}")
 
 
 def collate_train(samples: Sequence[Sample | Unreadable], group: int = 1) -> dict[str, Any]:

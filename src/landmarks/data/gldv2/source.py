@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from landmarks.data.gldv2 import tables
 from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.ids import format_ids
-from landmarks.data.image_lists import listed_rows
+from landmarks.data.image_lists import listed_rows, read_image_list
 from landmarks.data.roots import Root, open_root
 from landmarks.data.source import GroundTruth, ImageSet
 from landmarks.data.stores.joined import JoinedStore
 from landmarks.data.stores.store import ImageStore
-from landmarks.data.table import ImageTable
+from landmarks.data.table import ImageTable, find_sorted
 from landmarks.errors import LandmarksError
 from landmarks.metrics.errors import FormatError
 from landmarks.metrics.solution_files import read_recognition_solution, read_retrieval_solution
@@ -50,8 +50,9 @@ class GLDv2:
         missing: What to do about images that the tables name and the store lacks: "error" stops before any
             work, "skip" leaves them out and logs how many, for a partial download.
         include: A file that lists the only images or landmarks to train on, see `image_lists`.
-        exclude: A file that lists images or landmarks to train without. Both lists concern training alone: the
-            gallery stays whole, so that recognition is compared on equal terms.
+        exclude: A file that lists images or landmarks to train without. An image that it names, because it is
+            damaged say, leaves the gallery, too; else both lists concern training alone, so that recognition is
+            compared on equal terms.
     """
 
     name = "gldv2"
@@ -120,8 +121,16 @@ class GLDv2:
         return table.take(rows)
 
     def gallery(self) -> ImageSet:
-        """Labelled train images, the neighbours that vote in recognition."""
-        return self._split(self.gallery_split)
+        """Labelled train images, the neighbours that vote in recognition, but for those that `exclude` names."""
+        return self._gallery
+
+    @cached_property
+    def _gallery(self) -> ImageSet:
+        images = self._split(self.gallery_split)
+        if self.exclude is None:
+            return images
+        ids = np.sort(read_image_list(self.exclude).ids)
+        return images.take(find_sorted(ids, images.table.ids) < 0)
 
     def index(self) -> ImageSet:
         """All index images. Those without a line in index_image_to_landmark.csv have landmark -1."""
