@@ -1,6 +1,5 @@
 """The Lightning data module: a source, its pictures through workers, batches out."""
 
-import logging
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,24 +10,19 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import BatchSampler, DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from landmarks.data.dataset import EvalDataset, TrainDataset, collate_eval, collate_train
-from landmarks.data.derived import derived_folder
 from landmarks.data.held_out import HeldOut, HeldOutSource
 from landmarks.data.loader import ResumableLoader
-from landmarks.data.pictures.aspect import assign_groups, cropped_away, group_shapes
-from landmarks.data.pictures.sizes import picture_sizes, sizes_path
+from landmarks.data.pictures.aspect import group_shapes
 from landmarks.data.pictures.transforms import Augmentation, EvalResize
 from landmarks.data.roots import Root, open_root
 from landmarks.data.samplers.choice import MakeBatches, by_loss
-from landmarks.data.samplers.shapes import ShapeBatches
-from landmarks.data.samplers.shards import ShardSampler
+from landmarks.data.shapes import PictureShapes
 from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.data.validation import ValidationSize, select_gallery, select_index, select_queries
 from landmarks.errors import LandmarksError
-
-log = logging.getLogger(__name__)
 
 ALL = ValidationSize()
 NOTHING = HeldOut()
@@ -207,7 +201,9 @@ class LandmarkDataModule(pl.LightningDataModule):
         # Its workers end with it: three idle crews beside the training one would only hold memory.
         return DataLoader(
             EvalDataset(images, self.resize),
-            batch_sampler=self._eval_batches(images),
+            batch_sampler=self._picture_shapes.evaluation_batches(
+                images, self.resize, self.eval_batch_size, *self._rank()
+            ),
             collate_fn=collate_eval,
             num_workers=self.num_workers,
             worker_init_fn=single_thread,
@@ -216,33 +212,11 @@ class LandmarkDataModule(pl.LightningDataModule):
 
     @cached_property
     def _aspect_groups(self) -> NDArray[np.int8] | None:
-        if not self.shapes:
-            return None
-        sizes = self._sizes(self.train_set)
-        groups = assign_groups(sizes, self.shapes)
-        counts = np.bincount(groups, minlength=len(self.shapes)).tolist()
-        log.info(
-            "Training shapes: %s; their crops leave out %.0f %% of a picture at least",
-            ", ".join(f"{h} x {w} ({n} pictures)" for (h, w), n in zip(self.shapes, counts, strict=True)),
-            100 * cropped_away(sizes, self.shapes, groups),
-        )
-        return groups
-
-    def _eval_batches(self, images: ImageSet) -> Sampler[list[int]]:
-        rank, world_size = self._rank()
-        # Over a network, a request for each header would cost about as much time as one for each picture.
-        known = isinstance(self.root, Path) or sizes_path(images, self._sizes_folder).exists()
-        if self.resize.mode == "square" or not known:
-            return BatchSampler(ShardSampler(len(images), rank, world_size), self.eval_batch_size, drop_last=False)
-        shapes = self.resize.shapes(self._sizes(images))
-        return ShapeBatches(shapes, self.eval_batch_size, rank, world_size)
-
-    def _sizes(self, images: ImageSet) -> NDArray[np.uint16]:
-        return picture_sizes(images, self._sizes_folder, self.num_workers)
+        return self._picture_shapes.aspect_groups(self.train_set, self.shapes) if self.shapes else None
 
     @property
-    def _sizes_folder(self) -> Path:
-        return derived_folder(self.root) / "sizes"
+    def _picture_shapes(self) -> PictureShapes:
+        return PictureShapes(self.root, self.num_workers)
 
     def _rank(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

@@ -1,0 +1,65 @@
+"""Batches of one shape: which pictures of a set go together, found from the sizes in their headers."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import BatchSampler, Sampler
+
+from landmarks.data.derived import derived_folder
+from landmarks.data.pictures.aspect import Shape, assign_groups, cropped_away
+from landmarks.data.pictures.sizes import Sizes, picture_sizes, sizes_path
+from landmarks.data.pictures.transforms import EvalResize
+from landmarks.data.roots import Root
+from landmarks.data.samplers.shapes import ShapeBatches
+from landmarks.data.samplers.shards import ShardSampler
+from landmarks.data.source import ImageSet
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PictureShapes:
+    """Groups pictures by shape; their sizes are read once and kept.
+
+    Attributes:
+        root: Folder or address of the pictures.
+        num_workers: Processes that read sizes; 0 reads in this one.
+    """
+
+    root: Root
+    num_workers: int
+
+    def aspect_groups(self, images: ImageSet, shapes: list[Shape]) -> NDArray[np.int8]:
+        """The group of each training picture, int8 [N], where each group trains at one of `shapes`."""
+        sizes = self._sizes(images)
+        groups = assign_groups(sizes, shapes)
+        counts = np.bincount(groups, minlength=len(shapes)).tolist()
+        log.info(
+            "Training shapes: %s; their crops leave out %.0f %% of a picture at least",
+            ", ".join(f"{h} x {w} ({n} pictures)" for (h, w), n in zip(shapes, counts, strict=True)),
+            100 * cropped_away(sizes, shapes, groups),
+        )
+        return groups
+
+    def evaluation_batches(
+        self, images: ImageSet, resize: EvalResize, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> Sampler[list[int]]:
+        """A rank's share of the rows, in batches of one shape where pictures keep their aspect ratio.
+
+        Else, and at an address where sizes are not known yet, in the order of the table: there a request for each
+        header would cost about as much time as one for each picture.
+        """
+        known = isinstance(self.root, Path) or sizes_path(images, self._folder).exists()
+        if resize.mode == "square" or not known:
+            return BatchSampler(ShardSampler(len(images), rank, world_size), batch_size, drop_last=False)
+        return ShapeBatches(resize.shapes(self._sizes(images)), batch_size, rank, world_size)
+
+    def _sizes(self, images: ImageSet) -> Sizes:
+        return picture_sizes(images, self._folder, self.num_workers)
+
+    @property
+    def _folder(self) -> Path:
+        return derived_folder(self.root) / "sizes"
