@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.errors import InstantiationException
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
-from landmarks.cli.hydra_main import run_hydra
+from landmarks.cli.hydra_main import mistake_behind, run_hydra
 from landmarks.cli.main import evaluate, train
 from landmarks.errors import LandmarksError
 
@@ -95,3 +97,13 @@ def test_a_sweep_goes_on_after_a_slip_and_names_it_at_the_end(
         run_hydra(job, "train", ["-m", "seed=0,1,2"])
     assert ended.value.code == 2 and seen == [0, 1, 2]
     assert "seed=1 brings bad luck" in capsys.readouterr().err
+
+
+def test_what_lightning_refuses_is_a_mistake_and_other_errors_are_defects() -> None:
+    refused = MisconfigurationException("No supported gpu backend found!")
+    in_a_constructor = InstantiationException("Error in call to target 'pytorch_lightning.Trainer'")
+    in_a_constructor.__cause__ = refused
+    assert mistake_behind(refused) is mistake_behind(in_a_constructor) is refused
+    assert mistake_behind(RuntimeError("shapes")) is None
+    in_a_constructor.__cause__ = RuntimeError("shapes")
+    assert mistake_behind(in_a_constructor) is None

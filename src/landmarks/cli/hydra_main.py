@@ -60,16 +60,24 @@ def mistakes_named() -> Iterator[None]:
     """End the process with a message for what people do wrong; defects keep their traceback."""
     try:
         yield
-    except InstantiationException as error:
-        # a constructor refused its values: show what it said; anything else is a defect
-        if isinstance(error.__cause__, (*USER_ERRORS, ValueError)):
-            fail(error.__cause__)
-        raise
-    except USER_ERRORS as error:
-        fail(error)
+    except Exception as error:
+        if (mistake := mistake_behind(error)) is None:
+            raise
+        fail(mistake)
     except KeyboardInterrupt:
         Console(stderr=True).print("[yellow]Interrupted.[/] What was written stays; see the README on resuming.")
         raise SystemExit(130) from None
+
+
+def mistake_behind(error: BaseException) -> BaseException | None:
+    """Return what says best what was done wrong, None if `error` is a defect of ours or of a library."""
+    if isinstance(error, InstantiationException):  # a constructor refused its values
+        cause = error.__cause__
+        return cause if isinstance(cause, ValueError) else cause and mistake_behind(cause)
+    # Lightning's own error for settings that cannot be; where it was never imported it was not raised.
+    lightning = sys.modules.get("lightning_fabric.utilities.exceptions")
+    mistakes = (*USER_ERRORS, lightning.MisconfigurationException) if lightning else USER_ERRORS
+    return error if isinstance(error, mistakes) else None
 
 
 def silence_libraries() -> None:

@@ -7,6 +7,7 @@ after an optimizer's step that no evaluation follows, and after an evaluation.
 """
 
 import logging
+import os
 import signal
 import threading
 import time
@@ -41,6 +42,7 @@ class LastCheckpoint(Checkpoint):
         self.path = Path(path)
         self.minutes = minutes
         self._signal: int | None = None
+        self._process = os.getpid()
         self._handlers: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
         self._written_at = time.monotonic()
         self._written_step = -1
@@ -49,6 +51,7 @@ class LastCheckpoint(Checkpoint):
         """Start the clock and wait for signals."""
         self._written_at, self._written_step = time.monotonic(), trainer.global_step
         self._signal = None
+        self._process = os.getpid()
         if threading.current_thread() is threading.main_thread():  # Python allows it nowhere else
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._handlers[number] = signal.signal(number, self._on_signal)
@@ -104,6 +107,8 @@ class LastCheckpoint(Checkpoint):
         self._written_at, self._written_step = time.monotonic(), trainer.global_step
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:  # a worker, which Ctrl-C reaches as well: its pictures are still needed
+            return
         self._signal = number
         self._restore_handlers()
         log.warning("%s: the run stops after a checkpoint", signal.Signals(number).name)
