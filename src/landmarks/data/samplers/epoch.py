@@ -9,6 +9,7 @@ so that all of them can be cut to the same shape.
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from typing import Self
 
 import numpy as np
@@ -22,7 +23,7 @@ Groups = NDArray[np.integer]  # [N], at least 0: the group of each picture
 SEEDS = 2**63
 
 
-class EpochBatches(Sampler[list[Draw]]):
+class EpochBatches(Sampler[list[Draw]], ABC):
     """What training samplers share: an epoch to set, a place to go on from, a rank's share."""
 
     def __init__(
@@ -38,9 +39,9 @@ class EpochBatches(Sampler[list[Draw]]):
         self.epoch = 0
         self._resumed = (-1, 0)  # an epoch and its first batch to draw
 
+    @abstractmethod
     def __len__(self) -> int:
         """Batches of a rank in every epoch."""
-        raise NotImplementedError
 
     @property
     def sampler(self) -> Self:
