@@ -2,6 +2,7 @@
 
 import logging
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -38,10 +39,9 @@ class RemoteGLDv2:
         files = RemoteFiles(self.root, PAUSES)
         hasty = replace(files, pauses=(0.5,), timeout=10.0)
         try:
-            hasty.stamp(FIRST)
-            hasty.read(FIRST, 0, 1)  # an error where the server ignores byte ranges and would send whole tars
-        except FileNotFoundError:
-            pass  # an answer too; what is missing is listed later
+            with suppress(FileNotFoundError):  # an answer, too; what is missing is listed later
+                hasty.stamp(FIRST)
+                hasty.read(FIRST, 0, 1)  # an error where the server ignores byte ranges and would send whole tars
         except PermissionError as error:
             log.warning("%s: %s; some servers say so of files that are not there", files.address(FIRST), error.strerror)
         except OSError as error:

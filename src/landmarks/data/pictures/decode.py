@@ -13,6 +13,7 @@ the limits 0.5, 1.6 and 1.0 gigabytes.
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -81,10 +82,8 @@ def open_image(data: bytes) -> EncodedImage:
     if not data.strip(b"\x00"):
         raise UnreadableImageError("the file is empty" if not data else "the file holds nothing but zeros")
     if data.startswith(START):
-        try:
+        with suppress(ValueError):  # Pillow may understand what this refuses
             return _open_jpeg(data)
-        except ValueError:
-            pass  # Pillow may understand it
     return _guarded(partial(_open_other, data))
 
 

@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ids import format_id, parse_ids
+from landmarks.data.ids import format_id
 from landmarks.data.remote_files import RemoteFiles, unreachable
+from landmarks.data.stores.folder import folders_of, located, picture_path
 from landmarks.data.stores.remote_tars import REQUESTS
-from landmarks.data.stores.store import ABSENT, IMAGE_NAME, MissingImageError
+from landmarks.data.stores.store import MissingImageError
 
 
 class RemoteFolderStore:
@@ -30,23 +31,21 @@ class RemoteFolderStore:
         Raises:
             LandmarksError: No answer.
         """
-        folders = ["/".join(f"{int(prefix):03x}") for prefix in np.unique(ids >> np.uint64(52))]
         try:
             if not self.files.names(self.folder):
                 return np.zeros(len(ids), dtype=np.int32)
-            found = parse_ids(list(self._listed(folders)))
+            return located(ids, self._listed(folders_of(ids)))
         except OSError as error:
             raise unreachable(self.files.address(self.folder), error) from error
-        return np.where(np.isin(ids, found), 0, ABSENT).astype(np.int32)
 
     def path(self, name: str) -> str:
         """Where the image with this id in 16 digits belongs, below the root of `files`."""
-        return f"{self.folder}/{name[0]}/{name[1]}/{name[2]}/{name}.jpg"
+        return f"{self.folder}/{picture_path(name)}"
 
     def _listed(self, folders: list[str]) -> Iterator[str]:
         with ThreadPoolExecutor(REQUESTS) as pool:
             for names in pool.map(lambda folder: self.files.names(f"{self.folder}/{folder}"), folders):
-                yield from (match[1] for name in names if (match := IMAGE_NAME.fullmatch(name)))
+                yield from names
 
     def read(self, image_id: int, location: int = 0, length: int | None = None) -> bytes:
         """See ImageStore."""
