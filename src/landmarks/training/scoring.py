@@ -88,7 +88,8 @@ def evaluate_descriptors(
     retrieval = RetrievalSubmission.from_ranking(queries.ids, index.ids, found.ranking.indices)
 
     neighbours = pipeline.index.search(queries.descriptors, gallery.descriptors, k=votes.k)
-    landmarks, confidence = votes(neighbours, _landmarks_of(gallery.ids, gallery_table), gallery_table.num_landmarks)
+    shown = gallery_table.landmarks[gallery_table.find(gallery.ids)]  # pictures are described in any order
+    landmarks, confidence = votes(neighbours, shown, gallery_table.num_landmarks)
     numbers = source.submission_landmark(landmarks, gallery_table.landmark_names)
     recognition = RecognitionSubmission(queries.ids, numbers, confidence.astype(np.float64))
     scores: Scores = {}
@@ -99,12 +100,6 @@ def evaluate_descriptors(
         for split, values in figures.items():
             scores.setdefault(split, {}).update(values)
     return Outcome(scores, queries.ids, index.ids, found.ranking, retrieval, recognition, found.stages)
-
-
-def _landmarks_of(ids: NDArray[np.uint64], table: ImageTable) -> NDArray[np.int32]:
-    """The landmark of each id, all of which are in the table; pictures are described in any order."""
-    order = np.argsort(table.ids)
-    return table.landmarks[order[np.searchsorted(table.ids, ids, sorter=order)]]
 
 
 def figure(scores: Scores, name: str) -> float | None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from landmarks.cli.data.endings import named_endings
+from landmarks.cli.data.splits import chosen_splits
 from landmarks.data.gldv2.release import (
     BASE_URL,
     SPLITS,
@@ -56,17 +58,11 @@ def download(
     from landmarks.data.gldv2.download import download as download_files
 
     stderr = Console(stderr=True)
-    try:
+    with named_endings(stderr, "What was received is kept; the same command goes on from there."):
         files = _chosen(root, split, tars)
         stderr.print(f"Asking {base_url} for {len(files)} files", highlight=False, markup=False, soft_wrap=True)
         with TransferDisplay(stderr) as display:
             outcomes = download_files(root, files, display, base_url, workers, check)
-    except LandmarksError as error:
-        stderr.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        stderr.print("Stopped. What was received is kept; the same command goes on from there.", style="yellow")
-        raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(_summary(outcomes), indent=1))
     else:
@@ -78,10 +74,7 @@ def download(
 def _chosen(root: Path, split: str, tars: str | None) -> list[ReleaseFile]:
     if ":/" in str(root):  # what a path makes of s3://
         raise LandmarksError(f"--root {root}: choose a folder of this machine; upload it from there")
-    names = list(dict.fromkeys(name.strip() for name in split.split(",")))
-    for name in names:
-        if name not in SPLITS:
-            raise LandmarksError(f"--split {split}: {name!r} is none of {', '.join(SPLITS)}")
+    names = chosen_splits(split, SPLITS)
     with_tars = [name for name in names if name in TARS]
     if tars is not None and not with_tars:
         raise LandmarksError(f"--tars {tars}: the metadata has no tars; choose --split train, index or test")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from landmarks.errors import LandmarksError
+from landmarks.cli.data.endings import named_endings
+from landmarks.cli.data.splits import chosen_splits
 
 if TYPE_CHECKING:
     from landmarks.data.gldv2.indexing import IndexedSplit
@@ -43,17 +44,11 @@ def index(
     from landmarks.data.roots import open_root
 
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
-    try:
+    with named_endings(stderr, "The tars read so far are indexed; the same command goes on from there."):
         layout = GLDv2Layout(open_root(root))
-        splits = splits_with_tars(layout, _chosen(split))
+        splits = splits_with_tars(layout, None if split is None else chosen_splits(split, SPLITS))
         with _display(stderr) as on_tar:
             done = list(index_splits(layout, splits, workers, rebuild, on_tar))
-    except LandmarksError as error:
-        stderr.print(str(error), style="red", markup=False)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        stderr.print("Stopped. The tars read so far are indexed; the same command goes on from there.", style="yellow")
-        raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps({"splits": [each.as_json() for each in done]}, indent=1))
     else:
@@ -63,16 +58,6 @@ def index(
         stderr.print(message, style="red", markup=False)
     if refused:
         raise typer.Exit(2)
-
-
-def _chosen(text: str | None) -> list[str] | None:
-    if text is None:
-        return None
-    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
-    for name in names:
-        if name not in SPLITS:
-            raise LandmarksError(f"--split {text}: {name!r} is none of {', '.join(SPLITS)}")
-    return names
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from landmarks.errors import LandmarksError
+from landmarks.cli.data.endings import named_endings
 
 Root = Annotated[str, typer.Option(help="Folder or address of the data set.", show_default=False)]
 Plot = Annotated[
@@ -23,16 +23,13 @@ def stats(root: Root, plot: Plot = None, as_json: AsJson = False) -> None:
     from landmarks.report.statistics import statistics_tables
 
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
-    try:
+    with named_endings(stderr):
         statistics = read_statistics(open_root(root))
         if plot is not None:
             from landmarks.report.landmark_histogram import plot_landmark_histogram
 
             plot_landmark_histogram({split: one.per_landmark for split, one in statistics.splits.items()}, plot)
             stderr.print(f"drawn: {plot}", markup=False)
-    except LandmarksError as error:
-        stderr.print(str(error), style="red", markup=False)
-        raise typer.Exit(2) from None
     if as_json:
         typer.echo(json.dumps(statistics.as_json(), indent=1))
     else:

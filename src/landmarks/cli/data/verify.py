@@ -2,15 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from landmarks.errors import LandmarksError
-
-if TYPE_CHECKING:
-    from landmarks.data.gldv2.checks.findings import Split
+from landmarks.cli.data.endings import named_endings
+from landmarks.cli.data.splits import chosen_splits
 
 Root = Annotated[str, typer.Option(help="Folder or address of the data set.", show_default=False)]
 Deep = Annotated[bool, typer.Option("--deep", help="Also decode every picture and compare tars with their MD5.")]
@@ -46,24 +44,21 @@ def verify(
     next time only decodes what is new or has changed.
     """
     from landmarks.cli.data.check_display import CheckDisplay
+    from landmarks.data.gldv2.checks.findings import SPLITS
     from landmarks.data.gldv2.checks.verify import verify as verify_data
+    from landmarks.data.processes import available_cores
     from landmarks.data.roots import open_root
     from landmarks.report.verification import verification_messages, verification_tables
 
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
-    try:
+    with named_endings(stderr, "What was checked is kept; the same command goes on from there."):
+        chosen = None if split is None else chosen_splits(split, SPLITS)
         with CheckDisplay(stderr) as display:
-            processes = (workers or _cores()) if deep else 0
-            findings = verify_data(open_root(root), _chosen(split), processes, display.on_tar, display.on_pictures)
+            processes = (workers or available_cores()) if deep else 0
+            findings = verify_data(open_root(root), chosen, processes, display.on_tar, display.on_pictures)
         if list_file is not None:
             listed = findings.write_list(list_file)
             stderr.print(f"pictures to leave out, listed in {list_file}: {listed:,}", markup=False)
-    except LandmarksError as error:
-        stderr.print(str(error), style="red", markup=False)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        stderr.print("Stopped. What was checked is kept; the same command goes on from there.", style="yellow")
-        raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(findings.as_json(), indent=1))
     else:
@@ -72,21 +67,3 @@ def verify(
         for message in verification_messages(findings):
             console.print(message, soft_wrap=True)
     raise typer.Exit(0 if findings.can_train else 1)
-
-
-def _chosen(text: str | None) -> "list[Split] | None":
-    from landmarks.data.gldv2.checks.findings import SPLITS
-
-    if text is None:
-        return None
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in SPLITS:
-            raise LandmarksError(f"--split {text}: {name!r} is none of {', '.join(SPLITS)}")
-    return [split for split in SPLITS if split in names]
-
-
-def _cores() -> int:
-    from landmarks.data.demo.studio import available_cores
-
-    return available_cores()

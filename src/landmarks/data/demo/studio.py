@@ -5,8 +5,6 @@ processes share the work makes no difference to the result.
 """
 
 import multiprocessing
-import os
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from landmarks.data.demo.plan import NOTHING, Picture, Plan
 from landmarks.data.demo.render import render
 from landmarks.data.demo.shots import photograph
 from landmarks.data.demo.site import draw_site
+from landmarks.data.processes import available_cores, leave_with_parent
 
 BATCH = 24  # pictures a job: enough that building the landmark hardly counts
 
@@ -75,19 +74,6 @@ def draw(job: Job) -> list[bytes]:
     return jpegs
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _enter_worker() -> None:
     cv2.setNumThreads(0)
-    # A worker whose parent was killed would wait for work for ever.
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-
-
-def _leave_with(parent: "multiprocessing.process.BaseProcess") -> None:
-    parent.join()
-    os._exit(1)
+    leave_with_parent()

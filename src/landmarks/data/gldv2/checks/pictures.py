@@ -5,9 +5,7 @@ containers that it had under way.
 """
 
 import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -27,6 +25,7 @@ from landmarks.data.gldv2.checks.records import (
     write_record,
 )
 from landmarks.data.pictures.decode import UnreadableImageError, decode
+from landmarks.data.processes import leave_with_parent
 from landmarks.data.stores.store import MissingImageError
 from landmarks.errors import LandmarksError
 
@@ -153,11 +152,4 @@ def _check_chunk(container: Container) -> tuple[list[BadPicture], bool]:
 
 def _enter_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the parent's to handle
-    parent = multiprocessing.parent_process()
-    if parent is not None:  # a process whose parent was killed would wait for work for ever
-        threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-
-
-def _leave_with(parent: "multiprocessing.process.BaseProcess") -> None:
-    parent.join()
-    os._exit(1)
+    leave_with_parent()
