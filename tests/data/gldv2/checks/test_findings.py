@@ -52,3 +52,12 @@ def test_an_id_that_two_files_name_counts_once() -> None:
     assert findings(fault("unknown", "test", 1, 2), fault("unknown", "test", 2)).count("unknown", "test") == 2
     found = findings(fault("unknown", "test", 1), fault("unknown", "test", 2, 3, 4))
     assert [image_id[-1] for image_id, _ in found.examples("unknown", "test")] == ["1", "2", "3"]
+
+
+REMEDIES = [("train_clean", "data.source.exclude"), ("index", "data.max_unreadable")]
+
+
+@pytest.mark.parametrize(("split", "remedy"), REMEDIES)
+def test_unreadable_pictures_have_a_remedy_that_works_for_their_split(split: str, remedy: str) -> None:
+    (reason,) = findings(fault("unreadable", split, *range(101), blocks=(split,))).reasons
+    assert "101 pictures" in reason and remedy in reason

@@ -124,7 +124,7 @@ class Findings:
             )
         reasons += [
             f"{_pictures(len(fault.ids))} of {fault.split} cannot be read, and a run stops at more than "
-            f"{MAX_UNREADABLE}: write them to a file with `--list FILE` and give that as data.source.exclude"
+            f"{MAX_UNREADABLE}: {_remedy(fault.split)}"
             for fault in self.faults
             if fault.kind == "unreadable" and fault.blocks & needed
         ]
@@ -210,3 +210,10 @@ class Findings:
 
 def _pictures(count: int) -> str:
     return f"{count:,} picture{'s' if count > 1 else ''}"
+
+
+def _remedy(split: Split) -> str:
+    """What to do about many unreadable pictures: lists leave pictures out of training, not out of the evaluation."""
+    if FOLDER[split] == "train":
+        return "write them to a file with `--list FILE` and give that as data.source.exclude"
+    return "download its tars again, or raise data.max_unreadable"
