@@ -56,7 +56,7 @@ def test_a_slip_is_one_screen_that_names_it(
     ("arguments", "words"),
     [
         (["checkpoint=nowhere.ckpt"], "checkpoint nowhere.ckpt: there is no such file"),
-        ([], "set it on the command line: checkpoint=VALUE"),
+        ([], "name what to evaluate with checkpoint=PATH"),
     ],
 )
 def test_evaluate_wants_a_checkpoint_that_is_there(

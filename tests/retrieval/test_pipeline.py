@@ -1,9 +1,8 @@
 import json
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from landmarks.errors import LandmarksError
@@ -12,8 +11,6 @@ from landmarks.retrieval.pipeline import Pipeline
 from landmarks.retrieval.stages.qe import QueryExpansion
 from landmarks.retrieval.stages.search import Search
 from landmarks.retrieval.state import SearchState
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 @pytest.fixture
@@ -48,7 +45,7 @@ def test_no_stages_or_no_ranking_are_errors(state):
     with pytest.raises(LandmarksError, match="no stages"):
         Pipeline(ExactIndex(), {})
     with pytest.raises(LandmarksError, match="needs a ranking"):
-        Pipeline(ExactIndex(), {"nothing": lambda state, searcher: state}).run(state)
+        Pipeline(ExactIndex(), {"nothing": lambda state, resources: state}).run(state)
 
 
 @pytest.mark.parametrize("index", ["exact", "torch"])
@@ -56,15 +53,33 @@ def test_no_stages_or_no_ranking_are_errors(state):
     ("name", "stages"),
     [("global", ["search"]), ("qe", ["search", "qe"]), ("dba", ["search", "dba"]), ("dba_qe", ["search", "dba", "qe"])],
 )
-def test_configs_make_pipelines_in_order(state, index, name, stages):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose(overrides=[f"+index={index}", f"+pipeline={name}", "index.k=7"])
+def test_configs_make_pipelines_in_order(compose_config, state, index, name, stages, tmp_path):
+    config = compose_config("train", f"index={index}", f"pipeline={name}", "index.k=7", run_dir=tmp_path)
     pipeline = instantiate(config.pipeline)
     assert list(pipeline.stages) == stages
     assert pipeline.run(state).ranking.indices.shape == (4, 7)
 
 
-def test_a_stage_parameter_is_set_by_name():
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose(overrides=["+index=exact", "+pipeline=qe", "pipeline.stages.qe.alpha=0"])
+def test_a_stage_parameter_is_set_by_name(compose_config, tmp_path):
+    config = compose_config("train", "pipeline=qe", "pipeline.stages.qe.alpha=0", run_dir=tmp_path)
     assert instantiate(config.pipeline).stages["qe"].alpha == 0
+
+
+def test_what_a_stage_needs_is_missed_before_any_work():
+    class Verify:
+        needs: ClassVar = frozenset({"pictures"})
+
+        def __call__(self, state, resources):
+            return state
+
+    def forbidden(state, resources):
+        raise AssertionError("work was begun")
+
+    pipeline = Pipeline(ExactIndex(), {"search": forbidden, "verify": Verify()})
+    assert pipeline.needs == {"pictures"}
+    with pytest.raises(LandmarksError, match="stage verify needs the pictures of queries and index images"):
+        pipeline.run(SearchState(np.ones((1, 2), np.float32), np.ones((3, 2), np.float32)))
+
+
+def test_a_stage_set_to_null_is_left_out():
+    assert list(Pipeline(ExactIndex(), {"search": Search(), "qe": None}).stages) == ["search"]

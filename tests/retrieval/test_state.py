@@ -3,17 +3,19 @@ import pytest
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.state import SearchState
+from landmarks.retrieval.state import Gallery, SearchState
 
 QUERIES, INDEX = np.ones((2, 3), np.float32), np.ones((5, 3), np.float32)
 
 
 def test_what_lies_beside_must_fit():
-    SearchState(QUERIES, INDEX, Ranking.empty(2, 4), index_landmarks=np.zeros(5, np.int32))
-    with pytest.raises(LandmarksError, match=r"index_ids has shape \(2,\), expected \(5,\)"):
-        SearchState(QUERIES, INDEX, index_ids=np.zeros(2, np.uint64))
-    with pytest.raises(LandmarksError, match=r"query_landmarks has shape \(5,\)"):
-        SearchState(QUERIES, INDEX, query_landmarks=np.zeros(5, np.int32))
+    SearchState(QUERIES, INDEX, Ranking.empty(2, 4), query_regions=np.ones((2, 4, 3), np.float32))
+    with pytest.raises(LandmarksError, match="index_regions has 2 rows, expected 5"):
+        SearchState(QUERIES, INDEX, index_regions=np.ones((2, 4, 3), np.float32))
+    with pytest.raises(LandmarksError, match="the query set has 2"):
+        SearchState(QUERIES, INDEX, verified=Ranking.empty(3, 4))
+    with pytest.raises(LandmarksError, match=r"gallery: 5 descriptors and landmarks of shape \(4,\)"):
+        Gallery(INDEX, np.zeros(4, np.int32), 1)
     with pytest.raises(LandmarksError, match="the query set has 2"):
         SearchState(QUERIES, INDEX, Ranking.empty(3, 4))
     with pytest.raises(LandmarksError, match="stage verification needs a ranking"):

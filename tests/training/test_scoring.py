@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from landmarks.data.source import GroundTruth
+from landmarks.data.source import GroundTruth, ImageSet
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
@@ -25,6 +25,13 @@ class Numbers:
 
     def submission_landmark(self, landmark: np.ndarray, landmark_names: np.ndarray | None = None) -> np.ndarray:
         return np.where(landmark >= 0, landmark.astype(np.int64) + 100, -1)
+
+
+class Anywhere:
+    """A store of pictures that nobody reads."""
+
+    def locate(self, ids: np.ndarray) -> np.ndarray:
+        return np.zeros(len(ids), np.int32)
 
 
 def ids(first: int, count: int) -> np.ndarray:
@@ -61,7 +68,9 @@ def evaluate(queries: DescriptorSet, index: DescriptorSet, truth: GroundTruth) -
         gallery.ids[order], np.array(gallery_landmarks, np.int32)[order], np.array([str(i) for i in range(LANDMARKS)])
     )
     pipeline = Pipeline(ExactIndex(k=100, backend="torch"), {"search": Search()})
-    return evaluate_descriptors(queries, index, gallery, table, Numbers(), truth, pipeline, NeighbourVotes(k=2))
+    pictures = [ImageSet(ImageTable.unlabelled(described.ids), Anywhere()) for described in (queries, index)]
+    votes = NeighbourVotes(k=2)
+    return evaluate_descriptors(queries, index, gallery, table, Numbers(), truth, pipeline, votes, *pictures)
 
 
 def test_clean_descriptors_score_one() -> None:

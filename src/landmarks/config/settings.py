@@ -20,6 +20,9 @@ class Shared:
     trainer: Any
     callbacks: Any
     index: Any
+    neighbours: Any
+    cache: Any
+    extraction: Any
     pipeline: Any
     votes: Any
 
@@ -52,4 +55,25 @@ class TrainSettings(Shared):
 class EvaluateSettings(Shared):
     """Top-level keys of `conf/evaluate.yaml`."""
 
-    checkpoint: str
+    checkpoint: str | None
+    descriptors: "DescriptorSettings"
+
+
+@dataclass(frozen=True)
+class DescriptorSettings:
+    """Keys of `descriptors` in `conf/evaluate.yaml`."""
+
+    queries: str | list[str] | None
+    index: str | list[str] | None
+    gallery: str | list[str] | None
+    weights: list[float] | None
+    query_ids: str | None
+    index_ids: str | None
+    gallery_ids: str | None
+    query_labels: str | None
+    index_labels: str | None
+    gallery_labels: str | None
+    query_regions: str | None
+    index_regions: str | None
+    solution: str | None
+    use_data: bool

@@ -24,5 +24,10 @@ def derived_folder(root: Root) -> Path:
         if not chosen and os.access(place if place.is_dir() else root, os.W_OK):
             return place
         root = root.absolute()
-    cache = Path(chosen or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "landmarks")
-    return cache / blake2b(str(root).rstrip("/").encode(), digest_size=8).hexdigest()
+    return user_cache() / blake2b(str(root).rstrip("/").encode(), digest_size=8).hexdigest()
+
+
+def user_cache() -> Path:
+    """The user's folder: `$LANDMARKS_CACHE`, `$XDG_CACHE_HOME/landmarks` or ``~/.cache/landmarks``."""
+    chosen = os.environ.get("LANDMARKS_CACHE")
+    return Path(chosen or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "landmarks")

@@ -14,6 +14,9 @@ from landmarks.errors import LandmarksError
 
 MIB = 1024 * 1024
 
+# A row this close to length one counts as normalised and stays as it is: float16 copies of unit vectors are.
+UNIT_TOLERANCE = 2.0**-11
+
 # What a caller may hand over: float32 or float16, in memory or memory-mapped.
 Descriptors = NDArray[np.float32] | NDArray[np.float16]
 
@@ -42,6 +45,11 @@ def check_matrix(descriptors: Descriptors, name: str) -> None:
 def row_norms(block: Descriptors) -> NDArray[np.float32]:
     """Euclidean length of every row [B]; summed in float64, so a row's length depends on that row alone."""
     return np.sqrt(np.einsum("nd,nd->n", block, block, dtype=np.float64, casting="safe")).astype(np.float32)
+
+
+def scales(norms: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What rows of these lengths [B] are divided by to normalise them."""
+    return np.where(np.abs(norms - 1) <= UNIT_TOLERANCE, np.float32(1), norms)
 
 
 def check_rows(descriptors: Descriptors, name: str, normalize: bool, budget_bytes: int = 64 * MIB) -> None:
@@ -91,7 +99,7 @@ def prepared_blocks(
         copy = buffer[: len(block)]
         np.copyto(copy, block)
         if normalize:
-            copy /= norms[:, None]
+            copy /= scales(norms)[:, None]
         yield start, copy
 
 
@@ -105,5 +113,5 @@ def gather(descriptors: Descriptors, rows: NDArray[np.integer], normalize: bool 
     """
     block = np.asarray(descriptors[rows.reshape(-1)]).astype(np.float32, copy=False)
     if normalize:
-        block /= row_norms(block)[:, None]
+        block /= scales(row_norms(block))[:, None]
     return block.reshape(*rows.shape, descriptors.shape[1])

@@ -6,7 +6,7 @@ candidates, float64 products of these decide, and an error bound proves for each
 candidates belongs inside. The few queries without proof (many near-equal images) are searched in float64.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from landmarks.errors import LandmarksError
 from landmarks.retrieval.backends import Backend, BackendName, Candidates, choose_backend
 from landmarks.retrieval.blocks import (
     MIB,
+    UNIT_TOLERANCE,
     Descriptors,
     check_matrix,
     check_rows,
@@ -41,6 +42,10 @@ class Searcher(Protocol):
 
     def search(self, queries: Descriptors, database: Descriptors, k: int | None = None) -> Ranking:
         """The k (by default `self.k`) nearest rows of `database` [N, D] for each row of `queries` [Q, D]."""
+        ...
+
+    def signature(self) -> dict[str, Any]:
+        """JSON values on which the result of a search depends, besides its arguments; part of cache keys."""
         ...
 
 
@@ -107,6 +112,10 @@ class ExactIndex:
             np.concatenate([part.indices for part in parts]), np.concatenate([part.scores for part in parts])
         )
 
+    def signature(self) -> dict[str, Any]:
+        """What the result depends on: exact search gives the same ranking whatever the backend and budget."""
+        return {"kind": "exact", "normalize": self.normalize}
+
     def _search_tile(
         self, queries: NDArray[np.float32], database: Descriptors, k: int, depth: int, backend: Backend
     ) -> Ranking:
@@ -119,7 +128,7 @@ class ExactIndex:
         indices = np.empty((len(queries), 0), np.int64)
         longest = 0.0
         for start, block in prepared_blocks(database, rows, "index descriptors", self.normalize):
-            longest = max(longest, 1.0 if self.normalize else float(row_norms(block).max()))
+            longest = max(longest, 1 + UNIT_TOLERANCE if self.normalize else float(row_norms(block).max()))
             found = backend.search(queries, block, min(depth, len(block)))
             scores, indices = _keep_largest((scores, indices), (found[0], found[1] + start), depth)
 

@@ -7,9 +7,11 @@ damaged. Here a header is either understood or a `ValueError`, and sizes are Pyt
 import math
 import tokenize
 import warnings
-from typing import IO, NamedTuple
+from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 class NpyHeader(NamedTuple):
@@ -60,3 +62,21 @@ def write_header(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[np.gen
     fields = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, fields)
     return file.tell()
+
+
+def map_array(path: Path, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Memory-map a file read-only that must hold exactly this array.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: another type or shape, or another length than its header needs.
+    """
+    with path.open("rb") as file:
+        header = read_header(file)
+    if header.shape != shape or header.dtype != dtype:
+        raise ValueError(f"{path.name}: holds {header.dtype} {header.shape}, not {dtype} {shape}")
+    if path.stat().st_size != header.file_bytes:
+        raise ValueError(f"{path.name}: is {path.stat().st_size} bytes long, its header needs {header.file_bytes}")
+    if 0 in shape:  # nothing to map
+        return np.empty(shape, dtype)
+    return np.memmap(path, dtype=dtype, mode="r", offset=header.data_start, shape=shape)

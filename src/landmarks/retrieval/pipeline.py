@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from landmarks.errors import LandmarksError
+from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.index import Searcher
 from landmarks.retrieval.measure import Cost
 from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.state import SearchState, Stage
+from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.state import MISSING, Need, SearchState, Stage, needs_of
 
 # Gives named figures of a ranking, such as {"map@100/public": 0.3, "map@100/private": 0.31}.
 Scorer = Callable[[Ranking], Mapping[str, float]]
@@ -64,18 +66,37 @@ class Pipeline:
     """Stages in order.
 
     Args:
-        index: finds nearest neighbours for all stages.
-        stages: name to stage, in order of work.
+        index: finds the nearest index images of queries.
+        stages: name to stage, in order of work. None takes a stage out, so that ``pipeline.stages.qe=null`` shows
+            what a pipeline is without it.
+        neighbours: finds neighbours within a set; `index` by default.
+        cache: keeps what is expensive; by default nothing is kept.
+        workers: processes or threads for work that is spread; as many as there are cores by default.
+        seed: of everything that is drawn at random.
 
     Raises:
         LandmarksError: no stages.
     """
 
-    def __init__(self, index: Searcher, stages: Mapping[str, Stage]) -> None:
-        if not stages:
+    def __init__(
+        self,
+        index: Searcher,
+        stages: Mapping[str, Stage | None],
+        neighbours: Searcher | None = None,
+        cache: Cache | None = None,
+        workers: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.stages = {name: stage for name, stage in stages.items() if stage is not None}
+        if not self.stages:
             raise LandmarksError("pipeline: no stages; the shortest pipeline is a search")
-        self.index = index
-        self.stages = dict(stages)
+        spread = {} if workers is None else {"workers": workers}
+        self.resources = Resources(index, neighbours or index, cache or Cache(keep=False), seed=seed, **spread)
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What the stages ask for besides descriptors."""
+        return frozenset().union(*map(needs_of, self.stages.values()))
 
     def run(self, state: SearchState, score: Scorer | None = None) -> PipelineResult:
         """Run all stages.
@@ -88,16 +109,24 @@ class Pipeline:
             The final ranking with one report a stage.
 
         Raises:
-            LandmarksError: a stage that gives no ranking, or whatever a stage finds wrong.
+            LandmarksError: something that a stage needs is not there, which is said before any work; a stage that
+                gives no ranking; or whatever a stage finds wrong.
         """
-        reports: list[StageReport] = []
         for name, stage in self.stages.items():
-            with Cost() as cost:
-                state = stage(state, self.index)
-            scores = dict(score(state.require_ranking(name))) if score else {}
-            before = reports[-1].scores if reports else {}
-            changes = {key: value - before[key] for key, value in scores.items() if key in before}
-            reports.append(
-                StageReport(name, scores, changes, cost.seconds, cost.peak_mb, cost.rise_mb, cost.gpu_peak_mb)
-            )
+            for need in sorted(needs_of(stage)):
+                if not state.has(need):
+                    raise LandmarksError(f"stage {name} needs {MISSING[need]}")
+        reports: list[StageReport] = []
+        try:
+            for name, stage in self.stages.items():
+                with Cost() as cost:
+                    state = stage(state, self.resources)
+                scores = dict(score(state.require_ranking(name))) if score else {}
+                before = reports[-1].scores if reports else {}
+                changes = {key: value - before[key] for key, value in scores.items() if key in before}
+                reports.append(
+                    StageReport(name, scores, changes, cost.seconds, cost.peak_mb, cost.rise_mb, cost.gpu_peak_mb)
+                )
+        finally:
+            self.resources.cache.release()
         return PipelineResult(state, state.require_ranking("pipeline"), tuple(reports))

@@ -1,15 +1,47 @@
 """What flows through a retrieval pipeline: the ranking, and beside it what stages need to better it."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors
-from landmarks.retrieval.index import Searcher
 from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.resources import Resources
+
+# What a stage may ask for besides descriptors, and how to say that it is not there.
+Need = Literal["pictures", "regions", "gallery"]
+MISSING: dict[Need, str] = {
+    "pictures": "the pictures of queries and index images; name them with data=… data.root=… (for descriptors of your "
+    "own also give their ids and descriptors.use_data=true)",
+    "regions": "regional descriptors; extract them with extraction.regions=3, or give descriptors.query_regions and "
+    "descriptors.index_regions",
+    "gallery": "labelled train images; give descriptors.gallery with their labels, or data=… with a train set",
+}
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Labelled train images, described by the same model.
+
+    Attributes:
+        descriptors: [G, D].
+        landmarks: int32 [G], -1 = none.
+        num_landmarks: size of the label space.
+    """
+
+    descriptors: Descriptors
+    landmarks: NDArray[np.int32]
+    num_landmarks: int
+
+    def __post_init__(self) -> None:
+        if self.landmarks.shape != (len(self.descriptors),):
+            raise LandmarksError(
+                f"gallery: {len(self.descriptors)} descriptors and landmarks of shape {self.landmarks.shape}"
+            )
 
 
 @dataclass(frozen=True)
@@ -20,31 +52,37 @@ class SearchState:
         queries: [Q, D] query descriptors; an expansion replaces them.
         index: [N, D] index descriptors, usually memory-mapped; an augmentation replaces them.
         ranking: the best index images so far; None before the first search.
-        query_ids: uint64 [Q], where pictures are needed.
-        index_ids: uint64 [N].
-        query_landmarks: int32 [Q] in one label space with `index_landmarks`, where a stage uses labels; -1 = none.
-        index_landmarks: int32 [N].
+        verified: what spatial verification found, kept for later stages: index images by falling number of inliers,
+            which are the scores; None before.
+        query_pictures: [Q] pictures in the order of `queries`.
+        index_pictures: [N] pictures in the order of `index`.
+        query_regions: [Q, R, D], R descriptors of parts of each query.
+        index_regions: [N, R, D].
+        gallery: labelled train images, for stages that ask which landmark a picture shows.
     """
 
     queries: Descriptors
     index: Descriptors
     ranking: Ranking | None = None
-    query_ids: NDArray[np.uint64] | None = None
-    index_ids: NDArray[np.uint64] | None = None
-    query_landmarks: NDArray[np.int32] | None = None
-    index_landmarks: NDArray[np.int32] | None = None
+    verified: Ranking | None = None
+    query_pictures: ImageSet | None = None
+    index_pictures: ImageSet | None = None
+    query_regions: Descriptors | None = None
+    index_regions: Descriptors | None = None
+    gallery: Gallery | None = None
 
     def __post_init__(self) -> None:
         for count, names in (
-            (len(self.queries), ("query_ids", "query_landmarks")),
-            (len(self.index), ("index_ids", "index_landmarks")),
+            (len(self.queries), ("query_pictures", "query_regions")),
+            (len(self.index), ("index_pictures", "index_regions")),
         ):
             for name in names:
                 values = getattr(self, name)
-                if values is not None and values.shape != (count,):
-                    raise LandmarksError(f"search state: {name} has shape {values.shape}, expected ({count},)")
-        if self.ranking is not None:
-            self.ranking.check(len(self.queries), len(self.index))
+                if values is not None and len(values) != count:
+                    raise LandmarksError(f"search state: {name} has {len(values)} rows, expected {count}")
+        for ranking in (self.ranking, self.verified):
+            if ranking is not None:
+                ranking.check(len(self.queries), len(self.index))
 
     def require_ranking(self, stage: str) -> Ranking:
         """The ranking, or an error that says which stage comes too early."""
@@ -56,10 +94,27 @@ class SearchState:
         """The same state with a better ranking."""
         return replace(self, ranking=ranking)
 
+    def has(self, need: Need) -> bool:
+        """Whether the state holds what a stage may ask for."""
+        if need == "pictures":
+            return self.query_pictures is not None and self.index_pictures is not None
+        if need == "regions":
+            return self.query_regions is not None and self.index_regions is not None
+        return self.gallery is not None
+
 
 class Stage(Protocol):
-    """One step of a pipeline; its parameters are its constructor's."""
+    """One step of a pipeline; its parameters are its constructor's.
 
-    def __call__(self, state: SearchState, searcher: Searcher) -> SearchState:
-        """Give the next state, with a ranking. Nearest neighbours come from `searcher`."""
+    A class attribute ``needs: ClassVar[frozenset[Need]]`` says what a stage asks for besides descriptors; without it,
+    nothing.
+    """
+
+    def __call__(self, state: SearchState, resources: Resources) -> SearchState:
+        """Give the next state, with a ranking."""
         ...
+
+
+def needs_of(stage: Stage) -> frozenset[Need]:
+    """What a stage asks for besides descriptors."""
+    return getattr(stage, "needs", frozenset())

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from landmarks.config.check import check_config, refuse_missing
 from landmarks.config.settings import EvaluateSettings
 from landmarks.data.module import LandmarkDataModule
+from landmarks.errors import LandmarksError
 from landmarks.training.callbacks.evaluation import DescriptorEvaluation
 from landmarks.training.callbacks.unreadable import UnreadablePictures
 from landmarks.training.checkpoints import load_model, open_record
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 def evaluate_job(config: DictConfig) -> float | None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
     refuse_missing(config)
+    if config.checkpoint is None:
+        raise LandmarksError("evaluate: name what to evaluate with checkpoint=PATH")
     if config.data.image_size is None:
         config.data.image_size = open_record(config.checkpoint)["config"]["data"]["image_size"]
     check_config(config, EvaluateSettings)

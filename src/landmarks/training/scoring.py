@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.source import GroundTruth, Source
+from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.metrics.recognition import score_recognition
@@ -19,7 +19,7 @@ from landmarks.recognition.votes import NeighbourVotes
 from landmarks.retrieval.descriptors import DescriptorSet
 from landmarks.retrieval.pipeline import Pipeline, StageReport
 from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.state import SearchState
+from landmarks.retrieval.state import Gallery, SearchState
 
 Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}
 
@@ -56,6 +56,8 @@ def evaluate_descriptors(
     truth: GroundTruth,
     pipeline: Pipeline,
     votes: NeighbourVotes,
+    query_pictures: ImageSet,
+    index_pictures: ImageSet,
 ) -> Outcome:
     """Search, re-rank, vote and score.
 
@@ -68,6 +70,8 @@ def evaluate_descriptors(
         truth: what is right; a task without truth gets a submission but no figures.
         pipeline: finds and re-ranks index pictures, stage by stage; its index searches the gallery too.
         votes: from gallery neighbours to one landmark a query.
+        query_pictures: holds every query, in any order; for stages that look at pictures.
+        index_pictures: holds every index picture.
 
     Raises:
         LandmarksError: descriptor sets made by different protocols, or descriptors that cannot be compared.
@@ -82,13 +86,20 @@ def evaluate_descriptors(
         figures = score_retrieval(truth.retrieval, submission)
         return {f"{split}/map@100": values["map@100"] for split, values in figures.items()}
 
+    shown = gallery_table.landmarks[gallery_table.find(gallery.ids)]  # pictures are described in any order
     found = pipeline.run(
-        SearchState(queries.descriptors, index.descriptors, query_ids=queries.ids, index_ids=index.ids), score
+        SearchState(
+            queries.descriptors,
+            index.descriptors,
+            query_pictures=pictures_of(queries, query_pictures),
+            index_pictures=pictures_of(index, index_pictures),
+            gallery=Gallery(gallery.descriptors, shown, gallery_table.num_landmarks),
+        ),
+        score,
     )
     retrieval = RetrievalSubmission.from_ranking(queries.ids, index.ids, found.ranking.indices)
 
-    neighbours = pipeline.index.search(queries.descriptors, gallery.descriptors, k=votes.k)
-    shown = gallery_table.landmarks[gallery_table.find(gallery.ids)]  # pictures are described in any order
+    neighbours = pipeline.resources.index.search(queries.descriptors, gallery.descriptors, k=votes.k)
     landmarks, confidence = votes(neighbours, shown, gallery_table.num_landmarks)
     numbers = source.submission_landmark(landmarks, gallery_table.landmark_names)
     recognition = RecognitionSubmission(queries.ids, numbers, confidence.astype(np.float64))
@@ -100,6 +111,11 @@ def evaluate_descriptors(
         for split, values in figures.items():
             scores.setdefault(split, {}).update(values)
     return Outcome(scores, queries.ids, index.ids, found.ranking, retrieval, recognition, found.stages)
+
+
+def pictures_of(described: DescriptorSet, images: ImageSet) -> ImageSet:
+    """The pictures of a descriptor set, in its order."""
+    return images.take(images.table.find(described.ids))
 
 
 def figure(scores: Scores, name: str) -> float | None:

@@ -3,11 +3,12 @@ import numpy as np
 from landmarks.retrieval.index import ExactIndex
 from landmarks.retrieval.stages.search import Search
 from landmarks.retrieval.state import SearchState
+from resources import make_resources
 
 
 def test_gives_the_nearest_index_images():
     rng = np.random.default_rng(0)
     index = rng.standard_normal((20, 4)).astype(np.float32)
-    state = Search()(SearchState(index[:3], index), ExactIndex(k=2))
+    state = Search()(SearchState(index[:3], index), make_resources(ExactIndex(k=2)))
     assert state.ranking.indices[:, 0].tolist() == [0, 1, 2]
     assert state.queries is not None and state.index is index

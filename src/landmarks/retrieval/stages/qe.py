@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.expansion import check_expansion, expand
-from landmarks.retrieval.index import Searcher
 from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.state import SearchState
 
 
@@ -25,7 +25,7 @@ class QueryExpansion:
         self.k = k
         self.alpha = alpha
 
-    def __call__(self, state: SearchState, searcher: Searcher) -> SearchState:
+    def __call__(self, state: SearchState, resources: Resources) -> SearchState:
         """The state with expanded queries and their ranking.
 
         Raises:
@@ -36,4 +36,4 @@ class QueryExpansion:
             raise LandmarksError(f"query expansion: k is {self.k}, but the ranking has {ranking.depth} places")
         nearest = Ranking(ranking.indices[:, : self.k], ranking.scores[:, : self.k])
         queries = expand(state.queries, nearest, state.index, self.alpha)
-        return replace(state, queries=queries, ranking=searcher.search(queries, state.index))
+        return replace(state, queries=queries, ranking=resources.index.search(queries, state.index))

@@ -121,6 +121,8 @@ class DescriptorEvaluation(pl.Callback):
             data.truth,
             self.pipeline,
             self.votes,
+            data.query_set,
+            data.index_set,
         )
 
     def _gathered(self, name: str, world_size: int) -> DescriptorSet:

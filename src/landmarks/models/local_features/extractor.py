@@ -1,0 +1,45 @@
+"""What every extractor of local features offers, so that verification and local search need not know which it is."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class LocalFeatures:
+    """The local features of one picture, strongest first.
+
+    Attributes:
+        points: float32 [n, 2], x and y in pixels of the picture as it was given.
+        scales: float32 [n], diameter of the described area in pixels of that picture.
+        descriptors: uint8 [n, D]; float values times the extractor's `quantum`.
+    """
+
+    points: NDArray[np.float32]
+    scales: NDArray[np.float32]
+    descriptors: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+class LocalExtractor(Protocol):
+    """Finds and describes local features; picklable, so that processes can share the work.
+
+    Attributes:
+        dim: D, length of a descriptor.
+        quantum: what the float descriptors were multiplied with to become uint8.
+    """
+
+    dim: int
+    quantum: float
+
+    def __call__(self, image: NDArray[np.uint8]) -> LocalFeatures:
+        """The features of one picture, uint8 [H, W, 3] RGB; none where it shows nothing distinct."""
+        ...
+
+    def signature(self) -> dict[str, Any]:
+        """JSON values on which the features depend, library version included; part of keys."""
+        ...

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.cache import Cache, Column, fingerprint
+
+COLUMNS = {"rows": Column(np.int64), "squares": Column(np.float32, (2,))}
+
+
+INPUTS = (np.arange(3),)
+
+
+class Work:
+    """Makes rows and counts the calls; stops with an error at a row."""
+
+    def __init__(self, fail_at=None):
+        self.made, self.fail_at = [], fail_at
+
+    def __call__(self, start, stop):
+        if self.fail_at is not None and start >= self.fail_at:
+            raise KeyboardInterrupt
+        self.made.append((start, stop))
+        rows = np.arange(start, stop)
+        return {"rows": rows, "squares": np.stack([rows**2, rows], axis=1)}
+
+
+def run(cache, work, inputs=INPUTS, parameters=None, count=10):
+    return cache.rows("numbers", count, COLUMNS, work, 4, inputs, parameters or {"k": 1})
+
+
+def test_made_once_and_found_by_content(tmp_path):
+    cache, work = Cache(tmp_path), Work()
+    first = run(cache, work)
+    assert work.made == [(0, 4), (4, 8), (8, 10)]
+    assert first["rows"].tolist() == list(range(10)) and first["squares"][3].tolist() == [9, 3]
+    assert not first["rows"].flags.writeable
+    run(Cache(tmp_path), work, inputs=[np.arange(3)])
+    assert len(work.made) == 3
+    for inputs, parameters in (([np.arange(4)], {"k": 1}), ([np.arange(3)], {"k": 2}), ([np.arange(3.0)], {"k": 1})):
+        before = len(work.made)
+        run(cache, work, inputs, parameters)
+        assert len(work.made) == before + 3
+
+
+def test_a_changed_array_is_another_array(tmp_path):
+    cache, work, values = Cache(tmp_path), Work(), np.arange(3)
+    run(cache, work, [values])
+    values[0] = 7
+    run(cache, work, [values])
+    assert len(work.made) == 6
+
+
+def test_interrupted_work_goes_on_after_the_last_whole_chunk(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(Cache(tmp_path), Work(fail_at=8))
+    partial = next(tmp_path.glob("*.partial"))
+    with (partial / "rows.npy").open("r+b") as file:  # killed while the second chunk was written
+        file.truncate(file.seek(0, 2) - 3)
+    work = Work()
+    assert run(Cache(tmp_path), work)["rows"].tolist() == list(range(10))
+    assert work.made == [(4, 8), (8, 10)]
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "removed", "rubbish"])
+def test_a_damaged_entry_is_made_again(tmp_path, damage):
+    run(Cache(tmp_path), Work())
+    path = next(tmp_path.glob("numbers-*")) / "squares.npy"
+    if damage == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1] if damage == "truncated" else b"rubbish")
+    work = Work()
+    assert run(Cache(tmp_path), work)["squares"][9].tolist() == [81, 9]
+    assert len(work.made) == 3
+
+
+def test_the_least_recently_used_goes_first_and_what_is_in_use_stays(tmp_path):
+    cache = Cache(tmp_path, limit_gb=0)
+    for k in (1, 2):
+        run(cache, Work(), parameters={"k": k})
+    assert len(list(tmp_path.iterdir())) == 2
+    cache.release()
+    run(cache, Work(), parameters={"k": 3})
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_nothing_is_kept_where_nothing_is_to_be_kept(tmp_path):
+    cache = Cache(tmp_path, keep=False)
+    kept = run(cache, Work())
+    folder = cache.folder
+    cache.release()
+    assert not folder.exists() and not list(tmp_path.iterdir())
+    assert kept["rows"].tolist() == list(range(10))
+
+
+def test_no_room_is_an_error_that_says_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LandmarksError, match=r"could not write.*cache\.folder"):
+        run(Cache(tmp_path / "file"), Work())
+    with pytest.raises(LandmarksError, match=r"cache\.limit_gb"):
+        Cache(tmp_path, limit_gb=-1)
+
+
+def test_fingerprints_see_shape_type_and_every_byte():
+    base = np.zeros((300_000, 20), np.float32)  # more than one block
+    prints = {fingerprint(base), fingerprint(base.reshape(20, -1)), fingerprint(base.view(np.int32))}
+    for row in (0, 299_999):
+        other = base.copy()
+        other[row, 19] = 1
+        prints.add(fingerprint(other))
+    assert len(prints) == 5
+    assert fingerprint(base[:, ::2]) == fingerprint(np.ascontiguousarray(base[:, ::2]))

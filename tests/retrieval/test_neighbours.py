@@ -1,0 +1,40 @@
+import numpy as np
+
+from landmarks.retrieval import neighbours
+from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.index import ExactIndex
+from landmarks.retrieval.neighbours import all_neighbours
+from resources import make_resources
+
+
+def test_every_image_gets_its_nearest_others(monkeypatch):
+    monkeypatch.setattr(neighbours, "GROUP", 7)
+    rows = np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    products = unit @ unit.T
+    np.fill_diagonal(products, -np.inf)
+    found = all_neighbours(rows, 5, make_resources())
+    np.testing.assert_array_equal(found.indices, np.argsort(-products, axis=1)[:, :5])
+    np.testing.assert_allclose(found.scores, -np.sort(-products, axis=1)[:, :5], atol=1e-6)
+
+
+def test_copies_and_small_sets():
+    rows = np.ones((6, 3), np.float32)
+    found = all_neighbours(rows, 3, make_resources())
+    assert not (found.indices == np.arange(6)[:, None]).any()
+    assert (found.indices >= 0).all()
+    assert all_neighbours(rows[:1], 3, make_resources()).indices.tolist() == [[-1, -1, -1]]
+
+
+def test_searched_once(tmp_path):
+    class Counting(ExactIndex):
+        calls = 0
+
+        def search(self, *arguments):
+            Counting.calls += 1
+            return super().search(*arguments)
+
+    rows = np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32)
+    for _ in range(2):
+        all_neighbours(rows, 3, make_resources(Counting(), Cache(tmp_path)))
+    assert Counting.calls == 1

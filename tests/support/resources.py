@@ -1,0 +1,10 @@
+"""What stages work with in tests: exact search, nothing kept."""
+
+from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.index import ExactIndex, Searcher
+from landmarks.retrieval.resources import Resources
+
+
+def make_resources(index: Searcher | None = None, cache: Cache | None = None, workers: int = 2) -> Resources:
+    searcher = index or ExactIndex()
+    return Resources(searcher, searcher, cache or Cache(keep=False), workers=workers)
