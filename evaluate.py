@@ -1,4 +1,4 @@
-"""Evaluate a checkpoint: `python evaluate.py checkpoint=PATH data=gldv2 data.root=PATH`."""
+"""Evaluate: `python evaluate.py checkpoint=PATH data=gldv2 data.root=PATH`, or `descriptors.queries=Q.npy …`."""
 
 from landmarks.cli.main import evaluate
 

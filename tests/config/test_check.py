@@ -35,9 +35,16 @@ def open_ended(first: int, **more: Any) -> None:
 
 
 @dataclass(frozen=True)
+class Inner:
+    weights: list[float] | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     seed: int = 0
     node: Any = None
+    inner: Inner | None = None
+    group: Inner = Inner()
 
 
 def target(name: str) -> str:
@@ -125,3 +132,10 @@ def test_library_signatures_are_checked_as_well() -> None:
     text = problems({"_target_": "torch.optim.SGD", "_partial_": True, "lr": "fast", "momentumm": 0.9})
     assert "node.lr: 'fast'" in text
     assert "did you mean 'momentum'?" in text
+
+
+def test_settings_in_a_group_are_named_by_their_full_key() -> None:
+    check_config(OmegaConf.create({"group": {"weights": [1, 2.5]}, "inner": None}), Settings)
+    words = problems({}, group={"weights": "two", "weihgts": None})
+    assert "group.weights: 'two' will not do" in words
+    assert "group.weihgts: group has no such key; did you mean 'weights'?" in words

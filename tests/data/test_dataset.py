@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from landmarks.data.dataset import EvalDataset, Sample, TrainDataset, Unreadable, collate_eval, collate_train
+from landmarks.data.dataset import (
+    EvalDataset,
+    Sample,
+    TrainDataset,
+    Unreadable,
+    Views,
+    collate_eval,
+    collate_train,
+)
 from landmarks.data.ids import format_ids
+from landmarks.data.pictures.decode import decode
 from landmarks.data.pictures.transforms import Augmentation, EvalResize
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.files import FileStore
@@ -45,7 +54,7 @@ def test_a_sample_is_its_own_picture(images: ImageSet, make: SimpleNamespace) ->
 @pytest.mark.parametrize(("row", "reason"), [(2, "damaged"), (5, "not a picture"), (6, "6.jpg")])
 def test_an_unreadable_picture_says_which_and_why(images: ImageSet, row: int, reason: str) -> None:
     name = format_ids(images.table.ids[[row]])[0]
-    for sample in (TrainDataset(images, [PLAIN])[row, 0], EvalDataset(images, EvalResize(32))[row]):
+    for sample in (TrainDataset(images, [PLAIN])[row, 0], EvalDataset(images, [EvalResize(32)])[row]):
         assert isinstance(sample, Unreadable)
         assert sample.image_id == name
         assert sample.reason.startswith(f"image {name}: ") and reason in sample.reason
@@ -150,12 +159,25 @@ def test_nothing_readable_gives_an_empty_batch(images: ImageSet) -> None:
     dataset = TrainDataset(images, [PLAIN])
     batch = collate_train([dataset[2, 0], dataset[5, 0]], group=2)
     assert len(batch["image"]) == len(batch["row"]) == len(batch["landmark"]) == 0
-    assert collate_eval([dataset[2, 0]])["groups"] == []
+    assert collate_eval([EvalDataset(images, [EvalResize(32)])[2]])["groups"] == []
 
 
 def test_eval_batch_groups_by_shape(images: ImageSet) -> None:
-    dataset = EvalDataset(images, EvalResize(64))
+    dataset = EvalDataset(images, [EvalResize(64)])
     batch = collate_eval([dataset[row] for row in range(8)])
-    rows = {tuple(group["image"].shape[1:]): group["row"].tolist() for group in batch["groups"]}
+    rows = {tuple(group["images"][0].shape[1:]): group["row"].tolist() for group in batch["groups"]}
     assert rows == {(3, 64, 96): [0, 4], (3, 64, 64): [1, 3, 7]}
     assert len(batch["unreadable"]) == 3
+
+
+def test_every_scale_is_resized_from_the_original(images: ImageSet) -> None:
+    resizes = [EvalResize(64), EvalResize(32), EvalResize(96, "square")]
+    dataset = EvalDataset(images, resizes)
+    views = dataset[0]
+    assert isinstance(views, Views)
+    original = decode(images.read(0))
+    assert all(np.array_equal(found, resize(original)) for found, resize in zip(views.images, resizes, strict=True))
+    groups = collate_eval([dataset[row] for row in (0, 1, 4)])["groups"]
+    assert [group["row"].tolist() for group in groups] == [[0, 4], [1]]
+    assert [tuple(scale.shape) for scale in groups[0]["images"]] == [(2, 3, 64, 96), (2, 3, 32, 32), (2, 3, 96, 96)]
+    assert groups[0]["images"][1].is_contiguous(memory_format=torch.channels_last)

@@ -273,13 +273,29 @@ def test_evaluation_batches_of_one_shape(wide_and_high: Path) -> None:
     images = module.index_set
     groups = [group for batch in module.eval_loader(images) for group in batch["groups"]]
     assert sorted(row for group in groups for row in group["row"].tolist()) == list(range(len(images)))
-    shapes = [tuple(group["image"].shape[2:]) for group in groups]
+    shapes = [tuple(group["images"][0].shape[2:]) for group in groups]
     assert set(shapes) == {(64, 32), (32, 32), (32, 64)}
     assert sum(len(group["row"]) == 4 for group in groups) >= len(groups) - 3  # one rest for each shape
     plain = build("folder", wide_and_high, image_size=32, eval_batch_size=4, resize__mode="square")
     plain.setup()
     rows = [row for batch in plain.eval_loader(images) for row in batch["groups"][0]["row"].tolist()]
     assert rows == list(range(len(images)))
+
+
+def test_scales_sets_and_what_is_described_may_be_chosen(wide_and_high: Path) -> None:
+    module = build("folder", wide_and_high, image_size=32, eval_batch_size=4)
+    module.setup()
+    assert list(module.evaluated) == ["queries", "index", "gallery"]
+    module.evaluated, module.scales = {"train": module.train_set}, (1.0, 2.0)
+    ids = module.train_set.table.ids
+    module.described = {"train": ids[:7], "queries": ids}
+    (loader,) = module.val_dataloader()
+    groups = [group for batch in loader for group in batch["groups"]]
+    assert sorted(row for group in groups for row in group["row"].tolist()) == list(range(7, len(ids)))
+    for group in groups:
+        small, large = (images.shape for images in group["images"])
+        assert large[2:] == (2 * small[2], 2 * small[3])
+    assert len(loader) == len(groups)  # one shape a batch
 
 
 def test_a_list_that_cannot_be_reshaped(tiny: Any) -> None:

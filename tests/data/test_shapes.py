@@ -5,14 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from torch.utils.data import BatchSampler
 
 from landmarks.data.derived import derived_folder
 from landmarks.data.pictures.aspect import group_shapes
 from landmarks.data.pictures.sizes import picture_sizes
 from landmarks.data.pictures.transforms import EvalResize
 from landmarks.data.roots import Root, open_root
-from landmarks.data.samplers.shapes import ShapeBatches
 from landmarks.data.shapes import PictureShapes
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.files import FileStore
@@ -41,22 +39,42 @@ def test_wide_and_high_pictures_train_apart(images: ImageSet, tmp_path: Path, ca
 
 
 @pytest.mark.parametrize(
-    ("root", "mode", "known", "kind"),
+    ("root", "mode", "known", "grouped"),
     [
-        (Path("photos"), "released", False, ShapeBatches),
-        (Path("photos"), "square", False, BatchSampler),
-        (ADDRESS, "released", False, BatchSampler),
-        (ADDRESS, "released", True, ShapeBatches),
+        (Path("photos"), "released", False, True),
+        (Path("photos"), "square", False, False),
+        (ADDRESS, "released", False, False),
+        (ADDRESS, "released", True, True),
     ],
 )
 def test_sizes_are_asked_for_where_they_help_and_are_cheap(
-    images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Root, mode: str, known: bool, kind: type
+    images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Root, mode: str, known: bool, grouped: bool
 ) -> None:
     monkeypatch.setenv("LANDMARKS_CACHE", str(tmp_path / "cache"))
     if known:
         picture_sizes(images, derived_folder(root) / "sizes")
-    batches = PictureShapes(root, 0).evaluation_batches(images, EvalResize(64, mode), 2)  # type: ignore[arg-type]
-    assert isinstance(batches, kind)
+    batches = list(PictureShapes(root, 0).evaluation_batches(images, [EvalResize(64, mode)], 2))  # type: ignore[arg-type]
     assert sorted(row for batch in batches for row in batch) == list(range(6))
-    if kind is ShapeBatches:
-        assert all(len({row % 2 for row in batch}) == 1 for batch in batches)
+    assert all(len({row % 2 for row in batch}) == 1 for batch in batches) is grouped
+    assert grouped or batches == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_pictures_alike_at_one_scale_and_not_at_another_are_kept_apart(tmp_path: Path, make: SimpleNamespace) -> None:
+    paths = [tmp_path / f"{number}.jpg" for number in range(4)]
+    for number, path in enumerate(paths):  # 64 x 64 at 64 pixels, but 128 x 128 and 128 x 160 at 128
+        path.write_bytes(make.jpeg(number, 100, 128 if number % 2 else 100))
+    table = ImageTable.unlabelled(np.arange(4, dtype=np.uint64))
+    images = ImageSet(table, FileStore(table.ids, paths))
+    shapes = PictureShapes(tmp_path, 0)
+    assert list(shapes.evaluation_batches(images, [EvalResize(64)], 4)) == [[0, 1, 2, 3]]
+    assert list(shapes.evaluation_batches(images, [EvalResize(64), EvalResize(128)], 4)) == [[1, 3], [0, 2]]
+
+
+def test_every_rank_has_a_batch_where_there_are_pictures_enough(images: ImageSet) -> None:
+    for world_size in range(1, 8):
+        share = [
+            list(PictureShapes(ADDRESS, 0).evaluation_batches(images, [EvalResize(64)], 64, rank, world_size))
+            for rank in range(world_size)
+        ]
+        assert sorted(row for batches in share for batch in batches for row in batch) == list(range(6))
+        assert all(share) is (world_size <= 6)

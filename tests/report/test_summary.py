@@ -36,13 +36,16 @@ def test_the_page_needs_nothing_but_itself(tmp_path, stages):
         stages,
         {"Curves": tmp_path / "curves.png"},
         "name: <script>alert(1)</script>",
+        {"queries": "<b>q.npy</b>"},
     )
     text = out.read_text(encoding="utf-8")
     assert "<script" not in text and "http" not in text
     page = Page()
     page.feed(text)
     assert page.open == []
-    assert {"res200 <arcmargin>", "0.2700", "+0.0200", "-0.0100", "812", "Configuration"} <= set(page.cells)
+    assert {"res200 <arcmargin>", "0.2700", "+0.0200", "-0.0100", "812", "Configuration", "<b>q.npy</b>"} <= set(
+        page.cells
+    )
     (source,) = page.sources
     assert base64.b64decode(source.removeprefix("data:image/png;base64,")) == (tmp_path / "curves.png").read_bytes()
 

@@ -48,3 +48,13 @@ def test_other_shapes_and_types_are_refused(matrix):
 def test_rows_in_budget_is_never_zero():
     assert rows_in_budget(4, 12) == 3
     assert rows_in_budget(100, 12) == 1
+
+
+def test_unit_rows_are_not_copied_and_others_never_written_to():
+    unit = np.eye(6, dtype=np.float32)
+    assert all(np.shares_memory(block, unit) for _, block in prepared_blocks(unit, 4, "index descriptors"))
+    for rows in (2 * unit, unit.astype(np.float16), np.asfortranarray(unit)):
+        before = rows.copy()
+        blocks = [(start, block.copy()) for start, block in prepared_blocks(rows, 4, "index descriptors")]
+        np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), unit)
+        np.testing.assert_array_equal(rows, before)

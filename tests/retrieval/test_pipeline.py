@@ -6,8 +6,8 @@ import pytest
 from hydra.utils import instantiate
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.index import ExactIndex
 from landmarks.retrieval.pipeline import Pipeline
+from landmarks.retrieval.search.index import ExactIndex
 from landmarks.retrieval.stages.qe import QueryExpansion
 from landmarks.retrieval.stages.search import Search
 from landmarks.retrieval.state import SearchState
@@ -77,6 +77,9 @@ def test_what_a_stage_needs_is_missed_before_any_work():
 
     pipeline = Pipeline(ExactIndex(), {"search": forbidden, "verify": Verify()})
     assert pipeline.needs == {"pictures"}
+    pipeline.require(["regions", "pictures"])
+    with pytest.raises(LandmarksError, match="stage verify needs the pictures of queries and index images"):
+        pipeline.require(["regions"])
     with pytest.raises(LandmarksError, match="stage verify needs the pictures of queries and index images"):
         pipeline.run(SearchState(np.ones((1, 2), np.float32), np.ones((3, 2), np.float32)))
 

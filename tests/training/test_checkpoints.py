@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from landmarks.errors import LandmarksError
-from landmarks.training.checkpoints import WholeFiles, find_resume, open_checkpoint, open_record, weights_hash
+from landmarks.training.checkpoints import WholeFiles, find_resume, load_model, open_checkpoint, weights_hash
 
 
 def test_the_hash_sees_every_weight_and_buffer() -> None:
@@ -44,10 +44,10 @@ def test_a_truncated_checkpoint_is_named(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_program_is_named(tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
     with pytest.raises(LandmarksError, match="was not written by this version of landmarks"):
-        open_record(tmp_path / "other.ckpt")
+        load_model(tmp_path / "other.ckpt")
     torch.save([1, 2], tmp_path / "list.ckpt")
     with pytest.raises(LandmarksError, match="holds no state_dict"):
-        open_record(tmp_path / "list.ckpt")
+        load_model(tmp_path / "list.ckpt")
 
 
 def write_on_and_on(path: Path) -> None:

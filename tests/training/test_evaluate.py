@@ -9,27 +9,26 @@ import torch
 from omegaconf import DictConfig
 
 from landmarks.errors import LandmarksError
+from landmarks.retrieval.sets.descriptors import DescriptorSet
 from landmarks.training.evaluate import evaluate_job
 from landmarks.training.run import train
 
 Compose = Callable[..., DictConfig]
+SETS = ("queries", "index", "gallery")
 
 
 def test_it_finds_what_the_run_found(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> None:
     trained, evaluated = tmp_path / "trained", tmp_path / "evaluated"
     train(compose_config("train", *tiny_run, "evaluate_untrained=false", run_dir=trained), trained)
     on_data = [o for o in tiny_run if o.startswith(("data.root", "data.source", "trainer", "callbacks"))]
-    value = evaluate_job(
-        compose_config(
-            "evaluate",
-            *on_data,
-            f"checkpoint={trained / 'checkpoints' / 'best.ckpt'}",
-            "data.validation.queries=scored",
-            "data.num_workers=0",
-            "pipeline=qe",
-            run_dir=evaluated,
-        )
-    )
+    options = [
+        *on_data,
+        f"checkpoint={trained / 'checkpoints' / 'best.ckpt'}",
+        "data.validation.queries=scored",
+        "data.num_workers=0",
+        "pipeline=qe",
+    ]
+    value = evaluate_job(compose_config("evaluate", *options, run_dir=evaluated))
     before = json.loads((trained / "metrics.json").read_text())
     after = json.loads((evaluated / "metrics.json").read_text())
     assert after["stages"][0]["scores"] == pytest.approx(
@@ -38,6 +37,16 @@ def test_it_finds_what_the_run_found(compose_config: Compose, tiny_run: list[str
     assert after["stages"][1]["stage"] == "qe"
     assert value == after["monitor"]["value"] == after["scores"]["private"]["map@100"]
     assert (evaluated / "submissions" / "recognition.csv").read_text().startswith("id,landmarks\n")
+
+    def files() -> list[int]:
+        return [(evaluated / "descriptors" / name / "descriptors.npy").stat().st_ino for name in SETS]
+
+    made = files()
+    assert evaluate_job(compose_config("evaluate", *options, run_dir=evaluated)) == value
+    assert files() == made  # the same descriptors again, in the same files
+    evaluate_job(compose_config("evaluate", *options, "extraction.flip=true", run_dir=evaluated))
+    assert not set(files()) & set(made)
+    assert DescriptorSet.open(evaluated / "descriptors" / "index").protocol.flip
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,28 @@
 from functools import partial
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - the name its users know
 from torch import nn
 
 from landmarks.losses.arcmargin import ArcMargin
+from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.normalize import normalize
+from landmarks.training.extraction import Extraction
 from landmarks.training.module import DescriptorModule, LandmarkModule
 from landmarks.training.schedules import cosine
+
+
+class Grid(nn.Module):
+    """A backbone that averages patches of 32 x 32 pixels."""
+
+    num_features = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(3, 4, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.mix(F.avg_pool2d(images, 32))
 
 
 class Net(nn.Module):
@@ -33,14 +49,51 @@ def test_pictures_are_normalised_before_the_network() -> None:
     assert torch.allclose(DescriptorModule(net)(images), net(normalize(images)), atol=1e-6)
 
 
+def pictures(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(sum(shape)))
+
+
 def test_validation_gives_rows_beside_descriptors_for_each_shape() -> None:
     groups = [
-        {"image": torch.zeros(2, 3, 8, 8, dtype=torch.uint8), "row": torch.tensor([4, 7])},
-        {"image": torch.zeros(1, 3, 16, 8, dtype=torch.uint8), "row": torch.tensor([5])},
+        {"images": [pictures(2, 3, 8, 8)], "row": torch.tensor([4, 7])},
+        {"images": [pictures(1, 3, 16, 8)], "row": torch.tensor([5])},
     ]
-    described = DescriptorModule(Net()).validation_step({"groups": groups, "unreadable": []}, 0)["described"]
+    module = DescriptorModule(Net())
+    described = module.validation_step({"groups": groups, "unreadable": []}, 0)["described"]
     assert [rows.tolist() for rows, _ in described] == [[4, 7], [5]]
-    assert [tuple(found.shape) for _, found in described] == [(2, 6), (1, 6)]
+    for group, (_, found) in zip(groups, described, strict=True):  # one view: bit by bit what the network gives
+        assert len(found) == 1 and torch.equal(found[0], module.model(normalize(group["images"][0])))
+
+
+def test_several_views_are_a_sum_of_directions() -> None:
+    module = DescriptorModule(Net())
+    small, large = pictures(2, 3, 8, 8), pictures(2, 3, 12, 16)
+    (found,) = module.describe([small, large], Extraction(scales=(0.5, 1.0), flip=True))
+    views = [module(images) for images in (small, small.flip(-1), large, large.flip(-1))]
+    assert torch.allclose(found, sum(view / view.norm(dim=1, keepdim=True) for view in views), atol=1e-6)
+    assert found.dtype == torch.float32
+    (again,) = module.describe([small.flip(-1), large.flip(-1)], Extraction(scales=(0.5, 1.0), flip=True))
+    assert torch.allclose(found, again, atol=1e-6)
+
+
+def test_each_loader_has_its_own_extraction() -> None:
+    net = DescriptorNet(Grid(), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), dim=5)
+    module = DescriptorModule(net).eval()
+    module.extractions = [Extraction(regions=2), Extraction()]
+    batch = {"groups": [{"images": [pictures(3, 3, 64, 96)], "row": torch.arange(3)}], "unreadable": []}
+    (with_regions,), (without,) = (module.validation_step(batch, 0, i)["described"] for i in (0, 1))
+    assert [tuple(found.shape) for found in with_regions[1]] == [(3, 5), (3, 5, 5)]
+    assert torch.equal(with_regions[1][0], without[1][0]) and len(without[1]) == 1
+
+
+def test_regions_of_a_mirrored_view_go_back_into_their_places() -> None:
+    net = DescriptorNet(Grid(), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), dim=5)
+    module = DescriptorModule(net).eval()
+    images = pictures(2, 3, 96, 128)
+    _, plain = module.describe([images], Extraction(regions=2))
+    _, both = module.describe([images], Extraction(regions=2, flip=True))
+    # this network sees no direction, so the mirrored view adds the same again
+    assert torch.allclose(both, 2 * F.normalize(plain, dim=-1), atol=1e-5)
 
 
 def test_head_and_network_are_optimised_and_named_apart() -> None:

@@ -1,5 +1,7 @@
 """From descriptor sets to figures, on descriptors whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,11 +10,14 @@ from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
 from landmarks.recognition.votes import NeighbourVotes
-from landmarks.retrieval.descriptors import DescriptorSet
-from landmarks.retrieval.index import ExactIndex
 from landmarks.retrieval.pipeline import Pipeline
-from landmarks.retrieval.protocol import ExtractionProtocol
+from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.search.index import ExactIndex
+from landmarks.retrieval.sets.descriptors import DescriptorSet
+from landmarks.retrieval.sets.protocol import ExtractionProtocol
 from landmarks.retrieval.stages.search import Search
+from landmarks.retrieval.state import SearchState, Stage
+from landmarks.training.extraction import Described
 from landmarks.training.scoring import Outcome, evaluate_descriptors, figure
 
 LANDMARKS = 3
@@ -38,12 +43,14 @@ def ids(first: int, count: int) -> np.ndarray:
     return np.arange(first, first + count, dtype=np.uint64)
 
 
-def described(first: int, landmarks: list[int], seed: int, weights: str = "w") -> DescriptorSet:
-    """Descriptors close to the axis of their landmark."""
+def described(first: int, landmarks: list[int], seed: int, weights: str = "w") -> Described:
+    """Descriptors close to the axis of their landmark; regions are the descriptor thrice."""
     noise = np.random.default_rng(seed).normal(0, 0.01, (len(landmarks), LANDMARKS + 1))
     vectors = np.eye(LANDMARKS + 1)[landmarks] + noise
     protocol = ExtractionProtocol(model="m", weights=weights, input_size=64, resize="square")
-    return DescriptorSet(ids(first, len(landmarks)), vectors.astype(np.float32), protocol)
+    vectors = vectors.astype(np.float32)
+    found = [DescriptorSet(ids(first, len(landmarks)), values, protocol) for values in (vectors, np.tile(vectors, 3))]
+    return Described(ImageSet(ImageTable.unlabelled(found[0].ids), Anywhere()), *found)
 
 
 def solutions(queries: list[int], index: list[int]) -> GroundTruth:
@@ -59,18 +66,19 @@ def solutions(queries: list[int], index: list[int]) -> GroundTruth:
     )
 
 
-def evaluate(queries: DescriptorSet, index: DescriptorSet, truth: GroundTruth) -> Outcome:
+def evaluate(queries: Described, index: Described, truth: GroundTruth, stage: Stage | None = None) -> Outcome:
     gallery_landmarks = [2, 1, 0, 0, 1, 2]
     gallery = described(2000, gallery_landmarks, seed=3)
     # the table in another order than the descriptors
     order = np.array([3, 1, 5, 0, 2, 4])
     table = ImageTable(
-        gallery.ids[order], np.array(gallery_landmarks, np.int32)[order], np.array([str(i) for i in range(LANDMARKS)])
+        gallery.descriptors.ids[order],
+        np.array(gallery_landmarks, np.int32)[order],
+        np.array([str(i) for i in range(LANDMARKS)]),
     )
-    pipeline = Pipeline(ExactIndex(k=100, backend="torch"), {"search": Search()})
-    pictures = [ImageSet(ImageTable.unlabelled(described.ids), Anywhere()) for described in (queries, index)]
-    votes = NeighbourVotes(k=2)
-    return evaluate_descriptors(queries, index, gallery, table, Numbers(), truth, pipeline, votes, *pictures)
+    gallery = replace(gallery, images=ImageSet(table, Anywhere()))
+    pipeline = Pipeline(ExactIndex(k=100, backend="torch"), {"search": Search(), "stage": stage})
+    return evaluate_descriptors(queries, index, gallery, Numbers(), truth, pipeline, NeighbourVotes(k=2))
 
 
 def test_clean_descriptors_score_one() -> None:
@@ -104,6 +112,30 @@ def test_other_protocols_are_refused() -> None:
     landmarks, index = [0, 1], [0, 1]
     with pytest.raises(LandmarksError, match="weights"):
         evaluate(described(0, landmarks, 1, "other"), described(1000, index, 2), solutions(landmarks, index))
+
+
+class Looks:
+    """A stage that keeps what it is shown."""
+
+    state: SearchState | None = None
+
+    def __call__(self, state: SearchState, resources: Resources) -> SearchState:
+        self.state = state
+        return state
+
+
+def test_stages_get_pictures_regions_and_gallery_in_the_order_of_the_descriptors() -> None:
+    queries, index = described(0, [0, 1], 1), described(1000, [2, 1, 0], 2)
+    backwards = ImageTable.unlabelled(index.images.table.ids[::-1].copy())
+    looks = Looks()
+    evaluate(queries, replace(index, images=ImageSet(backwards, Anywhere())), solutions([0, 1], [2, 1, 0]), looks)
+    state = looks.state
+    assert state is not None and state.index_pictures is not None and state.gallery is not None
+    assert state.index_pictures.table.ids.tolist() == index.descriptors.ids.tolist()
+    assert np.array_equal(state.index_regions, np.repeat(index.descriptors.descriptors[:, None], 3, axis=1))
+    assert state.gallery.landmarks.tolist() == [2, 1, 0, 0, 1, 2]
+    evaluate(replace(queries, regions=None), index, GroundTruth(None, None), looks)
+    assert looks.state is not None and looks.state.query_regions is None
 
 
 def test_an_unknown_figure_is_named_with_the_known_ones() -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import typer
 from omegaconf import DictConfig
 
-from landmarks.cli import data, score
+from landmarks.cli import data, descriptors, score
 from landmarks.cli.hydra_main import quiet_lightning, run_hydra
 from landmarks.config.check import refuse_missing
+from landmarks.errors import LandmarksError
 
 app = typer.Typer(
     help="Experiments in landmark retrieval and recognition: train, search, re-rank, score.",
@@ -18,7 +19,13 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # paragraphs of docstrings flow
 )
 app.add_typer(data.app, name="data")
+app.add_typer(descriptors.app, name="descriptors")
 app.add_typer(score.app, name="score")
+
+NOTHING_TO_EVALUATE = """name what to evaluate: a checkpoint
+  python evaluate.py checkpoint=runs/…/checkpoints/best.ckpt data=gldv2 data.root=PATH
+or descriptors of anybody's
+  python evaluate.py descriptors.queries=Q.npy descriptors.index=I.npy pipeline=qe"""
 
 _HANDED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
@@ -31,8 +38,17 @@ def train_command(context: typer.Context) -> None:
 
 @app.command("evaluate", context_settings=_HANDED_ON, add_help_option=False)
 def evaluate_command(context: typer.Context) -> None:
-    """Evaluate a checkpoint: `landmarks evaluate checkpoint=PATH data=gldv2 data.root=PATH`."""
+    """Evaluate a checkpoint, `landmarks evaluate checkpoint=PATH data=gldv2 data.root=PATH`, or given descriptors.
+
+    `landmarks evaluate descriptors.queries=Q.npy descriptors.index=I.npy pipeline=qe` searches with anybody's.
+    """
     evaluate(context.args)
+
+
+@app.command("extract", context_settings=_HANDED_ON, add_help_option=False)
+def extract_command(context: typer.Context) -> None:
+    """Write descriptor sets: `landmarks extract checkpoint=PATH data=gldv2 data.root=PATH hydra.run.dir=OUT`."""
+    run_hydra(_extract_job, "extract", context.args)
 
 
 def train(arguments: list[str] | None = None) -> None:
@@ -56,10 +72,27 @@ def _train_job(config: DictConfig) -> Any:
 
 def _evaluate_job(config: DictConfig) -> Any:
     refuse_missing(config)
+    given = [f"descriptors.{key}" for key, value in config.descriptors.items() if value]
+    if config.checkpoint is None and not given:
+        raise LandmarksError(NOTHING_TO_EVALUATE)
+    if config.checkpoint is not None and given:
+        raise LandmarksError(f"checkpoint and {', '.join(given)} exclude each other: evaluate one at a time")
+    if given:
+        from landmarks.training.given.evaluation import evaluate_given_job
+
+        return evaluate_given_job(config)
     from landmarks.training.evaluate import evaluate_job
 
     quiet_lightning()
     return evaluate_job(config)
+
+
+def _extract_job(config: DictConfig) -> None:
+    refuse_missing(config)
+    from landmarks.training.extract import extract_job
+
+    quiet_lightning()
+    extract_job(config)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from landmarks.cli.hydra_main import silence_libraries
 from landmarks.config.resolvers import register_resolvers
 from landmarks.training.evaluate import evaluate
+from landmarks.training.extract import extract
 from landmarks.training.run import train
 
 
@@ -20,7 +21,9 @@ def main() -> None:
     run_dir = Path(sys.argv[1])
     config = OmegaConf.load(run_dir / "config.yaml")
     assert isinstance(config, DictConfig)
-    if "checkpoint" in config:
+    if "splits" in config:
+        extract(config, run_dir)
+    elif "checkpoint" in config:
         evaluate(config, run_dir)
     else:
         train(config, run_dir)

@@ -84,15 +84,16 @@ def _keys(config: DictConfig | ListConfig, prefix: str) -> Iterator[tuple[Any, s
         yield key, f"{prefix}.{key!s}" if prefix else str(key)
 
 
-def _check_settings(config: DictConfig, settings: type) -> Iterator[str]:
+def _check_settings(config: DictConfig, settings: type, prefix: str = "") -> Iterator[str]:
     assert is_dataclass(settings)
     hints = typing.get_type_hints(settings)
-    for key in config:
-        if str(key) in hints:
-            value = _plain(config[key])
-            yield from _check_value(str(key), value, hints[str(key)])
+    for key, name in _keys(config, prefix):
+        if str(key) not in hints:
+            yield _unknown(name, prefix or "the configuration", list(hints))
+        elif is_dataclass(hints[str(key)]) and isinstance(config[key], DictConfig):
+            yield from _check_settings(config[key], hints[str(key)], name)
         else:
-            yield _unknown(str(key), "the configuration", list(hints))
+            yield from _check_value(name, _plain(config[key]), hints[str(key)])
 
 
 def _check_nodes(node: Any, name: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The types of the top-level keys; all other keys are typed by the constructors they belong to."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Shared:
     cache: Any
     extraction: Any
     pipeline: Any
+    local_features: Any
     votes: Any
 
 
@@ -61,7 +62,7 @@ class EvaluateSettings(Shared):
 
 @dataclass(frozen=True)
 class DescriptorSettings:
-    """Keys of `descriptors` in `conf/evaluate.yaml`."""
+    """Keys of `descriptors` in `conf/evaluate.yaml`; `landmarks.training.given` reads them."""
 
     queries: str | list[str] | None
     index: str | list[str] | None
@@ -77,3 +78,23 @@ class DescriptorSettings:
     index_regions: str | None
     solution: str | None
     use_data: bool
+
+
+@dataclass(frozen=True)
+class ExtractSettings:
+    """Top-level keys of `conf/extract.yaml`; votes and cache come with `conf/base.yaml` and are not used."""
+
+    seed: int
+    run_dir: str
+    channels_last: bool
+    compile: bool
+    checkpoint: str
+    splits: list[Literal["queries", "index", "gallery", "train"]]
+    dtype: Literal["float32", "float16"]
+    name: str
+    data: Any
+    augmentation: Any
+    sampler: Any
+    trainer: Any
+    callbacks: Any
+    extraction: Any

@@ -32,6 +32,14 @@ class Sample:
     landmark: int
 
 
+@dataclass(frozen=True, eq=False)
+class Views:
+    """A picture ready to be described: `images` uint8 [H, W, 3] at each scale, and its row in the table."""
+
+    images: tuple[NDArray[np.uint8], ...]
+    row: int
+
+
 @dataclass(frozen=True)
 class Unreadable:
     """A picture that could not be read: its id in 16 digits, and why, in a sentence that names it."""
@@ -86,27 +94,27 @@ class TrainDataset(Dataset[Sample | Unreadable]):
         return Sample(augmented, row, int(self.images.table.landmarks[row]))
 
 
-class EvalDataset(Dataset[Sample | Unreadable]):
-    """Pictures decoded in full and resized without chance, indexed by row.
+class EvalDataset(Dataset[Views | Unreadable]):
+    """Pictures decoded in full, once, and resized without chance to each scale, indexed by row.
 
     Args:
         images: What to read.
-        resize: uint8 [H, W, 3] -> uint8 [H', W', 3].
+        resizes: uint8 [H, W, 3] -> uint8 [H', W', 3], one for each scale.
     """
 
-    def __init__(self, images: ImageSet, resize: EvalResize) -> None:
+    def __init__(self, images: ImageSet, resizes: Sequence[EvalResize]) -> None:
         self.images = images
-        self.resize = resize
+        self.resizes = resizes
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, row: int) -> Sample | Unreadable:
+    def __getitem__(self, row: int) -> Views | Unreadable:
         try:
             image = decode(self.images.read(row))
         except (UnreadableImageError, MissingImageError) as error:
             return _unreadable(self.images, row, error)
-        return Sample(self.resize(image), row, int(self.images.table.landmarks[row]))
+        return Views(tuple(resize(image) for resize in self.resizes), row)
 
 
 def _unreadable(images: ImageSet, row: int, error: LandmarksError) -> Unreadable:
@@ -136,43 +144,46 @@ def collate_train(samples: Sequence[Sample | Unreadable], group: int = 1) -> dic
         if isinstance(sample, Sample)
     ]
     return {
-        "image": _stack(kept),
+        "image": _stack([sample.image for sample in kept]),
         "landmark": torch.tensor([sample.landmark for sample in kept], dtype=torch.int64),
         "row": torch.tensor([sample.row for sample in kept], dtype=torch.int64),
         "unreadable": _failures(samples),
     }
 
 
-def collate_eval(samples: Sequence[Sample | Unreadable]) -> dict[str, Any]:
+def collate_eval(samples: Sequence[Views | Unreadable]) -> dict[str, Any]:
     """Put pictures of several shapes together.
 
     Args:
-        samples: Pictures of any sizes.
+        samples: Pictures of any sizes, all at the same scales.
 
     Returns:
-        `groups`, a list with one dict for each shape among the pictures: `image` uint8 [b, 3, H, W] and `row`
-        int64 [b]; and `unreadable`, a list of (id, reason).
+        `groups`, a list with one dict for pictures of the same shape at every scale: `images`, one uint8 [b, 3, H, W]
+        for each scale, and `row` int64 [b]; and `unreadable`, a list of (id, reason).
     """
-    shapes: dict[tuple[int, ...], list[Sample]] = {}
+    shapes: dict[tuple[tuple[int, ...], ...], list[Views]] = {}
     for sample in samples:
-        if isinstance(sample, Sample):
-            shapes.setdefault(sample.image.shape, []).append(sample)
+        if isinstance(sample, Views):
+            shapes.setdefault(tuple(image.shape for image in sample.images), []).append(sample)
     return {
         "groups": [
-            {"image": _stack(group), "row": torch.tensor([sample.row for sample in group], dtype=torch.int64)}
+            {
+                "images": [_stack(scale) for scale in zip(*(views.images for views in group), strict=True)],
+                "row": torch.tensor([views.row for views in group], dtype=torch.int64),
+            }
             for group in shapes.values()
         ],
         "unreadable": _failures(samples),
     }
 
 
-def _stack(samples: Sequence[Sample]) -> Tensor:
-    if not samples:
+def _stack(images: Sequence[NDArray[np.uint8]]) -> Tensor:
+    if not images:
         return torch.empty((0, 3, 0, 0), dtype=torch.uint8)
     # In a worker, default_collate writes straight into the memory that the training process reads.
-    pictures: Tensor = default_collate([torch.from_numpy(sample.image) for sample in samples])
+    pictures: Tensor = default_collate([torch.from_numpy(image) for image in images])
     return pictures.permute(0, 3, 1, 2)
 
 
-def _failures(samples: Sequence[Sample | Unreadable]) -> list[tuple[str, str]]:
+def _failures(samples: Sequence[Sample | Views | Unreadable]) -> list[tuple[str, str]]:
     return [(sample.image_id, sample.reason) for sample in samples if isinstance(sample, Unreadable)]

@@ -1,6 +1,7 @@
 """The Lightning data module: a source, its pictures through workers, batches out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,10 @@ class LandmarkDataModule(pl.LightningDataModule):
     Attributes:
         train_set, query_set, index_set, gallery_set: ImageSet, after `setup`.
         truth: GroundTruth, after `setup`.
+        evaluated: ImageSets that `val_dataloader` reads, by name, after `setup`: queries, index, gallery. May be
+            changed, as the next two, until a loader is made.
+        scales: factors of the input size at which pictures are read for evaluation.
+        described: ids uint64 [n] that need not be read again, for any of the names in `evaluated`.
     """
 
     train_set: ImageSet
@@ -66,6 +71,7 @@ class LandmarkDataModule(pl.LightningDataModule):
     index_set: ImageSet
     gallery_set: ImageSet
     truth: GroundTruth
+    evaluated: dict[str, ImageSet]
 
     def __init__(
         self,
@@ -120,6 +126,8 @@ class LandmarkDataModule(pl.LightningDataModule):
         self.validation = validation
         self.decode_margin = decode_margin
         self.max_unreadable = max_unreadable
+        self.scales: tuple[float, ...] = (1.0,)
+        self.described: Mapping[str, NDArray[np.uint64]] = {}
         self._is_set_up = False
         self._train_loader: ResumableLoader | None = None
         self._resumed: dict[str, Any] | None = None
@@ -140,6 +148,7 @@ class LandmarkDataModule(pl.LightningDataModule):
         self.query_set = select_queries(source.queries(), self.truth, self.validation)
         self.index_set = select_index(source.index(), self.truth, self.validation, self.seed)
         self.gallery_set = select_gallery(source.gallery(), self.validation, self.seed)
+        self.evaluated = {"queries": self.query_set, "index": self.index_set, "gallery": self.gallery_set}
         self._is_set_up = True
 
     @property
@@ -186,23 +195,29 @@ class LandmarkDataModule(pl.LightningDataModule):
         self._resumed = state_dict["train_loader"]
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
-        """Loaders of `collate_eval` batches: queries, index, gallery. `row` is one of the set's table."""
-        return [self.eval_loader(images) for images in (self.query_set, self.index_set, self.gallery_set)]
+        """Loaders of `collate_eval` batches, one for each of `evaluated`. `row` is one of the set's table."""
+        return [self.eval_loader(images, self.described.get(name)) for name, images in self.evaluated.items()]
 
     def test_dataloader(self) -> list[DataLoader[Any]]:
-        """The same three loaders; `data.validation` says how much of the sets they cover."""
+        """The same loaders; `data.validation` says how much of the sets they cover."""
         return self.val_dataloader()
 
-    def eval_loader(self, images: ImageSet) -> DataLoader[Any]:
+    def eval_loader(self, images: ImageSet, described: NDArray[np.uint64] | None = None) -> DataLoader[Any]:
         """Batches of `collate_eval` over this rank's share of any images.
 
         Where pictures keep their aspect ratio, batches are of one shape, and so in another order than the table.
+
+        Args:
+            images: what to read.
+            described: ids to leave out, uint64 [n].
         """
+        resizes = [replace(self.resize, short_side=round(self.resize.short_side * scale)) for scale in self.scales]
+        done = None if described is None else np.isin(images.table.ids, described)
         # Its workers end with it: three idle crews beside the training one would only hold memory.
         return DataLoader(
-            EvalDataset(images, self.resize),
+            EvalDataset(images, resizes),
             batch_sampler=self._picture_shapes.evaluation_batches(
-                images, self.resize, self.eval_batch_size, *self._rank()
+                images, resizes, self.eval_batch_size, *self._rank(), done
             ),
             collate_fn=collate_eval,
             num_workers=self.num_workers,

@@ -1,12 +1,12 @@
 """Batches of one shape: which pictures of a set go together, found from the sizes in their headers."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import BatchSampler, Sampler
 
 from landmarks.data.derived import derived_folder
 from landmarks.data.pictures.aspect import Shape, assign_groups, cropped_away
@@ -14,7 +14,6 @@ from landmarks.data.pictures.sizes import Sizes, picture_sizes, sizes_path
 from landmarks.data.pictures.transforms import EvalResize
 from landmarks.data.roots import Root
 from landmarks.data.samplers.shapes import ShapeBatches
-from landmarks.data.samplers.shards import ShardSampler
 from landmarks.data.source import ImageSet
 
 log = logging.getLogger(__name__)
@@ -45,17 +44,35 @@ class PictureShapes:
         return groups
 
     def evaluation_batches(
-        self, images: ImageSet, resize: EvalResize, batch_size: int, rank: int = 0, world_size: int = 1
-    ) -> Sampler[list[int]]:
+        self,
+        images: ImageSet,
+        resizes: Sequence[EvalResize],
+        batch_size: int,
+        rank: int = 0,
+        world_size: int = 1,
+        done: NDArray[np.bool_] | None = None,
+    ) -> ShapeBatches:
         """A rank's share of the rows, in batches of one shape where pictures keep their aspect ratio.
 
         Else, and at an address where sizes are not known yet, in the order of the table: there a request for each
         header would cost about as much time as one for each picture.
+
+        Args:
+            images: N pictures.
+            resizes: One for each scale at which a picture is described.
+            batch_size: Most pictures in a batch; fewer where a rank would get none.
+            rank: This process.
+            world_size: Processes that share the set.
+            done: Rows to leave out, bool [N].
         """
+        batch_size = min(batch_size, max(len(images) // world_size, 1))
         known = isinstance(self.root, Path) or sizes_path(images, self._folder).exists()
-        if resize.mode == "square" or not known:
-            return BatchSampler(ShardSampler(len(images), rank, world_size), batch_size, drop_last=False)
-        return ShapeBatches(resize.shapes(self._sizes(images)), batch_size, rank, world_size)
+        if all(resize.mode == "square" for resize in resizes) or not known:
+            shapes = np.zeros((len(images), 2), dtype=np.int64)
+        else:
+            sizes = self._sizes(images)
+            shapes = np.hstack([resize.shapes(sizes) for resize in resizes])
+        return ShapeBatches(shapes, batch_size, rank, world_size, done)
 
     def _sizes(self, images: ImageSet) -> Sizes:
         return picture_sizes(images, self._folder, self.num_workers)

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+
+from landmarks.models.regions import region_grid
 
 
 class DescriptorNet(nn.Module):
@@ -55,8 +58,52 @@ class DescriptorNet(nn.Module):
         Raises:
             ValueError: Height or width is not a multiple of 32.
         """
+        return self._from_pooled(self.pooling(self._features(images)))
+
+    def describe_regions(self, images: Tensor, levels: int) -> Tensor:
+        """Describe parts of pictures, each pooled and transformed as the whole picture is; one pass of the backbone.
+
+        Args:
+            images: normalised float [B, 3, H, W].
+            levels: size of the grid, see `models.regions`; level 1 is the whole picture.
+
+        Returns:
+            Descriptors [B, R, dim], R = `region_count(levels)`; the first of each picture is its `forward`.
+
+        Raises:
+            ValueError: levels below 1, or height or width is not a multiple of 32.
+        """
+        return self._of_regions(self._features(images), levels)
+
+    def describe(self, images: Tensor, levels: int) -> tuple[Tensor, Tensor]:
+        """Whole pictures and their regions in one pass of the backbone.
+
+        Args:
+            images: normalised float [B, 3, H, W].
+            levels: see `describe_regions`.
+
+        Returns:
+            Descriptors [B, dim], those of `forward`, and [B, R, dim], those of `describe_regions`.
+
+        Raises:
+            ValueError: see `describe_regions`.
+        """
+        features = self._features(images)
+        return self._from_pooled(self.pooling(features)), self._of_regions(features, levels)
+
+    def _features(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
         if height % self.input_multiple or width % self.input_multiple:
             raise ValueError(f"pictures of {height} x {width} pixels: sides must be multiples of {self.input_multiple}")
-        pooled = self.pooling(self.backbone(images))
-        return self.dropout(self.batch_norm(self.fc(pooled)))
+        features: Tensor = self.backbone(images)
+        return features
+
+    def _from_pooled(self, pooled: Tensor) -> Tensor:
+        descriptors: Tensor = self.dropout(self.batch_norm(self.fc(pooled)))
+        return descriptors
+
+    def _of_regions(self, features: Tensor, levels: int) -> Tensor:
+        """[B, C, H', W'] to [B, R, dim]."""
+        grid = region_grid(features.shape[2], features.shape[3], levels)
+        pooled = [self.pooling(features[:, :, r.top : r.bottom, r.left : r.right]) for r in grid]
+        return self._from_pooled(torch.stack(pooled, dim=1).flatten(0, 1)).unflatten(0, (len(features), len(grid)))

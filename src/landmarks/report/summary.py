@@ -18,6 +18,8 @@ h1 { font-size: 24px } h2 { font-size: 17px; margin-top: 36px }
 table { border-collapse: collapse } th { font-weight: 600; color: #6a707b }
 th, td { padding: 4px 18px 4px 0; text-align: right; border-bottom: 1px solid #e4e6ea }
 th:first-child, td:first-child { text-align: left }
+dl { display: grid; grid-template-columns: max-content auto; gap: 4px 18px } dt { color: #6a707b }
+dd { margin: 0; overflow-wrap: anywhere }
 img { max-width: 100% } .up { color: #20804a } .down { color: #c03232 } .note { color: #6a707b; font-size: 13px }
 pre { background: #f4f5f7; padding: 14px; overflow-x: auto; font-size: 13px }
 """
@@ -30,6 +32,7 @@ def write_summary(
     stages: Sequence[StageReport] = (),
     pictures: Mapping[str, str | Path] | None = None,
     config: str = "",
+    facts: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the page.
 
@@ -40,6 +43,7 @@ def write_summary(
         stages: the pipeline's reports.
         pictures: heading to PNG file, in order.
         config: the resolved configuration as YAML text.
+        facts: what the figures are of, name to text.
 
     Returns:
         `out`.
@@ -49,6 +53,8 @@ def write_summary(
     """
     out = Path(out)
     parts = [f"<h1>{html.escape(title)}</h1>"]
+    if facts:
+        parts += ["<h2>Inputs</h2>", _facts(facts)]
     if scores:
         parts += ["<h2>Scores</h2>", _scores(scores)]
     if stages:
@@ -70,6 +76,11 @@ def write_summary(
     return out
 
 
+def _facts(facts: Mapping[str, str]) -> str:
+    rows = [f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in facts.items()]
+    return "<dl>" + "\n".join(rows) + "</dl>"
+
+
 def _scores(scores: Mapping[str, Mapping[str, float]]) -> str:
     splits = list(dict.fromkeys(split for values in scores.values() for split in values))
     rows = [[html.escape(name), *(_number(values.get(split)) for split in splits)] for name, values in scores.items()]
@@ -78,14 +89,20 @@ def _scores(scores: Mapping[str, Mapping[str, float]]) -> str:
 
 def _stages(stages: Sequence[StageReport]) -> str:
     figures = list(dict.fromkeys(name for stage in stages for name in stage.scores))
-    header = ["stage", *(cell for name in figures for cell in (html.escape(name), "change")), "seconds", "peak MiB"]
+    header = [
+        "stage",
+        *(cell for name in figures for cell in (html.escape(name), "change")),
+        "seconds",
+        "peak MiB",
+        "rise MiB",
+    ]
     rows = []
     for stage in stages:
         cells = [html.escape(stage.stage)]
         for name in figures:
             cells += [_number(stage.scores.get(name)), _change(stage.changes.get(name))]
-        rows.append([*cells, f"{stage.seconds:.2f}", _number(stage.peak_mb, 0)])
-    note = "Peak MiB: anonymous pages of the process, sampled; memory-mapped files are not counted."
+        rows.append([*cells, f"{stage.seconds:.2f}", _number(stage.peak_mb, 0), _number(stage.rise_mb, 0)])
+    note = "MiB: anonymous pages of the process, sampled, and their rise; memory-mapped files are not counted."
     return _table(header, rows) + f'<p class="note">{note}</p>'
 
 

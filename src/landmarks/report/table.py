@@ -1,37 +1,42 @@
-"""A table for the terminal: what each stage of a pipeline gave and cost."""
+"""The ablation table, for the terminal and as CSV: what each stage of a pipeline gave and cost."""
 
+import csv
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from landmarks.errors import LandmarksError
 from landmarks.retrieval.pipeline import StageReport
 
 # Changes below this are shown as none: four digits are printed.
 VISIBLE_CHANGE = 5e-5
 MISSING = "\N{EN DASH}"
+COSTS = ("seconds", "peak_mb", "rise_mb", "gpu_peak_mb")
 
 
 def ablation_table(stages: Sequence[StageReport], title: str = "Stages") -> Table:
     """One row a stage: each figure with its change against the stage before, seconds, and peak memory.
 
-    The memory columns appear where the system told them; the caption says what they count.
+    The memory columns appear where the system told them; the caption says what they count. With two figures it is 80
+    characters wide if stages have short names; longer names are folded.
     """
-    figures = list(dict.fromkeys(name for stage in stages for name in stage.scores))
+    figures = figures_of(stages)
     has_memory = any(stage.peak_mb is not None for stage in stages)
     has_gpu = any(stage.gpu_peak_mb is not None for stage in stages)
-    table = _table(title, "stage")
-    for figure in figures:
-        table.add_column(figure, justify="right", no_wrap=True)
-        table.add_column("change", justify="right", no_wrap=True)
-    table.add_column("seconds", justify="right", no_wrap=True)
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption_justify="left")
+    table.add_column("stage", overflow="fold", vertical="middle")
+    headings = [heading for name in figures for heading in ("\n".join(reversed(name.split("/"))), "change")]
+    headings.append("seconds")
     if has_memory:
-        table.add_column("peak MiB", justify="right", no_wrap=True)
-        table.add_column("rise MiB", justify="right", no_wrap=True)
+        headings += ["peak\nMiB", "rise\nMiB"]
         table.caption = "memory: anonymous pages of this process, sampled; mapped files not counted"
     if has_gpu:
-        table.add_column("GPU MiB", justify="right", no_wrap=True)
+        headings.append("GPU\nMiB")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
     for stage in stages:
         cells: list[str | Text] = [stage.stage]
         for figure in figures:
@@ -45,10 +50,28 @@ def ablation_table(stages: Sequence[StageReport], title: str = "Stages") -> Tabl
     return table
 
 
-def _table(title: str, first: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption_justify="left")
-    table.add_column(first, no_wrap=True)
-    return table
+def write_stages(path: str | Path, stages: Sequence[StageReport]) -> None:
+    """Write the table as CSV with all digits; what is not known stays empty.
+
+    Raises:
+        LandmarksError: it cannot be written.
+    """
+    figures = figures_of(stages)
+    header = ["stage", *(column for name in figures for column in (name, f"change of {name}")), *COSTS]
+    try:
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(header)
+            for stage in stages:
+                values = [value for name in figures for value in (stage.scores.get(name), stage.changes.get(name))]
+                writer.writerow([stage.stage, *values, *(getattr(stage, cost) for cost in COSTS)])
+    except OSError as error:
+        raise LandmarksError(f"{path}: could not write the table: {error}") from error
+
+
+def figures_of(stages: Sequence[StageReport]) -> list[str]:
+    """Names of all figures of a pipeline, in order."""
+    return list(dict.fromkeys(name for stage in stages for name in stage.scores))
 
 
 def _number(value: float | None, digits: int = 4) -> str:

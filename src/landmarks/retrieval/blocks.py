@@ -44,7 +44,9 @@ def check_matrix(descriptors: Descriptors, name: str) -> None:
 
 def row_norms(block: Descriptors) -> NDArray[np.float32]:
     """Euclidean length of every row [B]; summed in float64, so a row's length depends on that row alone."""
-    return np.sqrt(np.einsum("nd,nd->n", block, block, dtype=np.float64, casting="safe")).astype(np.float32)
+    from landmarks.retrieval.search.exact_products import row_lengths  # compiled code, which takes a while to load
+
+    return row_lengths(block)
 
 
 def scales(norms: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -78,7 +80,8 @@ def prepared_blocks(
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Yield ``(first row, float32 [B, D])`` blocks, checked and, if asked, L2-normalised.
 
-    All blocks share one buffer (fresh memory costs more than the copy), so a block is good until the next one.
+    A block whose rows are float32 and of length one already is the matrix itself, uncopied; all others share one
+    buffer (fresh memory costs more than the copy). So a block is for reading, and good until the next one.
 
     Args:
         descriptors: [N, D], in memory or memory-mapped.
@@ -89,17 +92,21 @@ def prepared_blocks(
     Raises:
         LandmarksError: a bad row; its message counts all bad rows of the matrix.
     """
-    buffer = np.empty((min(rows, len(descriptors)), descriptors.shape[1]), np.float32)
+    buffer: NDArray[np.float32] | None = None
     for start in range(0, len(descriptors), rows):
         block = descriptors[start : start + rows]
         norms = row_norms(block)
         # NaN compares false, so this one test also finds NaN.
         if not np.all((norms >= (np.finfo(np.float32).tiny if normalize else 0)) & (norms < np.inf)):
             check_rows(descriptors, name, normalize)
+        divisors = scales(norms) if normalize else np.ones(1, np.float32)
+        if block.dtype == np.float32 and block.flags.c_contiguous and np.all(divisors == 1):
+            yield start, np.asarray(block)
+            continue
+        if buffer is None:
+            buffer = np.empty((min(rows, len(descriptors)), descriptors.shape[1]), np.float32)
         copy = buffer[: len(block)]
-        np.copyto(copy, block)
-        if normalize:
-            copy /= scales(norms)[:, None]
+        np.divide(block, divisors[:, None], out=copy, dtype=np.float32)
         yield start, copy
 
 

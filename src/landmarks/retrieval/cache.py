@@ -226,7 +226,7 @@ def _fill(
     }
     starts = {name: _begin(files[name], column) for name, column in columns.items()}
     count = next(iter(shapes.values()))[0]
-    done = min((files[name].stat().st_size - starts[name]) // row_bytes[name] for name in columns)
+    done = min((files[name].stat().st_size - starts[name]) // max(1, row_bytes[name]) for name in columns)
     done = min(done // chunk * chunk, count)
     progress = Progress(what, count, done)
     opened = {name: path.open("r+b") for name, path in files.items()}

@@ -4,16 +4,16 @@ A pipeline is an ordered mapping in YAML, ``pipeline.stages.<name>.<parameter>``
 be changed, or a stage added, from the command line.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.index import Searcher
 from landmarks.retrieval.measure import Cost
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.search.index import Searcher
 from landmarks.retrieval.state import MISSING, Need, SearchState, Stage, needs_of
 
 # Gives named figures of a ranking, such as {"map@100/public": 0.3, "map@100/private": 0.31}.
@@ -98,6 +98,20 @@ class Pipeline:
         """What the stages ask for besides descriptors."""
         return frozenset().union(*map(needs_of, self.stages.values()))
 
+    def require(self, available: Collection[Need]) -> None:
+        """Refuse to begin without what the stages ask for.
+
+        Args:
+            available: what there will be besides descriptors.
+
+        Raises:
+            LandmarksError: names the stage, what it needs, and how to give it.
+        """
+        for name, stage in self.stages.items():
+            for need in sorted(needs_of(stage)):
+                if need not in available:
+                    raise LandmarksError(f"stage {name} needs {MISSING[need]}")
+
     def run(self, state: SearchState, score: Scorer | None = None) -> PipelineResult:
         """Run all stages.
 
@@ -112,10 +126,7 @@ class Pipeline:
             LandmarksError: something that a stage needs is not there, which is said before any work; a stage that
                 gives no ranking; or whatever a stage finds wrong.
         """
-        for name, stage in self.stages.items():
-            for need in sorted(needs_of(stage)):
-                if not state.has(need):
-                    raise LandmarksError(f"stage {name} needs {MISSING[need]}")
+        self.require([need for need in get_args(Need) if state.has(need)])
         reports: list[StageReport] = []
         try:
             for name, stage in self.stages.items():

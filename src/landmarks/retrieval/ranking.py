@@ -18,6 +18,8 @@ from landmarks.errors import LandmarksError
 from landmarks.retrieval.npy_header import read_header
 
 EMPTY = -1
+# Places looked at together when a ranking is checked.
+CHECKED_PLACES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,17 @@ class Ranking:
             raise LandmarksError(
                 f"ranking: expected int32 indices and float32 scores, got {indices.dtype} and {scores.dtype}"
             )
-        wrong = (indices < EMPTY) | np.isnan(scores) | ((indices == EMPTY) != np.isneginf(scores))
-        _refuse(wrong.any(axis=1), "has an index below -1, a NaN, or an empty place whose score is not -inf")
-        _refuse((scores[:, 1:] > scores[:, :-1]).any(axis=1), "is not in order of falling scores")
+        # In blocks: the neighbours of a whole index are a ranking of gigabytes that lies on disk.
+        broken, unordered = np.zeros(len(indices), bool), np.zeros(len(indices), bool)
+        rows = max(1, CHECKED_PLACES // max(1, indices.shape[1]))
+        for start in range(0, len(indices), rows):
+            part = slice(start, start + rows)
+            index, score = indices[part], scores[part]
+            wrong = (index < EMPTY) | np.isnan(score) | ((index == EMPTY) != np.isneginf(score))
+            broken[part] = wrong.any(axis=1)
+            unordered[part] = (score[:, 1:] > score[:, :-1]).any(axis=1)
+        _refuse(broken, "has an index below -1, a NaN, or an empty place whose score is not -inf")
+        _refuse(unordered, "is not in order of falling scores")
 
     @property
     def num_queries(self) -> int:

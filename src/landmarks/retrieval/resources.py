@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.index import Searcher
+from landmarks.retrieval.search.index import Searcher
 
 
 @dataclass(frozen=True)

@@ -91,20 +91,12 @@ def open_checkpoint(path: str | Path) -> dict[str, Any]:
     return found
 
 
-def open_record(path: str | Path) -> dict[str, Any]:
-    """Return the plain values that a run put into its checkpoint, see `checkpoint_record`.
-
-    Raises:
-        LandmarksError: see `open_checkpoint`; also when there is no record, or that of another version.
-    """
-    return _record(path, open_checkpoint(path))
-
-
 def load_model(path: str | Path) -> TrainedModel:
     """Build the network that a checkpoint of ours describes and give it its weights.
 
     Raises:
-        LandmarksError: see `open_record`; also when the weights do not fit the record.
+        LandmarksError: see `open_checkpoint`; also when there is no record, or that of another version, or when the
+            weights do not fit it.
     """
     found = open_checkpoint(path)
     record = _record(path, found)

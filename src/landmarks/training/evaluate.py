@@ -1,92 +1,76 @@
 """Evaluates a checkpoint of ours on any data: figures, both submissions, pictures."""
 
-import logging
 from pathlib import Path
 
-import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from landmarks.config.check import check_config, refuse_missing
 from landmarks.config.settings import EvaluateSettings
 from landmarks.data.module import LandmarkDataModule
-from landmarks.errors import LandmarksError
-from landmarks.training.callbacks.evaluation import DescriptorEvaluation
-from landmarks.training.callbacks.unreadable import UnreadablePictures
-from landmarks.training.checkpoints import load_model, open_record
-from landmarks.training.launch import ranks_launched
-from landmarks.training.module import DescriptorModule
+from landmarks.recognition.votes import NeighbourVotes
+from landmarks.retrieval.pipeline import Pipeline
+from landmarks.training.checkpoints import TrainedModel, load_model
+from landmarks.training.extract import describe
+from landmarks.training.extraction import Extraction
 from landmarks.training.outputs import print_scores, write_outcome, write_report
 from landmarks.training.record import write_record
-from landmarks.training.scoring import figure
-
-log = logging.getLogger(__name__)
+from landmarks.training.scoring import evaluate_descriptors, figure
 
 
 def evaluate_job(config: DictConfig) -> float | None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
     refuse_missing(config)
-    if config.checkpoint is None:
-        raise LandmarksError("evaluate: name what to evaluate with checkpoint=PATH")
+    trained = load_model(config.checkpoint)
     if config.data.image_size is None:
-        config.data.image_size = open_record(config.checkpoint)["config"]["data"]["image_size"]
+        config.data.image_size = trained.config.data.image_size
     check_config(config, EvaluateSettings)
     run_dir = Path(config.run_dir)
     write_record(config, run_dir)
-    return evaluate(config, run_dir)
+    return evaluate(config, run_dir, trained)
 
 
-def evaluate(config: DictConfig, run_dir: Path) -> float | None:
+def evaluate(config: DictConfig, run_dir: Path, trained: TrainedModel | None = None) -> float | None:
     """Describe queries, index and gallery, search, re-rank, vote, score, and write it all.
+
+    Descriptors that an interrupted evaluation left in the run folder are not made again. All ranks describe; rank 0
+    alone does the rest, and nobody waits for it.
 
     Args:
         config: a checked configuration.
         run_dir: folder of the evaluation.
+        trained: the network; by default that of the checkpoint.
 
     Returns:
-        The monitored figure, or None where the data have no ground truth.
+        The monitored figure, or None where the data have no ground truth, and on all ranks but the first.
 
     Raises:
         LandmarksError: bad input of any kind.
     """
-    trained = load_model(config.checkpoint)
-    pl.seed_everything(config.seed, workers=True, verbose=False)
+    trained = trained or load_model(config.checkpoint)
+    pipeline: Pipeline = instantiate(config.pipeline)
+    votes: NeighbourVotes = instantiate(config.votes)
+    extraction: Extraction = instantiate(config.extraction)
+    extraction.require(pipeline)
     data: LandmarkDataModule = instantiate(config.data)
     data.prepare_data()
     data.setup("validate")
-    module = DescriptorModule(trained.model, channels_last=config.channels_last, compile=config.compile)
-    evaluation: DescriptorEvaluation = instantiate(config.callbacks.evaluation, model_name=trained.name)
-    unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
-    progress = [instantiate(node) for node in (config.callbacks.progress,) if node is not None]
-    trainer: pl.Trainer = instantiate(
-        config.trainer,
-        callbacks=[evaluation, unreadable, *progress],
-        logger=False,
-        enable_checkpointing=False,
-        default_root_dir=str(run_dir),
-    )
-    with ranks_launched(trainer.strategy, run_dir):
-        log.info(
-            "Describing %d queries, %d index pictures and %d gallery pictures with %s",
-            len(data.query_set),
-            len(data.index_set),
-            len(data.gallery_set),
-            trained.name,
-        )
-        trainer.validate(module, data, verbose=False)
-    value = figure(evaluation.scores, config.monitor)
-    if trainer.is_global_zero:
-        assert evaluation.outcome is not None
-        figures = {
-            "name": config.name,
-            "monitor": {"name": config.monitor, "value": value},
-            "scores": evaluation.scores,
-            "checkpoint": str(config.checkpoint),
-            "trained_on": trained.config.data.source,
-            "unreadable": unreadable.reasons,
-        }
-        write_outcome(run_dir, data, evaluation.outcome, figures)
-        results = {trained.name: evaluation.scores}
-        write_report(run_dir, f"{trained.name} on {data.source.name}", results, evaluation.outcome)
-        print_scores(run_dir, results, evaluation.outcome)
+    extracted = describe(config, run_dir, trained, data, run_dir / "descriptors", replace_others=True)
+    if not extracted.sets:
+        return None
+    queries, index, gallery = (extracted.sets[name] for name in ("queries", "index", "gallery"))
+    outcome = evaluate_descriptors(queries, index, gallery, data.source, data.truth, pipeline, votes)
+    value = figure(outcome.scores, config.monitor)
+    figures = {
+        "name": config.name,
+        "monitor": {"name": config.monitor, "value": value},
+        "scores": outcome.scores,
+        "checkpoint": str(config.checkpoint),
+        "trained_on": trained.config.data.source,
+        "unreadable": extracted.unreadable,
+    }
+    write_outcome(run_dir, data, outcome, figures)
+    results = {trained.name: outcome.scores}
+    write_report(run_dir, f"{trained.name} on {data.source.name}", results, outcome)
+    print_scores(run_dir, results, outcome)
     return value

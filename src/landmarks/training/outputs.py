@@ -1,42 +1,76 @@
 """What an evaluation leaves in the run folder: figures, ranking, both submissions, and pictures to look at."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.table import Table
 
-from landmarks.data.module import LandmarkDataModule
 from landmarks.metrics.submissions import write_recognition_submission, write_retrieval_submission
 from landmarks.report.neighbours import draw_neighbours
 from landmarks.report.summary import write_summary
-from landmarks.report.table import ablation_table
+from landmarks.report.table import ablation_table, write_stages
+from landmarks.retrieval.pipeline import StageReport
 from landmarks.training.record import write_json
 from landmarks.training.sample_sheet import picture_reader, sample_sheet
-from landmarks.training.scoring import Outcome, Scores
+
+if TYPE_CHECKING:  # Lightning takes seconds to import, and given descriptors are evaluated without it
+    from landmarks.data.module import LandmarkDataModule
+    from landmarks.training.scoring import Outcome
 
 SHOWN = ("map@100", "gap", "top1")
+OUTPUTS = (
+    "metrics.json",
+    "ranking.npz",
+    "stages.csv",
+    "submissions/retrieval.csv",
+    "submissions/recognition.csv",
+    "neighbours.png",
+    "report.html",
+)
+
+Scores = Mapping[str, Mapping[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}
 
 
-def write_outcome(run_dir: Path, data: LandmarkDataModule, outcome: Outcome, figures: Mapping[str, Any]) -> None:
+class Staged(Protocol):
+    """Whatever a pipeline has left its reports in."""
+
+    @property
+    def stages(self) -> Sequence[StageReport]:
+        """One report a stage."""
+        ...
+
+
+def remove_outputs(run_dir: Path) -> None:
+    """Remove what an earlier evaluation left in the run folder, so that old and new are never mixed."""
+    for name in OUTPUTS:
+        (run_dir / name).unlink(missing_ok=True)
+
+
+def write_outcome(run_dir: Path, data: "LandmarkDataModule", outcome: "Outcome", figures: Mapping[str, Any]) -> None:
     """Write everything that can be had from an evaluation.
 
     Args:
-        run_dir: gets `metrics.json`, `ranking.npz`, `submissions/*.csv` and `neighbours.png`.
+        run_dir: gets `metrics.json`, `ranking.npz`, `stages.csv`, `submissions/*.csv` and `neighbours.png` instead of
+            those of an earlier evaluation.
         data: the evaluated sets.
         outcome: what the evaluation found.
         figures: plain values for `metrics.json`; the sizes of the sets and the stages are added.
     """
+    remove_outputs(run_dir)
     submissions = run_dir / "submissions"
     submissions.mkdir(parents=True, exist_ok=True)
     write_retrieval_submission(submissions / "retrieval.csv", outcome.retrieval)
     write_recognition_submission(submissions / "recognition.csv", outcome.recognition)
     outcome.ranking.save(run_dir / "ranking.npz")
-    sheet = sample_sheet(data, outcome)
+    write_stages(run_dir / "stages.csv", outcome.stages)
+    sheet = sample_sheet(
+        outcome.ranking, outcome.query_ids, outcome.index_ids, data.truth, data.index_set.table, data.source
+    )
     if sheet is not None:
-        draw_neighbours(sheet, picture_reader(data), run_dir / "neighbours.png")
+        draw_neighbours(sheet, picture_reader(data.query_set, data.index_set), run_dir / "neighbours.png")
     sizes = {
         "source": data.source.name,
         "train": len(data.train_set),
@@ -50,7 +84,7 @@ def write_outcome(run_dir: Path, data: LandmarkDataModule, outcome: Outcome, fig
     write_json(run_dir / "metrics.json", plain({**figures, "data": sizes, "stages": stages}))
 
 
-def write_report(run_dir: Path, title: str, results: Mapping[str, Scores], outcome: Outcome) -> None:
+def write_report(run_dir: Path, title: str, results: Mapping[str, Scores], found: Staged) -> None:
     """Write `report.html`, one page with the figures, stages, pictures and the configuration of a run."""
     pictures = {"Curves": run_dir / "curves.png", "Sample queries": run_dir / "neighbours.png"}
     scores = {
@@ -62,28 +96,28 @@ def write_report(run_dir: Path, title: str, results: Mapping[str, Scores], outco
         run_dir / "report.html",
         title,
         {name: values for name, values in scores.items() if values},
-        outcome.stages,
+        found.stages,
         {heading: path for heading, path in pictures.items() if path.is_file()},
         (run_dir / "config.yaml").read_text() if (run_dir / "config.yaml").is_file() else "",
     )
 
 
-def print_scores(run_dir: Path, results: Mapping[str, Scores], outcome: Outcome) -> None:
-    """Print the figures that people compare, one row an evaluation, and where everything lies."""
+def print_scores(run_dir: Path, results: Mapping[str, Scores], found: Staged) -> None:
+    """Print the stages, the figures that people compare, one row an evaluation, and where everything lies."""
     console = Console()
-    if len(outcome.stages) > 1:
-        console.print(ablation_table(outcome.stages))
+    console.print(ablation_table(found.stages))
     table = Table("", title="Results", title_justify="left")
     splits = list(dict.fromkeys(split for scores in results.values() for split in scores))
-    shown = [(split, name) for name in SHOWN for split in splits if name in next(iter(results.values()))[split]]
+    first = next(iter(results.values()))
+    shown = [(split, name) for name in SHOWN for split in splits if name in first[split]]
     for split, name in shown:
         table.add_column(f"{name}\n{split}", justify="right")
     for label, scores in results.items():
         table.add_row(label, *(f"{scores[split][name]:.4f}" for split, name in shown))
-    if shown:
+    if not shown:
+        console.print("There is no ground truth, so there are no figures; the ranking is written.")
+    elif len(results) > 1 or {name for _, name in shown} != {"map@100"}:  # else the stages say it already
         console.print(table)
-    else:
-        console.print("There is no ground truth, so there are no figures; the submissions are written.")
     console.print(f"Figures, pictures and a page to read, report.html, are in [bold]{run_dir}[/]", soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""From three descriptor sets to figures: search, re-ranking stages, votes, mAP@100 and GAP.
+"""From three described sets to figures: search, re-ranking stages, votes, mAP@100 and GAP.
 
 The same code scores an epoch of training and a final evaluation, so the figures can be compared.
 """
@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.source import GroundTruth, ImageSet, Source
-from landmarks.data.table import ImageTable
+from landmarks.data.source import GroundTruth, Source
 from landmarks.errors import LandmarksError
 from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.retrieval import score_retrieval
 from landmarks.metrics.submissions import RecognitionSubmission, RetrievalSubmission
 from landmarks.recognition.votes import NeighbourVotes
-from landmarks.retrieval.descriptors import DescriptorSet
 from landmarks.retrieval.pipeline import Pipeline, StageReport
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.state import Gallery, SearchState
+from landmarks.training.extraction import Described
 
 Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}
 
@@ -48,61 +47,58 @@ class Outcome:
 
 
 def evaluate_descriptors(
-    queries: DescriptorSet,
-    index: DescriptorSet,
-    gallery: DescriptorSet,
-    gallery_table: ImageTable,
+    queries: Described,
+    index: Described,
+    gallery: Described,
     source: Source,
     truth: GroundTruth,
     pipeline: Pipeline,
     votes: NeighbourVotes,
-    query_pictures: ImageSet,
-    index_pictures: ImageSet,
 ) -> Outcome:
     """Search, re-rank, vote and score.
 
     Args:
-        queries: descriptors of the test pictures.
-        index: descriptors of the pictures to be found.
-        gallery: descriptors of labelled train pictures, which vote for landmarks.
-        gallery_table: says which landmark each gallery picture shows.
+        queries: the test pictures.
+        index: the pictures to be found.
+        gallery: labelled train pictures, which vote for landmarks.
         source: says how submissions call the landmarks.
         truth: what is right; a task without truth gets a submission but no figures.
         pipeline: finds and re-ranks index pictures, stage by stage; its index searches the gallery too.
         votes: from gallery neighbours to one landmark a query.
-        query_pictures: holds every query, in any order; for stages that look at pictures.
-        index_pictures: holds every index picture.
 
     Raises:
         LandmarksError: descriptor sets made by different protocols, or descriptors that cannot be compared.
     """
-    queries.require_same_protocol(index)
-    queries.require_same_protocol(gallery)
+    asked, known, labelled = queries.descriptors, index.descriptors, gallery.descriptors
+    asked.require_same_protocol(known)
+    asked.require_same_protocol(labelled)
 
     def score(ranking: Ranking) -> Mapping[str, float]:
         if truth.retrieval is None:
             return {}
-        submission = RetrievalSubmission.from_ranking(queries.ids, index.ids, ranking.indices)
+        submission = RetrievalSubmission.from_ranking(asked.ids, known.ids, ranking.indices)
         figures = score_retrieval(truth.retrieval, submission)
         return {f"{split}/map@100": values["map@100"] for split, values in figures.items()}
 
-    shown = gallery_table.landmarks[gallery_table.find(gallery.ids)]  # pictures are described in any order
+    landmarks = gallery.pictures.table
     found = pipeline.run(
         SearchState(
-            queries.descriptors,
-            index.descriptors,
-            query_pictures=pictures_of(queries, query_pictures),
-            index_pictures=pictures_of(index, index_pictures),
-            gallery=Gallery(gallery.descriptors, shown, gallery_table.num_landmarks),
+            asked.descriptors,
+            known.descriptors,
+            query_pictures=queries.pictures,
+            index_pictures=index.pictures,
+            query_regions=queries.region_rows,
+            index_regions=index.region_rows,
+            gallery=Gallery(labelled.descriptors, landmarks.landmarks, landmarks.num_landmarks),
         ),
         score,
     )
-    retrieval = RetrievalSubmission.from_ranking(queries.ids, index.ids, found.ranking.indices)
+    retrieval = RetrievalSubmission.from_ranking(asked.ids, known.ids, found.ranking.indices)
 
-    neighbours = pipeline.resources.index.search(queries.descriptors, gallery.descriptors, k=votes.k)
-    landmarks, confidence = votes(neighbours, shown, gallery_table.num_landmarks)
-    numbers = source.submission_landmark(landmarks, gallery_table.landmark_names)
-    recognition = RecognitionSubmission(queries.ids, numbers, confidence.astype(np.float64))
+    neighbours = pipeline.resources.index.search(asked.descriptors, labelled.descriptors, k=votes.k)
+    voted, confidence = votes(neighbours, landmarks.landmarks, landmarks.num_landmarks)
+    numbers = source.submission_landmark(voted, landmarks.landmark_names)
+    recognition = RecognitionSubmission(asked.ids, numbers, confidence.astype(np.float64))
     scores: Scores = {}
     for figures in (
         score_retrieval(truth.retrieval, retrieval) if truth.retrieval else {},
@@ -110,12 +106,7 @@ def evaluate_descriptors(
     ):
         for split, values in figures.items():
             scores.setdefault(split, {}).update(values)
-    return Outcome(scores, queries.ids, index.ids, found.ranking, retrieval, recognition, found.stages)
-
-
-def pictures_of(described: DescriptorSet, images: ImageSet) -> ImageSet:
-    """The pictures of a descriptor set, in its order."""
-    return images.take(images.table.find(described.ids))
+    return Outcome(scores, asked.ids, known.ids, found.ranking, retrieval, recognition, found.stages)
 
 
 def figure(scores: Scores, name: str) -> float | None:

@@ -3,8 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from landmarks.retrieval import neighbours
-from landmarks.retrieval.index import ExactIndex
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.search import neighbours
+from landmarks.retrieval.search.index import ExactIndex
 from landmarks.retrieval.stages import dba
 from landmarks.retrieval.stages.dba import DatabaseAugmentation
 from landmarks.retrieval.stages.qe import QueryExpansion
@@ -38,3 +40,30 @@ def test_every_image_is_averaged_with_the_others_even_among_copies(monkeypatch):
     np.testing.assert_allclose(DatabaseAugmentation(3, 1.0).augment(index, make_resources()), unit, atol=1e-6)
     # One image alone has no others.
     np.testing.assert_allclose(DatabaseAugmentation(3).augment(index[:1], make_resources()), unit[:1], atol=1e-6)
+
+
+def test_an_empty_index_is_refused():
+    with pytest.raises(LandmarksError, match="the index has 0 images"):
+        DatabaseAugmentation(3).augment(np.empty((0, 4), np.float32), make_resources())
+
+
+def test_weights_by_rank_are_another_entry_of_the_cache(tmp_path):
+    index = np.random.default_rng(0).standard_normal((30, 5)).astype(np.float32)
+    resources = make_resources(cache=Cache(tmp_path))
+    unit = index / np.linalg.norm(index, axis=1, keepdims=True)
+    cosines = unit @ unit.T - 2 * np.eye(30)
+    nearest = np.argsort(-cosines, axis=1)[:, :3]
+    for _ in range(2):  # made, then found
+        for weights, by_rank in (("similarity", [1, 1, 1]), ("rank", [1, 2 / 3, 1 / 3])):
+            shares = np.maximum(np.take_along_axis(cosines, nearest, axis=1), 0) * by_rank
+            total = unit + np.einsum("nk,nkd->nd", shares, unit[nearest])
+            augmented = DatabaseAugmentation(3, 1.0, weights).augment(index, resources)
+            np.testing.assert_allclose(augmented, total / np.linalg.norm(total, axis=1, keepdims=True), atol=1e-6)
+    assert len(list(tmp_path.iterdir())) == 3  # the neighbours and both indexes
+
+
+def test_impossible_parameters_are_refused():
+    with pytest.raises(LandmarksError, match="database augmentation: k must be"):
+        DatabaseAugmentation(k=0)
+    with pytest.raises(LandmarksError, match="database augmentation: weights must be"):
+        DatabaseAugmentation(weights="ranks")

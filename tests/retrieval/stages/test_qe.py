@@ -1,10 +1,12 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.index import ExactIndex
+from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.search.index import ExactIndex
 from landmarks.retrieval.stages.qe import QueryExpansion
 from landmarks.retrieval.stages.search import Search
 from landmarks.retrieval.state import SearchState
@@ -33,3 +35,39 @@ def test_needs_a_ranking_that_is_deep_enough():
         QueryExpansion(k=5)(Search()(state, resources), resources)
     with pytest.raises(LandmarksError, match="k=0"):
         QueryExpansion(k=0)
+    with pytest.raises(LandmarksError, match="rounds must be 1"):
+        QueryExpansion(rounds=0)
+    with pytest.raises(LandmarksError, match="weights must be similarity or rank"):
+        QueryExpansion(weights="ranks")
+
+
+def test_fewer_index_images_than_k_adds_those_there_are():
+    rng = np.random.default_rng(0)
+    queries, index = (rng.standard_normal((n, 4)).astype(np.float32) for n in (2, 3))
+    resources = make_resources(ExactIndex(k=10))
+    state = QueryExpansion(k=8, alpha=0)(Search()(SearchState(queries, index), resources), resources)
+    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (queries, index)]
+    total = unit[0] + unit[1].sum(axis=0)
+    np.testing.assert_allclose(state.queries, total / np.linalg.norm(total, axis=1, keepdims=True), atol=1e-6)
+
+
+def test_later_rounds_add_what_was_found_to_the_first_query():
+    rng = np.random.default_rng(1)
+    queries, index = (rng.standard_normal((n, 8)).astype(np.float32) for n in (4, 50))
+    resources = make_resources(ExactIndex(k=5))
+    start = Search()(SearchState(queries, index), resources)
+    once = QueryExpansion()(start, resources)
+    by_hand = QueryExpansion()(replace(once, queries=queries), resources)
+    twice = QueryExpansion(rounds=2)(start, resources)
+    np.testing.assert_array_equal(twice.queries, by_hand.queries)
+    assert not np.array_equal(twice.queries, once.queries)
+
+
+def test_scores_of_another_kind_do_not_become_weights():
+    rng = np.random.default_rng(2)
+    queries, index = (rng.standard_normal((n, 8)).astype(np.float32) for n in (4, 50))
+    resources = make_resources()
+    start = Search()(SearchState(queries, index), resources)
+    inliers = replace(start, ranking=Ranking(start.ranking.indices, start.ranking.scores + 1000))
+    plain, other = QueryExpansion()(start, resources), QueryExpansion()(inliers, resources)
+    np.testing.assert_array_equal(plain.queries, other.queries)

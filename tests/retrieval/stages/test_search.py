@@ -1,6 +1,6 @@
 import numpy as np
 
-from landmarks.retrieval.index import ExactIndex
+from landmarks.retrieval.search.index import ExactIndex
 from landmarks.retrieval.stages.search import Search
 from landmarks.retrieval.state import SearchState
 from resources import make_resources

@@ -15,14 +15,21 @@ class LocalFeatures:
         points: float32 [n, 2], x and y in pixels of the picture as it was given.
         scales: float32 [n], diameter of the described area in pixels of that picture.
         descriptors: uint8 [n, D]; float values times the extractor's `quantum`.
+        size: height and width of that picture in pixels.
     """
 
     points: NDArray[np.float32]
     scales: NDArray[np.float32]
     descriptors: NDArray[np.uint8]
+    size: tuple[int, int]
 
     def __len__(self) -> int:
         return len(self.points)
+
+    @staticmethod
+    def none(dim: int, size: tuple[int, int] = (0, 0)) -> "LocalFeatures":
+        """Those of a picture without any, or of one that could not be read, whose size is then 0 x 0."""
+        return LocalFeatures(np.empty((0, 2), np.float32), np.empty(0, np.float32), np.empty((0, dim), np.uint8), size)
 
 
 class LocalExtractor(Protocol):

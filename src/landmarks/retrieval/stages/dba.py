@@ -1,8 +1,9 @@
 """Database augmentation: average every index image with its nearest ones, then search anew.
 
 Turcot and Lowe, "Better matching with fewer features", ICCV workshops 2009; with weights similarity^alpha as in
-αQE. Costs a search of all index images among themselves, in bounded memory; neighbours and the augmented index are
-kept in the cache.
+αQE, or falling with the rank as in Gordo et al., "End-to-end Learning of Deep Visual Representations for Image
+Retrieval", IJCV 2017. Costs a search of all index images among themselves, in bounded memory; neighbours and the
+augmented index are kept in the cache.
 """
 
 from dataclasses import replace
@@ -13,10 +14,9 @@ from numpy.typing import NDArray
 
 from landmarks.retrieval.blocks import Descriptors
 from landmarks.retrieval.cache import Column
-from landmarks.retrieval.expansion import check_expansion, expand
-from landmarks.retrieval.neighbours import all_neighbours
-from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.expansion import Weights, check_expansion, expand
 from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.search.neighbours import all_neighbours
 from landmarks.retrieval.state import SearchState
 
 # Index images expanded at once.
@@ -29,15 +29,17 @@ class DatabaseAugmentation:
     Args:
         k: nearest other index images that are added to each.
         alpha: power of their similarity; 0 weighs all alike.
+        weights: ``rank`` lets the weight fall with the rank, too.
 
     Raises:
-        LandmarksError: k below 1 or alpha below 0.
+        LandmarksError: k below 1, alpha below 0, or unknown weights.
     """
 
-    def __init__(self, k: int = 5, alpha: float = 3.0) -> None:
-        check_expansion("database augmentation", k, alpha)
+    def __init__(self, k: int = 5, alpha: float = 3.0, weights: Weights = "similarity") -> None:
+        check_expansion("database augmentation", k, alpha, weights)
         self.k = k
         self.alpha = alpha
+        self.weights: Weights = weights
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
         """The state with an augmented index and the queries' ranking in it."""
@@ -48,15 +50,20 @@ class DatabaseAugmentation:
         """float32 [N, D]: every row averaged with its k nearest others, L2-normalised; memory-mapped.
 
         Raises:
-            LandmarksError: a bad row, or no room for the cache.
+            LandmarksError: an empty index, a bad row, or no room for the cache.
         """
         neighbours = all_neighbours(index, self.k, resources)
 
         def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
-            near = Ranking(neighbours.indices[start:stop], neighbours.scores[start:stop])
-            return {"descriptors": expand(index[start:stop], near, index, self.alpha)}
+            near = neighbours.indices[start:stop]
+            return {"descriptors": expand(index[start:stop], near, index, self.alpha, self.weights, resources.workers)}
 
-        parameters = {"k": self.k, "alpha": self.alpha, "searcher": resources.neighbours.signature()}
+        parameters = {
+            "k": self.k,
+            "alpha": self.alpha,
+            "weights": self.weights,
+            "searcher": resources.neighbours.signature(),
+        }
         column = Column(np.float32, (index.shape[1],))
         return resources.cache.rows("augmented", len(index), {"descriptors": column}, make, CHUNK, [index], parameters)[
             "descriptors"

@@ -1,0 +1,5 @@
+"""Diffusion: similarity that flows along a neighbourhood graph of the index instead of straight from the query.
+
+Iscen et al., "Efficient Diffusion on Region Manifolds", CVPR 2017; Yang et al., "Efficient Image Retrieval via
+Decoupling Diffusion into Online and Offline Processing", AAAI 2019.
+"""

@@ -1,0 +1,108 @@
+"""The graph that similarity flows along: mutual nearest neighbours, symmetrically normalised.
+
+Iscen et al., "Efficient Diffusion on Region Manifolds: Recovering Small Objects with Compact CNN Representations",
+CVPR 2017, sections 2 and 3. Only neighbours that name each other are joined, else images that are near to everything
+would join all landmarks.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.ranking import Ranking
+
+
+def knn_graph(
+    neighbours: Ranking, gamma: float = 3.0, last_copies: NDArray[np.int32] | None = None
+) -> sparse.csr_array:
+    """``S = D^-1/2 A D^-1/2`` with ``A_ij = max(similarity, 0)^gamma`` for mutual neighbours i and j, else 0.
+
+    Similarity is a cosine and thus symmetric; should a searcher give two values for a pair, the smaller one counts, so
+    that S is symmetric to the last bit. The diagonal is 0. A node without mutual neighbours has an empty row and
+    column, and diffusion leaves its own value where it is.
+
+    Args:
+        neighbours: [N, k] neighbours of each of the N nodes among themselves, in any order; empty places and a node
+            among its own neighbours are passed over.
+        gamma: larger values trust near neighbours more.
+        last_copies: int32 [N], what `landmarks.retrieval.diffusion.copies.last_copies` gives. With it, a node's edge
+            to its last copy becomes one to itself, and a zero is stored in its place; S is no longer symmetric there.
+
+    Returns:
+        float32 [N, N], rows sorted by column, without it no stored zeros; about 8 bytes for each of at most N·k
+        entries, and while it is made five times as much.
+
+    Raises:
+        LandmarksError: a neighbour outside [0, N), or gamma not above 0.
+    """
+    if not 0 < gamma < np.inf:
+        raise LandmarksError(f"diffusion: gamma is {gamma}: it must be above 0")
+    num_nodes = neighbours.num_queries
+    neighbours.check(num_nodes, num_nodes)
+    directed = _similarities(neighbours, num_nodes, gamma)
+    directed.data[directed.indices == _sources(directed)] = 0
+    directed.eliminate_zeros()
+    # The smaller of both directions is 0 where only one of the two names the other.
+    graph = directed.minimum(directed.T.tocsr())
+    del directed
+    degrees = np.asarray(graph.sum(axis=1, dtype=np.float64))
+    if last_copies is not None:
+        graph = _edges_to_itself(graph, last_copies)
+    products = degrees[_sources(graph)]
+    products *= degrees[graph.indices]
+    graph.data = (graph.data / np.sqrt(products)).astype(np.float32)
+    return graph
+
+
+def query_weights(neighbours: Ranking, num_nodes: int, gamma: float = 3.0) -> sparse.csr_array:
+    """Where diffusion starts for queries outside the graph: ``y = max(similarity, 0)^gamma`` at their neighbours.
+
+    Args:
+        neighbours: [Q, query_k] nearest nodes of each query with their similarities; empty places are passed over.
+        num_nodes: N.
+        gamma: the graph's.
+
+    Returns:
+        float32 [Q, N], rows sorted by column; ``query_weights(…)[start:stop].toarray()`` is right-hand sides for
+        `landmarks.retrieval.diffusion.solve.solve`.
+
+    Raises:
+        LandmarksError: a neighbour outside [0, num_nodes).
+    """
+    neighbours.check(neighbours.num_queries, num_nodes)
+    return _similarities(neighbours, num_nodes, gamma)
+
+
+def _similarities(neighbours: Ranking, num_nodes: int, gamma: float) -> sparse.csr_array:
+    """float32 [Q, N] of similarity^gamma, sorted, without zeros."""
+    weights = neighbour_weights(neighbours, gamma)
+    kept = weights > 0
+    starts = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
+    starts = starts.astype(np.int32 if starts[-1] < 2**31 else np.int64)  # the columns' type follows this one
+    matrix = sparse.csr_array(
+        (weights[kept], neighbours.indices[kept], starts), shape=(neighbours.num_queries, num_nodes)
+    )
+    matrix.sort_indices()
+    return matrix
+
+
+def neighbour_weights(neighbours: Ranking, gamma: float) -> NDArray[np.float32]:
+    """``max(similarity, 0)^gamma`` in the shape of the ranking [Q, k]; 0 at empty places."""
+    return np.power(np.maximum(neighbours.scores, 0), np.float32(gamma))
+
+
+def _sources(matrix: sparse.csr_array) -> NDArray[np.int32]:
+    """The row of each stored entry."""
+    return np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
+
+
+def _edges_to_itself(graph: sparse.csr_array, last_copies: NDArray[np.int32]) -> sparse.csr_array:
+    """Move the value of each edge from a node to its last copy onto the diagonal."""
+    sources = _sources(graph)
+    nodes = sources[graph.indices == last_copies[sources]]
+    moved = graph.data[graph.indices == last_copies[sources]]
+    graph = graph + sparse.csr_array((moved, (nodes, nodes)), shape=graph.shape)
+    sources = _sources(graph)
+    graph.data[(graph.indices == last_copies[sources]) & (graph.indices != sources)] = 0
+    return graph

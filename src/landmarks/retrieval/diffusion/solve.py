@@ -1,0 +1,189 @@
+"""Diffusion over the whole graph: ``(I - alpha S) f = y`` by conjugate gradients, many right-hand sides at once.
+
+Iscen et al., CVPR 2017, section 3.2. One pass over the graph serves `WIDTH` right-hand sides, whose values at a node
+lie side by side: fetching a node from memory is what costs. Each right-hand side has its own step lengths and its own
+end, and its sums run over the nodes in their order, so that its solution does not depend on its company.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.blocks import MIB
+
+# Right-hand sides of one pass: 8 float64 values fill a line of the processor's cache.
+WIDTH = 8
+
+
+def check_solver(stage: str, alpha: float, iterations: int, tolerance: float) -> None:
+    """Refuse parameters outside 0 <= alpha < 1, iterations >= 1, tolerance >= 0."""
+    if not 0 <= alpha < 1:
+        raise LandmarksError(f"{stage}: alpha is {alpha}: it must be 0 or more and below 1")
+    if iterations < 1 or not 0 <= tolerance < np.inf:
+        raise LandmarksError(
+            f"{stage}: iterations must be 1 or more and tolerance 0 or more, got iterations={iterations}, "
+            f"tolerance={tolerance}"
+        )
+
+
+def solve(
+    graph: sparse.csr_array,
+    right_hand_sides: NDArray[Any],
+    alpha: float = 0.99,
+    iterations: int = 20,
+    tolerance: float = 1e-6,
+    workers: int = 1,
+) -> NDArray[np.float32]:
+    """Solve ``(I - alpha S) f = y`` for every row y.
+
+    Conjugate gradients from f = 0 in float64; a row ends after `iterations` or when the residual's length is at most
+    `tolerance` times that of y. Where S has an empty row, f is y there; a row of zeros gives zeros.
+
+    Args:
+        graph: S, float32 [N, N], symmetric, as `landmarks.retrieval.diffusion.graph.knn_graph` makes it.
+        right_hand_sides: [B, N], one y a row.
+        alpha: share of a node's value that it takes from its neighbours.
+        iterations: steps of conjugate gradients at most.
+        tolerance: relative residual that is good enough.
+        workers: threads; each takes `WIDTH` rows at a time. The result does not depend on it.
+
+    Returns:
+        float32 [B, N]. Working memory besides arguments and result: ``working_bytes(N, workers)``.
+
+    Raises:
+        LandmarksError: shapes that do not fit, or parameters out of range.
+    """
+    check_solver("diffusion", alpha, iterations, tolerance)
+    num_nodes = graph.shape[0]
+    if graph.shape != (num_nodes, num_nodes) or right_hand_sides.shape[1:] != (num_nodes,):
+        raise LandmarksError(
+            f"diffusion: a graph {graph.shape} and right-hand sides {right_hand_sides.shape} do not fit; "
+            "expected [N, N] and [B, N]"
+        )
+    starts, columns, values = graph_arrays(graph)
+    everywhere = np.ones((num_nodes, WIDTH), np.bool_)
+    solutions = np.empty(right_hand_sides.shape, np.float32)
+
+    def part(first: int) -> None:
+        rows = right_hand_sides[first : first + WIDTH]
+        residual = np.zeros((num_nodes, WIDTH))
+        residual[:, : len(rows)] = rows.T
+        if not np.isfinite(residual.sum()):
+            raise LandmarksError(f"diffusion: right-hand sides {first} to {first + len(rows) - 1} hold NaN or infinity")
+        parameters = (alpha, iterations, tolerance)
+        solution = conjugate_gradients(starts, columns, values, residual, everywhere, *parameters)
+        solutions[first : first + WIDTH] = solution[:, : len(rows)].T
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(part, range(0, len(right_hand_sides), WIDTH)))
+    return solutions
+
+
+def working_bytes(num_nodes: int, workers: int) -> int:
+    """What `solve` takes besides its arguments and its result."""
+    return (4 * 8 + 1) * WIDTH * num_nodes * workers
+
+
+def rows_at_once(num_nodes: int, workers: int, memory_budget_mb: int) -> int:
+    """Right-hand sides [B, N] (float32) and their solutions that fit a budget beside the work of `solve`.
+
+    At least one row for each of the solver's threads, in whole passes: less memory than that would not finish.
+    """
+    left = memory_budget_mb * MIB - working_bytes(num_nodes, workers)
+    passes = left // max(1, 8 * WIDTH * num_nodes)
+    return WIDTH * int(min(max(workers, passes), 512))
+
+
+def graph_arrays(graph: sparse.csr_array) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]:
+    """Row starts, columns and values as the kernels take them; unsigned columns spare them a test of the sign."""
+    columns = graph.indices.astype(np.int32, copy=False).view(np.uint32)
+    return graph.indptr.astype(np.int64, copy=False), columns, graph.data.astype(np.float32, copy=False)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def conjugate_gradients(
+    starts: NDArray[np.int64],
+    columns: NDArray[np.uint32],
+    values: NDArray[np.float32],
+    residual: NDArray[np.float64],
+    member: NDArray[np.bool_],
+    alpha: float,
+    iterations: int,
+    tolerance: float,
+) -> NDArray[np.float64]:
+    """Solve ``(I - alpha S) f = y`` on a part of the graph for each column.
+
+    Args:
+        starts: int64 [N + 1] where the rows of S begin.
+        columns: uint32, of each entry of S.
+        values: float32, of each entry of S.
+        residual: float64 [N, W] right-hand sides, 0 outside their parts; overwritten.
+        member: bool [N, W], which nodes the part of each column has; elsewhere its f is 0.
+        alpha: share of a node's value that it takes from its neighbours.
+        iterations: steps at most.
+        tolerance: relative residual that is good enough.
+
+    Returns:
+        float64 [N, W].
+    """
+    # Plain loops over numbers: whole-array expressions cost seconds of compilation. The inner ones run over columns
+    # and become vector instructions.
+    num_nodes, width = residual.shape
+    solution, direction = np.zeros((num_nodes, width)), np.zeros((num_nodes, width))
+    image = np.zeros((num_nodes, width))  # of the direction: (I - alpha S) p
+    squares, before, goals = np.zeros(width), np.zeros(width), np.zeros(width)
+    ratio, step, product, flow = np.zeros(width), np.zeros(width), np.zeros(width), np.zeros(width)
+    for i in range(num_nodes):
+        for c in range(width):
+            squares[c] += residual[i, c] * residual[i, c]
+    for c in range(width):
+        goals[c] = tolerance * tolerance * squares[c]
+    for _ in range(iterations):
+        running = 0
+        for c in range(width):
+            running += squares[c] > goals[c]
+            product[c] = 0.0
+        if running == 0:
+            break
+        for i in range(num_nodes):
+            for c in range(width):
+                direction[i, c] = residual[i, c] + ratio[c] * direction[i, c]
+        for i in range(num_nodes):
+            for c in range(width):
+                flow[c] = 0.0
+            edge, end = starts[i], starts[i + 1]
+            while edge < end - 3:  # four at once, added one after another
+                d0, d1 = direction[columns[edge]], direction[columns[edge + 1]]
+                d2, d3 = direction[columns[edge + 2]], direction[columns[edge + 3]]
+                v0, v1, v2, v3 = values[edge], values[edge + 1], values[edge + 2], values[edge + 3]
+                for c in range(width):
+                    flow[c] = flow[c] + v0 * d0[c] + v1 * d1[c] + v2 * d2[c] + v3 * d3[c]
+                edge += 4
+            while edge < end:
+                d0, v0 = direction[columns[edge]], values[edge]
+                for c in range(width):
+                    flow[c] += v0 * d0[c]
+                edge += 1
+            for c in range(width):
+                image[i, c] = direction[i, c] - alpha * flow[c] if member[i, c] else 0.0
+                product[c] += direction[i, c] * image[i, c]
+        for c in range(width):
+            # One that has ended stays as it is. Where copies made S unsymmetric, the product may fall to 0.
+            going = squares[c] > goals[c] and product[c] > 0.0
+            step[c] = squares[c] / product[c] if going else 0.0
+            ratio[c] = 1.0 if going else 0.0
+            before[c] = squares[c]
+            squares[c] = 0.0
+        for i in range(num_nodes):
+            for c in range(width):
+                solution[i, c] += step[c] * direction[i, c]
+                residual[i, c] -= step[c] * image[i, c]
+                squares[c] += residual[i, c] * residual[i, c]
+        for c in range(width):
+            ratio[c] = squares[c] / before[c] if ratio[c] > 0.0 else 0.0
+    return solution

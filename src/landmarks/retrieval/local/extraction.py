@@ -1,0 +1,72 @@
+"""What processes do for the store of local features: read a picture, know it by its content, extract it if it is new.
+
+Apart from the store so that a process need not import what only the other side of the work uses.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.data.pictures.decode import UnreadableImageError, decode
+from landmarks.data.source import ImageSet
+from landmarks.data.stores.store import MissingImageError
+from landmarks.models.local_features.extractor import LocalExtractor, LocalFeatures
+from landmarks.retrieval.local.records import Records, find, is_sound
+from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a process answers about one picture.
+
+    Attributes:
+        key: hash of its bytes and of the extractor; None where there were no bytes.
+        record: where its features are, if they were there and sound.
+        features: new ones, if not.
+        fault: why it could not be read.
+    """
+
+    key: bytes | None
+    record: np.void | None = None
+    features: LocalFeatures | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """The work of a process: look pictures up by content, check what is there, extract the rest.
+
+    Attributes:
+        images: where the pictures are.
+        extractor: finds and describes features.
+        signature: at most 16 bytes that tell this extractor's features from others.
+        known: records of what is there, in order of keys.
+        columns: the features that they name.
+    """
+
+    images: ImageSet
+    extractor: LocalExtractor
+    signature: bytes
+    known: Records
+    columns: FeatureColumns
+
+    def __call__(self, rows: NDArray[np.integer]) -> list[Found]:
+        """Answer for some rows of the images, in their order."""
+        return [self._find(row) for row in rows.tolist()]
+
+    def _find(self, row: int) -> Found:
+        try:
+            data = self.images.read(row)
+        except MissingImageError as error:
+            return Found(None, fault=str(error))
+        key = hashlib.blake2b(data, digest_size=KEY_BYTES, salt=self.signature).digest()
+        record = find(self.known, key)
+        if record is not None and record["readable"] and is_sound(record, self.columns):
+            return Found(key, record)
+        try:
+            features = self.extractor(decode(data))
+        except UnreadableImageError as error:
+            return Found(key, record, LocalFeatures.none(self.extractor.dim), str(error))
+        return Found(key, features=features)

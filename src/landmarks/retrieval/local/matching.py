@@ -1,0 +1,118 @@
+"""Which local features of two pictures are alike: tentative pairs, most of them wrong until geometry has looked on.
+
+Distances are exact: uint8 descriptors have integer products, and float32 adds integers below 2^24 without rounding. So
+the pairs are the same with any BLAS and any number of threads.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+
+Match = Literal["mutual", "ratio"]
+
+# The largest squared distance of uint8 vectors that float32 holds exactly; RootSIFT's are below 2^19.
+MAX_DIM = 256
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Pairs of features of two pictures; no feature is in two pairs.
+
+    Attributes:
+        first: int64 [m], features of the first picture, rising.
+        second: int64 [m], features of the second picture.
+        distances: float32 [m], Euclidean, between the uint8 descriptors: divide by the extractor's quantum.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    distances: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+class Matcher:
+    """Finds tentative pairs.
+
+    Args:
+        match: ``mutual``: each feature of a pair is the other's nearest. ``ratio``: the feature of the second picture
+            is the nearest of that in the first one and clearly nearer than the next (Lowe, IJCV 2004, section 7.1);
+            where several choose one feature, the nearest of them keeps it.
+        ratio: for ``ratio``, the most that the distance may be as a part of the distance to the second nearest.
+
+    Raises:
+        LandmarksError: an unknown way, or a ratio outside (0, 1].
+    """
+
+    def __init__(self, match: Match = "ratio", ratio: float = 0.9) -> None:
+        if match not in ("mutual", "ratio"):
+            raise LandmarksError(f"matching: match is {match!r}: it must be mutual or ratio")
+        if not 0 < ratio <= 1:
+            raise LandmarksError(f"matching: ratio is {ratio}: it must be above 0 and at most 1")
+        self.match = match
+        self.ratio = ratio
+
+    def signature(self) -> dict[str, Any]:
+        """What the pairs depend on besides the descriptors."""
+        return {"match": self.match, **({"ratio": self.ratio} if self.match == "ratio" else {})}
+
+    def __call__(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Matches:
+        """Match the features of two pictures.
+
+        Args:
+            first: uint8 [n, D].
+            second: uint8 [m, D].
+
+        Returns:
+            At most min(n, m) pairs; none where the ratio needs a second nearest and m is 1.
+
+        Raises:
+            LandmarksError: descriptors of different lengths, or of more than 256 elements.
+        """
+        if first.shape[1:] != second.shape[1:] or first.shape[1] > MAX_DIM:
+            raise LandmarksError(f"matching: descriptors [n, D] of {first.shape} and {second.shape}, D up to {MAX_DIM}")
+        if min(len(first), len(second)) == 0:
+            return _matches(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+        squared = _squared_distances(first, second)
+        rows = np.arange(len(first))
+        nearest = squared.argmin(axis=1)
+        distances = squared[rows, nearest]
+        if self.match == "mutual":
+            kept = distances == squared.min(axis=0)[nearest]
+        else:
+            squared[rows, nearest] = np.inf
+            kept = distances < np.float32(self.ratio**2) * squared.min(axis=1)
+            if len(second) == 1:
+                kept[:] = False
+        return _one_each(rows[kept], nearest[kept], distances[kept])
+
+
+def _squared_distances(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """float32 [n, m] |a - b|² as one product of [-2a, |a|², 1] and [b, 1, |b|²]."""
+    dim = first.shape[1]
+    left = np.empty((len(first), dim + 2), np.float32)
+    right = np.empty((len(second), dim + 2), np.float32)
+    left[:, :dim], right[:, :dim] = first, second
+    left[:, dim] = np.einsum("nd,nd->n", left[:, :dim], left[:, :dim])
+    right[:, dim + 1] = np.einsum("nd,nd->n", right[:, :dim], right[:, :dim])
+    left[:, dim + 1] = right[:, dim] = 1
+    left[:, :dim] *= -2
+    return left @ right.T
+
+
+def _one_each(first: NDArray[np.int64], second: NDArray[np.int64], squared: NDArray[np.float32]) -> Matches:
+    """Leave each feature of the second picture only its nearest pair, the earlier one where two are as near."""
+    order = np.lexsort((first, squared, second))
+    best = np.ones(len(order), np.bool_)
+    best[1:] = second[order][1:] != second[order][:-1]
+    kept = np.sort(order[best])
+    return _matches(first[kept], second[kept], squared[kept])
+
+
+def _matches(first: NDArray[np.int64], second: NDArray[np.int64], squared: NDArray[np.float32]) -> Matches:
+    return Matches(first, second, np.sqrt(np.maximum(squared, 0)))

@@ -1,0 +1,155 @@
+"""Local features on disk: columns that only grow, and a record of each picture that says where its features lie.
+
+A chunk's features are written before its records, and each record carries its own checksum and that of its features.
+So a kill in the middle of a chunk leaves features that no record names, which are cut off when the files are opened to
+write again; a record that was damaged counts as absent; and damaged features are found when they are checked.
+"""
+
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.models.local_features.extractor import LocalFeatures
+from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns, column_file, column_types
+
+RECORDS_FILE = "records.bin"
+RECORD = np.dtype(
+    [
+        ("key", f"S{KEY_BYTES}"),
+        ("first", "<i8"),
+        ("count", "<u4"),
+        ("height", "<u4"),
+        ("width", "<u4"),
+        ("readable", "<u4"),
+        ("features_sum", "<u4"),
+        ("sum", "<u4"),
+    ]
+)
+SUMMED = RECORD.itemsize - 4
+
+Records = NDArray[np.void]
+
+
+class FeatureFiles:
+    """The files in one folder, opened to be added to; whoever opens them holds the folder's lock.
+
+    Args:
+        folder: exists.
+        dim: D, length of a descriptor.
+
+    Raises:
+        OSError: the files cannot be opened or cut.
+    """
+
+    def __init__(self, folder: Path, dim: int) -> None:
+        self.folder = folder
+        self.dim = dim
+        self._types = column_types(dim)
+        self._row_bytes = {
+            name: int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+            for name, (dtype, shape) in self._types.items()
+        }
+        self._files = {name: column_file(folder, name).open("ab") for name in self._types}
+        self._records = (folder / RECORDS_FILE).open("ab")
+        known = self._recover()
+        # By key; of a picture that was extracted again after damage, the last record counts.
+        order = np.argsort(known["key"], kind="stable")
+        last = np.append(known["key"][order][1:] != known["key"][order][:-1], True)[: len(order)]
+        self.known: Records = known[order[last]]
+
+    def __enter__(self) -> "FeatureFiles":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in (*self._files.values(), self._records):
+            file.close()
+
+    def columns(self) -> FeatureColumns:
+        """The columns as they are now."""
+        return FeatureColumns.open(self.folder, self.dim, self.rows)
+
+    def append(self, pictures: Sequence[tuple[bytes, LocalFeatures, bool]]) -> Records:
+        """Add pictures; they are in the hands of the operating system when this returns.
+
+        Args:
+            pictures: key, features, and whether the picture could be read.
+
+        Returns:
+            Their records [n].
+
+        Raises:
+            OSError: no room on the disk; what was added before stays good.
+        """
+        features = [features for _, features, _ in pictures]
+        records = np.zeros(len(pictures), RECORD)
+        records["key"] = [key for key, _, _ in pictures]
+        records["readable"] = [readable for _, _, readable in pictures]
+        records["count"] = [len(one) for one in features]
+        records["first"] = self.rows + np.cumsum(records["count"], dtype=np.int64) - records["count"]
+        records["height"], records["width"] = np.array([one.size for one in features]).reshape(-1, 2).T
+        records["features_sum"] = [features_sum(one) for one in features]
+        records["sum"] = _sums(records)
+        for name, (dtype, shape) in self._types.items():
+            for one in features:
+                column = np.ascontiguousarray(getattr(one, name), dtype)
+                assert column.shape == (len(one), *shape), f"{name}: {column.shape}"
+                self._files[name].write(column.data)
+            self._files[name].flush()
+        self._records.write(records.tobytes())
+        self._records.flush()
+        self.rows += int(records["count"].sum())
+        return records
+
+    def sync(self) -> None:
+        """Wait until all is on the disk."""
+        for file in (*self._files.values(), self._records):
+            os.fsync(file.fileno())
+
+    def _recover(self) -> Records:
+        """Cut off what belongs to no whole record; the records that are good."""
+        held = min(os.fstat(self._files[name].fileno()).st_size // size for name, size in self._row_bytes.items())
+        whole = os.fstat(self._records.fileno()).st_size // RECORD.itemsize
+        records = np.fromfile(self.folder / RECORDS_FILE, RECORD, whole)
+        ends = records["first"] + records["count"]
+        good = records[(records["sum"] == _sums(records)) & (records["first"] >= 0) & (ends <= held)]
+        self.rows = int((good["first"] + good["count"]).max(initial=0))
+        for name, size in self._row_bytes.items():
+            self._files[name].truncate(self.rows * size)
+        self._records.truncate(whole * RECORD.itemsize)
+        return good
+
+
+def find(known: Records, key: bytes) -> np.void | None:
+    """The record of a picture among `known`, which is in order of keys."""
+    wanted = np.array(key, known.dtype["key"])
+    place = int(np.searchsorted(known["key"], wanted))
+    return known[place] if place < len(known) and known["key"][place] == wanted else None
+
+
+def is_sound(record: np.void, columns: FeatureColumns) -> bool:
+    """Whether the features that a record names are those that were written."""
+    rows = slice(int(record["first"]), int(record["first"]) + int(record["count"]))
+    size = (int(record["height"]), int(record["width"]))
+    features = LocalFeatures(columns.points[rows], columns.scales[rows], columns.descriptors[rows], size)
+    return features_sum(features) == int(record["features_sum"])
+
+
+def features_sum(features: LocalFeatures) -> int:
+    """CRC-32 of the features of a picture."""
+    total = 0
+    for column in (features.points, features.scales, features.descriptors):
+        total = zlib.crc32(np.ascontiguousarray(column).data.cast("B") if column.size else b"", total)
+    return total
+
+
+def _sums(records: Records) -> NDArray[np.uint32]:
+    """CRC-32 of each record without its last field."""
+    rows = np.ascontiguousarray(records).view(np.uint8).reshape(len(records), RECORD.itemsize)[:, :SUMMED]
+    return np.array([zlib.crc32(row) for row in np.ascontiguousarray(rows)], np.uint32)

@@ -1,0 +1,180 @@
+"""Search by local features: each feature of a query votes for the images that its nearest index features lie in.
+
+A vote weighs how much nearer a feature is than the last of the neighbours that were asked for: Jégou, Douze, Schmid,
+"Exploiting descriptor distances for precise image search", INRIA research report 7656, 2011. What is found everywhere
+has many neighbours at much the same distance and so little to say, without a rule of its own. Repeated structure must
+not vote many times (Jégou, Douze, Schmid, "On the burstiness of visual elements", CVPR 2009, section 3): a feature
+votes once an image, and an index feature takes one vote of a query.
+
+That the sum is divided by the features of the image, and by how many more, is ours: a picture full of features
+collects votes by chance in proportion to their number, one with ten of them scores high with one vote.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.cache import Column
+from landmarks.retrieval.local.inverted import FeatureIndex, InvertedFile, open_index
+from landmarks.retrieval.local.strongest import StrongestFeatures
+from landmarks.retrieval.local.table import LocalFeatureTable
+from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.resources import Resources
+
+# Queries that are searched before the result is written down.
+CHUNK = 32
+
+
+@dataclass(frozen=True)
+class Voting:
+    """How neighbours become votes.
+
+    Attributes:
+        neighbours: nearest index features that a query feature may vote for; the next one is the measure of what is
+            near, and features as far as it get nothing.
+        max_distance: no feature votes beyond this distance, in units of descriptors of length one.
+        smoothing: features added to those of an image, before its votes are divided by their number.
+
+    Raises:
+        LandmarksError: a parameter out of range.
+    """
+
+    neighbours: int = 30
+    max_distance: float = 0.8
+    smoothing: float = 50.0
+
+    def __post_init__(self) -> None:
+        if self.neighbours < 1:
+            raise LandmarksError(f"local search: neighbours is {self.neighbours}: it must be 1 or more")
+        if not 0 < self.max_distance < np.inf or not 0 <= self.smoothing < np.inf:
+            raise LandmarksError(
+                "local search: max_distance must be above 0 and smoothing 0 or more, got "
+                f"{self.max_distance} and {self.smoothing}"
+            )
+
+    def weights(self, distances: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Weights of votes [F, n] for distances [F, n + 1] that rise along a row; inf where there is no feature."""
+        bound = np.minimum(distances[:, -1:].astype(np.float64), self.max_distance)
+        return np.maximum(bound - distances[:, :-1], 0)
+
+
+def search_by_votes(
+    queries: LocalFeatureTable,
+    features: StrongestFeatures,
+    quantum: float,
+    voting: Voting,
+    inverted: InvertedFile,
+    depth: int,
+    resources: Resources,
+) -> Ranking:
+    """The index images with most votes; kept in the cache chunk by chunk.
+
+    Args:
+        queries: features of Q queries.
+        features: those of N index images.
+        quantum: length of a descriptor of length one in the units of both.
+        voting: how neighbours become votes.
+        inverted: how the features of the index are kept and searched.
+        depth: K, places of the ranking.
+        resources: cache, seed and number of threads.
+
+    Returns:
+        Ranking [Q, K] whose scores are votes; empty where a query has no features or finds none.
+
+    Raises:
+        LandmarksError: faiss is not installed, or no room for the cache.
+    """
+    if not len(features) or not len(queries):
+        return Ranking.empty(len(queries), depth)
+    opened: list[FeatureIndex] = []  # only if there is something to search for
+
+    def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
+        rows = slice(int(queries.starts[start]), int(queries.starts[stop]))
+        if rows.stop == rows.start:
+            ranking = Ranking.empty(stop - start, depth)
+        else:
+            if not opened:
+                opened.append(open_index(features, inverted, resources))
+            distances, found = opened[0].search(np.asarray(queries.descriptors[rows]), voting.neighbours + 1)
+            of_query = np.repeat(np.arange(stop - start), queries.counts[start:stop])
+            weights = voting.weights(distances / np.float32(quantum))
+            ranking = count_votes(weights, found[:, :-1], of_query, features, voting.smoothing, stop - start, depth)
+        return {"indices": ranking.indices, "scores": ranking.scores}
+
+    kept = resources.cache.rows(
+        "local_search",
+        len(queries),
+        {"indices": Column(np.int32, (depth,)), "scores": Column(np.float32, (depth,))},
+        make,
+        CHUNK,
+        [queries.keys, queries.counts, *features.keys],
+        {
+            "depth": depth,
+            "quantum": quantum,
+            "features": features.limit,
+            "seed": resources.seed,
+            **asdict(voting),
+            **inverted.signature(),
+        },
+    )
+    return Ranking(kept["indices"], kept["scores"])
+
+
+def count_votes(
+    weights: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    of_query: NDArray[np.int64],
+    features: StrongestFeatures,
+    smoothing: float,
+    num_queries: int,
+    depth: int,
+) -> Ranking:
+    """Add up votes per query and image, sparse, and keep the best images.
+
+    Args:
+        weights: [F, n] of votes; 0 is none.
+        rows: int64 [F, n], the index features that they are for.
+        of_query: int64 [F], query of each feature, rising.
+        features: of the index.
+        smoothing: added to the number of features of an image.
+        num_queries: Q.
+        depth: K.
+
+    Returns:
+        Ranking [Q, K].
+    """
+    feature, place = np.nonzero(weights > 0)
+    weight, row, query = weights[feature, place], rows[feature, place], of_query[feature]
+    # An index feature takes the best vote of each query, then a query feature gives its best to each image. Where
+    # votes are equal, the stronger query feature and the stronger index feature come first.
+    best = _first_of_each(np.lexsort((feature, -weight, row, query)), query, row)
+    feature, weight, row, query = feature[best], weight[best], row[best], query[best]
+    image = features.images(row)
+    best = _first_of_each(np.lexsort((row, -weight, image, feature)), feature, image)
+    weight, query, image = weight[best], query[best], image[best]
+
+    order = np.lexsort((image, query))
+    pair = query[order] * len(features.counts) + image[order]
+    pairs, number = np.unique(pair, return_inverse=True)
+    query, image = np.divmod(pairs, len(features.counts))
+    votes = np.bincount(number, weight[order], minlength=len(pairs)) / (features.counts[image] + smoothing)
+    scores = votes.astype(np.float32)
+
+    order = np.lexsort((image, -scores, query))
+    query, image, scores = query[order], image[order], scores[order]
+    place = np.arange(len(query)) - np.searchsorted(query, query)
+    shown = place < depth
+    ranking = Ranking.empty(num_queries, depth)
+    ranking.indices[query[shown], place[shown]] = image[shown]
+    ranking.scores[query[shown], place[shown]] = scores[shown]
+    return Ranking(ranking.indices, ranking.scores)
+
+
+def _first_of_each(order: NDArray[np.int64], *keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of entries that agree in all keys, the one that comes first in `order`, which keeps them together."""
+    new = np.ones(len(order), np.bool_)
+    new[1:] = np.any([key[order][1:] != key[order][:-1] for key in keys], axis=0)
+    return order[new]

@@ -1,0 +1,159 @@
+"""Keeps the local features of pictures on disk, so that each picture is looked at once.
+
+A picture's features are found by the hash of its encoded bytes and of what the extractor depends on: a picture that
+was replaced, another setting or another version of OpenCV can never meet old features. The price is that the bytes of
+all pictures asked for are read again in every run, 85 GB for the GLDv2 index, minutes beside days of extraction.
+
+On disk a feature of RootSIFT takes 140 bytes, so a picture with 1000 of them 140,048 and the 761,757 index images of
+GLDv2 107 GB. In memory a picture takes about 100 bytes in this process and 50 in each other one, 76 and 38 MB for
+that index; features are memory-mapped and never all in memory.
+"""
+
+import fcntl
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.data.derived import user_cache
+from landmarks.data.ids import format_id
+from landmarks.data.source import ImageSet
+from landmarks.errors import LandmarksError
+from landmarks.models.local_features.extractor import LocalExtractor
+from landmarks.retrieval.local.extraction import Extraction, Found
+from landmarks.retrieval.local.records import FeatureFiles
+from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns, LocalFeatureTable
+from landmarks.retrieval.local.workers import Workers
+from landmarks.retrieval.progress import Progress
+from landmarks.retrieval.resources import Resources
+
+log = logging.getLogger(__name__)
+
+CHUNK = 16  # pictures a job and an append, the most that a kill loses for each process
+NAMED = 5  # bad pictures that a warning names
+
+
+class LocalFeatureStore:
+    """Features of one extractor, in a folder of their own below `folder`.
+
+    Any number of runs may use one store; they extract one after another, a later one finding what an earlier one made.
+
+    Args:
+        extractor: finds and describes the features.
+        folder: where; by default ``local_features`` in `$LANDMARKS_CACHE`, `$XDG_CACHE_HOME/landmarks` or
+            ``~/.cache/landmarks``. It can be removed at any time between runs.
+    """
+
+    def __init__(self, extractor: LocalExtractor, folder: str | Path | None = None) -> None:
+        self.extractor = extractor
+        self._parent = Path(folder) if folder is not None else None
+
+    @property
+    def folder(self) -> Path:
+        """Where the features of this extractor lie."""
+        parent = self._parent if self._parent is not None else user_cache() / "local_features"
+        return parent / f"{type(self.extractor).__name__.lower()}-{self._signature().hex()}"
+
+    def collect(self, images: ImageSet, rows: NDArray[np.integer], resources: Resources) -> LocalFeatureTable:
+        """The features of some pictures, extracted where they are not there yet or damaged.
+
+        What was extracted is kept chunk by chunk. Pictures that cannot be read have no features, and are counted and
+        named in a warning.
+
+        Args:
+            images: where the pictures are.
+            rows: which of them, integers [n].
+            resources: `workers` processes share the work.
+
+        Returns:
+            A table of n pictures in the order of `rows`.
+
+        Raises:
+            LandmarksError: not one of several pictures could be read, a process ended abruptly, or the disk is full.
+        """
+        table = _Places(len(rows))
+        bad: list[str] = []
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._locked(), FeatureFiles(self.folder, self.extractor.dim) as files:
+                work = Extraction(images, self.extractor, self._signature(), files.known, files.columns())
+                jobs = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+                progress = Progress("local features of pictures", len(rows))
+                with Workers("local features", work, min(resources.workers, len(jobs)) or 1) as workers:
+                    for job, found in zip(jobs, workers.map(jobs), strict=True):
+                        table.fill(found, files)
+                        bad += [
+                            f"{format_id(int(images.table.ids[row]))}: {one.fault}"
+                            for row, one in zip(job.tolist(), found, strict=True)
+                            if one.fault
+                        ]
+                        progress.advance(len(job))
+                files.sync()
+                columns = files.columns()
+        except OSError as error:
+            raise LandmarksError(
+                f"{self.folder}: could not keep local features: {error}; make room, or choose another folder, and run "
+                "the same again: what was done is kept"
+            ) from error
+        self._report(bad, len(rows))
+        return table.finished(columns)
+
+    def _report(self, bad: list[str], count: int) -> None:
+        if not bad:
+            return
+        message = f"{len(bad)} of {count} pictures could not be read and have no local features: " + "; ".join(
+            bad[:NAMED] + ["…"] * (len(bad) > NAMED)
+        )
+        if len(bad) == count > 1:
+            raise LandmarksError(message)
+        log.warning("%s", message)
+
+    def _signature(self) -> bytes:
+        text = json.dumps({**self.extractor.signature(), "dim": self.extractor.dim}, sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.folder / "lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("%s: waiting for another run that extracts local features", self.folder)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+class _Places:
+    """Arrays of a table that are filled picture by picture."""
+
+    def __init__(self, count: int) -> None:
+        self._done = 0
+        self._firsts = np.zeros(count, np.int64)
+        self._counts = np.zeros(count, np.int64)
+        self._sizes = np.zeros((count, 2), np.int32)
+        self._keys = np.zeros((count, KEY_BYTES), np.uint8)
+
+    def fill(self, found: list[Found], files: FeatureFiles) -> None:
+        """Note the next pictures, and add those that are new to the files."""
+        new = [
+            (one.key, one.features, not one.fault)
+            for one in found
+            if one.record is None and one.key is not None and one.features is not None
+        ]
+        added = iter(files.append(new) if new else ())
+        for place, one in enumerate(found, self._done):
+            if one.key is None:
+                continue
+            record = one.record if one.record is not None else next(added)
+            self._keys[place] = np.frombuffer(one.key, np.uint8)
+            self._firsts[place], self._counts[place] = record["first"], record["count"]
+            self._sizes[place] = record["height"], record["width"]
+        self._done += len(found)
+
+    def finished(self, columns: FeatureColumns) -> LocalFeatureTable:
+        return LocalFeatureTable(columns, self._firsts, self._counts, self._sizes, self._keys)

@@ -1,0 +1,188 @@
+"""The local features of a set of pictures: rows of large columns on disk, never all of them in memory.
+
+A table holds where each picture's features lie, 48 bytes a picture, and the memory-mapped columns. It goes to other
+processes as names and positions, and is opened there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from landmarks.models.local_features.extractor import LocalFeatures
+
+KEY_BYTES = 16
+FILES = ("points", "scales", "descriptors")
+
+
+@dataclass(frozen=True)
+class FeatureColumns:
+    """Features one after another, each picture's together.
+
+    Attributes:
+        points: float32 [R, 2].
+        scales: float32 [R].
+        descriptors: uint8 [R, D].
+        folder: where they are mapped from; None for columns in memory.
+    """
+
+    points: NDArray[np.float32]
+    scales: NDArray[np.float32]
+    descriptors: NDArray[np.uint8]
+    folder: Path | None = None
+
+    @staticmethod
+    def open(folder: Path, dim: int, rows: int) -> "FeatureColumns":
+        """Map the first `rows` rows of the files in `folder`.
+
+        Raises:
+            OSError: a file cannot be read.
+            ValueError: a file is shorter than that.
+        """
+        arrays: list[NDArray[Any]] = []
+        for name, (dtype, shape) in column_types(dim).items():
+            if rows == 0:  # nothing to map
+                arrays.append(np.empty((0, *shape), dtype))
+            else:
+                arrays.append(np.memmap(column_file(folder, name), dtype, "r", shape=(rows, *shape)))
+        return FeatureColumns(arrays[0], arrays[1], arrays[2], folder)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process: the name where there is one, else the values."""
+        if self.folder is None:
+            return FeatureColumns, (self.points, self.scales, self.descriptors)
+        return FeatureColumns.open, (self.folder, self.descriptors.shape[1], len(self.points))
+
+
+def column_types(dim: int) -> dict[str, tuple[DTypeLike, tuple[int, ...]]]:
+    """Type and shape of one row of each column, in the order in which they are kept."""
+    return dict(zip(FILES, (("<f4", (2,)), ("<f4", ()), ("|u1", (dim,))), strict=True))
+
+
+def column_file(folder: Path, name: str) -> Path:
+    """The file of a column."""
+    return folder / f"{name}.bin"
+
+
+class FeatureRows:
+    """One column in the order of a table's pictures; rows are read when they are asked for.
+
+    Behaves like an array [M, …] for ``len``, ``shape``, ``dtype``, slices and arrays of row numbers. A slice is a view
+    of the file where the pictures lie there one after another, as they do after a first extraction; else a copy of
+    these rows alone.
+    """
+
+    def __init__(self, column: NDArray[Any], firsts: NDArray[np.int64], starts: NDArray[np.int64]) -> None:
+        self._column = column
+        self._firsts = firsts
+        self._starts = starts
+        shifts = (firsts - starts[:-1])[np.diff(starts) > 0]
+        self._shift = (int(shifts[0]) if len(shifts) else 0) if (shifts == shifts[:1]).all() else None
+        self.shape = (int(starts[-1]), *column.shape[1:])
+        self.dtype = column.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | NDArray[np.integer]) -> NDArray[Any]:
+        """The rows of a slice or, in any order, of an array of row numbers >= 0."""
+        if isinstance(rows, slice):
+            start, stop, step = rows.indices(len(self))
+            if self._shift is not None and step == 1:
+                return self._column[self._shift + start : self._shift + max(start, stop)]
+            rows = np.arange(start, stop, step)
+        if len(rows) and (rows.min() < 0 or rows.max() >= len(self)):
+            raise IndexError(f"row {rows.min()} or {rows.max()} of {len(self)}")
+        pictures = np.searchsorted(self._starts, rows, side="right") - 1
+        return np.asarray(self._column[self._firsts[pictures] + rows - self._starts[pictures]])
+
+
+@dataclass(frozen=True)
+class LocalFeatureTable:
+    """Local features of n pictures, M in all.
+
+    Attributes:
+        columns: where the features are.
+        firsts: int64 [n], row of each picture's first feature in `columns`.
+        counts: int64 [n], how many it has.
+        sizes: int32 [n, 2], height and width of the pictures; 0 where one could not be read.
+        keys: uint8 [n, 16], hash of the picture's encoded bytes and of the extractor; what was computed from features
+            is found again under it. Zeros where there were no bytes.
+    """
+
+    columns: FeatureColumns
+    firsts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    sizes: NDArray[np.int32]
+    keys: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.firsts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process: without the views below, which would take the features along."""
+        return LocalFeatureTable, (self.columns, self.firsts, self.counts, self.sizes, self.keys)
+
+    @property
+    def dim(self) -> int:
+        """D, length of a descriptor."""
+        return self.columns.descriptors.shape[1]
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """int64 [n + 1]: picture i has the rows `starts[i]` to `starts[i + 1]` of the three columns below."""
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts)])
+
+    @cached_property
+    def points(self) -> FeatureRows:
+        """float32 [M, 2], x and y in pixels of the pictures."""
+        return FeatureRows(self.columns.points, self.firsts, self.starts)
+
+    @cached_property
+    def scales(self) -> FeatureRows:
+        """float32 [M], diameters in pixels of the pictures."""
+        return FeatureRows(self.columns.scales, self.firsts, self.starts)
+
+    @cached_property
+    def descriptors(self) -> FeatureRows:
+        """uint8 [M, D]."""
+        return FeatureRows(self.columns.descriptors, self.firsts, self.starts)
+
+    def of(self, picture: int) -> LocalFeatures:
+        """The features of one picture; views of the columns."""
+        first, count = int(self.firsts[picture]), int(self.counts[picture])
+        rows = slice(first, first + count)
+        height, width = self.sizes[picture].tolist()
+        return LocalFeatures(
+            self.columns.points[rows], self.columns.scales[rows], self.columns.descriptors[rows], (height, width)
+        )
+
+    def take(self, pictures: NDArray[np.integer]) -> "LocalFeatureTable":
+        """Some of the pictures, in the given order; the columns stay where they are."""
+        return LocalFeatureTable(
+            self.columns, self.firsts[pictures], self.counts[pictures], self.sizes[pictures], self.keys[pictures]
+        )
+
+    @staticmethod
+    def of_features(features: Sequence[LocalFeatures], keys: NDArray[np.uint8] | None = None) -> "LocalFeatureTable":
+        """A table in memory, of features that came from elsewhere.
+
+        Args:
+            features: at least one picture's.
+            keys: uint8 [n, 16]; without them the pictures' numbers, good for one run only.
+        """
+        counts = np.array([len(one) for one in features], np.int64)
+        if keys is None:
+            keys = np.zeros((len(features), KEY_BYTES), np.uint8)
+            keys[:, :8] = np.arange(1, len(features) + 1, dtype="<u8").view(np.uint8).reshape(-1, 8)
+        columns = FeatureColumns(
+            np.concatenate([one.points for one in features]),
+            np.concatenate([one.scales for one in features]),
+            np.concatenate([one.descriptors for one in features]),
+        )
+        sizes = np.array([one.size for one in features], np.int32).reshape(-1, 2)
+        return LocalFeatureTable(columns, np.cumsum(counts) - counts, counts, sizes, keys)

@@ -1,0 +1,66 @@
+"""Counts inliers of many pairs of pictures, on all cores, once.
+
+What one pair costs does not depend on the others, so pairs go to processes in small groups; and since features,
+matching and estimation are all determined, counts are the same however they are grouped.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.retrieval.cache import Column
+from landmarks.retrieval.local.geometry import Geometry
+from landmarks.retrieval.local.matching import Matcher
+from landmarks.retrieval.local.pairs import Pairs, Verification
+from landmarks.retrieval.local.table import LocalFeatureTable
+from landmarks.retrieval.local.workers import Workers
+from landmarks.retrieval.resources import Resources
+
+CHUNK = 8192  # pairs that are kept together: about ten seconds of two cores, the most that a kill loses
+JOB = 64  # pairs handed to a process at once
+
+
+def count_inliers(
+    queries: LocalFeatureTable,
+    index: LocalFeatureTable,
+    pairs: Pairs,
+    matcher: Matcher,
+    geometry: Geometry,
+    resources: Resources,
+) -> NDArray[np.int32]:
+    """Inliers of every pair, from the cache or counted now.
+
+    Args:
+        queries: features of the first pictures.
+        index: features of the second pictures.
+        pairs: int32 [P, 2], pictures of `queries` and of `index`; quickest where those of one query stand together.
+        matcher: finds tentative pairs.
+        geometry: says which of them agree.
+        resources: `workers` processes, `seed` and cache.
+
+    Returns:
+        int32 [P], memory-mapped; 0 where nothing convinces.
+
+    Raises:
+        LandmarksError: a process ended abruptly, or no room for the cache; what was counted is kept.
+    """
+    if len(pairs) == 0:
+        return np.empty(0, np.int32)
+    work = Verification(queries, index, matcher, geometry, resources.seed)
+    with Workers("spatial verification", work, min(resources.workers, -(-len(pairs) // JOB))) as workers:
+
+        def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
+            jobs = [pairs[first : min(first + JOB, stop)] for first in range(start, stop, JOB)]
+            return {"inliers": np.concatenate(list(workers.map(jobs)))}
+
+        return resources.cache.rows(
+            "inliers",
+            len(pairs),
+            {"inliers": Column(np.int32)},
+            make,
+            CHUNK,
+            # The keys stand for the pictures' bytes and the extractor.
+            [queries.keys, index.keys, pairs],
+            {"matching": matcher.signature(), "geometry": geometry.signature(), "seed": resources.seed},
+        )["inliers"]

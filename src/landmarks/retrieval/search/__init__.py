@@ -1,0 +1,1 @@
+"""Nearest neighbours: exact search with its proofs, approximate kinds, and all pairs of a set."""

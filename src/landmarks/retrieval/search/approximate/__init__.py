@@ -1,0 +1,1 @@
+"""Approximate search: finds most of the nearest images in a fraction of the time, and scores what it finds exactly."""

@@ -1,0 +1,161 @@
+"""What all approximate kinds have in common: build once, find candidates, score them exactly, tell the recall.
+
+A kind only builds a faiss index and says how hard to look. Its own scores are never shown: candidates are read again
+from the original descriptors and scored in float64, so an approximate ranking lacks images, but never misplaces one.
+"""
+
+import importlib.util
+import logging
+import math
+import weakref
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.blocks import Descriptors, check_rows, gather
+from landmarks.retrieval.cache import fingerprint
+from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.search.approximate.recall import recall
+from landmarks.retrieval.search.index import ExactIndex, check_search
+from landmarks.retrieval.search.rescoring import rescored
+
+log = logging.getLogger(__name__)
+
+# Smaller sets are searched exactly: that takes milliseconds, and there is too little to train on.
+SMALLEST = 1000
+# Queries searched at once. Fixed, like every size that rounding could depend on.
+TILE = 4096
+
+
+@dataclass(frozen=True)
+class _Built:
+    """A faiss index and the database that it was built from."""
+
+    database: weakref.ref[Any]
+    content: str | None
+    index: Any
+
+
+class ApproximateIndex(ABC):
+    """Approximate search by cosine similarity, on the CPU.
+
+    The index of the last database is kept as long as the database lives, so that a search in groups builds it once.
+    Fewer than `SMALLEST` index images, or no more than there would be candidates, are searched exactly; the log says
+    so. Rankings repeat with the same seed; faiss trains and searches in float32, so another processor or version may
+    find other candidates.
+
+    Args:
+        k: places of the ranking; 100 is what mAP@100 looks at.
+        oversampling: candidates found for each place of the ranking, from which exact scores choose.
+        memory_budget_mb: MiB for the working memory of a search. The index itself comes on top; each kind says how
+            much that is.
+        seed: of training.
+        recall_queries: measure recall@k against exact search on so many queries of the first search in each database
+            and log it; 0 = do not.
+
+    Raises:
+        LandmarksError: a parameter out of range, or faiss is not installed.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, k: int, oversampling: float, memory_budget_mb: int, seed: int, recall_queries: int) -> None:
+        if not 1 <= oversampling < math.inf:
+            raise LandmarksError(f"index {self.kind}: oversampling is {oversampling}: it must be 1 or more")
+        if recall_queries < 0 or seed < 0:
+            raise LandmarksError(
+                f"index {self.kind}: recall_queries ({recall_queries}) and seed ({seed}) must be 0 or more"
+            )
+        if importlib.util.find_spec("faiss") is None:
+            raise LandmarksError(
+                f"index {self.kind} needs faiss, which is not installed: install faiss-cpu or faiss-gpu, or take "
+                "index=exact"
+            )
+        self._exact = ExactIndex(k, memory_budget_mb=memory_budget_mb)
+        self.k = k
+        self.oversampling = oversampling
+        self.memory_budget_mb = memory_budget_mb
+        self.seed = seed
+        self.recall_queries = recall_queries
+        self._built: _Built | None = None
+
+    def search(self, queries: Descriptors, database: Descriptors, k: int | None = None) -> Ranking:
+        """Find near index images.
+
+        Args:
+            queries: [Q, D] float32 or float16.
+            database: [N, D] float32 or float16, may be memory-mapped; read in blocks.
+            k: places of the ranking, if not `self.k`.
+
+        Returns:
+            Ranking [Q, k]; places for which nothing was found are empty. Scores are float64 inner products rounded to
+            float32.
+
+        Raises:
+            LandmarksError: shapes that do not fit, k below 1, or rows of zeros, NaN or infinity (count and first row).
+        """
+        k = self.k if k is None else k
+        check_search(queries, database, k, normalize=True)
+        candidates = math.ceil(k * self.oversampling)
+        if len(database) < SMALLEST or candidates >= len(database):
+            log.info("%s: %d index images for k=%d are few, so they are searched exactly", self.kind, len(database), k)
+            return self._exact.search(queries, database, k)
+        index, is_new = self._index_of(database)
+        parts = [Ranking.empty(0, k)]
+        for start in range(0, len(queries), TILE):
+            tile = gather(queries, np.arange(start, min(start + TILE, len(queries))))
+            found = self._candidates(index, tile, candidates)
+            parts.append(rescored(tile, database, found, k, normalize=True))
+        ranking = Ranking(
+            np.concatenate([part.indices for part in parts]), np.concatenate([part.scores for part in parts])
+        )
+        if is_new and self.recall_queries and len(queries):
+            self._report_recall(queries, database, ranking)
+        return ranking
+
+    def signature(self) -> dict[str, Any]:
+        """What the result depends on, all parameters but the memory budget."""
+        return {"kind": self.kind, "oversampling": self.oversampling, "seed": self.seed, **self._parameters()}
+
+    @abstractmethod
+    def _build(self, database: Descriptors) -> Any:
+        """A faiss index of all rows [N, D], which are known to be good."""
+
+    @abstractmethod
+    def _candidates(self, index: Any, queries: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+        """At least `count` rows [Q, C] for normalised queries [Q, D]; -1 where there are no more."""
+
+    @abstractmethod
+    def _parameters(self) -> dict[str, Any]:
+        """The kind's own parameters, for `signature`."""
+
+    def _index_of(self, database: Descriptors) -> tuple[Any, bool]:
+        """The faiss index of a database, and whether it was built now."""
+        # What may be written to is recognised by its content, what cannot be by being the same object.
+        fixed = isinstance(database, np.memmap) and not database.flags.writeable
+        content = None if fixed else fingerprint(database)
+        built = self._built
+        if built is not None and built.database() is database and built.content == content:
+            return built.index, False
+        self._built = None  # its memory is free before the next one is built
+        check_rows(database, "index descriptors", normalize=True)
+        index = self._build(database)
+        self._built = _Built(weakref.ref(database, self._forget), content, index)
+        return index, True
+
+    def _forget(self, database: weakref.ref[Any]) -> None:
+        """Drop an index whose database is gone."""
+        if self._built is not None and self._built.database is database:
+            self._built = None
+
+    def _report_recall(self, queries: Descriptors, database: Descriptors, ranking: Ranking) -> None:
+        number = min(self.recall_queries, len(queries))
+        rows = np.sort(np.random.default_rng(self.seed).choice(len(queries), number, replace=False))
+        sample: Descriptors = queries[rows]
+        exact = self._exact.search(sample, database, ranking.depth)
+        share = recall(Ranking(ranking.indices[rows], ranking.scores[rows]), exact)
+        log.info("%s: recall@%d %.4f on %d queries against exact search", self.kind, ranking.depth, share, number)

@@ -1,0 +1,71 @@
+"""The nearest other images of every image: what database augmentation and graphs are built from.
+
+Searched in groups and kept chunk by chunk: at 761,757 images it takes most of an hour exactly, is interrupted and
+gone on with, and is never done twice on the same descriptors. An approximate searcher (``index@neighbours=hnsw``) needs
+a fraction of that.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.blocks import Descriptors, check_matrix, check_rows
+from landmarks.retrieval.cache import Column
+from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.resources import Resources
+
+# Images searched at once; the database is read once for each such group.
+GROUP = 16_384
+
+
+def all_neighbours(database: Descriptors, k: int, resources: Resources) -> Ranking:
+    """The k nearest other images of every image, memory-mapped out of the cache.
+
+    Args:
+        database: [N, D].
+        k: neighbours; an image is never its own.
+        resources: `neighbours` finds them.
+
+    Returns:
+        Ranking [N, k]; places beyond N - 1 are empty.
+
+    Raises:
+        LandmarksError: an empty index, k below 1, a bad row, or no room for the cache.
+    """
+    check_matrix(database, "index descriptors")
+    if not len(database) or k < 1:
+        raise LandmarksError(f"neighbours: k is {k} and the index has {len(database)} images: both must be 1 or more")
+    check_rows(database, "index descriptors", normalize=True)
+
+    def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
+        found = without_self(resources.neighbours.search(database[start:stop], database, k + 1), start)
+        return {"indices": found.indices, "scores": found.scores}
+
+    kept = resources.cache.rows(
+        "neighbours",
+        len(database),
+        {"indices": Column(np.int32, (k,)), "scores": Column(np.float32, (k,))},
+        make,
+        GROUP,
+        [database],
+        {"k": k, "searcher": resources.neighbours.signature()},
+    )
+    return Ranking(kept["indices"], kept["scores"])
+
+
+def without_self(ranking: Ranking, first: int) -> Ranking:
+    """Drop each image from its own neighbours, or the last one where copies of it have crowded it out.
+
+    Args:
+        ranking: [B, k + 1] of the images `first`, `first` + 1 …
+        first: row of the first one.
+
+    Returns:
+        Ranking [B, k].
+    """
+    own = ranking.indices == (first + np.arange(ranking.num_queries))[:, None]
+    own[~own.any(axis=1), -1] = True
+    shape = (ranking.num_queries, ranking.depth - 1)
+    return Ranking(ranking.indices[~own].reshape(shape), ranking.scores[~own].reshape(shape))

@@ -1,0 +1,1 @@
+"""Descriptor sets on disk: what made them, writing, joining, whitening, and sets of regions."""

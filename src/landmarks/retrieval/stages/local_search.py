@@ -1,0 +1,90 @@
+"""Local search: index images by votes of their local features, without any global descriptor.
+
+First step of the pipeline that came seventh in both Google landmark challenges of 2018. It finds what a global
+descriptor overlooks, a landmark in a corner or seen through an arch, and gives spatial verification its candidates.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.local.inverted import InvertedFile
+from landmarks.retrieval.local.search import Voting, search_by_votes
+from landmarks.retrieval.local.store import LocalFeatureStore
+from landmarks.retrieval.local.strongest import StrongestFeatures
+from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.state import Need, SearchState
+
+
+class LocalSearch:
+    """Ranks index images by votes; as many places as the index's k.
+
+    The scores are votes, no similarities: verification after it should go by inliers alone, and a search by global
+    descriptor replaces the ranking while what was verified stays.
+
+    A query without votes, for instance a picture without local features, keeps the ranking it had; if there was none
+    before, its places are empty.
+
+    Args:
+        features: store of the local features.
+        inverted: how the features of the index are kept and searched; by default `InvertedFile()`.
+        voting: how neighbours become votes; by default `Voting()`.
+        features_per_image: the strongest features of an index image that can be found. Each takes
+            `inverted.code_bytes` + 8 bytes of memory, besides all budgets: 9.1 GB for GLDv2's index with 500.
+
+    Raises:
+        LandmarksError: features_per_image below 1.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"pictures"})
+
+    def __init__(
+        self,
+        features: LocalFeatureStore,
+        inverted: InvertedFile | None = None,
+        voting: Voting | None = None,
+        features_per_image: int = 500,
+    ) -> None:
+        if features_per_image < 1:
+            raise LandmarksError(f"local search: features_per_image is {features_per_image}: it must be 1 or more")
+        self.features = features
+        self.inverted = inverted or InvertedFile()
+        self.voting = voting or Voting()
+        self.features_per_image = features_per_image
+
+    def __call__(self, state: SearchState, resources: Resources) -> SearchState:
+        """The state with a ranking by votes.
+
+        Raises:
+            LandmarksError: pictures that cannot be read, faiss is not installed, or no room for features or codes.
+        """
+        assert state.query_pictures is not None and state.index_pictures is not None  # see `needs`
+        depth = resources.index.k
+        if not len(state.queries) or not len(state.index):
+            return state.with_ranking(Ranking.empty(len(state.queries), depth))
+        queries = self.features.collect(state.query_pictures, np.arange(len(state.queries)), resources)
+        index = self.features.collect(state.index_pictures, np.arange(len(state.index)), resources)
+        ranking = search_by_votes(
+            queries,
+            StrongestFeatures(index, self.features_per_image),
+            self.features.extractor.quantum,
+            self.voting,
+            self.inverted,
+            depth,
+            resources,
+        )
+        if state.ranking is not None:
+            ranking = _filled(ranking, state.ranking)
+        return state.with_ranking(ranking)
+
+
+def _filled(ranking: Ranking, before: Ranking) -> Ranking:
+    """Queries without a result keep the first places of the ranking before."""
+    lost = ~ranking.filled.any(axis=1)
+    depth = min(ranking.depth, before.depth)
+    indices, scores = ranking.indices.copy(), ranking.scores.copy()
+    indices[lost, :depth] = before.indices[lost, :depth]
+    scores[lost, :depth] = before.scores[lost, :depth]
+    return Ranking(indices, scores)

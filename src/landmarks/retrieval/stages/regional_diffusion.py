@@ -1,0 +1,190 @@
+"""Regional diffusion: similarity flows from the regions of a query along a graph of the index's regions.
+
+Iscen et al., "Efficient Diffusion on Region Manifolds: Recovering Small Objects with Compact CNN Representations",
+CVPR 2017. An object that fills a corner of two pictures makes two of their regions alike though the whole pictures
+differ. The last step of the 2018 pipeline.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.blocks import MIB, Descriptors
+from landmarks.retrieval.cache import Column
+from landmarks.retrieval.diffusion.fill import filled
+from landmarks.retrieval.diffusion.graph import knn_graph, query_weights
+from landmarks.retrieval.diffusion.products import LargestEntries
+from landmarks.retrieval.diffusion.region_graph import RegionDiffusion, diffuse_within, working_bytes
+from landmarks.retrieval.diffusion.region_pooling import PoolingKind, RegionPooling
+from landmarks.retrieval.diffusion.solve import rows_at_once, solve
+from landmarks.retrieval.ranking import EMPTY, Ranking, best
+from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval.sets.regions import check_regions, gather_regions
+from landmarks.retrieval.state import MISSING, Need, SearchState
+
+# Queries whose short lists are diffused before the result is written down; images whose weights are found at once.
+QUERIES, IMAGES = 64, 1024
+
+
+class RegionalDiffusion:
+    """Rank images by what reaches their regions.
+
+    With `candidates` the best images of the ranking so far are ranked anew, each query on the graph of their regions
+    alone, whatever the size of the index: for 100 images of 14 regions 1,400 nodes, 0.1 seconds of one core a query
+    and 40 MB a thread; for 1,000 images 5 seconds and 400 MB. As many threads work as the memory budget allows.
+
+    With ``candidates=null`` the graph joins all N·R regions of the index and any image can be found. Its neighbours
+    take 8·k bytes a region on disk and the graph as much in memory, five times as much while it is made, and the
+    search for neighbours grows with (N·R)². The 761,757 index images of GLDv2 with 14 regions and k = 200 would need
+    85 GB and weeks of exact search. With 5 regions, k = 50 and an approximate index for neighbours it is 8 GB.
+
+    The ranking keeps its depth. Images that diffusion does not reach follow those that it does, in their order so far;
+    their scores are 0 and less, by how far they were below the first.
+
+    Args:
+        candidates: images ranked anew, at most as many as the ranking has; None for the graph of the whole index.
+        k: neighbours of a region in the graph, itself counted.
+        query_k: neighbours at which each region of a query starts.
+        gamma: power of similarities; larger values trust near neighbours more.
+        alpha: share of its value that a region takes from its neighbours.
+        iterations: steps of conjugate gradients at most.
+        tolerance: relative residual that is good enough.
+        pooling: an image's score is the ``max`` of its regions', their ``sum``, or as published a sum weighted by
+            generalised max pooling, ``gmp``.
+        regulariser: λ of generalised max pooling.
+
+    Raises:
+        LandmarksError: a parameter out of range.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"regions"})
+
+    def __init__(
+        self,
+        candidates: int | None = 100,
+        k: int = 200,
+        query_k: int = 200,
+        gamma: float = 3.0,
+        alpha: float = 0.99,
+        iterations: int = 20,
+        tolerance: float = 1e-6,
+        pooling: PoolingKind = "gmp",
+        regulariser: float = 1.0,
+    ) -> None:
+        if candidates is not None and candidates < 1:
+            raise LandmarksError(f"regional diffusion: candidates must be 1 or more, or null for all, not {candidates}")
+        self.candidates = candidates
+        self.diffusion = RegionDiffusion(k, query_k, gamma, alpha, iterations, tolerance)
+        self.pooling = RegionPooling(pooling, regulariser)
+
+    def __call__(self, state: SearchState, resources: Resources) -> SearchState:
+        """The state with a ranking by regions.
+
+        Raises:
+            LandmarksError: no ranking yet, no regions, regions of different lengths, or one without a direction.
+        """
+        earlier = state.require_ranking("regional diffusion")
+        queries, index = state.query_regions, state.index_regions
+        if queries is None or index is None:
+            raise LandmarksError(f"regional diffusion needs {MISSING['regions']}")
+        check_regions(queries, "query regions")
+        check_regions(index, "index regions")
+        if queries.shape[2] != index.shape[2]:
+            raise LandmarksError(
+                f"regions of queries have {queries.shape[2]} dimensions and those of the index "
+                f"{index.shape[2]}: extract both with the same model"
+            )
+        if 0 in (len(queries), len(index), earlier.depth):
+            return state
+        if self.candidates is None:
+            found = self._whole_graph(queries, index, earlier.depth, resources)
+        else:
+            short = Ranking(earlier.indices[:, : self.candidates], earlier.scores[:, : self.candidates])
+            found = self._short_lists(queries, index, short, resources)
+        return state.with_ranking(filled(found, earlier))
+
+    def _short_lists(self, queries: Descriptors, index: Descriptors, short: Ranking, resources: Resources) -> Ranking:
+        """The images of each row of `short` that are reached, each query on a graph of its own."""
+        nodes = short.depth * index.shape[1]
+        each = working_bytes(nodes, index.shape[2], self.diffusion)
+        threads = max(1, min(resources.workers, resources.memory_budget_mb * MIB // each))
+
+        def score(query: int) -> NDArray[np.float32]:
+            scores = np.zeros(short.depth, np.float32)
+            images = short.indices[query][short.filled[query]]
+            if len(images):
+                own = gather_regions(queries, np.array([query]), "query regions")[0]
+                regions = gather_regions(index, images, "index regions")
+                flow = diffuse_within(own, regions.reshape(-1, regions.shape[2]), self.diffusion)
+                weights = self.pooling.weights(regions)
+                scores[: len(images)] = self.pooling.pool(flow.reshape(weights.shape), weights)
+            return scores
+
+        def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
+            with ThreadPoolExecutor(threads) as pool:
+                return {"scores": np.stack(list(pool.map(score, range(start, stop))))}
+
+        kept = resources.cache.rows(
+            "regional",
+            len(queries),
+            {"scores": Column(np.float32, (short.depth,))},
+            make,
+            QUERIES,
+            [queries, index, short.indices],
+            self._parameters(),
+        )
+        reached = kept["scores"] > 0
+        images, scores = np.where(reached, short.indices, EMPTY), np.where(reached, kept["scores"], -np.inf)
+        return best(images, scores.astype(np.float32), short.depth)
+
+    def _whole_graph(self, queries: Descriptors, index: Descriptors, depth: int, resources: Resources) -> Ranking:
+        """The best images of the whole index that are reached."""
+        nodes, starts = index.reshape(-1, index.shape[2]), queries.reshape(-1, queries.shape[2])
+        regions, diffusion = queries.shape[1], self.diffusion
+        prepared: list[tuple[sparse.csr_array, NDArray[np.float64]]] = []  # only if there is something to do
+
+        def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
+            if not prepared:
+                neighbours = all_neighbours(nodes, diffusion.others(len(nodes)), resources)
+                prepared.append((knn_graph(neighbours, diffusion.gamma), self._weights(index)))
+            graph, weights = prepared[0]
+            near = resources.index.search(starts[start * regions : stop * regions], nodes, diffusion.query_k)
+            flow = query_weights(near, len(nodes), diffusion.gamma)
+            # A row for each query in the place of one for each of its regions; what meets at a node is added up.
+            flow = sparse.csr_array((flow.data, flow.indices, flow.indptr[::regions]), (stop - start, len(nodes)))
+            settings = (diffusion.alpha, diffusion.iterations, diffusion.tolerance)
+            solved = solve(graph, flow.toarray(), *settings, resources.workers)
+            largest = LargestEntries(stop - start, depth, resources.workers)
+            largest.add_dense(self.pooling.pool(solved.reshape(-1, *weights.shape), weights), 0)
+            ranking = largest.ranking()
+            return {"indices": ranking.indices, "scores": ranking.scores}
+
+        kept = resources.cache.rows(
+            "regional-whole",
+            len(queries),
+            {"indices": Column(np.int32, (depth,)), "scores": Column(np.float32, (depth,))},
+            make,
+            rows_at_once(len(nodes), resources.workers, resources.memory_budget_mb),
+            [queries, index],
+            self._parameters(
+                depth=depth, index=resources.index.signature(), neighbours=resources.neighbours.signature()
+            ),
+        )
+        return Ranking(kept["indices"], kept["scores"])
+
+    def _weights(self, index: Descriptors) -> NDArray[np.float64]:
+        """Pooling weights [N, R] of the whole index."""
+        weights = np.empty(index.shape[:2])
+        for start in range(0, len(index), IMAGES):
+            rows = np.arange(start, min(start + IMAGES, len(index)))
+            weights[rows] = self.pooling.weights(gather_regions(index, rows, "index regions"))
+        return weights
+
+    def _parameters(self, **others: Any) -> dict[str, Any]:
+        return {**asdict(self.diffusion), **asdict(self.pooling), **others}

@@ -1,0 +1,1 @@
+"""Evaluates descriptors that are given as files, whatever made them: read, check, search, re-rank, score, write."""

@@ -1,0 +1,209 @@
+"""Opens everything that `descriptors` names and makes of it what a pipeline starts from."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+from landmarks.data.source import GroundTruth, ImageSet, Source
+from landmarks.errors import LandmarksError
+from landmarks.metrics.solution_files import read_retrieval_solution
+from landmarks.retrieval.blocks import Descriptors, check_rows
+from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.sets.descriptors import DescriptorSet
+from landmarks.retrieval.sets.protocol import NOT_COMPARED
+from landmarks.retrieval.sets.regions import regions_of
+from landmarks.retrieval.state import Gallery, Need, SearchState
+from landmarks.training.given.columns import read_labels
+from landmarks.training.given.copies import in_search_order
+from landmarks.training.given.from_data import gallery_by_id, open_source, pictures_by_id
+from landmarks.training.given.keys import ids_key
+from landmarks.training.given.numpy_files import map_floats
+from landmarks.training.given.sets import GivenSet, open_set, require_comparable
+from landmarks.training.given.truth import LabelTruth, SolutionTruth, Truth
+
+NO_SOLUTIONS = GroundTruth(None, None)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is given, opened and held against each other; rows of descriptors are not looked at yet.
+
+    Attributes:
+        queries: to search for.
+        index: to search in.
+        truth: None where nobody knows what is right.
+        source: the data set, if it is used.
+        solutions: of the data set; empty without one.
+        gallery: labelled train images, if a stage asks for them.
+        gallery_labels: int64 [G].
+        query_regions: [Q, R, D], if a stage asks for them.
+        index_regions: [N, R, D].
+        query_pictures: in the order of the queries, if a stage asks for pictures.
+        index_pictures: in the order of the index.
+    """
+
+    queries: GivenSet
+    index: GivenSet
+    truth: Truth | None
+    source: Source | None = None
+    solutions: GroundTruth = NO_SOLUTIONS
+    gallery: GivenSet | None = None
+    gallery_labels: NDArray[np.int64] | None = None
+    query_regions: NDArray[Any] | None = None
+    index_regions: NDArray[Any] | None = None
+    query_pictures: ImageSet | None = None
+    index_pictures: ImageSet | None = None
+
+    def state(self, weights: list[float] | None, cache: Cache) -> SearchState:
+        """Look at every row, join what is to be joined, and make the state that a pipeline starts from.
+
+        Args:
+            weights: of the sets that are joined; None weighs all alike.
+            cache: keeps copies of what is not in the order or type that a search reads, and of what is joined.
+
+        Raises:
+            LandmarksError: rows of zeros, NaN or infinity.
+        """
+        gallery = None
+        if self.gallery is not None and self.gallery_labels is not None:
+            numbers, landmarks = np.unique(self.gallery_labels, return_inverse=True)
+            unlabelled = int(np.count_nonzero(numbers < 0))
+            gallery = Gallery(
+                self.gallery.joined(weights, cache),
+                (landmarks - unlabelled).astype(np.int32),  # -1, which comes first, stays -1
+                len(numbers) - unlabelled,
+            )
+        return SearchState(
+            self.queries.joined(weights, cache),
+            self.index.joined(weights, cache),
+            query_pictures=self.query_pictures,
+            index_pictures=self.index_pictures,
+            query_regions=_checked_regions(self.query_regions, "query regions", cache),
+            index_regions=_checked_regions(self.index_regions, "index regions", cache),
+            gallery=gallery,
+        )
+
+
+def open_inputs(config: DictConfig, needs: Collection[Need]) -> Inputs:
+    """Open the files and find the truth.
+
+    Args:
+        config: with `descriptors`, checked by `check_keys`, and `data` where that is used.
+        needs: what stages ask for; the rest is left unopened.
+
+    Raises:
+        LandmarksError: bad files, or files that do not fit each other.
+        FormatError: a solution that is malformed or does not know a query.
+    """
+    keys = config.descriptors
+    queries, index = (_open(keys, name) for name in ("queries", "index"))
+    require_comparable(queries, index)
+    data = _Data(config)
+    inputs = Inputs(queries, index, _truth(keys, queries, index, data))
+    if keys.use_data:
+        inputs = replace(inputs, source=data.source, solutions=data.solutions)
+    if "gallery" in needs:
+        gallery = _open(keys, "gallery")
+        require_comparable(queries, gallery)
+        inputs = replace(inputs, gallery=gallery, gallery_labels=_gallery_labels(keys, gallery, data))
+    if "regions" in needs:
+        regions = [
+            _open_regions(f"descriptors.{key}", keys[key], given)
+            for key, given in (("query_regions", queries), ("index_regions", index))
+        ]
+        if regions[0].shape[2] != regions[1].shape[2]:
+            raise LandmarksError(
+                f"{keys.query_regions} and {keys.index_regions} have regions of {regions[0].shape[2]} and "
+                f"{regions[1].shape[2]} dimensions: extract both with the same model"
+            )
+        inputs = replace(inputs, query_regions=regions[0], index_regions=regions[1])
+    if "pictures" in needs:
+        source = data.prepared
+        inputs = replace(
+            inputs,
+            query_pictures=pictures_by_id(source.queries(), queries.known_ids, queries.key),
+            index_pictures=pictures_by_id(source.index(), index.known_ids, index.key),
+        )
+    return inputs
+
+
+class _Data:
+    """The data set, opened no further than it is asked for."""
+
+    def __init__(self, config: DictConfig) -> None:
+        self._config = config
+
+    @cached_property
+    def source(self) -> Source:
+        return open_source(self._config.data)
+
+    @cached_property
+    def prepared(self) -> Source:
+        """The source with its pictures."""
+        self.source.prepare()
+        return self.source
+
+    @cached_property
+    def solutions(self) -> GroundTruth:
+        return self.source.truth()
+
+
+def _open(keys: DictConfig, name: str) -> GivenSet:
+    given = keys[name]
+    return open_set(f"descriptors.{name}", given if isinstance(given, str) else list(given), keys[ids_key(name)])
+
+
+def _truth(keys: DictConfig, queries: GivenSet, index: GivenSet, data: _Data) -> Truth | None:
+    if keys.query_labels is not None:
+        return LabelTruth(
+            read_labels(Path(keys.query_labels).expanduser(), len(queries)),
+            read_labels(Path(keys.index_labels).expanduser(), len(index)),
+        )
+    if keys.solution is not None:
+        solution = read_retrieval_solution(Path(keys.solution).expanduser())
+        return SolutionTruth(solution, queries.known_ids, index.known_ids, str(keys.solution))
+    if keys.use_data and data.solutions.retrieval is not None:
+        return SolutionTruth(data.solutions.retrieval, queries.known_ids, index.known_ids, data.source.name)
+    return None
+
+
+def _gallery_labels(keys: DictConfig, gallery: GivenSet, data: _Data) -> NDArray[np.int64]:
+    if keys.gallery_labels is not None:
+        return read_labels(Path(keys.gallery_labels).expanduser(), len(gallery))
+    return gallery_by_id(data.prepared.gallery(), gallery.known_ids, gallery.key)
+
+
+def _open_regions(key: str, given: str, whole: GivenSet) -> NDArray[Any]:
+    path = Path(given).expanduser()
+    if path.is_dir():
+        found = DescriptorSet.open(path)
+        if whole.ids is None or len(whole.parts) > 1:
+            raise LandmarksError(
+                f"{key}: {path} goes with one set of descriptors whose ids are known, which {whole.key} is not; give "
+                "an .npy file [N, R, D] in its order"
+            )
+        made = whole.protocols[0]
+        differences = made.differences(found.protocol, NOT_COMPARED | {"regions"}) if made else []
+        if differences:
+            raise LandmarksError(
+                f"{whole.names[0]} and {path} were not made alike ({'; '.join(differences)}): extract both together"
+            )
+        return regions_of(DescriptorSet(whole.ids, whole.parts[0], found.protocol, whole.names[0]), found)
+    regions = map_floats(path, 3, "[N, R, D]")
+    if len(regions) != len(whole):
+        raise LandmarksError(f"{path}: regions of {len(regions)} pictures, but {whole.key} has {len(whole)}")
+    return regions
+
+
+def _checked_regions(regions: NDArray[Any] | None, name: str, cache: Cache) -> Descriptors | None:
+    if regions is None:
+        return None
+    ordered = in_search_order(regions, name, cache)
+    check_rows(ordered.reshape(-1, ordered.shape[-1]), name, normalize=True)
+    return ordered

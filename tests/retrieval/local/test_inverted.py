@@ -1,0 +1,163 @@
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.models.local_features.extractor import LocalFeatures
+from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.local import compressed
+from landmarks.retrieval.local.inverted import InvertedFile, open_index
+from landmarks.retrieval.local.strongest import StrongestFeatures
+from landmarks.retrieval.local.table import LocalFeatureTable
+from resources import make_resources
+
+COMPRESSED = InvertedFile(cells=16, code_bytes=4, probes=16, exact_up_to=0)
+
+
+def features(counts: list[int], seed: int = 0, limit: int = 10**6) -> StrongestFeatures:
+    """Descriptors of 16 elements in 40 heaps, as many an image as said."""
+    rng = np.random.default_rng(seed)
+    heaps = rng.integers(0, 200, (40, 16))
+    made = []
+    for count in counts:
+        descriptors = heaps[rng.integers(0, 40, count)] + rng.integers(0, 55, (count, 16))
+        made.append(
+            LocalFeatures(
+                np.zeros((count, 2), np.float32), np.ones(count, np.float32), descriptors.astype(np.uint8), (9, 9)
+            )
+        )
+    return StrongestFeatures(LocalFeatureTable.of_features(made), limit)
+
+
+@pytest.fixture(scope="module")
+def many() -> StrongestFeatures:
+    return features([1500, 0, 3500], limit=3000)
+
+
+def nearest(queries: NDArray[np.uint8], index: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """All distances, sorted."""
+    return np.sort(np.linalg.norm(queries[:, None].astype(float) - index[None].astype(float), axis=2), axis=1)
+
+
+def test_small_sets_are_exact(many: StrongestFeatures) -> None:
+    few = features([30, 50])
+    index = open_index(few, InvertedFile(exact_up_to=0), make_resources(workers=1))
+    queries = many.rows(0, 20)
+    distances, rows = index.search(queries, 7)
+    np.testing.assert_allclose(distances, nearest(queries, few.rows(0, 80))[:, :7], rtol=1e-6)
+    shown = few.at(rows.reshape(-1)).reshape(20, 7, 16).astype(float)
+    np.testing.assert_allclose(np.linalg.norm(shown - queries[:, None], axis=2), distances, rtol=1e-6)
+
+
+def test_more_neighbours_than_features_leaves_places_empty() -> None:
+    index = open_index(features([3]), InvertedFile(), make_resources(workers=1))
+    distances, rows = index.search(features([2], seed=1).rows(0, 2), 5)
+    assert (rows[:, 3:] == -1).all() and np.isinf(distances[:, 3:]).all()
+    assert (rows[:, :3] >= 0).all() and np.isfinite(distances[:, :3]).all()
+
+
+def test_codes_find_what_is_near(many: StrongestFeatures) -> None:
+    index = open_index(many, COMPRESSED, make_resources(workers=1))
+    queries = many.rows(0, 300)
+    _, rows = index.search(queries, 10)
+    assert (rows == np.arange(300)[:, None]).any(axis=1).mean() > 0.9  # itself
+    exact = nearest(queries, many.rows(0, len(many)))[:, 9]
+    shown = many.at(rows.reshape(-1)).reshape(300, 10, 16).astype(float)
+    found = np.linalg.norm(shown - queries[:, None], axis=2).max(axis=1)
+    assert np.median(found / exact) < 1.3
+
+
+def test_the_same_whatever_is_searched_together_and_by_how_many(many: StrongestFeatures) -> None:
+    cache = Cache(keep=False)
+    queries = features([200], seed=3).rows(0, 200)
+    expected = open_index(many, COMPRESSED, make_resources(cache=cache, workers=1)).search(queries, 5)
+    index = open_index(many, COMPRESSED, make_resources(workers=2))  # trained and encoded anew
+    parts = [index.search(queries[start : start + 7], 5) for start in range(0, 200, 7)]
+    for place in (0, 1):
+        assert np.array_equal(np.concatenate([part[place] for part in parts]), expected[place])
+
+
+def test_blocks_of_codes_do_not_matter(many: StrongestFeatures, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries = many.rows(0, 50)
+    expected = open_index(many, COMPRESSED, make_resources(workers=1)).search(queries, 5)
+    monkeypatch.setattr(compressed, "BLOCK", 999)
+    found = open_index(many, COMPRESSED, make_resources(workers=1)).search(queries, 5)
+    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def test_training_and_codes_are_made_once(
+    many: StrongestFeatures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = many.rows(0, 20)
+    expected = open_index(many, COMPRESSED, make_resources(cache=Cache(tmp_path), workers=1)).search(queries, 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(compressed, "_train", _forbidden)
+        again = open_index(many, COMPRESSED, make_resources(cache=Cache(tmp_path), workers=1))
+        assert np.array_equal(again.search(queries, 5)[1], expected[1])
+        with pytest.raises(AssertionError):  # other pictures are other features
+            open_index(features([5000], seed=5), COMPRESSED, make_resources(cache=Cache(tmp_path), workers=1))
+        with pytest.raises(AssertionError):  # so are fewer of each
+            open_index(
+                StrongestFeatures(many.table, 2900), COMPRESSED, make_resources(cache=Cache(tmp_path), workers=1)
+            )
+
+
+@pytest.mark.parametrize("name", ["codes", "words", "cells"])
+def test_damaged_files_are_made_again(many: StrongestFeatures, tmp_path: Path, name: str) -> None:
+    queries = many.rows(0, 20)
+    expected = open_index(many, COMPRESSED, make_resources(cache=Cache(tmp_path), workers=1)).search(queries, 5)
+    (path,) = tmp_path.rglob(f"{name}.npy")
+    path.write_bytes(path.read_bytes()[:-1])
+    again = open_index(many, COMPRESSED, make_resources(cache=Cache(tmp_path), workers=1)).search(queries, 5)
+    assert all(np.array_equal(one, other) for one, other in zip(again, expected, strict=True))
+
+
+def test_codes_of_cells_that_do_not_exist_are_named(many: StrongestFeatures, tmp_path: Path) -> None:
+    open_index(many, COMPRESSED, make_resources(cache=Cache(tmp_path), workers=1))
+    (path,) = tmp_path.rglob("codes.npy")
+    content = bytearray(path.read_bytes())
+    content[-5] = 200  # the cell of the last feature, before its code
+    path.write_bytes(content)
+    with pytest.raises(LandmarksError, match=r"damaged; remove the entries local_codes"):
+        open_index(many, COMPRESSED, make_resources(cache=Cache(tmp_path), workers=1))
+
+
+def test_identical_descriptors(many: StrongestFeatures) -> None:
+    same = LocalFeatures(
+        np.zeros((5000, 2), np.float32), np.ones(5000, np.float32), np.full((5000, 16), 7, np.uint8), (9, 9)
+    )
+    table = StrongestFeatures(LocalFeatureTable.of_features([same]), 5000)
+    distances, rows = open_index(table, COMPRESSED, make_resources(workers=1)).search(np.full((3, 16), 7, np.uint8), 4)
+    assert (rows >= 0).all() and np.allclose(distances, 0, atol=1e-3)
+
+
+def test_cells_grow_with_the_features() -> None:
+    sizes = [InvertedFile().cells_for(count) for count in (70_000, 10**6, 10**7, 380_000_000)]
+    assert sizes == [1024, 4096, 8192, 8192]
+    assert InvertedFile(cells=10**9).cells_for(5000) == 5000
+
+
+@pytest.mark.parametrize("wrong", [{"cells": 0}, {"code_bytes": 0}, {"probes": 0}, {"exact_up_to": -1}])
+def test_parameters_out_of_range(wrong: dict[str, int]) -> None:
+    with pytest.raises(LandmarksError, match=next(iter(wrong))):
+        InvertedFile(**wrong)
+
+
+def test_codes_that_do_not_fit_the_descriptors(many: StrongestFeatures) -> None:
+    with pytest.raises(LandmarksError, match="code_bytes is 3, which does not divide the 16"):
+        open_index(many, InvertedFile(code_bytes=3, exact_up_to=0), make_resources(workers=1))
+
+
+def test_without_faiss_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    find: Callable[..., object] = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "faiss" else find(name, *rest))
+    with pytest.raises(LandmarksError, match="install faiss-cpu or faiss-gpu"):
+        InvertedFile().signature()
+
+
+def _forbidden(*_: object) -> dict[str, NDArray[np.float32]]:
+    raise AssertionError("made again")

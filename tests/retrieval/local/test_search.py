@@ -1,0 +1,221 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landmarks.errors import LandmarksError
+from landmarks.models.local_features.extractor import LocalFeatures
+from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.local import search
+from landmarks.retrieval.local.inverted import InvertedFile
+from landmarks.retrieval.local.search import Voting, search_by_votes
+from landmarks.retrieval.local.strongest import StrongestFeatures
+from landmarks.retrieval.local.table import LocalFeatureTable
+from landmarks.retrieval.ranking import Ranking
+from resources import make_resources
+
+
+def table(counts: list[int], seed: int, top: int = 4) -> LocalFeatureTable:
+    """Features of 3 elements, below `top` so that many are alike."""
+    rng = np.random.default_rng(seed)
+    features = [
+        LocalFeatures(
+            np.zeros((count, 2), np.float32),
+            np.ones(count, np.float32),
+            rng.integers(0, top, (count, 3)).astype(np.uint8),
+            (9, 9),
+        )
+        for count in counts
+    ]
+    keys = rng.integers(1, 256, (len(counts), 16)).astype(np.uint8)
+    return LocalFeatureTable.of_features(features, keys)
+
+
+def run(
+    queries: LocalFeatureTable,
+    index: StrongestFeatures,
+    voting: Voting,
+    depth: int = 5,
+    cache: Cache | None = None,
+    workers: int = 1,
+) -> Ranking:
+    return search_by_votes(
+        queries, index, 4.0, voting, InvertedFile(), depth, make_resources(cache=cache, workers=workers)
+    )
+
+
+def brute_force(queries: LocalFeatureTable, index: StrongestFeatures, voting: Voting, depth: int) -> list[list[float]]:
+    """Votes of every image, one loop after another, best first."""
+    all_scores = []
+    vectors = index.rows(0, len(index)).astype(float)
+    owners = index.images(np.arange(len(index)))
+    for query in range(len(queries)):
+        given: dict[int, tuple[float, int]] = {}  # index feature: its best vote and who gave it
+        for number, feature in enumerate(queries.of(query).descriptors.astype(float)):
+            distances = np.linalg.norm(vectors - feature, axis=1) / 4
+            nearest = np.sort(distances)
+            bound = min([voting.max_distance, *nearest[voting.neighbours : voting.neighbours + 1]])
+            for row in np.flatnonzero(distances < bound):
+                vote = bound - distances[row]
+                if vote > given.get(row, (0.0, -1))[0] + 1e-9:
+                    given[row] = (vote, number)
+        best: dict[tuple[int, int], float] = {}  # query feature and image: its best vote
+        for row, (vote, number) in given.items():
+            pair = (number, int(owners[row]))
+            best[pair] = max(vote, best.get(pair, 0.0))
+        scores = np.zeros(len(index.counts))
+        for (_, image), vote in best.items():
+            scores[image] += vote / (index.counts[image] + voting.smoothing)
+        all_scores.append(scores.tolist())
+    return all_scores
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    counts=st.lists(st.integers(0, 9), min_size=1, max_size=6),
+    asked=st.lists(st.integers(0, 9), min_size=1, max_size=3),
+    neighbours=st.integers(1, 8),
+    max_distance=st.sampled_from([0.1, 0.5, 1.0, 60.0]),
+    limit=st.integers(1, 10),
+    top=st.sampled_from([2, 4, 200]),
+)
+def test_the_same_votes_as_counted_one_by_one(
+    seed: int, counts: list[int], asked: list[int], neighbours: int, max_distance: float, limit: int, top: int
+) -> None:
+    index = StrongestFeatures(table(counts, seed, top), limit)
+    queries = table(asked, seed + 1, top)
+    voting = Voting(neighbours, max_distance, 2.0)
+    ranking = run(queries, index, voting)
+    ranking.check(len(asked), len(counts))
+    for query, expected in enumerate(brute_force(queries, index, voting, 5)):
+        ordered = sorted((score for score in expected if score > 1e-7), reverse=True)[:5]
+        filled = ranking.scores[query][ranking.filled[query] & (ranking.scores[query] > 1e-7)]
+        np.testing.assert_allclose(filled, ordered, rtol=1e-4, atol=1e-6)
+        shown = ranking.indices[query][: len(filled)]
+        np.testing.assert_allclose(filled, np.array(expected)[shown], rtol=1e-4, atol=1e-6)
+
+
+def test_images_with_equal_votes_stand_in_the_order_of_rows() -> None:
+    one = np.array([[1, 2, 3]], np.uint8)
+    same = LocalFeatures(np.zeros((1, 2), np.float32), np.ones(1, np.float32), one, (9, 9))
+    index = StrongestFeatures(LocalFeatureTable.of_features([same] * 4), 5)
+    ranking = run(LocalFeatureTable.of_features([same]), index, Voting(neighbours=8), depth=3)
+    assert ranking.indices.tolist() == [[0, 1, 2]] and len(set(ranking.scores[0].tolist())) == 1
+
+
+def test_what_is_found_everywhere_says_nothing() -> None:
+    one = np.array([[1, 2, 3]], np.uint8)
+    same = LocalFeatures(np.zeros((1, 2), np.float32), np.ones(1, np.float32), one, (9, 9))
+    index = StrongestFeatures(LocalFeatureTable.of_features([same] * 9), 5)
+    assert not run(LocalFeatureTable.of_features([same]), index, Voting(neighbours=8)).filled.any()
+
+
+def test_repeated_structure_votes_once() -> None:
+    window = np.array([[40, 40, 40]], np.uint8)
+    door = np.array([[200, 0, 90]], np.uint8)
+
+    def picture(windows: int) -> LocalFeatures:
+        rows = np.concatenate([window.repeat(windows, 0), door])
+        return LocalFeatures(np.zeros((len(rows), 2), np.float32), np.ones(len(rows), np.float32), rows, (9, 9))
+
+    index = StrongestFeatures(LocalFeatureTable.of_features([picture(1), picture(8)]), 99)
+    few = run(LocalFeatureTable.of_features([picture(1)]), index, Voting(neighbours=50, smoothing=0))
+    # Both features vote once for each image: 2 votes of 2 features, 2 of 9.
+    assert few.indices[0, :2].tolist() == [0, 1]
+    np.testing.assert_allclose(few.scores[0, :2], [0.8, 2 * 0.8 / 9], rtol=1e-6)
+    # Eight windows of the query are one vote for the one window of the first image.
+    many = run(LocalFeatureTable.of_features([picture(8)]), index, Voting(neighbours=50, smoothing=0))
+    np.testing.assert_allclose(many.scores[0, 0], 0.8, rtol=1e-6)
+
+
+def test_chunks_and_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = StrongestFeatures(table([30] * 20, 0, 200), 25)
+    queries = table([25, 0, 30, 1, 40], 1, 200)
+    voting = Voting(neighbours=9, max_distance=60)
+    expected = run(queries, index, voting)
+    assert expected.filled[0].all() and not expected.filled[1].any()
+    monkeypatch.setattr(search, "CHUNK", 2)
+    found = run(queries, index, voting, workers=2)
+    assert np.array_equal(found.indices, expected.indices) and np.array_equal(found.scores, expected.scores)
+
+
+def test_nothing_to_search_for_or_in() -> None:
+    some, none = table([4, 2], 0), table([0, 0], 1)
+    assert not run(none, StrongestFeatures(some, 5), Voting()).filled.any()
+    assert not run(some, StrongestFeatures(none, 5), Voting()).filled.any()
+    assert run(some, StrongestFeatures(some.take(np.array([0])), 5), Voting(), depth=3).indices.shape == (2, 3)
+
+
+def test_a_second_run_neither_searches_nor_opens_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index, queries = StrongestFeatures(table([9] * 8, 0, 200), 9), table([9] * 3, 1, 200)
+    expected = run(queries, index, Voting(), cache=Cache(tmp_path))
+
+    def forbidden(*_: object) -> None:
+        raise AssertionError("opened again")
+
+    monkeypatch.setattr(search, "open_index", forbidden)
+    assert np.array_equal(run(queries, index, Voting(), cache=Cache(tmp_path)).scores, expected.scores)
+    for other in (Voting(neighbours=7), Voting(max_distance=0.7), Voting(smoothing=1)):
+        with pytest.raises(AssertionError):
+            run(queries, index, other, cache=Cache(tmp_path))
+    with pytest.raises(AssertionError):  # another picture under the same number of features
+        run(queries, StrongestFeatures(table([9] * 8, 7, 200), 9), Voting(), cache=Cache(tmp_path))
+
+
+def search_until_killed(folder: Path) -> None:
+    """Searches two chunks and is killed in the third."""
+    calls = []
+    count = search.count_votes
+
+    def counted(*arguments: object) -> Ranking:
+        calls.append(1)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return count(*arguments)  # type: ignore[arg-type]
+
+    search.count_votes = counted  # type: ignore[assignment]
+    search.CHUNK = 2
+    queries, index = table([9] * 8, 1, 200), StrongestFeatures(table([9] * 8, 0, 200), 9)
+    run(queries, index, Voting(max_distance=60), cache=Cache(folder))
+
+
+def test_a_kill_loses_one_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Path(__file__).parent
+    killed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"from pathlib import Path; from test_search import search_until_killed as s; s(Path({str(tmp_path)!r}))",
+        ],
+        env={**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parents[1] / 'support'}"},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    monkeypatch.setattr(search, "CHUNK", 2)
+    calls = []
+    count = search.count_votes
+    monkeypatch.setattr(search, "count_votes", lambda *given: calls.append(1) or count(*given))
+    queries, index = table([9] * 8, 1, 200), StrongestFeatures(table([9] * 8, 0, 200), 9)
+    resumed = run(queries, index, Voting(max_distance=60), cache=Cache(tmp_path))
+    assert len(calls) == 2
+    whole = run(queries, index, Voting(max_distance=60))
+    assert (
+        whole.filled.any(axis=1).all()
+        and np.array_equal(resumed.indices, whole.indices)
+        and np.array_equal(resumed.scores, whole.scores)
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"neighbours": 0}, {"max_distance": 0.0}, {"max_distance": float("nan")}, {"smoothing": -1.0}]
+)
+def test_parameters_out_of_range(wrong: dict[str, float]) -> None:
+    with pytest.raises(LandmarksError, match=next(iter(wrong))):
+        Voting(**wrong)  # type: ignore[arg-type]

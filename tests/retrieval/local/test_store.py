@@ -1,0 +1,228 @@
+import fcntl
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corners import Corners
+from landmarks.errors import LandmarksError
+from landmarks.models.local_features.extractor import LocalFeatures
+from landmarks.models.local_features.rootsift import RootSift
+from landmarks.retrieval.local.store import CHUNK, LocalFeatureStore
+from landmarks.retrieval.local.table import LocalFeatureTable
+from pictures import image_set, png, scene
+from resources import make_resources
+
+
+def picture(seed: int) -> bytes:
+    return png(np.random.default_rng(seed).integers(0, 255, (6, 8, 3)).astype(np.uint8))
+
+
+def collect(store: LocalFeatureStore, pictures: list[bytes | None], workers: int = 1) -> LocalFeatureTable:
+    images = image_set(pictures)
+    return store.collect(images, np.arange(len(pictures)), make_resources(workers=workers))
+
+
+def assert_same(left: LocalFeatureTable, right: LocalFeatureTable) -> None:
+    assert np.array_equal(left.starts, right.starts)
+    assert np.array_equal(left.keys, right.keys)
+    assert np.array_equal(left.sizes, right.sizes)
+    for name in ("points", "scales", "descriptors"):
+        assert np.array_equal(getattr(left, name)[:], getattr(right, name)[:])
+
+
+def work_done(tally: Path) -> int:
+    return len(tally.read_text()) if tally.exists() else 0
+
+
+def test_features_come_out_in_the_order_asked_for(tmp_path: Path) -> None:
+    pictures: list[bytes | None] = [picture(seed) for seed in range(40)]
+    store = LocalFeatureStore(Corners(), tmp_path)
+    images = image_set(pictures)
+    rows = np.array([30, 2, 2, 39, 0])
+    collect(store, pictures[:20])
+    table = store.collect(images, rows, make_resources(workers=1))
+    assert len(table) == 5 and table.starts[-1] == len(table.points)
+    for place, row in enumerate(rows):
+        expected = Corners()(_decoded(pictures[row]))
+        found = table.of(place)
+        assert np.array_equal(found.descriptors, expected.descriptors) and found.size == (6, 8)
+        rows_of = slice(table.starts[place], table.starts[place + 1])
+        assert np.array_equal(table.descriptors[rows_of], expected.descriptors)
+        assert np.array_equal(table.points[rows_of], expected.points)
+        assert np.array_equal(table.scales[rows_of], expected.scales)
+
+
+def test_processes_and_order_of_work_make_no_difference(tmp_path: Path) -> None:
+    pictures: list[bytes | None] = [png(scene(seed, 64, 80)) for seed in range(2 * CHUNK + 3)]
+    one = collect(LocalFeatureStore(RootSift(), tmp_path / "one"), pictures, workers=1)
+    two = collect(LocalFeatureStore(RootSift(), tmp_path / "two"), pictures, workers=2)
+    assert one.counts.sum() > 50
+    assert_same(one, two)
+
+
+def test_a_picture_is_looked_at_once(tmp_path: Path) -> None:
+    pictures: list[bytes | None] = [picture(seed) for seed in range(20)]
+    tally = tmp_path / "tally"
+    first = collect(LocalFeatureStore(Corners(tally=tally), tmp_path / "store"), pictures)
+    again = collect(LocalFeatureStore(Corners(tally=tally), tmp_path / "store"), pictures)
+    assert work_done(tally) == 20
+    assert_same(first, again)
+
+
+def test_a_changed_picture_or_setting_gives_new_features(tmp_path: Path) -> None:
+    tally = tmp_path / "tally"
+    pictures: list[bytes | None] = [picture(seed) for seed in range(3)]
+    before = collect(LocalFeatureStore(Corners(tally=tally), tmp_path / "store"), pictures)
+    pictures[1] = picture(77)
+    after = collect(LocalFeatureStore(Corners(tally=tally), tmp_path / "store"), pictures)
+    assert work_done(tally) == 4
+    assert np.array_equal(after.of(1).descriptors, Corners()(_decoded(pictures[1])).descriptors)
+    assert (before.keys[1] != after.keys[1]).any() and np.array_equal(before.keys[0], after.keys[0])
+    other = collect(LocalFeatureStore(Corners(setting=1, tally=tally), tmp_path / "store"), pictures)
+    assert work_done(tally) == 7
+    assert (other.keys != after.keys).any(axis=1).all()
+
+
+def test_bad_pictures_have_no_features_and_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pictures = [picture(1), b"no picture", None, png(np.full((50, 50, 3), 9, np.uint8)), b""]
+    store = LocalFeatureStore(RootSift(), tmp_path)
+    for _ in range(2):  # what was kept does not hide it from a second run
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            table = collect(store, pictures)
+        assert table.counts.tolist() == [0, 0, 0, 0, 0]
+        assert table.sizes.tolist() == [[6, 8], [0, 0], [0, 0], [50, 50], [0, 0]]
+        assert "3 of 5 pictures" in caplog.text
+        assert f"{2:016x}" in caplog.text and f"{3:016x}" in caplog.text and f"{4:016x}" not in caplog.text
+    assert len(table.descriptors[:]) == len(table.of(1)) == 0
+
+
+def test_no_readable_picture_at_all_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LandmarksError, match="2 of 2 pictures could not be read"):
+        collect(LocalFeatureStore(Corners(), tmp_path), [None, b"x"])
+    assert len(collect(LocalFeatureStore(Corners(), tmp_path), [])) == 0
+
+
+@pytest.mark.parametrize("name", ["records.bin", "points.bin", "scales.bin", "descriptors.bin"])
+@pytest.mark.parametrize("cut", [1, 100, 10**9])
+def test_files_that_were_cut_off_lose_only_their_tail(tmp_path: Path, name: str, cut: int) -> None:
+    pictures: list[bytes | None] = [picture(seed) for seed in range(30)]
+    tally = tmp_path / "tally"
+    store = LocalFeatureStore(Corners(tally=tally), tmp_path / "store")
+    sound = _copied(collect(store, pictures))
+    file = store.folder / name
+    os.truncate(file, max(file.stat().st_size - cut, 0))
+    assert_same(collect(store, pictures), sound)
+    assert work_done(tally) > 30 and (cut > 100 or work_done(tally) < 45)
+    assert_same(collect(store, pictures), sound)
+
+
+@pytest.mark.parametrize("name", ["records.bin", "points.bin", "scales.bin", "descriptors.bin"])
+def test_a_flipped_bit_is_found_and_the_picture_extracted_again(tmp_path: Path, name: str) -> None:
+    pictures: list[bytes | None] = [picture(seed) for seed in range(30)]
+    tally = tmp_path / "tally"
+    store = LocalFeatureStore(Corners(tally=tally), tmp_path / "store")
+    sound = _copied(collect(store, pictures))
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, (store.folder / name).stat().st_size, 12).tolist():
+        done = work_done(tally)
+        data = bytearray((store.folder / name).read_bytes())
+        data[place % len(data)] ^= 1 << int(rng.integers(8))
+        (store.folder / name).write_bytes(data)
+        assert_same(collect(store, pictures), sound)
+        assert work_done(tally) - done <= 1
+    assert work_done(tally) > 30
+
+
+def _run(folder: Path, tally: Path, count: int, workers: int, seconds: float) -> None:
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    store = LocalFeatureStore(Corners(seconds=seconds, tally=tally), folder)
+    collect(store, [picture(seed) for seed in range(count)], workers)
+
+
+def _start(tmp_path: Path, count: int, workers: int, seconds: float = 0.005) -> BaseProcess:
+    """A run in another process, forked because that takes no time."""
+    arguments = (tmp_path / "store", tmp_path / "tally", count, workers, seconds)
+    process = multiprocessing.get_context("fork").Process(target=_run, args=arguments)
+    process.start()
+    return process
+
+
+def _wait_for_records(store: LocalFeatureStore, process: BaseProcess) -> None:
+    while process.is_alive() and not (
+        (store.folder / "records.bin").exists() and (store.folder / "records.bin").stat().st_size
+    ):
+        time.sleep(0.002)
+
+
+def test_a_kill_loses_at_most_the_chunks_under_way(tmp_path: Path) -> None:
+    pictures: list[bytes | None] = [picture(seed) for seed in range(80)]
+    store = LocalFeatureStore(Corners(tally=tmp_path / "tally"), tmp_path / "store")
+    process = _start(tmp_path, len(pictures), workers=1)
+    _wait_for_records(store, process)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    before = work_done(tmp_path / "tally")
+    assert CHUNK <= before < 80
+    table = collect(store, pictures)
+    assert work_done(tmp_path / "tally") - before <= 80 - before // CHUNK * CHUNK + CHUNK
+    assert_same(table, collect(LocalFeatureStore(Corners(), tmp_path / "other"), pictures))
+
+
+def test_an_interruption_ends_all_processes(tmp_path: Path) -> None:
+    store = LocalFeatureStore(Corners(), tmp_path / "store")
+    process = _start(tmp_path, 400, workers=2)
+    _wait_for_records(store, process)
+    assert process.pid is not None
+    os.killpg(process.pid, signal.SIGINT)
+    process.join(60)
+    if hung := process.is_alive():
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not hung and process.exitcode == 1
+    with (store.folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    done = work_done(tmp_path / "tally")
+    time.sleep(0.1)
+    assert work_done(tmp_path / "tally") == done < 400
+
+
+def test_two_runs_do_the_work_once(tmp_path: Path) -> None:
+    pictures: list[bytes | None] = [picture(seed) for seed in range(80)]
+    store = LocalFeatureStore(Corners(tally=tmp_path / "tally"), tmp_path / "store")
+    process = _start(tmp_path, len(pictures), workers=1)
+    _wait_for_records(store, process)
+    table = collect(store, pictures)  # waits
+    process.join()
+    assert process.exitcode == 0
+    assert work_done(tmp_path / "tally") == 80
+    assert_same(table, collect(LocalFeatureStore(Corners(), tmp_path / "other"), pictures))
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LandmarksError, match=r"file/corners.*choose another folder"):
+        collect(LocalFeatureStore(Corners(), tmp_path / "file"), [picture(0)])
+
+
+def _copied(table: LocalFeatureTable) -> LocalFeatureTable:
+    """A copy in memory: the files under the other one will be damaged."""
+    features = [table.of(i) for i in range(len(table))]
+    return LocalFeatureTable.of_features(
+        [LocalFeatures(f.points.copy(), f.scales.copy(), f.descriptors.copy(), f.size) for f in features], table.keys
+    )
+
+
+def _decoded(data: bytes | None) -> np.ndarray:
+    from landmarks.data.pictures.decode import decode
+
+    assert data is not None
+    return decode(data)

@@ -1,0 +1,82 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landmarks.models.local_features.extractor import LocalFeatures
+from landmarks.retrieval.local.table import FeatureColumns, LocalFeatureTable, column_file
+
+
+def features(count: int, seed: int) -> LocalFeatures:
+    rng = np.random.default_rng(seed)
+    return LocalFeatures(
+        rng.uniform(0, 99, (count, 2)).astype(np.float32),
+        rng.uniform(1, 9, count).astype(np.float32),
+        rng.integers(0, 255, (count, 4)).astype(np.uint8),
+        (seed + 1, seed + 2),
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=8), st.data())
+def test_rows_are_those_of_the_pictures_in_any_order(counts: list[int], data: st.DataObject) -> None:
+    all_features = [features(count, seed) for seed, count in enumerate(counts)]
+    order = data.draw(st.lists(st.integers(0, len(counts) - 1), max_size=10))
+    table = LocalFeatureTable.of_features(all_features).take(np.array(order, np.int64))
+    assert table.starts.tolist() == [0, *np.cumsum([counts[i] for i in order]).tolist()]
+    assert table.dim == 4 and len(table) == len(order)
+    for name in ("points", "scales", "descriptors"):
+        rows = getattr(table, name)
+        shape = getattr(all_features[0], name).shape[1:]
+        expected = np.concatenate([np.empty((0, *shape), rows.dtype), *(getattr(all_features[i], name) for i in order)])
+        assert rows.shape == expected.shape and len(rows) == len(expected)
+        assert np.array_equal(rows[:], expected)
+        start, stop = sorted(data.draw(st.tuples(st.integers(0, 12), st.integers(0, 12))))
+        assert np.array_equal(rows[start:stop], expected[start:stop])
+        assert np.array_equal(rows[::2], expected[::2])
+        if len(expected):
+            picked = np.array(data.draw(st.lists(st.integers(0, len(expected) - 1), max_size=6)), np.int64)
+            assert np.array_equal(rows[picked], expected[picked])
+    for place, row in enumerate(order):
+        assert np.array_equal(table.of(place).points, all_features[row].points)
+        assert table.of(place).size == all_features[row].size
+
+
+def test_pictures_that_lie_together_are_not_copied() -> None:
+    table = LocalFeatureTable.of_features([features(3, 0), features(0, 1), features(2, 2)])
+    assert np.shares_memory(table.descriptors[1:4], table.columns.descriptors)
+    assert np.shares_memory(table.take(np.array([1, 2])).descriptors[:], table.columns.descriptors)
+    assert not np.shares_memory(table.take(np.array([2, 0])).descriptors[:], table.columns.descriptors)
+
+
+def test_rows_outside_are_refused() -> None:
+    rows = LocalFeatureTable.of_features([features(3, 0)]).points
+    for row in (3, -1):
+        with pytest.raises(IndexError):
+            rows[np.array([row])]
+
+
+def test_a_table_on_disk_goes_to_other_processes_by_name(tmp_path: Path) -> None:
+    one = features(1000, 0)
+    for name in ("points", "scales", "descriptors"):
+        column_file(tmp_path, name).write_bytes(getattr(one, name).tobytes())
+    memory = LocalFeatureTable.of_features([one])
+    table = LocalFeatureTable(
+        FeatureColumns.open(tmp_path, 4, 1000), memory.firsts, memory.counts, memory.sizes, memory.keys
+    )
+    assert np.array_equal(table.descriptors[:], one.descriptors)
+    sent = pickle.dumps(table)
+    assert len(sent) < 3000
+    assert np.array_equal(pickle.loads(sent).of(0).points, one.points)
+    assert np.array_equal(pickle.loads(pickle.dumps(memory)).of(0).scales, one.scales)
+
+
+def test_a_file_that_is_too_short_is_refused(tmp_path: Path) -> None:
+    for name in ("points", "scales", "descriptors"):
+        column_file(tmp_path, name).write_bytes(b"1234")
+    with pytest.raises(ValueError, match="length"):
+        FeatureColumns.open(tmp_path, 4, 1000)
+    assert len(FeatureColumns.open(tmp_path, 4, 0).points) == 0

@@ -1,0 +1,114 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from landmarks.models.local_features.rootsift import RootSift
+from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.local import verify
+from landmarks.retrieval.local.geometry import Geometry
+from landmarks.retrieval.local.matching import Matcher
+from landmarks.retrieval.local.table import LocalFeatureTable
+from landmarks.retrieval.local.verify import count_inliers
+from pictures import scene, seen_from_elsewhere
+from resources import make_resources
+
+SCENES = 4
+
+
+@pytest.fixture(scope="module")
+def tables() -> tuple[LocalFeatureTable, LocalFeatureTable]:
+    """Features of some scenes, and of the same scenes seen from elsewhere."""
+    sift = RootSift(max_features=200)
+    scenes = [scene(seed) for seed in range(SCENES)]
+    first = LocalFeatureTable.of_features([sift(image) for image in scenes])
+    return first, LocalFeatureTable.of_features([sift(seen_from_elsewhere(image)) for image in scenes])
+
+
+def all_pairs() -> np.ndarray:
+    return np.stack(np.divmod(np.arange(SCENES**2), SCENES), axis=1).astype(np.int32)
+
+
+@pytest.mark.parametrize("match", ["mutual", "ratio"])
+@pytest.mark.parametrize("model", ["affine", "homography"])
+def test_only_the_same_scene_convinces(
+    tables: tuple[LocalFeatureTable, LocalFeatureTable], match: str, model: str
+) -> None:
+    counts = count_inliers(
+        *tables,
+        all_pairs(),
+        Matcher(match),  # type: ignore[arg-type]
+        Geometry(model),  # type: ignore[arg-type]
+        make_resources(workers=1),
+    ).reshape(SCENES, SCENES)
+    assert counts.diagonal().min() > 20
+    assert counts[~np.eye(SCENES, dtype=bool)].max() < 8
+
+
+def test_counts_are_the_same_with_any_number_of_processes_and_in_any_order(
+    tables: tuple[LocalFeatureTable, LocalFeatureTable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = np.tile(all_pairs(), (5, 1))
+    one = count_inliers(*tables, pairs, Matcher(), Geometry(), make_resources(workers=1))
+    two = count_inliers(*tables, pairs, Matcher(), Geometry(), make_resources(workers=2))
+    monkeypatch.setattr(verify, "CHUNK", 7)
+    monkeypatch.setattr(verify, "JOB", 3)
+    back = count_inliers(*tables, pairs[::-1].copy(), Matcher(), Geometry(), make_resources(workers=1))
+    assert np.array_equal(one, two) and np.array_equal(one, back[::-1])
+
+
+def test_counts_are_kept_and_found_by_pictures_and_parameters(
+    tables: tuple[LocalFeatureTable, LocalFeatureTable], tmp_path: Path
+) -> None:
+    resources = make_resources(cache=Cache(tmp_path), workers=1)
+
+    def entries() -> int:
+        return len(list(tmp_path.iterdir()))
+
+    first = count_inliers(*tables, all_pairs(), Matcher(), Geometry(), resources)
+    again = count_inliers(*tables, all_pairs(), Matcher(), Geometry(), resources)
+    assert np.array_equal(first, again) and entries() == 1
+    count_inliers(*tables, all_pairs(), Matcher("mutual"), Geometry(), resources)
+    count_inliers(*tables, all_pairs(), Matcher(), Geometry(threshold=5), resources)
+    count_inliers(*tables, all_pairs()[1:].copy(), Matcher(), Geometry(), resources)
+    changed = tables[1].take(np.arange(SCENES))
+    changed.keys[0] = 9
+    count_inliers(tables[0], changed, all_pairs(), Matcher(), Geometry(), resources)
+    assert entries() == 5
+
+
+class StoppedError(Exception):
+    pass
+
+
+def test_what_was_counted_before_a_stop_is_not_counted_again(
+    tables: tuple[LocalFeatureTable, LocalFeatureTable], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "CHUNK", 4)
+    whole = np.array(count_inliers(*tables, all_pairs(), Matcher(), Geometry(), make_resources(workers=1)))
+    resources = make_resources(cache=Cache(tmp_path), workers=1)
+    done: list[int] = []
+
+    class Counting(Matcher):
+        limit = 10
+
+        def __call__(self, first, second):  # type: ignore[no-untyped-def]
+            if len(done) == self.limit:
+                raise StoppedError
+            done.append(1)
+            return super().__call__(first, second)
+
+    with pytest.raises(StoppedError):
+        count_inliers(*tables, all_pairs(), Counting(), Geometry(), resources)
+    done.clear()
+    Counting.limit = 10**6
+    assert np.array_equal(count_inliers(*tables, all_pairs(), Counting(), Geometry(), resources), whole)
+    assert len(done) == SCENES**2 - 8
+
+
+def test_no_pairs_and_pictures_without_features(tables: tuple[LocalFeatureTable, LocalFeatureTable]) -> None:
+    resources = make_resources(workers=1)
+    assert len(count_inliers(*tables, np.empty((0, 2), np.int32), Matcher(), Geometry(), resources)) == 0
+    blank = LocalFeatureTable.of_features([RootSift()(np.zeros((64, 64, 3), np.uint8))])
+    pairs = np.array([[0, 0], [0, 1]], np.int32)
+    assert count_inliers(blank, tables[1], pairs, Matcher(), Geometry(), resources).tolist() == [0, 0]

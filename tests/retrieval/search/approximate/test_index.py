@@ -1,0 +1,209 @@
+"""What every approximate kind must do, tested on all of them."""
+
+import importlib.util
+import logging
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landmarks.config.check import check_config
+from landmarks.config.settings import TrainSettings
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.search.approximate import index as index_module
+from landmarks.retrieval.search.approximate.hnsw import HnswIndex
+from landmarks.retrieval.search.approximate.ivf_pq import IvfPqIndex
+from landmarks.retrieval.search.approximate.recall import recall
+from landmarks.retrieval.search.approximate.scalar import ScalarIndex
+from landmarks.retrieval.search.index import ExactIndex
+from landmarks.retrieval.search.neighbours import all_neighbours
+from resources import make_resources
+
+KINDS = [HnswIndex, IvfPqIndex, ScalarIndex]
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+
+
+def clustered(rows, dim=16, seed=0, per_landmark=20):
+    """Descriptors like those of photographs: some landmarks, some pictures of each, not of length one."""
+    rng = np.random.default_rng(seed)
+    landmarks = rng.standard_normal((rows // per_landmark, dim))
+    pictures = landmarks[rng.integers(0, len(landmarks), rows)] + 0.5 * rng.standard_normal((rows, dim))
+    return (pictures * rng.uniform(0.5, 2, (rows, 1))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def database():
+    return clustered(2000)
+
+
+@each_kind
+def test_finds_nearly_all_and_scores_them_exactly(kind, database):
+    queries = database[::10] + np.float32(0.1)
+    found, exact = kind(20).search(queries, database), ExactIndex(20).search(queries, database)
+    found.check(len(queries), len(database))
+    assert recall(found, exact) > 0.95
+    same = found.indices == exact.indices
+    assert same.mean() > 0.8
+    np.testing.assert_array_equal(found.scores[same], exact.scores[same])
+
+
+@each_kind
+def test_reproduces_neighbours_of_real_photographs(kind, oracles):
+    queries, index = (np.load(oracles / "reranking" / f"{name}.npy") for name in ("queries", "index"))
+    assert recall(kind(50).search(queries, index), ExactIndex(50).search(queries, index)) > 0.97
+
+
+@settings(deadline=None, max_examples=10)
+@given(data=st.data())
+def test_looking_everywhere_is_exact(data):
+    seed, k = data.draw(st.integers(0, 99)), data.draw(st.integers(1, 40))
+    database = clustered(data.draw(st.integers(50, 200)), dim=data.draw(st.sampled_from([5, 8])), seed=seed)
+    queries = clustered(20, dim=database.shape[1], seed=seed + 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index_module, "SMALLEST", 1)
+        patch.setattr(index_module, "TILE", data.draw(st.sampled_from([3, 4096])))
+        all_but_one = (len(database) - 1) / k
+        scalar = ScalarIndex(k, probes=10**6, oversampling=all_but_one)
+        graph = HnswIndex(k, build_width=400, search_width=400, oversampling=all_but_one)
+        exact = ExactIndex(k).search(queries, database)
+        for searcher in (scalar, graph):
+            found = searcher.search(queries, database)
+            np.testing.assert_array_equal(found.indices, exact.indices)
+            np.testing.assert_array_equal(found.scores, exact.scores)
+
+
+@each_kind
+def test_the_same_twice_with_any_threads_budget_and_tiles(kind, database, monkeypatch):
+    import faiss
+
+    queries = database[:200]
+    first = kind(20).search(queries, database)
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(3)
+    monkeypatch.setattr(index_module, "TILE", 64)
+    try:
+        second = kind(20, memory_budget_mb=1).search(queries, database)
+        assert faiss.omp_get_max_threads() == 3
+    finally:
+        faiss.omp_set_num_threads(threads)
+    np.testing.assert_array_equal(first.indices, second.indices)
+    np.testing.assert_array_equal(first.scores, second.scores)
+
+
+@each_kind
+def test_built_once_for_a_database_and_anew_for_another_or_a_changed_one(kind, database, tmp_path, monkeypatch):
+    class Counting(kind):
+        built = 0
+
+        def _build(self, database):
+            type(self).built += 1
+            return super()._build(database)
+
+    searcher = Counting(5)
+    first = searcher.search(database[:9], database)
+    searcher.search(database[9:20], database)
+    assert Counting.built == 1
+    changed = database.copy()
+    searcher.search(database[:9], changed)
+    changed[:9] = -changed[:9]
+    assert searcher.search(database[:9], changed).scores[0, 0] < 1
+    assert Counting.built == 3
+    np.save(tmp_path / "index.npy", database)
+    mapped = np.load(tmp_path / "index.npy", mmap_mode="r")
+    for _ in range(2):
+        again = searcher.search(database[:9], mapped)
+    assert Counting.built == 4
+    np.testing.assert_array_equal(first.indices, again.indices)
+    del mapped
+    assert searcher._built is None
+
+
+@each_kind
+def test_few_images_are_searched_exactly_and_the_log_says_so(kind, database, caplog):
+    caplog.set_level(logging.INFO)
+    for rows, k in ((0, 5), (1, 5), (500, 5), (2000, 1900)):
+        found = kind(k).search(database[:7], database[:rows])
+        exact = ExactIndex(k).search(database[:7], database[:rows])
+        np.testing.assert_array_equal(found.indices, exact.indices)
+        assert "searched exactly" in caplog.text
+        caplog.clear()
+    assert kind(5).search(database[:0], database).indices.shape == (0, 5)
+
+
+@each_kind
+def test_copies_of_one_picture_are_found(kind):
+    database = np.repeat(clustered(40), 50, axis=0)
+    found = kind(10).search(database[::50], database)
+    np.testing.assert_allclose(found.scores, 1, atol=1e-6)
+
+
+@each_kind
+def test_neighbours_within_a_set(kind, database):
+    near = all_neighbours(database, 10, make_resources(kind()))
+    exact = all_neighbours(database, 10, make_resources())
+    assert not (near.indices == np.arange(len(database))[:, None]).any()
+    assert recall(near, exact) > 0.95
+
+
+@each_kind
+def test_recall_is_logged_when_asked_for(kind, database, caplog):
+    caplog.set_level(logging.INFO)
+    searcher = kind(10, recall_queries=50)
+    searcher.search(database[:80], database)
+    searcher.search(database[:80], database)
+    lines = [record.getMessage() for record in caplog.records if "recall@10" in record.getMessage()]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"{kind.kind}: recall@10 ") and "on 50 queries" in lines[0]
+
+
+@each_kind
+def test_bad_input_is_named_like_by_exact_search(kind, database):
+    bad = database.copy()
+    bad[1500] = 0
+    with pytest.raises(LandmarksError, match="1 of 2000 rows hold only zeros, the first is row 1500"):
+        kind().search(database, bad)
+    bad[7] = np.nan
+    with pytest.raises(
+        LandmarksError, match="index descriptors: 1 of 2000 rows hold NaN or infinity, the first is row 7"
+    ):
+        kind().search(database, bad)
+    with pytest.raises(LandmarksError, match="query descriptors"):
+        kind().search(bad, database)
+    with pytest.raises(LandmarksError, match="16 dimensions and the index 15"):
+        kind().search(database, database[:, :15])
+    with pytest.raises(LandmarksError, match="k \\(0\\)"):
+        kind().search(database, database, k=0)
+
+
+@each_kind
+@pytest.mark.parametrize("wrong", [{"k": 0}, {"oversampling": 0.5}, {"recall_queries": -1}, {"memory_budget_mb": 0}])
+def test_wrong_parameters_are_refused(kind, wrong):
+    with pytest.raises(LandmarksError):
+        kind(**wrong)
+
+
+@each_kind
+def test_without_faiss_the_error_says_what_to_install(kind, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(LandmarksError, match=f"index {kind.kind} needs faiss.*install faiss-cpu"):
+        kind()
+
+
+@each_kind
+def test_every_parameter_but_the_budget_is_part_of_the_signature(kind):
+    signature = kind().signature()
+    assert signature["kind"] == kind.kind
+    given = {name: value for name, value in vars(kind()).items() if not name.startswith("_")}
+    assert given.keys() - signature.keys() == {"k", "memory_budget_mb", "recall_queries"}
+
+
+@each_kind
+def test_configured_by_name(kind, compose_config, tmp_path):
+    choice = [f"index={kind.kind}", f"index@neighbours={kind.kind}", "index.k=7"]
+    config = compose_config("train", *choice, "data.root=somewhere", run_dir=tmp_path)
+    check_config(config, TrainSettings)
+    pipeline = instantiate(config.pipeline)
+    assert isinstance(pipeline.resources.index, kind) and isinstance(pipeline.resources.neighbours, kind)
+    assert pipeline.resources.index.k == 7

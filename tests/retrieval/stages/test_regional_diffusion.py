@@ -1,0 +1,125 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.search.index import ExactIndex
+from landmarks.retrieval.stages import regional_diffusion
+from landmarks.retrieval.stages.diffusion import Diffusion
+from landmarks.retrieval.stages.regional_diffusion import RegionalDiffusion
+from landmarks.retrieval.stages.search import Search
+from landmarks.retrieval.state import SearchState
+from resources import make_resources
+
+
+def searched(queries, index, query_regions, index_regions, k=20, **options):
+    resources = make_resources(ExactIndex(k=k), **options)
+    state = SearchState(queries, index, query_regions=query_regions, index_regions=index_regions)
+    return Search()(state, resources), resources
+
+
+def random_state(num_queries=5, num_index=40, regions=3, dim=8, seed=0, **options):
+    rng = np.random.default_rng(seed)
+    # Positive on the whole, as networks after a ReLU are: the graph hangs together.
+    shown = (rng.standard_normal((num_queries + num_index, regions, dim)) + 0.7).astype(np.float32)
+    whole = shown.sum(axis=1)
+    return searched(whole[:num_queries], whole[num_queries:], shown[:num_queries], shown[num_queries:], **options)
+
+
+@pytest.mark.parametrize("pooling", ["gmp", "sum", "max"])
+def test_one_region_an_image_is_global_diffusion(pooling):
+    rng = np.random.default_rng(0)
+    queries, index = ((rng.standard_normal((n, 8)) + 0.5).astype(np.float32) for n in (6, 50))
+    state, resources = searched(queries, index, queries[:, None], index[:, None])
+    expected = Diffusion(k=10, query_k=4, mode="online")(state, resources).ranking
+    found = RegionalDiffusion(None, k=10, query_k=4, pooling=pooling)(state, resources).ranking
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["gmp", "sum", "max"])
+def test_a_short_list_of_the_whole_index_is_the_whole_graph(pooling):
+    state, resources = random_state(k=40)
+    parameters = {"k": 20, "query_k": 15, "pooling": pooling}
+    whole = RegionalDiffusion(None, **parameters)(state, resources).ranking
+    short = RegionalDiffusion(40, **parameters)(state, resources).ranking
+    np.testing.assert_allclose(short.scores, whole.scores, rtol=1e-5)
+    np.testing.assert_array_equal(short.indices, whole.indices)
+    assert (whole.scores != state.ranking.scores).any()
+
+
+@pytest.mark.parametrize("candidates", [60, None])
+def test_finds_an_object_that_fills_one_region(candidates):
+    rng = np.random.default_rng(3)
+    backgrounds = rng.standard_normal((60, 8, 64))
+    thing = rng.standard_normal(64)
+    backgrounds[:6, 2] = thing + 0.3 * rng.standard_normal((6, 64))  # in one of eight regions of six images
+    query = rng.standard_normal((1, 8, 64))
+    query[0, 5] = thing
+    regions, query = backgrounds.astype(np.float32), query.astype(np.float32)
+    state, resources = searched(query.sum(axis=1), regions.sum(axis=1), query, regions, k=60)
+    assert np.isin(state.ranking.indices[0, :6], range(6)).sum() < 4
+    found = RegionalDiffusion(candidates, k=8, query_k=6)(state, resources).ranking
+    assert sorted(found.indices[0, :6]) == list(range(6))
+
+
+def test_images_behind_the_candidates_keep_their_order():
+    state, resources = random_state(k=30)
+    found = RegionalDiffusion(10, k=5, query_k=5)(state, resources).ranking
+    before = state.ranking
+    np.testing.assert_array_equal(found.indices[:, 10:], before.indices[:, 10:])
+    np.testing.assert_array_equal(np.sort(found.indices[:, :10]), np.sort(before.indices[:, :10]))
+    assert (found.indices != before.indices).any()
+    assert (found.scores[:, 10:] <= 0).all()
+
+
+@pytest.mark.parametrize("candidates", [12, None])
+def test_the_same_whatever_workers_budget_and_chunk(candidates, monkeypatch, tmp_path):
+    stage = RegionalDiffusion(candidates, k=8, query_k=8)
+    state, resources = random_state(num_queries=11)
+    expected = stage(state, resources).ranking
+    monkeypatch.setattr(regional_diffusion, "QUERIES", 3)
+    monkeypatch.setattr(regional_diffusion, "IMAGES", 7)
+    state, one = random_state(num_queries=11, workers=1, cache=Cache(tmp_path))
+    for _ in range(2):  # made, then read
+        found = stage(state, one).ranking
+        np.testing.assert_array_equal(found.indices, expected.indices)
+        np.testing.assert_array_equal(found.scores, expected.scores)
+    assert len(list(tmp_path.glob("regional*"))) == 1
+
+
+@pytest.mark.parametrize("candidates", [100, None])
+def test_small_indexes_and_rankings_with_gaps(candidates):
+    state, resources = random_state(num_index=1, regions=1, k=3)
+    assert RegionalDiffusion(candidates)(state, resources).ranking.indices.tolist() == [[0, -1, -1]] * 5
+    state, resources = random_state(num_index=3, k=5)
+    empty = state.with_ranking(Ranking.empty(5, 5))
+    found = RegionalDiffusion(candidates)(empty, resources).ranking
+    assert found.filled.any() == (candidates is None)
+    state, resources = random_state(num_index=0, k=5)
+    assert not RegionalDiffusion(candidates)(state, resources).ranking.filled.any()
+
+
+@pytest.mark.parametrize("candidates", [100, None])
+def test_bad_input_is_named(candidates):
+    stage = RegionalDiffusion(candidates)
+    state, resources = random_state()
+    with pytest.raises(LandmarksError, match="needs a ranking"):
+        stage(SearchState(state.queries, state.index), resources)
+    with pytest.raises(LandmarksError, match=r"extraction\.regions"):
+        stage(SearchState(state.queries, state.index, state.ranking), resources)
+    with pytest.raises(LandmarksError, match="8 dimensions and those of the index 5"):
+        stage(replace(state, index_regions=state.index_regions[:, :, :5]), resources)
+    broken = state.index_regions.copy()
+    broken[int(state.ranking.indices[0, 0]), 1] = np.nan
+    with pytest.raises(LandmarksError, match="1 of 120 rows hold NaN"):
+        stage(replace(state, index_regions=broken), resources)
+
+
+def test_parameters_out_of_range():
+    for wrong in ({"candidates": 0}, {"k": 1}, {"pooling": "mean"}, {"regulariser": 0.0}, {"alpha": 1.0}):
+        with pytest.raises(LandmarksError, match=next(iter(wrong))):
+            RegionalDiffusion(**wrong)

@@ -1,0 +1,230 @@
+"""What every stage must do, whichever it is: change nothing that it was given, and meet bad input with a message."""
+
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import fields, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import landmarks.retrieval.stages as stages_package
+from corners import Corners
+from landmarks.errors import LandmarksError
+from landmarks.recognition.reranking import RecognitionReranking
+from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.local.store import LocalFeatureStore
+from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.search.index import ExactIndex
+from landmarks.retrieval.stages.dba import DatabaseAugmentation
+from landmarks.retrieval.stages.diffusion import Diffusion
+from landmarks.retrieval.stages.guided_expansion import GuidedExpansion
+from landmarks.retrieval.stages.local_search import LocalSearch
+from landmarks.retrieval.stages.qe import QueryExpansion
+from landmarks.retrieval.stages.regional_diffusion import RegionalDiffusion
+from landmarks.retrieval.stages.search import Search
+from landmarks.retrieval.stages.verification import SpatialVerification
+from landmarks.retrieval.state import Gallery, SearchState, Stage
+from pictures import image_set, png
+from resources import make_resources
+
+K, NUM_QUERIES, NUM_INDEX, REGIONS, DIM = 7, 5, 12, 3, 6
+
+# Name to: how it is made (with a folder for what it keeps), and which arrays it cannot do without.
+STAGES: dict[str, tuple[Callable[[Path], Stage], set[str]]] = {
+    "search": (lambda folder: Search(), {"queries", "index"}),
+    "qe": (lambda folder: QueryExpansion(k=3), {"queries", "index"}),
+    "dba": (lambda folder: DatabaseAugmentation(k=3), {"queries", "index"}),
+    "guided_expansion": (lambda folder: GuidedExpansion(k=3, min_inliers=1), {"queries", "index"}),
+    "diffusion_offline": (lambda folder: Diffusion(k=4, query_k=3, truncation=6), {"queries", "index"}),
+    "diffusion_joint": (lambda folder: Diffusion(k=4, truncation=6, mode="joint"), {"queries", "index"}),
+    "diffusion_online": (lambda folder: Diffusion(k=4, query_k=3, mode="online"), {"queries", "index"}),
+    "regional_short_lists": (
+        lambda folder: RegionalDiffusion(candidates=5, k=4, query_k=3),
+        {"query_regions", "index_regions"},
+    ),
+    "regional_whole": (
+        lambda folder: RegionalDiffusion(candidates=None, k=4, query_k=3),
+        {"query_regions", "index_regions"},
+    ),
+    "verification": (lambda folder: SpatialVerification(LocalFeatureStore(Corners(), folder), min_inliers=3), set()),
+    "verification_by_inliers": (
+        lambda folder: SpatialVerification(LocalFeatureStore(Corners(), folder), min_inliers=3, by_inliers=True),
+        set(),
+    ),
+    "local_search": (lambda folder: LocalSearch(LocalFeatureStore(Corners(), folder)), set()),
+    "recognition": (lambda folder: RecognitionReranking(k=3), {"queries", "index", "gallery"}),
+}
+
+
+def matrix(rows: int, seed: int, *shape: int) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).standard_normal((rows, *shape)).astype(np.float32)
+
+
+def make_state(num_queries: int = NUM_QUERIES, num_index: int = NUM_INDEX, k: int = K) -> SearchState:
+    """Everything that any stage may ask for, with a ranking and inliers."""
+
+    def pictures(count: int, seed: int) -> list[bytes | None]:
+        pixels = np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3)).astype(np.uint8)
+        return [png(one) for one in pixels]
+
+    state = SearchState(
+        matrix(num_queries, 0, DIM),
+        matrix(num_index, 1, DIM),
+        query_pictures=image_set(pictures(num_queries, 2)),
+        index_pictures=image_set(pictures(num_index, 3), first_id=1000),
+        query_regions=matrix(num_queries, 4, REGIONS, DIM),
+        index_regions=matrix(num_index, 5, REGIONS, DIM),
+        gallery=Gallery(matrix(20, 6, DIM), (np.arange(20) % 4).astype(np.int32), 4),
+    )
+    ranking = ExactIndex(k).search(state.queries, state.index)
+    inliers = np.where(ranking.filled, np.arange(k, 0, -1, dtype=np.float32), -np.inf).astype(np.float32)
+    return replace(state, ranking=ranking, verified=Ranking(ranking.indices, inliers))
+
+
+def arrays_of(state: SearchState) -> dict[str, NDArray[Any]]:
+    found: dict[str, NDArray[Any]] = {}
+    for field in fields(state):
+        value = getattr(state, field.name)
+        if isinstance(value, np.ndarray):
+            found[field.name] = value
+        elif isinstance(value, Ranking):
+            found |= {f"{field.name}.indices": value.indices, f"{field.name}.scores": value.scores}
+        elif isinstance(value, Gallery):
+            found |= {"gallery.descriptors": value.descriptors, "gallery.landmarks": value.landmarks}
+    return found
+
+
+def run(
+    name: str,
+    state: SearchState,
+    folder: Path,
+    k: int = K,
+    workers: int = 1,
+    cache: Cache | None = None,
+    budget: int = 1024,
+) -> SearchState:
+    """The state after a stage, whose ranking is sound and as deep as was asked for."""
+    resources = make_resources(ExactIndex(k, memory_budget_mb=budget), cache=cache, workers=workers)
+    after = STAGES[name][0](folder)(state, resources)
+    assert after.ranking is not None
+    assert after.ranking.indices.shape == (len(state.queries), k)
+    after.ranking.check(len(state.queries), len(state.index))
+    assert len(after.queries) == len(state.queries) and len(after.index) == len(state.index)
+    return after
+
+
+def with_array(state: SearchState, name: str, values: NDArray[Any]) -> SearchState:
+    if name == "gallery":
+        assert state.gallery is not None
+        return replace(state, gallery=replace(state.gallery, descriptors=values))
+    return replace(state, **{name: values})
+
+
+def get_array(state: SearchState, name: str) -> NDArray[Any]:
+    return arrays_of(state)["gallery.descriptors" if name == "gallery" else name]
+
+
+every_stage = pytest.mark.parametrize("name", STAGES)
+every_needed_array = pytest.mark.parametrize(
+    ("name", "array"), [(name, array) for name, (_, needed) in STAGES.items() for array in sorted(needed)]
+)
+
+
+def test_every_stage_is_looked_at(tmp_path: Path) -> None:
+    there = set()
+    for module in pkgutil.iter_modules(stages_package.__path__):
+        for _, kind in inspect.getmembers(import_module(f"{stages_package.__name__}.{module.name}"), inspect.isclass):
+            takes = inspect.signature(kind.__call__).parameters if kind.__module__.endswith(f".{module.name}") else {}
+            if list(takes) == ["self", "state", "resources"]:
+                there.add(kind)
+    assert there | {RecognitionReranking} == {type(make(tmp_path)) for make, _ in STAGES.values()}
+
+
+@every_stage
+def test_gives_a_sound_ranking_and_changes_nothing_that_it_was_given(name: str, tmp_path: Path) -> None:
+    state = make_state()
+    before = {key: values.copy() for key, values in arrays_of(state).items()}
+    for values in arrays_of(state).values():
+        values.flags.writeable = False
+    run(name, state, tmp_path)
+    for key, values in arrays_of(state).items():
+        assert np.array_equal(values, before[key]), key
+
+
+@every_stage
+def test_the_same_whatever_the_workers_the_budget_and_the_cache(name: str, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    first = run(name, make_state(), tmp_path / "features", cache=cache).ranking
+    # Pictures are spread over processes elsewhere; here only what threads do.
+    workers = 1 if name.startswith(("verification", "local")) else 3
+    for other in (
+        run(name, make_state(), tmp_path / "features", cache=Cache(tmp_path / "cache")),
+        run(name, make_state(), tmp_path / "features", workers=workers, budget=1),
+    ):
+        assert first is not None and other.ranking is not None
+        assert np.array_equal(first.indices, other.ranking.indices)
+        assert np.array_equal(first.scores, other.ranking.scores)
+
+
+@every_stage
+def test_more_places_than_index_images(name: str, tmp_path: Path) -> None:
+    after = run(name, make_state(k=30), tmp_path, k=30)
+    assert after.ranking is not None and not after.ranking.filled[:, NUM_INDEX:].any()
+
+
+@every_stage
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_index_without_or_with_one_image(name: str, count: int, tmp_path: Path) -> None:
+    if name == "dba" and not count:  # nothing to average
+        with pytest.raises(LandmarksError, match="the index has 0 images"):
+            run(name, make_state(num_index=count), tmp_path)
+        return
+    after = run(name, make_state(num_index=count), tmp_path)
+    assert after.ranking is not None
+    assert (after.ranking.filled.sum(axis=1) <= count).all()
+    if name != "local_search":  # which may find nothing
+        assert (after.ranking.filled.sum(axis=1) == count).all()
+
+
+@every_stage
+def test_no_queries(name: str, tmp_path: Path) -> None:
+    run(name, make_state(num_queries=0), tmp_path)
+
+
+@every_stage
+def test_a_ranking_without_a_result(name: str, tmp_path: Path) -> None:
+    state = make_state()
+    empty = Ranking.empty(NUM_QUERIES, K)
+    run(name, replace(state, ranking=empty, verified=empty), tmp_path)
+
+
+@every_needed_array
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_rows_that_are_no_descriptors_are_named(name: str, array: str, value: float, tmp_path: Path) -> None:
+    state = make_state()
+    values = get_array(state, array).copy()
+    values[3] = value
+    row = 3 * REGIONS if "regions" in array else 3  # regions are counted through
+    with pytest.raises(LandmarksError, match=rf"the first is row {row};"):
+        run(name, with_array(state, array, values), tmp_path)
+
+
+@every_needed_array
+def test_other_dimensions_are_an_error(name: str, array: str, tmp_path: Path) -> None:
+    state = make_state()
+    values = get_array(state, array)
+    with pytest.raises(LandmarksError, match=r"dimensions|do not fit"):
+        run(name, with_array(state, array, np.ascontiguousarray(values[..., :-1])), tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name.startswith(("verification", "local"))])
+def test_pictures_that_are_missing_damaged_or_blank(name: str, tmp_path: Path) -> None:
+    state = make_state()
+    pictures: list[bytes | None] = [png(one) for one in np.random.default_rng(7).integers(1, 7, (NUM_INDEX, 8, 8, 3))]
+    pictures[2], pictures[4], pictures[5] = None, b"no picture", png(np.zeros((8, 8, 3), np.uint8))
+    run(name, replace(state, index_pictures=image_set(pictures, first_id=1000)), tmp_path)

@@ -1,0 +1,32 @@
+"""Small descriptor sets on disk and a stage that asks for pictures, for tests of what reads and runs them."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.sets.descriptors import DescriptorSet
+from landmarks.retrieval.sets.protocol import ExtractionProtocol
+from landmarks.retrieval.sets.writer import DescriptorWriter
+from landmarks.retrieval.state import Need, SearchState
+
+
+def write_set(
+    folder: Path, ids: NDArray[np.uint64], descriptors: NDArray[np.float32], weights: str = "w", regions: int = 0
+) -> DescriptorSet:
+    protocol = ExtractionProtocol(model="m", weights=weights, input_size=64, resize="square", regions=regions)
+    with DescriptorWriter(folder, len(ids), descriptors.shape[1], protocol) as writer:
+        writer.add(ids, descriptors)
+        return writer.finish()
+
+
+class LooksAtPictures:
+    """Changes nothing."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"pictures"})
+
+    def __call__(self, state: SearchState, resources: Resources) -> SearchState:
+        assert state.query_pictures is not None and state.query_pictures.read(0)[:2] == b"\xff\xd8"
+        return state
