@@ -6,6 +6,7 @@ motion of a camera does, and counts a point once. Pictures are real photographs 
 Run with OMP_NUM_THREADS=1, as the stage's processes do: matrix products of a single one else take all cores.
 """
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -39,6 +40,7 @@ RESIDUAL, TRIALS, CONVINCING = 20.0, 1000, 8
 PAIRS = 60  # of one landmark, and as many of two
 PICTURES = 12  # with the most features, for extraction and matching at full size
 TIMED_PAIRS = 4096
+DATA = Path(os.environ.get("LANDMARKS_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 REPEATS = 3
 
 Row = dict[str, object]
@@ -64,7 +66,7 @@ class Case:
         return found
 
 
-def verification_rows(data: Path, pairs: int = PAIRS, pictures: int = PICTURES) -> list[Row]:
+def verification_rows(data: Path = DATA, pairs: int = PAIRS, pictures: int = PICTURES) -> list[Row]:
     """Measure all parts.
 
     Args:
