@@ -17,7 +17,7 @@ def test_a_header_can_be_rewritten_for_more_rows():
     assert np.load(file).shape == (1000, 512)
     file.seek(0)
     header = read_header(file)
-    assert header == ((1000, 512), np.dtype(np.float32), length)
+    assert header == ((1000, 512), np.dtype(np.float32), length, False)
     assert header.file_bytes == len(file.getvalue())
 
 
@@ -33,7 +33,7 @@ def test_what_is_no_plain_array_is_refused(fields):
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, fields)
     file.seek(0)
-    with pytest.raises(ValueError, match="Python objects"):
+    with pytest.raises(ValueError, match=r"Python objects|is damaged"):
         read_header(file)
 
 

@@ -18,14 +18,16 @@ class NpyHeader(NamedTuple):
     """What a header says.
 
     Attributes:
-        shape: of the array, in C order.
-        dtype: of its elements; never objects.
+        shape: of the array.
+        dtype: of its elements.
         data_start: bytes before the data.
+        fortran: columns are stored first.
     """
 
     shape: tuple[int, ...]
-    dtype: np.dtype[np.generic]
+    dtype: np.dtype[Any]
     data_start: int
+    fortran: bool = False
 
     @property
     def file_bytes(self) -> int:
@@ -34,22 +36,40 @@ class NpyHeader(NamedTuple):
 
 
 def read_header(file: IO[bytes]) -> NpyHeader:
-    """Read the header at the start of `file`, which then stands at the data.
+    """Read the header at the start of a file that this program wrote; `file` then stands at the data.
 
     Raises:
         ValueError: not a ``.npy`` file of version 1.0 in C order, or one of Python objects.
     """
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("unknown .npy version")
+    file.seek(0)
+    header = read_any_header(file)
+    if header.fortran or header.dtype.hasobject:
+        raise ValueError("columns stored first, or Python objects")
+    return header
+
+
+def read_any_header(file: IO[bytes]) -> NpyHeader:
+    """Read the header at the start of anybody's file, of any version; `file` then stands at the data.
+
+    Raises:
+        ValueError: not a ``.npy`` file, or a damaged header.
+    """
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError(f"its format {version} is newer than this program")
+    # Versions 2 and 3 differ in names of fields only, which descriptors do not have.
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NumPy's hint about headers of Python 2
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+            shape, fortran, dtype = read(file)
     except (tokenize.TokenError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-        raise ValueError(f"damaged header: {error}") from error
-    if fortran or dtype.hasobject or any(length < 0 for length in shape):
-        raise ValueError("columns stored first, Python objects, or a negative length")
-    return NpyHeader(shape, dtype, file.tell())
+        raise ValueError(f"its header is damaged ({error})") from error
+    if any(length < 0 for length in shape):
+        raise ValueError(f"its header is damaged (shape {shape})")
+    return NpyHeader(shape, dtype, file.tell(), fortran)
 
 
 def write_header(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> int:

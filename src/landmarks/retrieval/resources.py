@@ -1,8 +1,8 @@
 """What stages work with: search, neighbours, the cache, processes, and a seed."""
 
-import os
 from dataclasses import dataclass, field
 
+from landmarks.data.processes import available_cores
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.search.index import Searcher
@@ -26,7 +26,7 @@ class Resources:
     index: Searcher
     neighbours: Searcher
     cache: Cache = field(default_factory=lambda: Cache(keep=False))
-    workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    workers: int = field(default_factory=available_cores)
     seed: int = 0
 
     def __post_init__(self) -> None:

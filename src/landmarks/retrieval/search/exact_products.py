@@ -4,7 +4,6 @@ NumPy would copy every row to float64 first, on one core; beside a search that k
 that is a third more time. These kernels read a row once, where it lies, in as many threads as there are cores.
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,6 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.data.processes import available_cores
 from landmarks.retrieval.blocks import UNIT_TOLERANCE, Descriptors
 
 # Rows that a thread takes at once; fewer are not worth handing over.
@@ -74,7 +74,7 @@ def _readable(rows: Descriptors) -> NDArray[np.float32]:
 
 def _spread(work: Callable[[int], None], count: int, step: int) -> None:
     starts = range(0, count, step)
-    threads = min(len(starts), len(os.sched_getaffinity(0)))
+    threads = min(len(starts), available_cores())
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, starts))
