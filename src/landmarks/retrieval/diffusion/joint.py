@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from landmarks.errors import LandmarksError
-from landmarks.retrieval.blocks import MIB, Descriptors, check_matrix, check_rows, rows_in_budget
+from landmarks.retrieval.blocks import MIB, Descriptors, check_rows, rows_in_budget
 from landmarks.retrieval.cache import Column
 from landmarks.retrieval.diffusion.offline import DiffusedRows
 from landmarks.retrieval.diffusion.products import LargestEntries, SparseRows
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.search.index import check_search
 
 # Rows copied at once.
 CHUNK = 16_384
@@ -27,15 +27,8 @@ def concatenated(queries: Descriptors, index: Descriptors, resources: Resources)
     Raises:
         LandmarksError: other dimensions, a bad row, or no room for the cache.
     """
-    check_matrix(queries, "query descriptors")
-    check_matrix(index, "index descriptors")
-    if queries.shape[1] != index.shape[1]:
-        raise LandmarksError(
-            f"queries have {queries.shape[1]} dimensions and the index {index.shape[1]}: "
-            "extract both with the same model"
-        )
-    for rows, name in ((queries, "query descriptors"), (index, "index descriptors")):
-        check_rows(rows, name, normalize=True)  # later, nobody would know which set a bad row is of
+    check_search(queries, index, k=1, normalize=True)
+    check_rows(index, "index descriptors", normalize=True)  # later, nobody would know which set a bad row is of
     dtype = np.result_type(queries, index)
 
     def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
