@@ -68,6 +68,7 @@ class DescriptorExtraction(pl.Callback):
 
     def begin_afresh(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove what an evaluation before left, and open the sets for writing."""
+        _share_buffers(trainer, module_of(pl_module))
         layers = self._layers(trainer, module_of(pl_module))
         if trainer.is_global_zero:
             for name in layers:
@@ -91,6 +92,7 @@ class DescriptorExtraction(pl.Callback):
         Raises:
             OtherSetError: a set that was made otherwise is in the way.
         """
+        _share_buffers(trainer, module_of(pl_module))
         layers, data = self._layers(trainer, module_of(pl_module)), data_of(trainer)
         ids = {name: images.table.ids for name, images in data.evaluated.items()}
         if trainer.is_global_zero:  # takes over what other ranks left, before they open new parts
@@ -151,7 +153,6 @@ class DescriptorExtraction(pl.Callback):
 
     def _layers(self, trainer: pl.Trainer, module: DescriptorModule) -> dict[str, list[Layer]]:
         data = data_of(trainer)
-        _share_buffers(trainer, module)
         dim: Any = module.model.dim
         protocol = ExtractionProtocol(
             model=self.model_name,
