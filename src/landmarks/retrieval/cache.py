@@ -122,10 +122,11 @@ class Cache:
             if partial.is_dir():  # a run that waited has made it anew, empty
                 shutil.rmtree(partial, ignore_errors=True)
         except OSError as error:
-            raise LandmarksError(
-                f"{partial}: could not write: {error}; make room, or set cache.folder to a place that has it, and run "
-                "the same again: what was done is kept"
-            ) from error
+            if not final.is_dir():  # else another run has just finished it
+                raise LandmarksError(
+                    f"{partial}: could not write: {error}; make room, or set cache.folder to a place that has it, and "
+                    "run the same again: what was done is kept"
+                ) from error
         found = self._open(final, columns, shapes)
         if found is None:
             raise LandmarksError(f"{final}: cannot be read back; is the disk sound?")

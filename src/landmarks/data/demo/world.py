@@ -95,10 +95,12 @@ def _workplace(root: Path) -> Iterator[Path]:
     """
     folder = root.parent / f".{root.name}.partial"
     while True:
-        folder.mkdir(exist_ok=True)
         try:
+            folder.mkdir(exist_ok=True)
             lock = os.open(folder, os.O_RDONLY)
-        except FileNotFoundError:  # the one before has just finished
+        except (FileExistsError, FileNotFoundError):  # the one before has just finished
+            if folder.is_file():
+                raise
             continue
         fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.exists() and folder.stat().st_ino == os.fstat(lock).st_ino:
