@@ -1,6 +1,6 @@
 import pytest
 
-from landmarks.retrieval.pipeline import StageReport
+from landmarks.retrieval.ablation import StageReport
 
 
 @pytest.fixture

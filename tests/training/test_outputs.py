@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.retrieval.pipeline import StageReport
+from landmarks.retrieval.ablation import StageReport
 from landmarks.training.outputs import OUTPUTS, plain, print_scores, remove_outputs
 
 

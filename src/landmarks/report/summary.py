@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.pipeline import StageReport
+from landmarks.retrieval.ablation import StageReport
 
 MISSING = "\N{EN DASH}"
 STYLE = """

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.pipeline import StageReport
+from landmarks.retrieval.ablation import StageReport
 
 # Changes below this are shown as none: four digits are printed.
 VISIBLE_CHANGE = 5e-5

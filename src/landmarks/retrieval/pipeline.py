@@ -1,16 +1,16 @@
-"""Runs named stages one after another and scores the ranking after each: every evaluation is an ablation.
+"""A retrieval pipeline: named stages, each of which betters a ranking.
 
 A pipeline is an ordered mapping in YAML, ``pipeline.stages.<name>.<parameter>``, so that a stage's parameter can
 be changed, or a stage added, from the command line.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import get_args
 
 from landmarks.errors import LandmarksError
+from landmarks.retrieval.ablation import StageReport, run_stages
 from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.measure import Cost
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search.index import Searcher
@@ -18,33 +18,6 @@ from landmarks.retrieval.state import MISSING, Need, SearchState, Stage, needs_o
 
 # Gives named figures of a ranking, such as {"map@100/public": 0.3, "map@100/private": 0.31}.
 Scorer = Callable[[Ranking], Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class StageReport:
-    """One line of the ablation table.
-
-    Attributes:
-        stage: name in the pipeline.
-        scores: figures after the stage.
-        changes: figures minus those after the stage before; empty for the first.
-        seconds: wall clock of the stage without the scoring.
-        peak_mb: peak memory, MiB, as `landmarks.retrieval.measure.Cost` defines it.
-        rise_mb: part of the peak above the memory at the start of the stage.
-        gpu_peak_mb: peak of torch's GPU memory, MiB.
-    """
-
-    stage: str
-    scores: dict[str, float]
-    changes: dict[str, float]
-    seconds: float
-    peak_mb: float | None
-    rise_mb: float | None
-    gpu_peak_mb: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -127,17 +100,10 @@ class Pipeline:
                 gives no ranking; or whatever a stage finds wrong.
         """
         self.require([need for need in get_args(Need) if state.has(need)])
-        reports: list[StageReport] = []
-        try:
-            for name, stage in self.stages.items():
-                with Cost() as cost:
-                    state = stage(state, self.resources)
-                scores = dict(score(state.require_ranking(name))) if score else {}
-                before = reports[-1].scores if reports else {}
-                changes = {key: value - before[key] for key, value in scores.items() if key in before}
-                reports.append(
-                    StageReport(name, scores, changes, cost.seconds, cost.peak_mb, cost.rise_mb, cost.gpu_peak_mb)
-                )
-        finally:
-            self.resources.cache.release()
-        return PipelineResult(state, state.require_ranking("pipeline"), tuple(reports))
+
+        def figures(stage: str, state: SearchState) -> Mapping[str, float]:
+            ranking = state.require_ranking(stage)
+            return score(ranking) if score else {}
+
+        state, reports = run_stages(self.stages, state, self.resources, figures)
+        return PipelineResult(state, state.require_ranking("pipeline"), reports)

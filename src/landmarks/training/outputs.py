@@ -12,7 +12,7 @@ from landmarks.metrics.submissions import write_recognition_submission, write_re
 from landmarks.report.neighbours import draw_neighbours
 from landmarks.report.summary import write_summary
 from landmarks.report.table import ablation_table, write_stages
-from landmarks.retrieval.pipeline import StageReport
+from landmarks.retrieval.ablation import StageReport
 from landmarks.training.record import write_json
 from landmarks.training.sample_sheet import picture_reader, sample_sheet
 
