@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.votes import NeighbourVotes, vote
+from landmarks.recognition.votes import candidates, vote
 from landmarks.retrieval.ranking import Ranking, best
 
 
@@ -55,10 +55,10 @@ def test_two_of_one_beat_a_nearer_single():
 def test_unlabelled_neighbours_take_places_and_empty_rows_give_no_prediction():
     gallery = np.array([-1, -1, 3, 2], np.int32)
     ranking = ranking_of([[0, 1, 2], [0, 1, -1], [-1, -1, -1]], [[0.9, 0.8, 0.7], [0.5, 0.5, -np.inf], [-np.inf] * 3])
-    votes = NeighbourVotes(k=2)(ranking, gallery, 4)
+    votes = vote(ranking, gallery, 4, k=2)
     assert votes.landmarks.tolist() == [-1, -1, -1]
     assert votes.scores.tolist() == [0, 0, 0]
-    votes = NeighbourVotes(k=3)(ranking, gallery, 4)
+    votes = vote(ranking, gallery, 4, k=3)
     assert votes.landmarks.tolist() == [3, -1, -1]
     assert votes.landmarks.dtype == np.int32 and votes.scores.dtype == np.float32
 
@@ -78,5 +78,12 @@ def test_bad_input_is_named():
         vote(ranking, np.array([0, 5], np.int32), 5, k=1)
     with pytest.raises(LandmarksError, match="outside the index of 1"):
         vote(ranking, np.zeros(1, np.int32), 1, k=1)
-    with pytest.raises(LandmarksError, match="k=0"):
-        NeighbourVotes(k=0)
+
+
+def test_a_vote_may_fall_with_the_rank():
+    ranking = ranking_of([[0, 1, 2]], [[0.6, 0.5, 0.5]])
+    gallery = np.array([4, 7, 7], np.int32)
+    assert candidates(ranking, gallery, 10).predicted.tolist() == [7]
+    fallen = candidates(ranking, gallery, 10, weights="rank")
+    assert fallen.landmarks.tolist() == [[4, 7]]
+    assert fallen.scores[0] == pytest.approx([0.6, 0.5 * 2 / 3 + 0.5 / 3])

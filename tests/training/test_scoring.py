@@ -9,7 +9,9 @@ from landmarks.data.source import GroundTruth, ImageSet
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
-from landmarks.recognition.votes import NeighbourVotes
+from landmarks.recognition.pipeline import RecognitionPipeline
+from landmarks.recognition.stages.search import GallerySearch
+from landmarks.recognition.stages.votes import NeighbourVotes
 from landmarks.retrieval.pipeline import Pipeline
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search.index import ExactIndex
@@ -77,8 +79,10 @@ def evaluate(queries: Described, index: Described, truth: GroundTruth, stage: St
         np.array([str(i) for i in range(LANDMARKS)]),
     )
     gallery = replace(gallery, images=ImageSet(table, Anywhere()))
-    pipeline = Pipeline(ExactIndex(k=100, backend="torch"), {"search": Search(), "stage": stage})
-    return evaluate_descriptors(queries, index, gallery, Numbers(), truth, pipeline, NeighbourVotes(k=2))
+    searcher = ExactIndex(k=100, backend="torch")
+    pipeline = Pipeline(searcher, {"search": Search(), "stage": stage})
+    recognition = RecognitionPipeline(searcher, {"search": GallerySearch(k=2), "votes": NeighbourVotes(k=2)})
+    return evaluate_descriptors(queries, index, gallery, Numbers(), truth, pipeline, recognition)
 
 
 def test_clean_descriptors_score_one() -> None:

@@ -25,7 +25,9 @@ class Shared:
     extraction: Any
     pipeline: Any
     local_features: Any
-    votes: Any
+    recognition: Any
+    predictions: str | None
+    detections: str | None
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class DescriptorSettings:
 
 @dataclass(frozen=True)
 class ExtractSettings:
-    """Top-level keys of `conf/extract.yaml`; votes and cache come with `conf/base.yaml` and are not used."""
+    """Top-level keys of `conf/extract.yaml`."""
 
     seed: int
     run_dir: str

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from landmarks.config.check import check_config, refuse_missing
 from landmarks.config.settings import EvaluateSettings
 from landmarks.data.module import LandmarkDataModule
-from landmarks.recognition.votes import NeighbourVotes
+from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.retrieval.pipeline import Pipeline
 from landmarks.training.checkpoints import TrainedModel, load_model
 from landmarks.training.extract import describe
@@ -49,7 +49,7 @@ def evaluate(config: DictConfig, run_dir: Path, trained: TrainedModel | None = N
     """
     trained = trained or load_model(config.checkpoint)
     pipeline: Pipeline = instantiate(config.pipeline)
-    votes: NeighbourVotes = instantiate(config.votes)
+    recognition: RecognitionPipeline = instantiate(config.recognition)
     extraction: Extraction = instantiate(config.extraction)
     extraction.require(pipeline)
     data: LandmarkDataModule = instantiate(config.data)
@@ -59,7 +59,7 @@ def evaluate(config: DictConfig, run_dir: Path, trained: TrainedModel | None = N
     if not extracted.sets:
         return None
     queries, index, gallery = (extracted.sets[name] for name in ("queries", "index", "gallery"))
-    outcome = evaluate_descriptors(queries, index, gallery, data.source, data.truth, pipeline, votes)
+    outcome = evaluate_descriptors(queries, index, gallery, data.source, data.truth, pipeline, recognition)
     value = figure(outcome.scores, config.monitor)
     figures = {
         "name": config.name,

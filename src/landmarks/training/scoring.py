@@ -1,10 +1,11 @@
-"""From three described sets to figures: search, re-ranking stages, votes, mAP@100 and GAP.
+"""From three described sets to figures: search, re-ranking stages, recognition, mAP@100 and GAP.
 
 The same code scores an epoch of training and a final evaluation, so the figures can be compared.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,12 @@ from landmarks.errors import LandmarksError
 from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.retrieval import score_retrieval
 from landmarks.metrics.submissions import RecognitionSubmission, RetrievalSubmission
-from landmarks.recognition.votes import NeighbourVotes
-from landmarks.retrieval.pipeline import Pipeline, StageReport
+from landmarks.recognition.candidates import Candidates
+from landmarks.recognition.evidence import NO_EVIDENCE, Evidence
+from landmarks.recognition.pipeline import RecognitionPipeline
+from landmarks.recognition.state import RecognitionState
+from landmarks.retrieval.ablation import StageReport
+from landmarks.retrieval.pipeline import Pipeline
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.state import Gallery, SearchState
 from landmarks.training.extraction import Described
@@ -33,8 +38,10 @@ class Outcome:
         index_ids: uint64 [N], what the rows of the ranking mean.
         ranking: the final ranking [Q, K].
         retrieval: the submission that the ranking makes.
-        recognition: the submission that the votes make.
-        stages: figures, seconds and memory after every stage of the pipeline.
+        recognition: the submission that recognition makes.
+        stages: figures, seconds and memory after every stage of the retrieval pipeline.
+        recognition_stages: the same of the recognition pipeline.
+        notes: evidence behind each prediction, name to [Q].
     """
 
     scores: Scores
@@ -44,6 +51,8 @@ class Outcome:
     retrieval: RetrievalSubmission
     recognition: RecognitionSubmission
     stages: tuple[StageReport, ...] = field(repr=False)
+    recognition_stages: tuple[StageReport, ...] = field(repr=False)
+    notes: Mapping[str, NDArray[Any]] = field(repr=False)
 
 
 def evaluate_descriptors(
@@ -53,9 +62,10 @@ def evaluate_descriptors(
     source: Source,
     truth: GroundTruth,
     pipeline: Pipeline,
-    votes: NeighbourVotes,
+    recognition: RecognitionPipeline,
+    evidence: Evidence = NO_EVIDENCE,
 ) -> Outcome:
-    """Search, re-rank, vote and score.
+    """Search, re-rank, recognise and score.
 
     Args:
         queries: the test pictures.
@@ -63,8 +73,9 @@ def evaluate_descriptors(
         gallery: labelled train pictures, which vote for landmarks.
         source: says how submissions call the landmarks.
         truth: what is right; a task without truth gets a submission but no figures.
-        pipeline: finds and re-ranks index pictures, stage by stage; its index searches the gallery too.
-        votes: from gallery neighbours to one landmark a query.
+        pipeline: finds and re-ranks index pictures, stage by stage.
+        recognition: from gallery neighbours to one landmark a query, stage by stage.
+        evidence: what else recognition may look at.
 
     Raises:
         LandmarksError: descriptor sets made by different protocols, or descriptors that cannot be compared.
@@ -95,18 +106,48 @@ def evaluate_descriptors(
     )
     retrieval = RetrievalSubmission.from_ranking(asked.ids, known.ids, found.ranking.indices)
 
-    neighbours = pipeline.resources.index.search(asked.descriptors, labelled.descriptors, k=votes.k)
-    voted, confidence = votes(neighbours, landmarks.landmarks, landmarks.num_landmarks)
-    numbers = source.submission_landmark(voted, landmarks.landmark_names)
-    recognition = RecognitionSubmission(asked.ids, numbers, confidence.astype(np.float64))
+    def submission(state: RecognitionState, candidates: Candidates) -> RecognitionSubmission:
+        numbers = source.submission_landmark(candidates.predicted, state.landmark_names)
+        return RecognitionSubmission(asked.ids, numbers, candidates.confidence.astype(np.float64))
+
+    def score_gap(state: RecognitionState, candidates: Candidates) -> Mapping[str, float]:
+        if truth.recognition is None:
+            return {}
+        figures = score_recognition(truth.recognition, submission(state, candidates))
+        return {f"{split}/gap": values["gap"] for split, values in figures.items()}
+
+    recognised = recognition.run(
+        RecognitionState(
+            asked.ids,
+            asked.descriptors,
+            Gallery(labelled.descriptors, landmarks.landmarks, landmarks.num_landmarks),
+            landmarks.landmark_names,
+            query_pictures=queries.pictures,
+            gallery_pictures=gallery.pictures,
+            predictions=evidence.predictions,
+            detections=evidence.detections,
+        ),
+        score_gap,
+    )
+    answers = submission(recognised.state, recognised.candidates)
     scores: Scores = {}
     for figures in (
         score_retrieval(truth.retrieval, retrieval) if truth.retrieval else {},
-        score_recognition(truth.recognition, recognition) if truth.recognition else {},
+        score_recognition(truth.recognition, answers) if truth.recognition else {},
     ):
         for split, values in figures.items():
             scores.setdefault(split, {}).update(values)
-    return Outcome(scores, asked.ids, known.ids, found.ranking, retrieval, recognition, found.stages)
+    return Outcome(
+        scores,
+        asked.ids,
+        known.ids,
+        found.ranking,
+        retrieval,
+        answers,
+        found.stages,
+        recognised.stages,
+        recognised.state.notes,
+    )
 
 
 def figure(scores: Scores, name: str) -> float | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from landmarks.recognition.votes import NeighbourVotes
+from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.retrieval.pipeline import Pipeline
 from landmarks.training.callbacks.extraction import DescriptorExtraction, data_of
 from landmarks.training.extraction import Extraction
@@ -20,7 +20,7 @@ class DescriptorEvaluation(DescriptorExtraction):
 
     Args:
         pipeline: stages of search and re-ranking.
-        votes: from gallery neighbours to landmarks.
+        recognition: from gallery neighbours to landmarks.
         folder: where the descriptors lie; each evaluation replaces those of the one before.
         extraction: which views of a picture are described.
         model_name: stands in the protocol of the descriptors.
@@ -36,7 +36,7 @@ class DescriptorEvaluation(DescriptorExtraction):
     def __init__(
         self,
         pipeline: Pipeline,
-        votes: NeighbourVotes,
+        recognition: RecognitionPipeline,
         folder: str | Path,
         extraction: Extraction = Extraction(),  # noqa: B008 - frozen
         model_name: str = "model",
@@ -44,7 +44,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         extraction.require(pipeline)
         super().__init__(folder, extraction, model_name)
         self.pipeline = pipeline
-        self.votes = votes
+        self.recognition = recognition
         self.scores: Scores = {}
         self.outcome: Outcome | None = None
 
@@ -64,7 +64,7 @@ class DescriptorEvaluation(DescriptorExtraction):
                 data.source,
                 data.truth,
                 self.pipeline,
-                self.votes,
+                self.recognition,
             )
             self.scores = self.outcome.scores
         self.scores = trainer.strategy.broadcast(self.scores)
