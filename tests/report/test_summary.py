@@ -33,7 +33,7 @@ def test_the_page_needs_nothing_but_itself(tmp_path, stages):
         tmp_path / "report.html",
         "res200 <arcmargin>",
         {"mAP@100": {"public": 0.27, "private": 0.3}},
-        stages,
+        {"Retrieval": stages},
         {"Curves": tmp_path / "curves.png"},
         "name: <script>alert(1)</script>",
         {"queries": "<b>q.npy</b>"},

@@ -1,6 +1,5 @@
 """What an evaluation prints and removes; what it writes is seen where evaluations are run."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -8,13 +7,7 @@ import pytest
 from landmarks.retrieval.ablation import StageReport
 from landmarks.training.outputs import OUTPUTS, plain, print_scores, remove_outputs
 
-
-@dataclass(frozen=True)
-class Found:
-    stages: tuple[StageReport, ...]
-
-
-FOUND = Found((StageReport("search", {"all/map@100": 0.25}, {}, 1.0, None, None, None),))
+FOUND = {"Retrieval": (StageReport("search", {"all/map@100": 0.25}, {}, 1.0, None, None, None),)}
 
 
 def test_one_stage_is_printed_too_and_nothing_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ def write_summary(
     out: str | Path,
     title: str,
     scores: Mapping[str, Mapping[str, float]],
-    stages: Sequence[StageReport] = (),
+    ablations: Mapping[str, Sequence[StageReport]] | None = None,
     pictures: Mapping[str, str | Path] | None = None,
     config: str = "",
     facts: Mapping[str, str] | None = None,
@@ -40,7 +40,7 @@ def write_summary(
         out: HTML file to write.
         title: name of the run.
         scores: figure to split to value.
-        stages: the pipeline's reports.
+        ablations: heading to the reports of a pipeline.
         pictures: heading to PNG file, in order.
         config: the resolved configuration as YAML text.
         facts: what the figures are of, name to text.
@@ -57,8 +57,8 @@ def write_summary(
         parts += ["<h2>Inputs</h2>", _facts(facts)]
     if scores:
         parts += ["<h2>Scores</h2>", _scores(scores)]
-    if stages:
-        parts += ["<h2>Stages</h2>", _stages(stages)]
+    for heading, stages in (ablations or {}).items():
+        parts += [f"<h2>{html.escape(heading)}</h2>", _stages(stages)]
     try:
         for heading, path in (pictures or {}).items():
             data = base64.b64encode(Path(path).read_bytes()).decode("ascii")

@@ -71,6 +71,6 @@ def evaluate(config: DictConfig, run_dir: Path, trained: TrainedModel | None = N
     }
     write_outcome(run_dir, data, outcome, figures)
     results = {trained.name: outcome.scores}
-    write_report(run_dir, f"{trained.name} on {data.source.name}", results, outcome)
-    print_scores(run_dir, results, outcome)
+    write_report(run_dir, f"{trained.name} on {data.source.name}", results, outcome.ablations)
+    print_scores(run_dir, results, outcome.ablations)
     return value

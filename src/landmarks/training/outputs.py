@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +25,7 @@ OUTPUTS = (
     "metrics.json",
     "ranking.npz",
     "stages.csv",
+    "recognition_stages.csv",
     "submissions/retrieval.csv",
     "submissions/recognition.csv",
     "neighbours.png",
@@ -32,15 +33,7 @@ OUTPUTS = (
 )
 
 Scores = Mapping[str, Mapping[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}
-
-
-class Staged(Protocol):
-    """Whatever a pipeline has left its reports in."""
-
-    @property
-    def stages(self) -> Sequence[StageReport]:
-        """One report a stage."""
-        ...
+Ablations = Mapping[str, Sequence[StageReport]]  # heading to the reports of a pipeline
 
 
 def remove_outputs(run_dir: Path) -> None:
@@ -53,8 +46,8 @@ def write_outcome(run_dir: Path, data: "LandmarkDataModule", outcome: "Outcome",
     """Write everything that can be had from an evaluation.
 
     Args:
-        run_dir: gets `metrics.json`, `ranking.npz`, `stages.csv`, `submissions/*.csv` and `neighbours.png` instead of
-            those of an earlier evaluation.
+        run_dir: gets `metrics.json`, `ranking.npz`, `stages.csv`, `recognition_stages.csv`, `submissions/*.csv` and
+            `neighbours.png` instead of those of an earlier evaluation.
         data: the evaluated sets.
         outcome: what the evaluation found.
         figures: plain values for `metrics.json`; the sizes of the sets and the stages are added.
@@ -66,6 +59,7 @@ def write_outcome(run_dir: Path, data: "LandmarkDataModule", outcome: "Outcome",
     write_recognition_submission(submissions / "recognition.csv", outcome.recognition)
     outcome.ranking.save(run_dir / "ranking.npz")
     write_stages(run_dir / "stages.csv", outcome.stages)
+    write_stages(run_dir / "recognition_stages.csv", outcome.recognition_stages)
     sheet = sample_sheet(
         outcome.ranking, outcome.query_ids, outcome.index_ids, data.truth, data.index_set.table, data.source
     )
@@ -80,11 +74,14 @@ def write_outcome(run_dir: Path, data: "LandmarkDataModule", outcome: "Outcome",
         "gallery": len(data.gallery_set),
         "validation": str(data.validation),
     }
-    stages = [stage.to_dict() for stage in outcome.stages]
-    write_json(run_dir / "metrics.json", plain({**figures, "data": sizes, "stages": stages}))
+    stages = {
+        name: [stage.to_dict() for stage in reports]
+        for name, reports in (("stages", outcome.stages), ("recognition_stages", outcome.recognition_stages))
+    }
+    write_json(run_dir / "metrics.json", plain({**figures, "data": sizes, **stages}))
 
 
-def write_report(run_dir: Path, title: str, results: Mapping[str, Scores], found: Staged) -> None:
+def write_report(run_dir: Path, title: str, results: Mapping[str, Scores], ablations: Ablations) -> None:
     """Write `report.html`, one page with the figures, stages, pictures and the configuration of a run."""
     pictures = {"Curves": run_dir / "curves.png", "Sample queries": run_dir / "neighbours.png"}
     scores = {
@@ -96,16 +93,17 @@ def write_report(run_dir: Path, title: str, results: Mapping[str, Scores], found
         run_dir / "report.html",
         title,
         {name: values for name, values in scores.items() if values},
-        found.stages,
+        ablations,
         {heading: path for heading, path in pictures.items() if path.is_file()},
         (run_dir / "config.yaml").read_text() if (run_dir / "config.yaml").is_file() else "",
     )
 
 
-def print_scores(run_dir: Path, results: Mapping[str, Scores], found: Staged) -> None:
+def print_scores(run_dir: Path, results: Mapping[str, Scores], ablations: Ablations) -> None:
     """Print the stages, the figures that people compare, one row an evaluation, and where everything lies."""
     console = Console()
-    console.print(ablation_table(found.stages))
+    for heading, stages in ablations.items():
+        console.print(ablation_table(stages, heading))
     table = Table("", title="Results", title_justify="left")
     splits = list(dict.fromkeys(split for scores in results.values() for split in scores))
     first = next(iter(results.values()))

@@ -123,8 +123,8 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
             write_outcome(run_dir, data, evaluation.outcome, figures)
             if (run_dir / LOG).is_file():
                 plot_curves([*_earlier_logs(run_dir / LOG), run_dir / LOG], run_dir / "curves.png")
-            write_report(run_dir, config.name, results, evaluation.outcome)
-            print_scores(run_dir, results, evaluation.outcome)
+            write_report(run_dir, config.name, results, evaluation.outcome.ablations)
+            print_scores(run_dir, results, evaluation.outcome.ablations)
     finally:
         if any(isinstance(logger, WandbLogger) for logger in loggers):
             wandb.finish()  # else the next job of a sweep would go on in this run

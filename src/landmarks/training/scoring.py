@@ -54,6 +54,11 @@ class Outcome:
     recognition_stages: tuple[StageReport, ...] = field(repr=False)
     notes: Mapping[str, NDArray[Any]] = field(repr=False)
 
+    @property
+    def ablations(self) -> dict[str, tuple[StageReport, ...]]:
+        """The reports of both pipelines by what people call them."""
+        return {"Retrieval": self.stages, "Recognition": self.recognition_stages}
+
 
 def evaluate_descriptors(
     queries: Described,

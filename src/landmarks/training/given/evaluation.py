@@ -87,7 +87,7 @@ def evaluate_given(config: DictConfig, inputs: Inputs, pipeline: Pipeline, run_d
     }
     title = f"{_names(queries)} in {_names(index)}"
     write_found(run_dir, title, inputs, found, figures)
-    print_scores(run_dir, {title: scores}, found)
+    print_scores(run_dir, {title: scores}, {"Retrieval": found.stages})
     return value
 
 

@@ -45,7 +45,7 @@ def write_found(run_dir: Path, title: str, inputs: Inputs, found: PipelineResult
         run_dir / "report.html",
         title,
         {name: {split: values[name] for split, values in scores.items()} for name in names},
-        found.stages,
+        {"Retrieval": found.stages},
         {"Sample queries": picture} if picture.is_file() else {},
         (run_dir / "config.yaml").read_text(encoding="utf-8"),
         _facts(inputs),
