@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from landmarks.data.source import GroundTruth, Source
 from landmarks.errors import LandmarksError
-from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.retrieval import score_retrieval
 from landmarks.metrics.submissions import RecognitionSubmission, RetrievalSubmission
-from landmarks.recognition.candidates import Candidates
 from landmarks.recognition.evidence import NO_EVIDENCE, Evidence
 from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.recognition.state import RecognitionState
@@ -24,6 +22,7 @@ from landmarks.retrieval.pipeline import Pipeline
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.state import Gallery, SearchState
 from landmarks.training.extraction import Described
+from landmarks.training.recognising import recognise
 
 Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}
 
@@ -111,17 +110,7 @@ def evaluate_descriptors(
     )
     retrieval = RetrievalSubmission.from_ranking(asked.ids, known.ids, found.ranking.indices)
 
-    def submission(state: RecognitionState, candidates: Candidates) -> RecognitionSubmission:
-        numbers = source.submission_landmark(candidates.predicted, state.landmark_names)
-        return RecognitionSubmission(asked.ids, numbers, candidates.confidence.astype(np.float64))
-
-    def score_gap(state: RecognitionState, candidates: Candidates) -> Mapping[str, float]:
-        if truth.recognition is None:
-            return {}
-        figures = score_recognition(truth.recognition, submission(state, candidates))
-        return {f"{split}/gap": values["gap"] for split, values in figures.items()}
-
-    recognised = recognition.run(
+    recognised = recognise(
         RecognitionState(
             asked.ids,
             asked.descriptors,
@@ -132,13 +121,14 @@ def evaluate_descriptors(
             predictions=evidence.predictions,
             detections=evidence.detections,
         ),
-        score_gap,
+        recognition,
+        source.submission_landmark,
+        truth.recognition,
     )
-    answers = submission(recognised.state, recognised.candidates)
     scores: Scores = {}
     for figures in (
         score_retrieval(truth.retrieval, retrieval) if truth.retrieval else {},
-        score_recognition(truth.recognition, answers) if truth.recognition else {},
+        recognised.scores,
     ):
         for split, values in figures.items():
             scores.setdefault(split, {}).update(values)
@@ -148,10 +138,10 @@ def evaluate_descriptors(
         known.ids,
         found.ranking,
         retrieval,
-        answers,
+        recognised.submission,
         found.stages,
-        recognised.stages,
-        recognised.state.notes,
+        recognised.result.stages,
+        recognised.result.state.notes,
     )
 
 
