@@ -1,6 +1,8 @@
 """`landmarks score` as a person and as a program use it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,107 @@ def test_a_missing_file_is_named(files: dict[str, str], tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert result.stderr.startswith(f"{missing}: cannot be read (No such file or directory)")
     assert "Traceback" not in result.output
+
+
+BOXES = f"""ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf
+{A},/m/castle,0,0.5,0,1,0
+{A},/m/house,0.5,1,0,1,1
+{B},/m/house,0,1,0,1,0
+"""
+IMAGE_LABELS = f"ImageID,LabelName,Confidence\n{B},/m/car,0\n"
+PREDICTIONS = f"""ImageID,LabelName,Score,XMin,XMax,YMin,YMax
+{A},/m/castle,0.9,0,0.5,0,1
+{A},/m/castle,0.8,0,0.5,0,1
+{B},/m/house,0.7,0,0.9,0,1
+{C},/m/house,0.6,0,1,0,1
+{A},/m/tree,0.5,0,1,0,1
+"""
+
+
+@pytest.fixture
+def detection_files(tmp_path: Path) -> list[str]:
+    texts = {"boxes": BOXES, "labels": IMAGE_LABELS, "predictions": PREDICTIONS}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    return [str(tmp_path / f"{name}.csv") for name in texts]
+
+
+def test_detection_json(detection_files: list[str]) -> None:
+    result = CliRunner().invoke(app, ["detection", *detection_files, "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {
+        "challenge_2018": {"map@0.5": 0.75, "ap@0.5": {"/m/car": None, "/m/castle": 1.0, "/m/house": 0.5}},
+        "open_images_v2": {"map@0.5": 1.0, "ap@0.5": {"/m/car": None, "/m/castle": 1.0, "/m/house": 1.0}},
+    }
+
+
+@pytest.mark.parametrize("case", ["case0", "case1"])
+def test_detection_json_of_the_oracles(oracles: Path, case: str) -> None:
+    folder = oracles / "openimages_detection" / case
+    files = [str(folder / f"{name}.csv") for name in ("boxes", "image_labels", "predictions")]
+    found = json.loads(CliRunner().invoke(app, ["detection", *files, "--json"]).stdout)
+    expected = json.loads((folder / "expected.json").read_text())
+    assert found.keys() == expected.keys()
+    for name, figures in expected.items():
+        assert found[name].keys() == figures.keys()
+        assert found[name]["map@0.5"] == pytest.approx(figures["map@0.5"], rel=0, abs=1e-9)
+        assert list(found[name]["ap@0.5"]) == list(figures["ap@0.5"])
+        for label, value in figures["ap@0.5"].items():
+            assert found[name]["ap@0.5"][label] == (None if value is None else pytest.approx(value, rel=0, abs=1e-9))
+
+
+def test_detection_table(detection_files: list[str]) -> None:
+    result = CliRunner().invoke(app, ["detection", *detection_files])
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert cells(lines, "class") == ["class", "boxes", "group-of", "challenge_2018", "open_images_v2"]
+    assert cells(lines, "mean") == ["mean", "3", "1", "0.7500", "1.0000"]
+    names = ("/m/castle", "/m/house", "/m/car")  # best first, what has no boxes last
+    rows = [next(row for row, line in enumerate(lines) if name in line) for name in names]
+    assert rows == sorted(rows)
+    assert cells(lines, "/m/house") == ["/m/house", "2", "1", "0.5000", "1.0000"]
+    assert cells(lines, "/m/car") == ["/m/car", "0", "0", "-", "-"]
+    caption = " ".join(" ".join(lines).split("Not counted")[1].split())
+    assert caption == "of 5 predictions: 1 in pictures, and 1 of classes, that the truth does not name."
+
+
+def test_detection_of_some_classes_along_the_hierarchy(detection_files: list[str], tmp_path: Path) -> None:
+    hierarchy, classes = tmp_path / "hierarchy.json", tmp_path / "classes.csv"
+    kinds = [{"LabelName": "/m/castle"}, {"LabelName": "/m/house"}]
+    tree = {"LabelName": "/m/0bl9f", "Subcategory": [{"LabelName": "/m/building", "Subcategory": kinds}]}
+    hierarchy.write_text(json.dumps(tree))
+    classes.write_text("/m/building,Building\n/m/castle,Castle\n")
+    with Path(detection_files[2]).open("a") as file:
+        file.write(f"{B},/m/building,0.7,0,0.9,0,1\n")
+    options = ["--hierarchy", str(hierarchy), "--classes", str(classes)]
+    result = CliRunner().invoke(app, ["detection", *detection_files, *options, "--json"])
+    assert result.exit_code == 0
+    figures = json.loads(result.stdout)
+    assert figures["challenge_2018"]["ap@0.5"] == {"/m/building": pytest.approx(1 / 3), "/m/castle": 1.0}
+    assert figures["open_images_v2"]["ap@0.5"] == {"/m/building": 0.5, "/m/castle": 1.0}
+    table = CliRunner().invoke(app, ["detection", *detection_files, *options]).stdout.splitlines()
+    assert cells(table, "/m/building")[:4] == ["Building", "(/m/building)", "3", "1"]
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize("bad", ["boxes", "labels", "predictions", "hierarchy", "classes"])
+def test_detection_names_a_bad_file(detection_files: list[str], tmp_path: Path, bad: str, options: list[str]) -> None:
+    path = tmp_path / f"{bad}.csv"
+    path.write_text("nothing of use")
+    if bad in ("hierarchy", "classes"):
+        options = [*options, f"--{bad}", str(path)]
+    result = CliRunner().invoke(app, ["detection", *detection_files, *options])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith(str(path))
+
+
+def test_scoring_detections_does_not_wait_for_torch(detection_files: list[str]) -> None:
+    program = (
+        "import sys; from landmarks.cli.score import app\n"
+        "assert 'polars' not in sys.modules\n"
+        "app(standalone_mode=False); assert 'torch' not in sys.modules"
+    )
+    arguments = ["detection", *detection_files, "--json"]
+    subprocess.run([sys.executable, "-c", program, *arguments], check=True, stdout=subprocess.DEVNULL)

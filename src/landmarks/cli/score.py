@@ -1,18 +1,20 @@
-"""`landmarks score`: public and private figures of a submission file.
+"""`landmarks score`: public and private figures of a submission file, and average precision of predicted boxes.
 
-`--json` prints them as JSON with the names of the official metrics, a figure of a split without images as
-null.
+`--json` prints them as JSON with the names of the official metrics, a figure of a split without images and of a class
+without boxes as null.
 """
 
 import json
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from landmarks.errors import LandmarksError
 from landmarks.metrics import (
     FormatError,
     read_recognition_solution,
@@ -23,13 +25,29 @@ from landmarks.metrics import (
     score_retrieval,
 )
 
-app = typer.Typer(help="Score a submission file against a solution file.", no_args_is_help=True, add_completion=False)
+if TYPE_CHECKING:
+    from landmarks.metrics.detection import BoxTruth, DetectionFigures, Detections
+
+app = typer.Typer(
+    help="Score a submission or predicted boxes against the truth.", no_args_is_help=True, add_completion=False
+)
 
 Figures = dict[str, dict[str, float]]
 
 SolutionPath = Annotated[Path, typer.Argument(metavar="SOLUTION", help="Official solution file (CSV).")]
 SubmissionPath = Annotated[Path, typer.Argument(metavar="SUBMISSION", help="Submission file (CSV).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+BoxesPath = Annotated[Path, typer.Argument(metavar="BOXES", help="True boxes (CSV of Open Images).")]
+LabelsPath = Annotated[Path, typer.Argument(metavar="IMAGE_LABELS", help="Image-level labels that people verified.")]
+PredictionsPath = Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="Predicted boxes with their scores.")]
+ClassesPath = Annotated[
+    Path | None, typer.Option("--classes", metavar="CSV", help="Score these classes only, and show their titles.")
+]
+HierarchyPath = Annotated[
+    Path | None,
+    typer.Option("--hierarchy", metavar="JSON", help="Expand boxes and labels, not predictions, along it first."),
+]
 
 
 @app.command()
@@ -54,7 +72,72 @@ def recognition(solution: SolutionPath, submission: SubmissionPath, as_json: AsJ
     _print(figures, "Recognition", as_json)
 
 
-def _refuse(error: FormatError) -> typer.Exit:
+@app.command()
+def detection(
+    boxes: BoxesPath,
+    image_labels: LabelsPath,
+    predictions: PredictionsPath,
+    as_json: AsJson = False,
+    classes: ClassesPath = None,
+    hierarchy: HierarchyPath = None,
+) -> None:
+    """Print the average precision of boxes at an overlap of 0.5, as the Open Images evaluators count it.
+
+    Predictions should name the classes above their own as well, as the boxes do once they are expanded.
+    """
+    # polars, which reads these files, would make every other command start later
+    from landmarks.metrics.detection import score_detections
+    from landmarks.metrics.detection.files import read_detections, read_truth
+
+    titles: dict[str, str] = {}
+    try:
+        truth, detections = read_truth(boxes, image_labels), read_detections(predictions)
+        if hierarchy is not None:
+            from landmarks.data.openimages.hierarchy import read_hierarchy
+            from landmarks.metrics.detection.hierarchy import expand_truth
+
+            truth = expand_truth(truth, read_hierarchy(hierarchy).ancestors)
+        if classes is not None:
+            from landmarks.data.openimages.classes import read_classes
+
+            described = read_classes(classes)
+            titles = dict(zip(described.names.tolist(), described.titles.tolist(), strict=True))
+            truth = truth.of_classes(described.names)
+        figures = score_detections(truth, detections)
+    except (FormatError, LandmarksError) as error:
+        raise _refuse(error) from None
+    if as_json:
+        typer.echo(json.dumps({name: of_evaluator.as_dict() for name, of_evaluator in figures.items()}, indent=1))
+    else:
+        _print_detection(truth, detections, figures, titles)
+
+
+def _print_detection(
+    truth: "BoxTruth", detections: "Detections", figures: dict[str, "DetectionFigures"], titles: dict[str, str]
+) -> None:
+    numbers = [
+        np.bincount(truth.labels[which], minlength=len(truth.classes)) for which in (slice(None), truth.group_of)
+    ]
+    precisions = [of_evaluator.average_precisions for of_evaluator in figures.values()]
+    table = Table(title="Detection, average precision at 0.5", title_justify="left", caption_justify="left")
+    table.add_column("class")
+    for name in ("boxes", "group-of", *figures):
+        table.add_column(name, justify="right")
+    means = [of_evaluator.mean for of_evaluator in figures.values()]
+    table.add_row("mean", *(str(number.sum()) for number in numbers), *map(_share, means), end_section=True)
+    for row in np.lexsort((truth.classes, -np.nan_to_num(precisions[0], nan=-1))).tolist():
+        name = str(truth.classes[row])
+        shown = f"{titles[name]} ({name})" if titles.get(name) else name
+        table.add_row(shown, *(str(number[row]) for number in numbers), *(_share(values[row]) for values in precisions))
+    unknown = ~np.isin(detections.image_ids, np.concatenate([truth.image_ids, truth.verified_image_ids]))
+    others = ~np.isin(detections.classes, truth.classes)[detections.labels] & ~unknown
+    if unknown.any() or others.any():
+        table.caption = (f"Not counted of {len(unknown)} predictions: {unknown.sum()} in pictures, and {others.sum()} "
+                         "of classes, that the truth does not name.")  # fmt: skip
+    Console().print(table)
+
+
+def _refuse(error: FormatError | LandmarksError) -> typer.Exit:
     """Show a mistake in a file on one line of stderr."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(str(error), style="red", markup=False)
     return typer.Exit(2)
@@ -75,10 +158,14 @@ def _print(figures: Figures, title: str, as_json: bool) -> None:
         table.add_column(split, justify="right")
     for name in figures["public"]:
         values = [figures[split][name] for split in figures]
-        shown = ["-" if math.isnan(value) else _digits(name, value) for value in values]
+        shown = [_share(value) if not name.endswith("position") else _position(value) for value in values]
         table.add_row(name, *shown)
     Console().print(table)
 
 
-def _digits(name: str, value: float) -> str:
-    return f"{value:.1f}" if name.endswith("position") else f"{value:.4f}"
+def _share(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def _position(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.1f}"

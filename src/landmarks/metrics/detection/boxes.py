@@ -3,7 +3,8 @@
 Corners are shares of a picture's width and height, as in the Open Images files: XMin, YMin, XMax, YMax in [0, 1].
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ class Detections:
         classes: str [C], machine names such as /m/01fdzj, each once.
 
     Raises:
-        FormatError: the arrays do not fit each other, or hold what is no box or score.
+        FormatError: the arrays do not fit each other, or hold what is no box or score; a class comes twice.
     """
 
     image_ids: NDArray[np.uint64]
@@ -54,7 +55,7 @@ class BoxTruth:
         classes: str [C], machine names, each once.
 
     Raises:
-        FormatError: the arrays do not fit each other, or hold what is no box.
+        FormatError: the arrays do not fit each other, or hold what is no box; a class comes twice.
     """
 
     image_ids: NDArray[np.uint64]
@@ -73,6 +74,52 @@ class BoxTruth:
         if not self.verified_image_ids.shape == self.verified_labels.shape == self.present.shape:
             raise FormatError("image-level labels differ in length; give one picture, label and presence each")
         _check_labels("image-level labels", self.verified_labels, self.classes)
+
+    def of_images(self, image_ids: NDArray[np.uint64]) -> "BoxTruth":
+        """What is known of some pictures; after the first call without a search through all boxes.
+
+        Args:
+            image_ids: uint64 [N], each once; nothing may be known of a picture.
+        """
+        return self._rows(_find(self._box_order, image_ids), _find(self._verified_order, image_ids))
+
+    def of_classes(self, classes: NDArray[np.str_]) -> "BoxTruth":
+        """What is known of some classes, which need not occur; labels become rows of `classes`."""
+        row_of_name = {name: row for row, name in enumerate(classes.tolist())}
+        rows = np.array([row_of_name.get(name, -1) for name in self.classes.tolist()], np.int32)
+        boxes, verified = rows[self.labels], rows[self.verified_labels]
+        part = self._rows(np.flatnonzero(boxes >= 0), np.flatnonzero(verified >= 0))
+        return replace(part, labels=rows[part.labels], verified_labels=rows[part.verified_labels], classes=classes)
+
+    def _rows(self, boxes: NDArray[np.int64], verified: NDArray[np.int64]) -> "BoxTruth":
+        return BoxTruth(
+            self.image_ids[boxes], self.labels[boxes], self.boxes[boxes], self.group_of[boxes],
+            self.verified_image_ids[verified], self.verified_labels[verified], self.present[verified], self.classes,
+        )  # fmt: skip
+
+    @cached_property
+    def _box_order(self) -> "_Order":
+        return _order(self.image_ids)
+
+    @cached_property
+    def _verified_order(self) -> "_Order":
+        return _order(self.verified_image_ids)
+
+
+_Order = tuple[NDArray[np.int64], NDArray[np.uint64]]
+
+
+def _order(image_ids: NDArray[np.uint64]) -> _Order:
+    """Rows by picture, those of one picture in their order, and the pictures in that order."""
+    order = np.argsort(image_ids, kind="stable")
+    return order, image_ids[order]
+
+
+def _find(by_image: _Order, image_ids: NDArray[np.uint64]) -> NDArray[np.int64]:
+    order, ordered = by_image
+    first, last = np.searchsorted(ordered, image_ids), np.searchsorted(ordered, image_ids, side="right")
+    counts = last - first
+    return order[np.arange(counts.sum()) + np.repeat(first - (np.cumsum(counts) - counts), counts)]
 
 
 def _check_boxes(
@@ -94,5 +141,9 @@ def _check_boxes(
 
 
 def _check_labels(what: str, labels: NDArray[np.int32], classes: NDArray[np.str_]) -> None:
+    names = classes.tolist()
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise FormatError(f"{what}: class {twice} comes twice; name it once")
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
         raise FormatError(f"{what}: a label lies outside the {len(classes)} classes; give rows of `classes`")
