@@ -6,13 +6,23 @@ being functions of (seed, epoch), that number and the epoch are the whole state.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol, cast
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from landmarks.data.dataset import TrainDataset
-from landmarks.data.samplers.epoch import EpochBatches, fingerprint
+from landmarks.data.samplers.epoch import Draw, EpochBatches, fingerprint
+from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
+
+
+class TrainingPictures(Protocol):
+    """A data set that a sampler draws from."""
+
+    images: ImageSet
+
+    def __getitem__(self, draw: Draw) -> Any:
+        """One picture, by its row and the seed of its augmentation."""
+        ...
 
 
 class ResumableLoader(DataLoader[Any]):
@@ -27,8 +37,8 @@ class ResumableLoader(DataLoader[Any]):
         **options: Of `torch.utils.data.DataLoader`.
     """
 
-    def __init__(self, dataset: TrainDataset, batches: EpochBatches, **options: Any) -> None:
-        super().__init__(dataset, batch_sampler=batches, **options)
+    def __init__(self, dataset: TrainingPictures, batches: EpochBatches, **options: Any) -> None:
+        super().__init__(cast("Dataset[Any]", dataset), batch_sampler=batches, **options)
         self._batches = batches
         self._pictures = dataset.images.table
         self._handed = 0

@@ -87,6 +87,9 @@ def test_pictures_come_out_upright(make: SimpleNamespace, orientation: int, kind
     image = image.convert("CMYK") if kind == "CMYK" else image
     image.save(file, "PNG" if kind == "PNG" else "JPEG", exif=exif, quality=95)
     assert close(decode(file.getvalue()), upright, 4)
+    as_stored = open_image(file.getvalue()).as_stored()
+    assert (as_stored.height, as_stored.width) == stored.shape[:2]
+    assert close(as_stored.decode(), stored, 4)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "CMYK", "L", "PNG"])

@@ -57,6 +57,12 @@ class EncodedImage:
     _orientation: int
     _load: Callable[[int], NDArray[np.uint8]]
 
+    def as_stored(self) -> "EncodedImage":
+        """The same picture without its EXIF orientation, for what refers to the pixels as they are stored."""
+        turned = self._orientation >= 5
+        height, width = (self.width, self.height) if turned else (self.height, self.width)
+        return EncodedImage(height, width, 1, self._load)
+
     def decode(self, divisor: int = 1) -> NDArray[np.uint8]:
         """Decode to upright RGB.
 

@@ -48,7 +48,7 @@ class Augmentation:
     ) -> None:
         self.image_size = image_size
         self.shape = (image_size, image_size)
-        for transform in _leaves(transforms):
+        for transform in leaves(transforms):
             if unknown := getattr(transform, "invalid_args", None):
                 raise LandmarksError(f"augmentation: {type(transform).__name__} has no argument {unknown[0]!r}")
         first = transforms[0] if transforms else None
@@ -139,9 +139,10 @@ class Augmentation:
                 )
 
 
-def _leaves(transforms: Iterable[Any]) -> Iterable[Any]:
+def leaves(transforms: Iterable[Any]) -> Iterable[Any]:
+    """The transforms of a list, those inside others too."""
     for transform in transforms:
-        yield from _leaves(transform) if isinstance(transform, albumentations.BaseCompose) else (transform,)
+        yield from leaves(transform) if isinstance(transform, albumentations.BaseCompose) else (transform,)
 
 
 def resize_released(

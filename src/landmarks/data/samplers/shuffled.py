@@ -52,7 +52,7 @@ class ShuffledBatches(EpochBatches):
 
     def __iter__(self) -> Iterator[list[Draw]]:
         random = np.random.default_rng([self.seed, self.epoch])
-        order = random.permutation(self.num_images)
+        order = self._drawn(random)
         if self.groups is not None:
             order = self._grouped(order, self.groups, random)
         seeds = random.integers(SEEDS, size=len(order))
@@ -60,10 +60,14 @@ class ShuffledBatches(EpochBatches):
             mine = slice(batch * self.step + self.rank, (batch + 1) * self.step, self.world_size)
             yield list(zip(order[mine].tolist(), seeds[mine].tolist(), strict=True))
 
+    def _drawn(self, random: np.random.Generator) -> NDArray[np.int64]:
+        """The rows of an epoch in a random order: [num_images]."""
+        return random.permutation(self.num_images)
+
     def _grouped(self, order: NDArray[np.int64], groups: Groups, random: np.random.Generator) -> NDArray[np.int64]:
         """Bring a permutation [N] into steps of one group each, in a random order: [len(self) * step]."""
         order = order[np.argsort(groups[order], kind="stable")]
-        sizes = np.unique(groups, return_counts=True)[1]
+        sizes = np.unique(groups[order], return_counts=True)[1]
         ends = np.cumsum(sizes)
         # Systematic sampling: the shares lie end to end on a line of len(self) steps, and whole steps are counted
         # from a random start. The sum is exact, and every group gets its share on average.
