@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from landmarks.data.demo.camera import Camera, Floats
 from landmarks.data.demo.texture import Bytes, Float32, Pixels
+from landmarks.data.demo.thing import Thing
 
 THRESHOLDS = np.random.default_rng(7).integers(1, 255, (1024, 1024), dtype=np.uint8)
 
@@ -78,8 +79,23 @@ class Surface(Protocol):
         """World points [N, 3] whose hull holds it."""
         ...
 
+    @property
+    def thing(self) -> Thing | None:
+        """What it is a part of, if that has a name."""
+        ...
+
+    def part_of(self, thing: Thing) -> "Surface":
+        """The same surface as a part of a thing."""
+        ...
+
     def paint(self, canvas: Canvas) -> None:
         """Draw what the camera sees of it."""
+
+
+def named(kind: str, surfaces: Sequence[Surface]) -> list[Surface]:
+    """The same surfaces as the parts of one new thing."""
+    thing = Thing(kind)
+    return [surface.part_of(thing) for surface in surfaces]
 
 
 def paint_all(canvas: Canvas, surfaces: Sequence[Surface]) -> None:

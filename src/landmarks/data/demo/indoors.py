@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from landmarks.data.demo.camera import Camera, Floats, look_at
-from landmarks.data.demo.canvas import Surface
+from landmarks.data.demo.canvas import Surface, named
 from landmarks.data.demo.facades import GLASS
 from landmarks.data.demo.light import Light, draw_light
 from landmarks.data.demo.outdoors import anywhere
@@ -75,7 +75,8 @@ def room(rng: np.random.Generator) -> Scene:
     for _ in range(int(rng.integers(2, 7))):
         cloth = _cloth(rng, 2, 1)
         x, y = rng.uniform(-0.4, 0.4) * wide, rng.uniform(0.5, 0.9) * far
-        surfaces += solid(x, y, 0, rng.uniform(0.5, 2), rng.uniform(0.4, 1), rng.uniform(0.4, 1.9), cloth, None, cloth)
+        block = solid(x, y, 0, rng.uniform(0.5, 2), rng.uniform(0.4, 1), rng.uniform(0.4, 1.9), cloth, None, cloth)
+        surfaces += named("furniture", block)
     return _inside(rng, camera, surfaces, point(0, far / 2, 1), 6.0)
 
 
@@ -86,7 +87,7 @@ def table(rng: np.random.Generator) -> Scene:
     camera = look_at(eye, point(0, 0.5, 0.4), width=width, height=height, focal=width * rng.uniform(0.9, 1.5), roll=0.0)
     behind = _cloth(rng, 40, 20)
     surfaces: list[Surface] = [
-        floor(0, 0, 0, 30, 24, _cloth(rng, 30, 24)),
+        *named("table", [floor(0, 0, 0, 30, 24, _cloth(rng, 30, 24))]),
         Panel(point(-40, 14, -8), point(80, 0), point(0, 0, 40), behind),
     ]
     fruits: tuple[Colour, ...] = (
@@ -103,15 +104,17 @@ def table(rng: np.random.Generator) -> Scene:
         skin.weather(0.3)
         texture, kind = skin.texture(), int(rng.integers(5))
         if kind <= 1:
-            surfaces.append(bulb(spot, 0.15, rng.uniform(0.5, 0.9), rng.uniform(0.9, 1.5), texture))
+            surfaces += named("fruit", [bulb(spot, 0.15, rng.uniform(0.5, 0.9), rng.uniform(0.9, 1.5), texture)])
         elif kind == 2:
             white = _cloth(rng, 3, 1)
-            surfaces += [cone(spot, 0.8, 1.9, 0.25, white), dome(spot + point(0, 0, 0.1), 1.2, 0.5, texture)]
+            dish = [cone(spot, 0.8, 1.9, 0.25, white), dome(spot + point(0, 0, 0.1), 1.2, 0.5, texture)]
+            surfaces += named("plate", dish)
         elif kind == 3:
-            surfaces += [cylinder(spot, 0.6, 2.2, texture), cone(spot + point(0, 0, 2.2), 0.6, 0.22, 0.7, texture),
-                         cylinder(spot + point(0, 0, 2.9), 0.22, 0.8, texture)]  # fmt: skip
+            bottle = [cylinder(spot, 0.6, 2.2, texture), cone(spot + point(0, 0, 2.2), 0.6, 0.22, 0.7, texture),
+                      cylinder(spot + point(0, 0, 2.9), 0.22, 0.8, texture)]  # fmt: skip
+            surfaces += named("bottle", bottle)
         else:
-            surfaces.append(cone(spot, 0.5, 0.75, 1.1, _cloth(rng, 4, 1)))
+            surfaces += named("cup", [cone(spot, 0.5, 0.75, 1.1, _cloth(rng, 4, 1))])
     return _inside(rng, camera, surfaces, point(0, 0, 1), 12.0)
 
 
@@ -127,6 +130,6 @@ def poster(rng: np.random.Generator) -> Scene:
     sheet.fill(box(0, 0, 4, 0.08), 0.1, GLASS)
     surfaces: list[Surface] = [
         Panel(point(-9, 3.2, -4), point(18, 0), point(0, 0, 12), _cloth(rng, 18, 12)),
-        Panel(point(-2, 3), point(4, 0), point(0, 0, 3), sheet.texture()),
+        *named("poster", [Panel(point(-2, 3), point(4, 0), point(0, 0, 3), sheet.texture())]),
     ]
     return _inside(rng, camera, surfaces, point(0, 3, 1.5), 6.0)

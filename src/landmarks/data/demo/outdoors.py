@@ -16,8 +16,9 @@ from landmarks.data.demo.sky import Horizon
 from landmarks.data.demo.sprites import TREES
 
 
-def _outdoors(rng: np.random.Generator, surfaces: list[Surface], camera: Camera, ground: Ground, horizon: Horizon,
-              radius: float = 40.0) -> Scene:  # fmt: skip
+def under_the_sky(rng: np.random.Generator, surfaces: list[Surface], camera: Camera, ground: Ground, horizon: Horizon,
+                  radius: float = 40.0) -> Scene:  # fmt: skip
+    """A scene of these surfaces at a random moment, with the sun mostly behind the camera."""
     light = draw_light(rng, float(np.arctan2(*(-camera.rotation[2][[1, 0]]))))
     turn = float(rng.uniform())
     return Scene(camera, light, surfaces, point(0, radius * 0.6), radius, ground, (horizon, int(rng.integers(3)), turn),
@@ -41,7 +42,7 @@ def woods(rng: np.random.Generator) -> Scene:
         far = rng.uniform(9, 60)
         spot = point(rng.uniform(-0.6, 0.6) * far, far)
         surfaces.append(place(str(rng.choice(kinds)), int(rng.integers(8)), spot, camera, rng.uniform(0.7, 1.4)))
-    return _outdoors(rng, surfaces, camera, "lawn", rng.choice(["woods", "hills", "mountains"]))
+    return under_the_sky(rng, surfaces, camera, "lawn", rng.choice(["woods", "hills", "mountains"]))
 
 
 def beach(rng: np.random.Generator) -> Scene:
@@ -57,7 +58,7 @@ def beach(rng: np.random.Generator) -> Scene:
         sea = Relief(60, 30, (0.25, 0.45, 0.52), rng, 128)
         sea.weather(0.4)
         surfaces.append(floor(0, 290, 0.03, 900, 430, sea.texture()))
-    return _outdoors(rng, surfaces, camera, "water" if at_sea else "sand", rng.choice(["hills", "none"]))
+    return under_the_sky(rng, surfaces, camera, "water" if at_sea else "sand", rng.choice(["hills", "none"]))
 
 
 def street(rng: np.random.Generator) -> Scene:
@@ -81,7 +82,7 @@ def street(rng: np.random.Generator) -> Scene:
         for _ in range(int(rng.integers(0, number + 1))):
             far = rng.uniform(9, 22)
             surfaces.append(place(kind, int(rng.integers(8)), point(rng.uniform(-0.4, 0.4) * far, far), camera))
-    return _outdoors(rng, surfaces, camera, rng.choice(["asphalt", "paving"]), rng.choice(["city", "hills"]))
+    return under_the_sky(rng, surfaces, camera, rng.choice(["asphalt", "paving"]), rng.choice(["city", "hills"]))
 
 
 def portrait(rng: np.random.Generator) -> Scene:
@@ -95,7 +96,7 @@ def portrait(rng: np.random.Generator) -> Scene:
         far = rng.uniform(12, 40)
         kind = str(rng.choice(["broadleaf", "bush", "conifer", "lamp", "car"]))
         surfaces.append(place(kind, int(rng.integers(8)), point(rng.uniform(-0.5, 0.5) * far, far), camera))
-    return _outdoors(
+    return under_the_sky(
         rng, surfaces, camera, rng.choice(["lawn", "paving", "sand"]), rng.choice(["woods", "city", "hills"]), 20
     )
 
@@ -112,7 +113,7 @@ def traffic(rng: np.random.Generator) -> Scene:
         surfaces.append(
             place(str(rng.choice(TREES)), int(rng.integers(8)), point(rng.uniform(-0.5, 0.5) * far, far), camera)
         )
-    return _outdoors(rng, surfaces, camera, "asphalt", rng.choice(["city", "woods"]), 20)
+    return under_the_sky(rng, surfaces, camera, "asphalt", rng.choice(["city", "woods"]), 20)
 
 
 def wide_country(rng: np.random.Generator) -> Scene:
@@ -124,4 +125,4 @@ def wide_country(rng: np.random.Generator) -> Scene:
         far = rng.uniform(30, 90)
         kind = "boat" if ground == "water" else str(rng.choice(TREES))
         surfaces.append(place(kind, int(rng.integers(8)), point(rng.uniform(-0.5, 0.5) * far, far), camera))
-    return _outdoors(rng, surfaces, camera, ground, rng.choice(["mountains", "hills", "woods"]))
+    return under_the_sky(rng, surfaces, camera, ground, rng.choice(["mountains", "hills", "woods"]))

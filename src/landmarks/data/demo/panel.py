@@ -1,7 +1,7 @@
 """Flat pieces of walls, roofs and sprites, drawn by the homography of their plane."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -10,6 +10,7 @@ import numpy as np
 from landmarks.data.demo.camera import Floats, clip_near
 from landmarks.data.demo.canvas import Canvas, thresholds
 from landmarks.data.demo.texture import Bytes, Texture
+from landmarks.data.demo.thing import Thing
 
 UNIT_SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 
@@ -28,6 +29,7 @@ class Panel:
     outline: Floats | None = None
     two_sided: bool = False
     upright_light: bool = False  # sprites: lit as if they faced the sun half-way, whatever way they turn
+    thing: Thing | None = None
 
     @cached_property
     def normal(self) -> Floats:
@@ -40,6 +42,10 @@ class Panel:
         """World corners of the outline [N, 3]."""
         outline = UNIT_SQUARE if self.outline is None else self.outline
         return np.asarray(self.origin + outline[:, :1] * self.across + outline[:, 1:] * self.up)
+
+    def part_of(self, thing: Thing) -> "Panel":
+        """The same panel as a part of a thing."""
+        return replace(self, thing=thing)
 
     def paint(self, canvas: Canvas) -> None:
         """Draw what the camera sees of this panel."""

@@ -4,6 +4,7 @@ Everything is drawn larger than the picture and shrunk at the end, which smooths
 """
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +22,8 @@ OVERSAMPLING = 1.4
 SUN_DISTANCE = 3000.0  # metres: far enough for nearly parallel rays
 SHADOW_SIDE = 288  # pixels along a side of the shadow map
 LAMP = (1.0, 0.68, 0.32)  # linear colour of a lit window
+
+AnyCanvas = TypeVar("AnyCanvas", bound=Canvas)
 
 
 @dataclass
@@ -49,10 +52,19 @@ class Scene:
     seed: int = 0
 
 
-def render(scene: Scene) -> Bytes:
-    """Take the picture: uint8 [H, W, 3] RGB."""
-    camera = scene.camera.scaled(OVERSAMPLING)
-    canvas = Canvas(camera, scene.light.sun)
+def empty_canvas(scene: Scene, kind: type[AnyCanvas]) -> AnyCanvas:
+    """A canvas as large as a scene is painted, which is larger than its picture."""
+    return kind(scene.camera.scaled(OVERSAMPLING), scene.light.sun)
+
+
+def render(scene: Scene, canvas: Canvas | None = None) -> Bytes:
+    """Take the picture: uint8 [H, W, 3] RGB.
+
+    Args:
+        scene: what to show.
+        canvas: an `empty_canvas` of this scene that keeps more than the picture needs.
+    """
+    canvas = empty_canvas(scene, Canvas) if canvas is None else canvas
     paint_all(canvas, scene.surfaces)
     if scene.ground is not None:
         paint_ground(canvas, "snow" if scene.light.snow and scene.ground != "water" else scene.ground)

@@ -3,7 +3,7 @@
 One quadric, radius² = a + b·z + c·z², holds all of them, so each pixel's ray meets it in closed form.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -12,6 +12,7 @@ import numpy as np
 from landmarks.data.demo.camera import Floats
 from landmarks.data.demo.canvas import Canvas, thresholds
 from landmarks.data.demo.texture import Pixels, Texture
+from landmarks.data.demo.thing import Thing
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Revolved:
         height: metres.
         profile: (a, b, c).
         texture: wrapped around `repeats` times, its top at the top.
+        thing: what it is a part of, if that has a name.
     """
 
     base: Floats
@@ -30,6 +32,7 @@ class Revolved:
     profile: tuple[float, float, float]
     texture: Texture
     repeats: int = 1
+    thing: Thing | None = None
 
     def radius(self, above: float) -> float:
         """Radius at a height above the base, metres."""
@@ -46,6 +49,10 @@ class Revolved:
             ring = np.stack([np.cos(turn) * radius, np.sin(turn) * radius, np.full(8, above)], axis=1)
             rings.append(self.base + ring)
         return np.concatenate(rings)
+
+    def part_of(self, thing: Thing) -> "Revolved":
+        """The same surface as a part of a thing."""
+        return replace(self, thing=thing)
 
     def paint(self, canvas: Canvas) -> None:
         """Draw what the camera sees of this surface, inside included where it is open at the top."""

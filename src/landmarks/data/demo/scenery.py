@@ -18,6 +18,7 @@ from landmarks.data.demo.shapes import gable_roof, hip_roof, point
 from landmarks.data.demo.sprites import SIZES, STOCK, draw_sprite
 from landmarks.data.demo.style import draw_style
 from landmarks.data.demo.texture import Texture
+from landmarks.data.demo.thing import Thing
 
 
 def place(kind: str, variant: int, spot: Floats, camera: Camera, scale: float = 1.0) -> Panel:
@@ -27,9 +28,8 @@ def place(kind: str, variant: int, spot: Floats, camera: Camera, scale: float = 
     right[2] = 0.0
     right /= np.linalg.norm(right)
     sprite = draw_sprite(kind, variant % STOCK)
-    return Panel(
-        spot - right * width / 2, right * width, point(0, 0, height), sprite, two_sided=True, upright_light=True
-    )
+    return Panel(spot - right * width / 2, right * width, point(0, 0, height), sprite, two_sided=True,
+                 upright_light=True, thing=Thing(kind))  # fmt: skip
 
 
 @lru_cache(maxsize=64)
@@ -50,11 +50,12 @@ def ordinary_house(variant: int) -> tuple[list[Surface], float, float]:
 
 
 def moved(surfaces: list[Surface], to: Floats, turn: float = 0.0) -> list[Surface]:
-    """Panels turned about the vertical and carried elsewhere; houses have no other surfaces."""
+    """A house turned about the vertical and carried elsewhere; houses have no surfaces but panels."""
+    house = Thing("house")
     cos, sin = np.cos(turn), np.sin(turn)
     rotation = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
     return [
-        Panel(rotation @ s.origin + to, rotation @ s.across, rotation @ s.up, s.texture, s.outline)
+        Panel(rotation @ s.origin + to, rotation @ s.across, rotation @ s.up, s.texture, s.outline, thing=house)
         for s in surfaces
         if isinstance(s, Panel)
     ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from landmarks.data.demo.canvas import Surface
+from landmarks.data.demo.canvas import Surface, named
 from landmarks.data.demo.facades import (
     add_clock,
     add_cornice,
@@ -50,7 +50,7 @@ def campanile(make: Architect) -> Landmark:
     else:
         surfaces += prism(0, 0, tall + 5, 0.76 * belfry, cap, int(rng.choice([4, 8])), roof, 0.0)
     low = house_wall(rng, style, 3 * side, 6, portal="door", cornice=0.5)
-    surfaces += solid(0, side * 0.4, 0, 3 * side, side * 1.4, 6, low, None, roof)
+    surfaces += named("hall", solid(0, side * 0.4, 0, 3 * side, side * 1.4, 6, low, None, roof))
     return Landmark("clock tower" if clock else "campanile", surfaces, 3 * side, tall + 5 + cap, 0, "paving", np.pi)
 
 
@@ -119,8 +119,7 @@ def lighthouse(make: Architect) -> Landmark:
     surfaces.append(dome(point(0, 0, tall + 4), 0.62 * radius, 0.55 * radius, make.plain(style.paint)))
     house = house_wall(rng, style, 12, 5, portal="door", cornice=0.4)
     x = float(rng.choice([-1, 1])) * (radius + 6)
-    surfaces += solid(x, 3, 0, 12, 8, 5, house)
-    surfaces += _saddle(make, x, 3, 5, 12, 8)
+    surfaces += named("house", [*solid(x, 3, 0, 12, 8, 5, house), *_saddle(make, x, 3, 5, 12, 8)])
     return Landmark("lighthouse", surfaces, 24, tall + 7, 0, "sand" if rng.random() < 0.5 else "lawn", np.pi)
 
 
@@ -153,7 +152,7 @@ def windmill(make: Architect) -> Landmark:
     surfaces.append(Panel(point(-reach, y, tall + 1 - reach), point(2 * reach, 0), point(0, 0, 2 * reach),
                           sails.texture(), two_sided=True))  # fmt: skip
     shed = house_wall(rng, style, 14, 4, portal="door", cornice=0.3)
-    surfaces += solid(0, 4, 0, 14, 8, 4, shed, None, tiled_roof(rng, style, 14, 8))
+    surfaces += named("house", solid(0, 4, 0, 14, 8, 4, shed, None, tiled_roof(rng, style, 14, 8)))
     return Landmark("windmill", surfaces, 1.7 * reach, tall + reach, 0, "lawn", 1.1)
 
 

@@ -1,27 +1,18 @@
-"""The demo world: a small Google Landmarks v2 that needs no download.
+"""The demo world: a small Google Landmarks v2 that needs no download."""
 
-It is drawn into a folder beside its final place and renamed when it is whole, so a world is either there or not.
-"""
-
-import fcntl
-import json
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from landmarks.data.demo.catalogue import kind_of, name_landmark
+from landmarks.data.demo.drawn_folder import drawing_progress, drawn_once
 from landmarks.data.demo.plan import draw_plan
 from landmarks.data.demo.studio import draw_pictures
 from landmarks.data.demo.writer import PictureTars, write_tables
 from landmarks.data.gldv2.source import GallerySplit, GLDv2, TrainSplit
 from landmarks.data.roots import local_folder
-from landmarks.errors import LandmarksError
 
+WHAT = "demo world"
 STAMP = "demo_world.json"
 VERSION = 1  # raise it with every change that alters a picture or a table
 
@@ -51,11 +42,8 @@ def write_demo_world(
     root = Path(root).absolute()
     stamp = {"version": VERSION, "seed": seed, "landmarks": landmarks, "pictures": pictures}
     plan = draw_plan(seed, landmarks, pictures)
-    if is_finished(root, stamp):
-        return
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with _workplace(root) as folder:
-        if is_finished(root, stamp):  # another process was faster
+    with drawn_once(root, WHAT, STAMP, stamp) as folder:
+        if folder is None:
             return
         with PictureTars(folder) as tars:
             for picture, jpeg in draw_pictures(plan, seed, workers):
@@ -64,56 +52,6 @@ def write_demo_world(
                     on_picture()
         names = {number: name_landmark(seed, number, kind_of(seed, number)) for number in range(landmarks)}
         write_tables(folder, plan, names)
-        (folder / STAMP).write_text(json.dumps(stamp, indent=2) + "\n")
-        folder.rename(root)
-
-
-def is_finished(root: Path, stamp: dict[str, int]) -> bool:
-    """Whether this very world is at `root`. Raises LandmarksError if something else is."""
-    path = root / STAMP
-    if path.is_file():
-        try:
-            found = json.loads(path.read_text())
-        except ValueError as error:
-            raise LandmarksError(f"{path} is damaged: remove the folder {root} and start again") from error
-        if found == stamp:
-            return True
-        raise LandmarksError(
-            f"{root} holds the demo world {found}, not {stamp}: give another folder as data.root, "
-            "ask for the world that is there, or remove the folder"
-        )
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise LandmarksError(f"{root} exists and is not a demo world: give an empty or a new folder as data.root")
-    return False
-
-
-@contextmanager
-def _workplace(root: Path) -> Iterator[Path]:
-    """An empty folder beside `root` that only this process uses, removed at the end unless renamed.
-
-    Whoever comes second waits. A lock ends with its process, so what a killed one left is simply cleared away.
-    """
-    folder = root.parent / f".{root.name}.partial"
-    while True:
-        try:
-            folder.mkdir(exist_ok=True)
-            lock = os.open(folder, os.O_RDONLY)
-        except (FileExistsError, FileNotFoundError):  # the one before has just finished
-            if folder.is_file():
-                raise
-            continue
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if folder.exists() and folder.stat().st_ino == os.fstat(lock).st_ino:
-            break
-        os.close(lock)  # we locked a folder that has been renamed to its final place since
-    try:
-        for left in folder.iterdir():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-        yield folder
-    finally:
-        if folder.exists() and folder.stat().st_ino == os.fstat(lock).st_ino:
-            shutil.rmtree(folder)
-        os.close(lock)
 
 
 class DemoWorld(GLDv2):
@@ -158,13 +96,7 @@ class DemoWorld(GLDv2):
 
     def prepare(self, evaluation: bool = True) -> None:
         """Draw the world if it is not there yet, with a progress bar, and check that it is complete. See Source."""
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, transient=True) as progress:
-            task = progress.add_task("drawing the demo world", total=self.pictures, visible=False)
-
-            def advance() -> None:
-                progress.update(task, advance=1, visible=True)
-
+        with drawing_progress(WHAT, self.pictures) as advance:
             write_demo_world(
                 self.folder,
                 seed=self.seed,
