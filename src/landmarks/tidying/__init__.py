@@ -1,0 +1,1 @@
+"""From a large train set with wrong labels to a smaller one with few: which pictures of a landmark agree."""
