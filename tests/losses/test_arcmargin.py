@@ -91,7 +91,7 @@ def test_numbering_of_landmarks_does_not_matter(seed: int, order: list[int]) -> 
 def test_without_margin_it_is_the_softmax_of_its_logits() -> None:
     loss = ArcMargin(20, 5, margin=0.0, scale=12.0, chunk=8)
     x, labels = torch.randn(6, 5), torch.randint(20, (6,))
-    torch.testing.assert_close(loss(x, labels), cross_entropy(loss.logits(x), labels))
+    torch.testing.assert_close(loss(x, labels), cross_entropy(loss.class_scores(x), labels))
 
 
 def test_length_of_descriptors_and_weights_does_not_matter() -> None:
@@ -134,7 +134,7 @@ def test_autocast_does_not_change_the_loss(chunk: int) -> None:
         value = loss(x, labels)
         assert value.dtype == torch.float32
         ours = torch.autograd.grad(value, (x, loss.weight))
-        assert loss.logits(x).dtype == torch.float32
+        assert loss.class_scores(x).dtype == torch.float32
     for a, b in zip(ours, expected, strict=True):
         assert torch.equal(a, b)
 
@@ -166,4 +166,4 @@ def test_it_learns() -> None:
         optimiser.zero_grad()
         loss(x, labels).backward()
         optimiser.step()
-    assert (loss.logits(x).argmax(dim=1) == labels).all()
+    assert (loss.class_scores(x).argmax(dim=1) == labels).all()

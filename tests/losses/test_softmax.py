@@ -10,7 +10,7 @@ def test_is_the_cross_entropy_of_its_logits(chunk: int) -> None:
     loss = Softmax(30, 5, chunk=chunk)
     torch.nn.init.normal_(loss.bias)
     x, labels = torch.randn(8, 5, requires_grad=True), torch.randint(30, (8,))
-    expected = cross_entropy(loss.logits(x), labels)
+    expected = cross_entropy(loss.class_scores(x), labels)
     inputs = (x, loss.weight, loss.bias)
     theirs = torch.autograd.grad(expected, inputs)
     value = loss(x, labels)
@@ -25,7 +25,7 @@ def test_autocast_does_not_change_the_loss() -> None:
     expected = loss(x, labels)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(loss(x, labels), expected)
-        assert loss.logits(x).dtype == torch.float32
+        assert loss.class_scores(x).dtype == torch.float32
 
 
 def test_needs_a_landmark_and_a_dimension() -> None:

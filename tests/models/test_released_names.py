@@ -71,7 +71,7 @@ def test_network_equals_the_released_one(name: str, oracles: Path) -> None:
             ours[key].copy_(torch.from_numpy(value))
         output = net(made_up_input())
         if model.classifier:
-            output = parts["classifier"].logits(output).softmax(dim=1)
+            output = parts["classifier"].class_scores(output).softmax(dim=1)
         assert net(torch.zeros(1, 3, 96, 128)).shape == (1, net.dim)
 
     expected = np.asarray(oracle["expected"])

@@ -5,12 +5,23 @@ import random
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from torch import nn
 
 from landmarks.errors import LandmarksError
-from landmarks.training.checkpoints import WholeFiles, find_resume, load_model, open_checkpoint, weights_hash
+from landmarks.losses.class_head import ClassHead
+from landmarks.training.checkpoints import (
+    RECORD_VERSION,
+    WholeFiles,
+    find_resume,
+    load_model,
+    open_checkpoint,
+    weights_hash,
+)
 
 
 def test_the_hash_sees_every_weight_and_buffer() -> None:
@@ -48,6 +59,54 @@ def test_a_checkpoint_of_another_program_is_named(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.ckpt")
     with pytest.raises(LandmarksError, match="holds no state_dict"):
         load_model(tmp_path / "list.ckpt")
+
+
+MODEL = {
+    "_target_": "landmarks.models.build.timm_net",
+    "name": "test_resnet",
+    "dim": 8,
+    "pretrained": "gone.safetensors",
+}
+NAMES = ["1501", "0", "index:7", "Tour Eiffel"]
+
+
+def written(path: Path, loss: str, classes: int = len(NAMES), **model: object) -> nn.Module:
+    """Write a checkpoint as a run would, and give its loss."""
+    node = {"_target_": f"landmarks.losses.{loss.lower()}.{loss}", "_partial_": True}
+    config = {"name": "run", "model": {**MODEL, **model}, "loss": node}
+    torch.manual_seed(1)
+    made: nn.Module = instantiate(OmegaConf.create(node))(num_landmarks=classes, dim=8)
+    net = instantiate(OmegaConf.create(MODEL), pretrained=False)
+    state = {
+        f"{prefix}.{k}": v for prefix, part in (("model", net), ("loss", made)) for k, v in part.state_dict().items()
+    }
+    record = {"record_version": RECORD_VERSION, "config": config, "landmark_names": NAMES}
+    WholeFiles().save_checkpoint({"state_dict": state, "landmarks": record}, path)
+    return made
+
+
+@pytest.mark.parametrize("loss", ["Softmax", "ArcMargin"])
+def test_the_head_comes_with_the_network(tmp_path: Path, loss: str) -> None:
+    made = written(tmp_path / "best.ckpt", loss, checkpointing=True)
+    trained = load_model(tmp_path / "best.ckpt")
+    assert isinstance(made, ClassHead) and trained.head is not None
+    assert torch.equal(trained.head.class_scores(torch.ones(2, 8)), made.class_scores(torch.ones(2, 8)))
+    assert trained.landmark_ids.tolist() == [1501, 0, -1, -1] and trained.landmark_ids.dtype == np.int64
+    assert not trained.model.checkpointing  # a matter of training alone
+    moved = trained.head.weight + 1  # type: ignore[attr-defined]
+    trained.head.weight.data.copy_(moved)  # type: ignore[attr-defined]
+    assert torch.equal(open_checkpoint(tmp_path / "best.ckpt")["state_dict"]["loss.weight"], made.weight)
+
+
+def test_no_head_where_the_loss_has_none(tmp_path: Path) -> None:
+    written(tmp_path / "best.ckpt", "NPairs")
+    assert load_model(tmp_path / "best.ckpt").head is None
+
+
+def test_a_head_of_other_landmarks_is_refused(tmp_path: Path) -> None:
+    written(tmp_path / "best.ckpt", "Softmax", classes=5)
+    with pytest.raises(LandmarksError, match="its weights do not fit its own configuration"):
+        load_model(tmp_path / "best.ckpt")
 
 
 def write_on_and_on(path: Path) -> None:

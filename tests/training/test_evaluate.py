@@ -8,6 +8,8 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
+from landmarks.config.check import ConfigError, check_config
+from landmarks.config.settings import TrainSettings
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.sets.descriptors import DescriptorSet
 from landmarks.training.evaluate import evaluate_job
@@ -19,7 +21,8 @@ SETS = ("queries", "index", "gallery")
 
 def test_it_finds_what_the_run_found(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> None:
     trained, evaluated = tmp_path / "trained", tmp_path / "evaluated"
-    train(compose_config("train", *tiny_run, "evaluate_untrained=false", run_dir=trained), trained)
+    training = [*tiny_run, "evaluate_untrained=false", "monitor=public/classifier_top1"]
+    best = train(compose_config("train", *training, run_dir=trained), trained)
     on_data = [o for o in tiny_run if o.startswith(("data.root", "data.source", "trainer", "callbacks"))]
     options = [
         *on_data,
@@ -31,9 +34,13 @@ def test_it_finds_what_the_run_found(compose_config: Compose, tiny_run: list[str
     value = evaluate_job(compose_config("evaluate", *options, run_dir=evaluated))
     before = json.loads((trained / "metrics.json").read_text())
     after = json.loads((evaluated / "metrics.json").read_text())
+    assert best == before["trained"]["public"]["classifier_top1"]
     assert after["stages"][0]["scores"] == pytest.approx(
         {f"{split}/map@100": before["trained"][split]["map@100"] for split in ("public", "private")}, abs=1e-6
     )
+    for split, figures in after["scores"].items():  # the vote and the head of the loss, neither of which re-ranks
+        for name in ("gap", "top1", "classifier_gap", "classifier_top1"):
+            assert figures[name] == pytest.approx(before["trained"][split][name], abs=1e-6), name
     assert after["stages"][1]["stage"] == "qe"
     assert value == after["monitor"]["value"] == after["scores"]["private"]["map@100"]
     assert (evaluated / "submissions" / "recognition.csv").read_text().startswith("id,landmarks\n")
@@ -47,6 +54,24 @@ def test_it_finds_what_the_run_found(compose_config: Compose, tiny_run: list[str
     evaluate_job(compose_config("evaluate", *options, "extraction.flip=true", run_dir=evaluated))
     assert not set(files()) & set(made)
     assert DescriptorSet.open(evaluated / "descriptors" / "index").protocol.flip
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        (
+            "pipeline=recognition_votes",
+            r"pipeline: is given a recognition pipeline.*did you mean pipeline@recognition=",
+        ),
+        ("pipeline@recognition=qe", r"pipeline@recognition: is given a retrieval pipeline.*did you mean pipeline=…"),
+    ],
+)
+def test_pipelines_of_the_other_task_are_refused(
+    compose_config: Compose, tmp_path: Path, override: str, words: str
+) -> None:
+    for job in ("train", "evaluate"):
+        with pytest.raises(ConfigError, match=words):
+            check_config(compose_config(job, override, run_dir=tmp_path), TrainSettings)
 
 
 @pytest.mark.parametrize(

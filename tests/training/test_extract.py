@@ -19,6 +19,8 @@ from landmarks.config.check import ConfigError
 from landmarks.data.pictures.decode import decode
 from landmarks.data.pictures.transforms import EvalResize
 from landmarks.errors import LandmarksError
+from landmarks.losses.softmax import Softmax
+from landmarks.recognition.prediction_files import read_predictions
 from landmarks.retrieval.sets.descriptors import DescriptorSet
 from landmarks.retrieval.sets.regions import regions_of
 from landmarks.retrieval.sets.writer import OtherSetError
@@ -70,7 +72,9 @@ def extract(compose_config: Compose, overrides: list[str], tmp_path: Path) -> Ex
 
     def run(folder: str, *more: str) -> dict[str, DescriptorSet]:
         extract_job(compose_config("extract", *overrides, *more, run_dir=tmp_path / folder))
-        return {path.parent.name: DescriptorSet.open(path.parent) for path in (tmp_path / folder).glob("*/ids.npy")}
+        return {
+            path.parent.name: DescriptorSet.open(path.parent) for path in (tmp_path / folder).glob("*/descriptors.npy")
+        }
 
     return run
 
@@ -139,6 +143,40 @@ def test_the_train_split_in_half_the_bytes(extract: Extract, capsys: pytest.Capt
     found = extract("out", "splits=[train]", "dtype=float16", "extraction.regions=2")
     assert list(found) == ["train"] and found["train"].descriptors.dtype == np.float16
     assert "pictures/s" in capsys.readouterr().out
+
+
+def test_predictions_of_the_classifier(
+    extract: Extract, tmp_path: Path, compose_config: Compose, overrides: list[str]
+) -> None:
+    config = compose_config("extract", *overrides, "predictions=3", "splits=[queries]", run_dir=tmp_path / "out")
+    with pytest.raises(LandmarksError, match=r"net\.ckpt has no classifier \(loss: arcmargin\)"):
+        extract_job(config)
+
+    content = torch.load(tmp_path / "net.ckpt", weights_only=True)
+    names = ["17", "4", "99", "index:4"]
+    content["landmarks"]["landmark_names"] = names
+    content["landmarks"]["config"]["loss"] = {"_target_": "landmarks.losses.softmax.Softmax", "_partial_": True}
+    content["state_dict"] |= {f"loss.{key}": value for key, value in Softmax(4, 32).state_dict().items()}
+    torch.save(content, tmp_path / "net.ckpt")
+    with pytest.raises(LandmarksError, match=r"predictions=3: sums of several normalised views"):
+        extract("out", "predictions=3", "extraction.flip=true")
+    with pytest.raises(LandmarksError, match="predictions=-1: ask for 1"):
+        extract("out", "predictions=-1")
+    assert not (tmp_path / "out").exists()  # before any work
+
+    sets = extract("out", "splits=[queries,index]", "predictions=3")
+    for _ in range(2):
+        found = read_predictions(tmp_path / "out" / "queries_predictions")
+        scores = load_model(tmp_path / "net.ckpt").head.class_scores(
+            torch.tensor(np.array(sets["queries"].descriptors))
+        )
+        expected = scores.softmax(dim=1).topk(3)
+        assert np.array_equal(found.ids, sets["queries"].ids) and found.landmark_names.tolist() == names
+        assert np.array_equal(found.landmarks, expected.indices)
+        np.testing.assert_allclose(found.probabilities, expected.values.detach(), rtol=1e-5)
+        (tmp_path / "out" / "queries_predictions" / "ids.npy").write_bytes(b"damaged")
+        extract("out", "splits=[queries]", "predictions=3")  # nothing is described again, but all predicted
+    assert len(read_predictions(tmp_path / "out" / "index_predictions").ids) == len(sets["index"])
 
 
 def test_a_set_made_otherwise_is_not_overwritten(extract: Extract, tmp_path: Path) -> None:

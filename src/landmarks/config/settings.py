@@ -44,6 +44,7 @@ class Published:
 class TrainSettings(Shared):
     """Top-level keys of `conf/train.yaml`."""
 
+    task: Literal["landmarks", "detection"]
     evaluate_untrained: bool
     resume: str | None
     model: Any
@@ -55,11 +56,40 @@ class TrainSettings(Shared):
 
 
 @dataclass(frozen=True)
+class DetectorSettings(TrainSettings):
+    """Top-level keys of `conf/train.yaml` for a detector, which has no use for some groups."""
+
+    loss: None
+    augmentation: None
+    sampler: None
+    index: None
+    neighbours: None
+    pipeline: None
+    local_features: None
+    recognition: None
+
+
+@dataclass(frozen=True)
 class EvaluateSettings(Shared):
     """Top-level keys of `conf/evaluate.yaml`."""
 
     checkpoint: str | None
     descriptors: "DescriptorSettings"
+
+
+@dataclass(frozen=True)
+class DetectorEvaluateSettings:
+    """Those top-level keys of `conf/evaluate.yaml` that a detector has a use for."""
+
+    name: str
+    seed: int
+    run_dir: str
+    channels_last: bool
+    compile: bool
+    checkpoint: str
+    data: Any
+    trainer: Any
+    callbacks: Any
 
 
 @dataclass(frozen=True)
@@ -79,6 +109,7 @@ class DescriptorSettings:
     query_regions: str | None
     index_regions: str | None
     solution: str | None
+    recognition_solution: str | None
     use_data: bool
 
 
@@ -93,6 +124,7 @@ class ExtractSettings:
     checkpoint: str
     splits: list[Literal["queries", "index", "gallery", "train"]]
     dtype: Literal["float32", "float16"]
+    predictions: int
     name: str
     data: Any
     augmentation: Any

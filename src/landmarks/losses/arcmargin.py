@@ -26,20 +26,21 @@ class ArcMargin(nn.Module):
         dim: Length of the descriptors D.
         margin: Added to the true landmark's angle, in radians, in [0, π).
         scale: Factor of all cosines, above 0.
-        easy_margin: Add the margin only where the cosine is positive. Otherwise it is added up to the angle
-        where
+        easy_margin: Add the margin only where the cosine is positive. Otherwise it is added up to the angle where
             the sum would pass π, and replaced by a constant beyond, so that the logit keeps falling.
         chunk: How many classes to hold at a time; it changes memory and speed only.
 
     Attributes:
         weight: float32 [C, D]; only its directions count.
         needs_pairs: False, any batch will do.
+        reads_length: False, see `ClassHead`.
 
     Raises:
         ValueError: An argument is out of range.
     """
 
     needs_pairs: ClassVar[bool] = False
+    reads_length: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -81,10 +82,20 @@ class ArcMargin(nn.Module):
             chunk=self.chunk,
         )
 
-    def logits(self, descriptors: Tensor) -> Tensor:
-        """Scaled cosines to all landmarks, without margin: float [B, D] to float32 [B, C]."""
+    @property
+    def num_landmarks(self) -> int:
+        """C."""
+        return self.weight.shape[0]
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return self.weight.shape[1]
+
+    def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        """Scaled cosines to landmarks [start, stop), without margin: float [B, D] to float32 [B, stop - start]."""
         with torch.autocast(descriptors.device.type, enabled=False):
-            return self.scale * linear(normalize(descriptors.float()), normalize(self.weight.float()))
+            return self.scale * linear(normalize(descriptors.float()), normalize(self.weight[start:stop].float()))
 
     def _with_margin(self, cosine: Tensor) -> tuple[Tensor, Tensor]:
         """The cosine of the widened angle and its derivative by the cosine, both [B]."""
@@ -100,5 +111,5 @@ class ArcMargin(nn.Module):
 
     def extra_repr(self) -> str:
         """Shown when the loss is printed."""
-        classes, dim = self.weight.shape
-        return f"{classes} landmarks, dim={dim}, margin={self.margin}, scale={self.scale}, easy={self.easy_margin}"
+        angle = f"margin={self.margin}, scale={self.scale}, easy={self.easy_margin}"
+        return f"{self.num_landmarks} landmarks, dim={self.dim}, {angle}"

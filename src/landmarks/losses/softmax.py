@@ -24,12 +24,14 @@ class Softmax(nn.Module):
         weight: float32 [C, D].
         bias: float32 [C].
         needs_pairs: False, any batch will do.
+        reads_length: True, see `ClassHead`.
 
     Raises:
         ValueError: An argument is below 1.
     """
 
     needs_pairs: ClassVar[bool] = False
+    reads_length: ClassVar[bool] = True
 
     def __init__(self, num_landmarks: int, dim: int, chunk: int = 1024) -> None:
         super().__init__()
@@ -49,12 +51,21 @@ class Softmax(nn.Module):
         """
         return chunked_cross_entropy(descriptors, self.weight, landmarks, self.bias, chunk=self.chunk)
 
-    def logits(self, descriptors: Tensor) -> Tensor:
-        """Class scores before the softmax: float [B, D] to float32 [B, C]."""
+    @property
+    def num_landmarks(self) -> int:
+        """C."""
+        return self.weight.shape[0]
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return self.weight.shape[1]
+
+    def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        """Logits of classes [start, stop), by default of all: float [B, D] to float32 [B, stop - start]."""
         with torch.autocast(descriptors.device.type, enabled=False):
-            return linear(descriptors.float(), self.weight.float(), self.bias.float())
+            return linear(descriptors.float(), self.weight[start:stop].float(), self.bias[start:stop].float())
 
     def extra_repr(self) -> str:
         """Shown when the loss is printed."""
-        classes, dim = self.weight.shape
-        return f"{classes} landmarks, dim={dim}"
+        return f"{self.num_landmarks} landmarks, dim={self.dim}"

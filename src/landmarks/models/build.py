@@ -41,6 +41,7 @@ def released_net(
     batch_norm: bool = False,
     dropout: float = 0.0,
     pretrained: bool | str | Path = False,
+    checkpointing: bool = False,
 ) -> DescriptorNet:
     """One of the four released networks.
 
@@ -52,6 +53,7 @@ def released_net(
         dropout: Share of the descriptor set to zero in training, in [0, 1).
         pretrained: False starts from scratch, True takes ImageNet weights from timm (res152 has them), a path
             takes a file: see `models.weights.load_weights`.
+        checkpointing: Train in less memory and a third more time.
 
     Raises:
         LandmarksError: There are no such weights, they cannot be fetched, or the file does not fit.
@@ -66,7 +68,7 @@ def released_net(
     network = BACKBONES[backbone]()
     if pretrained is True:
         network.load_state_dict(create_pretrained("resnet152d").state_dict())
-    net = DescriptorNet(network, POOLINGS[pooling](), dim, batch_norm, dropout)
+    net = DescriptorNet(network, POOLINGS[pooling](), dim, batch_norm, dropout, checkpointing)
     return _with_file(net, pretrained)
 
 
@@ -77,6 +79,7 @@ def timm_net(
     batch_norm: bool = False,
     dropout: float = 0.0,
     pretrained: bool | str | Path = False,
+    checkpointing: bool = False,
 ) -> DescriptorNet:
     """A network of timm, by its name there.
 
@@ -88,13 +91,14 @@ def timm_net(
         dropout: Share of the descriptor set to zero in training, in [0, 1).
         pretrained: False starts from scratch, True fetches timm's weights, a path takes a file: see
             `models.weights.load_weights`.
+        checkpointing: Train in less memory and a third more time; not all of timm's networks can.
 
     Raises:
-        LandmarksError: timm does not know the network, there are no such weights, they cannot be fetched, or
-            the file does not fit.
+        LandmarksError: timm does not know the network, there are no such weights, they cannot be fetched, the file
+            does not fit, or the network has no blocks for checkpointing.
     """
     backbone = TimmBackbone(name, pretrained is True)
-    net = DescriptorNet(backbone, POOLINGS[pooling](), dim, batch_norm, dropout)
+    net = DescriptorNet(backbone, POOLINGS[pooling](), dim, batch_norm, dropout, checkpointing)
     return _with_file(net, pretrained)
 
 

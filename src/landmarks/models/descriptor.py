@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from landmarks.errors import LandmarksError
+from landmarks.models.checkpointing import checkpoint_blocks
 from landmarks.models.regions import region_grid
 
 
@@ -20,6 +22,7 @@ class DescriptorNet(nn.Module):
         dim: Length of the descriptor; None leaves the layer out and takes the pooled features.
         batch_norm: Batch norm on the descriptor.
         dropout: Share of the descriptor set to zero in training, in [0, 1).
+        checkpointing: Train in less memory and a third more time, see `models.checkpointing`.
 
     Attributes:
         dim: Length of the descriptor, also where the argument was None.
@@ -27,6 +30,7 @@ class DescriptorNet(nn.Module):
 
     Raises:
         ValueError: dim or dropout is out of range.
+        LandmarksError: The backbone has no blocks for checkpointing.
     """
 
     input_multiple = 32
@@ -38,6 +42,7 @@ class DescriptorNet(nn.Module):
         dim: int | None = 512,
         batch_norm: bool = False,
         dropout: float = 0.0,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
         if dim is not None and dim < 1:
@@ -46,6 +51,12 @@ class DescriptorNet(nn.Module):
             raise ValueError(f"dropout is a share in [0, 1), not {dropout}")
         features: Any = backbone.num_features
         self.dim: int = features if dim is None else dim
+        self.checkpointing = checkpointing
+        if checkpointing and not checkpoint_blocks(backbone):
+            raise LandmarksError(
+                "model.checkpointing=true: this network has no blocks that could be computed again; train it without, "
+                "with a smaller data.batch_size, or take another model"
+            )
         self.backbone = backbone
         self.pooling = pooling
         self.fc = nn.Identity() if dim is None else nn.Linear(features, dim)

@@ -19,6 +19,8 @@ import torch
 from timm.layers.conv_bn_act import ConvNormAct
 from torch import Tensor, nn
 
+from landmarks.models.checkpointing import run_checkpointed
+
 
 class Concat(nn.Module):
     """Branches side by side: each sees the same input, their outputs are joined along the channels."""
@@ -37,6 +39,7 @@ class InceptionV4(nn.Module):
 
     Attributes:
         num_features: 1536.
+        grad_checkpointing: Keep only the inputs of the stem's parts and the blocks while training.
         stem, blocks: in the order of the paper; `models.released_names` walks them in the order of creation.
     """
 
@@ -44,6 +47,7 @@ class InceptionV4(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.grad_checkpointing = False
         self.stem = nn.Sequential(
             _conv(3, 32, 3, stride=2),
             _conv(32, 32, 3),
@@ -68,7 +72,13 @@ class InceptionV4(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The last feature map, before any pooling."""
-        return self.blocks(self.stem(x))
+        for part in (*self.stem, *self.blocks):
+            x = run_checkpointed(part, x) if self.grad_checkpointing and torch.is_grad_enabled() else part(x)
+        return x
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Switch `grad_checkpointing`; named as in timm."""
+        self.grad_checkpointing = enable
 
 
 def _block_a() -> Concat:

@@ -36,7 +36,7 @@ def load_weights(net: DescriptorNet, path: Path) -> None:
         LandmarksError: The file is missing or unreadable, or its names or shapes are not those of the
         network.
     """
-    weights = _read(path)
+    weights = read_weights(path)
     if any(name.startswith("model.backbone.") for name in weights):
         weights = {name.removeprefix("model."): w for name, w in weights.items() if name.startswith("model.")}
     target: nn.Module = net
@@ -49,7 +49,8 @@ def load_weights(net: DescriptorNet, path: Path) -> None:
     target.load_state_dict(weights, strict=False)  # strictly compared above
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a weight file by name, whatever network they are of. Raises LandmarksError."""
     if not path.is_file():
         raise LandmarksError(f"model.pretrained={path}: no such file")
     try:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from landmarks.metrics.detection import Detections
+from landmarks.recognition.found_objects import FoundObjects
 from landmarks.recognition.predictions import Predictions
 from landmarks.recognition.state import Need
 
@@ -17,7 +17,7 @@ class Evidence:
     """
 
     predictions: Predictions | None = None
-    detections: Detections | None = None
+    detections: FoundObjects | None = None
 
     @property
     def kinds(self) -> list[Need]:

@@ -10,6 +10,7 @@ from typing import get_args
 
 from landmarks.errors import LandmarksError
 from landmarks.recognition.candidates import Candidates
+from landmarks.recognition.evidence import Evidence
 from landmarks.recognition.state import MISSING, Need, RecognitionStage, RecognitionState
 from landmarks.retrieval.ablation import StageReport, run_stages
 from landmarks.retrieval.cache import Cache
@@ -84,6 +85,20 @@ class RecognitionPipeline:
                 if need not in available:
                     raise LandmarksError(f"recognition stage {name} needs {MISSING[need]}")
 
+    def check(self, evidence: Evidence) -> None:
+        """Let stages that have a method ``check`` look at the evidence before any work.
+
+        Raises:
+            LandmarksError: a stage cannot work with it.
+        """
+        for name, stage in self.stages.items():
+            check: Callable[[Evidence], None] | None = getattr(stage, "check", None)
+            if check is not None:
+                try:
+                    check(evidence)
+                except LandmarksError as error:
+                    raise LandmarksError(f"recognition stage {name}: {error}") from error
+
     def run(self, state: RecognitionState, score: Scorer | None = None) -> RecognitionResult:
         """Run all stages.
 
@@ -96,6 +111,7 @@ class RecognitionPipeline:
                 give no candidates; or whatever a stage finds wrong.
         """
         self.require([need for need in get_args(Need) if state.has(need)])
+        self.check(Evidence(state.predictions, state.detections))
 
         def figures(stage: str, state: RecognitionState) -> Mapping[str, float]:
             return score(state, state.candidates) if score and state.candidates is not None else {}

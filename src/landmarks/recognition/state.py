@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
-from landmarks.metrics.detection import Detections
 from landmarks.recognition.candidates import Candidates
+from landmarks.recognition.found_objects import FoundObjects
 from landmarks.recognition.predictions import Predictions
 from landmarks.retrieval.blocks import Descriptors
 from landmarks.retrieval.ranking import Ranking
@@ -45,7 +45,7 @@ class RecognitionState:
         query_pictures: [Q] pictures in the order of `queries`.
         gallery_pictures: [G] pictures in the order of the gallery.
         predictions: what a classifier says of the queries, in any order; of some it may say nothing.
-        detections: objects found in the queries, in any order.
+        detections: objects found in the queries, in any order; into some queries nobody may have looked.
     """
 
     query_ids: NDArray[np.uint64]
@@ -59,7 +59,7 @@ class RecognitionState:
     query_pictures: ImageSet | None = None
     gallery_pictures: ImageSet | None = None
     predictions: Predictions | None = None
-    detections: Detections | None = None
+    detections: FoundObjects | None = None
 
     def __post_init__(self) -> None:
         count = len(self.query_ids)

@@ -11,17 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from hydra.utils import instantiate
 from lightning_fabric.plugins import TorchCheckpointIO
+from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
+from torch import Tensor, nn
 
 from landmarks import __version__
 from landmarks.data.module import LandmarkDataModule
 from landmarks.errors import LandmarksError
+from landmarks.losses.class_head import ClassHead
 
 RECORD_VERSION = 1
+MAX_DIGITS = 18  # of an int64
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,21 @@ class TrainedModel:
         name: of the run that trained it.
         config: the run's resolved configuration.
         landmark_names: the landmarks it was trained on, in the order of its head.
+        head: what tells these landmarks apart; None where the loss has no weights for them, as npairs. Its weights stay
+            in the file until they are used.
     """
 
     model: nn.Module
     name: str
     config: DictConfig
     landmark_names: tuple[str, ...]
+    head: ClassHead | None = None
+
+    @property
+    def landmark_ids(self) -> NDArray[np.int64]:
+        """The landmark_id of each class in the GLDv2 train set, int64 [C]; -1 for landmarks that are none of it."""
+        numbers = [int(n) if n.isdecimal() and len(n) <= MAX_DIGITS else -1 for n in self.landmark_names]
+        return np.array(numbers, dtype=np.int64)
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -72,8 +85,12 @@ def checkpoint_record(config: DictConfig, data: LandmarkDataModule) -> dict[str,
     }
 
 
-def open_checkpoint(path: str | Path) -> dict[str, Any]:
+def open_checkpoint(path: str | Path, mapped: bool = False) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
+
+    Args:
+        path: the file.
+        mapped: leave the tensors in the file until their values are used: of 203,094 landmarks nobody may want them.
 
     Raises:
         LandmarksError: the file is missing, damaged, or holds anything but tensors and plain values.
@@ -82,13 +99,20 @@ def open_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise LandmarksError(f"checkpoint {path}: there is no such file")
     try:
-        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (RuntimeError, OSError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise LandmarksError(f"checkpoint {path}: damaged, or not a checkpoint of ours ({reason})") from None
     if not isinstance(found, dict) or "state_dict" not in found:
         raise LandmarksError(f"checkpoint {path}: holds no state_dict; is it a checkpoint of this program?")
     return found
+
+
+def recorded_task(path: str | Path) -> str:
+    """What the model of a checkpoint was trained for: "landmarks" or "detection". Raises LandmarksError."""
+    record = open_checkpoint(path, mapped=True).get("landmarks")
+    task = record.get("task", "landmarks") if isinstance(record, dict) else "landmarks"
+    return str(task)
 
 
 def load_model(path: str | Path) -> TrainedModel:
@@ -98,17 +122,33 @@ def load_model(path: str | Path) -> TrainedModel:
         LandmarksError: see `open_checkpoint`; also when there is no record, or that of another version, or when the
             weights do not fit it.
     """
-    found = open_checkpoint(path)
+    found = open_checkpoint(path, mapped=True)
     record = _record(path, found)
     config = OmegaConf.create(record["config"])
     assert isinstance(config, DictConfig)
-    model: nn.Module = instantiate(config.model, pretrained=False)
-    state = {k.removeprefix("model."): v for k, v in found["state_dict"].items() if k.startswith("model.")}
+    in_training_only = {"checkpointing": False} if "checkpointing" in config.model else {}
+    model: nn.Module = instantiate(config.model, pretrained=False, **in_training_only)
+    names = tuple(record["landmark_names"])
     try:
-        model.load_state_dict(state)
+        model.load_state_dict(_part("model.", found))
+        head = _head(config, len(names), model.dim, _part("loss.", found))
     except RuntimeError as error:
         raise LandmarksError(f"checkpoint {path}: its weights do not fit its own configuration: {error}") from None
-    return TrainedModel(model.eval(), config.name, config, tuple(record["landmark_names"]))
+    return TrainedModel(model.eval(), config.name, config, names, head)
+
+
+def _part(prefix: str, found: dict[str, Any]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in found["state_dict"].items() if k.startswith(prefix)}
+
+
+def _head(config: DictConfig, num_landmarks: int, dim: Any, state: dict[str, Tensor]) -> ClassHead | None:
+    """The head of the recorded loss with its weights, uncopied; RuntimeError where these do not fit."""
+    if not state:
+        return None
+    with torch.device("meta"):  # takes no memory and draws no weights
+        loss: nn.Module = instantiate(config.loss)(num_landmarks=num_landmarks, dim=dim)
+    loss.load_state_dict(state, assign=True)
+    return loss.eval() if isinstance(loss, ClassHead) else None
 
 
 def _record(path: str | Path, found: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from landmarks.training.checkpoints import TrainedModel, load_model
 from landmarks.training.extract import describe
 from landmarks.training.extraction import Extraction
 from landmarks.training.outputs import print_scores, write_outcome, write_report
+from landmarks.training.own_classifier import EvidenceToCome
 from landmarks.training.record import write_record
 from landmarks.training.scoring import evaluate_descriptors, figure
 
@@ -55,11 +56,15 @@ def evaluate(config: DictConfig, run_dir: Path, trained: TrainedModel | None = N
     data: LandmarkDataModule = instantiate(config.data)
     data.prepare_data()
     data.setup("validate")
+    names = trained.landmark_names
+    evidence = EvidenceToCome.open(config.predictions, config.detections, data, trained.head, names, extraction)
+    evidence.require(recognition, config.monitor)
     extracted = describe(config, run_dir, trained, data, run_dir / "descriptors", replace_others=True)
     if not extracted.sets:
         return None
     queries, index, gallery = (extracted.sets[name] for name in ("queries", "index", "gallery"))
-    outcome = evaluate_descriptors(queries, index, gallery, data.source, data.truth, pipeline, recognition)
+    found = evidence.complete(queries.descriptors, config.trainer.accelerator)
+    outcome = evaluate_descriptors(queries, index, gallery, data.source, data.truth, pipeline, recognition, found)
     value = figure(outcome.scores, config.monitor)
     figures = {
         "name": config.name,

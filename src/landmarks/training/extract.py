@@ -26,6 +26,7 @@ from landmarks.training.checkpoints import TrainedModel, load_model
 from landmarks.training.extraction import Described
 from landmarks.training.launch import ranks_launched
 from landmarks.training.module import DescriptorModule
+from landmarks.training.predict import PREDICTIONS, check_predictions, predict
 from landmarks.training.record import write_record
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ def extract_job(config: DictConfig) -> None:
     if not config.splits:
         raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
     run_dir = Path(config.run_dir)
+    if config.predictions:
+        check_predictions(config, trained)
     write_record(config, run_dir)
     extract(config, run_dir, trained)
 
@@ -63,9 +66,11 @@ def extract_job(config: DictConfig) -> None:
 def extract(config: DictConfig, run_dir: Path, trained: TrainedModel | None = None) -> None:
     """Write the descriptor sets of the named splits into the run folder, and print what they are.
 
+    Where predictions are asked for, they are made of the descriptors, and made again by every run: it takes little.
+
     Args:
         config: a checked configuration.
-        run_dir: gets a folder for each split.
+        run_dir: gets a folder for each split, and another for its predictions.
         trained: the network; by default that of the checkpoint.
 
     Raises:
@@ -80,6 +85,10 @@ def extract(config: DictConfig, run_dir: Path, trained: TrainedModel | None = No
     extracted = describe(config, run_dir, trained, data, run_dir, dtype=config.dtype)
     if extracted.sets:
         Console().print(_overview(extracted))
+        if config.predictions:
+            for name, found in extracted.sets.items():
+                folder = run_dir / f"{name}{PREDICTIONS}"
+                predict(found.descriptors, trained, config.predictions, folder, config.trainer.accelerator)
         Console().print(f"The sets are in [bold]{run_dir}[/]", soft_wrap=True)
 
 

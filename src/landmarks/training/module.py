@@ -1,24 +1,20 @@
 """The Lightning module: a descriptor network, a loss with its head, and how both are optimised."""
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name its users know
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from landmarks.errors import LandmarksError
 from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.normalize import normalize
 from landmarks.models.regions import mirrored_regions
 from landmarks.training.extraction import Extraction
+from landmarks.training.optimizers import OptimizerFactory, SchedulerFactory, build_optimizers
 
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-SchedulerFactory = Callable[..., LRScheduler]
 Rows = tuple[Tensor, list[Tensor]]  # which pictures, and their descriptors (and regions)
 
 
@@ -30,6 +26,9 @@ class DescriptorModule(pl.LightningModule):
         channels_last: keep pictures and weights in NHWC order, which convolutions on recent hardware prefer.
         compile: run the network through `torch.compile`.
 
+    Raises:
+        LandmarksError: compiled and checkpointed at once.
+
     Attributes:
         extractions: which views of a picture are described in validation, for each loader; set by the callback that
             writes the descriptors.
@@ -37,6 +36,11 @@ class DescriptorModule(pl.LightningModule):
 
     def __init__(self, model: nn.Module, channels_last: bool = True, compile: bool = False) -> None:
         super().__init__()
+        if compile and getattr(model, "checkpointing", False):
+            raise LandmarksError(
+                "compile=true and model.checkpointing=true exclude each other: choose speed or memory, and leave the "
+                "other at false"
+            )
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.model = model.to(memory_format=self.memory_format)
         self.extractions: Sequence[Extraction] = ()
@@ -122,14 +126,7 @@ class LandmarkModule(DescriptorModule):
         Raises:
             LandmarksError: where neither steps nor epochs bound the run.
         """
-        total_steps = self.trainer.estimated_stepping_batches
-        if math.isinf(total_steps):
-            raise LandmarksError(
-                "The length of the run is open, and the schedule needs it: set trainer.max_epochs or trainer.max_steps."
-            )
-        optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
-        scheduler = self._make_scheduler(optimizer, total_steps=int(total_steps))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return build_optimizers(self, self._make_optimizer, self._make_scheduler)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put the record beside the weights, so that a checkpoint explains itself."""

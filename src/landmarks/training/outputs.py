@@ -10,9 +10,11 @@ from rich.table import Table
 
 from landmarks.metrics.submissions import write_recognition_submission, write_retrieval_submission
 from landmarks.report.neighbours import draw_neighbours
+from landmarks.report.recognition import write_recognition_notes
 from landmarks.report.summary import write_summary
 from landmarks.report.table import ablation_table, write_stages
 from landmarks.retrieval.ablation import StageReport
+from landmarks.training.classifier_figures import with_classifiers
 from landmarks.training.record import write_json
 from landmarks.training.sample_sheet import picture_reader, sample_sheet
 
@@ -28,6 +30,7 @@ OUTPUTS = (
     "recognition_stages.csv",
     "submissions/retrieval.csv",
     "submissions/recognition.csv",
+    "recognition.csv",
     "neighbours.png",
     "report.html",
 )
@@ -46,8 +49,8 @@ def write_outcome(run_dir: Path, data: "LandmarkDataModule", outcome: "Outcome",
     """Write everything that can be had from an evaluation.
 
     Args:
-        run_dir: gets `metrics.json`, `ranking.npz`, `stages.csv`, `recognition_stages.csv`, `submissions/*.csv` and
-            `neighbours.png` instead of those of an earlier evaluation.
+        run_dir: gets `metrics.json`, `ranking.npz`, `stages.csv`, `recognition_stages.csv`, `recognition.csv`,
+            `submissions/*.csv` and `neighbours.png` instead of those of an earlier evaluation.
         data: the evaluated sets.
         outcome: what the evaluation found.
         figures: plain values for `metrics.json`; the sizes of the sets and the stages are added.
@@ -60,6 +63,7 @@ def write_outcome(run_dir: Path, data: "LandmarkDataModule", outcome: "Outcome",
     outcome.ranking.save(run_dir / "ranking.npz")
     write_stages(run_dir / "stages.csv", outcome.stages)
     write_stages(run_dir / "recognition_stages.csv", outcome.recognition_stages)
+    write_recognition_notes(run_dir / "recognition.csv", outcome.recognition, outcome.notes)
     sheet = sample_sheet(
         outcome.ranking, outcome.query_ids, outcome.index_ids, data.truth, data.index_set.table, data.source
     )
@@ -74,11 +78,7 @@ def write_outcome(run_dir: Path, data: "LandmarkDataModule", outcome: "Outcome",
         "gallery": len(data.gallery_set),
         "validation": str(data.validation),
     }
-    stages = {
-        name: [stage.to_dict() for stage in reports]
-        for name, reports in (("stages", outcome.stages), ("recognition_stages", outcome.recognition_stages))
-    }
-    write_json(run_dir / "metrics.json", plain({**figures, "data": sizes, **stages}))
+    write_json(run_dir / "metrics.json", plain({**figures, "data": sizes, **stage_lists(outcome.ablations)}))
 
 
 def write_report(run_dir: Path, title: str, results: Mapping[str, Scores], ablations: Ablations) -> None:
@@ -87,7 +87,7 @@ def write_report(run_dir: Path, title: str, results: Mapping[str, Scores], ablat
     scores = {
         f"{name} ({label})": {split: values[name] for split, values in found.items() if name in values}
         for name in SHOWN
-        for label, found in results.items()
+        for label, found in with_classifiers(results).items()
     }
     write_summary(
         run_dir / "report.html",
@@ -107,16 +107,22 @@ def print_scores(run_dir: Path, results: Mapping[str, Scores], ablations: Ablati
     table = Table("", title="Results", title_justify="left")
     splits = list(dict.fromkeys(split for scores in results.values() for split in scores))
     first = next(iter(results.values()))
-    shown = [(split, name) for name in SHOWN for split in splits if name in first[split]]
+    shown = [(split, name) for name in SHOWN for split in splits if name in first.get(split, {})]
     for split, name in shown:
         table.add_column(f"{name}\n{split}", justify="right")
-    for label, scores in results.items():
-        table.add_row(label, *(f"{scores[split][name]:.4f}" for split, name in shown))
+    for label, scores in with_classifiers(results).items():
+        table.add_row(label, *(f"{scores[split][name]:.4f}" if name in scores[split] else "" for split, name in shown))
     if not shown:
         console.print("There is no ground truth, so there are no figures; the ranking is written.")
     elif len(results) > 1 or {name for _, name in shown} != {"map@100"}:  # else the stages say it already
         console.print(table)
     console.print(f"Figures, pictures and a page to read, report.html, are in [bold]{run_dir}[/]", soft_wrap=True)
+
+
+def stage_lists(ablations: Ablations) -> dict[str, list[dict[str, Any]]]:
+    """The reports of pipelines as `metrics.json` holds them: `stages` of retrieval, `recognition_stages`."""
+    names = {"Retrieval": "stages", "Recognition": "recognition_stages"}
+    return {names[heading]: [stage.to_dict() for stage in stages] for heading, stages in ablations.items()}
 
 
 def plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from landmarks.metrics.submissions import RecognitionSubmission
 from landmarks.recognition.candidates import Candidates
 from landmarks.recognition.pipeline import RecognitionPipeline, RecognitionResult
 from landmarks.recognition.state import RecognitionState
+from landmarks.training.classifier_figures import classifier_figures
 
 # From rows int32 [N] of a label space str [L] to the numbers int64 [N] of the official files; -1 stays -1.
 OfficialNumbers = Callable[[NDArray[np.int32], NDArray[np.str_]], NDArray[np.int64]]
@@ -23,7 +24,7 @@ class Recognised:
 
     Attributes:
         submission: one answer a query.
-        scores: figures by split; empty without a solution.
+        scores: figures by split, also of the classifier alone where there is one; empty without a solution.
         result: the last state and the stages.
     """
 
@@ -57,4 +58,6 @@ def recognise(
 
     result = pipeline.run(state, gap)
     submission = answer(result.state, result.candidates)
-    return Recognised(submission, score_recognition(solution, submission) if solution else {}, result)
+    scores = score_recognition(solution, submission) if solution else {}
+    alone = classifier_figures(state, official, solution)
+    return Recognised(submission, {split: {**scores[split], **alone.get(split, {})} for split in scores}, result)

@@ -11,7 +11,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import WandbLogger
-from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
 from landmarks.config.check import check_config
@@ -23,18 +22,22 @@ from landmarks.training.callbacks.evaluation import DescriptorEvaluation
 from landmarks.training.callbacks.unreadable import UnreadablePictures
 from landmarks.training.checkpoints import WholeFiles, checkpoint_record, find_resume, load_weights
 from landmarks.training.launch import ranks_launched
+from landmarks.training.log_files import log_files, set_log_aside
 from landmarks.training.module import LandmarkModule
 from landmarks.training.outputs import print_scores, write_outcome, write_report
 from landmarks.training.record import write_record
 from landmarks.training.scoring import Scores, figure
-
-LOG = "logs/metrics.csv"  # where conf/logger/csv.yaml puts it
 
 log = logging.getLogger(__name__)
 
 
 def train_job(config: DictConfig) -> float | None:
     """Check the configuration, record it, train, and return the monitored figure for sweeps."""
+    if config.model.get("_partial_"):  # it waits for the number of classes
+        raise LandmarksError(
+            "This model finds objects and describes no landmarks: train it with task=detection, as "
+            "experiments=res50_oid_v4_detector does, or choose another model."
+        )
     check_config(config, TrainSettings)
     run_dir = Path(config.run_dir)
     write_record(config, run_dir)
@@ -63,7 +66,7 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
     data.setup("fit")
     data.train_dataloader()  # batches that cannot be drawn are refused before any work
     if resume is not None:
-        _set_log_aside(run_dir / LOG)
+        set_log_aside(run_dir)
 
     model = instantiate(config.model)
     module = LandmarkModule(
@@ -121,25 +124,14 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
                 "published": OmegaConf.to_container(config.published) if "published" in config else None,
             }
             write_outcome(run_dir, data, evaluation.outcome, figures)
-            if (run_dir / LOG).is_file():
-                plot_curves([*_earlier_logs(run_dir / LOG), run_dir / LOG], run_dir / "curves.png")
+            if logs := log_files(run_dir):
+                plot_curves(logs, run_dir / "curves.png")
             write_report(run_dir, config.name, results, evaluation.outcome.ablations)
             print_scores(run_dir, results, evaluation.outcome.ablations)
     finally:
         if any(isinstance(logger, WandbLogger) for logger in loggers):
             wandb.finish()  # else the next job of a sweep would go on in this run
     return value
-
-
-@rank_zero_only
-def _set_log_aside(path: Path) -> None:
-    """Keep the log of the interrupted run, which Lightning's logger would delete."""
-    if path.is_file():
-        path.rename(path.with_suffix(f".{len(_earlier_logs(path)) + 1}.csv"))
-
-
-def _earlier_logs(path: Path) -> list[Path]:
-    return sorted(path.parent.glob(f"{path.stem}.*.csv"), key=lambda log: int(log.suffixes[0][1:]))
 
 
 def _build_loss(make_loss: Callable[..., nn.Module], num_landmarks: int, dim: int) -> nn.Module:

@@ -79,7 +79,8 @@ def evaluate_descriptors(
         truth: what is right; a task without truth gets a submission but no figures.
         pipeline: finds and re-ranks index pictures, stage by stage.
         recognition: from gallery neighbours to one landmark a query, stage by stage.
-        evidence: what else recognition may look at.
+        evidence: what else recognition may look at. The classifier whose predictions are there is scored by itself,
+            too: `classifier_gap` and its companions.
 
     Raises:
         LandmarksError: descriptor sets made by different protocols, or descriptors that cannot be compared.

@@ -1,7 +1,8 @@
 """Evaluates retrieval and recognition in Lightning's validation loop.
 
 When all ranks have described their share, rank 0 searches, scores and tells the others the figures. So no picture is
-counted twice, and a pipeline sees the whole index.
+counted twice, and a pipeline sees the whole index. Where the loss tells landmarks apart, its head judges the queries
+too: it is scored by itself, and stages of recognition may ask it.
 """
 
 from pathlib import Path
@@ -12,6 +13,8 @@ from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.retrieval.pipeline import Pipeline
 from landmarks.training.callbacks.extraction import DescriptorExtraction, data_of
 from landmarks.training.extraction import Extraction
+from landmarks.training.module import LandmarkModule
+from landmarks.training.own_classifier import EvidenceToCome
 from landmarks.training.scoring import Outcome, Scores, evaluate_descriptors
 
 
@@ -24,13 +27,17 @@ class DescriptorEvaluation(DescriptorExtraction):
         folder: where the descriptors lie; each evaluation replaces those of the one before.
         extraction: which views of a picture are described.
         model_name: stands in the protocol of the descriptors.
+        predictions: folder of what a classifier says of the queries; None: of what the network's own head says.
+        detections: folder of objects found in the queries.
+        monitor: the figure that must be there in the end.
 
     Attributes:
         scores: figures of the last evaluation.
         outcome: all that it found, on rank 0.
 
     Raises:
-        LandmarksError: a stage needs regions, and `extraction` describes none.
+        LandmarksError: a stage needs regions, and `extraction` describes none. In `setup`, before any work: a stage
+            or the monitor needs predictions or detections that there are not, or their folders are not right.
     """
 
     def __init__(
@@ -40,13 +47,32 @@ class DescriptorEvaluation(DescriptorExtraction):
         folder: str | Path,
         extraction: Extraction = Extraction(),  # noqa: B008 - frozen
         model_name: str = "model",
+        predictions: str | None = None,
+        detections: str | None = None,
+        monitor: str = "public/map@100",
     ) -> None:
         extraction.require(pipeline)
         super().__init__(folder, extraction, model_name)
         self.pipeline = pipeline
         self.recognition = recognition
+        self.predictions = predictions
+        self.detections = detections
+        self.monitor = monitor
         self.scores: Scores = {}
         self.outcome: Outcome | None = None
+        self._evidence: EvidenceToCome | None = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Open the evidence that recognition asks for, once."""
+        super().setup(trainer, pl_module, stage)
+        if self._evidence is not None:
+            return
+        loss = pl_module.loss if isinstance(pl_module, LandmarkModule) else None
+        data = data_of(trainer)
+        names = data.train_set.table.landmark_names
+        evidence = EvidenceToCome.open(self.predictions, self.detections, data, loss, names, self.extraction)
+        evidence.require(self.recognition, self.monitor)
+        self._evidence = evidence
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove what the evaluation before left."""
@@ -57,6 +83,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         described = self.finish(trainer)
         if trainer.is_global_zero:
             data = data_of(trainer)
+            assert self._evidence is not None
             self.outcome = evaluate_descriptors(
                 described["queries"],
                 described["index"],
@@ -65,6 +92,7 @@ class DescriptorEvaluation(DescriptorExtraction):
                 data.truth,
                 self.pipeline,
                 self.recognition,
+                self._evidence.complete(described["queries"].descriptors),
             )
             self.scores = self.outcome.scores
         self.scores = trainer.strategy.broadcast(self.scores)

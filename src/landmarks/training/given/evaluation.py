@@ -1,4 +1,4 @@
-"""Searches, re-ranks and scores given descriptors: what `python evaluate.py descriptors.queries=…` does.
+"""Searches, re-ranks, recognises and scores given descriptors: what `python evaluate.py descriptors.queries=…` does.
 
 Whatever can be wrong is looked for first, cheapest first: keys, what the stages need, files, shapes, truth, then every
 row. Neither Lightning nor a network is imported.
@@ -20,9 +20,10 @@ from landmarks.retrieval.pipeline import Pipeline
 from landmarks.retrieval.ranking import Ranking
 from landmarks.training.given.inputs import Inputs, open_inputs
 from landmarks.training.given.keys import available_needs, check_keys, used_part
+from landmarks.training.given.recognition import GivenRecognition, merged, recognition_pipeline
 from landmarks.training.given.sets import GivenSet
 from landmarks.training.given.truth import check_monitor, choose_monitor
-from landmarks.training.given.writing import write_found
+from landmarks.training.given.writing import write_found, write_recognised
 from landmarks.training.outputs import print_scores, remove_outputs
 from landmarks.training.record import versions, write_record
 
@@ -42,20 +43,25 @@ def evaluate_given_job(config: DictConfig) -> float | None:
     config = used_part(config)
     check_config(config, EvaluateSettings)
     check_keys(config.descriptors)
-    check_monitor(config.monitor)
     pipeline: Pipeline = instantiate(config.pipeline)
     pipeline.require(available_needs(config.descriptors))
-    inputs = open_inputs(config, pipeline.needs)
-    return evaluate_given(config, inputs, pipeline, Path(config.run_dir))
+    recognition = recognition_pipeline(config)
+    check_monitor(config.monitor, recognition is not None)
+    inputs = open_inputs(config, pipeline.needs, recognition.needs if recognition else None)
+    recogniser = GivenRecognition.open(recognition, config, inputs) if recognition else None
+    return evaluate_given(config, inputs, pipeline, recogniser, Path(config.run_dir))
 
 
-def evaluate_given(config: DictConfig, inputs: Inputs, pipeline: Pipeline, run_dir: Path) -> float | None:
-    """Search, re-rank, score, and write it all.
+def evaluate_given(
+    config: DictConfig, inputs: Inputs, pipeline: Pipeline, recogniser: GivenRecognition | None, run_dir: Path
+) -> float | None:
+    """Search, re-rank, recognise, score, and write it all.
 
     Args:
         config: the used part of a checked configuration.
         inputs: what is given.
         pipeline: whose needs the inputs fulfil.
+        recogniser: whose needs the inputs fulfil; None where nothing can be recognised.
         run_dir: gets what `write_found` writes, instead of that of an earlier evaluation.
     """
     queries, index = inputs.queries, inputs.index
@@ -72,7 +78,10 @@ def evaluate_given(config: DictConfig, inputs: Inputs, pipeline: Pipeline, run_d
         return {f"{split}/map@100": values["map@100"] for split, values in figures.items()}
 
     found = pipeline.run(state, score)
-    scores = inputs.truth.figures(found.ranking) if inputs.truth else {}
+    recognised = recogniser(inputs, state) if recogniser else None
+    scores = merged(
+        inputs.truth.figures(found.ranking) if inputs.truth else {}, recognised.scores if recognised else {}
+    )
     monitor = choose_monitor(config.monitor, scores) if scores else config.monitor
     split, _, name = monitor.partition("/")
     value = scores[split][name] if scores else None
@@ -86,8 +95,12 @@ def evaluate_given(config: DictConfig, inputs: Inputs, pipeline: Pipeline, run_d
         "config": OmegaConf.to_container(config, resolve=True),
     }
     title = f"{_names(queries)} in {_names(index)}"
-    write_found(run_dir, title, inputs, found, figures)
-    print_scores(run_dir, {title: scores}, {"Retrieval": found.stages})
+    ablations = {"Retrieval": found.stages}
+    if recognised:
+        ablations["Recognition"] = recognised.result.stages
+        write_recognised(run_dir, recognised)
+    write_found(run_dir, title, inputs, found, ablations, figures)
+    print_scores(run_dir, {title: scores}, ablations)
     return value
 
 

@@ -43,19 +43,6 @@ def pictures_by_id(images: ImageSet, ids: NDArray[np.uint64], key: str) -> Image
     Raises:
         LandmarksError: ids that are not there (count and first one).
     """
-    return images.take(_rows(images, ids, key))
-
-
-def gallery_by_id(images: ImageSet, ids: NDArray[np.uint64], key: str) -> NDArray[np.int64]:
-    """The landmark of each gallery picture, int64 [G].
-
-    Raises:
-        LandmarksError: ids that are not there (count and first one).
-    """
-    return images.table.landmarks[_rows(images, ids, key)].astype(np.int64)
-
-
-def _rows(images: ImageSet, ids: NDArray[np.uint64], key: str) -> NDArray[np.int64]:
     rows = images.table.find(ids)
     missing = np.flatnonzero(rows < 0)
     if len(missing):
@@ -63,4 +50,4 @@ def _rows(images: ImageSet, ids: NDArray[np.uint64], key: str) -> NDArray[np.int
             f"{key}: {len(missing)} of {len(ids)} pictures are not in the data set, the first is "
             f"{format_id(ids[missing[0]])}; is data=… the right one?"
         )
-    return rows
+    return images.take(rows)

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.errors import LandmarksError
 from landmarks.metrics.solution_files import read_retrieval_solution
+from landmarks.recognition.state import Need as Evidence
 from landmarks.retrieval.blocks import Descriptors, check_rows
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.sets.descriptors import DescriptorSet
@@ -21,7 +22,7 @@ from landmarks.retrieval.sets.regions import regions_of
 from landmarks.retrieval.state import Gallery, Need, SearchState
 from landmarks.training.given.columns import read_labels
 from landmarks.training.given.copies import in_search_order
-from landmarks.training.given.from_data import gallery_by_id, open_source, pictures_by_id
+from landmarks.training.given.from_data import open_source, pictures_by_id
 from landmarks.training.given.keys import ids_key
 from landmarks.training.given.numpy_files import map_floats
 from landmarks.training.given.sets import GivenSet, open_set, require_comparable
@@ -41,7 +42,9 @@ class Inputs:
         source: the data set, if it is used.
         solutions: of the data set; empty without one.
         gallery: labelled train images, if a stage asks for them.
-        gallery_labels: int64 [G].
+        gallery_labels: int64 [G], -1 = none.
+        gallery_names: what the data set calls the landmarks that these labels number; None for labels of a file.
+        gallery_pictures: in the order of the gallery, if it is asked for and in the data set.
         query_regions: [Q, R, D], if a stage asks for them.
         index_regions: [N, R, D].
         query_pictures: in the order of the queries, if a stage asks for pictures.
@@ -55,10 +58,24 @@ class Inputs:
     solutions: GroundTruth = NO_SOLUTIONS
     gallery: GivenSet | None = None
     gallery_labels: NDArray[np.int64] | None = None
+    gallery_names: NDArray[np.str_] | None = None
+    gallery_pictures: ImageSet | None = None
     query_regions: NDArray[Any] | None = None
     index_regions: NDArray[Any] | None = None
     query_pictures: ImageSet | None = None
     index_pictures: ImageSet | None = None
+
+    @property
+    def landmarks(self) -> NDArray[np.int64]:
+        """The labels that the gallery holds, ascending; stages know them by their places, 0, 1 and so on."""
+        assert self.gallery_labels is not None
+        labels = np.unique(self.gallery_labels)
+        return labels[labels >= 0]
+
+    @property
+    def landmark_names(self) -> NDArray[np.str_]:
+        """What `landmarks` are called."""
+        return self.landmarks.astype(np.str_) if self.gallery_names is None else self.gallery_names[self.landmarks]
 
     def state(self, weights: list[float] | None, cache: Cache) -> SearchState:
         """Look at every row, join what is to be joined, and make the state that a pipeline starts from.
@@ -72,13 +89,9 @@ class Inputs:
         """
         gallery = None
         if self.gallery is not None and self.gallery_labels is not None:
-            numbers, landmarks = np.unique(self.gallery_labels, return_inverse=True)
-            unlabelled = int(np.count_nonzero(numbers < 0))
-            gallery = Gallery(
-                self.gallery.joined(weights, cache),
-                (landmarks - unlabelled).astype(np.int32),  # -1, which comes first, stays -1
-                len(numbers) - unlabelled,
-            )
+            places = np.searchsorted(self.landmarks, self.gallery_labels)
+            landmarks = np.where(self.gallery_labels < 0, -1, places).astype(np.int32)
+            gallery = Gallery(self.gallery.joined(weights, cache), landmarks, len(self.landmarks))
         return SearchState(
             self.queries.joined(weights, cache),
             self.index.joined(weights, cache),
@@ -90,12 +103,13 @@ class Inputs:
         )
 
 
-def open_inputs(config: DictConfig, needs: Collection[Need]) -> Inputs:
+def open_inputs(config: DictConfig, needs: Collection[Need], recognition: Collection[Evidence] | None = None) -> Inputs:
     """Open the files and find the truth.
 
     Args:
         config: with `descriptors`, checked by `check_keys`, and `data` where that is used.
-        needs: what stages ask for; the rest is left unopened.
+        needs: what stages of retrieval ask for; the rest is left unopened.
+        recognition: what stages of recognition ask for; None if nothing is recognised.
 
     Raises:
         LandmarksError: bad files, or files that do not fit each other.
@@ -108,10 +122,10 @@ def open_inputs(config: DictConfig, needs: Collection[Need]) -> Inputs:
     inputs = Inputs(queries, index, _truth(keys, queries, index, data))
     if keys.use_data:
         inputs = replace(inputs, source=data.source, solutions=data.solutions)
-    if "gallery" in needs:
+    if "gallery" in needs or recognition is not None:
         gallery = _open(keys, "gallery")
         require_comparable(queries, gallery)
-        inputs = replace(inputs, gallery=gallery, gallery_labels=_gallery_labels(keys, gallery, data))
+        inputs = _labelled(replace(inputs, gallery=gallery), keys, data)
     if "regions" in needs:
         regions = [
             _open_regions(f"descriptors.{key}", keys[key], given)
@@ -123,14 +137,7 @@ def open_inputs(config: DictConfig, needs: Collection[Need]) -> Inputs:
                 f"{regions[1].shape[2]} dimensions: extract both with the same model"
             )
         inputs = replace(inputs, query_regions=regions[0], index_regions=regions[1])
-    if "pictures" in needs:
-        source = data.prepared
-        inputs = replace(
-            inputs,
-            query_pictures=pictures_by_id(source.queries(), queries.known_ids, queries.key),
-            index_pictures=pictures_by_id(source.index(), index.known_ids, index.key),
-        )
-    return inputs
+    return _with_pictures(inputs, data, "pictures" in needs, "pictures" in (recognition or ()))
 
 
 class _Data:
@@ -173,10 +180,34 @@ def _truth(keys: DictConfig, queries: GivenSet, index: GivenSet, data: _Data) ->
     return None
 
 
-def _gallery_labels(keys: DictConfig, gallery: GivenSet, data: _Data) -> NDArray[np.int64]:
+def _with_pictures(inputs: Inputs, data: _Data, of_index: bool, of_gallery: bool) -> Inputs:
+    queries, index, gallery = inputs.queries, inputs.index, inputs.gallery
+    if of_index or of_gallery:
+        found = pictures_by_id(data.prepared.queries(), queries.known_ids, queries.key)
+        inputs = replace(inputs, query_pictures=found)
+    if of_index:
+        found = pictures_by_id(data.prepared.index(), index.known_ids, index.key)
+        inputs = replace(inputs, index_pictures=found)
+    if of_gallery and gallery is not None and inputs.gallery_pictures is None:
+        found = pictures_by_id(data.prepared.gallery(), gallery.known_ids, gallery.key)
+        inputs = replace(inputs, gallery_pictures=found)
+    return inputs
+
+
+def _labelled(inputs: Inputs, keys: DictConfig, data: _Data) -> Inputs:
+    gallery = inputs.gallery
+    assert gallery is not None
     if keys.gallery_labels is not None:
-        return read_labels(Path(keys.gallery_labels).expanduser(), len(gallery))
-    return gallery_by_id(data.prepared.gallery(), gallery.known_ids, gallery.key)
+        labels = read_labels(Path(keys.gallery_labels).expanduser(), len(gallery))
+        return replace(inputs, gallery_labels=labels)
+    pictures = pictures_by_id(data.prepared.gallery(), gallery.known_ids, gallery.key)
+    table = pictures.table
+    return replace(
+        inputs,
+        gallery_labels=table.landmarks.astype(np.int64),
+        gallery_names=table.landmark_names,
+        gallery_pictures=pictures,
+    )
 
 
 def _open_regions(key: str, given: str, whole: GivenSet) -> NDArray[Any]:

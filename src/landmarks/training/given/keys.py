@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from landmarks.config.check import ConfigError
+from landmarks.recognition.state import Need as Evidence
 from landmarks.retrieval.state import Need
 
 USED = (
@@ -20,6 +21,9 @@ USED = (
     "neighbours",
     "cache",
     "pipeline",
+    "recognition",
+    "predictions",
+    "detections",
     "local_features",
 )
 USED_OF_DATA = ("root", "source", "held_out")
@@ -46,14 +50,33 @@ def check_keys(keys: DictConfig) -> None:
 
 
 def available_needs(keys: DictConfig) -> list[Need]:
-    """What there will be for stages besides descriptors."""
-    gallery_landmarks = keys.gallery_labels or (keys.use_data and brings_ids(keys, "gallery"))
+    """What there will be for the stages of a retrieval pipeline besides descriptors."""
     found: dict[Need, Any] = {
         "pictures": keys.use_data and brings_ids(keys, "queries") and brings_ids(keys, "index"),
         "regions": keys.query_regions and keys.index_regions,
-        "gallery": keys.gallery and gallery_landmarks,
+        "gallery": _brings_gallery(keys),
     }
     return [need for need, value in found.items() if value]
+
+
+def recognises(keys: DictConfig) -> bool:
+    """Whether landmarks can be recognised: there are labelled train images, and ids by which to name the queries."""
+    return bool(_brings_gallery(keys)) and brings_ids(keys, "queries")
+
+
+def available_evidence(config: DictConfig) -> list[Evidence]:
+    """What there will be for the stages of a recognition pipeline besides descriptors."""
+    keys = config.descriptors
+    found: dict[Evidence, Any] = {
+        "pictures": keys.use_data and brings_ids(keys, "queries") and brings_ids(keys, "gallery"),
+        "predictions": config.predictions,
+        "detections": config.detections,
+    }
+    return [need for need, value in found.items() if value]
+
+
+def _brings_gallery(keys: DictConfig) -> Any:
+    return keys.gallery and (keys.gallery_labels or (keys.use_data and brings_ids(keys, "gallery")))
 
 
 def brings_ids(keys: DictConfig, name: str) -> bool:
@@ -92,6 +115,11 @@ def _problems(keys: DictConfig) -> Iterator[str]:
                     f"descriptors.{given} goes by ids: give descriptors.{ids_key(name)}, or a folder of a descriptor "
                     f"set as descriptors.{name}"
                 )
+    if keys.recognition_solution is not None and not recognises(keys):
+        yield (
+            "descriptors.recognition_solution scores landmarks that are recognised in the queries: also give "
+            "descriptors.gallery with descriptors.gallery_labels, and the ids of the queries"
+        )
     yield from _problems_of_weights(keys)
 
 

@@ -21,6 +21,8 @@ Scores = dict[str, dict[str, float]]  # {"all": {"map@100": …}}, or {"public":
 
 # Labels do not divide queries into a public and a private part.
 ALL = "all"
+RECOGNITION_FIGURES = ("gap", "gap_ignoring_non_landmark", "top1")
+MAIN_FIGURES = ("map@100", "gap")
 KNOWN_FIGURES = tuple(retrieval_figures(np.zeros((0, 0), np.bool_), np.zeros(0, np.int64)))
 
 log = logging.getLogger(__name__)
@@ -151,22 +153,31 @@ class SolutionTruth:
         return {"from": self.source, "scored": scored, "unanswered": unanswered, "absent": absent}
 
 
-def check_monitor(wanted: str) -> None:
+def check_monitor(wanted: str, recognised: bool = False) -> None:
     """Refuse the name of a figure that no evaluation of given descriptors has.
+
+    Args:
+        wanted: such as private/map@100.
+        recognised: whether landmarks are recognised too.
 
     Raises:
         LandmarksError: lists those that there are.
     """
     name = wanted.partition("/")[2]
-    if name not in KNOWN_FIGURES:
-        known = ", ".join(f"{ALL}/{figure}" for figure in KNOWN_FIGURES)
+    figures = (*KNOWN_FIGURES, *(RECOGNITION_FIGURES if recognised else ()))
+    if name not in figures:
+        known = ", ".join(f"{ALL}/{figure}" for figure in figures)
         raise LandmarksError(f"monitor={wanted}: there is no such figure; there are: {known}")
 
 
 def choose_monitor(wanted: str, scores: Scores) -> str:
-    """The name of the figure that stands for a run: the one asked for, else the same one of another split."""
+    """The name of the figure that stands for a run.
+
+    The one asked for, else the same one of another split, else the main figure of the task whose truth is known.
+    """
     split, _, name = wanted.partition("/")
-    chosen = next(candidate for candidate in (split, ALL, "private", "public") if candidate in scores)
-    if chosen != split:
-        log.info("There are no %s queries: %s/%s stands for the run instead of %s", split, chosen, name, wanted)
-    return f"{chosen}/{name}"
+    candidates = [(one, figure) for figure in (name, *MAIN_FIGURES) for one in (split, ALL, "private", "public")]
+    chosen = next("/".join(pair) for pair in candidates if pair[1] in scores.get(pair[0], {}))
+    if chosen != wanted:
+        log.info("Nobody knows %s here: %s stands for the run", wanted, chosen)
+    return chosen

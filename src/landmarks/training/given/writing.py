@@ -4,18 +4,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from landmarks.metrics.submissions import RetrievalSubmission, write_retrieval_submission
+from landmarks.metrics.submissions import (
+    RetrievalSubmission,
+    write_recognition_submission,
+    write_retrieval_submission,
+)
 from landmarks.report.neighbours import draw_neighbours
+from landmarks.report.recognition import write_recognition_notes
 from landmarks.report.summary import write_summary
 from landmarks.report.table import write_stages
 from landmarks.retrieval.pipeline import PipelineResult
 from landmarks.training.given.inputs import Inputs
-from landmarks.training.outputs import plain
+from landmarks.training.outputs import Ablations, plain, stage_lists
+from landmarks.training.recognising import Recognised
 from landmarks.training.record import write_json
 from landmarks.training.sample_sheet import picture_reader, sample_sheet
 
 
-def write_found(run_dir: Path, title: str, inputs: Inputs, found: PipelineResult, figures: Mapping[str, Any]) -> None:
+def write_found(
+    run_dir: Path, title: str, inputs: Inputs, found: PipelineResult, ablations: Ablations, figures: Mapping[str, Any]
+) -> None:
     """Write everything that can be had.
 
     Args:
@@ -24,6 +32,7 @@ def write_found(run_dir: Path, title: str, inputs: Inputs, found: PipelineResult
         title: of the page.
         inputs: what was searched.
         found: what was found.
+        ablations: the stages of all pipelines.
         figures: plain values for `metrics.json`, `scores` among them; sizes and stages are added.
     """
     found.ranking.save(run_dir / "ranking.npz")
@@ -37,19 +46,26 @@ def write_found(run_dir: Path, title: str, inputs: Inputs, found: PipelineResult
         "dimensions": found.state.queries.shape[1],
         "depth": found.ranking.depth,
     }
-    stages = [stage.to_dict() for stage in found.stages]
-    write_json(run_dir / "metrics.json", plain({**figures, "sizes": sizes, "stages": stages}))
+    write_json(run_dir / "metrics.json", plain({**figures, "sizes": sizes, **stage_lists(ablations)}))
     scores = figures["scores"]
     names = list(dict.fromkeys(name for values in scores.values() for name in values))
     write_summary(
         run_dir / "report.html",
         title,
-        {name: {split: values[name] for split, values in scores.items()} for name in names},
-        {"Retrieval": found.stages},
+        {name: {split: values[name] for split, values in scores.items() if name in values} for name in names},
+        ablations,
         {"Sample queries": picture} if picture.is_file() else {},
         (run_dir / "config.yaml").read_text(encoding="utf-8"),
         _facts(inputs),
     )
+
+
+def write_recognised(run_dir: Path, recognised: Recognised) -> None:
+    """Write `submissions/recognition.csv`, `recognition_stages.csv` and `recognition.csv` into the run folder."""
+    (run_dir / "submissions").mkdir(exist_ok=True)
+    write_recognition_submission(run_dir / "submissions" / "recognition.csv", recognised.submission)
+    write_stages(run_dir / "recognition_stages.csv", recognised.result.stages)
+    write_recognition_notes(run_dir / "recognition.csv", recognised.submission, recognised.result.state.notes)
 
 
 def _write_submission(path: Path, inputs: Inputs, found: PipelineResult) -> None:

@@ -1,0 +1,127 @@
+"""Predictions on disk: a folder of plain ``.npy`` files, the landmarks' names, and the protocol that made them.
+
+    ids.npy             uint64 [N]
+    landmarks.npy       int32 [N, k], lines of landmark_names.txt from 0, the likeliest first
+    probabilities.npy   float32 [N, k]
+    landmark_names.txt  one a line, in the order of the classifier
+    protocol.json       how the described pictures were made, see `ExtractionProtocol`
+
+The folder has its name only when it is whole. Files are held against their own headers before memory is taken, and
+nothing is unpickled.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.metrics.hex_ids import hex_of
+from landmarks.metrics.lookup import first_repeat
+from landmarks.recognition.predictions import Predictions
+from landmarks.retrieval.npy_header import map_array, read_header
+from landmarks.retrieval.sets.protocol import ExtractionProtocol
+
+IDS_FILE = "ids.npy"
+LANDMARKS_FILE = "landmarks.npy"
+PROBABILITIES_FILE = "probabilities.npy"
+NAMES_FILE = "landmark_names.txt"
+PROTOCOL_FILE = "protocol.json"
+FILES = frozenset({IDS_FILE, LANDMARKS_FILE, PROBABILITIES_FILE, NAMES_FILE, PROTOCOL_FILE})
+MAX_NAMES_BYTES = 1 << 26
+
+
+def write_predictions(folder: str | Path, predictions: Predictions, protocol: ExtractionProtocol) -> None:
+    """Write predictions whole or not at all; predictions that lie there are replaced.
+
+    Args:
+        folder: gets the files above.
+        predictions: what a classifier said.
+        protocol: what described the pictures.
+
+    Raises:
+        LandmarksError: another kind of folder is in the way, a name that no line can hold, or a full disk.
+    """
+    folder = Path(folder)
+    strange = np.flatnonzero(np.strings.find(predictions.landmark_names, "\n") >= 0)
+    if len(strange):
+        name = str(predictions.landmark_names[strange[0]])
+        raise LandmarksError(f"{folder}: the landmark name {name!r} has a line break: rename it")
+    refuse_other_folder(folder)
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        np.save(partial / IDS_FILE, predictions.ids)
+        np.save(partial / LANDMARKS_FILE, predictions.landmarks)
+        np.save(partial / PROBABILITIES_FILE, predictions.probabilities)
+        names = "".join(f"{name}\n" for name in predictions.landmark_names.tolist())
+        (partial / NAMES_FILE).write_bytes(names.encode())
+        protocol.write(partial / PROTOCOL_FILE)
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.replace(folder)
+    except OSError as error:
+        raise LandmarksError(f"{folder}: the predictions cannot be written ({error.strerror})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def refuse_other_folder(folder: Path) -> None:
+    """Refuse to replace anything but predictions.
+
+    Raises:
+        LandmarksError: a file, or a folder that holds other files.
+    """
+    if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= FILES):
+        raise LandmarksError(f"{folder}: something else lies here: move it, or choose another folder for predictions")
+
+
+def read_predictions(folder: str | Path) -> Predictions:
+    """Open what `write_predictions` wrote.
+
+    Raises:
+        LandmarksError: not there, damaged, cut off, or not what the header says.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise LandmarksError(f"{folder}: no such folder of predictions")
+    absent = sorted(FILES - {path.name for path in folder.iterdir()})
+    if absent:
+        raise LandmarksError(
+            f"{folder}: holds no predictions, for it lacks {', '.join(absent)}; `landmarks extract … predictions=10` "
+            "writes them, into folders that are called <split>_predictions"
+        )
+    ExtractionProtocol.read(folder / PROTOCOL_FILE)
+    names = _read_names(folder / NAMES_FILE)
+    try:
+        with (folder / LANDMARKS_FILE).open("rb") as file:
+            shape = read_header(file).shape
+        if len(shape) != 2 or min(shape) < 1:
+            raise ValueError(f"{LANDMARKS_FILE}: expected pictures by landmarks, found {shape}")
+        ids: NDArray[np.uint64] = np.array(map_array(folder / IDS_FILE, np.dtype(np.uint64), shape[:1]))
+        landmarks = np.array(map_array(folder / LANDMARKS_FILE, np.dtype(np.int32), shape))
+        probabilities = np.array(map_array(folder / PROBABILITIES_FILE, np.dtype(np.float32), shape))
+    except (OSError, ValueError) as error:
+        raise LandmarksError(f"{folder}: damaged, or no predictions: {error}; predict again") from error
+    again = first_repeat(ids)
+    if again is not None:
+        raise LandmarksError(f"{folder}: picture {hex_of(ids[again])} is there twice; predict again")
+    return Predictions(ids, landmarks, probabilities, names, str(folder))
+
+
+def _read_names(path: Path) -> NDArray[np.str_]:
+    try:
+        if path.stat().st_size > MAX_NAMES_BYTES:
+            raise LandmarksError(f"{path}: larger than {MAX_NAMES_BYTES} bytes, so no list of landmarks")
+        text = path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LandmarksError(f"{path}: no readable names of landmarks ({error}); predict again") from error
+    lines = text.split("\n")
+    if max(map(len, lines)) * len(lines) > MAX_NAMES_BYTES:  # an array gives each name the room of the longest
+        raise LandmarksError(f"{path}: names too long for landmarks; predict again")
+    names = np.array(lines[:-1], dtype=np.str_)
+    if lines[-1] or not len(names) or len(np.unique(names)) < len(names):
+        raise LandmarksError(f"{path}: the list of landmarks is cut off, or names one twice; predict again")
+    return names

@@ -1,0 +1,83 @@
+"""Scores a classifier by itself, beside the recognition that may ask it: what does it know without any search?"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.metrics.lookup import find_rows
+from landmarks.metrics.recognition import score_recognition
+from landmarks.metrics.solutions import RecognitionSolution
+from landmarks.metrics.submissions import RecognitionSubmission
+from landmarks.recognition.candidates import NO_LANDMARK
+from landmarks.recognition.label_spaces import join_label_spaces
+from landmarks.recognition.predictions import Predictions
+from landmarks.recognition.state import RecognitionState
+
+Scores = Mapping[str, Mapping[str, float]]  # {"public": {"gap": …, "classifier_gap": …}, "private": …}
+
+PREFIX = "classifier_"
+"""Of its figures: `classifier_gap`, `classifier_gap_ignoring_non_landmark`, `classifier_top1`."""
+
+
+def classifier_figures(
+    state: RecognitionState,
+    official: Callable[[NDArray[np.int32], NDArray[np.str_]], NDArray[np.int64]],
+    solution: RecognitionSolution | None,
+) -> dict[str, dict[str, float]]:
+    """Score `state.predictions` alone: figures by split; none without predictions or a solution.
+
+    Args:
+        state: queries and what a classifier says of them.
+        official: from rows int32 [N] of a label space str [L] to the numbers of the official files, int64 [N].
+        solution: what is right.
+
+    Raises:
+        FormatError: the solution does not know a query.
+    """
+    if state.predictions is None or solution is None:
+        return {}
+    answers, names, confidence = _answers(state.predictions, state.query_ids, state.landmark_names)
+    submission = RecognitionSubmission(state.query_ids, official(answers, names), confidence.astype(np.float64))
+    figures = score_recognition(solution, submission)
+    return {split: {f"{PREFIX}{name}": value for name, value in of.items()} for split, of in figures.items()}
+
+
+def with_classifiers(results: Mapping[str, Scores]) -> dict[str, Scores]:
+    """Evaluations by label, each followed by its classifier alone, whose figures bear the plain names there."""
+    rows: dict[str, Scores] = {}
+    for label, scores in results.items():
+        rows[label] = scores
+        alone = {split: _plainly_named(values) for split, values in scores.items()}
+        if any(alone.values()):
+            rows[f"{label}, classifier alone"] = alone
+    return rows
+
+
+def _plainly_named(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name.removeprefix(PREFIX): value for name, value in figures.items() if name.startswith(PREFIX)}
+
+
+def check_monitor(monitor: str, has_predictions: bool) -> None:
+    """Refuse, before any work, to wait for a figure of a classifier that is not there.
+
+    Raises:
+        LandmarksError: names the key.
+    """
+    if monitor.partition("/")[2].startswith(PREFIX) and not has_predictions:
+        raise LandmarksError(
+            f"monitor={monitor}: there is no classifier here whose figure that could be: use one trained with softmax "
+            "or arcmargin, or predictions=DIR, or monitor another figure, such as private/gap"
+        )
+
+
+def _answers(
+    predictions: Predictions, query_ids: NDArray[np.uint64], landmark_names: NDArray[np.str_]
+) -> tuple[NDArray[np.int32], NDArray[np.str_], NDArray[np.float32]]:
+    """The likeliest landmark of every query [Q], in a label space that holds both; and its probability, [Q]."""
+    names, numbers = join_label_spaces(landmark_names, predictions.landmark_names)
+    numbers = np.append(numbers, np.int32(NO_LANDMARK))  # what -1 looks up
+    rows = find_rows(query_ids, predictions.ids)
+    answers = np.where(rows >= 0, numbers[predictions.landmarks[rows, 0]], np.int32(NO_LANDMARK))
+    return answers, names, np.where(rows >= 0, predictions.probabilities[rows, 0], np.float32(0))
