@@ -9,7 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from landmarks.config.check import check_config
 from landmarks.config.locations import config_root
-from landmarks.config.settings import EvaluateSettings, TrainSettings
+from landmarks.config.settings import DetectorSettings, EvaluateSettings, TrainSettings
+from landmarks.training.detection.run import train_detector
 from landmarks.training.run import train
 
 Compose = Callable[..., DictConfig]
@@ -28,6 +29,10 @@ RELEASED = {
 }
 
 
+def is_recognition(group: str, name: str) -> bool:
+    return group == "pipeline" and name.startswith("recognition_")
+
+
 @pytest.mark.parametrize(("group", "name"), GROUPS)
 def test_every_choice_composes_and_builds(
     compose_config: Compose, tiny_run: list[str], tmp_path: Path, group: str, name: str
@@ -37,9 +42,12 @@ def test_every_choice_composes_and_builds(
     tiny = [o for o in tiny if not (group == "model" and o.startswith("model"))]
     extra = ["model.name=test_resnet"] if (group, name) == ("model", "timm") else []
     root = ["data.root=somewhere"] if group == "data" else []
-    config = compose_config("train", *tiny, f"{group}={name}", *extra, *root, run_dir=tmp_path)
+    # Recognition pipelines share the folder of the retrieval ones, and have a node of their own.
+    node_name = "recognition" if is_recognition(group, name) else group
+    choice = f"pipeline@recognition={name}" if is_recognition(group, name) else f"{group}={name}"
+    config = compose_config("train", *tiny, choice, *extra, *root, run_dir=tmp_path)
     check_config(config, TrainSettings)
-    node = config[group]
+    node = config[node_name]
     for part in [node] if "_target_" in node else list(node.values()):
         if part is not None and (group, name) not in {("logger", "wandb"), ("trainer", "ddp")}:
             assert instantiate(part) is not None
@@ -48,7 +56,7 @@ def test_every_choice_composes_and_builds(
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_composes(compose_config: Compose, tmp_path: Path, name: str) -> None:
     config = compose_config("train", f"experiments={name}", "data.root=somewhere", run_dir=tmp_path)
-    check_config(config, TrainSettings)
+    check_config(config, DetectorSettings if config.task == "detection" else TrainSettings)
 
 
 @pytest.mark.parametrize("name", sorted(RELEASED))
@@ -81,6 +89,32 @@ def test_released_runs_carry_their_published_figures_and_train(
     assert (tmp_path / "metrics.json").is_file()
 
 
+def test_the_released_detector_carries_its_published_figure_and_trains(
+    compose_config: Compose, rectangles: Path, tmp_path: Path
+) -> None:
+    overrides = [
+        "experiments=res50_oid_v4_detector",
+        f"data.root={rectangles}",
+        "data.image_size=48",
+        "data.max_size=80",
+        "data.batch_size=2",
+        "data.num_workers=0",
+        "model.pretrained=false",
+        "trainer.accelerator=cpu",
+        "trainer.devices=1",
+        "trainer.fast_dev_run=true",
+        "trainer.enable_progress_bar=false",
+        "callbacks.progress=null",
+    ]
+    config = compose_config("train", *overrides, run_dir=tmp_path)
+    check_config(config, DetectorSettings)
+    assert (config.published.metric, config.published.public) == ("map@0.5", 0.55)
+    rules = config.model
+    assert (rules.score_threshold, rules.nms_threshold, rules.max_boxes) == (0.1, 0.5, 100)
+    train_detector(config, tmp_path)
+    assert (tmp_path / "metrics.json").is_file()
+
+
 @pytest.mark.parametrize("name", SWEEPS)
 def test_every_sweep_varies_keys_that_exist(compose_config: Compose, tmp_path: Path, name: str) -> None:
     text = (config_root() / "sweeps" / f"{name}.yaml").read_text()
@@ -90,10 +124,28 @@ def test_every_sweep_varies_keys_that_exist(compose_config: Compose, tmp_path: P
     check_config(config, TrainSettings)
 
 
-@pytest.mark.parametrize("pipeline", [name for group, name in GROUPS if group == "pipeline"])
-def test_evaluation_composes_with_every_pipeline(compose_config: Compose, tmp_path: Path, pipeline: str) -> None:
-    overrides = ["checkpoint=x.ckpt", "data.image_size=64", f"pipeline={pipeline}"]
+PIPELINES = [name for group, name in GROUPS if group == "pipeline"]
+
+
+@pytest.mark.parametrize("name", [name for name in PIPELINES if not is_recognition("pipeline", name)])
+def test_evaluation_composes_with_every_pipeline(compose_config: Compose, tmp_path: Path, name: str) -> None:
+    overrides = ["checkpoint=x.ckpt", "data.image_size=64", f"pipeline={name}"]
     check_config(compose_config("evaluate", *overrides, run_dir=tmp_path), EvaluateSettings)
+
+
+@pytest.mark.parametrize("name", [name for name in PIPELINES if is_recognition("pipeline", name)])
+def test_every_stage_of_recognition_but_the_votes_can_be_taken_out(
+    compose_config: Compose, tmp_path: Path, name: str
+) -> None:
+    overrides = ["checkpoint=x.ckpt", "data.image_size=64", f"pipeline@recognition={name}"]
+    config = compose_config("evaluate", *overrides, run_dir=tmp_path)
+    check_config(config, EvaluateSettings)
+    stages = list(config.recognition.stages)
+    assert stages[:2] == ["search", "votes"]
+    out = [f"recognition.stages.{stage}=null" for stage in stages[2:]]
+    config = compose_config("evaluate", *overrides, *out, run_dir=tmp_path)
+    check_config(config, EvaluateSettings)
+    assert list(instantiate(config.recognition).stages) == ["search", "votes"]
 
 
 def test_configs_are_short() -> None:

@@ -25,7 +25,7 @@ Curve = tuple[NDArray[np.int64], NDArray[np.float64]]
 # Okabe and Ito's palette: told apart with every kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 INK, FAINT = "#2b2f36", "#d9dce1"
-SCORES = ("/map@100", "/gap")
+SCORES = ("/map@100", "/gap", "/map@0.5")
 # A curve with more points than this is drawn pale with its running mean on top.
 SMOOTHED_FROM = 40
 

@@ -125,8 +125,8 @@ class DescriptorWriter:
             )
         try:
             # Ids last: a row counts once its id is there, so a torn write of the matrix is dropped on recovery.
-            _write_all(self._matrix, rows.tobytes())
-            _write_all(self._ids, ids.tobytes())
+            write_all(self._matrix, rows.tobytes())
+            write_all(self._ids, ids.tobytes())
         except OSError as error:
             self.close()  # Half a row may lie there now; opening the set again cuts it off.
             raise LandmarksError(
@@ -233,8 +233,8 @@ def _begin(path: Path, row_shape: tuple[int, ...], dtype: np.dtype[np.generic]) 
         return header.data_start
 
 
-def _write_all(file: BinaryIO, data: bytes) -> None:
-    """Unbuffered files may write less than asked, for example just before the disk is full."""
+def write_all(file: BinaryIO, data: bytes) -> None:
+    """Write it all: unbuffered files may write less than asked, for example just before the disk is full."""
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]

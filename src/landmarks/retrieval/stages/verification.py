@@ -15,7 +15,7 @@ from landmarks.errors import LandmarksError
 from landmarks.retrieval.local.geometry import Geometry
 from landmarks.retrieval.local.matching import Matcher
 from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.local.verify import count_inliers
+from landmarks.retrieval.local.verifier import Verifier
 from landmarks.retrieval.ranking import EMPTY, Ranking
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.state import Need, SearchState
@@ -59,21 +59,9 @@ class SpatialVerification:
         weight: float = 1.0,
         by_inliers: bool = False,
     ) -> None:
-        if depth < 1:
-            raise LandmarksError(f"verification: depth is {depth}: it must be 1 or more")
-        if not 1 <= min_inliers <= saturation:
-            raise LandmarksError(
-                "verification: min_inliers must be 1 or more and saturation no less than it, got "
-                f"{min_inliers} and {saturation}"
-            )
+        self.verifier = Verifier(features, matcher or Matcher(), geometry or Geometry(), depth, min_inliers, saturation)
         if not 0 <= weight < np.inf:
             raise LandmarksError(f"verification: weight is {weight}: it must be 0 or more")
-        self.features = features
-        self.matcher = matcher or Matcher()
-        self.geometry = geometry or Geometry()
-        self.depth = depth
-        self.min_inliers = min_inliers
-        self.saturation = saturation
         self.weight = weight
         self.by_inliers = by_inliers
 
@@ -84,7 +72,8 @@ class SpatialVerification:
             LandmarksError: no ranking yet, pictures that cannot be read, or no room for features or counts.
         """
         ranking = state.require_ranking("verification")
-        inliers = self._inliers(state, ranking, resources)
+        assert state.query_pictures is not None and state.index_pictures is not None  # see `needs`
+        inliers = self.verifier.inliers(state.query_pictures, state.index_pictures, ranking, resources)
         return replace(state, ranking=self.rerank(ranking, inliers), verified=verified(ranking, inliers))
 
     def rerank(self, ranking: Ranking, inliers: NDArray[np.int32]) -> Ranking:
@@ -99,32 +88,15 @@ class SpatialVerification:
         """
         scores = ranking.scores.copy()
         seen = scores[:, : inliers.shape[1]]
-        evident = inliers >= self.min_inliers
+        evidence = self.verifier.evidence(inliers)
         if self.by_inliers:
             best = np.where(ranking.filled[:, :1], ranking.scores[:, :1], 0)  # the first places are the best
             raised = best + inliers.astype(np.float32)
         else:
-            raised = seen + np.float32(self.weight) * np.minimum(inliers / self.saturation, 1).astype(np.float32)
-        scores[:, : inliers.shape[1]] = np.where(evident, raised, seen)
+            raised = seen + np.float32(self.weight) * evidence
+        scores[:, : inliers.shape[1]] = np.where(evidence > 0, raised, seen)
         order = np.argsort(-scores, axis=1, kind="stable")
         return Ranking(np.take_along_axis(ranking.indices, order, 1), np.take_along_axis(scores, order, 1))
-
-    def _inliers(self, state: SearchState, ranking: Ranking, resources: Resources) -> NDArray[np.int32]:
-        """int32 [Q, k] of the first k = min(depth, K) images; 0 in empty places."""
-        assert state.query_pictures is not None and state.index_pictures is not None  # see `needs`
-        shown = ranking.indices[:, : self.depth]
-        inliers = np.zeros(shown.shape, np.int32)
-        queries, places = np.nonzero(shown != EMPTY)
-        asked, query_rows = np.unique(queries, return_inverse=True)
-        images, image_rows = np.unique(shown[queries, places], return_inverse=True)
-        if len(asked):
-            query_features = self.features.collect(state.query_pictures, asked, resources)
-            image_features = self.features.collect(state.index_pictures, images, resources)
-            pairs = np.stack([query_rows, image_rows], axis=1).astype(np.int32)
-            inliers[queries, places] = count_inliers(
-                query_features, image_features, pairs, self.matcher, self.geometry, resources
-            )
-        return inliers
 
 
 def verified(ranking: Ranking, inliers: NDArray[np.int32]) -> Ranking:

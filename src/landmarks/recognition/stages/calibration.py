@@ -1,0 +1,120 @@
+"""Makes confidences of different queries comparable, which is what GAP rewards.
+
+Stretching a score changes nothing: GAP looks at the order of all predictions only. What helps is evidence that the
+score lacks: how far behind the next landmark is, whether the neighbours agree, how crowded the place is. How it counts
+is learnt from the gallery alone, see `rehearsal`. No published solution of 2019 says how it calibrated; this is ours.
+
+A stage for right after the votes: it knows the neighbours only, and what later stages add (verification, a
+classifier's probability) then comes on top of a probability, in whose units their weights are.
+"""
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.recognition.candidates import NO_LANDMARK, Candidates
+from landmarks.recognition.logistic import LogisticRegression
+from landmarks.recognition.rehearsal import FEATURES, choose, features_of, rehearse
+from landmarks.recognition.state import RecognitionState
+from landmarks.retrieval.resources import Resources
+
+log = logging.getLogger(__name__)
+
+
+class ConfidenceCalibration:
+    """Gives every prediction the probability of being right as confidence, learnt on gallery images.
+
+    The prediction stays, and so does the order of a query's other candidates, whose scores shrink or grow with it.
+    Where nothing can be learnt (a gallery that is always right or always wrong, or has no landmarks) all stays as it
+    was, and a warning says so. The notes ``similarity``, ``margin``, ``share`` and ``density`` hold the evidence.
+
+    Args:
+        sample: gallery images that play queries; all of a smaller gallery.
+        hidden: part of them whose landmark is left out.
+        k: neighbours that are looked at.
+        votes: neighbours that vote for the landmarks of the sample: the k of the votes before.
+        regularisation: of the logistic regression.
+        max_images: landmarks with more gallery images are never left out.
+
+    Raises:
+        LandmarksError: a parameter out of range.
+    """
+
+    def __init__(
+        self,
+        sample: int = 5000,
+        hidden: float = 0.5,
+        k: int = 10,
+        votes: int = 3,
+        regularisation: float = 0.01,
+        max_images: int = 1000,
+    ) -> None:
+        if sample < 2 or max_images < 1:
+            raise LandmarksError(f"calibration: sample must be 2 or more and max_images 1, got {sample}, {max_images}")
+        if not 1 <= votes <= k:
+            raise LandmarksError(f"calibration: votes must be 1 or more and k no less than it, got {votes} and {k}")
+        if not 0 <= hidden <= 1 or not 0 < regularisation < np.inf:
+            raise LandmarksError(
+                f"calibration: hidden must be between 0 and 1 and regularisation above 0, got {hidden} and "
+                f"{regularisation}"
+            )
+        self.sample = sample
+        self.hidden = hidden
+        self.k = k
+        self.votes = votes
+        self.regularisation = regularisation
+        self.max_images = max_images
+
+    def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
+        """The state with calibrated candidates and the notes.
+
+        Raises:
+            LandmarksError: no neighbours or candidates yet, fewer than k neighbours, or a bad gallery descriptor.
+        """
+        neighbours, candidates = state.require_neighbours("calibration"), state.require_candidates("calibration")
+        if neighbours.depth < self.k:
+            raise LandmarksError(
+                f"calibration: k is {self.k}, but the search gives {neighbours.depth} neighbours: raise the search's k"
+            )
+        learnt = self.learn(state, resources)
+        if learnt is None:
+            return state
+        predicted = candidates.predicted
+        features = features_of(neighbours, state.gallery.landmarks, predicted, self.k)
+        notes = {name: features[:, column].astype(np.float32) for column, name in enumerate(FEATURES)}
+        return state.with_candidates(with_confidence(candidates, learnt.probability(features)), **notes)
+
+    def learn(self, state: RecognitionState, resources: Resources) -> LogisticRegression | None:
+        """The regression, or None where the sample teaches nothing."""
+        cast = choose(state.gallery, self.sample, self.hidden, self.max_images, resources.seed)
+        if not len(cast.rows):
+            log.warning("Calibration: no gallery image has a landmark; the confidences stay as they are")
+            return None
+        rehearsal = rehearse(state.gallery, cast, self.k, self.votes, resources)
+        right = float(rehearsal.right.mean())
+        if right in (0.0, 1.0):
+            found = "right" if right else "wrong"
+            log.warning(
+                "Calibration: all of %d gallery images are %s; the confidences stay as they are", len(cast.rows), found
+            )
+            return None
+        learnt = LogisticRegression.fit(rehearsal.features, rehearsal.right, self.regularisation)
+        weights = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(FEATURES, learnt.weights, strict=True))
+        log.info("Calibrated on %d gallery images, %.0f %% of them right: %s", len(cast.rows), 100 * right, weights)
+        return learnt
+
+
+def with_confidence(candidates: Candidates, confidence: NDArray[np.float64]) -> Candidates:
+    """Give every query's first place a confidence above 0, [Q]; the other places keep their order and proportions.
+
+    Where the first score is not above 0 there are no proportions, and they keep their distances.
+    """
+    if not candidates.landmarks.shape[1]:
+        return candidates
+    scores = np.where(candidates.filled, candidates.scores, 0).astype(np.float64)
+    first, wanted = scores[:, :1], confidence[:, None]
+    scaled = np.where(first > 0, scores / np.where(first > 0, first, 1) * wanted, wanted + (scores - first))
+    scaled = np.maximum(scaled, np.finfo(np.float32).min)  # -inf would mean that a place is empty
+    return candidates.rescored(np.where(candidates.landmarks != NO_LANDMARK, scaled, -np.inf))

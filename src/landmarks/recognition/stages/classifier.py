@@ -1,0 +1,120 @@
+"""Joins what a classifier says with what the neighbours say: re-ranking by joining recognition and retrieval.
+
+The second place of 2019 did so; how its scores were weighed was not published, so the two ways here are ours.
+"""
+
+import logging
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.metrics.hex_ids import hex_of
+from landmarks.metrics.lookup import find_rows, first_repeat
+from landmarks.recognition.addition import with_added
+from landmarks.recognition.candidates import NO_LANDMARK, Candidates
+from landmarks.recognition.label_spaces import join_label_spaces
+from landmarks.recognition.predictions import Predictions
+from landmarks.recognition.state import MISSING, Need, RecognitionState
+from landmarks.retrieval.resources import Resources
+
+log = logging.getLogger(__name__)
+
+
+class ClassifierJoin:
+    """Raises landmarks by the classifier's probability p: score + factor x max(score, 0) x p + weight x p.
+
+    A landmark that the classifier does not name, and every landmark of a query of which it says nothing, keeps its
+    score. Landmarks that only the classifier knows join the label space. The note ``probability`` holds what the
+    classifier gives the landmark that is predicted in the end; NaN where it says nothing of the query.
+
+    Args:
+        weight: of the sum, in units of the candidates' scores.
+        factor: of the product; 1 doubles the score of a landmark of which the classifier is sure.
+        min_probability: a lower probability is chance and says nothing.
+        new_candidates: landmarks that no neighbour has named may enter, with weight x p as score.
+
+    Raises:
+        LandmarksError: a parameter out of range.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"predictions"})
+
+    def __init__(
+        self,
+        weight: float = 1.0,
+        factor: float = 0.0,
+        min_probability: float = 0.0,
+        new_candidates: bool = True,
+    ) -> None:
+        if not (0 <= weight < np.inf and 0 <= factor < np.inf):
+            raise LandmarksError(f"classifier: weight and factor must be 0 or more, got {weight} and {factor}")
+        if not 0 <= min_probability <= 1:
+            raise LandmarksError(f"classifier: min_probability is {min_probability}: it must be between 0 and 1")
+        self.weight = weight
+        self.factor = factor
+        self.min_probability = min_probability
+        self.new_candidates = new_candidates
+
+    def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
+        """The state with joined candidates and label space, and the note ``probability``.
+
+        Raises:
+            LandmarksError: no candidates yet, no predictions, or predictions that name a picture or a landmark twice.
+        """
+        candidates, predictions = state.require_candidates("classifier"), state.predictions
+        if predictions is None:
+            raise LandmarksError(f"stage classifier needs {MISSING['predictions']}")
+        _check(predictions)
+        names, number = join_label_spaces(state.landmark_names, predictions.landmark_names)
+        rows = find_rows(state.query_ids, predictions.ids)
+        silent = int((rows < 0).sum())
+        if silent:
+            log.info("%s: nothing on %d of %d queries, which stay as they are", predictions.name, silent, len(rows))
+
+        said = rows >= 0
+        landmarks = np.full((len(rows), predictions.landmarks.shape[1]), NO_LANDMARK, np.int32)
+        probabilities = np.zeros(landmarks.shape, np.float64)
+        landmarks[said] = np.append(number, np.int32(NO_LANDMARK))[predictions.landmarks[rows[said]]]  # -1: the last
+        probabilities[said] = predictions.probabilities[rows[said]]
+        heard = (landmarks != NO_LANDMARK) & (probabilities >= self.min_probability) & (probabilities > 0)
+
+        scores = _scores_of(candidates, landmarks, len(names))
+        heard &= self.new_candidates | (scores > -np.inf)
+        gain = (self.weight + self.factor * np.maximum(scores, 0)) * probabilities
+        queries, places = np.nonzero(heard & (gain > 0))
+        found = with_added(candidates, queries, landmarks[queries, places], gain[queries, places], len(names))
+
+        own = (landmarks == found.predicted[:, None]) & (landmarks != NO_LANDMARK)
+        probability = np.where(said, np.where(own, probabilities, 0).max(axis=1, initial=0), np.nan)
+        return replace(state, landmark_names=names).with_candidates(found, probability=probability.astype(np.float32))
+
+
+def _check(predictions: Predictions) -> None:
+    again = first_repeat(predictions.ids)
+    if again is not None:
+        raise LandmarksError(f"{predictions.name}: picture {hex_of(predictions.ids[again])} is there twice")
+    unique, counts = np.unique(predictions.landmark_names, return_counts=True)
+    if (counts > 1).any():
+        raise LandmarksError(f"{predictions.name}: landmark {unique[np.argmax(counts > 1)]} is named twice")
+    ordered = np.sort(predictions.landmarks, axis=1)
+    twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] != NO_LANDMARK)).any(axis=1)
+    if twice.any():
+        picture = hex_of(predictions.ids[np.argmax(twice)])
+        raise LandmarksError(f"{predictions.name}: picture {picture} has one landmark twice; predict again")
+
+
+def _scores_of(candidates: Candidates, landmarks: NDArray[np.int32], num_landmarks: int) -> NDArray[np.float64]:
+    """The scores [Q, k] that landmarks [Q, k] have among the candidates of their queries; -inf where they are none."""
+    base = np.arange(candidates.num_queries, dtype=np.int64)[:, None] * num_landmarks
+    filled = candidates.filled
+    pairs = (candidates.landmarks + base)[filled]
+    order = np.argsort(pairs)
+    pairs, scores = pairs[order], candidates.scores[filled][order].astype(np.float64)
+    if not len(pairs):
+        return np.full(landmarks.shape, -np.inf)
+    wanted = landmarks + base
+    place = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
+    return np.where((pairs[place] == wanted) & (landmarks != NO_LANDMARK), scores[place], -np.inf)

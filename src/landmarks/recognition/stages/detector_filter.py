@@ -1,0 +1,139 @@
+"""A stage that takes queries without a landmark out of the way, by the objects that a detector found in them.
+
+GAP counts every prediction on a non-landmark picture as wrong, and most test pictures of Google Landmarks v2 show
+none. The second place of 2019 began its recognition with landmark / non-landmark detection; the rule is ours, see
+`non_landmark`.
+"""
+
+import logging
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.recognition.candidates import Candidates
+from landmarks.recognition.evidence import Evidence
+from landmarks.recognition.found_objects import FoundObjects
+from landmarks.recognition.non_landmark import NO_BOX, Judgement, NonLandmarkRule
+from landmarks.recognition.state import MISSING, Need, RecognitionState
+from landmarks.retrieval.resources import Resources
+
+log = logging.getLogger(__name__)
+
+SHOWN = 10  # unknown classes in the log
+
+
+class NonLandmarkFilter:
+    """Removes or pushes down the predictions of queries that the rule finds to show no landmark.
+
+    Queries that the detector has not looked at stay as they are. The notes ``no_landmark``
+    and ``detector`` hold decision and reason.
+
+    Args:
+        rule: decides.
+        action: "drop" leaves such queries without prediction, "push_down" puts their confidences below those of all
+            other queries and keeps their order.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"detections"})
+
+    def __init__(self, rule: NonLandmarkRule, action: Literal["drop", "push_down"] = "drop") -> None:
+        self.rule = rule
+        self.action = action
+        self._told = False
+
+    def check(self, evidence: Evidence) -> None:
+        """Refuse a detector that lacks classes of the rule, before any work.
+
+        Raises:
+            LandmarksError: see `NonLandmarkRule.find_classes`.
+        """
+        if evidence.detections is None:
+            return
+        unknown = self.rule.find_classes(evidence.detections.classes).unknown
+        if unknown and not self._told:
+            log.info("Non-landmark filter: %d classes that the detector does not know: %s",
+                     len(unknown), ", ".join(unknown[:SHOWN]) + " …" * (len(unknown) > SHOWN))  # fmt: skip
+            self._told = True
+
+    def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
+        """The state with other candidates, and the notes ``no_landmark`` and ``detector``.
+
+        Raises:
+            LandmarksError: no candidates yet, no detections, or a detector that lacks classes of the rule.
+        """
+        candidates, found = state.require_candidates("non-landmark filter"), state.detections
+        if found is None:
+            raise LandmarksError(f"stage non-landmark filter needs {MISSING['detections']}")
+        judged = self.rule.judge(found, state.query_ids)
+        unseen = int((~judged.looked_at).sum())
+        log.info(
+            "Non-landmark filter: %d of %d queries show no landmark%s",
+            judged.no_landmark.sum(), len(state.query_ids),
+            f"; {unseen} were not looked at and stay (of {found.name})" if unseen else "",
+        )  # fmt: skip
+        if self.action == "drop":
+            candidates = candidates.rescored(np.where(judged.no_landmark[:, None], -np.inf, candidates.scores))
+        else:
+            candidates = pushed_down(candidates, judged.no_landmark)
+        return state.with_candidates(
+            candidates, no_landmark=judged.no_landmark, detector=in_words(judged, found, self.rule)
+        )
+
+
+def pushed_down(candidates: Candidates, chosen: NDArray[np.bool_]) -> Candidates:
+    """Lower the scores of some queries so that their confidences lie below those of all others.
+
+    All are lowered by one amount, so their order and distances stay (scores closer than float32 resolves there tie).
+
+    Args:
+        candidates: of Q queries.
+        chosen: bool [Q], the queries.
+    """
+    predicted = candidates.filled[:, 0]
+    above, below = candidates.confidence[predicted & ~chosen], candidates.confidence[predicted & chosen]
+    if not len(above) or not len(below):
+        return candidates
+    lowest, highest = float(above.min()), float(below.max())
+    amount = highest - lowest + max(abs(lowest), abs(highest), 1.0) * 1e-3
+    if amount <= 0:
+        return candidates
+    scores = candidates.scores.astype(np.float64)
+    return candidates.rescored(np.where(chosen[:, None] & candidates.filled, scores - amount, scores))
+
+
+def in_words(judged: Judgement, found: FoundObjects, rule: NonLandmarkRule) -> NDArray[np.str_]:
+    """Why each query was filtered or not: str [Q]."""
+    titles, labels = found.classes.titles, found.boxes.labels
+    scores, corners = found.boxes.scores, np.clip(found.boxes.boxes, 0, 1)
+
+    def name(box: int) -> str:
+        return f"{titles[labels[box]]} {scores[box]:.2f}"
+
+    def pro(box: int, loud: bool) -> str:
+        share = np.prod(corners[box, 2:] - corners[box, :2])
+        return f"{name(box)} on {share:.0%} {'speaks' if loud else 'is too faint to speak'} for a landmark"
+
+    def contra(box: int, others: int, area: float) -> str:
+        if not others:
+            return f"{name(box)} covers {area:.0%}"
+        return f"{name(box)} and {others} more box{'es' if others > 1 else ''} cover {area:.0%}"
+
+    words = []
+    for row in range(len(judged.looked_at)):
+        if not judged.looked_at[row]:
+            words.append("not looked at")
+            continue
+        parts = []
+        if judged.best_against[row] != NO_BOX:
+            others = int(judged.num_against[row]) - 1
+            parts.append(contra(judged.best_against[row], others, judged.against_area[row]))
+        if judged.best_for[row] != NO_BOX:
+            parts.append(pro(judged.best_for[row], judged.speaks_for[row] >= rule.most_for))
+        elif judged.found[row]:
+            parts.append("nothing speaks for a landmark")
+        else:
+            parts.append("nothing found")
+        words.append(("no landmark: " if judged.no_landmark[row] else "") + ", ".join(parts))
+    return np.array(words, dtype=np.str_)

@@ -1,0 +1,247 @@
+"""A picture of what recognition decided and why: predictions with their confidence, and what a filter took out.
+
+Each kind of success and failure has its own rows, so that a filter is judged by what it removes wrongly as well. Among
+the failures the surest come first, because they cost GAP most.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from landmarks.errors import LandmarksError
+from landmarks.metrics.recognition import correctness
+from landmarks.metrics.solutions import RecognitionSolution
+from landmarks.metrics.submissions import RecognitionSubmission
+from landmarks.recognition.found_objects import FoundObjects
+from landmarks.report.neighbours import MARGIN, SPACE, ReadImage
+from landmarks.report.tiles import (
+    GREY,
+    INK,
+    PAPER,
+    RIGHT,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    WRONG,
+    Tile,
+    draw_tile,
+    font,
+    letterboxed,
+)
+
+HEADING = 34
+WHY_LINES, LINE = 3, 15
+ROW_HEIGHT = TILE_HEIGHT + WHY_LINES * LINE + 16
+NOTE = 18  # of a tile without prediction that stays free for the evidence
+UNKNOWN_FRAME = (150, 156, 166)
+BOX = (250, 190, 40)
+LEAST_DRAWN_SCORE = 0.3
+MOST_DRAWN = 4  # boxes of a picture, those of the largest score x area
+
+
+@dataclass(frozen=True, eq=False)
+class RecognitionSheet:
+    """What the picture is drawn from, one entry a query.
+
+    Attributes:
+        ids: uint64 [Q].
+        names: str [Q], what people call the predicted landmark; empty for no prediction.
+        confidence: float [Q].
+        filtered: bool [Q], found to show no landmark.
+        why: str [Q], evidence in words; empty for none.
+        right: bool [Q], the prediction names a landmark of the query.
+        has_landmark: bool [Q], the query shows one; None where nobody knows, then `right` does not matter.
+        found: boxes to draw; None for none.
+    """
+
+    ids: NDArray[np.uint64]
+    names: NDArray[np.str_]
+    confidence: NDArray[np.floating]
+    filtered: NDArray[np.bool_]
+    why: NDArray[np.str_]
+    right: NDArray[np.bool_]
+    has_landmark: NDArray[np.bool_] | None
+    found: FoundObjects | None = None
+
+    @staticmethod
+    def of(
+        submission: RecognitionSubmission,
+        names: NDArray[np.str_],
+        filtered: NDArray[np.bool_],
+        why: NDArray[np.str_],
+        solution: RecognitionSolution | None = None,
+        found: FoundObjects | None = None,
+    ) -> "RecognitionSheet":
+        """Hold predictions against the truth.
+
+        Args:
+            submission: of Q queries.
+            names: see the class.
+            filtered: see the class.
+            why: see the class.
+            solution: what is right; queries that it ignores are left out.
+            found: see the class.
+
+        Raises:
+            FormatError: the solution does not know a query.
+        """
+        rows = np.arange(len(submission.image_ids))
+        right, has_landmark = np.zeros(len(rows), np.bool_), None
+        if solution is not None:
+            right = correctness(solution, submission.image_ids, submission.landmarks)
+            rows = np.flatnonzero(~np.isin(submission.image_ids, solution.ignored_ids))
+            has_landmark = np.isin(submission.image_ids[rows], solution.image_ids[solution.has_landmark])
+        return RecognitionSheet(
+            submission.image_ids[rows], names[rows], submission.scores[rows], filtered[rows], why[rows], right[rows],
+            has_landmark, found,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Section:
+    """Some queries of one kind.
+
+    Attributes:
+        heading: says which.
+        frame: colour of the tiles' frames.
+        mark: a sign in their corners.
+        rows: int [n] of the sheet.
+        total: how many there are of this kind.
+    """
+
+    heading: str
+    frame: tuple[int, int, int]
+    mark: str
+    rows: NDArray[np.intp]
+    total: int
+
+
+def choose_sections(sheet: RecognitionSheet, count: int, seed: int = 0) -> list[Section]:
+    """At most `count` queries of every kind; kinds without queries are left out.
+
+    Args:
+        sheet: all queries.
+        count: of each kind.
+        seed: of the draw where no query is more telling than another.
+    """
+    random = np.random.default_rng(seed)
+    gone, answered, has = sheet.filtered, sheet.names != "", sheet.has_landmark
+
+    def drawn(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        return np.sort(random.choice(rows, min(count, len(rows)), replace=False)) if len(rows) else rows
+
+    def surest(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        return rows[np.argsort(-sheet.confidence[rows], kind="stable")][:count]
+
+    Kind = tuple[str, tuple[int, int, int], str, NDArray[np.bool_], Callable[[NDArray[np.intp]], NDArray[np.intp]]]
+    kinds: list[Kind]
+    if has is None:
+        kinds = [
+            ("Filtered", UNKNOWN_FRAME, "", gone, drawn),
+            ("Predicted, the surest", UNKNOWN_FRAME, "", ~gone & answered, surest),
+        ]
+    else:
+        wrong = answered & ~gone & ~sheet.right
+        kinds = [
+            ("Filtered: no landmark", RIGHT, "✓", gone & ~has, drawn),
+            ("Filtered, but there is a landmark", WRONG, "✗", gone & has, drawn),
+            ("Kept without a landmark, the surest predictions", WRONG, "✗", wrong & ~has, surest),
+            ("Another landmark predicted, the surest", WRONG, "✗", wrong & has, surest),
+            ("Recognised", RIGHT, "✓", ~gone & sheet.right, drawn),
+        ]
+    sections = []
+    for heading, frame, mark, chosen, pick in kinds:
+        rows = np.flatnonzero(chosen)
+        if len(rows):
+            sections.append(Section(heading, frame, mark, pick(rows), len(rows)))
+    return sections
+
+
+def draw_recognition(
+    sheet: RecognitionSheet, read: ReadImage, out: str | Path, columns: int = 7, rows: int = 1, seed: int = 0
+) -> Path:
+    """Draw the sections below each other.
+
+    Args:
+        sheet: predictions and what is right.
+        read: gives pictures by id; one that cannot be read is shown as such.
+        out: PNG to write.
+        columns: tiles side by side.
+        rows: the most rows of each section.
+        seed: of the sample.
+
+    Returns:
+        `out`.
+
+    Raises:
+        LandmarksError: there is nothing to draw.
+    """
+    sections = choose_sections(sheet, columns * rows, seed)
+    if not sections:
+        raise LandmarksError("recognition sheet: nothing to draw; there is neither a prediction nor a filtered query")
+    lines = [-(-len(section.rows) // columns) for section in sections]
+    width = 2 * MARGIN + columns * (TILE_WIDTH + SPACE) - SPACE
+    canvas = Image.new("RGB", (width, 2 * MARGIN + sum(HEADING + n * ROW_HEIGHT for n in lines)), PAPER)
+    pen, top = ImageDraw.Draw(canvas), MARGIN
+    for section, height in zip(sections, lines, strict=True):
+        pen.text((MARGIN, top), section.heading, fill=INK, font=font(17, bold=True))
+        beside = MARGIN + font(17, bold=True).getlength(section.heading) + 12
+        pen.text((beside, top + 3), f"{len(section.rows)} of {section.total}", fill=GREY, font=font(13))
+        top += HEADING
+        for place, row in enumerate(section.rows.tolist()):
+            left = MARGIN + place % columns * (TILE_WIDTH + SPACE)
+            _draw_query(canvas, left, top + place // columns * ROW_HEIGHT, sheet, row, section, read)
+        top += height * ROW_HEIGHT
+    out = Path(out)
+    canvas.save(out, format="PNG", optimize=True)
+    return out
+
+
+def _draw_query(
+    canvas: Image.Image, left: int, top: int, sheet: RecognitionSheet, row: int, section: Section, read: ReadImage
+) -> None:
+    try:
+        picture = letterboxed(read(int(sheet.ids[row])))
+    except LandmarksError:
+        image = None
+    else:
+        _draw_boxes(picture, sheet, row)
+        image = np.asarray(picture)
+    name = str(sheet.names[row])
+    note = f"{sheet.confidence[row]:.3f}" if name else ""
+    draw_tile(canvas, left, top, Tile(image, section.frame, name or "no prediction", note, mark=section.mark))
+    below = top + TILE_HEIGHT - (0 if name else NOTE)
+    for number, line in enumerate(_wrapped(str(sheet.why[row]), TILE_WIDTH)[:WHY_LINES]):
+        ImageDraw.Draw(canvas).text((left, below + number * LINE), line, fill=GREY, font=font(11))
+
+
+def _draw_boxes(picture: Image.Image, sheet: RecognitionSheet, row: int) -> None:
+    """The few boxes that say most, with their titles, small ones on top; faint ones are left out."""
+    if sheet.found is None:
+        return
+    boxes, titles = sheet.found.boxes, sheet.found.classes.titles
+    drawn = np.flatnonzero((boxes.image_ids == sheet.ids[row]) & (boxes.scores >= LEAST_DRAWN_SCORE))
+    weight = boxes.scores[drawn] * (boxes.boxes[drawn, 2:] - boxes.boxes[drawn, :2]).prod(axis=1)
+    pen = ImageDraw.Draw(picture)
+    for box in drawn[np.argsort(-weight, kind="stable")][:MOST_DRAWN].tolist():
+        corners = np.clip(boxes.boxes[box], 0, 1) * np.tile(picture.size, 2)
+        corners = np.minimum(corners, np.tile(picture.size, 2) - 1)
+        pen.rectangle(tuple(corners.tolist()), outline=BOX, width=2)
+        title = f"{titles[boxes.labels[box]]} {boxes.scores[box]:.2f}"
+        place = (corners[0] + 2, corners[1] + 1)
+        pen.rectangle(pen.textbbox(place, title, font=font(10)), fill=BOX)
+        pen.text(place, title, fill=INK, font=font(10))
+
+
+def _wrapped(text: str, width: int) -> Sequence[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font(11).getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines

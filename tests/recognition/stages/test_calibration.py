@@ -1,0 +1,130 @@
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landmarks.errors import LandmarksError
+from landmarks.metrics.recognition import global_average_precision
+from landmarks.recognition.candidates import NO_LANDMARK, Candidates
+from landmarks.recognition.rehearsal import FEATURES
+from landmarks.recognition.stages.calibration import ConfidenceCalibration, with_confidence
+from landmarks.recognition.stages.search import GallerySearch
+from landmarks.recognition.stages.votes import NeighbourVotes
+from landmarks.recognition.state import RecognitionState
+from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.state import Gallery
+from resources import make_resources
+
+Make = Callable[..., RecognitionState]
+LANDMARKS, DIM = 40, 16
+
+
+def world(queries: int = 300, per_landmark: int = 12) -> tuple[RecognitionState, np.ndarray]:
+    """Half the landmarks stand alone and scattered, half crowd in one place where all pictures look alike.
+
+    Half the queries show no landmark and lie in the crowd, where similarity is high and neighbours do not agree.
+    """
+    rng = np.random.default_rng(0)
+    crowded = np.arange(LANDMARKS) >= LANDMARKS // 2
+    centres = rng.normal(0, 1, (LANDMARKS, DIM))
+    centres[crowded] = centres[-1] + 0.2 * rng.normal(0, 1, (int(crowded.sum()), DIM))
+    spread = np.where(crowded, 0.25, 0.7)[:, None]
+
+    def pictures(landmarks: np.ndarray) -> np.ndarray:
+        return centres[landmarks] + spread[landmarks] * rng.normal(0, 1, (len(landmarks), DIM))
+
+    labels = np.repeat(np.arange(LANDMARKS), per_landmark)
+    gallery = pictures(labels)
+    truth = np.where(rng.random(queries) < 0.5, rng.integers(0, LANDMARKS, queries), NO_LANDMARK)
+    asked = pictures(np.where(truth == NO_LANDMARK, rng.integers(LANDMARKS // 2, LANDMARKS, queries), truth))
+    state = RecognitionState(
+        np.arange(queries, dtype=np.uint64),
+        asked.astype(np.float32),
+        Gallery(gallery.astype(np.float32), labels.astype(np.int32), LANDMARKS),
+        np.array([f"l{number}" for number in range(LANDMARKS)]),
+    )
+    resources = make_resources()
+    return NeighbourVotes(3)(GallerySearch(10)(state, resources), resources), truth
+
+
+def gap(state: RecognitionState, truth: np.ndarray) -> float:
+    assert state.candidates is not None
+    predicted = state.candidates.predicted.astype(np.int64)
+    right = (predicted == truth) & (truth != NO_LANDMARK)
+    return global_average_precision(
+        state.candidates.confidence, right, int((truth >= 0).sum()), state.query_ids, predicted
+    )
+
+
+def test_evidence_beside_the_score_betters_the_order_of_queries() -> None:
+    state, truth = world()
+    after = ConfidenceCalibration()(state, make_resources())
+    assert state.candidates is not None and after.candidates is not None
+    assert np.array_equal(after.candidates.landmarks, state.candidates.landmarks)
+    assert gap(after, truth) > gap(state, truth) + 0.1
+    confidence = after.candidates.confidence
+    assert confidence.min() > 0 and confidence.max() <= 1
+    assert set(after.notes) == set(FEATURES)
+
+
+def test_the_same_seed_and_the_cache_give_the_same(tmp_path: object) -> None:
+    state, _ = world(20)
+    cache = Cache(f"{tmp_path}/cache")
+    one = ConfidenceCalibration(100)(state, make_resources(cache=cache)).candidates
+    two = ConfidenceCalibration(100)(state, make_resources(cache=cache)).candidates
+    other = ConfidenceCalibration(100)(state, replace(make_resources(), seed=1)).candidates
+    assert one is not None and two is not None and other is not None
+    assert np.array_equal(one.scores, two.scores) and not np.array_equal(one.scores, other.scores)
+
+
+@pytest.mark.parametrize("labels", [[-1, -1, -1], [0, 1, 2], [0, 0, 0]])
+def test_where_nothing_can_be_learnt_all_stays(
+    make_state: Make, labels: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    state = replace(
+        make_state([[0], [1]], [[0.9], [0.8]]),
+        gallery=Gallery(np.eye(3, 2, dtype=np.float32) + 0.5, np.array(labels, np.int32), 3),
+    )
+    resources = make_resources()
+    state = replace(GallerySearch(10)(state, resources), candidates=state.candidates)
+    with caplog.at_level(logging.WARNING):
+        after = ConfidenceCalibration(hidden=0.0)(state, resources)
+    assert after is state
+    assert "the confidences stay as they are" in caplog.text
+
+
+@given(data=st.data())
+def test_a_new_confidence_keeps_the_order_of_a_query(data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    queries, places = data.draw(st.integers(0, 4)), data.draw(st.integers(0, 4))
+    scores = -np.sort(-rng.choice([-1e30, -2.0, 0.0, 1e-30, 0.5, 3.0, -np.inf], (queries, places)), axis=1)
+    landmarks = np.where(np.isneginf(scores), -1, np.arange(places)).astype(np.int32)
+    before = Candidates(landmarks, scores.astype(np.float32))
+    confidence = rng.choice([1e-12, 0.25, 1.0], queries)
+    after = with_confidence(before, confidence)
+    assert np.array_equal(after.landmarks, before.landmarks)
+    kept = before.filled.any(axis=1)
+    assert np.array_equal(after.confidence[kept], confidence[kept].astype(np.float32))
+
+
+def test_too_few_neighbours_and_wrong_order_are_named() -> None:
+    state, _ = world(5)
+    resources = make_resources()
+    with pytest.raises(LandmarksError, match="raise the search's k"):
+        ConfidenceCalibration(k=11)(state, resources)
+    with pytest.raises(LandmarksError, match="calibration needs candidates"):
+        ConfidenceCalibration()(replace(state, candidates=None), resources)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"sample": 1}, {"hidden": -0.1}, {"hidden": float("nan")}, {"k": 2}, {"votes": 0}, {"regularisation": 0.0},
+     {"regularisation": float("nan")}, {"max_images": 0}],
+)  # fmt: skip
+def test_numbers_out_of_range_are_refused(parameters: dict[str, float]) -> None:
+    with pytest.raises(LandmarksError, match="calibration"):
+        ConfidenceCalibration(**parameters)  # type: ignore[arg-type]

@@ -1,0 +1,128 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landmarks.errors import LandmarksError
+from landmarks.recognition.candidates import Candidates
+from landmarks.recognition.predictions import Predictions
+from landmarks.recognition.stages.classifier import ClassifierJoin
+from landmarks.recognition.state import RecognitionState
+from landmarks.retrieval.state import Gallery
+from resources import make_resources
+
+Make = Callable[..., RecognitionState]
+RESOURCES = make_resources()
+NAMES = np.array(["nine", "one", "zero"])  # "nine" only the classifier knows
+
+
+def predictions(
+    ids: list[int], landmarks: list[list[int]], probabilities: list[list[float]], names: np.ndarray = NAMES
+) -> Predictions:
+    shaped = np.array(landmarks, np.int32), np.array(probabilities, np.float32)
+    return Predictions(np.array(ids, np.uint64), *shaped, names)
+
+
+def joined(state: RecognitionState, said: Predictions, **parameters: float | bool) -> RecognitionState:
+    after = ClassifierJoin(**parameters)(replace(state, predictions=said), RESOURCES)  # type: ignore[arg-type]
+    assert after.candidates is not None
+    return after
+
+
+def test_landmarks_are_joined_by_name_whatever_the_order_of_pictures(make_state: Make) -> None:
+    state = make_state([[0, 1], [1, -1], [2, -1]], [[0.5, 0.25], [0.5, -np.inf], [0.75, -np.inf]])
+    said = predictions([99, 11, 10], [[0, 1], [0, 1], [1, 2]], [[1, 0], [0.75, 0.25], [0.5, 0.125]])
+    after = joined(state, said)
+    assert after.landmark_names.tolist() == ["zero", "one", "two", "nine"]
+    found = after.candidates
+    assert found is not None
+    assert found.landmarks.tolist() == [[1, 0], [1, 3], [2, -1]]  # equal sums keep the order: one before nine
+    assert found.scores.tolist() == [[0.75, 0.625], [0.75, 0.75], [0.75, -np.inf]]
+    assert after.notes["probability"][:2].tolist() == [0.5, 0.25]
+    assert np.isnan(after.notes["probability"][2])  # nothing said of it
+
+
+def test_the_product_lifts_what_is_there_and_the_sum_what_is_not(make_state: Make) -> None:
+    state = make_state([[0, 1]], [[0.5, -0.5]])
+    said = predictions([10], [[0, 1, 2]], [[0.5, 0.25, 0.125]])
+    product = joined(state, said, weight=0, factor=2).candidates
+    assert product is not None
+    assert product.landmarks.tolist() == [[0, 1]] and product.scores.tolist() == [[0.625, -0.5]]
+    closed = joined(state, said, new_candidates=False).candidates
+    assert closed is not None and closed.landmarks.tolist() == [[0, 1]]
+    assert closed.scores.tolist() == [[0.625, -0.25]]
+
+
+def test_little_probabilities_say_nothing(make_state: Make) -> None:
+    state = make_state([[0, 1]], [[0.5, 0.25]])
+    after = joined(state, predictions([10], [[1, 0]], [[0.25, 0.0]]), min_probability=0.3)
+    assert state.candidates is not None and after.candidates is not None
+    assert np.array_equal(after.candidates.scores, state.candidates.scores)
+
+
+def test_a_query_without_candidates_gets_the_classifiers(make_state: Make) -> None:
+    after = joined(make_state([[-1]], [[-np.inf]]), predictions([10], [[0, -1]], [[0.5, 0.0]]))
+    assert after.candidates is not None
+    assert after.candidates.predicted.tolist() == [3] and after.candidates.confidence.tolist() == [0.5]
+
+
+@given(data=st.data())
+def test_joins_as_a_dictionary_would(data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    count, weight, factor = data.draw(st.integers(1, 4)), data.draw(st.sampled_from([0, 1, 2])), rng.integers(0, 2)
+    names, others = np.array(["a", "b", "c"]), np.array(["c", "x", "b"])
+    landmarks = np.stack([rng.permutation(3)[:2] for _ in range(count)]).astype(np.int32)
+    scores = -np.sort(-rng.choice([-0.5, 0.25, 0.5, 1.0], (count, 2)).astype(np.float32), axis=1)
+    said_landmarks = np.stack([rng.permutation(3)[:2] for _ in range(count)]).astype(np.int32)
+    probabilities = rng.choice([0.0, 0.25, 0.5], (count, 2)).astype(np.float32)
+    told = rng.random(count) < 0.7
+    state = RecognitionState(
+        np.arange(count, dtype=np.uint64),
+        np.ones((count, 2), np.float32),
+        Gallery(np.ones((1, 2), np.float32), np.zeros(1, np.int32), 3),
+        names,
+        candidates=Candidates(landmarks, scores),
+    )
+    said = Predictions(
+        np.where(told, np.arange(count), np.arange(count) + 50).astype(np.uint64), said_landmarks, probabilities, others
+    )
+    after = joined(state, said, weight=weight, factor=factor)
+    found = after.candidates
+    assert found is not None
+    for row in range(count):
+        sums = dict(zip(names[landmarks[row]].tolist(), scores[row].tolist(), strict=True))
+        if told[row]:
+            for name, p in zip(others[said_landmarks[row]].tolist(), probabilities[row].tolist(), strict=True):
+                gain = (weight + factor * max(sums.get(name, 0), 0)) * p
+                if gain > 0:
+                    sums[name] = sums.get(name, 0) + gain
+        kept = found.filled[row]
+        expected = sorted(sums.items(), key=lambda pair: -pair[1])
+        assert after.landmark_names[found.landmarks[row][kept]].tolist() == [name for name, _ in expected]
+        assert found.scores[row][kept].tolist() == [total for _, total in expected]
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (predictions([10, 10], [[0], [1]], [[0.5], [0.5]]), "picture 000000000000000a is there twice"),
+        (predictions([10], [[0]], [[0.5]], np.array(["a", "b", "a"])), "landmark a is named twice"),
+        (predictions([10], [[1, 1]], [[0.5, 0.25]]), "picture 000000000000000a has one landmark twice"),
+    ],
+)
+def test_broken_predictions_are_named(make_state: Make, said: Predictions, message: str) -> None:
+    with pytest.raises(LandmarksError, match=message):
+        joined(make_state([[0]], [[0.5]]), said)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"weight": -1.0}, {"weight": float("nan")}, {"factor": float("inf")}, {"min_probability": 1.5},
+     {"min_probability": float("nan")}],
+)  # fmt: skip
+def test_numbers_out_of_range_are_refused(parameters: dict[str, float]) -> None:
+    with pytest.raises(LandmarksError, match="classifier"):
+        ClassifierJoin(**parameters)  # type: ignore[arg-type]

@@ -1,0 +1,132 @@
+import logging
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from found import found_objects
+from landmarks.errors import LandmarksError
+from landmarks.recognition.candidates import Candidates
+from landmarks.recognition.found_objects import FoundObjects
+from landmarks.recognition.non_landmark import NonLandmarkRule
+from landmarks.recognition.pipeline import RecognitionPipeline
+from landmarks.recognition.stages.detector_filter import NonLandmarkFilter, pushed_down
+from landmarks.recognition.stages.search import GallerySearch
+from landmarks.recognition.stages.votes import NeighbourVotes
+from landmarks.recognition.state import RecognitionState
+from landmarks.retrieval.search.index import ExactIndex
+from landmarks.retrieval.state import Gallery
+
+RULE = NonLandmarkRule({"buildings": ["Tower"]}, {"others": ["Person", "Dog"]})
+ALL, PART = (0.0, 0.0, 1.0, 0.5), (0.0, 0.5, 0.5, 0.75)
+FOUND = found_objects(
+    [
+        (1, "Person", 0.97, ALL),
+        (1, "Dog", 0.8, PART),
+        (1, "Dog", 0.6, PART),
+        (2, "Person", 0.97, ALL),
+        (2, "Tower", 0.3, PART),
+        (3, "Tower", 0.11, PART),
+        (6, "Dog", 0.8, ALL),
+    ],
+    [1, 2, 3, 4, 6],
+)
+
+
+def state(found: FoundObjects | None) -> RecognitionState:
+    """Six queries, 1 to 6, of falling similarity to the gallery images of landmarks 0 and 1."""
+    angles = np.deg2rad([10, 20, 30, 40, 50, 60])
+    gallery = Gallery(np.eye(2, dtype=np.float32), np.array([0, 1], np.int32), 2)
+    queries = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    names = np.array(["100", "200"])
+    return RecognitionState(np.arange(1, 7, dtype=np.uint64), queries, gallery, names, detections=found)
+
+
+def pipeline(stage: NonLandmarkFilter) -> RecognitionPipeline:
+    stages = {"search": GallerySearch(k=2), "votes": NeighbourVotes(k=1), "filter": stage}
+    return RecognitionPipeline(ExactIndex(), stages)
+
+
+def test_filtered_queries_have_no_prediction_and_all_have_a_reason(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        result = pipeline(NonLandmarkFilter(RULE)).run(state(FOUND))
+    assert result.candidates.predicted.tolist() == [-1, 0, 0, 0, 1, -1]
+    assert result.state.notes["no_landmark"].tolist() == [True, False, False, False, False, True]
+    assert result.state.notes["detector"].tolist() == [
+        "no landmark: Person 0.97 and 2 more boxes cover 62%, nothing speaks for a landmark",
+        "Person 0.97 covers 50%, Tower 0.30 on 12% speaks for a landmark",
+        "Tower 0.11 on 12% is too faint to speak for a landmark",
+        "nothing found",
+        "not looked at",
+        "no landmark: Dog 0.80 covers 50%, nothing speaks for a landmark",
+    ]
+    assert "2 of 6 queries show no landmark; 1 were not looked at and stay" in caplog.text
+
+
+def test_pushed_down_queries_come_last_in_their_order() -> None:
+    before = pipeline(NonLandmarkFilter(RULE)).run(state(found_objects([], range(1, 7)))).candidates
+    after = pipeline(NonLandmarkFilter(RULE, action="push_down")).run(state(FOUND)).candidates
+    assert after.predicted.tolist() == before.predicted.tolist()
+    kept = [1, 2, 3, 4]
+    np.testing.assert_array_equal(after.scores[kept], before.scores[kept])
+    assert after.confidence[5] < after.confidence[0] < after.confidence[kept].min()  # 60° and 10° from a landmark
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_pushing_down_keeps_order(data: st.DataObject) -> None:
+    queries = data.draw(st.integers(1, 8))
+    value = st.floats(-100, 100, width=32)
+    scores = np.sort(np.array([[data.draw(value) for _ in range(3)] for _ in range(queries)], np.float32), axis=1)
+    scores = np.ascontiguousarray(scores[:, ::-1])
+    empty = data.draw(st.lists(st.booleans(), min_size=queries, max_size=queries))
+    scores[np.array(empty)] = -np.inf
+    landmarks = np.where(np.isneginf(scores), -1, np.arange(3, dtype=np.int32)).astype(np.int32)
+    before = Candidates(landmarks, scores)
+    chosen = np.array(data.draw(st.lists(st.booleans(), min_size=queries, max_size=queries)))
+    after = pushed_down(before, chosen)
+    np.testing.assert_array_equal(after.landmarks, before.landmarks)
+    np.testing.assert_array_equal(after.scores[~chosen], before.scores[~chosen])
+    predicted = before.filled[:, 0]
+    low, high = after.confidence[predicted & chosen], after.confidence[predicted & ~chosen]
+    if len(low) and len(high):
+        assert low.max() < high.min()
+    order = np.argsort(before.confidence[predicted & chosen], kind="stable")
+    assert (np.diff(low[order]) >= 0).all()
+
+
+def test_a_filter_without_detections_or_with_another_detector_stops_before_any_work() -> None:
+    with pytest.raises(LandmarksError, match="stage filter needs objects found in the queries: give detections=DIR"):
+        pipeline(NonLandmarkFilter(RULE)).run(state(None))
+    unknown = NonLandmarkRule({"buildings": ["Castle"]}, {"others": ["Person"]})
+    unfinished = RecognitionPipeline(ExactIndex(), {"filter": NonLandmarkFilter(unknown)})  # would lack candidates
+    with pytest.raises(LandmarksError, match="stage filter: non-landmark rule: 'Castle' is none of the 4 classes"):
+        unfinished.run(state(FOUND))
+    with pytest.raises(LandmarksError, match="non-landmark filter needs candidates"):
+        RecognitionPipeline(ExactIndex(), {"filter": NonLandmarkFilter(RULE)}).run(state(FOUND))
+
+
+def test_classes_that_the_detector_lacks_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    rule = NonLandmarkRule({"buildings": ["Tower", "Castle"]}, {"others": ["Person"]}, missing_classes="ignore")
+    stages = pipeline(NonLandmarkFilter(rule))
+    with caplog.at_level(logging.INFO):
+        stages.run(state(FOUND))
+        stages.run(state(FOUND))
+    assert caplog.text.count("1 classes that the detector does not know: Castle") == 1
+
+
+def test_a_query_is_judged_alone_as_among_others() -> None:
+    rng = np.random.default_rng(0)
+    corners = np.sort(rng.random((400, 2, 2)), axis=1).reshape(-1, 4)
+    titles = rng.choice(["Person", "Tower", "Tree"], 400).tolist()
+    rows = zip(rng.integers(0, 60, 400).tolist(), titles, rng.random(400).tolist(), corners.tolist(), strict=True)
+    boxes = [(image, title, score, (box[0], box[1], box[2], box[3])) for image, title, score, box in rows]
+    found = found_objects(boxes, range(60))
+    ids = rng.permutation(60).astype(np.uint64)
+    whole = RULE.judge(found, ids)
+    for row in range(0, 60, 7):
+        alone = RULE.judge(found, ids[row : row + 1])
+        assert alone.no_landmark[0] == whole.no_landmark[row]
+        assert alone.against_area[0] == whole.against_area[row]
+        assert alone.best_for[0] == whole.best_for[row]

@@ -1,0 +1,84 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landmarks.errors import LandmarksError
+from landmarks.recognition.candidates import Candidates
+from landmarks.recognition.stages.distractors import DistractorPush
+from landmarks.recognition.state import RecognitionState
+from landmarks.retrieval.state import Gallery
+from resources import make_resources
+
+Make = Callable[..., RecognitionState]
+RESOURCES = make_resources()
+
+
+def test_a_landmark_predicted_too_often_goes_below_all_others(make_state: Make) -> None:
+    state = make_state(
+        [[0, 1], [0, -1], [0, 2], [1, -1], [2, -1], [-1, -1]],
+        [[0.9, 0.5], [0.7, -np.inf], [0.8, 0.8], [0.2, -np.inf], [0.1, -np.inf], [-np.inf, -np.inf]],
+    )
+    after = DistractorPush(limit=2)(state, RESOURCES)
+    assert after.candidates is not None and state.candidates is not None
+    assert np.array_equal(after.candidates.landmarks, state.candidates.landmarks)
+    confidence = after.candidates.scores[:5, 0]
+    assert confidence[3:].tolist() == [np.float32(0.2), np.float32(0.1)]
+    assert confidence[3:].min() > confidence[0] > confidence[2] > confidence[1]
+    assert after.notes["times_predicted"].tolist() == [3, 3, 3, 1, 1, 0]
+    assert after.notes["distractor"].tolist() == [True] * 3 + [False] * 3
+
+
+def test_as_often_as_the_limit_is_not_suspicious(make_state: Make) -> None:
+    state = make_state([[0], [0], [1]], [[0.9], [0.8], [0.1]])
+    after = DistractorPush(limit=2)(state, RESOURCES)
+    assert after.candidates is not None and state.candidates is not None
+    assert np.array_equal(after.candidates.scores, state.candidates.scores)
+
+
+def test_many_gallery_images_allow_many_predictions(make_state: Make) -> None:
+    state = make_state([[0], [0], [0], [1], [1], [2]], [[0.9], [0.8], [0.7], [0.6], [0.5], [0.1]], (0, 0, 0, 1, 2))
+    assert DistractorPush(1)(state, RESOURCES).notes["distractor"].tolist() == [True] * 5 + [False]
+    after = DistractorPush(1, per_gallery_image=1)(state, RESOURCES)
+    assert after.notes["distractor"].tolist() == [False] * 3 + [True] * 2 + [False]
+
+
+def test_nothing_changes_where_all_or_none_are_suspicious(make_state: Make) -> None:
+    state = make_state([[0], [0]], [[0.9], [0.8]])
+    for limit in (1, 2):
+        after = DistractorPush(limit)(state, RESOURCES)
+        assert after.candidates is not None and state.candidates is not None
+        assert np.array_equal(after.candidates.scores, state.candidates.scores)
+
+
+@given(data=st.data())
+def test_order_stays_within_both_groups_and_nothing_is_lost(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 12))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    scores = rng.choice([-3.0, -0.5, 0.0, 0.25, 0.5, 2.0, 70.0], count).astype(np.float32)
+    landmarks = rng.integers(-1, 3, count).astype(np.int32)
+    scores[landmarks == -1] = -np.inf
+    state = RecognitionState(
+        np.arange(count, dtype=np.uint64),
+        np.ones((count, 2), np.float32),
+        Gallery(np.ones((1, 2), np.float32), np.zeros(1, np.int32), 3),
+        np.array(["a", "b", "c"]),
+        candidates=Candidates(landmarks[:, None], scores[:, None]),
+    )
+    after = DistractorPush(data.draw(st.integers(1, 5)))(state, RESOURCES)
+    assert after.candidates is not None
+    assert np.array_equal(after.candidates.predicted, landmarks)
+    chosen, new = after.notes["distractor"], after.candidates.scores[:, 0]
+    assert np.array_equal(new[~chosen], scores[~chosen])
+    assert np.array_equal(new[chosen][:, None] > new[chosen], scores[chosen][:, None] > scores[chosen])
+    others = ~chosen & (landmarks >= 0)
+    if chosen.any() and others.any():
+        assert new[chosen].max() < new[others].min()
+
+
+@pytest.mark.parametrize("parameters", [(0,), (1, -1.0), (1, float("nan")), (1, float("inf"))])
+def test_numbers_out_of_range_are_refused(parameters: tuple[float, ...]) -> None:
+    with pytest.raises(LandmarksError, match="distractors"):
+        DistractorPush(*parameters)  # type: ignore[arg-type]

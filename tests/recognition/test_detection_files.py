@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from found import CLASSES, PROTOCOL, found_objects
+from landmarks.data.openimages.classes import DetectionClasses
+from landmarks.errors import LandmarksError
+from landmarks.metrics.detection import Detections
+from landmarks.recognition.detection_files import read_detections, write_detections
+from landmarks.recognition.found_objects import FoundObjects
+
+CORNERS = (0.25, 0.0, 1.0, 0.5)
+FOUND = found_objects([(1, "Dog", 0.75, CORNERS), (3, "Tower", 0.1, CORNERS), (1, "Tree", 0.3, CORNERS)], [1, 2, 3])
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_what_is_written_comes_back(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    pictures, boxes = data.draw(st.integers(1, 6)), data.draw(st.integers(0, 20))
+    ids = rng.integers(0, 2**63, pictures).astype(np.uint64) * 2 + np.arange(pictures, dtype=np.uint64) % 2
+    ids = np.unique(ids)
+    corners = np.sort(rng.random((boxes, 2, 2)), axis=1).reshape(boxes, 4)
+    detections = Detections(
+        rng.choice(ids, boxes), rng.integers(0, 4, boxes).astype(np.int32), rng.random(boxes), corners, CLASSES.names
+    )
+    folder = tmp_path_factory.mktemp("found") / "queries"
+    write_detections(folder, FoundObjects(detections, ids, CLASSES), PROTOCOL)
+    again = read_detections(folder)
+    np.testing.assert_array_equal(again.looked_at, ids)
+    assert again.classes.titles.tolist() == CLASSES.titles.tolist()
+    order = np.argsort(np.searchsorted(ids, detections.image_ids), kind="stable")
+    for name in ("image_ids", "labels", "scores", "boxes"):
+        np.testing.assert_array_equal(getattr(again.boxes, name), getattr(detections, name)[order])
+
+
+def test_titles_may_hold_commas_and_quotes(tmp_path: Path) -> None:
+    classes = DetectionClasses(np.array(["/m/a"]), np.array(['Salt, pepper "shaker"']))
+    boxes = Detections(*(np.zeros(1, kind) for kind in ("u8", "i4", "f8")), np.zeros((1, 4)), classes.names)
+    write_detections(tmp_path / "d", FoundObjects(boxes, np.zeros(1, np.uint64), classes), PROTOCOL)
+    assert read_detections(tmp_path / "d").classes.titles.tolist() == classes.titles.tolist()
+
+
+def test_a_cut_off_table_is_noticed(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    write_detections(folder, FOUND, PROTOCOL)
+    path = folder / "detections.csv"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(LandmarksError, match=r"detections.csv: picture 0+3 has 0 boxes, images.csv says 1"):
+        read_detections(folder)
+    path.write_bytes(b"".join(lines) + lines[-1].replace(b"3,", b"9,"))
+    with pytest.raises(LandmarksError, match=r"0+9 has boxes, but is not among those looked at"):
+        read_detections(folder)
+
+
+@pytest.mark.parametrize("name", ["detections.csv", "images.csv", "classes.csv", "protocol.json"])
+@pytest.mark.parametrize("content", [None, b"", b"\x80\x04\x95pickle", b"\0" * 64])
+def test_damage_is_named_by_file(tmp_path: Path, name: str, content: bytes | None) -> None:
+    folder = tmp_path / "d"
+    write_detections(folder, FOUND, PROTOCOL)
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(content)
+    with pytest.raises(LandmarksError) as caught:
+        read_detections(folder)
+    assert str(folder / name) in str(caught.value)
+
+
+def test_no_set_and_an_unfinished_one(tmp_path: Path) -> None:
+    with pytest.raises(LandmarksError, match="no such folder"):
+        read_detections(tmp_path / "d")
+    (tmp_path / "d.partial").mkdir()
+    with pytest.raises(LandmarksError, match="run the same detection again"):
+        read_detections(tmp_path / "d")

@@ -1,0 +1,203 @@
+"""What every stage of recognition must do: change nothing that it was given, lose no query, and meet corner cases."""
+
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import fields, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import landmarks.recognition.stages as stages_package
+from corners import Corners
+from found import found_objects
+from landmarks.errors import LandmarksError
+from landmarks.recognition.candidates import Candidates
+from landmarks.recognition.non_landmark import NonLandmarkRule
+from landmarks.recognition.pipeline import RecognitionPipeline
+from landmarks.recognition.predictions import Predictions
+from landmarks.recognition.stages.calibration import ConfidenceCalibration
+from landmarks.recognition.stages.classifier import ClassifierJoin
+from landmarks.recognition.stages.detector_filter import NonLandmarkFilter
+from landmarks.recognition.stages.distractors import DistractorPush
+from landmarks.recognition.stages.search import GallerySearch
+from landmarks.recognition.stages.verification import NeighbourVerification
+from landmarks.recognition.stages.votes import NeighbourVotes
+from landmarks.recognition.state import RecognitionStage, RecognitionState
+from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.local.store import LocalFeatureStore
+from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.search.index import ExactIndex
+from landmarks.retrieval.state import Gallery
+from pictures import image_set, png
+from resources import make_resources
+
+K, QUERIES, GALLERY, LANDMARKS, DIM = 6, 9, 24, 5, 6
+
+# Name to how it is made, with a folder for what it keeps.
+STAGES: dict[str, Callable[[Path], RecognitionStage]] = {
+    "search": lambda folder: GallerySearch(K),
+    "votes": lambda folder: NeighbourVotes(3),
+    "votes_by_rank": lambda folder: NeighbourVotes(K, power=0, weights="rank"),
+    "verification": lambda folder: NeighbourVerification(LocalFeatureStore(Corners(), folder), min_inliers=3),
+    "classifier": lambda folder: ClassifierJoin(),
+    "classifier_product": lambda folder: ClassifierJoin(0, factor=1, new_candidates=False),
+    "calibration": lambda folder: ConfidenceCalibration(k=K),
+    "filter": lambda folder: NonLandmarkFilter(NonLandmarkRule({"for": ["Tower"]}, {"against": ["Dog"]})),
+    "filter_pushes": lambda folder: NonLandmarkFilter(
+        NonLandmarkRule({"for": ["Tower"]}, {"against": ["Dog"]}), "push_down"
+    ),
+    "distractors": lambda folder: DistractorPush(1),
+}
+every_stage = pytest.mark.parametrize("name", STAGES)
+LATER = [name for name in STAGES if name not in ("search", "votes", "votes_by_rank")]
+
+
+def matrix(rows: int, seed: int) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).standard_normal((rows, DIM)).astype(np.float32)
+
+
+def make_state(queries: int = QUERIES, gallery: int = GALLERY, landmarks: list[int] | None = None) -> RecognitionState:
+    """Everything that any stage may ask for, with neighbours and candidates."""
+    rng = np.random.default_rng(0)
+
+    def pictures(count: int) -> list[bytes | None]:
+        return [png(one) for one in rng.integers(0, 256, (count, 8, 8, 3)).astype(np.uint8)]
+
+    labels = np.arange(gallery) % (LANDMARKS + 1) - 1 if landmarks is None else np.array(landmarks)
+    ids = np.arange(queries, dtype=np.uint64)
+    probabilities = -np.sort(-rng.random((queries, 3)).astype(np.float32) / 3, axis=1)
+    said = np.stack([rng.permutation(7)[:3] for _ in range(queries)]) if queries else np.zeros((0, 3))
+    dogs = [(i, "Dog", 0.9, (0.0, 0.0, 1.0, 1.0)) for i in range(0, queries, 3)]
+    state = RecognitionState(
+        ids,
+        matrix(queries, 1),
+        Gallery(matrix(gallery, 2), labels.astype(np.int32), LANDMARKS),
+        np.array([f"l{number}" for number in range(LANDMARKS)]),
+        query_pictures=image_set(pictures(queries), first_id=500),
+        gallery_pictures=image_set(pictures(gallery), first_id=1000),
+        predictions=Predictions(
+            ids[1:], said[1:].astype(np.int32), probabilities[1:], np.array([f"l{number}" for number in range(2, 9)])
+        ),
+        detections=found_objects(dogs, ids[: max(1, queries - 1)].tolist()),
+    )
+    return before(state)
+
+
+def before(state: RecognitionState) -> RecognitionState:
+    resources = make_resources(ExactIndex(K))
+    return NeighbourVotes(3)(GallerySearch(K)(state, resources), resources)
+
+
+def run(
+    name: str, state: RecognitionState, folder: Path, workers: int = 1, cache: Cache | None = None, budget: int = 1024
+) -> Candidates:
+    """The candidates after a stage; sound, by the checks of the state and of the candidates."""
+    after = STAGES[name](folder)(state, make_resources(ExactIndex(K, memory_budget_mb=budget), cache, workers))
+    assert np.array_equal(after.query_ids, state.query_ids) and after.candidates is not None
+    assert after.candidates.landmarks.max(initial=-1) < len(after.landmark_names)
+    assert after.landmark_names[:LANDMARKS].tolist() == state.landmark_names.tolist()
+    return after.candidates
+
+
+def arrays_of(value: Any, path: str = "state") -> dict[str, NDArray[Any]]:
+    if isinstance(value, np.ndarray):
+        return {path: value}
+    if not isinstance(value, (RecognitionState, Gallery, Candidates, Ranking, Predictions)):
+        return {}
+    found: dict[str, NDArray[Any]] = {}
+    for field in fields(value):
+        found |= arrays_of(getattr(value, field.name), f"{path}.{field.name}")
+    return found
+
+
+def same(one: Candidates, other: Candidates) -> bool:
+    return np.array_equal(one.landmarks, other.landmarks) and np.array_equal(one.scores, other.scores)
+
+
+def test_every_stage_is_looked_at(tmp_path: Path) -> None:
+    there = set()
+    for module in pkgutil.iter_modules(stages_package.__path__):
+        for _, kind in inspect.getmembers(import_module(f"{stages_package.__name__}.{module.name}"), inspect.isclass):
+            takes = inspect.signature(kind.__call__).parameters if kind.__module__.endswith(f".{module.name}") else {}
+            if list(takes) == ["self", "state", "resources"]:
+                there.add(kind)
+    assert there == {type(make(tmp_path)) for make in STAGES.values()}
+
+
+@every_stage
+def test_changes_nothing_that_it_was_given(name: str, tmp_path: Path) -> None:
+    state = make_state()
+    earlier = {key: values.copy() for key, values in arrays_of(state).items()}
+    assert {"state.predictions.probabilities", "state.candidates.scores", "state.gallery.landmarks"} <= set(earlier)
+    for values in arrays_of(state).values():
+        values.flags.writeable = False
+    run(name, state, tmp_path)
+    for key, values in arrays_of(state).items():
+        assert np.array_equal(values, earlier[key]), key
+
+
+@every_stage
+def test_the_same_whatever_the_workers_the_budget_and_the_cache(name: str, tmp_path: Path) -> None:
+    first = run(name, make_state(), tmp_path / "features", cache=Cache(tmp_path / "cache"))
+    workers = 1 if name == "verification" else 3  # pictures are spread over processes elsewhere
+    assert same(first, run(name, make_state(), tmp_path / "features", cache=Cache(tmp_path / "cache")))
+    assert same(first, run(name, make_state(), tmp_path / "features", workers=workers, budget=1))
+
+
+@every_stage
+@pytest.mark.parametrize(
+    "state",
+    [
+        lambda: make_state(queries=1),
+        lambda: make_state(gallery=1),
+        lambda: make_state(gallery=2, landmarks=[0, 0]),
+        lambda: make_state(landmarks=[-1] * GALLERY),
+        lambda: make_state(queries=1, gallery=1, landmarks=[-1]),
+        lambda: before(replace(make_state(), gallery=Gallery(np.ones((GALLERY, DIM), np.float32),
+                                                             np.arange(GALLERY, dtype=np.int32) % LANDMARKS, 5))),
+    ],
+    ids=["one query", "one gallery image", "one landmark", "no landmark", "hardly anything", "ties"],
+)  # fmt: skip
+def test_corner_cases(name: str, state: Callable[[], RecognitionState], tmp_path: Path) -> None:
+    given = state()
+    after = run(name, given, tmp_path)
+    assert after.num_queries == len(given.query_ids) and not np.isnan(after.confidence).any()
+
+
+@every_stage
+def test_neither_neighbours_nor_candidates_of_any_query(name: str, tmp_path: Path) -> None:
+    nothing = Candidates(np.full((QUERIES, 1), -1, np.int32), np.full((QUERIES, 1), -np.inf, np.float32))
+    state = replace(make_state(), neighbours=Ranking.empty(QUERIES, K), candidates=nothing)
+    after = run(name, state, tmp_path)
+    if name != "classifier":  # which alone finds something
+        assert not after.filled.any()
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_taken_out_it_leaves_the_earlier_result(name: str, tmp_path: Path) -> None:
+    bare = replace(make_state(), neighbours=None, candidates=None)
+    stages = {"search": GallerySearch(K), "votes": NeighbourVotes(3), name: STAGES[name](tmp_path)}
+    whole = RecognitionPipeline(ExactIndex(K), stages, workers=1).run(bare)
+    without = RecognitionPipeline(ExactIndex(K), {**stages, name: None}, workers=1).run(bare)
+    shorter = RecognitionPipeline(ExactIndex(K), dict(list(stages.items())[:2]), workers=1).run(bare)
+    assert same(without.candidates, shorter.candidates)
+    assert [report.stage for report in whole.stages] == ["search", "votes", name]
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_too_early_is_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(LandmarksError, match=r"stage .* needs (candidates|neighbours): put a"):
+        STAGES[name](tmp_path)(replace(make_state(), neighbours=None, candidates=None), make_resources())
+
+
+@pytest.mark.parametrize("name", ["verification", "classifier", "filter"])
+def test_what_is_missing_is_named_before_any_work(name: str, tmp_path: Path) -> None:
+    bare = replace(make_state(), query_pictures=None, predictions=None, detections=None, queries=np.ones((QUERIES, 2)))
+    stages = {"search": GallerySearch(K), "votes": NeighbourVotes(3), name: STAGES[name](tmp_path)}
+    with pytest.raises(LandmarksError, match=f"recognition stage {name} needs"):
+        RecognitionPipeline(ExactIndex(K), stages, workers=1).run(bare)
