@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.candidates import Candidates, gather
+from landmarks.recognition.candidates import Candidates, gather, pushed_down
 
 
 def candidates(landmarks: list[list[int]], scores: list[list[float]]) -> Candidates:
@@ -43,6 +43,29 @@ def test_rescored_puts_in_order_and_removes() -> None:
     again = found.rescored(np.array([[1, -np.inf, 1], [-2, 7, 7]]))
     assert again.landmarks.tolist() == [[3, 2, -1], [5, -1, -1]]
     assert again.scores[1].tolist() == [-2, -np.inf, -np.inf]
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_pushing_down_keeps_order(data: st.DataObject) -> None:
+    queries = data.draw(st.integers(1, 8))
+    value = st.floats(-100, 100, width=32)
+    scores = np.sort(np.array([[data.draw(value) for _ in range(3)] for _ in range(queries)], np.float32), axis=1)
+    scores = np.ascontiguousarray(scores[:, ::-1])
+    empty = data.draw(st.lists(st.booleans(), min_size=queries, max_size=queries))
+    scores[np.array(empty)] = -np.inf
+    landmarks = np.where(np.isneginf(scores), -1, np.arange(3, dtype=np.int32)).astype(np.int32)
+    before = Candidates(landmarks, scores)
+    chosen = np.array(data.draw(st.lists(st.booleans(), min_size=queries, max_size=queries)))
+    after = pushed_down(before, chosen)
+    np.testing.assert_array_equal(after.landmarks, before.landmarks)
+    np.testing.assert_array_equal(after.scores[~chosen], before.scores[~chosen])
+    predicted = before.filled[:, 0]
+    low, high = after.confidence[predicted & chosen], after.confidence[predicted & ~chosen]
+    if len(low) and len(high):
+        assert low.max() < high.min()
+    order = np.argsort(before.confidence[predicted & chosen], kind="stable")
+    assert (np.diff(low[order]) >= 0).all()
 
 
 @pytest.mark.parametrize(

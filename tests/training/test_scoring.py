@@ -91,7 +91,7 @@ def test_clean_descriptors_score_one() -> None:
     for split in ("public", "private"):
         assert outcome.scores[split]["map@100"] == 1.0
         assert outcome.scores[split]["gap"] == 1.0
-    assert outcome.recognition.landmarks.tolist() == [100, 101, 102, 100]
+    assert outcome.recognised.submission.landmarks.tolist() == [100, 101, 102, 100]
     assert outcome.stages[0].scores == {"public/map@100": 1.0, "private/map@100": 1.0}
 
 

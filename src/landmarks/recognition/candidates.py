@@ -122,6 +122,27 @@ def gather(
     return Candidates(*found)
 
 
+def pushed_down(candidates: Candidates, chosen: NDArray[np.bool_]) -> Candidates:
+    """Lower the scores of some queries so that their confidences lie below those of all others.
+
+    All are lowered by one amount, so their order and distances stay (scores closer than float32 resolves there tie).
+
+    Args:
+        candidates: of Q queries.
+        chosen: bool [Q], the queries.
+    """
+    predicted = candidates.filled[:, 0]
+    above, below = candidates.confidence[predicted & ~chosen], candidates.confidence[predicted & chosen]
+    if not len(above) or not len(below):
+        return candidates
+    lowest, highest = float(above.min()), float(below.max())
+    amount = highest - lowest + max(abs(lowest), abs(highest), 1.0) * 1e-3
+    if amount <= 0:
+        return candidates
+    scores = candidates.scores.astype(np.float64)
+    return candidates.rescored(np.where(chosen[:, None] & candidates.filled, scores - amount, scores))
+
+
 def _refuse(wrong: NDArray[np.bool_], what: str) -> None:
     rows = wrong.any(axis=1)
     if rows.any():

@@ -11,15 +11,17 @@ from rich.table import Table
 from landmarks.metrics.submissions import write_recognition_submission, write_retrieval_submission
 from landmarks.report.neighbours import draw_neighbours
 from landmarks.report.recognition import write_recognition_notes
+from landmarks.report.recognition_sheet import draw_recognition
 from landmarks.report.summary import write_summary
 from landmarks.report.table import ablation_table, write_stages
 from landmarks.retrieval.ablation import StageReport
 from landmarks.training.classifier_figures import with_classifiers
 from landmarks.training.record import write_json
-from landmarks.training.sample_sheet import picture_reader, sample_sheet
+from landmarks.training.sample_sheet import picture_reader, recognition_sheet, sample_sheet
 
 if TYPE_CHECKING:  # Lightning takes seconds to import, and given descriptors are evaluated without it
     from landmarks.data.module import LandmarkDataModule
+    from landmarks.training.recognising import Recognised
     from landmarks.training.scoring import Outcome
 
 SHOWN = ("map@100", "gap", "top1")
@@ -32,10 +34,13 @@ OUTPUTS = (
     "submissions/recognition.csv",
     "recognition.csv",
     "neighbours.png",
+    "recognition.png",
     "report.html",
 )
 
 Scores = Mapping[str, Mapping[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}
+PICTURES = {"Curves": "curves.png", "Sample queries": "neighbours.png", "Landmarks recognised": "recognition.png"}
+
 Ablations = Mapping[str, Sequence[StageReport]]  # heading to the reports of a pipeline
 
 
@@ -50,7 +55,7 @@ def write_outcome(run_dir: Path, data: "LandmarkDataModule", outcome: "Outcome",
 
     Args:
         run_dir: gets `metrics.json`, `ranking.npz`, `stages.csv`, `recognition_stages.csv`, `recognition.csv`,
-            `submissions/*.csv` and `neighbours.png` instead of those of an earlier evaluation.
+            `submissions/*.csv`, `neighbours.png` and `recognition.png` instead of those of an earlier evaluation.
         data: the evaluated sets.
         outcome: what the evaluation found.
         figures: plain values for `metrics.json`; the sizes of the sets and the stages are added.
@@ -59,16 +64,18 @@ def write_outcome(run_dir: Path, data: "LandmarkDataModule", outcome: "Outcome",
     submissions = run_dir / "submissions"
     submissions.mkdir(parents=True, exist_ok=True)
     write_retrieval_submission(submissions / "retrieval.csv", outcome.retrieval)
-    write_recognition_submission(submissions / "recognition.csv", outcome.recognition)
     outcome.ranking.save(run_dir / "ranking.npz")
     write_stages(run_dir / "stages.csv", outcome.stages)
-    write_stages(run_dir / "recognition_stages.csv", outcome.recognition_stages)
-    write_recognition_notes(run_dir / "recognition.csv", outcome.recognition, outcome.notes)
+    write_recognised(run_dir, outcome.recognised)
     sheet = sample_sheet(
         outcome.ranking, outcome.query_ids, outcome.index_ids, data.truth, data.index_set.table, data.source
     )
+    read = picture_reader(data.query_set, data.index_set)
     if sheet is not None:
-        draw_neighbours(sheet, picture_reader(data.query_set, data.index_set), run_dir / "neighbours.png")
+        draw_neighbours(sheet, read, run_dir / "neighbours.png")
+    of_recognition = recognition_sheet(outcome.recognised, data.truth, data.source)
+    if of_recognition is not None:
+        draw_recognition(of_recognition, read, run_dir / "recognition.png")
     sizes = {
         "source": data.source.name,
         "train": len(data.train_set),
@@ -81,9 +88,17 @@ def write_outcome(run_dir: Path, data: "LandmarkDataModule", outcome: "Outcome",
     write_json(run_dir / "metrics.json", plain({**figures, "data": sizes, **stage_lists(outcome.ablations)}))
 
 
+def write_recognised(run_dir: Path, recognised: "Recognised") -> None:
+    """Write `submissions/recognition.csv`, `recognition_stages.csv` and `recognition.csv` into the run folder."""
+    (run_dir / "submissions").mkdir(parents=True, exist_ok=True)
+    write_recognition_submission(run_dir / "submissions" / "recognition.csv", recognised.submission)
+    write_stages(run_dir / "recognition_stages.csv", recognised.result.stages)
+    write_recognition_notes(run_dir / "recognition.csv", recognised.submission, recognised.result.state.notes)
+
+
 def write_report(run_dir: Path, title: str, results: Mapping[str, Scores], ablations: Ablations) -> None:
     """Write `report.html`, one page with the figures, stages, pictures and the configuration of a run."""
-    pictures = {"Curves": run_dir / "curves.png", "Sample queries": run_dir / "neighbours.png"}
+    pictures = {heading: run_dir / name for heading, name in PICTURES.items()}
     scores = {
         f"{name} ({label})": {split: values[name] for split, values in found.items() if name in values}
         for name in SHOWN

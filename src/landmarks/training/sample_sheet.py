@@ -1,4 +1,4 @@
-"""Chooses what the picture of sample queries shows: names for both sides, and which results are right."""
+"""Chooses what the pictures of a run show: names for both sides, and which results are right."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,9 @@ from landmarks.data.stores.store import read_by_id
 from landmarks.data.table import ImageTable
 from landmarks.metrics.retrieval import average_precision, relevance
 from landmarks.report.neighbours import ReadImage, Sheet
+from landmarks.report.recognition_sheet import RecognitionSheet
 from landmarks.retrieval.ranking import Ranking
+from landmarks.training.recognising import Recognised
 
 SHORT_SIDE = 256  # of what is drawn; more is wasted on a tile
 
@@ -70,6 +72,25 @@ def sample_sheet(
     )
 
 
+def recognition_sheet(recognised: Recognised, truth: GroundTruth, source: Source) -> RecognitionSheet | None:
+    """Return the sheet of all answered and all filtered queries, or None where there is none.
+
+    Args:
+        recognised: what recognition came to.
+        truth: what is right, where anybody knows.
+        source: says what people call the landmarks.
+    """
+    state, predicted = recognised.result.state, recognised.result.candidates.predicted
+    count = len(predicted)
+    filtered = state.notes.get("no_landmark", np.zeros(count, np.bool_))
+    if not (filtered | (predicted >= 0)).any():
+        return None
+    names = np.array([*_called(source, state.landmark_names), ""])[predicted]  # the last is what -1 looks up
+    why = state.notes.get("detector", np.full(count, ""))
+    found = state.detections
+    return RecognitionSheet.of(recognised.submission, names, filtered, why, truth.recognition, found)
+
+
 def picture_reader(query_set: ImageSet, index_set: ImageSet) -> ReadImage:
     """Return a function from a query's or an index picture's id to its pixels, uint8 [H, W, 3]."""
     queries = set(query_set.table.ids.tolist())
@@ -88,11 +109,15 @@ def _without_landmark(truth: GroundTruth) -> NDArray[np.uint64]:
     return recognition.image_ids[~recognition.has_landmark]
 
 
+def _called(source: Source, landmark_names: NDArray[np.str_]) -> list[str]:
+    """What people call landmarks."""
+    categories: dict[str, str] = getattr(source, "category_names", dict)()
+    return [categories.get(name, name).rpartition(":")[2].replace("_", " ") for name in landmark_names.tolist()]
+
+
 def _namer(source: Source, table: ImageTable) -> Callable[[NDArray[np.uint64]], NDArray[np.object_]]:
     """Return a function from index ids to what people call their landmark; unknown ones are empty."""
-    categories: dict[str, str] = getattr(source, "category_names", dict)()
-    names = [categories.get(name, name).rpartition(":")[2].replace("_", " ") for name in table.landmark_names.tolist()]
-    by_landmark = np.array([*names, ""], dtype=object)
+    by_landmark = np.array([*_called(source, table.landmark_names), ""], dtype=object)
 
     def name(ids: NDArray[np.uint64]) -> NDArray[np.object_]:
         rows = table.find(ids)

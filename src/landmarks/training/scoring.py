@@ -5,7 +5,6 @@ The same code scores an epoch of training and a final evaluation, so the figures
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from landmarks.data.source import GroundTruth, Source
 from landmarks.errors import LandmarksError
 from landmarks.metrics.retrieval import score_retrieval
-from landmarks.metrics.submissions import RecognitionSubmission, RetrievalSubmission
+from landmarks.metrics.submissions import RetrievalSubmission
 from landmarks.recognition.evidence import NO_EVIDENCE, Evidence
 from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.recognition.state import RecognitionState
@@ -22,7 +21,7 @@ from landmarks.retrieval.pipeline import Pipeline
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.state import Gallery, SearchState
 from landmarks.training.extraction import Described
-from landmarks.training.recognising import recognise
+from landmarks.training.recognising import Recognised, recognise
 
 Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}
 
@@ -37,10 +36,8 @@ class Outcome:
         index_ids: uint64 [N], what the rows of the ranking mean.
         ranking: the final ranking [Q, K].
         retrieval: the submission that the ranking makes.
-        recognition: the submission that recognition makes.
         stages: figures, seconds and memory after every stage of the retrieval pipeline.
-        recognition_stages: the same of the recognition pipeline.
-        notes: evidence behind each prediction, name to [Q].
+        recognised: what recognition came to, with stages of its own.
     """
 
     scores: Scores
@@ -48,15 +45,13 @@ class Outcome:
     index_ids: NDArray[np.uint64]
     ranking: Ranking
     retrieval: RetrievalSubmission
-    recognition: RecognitionSubmission
     stages: tuple[StageReport, ...] = field(repr=False)
-    recognition_stages: tuple[StageReport, ...] = field(repr=False)
-    notes: Mapping[str, NDArray[Any]] = field(repr=False)
+    recognised: Recognised = field(repr=False)
 
     @property
     def ablations(self) -> dict[str, tuple[StageReport, ...]]:
         """The reports of both pipelines by what people call them."""
-        return {"Retrieval": self.stages, "Recognition": self.recognition_stages}
+        return {"Retrieval": self.stages, "Recognition": self.recognised.result.stages}
 
 
 def evaluate_descriptors(
@@ -139,10 +134,8 @@ def evaluate_descriptors(
         known.ids,
         found.ranking,
         retrieval,
-        recognised.submission,
         found.stages,
-        recognised.result.stages,
-        recognised.result.state.notes,
+        recognised,
     )
 
 

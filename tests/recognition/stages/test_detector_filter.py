@@ -2,16 +2,13 @@ import logging
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from found import found_objects
 from landmarks.errors import LandmarksError
-from landmarks.recognition.candidates import Candidates
 from landmarks.recognition.found_objects import FoundObjects
 from landmarks.recognition.non_landmark import NonLandmarkRule
 from landmarks.recognition.pipeline import RecognitionPipeline
-from landmarks.recognition.stages.detector_filter import NonLandmarkFilter, pushed_down
+from landmarks.recognition.stages.detector_filter import NonLandmarkFilter
 from landmarks.recognition.stages.search import GallerySearch
 from landmarks.recognition.stages.votes import NeighbourVotes
 from landmarks.recognition.state import RecognitionState
@@ -71,29 +68,6 @@ def test_pushed_down_queries_come_last_in_their_order() -> None:
     kept = [1, 2, 3, 4]
     np.testing.assert_array_equal(after.scores[kept], before.scores[kept])
     assert after.confidence[5] < after.confidence[0] < after.confidence[kept].min()  # 60° and 10° from a landmark
-
-
-@settings(max_examples=100, deadline=None)
-@given(data=st.data())
-def test_pushing_down_keeps_order(data: st.DataObject) -> None:
-    queries = data.draw(st.integers(1, 8))
-    value = st.floats(-100, 100, width=32)
-    scores = np.sort(np.array([[data.draw(value) for _ in range(3)] for _ in range(queries)], np.float32), axis=1)
-    scores = np.ascontiguousarray(scores[:, ::-1])
-    empty = data.draw(st.lists(st.booleans(), min_size=queries, max_size=queries))
-    scores[np.array(empty)] = -np.inf
-    landmarks = np.where(np.isneginf(scores), -1, np.arange(3, dtype=np.int32)).astype(np.int32)
-    before = Candidates(landmarks, scores)
-    chosen = np.array(data.draw(st.lists(st.booleans(), min_size=queries, max_size=queries)))
-    after = pushed_down(before, chosen)
-    np.testing.assert_array_equal(after.landmarks, before.landmarks)
-    np.testing.assert_array_equal(after.scores[~chosen], before.scores[~chosen])
-    predicted = before.filled[:, 0]
-    low, high = after.confidence[predicted & chosen], after.confidence[predicted & ~chosen]
-    if len(low) and len(high):
-        assert low.max() < high.min()
-    order = np.argsort(before.confidence[predicted & chosen], kind="stable")
-    assert (np.diff(low[order]) >= 0).all()
 
 
 def test_a_filter_without_detections_or_with_another_detector_stops_before_any_work() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.candidates import Candidates
+from landmarks.recognition.candidates import pushed_down
 from landmarks.recognition.evidence import Evidence
 from landmarks.recognition.found_objects import FoundObjects
 from landmarks.recognition.non_landmark import NO_BOX, Judgement, NonLandmarkRule
@@ -80,27 +80,6 @@ class NonLandmarkFilter:
         return state.with_candidates(
             candidates, no_landmark=judged.no_landmark, detector=in_words(judged, found, self.rule)
         )
-
-
-def pushed_down(candidates: Candidates, chosen: NDArray[np.bool_]) -> Candidates:
-    """Lower the scores of some queries so that their confidences lie below those of all others.
-
-    All are lowered by one amount, so their order and distances stay (scores closer than float32 resolves there tie).
-
-    Args:
-        candidates: of Q queries.
-        chosen: bool [Q], the queries.
-    """
-    predicted = candidates.filled[:, 0]
-    above, below = candidates.confidence[predicted & ~chosen], candidates.confidence[predicted & chosen]
-    if not len(above) or not len(below):
-        return candidates
-    lowest, highest = float(above.min()), float(below.max())
-    amount = highest - lowest + max(abs(lowest), abs(highest), 1.0) * 1e-3
-    if amount <= 0:
-        return candidates
-    scores = candidates.scores.astype(np.float64)
-    return candidates.rescored(np.where(chosen[:, None] & candidates.filled, scores - amount, scores))
 
 
 def in_words(judged: Judgement, found: FoundObjects, rule: NonLandmarkRule) -> NDArray[np.str_]:

@@ -10,7 +10,7 @@ so a landmark may also be allowed so many predictions for each gallery image tha
 import numpy as np
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.stages.detector_filter import pushed_down
+from landmarks.recognition.candidates import pushed_down
 from landmarks.recognition.state import RecognitionState
 from landmarks.retrieval.resources import Resources
 

@@ -23,8 +23,8 @@ from landmarks.training.given.keys import available_needs, check_keys, used_part
 from landmarks.training.given.recognition import GivenRecognition, merged, recognition_pipeline
 from landmarks.training.given.sets import GivenSet
 from landmarks.training.given.truth import check_monitor, choose_monitor
-from landmarks.training.given.writing import write_found, write_recognised
-from landmarks.training.outputs import print_scores, remove_outputs
+from landmarks.training.given.writing import draw_recognised, write_found
+from landmarks.training.outputs import print_scores, remove_outputs, write_recognised
 from landmarks.training.record import versions, write_record
 
 log = logging.getLogger(__name__)
@@ -99,6 +99,7 @@ def evaluate_given(
     if recognised:
         ablations["Recognition"] = recognised.result.stages
         write_recognised(run_dir, recognised)
+        draw_recognised(run_dir / "recognition.png", inputs, recognised, inputs.solutions)
     write_found(run_dir, title, inputs, found, ablations, figures)
     print_scores(run_dir, {title: scores}, ablations)
     return value

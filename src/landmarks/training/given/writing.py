@@ -4,21 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from landmarks.metrics.submissions import (
-    RetrievalSubmission,
-    write_recognition_submission,
-    write_retrieval_submission,
-)
+from landmarks.data.source import GroundTruth
+from landmarks.metrics.submissions import RetrievalSubmission, write_retrieval_submission
 from landmarks.report.neighbours import draw_neighbours
-from landmarks.report.recognition import write_recognition_notes
+from landmarks.report.recognition_sheet import draw_recognition
 from landmarks.report.summary import write_summary
 from landmarks.report.table import write_stages
 from landmarks.retrieval.pipeline import PipelineResult
 from landmarks.training.given.inputs import Inputs
-from landmarks.training.outputs import Ablations, plain, stage_lists
+from landmarks.training.outputs import PICTURES, Ablations, plain, stage_lists
 from landmarks.training.recognising import Recognised
 from landmarks.training.record import write_json
-from landmarks.training.sample_sheet import picture_reader, sample_sheet
+from landmarks.training.sample_sheet import picture_reader, recognition_sheet, sample_sheet
 
 
 def write_found(
@@ -38,8 +35,7 @@ def write_found(
     found.ranking.save(run_dir / "ranking.npz")
     write_stages(run_dir / "stages.csv", found.stages)
     _write_submission(run_dir / "submissions" / "retrieval.csv", inputs, found)
-    picture = run_dir / "neighbours.png"
-    _draw(picture, inputs, found)
+    _draw(run_dir / "neighbours.png", inputs, found)
     sizes = {
         "queries": len(inputs.queries),
         "index": len(inputs.index),
@@ -54,18 +50,19 @@ def write_found(
         title,
         {name: {split: values[name] for split, values in scores.items() if name in values} for name in names},
         ablations,
-        {"Sample queries": picture} if picture.is_file() else {},
+        {heading: run_dir / name for heading, name in PICTURES.items() if (run_dir / name).is_file()},
         (run_dir / "config.yaml").read_text(encoding="utf-8"),
         _facts(inputs),
     )
 
 
-def write_recognised(run_dir: Path, recognised: Recognised) -> None:
-    """Write `submissions/recognition.csv`, `recognition_stages.csv` and `recognition.csv` into the run folder."""
-    (run_dir / "submissions").mkdir(exist_ok=True)
-    write_recognition_submission(run_dir / "submissions" / "recognition.csv", recognised.submission)
-    write_stages(run_dir / "recognition_stages.csv", recognised.result.stages)
-    write_recognition_notes(run_dir / "recognition.csv", recognised.submission, recognised.result.state.notes)
+def draw_recognised(path: Path, inputs: Inputs, recognised: Recognised, truth: GroundTruth) -> None:
+    """Draw the queries and what was recognised in them, where pictures were opened for a stage anyway."""
+    if inputs.source is None or inputs.query_pictures is None:
+        return
+    sheet = recognition_sheet(recognised, truth, inputs.source)
+    if sheet is not None:
+        draw_recognition(sheet, picture_reader(inputs.query_pictures, inputs.query_pictures), path)
 
 
 def _write_submission(path: Path, inputs: Inputs, found: PipelineResult) -> None:
