@@ -13,7 +13,7 @@ from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.pooling import AveragePool, GeM
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
-MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml") if not path.stem.startswith("faster_rcnn"))
 LOSSES = sorted(path.stem for path in (CONF / "loss").glob("*.yaml"))
 
 

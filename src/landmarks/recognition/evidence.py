@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from landmarks.recognition.found_objects import FoundObjects
+from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.recognition.predictions import Predictions
 from landmarks.recognition.state import Need
 

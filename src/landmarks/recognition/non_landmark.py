@@ -17,7 +17,7 @@ from landmarks.data.openimages.classes import DetectionClasses
 from landmarks.errors import LandmarksError
 from landmarks.metrics.lookup import find_rows
 from landmarks.recognition.covered_area import covered_area
-from landmarks.recognition.found_objects import FoundObjects
+from landmarks.recognition.detections.found_objects import FoundObjects
 
 NO_BOX = -1
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.recognition.candidates import Candidates
-from landmarks.recognition.found_objects import FoundObjects
+from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.recognition.predictions import Predictions
 from landmarks.retrieval.blocks import Descriptors
 from landmarks.retrieval.ranking import Ranking

@@ -5,7 +5,7 @@ import pytest
 
 from found import found_objects
 from landmarks.errors import LandmarksError
-from landmarks.recognition.found_objects import FoundObjects
+from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.recognition.non_landmark import NonLandmarkRule
 from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.recognition.stages.detector_filter import NonLandmarkFilter

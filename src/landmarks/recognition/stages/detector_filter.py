@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.recognition.candidates import pushed_down
+from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.recognition.evidence import Evidence
-from landmarks.recognition.found_objects import FoundObjects
 from landmarks.recognition.non_landmark import NO_BOX, Judgement, NonLandmarkRule
 from landmarks.recognition.state import MISSING, Need, RecognitionState
 from landmarks.retrieval.resources import Resources

@@ -18,10 +18,10 @@ from landmarks.data.demo.texture import Bytes, Float32, Pixels
 from landmarks.data.demo.thing import Thing
 
 NOBODY = -1
-MIN_SIDE = 6 * OVERSAMPLING  # of a box, in pixels of the canvas
-MIN_AREA = (14 * OVERSAMPLING) ** 2
-MIN_PIXELS = 40 * OVERSAMPLING**2  # seen in it
-MIN_SHARE = 0.12  # of a thing that must be seen for a box
+MIN_SIDE = 10 * OVERSAMPLING  # of a box, in pixels of the canvas
+MIN_AREA = (24 * OVERSAMPLING) ** 2
+MIN_PIXELS = 120 * OVERSAMPLING**2  # seen in it
+MIN_SHARE = 0.25  # of a thing that must be seen for a box
 OCCLUDED = 0.05  # share hidden by others
 GROUP = 5  # things of one class that touch
 TOUCHING = 0.1  # share of a thing that a neighbour of its class hides

@@ -9,8 +9,8 @@ from found import CLASSES, PROTOCOL, found_objects
 from landmarks.data.openimages.classes import DetectionClasses
 from landmarks.errors import LandmarksError
 from landmarks.metrics.detection import Detections
-from landmarks.recognition.detection_files import read_detections, write_detections
-from landmarks.recognition.found_objects import FoundObjects
+from landmarks.recognition.detections.files import read_detections, write_detections
+from landmarks.recognition.detections.found_objects import FoundObjects
 
 CORNERS = (0.25, 0.0, 1.0, 0.5)
 FOUND = found_objects([(1, "Dog", 0.75, CORNERS), (3, "Tower", 0.1, CORNERS), (1, "Tree", 0.3, CORNERS)], [1, 2, 3])

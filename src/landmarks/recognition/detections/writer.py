@@ -23,9 +23,9 @@ from landmarks.metrics.detection.files import detection_lines
 from landmarks.metrics.errors import FormatError
 from landmarks.metrics.hex_ids import hex_of
 from landmarks.metrics.lookup import find_rows, first_repeat
-from landmarks.recognition.detection_protocol import DetectionProtocol
-from landmarks.recognition.detection_recovery import recover
-from landmarks.recognition.detection_tables import (
+from landmarks.recognition.detections.protocol import DetectionProtocol
+from landmarks.recognition.detections.recovery import recover
+from landmarks.recognition.detections.tables import (
     BOXES_FILE,
     CLASSES_FILE,
     IMAGES_FILE,

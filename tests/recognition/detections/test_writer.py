@@ -12,8 +12,8 @@ from found import CLASSES, PROTOCOL
 from landmarks.data.openimages.classes import DetectionClasses
 from landmarks.errors import LandmarksError
 from landmarks.metrics.detection import Detections
-from landmarks.recognition.detection_files import read_detections
-from landmarks.recognition.detection_writer import DetectionWriter
+from landmarks.recognition.detections.files import read_detections
+from landmarks.recognition.detections.writer import DetectionWriter
 from landmarks.retrieval.sets.writer import OtherSetError
 
 IDS = np.arange(1, 21, dtype=np.uint64)
@@ -79,7 +79,7 @@ SCRIPT = """
 import sys, time
 import numpy as np
 sys.path[:0] = {paths!r}
-from test_detection_writer import CLASSES, IDS, PROTOCOL, DetectionWriter, chunk
+from test_writer import CLASSES, IDS, PROTOCOL, DetectionWriter, chunk
 with DetectionWriter({folder!r}, CLASSES, PROTOCOL) as writer:
     for ids in np.split(IDS, 5):
         if not np.isin(ids, writer.done).all():
@@ -187,7 +187,7 @@ def test_a_full_disk_is_reported_and_costs_nothing(tmp_path, whole, monkeypatch)
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patched:
-            patched.setattr("landmarks.recognition.detection_writer.write_all", full)
+            patched.setattr("landmarks.recognition.detections.writer.write_all", full)
             with pytest.raises(LandmarksError, match="make room and run the same again"):
                 writer.add(*chunk(IDS[4:8]))
     write(tmp_path / "d", np.split(IDS, 5))

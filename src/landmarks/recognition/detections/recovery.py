@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from landmarks.metrics.atomic_file import atomic_file
 from landmarks.metrics.detection.files import DETECTIONS_HEADER
 from landmarks.metrics.hex_ids import hex_of
-from landmarks.recognition.detection_tables import (
+from landmarks.recognition.detections.tables import (
     IMAGE_COLUMNS,
     IMAGES_FILE,
     csv_lines,

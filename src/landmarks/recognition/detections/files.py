@@ -1,6 +1,6 @@
 """Sets of detections on disk: what a detector found in some pictures, which those are, and what made it.
 
-A folder of CSV files that other tools read as well (`detection_tables` says which); nothing is unpickled.
+A folder of CSV files that other tools read as well (`tables` says which); nothing is unpickled.
 """
 
 from pathlib import Path
@@ -14,8 +14,9 @@ from landmarks.metrics.detection.files import read_detections as read_boxes
 from landmarks.metrics.errors import FormatError
 from landmarks.metrics.hex_ids import hex_of
 from landmarks.metrics.lookup import find_rows
-from landmarks.recognition.detection_protocol import DetectionProtocol
-from landmarks.recognition.detection_tables import (
+from landmarks.recognition.detections.found_objects import FoundObjects
+from landmarks.recognition.detections.protocol import DetectionProtocol
+from landmarks.recognition.detections.tables import (
     BOXES_FILE,
     CLASSES_FILE,
     IMAGES_FILE,
@@ -25,8 +26,7 @@ from landmarks.recognition.detection_tables import (
     as_landmarks_error,
     read_images,
 )
-from landmarks.recognition.detection_writer import DetectionWriter
-from landmarks.recognition.found_objects import FoundObjects
+from landmarks.recognition.detections.writer import DetectionWriter
 
 __all__ = ["DetectionProtocol", "DetectionWriter", "read_detections", "write_detections"]
 
