@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from http_server import HttpServer
 from landmarks.config.locations import config_root, register_search_path
 from landmarks.config.resolvers import register_resolvers
+from rectangles import write_rectangles
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("LANDMARKS_TEST_DATA", ROOT.parent / "shared" / "data"))
@@ -51,6 +52,14 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # the processes of pytest-xdist share the folder above theirs
     root = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "landmarks-tiny-world"
     write_demo_world(root, seed=0, landmarks=8, pictures=160)
+    return root
+
+
+@pytest.fixture(scope="session")
+def rectangles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Coloured rectangles in the layout of Open Images; do not write into it."""
+    root = tmp_path_factory.mktemp("rectangles") / "set"
+    write_rectangles(root)
     return root
 
 

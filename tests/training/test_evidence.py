@@ -10,8 +10,8 @@ import pytest
 from landmarks.data.openimages.classes import DetectionClasses
 from landmarks.errors import LandmarksError
 from landmarks.metrics.detection import Detections
-from landmarks.recognition.detection_files import DetectionProtocol, write_detections
-from landmarks.recognition.found_objects import FoundObjects
+from landmarks.recognition.detections.files import DetectionProtocol, write_detections
+from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.recognition.prediction_files import write_predictions
 from landmarks.recognition.predictions import Predictions
 from landmarks.retrieval.sets.protocol import ExtractionProtocol

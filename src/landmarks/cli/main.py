@@ -64,7 +64,10 @@ def evaluate(arguments: list[str] | None = None) -> None:
 # Torch and Lightning take seconds to import. A misspelt key is found while Hydra composes, before they are needed.
 def _train_job(config: DictConfig) -> Any:
     refuse_missing(config)
-    from landmarks.training.run import train_job
+    if config.task == "detection":
+        from landmarks.training.detection.run import train_detector_job as train_job
+    else:
+        from landmarks.training.run import train_job
 
     quiet_lightning()
     return train_job(config)
@@ -81,17 +84,25 @@ def _evaluate_job(config: DictConfig) -> Any:
         from landmarks.training.given.evaluation import evaluate_given_job
 
         return evaluate_given_job(config)
-    from landmarks.training.evaluate import evaluate_job
+    from landmarks.training.checkpoints import recorded_task
 
     quiet_lightning()
+    if recorded_task(config.checkpoint) == "detection":
+        from landmarks.training.detection.evaluate import evaluate_detector_job as evaluate_job
+    else:
+        from landmarks.training.evaluate import evaluate_job
     return evaluate_job(config)
 
 
 def _extract_job(config: DictConfig) -> None:
     refuse_missing(config)
-    from landmarks.training.extract import extract_job
+    from landmarks.training.checkpoints import recorded_task
 
     quiet_lightning()
+    if recorded_task(config.checkpoint) == "detection":
+        from landmarks.training.detection.extract import extract_detections_job as extract_job
+    else:
+        from landmarks.training.extract import extract_job
     extract_job(config)
 
 

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from landmarks.cli.hydra_main import silence_libraries
 from landmarks.config.resolvers import register_resolvers
+from landmarks.training.detection.run import train_detector
 from landmarks.training.evaluate import evaluate
 from landmarks.training.extract import extract
 from landmarks.training.run import train
@@ -25,6 +26,8 @@ def main() -> None:
         extract(config, run_dir)
     elif "checkpoint" in config:
         evaluate(config, run_dir)
+    elif config.task == "detection":
+        train_detector(config, run_dir)
     else:
         train(config, run_dir)
 

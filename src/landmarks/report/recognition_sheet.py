@@ -16,7 +16,7 @@ from landmarks.errors import LandmarksError
 from landmarks.metrics.recognition import correctness
 from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.recognition.found_objects import FoundObjects
+from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.report.neighbours import MARGIN, SPACE, ReadImage
 from landmarks.report.tiles import (
     GREY,

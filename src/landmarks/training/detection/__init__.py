@@ -1,0 +1,1 @@
+"""Trains, evaluates and uses a detector of objects."""
