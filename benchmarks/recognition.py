@@ -26,7 +26,7 @@ from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission
 from landmarks.recognition.candidates import Candidates
-from landmarks.recognition.detection_files import read_detections
+from landmarks.recognition.detections.files import read_detections
 from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.recognition.prediction_files import read_predictions
 from landmarks.recognition.state import RecognitionState
