@@ -35,7 +35,7 @@ def test_wide_and_high_pictures_train_apart(images: ImageSet, tmp_path: Path, ca
     groups = PictureShapes(tmp_path, 0).aspect_groups(images, shapes)
     (high, wide) = (shapes[groups[row]] for row in (0, 1))
     assert high[0] > high[1] and wide[0] < wide[1] and groups.tolist() == [groups[0], groups[1]] * 3
-    assert "3 pictures" in caplog.text and "leave out 0 %" in caplog.text
+    assert "3 pictures" in caplog.text and "leave out 0%" in caplog.text
 
 
 @pytest.mark.parametrize(

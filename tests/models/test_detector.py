@@ -60,22 +60,25 @@ def test_it_finds_what_torchvisions_detector_of_the_same_weights_finds(pair: tup
         assert torch.equal(other["labels"], one["labels"])
 
 
-def test_its_losses_and_gradients_are_torchvisions(pair: tuple[FasterRCNN, FasterRCNN]) -> None:
-    theirs, ours = (model.train() for model in pair)
+def test_its_losses_and_gradients_are_torchvisions(
+    pair: tuple[FasterRCNN, FasterRCNN], monkeypatch: pytest.MonkeyPatch
+) -> None:
     given, true = pictures(PICTURES), targets([[10, 10, 60, 60], [50, 20, 90, 50]], [[5, 5, 60, 90]])
     losses, gradients = [], []
-    for model, images in ((theirs, [picture / 255 for picture in given]), (ours, given)):
-        torch.manual_seed(1)  # of which anchors and regions enter the losses
+    theirs, ours = pair
+    # Pictures that differ in the last bits would do: which anchors and regions enter the losses hangs on them.
+    monkeypatch.setattr(theirs, "transform", ours.transform)
+    for model in (theirs.train(), ours.train()):
+        torch.manual_seed(1)
         model.zero_grad()
-        found = model(images, true)
+        found = model(given, true)
         sum(found.values()).backward()
         losses.append({name: float(loss.detach()) for name, loss in found.items()})
         gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})
-    # The pictures differ in the last bits, and which anchors are drawn hangs on them.
-    assert losses[1] == pytest.approx(losses[0], rel=1e-2)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
     for name in ("rpn.head.bbox_pred.weight", "backbone.body.layer4.1.conv2.weight", "roi_heads.box_head.fc6.weight"):
         size = gradients[0][name].abs().max()
-        torch.testing.assert_close(gradients[1][name] / size, gradients[0][name] / size, atol=0.05, rtol=0)
+        torch.testing.assert_close(gradients[1][name] / size, gradients[0][name] / size, atol=1e-3, rtol=0)
 
 
 def test_the_released_rules_of_inference_are_the_defaults() -> None:

@@ -31,16 +31,20 @@ class PictureShapes:
     root: Root
     num_workers: int
 
-    def aspect_groups(self, images: ImageSet, shapes: list[Shape]) -> NDArray[np.int8]:
-        """The group of each training picture, int8 [N], where each group trains at one of `shapes`."""
+    def aspect_groups(self, images: ImageSet, shapes: list[Shape], cropped: bool = True) -> NDArray[np.int8]:
+        """The group of each training picture, int8 [N], where each group trains at one of `shapes`.
+
+        Args:
+            images: Training pictures.
+            shapes: Of the groups.
+            cropped: Pictures are cut to the shape of their group; what that costs is logged.
+        """
         sizes = self._sizes(images)
         groups = assign_groups(sizes, shapes)
         counts = np.bincount(groups, minlength=len(shapes)).tolist()
-        log.info(
-            "Training shapes: %s; their crops leave out %.0f %% of a picture at least",
-            ", ".join(f"{h} x {w} ({n} pictures)" for (h, w), n in zip(shapes, counts, strict=True)),
-            100 * cropped_away(sizes, shapes, groups),
-        )
+        named = ", ".join(f"{h} x {w} ({n} pictures)" for (h, w), n in zip(shapes, counts, strict=True))
+        lost = f"; their crops leave out {cropped_away(sizes, shapes, groups):.0%} of a picture at least"
+        log.info("Training shapes%s: %s%s", "" if cropped else ", roughly", named, lost if cropped else "")
         return groups
 
     def evaluation_batches(

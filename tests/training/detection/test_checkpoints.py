@@ -54,6 +54,12 @@ def test_other_checkpoints_are_refused(config: DictConfig, tmp_path: Path) -> No
     write(path, config, task="landmarks")
     with pytest.raises(LandmarksError, match="none of a detector"):
         load_detector(path)
+    found = torch.load(path, weights_only=True)
+    found["landmarks"] |= {"task": "detection"}
+    found["landmarks"]["config"]["model"]["forgotten"] = 1
+    torch.save(found, path)
+    with pytest.raises(LandmarksError, match=r"none of this version of landmarks .*forgotten"):
+        load_detector(path)
     write(path, config, class_names=["/m/a"], class_titles=["A"])
     with pytest.raises(LandmarksError, match="do not fit its own configuration"):
         load_detector(path)

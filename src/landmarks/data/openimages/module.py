@@ -218,7 +218,9 @@ class DetectionDataModule(pl.LightningDataModule):
     def _aspect_groups(self) -> Groups | None:
         if not self.shapes:
             return None
-        return PictureShapes(self.root, self.num_workers).aspect_groups(self.train_set.images, self.shapes)
+        return PictureShapes(self.root, self.num_workers).aspect_groups(
+            self.train_set.images, self.shapes, cropped=False
+        )
 
     def _rank(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

@@ -61,7 +61,10 @@ def load_detector(path: str | Path) -> TrainedDetector:
     config = OmegaConf.create(record["config"])
     assert isinstance(config, DictConfig)
     classes = DetectionClasses(np.array(record["class_names"], np.str_), np.array(record["class_titles"], np.str_))
-    model: FasterRCNN = instantiate(config.model, fill=False)(num_classes=len(classes))
+    try:
+        model: FasterRCNN = instantiate(config.model, fill=False)(num_classes=len(classes))
+    except TypeError as error:  # a key that was dropped since
+        raise LandmarksError(f"checkpoint {path}: its model is none of this version of landmarks ({error})") from None
     weights = {k.removeprefix("model."): v for k, v in found["state_dict"].items() if k.startswith("model.")}
     try:
         model.load_state_dict(weights)
