@@ -13,7 +13,7 @@ def test_it_survives_a_round_trip_and_names_what_differs(tmp_path: Path) -> None
     protocol.write(tmp_path / "p.json")
     assert DetectionProtocol.read(tmp_path / "p.json") == protocol
     assert PROTOCOL.differences(PROTOCOL) == []
-    assert PROTOCOL.differences(protocol) == ["score_threshold: 0.1 != 0.25"]
+    assert PROTOCOL.differences(protocol) == ["score_threshold: 0.1 != 0.25", "versions: {} != {'torch': '2.11'}"]
 
 
 @pytest.mark.parametrize(

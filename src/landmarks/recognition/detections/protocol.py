@@ -50,9 +50,8 @@ class DetectionProtocol:
         object.__setattr__(self, "versions", dict(self.versions))
 
     def differences(self, other: "DetectionProtocol") -> list[str]:
-        """One ``"key: mine != theirs"`` for every key that differs, besides the versions, which an upgrade changes."""
-        names = [f.name for f in fields(self) if f.name != "versions"]
-        pairs = ((name, getattr(self, name), getattr(other, name)) for name in names)
+        """One ``"key: mine != theirs"`` for every key that differs."""
+        pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
         return [f"{key}: {mine!r} != {theirs!r}" for key, mine, theirs in pairs if mine != theirs]
 
     def write(self, path: Path) -> None:

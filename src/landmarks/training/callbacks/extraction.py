@@ -129,6 +129,12 @@ class DescriptorExtraction(pl.Callback):
         self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
         self._since = now
 
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Let go of the sets, keeping what is written, so that the same process can go on with them."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
+
     def finish(self, trainer: pl.Trainer) -> dict[str, Described]:
         """Join what all ranks wrote.
 
