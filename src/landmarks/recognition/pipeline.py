@@ -4,7 +4,7 @@ Like a retrieval pipeline it is an ordered mapping in YAML, ``recognition.stages
 after every stage.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -13,9 +13,7 @@ from landmarks.recognition.candidates import Candidates
 from landmarks.recognition.evidence import Evidence
 from landmarks.recognition.state import MISSING, Need, RecognitionStage, RecognitionState
 from landmarks.retrieval.ablation import StageReport, run_stages
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.index import Searcher
+from landmarks.retrieval.staged import StagedPipeline
 
 # Gives named figures of candidates, such as {"public/gap": 0.3, "private/gap": 0.31}.
 Scorer = Callable[[RecognitionState, Candidates], Mapping[str, float]]
@@ -36,54 +34,12 @@ class RecognitionResult:
     stages: tuple[StageReport, ...]
 
 
-class RecognitionPipeline:
-    """Stages in order.
+class RecognitionPipeline(StagedPipeline[RecognitionStage, Need]):
+    """Stages in order; `index` finds the nearest train images of queries, `neighbours` works within the gallery."""
 
-    Args:
-        index: finds the nearest train images of queries.
-        stages: name to stage, in order of work. None takes a stage out.
-        neighbours: finds neighbours within the gallery; `index` by default.
-        cache: keeps what is expensive; by default nothing is kept.
-        workers: processes or threads for work that is spread; as many as there are cores by default.
-        seed: of everything that is drawn at random.
-
-    Raises:
-        LandmarksError: no stages.
-    """
-
-    def __init__(
-        self,
-        index: Searcher,
-        stages: Mapping[str, RecognitionStage | None],
-        neighbours: Searcher | None = None,
-        cache: Cache | None = None,
-        workers: int | None = None,
-        seed: int = 0,
-    ) -> None:
-        self.stages = {name: stage for name, stage in stages.items() if stage is not None}
-        if not self.stages:
-            raise LandmarksError("recognition: no stages; the shortest pipeline is a search and a vote")
-        spread = {} if workers is None else {"workers": workers}
-        self.resources = Resources(index, neighbours or index, cache or Cache(keep=False), seed=seed, **spread)
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """What the stages ask for besides descriptors."""
-        return frozenset().union(*(getattr(stage, "needs", frozenset()) for stage in self.stages.values()))
-
-    def require(self, available: Collection[Need]) -> None:
-        """Refuse to begin without what the stages ask for.
-
-        Args:
-            available: what there will be besides descriptors.
-
-        Raises:
-            LandmarksError: names the stage, what it needs, and how to give it.
-        """
-        for name, stage in self.stages.items():
-            for need in sorted(getattr(stage, "needs", frozenset())):
-                if need not in available:
-                    raise LandmarksError(f"recognition stage {name} needs {MISSING[need]}")
+    called = "recognition stage"
+    shortest = "a search and a vote"
+    missing = MISSING
 
     def check(self, evidence: Evidence) -> None:
         """Let stages that have a method ``check`` look at the evidence before any work.

@@ -113,8 +113,3 @@ class Stage(Protocol):
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
         """Give the next state, with a ranking."""
         ...
-
-
-def needs_of(stage: Stage) -> frozenset[Need]:
-    """What a stage asks for besides descriptors."""
-    return getattr(stage, "needs", frozenset())
