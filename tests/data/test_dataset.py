@@ -17,7 +17,8 @@ from landmarks.data.dataset import (
 )
 from landmarks.data.ids import format_ids
 from landmarks.data.pictures.decode import decode
-from landmarks.data.pictures.transforms import Augmentation, EvalResize
+from landmarks.data.pictures.resize import EvalResize
+from landmarks.data.pictures.transforms import Augmentation
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.files import FileStore
 from landmarks.data.table import ImageTable

@@ -17,7 +17,7 @@ from PIL import Image
 
 from landmarks.config.check import ConfigError
 from landmarks.data.pictures.decode import decode
-from landmarks.data.pictures.transforms import EvalResize
+from landmarks.data.pictures.resize import EvalResize
 from landmarks.errors import LandmarksError
 from landmarks.losses.softmax import Softmax
 from landmarks.recognition.prediction_files import read_predictions
@@ -25,7 +25,7 @@ from landmarks.retrieval.sets.descriptors import DescriptorSet
 from landmarks.retrieval.sets.regions import regions_of
 from landmarks.retrieval.sets.writer import OtherSetError
 from landmarks.training.callbacks.unreadable import TooManyUnreadableError
-from landmarks.training.checkpoints import RECORD_VERSION, load_model
+from landmarks.training.checkpoints import RECORD_VERSION, load_trained
 from landmarks.training.extract import extract_job
 from landmarks.training.module import DescriptorModule
 
@@ -93,7 +93,7 @@ def test_one_view_is_what_the_network_gives(
     config = compose_config("extract", *overrides, "data.image_size=64", "splits=[]", run_dir=tmp_path)
     data = instantiate(config.data)
     data.setup()
-    module = DescriptorModule(load_model(tmp_path / "net.ckpt").model).eval()
+    module = DescriptorModule(load_trained(tmp_path / "net.ckpt").model).eval()
     resize = EvalResize(64, "square")
     assert found.ids.tolist() == data.index_set.table.ids.tolist()
     for start in range(0, len(found), 4):
@@ -167,7 +167,7 @@ def test_predictions_of_the_classifier(
     sets = extract("out", "splits=[queries,index]", "predictions=3")
     for _ in range(2):
         found = read_predictions(tmp_path / "out" / "queries_predictions")
-        scores = load_model(tmp_path / "net.ckpt").head.class_scores(
+        scores = load_trained(tmp_path / "net.ckpt").head.class_scores(
             torch.tensor(np.array(sets["queries"].descriptors))
         )
         expected = scores.softmax(dim=1).topk(3)

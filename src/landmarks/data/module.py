@@ -17,7 +17,8 @@ from landmarks.data.dataset import EvalDataset, TrainDataset, collate_eval, coll
 from landmarks.data.held_out import HeldOut, HeldOutSource
 from landmarks.data.loader import ResumableLoader
 from landmarks.data.pictures.aspect import group_shapes
-from landmarks.data.pictures.transforms import Augmentation, EvalResize
+from landmarks.data.pictures.resize import EvalResize
+from landmarks.data.pictures.transforms import Augmentation
 from landmarks.data.roots import Root, open_root
 from landmarks.data.samplers.choice import MakeBatches, by_loss
 from landmarks.data.shapes import PictureShapes

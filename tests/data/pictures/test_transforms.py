@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from landmarks.data.pictures.crops import draw_crop, generators
 from landmarks.data.pictures.decode import largest_divisor, open_image
-from landmarks.data.pictures.transforms import Augmentation, EvalResize, resize_released
+from landmarks.data.pictures.transforms import Augmentation
 from landmarks.errors import LandmarksError
 
 
@@ -180,55 +179,3 @@ def test_unknown_argument_is_an_error_not_a_warning() -> None:
         flip = A.OneOf([A.HorizontalFlip(probability=1)])
     with pytest.raises(LandmarksError, match="HorizontalFlip has no argument 'probability'"):
         Augmentation([flip, A.Resize(8, 8)], 8)
-
-
-@pytest.mark.parametrize(
-    ("size", "short_side", "expected"),
-    [
-        ((480, 640), 448, (448, 576)),  # 597.3 floors to 576
-        ((640, 480), 448, (576, 448)),
-        ((500, 500), 555, (544, 544)),  # as released
-        ((100, 300), 448, (448, 1344)),  # exactly 3 to 1 is not capped
-        ((100, 600), 448, (224, 1344)),  # 6 to 1 halves
-        ((1, 4000), 448, (32, 1344)),
-        ((4000, 1), 96, (288, 32)),
-        ((1, 1), 224, (224, 224)),
-        ((50, 50), 31, (32, 32)),
-    ],
-)
-def test_released_sizes(size: tuple[int, int], short_side: int, expected: tuple[int, int]) -> None:
-    image = resize_released(np.zeros((*size, 3), dtype=np.uint8), short_side)
-    assert image.shape == (*expected, 3)
-
-
-@given(height=st.integers(1, 900), width=st.integers(1, 900), short=st.integers(1, 120))
-def test_released_sizes_are_always_multiples(height: int, width: int, short: int) -> None:
-    rows, columns, _ = resize_released(np.zeros((height, width, 3), dtype=np.uint8), short).shape
-    assert rows % 32 == columns % 32 == 0 and min(rows, columns) >= 32
-    assert max(rows, columns) <= max(3 * short, 32)
-
-
-def test_released_filter_is_lanczos(make: SimpleNamespace) -> None:
-    image = make.picture(3, 200, 300)
-    expected = np.asarray(Image.fromarray(image).resize((96, 64), Image.Resampling.LANCZOS))
-    assert np.array_equal(resize_released(image, 64), expected)
-
-
-@given(height=st.integers(1, 300), width=st.integers(1, 300), mode=st.sampled_from(["released", "square"]))
-def test_shapes_are_known_beforehand(height: int, width: int, mode: str) -> None:
-    resize = EvalResize(40, mode)  # type: ignore[arg-type]
-    shapes = resize.shapes(np.array([[height, width], [0, 0], [30, 30]], dtype=np.uint16))
-    assert shapes.shape == (3, 2) and shapes[1].tolist() == [0, 0]
-    assert resize(np.zeros((height, width, 3), dtype=np.uint8)).shape[:2] == tuple(shapes[0])
-
-
-@pytest.mark.parametrize("shape", [(10, 400), (33, 33), (1, 1), (3000, 2)])
-def test_square_is_square(shape: tuple[int, int]) -> None:
-    image = EvalResize(40, "square")(np.zeros((*shape, 3), dtype=np.uint8))
-    assert image.shape == (40, 40, 3) and image.dtype == np.uint8
-
-
-@pytest.mark.parametrize(("short_side", "mode"), [(0, "square"), (40, "crop")])
-def test_impossible_resize(short_side: int, mode: str) -> None:
-    with pytest.raises(LandmarksError, match="short_side"):
-        EvalResize(short_side, mode)  # type: ignore[arg-type]

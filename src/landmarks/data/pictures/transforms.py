@@ -1,4 +1,4 @@
-"""Pixels to the size a network reads: random augmentation for training, the released resize for evaluation.
+"""Pixels to the size a network reads, for training: random augmentation.
 
 Training transforms are albumentations, listed in `conf/augmentation/*.yaml`. Pixels stay uint8: a worker
 hands over a quarter of the bytes, and the mean and the standard deviation are taken off on the device.
@@ -6,13 +6,11 @@ hands over a quarter of the bytes, and the mean and the standard deviation are t
 
 from collections.abc import Iterable, Sequence
 from copy import copy
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import albumentations
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from landmarks.data.pictures.crops import draw_crop, generators, scaled
 from landmarks.errors import LandmarksError
@@ -143,80 +141,3 @@ def leaves(transforms: Iterable[Any]) -> Iterable[Any]:
     """The transforms of a list, those inside others too."""
     for transform in transforms:
         yield from leaves(transform) if isinstance(transform, albumentations.BaseCompose) else (transform,)
-
-
-def resize_released(
-    image: NDArray[np.uint8], short_side: int, max_ratio: float = 3.0, multiple: int = 32
-) -> NDArray[np.uint8]:
-    """The resize of the released 2019 inference programs: whole picture, no crop, Lanczos.
-
-    The short side goes to `short_side`; each side is rounded, then floored to a multiple of `multiple` (at
-    least one of it), so the aspect ratio changes slightly. A picture longer than `max_ratio` to 1 shrinks by
-    max_ratio / ratio.
-
-    Args:
-        image: uint8 [H, W, 3].
-        short_side: Pixels.
-        max_ratio: Largest long side / short side at full size.
-        multiple: The total stride of the network.
-
-    Returns:
-        uint8 [H', W', 3], both sides multiples of `multiple`.
-    """
-    height, width = image.shape[:2]
-    return _lanczos(image, *released_shape(height, width, short_side, max_ratio, multiple))
-
-
-def released_shape(
-    height: int, width: int, short_side: int, max_ratio: float = 3.0, multiple: int = 32
-) -> tuple[int, int]:
-    """Height and width that `resize_released` gives a picture of `height` x `width`."""
-    ratio = max(height, width) / min(height, width)
-    target = short_side if ratio <= max_ratio else short_side * max_ratio / ratio
-    scale = target / min(height, width)
-    return (
-        max(round(height * scale) // multiple, 1) * multiple,
-        max(round(width * scale) // multiple, 1) * multiple,
-    )
-
-
-@dataclass(frozen=True)
-class EvalResize:
-    """How pictures are sized for evaluation.
-
-    Attributes:
-        short_side: Pixels.
-        mode: "released" keeps the aspect ratio, see `resize_released`; "square" squeezes the picture to
-            [short_side, short_side], so that all share one shape and a batch is one tensor.
-    """
-
-    short_side: int
-    mode: Literal["released", "square"] = "released"
-
-    def __post_init__(self) -> None:
-        if self.short_side < 1 or self.mode not in ("released", "square"):
-            raise LandmarksError(
-                f"resize: short_side {self.short_side!r}, mode {self.mode!r}; expected a positive number of "
-                'pixels and "released" or "square"'
-            )
-
-    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize one picture: uint8 [H, W, 3] -> uint8 [H', W', 3]."""
-        return _lanczos(image, *self.shape(*image.shape[:2]))
-
-    def shape(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of what comes out for a picture of `height` x `width`."""
-        if self.mode == "square":
-            return self.short_side, self.short_side
-        return released_shape(height, width, self.short_side)
-
-    def shapes(self, sizes: NDArray[np.integer]) -> NDArray[np.int64]:
-        """`shape` of many pictures: [N, 2] -> int64 [N, 2]; 0 x 0 stays so."""
-        unique, where = np.unique(sizes, axis=0, return_inverse=True)
-        shapes = [self.shape(height, width) if height and width else (0, 0) for height, width in unique.tolist()]
-        return np.array(shapes, dtype=np.int64).reshape(-1, 2)[where]
-
-
-def _lanczos(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    # Pillow's Lanczos widens its window when it shrinks; OpenCV's does not, and aliases.
-    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
