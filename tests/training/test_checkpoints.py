@@ -14,12 +14,15 @@ from torch import nn
 
 from landmarks.errors import LandmarksError
 from landmarks.losses.class_head import ClassHead
+from landmarks.models.model_file import write_model
+from landmarks.models.record import ModelRecord, Preprocessing
 from landmarks.training.checkpoints import (
     RECORD_VERSION,
     WholeFiles,
     find_resume,
-    load_model,
+    load_trained,
     open_checkpoint,
+    recorded_task,
     weights_hash,
 )
 
@@ -55,10 +58,10 @@ def test_a_truncated_checkpoint_is_named(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_program_is_named(tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
     with pytest.raises(LandmarksError, match="was not written by this version of landmarks"):
-        load_model(tmp_path / "other.ckpt")
+        load_trained(tmp_path / "other.ckpt")
     torch.save([1, 2], tmp_path / "list.ckpt")
     with pytest.raises(LandmarksError, match="holds no state_dict"):
-        load_model(tmp_path / "list.ckpt")
+        load_trained(tmp_path / "list.ckpt")
 
 
 MODEL = {
@@ -73,7 +76,8 @@ NAMES = ["1501", "0", "index:7", "Tour Eiffel"]
 def written(path: Path, loss: str, classes: int = len(NAMES), **model: object) -> nn.Module:
     """Write a checkpoint as a run would, and give its loss."""
     node = {"_target_": f"landmarks.losses.{loss.lower()}.{loss}", "_partial_": True}
-    config = {"name": "run", "model": {**MODEL, **model}, "loss": node}
+    data = {"image_size": 64, "resize": {"mode": "square"}, "source": {"train_split": "train"}}
+    config = {"name": "run", "model": {**MODEL, **model}, "loss": node, "data": data}
     torch.manual_seed(1)
     made: nn.Module = instantiate(OmegaConf.create(node))(num_landmarks=classes, dim=8)
     net = instantiate(OmegaConf.create(MODEL), pretrained=False)
@@ -88,7 +92,7 @@ def written(path: Path, loss: str, classes: int = len(NAMES), **model: object) -
 @pytest.mark.parametrize("loss", ["Softmax", "ArcMargin"])
 def test_the_head_comes_with_the_network(tmp_path: Path, loss: str) -> None:
     made = written(tmp_path / "best.ckpt", loss, checkpointing=True)
-    trained = load_model(tmp_path / "best.ckpt")
+    trained = load_trained(tmp_path / "best.ckpt")
     assert isinstance(made, ClassHead) and trained.head is not None
     assert torch.equal(trained.head.class_scores(torch.ones(2, 8)), made.class_scores(torch.ones(2, 8)))
     assert trained.landmark_ids.tolist() == [1501, 0, -1, -1] and trained.landmark_ids.dtype == np.int64
@@ -98,15 +102,51 @@ def test_the_head_comes_with_the_network(tmp_path: Path, loss: str) -> None:
     assert torch.equal(open_checkpoint(tmp_path / "best.ckpt")["state_dict"]["loss.weight"], made.weight)
 
 
+def test_a_checkpoint_and_a_model_file_open_alike(tmp_path: Path) -> None:
+    written(tmp_path / "best.ckpt", "ArcMargin")
+    trained = load_trained(tmp_path / "best.ckpt")
+    assert (trained.image_size, trained.resize, trained.loss) == (64, "square", "arcmargin")
+    assert trained.network is not None and trained.head_network is not None and trained.head is not None
+    state = trained.model.state_dict(), trained.head.state_dict()  # type: ignore[attr-defined]
+    prepared = Preprocessing("square", 64)
+    head = dict(trained.head_network)
+    record = ModelRecord("run", "classification", dict(trained.network), prepared, head, 4, tuple(NAMES))
+    write_model(tmp_path / "run.safetensors", record, *state)
+    opened = load_trained(tmp_path / "run.safetensors")
+    assert weights_hash(opened.model) == weights_hash(trained.model)
+    assert (opened.image_size, opened.resize, opened.landmark_names) == (64, "square", tuple(NAMES))
+    assert opened.head is not None and opened.network == trained.network
+    assert recorded_task(tmp_path / "run.safetensors") == recorded_task(tmp_path / "best.ckpt") == "landmarks"
+
+
+@pytest.mark.parametrize("group", ["model", "loss"])
+def test_nothing_that_a_checkpoint_names_is_called(group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path / "best.ckpt", "ArcMargin")
+    found = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    proof = tmp_path / "called"
+    target = {"_target_": "os.mkdir", "_args_": [str(proof)]}
+    found["landmarks"]["config"][group] = target
+    torch.save(found, tmp_path / "best.ckpt")
+    with pytest.raises(LandmarksError, match=r"asks to call os\.mkdir.*conf/" + group):
+        load_trained(tmp_path / "best.ckpt")
+    assert not proof.exists()
+    folder = tmp_path / "conf" / group  # whoever names it in a config of their own means it
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("_target_: os.mkdir\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Exception, match=r"mkdir|callable"):
+        load_trained(tmp_path / "best.ckpt")
+
+
 def test_no_head_where_the_loss_has_none(tmp_path: Path) -> None:
     written(tmp_path / "best.ckpt", "NPairs")
-    assert load_model(tmp_path / "best.ckpt").head is None
+    assert load_trained(tmp_path / "best.ckpt").head is None
 
 
 def test_a_head_of_other_landmarks_is_refused(tmp_path: Path) -> None:
     written(tmp_path / "best.ckpt", "Softmax", classes=5)
     with pytest.raises(LandmarksError, match="its weights do not fit its own configuration"):
-        load_model(tmp_path / "best.ckpt")
+        load_trained(tmp_path / "best.ckpt")
 
 
 def write_on_and_on(path: Path) -> None:

@@ -11,6 +11,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 TOP_GROUPS = ("experiments", "sweeps")
@@ -66,3 +67,14 @@ def register_search_path() -> None:
     """Make Hydra use the search path above; calling it again changes nothing."""
     for plugin in (TopGroups, LandmarksSearchPath):
         Plugins.instance().register(plugin)
+
+
+def known_targets(group: str) -> set[str]:
+    """What the files of a config group, ours and those of the working directory, build: their top `_target_`s."""
+    found = set()
+    for folder in {config_root() / "conf" / group, Path.cwd() / "conf" / group}:
+        for path in folder.glob("*.yaml"):
+            content = OmegaConf.load(path)
+            if isinstance(content, DictConfig) and "_target_" in content:
+                found.add(str(content["_target_"]))
+    return found

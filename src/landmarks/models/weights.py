@@ -13,6 +13,8 @@ from landmarks.errors import LandmarksError
 from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.timm_backbone import TimmBackbone
 
+HEAD = "classifier."
+"""What the names of class weights begin with in a model file."""
 SHOWN = 3
 """How many names of each kind an error lists."""
 
@@ -23,7 +25,7 @@ def load_weights(net: DescriptorNet, path: Path) -> None:
     The file is safetensors (`.safetensors`) or a torch checkpoint, which is read without unpickling objects.
     It holds one of these, told apart by the names in it:
 
-    - a whole descriptor network (`backbone.…`, `fc.…`);
+    - a whole descriptor network (`backbone.…`, `fc.…`), such as a model file, of which a classifier is left out;
     - a Lightning checkpoint of ours, where the same names follow `model.`;
     - a backbone only, in the names of timm or of our backbone. Its classifier is left out, and the descriptor
       layer keeps the values it starts with.
@@ -40,10 +42,12 @@ def load_weights(net: DescriptorNet, path: Path) -> None:
     if any(name.startswith("model.backbone.") for name in weights):
         weights = {name.removeprefix("model."): w for name, w in weights.items() if name.startswith("model.")}
     target: nn.Module = net
-    if not any(name.startswith("backbone.") for name in weights):
+    if any(name.startswith("backbone.") for name in weights):
+        weights = {name: w for name, w in weights.items() if not name.startswith(HEAD)}
+    else:
         target = net.backbone.network if isinstance(net.backbone, TimmBackbone) else net.backbone
         weights = _without_classifier(target, weights)
-    problems = _differences(target.state_dict(), weights)
+    problems = differences(target.state_dict(), weights)
     if problems:
         raise LandmarksError(f"{path} does not fit the network: {'; '.join(problems)}")
     target.load_state_dict(weights, strict=False)  # strictly compared above
@@ -79,7 +83,8 @@ def _without_classifier(network: nn.Module, weights: dict[str, Tensor]) -> dict[
     return {name: w for name, w in weights.items() if name in own or not name.startswith(heads)}
 
 
-def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
+def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
+    """What names and shapes have that they should not: at most a line of each kind, none where all fit."""
     misshapen = [
         f"{name} {list(found[name].shape)} instead of {list(expected[name].shape)}"
         for name in expected

@@ -1,12 +1,14 @@
 """Checkpoints that explain themselves: what a run puts into them and how they are opened again.
 
 Besides Lightning's own entries a checkpoint holds `landmarks`: plain values from which the network is built
-again without the run's folder. Opening never runs code from the file (`weights_only=True`).
+again without the run's folder. Opening never runs code from the file (`weights_only=True`), nor calls what it names
+unless that is ours or the user's. Model files (`landmarks.models.model_file`) are opened as well.
 """
 
 import hashlib
 import os
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,13 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from landmarks import __version__
+from landmarks.config.locations import known_targets
 from landmarks.data.module import LandmarkDataModule
+from landmarks.data.pictures.resize import ResizeMode
 from landmarks.errors import LandmarksError
 from landmarks.losses.class_head import ClassHead
+from landmarks.models.architecture import build_loss, build_network, plain_loss, plain_network
+from landmarks.models.model_file import SUFFIX, open_parts, read_record
 
 RECORD_VERSION = 1
 MAX_DIGITS = 18  # of an int64
@@ -34,18 +40,28 @@ class TrainedModel:
 
     Attributes:
         model: in eval mode, pictures [B, 3, H, W] float, normalised -> descriptors [B, D].
-        name: of the run that trained it.
-        config: the run's resolved configuration.
+        name: of the run that trained it, or of the model file.
+        image_size: short side of the pictures that it was made for, pixels.
+        resize: how they were sized in evaluation, see `landmarks.data.pictures.resize`.
+        loss: what it was trained with, for people.
+        trained_on: which data, for people.
         landmark_names: the landmarks it was trained on, in the order of its head.
         head: what tells these landmarks apart; None where the loss has no weights for them, as npairs. Its weights stay
             in the file until they are used.
+        network: as `landmarks.models.architecture.build_network` takes it; None for somebody's own network.
+        head_network: as `landmarks.models.architecture.build_head` takes it; None without a head or for an own one.
     """
 
     model: nn.Module
     name: str
-    config: DictConfig
+    image_size: int
+    resize: ResizeMode
+    loss: str
+    trained_on: Any
     landmark_names: tuple[str, ...]
     head: ClassHead | None = None
+    network: Mapping[str, Any] | None = None
+    head_network: Mapping[str, Any] | None = None
 
     @property
     def landmark_ids(self) -> NDArray[np.int64]:
@@ -109,46 +125,116 @@ def open_checkpoint(path: str | Path, mapped: bool = False) -> dict[str, Any]:
 
 
 def recorded_task(path: str | Path) -> str:
-    """What the model of a checkpoint was trained for: "landmarks" or "detection". Raises LandmarksError."""
+    """What a checkpoint or model file was made for: "landmarks" or "detection". Raises LandmarksError."""
+    if Path(path).suffix == SUFFIX:
+        return "detection" if read_record(path).task == "detection" else "landmarks"
     record = open_checkpoint(path, mapped=True).get("landmarks")
     task = record.get("task", "landmarks") if isinstance(record, dict) else "landmarks"
     return str(task)
 
 
-def load_model(path: str | Path) -> TrainedModel:
-    """Build the network that a checkpoint of ours describes and give it its weights.
+def load_trained(path: str | Path) -> TrainedModel:
+    """Build the network that a checkpoint of ours or a model file describes and give it its weights.
+
+    Nothing that the file names is called, unless it is one of our networks and losses or a file in the `conf/model` or
+    `conf/loss` of this program or the working directory names it, too.
 
     Raises:
         LandmarksError: see `open_checkpoint`; also when there is no record, or that of another version, or when the
             weights do not fit it.
     """
+    if Path(path).suffix == SUFFIX:
+        return _of_model_file(Path(path))
     found = open_checkpoint(path, mapped=True)
     record = _record(path, found)
     config = OmegaConf.create(record["config"])
     assert isinstance(config, DictConfig)
-    in_training_only = {"checkpointing": False} if "checkpointing" in config.model else {}
-    model: nn.Module = instantiate(config.model, pretrained=False, **in_training_only)
     names = tuple(record["landmark_names"])
+    network, loss = plain_network(config.model), plain_loss(config.loss)
+    model = build_network(network) if network is not None else _own_network(path, config.model)
     try:
         model.load_state_dict(_part("model.", found))
-        head = _head(config, len(names), model.dim, _part("loss.", found))
+        head = _head(path, config, loss, len(names), model.dim, _part("loss.", found))
     except RuntimeError as error:
         raise LandmarksError(f"checkpoint {path}: its weights do not fit its own configuration: {error}") from None
-    return TrainedModel(model.eval(), config.name, config, names, head)
+    return TrainedModel(
+        model.eval(),
+        config.name,
+        config.data.image_size,
+        OmegaConf.select(config, "data.resize.mode", default="released"),
+        config.loss._target_.rsplit(".", 1)[-1].lower(),
+        config.data.source,
+        names,
+        head,
+        network,
+        None if head is None else loss,
+    )
+
+
+def _of_model_file(path: Path) -> TrainedModel:
+    record = read_record(path)
+    if record.task == "detection":
+        raise LandmarksError(
+            f"{path}: a detector describes no pictures; see `landmarks extract` and `landmarks detect`"
+        )
+    model, head = open_parts(path)
+    prepared = record.preprocessing
+    assert prepared.mode != "detection"
+    labels = record.labels or tuple(f"class {number}" for number in range(record.classes))
+    loss = record.origin.get("loss", "softmax" if record.head else "unknown")
+    trained_on = record.origin.get("trained_on", record.origin)
+    return TrainedModel(
+        model,
+        record.name,
+        prepared.short_side,
+        prepared.mode,
+        loss,
+        trained_on,
+        labels,
+        head,
+        record.architecture,
+        record.head,
+    )
+
+
+def _own_network(path: str | Path, node: DictConfig) -> nn.Module:
+    in_training_only = {"checkpointing": False} if "checkpointing" in node else {}
+    _refuse_stranger(path, "model", node)
+    model: nn.Module = instantiate(node, pretrained=False, **in_training_only)
+    return model
+
+
+def _refuse_stranger(path: str | Path, group: str, node: DictConfig) -> None:
+    if (target := str(node.get("_target_"))) not in known_targets(group):
+        raise LandmarksError(
+            f"checkpoint {path}: asks to call {target}, which is none of our networks and losses. If it is yours, run "
+            f"this where a file conf/{group}/*.yaml names it; if you do not know it, do not trust the file"
+        )
 
 
 def _part(prefix: str, found: dict[str, Any]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in found["state_dict"].items() if k.startswith(prefix)}
 
 
-def _head(config: DictConfig, num_landmarks: int, dim: Any, state: dict[str, Tensor]) -> ClassHead | None:
+def _head(
+    path: str | Path,
+    config: DictConfig,
+    loss: Mapping[str, Any] | None,
+    num_landmarks: int,
+    dim: Any,
+    state: dict[str, Tensor],
+) -> ClassHead | None:
     """The head of the recorded loss with its weights, uncopied; RuntimeError where these do not fit."""
     if not state:
         return None
     with torch.device("meta"):  # takes no memory and draws no weights
-        loss: nn.Module = instantiate(config.loss)(num_landmarks=num_landmarks, dim=dim)
-    loss.load_state_dict(state, assign=True)
-    return loss.eval() if isinstance(loss, ClassHead) else None
+        if loss is not None:
+            made = build_loss(loss, num_landmarks, dim)
+        else:
+            _refuse_stranger(path, "loss", config.loss)
+            made = instantiate(config.loss)(num_landmarks=num_landmarks, dim=dim)
+    made.load_state_dict(state, assign=True)
+    return made.eval() if isinstance(made, ClassHead) else None
 
 
 def _record(path: str | Path, found: dict[str, Any]) -> dict[str, Any]:

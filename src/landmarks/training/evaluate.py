@@ -10,7 +10,7 @@ from landmarks.config.settings import EvaluateSettings
 from landmarks.data.module import LandmarkDataModule
 from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.retrieval.pipeline import Pipeline
-from landmarks.training.checkpoints import TrainedModel, load_model
+from landmarks.training.checkpoints import TrainedModel, load_trained
 from landmarks.training.extract import describe
 from landmarks.training.extraction import Extraction
 from landmarks.training.outputs import print_scores, write_outcome, write_report
@@ -22,9 +22,9 @@ from landmarks.training.scoring import evaluate_descriptors, figure
 def evaluate_job(config: DictConfig) -> float | None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
     refuse_missing(config)
-    trained = load_model(config.checkpoint)
+    trained = load_trained(config.checkpoint)
     if config.data.image_size is None:
-        config.data.image_size = trained.config.data.image_size
+        config.data.image_size = trained.image_size
     check_config(config, EvaluateSettings)
     run_dir = Path(config.run_dir)
     write_record(config, run_dir)
@@ -48,7 +48,7 @@ def evaluate(config: DictConfig, run_dir: Path, trained: TrainedModel | None = N
     Raises:
         LandmarksError: bad input of any kind.
     """
-    trained = trained or load_model(config.checkpoint)
+    trained = trained or load_trained(config.checkpoint)
     pipeline: Pipeline = instantiate(config.pipeline)
     recognition: RecognitionPipeline = instantiate(config.recognition)
     extraction: Extraction = instantiate(config.extraction)
@@ -71,7 +71,7 @@ def evaluate(config: DictConfig, run_dir: Path, trained: TrainedModel | None = N
         "monitor": {"name": config.monitor, "value": value},
         "scores": outcome.scores,
         "checkpoint": str(config.checkpoint),
-        "trained_on": trained.config.data.source,
+        "trained_on": trained.trained_on,
         "unreadable": extracted.unreadable,
     }
     write_outcome(run_dir, data, outcome, figures)

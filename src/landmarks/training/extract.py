@@ -22,7 +22,7 @@ from landmarks.errors import LandmarksError
 from landmarks.retrieval.sets.descriptors import DescriptorSet
 from landmarks.training.callbacks.extraction import ResumedExtraction
 from landmarks.training.callbacks.unreadable import UnreadablePictures
-from landmarks.training.checkpoints import TrainedModel, load_model
+from landmarks.training.checkpoints import TrainedModel, load_trained
 from landmarks.training.extraction import Described
 from landmarks.training.launch import ranks_launched
 from landmarks.training.module import DescriptorModule
@@ -50,9 +50,9 @@ class Extracted:
 def extract_job(config: DictConfig) -> None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and extract."""
     refuse_missing(config)
-    trained = load_model(config.checkpoint)
+    trained = load_trained(config.checkpoint)
     if config.data.image_size is None:
-        config.data.image_size = trained.config.data.image_size
+        config.data.image_size = trained.image_size
     check_config(config, ExtractSettings)
     if not config.splits:
         raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
@@ -76,7 +76,7 @@ def extract(config: DictConfig, run_dir: Path, trained: TrainedModel | None = No
     Raises:
         LandmarksError: bad input of any kind, or a set in the run folder that was made otherwise.
     """
-    trained = trained or load_model(config.checkpoint)
+    trained = trained or load_trained(config.checkpoint)
     data: LandmarkDataModule = instantiate(config.data)
     data.prepare_data()
     data.setup("validate")

@@ -33,10 +33,9 @@ def check_predictions(config: DictConfig, trained: TrainedModel) -> None:
             f"predictions={config.predictions}: ask for 1 landmark of each picture or more, or for none: 0"
         )
     if trained.head is None:
-        loss = trained.config.loss._target_.rsplit(".", 1)[-1].lower()
         raise LandmarksError(
-            f"predictions={config.predictions}: {config.checkpoint} has no classifier (loss: {loss}): use a checkpoint "
-            "trained with softmax or arcmargin, or leave predictions at 0"
+            f"predictions={config.predictions}: {config.checkpoint} has no classifier (loss: {trained.loss}): use a "
+            "checkpoint trained with softmax or arcmargin, or leave predictions at 0"
         )
     views = config.extraction
     require_views(trained.head, tuple(views.scales), views.flip, f"predictions={config.predictions}")

@@ -1,5 +1,6 @@
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from landmarks.data.openimages.classes import DetectionClasses
 from landmarks.data.openimages.resize import DetectionResize
 from landmarks.data.openimages.source import OpenImages
 from landmarks.errors import LandmarksError
+from landmarks.models.architecture import plain_network
 from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.training.callbacks.unreadable import TooManyUnreadableError, UnreadablePictures
 from landmarks.training.detection import detect as module
@@ -28,7 +30,8 @@ def trained(compose_config: Compose, small_run: list[str], tmp_path: Path) -> Tr
     config.model.max_boxes = 5
     torch.manual_seed(0)
     classes = DetectionClasses(np.array(["/m/a", "/m/b", "/m/c"]), np.array(["A", "B", "C"]))
-    return TrainedDetector(instantiate(config.model)(num_classes=3).eval(), "test", config, classes)
+    model = instantiate(config.model)(num_classes=3).eval()
+    return TrainedDetector(model, "test", classes, DetectionResize(48, 80), plain_network(config.model) or {}, "")
 
 
 def detector(trained: TrainedDetector, batch_size: int = 4, workers: int = 0) -> Detector:
@@ -94,6 +97,6 @@ def test_unreadable_pictures_are_named_and_past_the_limit_stop_it(
 def test_other_rules_are_not_mixed_in(trained: TrainedDetector, rectangles: Path, tmp_path: Path) -> None:
     images = OpenImages(rectangles).validation().images
     detector(trained).detect(images, tmp_path / "a", "openimages", "validation")
-    trained.config.model.score_threshold = 0.5
+    stricter = replace(trained, network={**trained.network, "score_threshold": 0.5})
     with pytest.raises(LandmarksError, match="made otherwise"):
-        detector(trained).detect(images, tmp_path / "a", "openimages", "validation")
+        detector(stricter).detect(images, tmp_path / "a", "openimages", "validation")

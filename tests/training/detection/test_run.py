@@ -51,7 +51,7 @@ def test_a_run_leaves_figures_pictures_and_a_checkpoint_that_explains_itself(
 
     trained = load_detector(tmp_path / "checkpoints" / "best.ckpt")
     assert trained.classes.titles.tolist() == ["Tower", "Building", "Tree"]
-    assert trained.config.data.image_size == 48
+    assert trained.resize.short_side == 48
     assert not trained.model.training
 
 

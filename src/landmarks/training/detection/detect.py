@@ -51,8 +51,8 @@ class Detector:
     @classmethod
     def from_config(cls, config: DictConfig, trained: TrainedDetector) -> Self:
         """Make ready what an evaluation or an extraction asks for; its long side grows and shrinks with the short."""
-        recorded = trained.config.data
-        long_side = round(recorded.max_size * config.data.image_size / recorded.image_size)
+        made_for = trained.resize
+        long_side = round(made_for.long_side * config.data.image_size / made_for.short_side)
         return cls(
             trained,
             DetectionResize(config.data.image_size, long_side),
@@ -137,15 +137,15 @@ class Detector:
             return find_objects(self._model, there, ids, self.trained.classes.names)
 
     def _protocol(self, data: str, split: str) -> DetectionProtocol:
-        rules: DictConfig = self.trained.config.model
+        rules = self.trained.network
         return DetectionProtocol(
             model=self.trained.name,
             weights=weights_hash(self.trained.model),
             input_size=self.resize.short_side,
             max_size=self.resize.long_side,
-            score_threshold=rules.score_threshold,
-            nms_threshold=rules.nms_threshold,
-            max_boxes=rules.max_boxes,
+            score_threshold=rules["score_threshold"],
+            nms_threshold=rules["nms_threshold"],
+            max_boxes=rules["max_boxes"],
             data=data,
             split=split,
             precision=self.precision,

@@ -55,7 +55,7 @@ def used_part(config: DictConfig, trained: TrainedDetector) -> DictConfig:
         used.callbacks = OmegaConf.masked_copy(config.callbacks, list(CALLBACKS))
         used.data = OmegaConf.masked_copy(config.data, [k for k in config.data if k not in LANDMARKS_ONLY])
         if used.data.image_size is None:
-            used.data.image_size, used.data.max_size = trained.config.data.image_size, trained.config.data.max_size
+            used.data.image_size, used.data.max_size = trained.resize.short_side, trained.resize.long_side
     return used
 
 
@@ -102,7 +102,7 @@ def evaluate_detector(config: DictConfig, run_dir: Path, trained: TrainedDetecto
         "name": config.name,
         "checkpoint": str(config.checkpoint),
         "scores": scores,
-        "trained_on": OmegaConf.to_container(trained.config.data.source),
+        "trained_on": trained.trained_on,
         "unreadable": unreadable.reasons,
         "data": {
             "source": data.source.name,

@@ -26,7 +26,7 @@ def extract_detections_job(config: DictConfig) -> None:
     refuse_missing(config)
     trained = load_detector(config.checkpoint)
     if config.data.image_size is None:
-        config.data.image_size = trained.config.data.image_size
+        config.data.image_size = trained.resize.short_side
     check_config(config, ExtractSettings)
     if not config.splits:
         raise LandmarksError("splits is empty: name some of queries, index, gallery and train")

@@ -1,0 +1,156 @@
+"""One safetensors file that is a whole model: weights, architecture, preprocessing and labels.
+
+Reading it never runs code from it: the architecture names one of our own builders (`models.architecture`), and names
+and shapes of all tensors are compared with what that builder makes before memory is taken for them.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from landmarks.errors import LandmarksError
+from landmarks.losses.class_head import ClassHead
+from landmarks.models.architecture import build_head, build_network
+from landmarks.models.classifier import Classifier
+from landmarks.models.descriptor import DescriptorNet
+from landmarks.models.record import ModelRecord
+from landmarks.models.weights import HEAD, differences
+
+SUFFIX = ".safetensors"
+
+
+def load_model(path: str | Path) -> nn.Module:
+    """Open a model file.
+
+    Args:
+        path: Of a file that `landmarks export` or `landmarks import-paddle` wrote.
+
+    Returns:
+        The network in eval mode, on the CPU. It takes normalised pictures, float32 [B, 3, H, W] with sides that are
+        multiples of 32 (see `landmarks.models.normalize`), and gives descriptors [B, D] as they leave the network, or
+        logits [B, C] if its task is classification. A detector takes a list of uint8 [3, H, W] instead and gives a
+        dictionary of `boxes`, `labels` and `scores` for each. `read_record` says which it is.
+
+    Raises:
+        LandmarksError: The file is missing, damaged, or no model file, or its weights do not fit its architecture.
+    """
+    net, head = open_parts(path)
+    return net if head is None else Classifier(_descriptor_net(net), head).eval()
+
+
+def read_record(path: str | Path) -> ModelRecord:
+    """What a model file says of itself; its weights are not read. Raises LandmarksError as `load_model` does."""
+    path = _existing(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return ModelRecord.from_metadata(file.metadata())
+    except (SafetensorError, OSError) as error:
+        raise LandmarksError(f"{path}: damaged, or no safetensors file ({error})") from None
+    except LandmarksError as error:
+        raise LandmarksError(f"{path}: {error}") from None
+
+
+def open_parts(path: str | Path) -> tuple[nn.Module, ClassHead | None]:
+    """The network and its head apart, both in eval mode; see `load_model`."""
+    record, path = read_record(path), Path(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            with torch.device("meta"):
+                parts = _build(record)
+            expected = _tensors(*parts)
+            if problems := differences(expected, {name: torch.empty(s, device="meta") for name, s in shapes.items()}):
+                raise LandmarksError(f"its weights do not fit its architecture: {'; '.join(problems)}")
+            if record.architecture["network"] != "released_net":
+                parts = _build(record)  # others may hold constants that no file does
+            tensors = {name: file.get_tensor(name).to(expected[name].dtype) for name in shapes}
+    except (SafetensorError, OSError) as error:
+        raise LandmarksError(f"{path}: damaged, or no safetensors file ({error})") from None
+    except LandmarksError as error:
+        raise LandmarksError(f"{path}: {error}") from None
+    net, head = parts
+    for name in expected.keys() - tensors.keys():  # counters of batches, which old files lack
+        tensors[name] = torch.zeros(expected[name].shape, dtype=expected[name].dtype)
+    net.load_state_dict({n: t for n, t in tensors.items() if not n.startswith(HEAD)}, assign=True)
+    if head is not None:
+        cast(nn.Module, head).load_state_dict(
+            {n.removeprefix(HEAD): t for n, t in tensors.items() if n.startswith(HEAD)}, assign=True
+        )
+    return net, head
+
+
+def write_model(
+    path: str | Path, record: ModelRecord, net: Mapping[str, Tensor], head: Mapping[str, Tensor] | None = None
+) -> None:
+    """Write a model file, whole or not at all.
+
+    Args:
+        path: Ends in `.safetensors`.
+        record: What the file says of itself.
+        net: The network's `state_dict`.
+        head: The head's, for a classifier.
+
+    Raises:
+        LandmarksError: Another ending, the weights do not fit the record, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise LandmarksError(f"{path}: a model file ends in {SUFFIX}")
+    tensors = {**net, **{f"{HEAD}{name}": value for name, value in (head or {}).items()}}
+    with torch.device("meta"):
+        expected = _tensors(*_build(record))
+    if problems := differences(expected, tensors):
+        raise LandmarksError(f"{path}: the weights do not fit the architecture: {'; '.join(problems)}")
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, partial,
+                  record.to_metadata())  # fmt: skip
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise LandmarksError(f"{path}: cannot be written: {error}") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise LandmarksError(f"{path}: there is no such file")
+    if path.suffix != SUFFIX:
+        raise LandmarksError(f"{path}: a model file ends in {SUFFIX}; make one of a checkpoint with `landmarks export`")
+    return path
+
+
+def _build(record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:
+    more: dict[str, Any] = {"num_classes": record.classes} if record.task == "detection" else {}
+    net = build_network(record.architecture, **more)
+    if record.head is None:
+        return net, None
+    head = build_head(record.head, record.classes, _descriptor_net(net).dim)
+    if head is None:
+        raise LandmarksError(f"loss {record.head.get('loss')}: it has no class weights")
+    return net, head
+
+
+def _descriptor_net(net: nn.Module) -> DescriptorNet:
+    if not isinstance(net, DescriptorNet):
+        raise LandmarksError(f"a {type(net).__name__} gives no descriptors, so nothing can be classified by them")
+    return net
+
+
+def _tensors(net: nn.Module, head: ClassHead | None) -> dict[str, Tensor]:
+    named = dict(net.state_dict())
+    if head is not None:
+        named |= {f"{HEAD}{name}": value for name, value in cast(nn.Module, head).state_dict().items()}
+    return named

@@ -1,0 +1,16 @@
+"""A network with its class weights gives the logits of its loss."""
+
+import torch
+
+from landmarks.losses.arcmargin import ArcMargin
+from landmarks.models.build import timm_net
+from landmarks.models.classifier import Classifier
+
+
+def test_logits_are_those_of_the_head() -> None:
+    torch.manual_seed(0)
+    net, head = timm_net("test_resnet", dim=8).eval(), ArcMargin(5, 8)
+    images = torch.randn(2, 3, 64, 32)
+    with torch.inference_mode():
+        logits = Classifier(net, head).eval()(images)
+        assert torch.equal(logits, head.class_scores(net(images))) and logits.shape == (2, 5)

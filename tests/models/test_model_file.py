@@ -1,0 +1,150 @@
+"""A model in one file: what comes back, and what damage and malice lead to."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import landmarks
+from landmarks.errors import LandmarksError
+from landmarks.losses.arcmargin import ArcMargin
+from landmarks.losses.softmax import Softmax
+from landmarks.models.architecture import build_network
+from landmarks.models.model_file import open_parts, write_model
+from landmarks.models.record import ModelRecord, Preprocessing
+
+NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8, "pooling": "gem"}
+PREPARED = Preprocessing("released", 64)
+RECORD = ModelRecord("net", "retrieval", NETWORK, PREPARED)
+
+
+def net() -> Any:
+    torch.manual_seed(2)
+    return build_network(NETWORK)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    write_model(tmp_path / "net.safetensors", RECORD, net().state_dict())
+    return tmp_path / "net.safetensors"
+
+
+def test_descriptors_are_those_of_the_network(path: Path) -> None:
+    images = torch.randn(2, 3, 64, 96)
+    loaded = landmarks.load_model(path)
+    assert not loaded.training
+    with torch.inference_mode():
+        assert torch.equal(loaded(images), net()(images))
+    assert landmarks.read_record(path) == RECORD
+
+
+@pytest.mark.parametrize(
+    ("head", "plain"),
+    [
+        (Softmax(3, 8), {"loss": "Softmax"}),
+        (ArcMargin(3, 8, scale=5.0), {"loss": "ArcMargin", "scale": 5.0}),
+    ],
+)
+def test_a_classifier_gives_logits(head: Any, plain: dict[str, Any], tmp_path: Path) -> None:
+    record = ModelRecord("c", "classification", NETWORK, PREPARED, plain, 3, ("7", "8", "9"), ("a", "b", "c"))
+    write_model(tmp_path / "c.safetensors", record, net().state_dict(), head.state_dict())
+    images = torch.randn(2, 3, 32, 64)
+    with torch.inference_mode():
+        assert torch.equal(landmarks.load_model(tmp_path / "c.safetensors")(images), head.class_scores(net()(images)))
+    assert landmarks.read_record(tmp_path / "c.safetensors").titles == ("a", "b", "c")
+
+
+def test_a_detector_finds_what_it_found(tmp_path: Path) -> None:
+    plain = {
+        "network": "faster_rcnn", "backbone": "test_resnet", "channels": 8, "hidden": 8, "proposals": 20,
+        "strides": [4, 8], "anchor_sizes": [16, 32, 64], "score_threshold": 0.0,
+    }  # fmt: skip
+    detector = build_network(plain, num_classes=2)
+    record = ModelRecord("d", "detection", plain, Preprocessing("detection", 64, 96), None, 2, ("/m/a", "/m/b"))
+    write_model(tmp_path / "d.safetensors", record, detector.state_dict())
+    picture = [torch.randint(0, 255, (3, 64, 80), dtype=torch.uint8)]
+    with torch.inference_mode():
+        expected, found = detector(picture)[0], landmarks.load_model(tmp_path / "d.safetensors")(picture)[0]
+    assert len(found["boxes"]) and all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+@pytest.mark.parametrize("backbone", ["res152", "res200", "se_x152", "inceptionv4"])
+def test_released_networks_are_whole_without_being_initialised(backbone: str, tmp_path: Path) -> None:
+    plain = {"network": "released_net", "backbone": backbone, "dim": 4}
+    with torch.device("meta"):
+        shapes = {name: value.shape for name, value in build_network(plain).state_dict().items()}
+    # one number stands for all weights: the file stays small on the disk of a test only where it is sparse
+    state = {name: torch.full(shape, 0.01) for name, shape in shapes.items()}
+    write_model(tmp_path / "n.safetensors", ModelRecord("n", "retrieval", plain, PREPARED), state)
+    loaded = landmarks.load_model(tmp_path / "n.safetensors")
+    named = [*loaded.named_parameters(), *loaded.named_buffers()]
+    assert not any(value.is_meta for _, value in named) and len(loaded.state_dict()) == len(shapes)
+    counters = [value for name, value in named if name.endswith("num_batches_tracked")]
+    assert counters and all(value.dtype == torch.int64 for value in counters)
+
+
+def test_missing_and_strange_files_are_named(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(LandmarksError, match="there is no such file"):
+        landmarks.load_model(tmp_path / "gone.safetensors")
+    (tmp_path / "best.ckpt").write_bytes(b"")
+    with pytest.raises(LandmarksError, match="make one of a checkpoint with `landmarks export`"):
+        landmarks.load_model(tmp_path / "best.ckpt")
+    save_file(load_file(path), tmp_path / "weights.safetensors")
+    with pytest.raises(LandmarksError, match=r"weights\.safetensors: .*was not written by this program"):
+        landmarks.load_model(tmp_path / "weights.safetensors")
+
+
+def test_damaged_files_are_errors(path: Path) -> None:
+    whole = path.read_bytes()
+    chance = random.Random(0)
+    header = int.from_bytes(whole[:8], "little") + 8
+    for _ in range(150):
+        damaged = bytearray(whole)
+        if chance.random() < 0.5:
+            damaged = damaged[: chance.randrange(len(whole))]
+        else:
+            for _ in range(chance.randrange(1, 4)):
+                damaged[chance.randrange(header)] = chance.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            landmarks.load_model(path)
+        except LandmarksError as error:
+            assert "net.safetensors" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dim": 16}, r"fc\.weight \[8, 128\] instead of \[16, 128\]|of another shape"),
+        ({"dim": 10**12}, "of another shape"),
+        ({"name": "resnet18"}, "missing"),
+        ({"name": "nonesuch"}, "timm has no such network"),
+        ({"network": "builtins.exec"}, "there is no network"),
+    ],
+)
+def test_an_architecture_of_other_weights_is_refused_before_memory_is_taken(
+    change: dict[str, Any], message: str, path: Path
+) -> None:
+    record = ModelRecord("net", "retrieval", NETWORK | change, PREPARED)
+    save_file(load_file(path), path, record.to_metadata())
+    with pytest.raises(LandmarksError, match=message):
+        landmarks.load_model(path)
+
+
+def test_weights_that_do_not_fit_are_not_written(tmp_path: Path) -> None:
+    state = net().state_dict()
+    with pytest.raises(LandmarksError, match="1 unknown: more"):
+        write_model(tmp_path / "n.safetensors", RECORD, {**state, "more": torch.zeros(1)})
+    with pytest.raises(LandmarksError, match=r"ends in \.safetensors"):
+        write_model(tmp_path / "n.bin", RECORD, state)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LandmarksError, match="cannot be written"):
+        write_model(tmp_path / "file" / "n.safetensors", RECORD, state)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_network_and_head_come_apart(tmp_path: Path, path: Path) -> None:
+    assert open_parts(path)[1] is None

@@ -1,0 +1,82 @@
+"""What model files say of themselves survives the file and refuses what cannot be."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landmarks.errors import LandmarksError
+from landmarks.models.record import KEY, ModelRecord, Preprocessing
+
+NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8}
+RETRIEVAL = ModelRecord("net", "retrieval", NETWORK, Preprocessing("released", 64))
+
+
+def changed(**values: Any) -> dict[str, str]:
+    written = json.loads(RETRIEVAL.to_metadata()[KEY]) | values
+    return {KEY: json.dumps(written)}
+
+
+@given(
+    name=st.text(min_size=1),
+    labels=st.lists(st.text(), min_size=1, max_size=5),
+    mode=st.sampled_from(["released", "square", "crop"]),
+    side=st.integers(1, 10_000),
+    origin=st.dictionaries(st.text(), st.text(), max_size=3),
+)
+def test_a_record_survives_the_file(name: str, labels: list[str], mode: Any, side: int, origin: dict[str, str]) -> None:
+    record = ModelRecord(
+        name,
+        "classification",
+        NETWORK,
+        Preprocessing(mode, side),
+        {"loss": "Softmax"},
+        len(labels),
+        tuple(labels),
+        tuple(f"{label}!" for label in labels),
+        origin,
+    )
+    assert ModelRecord.from_metadata(record.to_metadata()) == record
+
+
+def test_other_files_are_told_apart() -> None:
+    for metadata in (None, {}, {"format": "pt"}):
+        with pytest.raises(LandmarksError, match="was not written by this program"):
+            ModelRecord.from_metadata(metadata)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", "{}", '{"format": 1}', "[" * 100_000])
+def test_a_damaged_description_is_an_error(text: str) -> None:
+    with pytest.raises(LandmarksError, match="damaged"):
+        ModelRecord.from_metadata({KEY: text})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"format": 2}, "format 2; this version .* reads 1"),
+        ({"task": "cooking"}, "task: Input should be 'retrieval'"),
+        ({"colour": 1}, "colour: Unexpected keyword"),
+        ({"preprocessing": {"mode": "released", "short_side": "wide"}}, "preprocessing.short_side: .*integer"),
+        ({"architecture": [1]}, "architecture: .*dict"),
+        ({"classes": 3}, "3 classes for retrieval"),
+        ({"task": "classification", "head": {"loss": "Softmax"}}, "0 classes for classification"),
+        ({"task": "classification", "classes": 3}, "a classification model has a head"),
+        ({"task": "classification", "classes": 3, "head": {}, "labels": ["a"]}, "1 labels for 3 classes"),
+        ({"task": "detection", "classes": 1}, "a detector without labels"),
+        ({"task": "detection", "classes": 1, "labels": ["a"]}, "for detection with pictures prepared for released"),
+        ({"head": {"loss": "Softmax"}}, "a classification model has a head, and no other has one"),
+    ],
+)
+def test_a_wrong_value_is_named(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(LandmarksError, match=message):
+        ModelRecord.from_metadata(changed(**values))
+
+
+def test_a_missing_value_is_named() -> None:
+    written = json.loads(RETRIEVAL.to_metadata()[KEY])
+    del written["architecture"]
+    with pytest.raises(LandmarksError, match="architecture: Field required"):
+        ModelRecord.from_metadata({KEY: json.dumps(written)})
