@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -217,6 +218,17 @@ def test_validation_on_landmarks_held_out_of_training(tiny: Any) -> None:
     assert module.truth.retrieval is not None
     assert set(module.truth.retrieval.positives.tolist()) == set(module.gallery_set.table.ids.tolist())
     assert next(iter(module.train_dataloader()))["image"].shape == (4, 3, 48, 48)
+
+
+def test_a_search_alone_reads_no_train_pictures(tiny: Any) -> None:
+    shutil.rmtree(tiny.root / "train")
+    module = build("gldv2", tiny.root)
+    module.search_only = True
+    module.setup("validate")
+    assert list(module.evaluated) == ["queries", "index"]
+    assert len(module.val_dataloader()) == 2
+    with pytest.raises(LandmarksError, match="not a complete Google Landmarks v2 folder"):
+        build("gldv2", tiny.root).setup("validate")
 
 
 def test_tables_are_read_once(tiny: Any) -> None:

@@ -79,7 +79,7 @@ class HeldOutSource:
         self.size = size
         self.name = f"{source.name} held out: {size.landmarks} landmarks, seed {size.seed}"
 
-    def prepare(self, evaluation: bool = True) -> None:
+    def prepare(self, training: bool = True, evaluation: bool = True) -> None:
         """Prepare the other source, whose own evaluation sets may be missing. See Source."""
         self.source.prepare(evaluation=False)
 

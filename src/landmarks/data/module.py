@@ -59,10 +59,13 @@ class LandmarkDataModule(pl.LightningDataModule):
             callback counts and stops.
 
     Attributes:
-        train_set, query_set, index_set, gallery_set: ImageSet, after `setup`.
+        search_only: set to True before `setup` where queries and index are all that is needed: pictures to train on
+            and the gallery, most of the bytes of Google Landmarks v2, need not be there then.
+        train_set, query_set, index_set, gallery_set: ImageSet, after `setup`; the first and the last are not there
+            where `search_only`.
         truth: GroundTruth, after `setup`.
-        evaluated: ImageSets that `val_dataloader` reads, by name, after `setup`: queries, index, gallery. May be
-            changed, as the next two, until a loader is made.
+        evaluated: ImageSets that `val_dataloader` reads, by name, after `setup`: queries, index and, unless
+            `search_only`, gallery. May be changed, as the next two, until a loader is made.
         scales: factors of the input size at which pictures are read for evaluation.
         described: ids uint64 [n] that need not be read again, for any of the names in `evaluated`.
     """
@@ -129,13 +132,14 @@ class LandmarkDataModule(pl.LightningDataModule):
         self.max_unreadable = max_unreadable
         self.scales: tuple[float, ...] = (1.0,)
         self.described: Mapping[str, NDArray[np.uint64]] = {}
+        self.search_only = False
         self._is_set_up = False
         self._train_loader: ResumableLoader | None = None
         self._resumed: dict[str, Any] | None = None
 
     def prepare_data(self) -> None:
         """Make or check the pictures; Lightning calls this on one process only."""
-        self.source.prepare()
+        self.source.prepare(training=not self.search_only)
 
     def setup(self, stage: str | None = None) -> None:
         """Read the tables and choose the validation sets. The same for every stage, and done once."""
@@ -145,11 +149,13 @@ class LandmarkDataModule(pl.LightningDataModule):
             self.prepare_data()
         source = self.source
         self.truth = source.truth()
-        self.train_set = source.train()
         self.query_set = select_queries(source.queries(), self.truth, self.validation)
         self.index_set = select_index(source.index(), self.truth, self.validation, self.seed)
-        self.gallery_set = select_gallery(source.gallery(), self.validation, self.seed)
-        self.evaluated = {"queries": self.query_set, "index": self.index_set, "gallery": self.gallery_set}
+        self.evaluated = {"queries": self.query_set, "index": self.index_set}
+        if not self.search_only:
+            self.train_set = source.train()
+            self.gallery_set = select_gallery(source.gallery(), self.validation, self.seed)
+            self.evaluated["gallery"] = self.gallery_set
         self._is_set_up = True
 
     @property

@@ -59,11 +59,12 @@ class Source(Protocol):
 
     name: str
 
-    def prepare(self, evaluation: bool = True) -> None:
+    def prepare(self, training: bool = True, evaluation: bool = True) -> None:
         """Make what can be made, else check that all is there. One LandmarksError lists what is missing.
 
         Args:
-            evaluation: Whether index, queries and gallery are needed too, or only what is to train on.
+            training: Whether pictures to train on are needed, and with `evaluation` the gallery.
+            evaluation: Whether index and queries are needed.
         """
         ...
 

@@ -155,6 +155,17 @@ def test_only_what_is_trained_on_is_needed_without_evaluation(tiny: Any) -> None
     assert len(str(caught.value).splitlines()) == 4  # with index.csv, its pictures, and how to get them
 
 
+def test_only_queries_and_index_are_needed_without_training(tiny: Any) -> None:
+    """Retrieval with released weights needs 95 of the 595 GB."""
+    for name in ("train", "train_clean"):
+        tiny.csv(name).unlink()
+    for path in (tiny.root / "train").iterdir():
+        path.unlink()
+    GLDv2(tiny.root).prepare(training=False)
+    with pytest.raises(LandmarksError, match=r"train_clean\.csv"):
+        GLDv2(tiny.root).prepare()
+
+
 def test_tables_and_tars_open_without_torch(tiny: Any) -> None:
     """Importing it takes longer than opening 4.1M images."""
     code = (

@@ -94,7 +94,7 @@ class DemoWorld(GLDv2):
         self.pictures = pictures
         self.workers = workers
 
-    def prepare(self, evaluation: bool = True) -> None:
+    def prepare(self, training: bool = True, evaluation: bool = True) -> None:
         """Draw the world if it is not there yet, with a progress bar, and check that it is complete. See Source."""
         with drawing_progress(WHAT, self.pictures) as advance:
             write_demo_world(
@@ -105,4 +105,4 @@ class DemoWorld(GLDv2):
                 workers=self.workers,
                 on_picture=advance,
             )
-        super().prepare(evaluation)
+        super().prepare(training, evaluation)

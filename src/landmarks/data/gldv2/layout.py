@@ -111,7 +111,8 @@ class GLDv2Layout:
     def missing(self, splits: Sequence[str], evaluation: bool = True) -> dict[str, list[str]]:
         """What these splits, and evaluation, need and that is not there, by what `landmarks data download` calls it."""
         names = {name for split in splits for name in TABLES[split]} | ({"index", "test"} if evaluation else set())
-        folders = [folder for folder in FOLDERS if evaluation or any(folder in split for split in splits)]
+        evaluated = ("index", "test") if evaluation else ()
+        folders = [folder for folder in FOLDERS if folder in evaluated or any(folder in split for split in splits)]
         absent = {"metadata": [str(self.root / _table(name)) for name in sorted(names) if not self.has_table(name)]}
         for folder in folders:
             if not self.tars(folder).names() and not self._files.is_extracted(folder):

@@ -56,6 +56,7 @@ class GLDv2:
     """
 
     name = "gldv2"
+    release = "v2.1"  # of the ground truth that `truth` reads
 
     def __init__(
         self,
@@ -78,9 +79,9 @@ class GLDv2:
         self._stores: dict[str, ImageStore] = {}
         self._splits: dict[str, ImageSet] = {}
 
-    def prepare(self, evaluation: bool = True) -> None:
+    def prepare(self, training: bool = True, evaluation: bool = True) -> None:
         """Check that all files are there. Raises one LandmarksError that lists everything missing. See Source."""
-        splits = [self.train_split, self.gallery_split] if evaluation else [self.train_split]
+        splits = [self.train_split, *([self.gallery_split] if evaluation else [])] if training else []
         missing = self.files.missing(splits, evaluation)
         if missing:
             lines = "\n  ".join(line for lines in missing.values() for line in lines)

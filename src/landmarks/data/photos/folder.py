@@ -57,7 +57,7 @@ class PhotoFolder:
         self.min_split = min_split
         self.non_landmark = non_landmark
 
-    def prepare(self, evaluation: bool = True) -> None:
+    def prepare(self, training: bool = True, evaluation: bool = True) -> None:
         """Find and split the pictures. Raises LandmarksError where there is nothing to work on. See Source."""
         photos = self._photos
         if evaluation and not (photos.split == QUERY)[photos.table.landmarks >= 0].any():
