@@ -20,7 +20,7 @@ class Named:
     name = "named"
 
     def category_names(self) -> dict[str, str]:
-        return {"9": "http://commons.org/Category:Golden_Gate"}
+        return {"9": "Golden Gate"}
 
 
 def sheet_of(truth: GroundTruth):  # type: ignore[no-untyped-def]

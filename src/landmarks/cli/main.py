@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from omegaconf import DictConfig
 
-from landmarks.cli import data, descriptors, score
+from landmarks.cli import data, descriptors, importing, score
 from landmarks.cli.hydra_main import quiet_lightning, run_hydra
 from landmarks.config.check import refuse_missing
 from landmarks.errors import LandmarksError
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(descriptors.app, name="descriptors")
 app.add_typer(score.app, name="score")
+app.command("import-paddle")(importing.import_paddle)
 
 NOTHING_TO_EVALUATE = """name what to evaluate: a checkpoint
   python evaluate.py checkpoint=runs/…/checkpoints/best.ckpt data=gldv2 data.root=PATH

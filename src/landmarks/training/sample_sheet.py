@@ -112,7 +112,8 @@ def _without_landmark(truth: GroundTruth) -> NDArray[np.uint64]:
 def _called(source: Source, landmark_names: NDArray[np.str_]) -> list[str]:
     """What people call landmarks."""
     categories: dict[str, str] = getattr(source, "category_names", dict)()
-    return [categories.get(name, name).rpartition(":")[2].replace("_", " ") for name in landmark_names.tolist()]
+    named = ((categories.get(name), name.rpartition(":")[2].replace("_", " ")) for name in landmark_names.tolist())
+    return [title or name for title, name in named]
 
 
 def _namer(source: Source, table: ImageTable) -> Callable[[NDArray[np.uint64]], NDArray[np.object_]]:

@@ -233,8 +233,8 @@ def test_submission_numbers(tiny: Any) -> None:
 
 def test_categories_of_both_spaces(shared_data: Path, tiny: Any) -> None:
     names = GLDv2(shared_data / "gldv2_mini").category_names()
-    assert names["62380"] == "Category:gc_ajanta_cave"
-    assert names["index:8730"] == "Category:gc_chenonceau"
+    assert names["62380"] == "gc ajanta cave"
+    assert names["index:8730"] == "gc chenonceau"
     assert GLDv2(tiny.root).category_names() == {}
 
 

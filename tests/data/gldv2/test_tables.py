@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data.gldv2.tables import read_categories, read_clean, read_ids, read_labels, refuse_unknown
+from landmarks.data.gldv2.tables import read_clean, read_ids, read_labels, refuse_unknown
 from landmarks.data.ids import parse_ids
 from landmarks.errors import LandmarksError
 
@@ -89,11 +89,6 @@ def test_numbers_far_apart_and_numbers_close_by_give_the_same_labels(tmp_path: P
 def test_repeated_ids_are_refused_where_there_are_only_ids(tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match=rf"train\.csv: 1 image ids occur more than once, first {B}"):
         read_ids(csv(tmp_path, f"id\n{A}\n{B}\n{B}\n"))
-
-
-def test_categories(tmp_path: Path) -> None:
-    path = csv(tmp_path, 'landmark_id,category\n5,"Category:Paris, Île"\n6,\n')
-    assert read_categories(path, "index:") == {"index:5": "Category:Paris, Île", "index:6": ""}
 
 
 def test_unknown_images_are_counted_and_named() -> None:

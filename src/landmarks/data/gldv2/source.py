@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2 import tables
+from landmarks.data.gldv2.categories import read_categories
 from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.ids import format_ids
 from landmarks.data.image_lists import listed_rows, read_image_list
@@ -56,7 +57,7 @@ class GLDv2:
     """
 
     name = "gldv2"
-    release = "v2.1"  # of the ground truth that `truth` reads
+    release: str | None = "v2.1"  # of the ground truth that `truth` reads
 
     def __init__(
         self,
@@ -186,11 +187,12 @@ class GLDv2:
         return numbers[landmark]
 
     def category_names(self) -> dict[str, str]:
-        """Landmark name -> Wikimedia category, for both label spaces, as far as the files are there."""
+        """Landmark name -> what people call it, for both label spaces, as far as the files are there."""
         names: dict[str, str] = {}
         for split, prefix in (("train", ""), ("index", tables.INDEX_PREFIX)):
             if self.files.has_table(f"{split}_label_to_category"):
-                names |= tables.read_categories(self.files.table(f"{split}_label_to_category"), prefix)
+                titles = read_categories(self.files.table(f"{split}_label_to_category"))
+                names |= {f"{prefix}{number}": title for number, title in titles.items()}
         return names
 
     def _split(self, split: TrainSplit) -> ImageSet:

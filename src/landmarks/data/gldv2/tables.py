@@ -5,7 +5,6 @@ different spaces of landmark numbers: number 1501 here and 1501 there are differ
 landmark is called "1501" and an index landmark "index:1501", and no code can confuse the two.
 """
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,18 +72,6 @@ def read_ids(path: Path) -> NDArray[np.uint64]:
     with _naming(path):
         ImageTable.unlabelled(ids)
     return ids
-
-
-def read_categories(path: Path, prefix: str = "") -> dict[str, str]:
-    """Read `*_label_to_category.csv`: landmark name -> Wikimedia category, e.g. "Category:Eiffel Tower"."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            rows = csv.DictReader(file, restval="")
-            if not {"landmark_id", "category"} <= set(rows.fieldnames or ()):
-                raise LandmarksError(f"{path}, line 1: the columns are not landmark_id,category")
-            return {f"{prefix}{row['landmark_id']}": row["category"] for row in rows}
-    except OSError as error:
-        raise LandmarksError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def each_block(path: Path, columns: Sequence[str], read: Callable[[Block], T]) -> list[T]:

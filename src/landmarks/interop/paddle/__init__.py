@@ -1,0 +1,1 @@
+"""Weights that PaddlePaddle's Fluid saved, read without that framework."""

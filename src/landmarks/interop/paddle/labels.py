@@ -1,0 +1,137 @@
+"""Which landmark each class of a released classifier is: the files do not say, so a list beside them does."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from landmarks.data.gldv2.categories import read_categories
+from landmarks.errors import LandmarksError
+from landmarks.models.released_models import RELEASED_MODELS
+
+LARGEST_FILE = 64 << 20  # bytes; 203,094 landmarks take two million
+COLUMNS = ("class", "landmark_id")
+
+
+class ClassNames(NamedTuple):
+    """What the classes of a classifier are.
+
+    Attributes:
+        labels: str [C], the landmark_id of each; empty where nobody said.
+        titles: str [C], the name of each for people, empty text where there is none; empty where nobody said.
+    """
+
+    labels: tuple[str, ...]
+    titles: tuple[str, ...]
+
+
+NO_NAMES = ClassNames((), ())
+
+
+def read_class_names(name: str, labels: Path | None, categories: Path | None) -> ClassNames:
+    """Read what the classes of a released model are.
+
+    Args:
+        name: A key of `RELEASED_MODELS`.
+        labels: See `read_labels`.
+        categories: The data set's `train_label_to_category.csv`; with labels only.
+
+    Raises:
+        LandmarksError: A file is wrong, does not fit the other, or the model has no classes.
+    """
+    if (labels or categories) and RELEASED_MODELS[name].classifier is None:
+        raise LandmarksError(f"{name} describes pictures and has no classes; leave out --labels and --categories")
+    if labels is None:
+        if categories is not None:
+            raise LandmarksError("--categories names landmarks, --labels says which landmark a class is: give both")
+        return NO_NAMES
+    found = read_labels(labels)
+    if categories is None:
+        return ClassNames(found, ())
+    return ClassNames(found, titles_of(found, read_categories(categories), categories))
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Read the landmark of each class.
+
+    Args:
+        path: Text with a landmark_id a line, class 0 first; or CSV with the column landmark_id, or with the columns
+            class (0 to C - 1, each once, in any order) and landmark_id.
+
+    Returns:
+        str [C], of each class.
+
+    Raises:
+        LandmarksError: The file, line and field that are wrong.
+    """
+    rows = _rows(path)
+    number, first = next(rows, (1, ["landmark_id"]))
+    columns = [field.strip() for field in first]
+    if "landmark_id" not in columns:
+        return _distinct(path, [(number, first), *rows])
+    if sorted(columns) not in (["landmark_id"], sorted(COLUMNS)):
+        raise LandmarksError(f"{path}, line {number}: the columns are landmark_id, or {' and '.join(COLUMNS)}")
+    if len(columns) == 1:
+        return _distinct(path, list(rows))
+    at = columns.index("class")
+    labels: dict[int, tuple[int, list[str]]] = {}
+    for line, row in rows:
+        if len(row) != len(columns):
+            raise LandmarksError(f"{path}, line {line}: {len(row)} fields instead of {len(columns)}")
+        text = row[at].strip()
+        if not (text.isascii() and text.isdigit() and len(text) <= 9):
+            raise LandmarksError(f"{path}, line {line}, field 'class': {text!r} is not the number of a class")
+        if int(text) in labels:
+            raise LandmarksError(f"{path}, line {line}, field 'class': class {int(text)} comes twice")
+        labels[int(text)] = (line, [row[1 - at]])
+    if missing := sorted(set(range(len(labels))) - labels.keys()):
+        raise LandmarksError(f"{path}: class {missing[0]} is missing; number the classes from 0")
+    return _distinct(path, [labels[one] for one in range(len(labels))])
+
+
+def titles_of(labels: Sequence[str], categories: Mapping[int, str], path: Path) -> tuple[str, ...]:
+    """The name for people of each class; empty where the categories have none.
+
+    Args:
+        labels: str [C], see `read_labels`.
+        categories: see `data.gldv2.categories.read_categories`.
+        path: of the categories, for the message.
+
+    Raises:
+        LandmarksError: The categories name none of the classes.
+    """
+    numbers = (int(label) if label.isascii() and label.isdigit() else -1 for label in labels)
+    titles = tuple(categories.get(number, "") for number in numbers)
+    if not any(titles):
+        raise LandmarksError(f"{path}: names none of the {len(labels):,} classes; are these labels landmark ids?")
+    return titles
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line number and fields of every line that is not blank."""
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise LandmarksError(f"{path}: larger than {LARGEST_FILE:,} bytes; a list of labels is not")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            for row in reader:
+                if row:
+                    yield reader.line_num, row
+    except OSError as error:
+        raise LandmarksError(f"{path}: cannot be read ({error.strerror})") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise LandmarksError(f"{path}: is no list of labels in UTF-8 ({error})") from None
+
+
+def _distinct(path: Path, rows: Sequence[tuple[int, list[str]]]) -> tuple[str, ...]:
+    lines: dict[str, int] = {}
+    for line, row in rows:
+        if len(row) != 1 or not row[0].strip() or not row[0].strip().isprintable():
+            raise LandmarksError(f"{path}, line {line}: one landmark_id a line is expected, not {','.join(row)[:40]!r}")
+        label = row[0].strip()
+        if label in lines:
+            raise LandmarksError(f"{path}, line {line}: landmark {label} is there in line {lines[label]} already")
+        lines[label] = line
+    if not lines:
+        raise LandmarksError(f"{path}: holds no labels")
+    return tuple(lines)

@@ -1,0 +1,130 @@
+"""The stream of one tensor: versions, sequence levels, a description, and the raw values, all little-endian.
+
+As Fluid's `TensorToStream` writes it: uint32 version of the sequence levels; uint64 how many levels, each a uint64
+count of bytes and the bytes; uint32 version of the tensor; int32 length of a protobuf message `TensorDesc` (field 1
+the type, field 2 the dimensions); the values in row-major order. Nothing is allocated for a length that the file does
+not have the bytes for.
+"""
+
+import struct
+from io import BufferedReader
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.interop.paddle.wire import BYTES, VARINT, fields, read_varint, signed
+
+TYPES: dict[int, np.dtype[np.generic]] = {
+    0: np.dtype(np.bool_),
+    1: np.dtype("<i2"),
+    2: np.dtype("<i4"),
+    3: np.dtype("<i8"),
+    4: np.dtype("<f2"),
+    5: np.dtype("<f4"),
+    6: np.dtype("<f8"),
+    20: np.dtype(np.uint8),
+    21: np.dtype(np.int8),
+}
+MOST_LEVELS = 16  # weights have none, sequences one or two
+MOST_DIMENSIONS = 9  # Fluid's own limit
+LONGEST_DESCRIPTION = 256  # bytes; nine dimensions of ten bytes each and the type take 101
+
+
+class Description(NamedTuple):
+    """Type and shape of a tensor; -1 is a dimension that is not known before the network runs."""
+
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Of the values, where all dimensions are known."""
+        return prod(self.shape) * self.dtype.itemsize
+
+
+def read_header(file: BufferedReader, end: int) -> Description:
+    """Read up to the values, which then begin where the file stands and end at `end` at the latest.
+
+    Args:
+        file: Stands where the stream begins.
+        end: Where the file ends.
+
+    Raises:
+        LandmarksError: It is no tensor of this format, or the file ends before the values do.
+    """
+    _require_version("sequence levels", *_unpack("<I", file, end))
+    (levels,) = _unpack("<Q", file, end)
+    if levels > MOST_LEVELS:
+        raise LandmarksError(f"it claims {levels:,} sequence levels; at most {MOST_LEVELS} are read")
+    for _ in range(levels):
+        (length,) = _unpack("<Q", file, end)
+        if length > end - file.tell():
+            raise LandmarksError(f"it claims a sequence level of {length:,} bytes; {end - file.tell():,} are left")
+        file.seek(length, 1)
+    _require_version("the tensor", *_unpack("<I", file, end))
+    (length,) = _unpack("<i", file, end)
+    if not 0 < length <= LONGEST_DESCRIPTION:
+        raise LandmarksError(f"it claims a description of {length:,} bytes; 1 to {LONGEST_DESCRIPTION} are read")
+    described = read_description(memoryview(_read(file, length, end)))
+    if min(described.shape, default=1) < 1:
+        raise LandmarksError(f"it claims the shape {list(described.shape)}; every dimension of a weight is 1 or more")
+    if described.nbytes > end - file.tell():
+        raise LandmarksError(
+            f"shape {list(described.shape)} of {described.dtype.name} takes {described.nbytes:,} bytes; "
+            f"{end - file.tell():,} are left"
+        )
+    return described
+
+
+def read_description(message: memoryview) -> Description:
+    """Read a `TensorDesc`. Raises LandmarksError."""
+    number: int | None = None
+    dims: list[int] = []
+    for field in fields(message):
+        if field.number == 1 and field.kind == VARINT and number is None:
+            number = field.value
+        elif field.number == 2 and field.kind == VARINT:
+            dims.append(signed(field.value))
+        elif field.number == 2 and field.kind == BYTES:  # packed, as other writers of protobuf may
+            at = 0
+            while at < len(field.data):
+                value, at = read_varint(field.data, at)
+                dims.append(signed(value))
+        else:
+            raise LandmarksError(f"its description has a field {field.number} that is not understood")
+        if len(dims) > MOST_DIMENSIONS:
+            raise LandmarksError(f"its description has more than {MOST_DIMENSIONS} dimensions")
+    if number not in TYPES:
+        known = ", ".join(f"{key} ({dtype.name})" for key, dtype in TYPES.items())
+        raise LandmarksError(f"its description names the type {number}; known are {known}")
+    return Description(TYPES[number], tuple(dims))
+
+
+def read_values(file: BufferedReader, described: Description) -> NDArray[np.generic]:
+    """Read the values, for which `read_header` found the bytes to be there. Raises LandmarksError."""
+    values = np.empty(described.shape, described.dtype)
+    if file.readinto(values.reshape(-1).view(np.uint8).data) != values.nbytes:
+        raise LandmarksError("the file became shorter while it was read")
+    if described.dtype == np.bool_ and values.view(np.uint8).max() > 1:
+        raise LandmarksError("it holds bytes other than 0 and 1 as truth values")
+    return values
+
+
+def _unpack(form: str, file: BufferedReader, end: int) -> tuple[int, ...]:
+    return struct.unpack(form, _read(file, struct.calcsize(form), end))
+
+
+def _read(file: BufferedReader, length: int, end: int) -> bytes:
+    """`length` is a few hundred bytes at most."""
+    data = file.read(length) if length <= end - file.tell() else b""
+    if len(data) != length:
+        raise LandmarksError("it ends within its header; it is damaged, incomplete, or no tensor of this format")
+    return data
+
+
+def _require_version(what: str, found: int) -> None:
+    if found != 0:
+        raise LandmarksError(f"version {found} of {what}; version 0 is read. It may be no tensor of this format")
