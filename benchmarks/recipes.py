@@ -4,9 +4,9 @@
 
 For each experiment, to `benchmarks/results/recipes.csv`: the multiplications and additions of a picture in training and
 in evaluation (counted by torch as the network runs without data, on the meta device), pictures of the whole run, and
-hours of one GPU. These assume that the card does as many operations a second as in a throughput that was published for
-training: ResNet152 at 224 px, mixed precision, channels last, 501 pictures a second on an RTX 3090. Grouped convolutions
-(SE-ResNeXt) and small batches use a card less well, newer cards are faster: such hours may be off by a factor of two.
+hours of one GPU. These assume as many operations a second as in a throughput that was published for training: ResNet152
+at 224 px, mixed precision, channels last, 501 pictures a second on an RTX 3090. Grouped convolutions (SE-ResNeXt) and
+small batches use a card less well, newer cards are faster: such hours may be off by a factor of two.
 
 Pictures of an evaluation are sized as released, so their area depends on their shapes: those of the queries and index
 pictures in `--gldv2`. `--cpu` also times both on this machine, for the smaller networks.

@@ -146,5 +146,10 @@ def test_weights_that_do_not_fit_are_not_written(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
+def test_others_may_read_it_as_any_new_file(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "any").touch()
+    assert path.stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
 def test_network_and_head_come_apart(tmp_path: Path, path: Path) -> None:
     assert open_parts(path)[1] is None

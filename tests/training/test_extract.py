@@ -1,6 +1,8 @@
 """Extraction of descriptor sets: what is written, and that a killed extraction ends as an undisturbed one."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +29,7 @@ from landmarks.retrieval.sets.writer import OtherSetError
 from landmarks.training.callbacks.unreadable import TooManyUnreadableError
 from landmarks.training.checkpoints import RECORD_VERSION, load_trained
 from landmarks.training.extract import extract_job
+from landmarks.training.given.evaluation import evaluate_given_job
 from landmarks.training.module import DescriptorModule
 
 Compose = Callable[..., DictConfig]
@@ -143,6 +146,29 @@ def test_the_train_split_in_half_the_bytes(extract: Extract, capsys: pytest.Capt
     found = extract("out", "splits=[train]", "dtype=float16", "extraction.regions=2")
     assert list(found) == ["train"] and found["train"].descriptors.dtype == np.float16
     assert "pictures/s" in capsys.readouterr().out
+
+
+def test_queries_and_index_are_described_and_searched_without_train_pictures(
+    compose_config: Compose, overrides: list[str], tiny_world: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "part"
+    for name in ("metadata", "ground_truth", "index", "test"):
+        shutil.copytree(tiny_world / name, root / name)
+    for path in (root / "metadata").glob("train*.csv"):
+        path.unlink()
+    kept = [override for override in overrides if not override.startswith("data.source")]
+    data = [*kept, "data=gldv2", f"data.root={root}"]
+
+    def extract(folder: str, splits: str) -> None:
+        extract_job(compose_config("extract", *data, f"splits=[{splits}]", run_dir=tmp_path / folder))
+
+    with pytest.raises(LandmarksError, match=r"train_clean\.csv"):
+        extract("all", "queries,index,gallery")
+    extract("sets", "queries,index")
+    given = [f"descriptors.{name}={tmp_path / 'sets' / name}" for name in ("queries", "index")]
+    more = ["descriptors.use_data=true", "data=gldv2", f"data.root={root}"]
+    evaluate_given_job(compose_config("evaluate", *given, *more, run_dir=tmp_path / "found"))
+    assert "map@100" in json.loads((tmp_path / "found" / "metrics.json").read_text())["scores"]["private"]
 
 
 def test_predictions_of_the_classifier(

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from omegaconf import DictConfig
 
-from landmarks.cli import data, descriptors, importing, score
+from landmarks.cli import data, descriptors, exporting, importing, score
 from landmarks.cli.hydra_main import quiet_lightning, run_hydra
 from landmarks.config.check import refuse_missing
 from landmarks.errors import LandmarksError
@@ -22,6 +22,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(descriptors.app, name="descriptors")
 app.add_typer(score.app, name="score")
 app.command("import-paddle")(importing.import_paddle)
+app.command("export")(exporting.export)
 
 NOTHING_TO_EVALUATE = """name what to evaluate: a checkpoint
   python evaluate.py checkpoint=runs/…/checkpoints/best.ckpt data=gldv2 data.root=PATH
@@ -49,7 +50,7 @@ def evaluate_command(context: typer.Context) -> None:
 @app.command("extract", context_settings=_HANDED_ON, add_help_option=False)
 def extract_command(context: typer.Context) -> None:
     """Write descriptor sets: `landmarks extract checkpoint=PATH data=gldv2 data.root=PATH hydra.run.dir=OUT`."""
-    run_hydra(_extract_job, "extract", context.args)
+    extract(context.args)
 
 
 def train(arguments: list[str] | None = None) -> None:
@@ -60,6 +61,11 @@ def train(arguments: list[str] | None = None) -> None:
 def evaluate(arguments: list[str] | None = None) -> None:
     """Run an evaluation under Hydra; `evaluate.py` and `landmarks evaluate` both end here."""
     run_hydra(_evaluate_job, "evaluate", sys.argv[1:] if arguments is None else arguments)
+
+
+def extract(arguments: list[str]) -> None:
+    """Run an extraction under Hydra; `landmarks extract` ends here."""
+    run_hydra(_extract_job, "extract", arguments)
 
 
 # Torch and Lightning take seconds to import. A misspelt key is found while Hydra composes, before they are needed.

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+Inference = Literal["auto", "eager", "compile", "onnx"]
+"""What computes descriptors, see `landmarks.training.inference`."""
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -13,7 +16,6 @@ class Shared:
     run_dir: str
     monitor: str
     channels_last: bool
-    compile: bool
     data: Any
     augmentation: Any
     sampler: Any
@@ -45,6 +47,7 @@ class TrainSettings(Shared):
     """Top-level keys of `conf/train.yaml`."""
 
     task: Literal["landmarks", "detection"]
+    compile: bool
     evaluate_untrained: bool
     resume: str | None
     model: Any
@@ -73,6 +76,7 @@ class DetectorSettings(TrainSettings):
 class EvaluateSettings(Shared):
     """Top-level keys of `conf/evaluate.yaml`."""
 
+    inference: Inference
     checkpoint: str | None
     descriptors: "DescriptorSettings"
 
@@ -85,7 +89,7 @@ class DetectorEvaluateSettings:
     seed: int
     run_dir: str
     channels_last: bool
-    compile: bool
+    inference: Inference
     checkpoint: str
     data: Any
     trainer: Any
@@ -120,7 +124,7 @@ class ExtractSettings:
     seed: int
     run_dir: str
     channels_last: bool
-    compile: bool
+    inference: Inference
     checkpoint: str
     splits: list[Literal["queries", "index", "gallery", "train"]]
     dtype: Literal["float32", "float16"]

@@ -78,7 +78,8 @@ def open_parts(path: str | Path) -> tuple[nn.Module, ClassHead | None]:
     net, head = parts
     for name in expected.keys() - tensors.keys():  # counters of batches, which old files lack
         tensors[name] = torch.zeros(expected[name].shape, dtype=expected[name].dtype)
-    net.load_state_dict({n: t for n, t in tensors.items() if not n.startswith(HEAD)}, assign=True)
+    # Copied, for the file's values lie where vector units sum in another order. The head's stay: up to 1.6 GB.
+    net.load_state_dict({n: t.clone() for n, t in tensors.items() if not n.startswith(HEAD)}, assign=True)
     if head is not None:
         cast(nn.Module, head).load_state_dict(
             {n.removeprefix(HEAD): t for n, t in tensors.items() if n.startswith(HEAD)}, assign=True
@@ -111,8 +112,11 @@ def write_model(
     partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        mode = partial.stat().st_mode  # safetensors would let nobody else read it
         save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, partial,
                   record.to_metadata())  # fmt: skip
+        partial.chmod(mode)
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)

@@ -23,7 +23,8 @@ from landmarks.retrieval.sets.descriptors import DescriptorSet
 from landmarks.training.callbacks.extraction import ResumedExtraction
 from landmarks.training.callbacks.unreadable import UnreadablePictures
 from landmarks.training.checkpoints import TrainedModel, load_trained
-from landmarks.training.extraction import Described
+from landmarks.training.extraction import Described, Extraction
+from landmarks.training.inference import InferenceEngine
 from landmarks.training.launch import ranks_launched
 from landmarks.training.module import DescriptorModule
 from landmarks.training.predict import PREDICTIONS, check_predictions, predict
@@ -78,9 +79,10 @@ def extract(config: DictConfig, run_dir: Path, trained: TrainedModel | None = No
     """
     trained = trained or load_trained(config.checkpoint)
     data: LandmarkDataModule = instantiate(config.data)
+    data.search_only = not {"gallery", "train"} & set(config.splits)
     data.prepare_data()
     data.setup("validate")
-    splits = {**data.evaluated, "train": data.train_set}
+    splits = data.evaluated if data.search_only else {**data.evaluated, "train": data.train_set}
     data.evaluated = {name: splits[name] for name in config.splits}
     extracted = describe(config, run_dir, trained, data, run_dir, dtype=config.dtype)
     if extracted.sets:
@@ -116,13 +118,14 @@ def describe(
         LandmarksError: bad input of any kind.
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    module = DescriptorModule(trained.model, channels_last=config.channels_last, compile=config.compile)
-    extraction = ResumedExtraction(folder, instantiate(config.extraction), trained.name, dtype, replace_others)
+    module = DescriptorModule(trained.model, channels_last=config.channels_last, compile=config.inference == "compile")
+    views: Extraction = instantiate(config.extraction)
+    extraction = ResumedExtraction(folder, views, trained.name, dtype, replace_others)
     unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
     progress = [instantiate(node) for node in (config.callbacks.progress,) if node is not None]
     trainer: pl.Trainer = instantiate(
         config.trainer,
-        callbacks=[extraction, unreadable, *progress],
+        callbacks=[InferenceEngine(config.inference, views), extraction, unreadable, *progress],
         logger=False,
         enable_checkpointing=False,
         default_root_dir=str(run_dir),

@@ -1,6 +1,6 @@
 """The Lightning module: a descriptor network, a loss with its head, and how both are optimised."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -32,6 +32,7 @@ class DescriptorModule(pl.LightningModule):
     Attributes:
         extractions: which views of a picture are described in validation, for each loader; set by the callback that
             writes the descriptors.
+        engine: computes descriptors of whole pictures in place of `model`; None for `model` itself.
     """
 
     def __init__(self, model: nn.Module, channels_last: bool = True, compile: bool = False) -> None:
@@ -44,12 +45,14 @@ class DescriptorModule(pl.LightningModule):
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.model = model.to(memory_format=self.memory_format)
         self.extractions: Sequence[Extraction] = ()
+        self.engine: Callable[[Tensor], Tensor] | None = None
         if compile:  # in place: the names in checkpoints stay those of the plain network
             self.model.compile(dynamic=True)
 
     def forward(self, images: Tensor) -> Tensor:
         """Describe pictures: uint8 [B, 3, H, W] -> float32 [B, D]."""
-        descriptors: Tensor = self.model(self._input(images))
+        network = self.model if self.engine is None else self.engine
+        descriptors: Tensor = network(self._input(images))
         return descriptors.float()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> dict[str, list[Rows]]:

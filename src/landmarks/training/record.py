@@ -22,6 +22,7 @@ _PACKAGES = (
     "hydra-core",
     "albumentations",
     "opencv-python-headless",
+    "onnxruntime",
     "faiss-cpu",
     "faiss-gpu",
     "torchmetrics",

@@ -104,6 +104,10 @@ class DescriptorExtraction(pl.Callback):
         data.described = described
         self._start({name: len(found) for name, found in described.items()})
 
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin to count seconds: what an engine took to get ready belongs to no set."""
+        self._since = time.perf_counter()
+
     def on_validation_batch_end(
         self,
         trainer: pl.Trainer,

@@ -21,6 +21,7 @@ from landmarks.data.module import single_thread
 from landmarks.data.openimages.dataset import DetectionDataset, collate
 from landmarks.data.openimages.resize import DetectionResize
 from landmarks.data.source import ImageSet
+from landmarks.errors import LandmarksError
 from landmarks.metrics.detection import Detections
 from landmarks.recognition.detections.files import DetectionProtocol, DetectionWriter, read_detections
 from landmarks.recognition.detections.found_objects import FoundObjects
@@ -50,7 +51,13 @@ class Detector:
 
     @classmethod
     def from_config(cls, config: DictConfig, trained: TrainedDetector) -> Self:
-        """Make ready what an evaluation or an extraction asks for; its long side grows and shrinks with the short."""
+        """Make ready what an evaluation or an extraction asks for; its long side grows and shrinks with the short.
+
+        Raises:
+            LandmarksError: ONNX Runtime is asked for.
+        """
+        if config.inference == "onnx":
+            raise LandmarksError("inference=onnx: a detector runs in torch alone; choose inference=auto")
         made_for = trained.resize
         long_side = round(made_for.long_side * config.data.image_size / made_for.short_side)
         return cls(
@@ -61,7 +68,7 @@ class Detector:
             config.data.eval_batch_size,
             config.data.num_workers,
             config.channels_last,
-            config.compile,
+            config.inference == "compile",
         )
 
     def __init__(

@@ -26,7 +26,7 @@ from landmarks.training.detection.outputs import (
 )
 from landmarks.training.record import write_record
 
-USED = ("name", "seed", "run_dir", "channels_last", "compile", "checkpoint", "trainer")
+USED = ("name", "seed", "run_dir", "channels_last", "inference", "checkpoint", "trainer")
 CALLBACKS = ("unreadable", "progress")
 LANDMARKS_ONLY = ("validation",)  # keys of `data` in conf/evaluate.yaml that pictures with boxes do not have
 DRAWN = 8

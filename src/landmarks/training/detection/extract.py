@@ -47,9 +47,10 @@ def extract_detections(config: DictConfig, run_dir: Path, trained: TrainedDetect
         LandmarksError: bad input of any kind, or detections in the run folder that were made otherwise.
     """
     data: LandmarkDataModule = instantiate(config.data)
+    data.search_only = not {"gallery", "train"} & set(config.splits)
     data.prepare_data()
     data.setup("validate")
-    splits = {**data.evaluated, "train": data.train_set}
+    splits = data.evaluated if data.search_only else {**data.evaluated, "train": data.train_set}
     detector = Detector.from_config(config, trained)
     unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
     table = Table("set", title="Detections", title_justify="left")

@@ -152,8 +152,8 @@ class _Data:
 
     @cached_property
     def prepared(self) -> Source:
-        """The source with its pictures."""
-        self.source.prepare()
+        """The source with its pictures; those to train on, most of them, only where the gallery is of them."""
+        self.source.prepare(training=self._config.descriptors.gallery is not None)
         return self.source
 
     @cached_property

@@ -1,0 +1,1 @@
+"""Our models out: one safetensors file, ONNX, or a program of torch.export."""

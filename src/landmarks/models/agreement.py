@@ -1,0 +1,61 @@
+"""Whether a network written down in another form still computes the same, seen on pictures made up for that.
+
+Differences are told in units of the spread: how far the outputs of two pictures lie apart. An absolute bound would be
+strict for one network and lax for another.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from landmarks.errors import LandmarksError
+
+TOLERANCE = 1e-3
+"""Largest difference, in spreads. Sums taken in another order move the outputs of the released networks by up to 2e-5
+(so much lies between torch's own two memory formats, too); arithmetic in bfloat16 moves them by 1.6e-2."""
+SHAPES = ((2, 128, 192), (1, 224, 128), (3, 160, 160))
+"""Batch, height, width; the example of `models.program` is none of them, and no two agree in anything."""
+BLOCK = 16
+"""Side of the patches of one colour, pixels: networks answer alike to all pictures of plain noise."""
+
+Network = Callable[[Tensor], Tensor]
+
+
+def largest_difference(reference: Network, other: Network) -> float:
+    """How far two networks disagree at most, in spreads of the first one's outputs.
+
+    Args:
+        reference: normalised pictures float32 [B, 3, H, W] to outputs float32 [B, D], on the CPU.
+        other: the same in another form.
+
+    Raises:
+        LandmarksError: the outputs of the reference are not finite, or the other's have another shape.
+    """
+    expected, found = [], []
+    with torch.inference_mode():
+        for images in trial_pictures():
+            expected.append(reference(images))
+            found.append(other(images))
+            if found[-1].shape != expected[-1].shape:
+                raise LandmarksError(f"it gives {list(found[-1].shape)} instead of {list(expected[-1].shape)}")
+        outputs, others = torch.cat(expected).double(), torch.cat(found).double()
+        if not outputs.isfinite().all():
+            raise LandmarksError("the network gives values that are not finite: look at its weights")
+        spread = (outputs[1:] - outputs[:-1]).std().item()
+        difference = (others - outputs).abs().max().item()
+    if difference == 0:
+        return 0.0
+    return difference / spread if spread and not math.isnan(difference) else math.inf
+
+
+def trial_pictures() -> list[Tensor]:
+    """Normalised pictures of `SHAPES`, patches of random colours, the same in every call: float32 [B, 3, H, W]."""
+    random = torch.Generator().manual_seed(0)
+    pictures = []
+    for batch, height, width in SHAPES:
+        patches = torch.randn(batch, 3, height // BLOCK, width // BLOCK, generator=random)
+        brightness = torch.randn(batch, 1, 1, 1, generator=random)
+        pictures.append((patches + brightness).repeat_interleave(BLOCK, 2).repeat_interleave(BLOCK, 3))
+    return pictures

@@ -1,0 +1,90 @@
+"""A network as one graph of operations that needs none of our code: `torch.export`, for any batch and size.
+
+The graph is the base of both files that `landmarks export` writes for other programs, and of ONNX Runtime as a
+faster way to describe pictures (`models.onnx_network`).
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import timm.layers.padding
+import torch
+from torch import nn
+from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule
+
+from landmarks.errors import LandmarksError
+from landmarks.models.descriptor import DescriptorNet
+
+EXAMPLE = (2, 3, 160, 192)
+"""Followed through the network; a size of 1 would be taken for a constant."""
+LEAST = 2
+"""Multiples of 32 that height and width have at least: maps of one position are a case of their own in torch."""
+
+
+def exported_program(net: nn.Module) -> ExportedProgram:
+    """Follow a network and write down what it computes.
+
+    Args:
+        net: in eval mode, on the CPU; normalised pictures float32 [B, 3, H, W] to float32 [B, D].
+
+    Returns:
+        The program, for any B, and for H and W from 64 that are multiples of 32. InceptionV4 needs 128.
+
+    Raises:
+        LandmarksError: the network cannot be followed, or only for some sizes.
+    """
+    multiple = DescriptorNet.input_multiple
+    batch, height, width = Dim("batch", min=1), Dim("_height", min=LEAST), Dim("_width", min=LEAST)
+    shapes = {0: batch, 2: multiple * height, 3: multiple * width}
+    with in_silence(), _constant_padding(), torch.inference_mode(False), torch.no_grad():
+        try:
+            program = torch.export.export(net, (torch.zeros(EXAMPLE),), dynamic_shapes=(shapes,))
+        except Exception as error:  # of any type: it runs the network's own code
+            raise LandmarksError(f"torch.export cannot follow this network: {first_line(error)}") from error
+    for part in program.graph_module.modules():
+        for node in part.graph.nodes if isinstance(part, GraphModule) else ():
+            node.meta.pop("stack_trace", None)  # which lines of which files, on this machine
+    return program
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library says first; all of it can be pages."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def in_silence() -> Iterator[None]:
+    """Keep what the exporters tell their own authors off the screen; errors still come."""
+    loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _constant_padding() -> Iterator[None]:
+    """Let networks with TensorFlow's padding be followed, which timm computes from the size of each map.
+
+    Sides are multiples of 32, so no stride of these networks leaves a remainder and the padding is the same for all of
+    them. torch.export does not see that: expressions double with every stride, and are not done in ten minutes.
+    """
+    original = timm.layers.padding.get_same_padding
+    timm.layers.padding.get_same_padding = _same_padding
+    try:
+        yield
+    finally:
+        timm.layers.padding.get_same_padding = original
+
+
+def _same_padding(x: int, kernel_size: int, stride: int, dilation: int) -> int:
+    return max((kernel_size - 1) * dilation + 1 - stride, 0)

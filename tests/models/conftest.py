@@ -1,0 +1,27 @@
+"""A small network, written down once for all tests of a process."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch.export import ExportedProgram
+
+from landmarks.models.build import timm_net
+from landmarks.models.onnx_network import onnx_model, to_bytes
+from landmarks.models.program import exported_program
+
+
+@pytest.fixture(scope="session")
+def small_net() -> Any:
+    torch.manual_seed(3)
+    return timm_net("test_resnet", pooling="gem", dim=8).eval()
+
+
+@pytest.fixture(scope="session")
+def small_program(small_net: Any) -> ExportedProgram:
+    return exported_program(small_net)
+
+
+@pytest.fixture(scope="session")
+def small_onnx(small_net: Any) -> bytes:
+    return to_bytes(onnx_model(small_net, "descriptors", {"task": "retrieval"}))
