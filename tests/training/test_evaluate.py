@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from landmarks.config.check import ConfigError, check_config
 from landmarks.config.settings import TrainSettings
 from landmarks.errors import LandmarksError
+from landmarks.leaderboard.runs import find_runs
 from landmarks.retrieval.sets.descriptors import DescriptorSet
 from landmarks.training.evaluate import evaluate_job
 from landmarks.training.run import train
@@ -42,6 +43,14 @@ def test_it_finds_what_the_run_found(compose_config: Compose, tiny_run: list[str
         for name in ("gap", "top1", "classifier_gap", "classifier_top1"):
             assert figures[name] == pytest.approx(before["trained"][split][name], abs=1e-6), name
     assert after["stages"][1]["stage"] == "qe"
+    stamped = find_runs(tmp_path)
+    assert not stamped.notes and [run.trained for run in stamped.runs] == [False, True]
+    for run in stamped.runs:
+        (protocol,) = run.stamp.protocol
+        assert protocol is not None and (protocol.model, protocol.input_size) == ("test", 64)
+        assert (run.stamp.data.source, run.stamp.data.release) == ("demo", None)
+        assert run.stamp.data.described["queries"] > 0 and run.stamp.data.truth["retrieval"] is not None
+    assert stamped.runs[0].stamp.pipeline.retrieval == ["search", "qe"]
     assert value == after["monitor"]["value"] == after["scores"]["private"]["map@100"]
     assert (evaluated / "submissions" / "recognition.csv").read_text().startswith("id,landmarks\n")
 

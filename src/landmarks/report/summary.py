@@ -7,9 +7,12 @@ import base64
 import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.ablation import StageReport
+
+if TYPE_CHECKING:  # brings torch, which takes seconds
+    from landmarks.retrieval.ablation import StageReport
 
 MISSING = "\N{EN DASH}"
 STYLE = """
@@ -29,7 +32,7 @@ def write_summary(
     out: str | Path,
     title: str,
     scores: Mapping[str, Mapping[str, float]],
-    ablations: Mapping[str, Sequence[StageReport]] | None = None,
+    ablations: "Mapping[str, Sequence[StageReport]] | None" = None,
     pictures: Mapping[str, str | Path] | None = None,
     config: str = "",
     facts: Mapping[str, str] | None = None,
@@ -87,7 +90,7 @@ def _scores(scores: Mapping[str, Mapping[str, float]]) -> str:
     return _table(["figure", *map(html.escape, splits)], rows)
 
 
-def _stages(stages: Sequence[StageReport]) -> str:
+def _stages(stages: "Sequence[StageReport]") -> str:
     figures = list(dict.fromkeys(name for stage in stages for name in stage.scores))
     header = [
         "stage",

@@ -18,6 +18,7 @@ from landmarks.retrieval.ablation import StageReport
 from landmarks.training.classifier_figures import with_classifiers
 from landmarks.training.record import write_json
 from landmarks.training.sample_sheet import picture_reader, recognition_sheet, sample_sheet
+from landmarks.training.stamp import data_stamp, pipeline_stamp, protocol_stamp, solution_stamp
 
 if TYPE_CHECKING:  # Lightning takes seconds to import, and given descriptors are evaluated without it
     from landmarks.data.module import LandmarkDataModule
@@ -58,7 +59,7 @@ def write_outcome(run_dir: Path, data: "LandmarkDataModule", outcome: "Outcome",
             `submissions/*.csv`, `neighbours.png` and `recognition.png` instead of those of an earlier evaluation.
         data: the evaluated sets.
         outcome: what the evaluation found.
-        figures: plain values for `metrics.json`; the sizes of the sets and the stages are added.
+        figures: plain values for `metrics.json`; the stages and the stamp are added, see `landmarks.training.stamp`.
     """
     remove_outputs(run_dir)
     submissions = run_dir / "submissions"
@@ -76,16 +77,27 @@ def write_outcome(run_dir: Path, data: "LandmarkDataModule", outcome: "Outcome",
     of_recognition = recognition_sheet(outcome.recognised, data.truth, data.source)
     if of_recognition is not None:
         draw_recognition(of_recognition, read, run_dir / "recognition.png")
+    truth, name = data.truth, data.source.name
+    solutions = {
+        "retrieval": solution_stamp(truth.retrieval, name),
+        "recognition": solution_stamp(truth.recognition, name),
+    }
     sizes = {
-        "source": data.source.name,
+        "source": name,
         "train": len(data.train_set),
         "landmarks": data.num_landmarks,
         "queries": len(data.query_set),
         "index": len(data.index_set),
         "gallery": len(data.gallery_set),
         "validation": str(data.validation),
+        **data_stamp(data.source, len(outcome.query_ids), len(outcome.index_ids), solutions),
     }
-    write_json(run_dir / "metrics.json", plain({**figures, "data": sizes, **stage_lists(outcome.ablations)}))
+    stamp = {
+        "protocol": protocol_stamp([outcome.protocol]),
+        "pipeline": pipeline_stamp(outcome.stages, outcome.recognised.result.stages),
+        "data": sizes,
+    }
+    write_json(run_dir / "metrics.json", plain({**figures, **stamp, **stage_lists(outcome.ablations)}))
 
 
 def write_recognised(run_dir: Path, recognised: "Recognised") -> None:

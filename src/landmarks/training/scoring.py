@@ -19,6 +19,7 @@ from landmarks.recognition.state import RecognitionState
 from landmarks.retrieval.ablation import StageReport
 from landmarks.retrieval.pipeline import Pipeline
 from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.sets.protocol import ExtractionProtocol
 from landmarks.retrieval.state import Gallery, SearchState
 from landmarks.training.extraction import Described
 from landmarks.training.recognising import Recognised, recognise
@@ -38,6 +39,7 @@ class Outcome:
         retrieval: the submission that the ranking makes.
         stages: figures, seconds and memory after every stage of the retrieval pipeline.
         recognised: what recognition came to, with stages of its own.
+        protocol: how queries were described.
     """
 
     scores: Scores
@@ -47,6 +49,7 @@ class Outcome:
     retrieval: RetrievalSubmission
     stages: tuple[StageReport, ...] = field(repr=False)
     recognised: Recognised = field(repr=False)
+    protocol: ExtractionProtocol = field(repr=False)
 
     @property
     def ablations(self) -> dict[str, tuple[StageReport, ...]]:
@@ -136,6 +139,7 @@ def evaluate_descriptors(
         retrieval,
         found.stages,
         recognised,
+        asked.protocol,
     )
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from landmarks.data.openimages.source import OpenImages
 from landmarks.errors import LandmarksError
+from landmarks.leaderboard.runs import find_runs
 from landmarks.metrics.detection.average_precision import score_detections
 from landmarks.metrics.detection.files import read_detections
 from landmarks.recognition.detections.files import read_detections as read_folder
@@ -41,6 +42,8 @@ def test_a_detector_is_evaluated_and_used_by_its_checkpoint_alone(
     trained = json.loads((checkpoint.parents[1] / "metrics.json").read_text())
     assert value == pytest.approx(trained["trained"]["validation"]["map@0.5"], abs=1e-6)
     assert found["data"]["pictures"] == 6
+    stamped = find_runs(tmp_path)
+    assert not stamped.notes and {run.stamp.data.source for run in stamped.runs} == {"openimages"}
     assert Image.open(out / "boxes.png").width > 500
     assert "Inputs" in (out / "report.html").read_text()
 

@@ -72,6 +72,7 @@ class DemoWorld(GLDv2):
     """
 
     name = "demo"
+    release = None  # its ground truth is drawn
 
     def __init__(
         self,

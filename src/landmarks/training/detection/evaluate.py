@@ -13,6 +13,8 @@ from landmarks.errors import LandmarksError
 from landmarks.metrics.detection.average_precision import score_detections
 from landmarks.metrics.detection.files import write_detections_csv
 from landmarks.metrics.detection.hierarchy import expand_detections
+from landmarks.recognition.detections.protocol import DetectionProtocol
+from landmarks.recognition.detections.tables import PROTOCOL_FILE
 from landmarks.training.callbacks.unreadable import UnreadablePictures
 from landmarks.training.detection.checkpoints import TrainedDetector, load_detector
 from landmarks.training.detection.detect import Detector
@@ -25,6 +27,7 @@ from landmarks.training.detection.outputs import (
     write_report,
 )
 from landmarks.training.record import write_record
+from landmarks.training.stamp import protocol_stamp
 
 USED = ("name", "seed", "run_dir", "channels_last", "inference", "checkpoint", "trainer")
 CALLBACKS = ("unreadable", "progress")
@@ -79,9 +82,10 @@ def evaluate_detector(config: DictConfig, run_dir: Path, trained: TrainedDetecto
     data.prepare_data()
     data.setup("validate")
     unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
+    folder = run_dir / "detections"
     found = Detector.from_config(config, trained).detect(
         data.val_set.images,
-        run_dir / "detections",
+        folder,
         data.source.name,
         data.source.evaluation_split,
         upright=False,
@@ -102,6 +106,7 @@ def evaluate_detector(config: DictConfig, run_dir: Path, trained: TrainedDetecto
         "name": config.name,
         "checkpoint": str(config.checkpoint),
         "scores": scores,
+        "protocol": protocol_stamp([DetectionProtocol.read(folder / PROTOCOL_FILE)]),
         "trained_on": trained.trained_on,
         "unreadable": unreadable.reasons,
         "data": {

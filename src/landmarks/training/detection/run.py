@@ -17,7 +17,7 @@ from landmarks.data.openimages.module import DetectionDataModule
 from landmarks.errors import LandmarksError
 from landmarks.report.curves import plot_curves
 from landmarks.training.callbacks.unreadable import UnreadablePictures
-from landmarks.training.checkpoints import WholeFiles, find_resume, load_weights
+from landmarks.training.checkpoints import WholeFiles, find_resume, load_weights, weights_hash
 from landmarks.training.detection.checkpoints import detector_record
 from landmarks.training.detection.evaluation import DetectionEvaluation, Scores
 from landmarks.training.detection.module import DetectorModule
@@ -120,6 +120,9 @@ def train_detector(config: DictConfig, run_dir: Path) -> float | None:
                 "name": config.name,
                 "monitor": {"name": config.monitor, "value": value},
                 **results,
+                "protocol": [
+                    {"model": config.name, "weights": weights_hash(module.model), "input_size": data.resize.short_side}
+                ],
                 "training": {"steps": trainer.global_step, "epochs": trainer.current_epoch, "seconds": seconds},
                 "unreadable": unreadable.reasons,
                 "published": OmegaConf.to_container(config.published) if "published" in config else None,

@@ -22,10 +22,11 @@ from landmarks.training.given.inputs import Inputs, open_inputs
 from landmarks.training.given.keys import available_needs, check_keys, used_part
 from landmarks.training.given.recognition import GivenRecognition, merged, recognition_pipeline
 from landmarks.training.given.sets import GivenSet
-from landmarks.training.given.truth import check_monitor, choose_monitor
+from landmarks.training.given.truth import SolutionTruth, check_monitor, choose_monitor
 from landmarks.training.given.writing import draw_recognised, write_found
 from landmarks.training.outputs import print_scores, remove_outputs, write_recognised
 from landmarks.training.record import versions, write_record
+from landmarks.training.stamp import data_stamp, pipeline_stamp, protocol_stamp, solution_stamp
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,9 @@ def evaluate_given(
         "monitor": {"name": monitor, "value": value},
         "scores": scores,
         "inputs": described,
+        "protocol": protocol_stamp(queries.protocols),
+        "pipeline": pipeline_stamp(found.stages, recognised.result.stages if recognised else ()),
+        "data": _data(inputs, recogniser),
         "seed": config.seed,
         "versions": versions(),
         "config": OmegaConf.to_container(config, resolve=True),
@@ -103,6 +107,15 @@ def evaluate_given(
     write_found(run_dir, title, inputs, found, ablations, figures)
     print_scores(run_dir, {title: scores}, ablations)
     return value
+
+
+def _data(inputs: Inputs, recogniser: GivenRecognition | None) -> dict[str, Any]:
+    """The stamp of the data; labels are nobody's official truth."""
+    given = inputs.truth
+    retrieval = solution_stamp(given.solution, given.source) if isinstance(given, SolutionTruth) else None
+    recognition = solution_stamp(recogniser.solution, recogniser.solution_source) if recogniser else None
+    truth = {"retrieval": retrieval, "recognition": recognition}
+    return data_stamp(inputs.source, len(inputs.queries), len(inputs.index), truth)
 
 
 def _describe(inputs: Inputs, cache: Cache) -> dict[str, Any]:

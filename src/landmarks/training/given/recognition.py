@@ -42,11 +42,13 @@ class GivenRecognition:
         pipeline: the stages.
         evidence: what they may look at besides descriptors.
         solution: what is right; None where nobody knows.
+        solution_source: where it comes from.
     """
 
     pipeline: RecognitionPipeline
     evidence: Evidence
     solution: RecognitionSolution | None
+    solution_source: str
 
     @staticmethod
     def open(pipeline: RecognitionPipeline, config: DictConfig, inputs: Inputs) -> "GivenRecognition":
@@ -60,7 +62,8 @@ class GivenRecognition:
         given = None if path is None else read_recognition_solution(Path(path).expanduser())
         evidence = open_evidence(config.predictions, config.detections, inputs.queries.known_ids, inputs.landmark_names)
         pipeline.check(evidence)
-        return GivenRecognition(pipeline, evidence, given or inputs.solutions.recognition)
+        source = str(path) if given is not None or inputs.source is None else inputs.source.name
+        return GivenRecognition(pipeline, evidence, given or inputs.solutions.recognition, source)
 
     def __call__(self, inputs: Inputs, state: SearchState) -> Recognised:
         """Recognise.

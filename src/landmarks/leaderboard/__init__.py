@@ -1,0 +1,1 @@
+"""Published figures beside those measured here, and how the missing ones are made."""

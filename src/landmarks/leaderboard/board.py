@@ -1,0 +1,110 @@
+"""Puts runs beside the published figures, or apart from them, as `comparable` decides."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from landmarks.leaderboard.commands import commands
+from landmarks.leaderboard.comparable import obstacles, other_data
+from landmarks.leaderboard.rows import Row
+from landmarks.leaderboard.runs import SPLITS, Evaluated, FoundRuns, Run
+from landmarks.report.leaderboard import Apart, Board, BoardRow, Figures, Measured
+
+SHOWN = ("map@100", "gap", "classifier_gap", "map@0.5")
+
+
+def build_board(rows: Mapping[str, Row], found: FoundRuns, only: Row | None = None) -> Board:
+    """Match runs and rows.
+
+    A run belongs to a row if it was made by exactly the row's models, by their names in its stamp. Of several the
+    newest comes first, by the time of its `metrics.json`.
+
+    Args:
+        rows: all rows.
+        found: all runs.
+        only: show this row alone.
+    """
+    newest = sorted(found.runs, key=lambda run: run.written, reverse=True)
+    compared: dict[str, list[Measured]] = {name: [] for name in rows}
+    apart: list[Apart] = []
+    for run in newest:
+        reasons: list[list[str]] = []
+        for row in rows.values():
+            if not row.models or sorted(run.models) != sorted(row.models) or not _has(run, row.metric):
+                continue
+            reasons.append(obstacles(run, row))
+            if not reasons[-1]:
+                compared[row.name].append(_measured(run, row))
+        if all(reasons):  # no row takes it
+            fewest = min(reasons, key=len) if reasons else _of_no_row(run)
+            apart.append(_apart(run, fewest))
+    shown = [row for row in rows.values() if only is None or row.name == only.name]
+    return Board(
+        tuple(_row(row, rows, compared[row.name]) for row in shown),
+        tuple(apart),
+        tuple(str(path) for path in found.unstamped),
+        tuple(found.notes),
+    )
+
+
+def _row(row: Row, rows: Mapping[str, Row], measured: Iterable[Measured]) -> BoardRow:
+    published = {"public": row.public, "private": row.private}
+    return BoardRow(row.name, row.metric, published, row.source, row.note, tuple(measured), commands(row, rows))
+
+
+def _measured(run: Run, row: Row) -> Measured:
+    figures = _figures(run, row.metric)
+    published = {"public": row.public, "private": row.private}
+    differences = {
+        split: None if value is None or (there := published[split]) is None else value - there
+        for split, value in figures.items()
+    }
+    return Measured(str(run.folder), _when(run), figures, differences, _protocol(run))
+
+
+def _apart(run: Run, reasons: list[str]) -> Apart:
+    names = [name for name in SHOWN if _has(run, name)]
+    figures = {name: _figures(run, name) for name in names}
+    models = ", ".join(dict.fromkeys(run.models))
+    return Apart(str(run.folder), _when(run), models, _data(run.stamp.data), figures, _protocol(run), tuple(reasons))
+
+
+def _of_no_row(run: Run) -> list[str]:
+    metric = next((name for name in SHOWN if _has(run, name)), SHOWN[0])
+    return [*other_data(run.stamp.data, metric), f"no row of {' and '.join(dict.fromkeys(run.models))}"]
+
+
+def _has(run: Run, metric: str) -> bool:
+    return any(metric in figures for figures in run.scores.values())
+
+
+def _figures(run: Run, metric: str) -> Figures:
+    """Of the public and the private queries, or of what else the run was scored on."""
+    splits = SPLITS if any(split in run.scores for split in SPLITS) else tuple(run.scores)
+    return {split: run.scores.get(split, {}).get(metric) for split in splits}
+
+
+def _data(data: Evaluated) -> str:
+    counts = [f"{number:,} {name}" for name, number in data.described.items()]
+    if data.pictures is not None:
+        counts.append(f"{data.pictures:,} pictures")
+    name = " ".join(filter(None, (data.source or "files", data.split)))
+    return f"{name}: {', '.join(counts)}" if counts else name
+
+
+def _protocol(run: Run) -> str:
+    """Size, views, arithmetic and weights, briefly; of several models what they differ in is left out."""
+    known = [one for one in run.stamp.protocol if one]
+    if not known:
+        return "plain files"
+    words = [
+        f"{'/'.join(map(str, sorted({one.input_size for one in known})))} px",
+        "several views" if any(one.flip or one.scales != [1.0] for one in known) else "",
+        "/".join(sorted({one.precision for one in known})),
+        f"weights {known[0].weights}" if len(known) == 1 else f"{len(known)} models",
+        "end of training" if run.trained else "",
+    ]
+    return ", ".join(filter(None, words))
+
+
+def _when(run: Run) -> str:
+    return datetime.fromtimestamp(run.written).isoformat(sep=" ", timespec="minutes")

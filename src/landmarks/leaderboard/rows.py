@@ -1,0 +1,181 @@
+"""The rows of the leaderboard: what was published, and what it would take to measure it here.
+
+Single models are the files of `experiments/`, ours and those of the working directory, that have a node `published`.
+Systems of several models and figures of others are in `systems.yaml` beside this file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from landmarks.config.check import suggest
+from landmarks.config.locations import config_root
+from landmarks.config.settings import Published
+from landmarks.errors import LandmarksError
+
+Task = Literal["retrieval", "recognition", "detection"]
+
+_SYSTEMS = Path(__file__).with_name("systems.yaml")
+OF_RECOGNITION = ("gap", "gap_ignoring_non_landmark", "top1")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row.
+
+    Attributes:
+        name: also of the model, in the protocol of descriptor sets.
+        metric: as `metrics.json` calls it, such as "map@100".
+        public: the published figure of the public queries; None if there is none.
+        private: likewise.
+        source: who published it, and of what.
+        note: what a reader of the figures should know.
+        models: rows of the models that describe pictures, one or several; none where we cannot run it.
+        pipeline: the choice of the retrieval or recognition pipeline; None for plain search or votes.
+        stages: of that pipeline; empty where the figure depends on none.
+        sizes: of each model the short sides in pixels that pictures may have been given; empty for any.
+        classifier: row of the model whose predictions recognition looks at.
+        detector: row of the model whose detections recognition looks at.
+        experiment: name of its file in `experiments/`; None of a system.
+        begins_with: row whose training comes before its own.
+    """
+
+    name: str
+    metric: str
+    public: float | None
+    private: float | None
+    source: str
+    note: str = ""
+    models: tuple[str, ...] = ()
+    pipeline: str | None = None
+    stages: tuple[str, ...] = ()
+    sizes: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    classifier: str | None = None
+    detector: str | None = None
+    experiment: str | None = None
+    begins_with: str | None = None
+
+    @property
+    def task(self) -> Task:
+        """What the figure is of."""
+        return task_of(self.metric)
+
+    @property
+    def of_classifier(self) -> bool:
+        """Whether the figure is of a classifier alone."""
+        return self.metric.startswith("classifier_")
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Rows of all models that are needed."""
+        return (*self.models, *(name for name in (self.classifier, self.detector) if name))
+
+
+def task_of(metric: str) -> Task:
+    """The task that a figure of `metrics.json` belongs to."""
+    if metric.endswith("map@0.5"):
+        return "detection"
+    return "recognition" if metric.startswith("classifier_") or metric in OF_RECOGNITION else "retrieval"
+
+
+@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class _System:
+    metric: str
+    public: float | None
+    private: float | None
+    source: str
+    note: str = ""
+    models: tuple[str, ...] = ()
+    pipeline: str | None = None
+    stages: tuple[str, ...] = ()
+    classifier: str | None = None
+    detector: str | None = None
+
+
+@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class _Extras:
+    systems: dict[str, _System] = field(default_factory=dict)
+    begins_with: dict[str, str] = field(default_factory=dict)
+
+
+def read_rows() -> dict[str, Row]:
+    """All rows by name: ours, those of the working directory, then systems.
+
+    Raises:
+        LandmarksError: a file of the working directory that cannot be read or lacks what a row needs.
+    """
+    extras = _validated(TypeAdapter(_Extras), _load(_SYSTEMS), _SYSTEMS)
+    rows: dict[str, Row] = {}
+    for folder in dict.fromkeys((config_root() / "experiments", Path.cwd() / "experiments")):
+        for path in sorted(folder.glob("*.yaml")):
+            row = _of_experiment(path, extras.begins_with)
+            if row is not None:
+                rows.setdefault(row.name, row)  # as Hydra takes the first of two files of one name
+    for name, system in extras.systems.items():
+        sizes = {model: rows[model].sizes[model] for model in system.models}
+        rows.setdefault(name, Row(name=name, sizes=sizes, **vars(system)))
+    return rows
+
+
+def find_row(rows: Mapping[str, Row], name: str) -> Row:
+    """The row of that name. Raises LandmarksError with a suggestion if there is none."""
+    if name not in rows:
+        raise LandmarksError(
+            f"there is no row {name}{suggest(name, list(rows))}\nRows that can be run: "
+            + ", ".join(row.name for row in rows.values() if row.models)
+        )
+    return rows[name]
+
+
+def _of_experiment(path: Path, begins_with: Mapping[str, str]) -> Row | None:
+    content = _load(path)
+    if content.get("published") is None:
+        return None
+    published = _validated(TypeAdapter(Published), content["published"], path)
+    name = content.get("name")
+    if not isinstance(name, str) or "${" in name:
+        raise LandmarksError(f"{path}: a row with published figures needs a name of its own: name: {path.stem}")
+    data = content.get("data") or {}
+    sizes = [data.get("image_size"), (data.get("resize") or {}).get("short_side")]
+    plain = {"retrieval": ("search",), "recognition": ("search", "votes"), "detection": ()}
+    alone = published.metric.startswith("classifier_")
+    return Row(
+        name,
+        published.metric,
+        published.public,
+        published.private,
+        published.source,
+        models=(name,),
+        stages=() if alone else plain[task_of(published.metric)],
+        sizes={name: frozenset(size for size in sizes if isinstance(size, int))},
+        experiment=path.stem,
+        begins_with=begins_with.get(name),
+    )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        content = OmegaConf.load(path)
+    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise LandmarksError(f"{path}: cannot be read: {error}") from None
+    if isinstance(content, ListConfig):
+        raise LandmarksError(f"{path}: expected keys and values")
+    assert isinstance(content, DictConfig)
+    plain = OmegaConf.to_container(content)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _validated(adapter: TypeAdapter[Any], values: Any, path: Path) -> Any:
+    try:
+        return adapter.validate_python(values)
+    except ValidationError as error:
+        reasons = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise LandmarksError(f"{path}: published figures that are none: {reasons}") from None

@@ -1,0 +1,206 @@
+"""Finds the `metrics.json` of runs and reads what the leaderboard needs of them.
+
+Folders of runs hold anything: damaged files, those of older versions, those of other programs. None stops the
+leaderboard; each is named instead.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from landmarks.errors import LandmarksError
+
+METRICS_FILE = "metrics.json"
+MAX_BYTES = 16 << 20
+SPLITS = ("public", "private")
+
+_STRICT = ConfigDict(strict=True)
+
+
+@checked_dataclass(frozen=True, config=_STRICT)
+class Protocol:
+    """How one model described pictures, see `retrieval.sets.protocol`; a detector's has fewer keys."""
+
+    model: str
+    weights: str
+    input_size: int
+    resize: str = ""
+    scales: list[float] = Field(default_factory=lambda: [1.0])
+    flip: bool = False
+    precision: str = ""
+
+
+@checked_dataclass(frozen=True, config=_STRICT)
+class Stages:
+    """Names of the stages of both pipelines, and what was chosen by name where that is known."""
+
+    retrieval: list[str] = Field(default_factory=list)
+    recognition: list[str] = Field(default_factory=list)
+    choices: dict[str, str] = Field(default_factory=dict)
+
+
+@checked_dataclass(frozen=True, config=_STRICT)
+class Solution:
+    """How many pictures a solution scores, and where it comes from."""
+
+    public: int
+    private: int
+    ignored: int
+    where: str = Field(alias="from")
+    digest: str = ""
+
+
+@checked_dataclass(frozen=True, config=_STRICT)
+class Evaluated:
+    """The data that were evaluated, see `training.stamp.data_stamp`; of a detector only `source` and what follows it.
+
+    Attributes:
+        source: name of the data set; None where nobody knows.
+        split: of a detector's pictures.
+        pictures: of a detector.
+        release: of the ground truth.
+        held_out: of the train images instead of the test set.
+        described: numbers of queries and index images that were searched.
+        truth: of each task; None where nobody knows what is right.
+    """
+
+    source: str | None = None
+    split: str | None = None
+    pictures: int | None = None
+    release: str | None = None
+    held_out: bool = False
+    described: dict[str, int] = Field(default_factory=dict)
+    truth: dict[str, Solution | None] = Field(default_factory=dict)
+
+
+@checked_dataclass(frozen=True, config=_STRICT)
+class Stamp:
+    """What the figures of a run are of. A model that nobody knows is None."""
+
+    protocol: list[Protocol | None]
+    data: Evaluated
+    pipeline: Stages = Field(default_factory=Stages)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run whose figures carry a stamp.
+
+    Attributes:
+        folder: of the run.
+        written: when, in seconds since 1970.
+        trained: whether it is a training run, of whose end the figures are.
+        scores: split to figure to value.
+        stamp: what the figures are of.
+    """
+
+    folder: Path
+    written: float
+    trained: bool
+    scores: Mapping[str, Mapping[str, float]]
+    stamp: Stamp
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models that described, in any order; a question mark for one that nobody knows."""
+        return [one.model if one else "?" for one in self.stamp.protocol]
+
+
+@dataclass
+class FoundRuns:
+    """What lies in a folder.
+
+    Attributes:
+        runs: with a stamp.
+        unstamped: folders of runs of older versions: nobody can say what their figures are of.
+        notes: files that are not what their name says, and why.
+    """
+
+    runs: list[Run] = field(default_factory=list)
+    unstamped: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def find_runs(folder: str | Path) -> FoundRuns:
+    """Read every `metrics.json` in a folder and those below it; links to folders are not followed.
+
+    Raises:
+        LandmarksError: there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise LandmarksError(f"{folder}: there is no such folder; runs are searched in runs/, or in --runs FOLDER")
+    found = FoundRuns()
+    for path in _files(folder, found.notes):
+        try:
+            values = _read(path)
+            scores = _scores(values)
+            if "protocol" not in values:
+                found.unstamped.append(path.parent)
+                continue
+            stamp = _STAMP.validate_json(json.dumps(_without_unknown(values)))
+            found.runs.append(Run(path.parent, path.stat().st_mtime, "trained" in values, scores, stamp))
+        except ValidationError as error:
+            key, why = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
+            found.notes.append(f"{path}: a stamp that makes no sense ({key}: {why})")
+        except (OSError, ValueError, RecursionError) as error:
+            found.notes.append(f"{path}: {error if isinstance(error, _NoneOfOursError) else f'not readable ({error})'}")
+    return found
+
+
+class _NoneOfOursError(ValueError):
+    pass
+
+
+_STAMP = TypeAdapter(Stamp)
+_SCORES = TypeAdapter(dict[str, dict[str, float | None]])
+
+
+def _files(folder: Path, notes: list[str]) -> Iterator[Path]:
+    def note(error: OSError) -> None:
+        notes.append(f"{error.filename}: not readable ({error.strerror})")
+
+    for root, folders, files in os.walk(folder, onerror=note):
+        folders.sort()
+        if METRICS_FILE in files:
+            yield Path(root) / METRICS_FILE
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise _NoneOfOursError(f"larger than {MAX_BYTES >> 20} MiB, so no file of ours")
+    values = json.loads(content, parse_constant=_refuse)
+    if not isinstance(values, dict):
+        raise _NoneOfOursError("no file of ours: not an object")
+    return values
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _scores(values: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The figures that can be figures at all: numbers from 0 to 1."""
+    try:
+        scores = _SCORES.validate_python(values["trained"] if "trained" in values else values["scores"])
+    except (KeyError, ValidationError):
+        raise _NoneOfOursError("no file of ours: it has no scores") from None
+    return {
+        split: {name: value for name, value in figures.items() if value is not None and 0 <= value <= 1}
+        for split, figures in scores.items()
+    }
+
+
+def _without_unknown(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The stamp, with None for models that nobody knows: plain files have an empty protocol."""
+    protocol = values["protocol"]
+    known = [one or None for one in protocol] if isinstance(protocol, list) else protocol
+    return {"protocol": known, "data": values.get("data"), "pipeline": values.get("pipeline") or {}}

@@ -1,0 +1,159 @@
+"""Weights for a row: found, imported where they are released ones, and held against the row before any work.
+
+A row is a name and a network. Weights of another network, or those of another run, would give a figure of something
+else under the row's name, so they are refused: by the name and the architecture that the file itself records.
+"""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from landmarks.config.locations import config_root, register_search_path
+from landmarks.config.resolvers import register_resolvers
+from landmarks.errors import LandmarksError
+from landmarks.interop.paddle.importing import import_released
+from landmarks.interop.paddle.variables import open_variables
+from landmarks.leaderboard.rows import Row
+from landmarks.models.architecture import IN_TRAINING_ONLY, NETWORKS, plain_network
+from landmarks.models.model_file import SUFFIX, read_record
+from landmarks.models.released_models import RELEASED_MODELS
+from landmarks.training.checkpoints import load_trained, recorded_task
+from landmarks.training.detection.checkpoints import load_detector
+
+NO_MATTER = {*IN_TRAINING_ONLY, "pretrained", "dropout"}  # options that evaluation has no use for
+
+
+@dataclass(frozen=True)
+class RowWeights:
+    """Weights that are those of a row.
+
+    Attributes:
+        row: whose.
+        path: a model file or a checkpoint.
+        image_size: short side of the pictures that they were made for.
+        classifies: they bring class weights.
+    """
+
+    row: Row
+    path: Path
+    image_size: int
+    classifies: bool
+
+
+def parse_weights(given: list[str], row: Row, rows: Mapping[str, Row]) -> dict[str, Path]:
+    """Understand `--weights PATH` and `--weights NAME=PATH`: name of a part of the row to path.
+
+    Raises:
+        LandmarksError: a name that is none of the row's, one that comes twice, a path without a name where there are
+            several models, or one that is not there.
+    """
+    found: dict[str, Path] = {}
+    for text in given:
+        name, separator, path = text.partition("=")
+        if not separator or name not in rows:
+            name, path = row.parts[0], text
+            if len(row.parts) > 1:
+                raise LandmarksError(
+                    f"--weights {text}: {row.name} joins several models; say whose these are: --weights NAME=PATH with "
+                    f"NAME of {', '.join(row.parts)}"
+                )
+        if name not in row.parts:
+            raise LandmarksError(f"--weights {text}: {row.name} has no part {name}; it has {', '.join(row.parts)}")
+        if name in found:
+            raise LandmarksError(f"--weights: weights of {name} are given twice")
+        found[name] = Path(path).expanduser()
+        if not found[name].exists():
+            raise LandmarksError(f"--weights {text}: {found[name]} is not there")
+    return found
+
+
+def open_weights(row: Row, path: Path, folder: Path) -> RowWeights:
+    """Look at weights; a folder of released ones is imported first.
+
+    Args:
+        row: of a single model.
+        path: a model file, a checkpoint, or a folder of released weights.
+        folder: where imported weights are kept, as `<row>.safetensors`.
+
+    Raises:
+        LandmarksError: the file is damaged, the folder holds other variables than the row's network, or the weights
+            are of another network or run.
+    """
+    if path.is_dir():
+        if row.name not in RELEASED_MODELS:
+            raise LandmarksError(f"{path} is a folder, and nothing was released for {row.name}: give a checkpoint")
+        if row.of_classifier:
+            raise LandmarksError(
+                f"{path}: which landmark each class is stands in no released file: import it with "
+                f"`landmarks import-paddle {row.name} {path} {row.name}{SUFFIX} --labels FILE` and give that file"
+            )
+        imported_file = imported(row, folder)
+        import_released(row.name, open_variables(path), imported_file)
+        path = imported_file
+    if recorded_task(path) == "detection":
+        detector = load_detector(path)
+        found = RowWeights(row, path, detector.resize.short_side, False)
+        _require_row(row, path, detector.name, detector.network)
+        return found
+    trained = load_trained(path)
+    _require_row(row, path, trained.name, trained.network)
+    if row.of_classifier and trained.head is None:
+        raise LandmarksError(f"{path}: has no class weights (loss: {trained.loss}), so there is no {row.metric}")
+    if row.of_classifier and path.suffix == SUFFIX and not read_record(path).labels:
+        raise LandmarksError(f"{path}: does not say which landmark each class is; import it again with --labels FILE")
+    return RowWeights(row, path, trained.image_size, trained.head is not None)
+
+
+def imported(row: Row, folder: Path) -> Path:
+    """Where released weights of a row are kept once they are imported."""
+    return folder / f"{row.name}{SUFFIX}"
+
+
+def composed(name: str, overrides: list[str]) -> DictConfig:
+    """Compose `conf/<name>.yaml` as a command would, but for what only a running job knows."""
+    register_search_path()
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_root() / "conf"), version_base="1.3"):
+            return compose(name, [*overrides, "name=leaderboard", "run_dir=leaderboard"])
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def _require_row(row: Row, path: Path, name: str, network: Mapping[str, Any] | None) -> None:
+    expected = plain_network(composed("train", [f"experiments={row.experiment}", "data.root=ROOT"]).model)
+    if expected is not None:
+        wanted, there = _options(expected), _options(network or {})
+        if wanted != there:
+            raise LandmarksError(
+                f"{path}: is of another network than {row.name}: {_described(there, wanted)} instead of "
+                f"{_described(wanted, there)}"
+            )
+    if name != row.name:
+        raise LandmarksError(
+            f"{path}: calls itself {name}, and the row is {row.name}; a run of `experiments={row.experiment}` or "
+            f"`name={row.name}` and an import as {row.name} bear that name"
+        )
+
+
+def _options(network: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a network that matter, those left at their defaults too."""
+    made = NETWORKS.get(str(network.get("network")))
+    parameters = inspect.signature(made).parameters if made else {}
+    defaults = {key: one.default for key, one in parameters.items() if one.default is not inspect.Parameter.empty}
+    return {key: value for key, value in {**defaults, **network}.items() if key not in NO_MATTER}
+
+
+def _described(mine: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """The options that differ; the builder's name alone if that differs."""
+    if mine.get("network") != other.get("network"):
+        known = [str(mine[key]) for key in ("network", "backbone", "name") if key in mine]
+        return " ".join(known) or "a network of its own"
+    return ", ".join(f"{key}={value}" for key, value in mine.items() if value != other.get(key))
