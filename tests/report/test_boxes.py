@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from landmarks.errors import LandmarksError
-from landmarks.report.boxes import COLOURS, HEADER, MARGIN, PICTURE, SPACE, BoxedPicture, DrawnBoxes, draw_boxes
+from landmarks.report.box_drawing import COLOURS, DrawnBoxes
+from landmarks.report.boxes import HEADER, MARGIN, PICTURE, SPACE, BoxedPicture, draw_boxes
 
 
 def boxes(*rows: tuple[str, list[float], float], scored: bool = True) -> DrawnBoxes:

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from omegaconf import DictConfig
 
-from landmarks.cli import data, descriptors, exporting, importing, leaderboard, score
+from landmarks.cli import data, descriptors, exporting, importing, leaderboard, pictures, score
 from landmarks.cli.hydra_main import quiet_lightning, run_hydra
 from landmarks.config.check import refuse_missing
 from landmarks.errors import LandmarksError
@@ -21,6 +21,8 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(descriptors.app, name="descriptors")
 app.add_typer(score.app, name="score")
+for _command in (pictures.similarity, pictures.classify, pictures.detect):
+    app.command()(_command)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("import-paddle")(importing.import_paddle)
 app.command("export")(exporting.export)

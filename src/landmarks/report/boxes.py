@@ -13,38 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from landmarks.errors import LandmarksError
+from landmarks.report.box_drawing import COLOURS, DrawnBoxes, draw_on
 from landmarks.report.tiles import GREY, INK, MAT, PAPER, font, shortened
 
 SHOWN_FROM = 0.3  # least score of a box that is drawn
 PICTURE = 360  # longer side of a picture
 SPACE, MARGIN, HEADER, CAPTION = 14, 24, 40, 30
 COLUMNS = 2  # pairs in a row
-# Told apart from each other and from most pictures, dark enough for white letters.
-COLOURS = (
-    (0, 92, 175), (196, 62, 0), (0, 120, 80), (150, 40, 130), (120, 85, 0), (0, 110, 130), (190, 20, 70), (80, 70, 190),
-    (70, 100, 20), (130, 60, 50), (60, 60, 70), (170, 70, 0),
-)  # fmt: skip
-DASH, GAP = 7, 5
-
-
-@dataclass(frozen=True, eq=False)
-class DrawnBoxes:
-    """Boxes of one picture.
-
-    Attributes:
-        corners: [n, 4], XMin, YMin, XMax, YMax as shares of width and height.
-        titles: [n], classes for people.
-        scores: [n], or None for what is true.
-        dashed: bool [n], boxes of groups; None for none.
-    """
-
-    corners: NDArray[np.floating]
-    titles: NDArray[np.str_]
-    scores: NDArray[np.floating] | None = None
-    dashed: NDArray[np.bool_] | None = None
-
-    def __len__(self) -> int:
-        return len(self.titles)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,58 +109,5 @@ def _drawn(picture: BoxedPicture, boxes: DrawnBoxes | None, colours: dict[str, t
     image = Image.fromarray(picture.image).resize(size, Image.Resampling.LANCZOS)
     if boxes is None:
         return image
-    boxes = strong(boxes)
-    pen = ImageDraw.Draw(image)
-    corners = boxes.corners * np.tile(np.array(size) - 1, 2)
-    areas = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
-    order = np.argsort(-areas, kind="stable").tolist()  # small ones on top
-    for number in order:
-        box, colour = tuple(corners[number].tolist()), colours[str(boxes.titles[number])]
-        if boxes.dashed is not None and boxes.dashed[number]:
-            _dashed(pen, box, colour)
-        else:
-            pen.rectangle(box, outline=colour, width=2)
-    taken: list[tuple[float, float, float, float]] = []
-    for number in order:
-        title = str(boxes.titles[number])
-        text = title if boxes.scores is None else f"{title} {boxes.scores[number]:.2f}"
-        _label(pen, text, tuple(corners[number].tolist()), size, colours[title], taken)
+    draw_on(image, strong(boxes), colours)
     return image
-
-
-def _label(
-    pen: ImageDraw.ImageDraw,
-    text: str,
-    box: tuple[float, ...],
-    size: tuple[int, int],
-    colour: tuple[int, int, int],
-    taken: list[tuple[float, float, float, float]],
-) -> None:
-    """Write on a ground of the box's colour, over the box, in it or below, where no other label is."""
-    face = font(11)
-    width, height = face.getlength(text) + 6, 15
-    left = min(max(box[0], 0), max(size[0] - width, 0))
-    places = [box[1] - height, box[1] + 2, box[3] - height - 2, box[3], *(box[1] + 2 + height * i for i in range(1, 6))]
-    places = [min(max(top, 0), size[1] - height) for top in places]
-    grounds = [(left, top, left + width, top + height) for top in places]
-    free = [ground for ground in grounds if not any(_touch(ground, other) for other in taken)]
-    ground = (free or grounds)[0]
-    taken.append(ground)
-    pen.rectangle(ground, fill=colour)
-    pen.text((ground[0] + 3, ground[1] + 1), text, fill=PAPER, font=face)
-
-
-def _touch(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
-def _dashed(pen: ImageDraw.ImageDraw, box: tuple[float, ...], colour: tuple[int, int, int]) -> None:
-    left, top, right, bottom = box
-    for x in np.arange(left, right, DASH + GAP):
-        end = min(x + DASH, right)
-        pen.line((x, top, end, top), fill=colour, width=2)
-        pen.line((x, bottom, end, bottom), fill=colour, width=2)
-    for y in np.arange(top, bottom, DASH + GAP):
-        end = min(y + DASH, bottom)
-        pen.line((left, y, left, end), fill=colour, width=2)
-        pen.line((right, y, right, end), fill=colour, width=2)

@@ -15,7 +15,8 @@ from landmarks.data.pictures.decode import UnreadableImageError, open_image
 from landmarks.data.stores.store import MissingImageError
 from landmarks.metrics.detection import Detections
 from landmarks.metrics.hex_ids import hex_of
-from landmarks.report.boxes import BoxedPicture, DrawnBoxes, draw_boxes
+from landmarks.report.box_drawing import DrawnBoxes
+from landmarks.report.boxes import BoxedPicture, draw_boxes
 from landmarks.report.summary import write_summary
 from landmarks.training.detection.evaluation import SPLIT, Scores
 from landmarks.training.outputs import plain

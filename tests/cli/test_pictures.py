@@ -1,0 +1,192 @@
+"""The three commands on single pictures: what they print, and how they end where something is wrong."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from landmarks.cli.main import app
+from landmarks.interop.pictures import models
+from picture_models import (
+    broken_pictures,
+    classifier_file,
+    detector_file,
+    onnx_file,
+    photograph,
+    retrieval_file,
+    turned,
+)
+from pictures import scene
+
+COMMANDS = ("similarity", "classify", "detect")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model for each command and three pictures; do not write into it."""
+    folder = tmp_path_factory.mktemp("pictures")
+    retrieval_file(folder / "similarity.safetensors")
+    classifier_file(folder / "classify.safetensors", ("1501", "42", "Dom"), ("Old bridge", "", ""))
+    classifier_file(folder / "nameless.safetensors")
+    detector_file(folder / "detect.safetensors")
+    for number, size in enumerate([(120, 160), (300, 200), (90, 90)]):
+        photograph(folder / f"{number}.jpg", number, *size)
+    (folder / "categories.csv").write_text("landmark_id,category\n42,Category:West_gate\n")
+    return folder
+
+
+@pytest.fixture
+def here(made: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(made)
+    monkeypatch.setenv("COLUMNS", "80")
+    yield made
+
+
+def run(*arguments: str | Path, code: int = 0) -> Result:
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert done.exit_code == code, done.output
+    return done
+
+
+def as_json(*arguments: str | Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run(*arguments, "--json").stdout)
+    return found
+
+
+def test_similarity_in_the_order_given(here: Path) -> None:
+    found = as_json("similarity", "similarity.safetensors", "0.jpg", "2.jpg", "1.jpg", "0.jpg")
+    assert list(found) == ["model", "name", "task", "first", "results"]
+    assert (found["model"], found["name"], found["task"]) == ("similarity.safetensors", "net", "similarity")
+    size = {"width": 160, "height": 120, "described_width": 128, "described_height": 96}
+    assert found["first"] == {"picture": "0.jpg", **size}
+    assert [one["picture"] for one in found["results"]] == ["2.jpg", "1.jpg", "0.jpg"]
+    assert found["results"][2] == {"picture": "0.jpg", **size, "cosine": pytest.approx(1.0, abs=1e-9)}
+    cosines = {one["picture"]: one["cosine"] for one in found["results"]}
+    printed = run("similarity", "similarity.safetensors", "0.jpg", "2.jpg", "1.jpg").stdout
+    for name in ("2.jpg", "1.jpg"):
+        assert re.search(rf"{cosines[name]:.4f} +\d+ x \d+ +\d+ x \d+ +{re.escape(name)}", printed)
+    assert "300" in printed and printed.index("2.jpg") < printed.index("1.jpg")
+
+
+def test_classify_names_the_top(here: Path) -> None:
+    found = as_json("classify", "classify.safetensors", "0.jpg", "1.jpg", "--categories", "categories.csv")
+    assert list(found) == ["model", "name", "task", "results"] and found["task"] == "classification"
+    assert [one["picture"] for one in found["results"]] == ["0.jpg", "1.jpg"]
+    for one in found["results"]:
+        assert list(one) == ["picture", "width", "height", "classes"]
+        assert [entry["rank"] for entry in one["classes"]] == [1, 2, 3]
+        assert sum(entry["score"] for entry in one["classes"]) == pytest.approx(1, abs=1e-6)
+        by_label = {entry["label"]: (entry["landmark_id"], entry["category"]) for entry in one["classes"]}
+        assert by_label == {0: (1501, "Old bridge"), 1: (42, "West gate"), 2: (None, "Dom")}
+    printed = run("classify", "classify.safetensors", "0.jpg", "--top", "1").stdout
+    assert "0.jpg" in printed and len(re.findall(r"0\.\d{4}", printed)) == 1
+
+
+def test_classes_that_nobody_named(here: Path) -> None:
+    (one,) = as_json("classify", "nameless.safetensors", "0.jpg", "--top", "2")["results"]
+    assert [(entry["landmark_id"], entry["category"]) for entry in one["classes"]] == [(None, None)] * 2
+    done = run("classify", "nameless.safetensors", "0.jpg", "--categories", "categories.csv", code=2)
+    assert "--categories: nameless.safetensors does not say which landmark" in done.stderr and not done.stdout
+
+
+def test_detect_gives_boxes_as_coco_does_and_draws_them(here: Path, tmp_path: Path) -> None:
+    image = scene(9, 60, 90)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    Image.fromarray(image).save(tmp_path / "a" / "x.png")
+    paths = [tmp_path / "a" / "x.png", turned(tmp_path / "b" / "x.png", image)]
+    sources = [path.read_bytes() for path in paths]
+    found = as_json("detect", "detect.safetensors", *paths, "--draw", tmp_path / "a", "--min-score", "0.2")
+    assert (found["name"], found["task"]) == ("finder", "detection")
+    plain, side = found["results"]
+    assert list(plain) == ["picture", "width", "height", "drawn", "boxes"]
+    assert plain["boxes"] == side["boxes"] and (side["width"], side["height"]) == (90, 60)
+    assert [Path(one["drawn"]).name for one in (plain, side)] == ["x_boxes.jpg", "x_boxes_2.jpg"]
+    drawn = [np.asarray(Image.open(one["drawn"])) for one in (plain, side)]
+    assert drawn[0].shape == (533, 800, 3) and np.array_equal(*drawn)
+    assert [path.read_bytes() for path in paths] == sources
+    for box in plain["boxes"]:
+        assert list(box) == ["class", "title", "score", "bbox"] and box["score"] >= 0.2
+        assert (box["class"], box["title"]) in {("/m/a", "Tower"), ("/m/b", "Boat")}
+        x, y, width, height = box["bbox"]
+        assert 0 <= x < x + width <= 90 + 1e-3 and 0 <= y < y + height <= 60 + 1e-3
+    printed = run("detect", "detect.safetensors", paths[0], "--min-score", "0.2").stdout
+    assert len(re.findall(r"Tower|Boat", printed)) == len(plain["boxes"]) > 0
+    nothing = run("detect", "detect.safetensors", "0.jpg", "--min-score", "1").stdout
+    assert "nothing found" in nothing
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_bad_pictures_are_all_named_before_the_model_is_opened(
+    command: str, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = broken_pictures(tmp_path)
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("the model was opened")
+
+    for name in ("open_describer", "open_classifier", "open_detector"):
+        monkeypatch.setattr(models, name, never)
+    more = ["--draw", tmp_path / "drawn"] if command == "detect" else []
+    done = run(command, f"{command}.safetensors", "0.jpg", *broken.values(), *more, "--json", code=2)
+    assert done.stdout == "" and not (tmp_path / "drawn").exists()
+    assert "7 of 8 pictures cannot be used" in done.stderr
+    for reason, path in broken.items():
+        assert re.search(rf"{re.escape(str(path))}: .*{re.escape(reason)}", done.stderr)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_mistakes_about_the_model_end_with_status_2(command: str, here: Path, tmp_path: Path) -> None:
+    pictures = ["0.jpg", "1.jpg"]
+    assert "gone.ckpt: there is no such file" in run(command, tmp_path / "gone.ckpt", *pictures, code=2).stderr
+    assert "there is no such file" in run(command, *pictures, "-", code=2).stderr
+    (tmp_path / "bad.safetensors").write_bytes(b"x" * 100)
+    assert "bad.safetensors: damaged" in run(command, tmp_path / "bad.safetensors", *pictures, code=2).stderr
+    other = "detect" if command != "detect" else "similarity"
+    done = run(command, f"{other}.safetensors", *pictures, code=2)
+    assert f"landmarks {other}" in done.stderr and not done.stdout
+
+
+def test_files_for_onnx_runtime(here: Path, tmp_path: Path) -> None:
+    described, named = onnx_file(tmp_path / "d.onnx", "retrieval"), onnx_file(tmp_path / "c.onnx", "classification")
+    assert as_json("similarity", described, "0.jpg", "0.jpg")["results"][0]["cosine"] == pytest.approx(1)
+    (one,) = as_json("classify", named, "0.jpg", "--top", "9")["results"]
+    assert {entry["landmark_id"] for entry in one["classes"]} == {7, 8, 9}
+
+
+def test_long_and_odd_names_break_no_column(here: Path, tmp_path: Path) -> None:
+    odd = photograph(tmp_path / ("[bold]" + "long name " * 15 + "é.png"))
+    lines = run("similarity", "similarity.safetensors", odd, "0.jpg").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    (row,) = [line for line in lines if "0.jpg" in line]
+    assert re.match(r" +-?\d\.\d{4} +160 x 120 +128 x 96 +0\.jpg *$", row)
+    for command in ("classify", "detect"):
+        assert str(odd) in run(command, f"{command}.safetensors", odd).stdout
+
+
+def test_options_out_of_range_are_refused(here: Path) -> None:
+    run("classify", "classify.safetensors", "0.jpg", "--top", "0", code=2)
+    run("detect", "detect.safetensors", "0.jpg", "--min-score", "1.2", code=2)
+    run("similarity", "similarity.safetensors", "0.jpg", code=2)
+    (here / "taken").touch()
+    done = run("detect", "detect.safetensors", "0.jpg", "--draw", "taken", code=2)
+    assert "--draw taken: cannot be made a folder" in done.stderr
+    assert "gone.csv" in run("classify", "classify.safetensors", "0.jpg", "--categories", "gone.csv", code=2).stderr
+
+
+def test_help_and_mistakes_do_not_wait_for_torch(here: Path) -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from landmarks.cli.main import app\n"
+        "for line in (['similarity', '--help'], ['detect', 'detect.safetensors', 'gone.jpg']):\n"
+        "    print(CliRunner().invoke(app, line).exit_code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["0 False", "2 False"]
