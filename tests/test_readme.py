@@ -15,7 +15,10 @@ from typer.testing import CliRunner
 from http_server import HttpServer
 from landmarks.cli import main
 from landmarks.data.gldv2.source import GLDv2
+from landmarks.models import build
 from landmarks.retrieval.sets.descriptors import DescriptorSet
+from paddle_files import write_separate
+from released_oracles import random_values, small_resnet
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -31,6 +34,8 @@ SMALL = [
 ]
 SHORT = ["trainer.fast_dev_run=true", "evaluate_untrained=false", "callbacks.progress=null"]
 # of the rendered detection set: few pictures, few regions
+ROW = "res152_arcmargin"
+MODELS = re.compile(r"[ABC]\.jpg|model\.safetensors|RELEASED|leaderboard --run")
 EVIDENCE = re.compile("CLASSIFIED/|DETECTED/|ALL/|tidied|PREDICTIONS")
 TINY_DETECTOR = ["data.batch_size=4", "model.channels=8", "model.hidden=16"]
 
@@ -124,6 +129,24 @@ def evidence(
     return folder
 
 
+@pytest.fixture(scope="session")
+def models(tiny_world: Path, finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three pictures, a model file of the finished run, and made-up weights as the released ones were published."""
+    folder = tmp_path_factory.mktemp("models")
+    images = GLDv2(tiny_world, train_split="train").train()
+    for row, name in enumerate("ABC"):
+        (folder / f"{name}.jpg").write_bytes(images.read(row))
+    export = ["export", str(finished_run / "checkpoints" / "best.ckpt"), "--out", str(folder / "model.safetensors")]
+    done = CliRunner().invoke(main.app, export)
+    assert done.exit_code == 0, done.output
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(build.BACKBONES, "res152", small_resnet)
+        released = write_separate(folder / "RELEASED" / ROW, random_values(ROW))
+        done = CliRunner().invoke(main.app, ["import-paddle", ROW, str(released), str(folder / f"{ROW}.safetensors")])
+    assert done.exit_code == 0, done.output
+    return folder
+
+
 def _on_tiny_world(root: Path) -> list[str]:
     return [f"data.root={root}", "data.source.landmarks=8", "data.source.pictures=160"]
 
@@ -163,8 +186,14 @@ def test_command(
         command = command.replace("runs/DETECTOR", str(request.getfixturevalue("detector_run")))
     command = command.replace("--dim 256", "--dim 8")
     evidence = request.getfixturevalue("evidence") if EVIDENCE.search(command) else None
-    for path in (*given.iterdir(), *(evidence.iterdir() if evidence else ())):
+    models = request.getfixturevalue("models") if MODELS.search(command) else None
+    if ROW in command:
+        monkeypatch.setitem(build.BACKBONES, "res152", small_resnet)
+    if "leaderboard --run" in command:
+        command += f" -- {' '.join(SMALL)} callbacks.progress=null"
+    for path in (*given.iterdir(), *(one for folder in (evidence, models) if folder for one in folder.iterdir())):
         writes = command.startswith("landmarks extract") or f"--out {path.name}" in command
+        writes |= "import-paddle" in command and command.endswith(path.name)
         if not writes:
             (tmp_path / path.name).symlink_to(path)
     program, *words = shlex.split(command)

@@ -76,6 +76,8 @@ class ModelRecord:
             raise ValueError(f"{self.classes} classes for {self.task}")
         if (self.task == "classification") != (self.head is not None):
             raise ValueError("a classification model has a head, and no other has one")
+        if (self.preprocessing.mean, self.preprocessing.std) != (MEAN, STD):
+            raise ValueError("mean and std of the pictures are not those of `models.normalize`, which all models share")
         if self.task == "detection" and not self.labels:
             raise ValueError("a detector without labels")
         if (self.task == "detection") != (self.preprocessing.mode == "detection"):

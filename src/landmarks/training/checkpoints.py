@@ -11,7 +11,7 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,12 +23,14 @@ from torch import Tensor, nn
 
 from landmarks import __version__
 from landmarks.config.locations import known_targets
-from landmarks.data.module import LandmarkDataModule
 from landmarks.data.pictures.resize import ResizeMode
 from landmarks.errors import LandmarksError
 from landmarks.losses.class_head import ClassHead
 from landmarks.models.architecture import build_loss, build_network, plain_loss, plain_network
 from landmarks.models.model_file import SUFFIX, open_parts, read_record
+
+if TYPE_CHECKING:  # Lightning and albumentations take seconds to import, and pictures are described without them
+    from landmarks.data.module import LandmarkDataModule
 
 RECORD_VERSION = 1
 MAX_DIGITS = 18  # of an int64
@@ -91,7 +93,7 @@ class WholeFiles(TorchCheckpointIO):
             partial.unlink(missing_ok=True)
 
 
-def checkpoint_record(config: DictConfig, data: LandmarkDataModule) -> dict[str, Any]:
+def checkpoint_record(config: DictConfig, data: "LandmarkDataModule") -> dict[str, Any]:
     """Return the plain values that go into every checkpoint of a run."""
     return {
         "record_version": RECORD_VERSION,
