@@ -1,8 +1,5 @@
 """Hashes of weights and the choice of what to resume; the rest is tested where it is used."""
 
-import multiprocessing
-import random
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +15,13 @@ from landmarks.models.model_file import write_model
 from landmarks.models.record import ModelRecord, Preprocessing
 from landmarks.training.checkpoints import (
     RECORD_VERSION,
-    WholeFiles,
     find_resume,
     load_trained,
     open_checkpoint,
     recorded_task,
     weights_hash,
 )
+from landmarks.training.whole_files import WholeFiles
 
 
 def test_the_hash_sees_every_weight_and_buffer() -> None:
@@ -147,36 +144,3 @@ def test_a_head_of_other_landmarks_is_refused(tmp_path: Path) -> None:
     written(tmp_path / "best.ckpt", "Softmax", classes=5)
     with pytest.raises(LandmarksError, match="its weights do not fit its own configuration"):
         load_trained(tmp_path / "best.ckpt")
-
-
-def write_on_and_on(path: Path) -> None:
-    for step in range(100_000):
-        WholeFiles().save_checkpoint({"state_dict": {"step": torch.full((1_000_000,), step)}}, path)
-
-
-def test_a_killed_process_leaves_the_checkpoint_before(tmp_path: Path) -> None:
-    path = tmp_path / "checkpoints" / "last.ckpt"
-    WholeFiles().save_checkpoint({"state_dict": {"step": torch.full((1_000_000,), -1)}}, path)
-    chance = random.Random(0)
-    unfinished = 0
-    for _ in range(12):
-        writer = multiprocessing.get_context("fork").Process(target=write_on_and_on, args=(path,))
-        writer.start()
-        time.sleep(chance.uniform(0.02, 0.12))
-        writer.kill()
-        writer.join()
-        steps = open_checkpoint(path)["state_dict"]["step"]
-        assert len(steps) == 1_000_000 and (steps == steps[0]).all()
-        unfinished += path.with_name(".last.ckpt.partial").exists()
-    assert unfinished  # else no kill came while a file was written
-    WholeFiles().save_checkpoint({"state_dict": {}}, path)
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
-    path = tmp_path / "last.ckpt"
-    WholeFiles().save_checkpoint({"state_dict": {}}, path)
-    with pytest.raises(Exception, match="pickle"):
-        WholeFiles().save_checkpoint({"state_dict": {"first": torch.zeros(1000), "then": lambda: None}}, path)
-    assert open_checkpoint(path) == {"state_dict": {}}
-    assert list(tmp_path.iterdir()) == [path]

@@ -15,8 +15,9 @@ from torch import Tensor
 from landmarks.errors import LandmarksError
 from landmarks.training.callbacks.batch_seed import BatchSeed
 from landmarks.training.callbacks.last_checkpoint import LastCheckpoint
-from landmarks.training.checkpoints import WholeFiles, open_checkpoint
+from landmarks.training.checkpoints import open_checkpoint
 from landmarks.training.module import LandmarkModule
+from landmarks.training.whole_files import WholeFiles
 
 Compose = Callable[..., DictConfig]
 Seen = tuple[int, list[int], int]  # epoch, rows, sum over all pixels

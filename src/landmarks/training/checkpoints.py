@@ -6,7 +6,6 @@ unless that is ours or the user's. Model files (`landmarks.models.model_file`) a
 """
 
 import hashlib
-import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from hydra.utils import instantiate
-from lightning_fabric.plugins import TorchCheckpointIO
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
@@ -70,27 +68,6 @@ class TrainedModel:
         """The landmark_id of each class in the GLDv2 train set, int64 [C]; -1 for landmarks that are none of it."""
         numbers = [int(n) if n.isdecimal() and len(n) <= MAX_DIGITS else -1 for n in self.landmark_names]
         return np.array(numbers, dtype=np.int64)
-
-
-class WholeFiles(TorchCheckpointIO):
-    """Makes Lightning write a checkpoint whole or not at all: a run killed meanwhile leaves the one before.
-
-    Its own way collects the file in memory, then in the system's folder of temporary files, and copies it from there.
-    """
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a file beside `path` and give it that name once it is on the disk."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")  # one name, so that killed runs do not pile them up
-        try:
-            with partial.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def checkpoint_record(config: DictConfig, data: "LandmarkDataModule") -> dict[str, Any]:

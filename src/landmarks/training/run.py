@@ -20,13 +20,14 @@ from landmarks.errors import LandmarksError
 from landmarks.report.curves import plot_curves
 from landmarks.training.callbacks.evaluation import DescriptorEvaluation
 from landmarks.training.callbacks.unreadable import UnreadablePictures
-from landmarks.training.checkpoints import WholeFiles, checkpoint_record, find_resume, load_weights
+from landmarks.training.checkpoints import checkpoint_record, find_resume, load_weights
 from landmarks.training.launch import ranks_launched
 from landmarks.training.log_files import log_files, set_log_aside
 from landmarks.training.module import LandmarkModule
 from landmarks.training.outputs import print_scores, write_outcome, write_report
 from landmarks.training.record import write_record
 from landmarks.training.scoring import Scores, figure
+from landmarks.training.whole_files import WholeFiles
 
 log = logging.getLogger(__name__)
 

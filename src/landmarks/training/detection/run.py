@@ -17,7 +17,7 @@ from landmarks.data.openimages.module import DetectionDataModule
 from landmarks.errors import LandmarksError
 from landmarks.report.curves import plot_curves
 from landmarks.training.callbacks.unreadable import UnreadablePictures
-from landmarks.training.checkpoints import WholeFiles, find_resume, load_weights, weights_hash
+from landmarks.training.checkpoints import find_resume, load_weights, weights_hash
 from landmarks.training.detection.checkpoints import detector_record
 from landmarks.training.detection.evaluation import DetectionEvaluation, Scores
 from landmarks.training.detection.module import DetectorModule
@@ -32,6 +32,7 @@ from landmarks.training.launch import ranks_launched
 from landmarks.training.log_files import log_files, set_log_aside
 from landmarks.training.record import write_record
 from landmarks.training.scoring import figure
+from landmarks.training.whole_files import WholeFiles
 
 log = logging.getLogger(__name__)
 
