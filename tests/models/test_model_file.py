@@ -71,12 +71,11 @@ def test_a_detector_finds_what_it_found(tmp_path: Path) -> None:
     assert len(found["boxes"]) and all(torch.equal(found[key], expected[key]) for key in expected)
 
 
-@pytest.mark.parametrize("backbone", ["res152", "res200", "se_x152", "inceptionv4"])
-def test_released_networks_are_whole_without_being_initialised(backbone: str, tmp_path: Path) -> None:
-    plain = {"network": "released_net", "backbone": backbone, "dim": 4}
+def test_a_released_network_is_whole_without_being_initialised(tmp_path: Path) -> None:
+    """The others are opened where they are imported, see `tests/interop/paddle`."""
+    plain = {"network": "released_net", "backbone": "inceptionv4", "dim": 4}
     with torch.device("meta"):
         shapes = {name: value.shape for name, value in build_network(plain).state_dict().items()}
-    # one number stands for all weights: the file stays small on the disk of a test only where it is sparse
     state = {name: torch.full(shape, 0.01) for name, shape in shapes.items()}
     write_model(tmp_path / "n.safetensors", ModelRecord("n", "retrieval", plain, PREPARED), state)
     loaded = landmarks.load_model(tmp_path / "n.safetensors")
