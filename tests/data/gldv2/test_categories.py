@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from landmarks.data.gldv2 import quoted_csv
-from landmarks.data.gldv2.categories import category_name, read_categories
+from landmarks.data.gldv2.categories import category_name, read_categories, titles_of
 from landmarks.errors import LandmarksError
 
 COMMONS = "http://commons.wikimedia.org/wiki/Category"
@@ -57,3 +57,10 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, problem: str) -> None
     path.write_text(text)
     with pytest.raises(LandmarksError, match=rf"categories\.csv.*{problem}"):
         read_categories(path)
+
+
+def test_classes_are_named_by_their_landmarks() -> None:
+    names = {7: "Tower", 8: "Bridge"}
+    assert titles_of(("8", "index:7", "Dom", "7", "٧"), names, Path("c.csv")) == ("Bridge", "", "", "Tower", "")
+    with pytest.raises(LandmarksError, match=r"c\.csv: names none of the 2 classes"):
+        titles_of(("1", "2"), names, Path("c.csv"))

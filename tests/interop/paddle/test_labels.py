@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.interop.paddle.labels import NO_NAMES, ClassNames, read_class_names, read_labels, titles_of
+from landmarks.interop.paddle.labels import NO_NAMES, ClassNames, read_class_names, read_labels
 
 
 @pytest.mark.parametrize(
@@ -74,5 +74,3 @@ def test_names_of_classes(tmp_path: Path) -> None:
         read_class_names(name, None, categories)
     with pytest.raises(LandmarksError, match="res152_npairs describes pictures and has no classes"):
         read_class_names("res152_npairs", labels, None)
-    with pytest.raises(LandmarksError, match=r"categories\.csv: names none of the 2 classes"):
-        titles_of(("1", "2"), {7: "Tower"}, categories)

@@ -5,6 +5,7 @@ A landmark of the data set is a category of Wikimedia Commons, which the file gi
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -41,6 +42,24 @@ def category_name(value: str) -> str:
     """`http://commons.wikimedia.org/wiki/Category:Caf%C3%A9_Museum` and `Category:Café_Museum` to "Café Museum"."""
     text = CONTROL.sub("", unquote(value))  # which a terminal would obey
     return text[text.find(MARK) + len(MARK) if MARK in text else 0 :].replace("_", " ").strip()
+
+
+def titles_of(labels: Sequence[str], categories: Mapping[int, str], path: Path) -> tuple[str, ...]:
+    """The name for people of each class; empty where the categories have none.
+
+    Args:
+        labels: str [C], landmark ids or whatever else the classes are called.
+        categories: see `read_categories`.
+        path: of the categories, for the message.
+
+    Raises:
+        LandmarksError: The categories name none of the classes.
+    """
+    numbers = (int(label) if label.isascii() and label.isdigit() else -1 for label in labels)
+    titles = tuple(categories.get(number, "") for number in numbers)
+    if not any(titles):
+        raise LandmarksError(f"{path}: names none of the {len(labels):,} classes; are these labels landmark ids?")
+    return titles
 
 
 def _rows(block: Block) -> tuple[list[int], list[str]]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from landmarks.data.gldv2.categories import read_categories
+from landmarks.data.gldv2.categories import read_categories, titles_of
 from landmarks.errors import LandmarksError
 from landmarks.models.classifier import Classifier
 from landmarks.models.descriptor import DescriptorNet
@@ -121,11 +121,7 @@ def _usual_task(trained: TrainedModel, known: ModelRecord | None) -> Task:
 def _titled(record: ModelRecord, path: Path, categories: Path) -> ModelRecord:
     if record.task != "classification":
         raise LandmarksError(f"--categories names landmarks, and {path} is exported for {record.task}")
-    names = read_categories(categories)
-    titles = tuple(names.get(int(label), "") if label.isdecimal() else "" for label in record.labels)
-    if not any(titles):
-        raise LandmarksError(f"{categories} names none of the {len(titles)} landmarks of {path}; is it the right file?")
-    return replace(record, titles=titles)
+    return replace(record, titles=titles_of(record.labels, read_categories(categories), categories))
 
 
 def _origin(trained_on: Any, net: nn.Module, loss: str | None = None) -> dict[str, str]:

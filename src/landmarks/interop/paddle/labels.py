@@ -1,11 +1,11 @@
 """Which landmark each class of a released classifier is: the files do not say, so a list beside them does."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from landmarks.data.gldv2.categories import read_categories
+from landmarks.data.gldv2.categories import read_categories, titles_of
 from landmarks.errors import LandmarksError
 from landmarks.models.released_models import RELEASED_MODELS
 
@@ -87,24 +87,6 @@ def read_labels(path: Path) -> tuple[str, ...]:
     if missing := sorted(set(range(len(labels))) - labels.keys()):
         raise LandmarksError(f"{path}: class {missing[0]} is missing; number the classes from 0")
     return _distinct(path, [labels[one] for one in range(len(labels))])
-
-
-def titles_of(labels: Sequence[str], categories: Mapping[int, str], path: Path) -> tuple[str, ...]:
-    """The name for people of each class; empty where the categories have none.
-
-    Args:
-        labels: str [C], see `read_labels`.
-        categories: see `data.gldv2.categories.read_categories`.
-        path: of the categories, for the message.
-
-    Raises:
-        LandmarksError: The categories name none of the classes.
-    """
-    numbers = (int(label) if label.isascii() and label.isdigit() else -1 for label in labels)
-    titles = tuple(categories.get(number, "") for number in numbers)
-    if not any(titles):
-        raise LandmarksError(f"{path}: names none of the {len(labels):,} classes; are these labels landmark ids?")
-    return titles
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
