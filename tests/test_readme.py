@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import landmarks
 from http_server import HttpServer
 from landmarks.cli import main
 from landmarks.data.gldv2.source import GLDv2
@@ -145,6 +146,14 @@ def models(tiny_world: Path, finished_run: Path, tmp_path_factory: pytest.TempPa
         done = CliRunner().invoke(main.app, ["import-paddle", ROW, str(released), str(folder / f"{ROW}.safetensors")])
     assert done.exit_code == 0, done.output
     return folder
+
+
+def test_python_of_the_readme(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(models)
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    names = {"landmarks": landmarks}
+    exec(code, names)
+    assert not names["model"].training
 
 
 def _on_tiny_world(root: Path) -> list[str]:

@@ -22,7 +22,7 @@ PARSER = OverridesParser.create()
 
 
 def weights(name: str, path: Path = Path("w.safetensors"), size: int = 448) -> RowWeights:
-    return RowWeights(ROWS[name], path, size, False)
+    return RowWeights(ROWS[name], path, size)
 
 
 def described(folder: Path, *splits: str) -> None:

@@ -100,6 +100,7 @@ def test_damaged_files_are_errors(path: Path) -> None:
     whole = path.read_bytes()
     chance = random.Random(0)
     header = int.from_bytes(whole[:8], "little") + 8
+    refused = 0
     for _ in range(150):
         damaged = bytearray(whole)
         if chance.random() < 0.5:
@@ -112,6 +113,8 @@ def test_damaged_files_are_errors(path: Path) -> None:
             landmarks.load_model(path)
         except LandmarksError as error:
             assert "net.safetensors" in str(error)
+            refused += 1
+    assert refused > 75  # a changed digit of a name for people does no harm
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as checked_dataclass
+from pydantic import TypeAdapter, ValidationError
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from landmarks.config.check import suggest
@@ -85,42 +84,25 @@ def task_of(metric: str) -> Task:
     return "recognition" if metric.startswith("classifier_") or metric in OF_RECOGNITION else "retrieval"
 
 
-@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class _System:
-    metric: str
-    public: float | None
-    private: float | None
-    source: str
-    note: str = ""
-    models: tuple[str, ...] = ()
-    pipeline: str | None = None
-    stages: tuple[str, ...] = ()
-    classifier: str | None = None
-    detector: str | None = None
-
-
-@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class _Extras:
-    systems: dict[str, _System] = field(default_factory=dict)
-    begins_with: dict[str, str] = field(default_factory=dict)
-
-
 def read_rows() -> dict[str, Row]:
     """All rows by name: ours, those of the working directory, then systems.
 
     Raises:
         LandmarksError: a file of the working directory that cannot be read or lacks what a row needs.
     """
-    extras = _validated(TypeAdapter(_Extras), _load(_SYSTEMS), _SYSTEMS)
+    extras = _load(_SYSTEMS)
     rows: dict[str, Row] = {}
     for folder in dict.fromkeys((config_root() / "experiments", Path.cwd() / "experiments")):
         for path in sorted(folder.glob("*.yaml")):
-            row = _of_experiment(path, extras.begins_with)
+            row = _of_experiment(path, extras["begins_with"])
             if row is not None:
                 rows.setdefault(row.name, row)  # as Hydra takes the first of two files of one name
-    for name, system in extras.systems.items():
-        sizes = {model: rows[model].sizes[model] for model in system.models}
-        rows.setdefault(name, Row(name=name, sizes=sizes, **vars(system)))
+    for name, system in extras["systems"].items():
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in system.items()
+        }
+        sizes = {model: rows[model].sizes[model] for model in values.get("models", ())}
+        rows.setdefault(name, Row(name=name, sizes=sizes, **values))
     return rows
 
 
@@ -138,7 +120,7 @@ def _of_experiment(path: Path, begins_with: Mapping[str, str]) -> Row | None:
     content = _load(path)
     if content.get("published") is None:
         return None
-    published = _validated(TypeAdapter(Published), content["published"], path)
+    published = _published(content["published"], path)
     name = content.get("name")
     if not isinstance(name, str) or "${" in name:
         raise LandmarksError(f"{path}: a row with published figures needs a name of its own: name: {path.stem}")
@@ -173,9 +155,9 @@ def _load(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
-def _validated(adapter: TypeAdapter[Any], values: Any, path: Path) -> Any:
+def _published(values: Any, path: Path) -> Published:
     try:
-        return adapter.validate_python(values)
+        return TypeAdapter(Published).validate_python(values)
     except ValidationError as error:
         reasons = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise LandmarksError(f"{path}: published figures that are none: {reasons}") from None
