@@ -14,6 +14,8 @@ from landmarks.config.locations import config_root, register_search_path
 from landmarks.config.resolvers import register_resolvers
 from rectangles import write_rectangles
 
+pytest_plugins = ["tiny_sets"]
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("LANDMARKS_TEST_DATA", ROOT.parent / "shared" / "data"))
 

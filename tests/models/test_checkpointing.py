@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from landmarks.errors import LandmarksError
+from landmarks.extraction.module import DescriptorModule
 from landmarks.models.build import released_net, timm_net
 from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.inception_v4 import InceptionV4
 from landmarks.models.pooling import AveragePool
 from landmarks.models.resnet_vd import resnet152_vd, resnet200_vd, se_resnext152_vd
-from landmarks.training.module import DescriptorModule
 
 
 def small_resnet(layers: tuple[int, ...] = (1, 2, 1, 1)) -> nn.Module:

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from omegaconf import DictConfig
 
-from landmarks.cli import data, descriptors, exporting, importing, leaderboard, pictures, score
+from landmarks.cli import data, descriptors, export, import_paddle, leaderboard, pictures, score
 from landmarks.cli.hydra_main import quiet_lightning, run_hydra
 from landmarks.config.check import refuse_missing
 from landmarks.errors import LandmarksError
@@ -24,8 +24,8 @@ app.add_typer(score.app, name="score")
 for _command in (pictures.similarity, pictures.classify, pictures.detect):
     app.command()(_command)
 app.command("leaderboard")(leaderboard.leaderboard)
-app.command("import-paddle")(importing.import_paddle)
-app.command("export")(exporting.export)
+app.command("import-paddle")(import_paddle.import_paddle)
+app.command("export")(export.export)
 
 NOTHING_TO_EVALUATE = """name what to evaluate: a checkpoint
   python evaluate.py checkpoint=runs/…/checkpoints/best.ckpt data=gldv2 data.root=PATH
@@ -75,9 +75,9 @@ def extract(arguments: list[str]) -> None:
 def _train_job(config: DictConfig) -> Any:
     refuse_missing(config)
     if config.task == "detection":
-        from landmarks.training.detection.run import train_detector_job as train_job
+        from landmarks.detection.train import train_detector_job as train_job
     else:
-        from landmarks.training.run import train_job
+        from landmarks.training.train import train_job
 
     quiet_lightning()
     return train_job(config)
@@ -91,28 +91,28 @@ def _evaluate_job(config: DictConfig) -> Any:
     if config.checkpoint is not None and given:
         raise LandmarksError(f"checkpoint and {', '.join(given)} exclude each other: evaluate one at a time")
     if given:
-        from landmarks.training.given.evaluation import evaluate_given_job
+        from landmarks.evaluation.precomputed.evaluation import evaluate_given_job
 
         return evaluate_given_job(config)
-    from landmarks.training.checkpoints import recorded_task
+    from landmarks.models.checkpoints import recorded_task
 
     quiet_lightning()
     if recorded_task(config.checkpoint) == "detection":
-        from landmarks.training.detection.evaluate import evaluate_detector_job as evaluate_job
+        from landmarks.detection.evaluate import evaluate_detector_job as evaluate_job
     else:
-        from landmarks.training.evaluate import evaluate_job
+        from landmarks.evaluation.evaluate import evaluate_job
     return evaluate_job(config)
 
 
 def _extract_job(config: DictConfig) -> None:
     refuse_missing(config)
-    from landmarks.training.checkpoints import recorded_task
+    from landmarks.models.checkpoints import recorded_task
 
     quiet_lightning()
     if recorded_task(config.checkpoint) == "detection":
-        from landmarks.training.detection.extract import extract_detections_job as extract_job
+        from landmarks.detection.extract import extract_detections_job as extract_job
     else:
-        from landmarks.training.extract import extract_job
+        from landmarks.extraction.extract import extract_job
     extract_job(config)
 
 

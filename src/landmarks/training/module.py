@@ -1,91 +1,11 @@
 """The Lightning module: a descriptor network, a loss with its head, and how both are optimised."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
-import pytorch_lightning as pl
-import torch
-import torch.nn.functional as F  # noqa: N812 - the name its users know
 from torch import Tensor, nn
 
-from landmarks.errors import LandmarksError
-from landmarks.models.descriptor import DescriptorNet
-from landmarks.models.normalize import normalize
-from landmarks.models.regions import mirrored_regions
-from landmarks.training.extraction import Extraction
+from landmarks.extraction.module import DescriptorModule
 from landmarks.training.optimizers import OptimizerFactory, SchedulerFactory, build_optimizers
-
-Rows = tuple[Tensor, list[Tensor]]  # which pictures, and their descriptors (and regions)
-
-
-class DescriptorModule(pl.LightningModule):
-    """Describes pictures with a network, batch by batch, for the evaluation callbacks.
-
-    Args:
-        model: pictures [B, 3, H, W] float, normalised -> descriptors [B, D].
-        channels_last: keep pictures and weights in NHWC order, which convolutions on recent hardware prefer.
-        compile: run the network through `torch.compile`.
-
-    Raises:
-        LandmarksError: compiled and checkpointed at once.
-
-    Attributes:
-        extractions: which views of a picture are described in validation, for each loader; set by the callback that
-            writes the descriptors.
-        engine: computes descriptors of whole pictures in place of `model`; None for `model` itself.
-    """
-
-    def __init__(self, model: nn.Module, channels_last: bool = True, compile: bool = False) -> None:
-        super().__init__()
-        if compile and getattr(model, "checkpointing", False):
-            raise LandmarksError(
-                "compile=true and model.checkpointing=true exclude each other: choose speed or memory, and leave the "
-                "other at false"
-            )
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.model = model.to(memory_format=self.memory_format)
-        self.extractions: Sequence[Extraction] = ()
-        self.engine: Callable[[Tensor], Tensor] | None = None
-        if compile:  # in place: the names in checkpoints stay those of the plain network
-            self.model.compile(dynamic=True)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Describe pictures: uint8 [B, 3, H, W] -> float32 [B, D]."""
-        network = self.model if self.engine is None else self.engine
-        descriptors: Tensor = network(self._input(images))
-        return descriptors.float()
-
-    def validation_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> dict[str, list[Rows]]:
-        """Return `described`: rows int64 [b] and what `describe` gives, for each group of one shape."""
-        extraction = self.extractions[dataloader_idx] if self.extractions else Extraction()
-        return {"described": [(group["row"], self.describe(group["images"], extraction)) for group in batch["groups"]]}
-
-    def describe(self, scales: Sequence[Tensor], extraction: Extraction) -> list[Tensor]:
-        """Describe pictures in all views.
-
-        Args:
-            scales: the same pictures at each scale, uint8 [B, 3, H, W].
-            extraction: whether mirrored too, and how many levels of regions.
-
-        Returns:
-            Descriptors float32 [B, D] and, where asked for, those of the regions, float32 [B, R, D].
-        """
-        sides = (False, True) if extraction.flip else (False,)
-        views = [self._view(images, extraction.regions, mirrored) for images in scales for mirrored in sides]
-        if len(views) == 1:
-            return views[0]
-        return [torch.stack([F.normalize(one, dim=-1) for one in kind]).sum(dim=0) for kind in zip(*views, strict=True)]
-
-    def _view(self, images: Tensor, levels: int, mirrored: bool) -> list[Tensor]:
-        images = images.flip(-1) if mirrored else images
-        if not levels:
-            return [self(images)]
-        assert isinstance(self.model, DescriptorNet)
-        whole, regions = self.model.describe(self._input(images), levels)
-        return [whole.float(), (regions[:, mirrored_regions(levels)] if mirrored else regions).float()]
-
-    def _input(self, images: Tensor) -> Tensor:
-        return normalize(images).contiguous(memory_format=self.memory_format)
 
 
 class LandmarkModule(DescriptorModule):

@@ -1,0 +1,1 @@
+"""From images to descriptors on disk, on any number of devices, resumable."""
