@@ -11,8 +11,13 @@ from landmarks.detection.single_images import PictureObjects, detect_objects
 from landmarks.errors import LandmarksError
 from landmarks.interop.images.models import open_detector
 from landmarks.models.model_file import load_model
-from picture_models import photograph, turned
+from picture_models import detector_file, photograph, turned
 from pictures import scene
+
+
+@pytest.fixture(scope="session")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return detector_file(tmp_path_factory.mktemp("models") / "finder.safetensors")
 
 
 def found_in(detector: Path, *paths: Path, min_score: float = 0.1) -> list[PictureObjects]:
