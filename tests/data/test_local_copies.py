@@ -10,6 +10,7 @@ from upath import UPath
 from landmarks.data.local_copies import LocalCopies
 from landmarks.data.remote_files import RemoteFiles
 from landmarks.data.roots import open_root
+from landmarks.storage.retry import RetryPolicy
 
 NAME = "metadata/train.csv"
 
@@ -25,7 +26,7 @@ def server(tmp_path: Path, http_server: Callable[[Path], Any]) -> Any:
 def copies(server: Any, tmp_path: Path) -> LocalCopies:
     root = open_root(server.url)
     assert isinstance(root, UPath)
-    return LocalCopies(RemoteFiles(root, pauses=(0.01,)), tmp_path / "here")
+    return LocalCopies(RemoteFiles(root, retry=RetryPolicy(attempts=2, first_wait=0.01)), tmp_path / "here")
 
 
 def fetch(copies: LocalCopies) -> str:

@@ -11,7 +11,7 @@ from upath import UPath
 
 from landmarks.data.derived import FOLDER, derived_folder
 from landmarks.data.local_copies import LocalCopies
-from landmarks.data.remote_files import PAUSES, RemoteFiles, unreachable
+from landmarks.data.remote_files import RemoteFiles, unreachable
 from landmarks.data.stores.offset_file import read_offsets
 from landmarks.data.stores.remote_folder import RemoteFolderStore
 from landmarks.data.stores.remote_tars import RemoteTars, exists, find_tars
@@ -36,8 +36,8 @@ class RemoteGLDv2:
     @cached_property
     def files(self) -> RemoteFiles:
         """What can be asked, once something has answered: nobody shall wait a minute for a misspelt host."""
-        files = RemoteFiles(self.root, PAUSES)
-        hasty = replace(files, pauses=(0.5,), timeout=10.0)
+        files = RemoteFiles(self.root)
+        hasty = replace(files, retry=replace(files.retry, attempts=2), timeout=10.0)
         try:
             with suppress(FileNotFoundError):  # an answer, too; what is missing is listed later
                 hasty.stamp(FIRST)
