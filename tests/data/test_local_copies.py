@@ -47,7 +47,6 @@ def test_a_large_file_comes_in_pieces_that_are_tried_again(
     copies: LocalCopies, server: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("landmarks.data.local_copies.CHUNK", 1000)
-    monkeypatch.setattr("landmarks.data.local_copies.WORTH_A_BAR", 2000)
     content = os.urandom(2500)
     (server.folder / NAME).write_bytes(content)
     server.fail(NAME, truncate=500, times=1)

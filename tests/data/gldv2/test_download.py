@@ -21,26 +21,10 @@ from landmarks.data.gldv2.release import NEEDED, metadata_files, tar_files
 from landmarks.data.transfer.partial_file import PartialFile, partial_name
 from landmarks.errors import LandmarksError
 from landmarks.storage.retry import RetryPolicy
+from shown import Shown
 
 QUICK = RetryPolicy(attempts=3, first_wait=0.001, longest_wait=0.002)
 TARS = [file.path for file in tar_files("train", range(3))]
-
-
-class Told:
-    """Remembers what it is to show."""
-
-    def __init__(self) -> None:
-        self.shown: dict[str, list[tuple[int, int | None, str | None]]] = {}
-        self.said: list[str] = []
-
-    def show(self, name: str, done: int, total: int | None, unit: str, title: str | None = None) -> None:
-        self.shown.setdefault(name, []).append((done, total, title))
-
-    def hide(self, name: str) -> None:
-        pass
-
-    def say(self, message: str, style: str = "") -> None:
-        self.said.append(message)
 
 
 @pytest.fixture
@@ -61,7 +45,7 @@ def release(tmp_path: Path, http_server: Callable[[Path], HttpServer]) -> Simple
 
 def fetch(release: SimpleNamespace, paths: str = "train", **options: object) -> dict[str, Outcome]:
     files = metadata_files() if paths == "metadata" else tar_files("train", range(3))
-    outcomes = download(release.root, files, Told(), release.server.url + "/", retry=QUICK, **options)
+    outcomes = download(release.root, files, Shown(), release.server.url + "/", retry=QUICK, **options)
     assert [outcome.path for outcome in outcomes] == [file.path for file in files]
     return {outcome.path: outcome for outcome in outcomes}
 
@@ -77,7 +61,7 @@ def assert_same_files(release: SimpleNamespace, paths: list[str]) -> None:
 
 
 def test_miniature_of_the_release(shared_data: Path, tmp_path: Path, http_server: Callable[[Path], HttpServer]) -> None:
-    mini, told = shared_data / "gldv2_mini", Told()
+    mini, told = shared_data / "gldv2_mini", Shown()
     files = metadata_files() + tar_files("train", range(4))
     outcomes = download(tmp_path, files, told, http_server(mini).url, retry=QUICK)
     assert [outcome.path for outcome in outcomes if outcome.state == "skipped"] == [
@@ -228,7 +212,7 @@ def test_disk_that_fills_up_stops_the_rest(release: SimpleNamespace, monkeypatch
 
 def test_nobody_there_ends_at_once(tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match=r"http://127\.0\.0\.1:9/train/images_000\.tar: no answer"):
-        download(tmp_path / "root", tar_files("train", range(500)), Told(), "http://127.0.0.1:9", retry=QUICK)
+        download(tmp_path / "root", tar_files("train", range(500)), Shown(), "http://127.0.0.1:9", retry=QUICK)
     assert not (tmp_path / "root").exists()
 
 

@@ -15,8 +15,8 @@ from typing import Any, Literal, TypeVar, get_args
 from rich.filesize import decimal
 
 from landmarks.data.gldv2.release import BASE_URL, ReleaseFile, parse_md5
-from landmarks.data.transfer.http_file import DownloadError, Expected, HttpFiles, NotServedError, Served, StoppedError
-from landmarks.data.transfer.partial_file import READ_BYTES, DiskFullError, partial_name
+from landmarks.data.transfer.http_file import DownloadError, Expected, HttpFiles, NotServedError, Served
+from landmarks.data.transfer.partial_file import DiskFullError, partial_name
 from landmarks.errors import LandmarksError
 from landmarks.progress import BYTES, Progress
 from landmarks.storage.retry import PATIENT, RetryPolicy
@@ -158,33 +158,36 @@ class _Download:
         self.meter.plan(there, None if any(job.size is None for job in coming) else total)
 
     def _work(self, job: _Job) -> Outcome:
+        state: State
         try:
-            outcome = self._bring(job)
+            state, reason = self._bring(job)
         except (LandmarksError, OSError) as error:
+            state, reason = "failed", str(error)
             if isinstance(error, DiskFullError):
                 self.disk_full.set()
-            outcome = self._outcome(job, "failed", str(error))
+        outcome = Outcome(job.file.path, state, job.path.stat().st_size if job.path.is_file() else 0, reason)
         self.meter.end(outcome)
         return outcome
 
-    def _bring(self, job: _Job) -> Outcome:
+    def _bring(self, job: _Job) -> tuple[State, str]:
         file, path = job.file, job.path
         if isinstance(job.answer, NotServedError):
             if file.needed:
                 raise job.answer
-            return self._outcome(job, "skipped", f"{job.answer}; nothing here needs it")
+            return "skipped", f"{job.answer}; nothing here needs it"
         if self.disk_full.is_set() and not job.complete:
             raise LandmarksError(f"{path}: not tried, because the disk is full")
         md5 = self._published_md5(file.md5_path, path.name) if file.md5_path is not None else None
         if job.complete and (md5 is None or not self.check):
-            return self._outcome(job, "skipped", "there already")
-        if path.is_file() and (job.complete or job.size is None) and md5 is not None and self._hash(job) == md5:
-            return self._outcome(job, "skipped", "there already, md5 right")
+            return "skipped", "there already"
+        if path.is_file() and (job.complete or job.size is None) and md5 is not None and _md5(path) == md5:
+            self.meter.reached(job, path.stat().st_size)
+            return "skipped", "there already, md5 right"
         if path.is_file():
             self._make_partial(job)
         expected = Expected(md5, file.is_first_line)
-        self.http.fetch(self._url(file.path), path, expected, job.answer, lambda size: self._reached(job, size))
-        return self._outcome(job, "done", "md5 right" if md5 else "length and first line right; no md5 is published")
+        self.http.fetch(self._url(file.path), path, expected, job.answer, lambda size: self.meter.reached(job, size))
+        return "done", "md5 right" if md5 else "length and first line right; no md5 is published"
 
     def _published_md5(self, md5_path: str, tar_name: str) -> str:
         """Read the sum of a tar, from the copy of its file below the root if there is one."""
@@ -207,24 +210,6 @@ class _Download:
         if job.file.md5_path is not None and not partial_name(job.path).exists():
             job.path.rename(partial_name(job.path))
 
-    def _hash(self, job: _Job) -> str:
-        """Return the md5 sum of a file that has its name."""
-        digest, size = hashlib.md5(usedforsecurity=False), 0
-        with job.path.open("rb") as file:
-            while data := file.read(READ_BYTES):
-                if self.stop.is_set():
-                    raise StoppedError
-                digest.update(data)
-                size += len(data)
-                self._reached(job, size)
-        return digest.hexdigest()
-
-    def _reached(self, job: _Job, size: int) -> None:
-        self.meter.reached(job.file.path, size, job.size)
-
-    def _outcome(self, job: _Job, state: State, reason: str) -> Outcome:
-        return Outcome(job.file.path, state, job.path.stat().st_size if job.path.is_file() else 0, reason)
-
     def _url(self, path: str) -> str:
         return f"{self.base_url}/{path}"
 
@@ -246,12 +231,12 @@ class _Meter:
         self._progress.say(f"{self._files} files to complete, {to_come} to come")
         self._show()
 
-    def reached(self, path: str, size: int, total: int | None) -> None:
+    def reached(self, job: _Job, size: int) -> None:
         """Count the bytes of a file that are there, or checked."""
         with self._lock:
-            self._sizes[path] = size
+            self._sizes[job.file.path] = size
             self._show()
-            self._progress.show(path, size, total, BYTES)
+            self._progress.show(job.file.path, size, job.size, BYTES)
 
     def end(self, outcome: Outcome) -> None:
         """Count a file that is done, skipped or failed."""
@@ -275,3 +260,8 @@ def _read_md5(path: Path, tar_name: str) -> str | None:
             return parse_md5(file.readline(200), tar_name)
     except OSError:
         return None
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
