@@ -56,7 +56,7 @@ def test_messages_of_the_log_are_lines_if_nobody_else_prints_them(monkeypatch: p
     console, logger = Console(file=io.StringIO()), logging.getLogger("landmarks.anything")
     for hears in (True, False):
         monkeypatch.setattr(logging.getLogger("landmarks"), "propagate", hears)  # pytest's handlers are above
-        with show_progress(console):
+        with show_progress(console, log_level=logging.INFO):
             logger.info("said to nobody else: %s", not hears)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == "said to nobody else: True\n"

@@ -84,10 +84,15 @@ _active: Progress | None = None
 
 
 @contextmanager
-def show_progress(console: Console | None = None, pause: float = SECONDS_BETWEEN_LINES) -> Iterator[Progress]:
-    """Display progress within the block. Within another such block, it is the display of that one.
+def show_progress(
+    console: Console | None = None, pause: float = SECONDS_BETWEEN_LINES, log_level: int = logging.WARNING
+) -> Iterator[Progress]:
+    """Display progress within the block; within another such block, it is the display of that one.
 
-    Messages of our log, from INFO on, are printed meanwhile if they would go nowhere else.
+    Args:
+        console: Of stderr; None takes a new one.
+        pause: Seconds between two lines of a display that is no terminal.
+        log_level: Messages of our log are printed from this level on, if they would go nowhere else.
     """
     global _active
     if _active is not None:
@@ -98,14 +103,15 @@ def show_progress(console: Console | None = None, pause: float = SECONDS_BETWEEN
     level, unheard = logger.level, not logger.hasHandlers()
     if unheard:
         logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+        logger.setLevel(log_level)
     try:
         with _active.bars:
             yield _active
     finally:
         _active = None
-        logger.removeHandler(handler)
-        logger.setLevel(level)
+        if unheard:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
 
 
 def _amounts(task: rich_progress.Task) -> str:
@@ -128,7 +134,7 @@ class _LogLines(logging.Handler):
     """Prints log messages on a display."""
 
     def __init__(self, display: Progress) -> None:
-        super().__init__(logging.INFO)
+        super().__init__()
         self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:

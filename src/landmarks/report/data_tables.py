@@ -1,9 +1,10 @@
-"""Tables of the commands on a data set for the terminal: what was downloaded, indexed and kept."""
+"""Tables of the commands on a data set for the terminal: what was downloaded, indexed, measured and kept."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.console import Group
 from rich.filesize import decimal
 from rich.table import Table
 
@@ -12,6 +13,14 @@ if TYPE_CHECKING:
     from landmarks.data.gldv2.indexing import IndexedSplit
 
 FAILURES_SHOWN = 20
+NONE = "\N{EN DASH}"
+REASONS = {
+    "no_descriptor": "no descriptor",
+    "disagreeing": "too few agree",
+    "small_group": "in a small group",
+    "unverified": "not verified",
+    "small_landmark": "landmark too small",
+}
 
 
 def download_table(outcomes: Sequence["Outcome"]) -> Table:
@@ -50,6 +59,42 @@ def index_table(done: Sequence["IndexedSplit"]) -> Table:
     return table
 
 
+def statistics_tables(statistics: dict[str, Any]) -> Group:
+    """Show the figures of `landmarks.data.gldv2.statistics`, a column a split, and the queries of the ground truth."""
+    splits = statistics["splits"]
+    table = data_table(f"Google Landmarks v2 in {statistics['root']}", "", *splits)
+    for key in ("pictures", "without_landmark", "landmarks"):
+        table.add_row(key.replace("_", " "), *(f"{one[key]:,}" for one in splits.values()))
+    for group in ("pictures_per_landmark", "picture_sizes"):
+        names = dict.fromkeys(name for one in splits.values() for name in one[group] or ())
+        if names:
+            table.add_section()
+            table.add_row(group.replace("_", " "))
+        for name in names:
+            cells = (NONE if one[group] is None else _number(one[group][name]) for one in splits.values())
+            table.add_row(f"  {name.replace('_', ' ')}", *cells)
+    table.add_section()
+    table.add_row("tars", *(f"{one['tars']:,}" if one["tars"] else NONE for one in splits.values()))
+    table.add_row("  size", *(decimal(one["tar_bytes"]) if one["tars"] else NONE for one in splits.values()))
+    queries = data_table("Queries of the ground truth", "task", "public", "private", "ignored")
+    for task, counts in statistics["queries"].items():
+        queries.add_row(task, *(f"{count:,}" for count in counts.values()))
+    return Group(table, *([queries] if statistics["queries"] else []))
+
+
+def tidied_table(report: dict[str, Any]) -> Table:
+    """Count images and landmarks before and after `landmarks data tidy`, and why images fell."""
+    table = data_table("Tidied", "", "before", "kept", "share")
+    for what in ("pictures", "landmarks"):
+        before, kept = report[what]["before"], report[what]["kept"]
+        table.add_row(what, f"{before:,}", f"{kept:,}", f"{kept / before:.1%}")
+    table.add_section()
+    for reason, text in REASONS.items():
+        if fell := report["fell"][reason]:
+            table.add_row(f"fell: {text}", f"{fell:,}", "", f"{fell / report['pictures']['before']:.1%}")
+    return table
+
+
 def data_table(title: str, first: str, *columns: str) -> Table:
     """Return an empty table with numbers in all columns but the first."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption_justify="left")
@@ -57,3 +102,10 @@ def data_table(title: str, first: str, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     return table
+
+
+def _number(value: float) -> str:
+    """Write counts and pixels whole, other figures with what matters of them."""
+    if value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if value >= 1 else f"{value:.3f}"

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from landmarks.data.pictures.decode import decode
+from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
-from landmarks.report.tiles import INK, PAPER, RIGHT, TILE_HEIGHT, TILE_WIDTH, WRONG, Tile, draw_tile, font
+from landmarks.report.tiles import INK, PAPER, PICTURE, RIGHT, TILE_HEIGHT, TILE_WIDTH, WRONG, Tile, draw_tile, font
 from landmarks.tidying.rule import Fate
 from landmarks.tidying.run import Tidied
 
@@ -27,6 +29,18 @@ REASONS = {
     Fate.UNVERIFIED: "not verified",
     Fate.SMALL_LANDMARK: "landmark too small",
 }
+
+
+def reader(images: ImageSet) -> ReadImage:
+    """Return what reads images by their ids, no larger than a tile needs."""
+
+    def read(image_id: int) -> NDArray[np.uint8]:
+        row = int(images.table.find(np.array([image_id], np.uint64))[0])
+        if row < 0:
+            raise LandmarksError("not there")
+        return decode(images.read(row), PICTURE)
+
+    return read
 
 
 def sheet_landmark(tidied: Tidied, name: str | None = None) -> int:
