@@ -10,6 +10,7 @@ from datetime import timedelta
 from rich import progress as rich_progress
 from rich.console import Console
 from rich.filesize import decimal
+from rich.table import Column
 from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -34,9 +35,9 @@ class Progress:
         self._moved: dict[str, float] = {}
         self.bars = rich_progress.Progress(
             rich_progress.TextColumn("{task.description}"),
-            rich_progress.BarColumn(),
-            _Amounts(),
-            rich_progress.TimeRemainingColumn(),
+            rich_progress.BarColumn(bar_width=16),
+            _Amounts(Column(no_wrap=True)),
+            rich_progress.TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -117,11 +118,14 @@ def show_progress(
 def _amounts(task: rich_progress.Task) -> str:
     """Write how much is done, of how much, and how much in a second."""
     unit = task.fields["unit"]
-    if unit == BYTES:
-        total = "?" if task.total is None else decimal(int(task.total))
-        return f"{decimal(int(task.completed))} of {total}, {decimal(int(task.speed or 0))}/s"
-    total = "?" if task.total is None else f"{task.total:,.0f}"
-    return f"{task.completed:,.0f} of {total} {unit}, {task.speed or 0:,.1f} a second"
+    is_bytes = unit == BYTES
+    done, total = (
+        "?" if value is None else decimal(int(value)) if is_bytes else f"{value:,.0f}"
+        for value in (task.completed, task.total)
+    )
+    if is_bytes:
+        return f"{done} of {total}, {decimal(int(task.speed or 0))}/s"
+    return f"{done} of {total} {unit}, {task.speed or 0:,.1f} a second"
 
 
 class _Amounts(rich_progress.ProgressColumn):

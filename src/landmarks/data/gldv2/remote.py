@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RemoteGLDv2:
-    """The files below `root`, by names such as "metadata/train.csv". See Files.
+    """The files below `root`, by names such as "metadata/train.csv". See LocalGLDv2.
 
     All methods raise a LandmarksError that names the address if there is no answer.
     """
@@ -49,18 +49,18 @@ class RemoteGLDv2:
         return files
 
     def has(self, name: str) -> bool:
-        """See Files."""
+        """See LocalGLDv2."""
         try:
             return exists(self.files, name)
         except OSError as error:
             raise unreachable(self.files.address(name), error) from error
 
     def path(self, name: str) -> Path:
-        """See Files. The file is copied here if it is there."""
+        """See LocalGLDv2. The file is copied here if it is there."""
         return self._copy(name, name)
 
     def tars(self, folder: str) -> RemoteTars:
-        """See Files."""
+        """See LocalGLDv2."""
         if folder not in self._tars:
             try:
                 self._tars[folder] = find_tars(self.files, folder, partial(self._indexed_tars, folder))
@@ -69,7 +69,7 @@ class RemoteGLDv2:
         return self._tars[folder]
 
     def offsets(self, folder: str) -> Path:
-        """See Files. What `landmarks data index` made beside the tars is copied here if it is there."""
+        """See LocalGLDv2. What `landmarks data index` made beside the tars is copied here if it is there."""
         path = self._copy_offsets(folder)
         if not path.exists():
             log.warning(
@@ -83,7 +83,7 @@ class RemoteGLDv2:
         return path
 
     def is_extracted(self, folder: str) -> bool:
-        """See Files. Where folders are not listed a picture of the tables is looked for."""
+        """See LocalGLDv2. Where folders are not listed a picture of the tables is looked for."""
         try:
             names = self.files.names(folder)
             if names:
@@ -94,7 +94,7 @@ class RemoteGLDv2:
             raise unreachable(self.files.address(folder), error) from error
 
     def extracted(self, folder: str) -> RemoteFolderStore:
-        """See Files."""
+        """See LocalGLDv2."""
         return RemoteFolderStore(self.files, folder)
 
     def _indexed_tars(self, folder: str) -> list[str]:

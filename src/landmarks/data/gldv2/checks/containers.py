@@ -31,23 +31,25 @@ HEX_DIGITS = "0123456789abcdef"
 
 @dataclass(frozen=True, eq=False)
 class TarContainer:
-    """A tar, such as "train/images_003.tar", and its images in the order in which they lie there. Picklable.
-
-    `stamp` changes when an image may have.
-    """
+    """A tar, such as "train/images_003.tar", and its images in the order in which they lie there. Picklable."""
 
     name: str
     files: TarFiles
-    stamp: str
+    state: TarStamp
     ids: NDArray[np.uint64]
-    offsets: NDArray[np.int64]
+    blocks: NDArray[np.uint32]
     lengths: NDArray[np.uint32]
+
+    @property
+    def stamp(self) -> str:
+        """Changes when an image may have."""
+        return f"{self.state.size} {self.state.version}"
 
     def read(self, row: int) -> bytes:
         """Return the bytes of an image. Raises MissingImageError."""
         length = int(self.lengths[row])
         try:
-            data = self.files.read(self._tar, int(self.offsets[row]), length)
+            data = self.files.read(self._tar, int(self.blocks[row]) * BLOCK, length)
         except OSError as error:
             raise MissingImageError(f"cannot be read ({error})") from error
         if len(data) != length:
@@ -64,7 +66,7 @@ class TarContainer:
 
     def take(self, rows: slice) -> "TarContainer":
         """Return the container with some of its images only."""
-        return replace(self, ids=self.ids[rows], offsets=self.offsets[rows], lengths=self.lengths[rows])
+        return replace(self, ids=self.ids[rows], blocks=self.blocks[rows], lengths=self.lengths[rows])
 
     @property
     def _tar(self) -> str:
@@ -168,10 +170,11 @@ def indexed_tars(folder: str, files: TarFiles, offsets: Offsets) -> list[TarCont
     """Return the tars of an offset index."""
     order = np.lexsort((offsets.block, offsets.tar))
     ends = np.cumsum([tar.pictures for tar in offsets.tars])
-    return [
-        _tar(folder, files, tar.name, tar.stamp, offsets.ids[rows], offsets.block[rows], offsets.length[rows])
-        for tar, rows in zip(offsets.tars, np.split(order, ends[:-1]), strict=True)
-    ]
+    containers = []
+    for tar, rows in zip(offsets.tars, np.split(order, ends[:-1]), strict=True):
+        ids, blocks, lengths = offsets.ids[rows], offsets.block[rows], offsets.length[rows]
+        containers.append(TarContainer(f"{folder}/{tar.name}", files, tar.stamp, ids, blocks, lengths))
+    return containers
 
 
 def open_tar(folder: str, files: TarFiles, name: str) -> TarContainer:
@@ -179,20 +182,8 @@ def open_tar(folder: str, files: TarFiles, name: str) -> TarContainer:
     stamp = files.stamp(name)
     images = read_headers(files.walk(name), stamp.size)
     order = np.argsort(images.blocks)
-    return _tar(folder, files, name, stamp, images.ids[order], images.blocks[order], images.lengths[order])
-
-
-def _tar(
-    folder: str,
-    files: TarFiles,
-    name: str,
-    stamp: TarStamp,
-    ids: NDArray[np.uint64],
-    blocks: NDArray[np.uint32],
-    lengths: NDArray[np.uint32],
-) -> TarContainer:
-    offsets = blocks.astype(np.int64) * BLOCK
-    return TarContainer(f"{folder}/{name}", files, f"{stamp.size} {stamp.version}", ids, offsets, lengths)
+    ids, blocks, lengths = images.ids[order], images.blocks[order], images.lengths[order]
+    return TarContainer(f"{folder}/{name}", files, stamp, ids, blocks, lengths)
 
 
 def open_folders(root: Path, folder: str) -> list[FolderContainer]:

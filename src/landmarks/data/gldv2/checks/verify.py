@@ -4,7 +4,7 @@ Training stops at the first thing that is wrong. Here all of it is collected, so
 it. Whether training can start is judged as `GLDv2` judges it, see `Findings.can_train`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -83,16 +83,8 @@ def verify(root: Root, progress: Progress, splits: Sequence[Split] | None = None
         needed=tuple(split for split in chosen if splits or split in NEEDED),
         counts=counts,
         faults=tuple(one for one in found if isinstance(one, Fault) and len(one.ids)),
-        problems=_merged(one for one in found if isinstance(one, FileProblem)),
+        problems=tuple(one for one in found if isinstance(one, FileProblem)),
     )
-
-
-def _merged(problems: Iterable[FileProblem]) -> tuple[FileProblem, ...]:
-    """Join problems with the same message, with all that they block."""
-    blocks: dict[str, frozenset[Split]] = {}
-    for problem in problems:
-        blocks[problem.message] = blocks.get(problem.message, frozenset()) | problem.blocks
-    return tuple(FileProblem(message, splits) for message, splits in blocks.items())
 
 
 def _container_findings(root: Root, inventory: Inventory, sharing: list[Split]) -> Iterator[Fault | FileProblem]:
