@@ -1,4 +1,4 @@
-"""What a check of a data set found, as tables for the terminal."""
+"""Shows what a check of a data set found: tables and messages for the terminal."""
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -6,9 +6,8 @@ from rich.text import Text
 
 from landmarks.data.gldv2.checks.findings import PICTURE_FAULTS, TABLE_FAULTS, Findings, Kind, Split
 from landmarks.data.gldv2.checks.pictures import MAX_ASPECT, MIN_SHORT_SIDE
-from landmarks.report.data_tables import data_table
+from landmarks.report.data_tables import NONE, data_table
 
-NONE = "\N{EN DASH}"
 SHOWN_MESSAGES = 20
 LABELS: dict[Kind, str] = {
     "missing": "missing (listed, not there)",
@@ -32,12 +31,12 @@ COUNTS = {
 
 
 def verification_tables(findings: Findings) -> RenderableType:
-    """Counts of each split, and the first pictures with each fault."""
+    """Tabulate the counts of each split, and the first images with each fault."""
     return Group(_counts(findings), _examples(findings)) if findings.faults else _counts(findings)
 
 
 def verification_messages(findings: Findings) -> list[Text]:
-    """Files with problems, and in the last line whether training can start, else why not and what to do."""
+    """Name files with problems, and in the last line say whether training can start, else why not and what to do."""
     needed = set(findings.needed)
     other = [problem.message for problem in findings.problems if not problem.blocks & needed]
     reasons = findings.reasons
@@ -81,7 +80,7 @@ def _examples(findings: Findings) -> Table:
     table = data_table("The first of them", "id")
     table.add_column("where", overflow="fold")
     for kind in (*TABLE_FAULTS, *PICTURE_FAULTS):
-        # Pictures of train_clean are pictures of train, too: the same ones are shown once.
+        # Images of train_clean are images of train, too: the same ones are shown once.
         splits: dict[tuple[tuple[str, str], ...], list[str]] = {}
         for split in findings.counts:
             if examples := findings.examples(kind, split):
