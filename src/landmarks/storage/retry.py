@@ -39,7 +39,7 @@ class RetryPolicy:
     """
 
     attempts: int = 8
-    first_wait: float = 1.0
+    first_wait: float = 2.0
     longest_wait: float = 60.0
 
     def wait(self, failures: int) -> float:
@@ -82,8 +82,8 @@ class RetryPolicy:
             sleep(wait)
 
 
-PATIENT = RetryPolicy()  # for downloads, which run for days
-QUICK = RetryPolicy(attempts=6, first_wait=0.5)  # for reads that a training waits for
+PATIENT = RetryPolicy()  # for downloads, which run for days: two minutes or more without a byte
+QUICK = RetryPolicy(attempts=6, first_wait=0.7)  # for reads that a training waits for: a quarter of a minute
 
 
 def is_temporary(status: int) -> bool:
