@@ -13,8 +13,8 @@ from pathlib import Path
 
 from landmarks.data.remote_files import RemoteFiles
 from landmarks.data.stores.tar_files import TarStamp
-from landmarks.metrics.atomic_file import atomic_file
 from landmarks.progress import BYTES, show_progress
+from landmarks.storage.atomic_file import atomic_file
 
 CHUNK = 4 << 20
 

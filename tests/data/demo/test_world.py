@@ -17,10 +17,10 @@ import pytest
 
 from landmarks.data.demo.plan import Picture, Plan
 from landmarks.data.demo.world import STAMP, DemoWorld, write_demo_world
-from landmarks.data.ids import format_ids
-from landmarks.data.pictures.decode import decode
+from landmarks.data.images.decode import decode
 from landmarks.data.source import Source
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_ids
 
 SMALL = {"seed": 3, "landmarks": 4, "pictures": 40}
 cv2.setNumThreads(1)

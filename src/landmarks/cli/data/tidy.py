@@ -123,19 +123,19 @@ def tidy(
     """Keep the pictures of train.csv that agree with others of their landmark, and write them as train_clean.csv is.
 
     A picture stays if enough pictures of its landmark are nearer to it than pictures of other landmarks are, in a group
-    that is large enough. The rule is ours, its values chosen on planted wrong labels; landmarks.tidying.rule describes
+    that is large enough. The rule is ours, its values chosen on planted wrong labels; landmarks.cleaning.rule describes
     it. Interrupt it at any time: the same command goes on from there, and most
     other values of the rule need no new search.
 
     Use the list with data.source.train_split=train data.source.include=FILE, or put it in place of
     metadata/train_clean.csv.
     """
+    from landmarks.cleaning.gldv2 import make_resources, refuse_existing, tidy_gldv2, train_images, write_tidied
+    from landmarks.cleaning.rule import AgreementRule
+    from landmarks.cleaning.verification import Verification
     from landmarks.progress import show_progress
+    from landmarks.report.cleaning import draw_tidied, reader, sheet_landmark
     from landmarks.report.data_tables import tidied_table
-    from landmarks.report.tidying import draw_tidied, reader, sheet_landmark
-    from landmarks.tidying.gldv2 import make_resources, refuse_existing, tidy_gldv2, train_images, write_tidied
-    from landmarks.tidying.rule import AgreementRule
-    from landmarks.tidying.verification import Verification
 
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     with named_endings(stderr, KEPT), show_progress(stderr, log_level=logging.INFO):

@@ -16,7 +16,7 @@ from landmarks.data.stores.folder import FolderStore
 from landmarks.data.stores.offsets import open_tar_store
 from landmarks.data.stores.store import ImageStore
 from landmarks.data.stores.tar_files import LocalTars, TarFiles
-from landmarks.metrics.atomic_file import atomic_file
+from landmarks.storage.atomic_file import atomic_file
 
 if TYPE_CHECKING:
     from landmarks.data.gldv2.remote import RemoteGLDv2

@@ -8,8 +8,8 @@ from landmarks.data.demo.boxes.drawing import draw_pictures
 from landmarks.data.demo.boxes.plan import draw_plan
 from landmarks.data.demo.boxes.writer import PictureFolders
 from landmarks.data.demo.drawn_folder import drawing_progress, drawn_once
-from landmarks.data.openimages.source import OpenImages
 from landmarks.data.roots import local_folder
+from landmarks.detection.openimages.source import OpenImages
 
 WHAT = "rendered detection set"
 STAMP = "demo_boxes.json"

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2.layout import GLDv2Layout
-from landmarks.data.ids import format_id, parse_ids
 from landmarks.data.stores.folder import FolderStore
 from landmarks.data.stores.offset_table import Offsets
 from landmarks.data.stores.offsets import OnTar, update_offsets
@@ -24,6 +23,7 @@ from landmarks.data.stores.tar_headers import read_headers
 from landmarks.data.stores.tar_members import BLOCK
 from landmarks.data.table import find_sorted
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_id, parse_ids
 
 READ_BYTES = 4 << 20
 HEX_DIGITS = "0123456789abcdef"
