@@ -27,7 +27,7 @@ Compose = Callable[..., DictConfig]
 
 @pytest.fixture(scope="module")
 def files() -> list[Path]:
-    return [path for path in DEMO.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    return [path for path in DEMO.rglob("*") if path.is_file()]
 
 
 def test_every_file_is_the_one_that_its_checksum_names(files: list[Path]) -> None:
