@@ -31,7 +31,7 @@ PLAIN = Path(__file__).with_name("detection_metric_plain.py")
 OURS = "from landmarks.cli.score import app; app()"
 READ = """
 import sys
-from landmarks.metrics.detection.files import read_truth
+from landmarks.detection.metrics.files import read_truth
 print(len(read_truth(*sys.argv[1:]).labels))
 """
 

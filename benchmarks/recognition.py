@@ -30,7 +30,7 @@ from landmarks.recognition.detections.files import read_detections
 from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.recognition.prediction_files import read_predictions
 from landmarks.recognition.state import RecognitionState
-from landmarks.retrieval.sets.descriptors import DescriptorSet
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.state import Gallery
 
 RESULTS = Path(__file__).parent / "results" / "recognition_ablation.csv"

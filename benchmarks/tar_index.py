@@ -28,10 +28,10 @@ from pathlib import Path
 import numpy as np
 from machine import machine, write_csv
 
-from landmarks.data.ids import format_ids
 from landmarks.data.stores.offsets import update_offsets
 from landmarks.data.stores.tar_files import LocalTars
 from landmarks.data.stores.tar_headers import read_headers
+from landmarks.ids import format_ids
 
 TARS, MEMBERS = 16, 8_000
 SMALLEST, LARGEST = 500, 4_000

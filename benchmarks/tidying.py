@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 from machine import machine, write_csv
 
+from landmarks.cleaning.fellows import nearest_fellows
+from landmarks.cleaning.outsiders import nearest_outsiders
+from landmarks.cleaning.pictures import LandmarkPictures, match
+from landmarks.cleaning.rule import AgreementRule, Fate
 from landmarks.data.table import ImageTable
 from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
 from landmarks.retrieval.measure import Cost
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.sets.descriptors import DescriptorSet
-from landmarks.retrieval.sets.protocol import ExtractionProtocol
-from landmarks.tidying.fellows import nearest_fellows
-from landmarks.tidying.outsiders import nearest_outsiders
-from landmarks.tidying.pictures import LandmarkPictures, match
-from landmarks.tidying.rule import AgreementRule, Fate
 
 RESULTS = Path(__file__).parent / "results" / "tidying.csv"
 PICTURES, DIM, GLDV2_TRAIN = 150_000, 512, 4_132_914

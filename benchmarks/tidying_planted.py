@@ -23,19 +23,19 @@ from typing import Any
 import numpy as np
 from machine import machine, write_csv
 
+from landmarks.cleaning.fellows import nearest_fellows
+from landmarks.cleaning.outsiders import Outsiders, nearest_outsiders
+from landmarks.cleaning.pictures import LandmarkPictures, match
+from landmarks.cleaning.rule import AgreementRule, Fate
+from landmarks.cleaning.verification import Verification
 from landmarks.data.gldv2.source import GLDv2
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.joined import JoinedStore
 from landmarks.data.table import ImageTable
 from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.sets.descriptors import DescriptorSet
-from landmarks.tidying.fellows import nearest_fellows
-from landmarks.tidying.outsiders import Outsiders, nearest_outsiders
-from landmarks.tidying.pictures import LandmarkPictures, match
-from landmarks.tidying.rule import AgreementRule, Fate
-from landmarks.tidying.verification import Verification
 
 RESULTS = Path(__file__).parent / "results" / "tidying_planted.csv"
 SHARES = (0.1, 0.2, 0.4)

@@ -17,7 +17,7 @@ from http_server import HttpServer
 from landmarks.cli import main
 from landmarks.data.gldv2.source import GLDv2
 from landmarks.models import build
-from landmarks.retrieval.sets.descriptors import DescriptorSet
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from paddle_files import write_separate
 from released_oracles import random_values, small_resnet
 

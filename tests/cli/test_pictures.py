@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from landmarks.cli.main import app
-from landmarks.interop.pictures import models
+from landmarks.interop.images import models
 from picture_models import (
     broken_pictures,
     classifier_file,

@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from landmarks.config.check import check_config
 from landmarks.config.locations import config_root
 from landmarks.config.settings import DetectorSettings, EvaluateSettings, TrainSettings
-from landmarks.training.detection.run import train_detector
-from landmarks.training.run import train
+from landmarks.detection.train import train_detector
+from landmarks.training.train import train
 
 Compose = Callable[..., DictConfig]
 GROUPS = sorted((path.parent.name, path.stem) for path in (config_root() / "conf").glob("*/*.yaml"))

@@ -15,13 +15,13 @@ from landmarks.data.dataset import (
     collate_eval,
     collate_train,
 )
-from landmarks.data.ids import format_ids
-from landmarks.data.pictures.decode import decode
-from landmarks.data.pictures.resize import EvalResize
-from landmarks.data.pictures.transforms import Augmentation
+from landmarks.data.images.decode import decode
+from landmarks.data.images.resize import EvalResize
+from landmarks.data.images.transforms import Augmentation
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.files import FileStore
 from landmarks.data.table import ImageTable
+from landmarks.ids import format_ids
 
 PLAIN = Augmentation([A.Resize(16, 16)], 16)
 

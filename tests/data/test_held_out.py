@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from landmarks.data.folder.source import PhotoFolder
 from landmarks.data.gldv2.source import GLDv2
 from landmarks.data.held_out import HeldOut, HeldOutSource, hold_out
-from landmarks.data.photos.folder import PhotoFolder
 from landmarks.data.source import ImageSet, Source
 from landmarks.data.stores.folder import FolderStore
 from landmarks.data.table import ImageTable

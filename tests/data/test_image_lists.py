@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data.ids import parse_ids
 from landmarks.data.image_lists import listed_rows, read_image_list
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
+from landmarks.ids import parse_ids
 
 A, B, C, D = (f"{number:016x}" for number in (10, 11, 12, 13))
 TABLE = ImageTable(parse_ids([B, A, D, C]), np.array([0, 1, 1, -1], np.int32), np.array(["7", "index:7"]))

@@ -15,11 +15,11 @@ from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
 from landmarks.data.dataset import Sample
+from landmarks.data.folder.source import PhotoFolder
 from landmarks.data.gldv2.source import GLDv2
+from landmarks.data.images.decode import decode
+from landmarks.data.images.transforms import Augmentation
 from landmarks.data.module import LandmarkDataModule, single_thread
-from landmarks.data.photos.folder import PhotoFolder
-from landmarks.data.pictures.decode import decode
-from landmarks.data.pictures.transforms import Augmentation
 from landmarks.data.validation import ValidationSize
 from landmarks.errors import LandmarksError
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from landmarks.data.derived import derived_folder
-from landmarks.data.pictures.aspect import group_shapes
-from landmarks.data.pictures.resize import EvalResize
-from landmarks.data.pictures.sizes import picture_sizes
+from landmarks.data.images.aspect import group_shapes
+from landmarks.data.images.resize import EvalResize
+from landmarks.data.images.sizes import picture_sizes
 from landmarks.data.roots import Root, open_root
 from landmarks.data.shapes import PictureShapes
 from landmarks.data.source import ImageSet

@@ -10,8 +10,8 @@ from landmarks.errors import LandmarksError
 from landmarks.losses.arcmargin import ArcMargin
 from landmarks.losses.softmax import Softmax
 from landmarks.recognition.classify import classify, likeliest
-from landmarks.retrieval.sets.descriptors import DescriptorSet
-from landmarks.retrieval.sets.protocol import ExtractionProtocol
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
 
 
 def head_of(kind: type[Softmax | ArcMargin], classes: int, dim: int, seed: int) -> Softmax | ArcMargin:

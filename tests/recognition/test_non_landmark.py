@@ -10,8 +10,8 @@ from omegaconf import OmegaConf
 
 from found import CLASSES, TITLES, Box, found_objects
 from landmarks.config.locations import config_root
-from landmarks.data.openimages.classes import DetectionClasses, read_classes
 from landmarks.errors import LandmarksError
+from landmarks.recognition.detections.classes import DetectionClasses, read_classes
 from landmarks.recognition.non_landmark import NonLandmarkRule
 
 RULE = NonLandmarkRule({"buildings": ["Tower"]}, {"people": ["Person"], "animals": ["dog"]}, least_area=0.4)

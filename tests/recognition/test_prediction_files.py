@@ -12,7 +12,7 @@ from landmarks.errors import LandmarksError
 from landmarks.recognition import prediction_files
 from landmarks.recognition.prediction_files import read_predictions, write_predictions
 from landmarks.recognition.predictions import Predictions
-from landmarks.retrieval.sets.protocol import ExtractionProtocol
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
 
 PROTOCOL = ExtractionProtocol(model="m", weights="w", input_size=64, resize="square")
 PREDICTIONS = Predictions(

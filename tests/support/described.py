@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.retrieval.descriptors.writer import DescriptorWriter
 from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.sets.descriptors import DescriptorSet
-from landmarks.retrieval.sets.protocol import ExtractionProtocol
-from landmarks.retrieval.sets.writer import DescriptorWriter
 from landmarks.retrieval.state import Need, SearchState
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from landmarks.data.openimages.classes import DetectionClasses
-from landmarks.metrics.detection import Detections
+from landmarks.detection.metrics import Detections
+from landmarks.recognition.detections.classes import DetectionClasses
 from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.recognition.detections.protocol import DetectionProtocol
 

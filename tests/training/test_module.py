@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name its users know
 from torch import nn
 
+from landmarks.extraction.views import Extraction
 from landmarks.losses.arcmargin import ArcMargin
 from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.normalize import normalize
-from landmarks.training.extraction import Extraction
 from landmarks.training.module import DescriptorModule, LandmarkModule
 from landmarks.training.schedules import cosine
 

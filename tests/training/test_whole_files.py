@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from landmarks.training.checkpoints import open_checkpoint
+from landmarks.models.checkpoints import open_checkpoint
 from landmarks.training.whole_files import WholeFiles
 
 

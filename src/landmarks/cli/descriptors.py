@@ -16,7 +16,7 @@ from landmarks.cli.data.endings import named_endings
 from landmarks.errors import LandmarksError
 
 if TYPE_CHECKING:
-    from landmarks.retrieval.sets.descriptors import DescriptorSet
+    from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 
 app = typer.Typer(
     help="Look at descriptor sets, join those of several models, whiten them.",
@@ -59,7 +59,7 @@ SaveWhitening = Annotated[Path | None, typer.Option(metavar="FILE", help="Save w
 @app.command()
 def show(sets: SetPaths, as_json: AsJson = False) -> None:
     """Print rows, size and protocol of descriptor sets, and whether they may be compared with the first."""
-    from landmarks.retrieval.sets.descriptors import DescriptorSet
+    from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 
     with _endings():
         opened = [DescriptorSet.open(path) for path in sets]
@@ -82,8 +82,8 @@ def join(
     Rows are L2-normalised and weighed, so that the cosine of joined rows is the mean of the models' cosines with the
     squared weights. Join queries and index alike.
     """
-    from landmarks.retrieval.sets.descriptors import DescriptorSet
-    from landmarks.retrieval.sets.ensemble import join_sets
+    from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+    from landmarks.retrieval.descriptors.ensemble import join_sets
 
     with _endings():
         numbers = None if weights is None else _numbers(weights)
@@ -106,10 +106,10 @@ def whiten(
 
     Whiten queries and index with the same file: sets that were whitened otherwise are not compared.
     """
-    from landmarks.retrieval.sets.descriptors import DescriptorSet
-    from landmarks.retrieval.sets.whitening import learn_whitening, whiten_set
-    from landmarks.retrieval.sets.whitening_file import load_whitening
-    from landmarks.retrieval.sets.whitening_file import save_whitening as save
+    from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+    from landmarks.retrieval.descriptors.whitening import learn_whitening, whiten_set
+    from landmarks.retrieval.descriptors.whitening_file import load_whitening
+    from landmarks.retrieval.descriptors.whitening_file import save_whitening as save
 
     with _endings() as stderr:
         source = DescriptorSet.open(described)

@@ -75,9 +75,9 @@ def extract(arguments: list[str]) -> None:
 def _train_job(config: DictConfig) -> Any:
     refuse_missing(config)
     if config.task == "detection":
-        from landmarks.training.detection.run import train_detector_job as train_job
+        from landmarks.detection.train import train_detector_job as train_job
     else:
-        from landmarks.training.run import train_job
+        from landmarks.training.train import train_job
 
     quiet_lightning()
     return train_job(config)
@@ -91,28 +91,28 @@ def _evaluate_job(config: DictConfig) -> Any:
     if config.checkpoint is not None and given:
         raise LandmarksError(f"checkpoint and {', '.join(given)} exclude each other: evaluate one at a time")
     if given:
-        from landmarks.training.given.evaluation import evaluate_given_job
+        from landmarks.evaluation.precomputed.evaluation import evaluate_given_job
 
         return evaluate_given_job(config)
-    from landmarks.training.checkpoints import recorded_task
+    from landmarks.models.checkpoints import recorded_task
 
     quiet_lightning()
     if recorded_task(config.checkpoint) == "detection":
-        from landmarks.training.detection.evaluate import evaluate_detector_job as evaluate_job
+        from landmarks.detection.evaluate import evaluate_detector_job as evaluate_job
     else:
-        from landmarks.training.evaluate import evaluate_job
+        from landmarks.evaluation.evaluate import evaluate_job
     return evaluate_job(config)
 
 
 def _extract_job(config: DictConfig) -> None:
     refuse_missing(config)
-    from landmarks.training.checkpoints import recorded_task
+    from landmarks.models.checkpoints import recorded_task
 
     quiet_lightning()
     if recorded_task(config.checkpoint) == "detection":
-        from landmarks.training.detection.extract import extract_detections_job as extract_job
+        from landmarks.detection.extract import extract_detections_job as extract_job
     else:
-        from landmarks.training.extract import extract_job
+        from landmarks.extraction.extract import extract_job
     extract_job(config)
 
 

@@ -68,8 +68,8 @@ def similarity(
     paths = [first, *others]
     with _endings() as stderr:
         sizes = _checked(model, paths)
-        from landmarks.interop.pictures.models import open_describer
-        from landmarks.interop.pictures.similarity import describe_pictures, similarities
+        from landmarks.interop.images.models import open_describer
+        from landmarks.interop.images.similarity import describe_pictures, similarities
 
         describer = open_describer(model, device.value)
         cosines = similarities(describe_pictures(describer, _followed(paths, stderr))).tolist()
@@ -108,8 +108,8 @@ def classify(
             from landmarks.data.gldv2.categories import read_categories
 
             names = read_categories(categories)
-        from landmarks.interop.pictures.classification import classify_pictures, landmark_class
-        from landmarks.interop.pictures.models import open_classifier
+        from landmarks.interop.images.classification import classify_pictures, landmark_class
+        from landmarks.interop.images.models import open_classifier
 
         classifier = open_classifier(model, device.value)
         if names is not None and not classifier.labels:
@@ -158,9 +158,9 @@ def detect(
     """
     with _endings("Pictures that were drawn are kept.") as stderr:
         sizes = _checked(model, pictures)
-        from landmarks.interop.pictures.detection import detect_objects
-        from landmarks.interop.pictures.drawing import draw_objects, make_folder
-        from landmarks.interop.pictures.models import open_detector
+        from landmarks.detection.drawing import draw_objects, make_folder
+        from landmarks.detection.single_images import detect_objects
+        from landmarks.interop.images.models import open_detector
 
         if draw is not None:
             make_folder(draw)
@@ -183,8 +183,8 @@ def detect(
 
 def _checked(model: Path, pictures: Sequence[Path]) -> dict[Path, Size]:
     """Height and width of each picture, upright; refuses what cannot be used."""
-    from landmarks.interop.pictures.files import check_pictures
-    from landmarks.interop.pictures.names import shown
+    from landmarks.interop.images.files import check_pictures
+    from landmarks.interop.images.names import shown
 
     if not model.is_file():
         raise LandmarksError(f"{shown(model)}: there is no such file; name a model first, then pictures")

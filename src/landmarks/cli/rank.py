@@ -1,4 +1,4 @@
-"""One process of a DDP run: `python -m landmarks.cli.rank RUN_DIR`, started by `landmarks.training.launch`."""
+"""One process of a DDP run: `python -m landmarks.cli.rank RUN_DIR`, started by `landmarks.extraction.launch`."""
 
 import logging
 import sys
@@ -8,10 +8,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from landmarks.cli.hydra_main import silence_libraries
 from landmarks.config.resolvers import register_resolvers
-from landmarks.training.detection.run import train_detector
-from landmarks.training.evaluate import evaluate
-from landmarks.training.extract import extract
-from landmarks.training.run import train
+from landmarks.detection.train import train_detector
+from landmarks.evaluation.evaluate import evaluate
+from landmarks.extraction.extract import extract
+from landmarks.training.train import train
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from landmarks.metrics import (
 )
 
 if TYPE_CHECKING:
-    from landmarks.metrics.detection import BoxTruth, DetectionFigures, Detections
+    from landmarks.detection.metrics import BoxTruth, DetectionFigures, Detections
 
 app = typer.Typer(
     help="Score a submission or predicted boxes against the truth.", no_args_is_help=True, add_completion=False
@@ -86,19 +86,19 @@ def detection(
     Predictions should name the classes above their own as well, as the boxes do once they are expanded.
     """
     # polars, which reads these files, would make every other command start later
-    from landmarks.metrics.detection import score_detections
-    from landmarks.metrics.detection.files import read_detections, read_truth
+    from landmarks.detection.metrics import score_detections
+    from landmarks.detection.metrics.files import read_detections, read_truth
 
     titles: dict[str, str] = {}
     try:
         truth, detections = read_truth(boxes, image_labels), read_detections(predictions)
         if hierarchy is not None:
-            from landmarks.data.openimages.hierarchy import read_hierarchy
-            from landmarks.metrics.detection.hierarchy import expand_truth
+            from landmarks.detection.metrics.hierarchy import expand_truth
+            from landmarks.detection.openimages.hierarchy import read_hierarchy
 
             truth = expand_truth(truth, read_hierarchy(hierarchy).ancestors)
         if classes is not None:
-            from landmarks.data.openimages.classes import read_classes
+            from landmarks.recognition.detections.classes import read_classes
 
             described = read_classes(classes)
             titles = dict(zip(described.names.tolist(), described.titles.tolist(), strict=True))

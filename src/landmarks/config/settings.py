@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Inference = Literal["auto", "eager", "compile", "onnx"]
-"""What computes descriptors, see `landmarks.training.inference`."""
+"""What computes descriptors, see `landmarks.extraction.inference`."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class DetectorEvaluateSettings:
 
 @dataclass(frozen=True)
 class DescriptorSettings:
-    """Keys of `descriptors` in `conf/evaluate.yaml`; `landmarks.training.given` reads them."""
+    """Keys of `descriptors` in `conf/evaluate.yaml`; `landmarks.evaluation.precomputed` reads them."""
 
     queries: str | list[str] | None
     index: str | list[str] | None

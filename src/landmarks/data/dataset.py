@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from landmarks.data.ids import format_id
-from landmarks.data.pictures.decode import UnreadableImageError, decode, largest_divisor, open_image
-from landmarks.data.pictures.resize import EvalResize
-from landmarks.data.pictures.transforms import Augmentation
+from landmarks.data.images.decode import UnreadableImageError, decode, largest_divisor, open_image
+from landmarks.data.images.resize import EvalResize
+from landmarks.data.images.transforms import Augmentation
 from landmarks.data.samplers.epoch import Draw
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.store import MissingImageError
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_id
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,11 +17,11 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ids import format_ids
 from landmarks.data.label_truth import truth_from_labels
 from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_ids
 
 TRAIN, ASKED, OTHER = 0, 1, 2
 

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2.tables import INDEX_PREFIX, each_block
-from landmarks.data.ids import ID_PATTERN, format_id
 from landmarks.data.table import ImageTable, find_sorted
 from landmarks.errors import LandmarksError
+from landmarks.ids import ID_PATTERN, format_id
 from landmarks.metrics.csv_block import Block
 
 LANDMARK = re.compile("(?P<space>index:)?(?P<number>[0-9]{1,9})")

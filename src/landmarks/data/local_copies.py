@@ -17,7 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from landmarks.data.remote_files import RemoteFiles
 from landmarks.data.stores.tar_files import TarStamp
-from landmarks.metrics.atomic_file import atomic_file
+from landmarks.storage.atomic_file import atomic_file
 
 CHUNK = 4 << 20
 WORTH_A_BAR = 32 << 20

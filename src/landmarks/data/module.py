@@ -15,10 +15,10 @@ from torch.utils.data import DataLoader
 
 from landmarks.data.dataset import EvalDataset, TrainDataset, collate_eval, collate_train
 from landmarks.data.held_out import HeldOut, HeldOutSource
+from landmarks.data.images.aspect import group_shapes
+from landmarks.data.images.resize import EvalResize
+from landmarks.data.images.transforms import Augmentation
 from landmarks.data.loader import ResumableLoader
-from landmarks.data.pictures.aspect import group_shapes
-from landmarks.data.pictures.resize import EvalResize
-from landmarks.data.pictures.transforms import Augmentation
 from landmarks.data.roots import Root, open_root
 from landmarks.data.samplers.choice import MakeBatches, by_loss
 from landmarks.data.shapes import PictureShapes

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.derived import derived_folder
-from landmarks.data.pictures.aspect import Shape, assign_groups, cropped_away
-from landmarks.data.pictures.resize import EvalResize
-from landmarks.data.pictures.sizes import Sizes, picture_sizes, sizes_path
+from landmarks.data.images.aspect import Shape, assign_groups, cropped_away
+from landmarks.data.images.resize import EvalResize
+from landmarks.data.images.sizes import Sizes, picture_sizes, sizes_path
 from landmarks.data.roots import Root
 from landmarks.data.samplers.shapes import ShapeBatches
 from landmarks.data.source import ImageSet

@@ -13,8 +13,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ids import format_id
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_id
 
 FIND_BLOCK = 1 << 18  # look-ups at a time
 NO_NAMES: NDArray[np.str_] = np.empty(0, dtype=np.str_)

@@ -17,16 +17,16 @@ from omegaconf import DictConfig
 
 from landmarks.config.check import check_config
 from landmarks.config.settings import EvaluateSettings, ExtractSettings
+from landmarks.detection.extract import DETECTIONS
 from landmarks.errors import LandmarksError
+from landmarks.evaluation.precomputed.keys import used_part
+from landmarks.extraction.predict import PREDICTIONS
 from landmarks.leaderboard.rows import Row
 from landmarks.leaderboard.weights import RowWeights, composed
 from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.recognition.state import Need as Evidence
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.pipeline import Pipeline
-from landmarks.retrieval.sets.descriptors import DescriptorSet
-from landmarks.training.detection.extract import DETECTIONS
-from landmarks.training.given.keys import used_part
-from landmarks.training.predict import PREDICTIONS
 
 PLAIN = re.compile(r"[./]*[A-Za-z_][\w.-]*/[\w./-]*", re.ASCII)  # nothing that Hydra reads as anything else
 SETS = "descriptors"  # the folder of a row's sets, where an evaluation keeps them, too

@@ -16,15 +16,15 @@ from omegaconf import DictConfig
 
 from landmarks.config.locations import config_root, register_search_path
 from landmarks.config.resolvers import register_resolvers
+from landmarks.detection.checkpoints import load_detector
 from landmarks.errors import LandmarksError
 from landmarks.interop.paddle.importing import import_released
 from landmarks.interop.paddle.variables import open_variables
 from landmarks.leaderboard.rows import Row
 from landmarks.models.architecture import IN_TRAINING_ONLY, NETWORKS, plain_network
+from landmarks.models.checkpoints import load_trained, recorded_task
 from landmarks.models.model_file import SUFFIX, read_record
 from landmarks.models.released_models import RELEASED_MODELS
-from landmarks.training.checkpoints import load_trained, recorded_task
-from landmarks.training.detection.checkpoints import load_detector
 
 NO_MATTER = {*IN_TRAINING_ONLY, "pretrained", "dropout"}  # options that evaluation has no use for
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.metrics.atomic_file import atomic_file
 from landmarks.metrics.csv_block import Block
 from landmarks.metrics.errors import FormatError
 from landmarks.metrics.hex_ids import hex_of
 from landmarks.metrics.lookup import first_repeat
 from landmarks.metrics.official_csv import read_blocks
 from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
+from landmarks.storage.atomic_file import atomic_file
 
 _USAGES = ("Ignored", "Private", "Public")
 _IGNORED, _PRIVATE, _PUBLIC = range(3)

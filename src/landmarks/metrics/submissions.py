@@ -13,7 +13,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.metrics.atomic_file import atomic_file
 from landmarks.metrics.errors import FormatError
 from landmarks.metrics.hex_ids import DIGITS, format_hex, hex_of
 from landmarks.metrics.lookup import find_rows, first_repeat
@@ -25,6 +24,7 @@ from landmarks.metrics.solutions import (
     check_groups,
     check_unique,
 )
+from landmarks.storage.atomic_file import atomic_file
 
 _WRITE_ROWS = 4096
 

@@ -13,13 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
+from landmarks.detection.faster_rcnn import faster_rcnn
 from landmarks.errors import LandmarksError
 from landmarks.losses.arcmargin import ArcMargin
 from landmarks.losses.class_head import ClassHead
 from landmarks.losses.npairs import NPairs
 from landmarks.losses.softmax import Softmax
 from landmarks.models.build import released_net, timm_net
-from landmarks.models.detector import faster_rcnn
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "released_net": released_net,

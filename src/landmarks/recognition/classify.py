@@ -15,8 +15,8 @@ from landmarks.errors import LandmarksError
 from landmarks.losses.class_head import ClassHead
 from landmarks.recognition.predictions import Predictions
 from landmarks.retrieval.blocks import Descriptors
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.progress import Progress
-from landmarks.retrieval.sets.descriptors import DescriptorSet
 
 PICTURES = 1024
 CLASSES = 4096

@@ -21,8 +21,8 @@ from landmarks.errors import LandmarksError
 from landmarks.metrics.hex_ids import hex_of
 from landmarks.metrics.lookup import first_repeat
 from landmarks.recognition.predictions import Predictions
-from landmarks.retrieval.npy_header import map_array, read_header
-from landmarks.retrieval.sets.protocol import ExtractionProtocol
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.storage.npy_header import map_array, read_header
 
 IDS_FILE = "ids.npy"
 LANDMARKS_FILE = "landmarks.npy"

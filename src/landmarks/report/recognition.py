@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.metrics.atomic_file import atomic_file
 from landmarks.metrics.hex_ids import DIGITS, format_hex
 from landmarks.metrics.submissions import RecognitionSubmission
+from landmarks.storage.atomic_file import atomic_file
 
 COLUMNS = ("id", "landmark", "score")
 _WRITE_ROWS = 8192

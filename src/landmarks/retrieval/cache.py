@@ -24,8 +24,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from landmarks.data.derived import user_cache
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.npy_header import map_array, read_header, write_header
 from landmarks.retrieval.progress import Progress
+from landmarks.storage.npy_header import map_array, read_header, write_header
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.npy_header import read_header
+from landmarks.storage.npy_header import read_header
 
 EMPTY = -1
 # Places looked at together when a ranking is checked.

@@ -9,10 +9,10 @@ import torch.nn.functional as F  # noqa: N812 - the name its users know
 from torch import Tensor, nn
 
 from landmarks.errors import LandmarksError
+from landmarks.extraction.views import Extraction
 from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.normalize import normalize
 from landmarks.models.regions import mirrored_regions
-from landmarks.training.extraction import Extraction
 from landmarks.training.optimizers import OptimizerFactory, SchedulerFactory, build_optimizers
 
 Rows = tuple[Tensor, list[Tensor]]  # which pictures, and their descriptors (and regions)

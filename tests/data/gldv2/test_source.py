@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.ids import format_ids
 from landmarks.data.source import ImageSet, Source
 from landmarks.data.stores.folder import FolderStore
 from landmarks.data.stores.tars import TarStore
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_ids
 
 
 def labels(images: ImageSet) -> dict[str, str | None]:

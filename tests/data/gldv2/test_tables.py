@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from landmarks.data.gldv2.tables import read_clean, read_ids, read_labels, refuse_unknown
-from landmarks.data.ids import parse_ids
 from landmarks.errors import LandmarksError
+from landmarks.ids import parse_ids
 
 A, B, C = "000000000000000a", "000000000000000b", "000000000000000c"
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.data.ids import parse_ids
 from landmarks.data.stores.files import FileStore
 from landmarks.data.stores.store import ImageStore, MissingImageError, read_by_id
+from landmarks.ids import parse_ids
 
 
 def test_each_id_finds_its_own_file(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data.ids import parse_ids
 from landmarks.data.stores.files import FileStore
 from landmarks.data.stores.joined import JoinedStore
 from landmarks.data.stores.store import MissingImageError, read_by_id
+from landmarks.ids import parse_ids
 
 
 def test_the_store_that_has_the_image_is_asked(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from landmarks.data.ids import parse_ids
 from landmarks.data.stores import offset_builder
 from landmarks.data.stores import offsets as module
 from landmarks.data.stores.offset_file import read_offsets
@@ -18,6 +17,7 @@ from landmarks.data.stores.store import read_by_id
 from landmarks.data.stores.tar_files import LocalTars, ReadTar
 from landmarks.data.stores.tars import TarStore
 from landmarks.errors import LandmarksError
+from landmarks.ids import parse_ids
 
 NAMES = [f"{i:03x}{i * 7919:013x}" for i in range(24)]
 IDS = parse_ids(NAMES)

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from upath import UPath
 
-from landmarks.data.ids import parse_ids
 from landmarks.data.remote_files import RemoteFiles
 from landmarks.data.roots import open_root
 from landmarks.data.stores.offsets import open_tar_store
@@ -16,6 +15,7 @@ from landmarks.data.stores.remote_tars import ReadAhead, RemoteTars, find_tars
 from landmarks.data.stores.store import MissingImageError, read_by_id
 from landmarks.data.stores.tar_files import LocalTars, TarStamp
 from landmarks.errors import LandmarksError
+from landmarks.ids import parse_ids
 
 NAMES = [f"{i:03x}{i * 7919:013x}" for i in range(20)]
 BYTES = {name: name.encode() * (i + 1) for i, name in enumerate(NAMES)}

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from landmarks.data.ids import parse_ids
 from landmarks.data.stores.folder import FolderStore
 from landmarks.data.stores.offsets import open_tar_store, update_offsets
 from landmarks.data.stores.store import MissingImageError, read_by_id
 from landmarks.data.stores.tar_files import LocalTars
 from landmarks.data.stores.tars import TarStore
 from landmarks.errors import LandmarksError
+from landmarks.ids import parse_ids
 
 NAMES = [f"{i:03x}{i * 7919:013x}" for i in range(20)]
 BYTES = {name: name.encode() * (i + 1) for i, name in enumerate(NAMES)}

@@ -9,7 +9,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from landmarks.training.checkpoints import RECORD_VERSION
+from landmarks.models.checkpoints import RECORD_VERSION
 
 NAMES = ("1501", "0", "index:7", "Tour Eiffel")
 Write = Callable[..., Path]

@@ -9,10 +9,10 @@ from torch import nn
 
 from landmarks.errors import LandmarksError
 from landmarks.interop.export.source import open_source
+from landmarks.models.checkpoints import load_trained, weights_hash
 from landmarks.models.classifier import Classifier
 from landmarks.models.model_file import write_model
 from landmarks.models.record import Preprocessing
-from landmarks.training.checkpoints import load_trained, weights_hash
 
 Checkpoints = Callable[[str], Path]
 
@@ -110,7 +110,7 @@ def test_a_network_of_ones_own_is_refused(
     (tmp_path / "conf" / "model").mkdir(parents=True)
     (tmp_path / "conf" / "model" / "own.yaml").write_text(f"_target_: {target}\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("landmarks.training.checkpoints.instantiate", lambda node, **_: _made(node))
+    monkeypatch.setattr("landmarks.models.checkpoints.instantiate", lambda node, **_: _made(node))
     with pytest.raises(LandmarksError, match=r"own\.ckpt: its network is your own \(Own\)"):
         open_source(tmp_path / "own.ckpt")
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from found import CLASSES, PROTOCOL, found_objects
-from landmarks.data.openimages.classes import DetectionClasses
+from landmarks.detection.metrics import Detections
 from landmarks.errors import LandmarksError
-from landmarks.metrics.detection import Detections
+from landmarks.recognition.detections.classes import DetectionClasses
 from landmarks.recognition.detections.files import read_detections, write_detections
 from landmarks.recognition.detections.found_objects import FoundObjects
 

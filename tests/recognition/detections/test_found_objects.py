@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from found import CLASSES, found_objects
-from landmarks.data.openimages.classes import DetectionClasses
 from landmarks.errors import LandmarksError
+from landmarks.recognition.detections.classes import DetectionClasses
 
 CORNERS = (0.0, 0.0, 1.0, 1.0)
 

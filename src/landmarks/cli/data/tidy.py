@@ -14,10 +14,10 @@ from landmarks.cli.data.tidy_display import print_tidied, progress_told
 from landmarks.errors import LandmarksError
 
 if TYPE_CHECKING:
+    from landmarks.cleaning.clean import Tidied
     from landmarks.data.source import ImageSet
     from landmarks.data.table import ImageTable
     from landmarks.retrieval.resources import Resources
-    from landmarks.tidying.run import Tidied
 
 
 class Search(StrEnum):
@@ -129,18 +129,18 @@ def tidy(
     """Keep the pictures of train.csv that agree with others of their landmark, and write them as train_clean.csv is.
 
     A picture stays if enough pictures of its landmark are nearer to it than pictures of other landmarks are, in a group
-    that is large enough. The rule is ours, its values chosen on planted wrong labels; landmarks.tidying.rule describes
+    that is large enough. The rule is ours, its values chosen on planted wrong labels; landmarks.cleaning.rule describes
     it. Interrupt it at any time: the same command goes on from there, and most
     other values of the rule need no new search.
 
     Use the list with data.source.train_split=train data.source.include=FILE, or put it in place of
     metadata/train_clean.csv.
     """
+    from landmarks.cleaning.clean import tidy as tidy_train
+    from landmarks.cleaning.rule import AgreementRule
+    from landmarks.cleaning.verification import Verification
     from landmarks.data.gldv2.clean_table import write_clean
-    from landmarks.retrieval.sets.descriptors import DescriptorSet
-    from landmarks.tidying.rule import AgreementRule
-    from landmarks.tidying.run import tidy as tidy_train
-    from landmarks.tidying.verification import Verification
+    from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     with named_endings(stderr, KEPT), progress_told():
@@ -211,8 +211,8 @@ def _resources(search: Search, memory_mb: int, workers: int | None, seed: int) -
 def _draw(root: str, tidied: "Tidied", name: str | None, out: Path) -> None:
     import numpy as np
 
-    from landmarks.data.pictures.decode import decode
-    from landmarks.report.tidying import draw_tidied, sheet_landmark
+    from landmarks.data.images.decode import decode
+    from landmarks.report.cleaning import draw_tidied, sheet_landmark
     from landmarks.report.tiles import PICTURE
 
     images = _images(root)

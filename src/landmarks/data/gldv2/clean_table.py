@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ids import ID_DIGITS, format_ids
 from landmarks.errors import LandmarksError
-from landmarks.metrics.atomic_file import atomic_file
+from landmarks.ids import ID_DIGITS, format_ids
+from landmarks.storage.atomic_file import atomic_file
 
 BLOCK = 1 << 18  # pictures whose ids are text at the same time, more or less
 

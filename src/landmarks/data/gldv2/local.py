@@ -7,7 +7,7 @@ from pathlib import Path
 from landmarks.data.derived import FOLDER, derived_folder
 from landmarks.data.stores.folder import FolderStore
 from landmarks.data.stores.tar_files import LocalTars
-from landmarks.metrics.atomic_file import atomic_file
+from landmarks.storage.atomic_file import atomic_file
 
 
 @dataclass(frozen=True)

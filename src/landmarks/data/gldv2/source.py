@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from landmarks.data.gldv2 import tables
 from landmarks.data.gldv2.categories import read_categories
 from landmarks.data.gldv2.layout import GLDv2Layout
-from landmarks.data.ids import format_ids
 from landmarks.data.image_lists import listed_rows, read_image_list
 from landmarks.data.roots import Root, open_root
 from landmarks.data.source import GroundTruth, ImageSet
@@ -29,6 +28,7 @@ from landmarks.data.stores.joined import JoinedStore
 from landmarks.data.stores.store import ImageStore
 from landmarks.data.table import ImageTable, find_sorted
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_ids
 from landmarks.metrics.errors import FormatError
 from landmarks.metrics.solution_files import read_recognition_solution, read_retrieval_solution
 

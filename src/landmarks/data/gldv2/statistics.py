@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from landmarks.data.gldv2.checks.findings import FOLDER, SPLITS, Split
 from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.gldv2.tables import read_clean, read_ids, read_labels
-from landmarks.data.pictures.read_size import read_size
+from landmarks.data.images.read_size import read_size
 from landmarks.data.roots import Root
 from landmarks.data.source import ImageSet
 from landmarks.data.table import ImageTable

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2.quoted_csv import read_columns
-from landmarks.data.ids import ID_DIGITS, format_ids
 from landmarks.data.table import ImageTable, find_sorted
 from landmarks.errors import LandmarksError
+from landmarks.ids import ID_DIGITS, format_ids
 from landmarks.metrics.csv_block import Block
 from landmarks.metrics.errors import FormatError
 from landmarks.metrics.hex_ids import parse_hex

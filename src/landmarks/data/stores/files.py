@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ids import format_id
 from landmarks.data.stores.store import MissingImageError
 from landmarks.data.table import find_sorted
+from landmarks.ids import format_id
 
 
 class FileStore:

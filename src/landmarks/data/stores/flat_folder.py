@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ids import format_id, parse_ids
 from landmarks.data.stores.files import read_file
 from landmarks.data.stores.folder import located
 from landmarks.data.stores.store import IMAGE_NAME, MissingImageError
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_id, parse_ids
 
 
 class FlatFolderStore:

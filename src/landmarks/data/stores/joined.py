@@ -5,9 +5,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ids import format_id
 from landmarks.data.stores.store import ABSENT, ImageStore, MissingImageError
 from landmarks.data.table import find_sorted
+from landmarks.ids import format_id
 
 
 class JoinedStore:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ids import format_id
 from landmarks.data.stores.tar_files import TarStamp
 from landmarks.data.stores.tar_headers import Pictures
+from landmarks.ids import format_id
 
 MAX_TARS = 1 << 16
 

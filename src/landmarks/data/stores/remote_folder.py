@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ids import format_id
 from landmarks.data.remote_files import RemoteFiles, unreachable
 from landmarks.data.stores.folder import folders_of, located, picture_path
 from landmarks.data.stores.remote_tars import REQUESTS
 from landmarks.data.stores.store import MissingImageError
+from landmarks.ids import format_id
 
 
 class RemoteFolderStore:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ids import format_id
 from landmarks.data.stores.tar_files import ReadTar
 from landmarks.data.stores.tar_members import (
     BLOCK,
@@ -22,6 +21,7 @@ from landmarks.data.stores.tar_members import (
     member_name,
     picture_id,
 )
+from landmarks.ids import format_id
 
 # After a member smaller than this a whole window is read, for it holds several headers.
 NEAR = 8192

@@ -5,10 +5,10 @@ leave the folder, names that are no id, headers that rename or resize the member
 https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html
 """
 
-from landmarks.data.ids import format_id
 from landmarks.data.stores.store import IMAGE_NAME
 from landmarks.data.stores.tar_files import ReadTar
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_id
 
 BLOCK = 512
 # Far larger than any picture of the set, and small enough to be read by mistake.

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ids import format_id
 from landmarks.data.stores.offset_file import read_offsets
 from landmarks.data.stores.store import ABSENT, MissingImageError
 from landmarks.data.stores.tar_files import TarFiles
 from landmarks.data.stores.tar_members import BLOCK, announces
 from landmarks.data.table import find_sorted
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_id
 
 RENEW = "run `landmarks data index`"
 

@@ -9,13 +9,13 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from landmarks.data.gldv2.categories import read_categories, titles_of
+from landmarks.detection.checkpoints import load_detector
 from landmarks.errors import LandmarksError
+from landmarks.models.checkpoints import TrainedModel, load_trained, recorded_task, weights_hash
 from landmarks.models.classifier import Classifier
 from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.model_file import SUFFIX, read_record
 from landmarks.models.record import ModelRecord, Preprocessing, Task
-from landmarks.training.checkpoints import TrainedModel, load_trained, recorded_task, weights_hash
-from landmarks.training.detection.checkpoints import load_detector
 
 Asked = Literal["retrieval", "classification"]
 

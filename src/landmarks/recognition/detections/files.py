@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.openimages.classes import read_classes
+from landmarks.detection.metrics.files import read_detections as read_boxes
+from landmarks.detection.writer import DetectionWriter
 from landmarks.errors import LandmarksError
-from landmarks.metrics.detection.files import read_detections as read_boxes
 from landmarks.metrics.errors import FormatError
 from landmarks.metrics.hex_ids import hex_of
 from landmarks.metrics.lookup import find_rows
+from landmarks.recognition.detections.classes import read_classes
 from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.recognition.detections.protocol import DetectionProtocol
 from landmarks.recognition.detections.tables import (
@@ -26,7 +27,6 @@ from landmarks.recognition.detections.tables import (
     as_landmarks_error,
     read_images,
 )
-from landmarks.recognition.detections.writer import DetectionWriter
 
 __all__ = ["DetectionProtocol", "DetectionWriter", "read_detections", "write_detections"]
 

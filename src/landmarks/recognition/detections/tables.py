@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2.quoted_csv import read_columns
-from landmarks.data.openimages.classes import DetectionClasses
 from landmarks.errors import LandmarksError
 from landmarks.metrics.csv_block import Block
 from landmarks.metrics.errors import FormatError
+from landmarks.recognition.detections.classes import DetectionClasses
 
 BOXES_FILE = "detections.csv"
 IMAGES_FILE = "images.csv"

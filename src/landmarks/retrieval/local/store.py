@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.derived import user_cache
-from landmarks.data.ids import format_id
 from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_id
 from landmarks.models.local_features.extractor import LocalExtractor
 from landmarks.retrieval.local.extraction import Extraction, Found
 from landmarks.retrieval.local.records import FeatureFiles

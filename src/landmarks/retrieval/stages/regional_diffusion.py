@@ -16,6 +16,7 @@ from scipy import sparse
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import MIB, Descriptors
 from landmarks.retrieval.cache import Column
+from landmarks.retrieval.descriptors.regions import check_regions, gather_regions
 from landmarks.retrieval.diffusion.fill import filled
 from landmarks.retrieval.diffusion.graph import knn_graph, query_weights
 from landmarks.retrieval.diffusion.products import LargestEntries
@@ -25,7 +26,6 @@ from landmarks.retrieval.diffusion.solve import rows_at_once, solve
 from landmarks.retrieval.ranking import EMPTY, Ranking, best
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search.neighbours import all_neighbours
-from landmarks.retrieval.sets.regions import check_regions, gather_regions
 from landmarks.retrieval.state import MISSING, Need, SearchState
 
 # Queries whose short lists are diffused before the result is written down; images whose weights are found at once.

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
+from landmarks.evaluation.own_classifier import EvidenceToCome
+from landmarks.evaluation.scoring import Outcome, Scores, evaluate_descriptors
+from landmarks.extraction.callback import DescriptorExtraction, data_of
+from landmarks.extraction.views import Extraction
 from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.retrieval.pipeline import Pipeline
-from landmarks.training.callbacks.extraction import DescriptorExtraction, data_of
-from landmarks.training.extraction import Extraction
 from landmarks.training.module import LandmarkModule
-from landmarks.training.own_classifier import EvidenceToCome
-from landmarks.training.scoring import Outcome, Scores, evaluate_descriptors
 
 
 class DescriptorEvaluation(DescriptorExtraction):

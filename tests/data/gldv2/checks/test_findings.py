@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from landmarks.data.gldv2.checks.findings import Fault, FileProblem, Findings, SplitCounts
-from landmarks.data.ids import format_ids
 from landmarks.data.image_lists import read_image_list
+from landmarks.ids import format_ids
 
 COUNTS = SplitCounts(10, 9, 0, 3, 1)
 

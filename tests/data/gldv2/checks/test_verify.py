@@ -10,9 +10,9 @@ import pytest
 from landmarks.data.gldv2.checks.findings import PICTURE_FAULTS, SPLITS, TABLE_FAULTS, Findings
 from landmarks.data.gldv2.checks.verify import verify
 from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.ids import format_ids
 from landmarks.data.roots import open_root
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_ids
 
 STRANGER = "00000000000000ff"
 LABELS = "index_image_to_landmark"

@@ -13,13 +13,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ids import format_id, parse_ids
 from landmarks.data.stores.folder import FolderStore
 from landmarks.data.stores.offset_table import Offsets
 from landmarks.data.stores.store import IMAGE_NAME, MissingImageError
 from landmarks.data.stores.tar_files import TarFiles, TarStamp
 from landmarks.data.stores.tar_headers import read_headers
 from landmarks.data.stores.tar_members import BLOCK
+from landmarks.ids import format_id, parse_ids
 
 READ_BYTES = 4 << 20
 HEX_DIGITS = "0123456789abcdef"

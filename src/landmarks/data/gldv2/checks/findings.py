@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from landmarks.data.gldv2.checks.records import PictureFault
 from landmarks.data.gldv2.checks.tables import no_ids
-from landmarks.data.ids import format_id, format_ids
 from landmarks.data.table import find_sorted
 from landmarks.errors import LandmarksError
-from landmarks.metrics.atomic_file import atomic_file
+from landmarks.ids import format_id, format_ids
+from landmarks.storage.atomic_file import atomic_file
 
 Split = Literal["train", "train_clean", "index", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)

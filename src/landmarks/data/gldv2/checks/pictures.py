@@ -24,7 +24,7 @@ from landmarks.data.gldv2.checks.records import (
     PictureFault,
     write_record,
 )
-from landmarks.data.pictures.decode import UnreadableImageError, decode
+from landmarks.data.images.decode import UnreadableImageError, decode
 from landmarks.data.processes import leave_with_parent
 from landmarks.data.stores.store import MissingImageError
 from landmarks.errors import LandmarksError

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from landmarks.data.gldv2.checks.containers import Container
-from landmarks.metrics.atomic_file import atomic_file
+from landmarks.storage.atomic_file import atomic_file
 
 PictureFault = Literal["unreadable", "tiny", "extreme_aspect"]
 

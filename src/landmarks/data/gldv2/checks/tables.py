@@ -12,9 +12,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2.tables import INDEX_PREFIX, read_clean, read_ids, read_labels
-from landmarks.data.ids import parse_ids
 from landmarks.data.table import NO_NAMES, ImageTable
 from landmarks.errors import LandmarksError
+from landmarks.ids import parse_ids
 
 ID_PATTERN = "^[0-9a-f]{16}$"
 NUMBER_PATTERN = "^[0-9]{1,9}$"

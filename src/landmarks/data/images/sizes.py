@@ -1,0 +1,142 @@
+"""Heights and widths of all pictures of a set, from the first bytes of each, found once and kept.
+
+Batches of one shape can then be planned before anything is decoded. The sizes serve only that: a picture that has
+changed since lands in a batch where it does not fit as well, and is cropped or batched by the size it has then. So
+it is enough to keep them under a hash of the set's ids.
+"""
+
+import fcntl
+import logging
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+from torch.utils.data import DataLoader, Dataset
+
+from landmarks.data.images.read_size import read_size
+from landmarks.data.source import ImageSet
+from landmarks.data.stores.store import MissingImageError
+from landmarks.errors import LandmarksError
+from landmarks.storage.atomic_file import atomic_file
+
+BLOCK = 2048  # pictures that a worker reads between two reports
+Sizes = NDArray[np.uint16]
+
+log = logging.getLogger(__name__)
+
+
+def picture_sizes(images: ImageSet, folder: Path, workers: int = 0) -> Sizes:
+    """Height and width of each picture, upright.
+
+    An interrupted call keeps what it has found, and the next one goes on from there. Where several processes ask
+    at once, one does the work and the others wait for it.
+
+    Args:
+        images: N pictures.
+        folder: Where sizes are kept, such as `derived_folder(root) / "sizes"`.
+        workers: Processes that read; 0 reads in this one.
+
+    Returns:
+        uint16 [N, 2], mapped from a file. Unreadable pictures are 0 x 0.
+
+    Raises:
+        LandmarksError: The folder cannot be written.
+    """
+    path = sizes_path(images, folder)
+    found = _open(path, len(images))
+    if found is not None:
+        return found
+    try:
+        with _locked(path.with_suffix(".partial")) as partial:
+            found = _open(path, len(images))  # perhaps the process that had the lock before has made it
+            return _measure(images, partial, path, workers) if found is None else found
+    except OSError as error:
+        raise LandmarksError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def sizes_path(images: ImageSet, folder: Path) -> Path:
+    """The file that holds the sizes of these pictures once they are known."""
+    return folder / f"{blake2b(images.table.ids.tobytes(), digest_size=8).hexdigest()}.npy"
+
+
+class _Blocks(Dataset[tuple[Sizes, str]]):
+    """Sizes of `BLOCK` pictures from a row on, and why the first of those that are missing is so, if any."""
+
+    def __init__(self, images: ImageSet) -> None:
+        self.images = images
+
+    def __getitem__(self, start: int) -> tuple[Sizes, str]:
+        rows = range(start, min(start + BLOCK, len(self.images)))
+        sizes = np.zeros((len(rows), 2), np.uint16)
+        missing = ""
+        for number, row in enumerate(rows):
+            try:
+                sizes[number] = read_size(self.images, row)
+            except MissingImageError as error:
+                missing = missing or str(error)
+        return sizes, missing
+
+
+def _measure(images: ImageSet, partial: BinaryIO, path: Path, workers: int) -> Sizes:
+    """Append to what `partial` holds until it is complete, then give it its name."""
+    partial.seek(0)
+    data = partial.read()
+    known = np.frombuffer(data, np.uint16, count=min(len(data) // 4, len(images)) * 2).reshape(-1, 2)
+    partial.truncate(known.nbytes)  # the last write may have been cut off
+    partial.seek(known.nbytes)
+    parts, keep, started = [known], True, time.perf_counter()
+    starts = range(len(known), len(images), BLOCK)
+    loader = DataLoader(_Blocks(images), batch_size=None, sampler=starts, num_workers=workers, collate_fn=_as_it_is)
+    with Progress(console=Console(stderr=True), transient=True, disable=len(starts) < 2) as progress:
+        task = progress.add_task("reading picture sizes", total=len(images), completed=len(known))
+        for sizes, missing in loader:
+            if missing and keep:
+                log.warning("sizes of pictures are read again next time, for not all could be: %s", missing)
+                keep = False  # what is unreachable now may be there tomorrow
+            if keep:
+                partial.write(sizes.tobytes())
+                partial.flush()
+            parts.append(sizes)
+            progress.advance(task, len(sizes))
+    whole = np.concatenate(parts)
+    log.info("read the sizes of %d pictures in %.1f s", len(whole) - len(known), time.perf_counter() - started)
+    if keep:
+        with atomic_file(path) as file:
+            np.save(file, whole)
+        path.with_suffix(".partial").unlink(missing_ok=True)
+    return whole
+
+
+def _as_it_is(block: Any) -> Any:
+    return block
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for appending that no other process then has."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:  # this file system has no locks: do without what others have found
+            with tempfile.TemporaryFile() as own:
+                yield own
+        else:
+            yield file
+
+
+def _open(path: Path, count: int) -> Sizes | None:
+    """The sizes in a file, None if it is not there or damaged."""
+    try:
+        sizes = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return sizes if sizes.shape == (count, 2) and sizes.dtype == np.uint16 else None

@@ -1,0 +1,143 @@
+"""Pixels to the size a network reads, for training: random augmentation.
+
+Training transforms are albumentations, listed in `conf/augmentation/*.yaml`. Pixels stay uint8: a worker
+hands over a quarter of the bytes, and the mean and the standard deviation are taken off on the device.
+"""
+
+from collections.abc import Iterable, Sequence
+from copy import copy
+from typing import Any
+
+import albumentations
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.data.images.crops import draw_crop, generators, scaled
+from landmarks.errors import LandmarksError
+
+
+class Augmentation:
+    """A list of albumentations, deterministic in a seed that comes with each picture.
+
+    So a batch does not depend on how many workers made it or in which order. albumentations' own
+    `set_random_seed` would give every transform of the list the same stream (what flips would also blur);
+    here they share one generator, new for each picture, which costs about 10 microseconds.
+
+    If the list begins with a `RandomResizedCrop`, the crop is drawn for the picture at its full size. Then a
+    picture of which the crop leaves little may be decoded at 1/2, 1/4 or 1/8 (see `shrink`) without showing
+    another part of itself.
+
+    Args:
+        transforms: albumentations transforms, applied in this order.
+        image_size: Height and width of what comes out, pixels.
+
+    Attributes:
+        shape: Height and width of what comes out; see `reshaped`.
+
+    Raises:
+        LandmarksError: A transform got an argument it does not know, or the list does not give uint8 pictures
+            of [image_size, image_size, 3].
+    """
+
+    def __init__(
+        self,
+        transforms: Sequence[albumentations.BasicTransform | albumentations.BaseCompose],
+        image_size: int,
+    ) -> None:
+        self.image_size = image_size
+        self.shape = (image_size, image_size)
+        for transform in leaves(transforms):
+            if unknown := getattr(transform, "invalid_args", None):
+                raise LandmarksError(f"augmentation: {type(transform).__name__} has no argument {unknown[0]!r}")
+        first = transforms[0] if transforms else None
+        known = isinstance(first, albumentations.RandomResizedCrop | albumentations.Resize) and first.p >= 1
+        self._first = first if known else None
+        self._others = albumentations.Compose(list(transforms[1 if known else 0 :]))
+        self._check_output()
+
+    def __call__(
+        self, image: NDArray[np.uint8], seed: int, full_size: tuple[int, int] | None = None
+    ) -> NDArray[np.uint8]:
+        """Augment one picture.
+
+        Args:
+            image: uint8 [H, W, 3].
+            seed: Decides all that is left to chance.
+            full_size: Height and width of the picture, where `image` was decoded smaller.
+
+        Returns:
+            uint8 [*shape, 3].
+        """
+        state = generators(seed)
+        if isinstance(self._first, albumentations.RandomResizedCrop):
+            full_size = full_size or image.shape[:2]
+            box = draw_crop(self._first, full_size, state)
+            image = self._first.apply(image, crop_coords=scaled(box, full_size, image.shape[:2]))
+        elif self._first is not None:
+            image = self._first.apply(image)
+        self._others.set_random_state(*state)
+        return self._others(image=image)["image"]
+
+    def shrink(self, height: int, width: int, seed: int) -> float:
+        """How many times as long as the output is what `seed` shows of a picture, on its closer side.
+
+        Returns:
+            0 where the list begins with neither `RandomResizedCrop` nor `Resize`: what it shows is unknown.
+        """
+        if self._first is None:
+            return 0.0
+        left, top, right, bottom = 0, 0, width, height
+        if isinstance(self._first, albumentations.RandomResizedCrop):
+            left, top, right, bottom = draw_crop(self._first, (height, width), generators(seed))
+        return min((bottom - top) / self.shape[0], (right - left) / self.shape[1])
+
+    def reshaped(self, height: int, width: int) -> "Augmentation":
+        """The same list with an output of another shape; crops have the ratio of the shape, and vary as before.
+
+        Raises:
+            LandmarksError: The list begins with neither `RandomResizedCrop` nor `Resize`, or later transforms
+                insist on a shape of their own.
+        """
+        if self._first is None:
+            raise LandmarksError(
+                "augmentation: data.aspect_groups needs a list that begins with RandomResizedCrop or Resize"
+            )
+        other = copy(self)
+        other.shape = (height, width)
+        arguments = self._first.get_transform_init_args()
+        if isinstance(self._first, albumentations.RandomResizedCrop):
+            stretch = width / height * self.shape[0] / self.shape[1]
+            ratio = tuple(limit * stretch for limit in self._first.ratio)
+            other._first = albumentations.RandomResizedCrop(**arguments | {"size": other.shape, "ratio": ratio})
+        else:
+            other._first = albumentations.Resize(**arguments | {"height": height, "width": width})
+        other._check_output()
+        return other
+
+    def _check_output(self) -> None:
+        """Try both a wide and a high picture, so that a wrong list fails before any work starts."""
+        expected = (*self.shape, 3)
+        for height, width in ((self.image_size * 3, self.image_size * 2), (40, 60)):
+            try:
+                image = self(np.zeros((height, width, 3), dtype=np.uint8), seed=0)
+            except Exception as error:
+                raise LandmarksError(
+                    f"augmentation: fails on a picture of {width} x {height} pixels ({error}); crops must "
+                    "resize what is too small for them"
+                ) from error
+            if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+                raise LandmarksError(
+                    f"augmentation: gives {getattr(image, 'dtype', type(image).__name__)} instead of uint8; "
+                    "leave Normalize and ToTensorV2 out, pixels are normalised on the device"
+                )
+            if image.shape != expected:
+                raise LandmarksError(
+                    f"augmentation: gives pictures of shape {image.shape}, expected {expected}; "
+                    "its last size must be data.image_size"
+                )
+
+
+def leaves(transforms: Iterable[Any]) -> Iterable[Any]:
+    """The transforms of a list, those inside others too."""
+    for transform in transforms:
+        yield from leaves(transform) if isinstance(transform, albumentations.BaseCompose) else (transform,)

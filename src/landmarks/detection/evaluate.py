@@ -1,0 +1,132 @@
+"""Evaluates a detector of ours on any data with boxes: figures of both evaluators, a submission, drawn boxes."""
+
+from pathlib import Path
+
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from landmarks.config.check import check_config, refuse_missing
+from landmarks.config.record import write_record
+from landmarks.config.settings import DetectorEvaluateSettings
+from landmarks.detection.checkpoints import TrainedDetector, load_detector
+from landmarks.detection.detect import Detector
+from landmarks.detection.evaluation import FIGURES, SPLIT, Scores, sample_pictures
+from landmarks.detection.metrics.average_precision import score_detections
+from landmarks.detection.metrics.files import write_detections_csv
+from landmarks.detection.metrics.hierarchy import expand_detections
+from landmarks.detection.openimages.module import DetectionDataModule
+from landmarks.detection.outputs import (
+    draw_sample,
+    print_results,
+    remove_outputs,
+    write_figures,
+    write_report,
+)
+from landmarks.errors import LandmarksError
+from landmarks.evaluation.stamp import protocol_stamp
+from landmarks.extraction.unreadable import UnreadablePictures
+from landmarks.recognition.detections.protocol import DetectionProtocol
+from landmarks.recognition.detections.tables import PROTOCOL_FILE
+
+USED = ("name", "seed", "run_dir", "channels_last", "inference", "checkpoint", "trainer")
+CALLBACKS = ("unreadable", "progress")
+LANDMARKS_ONLY = ("validation",)  # keys of `data` in conf/evaluate.yaml that pictures with boxes do not have
+DRAWN = 8
+
+
+def evaluate_detector_job(config: DictConfig) -> float | None:
+    """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
+    refuse_missing(config)
+    trained = load_detector(config.checkpoint)
+    if not str(config.data._target_).endswith(DetectionDataModule.__name__):
+        raise LandmarksError(
+            f"checkpoint {config.checkpoint} is a detector, and these data have no boxes to score it with: choose "
+            "data=openimages, or write what it finds: landmarks extract checkpoint=… data=gldv2 data.root=PATH"
+        )
+    used = used_part(config, trained)
+    check_config(used, DetectorEvaluateSettings)
+    run_dir = Path(used.run_dir)
+    write_record(used, run_dir)
+    return evaluate_detector(used, run_dir, trained)
+
+
+def used_part(config: DictConfig, trained: TrainedDetector) -> DictConfig:
+    """The configuration without what a detector has no use for; sizes that are left open are those of training."""
+    used = OmegaConf.masked_copy(config, list(USED))
+    with open_dict(used):
+        used.callbacks = OmegaConf.masked_copy(config.callbacks, list(CALLBACKS))
+        used.data = OmegaConf.masked_copy(config.data, [k for k in config.data if k not in LANDMARKS_ONLY])
+        if used.data.image_size is None:
+            used.data.image_size, used.data.max_size = trained.resize.short_side, trained.resize.long_side
+    return used
+
+
+def evaluate_detector(config: DictConfig, run_dir: Path, trained: TrainedDetector) -> float:
+    """Look for objects in the pictures to score, score them, and write it all.
+
+    What an interrupted evaluation left in the run folder is not looked for again.
+
+    Args:
+        config: a checked configuration.
+        run_dir: folder of the evaluation.
+        trained: the detector.
+
+    Returns:
+        mAP at IoU 0.5 by the rules of the 2018 challenge; NaN where no picture shows a known class.
+
+    Raises:
+        LandmarksError: bad input of any kind.
+    """
+    data: DetectionDataModule = instantiate(config.data)
+    data.prepare_data()
+    data.setup("validate")
+    unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
+    folder = run_dir / "detections"
+    found = Detector.from_config(config, trained).detect(
+        data.val_set.images,
+        folder,
+        data.source.name,
+        data.source.evaluation_split,
+        upright=False,
+        unreadable=unreadable,
+        progress=config.callbacks.progress is not None,
+    )
+    here = np.isin(found.boxes.image_ids, data.val_set.images.table.ids)
+    expanded = expand_detections(found.boxes, data.source.hierarchy().ancestors)
+    evaluated = score_detections(data.truth, expanded)
+    scores: Scores = {SPLIT: {name: evaluated[evaluator].mean for evaluator, name in FIGURES.items()}}
+    challenge = evaluated["challenge_2018"]
+    by_class = dict(zip(challenge.classes.tolist(), challenge.average_precisions.tolist(), strict=True))
+    unknown = np.setdiff1d(data.classes.names, trained.classes.names)
+
+    remove_outputs(run_dir)
+    write_detections_csv(run_dir / "predictions.csv", expanded)
+    figures = {
+        "name": config.name,
+        "checkpoint": str(config.checkpoint),
+        "scores": scores,
+        "protocol": protocol_stamp([DetectionProtocol.read(folder / PROTOCOL_FILE)]),
+        "trained_on": trained.trained_on,
+        "unreadable": unreadable.reasons,
+        "data": {
+            "source": data.source.name,
+            "split": data.source.evaluation_split,
+            "pictures": len(data.val_set),
+            "classes": len(data.classes),
+            "classes_the_detector_lacks": len(unknown),
+            "boxes_found": int(np.count_nonzero(here)),
+        },
+    }
+    write_figures(run_dir, figures, by_class, data.classes)
+    rows = sample_pictures(data.val_set.boxes.counts(), DRAWN, config.seed)
+    draw_sample(run_dir / "boxes.png", data.val_set, rows, [found.boxes], trained.classes)
+    results = {trained.name: scores}
+    facts = {
+        "detector": f"{trained.name}, {len(trained.classes)} classes",
+        "data": f"{data.source.name}, {data.source.evaluation_split}: {len(data.val_set)} pictures",
+        "classes": f"{len(data.classes)}, of which the detector lacks {len(unknown)}",
+    }
+    write_report(run_dir, f"{trained.name} on {data.source.name}", results, facts)
+    print_results(run_dir, results, by_class, data.classes)
+    return scores[SPLIT]["map@0.5"]

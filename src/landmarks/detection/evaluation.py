@@ -1,0 +1,128 @@
+"""Scores a detector in Lightning's validation loop, by the rules of both Open Images evaluators.
+
+Every rank judges the pictures of its share, and only the verdicts are gathered. A detector gives each place one class,
+so its boxes are repeated for the classes above theirs, as the evaluation expects of those who submit.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+
+from landmarks.detection.finding import ids_of
+from landmarks.detection.metrics import Detections
+from landmarks.detection.metrics.average_precision import EVALUATORS
+from landmarks.detection.metrics.hierarchy import expand_detections
+from landmarks.detection.metrics.streaming import OpenImagesMAP
+from landmarks.detection.openimages.module import DetectionDataModule
+
+SPLIT = "validation"
+FIGURES = {"challenge_2018": "map@0.5", "open_images_v2": "v2_map@0.5"}  # evaluator -> what its mean is called
+Scores = dict[str, dict[str, float]]
+
+
+class DetectionEvaluation(pl.Callback):
+    """Logs `validation/map@0.5` by the rules of the 2018 challenge and `validation/v2_map@0.5` by those of V2.
+
+    Args:
+        pictures: how many pictures to keep the boxes of, to be drawn: the same ones in every evaluation.
+        seed: of their choice.
+
+    Attributes:
+        scores: figures of the last evaluation.
+        by_class: average precision of each class by the rules of the challenge, machine name to value.
+        sample: pictures of `val_set` to draw, rows int64 [n].
+        found: what was found in these pictures, on rank 0.
+    """
+
+    def __init__(self, pictures: int = 8, seed: int = 0) -> None:
+        self.pictures = pictures
+        self.seed = seed
+        self.scores: Scores = {}
+        self.by_class: dict[str, float] = {}
+        self.sample: NDArray[np.int64] = np.empty(0, np.int64)
+        self.found: list[Detections] = []
+        self._metrics: dict[str, OpenImagesMAP] = {}
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start anew."""
+        data = _data_of(trainer)
+        self._metrics = {
+            name: OpenImagesMAP(data.truth.classes, rules).to(pl_module.device) for name, rules in EVALUATORS.items()
+        }
+        self.sample = sample_pictures(data.val_set.boxes.counts(), self.pictures, self.seed)
+        self.found = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Judge what was found in one batch."""
+        data, ids = _data_of(trainer), ids_of(batch)
+        found: Detections = outputs["found"]
+        expanded = expand_detections(found, data.source.hierarchy().ancestors)
+        for metric in self._metrics.values():
+            metric.update(ids, expanded, data.truth)
+        shown = np.isin(found.image_ids, data.val_set.images.table.ids[self.sample])
+        if shown.any():
+            self.found.append(
+                Detections(
+                    found.image_ids[shown], found.labels[shown], found.scores[shown], found.boxes[shown], found.classes
+                )
+            )
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the figures; Metrics give all ranks the same."""
+        figures = {}
+        for name, metric in self._metrics.items():
+            values = metric.compute()
+            figures[FIGURES[name]] = float(values["map@0.5"])
+            if name == "challenge_2018":
+                self.by_class = {machine_name: float(value) for machine_name, value in values["ap@0.5"].items()}
+        self.scores = {SPLIT: figures}
+        self._metrics = {}
+        if trainer.world_size > 1:
+            self.found = _gathered(self.found, trainer)
+        for name, value in figures.items():
+            pl_module.log(f"{SPLIT}/{name}", value, prog_bar=name == "map@0.5", sync_dist=trainer.world_size > 1)
+
+
+def sample_pictures(counts: NDArray[np.int64], pictures: int, seed: int = 0) -> NDArray[np.int64]:
+    """Choose pictures to draw, one of them without a box if there is such a picture.
+
+    Args:
+        counts: int64 [N], boxes of each picture.
+        pictures: how many.
+        seed: of the choice.
+
+    Returns:
+        Rows int64 [n], ascending.
+    """
+    random = np.random.default_rng([seed, 2])
+    empty, others = np.flatnonzero(counts == 0), np.flatnonzero(counts)
+    bare = min(1, len(empty), pictures)
+    chosen = [
+        random.choice(empty, bare, replace=False),
+        random.choice(others, min(pictures - bare, len(others)), replace=False),
+    ]
+    return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def _gathered(found: list[Detections], trainer: pl.Trainer) -> list[Detections]:
+    """The lists of all ranks on rank 0, nothing on the others."""
+    lists: list[Any] | None = [None] * trainer.world_size if trainer.is_global_zero else None
+    torch.distributed.gather_object(found, lists)
+    return [one for part in lists or [] for one in part]
+
+
+def _data_of(trainer: pl.Trainer) -> DetectionDataModule:
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    assert isinstance(data, DetectionDataModule)
+    return data

@@ -1,0 +1,76 @@
+"""Writes what a detector finds in the pictures of a data set: `landmarks extract` with a detector's checkpoint."""
+
+from pathlib import Path
+
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from landmarks.config.check import check_config, refuse_missing
+from landmarks.config.record import write_record
+from landmarks.config.settings import ExtractSettings
+from landmarks.data.module import LandmarkDataModule
+from landmarks.detection.checkpoints import TrainedDetector, load_detector
+from landmarks.detection.detect import Detector
+from landmarks.errors import LandmarksError
+from landmarks.extraction.unreadable import UnreadablePictures
+from landmarks.recognition.detections.found_objects import FoundObjects
+
+DETECTIONS = "_detections"  # behind the name of the split
+
+
+def extract_detections_job(config: DictConfig) -> None:
+    """Open the checkpoint, take from it what the configuration leaves open, check, and detect."""
+    refuse_missing(config)
+    trained = load_detector(config.checkpoint)
+    if config.data.image_size is None:
+        config.data.image_size = trained.resize.short_side
+    check_config(config, ExtractSettings)
+    if not config.splits:
+        raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
+    run_dir = Path(config.run_dir)
+    write_record(config, run_dir)
+    extract_detections(config, run_dir, trained)
+
+
+def extract_detections(config: DictConfig, run_dir: Path, trained: TrainedDetector) -> None:
+    """Write the detections of the named splits into the run folder, and print what they are.
+
+    Args:
+        config: a checked configuration.
+        run_dir: gets a folder `<split>_detections` for each split.
+        trained: the detector.
+
+    Raises:
+        LandmarksError: bad input of any kind, or detections in the run folder that were made otherwise.
+    """
+    data: LandmarkDataModule = instantiate(config.data)
+    data.search_only = not {"gallery", "train"} & set(config.splits)
+    data.prepare_data()
+    data.setup("validate")
+    splits = data.evaluated if data.search_only else {**data.evaluated, "train": data.train_set}
+    detector = Detector.from_config(config, trained)
+    unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
+    table = Table("set", title="Detections", title_justify="left")
+    for heading in ("pictures", "with boxes", "boxes", "unreadable"):
+        table.add_column(heading, justify="right")
+    for name in config.splits:
+        found = detector.detect(
+            splits[name],
+            run_dir / f"{name}{DETECTIONS}",
+            data.source.name,
+            name,
+            unreadable=unreadable,
+            progress=config.callbacks.progress is not None,
+        )
+        table.add_row(f"{name}{DETECTIONS}", *_counts(found, len(splits[name])))
+    Console().print(table)
+    Console().print(f"The sets are in [bold]{run_dir}[/]", soft_wrap=True)
+
+
+def _counts(found: FoundObjects, pictures: int) -> tuple[str, ...]:
+    ids = found.boxes.image_ids
+    looked_at = len(found.looked_at)
+    return str(looked_at), str(len(np.unique(ids))), str(len(ids)), str(pictures - looked_at)

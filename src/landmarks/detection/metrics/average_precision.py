@@ -1,0 +1,96 @@
+"""Average precision per class over all pictures, and its mean, from judged detections.
+
+AP is the area under precision over recall, where the precision at a recall is the best one at that recall or a higher
+one (all points, no fixed grid). A class without true boxes has no AP and is left out of the mean.
+Source: Everingham et al., "The Pascal Visual Object Classes Challenge: A Retrospective", IJCV 2015, as the Open Images
+evaluators use it.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.detection.metrics.boxes import BoxTruth, Detections
+from landmarks.detection.metrics.judging import CHALLENGE_2018, OPEN_IMAGES_V2, Judged, Rules, judge
+
+EVALUATORS: Mapping[str, Rules] = {"challenge_2018": CHALLENGE_2018, "open_images_v2": OPEN_IMAGES_V2}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DetectionFigures:
+    """Figures of one evaluator.
+
+    Attributes:
+        classes: str [C], machine names.
+        average_precisions: float64 [C], NaN for a class without true boxes.
+        num_boxes: float64 [C], true boxes, a group-of box with its weight.
+        overlap: the threshold.
+    """
+
+    classes: NDArray[np.str_]
+    average_precisions: NDArray[np.float64]
+    num_boxes: NDArray[np.float64]
+    overlap: float
+
+    @property
+    def mean(self) -> float:
+        """Mean over the classes with true boxes; NaN if there is none."""
+        return mean_average_precision(self.average_precisions)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: `map@0.5`, and `ap@0.5` of each class; None in place of NaN, which JSON does not have."""
+        values = [None if np.isnan(value) else value for value in (self.mean, *self.average_precisions.tolist())]
+        each = dict(zip(self.classes.tolist(), values[1:], strict=True))
+        return {f"map@{self.overlap:g}": values[0], f"ap@{self.overlap:g}": each}
+
+
+def score_detections(
+    truth: BoxTruth, detections: Detections, overlap: float = 0.5, evaluators: Mapping[str, Rules] = EVALUATORS
+) -> dict[str, DetectionFigures]:
+    """Compute mean and per-class average precision as each evaluator does.
+
+    Args:
+        truth: boxes and image-level labels, expanded along the hierarchy if the classes have one.
+        detections: boxes found; those in pictures or of classes that the truth does not know count nowhere.
+        overlap: threshold of intersection over union.
+        evaluators: name -> rules.
+
+    Returns:
+        name -> figures, a class each row of `truth.classes`.
+    """
+    figures = {}
+    for name, rules in evaluators.items():
+        judged = judge(truth, detections, dataclasses.replace(rules, overlap=overlap))
+        figures[name] = DetectionFigures(truth.classes, average_precisions(judged), judged.num_boxes, overlap)
+    return figures
+
+
+def average_precisions(judged: Judged) -> NDArray[np.float64]:
+    """Average precision of each class, float64 [C], NaN for a class without true boxes.
+
+    Equal scores are ordered by image id, ascending, and inside a picture what is wrong comes first.
+    """
+    order = np.lexsort((judged.hits, judged.image_ids, -judged.scores, judged.labels))
+    hits = judged.hits[order]
+    bounds = np.searchsorted(judged.labels[order], np.arange(len(judged.num_boxes) + 1))
+    values = np.full(len(judged.num_boxes), np.nan)
+    for label in np.flatnonzero(judged.num_boxes > 0):  # hundreds of classes, each with all its detections at once
+        values[label] = _area(hits[bounds[label] : bounds[label + 1]], judged.num_boxes[label])
+    return values
+
+
+def mean_average_precision(values: NDArray[np.float64]) -> float:
+    """Mean over the classes that have an average precision; NaN if none has."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _area(hits: NDArray[np.float64], num_boxes: float) -> float:
+    """Area under the envelope of precision over recall; `hits` [N] by falling score."""
+    right = np.cumsum(hits)
+    precision = right / (right + np.cumsum(hits == 0))
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float((envelope * hits).sum() / num_boxes)

@@ -1,0 +1,183 @@
+"""Which detections count as right, as wrong or not at all, by the rules of the two Open Images evaluators.
+
+Detections of a class in a picture are taken by falling score. Each looks only at the true box that it overlaps most: if
+that overlap reaches the threshold and the box is not taken yet, the detection is right, otherwise wrong. So the first
+detection of every true box is right, and no loop over detections is needed. A detection that is not right and lies
+inside a group-of box (shared area over its own area reaches the threshold) is left out; the best one of each such box
+stands for it with the weight of a group.
+
+Detections in pictures of which nothing is known, and of classes that the truth does not know, count nowhere.
+Source: the evaluation pages of Open Images V4 and of its 2018 challenge
+(https://storage.googleapis.com/openimages/web/evaluation.html); Kuznetsova et al., "The Open Images Dataset V4",
+IJCV 2020, section 5.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.detection.metrics.boxes import BoxTruth, Detections
+from landmarks.detection.metrics.overlaps import (
+    Overlap,
+    best_overlaps,
+    intersection_over_detection,
+    intersection_over_union,
+)
+from landmarks.metrics.errors import FormatError
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What an evaluator counts.
+
+    Attributes:
+        verified_only: leave out detections of a class that was not looked for in the picture: it has neither an
+            image-level label, positive or negative, nor a box there. Otherwise they are wrong.
+        group_of_weight: what a group-of box counts, found or missed, against 1 of a single object; 0 for not at all.
+        overlap: threshold, of intersection over union, and over the detection's area for group-of boxes.
+
+    Raises:
+        FormatError: a threshold outside ]0, 1] or a negative weight.
+    """
+
+    verified_only: bool
+    group_of_weight: float
+    overlap: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.overlap <= 1:
+            raise FormatError(f"the threshold of overlap is {self.overlap}; give a share above 0, up to 1")
+        if not 0 <= self.group_of_weight < np.inf:
+            raise FormatError(f"the weight of a group-of box is {self.group_of_weight}; give 0 or more")
+
+
+CHALLENGE_2018 = Rules(verified_only=True, group_of_weight=1.0)
+OPEN_IMAGES_V2 = Rules(verified_only=False, group_of_weight=0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What is left of detections to compute average precision.
+
+    Attributes:
+        image_ids: uint64 [J].
+        labels: int32 [J], rows of the truth's classes.
+        scores: float64 [J].
+        hits: float64 [J], 0 for wrong, 1 for right, the weight of a group-of box for the one that found it.
+        num_boxes: float64 [C], true boxes of each class, a group-of box with its weight.
+    """
+
+    image_ids: NDArray[np.uint64]
+    labels: NDArray[np.int32]
+    scores: NDArray[np.float64]
+    hits: NDArray[np.float64]
+    num_boxes: NDArray[np.float64]
+
+
+def judge(truth: BoxTruth, detections: Detections, rules: Rules = CHALLENGE_2018) -> Judged:
+    """Compare detections with the truth.
+
+    Args:
+        truth: boxes and image-level labels, expanded along the hierarchy if the classes have one.
+        detections: boxes found, their classes in any order.
+        rules: of the evaluator.
+
+    Returns:
+        The detections that count. Where scores tie, neither the order of rows nor that of classes matters.
+    """
+    pictures = np.unique(np.concatenate([truth.image_ids, truth.verified_image_ids]))
+    classes = len(truth.classes)
+    true_keys = np.searchsorted(pictures, truth.image_ids) * classes + truth.labels
+    rows, keys = _known(truth, detections, pictures)
+    if rules.verified_only:
+        looked_for = np.searchsorted(pictures, truth.verified_image_ids) * classes + truth.verified_labels
+        first, last = _spans(np.unique(np.concatenate([looked_for, true_keys])), keys)
+        rows, keys = rows[last > first], keys[last > first]
+
+    single, group = _by_key(true_keys, ~truth.group_of), _by_key(true_keys, truth.group_of)
+    right, inside = np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
+    found = detections.boxes[rows]
+
+    on, boxes = _overlapping(
+        found, keys, truth.boxes[single], true_keys[single], intersection_over_union, rules.overlap
+    )
+    right[on[_best_of_each(boxes, found[on], detections.scores[rows[on]])]] = True
+
+    rest = np.flatnonzero(~right)
+    on, boxes = _overlapping(
+        found[rest], keys[rest], truth.boxes[group], true_keys[group], intersection_over_detection, rules.overlap
+    )
+    on = rest[on]
+    inside[on] = True
+    best = on[_best_of_each(boxes, found[on], detections.scores[rows[on]])]
+    # The evaluator's best score of a group begins at 0, so that one at or below it finds nothing.
+    best = best[detections.scores[rows[best]] > 0] if rules.group_of_weight else best[:0]
+
+    single_of_class = np.bincount(truth.labels[single], minlength=classes)
+    group_of_class = np.bincount(truth.labels[group], minlength=classes)
+    kept = np.concatenate([np.flatnonzero(~inside), best])
+    hits = np.concatenate([right[~inside].astype(np.float64), np.full(len(best), rules.group_of_weight)])
+    return Judged(
+        image_ids=detections.image_ids[rows[kept]],
+        labels=(keys[kept] % max(classes, 1)).astype(np.int32),
+        scores=detections.scores[rows[kept]],
+        hits=hits,
+        num_boxes=single_of_class + rules.group_of_weight * group_of_class,
+    )
+
+
+def _known(
+    truth: BoxTruth, detections: Detections, pictures: NDArray[np.uint64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the detections whose picture and class the truth knows, and picture x classes + class of each, rising."""
+    row_of_name = {name: row for row, name in enumerate(truth.classes.tolist())}
+    row_of_class = np.array([row_of_name.get(name, -1) for name in detections.classes.tolist()], np.int64)
+    rows = np.flatnonzero(row_of_class[detections.labels] >= 0) if len(pictures) else np.empty(0, np.int64)
+    places = np.minimum(np.searchsorted(pictures, detections.image_ids[rows]), len(pictures) - 1)
+    known = pictures[places] == detections.image_ids[rows]
+    rows, places = rows[known], places[known]
+    keys = places * len(truth.classes) + row_of_class[detections.labels[rows]]
+    order = np.argsort(keys)  # look-ups of rising keys take a fifth of those of mixed ones
+    return rows[order], keys[order]
+
+
+def _by_key(keys: NDArray[np.int64], which: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Some rows by rising key, those of one key in their order."""
+    rows = np.flatnonzero(which)
+    return rows[np.argsort(keys[rows], kind="stable")]
+
+
+def _spans(ordered: NDArray[np.int64], keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where each key begins and ends in a sorted array."""
+    return np.searchsorted(ordered, keys), np.searchsorted(ordered, keys, side="right")
+
+
+def _overlapping(
+    found: NDArray[np.float64],
+    keys: NDArray[np.int64],
+    true: NDArray[np.float64],
+    true_keys: NDArray[np.int64],
+    overlap: Overlap,
+    threshold: float,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of `found` [N, 4] that lie on a true box of their key, and the row of that box in `true` [T, 4]."""
+    first, last = _spans(true_keys, keys)
+    near = np.flatnonzero(last > first)
+    overlaps, boxes = best_overlaps(found[near], first[near], last[near], true, overlap)
+    enough = overlaps >= threshold
+    return near[enough], boxes[enough]
+
+
+def _best_of_each(
+    boxes: NDArray[np.int64], found: NDArray[np.float64], scores: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """The row of highest score for each true box; equal scores are decided by the corners, not by the order of rows.
+
+    Args:
+        boxes: int64 [N], true boxes.
+        found: float64 [N, 4], detections on them.
+        scores: float64 [N].
+    """
+    order = np.lexsort((*found.T[::-1], -scores, boxes))
+    return order[np.diff(boxes[order], prepend=-1) > 0]

@@ -1,0 +1,147 @@
+"""Open Images mean average precision as a torchmetrics `Metric`, for validation loops and several processes.
+
+What a detection is worth is decided inside its picture, so that only scores and verdicts have to be kept, on the CPU,
+some 20 bytes a detection. A picture that comes twice, as the samples that pad a distributed sampler do, counts once.
+torchmetrics' own MeanAveragePrecision follows COCO, which knows neither groups nor unverified classes.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric
+
+from landmarks.detection.metrics.average_precision import average_precisions, mean_average_precision
+from landmarks.detection.metrics.boxes import BoxTruth, Detections
+from landmarks.detection.metrics.judging import CHALLENGE_2018, Judged, Rules, judge
+from landmarks.metrics.errors import FormatError
+from landmarks.metrics.hex_ids import hex_of
+
+
+class OpenImagesMAP(Metric):
+    """Mean and per-class average precision over all pictures seen; `score_detections` is the definition.
+
+    Args:
+        classes: str [C], machine names, those of the truth in its order.
+        rules: of the evaluator: `CHALLENGE_2018`, `OPEN_IMAGES_V2` or others.
+        kwargs: of `torchmetrics.Metric`.
+
+    Example:
+        >>> house = np.array(["/m/03jm5"])
+        >>> picture, label, box = np.array([7], np.uint64), np.zeros(1, np.int32), np.array([[0.1, 0.1, 0.6, 0.9]])
+        >>> truth = BoxTruth(picture, label, box, np.array([False]), picture, label, np.array([True]), house)
+        >>> metric = OpenImagesMAP(house)
+        >>> metric.update(picture, Detections(picture, label, np.array([0.8]), box, house), truth)
+        >>> metric.compute()["map@0.5"].item()
+        1.0
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    # Per picture: its id, how many detections count, of how many classes it has boxes. Then the rows of these, in the
+    # order of the pictures, which gathering over ranks keeps.
+    _DTYPES = {  # noqa: RUF012 - never changed
+        "images": torch.int64,
+        "num_detections": torch.int64,
+        "num_classes": torch.int64,
+        "labels": torch.int32,
+        "scores": torch.float64,
+        "hits": torch.float64,
+        "box_labels": torch.int32,
+        "box_counts": torch.float64,
+    }
+
+    def __init__(self, classes: NDArray[np.str_], rules: Rules = CHALLENGE_2018, **kwargs: Any) -> None:
+        super().__init__(compute_on_cpu=True, **kwargs)
+        self.classes = classes
+        self.rules = rules
+        for name in self._DTYPES:
+            self.add_state(name, [], dist_reduce_fx="cat")
+
+    def update(self, image_ids: NDArray[np.uint64], detections: Detections, truth: BoxTruth) -> None:
+        """Add pictures.
+
+        Args:
+            image_ids: uint64 [N], the pictures, each once, also those in which nothing was found.
+            detections: in these pictures.
+            truth: of these and any other pictures; given the whole of it every time, it is sorted once.
+
+        Raises:
+            FormatError: a picture comes twice, a detection is in another one, or the truth has other classes.
+        """
+        if not np.array_equal(truth.classes, self.classes):
+            raise FormatError("the truth has other classes than the metric; make the metric with those of the truth")
+        ordered = np.unique(image_ids)
+        if len(ordered) != len(image_ids):
+            raise FormatError(
+                f"{len(image_ids) - len(ordered)} of {len(image_ids)} pictures come twice; give each once"
+            )
+        stray = ~np.isin(detections.image_ids, ordered)
+        if stray.any():
+            image_id = hex_of(detections.image_ids[np.argmax(stray)])
+            raise FormatError(f"a detection is in picture {image_id}, which is none of the {len(ordered)} given")
+        known = truth.of_images(ordered)
+        judged = judge(known, detections, self.rules)
+        places = np.searchsorted(ordered, judged.image_ids)
+        order = np.argsort(places, kind="stable")
+
+        weights = np.where(known.group_of, self.rules.group_of_weight, 1.0)
+        keys = np.searchsorted(ordered, known.image_ids) * len(self.classes) + known.labels
+        pairs, pair_of_box = np.unique(keys, return_inverse=True)
+        pictures, labels = np.divmod(pairs, max(len(self.classes), 1))
+        rows: dict[str, NDArray[Any]] = {
+            "images": ordered.view(np.int64),
+            "num_detections": np.bincount(places, minlength=len(ordered)),
+            "num_classes": np.bincount(pictures, minlength=len(ordered)),
+            "labels": judged.labels[order],
+            "scores": judged.scores[order],
+            "hits": judged.hits[order],
+            "box_labels": labels,
+            "box_counts": np.bincount(pair_of_box, weights, minlength=len(pairs)),
+        }
+        for name, dtype in self._DTYPES.items():
+            getattr(self, name).append(torch.from_numpy(rows[name]).to(dtype))
+
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """Gather over ranks; a rank without pictures takes part with empty arrays of the right dtype."""
+        for name, dtype in self._DTYPES.items():
+            # NCCL moves nothing that lies on the CPU, hence `self.device`.
+            setattr(self, name, [self._joined(name).to(self.device, dtype)])
+        super().sync(*args, **kwargs)
+
+    def compute(self) -> dict[str, Any]:
+        """`map@0.5` and `ap@0.5`, the latter a mapping of names; float64 [], NaN for a class without boxes."""
+        values = average_precisions(self._judged())
+        threshold = f"{self.rules.overlap:g}"
+        return {
+            f"map@{threshold}": torch.tensor(mean_average_precision(values), dtype=torch.float64),
+            f"ap@{threshold}": dict(zip(self.classes.tolist(), torch.from_numpy(values), strict=True)),
+        }
+
+    def _judged(self) -> Judged:
+        """All pictures seen, each as it came first."""
+        state = {name: self._joined(name).cpu().numpy() for name in self._DTYPES}
+        images = state["images"].view(np.uint64)
+        first = np.zeros(len(images), np.bool_)
+        first[np.unique(images, return_index=True)[1]] = True
+        detections = np.repeat(first, state["num_detections"])
+        boxes = np.repeat(first, state["num_classes"])
+        labels, counts = state["box_labels"][boxes], state["box_counts"][boxes]
+        return Judged(
+            image_ids=np.repeat(images, state["num_detections"])[detections],
+            labels=state["labels"][detections],
+            scores=state["scores"][detections],
+            hits=state["hits"][detections],
+            num_boxes=np.bincount(labels, counts, minlength=len(self.classes)).astype(np.float64, copy=False),
+        )
+
+    def _joined(self, name: str) -> Tensor:
+        """One state as a tensor: a list of batches before ranks are gathered, a tensor after."""
+        state = getattr(self, name)
+        if isinstance(state, Tensor):
+            return state
+        return torch.cat(state) if state else torch.empty(0, dtype=self._DTYPES[name])

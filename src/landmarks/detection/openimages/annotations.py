@@ -1,0 +1,168 @@
+"""Reads boxes and image-level labels of Open Images V4 into arrays that are sorted by picture.
+
+A file that is no CSV of boxes or labels is an error with its line. A row that is one but cannot be right, such as a
+box without area, is left out and counted, or an error too (see `Faults`). Columns are found by name, so the files of
+the challenges, which have fewer or more, are read as well. Formats:
+https://storage.googleapis.com/openimages/web/download_v4.html
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.detection.metrics.csv_rows import Kind, Rows, read_rows
+from landmarks.detection.openimages.detection_set import BoxFlag
+from landmarks.detection.openimages.faults import Faults, Policy
+from landmarks.detection.openimages.repeats import repeated_rows
+from landmarks.errors import LandmarksError
+from landmarks.metrics.errors import FormatError
+from landmarks.metrics.hex_ids import hex_of
+
+CORNERS = ("XMin", "YMin", "XMax", "YMax")
+NAMED = {"ImageID": Kind.ID, "LabelName": Kind.NAME}
+
+
+@dataclass(frozen=True, eq=False)
+class BoxRows:
+    """Boxes, those of a picture side by side and pictures by rising id.
+
+    Attributes:
+        ids: uint64 [B].
+        labels: int32 [B], rows of the names that were asked for.
+        boxes: float32 or float64 [B, 4], XMin, YMin, XMax, YMax within [0, 1].
+        flags: uint8 [B], sums of `BoxFlag`.
+        doubtful: uint64 [U], ascending: pictures of which a row was left out.
+    """
+
+    ids: NDArray[np.uint64]
+    labels: NDArray[np.int32]
+    boxes: NDArray[np.floating]
+    flags: NDArray[np.uint8]
+    doubtful: NDArray[np.uint64]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelRows:
+    """Image-level labels: `ids` uint64 [V], `labels` int32 [V], `present` bool [V], whether the picture shows it."""
+
+    ids: NDArray[np.uint64]
+    labels: NDArray[np.int32]
+    present: NDArray[np.bool_]
+
+
+def read_box_rows(
+    path: Path, names: NDArray[np.str_], policy: Policy, flags: Sequence[BoxFlag] = (), exact: bool = False
+) -> BoxRows:
+    """Read boxes.
+
+    Args:
+        path: `{split}-annotations-bbox.csv` or the like.
+        names: Machine names of all classes that may be there.
+        policy: What to do about boxes that cannot be right.
+        flags: Columns that must be there besides IsGroupOf; other flags count as 0 where their column is missing.
+        exact: For scoring: corners in float64, not in half the memory, and repetitions stay, as in the official
+            evaluation.
+
+    Raises:
+        LandmarksError: The file, and the line and field that is wrong.
+    """
+    there = _flags_of(path, [BoxFlag.IsGroupOf, *flags])
+    faults = Faults(path, policy)
+    codes = {name: code for code, name in enumerate(names.tolist())}
+    parts, doubtful = [], [np.empty(0, np.uint64)]
+    try:
+        columns = NAMED | dict.fromkeys(CORNERS, Kind.NUMBER) | {str(flag.name): Kind.NUMBER for flag in there}
+        for rows in read_rows(path, columns):
+            ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
+            corners = np.stack([rows.numbers(name) for name in CORNERS], axis=1)
+            values = _flags(rows, there)
+            cut = np.clip(corners, 0, 1)
+            low, high, cut_low, cut_high = corners[:, :2], corners[:, 2:], cut[:, :2], cut[:, 2:]
+            usable = faults.judge(
+                {
+                    "of an unknown class": labels >= len(names),
+                    "a box with XMin > XMax or YMin > YMax": np.any(low > high, axis=1),
+                    "a box without area": np.any(low == high, axis=1),
+                    "a box outside the picture": np.any(cut_low >= cut_high, axis=1),
+                },
+                {"a box that stands out of the picture": np.any(cut != corners, axis=1)},
+                partial(_describe, rows),
+            )
+            doubtful.append(np.unique(ids[~usable]))
+            cut = cut.astype(np.float64 if exact else np.float32)
+            parts.append((ids[usable], labels[usable], cut[usable], values[usable]))
+    except FormatError as error:
+        raise LandmarksError(str(error)) from error
+    if not parts:
+        raise LandmarksError(f"{path}: there is no box in it; fetch the file again, or give another")
+    ids, labels, boxes, values = (np.concatenate(part) for part in zip(*parts, strict=True))
+    del parts
+    if (ids[1:] < ids[:-1]).any():
+        order = np.argsort(ids, kind="stable")
+        ids, labels, boxes, values = ids[order], labels[order], boxes[order], values[order]
+    if not exact and (again := repeated_rows(ids, labels, boxes)).any():
+        shown = f"of image {hex_of(ids[np.argmax(again)])}"
+        kept = faults.judge({"a repetition": again}, {}, lambda _: f"a row {shown}")
+        faults.rows -= len(again)
+        ids, labels, boxes, values = ids[kept], labels[kept], boxes[kept], values[kept]
+    faults.report("boxes")
+    return BoxRows(ids, labels, boxes, values, np.unique(np.concatenate(doubtful)))
+
+
+def read_label_rows(path: Path, names: NDArray[np.str_], policy: Policy) -> LabelRows:
+    """Read image-level labels that people verified, in the order of the file.
+
+    Args:
+        path: `{split}-annotations-human-imagelabels-boxable.csv` or the like.
+        names: Machine names of all classes that may be there.
+        policy: What to do about other classes.
+
+    Raises:
+        LandmarksError: The file, and the line and field that is wrong.
+    """
+    faults = Faults(path, policy)
+    codes = {name: code for code, name in enumerate(names.tolist())}
+    parts = []
+    try:
+        for rows in read_rows(path, NAMED | {"Confidence": Kind.NUMBER}):
+            ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
+            confidence = rows.numbers("Confidence")
+            neither = ~np.isin(confidence, (0, 1))
+            rows.refuse(neither, "Confidence", "is neither 0 nor 1", "give labels that people verified")
+            usable = faults.judge({"of an unknown class": labels >= len(names)}, {}, partial(_describe, rows))
+            parts.append((ids[usable], labels[usable], confidence[usable] == 1))
+    except FormatError as error:
+        raise LandmarksError(str(error)) from error
+    if not parts:
+        raise LandmarksError(f"{path}: there is no label in it; fetch the file again, or give another")
+    faults.report("image-level labels")
+    return LabelRows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _flags_of(path: Path, needed: Sequence[BoxFlag]) -> list[BoxFlag]:
+    """The flags to read: those needed, and others of which the file has a column."""
+    try:
+        with path.open("rb") as file:
+            header = file.readline(1 << 16).decode("utf-8", "replace").replace('"', "").strip().split(",")
+    except OSError as error:
+        raise LandmarksError(f"{path}: cannot be read ({error.strerror})") from error
+    return [flag for flag in BoxFlag if flag in needed or flag.name in header]
+
+
+def _flags(rows: Rows, there: Sequence[BoxFlag]) -> NDArray[np.uint8]:
+    """Sums of flags, uint8 [R]; -1 stands for unknown and counts as 0. Raises FormatError."""
+    sums = np.zeros(len(rows.lines), np.uint8)
+    for flag in there:
+        values = rows.numbers(str(flag.name))
+        rows.refuse(~np.isin(values, (0, 1, -1)), str(flag.name), "is no flag", "write 0, 1, or -1 for unknown")
+        sums |= np.where(values == 1, np.uint8(flag), np.uint8(0))
+    return sums
+
+
+def _describe(rows: Rows, row: int) -> str:
+    fields = ",".join(str(values[row]) for name, values in rows.fields.items() if not name.startswith("Is"))
+    return f"line {rows.lines[row]} ({fields})"

@@ -1,0 +1,81 @@
+"""Random changes to a picture that its boxes follow: albumentations, deterministic in a seed for each picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import albumentations
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.data.images.crops import generators
+from landmarks.data.images.transforms import leaves
+from landmarks.errors import LandmarksError
+
+
+@dataclass(frozen=True, eq=False)
+class BoxedPicture:
+    """A picture `image` uint8 [H, W, 3], and `boxes` float32 [n, 4] in its pixels, XMin, YMin, XMax, YMax.
+
+    Attributes:
+        image: The picture.
+        boxes: Where things are.
+        rows: int64 [n], which of the boxes that went in each one is; crops lose some.
+    """
+
+    image: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    rows: NDArray[np.int64]
+
+
+class BoxAugmentation:
+    """A list of albumentations for pictures with boxes.
+
+    Args:
+        transforms: Applied in this order, such as `albumentations.HorizontalFlip(p=0.5)` and
+            `albumentations.RandomSizedBBoxSafeCrop`. What comes out may have any size.
+        min_visibility: A box of which a crop leaves less than this share of its area is lost.
+
+    Raises:
+        LandmarksError: A transform got an argument it does not know, cannot treat boxes, or gives no uint8 picture.
+    """
+
+    def __init__(
+        self,
+        transforms: Sequence[albumentations.BasicTransform | albumentations.BaseCompose],
+        min_visibility: float = 0.25,
+    ) -> None:
+        for transform in leaves(transforms):
+            name = type(transform).__name__
+            if unknown := getattr(transform, "invalid_args", None):
+                raise LandmarksError(f"data.augmentation: {name} has no argument {unknown[0]!r}")
+        boxes = albumentations.BboxParams(
+            "pascal_voc", label_fields=["rows"], min_visibility=min_visibility, clip=True, filter_invalid_bboxes=True
+        )
+        # Asked to move boxes, a list that changes colours alone would warn in every worker.
+        self._moves = any(isinstance(transform, albumentations.DualTransform) for transform in leaves(transforms))
+        try:
+            self._compose = albumentations.Compose(list(transforms), bbox_params=boxes if self._moves else None)
+            for seed in range(4):  # what is left to chance is seen at least once, mostly
+                tried = self(np.zeros((60, 80, 3), np.uint8), np.array([[10, 10, 70, 50]], np.float32), seed)
+        except Exception as error:
+            raise LandmarksError(f"data.augmentation: fails on a picture of 80 x 60 with a box ({error})") from error
+        if tried.image.dtype != np.uint8 or tried.image.ndim != 3 or tried.image.shape[2] != 3:
+            raise LandmarksError(
+                f"data.augmentation: gives {tried.image.dtype} {tried.image.shape} instead of uint8 [H, W, 3]; leave "
+                "Normalize and ToTensorV2 out, pixels are normalised on the device"
+            )
+
+    def __call__(self, image: NDArray[np.uint8], boxes: NDArray[np.float32], seed: int) -> BoxedPicture:
+        """Augment one picture.
+
+        Args:
+            image: uint8 [H, W, 3].
+            boxes: float32 [n, 4], in pixels, none without area.
+            seed: Decides all that is left to chance.
+        """
+        self._compose.set_random_state(*generators(seed))
+        if not self._moves:
+            return BoxedPicture(self._compose(image=image)["image"], boxes, np.arange(len(boxes)))
+        out = self._compose(image=image, bboxes=boxes, rows=np.arange(len(boxes)))
+        kept = np.asarray(out["bboxes"], np.float32).reshape(-1, 4)
+        return BoxedPicture(out["image"], kept, np.asarray(out["rows"], np.int64).reshape(-1))

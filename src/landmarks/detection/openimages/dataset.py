@@ -1,0 +1,164 @@
+"""Rows to pictures with boxes, in DataLoader workers, and those to batches of a detector.
+
+Pictures leave the workers in the size that the network gets: shrunk there, a picture of 4000 pixels costs neither
+memory nor time on the way. As elsewhere, one that cannot be read becomes an `Unreadable`, and nothing takes its place.
+
+Boxes of Open Images refer to the pixels as they are stored. Where a file carries an EXIF orientation, viewers would
+turn the picture but not the boxes (https://storage.googleapis.com/openimages/web/2018-05-17-rotation-information.html),
+so it is passed over unless a set of pictures without boxes is read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from landmarks.data.dataset import Unreadable
+from landmarks.data.images.decode import UnreadableImageError, largest_divisor, open_image
+from landmarks.data.samplers.epoch import Draw
+from landmarks.data.source import ImageSet
+from landmarks.data.stores.store import MissingImageError
+from landmarks.detection.openimages.augmentation import BoxAugmentation
+from landmarks.detection.openimages.detection_set import BoxFlag, PictureBoxes
+from landmarks.detection.openimages.resize import DetectionResize
+from landmarks.ids import format_id
+from landmarks.recognition.detections.classes import BACKGROUND
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionSample:
+    """A picture ready for a batch.
+
+    Attributes:
+        image: uint8 [H, W, 3].
+        boxes: float32 [n, 4], XMin, YMin, XMax, YMax in pixels of `image`.
+        labels: int64 [n], 1..C.
+        group_of: bool [n].
+        image_id: Its id.
+        size: Width and height of the file's picture.
+    """
+
+    image: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    group_of: NDArray[np.bool_]
+    image_id: int
+    size: tuple[int, int]
+
+
+class DetectionDataset(Dataset[DetectionSample | Unreadable]):
+    """Pictures with boxes, indexed by a row, or by (row, seed) where they are augmented.
+
+    Args:
+        images: N pictures.
+        resize: To the size that the network gets.
+        boxes: Of these pictures; None where none are known, as for pictures to search for objects.
+        augmentation: Applied to draws (row, seed); None leaves pictures as they are.
+        decode_margin: JPEGs are decoded at 1/2, 1/4 or 1/8 where they are then still this many times as high and wide
+            as what the network gets; 0 decodes in full. Crops enlarge what they leave, and need more.
+        min_side: Boxes with a side of fewer pixels, as the network gets them, are left out.
+        upright: Turn pictures as their EXIF orientation says; None does so where there are no boxes.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        resize: DetectionResize,
+        boxes: PictureBoxes | None = None,
+        augmentation: BoxAugmentation | None = None,
+        decode_margin: float = 1.25,
+        min_side: float = 0.0,
+        upright: bool | None = None,
+    ) -> None:
+        self.images = images
+        self.resize = resize
+        self.boxes = boxes
+        self.augmentation = augmentation
+        self.decode_margin = decode_margin
+        self.min_side = min_side
+        self.upright = boxes is None if upright is None else upright
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, draw: Draw | int) -> DetectionSample | Unreadable:
+        row, seed = draw if isinstance(draw, tuple) else (draw, 0)
+        image_id = int(self.images.table.ids[row])
+        try:
+            encoded = open_image(self.images.read(row))
+            encoded = encoded if self.upright else encoded.as_stored()
+            image = encoded.decode(self._divisor(encoded.height, encoded.width))
+        except MissingImageError as error:
+            return Unreadable(format_id(image_id), str(error))
+        except UnreadableImageError as error:
+            return Unreadable(format_id(image_id), f"image {format_id(image_id)}: {error}")
+        rows = slice(0) if self.boxes is None else self.boxes.of(row)
+        boxes = self._shares(rows) * _sides(image)
+        kept = np.arange(len(boxes))
+        if self.augmentation is not None and isinstance(draw, tuple):
+            try:
+                augmented = self.augmentation(image, boxes, seed)
+            except Exception as error:
+                error.add_note(f"while augmenting image {format_id(image_id)}, shape {image.shape}, with seed {seed}")
+                raise
+            image, boxes, kept = augmented.image, augmented.boxes, augmented.rows
+        resized = self.resize(image)
+        boxes = boxes * (_sides(resized) / _sides(image))
+        large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= self.min_side
+        labels, flags = self._labels(rows)
+        return DetectionSample(
+            image=resized,
+            boxes=boxes[large],
+            labels=labels[kept[large]],
+            group_of=flags[kept[large]],
+            image_id=image_id,
+            size=(encoded.width, encoded.height),
+        )
+
+    def _divisor(self, height: int, width: int) -> int:
+        if not self.decode_margin:
+            return 1
+        return largest_divisor(1 / (self.resize.scale(height, width) * self.decode_margin))
+
+    def _shares(self, rows: slice) -> NDArray[np.float32]:
+        return np.empty((0, 4), np.float32) if self.boxes is None else self.boxes.boxes[rows]
+
+    def _labels(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        if self.boxes is None:
+            return np.empty(0, np.int64), np.empty(0, np.bool_)
+        groups = (self.boxes.flags[rows] & np.uint8(BoxFlag.IsGroupOf)) != 0
+        return self.boxes.labels[rows].astype(np.int64) + BACKGROUND, groups
+
+
+def _sides(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Width, height, width, height."""
+    height, width = image.shape[:2]
+    return np.array([width, height, width, height], dtype=np.float32)
+
+
+def collate(samples: Sequence[DetectionSample | Unreadable]) -> dict[str, Any]:
+    """Put pictures of any sizes together.
+
+    Returns:
+        `image`: list of uint8 [3, H, W] RGB; `targets`: list of dicts of `boxes` float32 [n, 4] in pixels of the
+        picture, `labels` int64 [n] in 1..C and `group_of` bool [n]; `id`: list of int; `size`: list of (width,
+        height) of the files' pictures; `unreadable`: list of (id, reason) of those that are left out of the others.
+    """
+    kept = [sample for sample in samples if isinstance(sample, DetectionSample)]
+    counts = [len(sample.boxes) for sample in kept]
+    # Parts of one tensor: each that a worker hands over alone would hold a file descriptor of the training process.
+    boxes = torch.from_numpy(np.concatenate([np.empty((0, 4), np.float32), *(sample.boxes for sample in kept)]))
+    labels = torch.from_numpy(np.concatenate([np.empty(0, np.int64), *(sample.labels for sample in kept)]))
+    groups = torch.from_numpy(np.concatenate([np.empty(0, np.bool_), *(sample.group_of for sample in kept)]))
+    parts = zip(boxes.split(counts), labels.split(counts), groups.split(counts), strict=True)
+    return {
+        "image": [torch.from_numpy(np.ascontiguousarray(sample.image)).permute(2, 0, 1) for sample in kept],
+        "targets": [{"boxes": box, "labels": label, "group_of": group} for box, label, group in parts],
+        "id": [sample.image_id for sample in kept],
+        "size": [sample.size for sample in kept],
+        "unreadable": [(sample.image_id, sample.reason) for sample in samples if isinstance(sample, Unreadable)],
+    }

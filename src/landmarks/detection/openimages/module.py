@@ -1,0 +1,226 @@
+"""The Lightning data module of detectors: a source, its pictures and boxes through workers, batches out."""
+
+import logging
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from landmarks.data.images.aspect import group_shapes
+from landmarks.data.loader import ResumableLoader
+from landmarks.data.module import single_thread
+from landmarks.data.roots import Root, open_root
+from landmarks.data.samplers.epoch import EpochBatches, Groups
+from landmarks.data.samplers.repeated import RepeatedBatches, repeat_factors
+from landmarks.data.samplers.shapes import ShapeBatches
+from landmarks.data.samplers.shuffled import ShuffledBatches
+from landmarks.data.shapes import PictureShapes
+from landmarks.data.source import ImageSet
+from landmarks.detection.metrics.boxes import BoxTruth
+from landmarks.detection.openimages.augmentation import BoxAugmentation
+from landmarks.detection.openimages.dataset import DetectionDataset, collate
+from landmarks.detection.openimages.detection_set import DetectionSet, PictureBoxes
+from landmarks.detection.openimages.resize import DetectionResize
+from landmarks.detection.openimages.source import OpenImages
+from landmarks.errors import LandmarksError
+from landmarks.recognition.detections.classes import DetectionClasses
+
+log = logging.getLogger(__name__)
+
+
+class DetectionDataModule(pl.LightningDataModule):
+    """Training batches and the pictures to score of a source with boxes.
+
+    Use it with `Trainer(use_distributed_sampler=False)`: its samplers shard themselves. Batches are those of
+    `openimages.dataset.collate`.
+
+    Args:
+        root: Folder of the pictures, handed to `source`.
+        source: Makes a source, such as `OpenImages`, from a folder.
+        image_size: Short side of a picture as the network gets it, pixels.
+        max_size: Its long side at most.
+        batch_size: Training pictures in a batch of one device.
+        num_workers: Processes that read pictures; 0 reads in the main process.
+        augmentation: Random changes to training pictures; None for none.
+        seed: Of batches, augmentation and the choice of validation pictures.
+        eval_batch_size: Pictures to score in a batch of one device.
+        validation_pictures: How many of the pictures to score are used; None for all. A sample's figure serves to
+            compare epochs.
+        repeat_threshold: Share of the pictures below which a class is rare, and its pictures are drawn several times
+            an epoch (see `repeat_factors`); 0 draws each once.
+        aspect_groups: Training pictures of a batch are of one of this many aspect ratios, so that little of it is
+            padding; 0 mixes them.
+        decode_margin: See `DetectionDataset`.
+        min_side: Boxes with a side of fewer pixels, as the network gets them, are not trained on.
+        max_unreadable: Unreadable pictures that a run tolerates. The module only carries it; a callback counts.
+
+    Attributes:
+        train_set, val_set: DetectionSet, after `setup`.
+        classes: DetectionClasses, after `setup`.
+        truth: BoxTruth of `val_set`, expanded along the hierarchy, after `setup`.
+
+    Raises:
+        LandmarksError: A value cannot be.
+    """
+
+    train_set: DetectionSet
+    val_set: DetectionSet
+    classes: DetectionClasses
+    truth: BoxTruth
+
+    def __init__(
+        self,
+        root: str | Path,
+        source: Callable[[Root], OpenImages],
+        image_size: int,
+        max_size: int,
+        batch_size: int,
+        num_workers: int,
+        augmentation: BoxAugmentation | None = None,
+        seed: int = 0,
+        eval_batch_size: int = 8,
+        validation_pictures: int | None = None,
+        repeat_threshold: float = 0.0,
+        aspect_groups: int = 0,
+        decode_margin: float = 1.25,
+        min_side: float = 1.0,
+        max_unreadable: int = 100,
+    ) -> None:
+        super().__init__()
+        for key, value, least in (
+            ("batch_size", batch_size, 1),
+            ("eval_batch_size", eval_batch_size, 1),
+            ("num_workers", num_workers, 0),
+            ("validation_pictures", validation_pictures if validation_pictures is not None else 1, 1),
+            ("repeat_threshold", repeat_threshold, 0),
+            ("aspect_groups", aspect_groups, 0),
+            ("decode_margin", decode_margin, 0),
+            ("min_side", min_side, 0),
+            ("max_unreadable", max_unreadable, 0),
+        ):
+            if value < least:
+                raise LandmarksError(f"data.{key} is {value}: it must be {least} or more")
+        self.root = open_root(root)
+        self.source = source(self.root)
+        self.resize = DetectionResize(image_size, max_size)
+        self.shapes = group_shapes(aspect_groups, image_size) if aspect_groups else []
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.augmentation = augmentation
+        self.seed = seed
+        self.eval_batch_size = eval_batch_size
+        self.validation_pictures = validation_pictures
+        self.repeat_threshold = repeat_threshold
+        self.decode_margin = decode_margin
+        self.min_side = min_side
+        self.max_unreadable = max_unreadable
+        self._is_set_up = False
+        self._train_loader: ResumableLoader | None = None
+        self._resumed: dict[str, Any] | None = None
+
+    def prepare_data(self) -> None:
+        """Check the files; Lightning calls this on one process only."""
+        self.source.prepare()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the tables; only what is scored where no training follows. Done once for each."""
+        if not self._is_set_up:
+            if self.trainer is None:  # without a Trainer nobody has called prepare_data
+                self.prepare_data()
+            self.classes = self.source.classes()
+            self.val_set, self.truth = self._validation()
+            self._is_set_up = True
+        if stage in (None, "fit") and not hasattr(self, "train_set"):
+            self.train_set = self.source.train()
+            log.info(
+                "train on %d pictures with %d boxes of %d classes",
+                len(self.train_set),
+                len(self.train_set.boxes.labels),
+                len(np.unique(self.train_set.boxes.labels)),
+            )
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Augmented batches, every epoch in another order. Raises LandmarksError if the pictures do not fill one."""
+        images, boxes = self.train_set.images, self.train_set.boxes
+        self._train_loader = ResumableLoader(
+            DetectionDataset(images, self.resize, boxes, self.augmentation, self.decode_margin, self.min_side),
+            self._batches(),
+            collate_fn=collate,
+            num_workers=self.num_workers,
+            worker_init_fn=single_thread,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+        if self._resumed is not None:
+            self._train_loader.load_state_dict(self._resumed)
+        return self._train_loader
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Batches of `val_set`, each picture once over all ranks."""
+        return self.eval_loader(self.val_set.images, self.val_set.boxes)
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """The same; `data.source.evaluation_split` says of which split."""
+        return self.val_dataloader()
+
+    def eval_loader(
+        self, images: ImageSet, boxes: PictureBoxes | None = None, done: NDArray[np.bool_] | None = None
+    ) -> DataLoader[Any]:
+        """Batches of any pictures, not augmented: this rank's share, in the order of the table.
+
+        Args:
+            images: N pictures.
+            boxes: What is known to be in them, if anything.
+            done: Rows to leave out, bool [N].
+        """
+        rank, world_size = self._rank()
+        alike = np.zeros((len(images), 2), dtype=np.int64)
+        return DataLoader(
+            DetectionDataset(images, self.resize, boxes, decode_margin=self.decode_margin),
+            batch_sampler=ShapeBatches(alike, self.eval_batch_size, rank, world_size, done),
+            collate_fn=collate,
+            num_workers=self.num_workers,
+            worker_init_fn=single_thread,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the place in the epoch, for a checkpoint."""
+        return {} if self._train_loader is None else {"train_loader": self._train_loader.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Make the next training loader go on from that place."""
+        self._resumed = state_dict["train_loader"]
+
+    def _validation(self) -> tuple[DetectionSet, BoxTruth]:
+        whole, truth = self.source.validation(), self.source.truth()
+        if self.validation_pictures is None or self.validation_pictures >= len(whole):
+            return whole, truth
+        random = np.random.default_rng([self.seed, 1])
+        part = whole.take(np.sort(random.choice(len(whole), size=self.validation_pictures, replace=False)))
+        return part, truth.of_images(part.images.table.ids)
+
+    def _batches(self) -> EpochBatches:
+        rank, world_size = self._rank()
+        boxes = self.train_set.boxes
+        if not self.repeat_threshold:
+            return ShuffledBatches(len(boxes), self.batch_size, self.seed, rank, world_size, self._aspect_groups)
+        repeats = repeat_factors(boxes.start, boxes.labels, len(self.classes), self.repeat_threshold)
+        return RepeatedBatches(repeats, self.batch_size, self.seed, rank, world_size, self._aspect_groups)
+
+    @cached_property
+    def _aspect_groups(self) -> Groups | None:
+        if not self.shapes:
+            return None
+        return PictureShapes(self.root, self.num_workers).aspect_groups(
+            self.train_set.images, self.shapes, cropped=False
+        )
+
+    def _rank(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

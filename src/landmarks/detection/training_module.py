@@ -1,0 +1,96 @@
+"""The Lightning module of a detector: its four losses, its boxes, and how it is optimised."""
+
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN
+
+from landmarks.detection.finding import find_objects, ids_of
+from landmarks.detection.metrics import Detections
+from landmarks.errors import LandmarksError
+from landmarks.training.optimizers import OptimizerFactory, SchedulerFactory, build_optimizers
+
+
+class DetectorModule(pl.LightningModule):
+    """Trains a Faster R-CNN on batches of `landmarks.detection.openimages`.
+
+    Boxes of groups are learned like others: left out, what they show would be learned as background, and torchvision
+    has no third way. `data.source.group_of=ignore` does leave them out.
+
+    Args:
+        model: see `landmarks.detection.faster_rcnn.faster_rcnn`.
+        classes: str [C], machine names; class i is the model's label i + 1.
+        optimizer: from parameters to an optimiser.
+        scheduler: from (optimizer, total_steps) to a schedule counted in steps.
+        channels_last: see `prepared`.
+        compile: see `prepared`.
+        record: plain values stored in every checkpoint, enough to build the model again.
+    """
+
+    def __init__(
+        self,
+        model: FasterRCNN,
+        classes: NDArray[np.str_],
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory,
+        channels_last: bool = True,
+        compile: bool = False,
+        record: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = prepared(model, channels_last, compile)
+        self.classes = classes
+        self.record = record or {}
+        self._make_optimizer = optimizer
+        self._make_scheduler = scheduler
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """Return the sum of the four losses of a batch.
+
+        Raises:
+            LandmarksError: it is not finite.
+        """
+        targets = [{"boxes": target["boxes"], "labels": target["labels"]} for target in batch["targets"]]
+        losses: dict[str, Tensor] = self.model(batch["image"], targets)
+        loss = torch.stack(list(losses.values())).sum()
+        if not loss.isfinite():
+            raise LandmarksError(
+                f"The loss is {loss.item()} in step {self.trainer.global_step}: training has diverged. Lower "
+                "optimizer.lr, lengthen scheduler.warmup, or set trainer.gradient_clip_val=1."
+            )
+        count = len(batch["image"])
+        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=count)
+        parts = {f"train/{name}": part.detach() for name, part in losses.items()}  # loss_classifier, loss_box_reg, …
+        self.log_dict(parts, batch_size=count)
+        return loss
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Detections]:
+        """Return `found`: the boxes in the pictures of a batch."""
+        return {"found": find_objects(self.model, batch["image"], ids_of(batch), self.classes)}
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimiser, and a schedule that spans the whole run. Raises LandmarksError for an open end."""
+        return build_optimizers(self, self._make_optimizer, self._make_scheduler)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put the record beside the weights, so that a checkpoint explains itself."""
+        checkpoint["landmarks"] = self.record
+
+
+def prepared(model: FasterRCNN, channels_last: bool, compile: bool) -> FasterRCNN:
+    """Make a detector ready to run.
+
+    Args:
+        model: changed in place.
+        channels_last: keep pictures and weights in NHWC order, which convolutions on recent hardware prefer.
+        compile: run the backbone and its pyramid through `torch.compile`; the rest has other shapes in every batch.
+    """
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    if compile:  # in place: the names in checkpoints stay those of the plain network
+        model.backbone.compile(dynamic=True)
+    return model

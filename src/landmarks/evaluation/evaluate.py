@@ -1,0 +1,81 @@
+"""Evaluates a checkpoint of ours on any data: figures, both submissions, pictures."""
+
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from landmarks.config.check import check_config, refuse_missing
+from landmarks.config.record import write_record
+from landmarks.config.settings import EvaluateSettings
+from landmarks.data.module import LandmarkDataModule
+from landmarks.evaluation.outputs import print_scores, write_outcome, write_report
+from landmarks.evaluation.own_classifier import EvidenceToCome
+from landmarks.evaluation.scoring import evaluate_descriptors, figure
+from landmarks.extraction.extract import describe
+from landmarks.extraction.views import Extraction
+from landmarks.models.checkpoints import TrainedModel, load_trained
+from landmarks.recognition.pipeline import RecognitionPipeline
+from landmarks.retrieval.pipeline import Pipeline
+
+
+def evaluate_job(config: DictConfig) -> float | None:
+    """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
+    refuse_missing(config)
+    trained = load_trained(config.checkpoint)
+    if config.data.image_size is None:
+        config.data.image_size = trained.image_size
+    check_config(config, EvaluateSettings)
+    run_dir = Path(config.run_dir)
+    write_record(config, run_dir)
+    return evaluate(config, run_dir, trained)
+
+
+def evaluate(config: DictConfig, run_dir: Path, trained: TrainedModel | None = None) -> float | None:
+    """Describe queries, index and gallery, search, re-rank, vote, score, and write it all.
+
+    Descriptors that an interrupted evaluation left in the run folder are not made again. All ranks describe; rank 0
+    alone does the rest, and nobody waits for it.
+
+    Args:
+        config: a checked configuration.
+        run_dir: folder of the evaluation.
+        trained: the network; by default that of the checkpoint.
+
+    Returns:
+        The monitored figure, or None where the data have no ground truth, and on all ranks but the first.
+
+    Raises:
+        LandmarksError: bad input of any kind.
+    """
+    trained = trained or load_trained(config.checkpoint)
+    pipeline: Pipeline = instantiate(config.pipeline)
+    recognition: RecognitionPipeline = instantiate(config.recognition)
+    extraction: Extraction = instantiate(config.extraction)
+    extraction.require(pipeline)
+    data: LandmarkDataModule = instantiate(config.data)
+    data.prepare_data()
+    data.setup("validate")
+    names = trained.landmark_names
+    evidence = EvidenceToCome.open(config.predictions, config.detections, data, trained.head, names, extraction)
+    evidence.require(recognition, config.monitor)
+    extracted = describe(config, run_dir, trained, data, run_dir / "descriptors", replace_others=True)
+    if not extracted.sets:
+        return None
+    queries, index, gallery = (extracted.sets[name] for name in ("queries", "index", "gallery"))
+    found = evidence.complete(queries.descriptors, config.trainer.accelerator)
+    outcome = evaluate_descriptors(queries, index, gallery, data.source, data.truth, pipeline, recognition, found)
+    value = figure(outcome.scores, config.monitor)
+    figures = {
+        "name": config.name,
+        "monitor": {"name": config.monitor, "value": value},
+        "scores": outcome.scores,
+        "checkpoint": str(config.checkpoint),
+        "trained_on": trained.trained_on,
+        "unreadable": extracted.unreadable,
+    }
+    write_outcome(run_dir, data, outcome, figures)
+    results = {trained.name: outcome.scores}
+    write_report(run_dir, f"{trained.name} on {data.source.name}", results, outcome.ablations)
+    print_scores(run_dir, results, outcome.ablations)
+    return value

@@ -1,0 +1,161 @@
+"""One side of a search as it is given: a file, a folder of a descriptor set, or several of them to be joined."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.evaluation.precomputed.columns import read_ids
+from landmarks.evaluation.precomputed.copies import in_search_order, joined_copy
+from landmarks.evaluation.precomputed.numpy_files import map_floats
+from landmarks.retrieval.blocks import Descriptors, check_rows
+from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.descriptors.ensemble import common_pictures
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+
+# Share of the pictures that may be absent from one of several sets; they are left out.
+MAX_MISSING = 0.01
+
+
+@dataclass(frozen=True)
+class GivenSet:
+    """Descriptors of some pictures, and what is known of them.
+
+    Attributes:
+        key: of the configuration, such as ``"descriptors.queries"``.
+        parts: a matrix of each model, at least one; as they lie on the disk.
+        rows: of each part the row of every picture, int64 [N]; None where they are all rows in order.
+        names: where each part comes from.
+        protocols: what made each part; None for plain files.
+        ids: uint64 [N], or None where they are not known.
+    """
+
+    key: str
+    parts: tuple[NDArray[Any], ...]
+    rows: tuple[NDArray[np.int64] | None, ...]
+    names: tuple[str, ...]
+    protocols: tuple[ExtractionProtocol | None, ...]
+    ids: NDArray[np.uint64] | None
+
+    def __len__(self) -> int:
+        return len(self.parts[0] if self.rows[0] is None else self.rows[0])
+
+    @property
+    def known_ids(self) -> NDArray[np.uint64]:
+        """The ids.
+
+        Raises:
+            LandmarksError: they are not known.
+        """
+        if self.ids is None:
+            raise LandmarksError(f"{self.key}: the ids of the pictures are needed")
+        return self.ids
+
+    def joined(self, weights: Sequence[float] | None, cache: Cache) -> Descriptors:
+        """The descriptors as a search reads them, every row looked at, several parts joined to one.
+
+        Args:
+            weights: of the parts; None weighs all alike.
+            cache: keeps copies of what is not in the order or type that a search reads, and of what is joined.
+
+        Raises:
+            LandmarksError: rows of zeros, NaN or infinity (count and first row).
+        """
+        parts = [in_search_order(part, name, cache) for part, name in zip(self.parts, self.names, strict=True)]
+        for part, name in zip(parts, self.names, strict=True):
+            check_rows(part, name, normalize=True)
+        if len(parts) == 1:
+            return parts[0]
+        used = [1.0] * len(parts) if weights is None else [float(weight) for weight in weights]
+        return joined_copy(parts, self.rows, used, cache)
+
+
+def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> GivenSet:
+    """Open descriptors without reading them.
+
+    Args:
+        key: of the configuration, for messages.
+        given: an ``.npy`` file [N, D], a folder of a descriptor set, or several of either.
+        ids_file: the ids of plain files' rows, see `columns.read_ids`; sets bring theirs.
+
+    Raises:
+        LandmarksError: an unreadable file, another shape or type, parts of different pictures, or ids where there are
+            some already.
+    """
+    paths = [Path(path).expanduser() for path in ([given] if isinstance(given, str) else given)]
+    if not paths:
+        raise LandmarksError(f"{key}: an empty list; name at least one file or folder")
+    sets = [DescriptorSet.open(path) if path.is_dir() else None for path in paths]
+    known = [found for found in sets if found is not None]
+    if ids_file is not None and known:
+        raise LandmarksError(f"{key}: {known[0].name} brings its own ids; leave out {ids_file}")
+    for found in known:
+        if found.protocol.regions:
+            raise LandmarksError(f"{key}: {found.name} holds regions; give descriptors of whole pictures here")
+    ids = None
+    rows: list[NDArray[np.int64] | None] = [None] * len(paths)
+    if len(known) == len(paths) > 1:  # models describe pictures in orders of their own
+        ids = common_pictures(known, MAX_MISSING)
+        rows = [None if np.array_equal(found.ids, ids) else found.rows(ids) for found in known]
+    parts = [
+        _map_matrix(key, path) if found is None else found.descriptors for path, found in zip(paths, sets, strict=True)
+    ]
+    if ids is None:
+        _require_same_pictures(key, paths, parts, known)
+        ids = known[0].ids if known else None
+    if ids_file is not None:
+        ids = read_ids(Path(ids_file).expanduser(), len(parts[0]))
+    protocols = tuple(None if found is None else found.protocol for found in sets)
+    return GivenSet(key, tuple(parts), tuple(rows), tuple(map(str, paths)), protocols, ids)
+
+
+def require_comparable(queries: GivenSet, others: GivenSet) -> None:
+    """Refuse sets that cannot be searched against each other.
+
+    Raises:
+        LandmarksError: another number of parts, other dimensions, or another protocol, where both have one.
+    """
+    if len(queries.parts) != len(others.parts):
+        raise LandmarksError(
+            f"{queries.key} joins {len(queries.parts)} sets and {others.key} {len(others.parts)}; give both the same "
+            "models in the same order"
+        )
+    for number, (mine, theirs) in enumerate(zip(queries.parts, others.parts, strict=True)):
+        names = f"{queries.names[number]} and {others.names[number]}"
+        if mine.shape[1] != theirs.shape[1]:
+            raise LandmarksError(
+                f"{names} have {mine.shape[1]} and {theirs.shape[1]} dimensions: extract both with the same model"
+            )
+        made, other = queries.protocols[number], others.protocols[number]
+        differences = made.differences(other) if made and other else []
+        if differences:
+            raise LandmarksError(f"{names} were not made alike ({'; '.join(differences)}): extract one of them again")
+
+
+def _require_same_pictures(
+    key: str, paths: Sequence[Path], parts: Sequence[NDArray[Any]], known: Sequence[DescriptorSet]
+) -> None:
+    """Plain files say nothing of their pictures: they must be as many, and beside sets in their order."""
+    for path, part in zip(paths, parts, strict=True):
+        if len(part) != len(parts[0]):
+            raise LandmarksError(
+                f"{key}: {paths[0]} has {len(parts[0])} rows and {path} {len(part)}; only descriptors of the same "
+                "pictures can be joined"
+            )
+    for found in known:
+        if not np.array_equal(found.ids, known[0].ids):
+            raise LandmarksError(
+                f"{key}: {known[0].name} and {found.name} hold their pictures in different orders, and the .npy files "
+                "beside them have no ids: give all as folders of descriptor sets"
+            )
+
+
+def _map_matrix(key: str, path: Path) -> NDArray[Any]:
+    if not path.exists():
+        raise LandmarksError(f"{key}: {path} is not there; give an .npy file or the folder of a descriptor set")
+    return map_floats(path, 2, "[N, D]")

@@ -1,0 +1,88 @@
+"""What `metrics.json` says of its own figures: how pictures were described, which stages ran, and on which data.
+
+Two figures may be compared only where all of that agrees, and years later nobody remembers it. `landmarks leaderboard`
+reads the stamp; what is written here is plain values, short enough to be read by people.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from numpy.typing import NDArray
+
+from landmarks.data.held_out import HeldOutSource
+from landmarks.data.source import Source
+from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
+from landmarks.recognition.detections.protocol import DetectionProtocol
+from landmarks.retrieval.ablation import StageReport
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+
+CHOICES = ("pipeline", "pipeline@recognition", "index", "index@neighbours")
+
+
+def protocol_stamp(protocols: Iterable[ExtractionProtocol | DetectionProtocol | None]) -> list[dict[str, Any]]:
+    """How the queries were described: an entry for each of the joined models, empty where nobody knows, as of files."""
+    kept = [{} if one is None else asdict(one) for one in protocols]
+    return [{key: value for key, value in one.items() if key not in ("data", "split")} for one in kept]
+
+
+def pipeline_stamp(retrieval: Sequence[StageReport], recognition: Sequence[StageReport]) -> dict[str, Any]:
+    """The names of the stages in order, and what was chosen on the command line where Hydra knows it."""
+    chosen = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+    return {
+        "retrieval": [stage.stage for stage in retrieval],
+        "recognition": [stage.stage for stage in recognition],
+        "choices": {group: chosen[group] for group in CHOICES if chosen.get(group)},
+    }
+
+
+def data_stamp(source: Source | None, queries: int, index: int, truth: Mapping[str, Any]) -> dict[str, Any]:
+    """Which data the figures are of.
+
+    Args:
+        source: the data set; None where there are only files.
+        queries: pictures that were searched for, without those that could not be read.
+        index: pictures that were searched in, likewise.
+        truth: `solution_stamp` of each task, None where nobody knows what is right.
+    """
+    return {
+        "source": None if source is None else source.name,
+        "release": getattr(source, "release", None),
+        "held_out": isinstance(source, HeldOutSource),
+        "described": {"queries": queries, "index": index},
+        "truth": dict(truth),
+    }
+
+
+def solution_stamp(solution: RetrievalSolution | RecognitionSolution | None, where: str) -> dict[str, Any] | None:
+    """How much a solution scores, and a digest of its ids, their parts and their numbers of answers.
+
+    Args:
+        solution: of either task.
+        where: it comes from.
+    """
+    if solution is None:
+        return None
+    if isinstance(solution, RetrievalSolution):
+        ids, start = solution.query_ids, solution.positives_start
+    else:
+        ids, start = solution.image_ids, solution.landmarks_start
+    public = int(np.count_nonzero(solution.public))
+    return {
+        "from": where,
+        "public": public,
+        "private": len(ids) - public,
+        "ignored": len(solution.ignored_ids),
+        "digest": _digest(ids, solution.public, np.diff(start)),
+    }
+
+
+def _digest(ids: NDArray[np.uint64], public: NDArray[np.bool_], answers: NDArray[np.int64]) -> str:
+    order = np.argsort(ids)
+    digest = hashlib.sha256()
+    for part, kind in ((ids, "<u8"), (public, "u1"), (answers, "<i8")):
+        digest.update(part[order].astype(kind).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,246 @@
+"""Writes descriptor sets in Lightning's validation loop: the one path by which pictures become descriptors on disk.
+
+The data module gives a loader for each set. Every rank writes the descriptors of its share to disk as they come;
+then rank 0 joins the parts and opens the sets memory-mapped. So no picture is described twice and no rank holds all
+descriptors in memory. Several machines need a run folder that they share, as checkpoints do.
+"""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from landmarks.config.record import versions
+from landmarks.data.module import LandmarkDataModule
+from landmarks.errors import LandmarksError
+from landmarks.extraction.views import Described, Extraction
+from landmarks.models.checkpoints import weights_hash
+from landmarks.models.regions import region_count
+from landmarks.retrieval.descriptors.joint_writer import JointWriter, Layer
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.training.module import DescriptorModule
+
+WITH_REGIONS = ("queries", "index")  # no stage asks for the regions of other sets
+REGIONS = "_regions"
+
+
+class DescriptorExtraction(pl.Callback):
+    """Writes what is described in validation.
+
+    Args:
+        folder: where the sets lie, each under its name; regions under ``<name>_regions``.
+        extraction: which views of a picture are described.
+        model_name: stands in the protocol of the descriptors.
+        dtype: of the descriptors on disk; regions are always float16.
+
+    Attributes:
+        seconds: that this rank spent on each set.
+        reused: how many descriptors of each set were there already.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        extraction: Extraction = Extraction(),  # noqa: B008 - frozen
+        model_name: str = "model",
+        dtype: Literal["float32", "float16"] = "float32",
+    ) -> None:
+        self.folder = Path(folder)
+        self.extraction = extraction
+        self.model_name = model_name
+        self.dtype = dtype
+        self.seconds: dict[str, float] = {}
+        self.reused: dict[str, int] = {}
+        self._writers: dict[str, JointWriter] = {}
+        self._since = 0.0
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Tell the data module which scales to read and the module which views to describe."""
+        data, module = data_of(trainer), module_of(pl_module)
+        data.scales = self.extraction.scales
+        module.extractions = [
+            self.extraction if name in WITH_REGIONS else replace(self.extraction, regions=0) for name in data.evaluated
+        ]
+
+    def begin_afresh(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remove what an evaluation before left, and open the sets for writing."""
+        _share_buffers(trainer, module_of(pl_module))
+        layers = self._layers(trainer, module_of(pl_module))
+        if trainer.is_global_zero:
+            for name in layers:
+                for layer in layers[name]:
+                    layer.clear()
+        trainer.strategy.barrier()
+        evaluated = data_of(trainer).evaluated
+        self._writers = {
+            name: JointWriter(layers[name], images.table.ids, trainer.global_rank) for name, images in evaluated.items()
+        }
+        self._start({})
+
+    def go_on(self, trainer: pl.Trainer, pl_module: pl.LightningModule, replace_others: bool) -> None:
+        """Open the sets for writing and let the data module leave out what they hold already.
+
+        Args:
+            trainer: whose ranks write.
+            pl_module: describes.
+            replace_others: replace sets that were made otherwise instead of refusing to go on.
+
+        Raises:
+            OtherSetError: a set that was made otherwise is in the way.
+        """
+        _share_buffers(trainer, module_of(pl_module))
+        layers, data = self._layers(trainer, module_of(pl_module)), data_of(trainer)
+        ids = {name: images.table.ids for name, images in data.evaluated.items()}
+        if trainer.is_global_zero:  # takes over what other ranks left, before they open new parts
+            self._writers = {name: JointWriter.resumed(layers[name], ids[name], replace_others) for name in ids}
+        described = {name: writer.ids for name, writer in self._writers.items()}
+        described = trainer.strategy.broadcast(described)
+        if not trainer.is_global_zero:
+            self._writers = {name: JointWriter(layers[name], ids[name], trainer.global_rank) for name in ids}
+        data.described = described
+        self._start({name: len(found) for name, found in described.items()})
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin to count seconds: what an engine took to get ready belongs to no set."""
+        self._since = time.perf_counter()
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Write the descriptors of one batch.
+
+        Raises:
+            LandmarksError: a descriptor is NaN or infinite.
+        """
+        name, images = list(data_of(trainer).evaluated.items())[dataloader_idx]
+        described: list[tuple[Tensor, list[Tensor]]] = outputs["described"]
+        for rows, layers in described:
+            if not all(descriptors.isfinite().all() for descriptors in layers):
+                raise _not_finite(trainer.global_step)
+            ids = images.table.ids[rows.cpu().numpy()]
+            self._writers[name].add(ids, *(descriptors.flatten(1).cpu().numpy() for descriptors in layers))
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
+        self._since = now
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Let go of the sets, keeping what is written, so that the same process can go on with them."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
+
+    def finish(self, trainer: pl.Trainer) -> dict[str, Described]:
+        """Join what all ranks wrote.
+
+        Returns:
+            On rank 0 the sets by name, on other ranks nothing.
+
+        Raises:
+            LandmarksError: not one picture of a set could be described.
+        """
+        for writer in self._writers.values() if not trainer.is_global_zero else ():
+            writer.close()
+        trainer.strategy.barrier()
+        found = {}
+        for name, images in data_of(trainer).evaluated.items() if trainer.is_global_zero else ():
+            self._writers[name].take_over()
+            found[name] = Described(images, *self._writers[name].finish())
+        self._writers = {}
+        return found
+
+    def _start(self, reused: dict[str, int]) -> None:
+        self.seconds, self.reused, self._since = {}, reused, time.perf_counter()
+
+    def _layers(self, trainer: pl.Trainer, module: DescriptorModule) -> dict[str, list[Layer]]:
+        data = data_of(trainer)
+        dim: Any = module.model.dim
+        protocol = ExtractionProtocol(
+            model=self.model_name,
+            weights=weights_hash(module.model),
+            input_size=data.resize.short_side,
+            resize=data.resize.mode,
+            scales=self.extraction.scales,
+            flip=self.extraction.flip,
+            data=data.source.name,
+            precision=str(trainer.precision),
+            versions=versions(),
+        )
+        layers = {}
+        for name, extraction in zip(data.evaluated, module.extractions, strict=True):
+            layers[name] = [Layer(self.folder / name, dim, replace(protocol, split=name), self.dtype)]
+            if levels := extraction.regions:
+                of_regions = replace(protocol, split=name, regions=levels)
+                folder = self.folder / f"{name}{REGIONS}"
+                layers[name].append(Layer(folder, region_count(levels) * dim, of_regions, "float16"))
+        return layers
+
+
+class ResumedExtraction(DescriptorExtraction):
+    """Goes on with what an interrupted run left in the folder; `finish` is called once `Trainer.validate` is done.
+
+    Not in a hook of Lightning, which skips the loop and its hooks on a rank for which nothing is left.
+
+    Args:
+        folder: see `DescriptorExtraction`.
+        extraction: see `DescriptorExtraction`.
+        model_name: see `DescriptorExtraction`.
+        dtype: see `DescriptorExtraction`.
+        replace_others: replace sets that were made otherwise instead of refusing to go on.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        extraction: Extraction = Extraction(),  # noqa: B008 - frozen
+        model_name: str = "model",
+        dtype: Literal["float32", "float16"] = "float32",
+        replace_others: bool = False,
+    ) -> None:
+        super().__init__(folder, extraction, model_name, dtype)
+        self.replace_others = replace_others
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Look for what is done, before the loaders are made."""
+        super().setup(trainer, pl_module, stage)
+        self.go_on(trainer, pl_module, self.replace_others)
+
+
+def data_of(trainer: pl.Trainer) -> LandmarkDataModule:
+    """The trainer's data module, which must be ours."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    assert isinstance(data, LandmarkDataModule)
+    return data
+
+
+def module_of(pl_module: pl.LightningModule) -> DescriptorModule:
+    """The trainer's module, which must be ours."""
+    assert isinstance(pl_module, DescriptorModule)
+    return pl_module
+
+
+def _share_buffers(trainer: pl.Trainer, module: DescriptorModule) -> None:
+    """Give all ranks the statistics of rank 0, which a checkpoint holds: unsynchronised, each rank has its own."""
+    if trainer.world_size > 1:
+        for buffer in module.model.buffers():
+            torch.distributed.broadcast(buffer, 0)
+
+
+def _not_finite(steps: int) -> LandmarksError:
+    if steps:
+        return LandmarksError(
+            f"The network gives descriptors that are not finite, after {steps} steps: training "
+            "has diverged. Lower optimizer.lr, lengthen scheduler.warmup, or set trainer.gradient_clip_val=1."
+        )
+    return LandmarksError(
+        "The network gives descriptors that are not finite: try trainer.precision=32, and look at its weights."
+    )

@@ -1,0 +1,64 @@
+"""Writes what a checkpoint's classifier says of the pictures that its network described."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig
+
+from landmarks.errors import LandmarksError
+from landmarks.models.checkpoints import TrainedModel
+from landmarks.recognition.classify import classify, require_views, to_device
+from landmarks.recognition.prediction_files import refuse_other_folder, write_predictions
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+
+PREDICTIONS = "_predictions"
+"""What the name of a set's predictions ends with."""
+
+log = logging.getLogger(__name__)
+
+
+def check_predictions(config: DictConfig, trained: TrainedModel) -> None:
+    """Refuse, before any work, predictions that cannot be made or written.
+
+    Args:
+        config: of an extraction, with `predictions` landmarks of each picture.
+        trained: the network.
+
+    Raises:
+        LandmarksError: the checkpoint has no classifier, it does not fit the views, or something is in the way.
+    """
+    if config.predictions < 0:
+        raise LandmarksError(
+            f"predictions={config.predictions}: ask for 1 landmark of each picture or more, or for none: 0"
+        )
+    if trained.head is None:
+        raise LandmarksError(
+            f"predictions={config.predictions}: {config.checkpoint} has no classifier (loss: {trained.loss}): use a "
+            "checkpoint trained with softmax or arcmargin, or leave predictions at 0"
+        )
+    views = config.extraction
+    require_views(trained.head, tuple(views.scales), views.flip, f"predictions={config.predictions}")
+    for name in config.splits:
+        refuse_other_folder(Path(config.run_dir) / f"{name}{PREDICTIONS}")
+
+
+def predict(found: DescriptorSet, trained: TrainedModel, k: int, folder: Path, accelerator: str) -> None:
+    """Write the k likeliest landmarks of described pictures into a folder, instead of what an earlier run wrote.
+
+    Args:
+        found: as the network described them.
+        trained: the network and its head.
+        k: landmarks of each picture.
+        folder: see `recognition.prediction_files`.
+        accelerator: the trainer's.
+
+    Raises:
+        LandmarksError: scores that are not finite, or a full disk.
+    """
+    assert trained.head is not None
+    to_device(trained.head, accelerator)
+    predictions = classify(found, trained.head, np.array(trained.landmark_names), k)
+    write_predictions(folder, predictions, found.protocol)
+    likeliest = float(np.median(predictions.probabilities[:, 0]))
+    log.info("%s: %d pictures, median probability of the likeliest landmark %.3f", folder, len(found), likeliest)

@@ -1,0 +1,73 @@
+"""How pictures become descriptors: scales, mirroring, regions; and what comes of it."""
+
+from dataclasses import dataclass
+
+from landmarks.data.source import ImageSet
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.blocks import Descriptors
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.descriptors.regions import regions_of
+from landmarks.retrieval.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Which views of a picture are described.
+
+    With more than one view the descriptor is the sum of the views' L2-normalised descriptors; with one it is what the
+    network gives. The same holds for each region: it is described in every view, and the mirrored view's regions
+    are put back into their places.
+
+    Attributes:
+        scales: factors of the input size, each a view of its own, resized from the original picture.
+        flip: also describe every view mirrored.
+        regions: levels of a grid of regions that are described too, for regional diffusion; 0 for none.
+
+    Raises:
+        LandmarksError: no scale, one that is not above 0, or fewer than 0 levels.
+    """
+
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    regions: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scales", tuple(float(scale) for scale in self.scales))
+        if not self.scales or min(self.scales) <= 0 or len(set(self.scales)) < len(self.scales):
+            raise LandmarksError(f"extraction.scales={list(self.scales)}: expected different numbers above 0")
+        if self.regions < 0:
+            raise LandmarksError(f"extraction.regions is {self.regions}: it must be 0 or more")
+
+    def require(self, pipeline: Pipeline) -> None:
+        """Check, before any work, that what the stages need will be there.
+
+        Raises:
+            LandmarksError: a stage needs regions, and none are described.
+        """
+        if "regions" in pipeline.needs and not self.regions:
+            raise LandmarksError("The pipeline has a stage that needs regional descriptors: set extraction.regions=3.")
+
+
+@dataclass(frozen=True)
+class Described:
+    """Pictures and what the network made of them.
+
+    Attributes:
+        images: holds every described picture, in any order; also those that could not be read.
+        descriptors: of the n that could be read, in any order.
+        regions: of the same pictures, R x D values a row; None where they were not described.
+    """
+
+    images: ImageSet
+    descriptors: DescriptorSet
+    regions: DescriptorSet | None = None
+
+    @property
+    def pictures(self) -> ImageSet:
+        """The n pictures in the order of `descriptors`."""
+        return self.images.take(self.images.table.find(self.descriptors.ids))
+
+    @property
+    def region_rows(self) -> Descriptors | None:
+        """Regions [n, R, D] in the order of `descriptors`, memory-mapped as they lie."""
+        return None if self.regions is None else regions_of(self.descriptors, self.regions)

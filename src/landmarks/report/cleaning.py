@@ -1,0 +1,95 @@
+"""A sheet of one landmark after tidying: pictures that stay above, pictures that fall below.
+
+Both run from the surest to the most doubtful, so that what lies next to the line is seen too. Under a picture stand
+how many pictures of the landmark agree with it, its similarity to the nearest of them, and what that had to beat.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from landmarks.cleaning.clean import Tidied
+from landmarks.cleaning.rule import Fate
+from landmarks.errors import LandmarksError
+from landmarks.report.tiles import INK, PAPER, RIGHT, TILE_HEIGHT, TILE_WIDTH, WRONG, Tile, draw_tile, font
+
+# Gives a picture, uint8 [H, W, 3] RGB, by id; raises LandmarksError for one that cannot be read.
+ReadImage = Callable[[int], NDArray[np.uint8]]
+
+COLUMNS, ROWS = 8, 3
+MARGIN, SPACE, HEADER = 24, 12, 36
+REASONS = {
+    Fate.DISAGREEING: "too few",
+    Fate.SMALL_GROUP: "small group",
+    Fate.UNVERIFIED: "not verified",
+    Fate.SMALL_LANDMARK: "landmark too small",
+}
+
+
+def sheet_landmark(tidied: Tidied, name: str | None = None) -> int:
+    """The landmark of that name, or else the one that lost most pictures of those that keep some.
+
+    Raises:
+        LandmarksError: no described picture shows a landmark of that name.
+    """
+    pictures = tidied.pictures
+    if name is None:
+        kept = np.bincount(pictures.landmarks[tidied.kept], minlength=len(pictures.counts))
+        return int(np.argmax(np.where(kept > 0, pictures.counts - kept, -1)))
+    found = np.flatnonzero((pictures.landmark_names == name) & (pictures.counts > 0))
+    if not len(found):
+        raise LandmarksError(f"no described picture shows landmark {name}")
+    return int(found[0])
+
+
+def draw_tidied(tidied: Tidied, landmark: int, read: ReadImage, out: str | Path) -> Path:
+    """Draw the sheet of a landmark (an index into its names) as PNG.
+
+    Raises:
+        LandmarksError: the file cannot be written.
+    """
+    pictures = tidied.pictures
+    rows = np.arange(pictures.starts[landmark], pictures.starts[landmark + 1])
+    margin = tidied.fellows.scores[rows, 0] - tidied.outsiders.similarities[rows]
+    rows = rows[np.argsort(-margin, kind="stable")]
+    bands = [("Stay", rows[tidied.kept[rows]]), ("Fall", rows[~tidied.kept[rows]])]
+    lines = [min(ROWS, max(1, -(-len(band) // COLUMNS))) for _, band in bands]
+    width = 2 * MARGIN + COLUMNS * (TILE_WIDTH + SPACE) - SPACE
+    height = 2 * MARGIN + len(bands) * HEADER + sum(lines) * (TILE_HEIGHT + SPACE)
+    canvas = Image.new("RGB", (width, height), PAPER)
+    pen = ImageDraw.Draw(canvas)
+    top = MARGIN
+    for (title, band), count in zip(bands, lines, strict=True):
+        shown = band[np.linspace(0, len(band) - 1, min(len(band), COLUMNS * ROWS)).round().astype(int)]
+        heading = f"{title}: {len(band)} pictures of landmark {pictures.landmark_names[landmark]}"
+        heading += f", {len(shown)} of them from sure to doubtful" if len(shown) < len(band) else ""
+        pen.text((MARGIN, top), heading, fill=INK, font=font(17, bold=True))
+        top += HEADER
+        for place, row in enumerate(shown.tolist()):
+            left = MARGIN + place % COLUMNS * (TILE_WIDTH + SPACE)
+            draw_tile(canvas, left, top + place // COLUMNS * (TILE_HEIGHT + SPACE), _tile(tidied, row, read))
+        top += count * (TILE_HEIGHT + SPACE)
+    out = Path(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        canvas.save(out, format="PNG", optimize=True)
+    except OSError as error:
+        raise LandmarksError(f"{out}: cannot be written ({error.strerror or error})") from error
+    return out
+
+
+def _tile(tidied: Tidied, row: int, read: ReadImage) -> Tile:
+    fate = Fate(int(tidied.fates[row]))
+    try:
+        image = read(int(tidied.pictures.ids[row]))
+    except LandmarksError:
+        image = None
+    nearest, bar = float(tidied.fellows.scores[row, 0]), float(tidied.outsiders.similarities[row])
+    note = f"{nearest:.2f}, outsiders {bar:.2f}" if np.isfinite(nearest) else f"alone, outsiders {bar:.2f}"
+    agree = int(tidied.rule.agreeing(tidied.fellows, tidied.outsiders, slice(row, row + 1)).sum())
+    name = ", ".join([f"{agree} agree", *([REASONS[fate]] if fate in REASONS else [])])
+    kept = fate is Fate.KEPT
+    return Tile(image, RIGHT if kept else WRONG, name, note, mark="✓" if kept else "✗")

@@ -1,0 +1,116 @@
+"""A finished set of descriptors on disk: ids, a memory-mapped matrix, and the protocol that made them.
+
+A folder of two plain ``.npy`` files and a JSON, readable by anyone with NumPy. `DescriptorWriter` makes it.
+Pictures that could not be read are simply not in it. A file is checked against its own header before memory is
+taken, and nothing is unpickled.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.blocks import Descriptors
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.storage.npy_header import read_header
+
+IDS_FILE = "ids.npy"
+DESCRIPTORS_FILE = "descriptors.npy"
+PROTOCOL_FILE = "protocol.json"
+PARTIAL_SUFFIX = ".partial"
+
+
+@dataclass(frozen=True)
+class DescriptorSet:
+    """Descriptors of pictures, row by row.
+
+    Attributes:
+        ids: uint64 [N], each once.
+        descriptors: float32 or float16 [N, D], as the network gave them (not normalised); usually memory-mapped.
+        protocol: what made them.
+        name: where they come from, for messages.
+    """
+
+    ids: NDArray[np.uint64]
+    descriptors: Descriptors
+    protocol: ExtractionProtocol
+    name: str = "descriptor set"
+
+    def __post_init__(self) -> None:
+        if self.ids.ndim != 1 or self.descriptors.ndim != 2 or len(self.ids) != len(self.descriptors):
+            raise LandmarksError(
+                f"{self.name}: ids {self.ids.shape} and descriptors {self.descriptors.shape} must be [N] and [N, D]"
+            )
+        ordered = self.ids[self._order]
+        twice = ordered[1:][ordered[1:] == ordered[:-1]]
+        if len(twice):
+            raise LandmarksError(f"{self.name}: {len(twice)} ids occur twice, the first is {int(twice[0]):016x}")
+
+    @staticmethod
+    def open(folder: str | Path) -> "DescriptorSet":
+        """Open a finished set; the matrix stays on disk.
+
+        Raises:
+            LandmarksError: not there, not finished, truncated, or not what the header says.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            partial = folder.with_name(folder.name + PARTIAL_SUFFIX)
+            hint = " (an unfinished one is there: run the same extraction again)" if partial.is_dir() else ""
+            raise LandmarksError(f"{folder}: no descriptor set here{hint}")
+        protocol = ExtractionProtocol.read(folder / PROTOCOL_FILE)
+        ids = _map_array(folder / IDS_FILE, 1, (np.dtype(np.uint64),))
+        matrix = _map_array(folder / DESCRIPTORS_FILE, 2, (np.dtype(np.float32), np.dtype(np.float16)))
+        return DescriptorSet(np.array(ids), matrix, protocol, str(folder))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return self.descriptors.shape[1]
+
+    @cached_property
+    def _order(self) -> NDArray[np.intp]:
+        return np.argsort(self.ids, kind="stable")
+
+    def rows(self, ids: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """The row of every id, int64 [len(ids)]; -1 where the set has no descriptor."""
+        ordered = self.ids[self._order]
+        place = np.minimum(np.searchsorted(ordered, ids), len(ordered) - 1)
+        return np.where(ordered[place] == ids, self._order[place], -1)
+
+    def require_same_protocol(self, other: "DescriptorSet") -> None:
+        """Refuse to compare descriptors that were made in different ways.
+
+        Raises:
+            LandmarksError: names every differing key with both values.
+        """
+        differences = self.protocol.differences(other.protocol)
+        if self.dim != other.dim:
+            differences.append(f"dimensions: {self.dim} != {other.dim}")
+        if differences:
+            raise LandmarksError(
+                f"{self.name} and {other.name} were not made alike ({'; '.join(differences)}): "
+                "extract one of them again"
+            )
+
+
+def _map_array(path: Path, rank: int, dtypes: tuple[np.dtype[np.generic], ...]) -> NDArray[Any]:
+    """Memory-map a ``.npy`` file whose header, dtype and length all agree."""
+    try:
+        with path.open("rb") as file:
+            header = read_header(file)
+        shape, dtype = header.shape, header.dtype
+        if len(shape) != rank or min(shape) < 1 or dtype not in dtypes:
+            raise ValueError(f"expected {rank} dimensions of {' or '.join(map(str, dtypes))}, found {dtype} {shape}")
+        if path.stat().st_size != header.file_bytes:
+            raise ValueError(f"is {path.stat().st_size} bytes long, its header needs {header.file_bytes}")
+        return np.memmap(path, dtype=dtype, mode="r", offset=header.data_start, shape=shape)
+    except (OSError, ValueError) as error:
+        raise LandmarksError(f"{path}: damaged or not of this kind: {error}; extract the set again") from error

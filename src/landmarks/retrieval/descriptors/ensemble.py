@@ -1,0 +1,153 @@
+"""Ensembles: several models' descriptors of the same pictures joined into one, which every stage then works on.
+
+Rows are L2-normalised, weighed, and set side by side, divided by the length of all weights. The cosine of two joined
+rows is then Σ w_i² cos_i / Σ w_i²: a mean of the models' cosines. The second place of the Google landmark retrieval
+challenge 2019 joins six models so.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.blocks import Descriptors, check_matrix, check_rows, row_norms, scales
+from landmarks.retrieval.descriptors.derived_set import Precision, write_derived
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.descriptors.protocol import NOT_COMPARED, ExtractionProtocol
+
+log = logging.getLogger(__name__)
+
+
+def join_sets(
+    folder: str | Path,
+    sets: Sequence[DescriptorSet],
+    weights: Sequence[float] | None = None,
+    dtype: Precision = "float32",
+    max_missing: float = 0.01,
+) -> DescriptorSet:
+    """Join descriptor sets of several models, picture by picture, and write the set.
+
+    Args:
+        folder: of the joined set; must not exist yet.
+        sets: two or more; any dimensions.
+        weights: one for each set, by default 1.
+        dtype: on disk.
+        max_missing: share of the pictures of all sets that may be absent from one of them, and are left out.
+
+    Returns:
+        The pictures that are in all sets, in the order of the first.
+
+    Raises:
+        LandmarksError: fewer than two sets, impossible weights, regional sets, a row of zeros, NaN or infinity, too
+            few common pictures, or whatever `write_derived` refuses.
+    """
+    weights = _checked_weights(weights, [described.name for described in sets])
+    for described in sets:
+        if described.protocol.regions:
+            raise LandmarksError(f"{described.name}: holds regions; only descriptors of whole pictures can be joined")
+        check_rows(described.descriptors, described.name, normalize=True)
+    ids = common_pictures(sets, max_missing)
+    rows = [described.rows(ids) for described in sets]
+
+    def make(start: int, stop: int) -> NDArray[np.float32]:
+        parts = [one.descriptors[row[start:stop]] for one, row in zip(sets, rows, strict=True)]
+        return join_rows(parts, weights)
+
+    protocol = joined_protocol([described.protocol for described in sets], weights)
+    return write_derived(folder, ids, sum(described.dim for described in sets), protocol, dtype, make)
+
+
+def join_rows(parts: Sequence[Descriptors], weights: Sequence[float] | None = None) -> NDArray[np.float32]:
+    """Join descriptors of the same pictures, row by row.
+
+    Args:
+        parts: [N, D_i] each.
+        weights: one for each part, by default 1.
+
+    Returns:
+        float32 [N, Σ D_i], rows of length one.
+
+    Raises:
+        LandmarksError: impossible weights, other numbers of rows, or a row of zeros, NaN or infinity.
+    """
+    names = [f"descriptors {place + 1}" for place in range(len(parts))]
+    weights = _checked_weights(weights, names)
+    for part, name in zip(parts, names, strict=True):
+        check_matrix(part, name)
+        if len(part) != len(parts[0]):
+            raise LandmarksError(f"{name}: {len(part)} rows beside {len(parts[0])} of {names[0]}")
+        check_rows(part, name, normalize=True)
+    shares = np.asarray(weights) / np.linalg.norm(weights)
+    joined = np.empty((len(parts[0]), sum(part.shape[1] for part in parts)), np.float32)
+    column = 0
+    for part, share in zip(parts, shares, strict=True):
+        place = joined[:, column : column + part.shape[1]]
+        np.multiply(part, (share / scales(row_norms(part)))[:, None], out=place, casting="same_kind")
+        column += part.shape[1]
+    return joined
+
+
+def common_pictures(sets: Sequence[DescriptorSet], max_missing: float) -> NDArray[np.uint64]:
+    """The ids that are in all sets, in the order of the first; logs how many are left out.
+
+    Raises:
+        LandmarksError: none, or more than the share `max_missing` of all pictures is absent somewhere.
+    """
+    inside = np.all([described.rows(sets[0].ids) >= 0 for described in sets], axis=0)
+    ids = sets[0].ids[inside]
+    total = len(np.unique(np.concatenate([described.ids for described in sets])))
+    missing = total - len(ids)
+    counts = ", ".join(f"{described.name} {len(described)}" for described in sets)
+    if not len(ids):
+        raise LandmarksError(f"no picture is in all of these sets ({counts}): are they of the same split?")
+    if missing > max_missing * total:
+        raise LandmarksError(
+            f"{missing} of {total} pictures are not in all sets ({counts}), more than {max_missing:.1%}: extract what "
+            "is missing, or allow a larger share"
+        )
+    if missing:
+        log.warning("%d of %d pictures are left out: not all sets have them (%s)", missing, total, counts)
+    return ids
+
+
+def joined_protocol(protocols: Sequence[ExtractionProtocol], weights: Sequence[float]) -> ExtractionProtocol:
+    """The protocol of a joined set: it names all parts, and differs where any of them or its weight does.
+
+    Names and weights hashes are joined with ``+``; what cannot be, such as the input size, is that of the first part.
+    A hash of everything that is compared between sets follows, so that no difference of a part is lost.
+    """
+    relative = [float(f"{weight / weights[0]:.9g}") for weight in weights]
+    compared = [
+        {key: value for key, value in asdict(protocol).items() if key not in NOT_COMPARED} for protocol in protocols
+    ]
+    digest = blake2b(json.dumps([compared, relative], sort_keys=True).encode(), digest_size=8).hexdigest()
+    hashes = "+".join(f"{weight:g}*{protocol.weights}" for weight, protocol in zip(relative, protocols, strict=True))
+
+    def merged(values: Sequence[str]) -> str:
+        return "+".join(dict.fromkeys(values))
+
+    return replace(
+        protocols[0],
+        model="+".join(protocol.model for protocol in protocols),
+        weights=f"{hashes} ({digest})",
+        resize=merged([protocol.resize for protocol in protocols]),
+        data=merged([protocol.data for protocol in protocols]),
+        split=merged([protocol.split for protocol in protocols]),
+        precision=merged([protocol.precision for protocol in protocols]),
+    )
+
+
+def _checked_weights(weights: Sequence[float] | None, names: Sequence[str]) -> Sequence[float]:
+    """One finite weight above 0 for each of two or more parts."""
+    if len(names) < 2:
+        raise LandmarksError(f"joining takes two or more sets of descriptors, got {len(names)}")
+    weights = [1.0] * len(names) if weights is None else list(weights)
+    if len(weights) != len(names) or not all(0 < weight < np.inf for weight in weights):
+        raise LandmarksError(f"weights must be {len(names)} numbers above 0, one for each set, got {weights}")
+    return weights

@@ -1,0 +1,214 @@
+"""A descriptor set that several processes write together, with the regions beside it, and that survives a kill.
+
+Rank 0 appends to the set itself, every other rank to a part of its own, ``<name>.rank<i>``. At the end, and at the
+next start after a kill, rank 0 takes the parts over; so it does not matter how many ranks there were before.
+"""
+
+import logging
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.blocks import MIB, Descriptors, rows_in_budget
+from landmarks.retrieval.descriptors.descriptor_set import PARTIAL_SUFFIX, DescriptorSet
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.retrieval.descriptors.writer import DescriptorWriter, OtherSetError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One of the arrays that describe the same pictures: whole pictures, or their regions.
+
+    Attributes:
+        folder: of the finished set.
+        dim: values a row.
+        protocol: what makes them.
+        dtype: on disk.
+    """
+
+    folder: Path
+    dim: int
+    protocol: ExtractionProtocol
+    dtype: Literal["float32", "float16"] = "float32"
+
+    @property
+    def partial(self) -> Path:
+        """Where the set lies until it is finished."""
+        return self.folder.with_name(self.folder.name + PARTIAL_SUFFIX)
+
+    def of_rank(self, rank: int) -> "Layer":
+        """The layer as a rank writes it."""
+        return replace(self, folder=self.folder.with_name(f"{self.folder.name}.rank{rank}")) if rank else self
+
+    def part_ranks(self) -> set[int]:
+        """The ranks above 0 that left a part here."""
+        pattern = re.compile(re.escape(self.folder.name) + r"\.rank(\d+)" + re.escape(PARTIAL_SUFFIX))
+        names = (path.name for path in self.folder.parent.iterdir())
+        return {int(match[1]) for name in names if (match := pattern.fullmatch(name))}
+
+    def clear(self) -> None:
+        """Remove the set, finished or not, and the parts of all ranks."""
+        if self.folder.parent.is_dir():
+            for path in (self.folder, self.partial, *(self.of_rank(rank).partial for rank in self.part_ranks())):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+class JointWriter:
+    """Writes one rank's part of a set; the rows of all layers stay aligned, also after a kill.
+
+    A set of exactly the same protocol that lies there, finished or not, is gone on with.
+
+    Args:
+        layers: what is written of each picture: its descriptor and, where asked for, its regions.
+        ids: uint64 [N], all pictures of the set, whoever describes them.
+        rank: of this process.
+
+    Raises:
+        OtherSetError: what lies there was made otherwise, or holds other pictures.
+        LandmarksError: something else lies there, or another process writes it.
+    """
+
+    def __init__(self, layers: Sequence[Layer], ids: NDArray[np.uint64], rank: int = 0) -> None:
+        self._whole = list(layers)
+        self._layers = [layer.of_rank(rank) for layer in layers]
+        self._wanted = ids
+        self._writers: list[DescriptorWriter] = []
+        for layer in self._layers:
+            _refuse_others(layer)
+        try:
+            for layer in self._layers:
+                _reopen(layer)
+                self._writers.append(DescriptorWriter(layer.folder, len(ids), layer.dim, layer.protocol, layer.dtype))
+            self._align()
+            strangers = int((~np.isin(self.ids, ids)).sum())
+            if strangers:
+                raise OtherSetError(
+                    f"{self._layers[0].partial}: {strangers} of its pictures are not among those to describe: "
+                    "remove it or choose another folder"
+                )
+        except LandmarksError:
+            self.close()
+            raise
+
+    @classmethod
+    def resumed(cls, layers: Sequence[Layer], ids: NDArray[np.uint64], replace_others: bool = False) -> "JointWriter":
+        """Open the set as rank 0 and take over what all ranks of an earlier run left.
+
+        Args:
+            layers: see the class.
+            ids: see the class.
+            replace_others: remove a set that was made otherwise instead of refusing it.
+
+        Raises:
+            OtherSetError: see the class.
+            LandmarksError: see the class.
+        """
+        try:
+            writer = cls(layers, ids)
+            try:
+                writer.take_over()
+            except LandmarksError:
+                writer.close()
+                raise
+        except OtherSetError as error:
+            if not replace_others:
+                raise
+            log.info("Extracting again: %s", error)
+            for layer in layers:
+                layer.clear()
+            writer = cls(layers, ids)
+        return writer
+
+    @property
+    def ids(self) -> NDArray[np.uint64]:
+        """The pictures described so far, uint64 [n]."""
+        return self._writers[0].read(0, self._writers[0].count)[0]
+
+    def add(self, ids: NDArray[np.uint64], *rows: Descriptors) -> None:
+        """Append rows: ids uint64 [B] and for each layer its values [B, dim].
+
+        Raises:
+            LandmarksError: see `DescriptorWriter.add`.
+        """
+        for writer, values in zip(self._writers, rows, strict=True):
+            writer.add(ids, values)
+
+    def take_over(self) -> None:
+        """Append what other ranks wrote and remove their parts; a kill meanwhile does no harm.
+
+        Raises:
+            OtherSetError: see the class.
+            LandmarksError: another process still writes a part.
+        """
+        for rank in sorted(set().union(*(layer.part_ranks() for layer in self._whole))):
+            part = JointWriter(self._whole, self._wanted, rank)
+            try:
+                self._append(part)
+            finally:
+                part.close()
+            for writer in part._writers:
+                writer.discard()
+
+    def finish(self) -> list[DescriptorSet]:
+        """Complete all layers and open them.
+
+        Raises:
+            LandmarksError: see `DescriptorWriter.finish`.
+        """
+        return [writer.finish() for writer in self._writers]
+
+    def close(self) -> None:
+        """Close the files and keep what was written."""
+        for writer in self._writers:
+            writer.close()
+
+    def _append(self, part: "JointWriter") -> None:
+        new = ~np.isin(part.ids, self.ids)
+        block = rows_in_budget(sum(writer.dim * writer.dtype.itemsize for writer in self._writers), 64 * MIB)
+        for start in range(0, len(new), block):
+            chosen = new[start : start + block]
+            found = [writer.read(start, start + block) for writer in part._writers]
+            self.add(found[0][0][chosen], *(rows[chosen] for _, rows in found))
+
+    def _align(self) -> None:
+        """Keep the rows that all layers have: a kill may have come between two of them."""
+        count = min(writer.count for writer in self._writers)
+        first = self._writers[0].done[:count]
+        for writer in self._writers[1:]:
+            apart = np.flatnonzero(writer.done[:count] != first)
+            count = min(count, int(apart[0])) if len(apart) else count
+            first = first[:count]
+        for writer in self._writers:
+            writer.cut(count)
+
+
+def _refuse_others(layer: Layer) -> None:
+    """Check a finished set before anything is changed."""
+    if not layer.folder.exists():
+        return
+    found = DescriptorSet.open(layer.folder)
+    differences = found.protocol.differences(layer.protocol, ignore=frozenset())
+    kind, expected = (found.descriptors.dtype.name, found.dim), (layer.dtype, layer.dim)
+    if kind != expected:
+        differences.append(f"values: {kind} != {expected}")
+    if differences:
+        raise OtherSetError(
+            f"{layer.folder}: the set there was made otherwise ({'; '.join(differences)}): "
+            "remove it or choose another folder"
+        )
+
+
+def _reopen(layer: Layer) -> None:
+    """Make a finished set an unfinished one again, for pictures that it lacks."""
+    if layer.folder.exists():
+        shutil.rmtree(layer.partial, ignore_errors=True)  # the finished one holds more
+        layer.folder.rename(layer.partial)

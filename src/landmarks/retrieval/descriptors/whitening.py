@@ -1,0 +1,168 @@
+"""PCA whitening: centre, turn to the main axes, keep `dim` of them, and shrink the strong ones.
+
+Jégou and Chum, "Negative Evidences and Co-occurences in Image Retrieval: The Benefit of PCA and Whitening", ECCV
+2012, section 4: directions that many images share count less afterwards. Learned on one split, which should not be
+the one that is scored, and applied to all sets of the same model.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.blocks import Descriptors, check_rows, gather, prepared_blocks
+from landmarks.retrieval.descriptors.derived_set import Precision, write_derived
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.descriptors.protocol import NOT_COMPARED, ExtractionProtocol
+
+# Rows summed at once. Fixed: the last bits of the sums depend on it.
+ROWS = 8192
+# Axes with less variance than this part of the strongest hold nothing but rounding of float32.
+LEAST_VARIANCE = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Whitening:
+    """What `learn_whitening` found.
+
+    Attributes:
+        mean: float32 [D].
+        projection: float32 [dim, D], one scaled axis a row.
+        normalize: rows are L2-normalised before.
+        power: 0 turns and cuts only (PCA), 1 gives all kept axes the same variance.
+        explained: share of the variance on the kept axes.
+        protocol: of the set that it was learned on.
+    """
+
+    mean: NDArray[np.float32]
+    projection: NDArray[np.float32]
+    normalize: bool
+    power: float
+    explained: float
+    protocol: ExtractionProtocol
+
+    @property
+    def dim(self) -> int:
+        """Values of a whitened row."""
+        return len(self.projection)
+
+    @cached_property
+    def hash(self) -> str:
+        """16 hex digits of everything that whitened rows depend on."""
+        digest = blake2b(f"{self.projection.shape} {self.normalize}".encode(), digest_size=8)
+        for array in (self.mean, self.projection):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def apply(self, rows: Descriptors) -> NDArray[np.float32]:
+        """Whiten rows [B, D]: float32 [B, dim], L2-normalised; NaN for a row that is the mean itself."""
+        centred = gather(rows, np.arange(len(rows)), self.normalize) - self.mean
+        white = centred.astype(np.float64) @ self.projection.astype(np.float64).T
+        with np.errstate(invalid="ignore"):
+            return (white / np.linalg.norm(white, axis=1, keepdims=True)).astype(np.float32)
+
+    def require_fit(self, described: DescriptorSet) -> None:
+        """Refuse a set of another model than it was learned on; regions of the same model fit.
+
+        Raises:
+            LandmarksError: names every differing key with both values.
+        """
+        differences = self.protocol.differences(described.protocol, ignore=NOT_COMPARED | {"regions"})
+        length = len(self.mean)
+        if described.dim % length or (described.dim != length and not described.protocol.regions):
+            differences.append(f"dimensions: {length} != {described.dim}")
+        if differences:
+            raise LandmarksError(
+                f"{described.name}: the whitening was learned on descriptors made otherwise "
+                f"({'; '.join(differences)}): learn one on descriptors of this model"
+            )
+
+
+def learn_whitening(described: DescriptorSet, dim: int, power: float = 1.0, normalize: bool = True) -> Whitening:
+    """Learn mean and axes from a set; its rows are read twice in blocks and summed in float64.
+
+    Args:
+        described: pictures to learn from, more than `dim`.
+        dim: axes to keep.
+        power: an axis of variance v is divided by v^(power / 2).
+        normalize: L2-normalise rows before.
+
+    Raises:
+        LandmarksError: impossible parameters, regions, too few pictures, a bad row, or fewer than `dim` axes that
+            have variance.
+    """
+    count, length = described.descriptors.shape
+    if not 1 <= dim <= length or not 0 <= power <= 1:
+        raise LandmarksError(
+            f"whitening: dim must be from 1 to {length} and power from 0 to 1, got dim={dim}, power={power}"
+        )
+    if described.protocol.regions:
+        raise LandmarksError(f"{described.name}: holds regions; learn the whitening on whole pictures")
+    if count <= dim:
+        raise LandmarksError(f"{described.name}: {count} pictures cannot tell {dim} axes; take more, or a smaller dim")
+
+    def blocks() -> Iterator[NDArray[np.float64]]:
+        for _, block in prepared_blocks(described.descriptors, ROWS, described.name, normalize):
+            yield block.astype(np.float64)
+
+    mean, covariance = np.zeros(length), np.zeros((length, length))
+    for block in blocks():
+        mean += block.sum(axis=0) / count
+    for block in blocks():
+        block -= mean
+        covariance += block.T @ block / count
+    variances, axes = np.linalg.eigh(covariance)
+    variances, axes = variances[::-1], axes[:, ::-1]
+    usable = int((variances > max(LEAST_VARIANCE * variances[0], np.finfo(np.float32).tiny)).sum())
+    if usable < dim:
+        raise LandmarksError(
+            f"{described.name}: its {count} rows spread along {usable} axes only: take a dim of at most {usable}, or "
+            "other pictures"
+        )
+    kept = axes[:, :dim].T / variances[:dim, None] ** (power / 2)
+    # An axis points either way; the way is chosen so that every machine chooses the same.
+    largest = np.take_along_axis(kept, np.abs(kept).argmax(axis=1)[:, None], axis=1)
+    kept *= np.sign(largest)
+    explained = float(variances[:dim].sum() / variances.sum())
+    return Whitening(
+        mean.astype(np.float32),
+        kept.astype(np.float32, order="C"),
+        normalize,
+        float(power),
+        explained,
+        described.protocol,
+    )
+
+
+def whiten_set(
+    folder: str | Path, described: DescriptorSet, whitening: Whitening, dtype: Precision = "float32"
+) -> DescriptorSet:
+    """Write the whitened copy of a set; each region of a regional set is whitened by itself.
+
+    The protocol of the copy carries the whitening's hash, so that whitened and plain sets are never compared.
+
+    Args:
+        folder: of the new set; must not exist yet.
+        described: a set of the model that the whitening was learned on.
+        whitening: what to apply.
+        dtype: on disk.
+
+    Raises:
+        LandmarksError: a set of another model, a bad row, a row that is the mean itself, or whatever `write_derived`
+            refuses.
+    """
+    whitening.require_fit(described)
+    check_rows(described.descriptors, described.name, whitening.normalize)
+    length, regions = len(whitening.mean), described.dim // len(whitening.mean)
+
+    def make(start: int, stop: int) -> NDArray[np.float32]:
+        rows = described.descriptors[start:stop].reshape(-1, length)
+        return whitening.apply(rows).reshape(stop - start, regions * whitening.dim)
+
+    protocol = replace(described.protocol, weights=f"{described.protocol.weights} whitened {whitening.hash}")
+    return write_derived(folder, described.ids, regions * whitening.dim, protocol, dtype, make)

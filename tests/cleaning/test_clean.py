@@ -1,0 +1,52 @@
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labelled import labelled
+from landmarks.cleaning.clean import tidy
+from landmarks.cleaning.rule import AgreementRule, Fate
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.cache import Cache
+from resources import make_resources
+
+
+def test_counts_add_up_and_repeat(tmp_path: Path) -> None:
+    table, described, wrong = labelled([40, 25, 60, 1, 30], wrong=20)
+    tidied = tidy(table, described, make_resources(cache=Cache(tmp_path)))
+    report = tidied.as_json()
+    assert report["pictures"] == {"before": 156, "kept": int(tidied.kept.sum())}
+    assert report["pictures"]["kept"] + sum(report["fell"].values()) == 156
+    assert report["landmarks"]["before"] == 5 and report["landmarks"]["kept"] == 4
+    assert wrong[table.find(tidied.pictures.ids[tidied.kept])].mean() < 0.02
+    again = tidy(table, described, make_resources())
+    assert (again.fates == tidied.fates).all()
+
+
+def test_the_order_of_table_and_set_does_not_matter() -> None:
+    table, described, _ = labelled([40, 25, 60], wrong=10)
+    rows = np.random.default_rng(1).permutation(len(table))
+    first, second = tidy(table, described, make_resources()), tidy(table.take(rows), described, make_resources())
+    assert (first.pictures.ids == second.pictures.ids).all() and (first.fates == second.fates).all()
+
+
+def test_lists_too_short_for_chance_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    table, described, _ = labelled([200, 40, 60])
+    with caplog.at_level(logging.WARNING):
+        tidy(table, described, make_resources(), AgreementRule(fellows=4), sample=60)
+    assert "take a larger --sample, or more --fellows" in caplog.text
+
+
+def test_nothing_left_is_an_error() -> None:
+    table, described, _ = labelled([10, 10, 10])
+    with pytest.raises(LandmarksError, match="no landmark is left of 30 pictures"):
+        tidy(table, described, make_resources(), AgreementRule(min_images=11))
+    with pytest.raises(LandmarksError, match="no landmark is left"):
+        tidy(table, described, make_resources(), AgreementRule(min_similarity=1.0))
+
+
+def test_fates_are_named_in_the_report() -> None:
+    table, described, _ = labelled([10, 10, 10])
+    fell = tidy(table, described, make_resources()).as_json()["fell"]
+    assert fell.keys() == {"no_descriptor", *(fate.name.lower() for fate in Fate if fate is not Fate.KEPT)}

@@ -1,0 +1,114 @@
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from landmarks.data.folder import split as folder_split
+from landmarks.data.folder.split import INDEX, QUERY, TRAIN, SplitPhotos, split_photos
+from landmarks.errors import LandmarksError
+
+Write = Callable[[dict[str, int]], Path]
+
+
+def deal(root: Path) -> SplitPhotos:
+    return split_photos(root, index_share=0.3, query_share=0.2, min_split=4, non_landmark="non-landmark")
+
+
+def by_path(root: Path) -> dict[str, int]:
+    photos = deal(root)
+    return {
+        photos.store.path(int(i)).relative_to(root).as_posix(): int(part)
+        for i, part in zip(photos.table.ids, photos.split, strict=True)
+    }
+
+
+def test_shares_are_about_as_asked(photo_folder: Write) -> None:
+    split = deal(photo_folder({"Arch": 400})).split
+    assert np.abs(np.bincount(split) / 400 - [0.5, 0.3, 0.2]).max() < 0.08
+
+
+def test_split_stays_when_pictures_are_added(photo_folder: Write) -> None:
+    before = by_path(photo_folder({"Arch": 20, "Bridge": 30}))
+    after = by_path(photo_folder({"Arch": 26, "Aqueduct": 9, "Bridge": 45}))
+    assert len(after) == 80
+    assert {path: after[path] for path in before} == before
+
+
+def test_split_does_not_depend_on_where_the_folder_lies(photo_folder: Write) -> None:
+    root = photo_folder({"Arch": 30})
+    before = by_path(root)
+    assert by_path(root.rename(root.parent / "moved")) == before
+
+
+def test_accents_hash_alike_however_they_are_written(tmp_path: Path) -> None:
+    splits = []
+    for form in ("NFC", "NFD"):
+        folder = tmp_path / form / unicodedata.normalize(form, "Château")
+        folder.mkdir(parents=True)
+        for i in range(12):
+            (folder / f"{i}.jpg").write_bytes(b"")
+        splits.append(deal(tmp_path / form))
+    assert splits[0].table.ids.tolist() == splits[1].table.ids.tolist()
+    assert splits[0].split.tolist() == splits[1].split.tolist()
+
+
+@pytest.mark.parametrize("count", range(1, 12))
+def test_each_landmark_can_be_learned_and_its_queries_answered(photo_folder: Write, count: int) -> None:
+    photos = deal(photo_folder({f"place {i}": count for i in range(40)}))
+    for landmark in range(40):
+        parts = photos.split[photos.table.landmarks == landmark]
+        assert (parts == TRAIN).any()
+        if (parts == QUERY).any():
+            assert (parts == INDEX).any()
+        if count < 4:
+            assert (parts == TRAIN).all()
+
+
+def test_pictures_of_no_landmark_never_train(photo_folder: Write) -> None:
+    photos = deal(photo_folder({"Arch": 10, "non-landmark": 30}))
+    other = photos.table.landmarks == -1
+    assert other.sum() == 30
+    assert set(photos.split[other].tolist()) == {INDEX, QUERY}
+    assert photos.table.landmark_names.tolist() == ["Arch"]
+
+
+def test_what_is_a_picture_and_what_is_not(
+    photo_folder: Write, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = photo_folder({"Arch": 2, "Arch/2019/May": 1, ".trash": 3, "Empty": 0})
+    for name in ("Arch/b.PNG", "Arch/c.webp", "Arch/d.jpeg", "Arch/.e.jpg", "Arch/f.txt", "loose.jpg"):
+        (root / name).write_bytes(b"")
+    album = tmp_path / "album"
+    album.mkdir()
+    (album / "x.jpg").write_bytes(b"")
+    (root / "Linked").symlink_to(album)
+    (root / "Arch/up").symlink_to(root / "Arch")  # leads in a circle
+    assert sorted(by_path(root)) == [
+        "Arch/000.jpg",
+        "Arch/001.jpg",
+        "Arch/2019/May/000.jpg",
+        "Arch/b.PNG",
+        "Arch/c.webp",
+        "Arch/d.jpeg",
+        "Linked/x.jpg",
+    ]
+    assert "1 pictures lie outside any landmark's folder" in caplog.text
+    assert "1 folders hold no picture, first 'Empty'" in caplog.text
+
+
+def test_nothing_to_find(tmp_path: Path, photo_folder: Write) -> None:
+    with pytest.raises(LandmarksError, match="is not a folder"):
+        deal(tmp_path / "nowhere")
+    (tmp_path / "loose.jpg").write_bytes(b"")
+    with pytest.raises(LandmarksError, match="no folder with pictures"):
+        deal(tmp_path)
+    with pytest.raises(LandmarksError, match="no folder with pictures"):
+        deal(photo_folder({"non-landmark": 3}))
+
+
+def test_two_pictures_with_one_id_are_named(photo_folder: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_split, "_digest", lambda key, purpose: 7)
+    with pytest.raises(LandmarksError, match=r"000\.jpg and .*001\.jpg get the same id"):
+        deal(photo_folder({"Arch": 2}))

@@ -1,0 +1,91 @@
+"""Flat arrays of boxes: what they refuse, and parts of them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from landmarks.detection.metrics import BoxTruth, Detections
+from landmarks.metrics.errors import FormatError
+
+CLASSES = np.array(["/m/a", "/m/b"])
+BOX = [0.1, 0.2, 0.3, 0.4]
+
+
+def truth(**changes: Any) -> BoxTruth:
+    fields: dict[str, Any] = {
+        "image_ids": np.array([7, 3, 7, 9], np.uint64),
+        "labels": np.array([0, 1, 1, 0], np.int32),
+        "boxes": np.array([BOX] * 4) + np.arange(4)[:, None] / 10,
+        "group_of": np.array([False, True, False, False]),
+        "verified_image_ids": np.array([5, 7, 3], np.uint64),
+        "verified_labels": np.array([0, 1, 1], np.int32),
+        "present": np.array([False, True, True]),
+        "classes": CLASSES,
+    }
+    return BoxTruth(**(fields | changes))
+
+
+def detections(**changes: Any) -> Detections:
+    fields: dict[str, Any] = {
+        "image_ids": np.array([7, 3], np.uint64),
+        "labels": np.array([0, 1], np.int32),
+        "scores": np.array([0.5, 0.25]),
+        "boxes": np.array([BOX, BOX]),
+        "classes": CLASSES,
+    }
+    return Detections(**(fields | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scores": np.array([0.5, np.nan])}, "one finite score"),
+        ({"scores": np.array([0.5])}, "one finite score"),
+        ({"labels": np.array([0, 2], np.int32)}, "outside the 2 classes"),
+        ({"labels": np.array([0, -1], np.int32)}, "outside the 2 classes"),
+        ({"boxes": np.zeros((2, 3))}, r"\[N\], \[N\] and \[N, 4\]"),
+        ({"boxes": np.array([BOX, [0.3, 0, 0.2, 1]])}, "image 0000000000000003 has the box"),
+        ({"boxes": np.array([BOX, [0, 0, np.inf, 1]])}, "image 0000000000000003 has the box"),
+        ({"classes": np.array(["/m/a", "/m/a"])}, "class /m/a comes twice"),
+    ],
+)
+def test_detections_that_are_none(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(FormatError, match=message):
+        detections(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"group_of": np.zeros(3, np.bool_)}, "group_of and labels differ"),
+        ({"present": np.zeros(2, np.bool_)}, "image-level labels differ in length"),
+        ({"verified_labels": np.array([0, 1, 2], np.int32)}, "image-level labels: a label lies outside"),
+        ({"image_ids": np.zeros(1, np.uint64)}, "boxes: image ids"),
+    ],
+)
+def test_truth_that_is_none(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(FormatError, match=message):
+        truth(**changes)
+
+
+def test_what_is_known_of_some_pictures() -> None:
+    whole = truth()
+    part = whole.of_images(np.array([7, 5, 1], np.uint64))
+    assert part.image_ids.tolist() == [7, 7]
+    assert part.labels.tolist() == [0, 1]  # in the order of the file
+    assert part.boxes.tolist() == whole.boxes[[0, 2]].tolist()
+    assert part.verified_image_ids.tolist() == [7, 5]
+    assert part.present.tolist() == [True, False]
+    assert len(whole.of_images(np.empty(0, np.uint64)).labels) == 0
+    assert part.of_images(np.array([3], np.uint64)).verified_labels.tolist() == []
+
+
+def test_what_is_known_of_some_classes() -> None:
+    part = truth().of_classes(np.array(["/m/b", "/m/c"]))
+    assert part.classes.tolist() == ["/m/b", "/m/c"]
+    assert part.image_ids.tolist() == [3, 7]
+    assert part.labels.tolist() == [0, 0]
+    assert part.group_of.tolist() == [True, False]
+    assert part.verified_image_ids.tolist() == [7, 3]
+    assert part.verified_labels.tolist() == [0, 0]

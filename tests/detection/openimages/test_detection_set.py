@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landmarks.data.source import ImageSet
+from landmarks.data.stores.flat_folder import FlatFolderStore
+from landmarks.data.table import ImageTable
+from landmarks.detection.openimages.detection_set import BoxFlag, DetectionSet, PictureBoxes
+from landmarks.errors import LandmarksError
+from landmarks.recognition.detections.classes import DetectionClasses
+
+CLASSES = DetectionClasses(np.array(["/m/01"]), np.array(["Tower"]))
+
+
+def made(counts: list[int]) -> PictureBoxes:
+    """Boxes whose label is their number."""
+    total = sum(counts)
+    boxes = np.tile(np.arange(total, dtype=np.float32)[:, None], (1, 4))
+    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return PictureBoxes(start, np.arange(total, dtype=np.int32), boxes, (np.arange(total) % 32).astype(np.uint8))
+
+
+@settings(deadline=None)
+@given(counts=st.lists(st.integers(0, 4), max_size=8), data=st.data())
+def test_parts_hold_the_boxes_of_their_pictures(counts: list[int], data: st.DataObject) -> None:
+    whole = made(counts)
+    chosen = np.array(data.draw(st.permutations(range(len(counts))))[: len(counts) // 2], dtype=np.int64)
+    part = whole.take(chosen)
+    assert len(part) == len(chosen)
+    for place, picture in enumerate(chosen.tolist()):
+        assert part.labels[part.of(place)].tolist() == whole.labels[whole.of(picture)].tolist()
+    np.testing.assert_array_equal(part.boxes[:, 0], part.labels)
+    np.testing.assert_array_equal(part.flags, part.labels % 32)
+    rows = whole.labels % 3 == 0
+    kept = whole.keep(rows)
+    for picture in range(len(counts)):
+        expected = [label for label in whole.labels[whole.of(picture)].tolist() if label % 3 == 0]
+        assert kept.labels[kept.of(picture)].tolist() == expected
+    assert kept.counts().sum() == rows.sum()
+
+
+def test_flags() -> None:
+    boxes = made([5, 6])
+    assert boxes.group_of.tolist() == [(number & 4) != 0 for number in range(11)]
+    both = boxes.has(BoxFlag.IsOccluded | BoxFlag.IsDepiction)
+    assert both.tolist() == [(number & 9) != 0 for number in range(11)]
+
+
+def test_masks_and_rows_choose_alike(tmp_path: object) -> None:
+    images = ImageSet(ImageTable.unlabelled(np.arange(3, dtype=np.uint64)), FlatFolderStore(str(tmp_path)))
+    whole = DetectionSet(images, made([1, 2, 3]), CLASSES)
+    by_rows, by_mask = whole.take(np.array([0, 2])), whole.take(np.array([True, False, True]))
+    assert by_rows.boxes.labels.tolist() == by_mask.boxes.labels.tolist() == [0, 3, 4, 5]
+    assert by_rows.images.table.ids.tolist() == [0, 2] and len(by_mask) == 2
+    with pytest.raises(LandmarksError, match="3 pictures, but boxes of 2"):
+        DetectionSet(images, made([1, 2]), CLASSES)
+
+
+@pytest.mark.parametrize("start", [[1, 2], [0, 1], [], [0, 2, 1, 2]])
+def test_pictures_must_cover_all_boxes(start: list[int]) -> None:
+    boxes = made([2])
+    with pytest.raises(LandmarksError, match=r"begin at 0 and end at 2|end before they begin"):
+        PictureBoxes(np.array(start, dtype=np.int64), boxes.labels, boxes.boxes, boxes.flags)
+    with pytest.raises(LandmarksError, match=r"must be \[B\], \[B, 4\] and \[B\]"):
+        PictureBoxes(boxes.start, boxes.labels, boxes.boxes[:1], boxes.flags)

@@ -1,0 +1,102 @@
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from landmarks.detection import detect as module
+from landmarks.detection.checkpoints import TrainedDetector
+from landmarks.detection.detect import Detector
+from landmarks.detection.openimages.resize import DetectionResize
+from landmarks.detection.openimages.source import OpenImages
+from landmarks.errors import LandmarksError
+from landmarks.extraction.unreadable import TooManyUnreadableError, UnreadablePictures
+from landmarks.models.architecture import plain_network
+from landmarks.recognition.detections.classes import DetectionClasses
+from landmarks.recognition.detections.found_objects import FoundObjects
+
+Compose = Callable[..., DictConfig]
+
+
+@pytest.fixture
+def trained(compose_config: Compose, small_run: list[str], tmp_path: Path) -> TrainedDetector:
+    config = compose_config("train", *small_run, run_dir=tmp_path)
+    config.model.score_threshold = 0.0
+    config.model.max_boxes = 5
+    torch.manual_seed(0)
+    classes = DetectionClasses(np.array(["/m/a", "/m/b", "/m/c"]), np.array(["A", "B", "C"]))
+    model = instantiate(config.model)(num_classes=3).eval()
+    return TrainedDetector(model, "test", classes, DetectionResize(48, 80), plain_network(config.model) or {}, "")
+
+
+def detector(trained: TrainedDetector, batch_size: int = 4, workers: int = 0) -> Detector:
+    return Detector(trained, DetectionResize(48, 80), "cpu", batch_size=batch_size, num_workers=workers)
+
+
+def assert_same(one: FoundObjects, other: FoundObjects) -> None:
+    assert one.looked_at.tolist() == other.looked_at.tolist()
+    assert one.boxes.image_ids.tolist() == other.boxes.image_ids.tolist()
+    np.testing.assert_allclose(one.boxes.boxes, other.boxes.boxes, atol=1e-4)
+
+
+def test_every_picture_is_searched_and_workers_change_nothing(
+    trained: TrainedDetector, rectangles: Path, tmp_path: Path
+) -> None:
+    images = OpenImages(rectangles, background=True).train().images
+    found = detector(trained).detect(images, tmp_path / "a", "openimages", "train")
+    assert found.looked_at.tolist() == images.table.ids.tolist()
+    assert (np.unique(found.boxes.image_ids, return_counts=True)[1] == 5).all()
+    assert_same(found, detector(trained, workers=1).detect(images, tmp_path / "b", "openimages", "train"))
+
+
+def test_an_interrupted_detection_goes_on(
+    trained: TrainedDetector, rectangles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = OpenImages(rectangles, background=True).train().images
+    whole = detector(trained).detect(images, tmp_path / "whole", "openimages", "train")
+    seen: list[int] = []
+    find = module.find_objects
+
+    def watched(model: object, pictures: object, ids: np.ndarray, classes: object) -> object:
+        if len(seen) == 8:
+            raise KeyboardInterrupt
+        seen.extend(ids.tolist())
+        return find(model, pictures, ids, classes)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "find_objects", watched)
+        detector(trained).detect(images, tmp_path / "parts", "openimages", "train")
+    assert not (tmp_path / "parts").exists()
+    seen = [-1] * 9
+    monkeypatch.setattr(module, "find_objects", watched)
+    assert_same(detector(trained).detect(images, tmp_path / "parts", "openimages", "train"), whole)
+    assert seen[9:] == images.table.ids.tolist()[8:]
+
+
+def test_unreadable_pictures_are_named_and_past_the_limit_stop_it(
+    trained: TrainedDetector, rectangles: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "set"
+    shutil.copytree(rectangles, root)
+    (root / "train" / f"{2:016x}.jpg").write_bytes(b"")
+    images = OpenImages(root, background=True).train().images
+    account = UnreadablePictures(limit=1)
+    found = detector(trained, 1).detect(images, tmp_path / "a", "openimages", "train", unreadable=account)
+    assert list(account.reasons) == [f"{2:016x}"]
+    assert 2 not in found.looked_at.tolist()
+    with pytest.raises(TooManyUnreadableError):
+        account = UnreadablePictures(limit=0)
+        detector(trained, 1).detect(images, tmp_path / "b", "openimages", "train", unreadable=account)
+
+
+def test_other_rules_are_not_mixed_in(trained: TrainedDetector, rectangles: Path, tmp_path: Path) -> None:
+    images = OpenImages(rectangles).validation().images
+    detector(trained).detect(images, tmp_path / "a", "openimages", "validation")
+    stricter = replace(trained, network={**trained.network, "score_threshold": 0.5})
+    with pytest.raises(LandmarksError, match="made otherwise"):
+        detector(stricter).detect(images, tmp_path / "a", "openimages", "validation")

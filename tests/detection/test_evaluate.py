@@ -1,0 +1,70 @@
+"""Evaluation and extraction with a checkpoint of a run of a second."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import DictConfig
+from PIL import Image
+
+from landmarks.detection.evaluate import evaluate_detector_job
+from landmarks.detection.extract import extract_detections_job
+from landmarks.detection.metrics.average_precision import score_detections
+from landmarks.detection.metrics.files import read_detections
+from landmarks.detection.openimages.source import OpenImages
+from landmarks.detection.train import train_detector
+from landmarks.errors import LandmarksError
+from landmarks.leaderboard.runs import find_runs
+from landmarks.recognition.detections.files import read_detections as read_folder
+
+Compose = Callable[..., DictConfig]
+QUICK = ["data.num_workers=0", "trainer.accelerator=cpu", "callbacks.progress=null"]
+
+
+@pytest.fixture
+def checkpoint(compose_config: Compose, small_run: list[str], tmp_path: Path) -> Path:
+    run_dir = tmp_path / "run"
+    overrides = [*small_run, "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=3", "optimizer.lr=2e-3"]
+    train_detector(compose_config("train", *overrides, run_dir=run_dir), run_dir)
+    return run_dir / "checkpoints" / "best.ckpt"
+
+
+def test_a_detector_is_evaluated_and_used_by_its_checkpoint_alone(
+    checkpoint: Path, compose_config: Compose, rectangles: Path, tiny_world: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "evaluation"
+    given = [f"checkpoint={checkpoint}", "data=openimages", f"data.root={rectangles}", "data.eval_batch_size=3", *QUICK]
+    value = evaluate_detector_job(compose_config("evaluate", *given, run_dir=out))
+    found = json.loads((out / "metrics.json").read_text())
+    assert found["scores"]["validation"]["map@0.5"] == value
+    trained = json.loads((checkpoint.parents[1] / "metrics.json").read_text())
+    assert value == pytest.approx(trained["trained"]["validation"]["map@0.5"], abs=1e-6)
+    assert found["data"]["pictures"] == 6
+    stamped = find_runs(tmp_path)
+    assert not stamped.notes and {run.stamp.data.source for run in stamped.runs} == {"openimages"}
+    assert Image.open(out / "boxes.png").width > 500
+    assert "Inputs" in (out / "report.html").read_text()
+
+    # What is handed in scores as what was found: boxes of Towers are repeated as Buildings.
+    submission = read_detections(out / "predictions.csv")
+    truth = OpenImages(rectangles).truth()
+    assert score_detections(truth, submission)["challenge_2018"].mean == pytest.approx(value, abs=1e-9)
+    kept = read_folder(out / "detections").boxes
+    towers = np.count_nonzero(kept.classes[kept.labels] == "/m/01fdzj")
+    assert len(submission.labels) == len(kept.labels) + towers
+
+    again = evaluate_detector_job(compose_config("evaluate", *given, run_dir=out))
+    assert again == value
+
+    used = [f"checkpoint={checkpoint}", f"data.root={tiny_world}", *QUICK, "splits=[queries]"]
+    extract_detections_job(compose_config("extract", *used, run_dir=tmp_path / "sets"))
+    queries = read_folder(tmp_path / "sets" / "queries_detections")
+    assert len(queries.looked_at) > 10
+    assert queries.classes.titles.tolist() == ["Tower", "Building", "Tree"]
+
+    with pytest.raises(LandmarksError, match="these data have no boxes"):
+        evaluate_detector_job(compose_config("evaluate", f"checkpoint={checkpoint}", run_dir=out))
+    with pytest.raises(LandmarksError, match="splits is empty"):
+        extract_detections_job(compose_config("extract", *used[:-1], "splits=[]", run_dir=out))

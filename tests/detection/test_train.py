@@ -1,0 +1,131 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import DictConfig
+from PIL import Image
+
+from landmarks.config.check import ConfigError, check_config
+from landmarks.config.settings import DetectorSettings
+from landmarks.detection.checkpoints import load_detector
+from landmarks.detection.train import train_detector, train_detector_job
+from landmarks.detection.training_module import DetectorModule
+from landmarks.errors import LandmarksError
+from landmarks.extraction.unreadable import TooManyUnreadableError
+from landmarks.training.train import train_job
+from rectangles import write_rectangles
+
+Compose = Callable[..., DictConfig]
+
+
+class CutOffError(Exception):
+    """Stands for a power failure."""
+
+
+def state_of(run_dir: Path) -> dict[str, torch.Tensor]:
+    found = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+    state: dict[str, torch.Tensor] = found["state_dict"]
+    return state
+
+
+def test_a_run_leaves_figures_pictures_and_a_checkpoint_that_explains_itself(
+    compose_config: Compose, small_run: list[str], tmp_path: Path
+) -> None:
+    overrides = [*small_run, "evaluate_untrained=true", "trainer.max_epochs=2"]
+    value = train_detector_job(compose_config("train", *overrides, run_dir=tmp_path))
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert found["monitor"] == {"name": "validation/map@0.5", "value": value}
+    assert found["trained"]["validation"].keys() == found["untrained"]["validation"].keys() == {"map@0.5", "v2_map@0.5"}
+    assert found["training"]["steps"] == 8
+    assert found["data"] == {"source": "openimages", "train": 16, "validation": 6, "classes": 3}
+    assert set(found["ap@0.5"]) <= {"Tower", "Building", "Tree"}
+    assert Image.open(tmp_path / "boxes.png").width > 500
+    assert Image.open(tmp_path / "curves.png").width > 500
+    assert "Boxes" in (tmp_path / "report.html").read_text()
+    log = (tmp_path / "logs" / "metrics.csv").read_text().splitlines()[0].split(",")
+    losses = {"loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg", "loss"}
+    assert {f"train/{name}" for name in losses} <= set(log)
+
+    trained = load_detector(tmp_path / "checkpoints" / "best.ckpt")
+    assert trained.classes.titles.tolist() == ["Tower", "Building", "Tree"]
+    assert trained.resize.short_side == 48
+    assert not trained.model.training
+
+
+def test_a_detector_learns(compose_config: Compose, small_run: list[str], tmp_path: Path) -> None:
+    """Only that its losses fall: `benchmarks/` holds a run that reaches a high mAP."""
+    overrides = [*small_run, "trainer.max_epochs=10", "optimizer.lr=2e-3"]
+    overrides += ["trainer.check_val_every_n_epoch=10"]
+    train_detector(compose_config("train", *overrides, run_dir=tmp_path), tmp_path)
+    lines = [line.split(",") for line in (tmp_path / "logs" / "metrics.csv").read_text().splitlines()]
+    column = lines[0].index("train/loss")
+    losses = [float(line[column]) for line in lines[1:] if line[column]]
+    assert len(losses) == 40
+    assert sum(losses[-8:]) < 0.6 * sum(losses[:8])
+
+
+@pytest.mark.parametrize("steps", [3, 4])  # in the middle of an epoch, and between two
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    compose_config: Compose, small_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    long = [*small_run, "trainer.max_epochs=2", "callbacks.last.minutes=0"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train_detector(compose_config("train", *long, run_dir=whole), whole)
+
+    step = DetectorModule.training_step
+
+    def cut_off(self: DetectorModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        if self.trainer.global_step == steps:
+            raise CutOffError
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch, pytest.raises(CutOffError):
+        patch.setattr(DetectorModule, "training_step", cut_off)
+        train_detector(compose_config("train", *long, run_dir=parts), parts)
+    train_detector(compose_config("train", *long, "resume=last", run_dir=parts), parts)
+    one, other = state_of(whole), state_of(parts)
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    assert len(list((parts / "logs").glob("metrics*.csv"))) == 2
+
+
+def test_a_loss_that_is_no_number_stops_the_run(compose_config: Compose, small_run: list[str], tmp_path: Path) -> None:
+    overrides = [*small_run, "optimizer.lr=1e25", "scheduler.warmup=0", "trainer.gradient_clip_val=null"]
+    with pytest.raises(LandmarksError, match=r"The loss is (nan|inf).*Lower optimizer.lr"):
+        train_detector(compose_config("train", *overrides, run_dir=tmp_path), tmp_path)
+
+
+def test_a_damaged_picture_is_counted(compose_config: Compose, small_run: list[str], tmp_path: Path) -> None:
+    write_rectangles(tmp_path / "set", train=8, validation=2)
+    (tmp_path / "set" / "train" / f"{3:016x}.jpg").write_bytes(b"no picture")
+    overrides = [*small_run, f"data.root={tmp_path / 'set'}", "data.max_unreadable=0"]
+    with pytest.raises(TooManyUnreadableError, match="0000000000000003"):
+        train_detector(compose_config("train", *overrides, run_dir=tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+model.anchors=[8]", r"model.anchors: .* has no such key; did you mean 'anchor_sizes'"),
+        ("+data.imagesize=3", "data.imagesize: .* has no such key; did you mean 'image_size'"),
+        ("model.box_samples=many", "model.box_samples: 'many' will not do"),
+        ("loss=arcmargin", "loss: .* will not do: it should be None"),
+        ("task=detecting", "task: 'detecting' will not do"),
+        ("data.max_unreadable=few", "data.max_unreadable"),
+    ],
+)
+def test_a_slip_in_the_configuration_is_named(
+    compose_config: Compose, small_run: list[str], tmp_path: Path, override: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_config(compose_config("train", *small_run, override, run_dir=tmp_path), DetectorSettings)
+
+
+def test_models_of_the_other_task_are_refused(compose_config: Compose, small_run: list[str], tmp_path: Path) -> None:
+    others = [override for override in small_run if not override.startswith("model.")]
+    with pytest.raises(LandmarksError, match="needs a model that finds objects"):
+        train_detector_job(compose_config("train", *others, "model=res18", run_dir=tmp_path))
+    with pytest.raises(LandmarksError, match="task=detection"):
+        train_job(compose_config("train", "model=faster_rcnn_small", run_dir=tmp_path))

@@ -1,0 +1,173 @@
+"""`python evaluate.py descriptors.queries=…` in this process: published methods, every file, and no file of before."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from described import write_set
+from landmarks.data.gldv2.source import GLDv2
+from landmarks.errors import LandmarksError
+from landmarks.evaluation.precomputed.evaluation import evaluate_given_job
+from landmarks.metrics.solution_files import read_retrieval_solution
+from landmarks.metrics.submissions import read_retrieval_submission
+from landmarks.retrieval.ranking import Ranking
+
+LOOKING = "+pipeline.stages.looking={_target_: described.LooksAtPictures}"
+
+
+@pytest.fixture
+def evaluate(compose_config, tmp_path):
+    """`evaluate(override, …, queries="q.npy", …)` -> (figure, metrics); results lie in `tmp_path / "run"`."""
+
+    def made(*overrides, **keys):
+        given = [f"descriptors.{key}={value}" for key, value in keys.items()]
+        run = tmp_path / "run"
+        value = evaluate_given_job(compose_config("evaluate", *given, *overrides, run_dir=run))
+        return value, json.loads((run / "metrics.json").read_text())
+
+    return made
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        (["pipeline=global"], "knn"),
+        (["pipeline=qe", "pipeline.stages.qe.alpha=0"], "qe_k5_alpha0"),
+        (["pipeline=qe"], "qe_k5_alpha3"),
+        (["pipeline=dba"], "dba_k5_alpha3"),
+        (["pipeline=dba", "pipeline.stages.dba.alpha=0"], "dba_k5_alpha0"),
+        (["pipeline=dba_qe"], "dba_then_qe_k5_alpha3"),
+        (
+            ["pipeline=dba_qe", "pipeline.stages.dba.alpha=0", "pipeline.stages.qe.alpha=0"],
+            "dba_then_qe_k5_alpha0",
+        ),
+        (["pipeline=diffusion", "pipeline.stages.diffusion.truncation=400"], "diffusion_offline_kq10_kd50"),
+        (
+            [
+                "pipeline=diffusion",
+                "pipeline.stages.diffusion.truncation=400",
+                "pipeline.stages.diffusion.mode=joint",
+            ],
+            "diffusion_joint_l2_kd50",
+        ),
+    ],
+)
+def test_published_methods_give_their_published_rankings(oracles, tmp_path, evaluate, dtype, overrides, name):
+    folder = oracles / "reranking"
+    for side in ("queries", "index"):
+        np.save(tmp_path / f"{side}.npy", np.load(folder / f"{side}.npy").astype(dtype))
+    value, metrics = evaluate(
+        *overrides,
+        queries=tmp_path / "queries.npy",
+        index=tmp_path / "index.npy",
+        query_labels=folder / "query_labels.npy",
+        index_labels=folder / "index_labels.npy",
+    )
+    expected = json.loads((folder / "expected.json").read_text())["map@100"][name]
+    assert value == metrics["monitor"]["value"] == pytest.approx(expected, abs=1e-3)
+    assert metrics["monitor"]["name"] == "all/map@100"
+    found = np.load(tmp_path / "run" / "ranking.npz")
+    assert found["indices"].dtype == np.int32 and found["indices"].shape == (312, 100)
+    with np.load(folder / "expected_rankings.npz") as published:
+        near = np.isclose(found["scores"], published[f"{name}_scores"], rtol=0, atol=1e-4)
+        # Ties may swap. In the graph of diffusion they decide who is a neighbour, which changes scores.
+        assert near.mean() > 0.9 if name.startswith("diffusion") else near.all()
+        assert np.mean(found["indices"] == published[name]) > 0.97
+
+
+def test_sets_with_a_solution_give_every_file_and_nothing_of_the_run_before_stays(tiny_world, tmp_path, evaluate):
+    world = GLDv2(tiny_world)
+    rng = np.random.default_rng(0)
+    for name, table in (("q", world.queries().table), ("i", world.index().table)):
+        write_set(tmp_path / name, table.ids, rng.standard_normal((len(table), 8)).astype(np.float32))
+    solution = tiny_world / "ground_truth" / "retrieval_solution_v2.1.csv"
+    given = {"queries": tmp_path / "q", "index": tmp_path / "i"}
+    _, metrics = evaluate("pipeline=qe", "index.k=7", **given, solution=solution)
+    run = tmp_path / "run"
+    assert metrics["monitor"]["name"] == "private/map@100"
+    assert metrics["scores"]["public"]["map@100"] == metrics["stages"][1]["scores"]["public/map@100"]
+    assert metrics["sizes"] == {
+        "queries": len(world.queries()), "index": len(world.index()), "dimensions": 8, "depth": 7
+    }  # fmt: skip
+    assert metrics["inputs"]["queries"][0]["protocol"]["weights"] == "w"
+    assert len(metrics["inputs"]["index"][0]["content"]) == 32
+    assert metrics["config"]["pipeline"]["stages"]["qe"]["k"] == 5 and "numpy" in metrics["versions"]
+    rows = list(csv.DictReader((run / "stages.csv").open()))
+    assert [row["stage"] for row in rows] == ["search", "qe"]
+    assert float(rows[1]["public/map@100"]) == metrics["scores"]["public"]["map@100"]
+    submission = read_retrieval_submission(run / "submissions" / "retrieval.csv", read_retrieval_solution(solution))
+    ranking = Ranking.load(run / "ranking.npz")
+    assert np.array_equal(submission.image_ids.reshape(-1, 7), world.index().table.ids[ranking.indices])
+    assert "precision@10" in (run / "report.html").read_text()
+
+    # the same by the data set, with pictures
+    again = ["pipeline=qe", "index.k=7", LOOKING, "data=gldv2", f"data.root={tiny_world}"]
+    assert evaluate(*again, **given, use_data=True)[1]["scores"] == metrics["scores"]
+    assert (run / "neighbours.png").is_file()
+
+    for name in ("q", "i"):
+        np.save(tmp_path / f"{name}.npy", np.load(tmp_path / name / "descriptors.npy"))
+    value, metrics = evaluate("index.k=3", queries=tmp_path / "q.npy", index=tmp_path / "i.npy")
+    assert value is None and metrics["scores"] == {} and metrics["inputs"]["truth"] is None
+    left = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert left == {"config.yaml", "metrics.json", "ranking.npz", "report.html", "run.json", "stages.csv"}
+    assert Ranking.load(run / "ranking.npz").depth == 3
+
+
+def test_a_search_deeper_than_the_index_leaves_places_empty(tmp_path, evaluate):
+    rng = np.random.default_rng(0)
+    for name, count in (("q", 3), ("i", 4), ("one", 1)):
+        np.save(tmp_path / f"{name}.npy", rng.standard_normal((count, 5)))
+        (tmp_path / f"{name}.txt").write_text("\n".join("0" * count))
+    for index, filled in (("i", 4), ("one", 1)):
+        value, _ = evaluate(
+            "pipeline=qe",
+            queries=tmp_path / "q.npy",
+            index=tmp_path / f"{index}.npy",
+            query_labels=tmp_path / "q.txt",
+            index_labels=tmp_path / f"{index}.txt",
+        )
+        assert value == 1.0
+        ranking = Ranking.load(tmp_path / "run" / "ranking.npz")
+        assert ranking.filled.sum(axis=1).tolist() == [filled] * 3
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["descriptors.queries=none.npy", "descriptors.index=none.npy"], "none.npy is not there"),
+        (["descriptors.queries=none.npy"], "descriptors.index is not: give both"),
+        (["descriptors.queries=none.npy", "descriptors.index=none.npy", "monitor=private/gap"], "no such figure"),
+        (["descriptors.queries=none.npy", "descriptors.index=none.npy", "index.k=0"], "must be 1 or more"),
+        (["descriptors.queries=3", "descriptors.index=none.npy"], "descriptors.queries: 3 will not do"),
+        (["+descriptors.foo=1", "descriptors.index=none.npy"], "descriptors.foo: descriptors has no such key"),
+        (["descriptors.queries=a", "descriptors.index=b", "data=gldv2"], "data.root: no value given"),
+    ],
+)
+def test_slips_are_named_and_leave_no_trace(compose_config, tmp_path, overrides, words):
+    config = compose_config("evaluate", *overrides, run_dir=tmp_path / "run")
+    with pytest.raises(Exception, match=words) as refused:
+        evaluate_given_job(config)
+    assert isinstance(refused.value, LandmarksError) or isinstance(refused.value.__cause__, LandmarksError)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_stage_that_lacks_something_says_so_before_any_file_is_opened(compose_config, tmp_path):
+    overrides = ["descriptors.queries=none.npy", "descriptors.index=none.npy", LOOKING]
+    with pytest.raises(LandmarksError, match=r"stage looking needs the pictures .*descriptors\.use_data=true"):
+        evaluate_given_job(compose_config("evaluate", *overrides, run_dir=tmp_path / "run"))
+
+
+def test_a_second_pipeline_finds_the_neighbours_of_the_first(oracles, tmp_path, evaluate, monkeypatch):
+    monkeypatch.setenv("LANDMARKS_CACHE", str(tmp_path / "cache"))
+    given = {side: oracles / "reranking" / f"{side}.npy" for side in ("queries", "index")}
+    evaluate("pipeline=dba", **given)
+    entries = set((tmp_path / "cache" / "retrieval").iterdir())
+    before = {entry: (entry / "indices.npy").stat().st_mtime_ns for entry in entries if "neighbours" in entry.name}
+    evaluate("pipeline=dba_qe", "pipeline.stages.dba.alpha=0", **given)
+    assert before and all((entry / "indices.npy").stat().st_mtime_ns == time for entry, time in before.items())
+    added = set((tmp_path / "cache" / "retrieval").iterdir()) - entries
+    assert len(added) == 1 and added.pop().name.startswith("augmented")

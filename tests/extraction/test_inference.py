@@ -1,0 +1,149 @@
+"""The engines of extraction give the same sets, and each is chosen where it should be."""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from landmarks.detection.detect import Detector
+from landmarks.errors import LandmarksError
+from landmarks.evaluation.evaluate import evaluate_job
+from landmarks.extraction import inference
+from landmarks.extraction.extract import extract_job
+from landmarks.extraction.inference import WORTHWHILE, InferenceEngine
+from landmarks.extraction.views import Extraction
+from landmarks.models.checkpoints import RECORD_VERSION
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+
+Compose = Callable[..., DictConfig]
+
+
+@pytest.fixture
+def overrides(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> list[str]:
+    """What an evaluation or an extraction with a small untrained network needs."""
+    config = compose_config("train", *tiny_run, run_dir=tmp_path)
+    torch.manual_seed(0)
+    state = {f"model.{name}": value for name, value in instantiate(config.model).state_dict().items()}
+    plain = OmegaConf.to_container(config, resolve=True)
+    torch.save(
+        {"state_dict": state, "landmarks": {"record_version": RECORD_VERSION, "config": plain, "landmark_names": []}},
+        tmp_path / "net.ckpt",
+    )
+    kept = [o for o in tiny_run if o.startswith(("data.root", "trainer.a", "trainer.d", "trainer.e"))]
+    return [*kept, f"checkpoint={tmp_path / 'net.ckpt'}", "callbacks.progress=null", "data.num_workers=0"]
+
+
+def test_onnx_gives_the_ranking_of_eager(compose_config: Compose, overrides: list[str], tmp_path: Path) -> None:
+    found = {}
+    for engine in ("eager", "onnx"):
+        run_dir = tmp_path / engine
+        options = [*overrides, "data.validation.queries=scored", "data.validation.gallery_images=8"]
+        evaluate_job(compose_config("evaluate", *options, f"inference={engine}", run_dir=run_dir))
+        scores = json.loads((run_dir / "metrics.json").read_text())["scores"]
+        with np.load(run_dir / "ranking.npz") as ranking:
+            found[engine] = scores["private"]["map@100"], ranking["indices"], ranking["scores"]
+    assert found["onnx"][0] == found["eager"][0] and np.array_equal(found["onnx"][1], found["eager"][1])
+    np.testing.assert_allclose(found["onnx"][2], found["eager"][2], atol=1e-5)
+    sets = [DescriptorSet.open(tmp_path / engine / "descriptors" / "index") for engine in found]
+    assert not np.array_equal(sets[0].descriptors, sets[1].descriptors)  # else the engine was not used
+    assert sets[0].protocol == sets[1].protocol
+    np.testing.assert_allclose(sets[0].descriptors, sets[1].descriptors, atol=1e-5)
+
+
+def test_auto_goes_on_without_what_cannot_be_exported(
+    compose_config: Compose,
+    overrides: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(net: Any) -> None:
+        raise LandmarksError("torch.export cannot follow this network: a reason")
+
+    def extract(folder: str, *more: str) -> None:
+        extract_job(compose_config("extract", *overrides, "splits=[queries]", *more, run_dir=tmp_path / folder))
+
+    monkeypatch.setattr(inference, "onnx_engine", refuse)
+    with pytest.raises(LandmarksError, match="a reason"):
+        extract("out", "inference=onnx")
+    extract("out")  # too few pictures to ask
+    monkeypatch.setattr(inference, "WORTHWHILE", 1)
+    caplog.set_level(logging.INFO, logger="landmarks")
+    assert "without ONNX Runtime" not in caplog.text
+    extract("other")
+    assert "Describing without ONNX Runtime: torch.export cannot follow this network: a reason" in caplog.text
+    assert len(DescriptorSet.open(tmp_path / "other" / "queries")) > 0
+
+
+def trainer(pictures: int = WORTHWHILE, **other: Any) -> Any:
+    device = torch.device(other.pop("device", "cpu"))
+    data = SimpleNamespace(evaluated={"queries": range(pictures // 4), "index": range(pictures - pictures // 4)})
+    about = {"precision": "32-true", "world_size": 1, **other}
+    return SimpleNamespace(datamodule=data, strategy=SimpleNamespace(root_device=device), **about)
+
+
+@pytest.mark.parametrize(
+    ("how", "extraction", "chosen"),
+    [
+        ({}, Extraction(), True),
+        ({"pictures": WORTHWHILE - 1}, Extraction(), False),
+        ({"pictures": WORTHWHILE // 4}, Extraction(scales=(0.5, 1.0), flip=True), True),
+        ({"device": "cuda"}, Extraction(), False),
+        ({"precision": "bf16-mixed"}, Extraction(), False),
+        ({"world_size": 2}, Extraction(), False),
+        ({}, Extraction(regions=2), False),
+    ],
+)
+def test_auto_exports_where_it_pays(
+    how: dict[str, Any], extraction: Extraction, chosen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "data_of", lambda trainer: trainer.datamodule)
+    assert InferenceEngine("auto", extraction)._worthwhile(trainer(**how)) == chosen
+
+
+@pytest.mark.parametrize(
+    ("how", "extraction", "words"),
+    [
+        ({"device": "cuda"}, Extraction(), "trainer.accelerator=cpu"),
+        ({"precision": "bf16-mixed"}, Extraction(), "in bf16-mixed: set trainer.precision=32-true"),
+        ({}, Extraction(regions=2), "extraction.regions=0"),
+    ],
+)
+def test_what_onnx_runtime_cannot_do_is_named_before_any_work(
+    how: dict[str, Any], extraction: Extraction, words: str
+) -> None:
+    module: Any = None
+    with pytest.raises(LandmarksError, match=words):
+        InferenceEngine("onnx", extraction).setup(trainer(**how), module, "validate")
+    InferenceEngine("auto", extraction).setup(trainer(**how), module, "validate")
+
+
+def test_results_that_differ_are_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 4)).eval()
+    assert torch.allclose(inference.onnx_engine(net)(torch.ones(1, 3, 64, 64)), net(torch.ones(1, 3, 64, 64)))
+    monkeypatch.setattr(inference, "largest_difference", lambda net, engine: 0.02)
+    with pytest.raises(LandmarksError, match=r"differ by 2\.0e-02 of the spread"):
+        inference.onnx_engine(net)
+
+
+def test_an_export_without_end_is_given_up() -> None:
+    started = time.monotonic()
+    with pytest.raises(TimeoutError, match="not done after"), inference._at_most(0.05):
+        while time.monotonic() < started + 60:
+            time.sleep(0.01)
+    time.sleep(0.1)  # nothing comes after
+
+
+def test_detectors_have_no_onnx() -> None:
+    config: Any = SimpleNamespace(inference="onnx")
+    with pytest.raises(LandmarksError, match="inference=onnx: a detector runs in torch alone"):
+        Detector.from_config(config, None)  # type: ignore[arg-type]

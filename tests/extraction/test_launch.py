@@ -1,0 +1,51 @@
+"""DDP with two real processes: same figures as one, folders of its own for each job of a sweep, and resuming.
+
+Each process takes its time to import torch, so one launch shows all of it.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from landmarks.models.checkpoints import open_checkpoint
+from landmarks.training.train import train
+
+ROOT = Path(__file__).resolve().parents[2]
+Compose = Callable[..., DictConfig]
+
+
+def test_a_sweep_of_two_ranks(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> None:
+    short = [*tiny_run, "trainer.max_epochs=null", "trainer.max_steps=2"]
+    train(compose_config("train", *short, run_dir=tmp_path / "one"), tmp_path / "one")
+    command = [
+        sys.executable,
+        str(ROOT / "train.py"),
+        "-m",
+        "trainer=ddp",
+        "loss.margin=0.1,0.2",
+        *(override for override in short if override != "trainer.devices=1"),
+        "trainer.devices=2",
+        "trainer.sync_batchnorm=false",
+        "callbacks.last.minutes=0",
+        f"hydra.sweep.dir={tmp_path / 'sweep'}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+    jobs = sorted(path for path in (tmp_path / "sweep").iterdir() if path.is_dir())
+    assert len(jobs) == 2
+    assert len((tmp_path / "sweep" / "sweep.csv").read_text().splitlines()) == 3
+    assert not (tmp_path / "runs").exists()
+    expected = json.loads((tmp_path / "one" / "metrics.json").read_text())["untrained"]
+    for job in jobs:
+        found = json.loads((job / "metrics.json").read_text())["untrained"]
+        for split in ("public", "private"):
+            assert found[split] == pytest.approx(expected[split], abs=2e-3)
+        assert sorted(p.name for p in (job / "descriptors").iterdir()) == ["gallery", "index", "queries"]
+        place = open_checkpoint(job / "checkpoints" / "last.ckpt")["LandmarkDataModule"]["train_loader"]
+        assert (place["epoch"], place["batches"], place["identity"]["the number of devices"]) == (0, 2, 2)

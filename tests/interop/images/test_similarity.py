@@ -1,0 +1,68 @@
+"""Descriptors are those of the released steps, one after the other; cosines those of the definition."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from landmarks.data.images.resize import EvalResize, resize_released
+from landmarks.errors import LandmarksError
+from landmarks.interop.images.models import Describer, open_describer
+from landmarks.interop.images.similarity import describe_pictures, similarities
+from landmarks.models.model_file import load_model
+from picture_models import photograph, turned
+from pictures import scene
+
+
+def test_pictures_are_sized_normalised_and_described_as_released(retrieval: Path, tmp_path: Path) -> None:
+    sizes = [(120, 160), (300, 200), (40, 1600), (97, 97)]
+    paths = [photograph(tmp_path / f"{i}.png", i, *size) for i, size in enumerate(sizes)]
+    found = describe_pictures(open_describer(retrieval, "cpu"), paths)
+    # by hand: short side 96, each side rounded and floored to a multiple of 32; 1:40 shrinks by 3/40
+    for row, path, (width, height) in zip(found, paths, [(128, 96), (96, 128), (288, 32), (96, 96)], strict=True):
+        pixels = np.asarray(Image.open(path).resize((width, height), Image.Resampling.LANCZOS), np.float32)
+        mean = np.array([0.485, 0.456, 0.406], np.float32) * 255
+        std = np.array([0.229, 0.224, 0.225], np.float32) * 255
+        images = torch.from_numpy((pixels - mean) / std).permute(2, 0, 1)[None].contiguous()
+        with torch.inference_mode():
+            expected = load_model(retrieval)(images)[0].numpy()
+        np.testing.assert_allclose(row, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+
+
+def test_the_network_sees_the_pixels_of_the_released_resize(tmp_path: Path) -> None:
+    seen: list[np.ndarray] = []
+    describer = Describer("net", EvalResize(96), lambda picture: seen.append(picture) or np.ones(2, np.float32))
+    paths = [photograph(tmp_path / f"{i}.png", i, *size) for i, size in enumerate([(120, 161), (500, 90), (31, 31)])]
+    describe_pictures(describer, paths)
+    for pixels, path in zip(seen, paths, strict=True):
+        assert np.array_equal(pixels, resize_released(np.asarray(Image.open(path)), 96))
+
+
+def test_a_picture_on_its_side_is_described_upright(retrieval: Path, tmp_path: Path) -> None:
+    image = scene(5, 100, 140)
+    Image.fromarray(image).save(tmp_path / "plain.png")
+    describer = open_describer(retrieval, "cpu")
+    plain, side = describe_pictures(describer, [tmp_path / "plain.png", turned(tmp_path / "side.png", image)])
+    assert np.array_equal(plain, side)
+
+
+def test_cosines_of_the_first_with_the_others_in_their_order() -> None:
+    rows = np.array([[3.0, 0.0], [5.0, 5.0], [-2.0, 0.0], [0.0, 7.0], [9.0, 0.0]], np.float32)
+    assert similarities(rows).tolist() == pytest.approx([0.5**0.5, -1.0, 0.0, 1.0], abs=1e-15)
+    assert len(similarities(rows[:1])) == 0
+    many = np.random.default_rng(0).normal(size=(1, 512)).astype(np.float32).repeat(50, axis=0)
+    assert np.abs(similarities(many)).max() <= 1.0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_descriptors_without_direction_are_an_error_that_names_the_picture(tmp_path: Path, value: float) -> None:
+    path = photograph(tmp_path / "a.png")
+    describer = Describer("net", EvalResize(64), lambda picture: np.full(4, value, np.float32))
+    with pytest.raises(LandmarksError, match=r"a\.png: net gives a descriptor that is not finite, or nothing"):
+        describe_pictures(describer, [path])
+
+
+def test_no_picture_gives_no_row(retrieval: Path) -> None:
+    assert len(describe_pictures(open_describer(retrieval), [])) == 0

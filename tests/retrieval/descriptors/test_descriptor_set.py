@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.retrieval.descriptors.writer import DescriptorWriter
+
+PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    with DescriptorWriter(tmp_path / "index", 100, 8, PROTOCOL) as writer:
+        writer.add(np.arange(100, 0, -1).astype(np.uint64), rng.standard_normal((100, 8)).astype(np.float32))
+        writer.finish()
+    return tmp_path / "index"
+
+
+def test_rows_of_ids(folder):
+    opened = DescriptorSet.open(folder)
+    assert len(opened) == 100 and opened.dim == 8
+    np.testing.assert_array_equal(opened.rows(np.array([100, 1, 7, 0, 2**64 - 1], np.uint64)), [0, 99, 93, -1, -1])
+    assert isinstance(opened.descriptors, np.memmap) and not opened.descriptors.flags.writeable
+
+
+@pytest.mark.parametrize("name", ["ids.npy", "descriptors.npy"])
+@pytest.mark.parametrize("change", [-1, -300, 1])
+def test_files_that_are_too_short_or_too_long_are_refused(folder, name, change):
+    path = folder / name
+    data = path.read_bytes()
+    path.write_bytes(data[:change] if change < 0 else data + b"x")
+    with pytest.raises(LandmarksError, match=rf"{name}: damaged"):
+        DescriptorSet.open(folder)
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((3, 8)), np.zeros((0, 8), np.float32), np.zeros(8, np.float32), np.array([{}], dtype=object)]
+)
+def test_other_arrays_are_refused(folder, array):
+    np.save(folder / "descriptors.npy", array, allow_pickle=True)
+    with pytest.raises(LandmarksError, match=r"descriptors\.npy: damaged"):
+        DescriptorSet.open(folder)
+
+
+def test_different_counts_and_repeated_ids_are_refused(folder):
+    np.save(folder / "ids.npy", np.arange(99, dtype=np.uint64))
+    with pytest.raises(LandmarksError, match=r"\(99,\)"):
+        DescriptorSet.open(folder)
+    np.save(folder / "ids.npy", np.array([5, *range(99)], np.uint64))
+    with pytest.raises(LandmarksError, match="1 ids occur twice, the first is 0000000000000005"):
+        DescriptorSet.open(folder)
+
+
+def test_a_header_cannot_ask_for_more_than_the_file_has(folder):
+    with (folder / "descriptors.npy").open("r+b") as file:
+        fields = {"descr": "<f4", "fortran_order": False, "shape": (2**62, 2**10)}
+        np.lib.format.write_array_header_1_0(file, fields)
+    with pytest.raises(LandmarksError, match="its header needs"):
+        DescriptorSet.open(folder)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(place=st.integers(0, 127), value=st.integers(0, 255))
+def test_a_changed_header_byte_is_harmless_or_named(folder, place, value):
+    path = folder / "descriptors.npy"
+    data = bytearray(path.read_bytes())
+    original = data[place]
+    data[place] = value
+    path.write_bytes(data)
+    try:
+        assert DescriptorSet.open(folder).descriptors.nbytes == 3200
+    except LandmarksError as error:
+        assert "descriptors.npy" in str(error) or "must be [N]" in str(error)
+    finally:
+        data[place] = original
+        path.write_bytes(data)
+
+
+def test_sets_of_other_protocols_are_not_compared(folder, tmp_path):
+    with DescriptorWriter(tmp_path / "other", 1, 4, ExtractionProtocol("res200", "ab12", 448, "square")) as writer:
+        writer.add(np.array([1], np.uint64), np.ones((1, 4), np.float32))
+        other = writer.finish()
+    mine = DescriptorSet.open(folder)
+    mine.require_same_protocol(mine)
+    with pytest.raises(LandmarksError, match=r"model: 'res152' != 'res200'; resize: .*; dimensions: 8 != 4"):
+        mine.require_same_protocol(other)
+
+
+def test_an_absent_set_says_whether_it_was_begun(tmp_path):
+    with pytest.raises(LandmarksError, match=r"no descriptor set here$"):
+        DescriptorSet.open(tmp_path / "index")
+    DescriptorWriter(tmp_path / "index", 1, 4, PROTOCOL).close()
+    with pytest.raises(LandmarksError, match="an unfinished one is there"):
+        DescriptorSet.open(tmp_path / "index")

@@ -1,0 +1,138 @@
+"""Sets that several processes write together, and what is left of them after kills at bad moments."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.descriptors.joint_writer import JointWriter, Layer
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.retrieval.descriptors.writer import OtherSetError
+
+PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released", split="index")
+IDS = np.arange(40, dtype=np.uint64) * 3 + 1
+
+
+def layers(folder: Path, **changes: object) -> list[Layer]:
+    whole = Layer(folder / "index", 3, replace(PROTOCOL, **changes))
+    return [whole, Layer(folder / "index_regions", 6, replace(PROTOCOL, regions=2, **changes), "float16")]
+
+
+def values(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    column = ids[:, None].astype(np.float32)
+    return np.tile(column, 3), np.tile(column + 0.5, 6)
+
+
+def write(writer: JointWriter, ids: np.ndarray) -> None:
+    writer.add(ids, *values(ids))
+    writer.close()
+
+
+def check(found: list[DescriptorSet], ids: np.ndarray) -> None:
+    whole, regions = found
+    assert sorted(whole.ids.tolist()) == sorted(ids.tolist()) and np.array_equal(whole.ids, regions.ids)
+    for part, expected in zip(found, values(whole.ids), strict=True):
+        assert np.array_equal(part.descriptors, expected)
+
+
+@settings(max_examples=25, deadline=None)
+@given(shares=st.lists(st.sets(st.integers(0, 39)), min_size=1, max_size=4))
+def test_rank_zero_takes_over_what_all_wrote_once(
+    tmp_path_factory: pytest.TempPathFactory, shares: list[set[int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("set")  # ranks of two runs: some pictures are in several shares
+    for rank, share in enumerate(shares):
+        write(JointWriter(layers(folder), IDS, rank), IDS[sorted(share)])
+    writer = JointWriter.resumed(layers(folder), IDS)
+    assert sorted(writer.ids.tolist()) == sorted(IDS[sorted(set().union(*shares))].tolist())
+    rest = ~np.isin(IDS, writer.ids)
+    writer.add(IDS[rest], *values(IDS[rest]))
+    check(writer.finish(), IDS)
+    assert sorted(path.name for path in folder.iterdir()) == ["index", "index_regions"]
+
+
+def test_a_kill_between_two_layers_loses_the_last_rows_only(tmp_path: Path) -> None:
+    write(JointWriter(layers(tmp_path), IDS), IDS[:10])
+    whole = tmp_path / "index.partial"
+    for name, size in (("ids.npy", 8 * 4), ("descriptors.npy", 12 * 4)):  # four rows of the regions are alone
+        with (whole / name).open("r+b") as file:
+            file.truncate((whole / name).stat().st_size - size)
+    writer = JointWriter.resumed(layers(tmp_path), IDS)
+    assert writer.ids.tolist() == IDS[:6].tolist()
+    write(writer, IDS[6:])
+    check(JointWriter.resumed(layers(tmp_path), IDS).finish(), IDS)
+
+
+def test_a_kill_while_finishing_or_taking_over_does_no_harm(tmp_path: Path) -> None:
+    write(JointWriter(layers(tmp_path), IDS), IDS[:20])
+    write(JointWriter(layers(tmp_path), IDS, rank=1), IDS[10:30])  # half of it taken over already
+    first = JointWriter.resumed(layers(tmp_path), IDS)
+    first._writers[0].finish()  # the regions' files are not finished
+    first.close()
+    assert (tmp_path / "index").is_dir() and (tmp_path / "index_regions.partial").is_dir()
+    check(JointWriter.resumed(layers(tmp_path), IDS).finish(), IDS[:30])
+
+
+def test_a_finished_set_is_gone_on_with(tmp_path: Path) -> None:
+    write(JointWriter(layers(tmp_path), IDS), IDS[:20])
+    check(JointWriter.resumed(layers(tmp_path), IDS).finish(), IDS[:20])
+    writer = JointWriter.resumed(layers(tmp_path), IDS)
+    assert len(writer.ids) == 20
+    write(writer, IDS[20:])
+    check(JointWriter.resumed(layers(tmp_path), IDS).finish(), IDS)
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_other_sets_are_refused_or_replaced_as_asked(tmp_path: Path, finished: bool) -> None:
+    writer = JointWriter(layers(tmp_path), IDS)
+    writer.add(IDS[:5], *values(IDS[:5]))
+    writer.finish() if finished else writer.close()
+    before = sorted(tmp_path.rglob("*"))
+    others = [
+        (layers(tmp_path, weights="cd34"), IDS, "weights: 'ab12' != 'cd34'"),
+        (layers(tmp_path, precision="bf16-mixed"), IDS, "precision"),
+        ([replace(layers(tmp_path)[0], dtype="float16")], IDS, "float16"),
+        (layers(tmp_path), IDS[3:], "3 of its pictures are not among those to describe"),
+    ]
+    for other, ids, words in others[:3]:
+        with pytest.raises(OtherSetError, match=words):
+            JointWriter.resumed(other, ids)
+        assert sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(OtherSetError, match=others[3][2]):
+        JointWriter.resumed(*others[3][:2])
+    writer = JointWriter.resumed(layers(tmp_path, weights="cd34"), IDS, replace_others=True)
+    assert len(writer.ids) == 0
+    write(writer, IDS)
+    check(JointWriter.resumed(layers(tmp_path, weights="cd34"), IDS).finish(), IDS)
+
+
+def test_what_is_no_set_is_never_removed(tmp_path: Path) -> None:
+    pictures = tmp_path / "index" / "0" / "1.jpg"
+    pictures.parent.mkdir(parents=True)
+    pictures.write_bytes(b"mine")
+    with pytest.raises(LandmarksError, match=r"protocol\.json"):
+        JointWriter.resumed(layers(tmp_path), IDS, replace_others=True)
+    assert pictures.read_bytes() == b"mine"
+
+
+def test_a_set_that_another_process_writes_is_left_alone(tmp_path: Path) -> None:
+    part = JointWriter(layers(tmp_path), IDS, rank=2)
+    part.add(IDS[:5], *values(IDS[:5]))
+    with pytest.raises(LandmarksError, match=r"rank2\.partial: another process writes this set"):
+        JointWriter.resumed(layers(tmp_path), IDS, replace_others=True)
+    part.close()
+    assert len(JointWriter.resumed(layers(tmp_path), IDS).ids) == 5
+
+
+def test_clearing_leaves_other_sets(tmp_path: Path) -> None:
+    for rank in (0, 3):
+        write(JointWriter(layers(tmp_path), IDS, rank), IDS[:5])
+    (tmp_path / "index.rank.partial").mkdir()
+    for layer in layers(tmp_path):
+        layer.clear()
+    assert [path.name for path in tmp_path.iterdir()] == ["index.rank.partial"]

@@ -1,0 +1,140 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.descriptors import derived_set, whitening
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.retrieval.descriptors.whitening import learn_whitening, whiten_set
+
+PROTOCOL = ExtractionProtocol("res152", "aa11", 448, "released", data="gldv2", split="train")
+
+
+def made(count, dim=8, seed=0, protocol=PROTOCOL) -> DescriptorSet:
+    rng = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).standard_normal((dim, dim))  # axes that depend on each other
+    rows = (rng.standard_normal((count, dim)) @ mixing + 2).astype(np.float32)
+    return DescriptorSet(np.arange(count, dtype=np.uint64), rows, protocol, "the set")
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def centred(described, learned):
+    return unit(described.descriptors.astype(np.float64)) - learned.mean
+
+
+def test_full_whitening_gives_all_axes_variance_one_and_no_correlation():
+    described = made(500)
+    learned = learn_whitening(described, 5)
+    projected = centred(described, learned) @ learned.projection.T.astype(np.float64)
+    np.testing.assert_allclose(projected.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(projected.T @ projected / 500, np.eye(5), atol=1e-5)
+    np.testing.assert_allclose(learned.apply(described.descriptors), unit(projected), atol=1e-6)
+
+
+def test_pca_keeps_all_distances_with_all_axes_and_the_most_variance_with_few():
+    described = made(300)
+    whole, few = learn_whitening(described, 8, power=0), learn_whitening(described, 3, power=0)
+    np.testing.assert_allclose(whole.projection @ whole.projection.T, np.eye(8), atol=1e-6)
+    assert whole.explained == pytest.approx(1)
+    values = np.linalg.svd(centred(described, few), compute_uv=False) ** 2
+    assert few.explained == pytest.approx(values[:3].sum() / values.sum(), abs=1e-6)
+    np.testing.assert_allclose(few.projection, whole.projection[:3], atol=1e-6)
+
+
+def test_power_shrinks_in_between():
+    described = made(300)
+    lengths = [np.linalg.norm(learn_whitening(described, 4, power).projection, axis=1) for power in (0, 0.5, 1)]
+    np.testing.assert_allclose(lengths[1] ** 2, lengths[0] * lengths[2], rtol=1e-5)
+
+
+def test_equals_the_covariance_of_numpy_whatever_the_blocks(monkeypatch):
+    described = made(200)
+    whole = learn_whitening(described, 8)
+    covariance = np.cov(unit(described.descriptors.astype(np.float64)).T, bias=True)
+    inverse = whole.projection.T.astype(np.float64) @ whole.projection
+    np.testing.assert_allclose(inverse, np.linalg.inv(covariance), rtol=1e-3, atol=1e-3 * np.abs(inverse).max())
+    monkeypatch.setattr(whitening, "ROWS", 7)
+    np.testing.assert_allclose(learn_whitening(described, 8).projection, whole.projection, rtol=1e-4, atol=1e-3)
+
+
+def test_without_normalising_lengths_count():
+    described = made(100)
+    longer = replace(described, descriptors=described.descriptors * np.linspace(1, 9, 100, dtype=np.float32)[:, None])
+    np.testing.assert_allclose(
+        learn_whitening(longer, 4).projection, learn_whitening(described, 4).projection, rtol=1e-3, atol=1e-3
+    )
+    plain = learn_whitening(longer, 4, normalize=False)
+    np.testing.assert_allclose(plain.mean, longer.descriptors.mean(axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_whitened_set_is_not_compared_with_a_plain_one(tmp_path, dtype, monkeypatch):
+    monkeypatch.setattr(derived_set, "BLOCK_BYTES", 1)
+    learned = learn_whitening(made(100), 3)
+    index = made(20, seed=1, protocol=replace(PROTOCOL, split="index", versions={"torch": "2"}))
+    queries = whiten_set(tmp_path / "queries", made(6, seed=2), learned, dtype)
+    whitened = whiten_set(tmp_path / "index", index, learned, dtype)
+    queries.require_same_protocol(whitened)
+    np.testing.assert_allclose(whitened.descriptors, learned.apply(index.descriptors), atol=1e-3)
+    assert whitened.protocol == replace(index.protocol, weights=f"aa11 whitened {learned.hash}")
+    with pytest.raises(LandmarksError, match=r"not made alike .*weights"):
+        whitened.require_same_protocol(index)
+    other = whiten_set(tmp_path / "other", index, learn_whitening(made(100), 3, power=0.5))
+    with pytest.raises(LandmarksError, match=r"not made alike .*weights"):
+        whitened.require_same_protocol(other)
+    with pytest.raises(LandmarksError, match=r"learned on descriptors made otherwise .*weights"):
+        whiten_set(tmp_path / "twice", whitened, learned)
+
+
+def test_regions_are_whitened_each_by_itself(tmp_path):
+    learned = learn_whitening(made(100), 3)
+    parts = [made(10, seed=seed).descriptors for seed in (1, 2)]
+    regional = DescriptorSet(
+        np.arange(10, dtype=np.uint64), np.concatenate(parts, axis=1), replace(PROTOCOL, regions=2), "regions"
+    )
+    whitened = whiten_set(tmp_path / "regions", regional, learned)
+    np.testing.assert_allclose(
+        whitened.descriptors, np.concatenate([learned.apply(p) for p in parts], axis=1), atol=1e-6
+    )
+    with pytest.raises(LandmarksError, match="holds regions"):
+        learn_whitening(regional, 3)
+
+
+def test_sets_of_another_model_are_refused(tmp_path):
+    learned = learn_whitening(made(100), 3)
+    for other in (made(9, protocol=replace(PROTOCOL, weights="bb")), made(9, dim=16), made(9, dim=5)):
+        with pytest.raises(LandmarksError, match="the set: the whitening was learned on descriptors made otherwise"):
+            whiten_set(tmp_path / "new", other, learned)
+
+
+def test_bad_pictures_are_refused(tmp_path):
+    learned = learn_whitening(made(100), 3)
+    broken = made(9)
+    broken.descriptors[4] = np.nan
+    with pytest.raises(LandmarksError, match="1 of 9 rows hold NaN or infinity, the first is row 4"):
+        whiten_set(tmp_path / "new", broken, learned)
+    with pytest.raises(LandmarksError, match="1 of 9 rows hold NaN or infinity, the first is row 4"):
+        learn_whitening(broken, 3)
+    flat = learn_whitening(made(100), 3, normalize=False)
+    mean = DescriptorSet(np.arange(1, dtype=np.uint64), flat.mean[None], PROTOCOL, "the mean")
+    with pytest.raises(LandmarksError, match="not finite in float32, the first is of picture 0000000000000000"):
+        whiten_set(tmp_path / "mean", mean, flat)
+
+
+def test_what_cannot_be_learned_is_refused():
+    with pytest.raises(LandmarksError, match="5 pictures cannot tell 5 axes"):
+        learn_whitening(made(5), 5)
+    copies = replace(made(60), descriptors=np.repeat(made(4).descriptors, 15, axis=0))
+    with pytest.raises(LandmarksError, match="its 60 rows spread along 3 axes only: take a dim of at most 3"):
+        learn_whitening(copies, 4)
+    same = replace(made(60), descriptors=np.ones((60, 8), np.float32))
+    with pytest.raises(LandmarksError, match="spread along 0 axes"):
+        learn_whitening(same, 1)
+    for parameters in ({"dim": 0}, {"dim": 9}, {"dim": 3, "power": -0.1}, {"dim": 3, "power": float("nan")}):
+        with pytest.raises(LandmarksError, match="dim must be from 1 to 8 and power from 0 to 1"):
+            learn_whitening(made(100), **parameters)

@@ -1,0 +1,158 @@
+import multiprocessing
+import resource
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.retrieval.descriptors.writer import DescriptorWriter
+
+PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released", split="index")
+DATA = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
+IDS = np.arange(1000, 1050, dtype=np.uint64)
+
+
+def write(folder: Path, start: int, stop: int, **options) -> DescriptorWriter:
+    """Add rows [start, stop) in chunks of 7 and leave the writer open."""
+    writer = DescriptorWriter(folder, 50, 6, PROTOCOL, **options)
+    for first in range(start, stop, 7):
+        part = slice(first, min(first + 7, stop))
+        writer.add(IDS[part], DATA[part])
+    return writer
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_what_is_read_is_what_was_written(tmp_path, dtype):
+    written = write(tmp_path / "set", 0, 50, dtype=dtype).finish()
+    np.testing.assert_array_equal(written.ids, IDS)
+    np.testing.assert_array_equal(written.descriptors, DATA.astype(dtype))
+    assert written.protocol == PROTOCOL
+    # Plain NumPy reads it too.
+    np.testing.assert_array_equal(np.load(tmp_path / "set" / "descriptors.npy", allow_pickle=False), DATA.astype(dtype))
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+@pytest.mark.parametrize("torn", [("descriptors.npy", 5), ("descriptors.npy", 30), ("ids.npy", 3), ("ids.npy", 9)])
+def test_an_interrupted_extraction_goes_on_where_it_stopped(tmp_path, torn):
+    write(tmp_path / "set", 0, 20).close()
+    name, lost = torn
+    file = tmp_path / "set.partial" / name
+    file.write_bytes(file.read_bytes()[:-lost])
+    done = len(DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL).done)
+    assert done in (18, 19)
+    resumed = write(tmp_path / "set", done, 50).finish()
+    write(tmp_path / "whole", 0, 50).finish()
+    for name in ("ids.npy", "descriptors.npy"):
+        assert (tmp_path / "set" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert len(resumed) == 50
+
+
+def test_an_exception_leaves_an_unfinished_set(tmp_path):
+    with pytest.raises(RuntimeError), write(tmp_path / "set", 0, 10):
+        raise RuntimeError
+    assert not (tmp_path / "set").exists()
+    with pytest.raises(LandmarksError, match="unfinished"):
+        DescriptorSet.open(tmp_path / "set")
+    writer = DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL)
+    np.testing.assert_array_equal(writer.done, IDS[:10])
+    writer.discard()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_partial_set_of_another_kind_is_not_continued(tmp_path):
+    write(tmp_path / "set", 0, 10).close()
+    with pytest.raises(LandmarksError, match=r"made otherwise \(split: 'index' != 'test'\)"):
+        DescriptorWriter(tmp_path / "set", 50, 6, ExtractionProtocol("res152", "ab12", 448, "released", split="test"))
+    with pytest.raises(LandmarksError, match=r"descriptors\.npy: cannot go on"):
+        DescriptorWriter(tmp_path / "set", 50, 5, PROTOCOL)
+    with pytest.raises(LandmarksError, match=r"descriptors\.npy: cannot go on"):
+        DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL, dtype="float16")
+
+
+def test_two_writers_of_one_set_are_refused(tmp_path):
+    with (
+        write(tmp_path / "set", 0, 10),
+        pytest.raises(LandmarksError, match="another process writes"),
+    ):
+        DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL)
+
+
+def test_a_finished_set_is_not_overwritten(tmp_path):
+    write(tmp_path / "set", 0, 10).finish()
+    with pytest.raises(LandmarksError, match="exists already"):
+        DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL)
+
+
+def test_wrong_rows_are_named(tmp_path):
+    with pytest.raises(LandmarksError, match="no descriptor was added"):
+        DescriptorWriter(tmp_path / "set", 3, 6, PROTOCOL, dtype="float16").finish()
+    with DescriptorWriter(tmp_path / "set", 3, 6, PROTOCOL, dtype="float16") as writer:
+        with pytest.raises(LandmarksError, match="do not fit"):
+            writer.add(IDS[:2], DATA[:3])
+        with pytest.raises(LandmarksError, match="more than the 3 rows"):
+            writer.add(IDS[:4], DATA[:4])
+        large = DATA[:2].copy()
+        large[1, 0] = 1e6
+        with pytest.raises(LandmarksError, match="not finite in float16, the first is of picture 00000000000003e9"):
+            writer.add(IDS[:2], large)
+        writer.add(IDS[[0, 0]], DATA[:2])
+        with pytest.raises(LandmarksError, match="1 ids occur twice"):
+            writer.finish()
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_full_disk_is_an_error_that_keeps_what_was_written(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    writer = write(tmp_path / "set", 0, 20)
+    try:
+        # 20 rows take 608 bytes; the next chunk of 7 would need 168 more.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (700, before[1]))
+        with pytest.raises(LandmarksError, match="could not write after 20 rows"):
+            writer.add(IDS[20:27], DATA[20:27])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    resumed = write(tmp_path / "set", 20, 50).finish()
+    np.testing.assert_array_equal(resumed.descriptors, DATA)
+    np.testing.assert_array_equal(resumed.ids, IDS)
+
+
+def test_rows_can_be_read_back_and_cut(tmp_path):
+    writer = DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL)
+    ids, rows = np.arange(10, dtype=np.uint64), np.arange(60, dtype=np.float32).reshape(10, 6)
+    writer.add(ids, rows)
+    for start, stop in ((0, 10), (3, 7), (8, 40), (10, 10)):
+        found = writer.read(start, stop)
+        assert np.array_equal(found[0], ids[start:stop]) and np.array_equal(found[1], rows[start:stop])
+    writer.cut(20)
+    writer.cut(4)
+    writer.add(ids[7:9], rows[7:9])
+    found = writer.finish()
+    assert found.ids.tolist() == [0, 1, 2, 3, 7, 8] and np.array_equal(found.descriptors, rows[[0, 1, 2, 3, 7, 8]])
+
+
+def wait(started, enough):
+    started.set()
+    enough.wait()
+
+
+def test_processes_started_meanwhile_do_not_hold_the_set(tmp_path):
+    context = multiprocessing.get_context("fork")
+    writer = write(tmp_path / "set", 0, 20)
+    started, enough = context.Event(), context.Event()
+    child = context.Process(target=wait, args=(started, enough))
+    child.start()
+    try:
+        started.wait()
+        with pytest.raises(LandmarksError, match="another process writes"):
+            DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL)
+        writer.close()  # as a kill would
+        assert len(DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL).done) == 20
+    finally:
+        enough.set()
+        child.join()
