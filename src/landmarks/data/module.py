@@ -138,7 +138,7 @@ class LandmarkDataModule(pl.LightningDataModule):
         self._resumed: dict[str, Any] | None = None
 
     def prepare_data(self) -> None:
-        """Make or check the pictures; Lightning calls this on one process only."""
+        """Check that all is there; Lightning calls this on one process only."""
         self.source.prepare(training=not self.search_only)
 
     def setup(self, stage: str | None = None) -> None:

@@ -125,7 +125,7 @@ class DetectionDataModule(pl.LightningDataModule):
         self._resumed: dict[str, Any] | None = None
 
     def prepare_data(self) -> None:
-        """Make or check the files; Lightning calls this on one process only."""
+        """Check the files; Lightning calls this on one process only."""
         self.source.prepare()
 
     def setup(self, stage: str | None = None) -> None:
