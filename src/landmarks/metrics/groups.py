@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_SLOTS = 4  # a value
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, and its bits look random: multiplying by it spreads any values
 
 
@@ -13,62 +14,65 @@ def group_of_each(start: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(start) - 1), np.diff(start))
 
 
-class SortedGroups:
-    """Groups of uint64 or int64 values in CSR layout, each in ascending order.
+class GroupedValues:
+    """A table of hashes of values in groups, in CSR layout: of 100 look-ups in a query's images, most end in one step.
+
+    The slots of a group lie side by side, so that its look-ups stay in the processor's cache. A value whose slot is
+    taken lies in the next free one.
 
     Args:
-        values: [V] values, group g is `values[start[g]:start[g + 1]]`.
+        values: uint64 or int64 [V], group g is `values[start[g]:start[g + 1]]`, in any order.
         start: int64 [G+1] boundaries.
 
     Attributes:
-        values: [V], ascending inside each group.
-        groups: int64 [V], the group of each.
-        start: as given.
+        values: as given.
+        groups: int64 [V], the group of each value.
+        repeated: int64, rows of values that occur more than once in their group, but for one of each.
     """
 
     def __init__(self, values: NDArray[Any], start: NDArray[np.int64]) -> None:
-        self.start, self.groups = start, group_of_each(start)
-        if not ((values[1:] >= values[:-1]) | (self.groups[1:] != self.groups[:-1])).all():
-            # Group and place among all values in one number: a third of the time of np.lexsort.
-            order = np.argsort(values)
-            keys = (self.groups[order] << 32) | np.arange(len(values))
-            keys.sort()
-            values = values[order[keys & 0xFFFFFFFF]]
-        self.values = values
-        # A wanted value whose hash no value has is in no group: that spares most of them the search.
-        self._shift = np.uint64(64 - (8 * len(values) + 8).bit_length())
-        self._hashes = np.zeros(1 << (64 - int(self._shift)), np.bool_)
-        self._hashes[self._hash(values, self.groups)] = True
+        self.values, self.groups = values, group_of_each(start)
+        self._first_slot, self._num_slots = start[:-1] * _SLOTS, np.diff(start).astype(np.uint64) * np.uint64(_SLOTS)
+        self._table = np.full(len(values) * _SLOTS + 1, -1, np.int32)
+        rows, slots = np.arange(len(values)), self._slots(values, self.groups)
+        repeated = [rows[:0]]
+        while len(rows):
+            free = self._table[slots] < 0
+            self._table[slots[free]] = rows[free]  # one of those that want the same slot
+            there = self._table[slots]
+            same = (self.values[there] == self.values[rows]) & (self.groups[there] == self.groups[rows])
+            repeated.append(rows[same & (there != rows)])
+            rows, slots = rows[~same], (slots[~same] + 1) % len(self._table)
+        self.repeated = np.concatenate(repeated)
 
     def find(self, wanted: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Find each wanted value inside its own group by a binary search in all groups at once.
+        """Find each wanted value in its own group.
 
         Args:
-            wanted: [N] values to find.
+            wanted: [N] values, of the same kind.
             groups: int64 [N] the group in which to look; -1 for none.
 
         Returns:
-            int64 [N] position in `values`, -1 where the group lacks the value.
+            int64 [N] its row in `values`, -1 where the group lacks the value.
         """
         found = np.full(len(wanted), -1, np.int64)
-        likely = np.flatnonzero(self._hashes[self._hash(wanted, groups)] & (groups >= 0))
-        if len(likely):
-            found[likely] = self._search(wanted[likely], groups[likely])
+        if len(self.values) == 0:
+            return found
+        slots = self._slots(wanted, groups)
+        there = self._table[slots]
+        asked = np.flatnonzero((there >= 0) & (groups >= 0))
+        slots, there = slots[asked], there[asked]
+        while len(asked):
+            hit = (self.values[there] == wanted[asked]) & (self.groups[there] == groups[asked])
+            found[asked[hit]] = there[hit]
+            asked, slots = asked[~hit], (slots[~hit] + 1) % len(self._table)
+            there = self._table[slots]
+            taken = there >= 0  # the search ends at a free slot
+            asked, slots, there = asked[taken], slots[taken], there[taken]
         return found
 
-    def _hash(self, values: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[np.uint64]:
-        mixed = values.astype(np.uint64, copy=False) ^ (groups.astype(np.uint64, copy=False) * _SPREAD)
-        return (mixed * _SPREAD) >> self._shift
-
-    def _search(self, wanted: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[np.int64]:
-        if len(self.values) == 0:
-            return np.full(len(wanted), -1, np.int64)
-        low, end = self.start[groups], self.start[groups + 1]
-        high = end.copy()
-        for _ in range(int((end - low).max()).bit_length()):
-            middle = (low + high) >> 1
-            below = (self.values[np.minimum(middle, len(self.values) - 1)] < wanted) & (low < high)
-            low = np.where(below, middle + 1, low)
-            high = np.where(below, high, middle)
-        found = (low < end) & (self.values[np.minimum(low, len(self.values) - 1)] == wanted)
-        return np.where(found, low, -1)
+    def _slots(self, values: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The slot in which each value should lie."""
+        share = (values.astype(np.uint64, copy=False) * _SPREAD) >> np.uint64(32)
+        within = (share * self._num_slots[groups]) >> np.uint64(32)
+        return self._first_slot[groups] + within.view(np.int64)

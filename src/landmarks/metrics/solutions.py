@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import FormatError
 from landmarks.ids import find_rows, first_repeat, format_id
-from landmarks.metrics.groups import SortedGroups, group_of_each
+from landmarks.metrics.groups import GroupedValues, group_of_each
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +46,9 @@ class RetrievalSolution:
         if len(self.query_ids) and self.num_positives.min() == 0:
             image_id = format_id(self.query_ids[np.argmin(self.num_positives)])
             raise FormatError(f"query {image_id} has no correct image; it cannot be scored, make it ignored")
-        ordered, queries = self._positives.values, self._positives.groups
-        repeated = (ordered[1:] == ordered[:-1]) & (queries[1:] == queries[:-1])
-        if repeated.any():
-            row = int(np.argmax(repeated))
-            query, image = format_id(self.query_ids[queries[row]]), format_id(ordered[row])
+        if len(self._positives.repeated):
+            row = int(self._positives.repeated.min())
+            query, image = format_id(self.query_ids[self._positives.groups[row]]), format_id(self.positives[row])
             raise FormatError(f"query {query} names the correct image {image} twice; name it once")
 
     @property
@@ -59,8 +57,8 @@ class RetrievalSolution:
         return np.diff(self.positives_start)
 
     @cached_property
-    def _positives(self) -> SortedGroups:
-        return SortedGroups(self.positives, self.positives_start)
+    def _positives(self) -> GroupedValues:
+        return GroupedValues(self.positives, self.positives_start)
 
     def find_positives(self, rows: NDArray[np.int64], image_ids: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Look up index images among the correct ones of a query.
@@ -111,8 +109,8 @@ class RecognitionSolution:
         return np.diff(self.landmarks_start) > 0
 
     @cached_property
-    def _landmarks(self) -> SortedGroups:
-        return SortedGroups(self.landmarks, self.landmarks_start)
+    def _landmarks(self) -> GroupedValues:
+        return GroupedValues(self.landmarks, self.landmarks_start)
 
     def shows(self, rows: NDArray[np.int64], landmarks: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether the image in each of the rows, -1 for none, shows the landmark: int64 [N], [N] -> bool [N]."""
