@@ -18,7 +18,7 @@ from landmarks.detection.metrics import Detections
 from landmarks.detection.openimages.detection_set import DetectionSet
 from landmarks.detection.report import BoxedPicture, draw_boxes
 from landmarks.evaluation.outputs import plain
-from landmarks.metrics.hex_ids import hex_of
+from landmarks.ids import format_id
 from landmarks.recognition.detections.classes import DetectionClasses
 from landmarks.report.summary import write_summary
 
@@ -119,7 +119,7 @@ def _boxed(pictures: DetectionSet, row: int, found: Sequence[Detections], titles
     here = [(one, np.flatnonzero(one.image_ids == image_id)) for one in found]
     return BoxedPicture(
         image,
-        hex_of(image_id),
+        format_id(image_id),
         DrawnBoxes(
             pictures.boxes.boxes[true],
             pictures.classes.titles[pictures.boxes.labels[true]],

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.detection.metrics.files import DETECTIONS_HEADER
-from landmarks.metrics.hex_ids import hex_of
+from landmarks.ids import format_id
 from landmarks.recognition.detections.tables import (
     IMAGE_COLUMNS,
     IMAGES_FILE,
@@ -47,7 +47,7 @@ def recover(folder: Path, boxes: BinaryIO) -> NDArray[np.uint64]:
     kept = images.readable & (np.cumsum(images.boxes) <= max(lines - 1, 0))
     with atomic_file(path) as file:
         rows = zip(images.ids[kept].tolist(), images.boxes[kept].tolist(), strict=True)
-        file.write(csv_lines([IMAGE_COLUMNS]) + csv_lines((hex_of(image), count, "") for image, count in rows))
+        file.write(csv_lines([IMAGE_COLUMNS]) + csv_lines((format_id(image), count, "") for image, count in rows))
     if lines:
         boxes.truncate(find_line(Path(boxes.name), 1 + int(images.boxes[kept].sum()))[1])
     else:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.metrics.lookup import find_rows
+from landmarks.ids import find_rows
 from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission

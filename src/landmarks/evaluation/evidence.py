@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from landmarks.data.gldv2.tables import INDEX_PREFIX
 from landmarks.errors import LandmarksError
-from landmarks.metrics.lookup import find_rows
+from landmarks.ids import find_rows
 from landmarks.recognition.candidates import NO_LANDMARK
 from landmarks.recognition.detections.files import read_detections
 from landmarks.recognition.evidence import Evidence

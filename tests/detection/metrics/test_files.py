@@ -17,7 +17,7 @@ from landmarks.detection.metrics.files import (
     read_truth,
     write_detections_csv,
 )
-from landmarks.metrics.errors import FormatError
+from landmarks.errors import FormatError
 
 ID, OTHER = "00000000000000ff", "f000000000000000"
 BOXES = "ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf"

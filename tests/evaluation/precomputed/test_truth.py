@@ -5,9 +5,8 @@ import logging
 import numpy as np
 import pytest
 
-from landmarks.errors import LandmarksError
+from landmarks.errors import FormatError, LandmarksError
 from landmarks.evaluation.precomputed.truth import LabelTruth, SolutionTruth, check_monitor, choose_monitor
-from landmarks.metrics.errors import FormatError
 from landmarks.metrics.retrieval import score_retrieval
 from landmarks.metrics.solutions import RetrievalSolution
 from landmarks.metrics.submissions import RetrievalSubmission

@@ -17,8 +17,7 @@ from landmarks.data.images.read_size import read_size
 from landmarks.data.roots import Root
 from landmarks.data.source import ImageSet
 from landmarks.data.table import ImageTable
-from landmarks.errors import LandmarksError
-from landmarks.metrics.errors import FormatError
+from landmarks.errors import FormatError, LandmarksError
 from landmarks.metrics.solution_files import read_recognition_solution, read_retrieval_solution
 
 MEASURED = 1000  # images of a split whose size is read, evenly over its table

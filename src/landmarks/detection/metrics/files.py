@@ -19,16 +19,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from landmarks.detection.metrics.boxes import BoxTruth, Detections
-from landmarks.detection.metrics.csv_rows import Kind, Rows, read_rows
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.hex_ids import format_hex
+from landmarks.errors import FormatError
+from landmarks.ids import format_ids
 from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage.csv import Rows, read_rows
 
 DETECTIONS_HEADER = "ImageID,LabelName,Score,XMin,XMax,YMin,YMax\n"
 
 _CORNERS = ("XMin", "YMin", "XMax", "YMax")
-_NAMED = {"ImageID": Kind.ID, "LabelName": Kind.NAME}
-_BOX = _NAMED | dict.fromkeys(_CORNERS, Kind.NUMBER)
+_NAMED = ("ImageID", "LabelName")
 _OUTSIDE = 0.5  # shares of the picture by which a prediction may stick out
 _WRITE_ROWS = 1 << 16
 
@@ -42,13 +41,13 @@ def read_truth(boxes: str | Path, image_labels: str | Path) -> BoxTruth:
     codes: dict[str, int] = {}
     true = [
         (rows.ids("ImageID"), rows.codes("LabelName", codes), _corners(rows, 0), _one_of(rows, "IsGroupOf", 0, 1, -1))
-        for rows in read_rows(Path(boxes), _BOX | {"IsGroupOf": Kind.NUMBER})
+        for rows in read_rows(Path(boxes), _NAMED, numbers=(*_CORNERS, "IsGroupOf"))
     ]
     if not true:
         raise FormatError.at(Path(boxes), "there is no box in it", "give the boxes of the pictures to score")
     verified = [
         (rows.ids("ImageID"), rows.codes("LabelName", codes), _one_of(rows, "Confidence", 0, 1))
-        for rows in read_rows(Path(image_labels), _NAMED | {"Confidence": Kind.NUMBER})
+        for rows in read_rows(Path(image_labels), _NAMED, numbers=("Confidence",))
     ]
     classes, places = _sorted_names(codes)
     return BoxTruth(
@@ -76,7 +75,7 @@ def read_detections(path: str | Path, classes: NDArray[np.str_] | None = None) -
     known = None if classes is None else set(classes.tolist())
     codes = {} if classes is None else {name: row for row, name in enumerate(classes.tolist())}
     found = []
-    for rows in read_rows(Path(path), _BOX | {"Score": Kind.NUMBER}):
+    for rows in read_rows(Path(path), _NAMED, numbers=("Score", *_CORNERS)):
         labels = rows.codes("LabelName", codes)
         if known is not None:
             rows.refuse(labels >= len(known), "LabelName", "is none of the classes", "give one of their names")
@@ -105,7 +104,7 @@ def detection_lines(detections: Detections) -> Iterator[bytes]:
         part = slice(first, first + _WRITE_ROWS)
         left, top, right, bottom = detections.boxes[part].T
         table = pl.DataFrame({
-            "ImageID": format_hex(detections.image_ids[part]).view("S16").reshape(-1).astype(np.str_),
+            "ImageID": format_ids(detections.image_ids[part]),
             "LabelName": detections.classes[detections.labels[part]],
             "Score": detections.scores[part],
             "XMin": left, "XMax": right, "YMin": top, "YMax": bottom,

@@ -14,16 +14,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics.csv_rows import Kind, Rows, read_rows
 from landmarks.detection.openimages.detection_set import BoxFlag
 from landmarks.detection.openimages.faults import Faults, Policy
 from landmarks.detection.openimages.repeats import repeated_rows
-from landmarks.errors import LandmarksError
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.hex_ids import hex_of
+from landmarks.errors import FormatError, LandmarksError
+from landmarks.ids import format_id
+from landmarks.storage.csv import Rows, read_rows
 
 CORNERS = ("XMin", "YMin", "XMax", "YMax")
-NAMED = {"ImageID": Kind.ID, "LabelName": Kind.NAME}
+NAMED = ("ImageID", "LabelName")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +74,8 @@ def read_box_rows(
     codes = {name: code for code, name in enumerate(names.tolist())}
     parts, doubtful = [], [np.empty(0, np.uint64)]
     try:
-        columns = NAMED | dict.fromkeys(CORNERS, Kind.NUMBER) | {str(flag.name): Kind.NUMBER for flag in there}
-        for rows in read_rows(path, columns):
+        numbers = (*CORNERS, *(str(flag.name) for flag in there))
+        for rows in read_rows(path, NAMED, numbers=numbers):
             ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
             corners = np.stack([rows.numbers(name) for name in CORNERS], axis=1)
             values = _flags(rows, there)
@@ -105,7 +104,7 @@ def read_box_rows(
         order = np.argsort(ids, kind="stable")
         ids, labels, boxes, values = ids[order], labels[order], boxes[order], values[order]
     if not exact and (again := repeated_rows(ids, labels, boxes)).any():
-        shown = f"of image {hex_of(ids[np.argmax(again)])}"
+        shown = f"of image {format_id(ids[np.argmax(again)])}"
         kept = faults.judge({"a repetition": again}, {}, lambda _: f"a row {shown}")
         faults.rows -= len(again)
         ids, labels, boxes, values = ids[kept], labels[kept], boxes[kept], values[kept]
@@ -128,7 +127,7 @@ def read_label_rows(path: Path, names: NDArray[np.str_], policy: Policy) -> Labe
     codes = {name: code for code, name in enumerate(names.tolist())}
     parts = []
     try:
-        for rows in read_rows(path, NAMED | {"Confidence": Kind.NUMBER}):
+        for rows in read_rows(path, NAMED, numbers=("Confidence",)):
             ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
             confidence = rows.numbers("Confidence")
             neither = ~np.isin(confidence, (0, 1))

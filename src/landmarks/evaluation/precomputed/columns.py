@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from landmarks.data.gldv2.tables import read_ids as read_csv_ids
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.precomputed.numpy_files import is_numpy, map_numpy
-from landmarks.ids import format_id, parse_ids
-from landmarks.metrics.lookup import first_repeat
+from landmarks.ids import first_repeat, format_id, parse_ids
 
 
 def read_ids(path: Path, count: int) -> NDArray[np.uint64]:

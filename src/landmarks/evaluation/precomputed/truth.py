@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.metrics.lookup import find_rows
+from landmarks.ids import find_rows
 from landmarks.metrics.retrieval import K, retrieval_figures, score_retrieval
 from landmarks.metrics.solutions import RetrievalSolution, scored_rows
 from landmarks.metrics.submissions import RetrievalSubmission

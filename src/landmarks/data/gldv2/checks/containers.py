@@ -21,9 +21,8 @@ from landmarks.data.stores.store import IMAGE_NAME, MissingImageError
 from landmarks.data.stores.tar_files import TarFiles, TarStamp
 from landmarks.data.stores.tar_headers import read_headers
 from landmarks.data.stores.tar_members import BLOCK
-from landmarks.data.table import find_sorted
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_id, parse_ids
+from landmarks.ids import find_sorted, format_id, parse_ids
 
 READ_BYTES = 4 << 20
 HEX_DIGITS = "0123456789abcdef"

@@ -28,9 +28,8 @@ from landmarks.data.gldv2.indexing import show_tars
 from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.gldv2.release import parse_md5
 from landmarks.data.roots import Root
-from landmarks.data.table import find_sorted
 from landmarks.errors import LandmarksError
-from landmarks.ids import parse_ids
+from landmarks.ids import find_sorted, parse_ids
 from landmarks.progress import Progress
 
 
