@@ -45,7 +45,7 @@ def test_rescored_puts_in_order_and_removes() -> None:
     assert again.scores[1].tolist() == [-2, -np.inf, -np.inf]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_pushing_down_keeps_order(data: st.DataObject) -> None:
     queries = data.draw(st.integers(1, 8))

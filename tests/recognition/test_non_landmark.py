@@ -57,7 +57,7 @@ BOXES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(boxes=BOXES, more=BOXES)
 def test_more_evidence_pulls_to_its_own_side(boxes: list[Box], more: list[Box]) -> None:
     ids = np.arange(5, dtype=np.uint64)

@@ -136,7 +136,7 @@ def places(ranking: Ranking) -> np.ndarray:
     return found[:, :-1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rankings_with_inliers(), st.booleans(), st.sampled_from([0.0, 0.1, 1.0, 1e6]))
 def test_reranking_keeps_its_promises(case: tuple[Ranking, np.ndarray], by_inliers: bool, weight: float) -> None:
     ranking, inliers = case
@@ -170,7 +170,6 @@ def test_reranking_keeps_its_promises(case: tuple[Ranking, np.ndarray], by_inlie
         assert places(result)[query, image] <= places(one.rerank(ranking, without))[query, image]
 
 
-@settings(max_examples=50, deadline=None)
 @given(rankings_with_inliers())
 def test_verified_images_stand_in_order_of_inliers(case: tuple[Ranking, np.ndarray]) -> None:
     ranking, inliers = case
