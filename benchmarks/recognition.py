@@ -36,8 +36,8 @@ from landmarks.retrieval.state import Gallery
 RESULTS = Path(__file__).parent / "results" / "recognition_ablation.csv"
 # What is also asked of a pipeline: name of the row, and overrides.
 VARIANTS = {
-    "recognition_classifier": {"": (), "calibration=null": ("recognition.stages.calibration=null",)},
-    "recognition_first_place_2019": {
+    "classifier": {"": (), "calibration=null": ("recognition.stages.calibration=null",)},
+    "first_place_2019": {
         "": (),
         "per_gallery_image=1": ("recognition.stages.distractors.per_gallery_image=1",),
     },
@@ -53,7 +53,7 @@ def main() -> None:
     arguments = parser.parse_args()
     register_search_path()
     register_resolvers()
-    there = sorted(path.stem for path in (config_root() / "conf" / "pipeline").glob("recognition_*.yaml"))
+    there = sorted(path.stem for path in (config_root() / "conf" / "recognition").glob("*.yaml"))
     rows: list[dict[str, object]] = []
     for run in arguments.runs:
         name, _, folder = run.partition("=")
@@ -97,7 +97,7 @@ def measured(
     name: str, overrides: tuple[str, ...], source: GLDv2, state: RecognitionState, truth: RecognitionSolution
 ) -> list[dict[str, object]]:
     """One row for each stage that leaves candidates."""
-    composed = ["checkpoint=x", "data.image_size=1", "run_dir=x", "name=x", f"pipeline@recognition={name}", *overrides]
+    composed = ["checkpoint=x", "data.image_size=1", "run_dir=x", "name=x", f"recognition={name}", *overrides]
     with initialize_config_dir(str(config_root() / "conf"), version_base="1.3"):
         config = compose("evaluate", composed)
     pipeline: RecognitionPipeline = instantiate(config.recognition)

@@ -154,7 +154,7 @@ def _evaluation(row: Row, root: str, out: Path, splits: Sequence[str], more: Seq
     sets = {split: [quoted(out / part / SETS / split) for part in row.models] for split in splits}
     given = [f"descriptors.{split}={paths[0] if single else _listed(paths)}" for split, paths in sets.items()]
     data = ["data=gldv2", f"data.root={quoted(root)}", "descriptors.use_data=true"]
-    group = "pipeline@recognition" if row.task == "recognition" else "pipeline"
+    group = "recognition" if row.task == "recognition" else "pipeline"
     chosen = [f"{group}={row.pipeline}"] if row.pipeline else []
     if row.classifier:
         chosen.append(f"predictions={quoted(out / row.classifier / SETS / f'queries{PREDICTIONS}')}")
@@ -216,7 +216,7 @@ def _keys(settings: type) -> set[str]:
 
 
 def _top(override: str) -> str:
-    """The key at the top: `pipeline` of `pipeline.stages.qe.k=3`, and of `pipeline@recognition=…`."""
+    """The key at the top: `pipeline` of `pipeline.stages.qe.k=3`, `index` of `index@neighbours=…`."""
     return override.lstrip("+~").partition("=")[0].partition(".")[0].partition("@")[0]
 
 
