@@ -23,10 +23,10 @@ from landmarks.evaluation.precomputed.keys import used_part
 from landmarks.extraction.predict import PREDICTIONS
 from landmarks.leaderboard.rows import Row
 from landmarks.leaderboard.weights import RowWeights, composed
-from landmarks.recognition.pipeline import RecognitionPipeline
-from landmarks.recognition.state import Need as Evidence
+from landmarks.recognition.state import RecognitionPipeline
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.pipeline import Pipeline
+from landmarks.retrieval.state import Need
 
 PLAIN = re.compile(r"[./]*[A-Za-z_][\w.-]*/[\w./-]*", re.ASCII)  # nothing that Hydra reads as anything else
 SETS = "descriptors"  # the folder of a row's sets, where an evaluation keeps them, too
@@ -114,7 +114,7 @@ def _check_needs(config: DictConfig) -> None:
     pipeline.require(["pictures", "gallery"] if gallery else ["pictures"])
     if gallery:
         recognition: RecognitionPipeline = instantiate(config.recognition)
-        given: dict[Evidence, Any] = {"predictions": config.predictions, "detections": config.detections}
+        given: dict[Need, Any] = {"predictions": config.predictions, "detections": config.detections}
         recognition.require(["pictures", *(need for need, folder in given.items() if folder)])
 
 
