@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.cleaning.pictures import LandmarkPictures
-from landmarks.retrieval.blocks import MIB, rows_in_budget
+from landmarks.retrieval.blocks import MIB, row_products, rows_in_budget
 from landmarks.retrieval.cache import Column
 from landmarks.retrieval.ranking import Ranking, best
 from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.exact_products import row_products
 from landmarks.retrieval.search.index import ExactIndex
 from landmarks.retrieval.search.neighbours import without_self
 

@@ -20,9 +20,8 @@ from landmarks.ids import format_id
 from landmarks.models.local_features.rootsift import RootSift
 from landmarks.retrieval.local.geometry import Geometry
 from landmarks.retrieval.local.matching import Matcher
-from landmarks.retrieval.local.pairs import Pairs
 from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.local.verify import count_inliers
+from landmarks.retrieval.local.verify import Pairs, count_inliers
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
 

@@ -11,9 +11,8 @@ from landmarks.data.gldv2.tables import INDEX_PREFIX
 from landmarks.errors import LandmarksError
 from landmarks.metrics.lookup import find_rows
 from landmarks.recognition.detections.files import read_detections
-from landmarks.recognition.evidence import Evidence
 from landmarks.recognition.prediction_files import read_predictions
-from landmarks.recognition.predictions import Predictions
+from landmarks.recognition.predictions import Evidence, Predictions
 from landmarks.recognition.votes import NO_LANDMARK
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from landmarks.evaluation.recognise import Recognised, recognise
 from landmarks.extraction.views import Described
 from landmarks.metrics.retrieval import score_retrieval
 from landmarks.metrics.submissions import RetrievalSubmission
-from landmarks.recognition.evidence import NO_EVIDENCE, Evidence
+from landmarks.recognition.predictions import NO_EVIDENCE, Evidence
 from landmarks.recognition.state import RecognitionPipeline, RecognitionState
 from landmarks.retrieval.ablation import StageReport
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol

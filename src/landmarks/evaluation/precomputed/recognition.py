@@ -15,7 +15,7 @@ from landmarks.evaluation.precomputed.keys import available_evidence, recognises
 from landmarks.evaluation.recognise import Recognised, recognise
 from landmarks.metrics.solution_files import read_recognition_solution
 from landmarks.metrics.solutions import RecognitionSolution
-from landmarks.recognition.evidence import Evidence
+from landmarks.recognition.predictions import Evidence
 from landmarks.recognition.state import RecognitionPipeline, RecognitionState
 from landmarks.retrieval.state import SearchState
 
