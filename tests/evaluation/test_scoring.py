@@ -11,8 +11,6 @@ from landmarks.errors import LandmarksError
 from landmarks.evaluation.scoring import Outcome, evaluate_descriptors, figure
 from landmarks.extraction.views import Described
 from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
-from landmarks.recognition.pipeline import RecognitionPipeline
-from landmarks.recognition.stages.search import GallerySearch
 from landmarks.recognition.stages.votes import NeighbourVotes
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
@@ -81,7 +79,7 @@ def evaluate(queries: Described, index: Described, truth: GroundTruth, stage: St
     gallery = replace(gallery, images=ImageSet(table, Anywhere()))
     searcher = ExactIndex(k=100, backend="torch")
     pipeline = Pipeline(searcher, {"search": Search(), "stage": stage})
-    recognition = RecognitionPipeline(searcher, {"search": GallerySearch(k=2), "votes": NeighbourVotes(k=2)})
+    recognition = Pipeline(searcher, {"search": Search(k=2), "votes": NeighbourVotes(k=2)})
     return evaluate_descriptors(queries, index, gallery, Numbers(), truth, pipeline, recognition)
 
 

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from landmarks.data.gldv2.tables import INDEX_PREFIX
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_rows
-from landmarks.recognition.candidates import NO_LANDMARK
 from landmarks.recognition.detections.files import read_detections
-from landmarks.recognition.evidence import Evidence
 from landmarks.recognition.prediction_files import read_predictions
-from landmarks.recognition.predictions import Predictions
+from landmarks.recognition.predictions import Evidence, Predictions
+from landmarks.recognition.votes import NO_LANDMARK
 
 log = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from landmarks.evaluation.evidence import open_evidence, without_index_landmarks
 from landmarks.extraction.views import Extraction
 from landmarks.losses.class_head import ClassHead
 from landmarks.recognition.classify import classify, require_views, to_device
-from landmarks.recognition.evidence import Evidence
-from landmarks.recognition.pipeline import RecognitionPipeline
-from landmarks.recognition.state import Need
+from landmarks.recognition.predictions import Evidence
+from landmarks.recognition.state import RecognitionPipeline
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.state import Need
 
 log = logging.getLogger(__name__)
 

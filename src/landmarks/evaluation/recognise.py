@@ -10,9 +10,9 @@ from landmarks.evaluation.classifier_metrics import classifier_figures
 from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.recognition.candidates import Candidates
-from landmarks.recognition.pipeline import RecognitionPipeline, RecognitionResult
-from landmarks.recognition.state import RecognitionState
+from landmarks.recognition.state import RecognitionPipeline, RecognitionState
+from landmarks.retrieval.pipeline import PipelineResult
+from landmarks.retrieval.ranking import Ranking
 
 # From rows int32 [N] of a label space str [L] to the numbers int64 [N] of the official files; -1 stays -1.
 OfficialNumbers = Callable[[NDArray[np.int32], NDArray[np.str_]], NDArray[np.int64]]
@@ -30,7 +30,7 @@ class Recognised:
 
     submission: RecognitionSubmission
     scores: Mapping[str, Mapping[str, float]]
-    result: RecognitionResult
+    result: PipelineResult[RecognitionState]
 
 
 def recognise(
@@ -46,18 +46,18 @@ def recognise(
         FormatError: the solution does not know a query.
     """
 
-    def answer(state: RecognitionState, candidates: Candidates) -> RecognitionSubmission:
-        numbers = official(candidates.predicted, state.landmark_names)
+    def answer(state: RecognitionState, candidates: Ranking) -> RecognitionSubmission:
+        numbers = official(candidates.first, state.landmark_names)
         return RecognitionSubmission(state.query_ids, numbers, candidates.confidence.astype(np.float64))
 
-    def gap(state: RecognitionState, candidates: Candidates) -> Mapping[str, float]:
+    def gap(state: RecognitionState, candidates: Ranking) -> Mapping[str, float]:
         if solution is None:
             return {}
         figures = score_recognition(solution, answer(state, candidates))
         return {f"{split}/gap": values["gap"] for split, values in figures.items()}
 
     result = pipeline.run(state, gap)
-    submission = answer(result.state, result.candidates)
+    submission = answer(result.state, result.ranking)
     scores = score_recognition(solution, submission) if solution else {}
     alone = classifier_figures(state, official, solution)
     return Recognised(submission, {split: {**scores[split], **alone.get(split, {})} for split in scores}, result)

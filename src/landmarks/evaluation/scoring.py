@@ -15,9 +15,8 @@ from landmarks.evaluation.recognise import Recognised, recognise
 from landmarks.extraction.views import Described
 from landmarks.metrics.retrieval import score_retrieval
 from landmarks.metrics.submissions import RetrievalSubmission
-from landmarks.recognition.evidence import NO_EVIDENCE, Evidence
-from landmarks.recognition.pipeline import RecognitionPipeline
-from landmarks.recognition.state import RecognitionState
+from landmarks.recognition.predictions import NO_EVIDENCE, Evidence
+from landmarks.recognition.state import RecognitionPipeline, RecognitionState
 from landmarks.retrieval.ablation import StageReport
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
 from landmarks.retrieval.pipeline import Pipeline
@@ -87,7 +86,7 @@ def evaluate_descriptors(
     asked.require_same_protocol(known)
     asked.require_same_protocol(labelled)
 
-    def score(ranking: Ranking) -> Mapping[str, float]:
+    def score(state: SearchState, ranking: Ranking) -> Mapping[str, float]:
         if truth.retrieval is None:
             return {}
         submission = RetrievalSubmission.from_ranking(asked.ids, known.ids, ranking.indices)
@@ -110,13 +109,13 @@ def evaluate_descriptors(
     retrieval = RetrievalSubmission.from_ranking(asked.ids, known.ids, found.ranking.indices)
 
     recognised = recognise(
-        RecognitionState(
+        RecognitionState.begin(
             asked.ids,
             asked.descriptors,
             Gallery(labelled.descriptors, landmarks.landmarks, landmarks.num_landmarks),
             landmarks.landmark_names,
             query_pictures=queries.pictures,
-            gallery_pictures=gallery.pictures,
+            index_pictures=gallery.pictures,
             predictions=evidence.predictions,
             detections=evidence.detections,
         ),

@@ -27,6 +27,7 @@ from landmarks.evaluation.stamp import data_stamp, pipeline_stamp, protocol_stam
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.pipeline import Pipeline
 from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.state import SearchState
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def evaluate_given(
     write_record(config, run_dir)
     log.info("Searching %d queries in %d index images, %d dimensions", *state.queries.shape[:1], *state.index.shape)
 
-    def score(ranking: Ranking) -> Mapping[str, float]:
+    def score(state: SearchState, ranking: Ranking) -> Mapping[str, float]:
         figures = inputs.truth.figures(ranking) if inputs.truth else {}
         return {f"{split}/map@100": values["map@100"] for split, values in figures.items()}
 

@@ -20,7 +20,6 @@ from landmarks.evaluation.precomputed.numpy_files import map_floats
 from landmarks.evaluation.precomputed.sets import GivenSet, open_set, require_comparable
 from landmarks.evaluation.precomputed.truth import LabelTruth, SolutionTruth, Truth
 from landmarks.metrics.solution_files import read_retrieval_solution
-from landmarks.recognition.state import Need as Evidence
 from landmarks.retrieval.blocks import Descriptors, check_rows
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
@@ -103,7 +102,7 @@ class Inputs:
         )
 
 
-def open_inputs(config: DictConfig, needs: Collection[Need], recognition: Collection[Evidence] | None = None) -> Inputs:
+def open_inputs(config: DictConfig, needs: Collection[Need], recognition: Collection[Need] | None = None) -> Inputs:
     """Open the files and find the truth.
 
     Args:

@@ -15,9 +15,8 @@ from landmarks.evaluation.precomputed.keys import available_evidence, recognises
 from landmarks.evaluation.recognise import Recognised, recognise
 from landmarks.metrics.solution_files import read_recognition_solution
 from landmarks.metrics.solutions import RecognitionSolution
-from landmarks.recognition.evidence import Evidence
-from landmarks.recognition.pipeline import RecognitionPipeline
-from landmarks.recognition.state import RecognitionState
+from landmarks.recognition.predictions import Evidence
+from landmarks.recognition.state import RecognitionPipeline, RecognitionState
 from landmarks.retrieval.state import SearchState
 
 
@@ -78,13 +77,13 @@ class GivenRecognition:
         """
         assert state.gallery is not None
         return recognise(
-            RecognitionState(
+            RecognitionState.begin(
                 inputs.queries.known_ids,
                 state.queries,
                 state.gallery,
                 inputs.landmark_names,
                 query_pictures=inputs.query_pictures,
-                gallery_pictures=inputs.gallery_pictures,
+                index_pictures=inputs.gallery_pictures,
                 predictions=self.evidence.predictions,
                 detections=self.evidence.detections,
             ),

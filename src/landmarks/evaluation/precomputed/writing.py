@@ -19,7 +19,12 @@ from landmarks.retrieval.pipeline import PipelineResult
 
 
 def write_found(
-    run_dir: Path, title: str, inputs: Inputs, found: PipelineResult, ablations: Ablations, figures: Mapping[str, Any]
+    run_dir: Path,
+    title: str,
+    inputs: Inputs,
+    found: PipelineResult,
+    ablations: Ablations,
+    figures: Mapping[str, Any],
 ) -> None:
     """Write everything that can be had.
 

@@ -13,7 +13,7 @@ from landmarks.evaluation.own_classifier import EvidenceToCome
 from landmarks.evaluation.scoring import Outcome, Scores, evaluate_descriptors
 from landmarks.extraction.callback import DescriptorExtraction, data_of
 from landmarks.extraction.views import Extraction
-from landmarks.recognition.pipeline import RecognitionPipeline
+from landmarks.recognition.state import RecognitionPipeline
 from landmarks.retrieval.pipeline import Pipeline
 from landmarks.training.module import LandmarkModule
 
