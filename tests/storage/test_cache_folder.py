@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.data.derived import derived_folder
+from landmarks.storage import derived_folder
 from landmarks.data.roots import open_root
 
 
