@@ -1,7 +1,6 @@
 """Logs whose writing ended at any byte, and bits that flipped."""
 
 import multiprocessing
-import os
 import random
 import resource
 import signal
@@ -96,7 +95,7 @@ def test_a_kill_at_any_byte_costs_at_most_the_last_chunk(tmp_path: Path) -> None
 def test_what_follows_a_flipped_bit_or_a_lost_end_is_dropped(tmp_path: Path, name: str) -> None:
     write(tmp_path / "whole").close()
     good = (tmp_path / "whole" / name).read_bytes()
-    for byte in range(len(good)):
+    for byte in range(0, len(good), 5 if name == CHECKSUMS_FILE else 1):
         folder = tmp_path / str(byte)
         for lost in (False, True):
             write(folder).discard()
@@ -179,7 +178,7 @@ def test_one_process_writes_at_a_time(tmp_path: Path) -> None:
     child.start()  # a child that lives on holds nothing
     started.wait()
     log.finish(tmp_path / "log")
-    os.rename(tmp_path / "log", tmp_path / "log.partial")
+    (tmp_path / "log").rename(tmp_path / "log.partial")
     with AppendLog(tmp_path / "log.partial", FILES) as again:
         assert whole_chunks(again) == 5
     enough.set()

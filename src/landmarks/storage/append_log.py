@@ -116,13 +116,17 @@ class AppendLog:
             ChangedError: A file does not hold what was written; opening the log again keeps what is sound.
             OSError: The disk refuses.
         """
-        whole = self._check_all()
+        digests = {name: xxhash.xxh3_64() for name in self._files}
+        _, fault = self._sound(self._read_lines()[0], digests)
+        if fault:
+            raise ChangedError(f"{fault}; run the same again, it goes on from there")
+        whole = {name: (self.begins[name], self.sizes[name], digest.hexdigest()) for name, digest in digests.items()}
         whole |= {
             path.name: (0, path.stat().st_size, hash_bytes(path))
             for path in sorted(self.folder.iterdir())
             if path.is_file() and path.name not in (*self._files, LOCK_FILE, CHECKSUMS_FILE)
         }
-        with atomic_file(self.folder / CHECKSUMS_FILE) as file:
+        with atomic_file(self.folder / CHECKSUMS_FILE, sync=False) as file:
             file.write(format_line(whole))
         self.sync()
         self.folder.rename(final)
@@ -151,59 +155,43 @@ class AppendLog:
                 log.warning("%s: an earlier version kept no checksums here: all of it is made again", self.folder)
             self._keep([self._whole(whole)] if whole != self.begins else [], whole)
             return
-        lines = [parse_line(line) for line in path.read_bytes().splitlines(keepends=True)]
-        kept = self._sound(lines) if check else self._fitting(lines, found)
+        lines, torn = self._read_lines()
+        kept, fault = self._sound(lines) if check else (self._fitting(lines, found), "")
+        if fault:
+            log.warning("%s; what follows is made again", fault)
         for line in lines[:kept]:
-            self._advance(line)
-        if kept < len(lines) or found != self.sizes:
+            self.sizes.update((name, stop) for name, (_, stop, _) in (line or {}).items() if name in self._files)
+        if torn or kept < len(lines) or found != self.sizes:
             self._keep([line for line in lines[:kept] if line is not None], self.sizes)
 
-    def _advance(self, line: Pieces | None) -> None:
-        if line is not None:
-            self.sizes.update((name, stop) for name, (_, stop, _) in line.items() if name in self._files)
+    def _read_lines(self) -> tuple[list[Pieces | None], bool]:
+        """Return the whole lines of the checksums, None for a changed one, and whether one more was cut off."""
+        *whole, last = (self.folder / CHECKSUMS_FILE).read_bytes().split(b"\n")
+        return [parse_line(line) for line in whole], bool(last)
 
     def _fitting(self, lines: list[Pieces | None], found: Mapping[str, int]) -> int:
-        """Return how many lines tell of bytes that are there."""
+        """Return how many lines come before the end of the files."""
         fits = [
             line is not None and all(stop <= found[name] for name, (_, stop, _) in line.items() if name in found)
             for line in lines
         ]
         return len(fits) - fits[::-1].index(True) if True in fits else 0
 
-    def _sound(self, lines: list[Pieces | None]) -> int:
-        """Return how many lines tell the truth about bytes that follow one another."""
-        ends, place = dict(self.begins), self.folder / CHECKSUMS_FILE
+    def _sound(self, lines: list[Pieces | None], whole: Mapping[str, xxhash.xxh3_64] | None = None) -> tuple[int, str]:
+        """Return how many lines tell the truth, and what is wrong after them; `whole` is fed the bytes of each file."""
+        ends = dict(self.begins)
         for number, line in enumerate(lines):
-            for name, (start, stop, value) in (line or {}).items():
+            if line is None:
+                return number, f"{self.folder / CHECKSUMS_FILE}: line {number + 1} is damaged"
+            for name, (start, stop, value) in line.items():
                 if name not in ends:
                     continue
-                path = self.folder / name
-                if start != ends[name] or path.stat().st_size < stop or hash_bytes(path, start, stop) != value:
-                    log.warning("%s: damaged after byte %d; what follows is made again", path, ends[name])
-                    return number
+                path, others = self.folder / name, [] if whole is None else [whole[name]]
+                sound = start == ends[name] and stop <= path.stat().st_size
+                if not sound or hash_bytes(path, start, stop, *others) != value:
+                    return number, f"{path}: damaged after byte {ends[name]}, it holds other bytes than were written"
                 ends[name] = stop
-            if line is None:
-                if number + 1 < len(lines):  # else it was cut off
-                    log.warning("%s: damaged in line %d; what follows is made again", place, number + 1)
-                return number
-        return len(lines)
-
-    def _check_all(self) -> Pieces:
-        """Read all chunks; return each file from its head to its end as one."""
-        lines = [parse_line(line) for line in (self.folder / CHECKSUMS_FILE).read_bytes().splitlines(keepends=True)]
-        whole = {name: xxhash.xxh3_64() for name in self._files}
-        ends = dict(self.begins)
-        for line in lines:
-            if line is None:
-                raise ChangedError(f"{self.folder / CHECKSUMS_FILE}: damaged; run the same again")
-            for name, (start, stop, value) in line.items():
-                if name not in self._files:
-                    continue
-                path = self.folder / name
-                if start != ends[name] or hash_bytes(path, start, stop, whole[name]) != value:
-                    raise ChangedError(f"{path}: damaged, it holds other bytes than were written; run the same again")
-                ends[name] = stop
-        return {name: (self.begins[name], ends[name], digest.hexdigest()) for name, digest in whole.items()}
+        return len(lines), ""
 
     def _whole(self, sizes: Mapping[str, int]) -> Pieces:
         return {
@@ -213,7 +201,7 @@ class AppendLog:
 
     def _keep(self, lines: list[Pieces], sizes: Mapping[str, int]) -> None:
         """Tell of these chunks alone, then cut off what they do not tell of: a kill between the two does no harm."""
-        with atomic_file(self.folder / CHECKSUMS_FILE) as file:
+        with atomic_file(self.folder / CHECKSUMS_FILE, sync=False) as file:
             file.writelines(map(format_line, lines))
         if self._lines is not None:
             self._lines.close()

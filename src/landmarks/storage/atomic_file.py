@@ -15,21 +15,25 @@ from typing import BinaryIO
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
     """Open a new file that takes the name `path`, whatever has it, when the block ends without an error.
+
+    Args:
+        path: Of the file. Its folder is made where it is missing.
+        sync: Wait until the file is on the disk, so that it is whole even after a power failure.
 
     Raises:
         OSError: The disk is full or refuses; it names `path`.
     """
-    with atomic_path(path) as partial, partial.open("wb") as file:
+    with atomic_path(path, sync) as partial, partial.open("wb") as file:
         yield file
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, sync: bool = True) -> Iterator[Path]:
     """Yield a free name beside `path` for a file that takes that name when the block ends without an error.
 
-    For writers that want a name instead of an open file. The folder is made where it is missing.
+    For writers that want a name instead of an open file. See `atomic_file`.
 
     Raises:
         OSError: The disk is full or refuses; it names `path`.
@@ -39,7 +43,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with _naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield partial
-            sync_file(partial)
+            if sync:
+                sync_file(partial)
             partial.replace(path)
     finally:
         _remove(partial)

@@ -147,5 +147,5 @@ def _begin(name: str, column: Column, file: BinaryIO) -> int:
         if header.shape[1:] != column.shape or header.dtype != dtype:
             raise ValueError(f"rows are {header.dtype} {header.shape[1:]}, not {dtype} {column.shape}")
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        raise ValueError(f"{name}: cannot go on with what is there: {error}") from error
     return header.data_start
