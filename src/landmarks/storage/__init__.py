@@ -11,7 +11,7 @@ from landmarks.storage.checksums import (
     check_archive,
     check_folder,
     check_tensors,
-    seal_tensors,
+    sealed_tensors,
 )
 from landmarks.storage.lock import FileLock, LockedError
 from landmarks.storage.npy_header import map_array, read_any_header, read_header, write_header
@@ -38,7 +38,7 @@ __all__ = [
     "no_head",
     "read_any_header",
     "read_header",
-    "seal_tensors",
+    "sealed_tensors",
     "sync_file",
     "user_cache",
     "write_header",

@@ -8,14 +8,16 @@ whose entries carry a CRC-32 that torch itself does not look at.
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import xxhash
 
 from landmarks.errors import LandmarksError
+from landmarks.storage.atomic_file import atomic_path
 
 CHECKSUMS_FILE = "checksums.txt"
 BLOCK = 1 << 22
@@ -86,13 +88,25 @@ def check_folder(folder: Path, required: bool = False) -> None:
             raise ChangedError(f"{folder / name}: damaged, it holds other bytes than were written")
 
 
-def seal_tensors(path: Path) -> None:
-    """Put its hash into a safetensors file whose metadata were written with `SEAL: UNSEALED`."""
-    place, digest = _find_seal(path)
-    assert place is not None, f"{path}: no place for a checksum"
-    with path.open("r+b") as file:
-        file.seek(place)
-        file.write(digest.encode())
+@contextmanager
+def sealed_tensors(path: Path) -> Iterator[Path]:
+    """Yield a name for a safetensors file, which gets its hash and the name `path` when the block ends.
+
+    The block writes it with `SEAL: UNSEALED` among its metadata.
+
+    Raises:
+        OSError: The disk is full or refuses; it names `path`.
+    """
+    with atomic_path(path) as partial:
+        partial.touch()
+        mode = partial.stat().st_mode  # safetensors would let nobody else read it
+        yield partial
+        partial.chmod(mode)
+        place, digest = _find_seal(partial)
+        assert place is not None, f"{path}: no place for its hash"
+        with partial.open("r+b") as file:
+            file.seek(place)
+            file.write(digest.encode())
 
 
 def check_tensors(path: Path) -> None:
@@ -134,8 +148,9 @@ def check_archive(path: Path) -> None:
         ChangedError: An entry holds other bytes than were written, or the archive makes no sense.
         OSError: It cannot be read.
     """
-    if not zipfile.is_zipfile(path):
-        return
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            return
     try:
         with zipfile.ZipFile(path) as archive, ThreadPoolExecutor() as pool:
             for _ in pool.map(lambda entry: _read_through(archive, entry), archive.infolist()):
