@@ -140,7 +140,7 @@ def _lock(path: Path) -> FileLock:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(path.with_suffix(".lock"), wait=True, required=False)
+        return FileLock(path.with_suffix(".lock"), wait=True)
     except OSError as error:
         raise LandmarksError(
             f"{path}: the offset index cannot be written ({error.strerror}); set LANDMARKS_CACHE to one that can"
