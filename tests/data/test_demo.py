@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from landmarks.cli.main import app
 from landmarks.config.resolvers import demo_data
-from landmarks.data.derived import derived_folder
 from landmarks.data.gldv2.source import GLDv2
 from landmarks.data.images.decode import decode
 from landmarks.detection.metrics.average_precision import score_detections
 from landmarks.detection.metrics.boxes import Detections
 from landmarks.detection.openimages.source import OpenImages
+from landmarks.storage import derived_folder
 
 DEMO = Path(demo_data("world")).parent
 LIMIT = 20_000_000  # bytes

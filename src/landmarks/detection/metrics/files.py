@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from landmarks.detection.metrics.boxes import BoxTruth, Detections
 from landmarks.errors import FormatError
 from landmarks.ids import format_ids
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage import atomic_file
 from landmarks.storage.csv import Rows, read_rows
 
 DETECTIONS_HEADER = "ImageID,LabelName,Score,XMin,XMax,YMin,YMax\n"

@@ -24,6 +24,7 @@ from landmarks.recognition.detections.tables import (
     Images,
     read_images,
 )
+from landmarks.storage import ChangedError, check_folder
 
 __all__ = ["DetectionProtocol", "DetectionWriter", "read_detections", "write_detections"]
 
@@ -32,7 +33,8 @@ def read_detections(folder: str | Path) -> FoundObjects:
     """Read a finished set.
 
     Raises:
-        LandmarksError: it is missing, unfinished, damaged or cut off; names the file and the line.
+        LandmarksError: it is missing, unfinished, damaged or cut off, names the file and the line; or it does not hold
+            what was written, where it has checksums, which sets of earlier versions lack.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -48,6 +50,10 @@ def read_detections(folder: str | Path) -> FoundObjects:
     boxes = read_boxes(folder / BOXES_FILE, classes.names)
     found = FoundObjects(boxes, images.ids[images.readable], classes, str(folder))
     _require_all(folder, images, boxes.image_ids)
+    try:
+        check_folder(folder)
+    except (ChangedError, OSError) as error:
+        raise LandmarksError(f"{error}; detect again") from error
     return found
 
 

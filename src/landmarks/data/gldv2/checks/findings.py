@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from landmarks.data.gldv2.checks.pictures import PictureFault
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id, format_ids
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage import atomic_file
 
 Split = Literal["train", "train_clean", "index", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)

@@ -21,7 +21,7 @@ from landmarks.data.processes import leave_with_parent
 from landmarks.data.stores.store import MissingImageError
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage import atomic_file
 
 PictureFault = Literal["unreadable", "tiny", "extreme_aspect"]
 

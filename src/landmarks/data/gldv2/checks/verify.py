@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from landmarks.data.derived import derived_folder
 from landmarks.data.gldv2.checks.containers import Inventory, take_inventory
 from landmarks.data.gldv2.checks.findings import (
     FOLDER,
@@ -31,6 +30,7 @@ from landmarks.data.roots import Root
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, parse_ids
 from landmarks.progress import Progress
+from landmarks.storage import derived_folder
 
 
 def verify(root: Root, progress: Progress, splits: Sequence[Split] | None = None, workers: int = 0) -> Findings:
