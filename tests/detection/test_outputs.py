@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from landmarks.detection.metrics import Detections
 from landmarks.detection.openimages.source import OpenImages
 from landmarks.detection.outputs import draw_sample, print_results, remove_outputs, write_figures
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
 
 CLASSES = DetectionClasses(np.array(["/m/a", "/m/b"]), np.array(["A", "B"]))

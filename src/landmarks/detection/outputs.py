@@ -14,11 +14,11 @@ from landmarks.data.images.decode import UnreadableImageError, open_image
 from landmarks.data.stores.store import MissingImageError
 from landmarks.detection.box_drawing import DrawnBoxes
 from landmarks.detection.evaluation import SPLIT, Scores
-from landmarks.detection.metrics import Detections
 from landmarks.detection.openimages.detection_set import DetectionSet
 from landmarks.detection.report import BoxedPicture, draw_boxes
 from landmarks.evaluation.outputs import plain
 from landmarks.metrics.hex_ids import hex_of
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
 from landmarks.report.summary import write_summary
 
