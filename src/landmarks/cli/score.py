@@ -94,10 +94,9 @@ def detection(
     try:
         truth, detections = read_truth(boxes, image_labels), read_boxes(predictions)
         if hierarchy is not None:
-            from landmarks.detection.metrics.hierarchy import expand_truth
-            from landmarks.detection.openimages.hierarchy import read_hierarchy
+            from landmarks.detection.metrics.hierarchy import expand_truth, read_hierarchy
 
-            truth = expand_truth(truth, read_hierarchy(hierarchy).ancestors)
+            truth = expand_truth(truth, read_hierarchy(hierarchy))
         if classes is not None:
             from landmarks.recognition.detections.classes import read_classes
 

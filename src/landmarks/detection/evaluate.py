@@ -11,12 +11,13 @@ from landmarks.config.record import write_record
 from landmarks.config.settings import DetectorEvaluateSettings
 from landmarks.detection.checkpoints import TrainedDetector, load_detector
 from landmarks.detection.detect import Detector
-from landmarks.detection.evaluation import FIGURES, SPLIT, Scores, sample_pictures
+from landmarks.detection.evaluation import FIGURES, SPLIT, sample_pictures
 from landmarks.detection.metrics.average_precision import score_detections
 from landmarks.detection.metrics.hierarchy import expand_detections
 from landmarks.detection.openimages.module import DetectionDataModule
 from landmarks.detection.outputs import Findings, write_findings
 from landmarks.errors import LandmarksError
+from landmarks.evaluation.scoring import Scores
 from landmarks.evaluation.stamp import protocol_stamp
 from landmarks.extraction.unreadable import UnreadablePictures
 from landmarks.recognition.detections.protocol import DetectionProtocol
@@ -86,7 +87,7 @@ def evaluate_detector(config: DictConfig, run_dir: Path, trained: TrainedDetecto
         progress=config.callbacks.progress is not None,
     )
     here = np.isin(found.boxes.image_ids, data.val_set.images.table.ids)
-    expanded = expand_detections(found.boxes, data.source.hierarchy().ancestors)
+    expanded = expand_detections(found.boxes, data.source.hierarchy())
     evaluated = score_detections(data.truth, expanded)
     scores: Scores = {SPLIT: {name: evaluated[evaluator].mean for evaluator, name in FIGURES.items()}}
     challenge = evaluated["challenge_2018"]

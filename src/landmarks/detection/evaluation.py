@@ -16,11 +16,11 @@ from landmarks.detection.metrics.average_precision import EVALUATORS
 from landmarks.detection.metrics.hierarchy import expand_detections
 from landmarks.detection.metrics.streaming import OpenImagesMAP
 from landmarks.detection.openimages.module import DetectionDataModule
+from landmarks.evaluation.scoring import Scores
 from landmarks.recognition.detections.boxes import Detections
 
 SPLIT = "validation"
 FIGURES = {"challenge_2018": "map@0.5", "open_images_v2": "v2_map@0.5"}  # evaluator -> what its mean is called
-Scores = dict[str, dict[str, float]]
 
 
 class DetectionEvaluation(pl.Callback):
@@ -67,16 +67,12 @@ class DetectionEvaluation(pl.Callback):
         """Judge what was found in one batch."""
         data, ids = _data_of(trainer), ids_of(batch)
         found: Detections = outputs["found"]
-        expanded = expand_detections(found, data.source.hierarchy().ancestors)
+        expanded = expand_detections(found, data.source.hierarchy())
         for metric in self._metrics.values():
             metric.update(ids, expanded, data.truth)
         shown = np.isin(found.image_ids, data.val_set.images.table.ids[self.sample])
         if shown.any():
-            self.found.append(
-                Detections(
-                    found.image_ids[shown], found.labels[shown], found.scores[shown], found.boxes[shown], found.classes
-                )
-            )
+            self.found.append(found.take(shown))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the figures; Metrics give all ranks the same."""

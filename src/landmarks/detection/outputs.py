@@ -14,10 +14,11 @@ from landmarks.config.record import write_json
 from landmarks.data.images.decode import UnreadableImageError, open_image
 from landmarks.data.stores.store import MissingImageError
 from landmarks.detection.drawing import BoxedImage, DrawnBoxes, draw_sheet
-from landmarks.detection.evaluation import SPLIT, Scores
+from landmarks.detection.evaluation import SPLIT
 from landmarks.detection.metrics.files import write_detections_csv
 from landmarks.detection.openimages.detection_set import DetectionSet
 from landmarks.evaluation.outputs import plain
+from landmarks.evaluation.scoring import Scores
 from landmarks.metrics.hex_ids import hex_of
 from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses

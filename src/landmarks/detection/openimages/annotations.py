@@ -6,7 +6,7 @@ the challenges, which have fewer or more, are read as well. Formats:
 https://storage.googleapis.com/openimages/web/download_v4.html
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.detection.metrics.hierarchy import Ancestors, repeated
 from landmarks.detection.openimages.detection_set import BoxFlag
 from landmarks.detection.openimages.faults import Faults, Policy
 from landmarks.errors import LandmarksError
@@ -140,7 +141,7 @@ def read_label_rows(path: Path, names: NDArray[np.str_], policy: Policy) -> Labe
     return LabelRows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def expand_rows(rows: BoxRows, names: NDArray[np.str_], ancestors: Mapping[str, Sequence[str]]) -> BoxRows:
+def expand_rows(rows: BoxRows, names: NDArray[np.str_], ancestors: Ancestors) -> BoxRows:
     """Repeat each box for every ancestor of its class; those of a picture stay side by side.
 
     Args:
@@ -149,22 +150,11 @@ def expand_rows(rows: BoxRows, names: NDArray[np.str_], ancestors: Mapping[str, 
         ancestors: For a machine name those of the classes that it is a kind of.
     """
     place = {name: row for row, name in enumerate(names.tolist())}
-    added = [
+    targets = [
         [label, *(place[above] for above in ancestors.get(name, ()) if above in place)] for name, label in place.items()
     ]
-    counts = np.array([len(labels) for labels in added])
-    first = np.cumsum(counts) - counts
-    times = counts[rows.labels]
-    source = np.repeat(np.arange(len(times)), times)
-    turn = np.arange(len(source)) - np.repeat(np.cumsum(times) - times, times)
-    labels = np.array([label for labels in added for label in labels], dtype=np.int32)
-    return replace(
-        rows,
-        ids=rows.ids[source],
-        labels=labels[first[rows.labels[source]] + turn],
-        boxes=rows.boxes[source],
-        flags=rows.flags[source],
-    )
+    source, labels = repeated(rows.labels, targets)
+    return replace(rows, ids=rows.ids[source], labels=labels, boxes=rows.boxes[source], flags=rows.flags[source])
 
 
 def repeated_rows(ids: NDArray[np.uint64], labels: NDArray[np.int32], boxes: NDArray[np.floating]) -> NDArray[np.bool_]:

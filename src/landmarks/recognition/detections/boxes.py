@@ -38,6 +38,10 @@ class Detections:
         if self.scores.shape != self.labels.shape or not np.isfinite(self.scores).all():
             raise FormatError("detections need one finite score a box; give a number")
 
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Detections":
+        """Some of the boxes, by their rows or a mask."""
+        return Detections(self.image_ids[rows], self.labels[rows], self.scores[rows], self.boxes[rows], self.classes)
+
 
 def check_boxes(
     what: str,
