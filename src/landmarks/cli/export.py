@@ -44,7 +44,7 @@ Out = Annotated[
 ]
 TaskOption = Annotated[
     TaskChoice | None,
-    typer.Option("--task", help="By default classification for softmax, else retrieval.", show_default=False),
+    typer.Option("--task", help="By default what the loss is for.", show_default=False),
 ]
 Name = Annotated[str | None, typer.Option(help="What the file says it is; by default the name of the run.")]
 Categories = Annotated[

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self, cast
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from landmarks.errors import LandmarksError
 from landmarks.evaluation.classifier_metrics import check_monitor
 from landmarks.evaluation.evidence import open_evidence, without_index_landmarks
 from landmarks.extraction.views import Extraction
-from landmarks.losses.class_head import ClassHead
+from landmarks.losses import ClassHead
 from landmarks.recognition.classify import classify, require_views, to_device
 from landmarks.recognition.evidence import Evidence
 from landmarks.recognition.pipeline import RecognitionPipeline
@@ -67,7 +67,7 @@ class EvidenceToCome:
         fits = (
             opened.predictions is None and isinstance(loss, ClassHead) and _fits(loss, names, extraction, gallery_names)
         )
-        return cls(opened, cast(ClassHead, loss) if fits else None, names)
+        return cls(opened, loss if fits and isinstance(loss, ClassHead) else None, names)
 
     def require(self, recognition: RecognitionPipeline, monitor: str) -> None:
         """Refuse to begin without what the stages of recognition and the monitor ask for.

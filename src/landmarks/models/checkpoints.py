@@ -23,7 +23,7 @@ from landmarks import __version__
 from landmarks.config.locations import known_targets
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.losses.class_head import ClassHead
+from landmarks.losses import ClassHead
 from landmarks.models.architecture import build_loss, build_network, plain_loss, plain_network
 from landmarks.models.model_file import SUFFIX, open_parts, read_record
 
