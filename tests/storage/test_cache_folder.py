@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.data.derived import derived_folder
 from landmarks.data.roots import open_root
+from landmarks.storage import derived_folder
 
 
 @pytest.fixture(autouse=True)
