@@ -26,7 +26,7 @@ from landmarks.detection.outputs import (
 )
 from landmarks.detection.training_module import DetectorModule
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.scoring import figure
+from landmarks.evaluation.monitor import figure
 from landmarks.extraction.launch import ranks_launched
 from landmarks.extraction.unreadable import UnreadablePictures
 from landmarks.models.checkpoints import find_resume, load_weights, weights_hash

@@ -18,8 +18,9 @@ from landmarks.config.record import write_record
 from landmarks.config.settings import TrainSettings
 from landmarks.data.module import LandmarkDataModule
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.outputs import print_scores, write_outcome, write_report
-from landmarks.evaluation.scoring import Scores, figure
+from landmarks.evaluation.monitor import figure
+from landmarks.evaluation.outputs import write_result
+from landmarks.evaluation.scoring import Scores
 from landmarks.extraction.launch import ranks_launched
 from landmarks.extraction.unreadable import UnreadablePictures
 from landmarks.models.checkpoints import checkpoint_record, find_resume, load_weights
@@ -111,9 +112,8 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
             results["trained"] = evaluation.scores
         value = figure(evaluation.scores, config.monitor)
         if trainer.is_global_zero:
-            assert evaluation.outcome is not None
+            assert evaluation.result is not None
             figures = {
-                "name": config.name,
                 "monitor": {"name": config.monitor, "value": value},
                 **results,
                 "training": {
@@ -124,11 +124,9 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
                 "unreadable": unreadable.reasons,
                 "published": OmegaConf.to_container(config.published) if "published" in config else None,
             }
-            write_outcome(run_dir, data, evaluation.outcome, figures)
             if logs := log_files(run_dir):
                 plot_curves(logs, run_dir / "curves.png")
-            write_report(run_dir, config.name, results, evaluation.outcome.ablations)
-            print_scores(run_dir, results, evaluation.outcome.ablations)
+            write_result(run_dir, config, evaluation.result, results, config.name, figures)
     finally:
         if any(isinstance(logger, WandbLogger) for logger in loggers):
             wandb.finish()  # else the next job of a sweep would go on in this run
