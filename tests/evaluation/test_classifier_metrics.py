@@ -28,7 +28,7 @@ def official(landmarks: np.ndarray, names: np.ndarray) -> np.ndarray:
 
 def state(predictions: Predictions | None) -> RecognitionState:
     gallery = Gallery(np.ones((2, 3), np.float32), np.array([0, 1], np.int32), 2)
-    return RecognitionState(IDS, np.ones((5, 3), np.float32), gallery, GALLERY_NAMES, predictions=predictions)
+    return RecognitionState.begin(IDS, np.ones((5, 3), np.float32), gallery, GALLERY_NAMES, predictions=predictions)
 
 
 def test_the_first_landmark_and_its_probability_are_scored() -> None:

@@ -14,8 +14,6 @@ from landmarks.evaluation.monitor import figure
 from landmarks.evaluation.scoring import Result, evaluate_descriptors
 from landmarks.extraction.views import Described
 from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
-from landmarks.recognition.pipeline import RecognitionPipeline
-from landmarks.recognition.stages.search import GallerySearch
 from landmarks.recognition.stages.votes import NeighbourVotes
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
@@ -84,7 +82,7 @@ def evaluate(queries: Described, index: Described, truth: GroundTruth, stage: St
     gallery = replace(gallery, images=ImageSet(table, Anywhere()))
     searcher = ExactIndex(k=100, backend="torch")
     pipeline = Pipeline(searcher, {"search": Search(), "stage": stage})
-    recognition = RecognitionPipeline(searcher, {"search": GallerySearch(k=2), "votes": NeighbourVotes(k=2)})
+    recognition = Pipeline(searcher, {"search": Search(k=2), "votes": NeighbourVotes(k=2)})
     sets = {"queries": queries, "index": index, "gallery": gallery}
     return evaluate_descriptors(Inputs.extracted(sets, Numbers(), truth), pipeline, recognition)  # type: ignore[arg-type]
 

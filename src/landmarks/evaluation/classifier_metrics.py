@@ -9,10 +9,10 @@ from landmarks.metrics.lookup import find_rows
 from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.recognition.candidates import NO_LANDMARK
 from landmarks.recognition.label_spaces import join_label_spaces
 from landmarks.recognition.predictions import Predictions
 from landmarks.recognition.state import RecognitionState
+from landmarks.recognition.votes import NO_LANDMARK
 
 Scores = Mapping[str, Mapping[str, float]]  # {"public": {"gap": …, "classifier_gap": …}, "private": …}
 

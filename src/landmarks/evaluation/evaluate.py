@@ -16,7 +16,7 @@ from landmarks.evaluation.scoring import evaluate_descriptors
 from landmarks.extraction.extract import describe
 from landmarks.extraction.views import Extraction
 from landmarks.models.checkpoints import TrainedModel, load_trained
-from landmarks.recognition.pipeline import RecognitionPipeline
+from landmarks.recognition.state import RecognitionPipeline
 from landmarks.retrieval.pipeline import Pipeline
 
 

@@ -15,15 +15,15 @@ from landmarks.evaluation.monitor import check_monitor
 from landmarks.extraction.views import Extraction
 from landmarks.losses.class_head import ClassHead
 from landmarks.metrics.lookup import find_rows
-from landmarks.recognition.candidates import NO_LANDMARK
 from landmarks.recognition.classify import classify, require_views, to_device
 from landmarks.recognition.detections.files import read_detections
 from landmarks.recognition.evidence import Evidence
-from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.recognition.prediction_files import read_predictions
 from landmarks.recognition.predictions import Predictions
-from landmarks.recognition.state import Need
+from landmarks.recognition.state import RecognitionPipeline
+from landmarks.recognition.votes import NO_LANDMARK
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.state import Need
 
 log = logging.getLogger(__name__)
 

@@ -81,7 +81,7 @@ def recognition_sheet(recognised: Recognised, truth: GroundTruth, source: Source
         truth: what is right, where anybody knows.
         source: says what people call the landmarks.
     """
-    state, predicted = recognised.result.state, recognised.result.candidates.predicted
+    state, predicted = recognised.result.state, recognised.result.ranking.first
     count = len(predicted)
     filtered = state.notes.get("no_landmark", np.zeros(count, np.bool_))
     if not (filtered | (predicted >= 0)).any():

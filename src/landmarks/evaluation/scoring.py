@@ -16,12 +16,10 @@ from landmarks.evaluation.inputs import Inputs
 from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.retrieval import K, retrieval_figures, score_retrieval
 from landmarks.metrics.submissions import RecognitionSubmission, RetrievalSubmission
-from landmarks.recognition.candidates import Candidates
 from landmarks.recognition.evidence import NO_EVIDENCE, Evidence
-from landmarks.recognition.pipeline import RecognitionPipeline, RecognitionResult
-from landmarks.recognition.state import RecognitionState
+from landmarks.recognition.state import RecognitionPipeline, RecognitionState
 from landmarks.retrieval.ablation import StageReport
-from landmarks.retrieval.pipeline import Pipeline
+from landmarks.retrieval.pipeline import Pipeline, PipelineResult
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.state import SearchState
 
@@ -43,7 +41,7 @@ class Recognised:
 
     submission: RecognitionSubmission
     scores: Mapping[str, Mapping[str, float]]
-    result: RecognitionResult
+    result: PipelineResult[RecognitionState]
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def evaluate_descriptors(
     """
     queries, index, truth = inputs.queries, inputs.index, inputs.truth
 
-    def score(ranking: Ranking) -> Mapping[str, float]:
+    def score(state: SearchState, ranking: Ranking) -> Mapping[str, float]:
         figures = retrieval_scores(truth, ranking, queries.ids, index.ids)
         return {f"{split}/map@100": values["map@100"] for split, values in figures.items()}
 
@@ -170,29 +168,29 @@ def _recognise(inputs: Inputs, pipeline: RecognitionPipeline, evidence: Evidence
     queries, gallery, labelled = inputs.queries, inputs.gallery, inputs.labelled
     official, solution = inputs.official, inputs.truth.recognition
     assert queries.ids is not None and gallery is not None and labelled is not None and official is not None
-    state = RecognitionState(
+    state = RecognitionState.begin(
         queries.ids,
         queries.descriptors,
         labelled,
         inputs.landmark_names,
         query_pictures=queries.images,
-        gallery_pictures=gallery.images,
+        index_pictures=gallery.images,
         predictions=evidence.predictions,
         detections=evidence.detections,
     )
 
-    def answer(state: RecognitionState, candidates: Candidates) -> RecognitionSubmission:
-        numbers = official(candidates.predicted, state.landmark_names)
+    def answer(state: RecognitionState, candidates: Ranking) -> RecognitionSubmission:
+        numbers = official(candidates.first, state.landmark_names)
         return RecognitionSubmission(state.query_ids, numbers, candidates.confidence.astype(np.float64))
 
-    def gap(state: RecognitionState, candidates: Candidates) -> Mapping[str, float]:
+    def gap(state: RecognitionState, candidates: Ranking) -> Mapping[str, float]:
         if solution is None:
             return {}
         figures = score_recognition(solution, answer(state, candidates))
         return {f"{split}/gap": values["gap"] for split, values in figures.items()}
 
     result = pipeline.run(state, gap)
-    submission = answer(result.state, result.candidates)
+    submission = answer(result.state, result.ranking)
     scores = score_recognition(solution, submission) if solution else {}
     alone = classifier_figures(state, official, solution)
     return Recognised(submission, {split: {**scores[split], **alone.get(split, {})} for split in scores}, result)

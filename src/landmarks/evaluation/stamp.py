@@ -19,7 +19,7 @@ from landmarks.recognition.detections.protocol import DetectionProtocol
 from landmarks.retrieval.ablation import StageReport
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
 
-CHOICES = ("pipeline", "pipeline@recognition", "index", "index@neighbours")
+CHOICES = ("pipeline", "recognition", "index", "index@neighbours")
 
 
 def protocol_stamp(protocols: Iterable[ExtractionProtocol | DetectionProtocol | None]) -> list[dict[str, Any]]:

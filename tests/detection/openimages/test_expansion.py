@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.detection.openimages.annotations import BoxRows
@@ -9,7 +9,6 @@ NAMES = np.array(["/m/a", "/m/b", "/m/c"])
 ANCESTORS = {"/m/a": ("/m/b", "/m/c", "/m/unlisted"), "/m/b": ("/m/c",), "/m/c": ()}
 
 
-@settings(deadline=None)
 @given(labels=st.lists(st.integers(0, 2), max_size=20))
 def test_boxes_become_those_of_their_ancestors_too(labels: list[int]) -> None:
     count = len(labels)

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.detection.openimages.repeats import repeated_rows
@@ -7,7 +7,6 @@ from landmarks.detection.openimages.repeats import repeated_rows
 ROWS = st.lists(st.tuples(*[st.integers(0, 1)] * 6), max_size=40)
 
 
-@settings(deadline=None)
 @given(rows=ROWS)
 def test_every_row_but_the_first_of_its_like(rows: list[tuple[int, ...]]) -> None:
     array = np.array(rows, dtype=np.int64).reshape(-1, 6)

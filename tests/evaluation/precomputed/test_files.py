@@ -73,7 +73,7 @@ def test_what_is_no_plain_array_is_refused_with_its_path(tmp_path, capsys, conte
     assert "sprung" not in capsys.readouterr().out
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, len(PLAIN) - 1), st.integers(0, 255))
 def test_one_damaged_byte_is_an_array_or_a_message(tmp_path_factory, place, value):
     path = tmp_path_factory.getbasetemp() / "damaged.npy"

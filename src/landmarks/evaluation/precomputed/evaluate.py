@@ -27,7 +27,7 @@ from landmarks.evaluation.precomputed.keys import (
 )
 from landmarks.evaluation.scoring import ALL, evaluate_descriptors
 from landmarks.recognition.evidence import NO_EVIDENCE
-from landmarks.recognition.pipeline import RecognitionPipeline
+from landmarks.recognition.state import RecognitionPipeline
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.pipeline import Pipeline
 

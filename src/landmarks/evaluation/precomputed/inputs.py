@@ -22,7 +22,6 @@ from landmarks.evaluation.precomputed.keys import ids_key
 from landmarks.evaluation.precomputed.sets import PrecomputedSet, open_set, require_comparable
 from landmarks.evaluation.precomputed.truth import count_truth, read_truth
 from landmarks.ids import format_id
-from landmarks.recognition.state import Need as Evidence
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.descriptors.protocol import NOT_COMPARED
@@ -76,7 +75,7 @@ class Opened:
         )
 
 
-def open_inputs(config: DictConfig, needs: Collection[Need], recognition: Collection[Evidence] | None = None) -> Opened:
+def open_inputs(config: DictConfig, needs: Collection[Need], recognition: Collection[Need] | None = None) -> Opened:
     """Open the files and find the truth.
 
     Args:

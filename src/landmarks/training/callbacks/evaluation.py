@@ -14,7 +14,7 @@ from landmarks.evaluation.inputs import Inputs
 from landmarks.evaluation.scoring import Result, Scores, evaluate_descriptors
 from landmarks.extraction.callback import DescriptorExtraction, data_of
 from landmarks.extraction.views import Extraction
-from landmarks.recognition.pipeline import RecognitionPipeline
+from landmarks.recognition.state import RecognitionPipeline
 from landmarks.retrieval.pipeline import Pipeline
 from landmarks.training.module import LandmarkModule
 

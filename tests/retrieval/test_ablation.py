@@ -4,15 +4,15 @@ import sys
 
 import pytest
 
-from landmarks.retrieval import measure
-from landmarks.retrieval.measure import Cost, anonymous_mb
+from landmarks.retrieval import ablation
+from landmarks.retrieval.ablation import Cost, anonymous_mb
 
 # In a process of its own: memory that other tests' threads give back meanwhile would hide the rise. It waits for the
 # sampling thread instead of trusting it to run within some time, which a busy machine does not promise.
 RISE = """
 import json, time
 import numpy as np
-from landmarks.retrieval.measure import Cost
+from landmarks.retrieval.ablation import Cost
 
 with Cost() as cost:
     before = cost.peak_mb
@@ -34,7 +34,7 @@ def test_memory_freed_before_the_end_is_seen():
 
 
 def test_without_proc_memory_is_unknown(tmp_path, monkeypatch):
-    monkeypatch.setattr(measure, "STATUS", tmp_path / "absent")
+    monkeypatch.setattr(ablation, "STATUS", tmp_path / "absent")
     with Cost() as cost:
         pass
     assert cost.peak_mb is None and cost.rise_mb is None and cost.seconds >= 0
