@@ -77,8 +77,12 @@ def export(
             _check_out(out, model, kind, overwrite)
         with stderr.status(f"Opening {model}"):
             from landmarks.interop.export.files import write_file
-            from landmarks.interop.export.source import open_source
+            from landmarks.models.checkpoints import recorded_task
 
+            if recorded_task(model) == "detection":
+                from landmarks.detection.export import open_detector_source as open_source
+            else:
+                from landmarks.interop.export.source import open_source
             source = open_source(model, None if task is None else task.value, name, categories)
         if out is None:
             out = _beside(model, source.record.name, kind)

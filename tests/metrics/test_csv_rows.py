@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.detection.metrics import csv_rows
-from landmarks.detection.metrics.csv_rows import Kind, Rows, read_rows
+from landmarks.metrics import csv_rows
+from landmarks.metrics.csv_rows import Kind, Rows, read_rows
 from landmarks.metrics.errors import FormatError
 
 ID = "0123456789abcdef"
