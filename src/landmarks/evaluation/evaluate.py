@@ -24,8 +24,6 @@ def evaluate_job(config: DictConfig) -> float | None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
     refuse_missing(config)
     trained = load_trained(config.checkpoint)
-    if config.data.image_size is None:
-        config.data.image_size = trained.image_size
     check_config(config, EvaluateSettings)
     run_dir = Path(config.run_dir)
     write_record(config, run_dir)
@@ -54,7 +52,7 @@ def evaluate(config: DictConfig, run_dir: Path, trained: TrainedModel | None = N
     recognition: RecognitionPipeline = instantiate(config.recognition)
     extraction: Extraction = instantiate(config.extraction)
     extraction.require(pipeline)
-    data: LandmarkDataModule = instantiate(config.data)
+    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(trained=trained.preprocessing)
     data.prepare_data()
     data.setup("validate")
     gallery_names = data.gallery_set.table.landmark_names

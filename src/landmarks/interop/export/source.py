@@ -14,7 +14,7 @@ from landmarks.models.checkpoints import TrainedModel, load_trained, weights_has
 from landmarks.models.classifier import Classifier
 from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.model_file import SUFFIX, read_record
-from landmarks.models.record import ModelRecord, Preprocessing, Task
+from landmarks.models.record import ModelRecord, Task
 
 Asked = Literal["retrieval", "classification"]
 
@@ -77,7 +77,7 @@ def _landmarks(path: Path, asked: Asked | None) -> Exportable:
         name=trained.name,
         task=task,
         architecture=dict(trained.network),
-        preprocessing=Preprocessing(trained.resize, trained.image_size) if known is None else known.preprocessing,
+        preprocessing=trained.preprocessing,
         head=dict(trained.head_network or {}) if classifies else None,
         classes=trained.head.num_landmarks if classifies and trained.head is not None else 0,
         labels=labels if classifies else (),

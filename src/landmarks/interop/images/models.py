@@ -13,14 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from landmarks.data.images.resize import EvalResize
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.interop.images.onnx_file import SUFFIX as ONNX
 from landmarks.interop.images.onnx_file import OnnxFile
 from landmarks.models.checkpoints import TrainedModel, load_trained, recorded_task
 from landmarks.models.model_file import SUFFIX, read_record
 from landmarks.models.normalize import normalize
-from landmarks.models.record import ModelRecord
 from landmarks.recognition.classify import likeliest
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -39,7 +38,7 @@ class Describer:
     """
 
     name: str
-    resize: EvalResize
+    resize: Preprocessing
     network: Callable[[Picture], NDArray[np.float32]]
 
 
@@ -58,7 +57,7 @@ class PictureClassifier:
     """
 
     name: str
-    resize: EvalResize
+    resize: Preprocessing
     classes: int
     labels: tuple[str, ...]
     titles: tuple[str, ...]
@@ -82,11 +81,11 @@ def open_describer(path: str | Path, device: Device = "auto") -> Describer:
             raise LandmarksError(
                 f"{path}: gives scores of classes and no descriptors; name the {SUFFIX} file that it was exported from"
             )
-        return Describer(found.record.name, _resize(found.record), found)
+        return Describer(found.record.name, found.record.preprocessing, found)
     place = place_of(device)
     _refuse_detector(path)
     trained = load_trained(path)
-    return Describer(trained.name, EvalResize(trained.image_size, trained.resize), _network(trained, place))
+    return Describer(trained.name, trained.preprocessing, _network(trained, place))
 
 
 def open_classifier(path: str | Path, device: Device = "auto") -> PictureClassifier:
@@ -98,7 +97,7 @@ def open_classifier(path: str | Path, device: Device = "auto") -> PictureClassif
         if record.task != "classification":
             raise _no_classifier(path)
         return PictureClassifier(
-            record.name, _resize(record), record.classes, record.labels, record.titles, found.likeliest
+            record.name, record.preprocessing, record.classes, record.labels, record.titles, found.likeliest
         )
     place = place_of(device)
     _refuse_detector(path)
@@ -118,7 +117,7 @@ def open_classifier(path: str | Path, device: Device = "auto") -> PictureClassif
 
     return PictureClassifier(
         trained.name,
-        EvalResize(trained.image_size, trained.resize),
+        trained.preprocessing,
         head.num_landmarks,
         described.labels if described else trained.landmark_names,
         described.titles if described else (),
@@ -145,11 +144,6 @@ def place_of(device: Device) -> torch.device:
     if device == "cuda" and not torch.cuda.is_available():
         raise LandmarksError("--device cuda: torch sees no GPU here; use --device cpu")
     return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def _resize(record: ModelRecord) -> EvalResize:
-    assert record.preprocessing.mode != "detection"  # a record refuses it for other tasks
-    return EvalResize(record.preprocessing.short_side, record.preprocessing.mode)
 
 
 def _network(trained: TrainedModel, place: torch.device) -> Callable[[Picture], NDArray[np.float32]]:
