@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from landmarks.evaluation.precomputed.evaluation import evaluate_given_job
+from landmarks.evaluation.precomputed.from_data import open_source as open_data_set
+from landmarks.evaluation.precomputed.from_data import pictures_by_id
 from omegaconf import DictConfig
 
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.evaluation.evaluate import evaluate_job
-from landmarks.evaluation.precomputed.evaluation import evaluate_given_job
-from landmarks.evaluation.precomputed.from_data import open_source as open_data_set
-from landmarks.evaluation.precomputed.from_data import pictures_by_id
 from landmarks.extraction.extract import extract_job
 from landmarks.interop.export.files import write_file
 from landmarks.interop.export.source import open_source

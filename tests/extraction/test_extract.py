@@ -21,7 +21,7 @@ from landmarks.config.check import ConfigError
 from landmarks.data.images.decode import decode
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.evaluation import evaluate_given_job
+from landmarks.evaluation.precomputed.evaluate import evaluate_precomputed_job
 from landmarks.extraction.extract import extract_job
 from landmarks.extraction.module import DescriptorModule
 from landmarks.extraction.unreadable import TooManyUnreadableError
@@ -169,7 +169,7 @@ def test_queries_and_index_are_described_and_searched_without_train_pictures(
     extract("sets", "queries,index")
     given = [f"descriptors.{name}={tmp_path / 'sets' / name}" for name in ("queries", "index")]
     more = ["descriptors.use_data=true", "data=gldv2", f"data.root={root}"]
-    evaluate_given_job(compose_config("evaluate", *given, *more, run_dir=tmp_path / "found"))
+    evaluate_precomputed_job(compose_config("evaluate", *given, *more, run_dir=tmp_path / "found"))
     assert "map@100" in json.loads((tmp_path / "found" / "metrics.json").read_text())["scores"]["private"]
 
 

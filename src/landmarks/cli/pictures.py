@@ -160,8 +160,7 @@ def detect(
     with _endings("Pictures that were drawn are kept.") as stderr:
         sizes = _checked(model, pictures)
         from landmarks.detection.drawing import draw_objects, make_folder
-        from landmarks.detection.single_images import detect_objects
-        from landmarks.interop.images.models import open_detector
+        from landmarks.detection.single_images import detect_objects, open_detector
 
         if draw is not None:
             make_folder(draw)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from landmarks.data.dataset import EvalDataset, TrainDataset, collate_eval, collate_train
+from landmarks.data.ground_truth import GroundTruth
 from landmarks.data.held_out import HeldOut, HeldOutSource
 from landmarks.data.images.aspect import group_shapes
 from landmarks.data.images.preprocessing import Preprocessing, ResizeRule
@@ -21,7 +22,7 @@ from landmarks.data.loader import ResumableLoader
 from landmarks.data.roots import Root, open_root
 from landmarks.data.samplers.choice import MakeBatches, by_loss
 from landmarks.data.shapes import PictureShapes
-from landmarks.data.source import GroundTruth, ImageSet, Source
+from landmarks.data.source import ImageSet, Source
 from landmarks.data.validation import ValidationSize, select_gallery, select_index, select_queries
 from landmarks.errors import LandmarksError
 
@@ -160,6 +161,18 @@ class LandmarkDataModule(pl.LightningDataModule):
     def num_landmarks(self) -> int:
         """Classes that training tells apart, after `setup`."""
         return self.train_set.table.num_landmarks
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """Numbers of images in all sets and of landmarks, for `metrics.json`, after `setup`."""
+        return {
+            "train": len(self.train_set),
+            "landmarks": self.num_landmarks,
+            "queries": len(self.query_set),
+            "index": len(self.index_set),
+            "gallery": len(self.gallery_set),
+            "validation": str(self.validation),
+        }
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches of `collate_train`. Raises LandmarksError if the pictures do not fill one batch."""

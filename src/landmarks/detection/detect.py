@@ -22,15 +22,17 @@ from landmarks.data.module import single_thread
 from landmarks.data.source import ImageSet
 from landmarks.detection.checkpoints import TrainedDetector
 from landmarks.detection.finding import find_objects, ids_of
-from landmarks.detection.metrics import Detections
 from landmarks.detection.openimages.dataset import DetectionDataset, collate
 from landmarks.detection.openimages.resize import DetectionResize
 from landmarks.detection.training_module import prepared
+from landmarks.detection.writer import DetectionWriter
 from landmarks.errors import LandmarksError
 from landmarks.extraction.unreadable import UnreadablePictures
 from landmarks.models.checkpoints import weights_hash
-from landmarks.recognition.detections.files import DetectionProtocol, DetectionWriter, read_detections
+from landmarks.recognition.detections.boxes import Detections
+from landmarks.recognition.detections.files import read_detections
 from landmarks.recognition.detections.found_objects import FoundObjects
+from landmarks.recognition.detections.protocol import DetectionProtocol
 
 log = logging.getLogger(__name__)
 

@@ -13,16 +13,9 @@ from landmarks.detection.checkpoints import TrainedDetector, load_detector
 from landmarks.detection.detect import Detector
 from landmarks.detection.evaluation import FIGURES, SPLIT, Scores, sample_pictures
 from landmarks.detection.metrics.average_precision import score_detections
-from landmarks.detection.metrics.files import write_detections_csv
 from landmarks.detection.metrics.hierarchy import expand_detections
 from landmarks.detection.openimages.module import DetectionDataModule
-from landmarks.detection.outputs import (
-    draw_sample,
-    print_results,
-    remove_outputs,
-    write_figures,
-    write_report,
-)
+from landmarks.detection.outputs import Findings, write_findings
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.stamp import protocol_stamp
 from landmarks.extraction.unreadable import UnreadablePictures
@@ -101,8 +94,6 @@ def evaluate_detector(config: DictConfig, run_dir: Path, trained: TrainedDetecto
     by_class = dict(zip(challenge.classes.tolist(), challenge.average_precisions.tolist(), strict=True))
     unknown = np.setdiff1d(data.classes.names, trained.classes.names)
 
-    remove_outputs(run_dir)
-    write_detections_csv(run_dir / "predictions.csv", expanded)
     figures = {
         "name": config.name,
         "checkpoint": str(config.checkpoint),
@@ -119,15 +110,14 @@ def evaluate_detector(config: DictConfig, run_dir: Path, trained: TrainedDetecto
             "boxes_found": int(np.count_nonzero(here)),
         },
     }
-    write_figures(run_dir, figures, by_class, data.classes)
-    rows = sample_pictures(data.val_set.boxes.counts(), DRAWN, config.seed)
-    draw_sample(run_dir / "boxes.png", data.val_set, rows, [found.boxes], trained.classes)
-    results = {trained.name: scores}
     facts = {
         "detector": f"{trained.name}, {len(trained.classes)} classes",
         "data": f"{data.source.name}, {data.source.evaluation_split}: {len(data.val_set)} pictures",
         "classes": f"{len(data.classes)}, of which the detector lacks {len(unknown)}",
     }
-    write_report(run_dir, f"{trained.name} on {data.source.name}", results, facts)
-    print_results(run_dir, results, by_class, data.classes)
+    sample = sample_pictures(data.val_set.boxes.counts(), DRAWN, config.seed)
+    findings = Findings(
+        {trained.name: scores}, by_class, data.val_set, sample, [found.boxes], trained.classes, predictions=expanded
+    )
+    write_findings(run_dir, f"{trained.name} on {data.source.name}", findings, figures, facts)
     return scores[SPLIT]["map@0.5"]

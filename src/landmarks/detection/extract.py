@@ -17,8 +17,7 @@ from landmarks.detection.detect import Detector
 from landmarks.errors import LandmarksError
 from landmarks.extraction.unreadable import UnreadablePictures
 from landmarks.recognition.detections.found_objects import FoundObjects
-
-DETECTIONS = "_detections"  # behind the name of the split
+from landmarks.recognition.detections.tables import DETECTIONS
 
 
 def extract_detections_job(config: DictConfig) -> None:

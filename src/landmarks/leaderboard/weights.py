@@ -12,6 +12,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import get_object
 from omegaconf import DictConfig
 
 from landmarks.config.locations import config_root, register_search_path
@@ -143,8 +144,8 @@ def _require_row(row: Row, path: Path, name: str, network: Mapping[str, Any] | N
 
 def _options(network: Mapping[str, Any]) -> dict[str, Any]:
     """All options of a network that matter, those left at their defaults too."""
-    made = NETWORKS.get(str(network.get("network")))
-    parameters = inspect.signature(made).parameters if made else {}
+    path = NETWORKS.get(str(network.get("network")))
+    parameters = inspect.signature(get_object(path)).parameters if path else {}
     defaults = {key: one.default for key, one in parameters.items() if one.default is not inspect.Parameter.empty}
     return {key: value for key, value in {**defaults, **network}.items() if key not in NO_MATTER}
 

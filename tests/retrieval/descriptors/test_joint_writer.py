@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
@@ -40,7 +40,6 @@ def check(found: list[DescriptorSet], ids: np.ndarray) -> None:
         assert np.array_equal(part.descriptors, expected)
 
 
-@settings(max_examples=25, deadline=None)
 @given(shares=st.lists(st.sets(st.integers(0, 39)), min_size=1, max_size=4))
 def test_rank_zero_takes_over_what_all_wrote_once(
     tmp_path_factory: pytest.TempPathFactory, shares: list[set[int]]

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.detection.checkpoints import TrainedDetector, load_detector
 from landmarks.errors import LandmarksError
 from landmarks.interop.images.onnx_file import SUFFIX as ONNX
 from landmarks.interop.images.onnx_file import OnnxFile
@@ -82,7 +81,7 @@ def open_describer(path: str | Path, device: Device = "auto") -> Describer:
                 f"{path}: gives scores of classes and no descriptors; name the {SUFFIX} file that it was exported from"
             )
         return Describer(found.record.name, found.record.preprocessing, found)
-    place = _place(device)
+    place = place_of(device)
     _refuse_detector(path)
     trained = load_trained(path)
     return Describer(trained.name, trained.preprocessing, _network(trained, place))
@@ -99,7 +98,7 @@ def open_classifier(path: str | Path, device: Device = "auto") -> PictureClassif
         return PictureClassifier(
             record.name, record.preprocessing, record.classes, record.labels, record.titles, found.likeliest
         )
-    place = _place(device)
+    place = place_of(device)
     _refuse_detector(path)
     described = read_record(path) if path.suffix == SUFFIX else None
     if described is not None and described.task != "classification":
@@ -125,22 +124,6 @@ def open_classifier(path: str | Path, device: Device = "auto") -> PictureClassif
     )
 
 
-def open_detector(path: str | Path, device: Device = "auto") -> TrainedDetector:
-    """Open a model that finds objects, on its device: a model file or a checkpoint of ours; see `open_describer`."""
-    path = Path(path)
-    if path.suffix == ONNX:
-        raise LandmarksError(f"{path}: detectors run from a {SUFFIX} or .ckpt file only; name that one")
-    place = _place(device)
-    if recorded_task(path) != "detection":
-        raise LandmarksError(
-            f"{path}: is no detector; it describes landmarks or tells them apart, see `landmarks similarity` and "
-            "`landmarks classify`"
-        )
-    trained = load_detector(path)
-    trained.model.to(place)
-    return trained
-
-
 def _refuse_detector(path: Path) -> None:
     if recorded_task(path) == "detection":
         raise LandmarksError(
@@ -155,7 +138,8 @@ def _no_classifier(path: Path) -> LandmarksError:
     )
 
 
-def _place(device: Device) -> torch.device:
+def place_of(device: Device) -> torch.device:
+    """The device that a person asked for. Raises LandmarksError where it is not there."""
     if device == "cuda" and not torch.cuda.is_available():
         raise LandmarksError("--device cuda: torch sees no GPU here; use --device cpu")
     return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")

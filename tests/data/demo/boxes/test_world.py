@@ -16,10 +16,10 @@ from landmarks.data.demo.boxes.plan import Picture
 from landmarks.data.demo.boxes.world import STAMP, DemoBoxes, write_demo_boxes
 from landmarks.data.images.decode import decode
 from landmarks.detection.metrics.average_precision import score_detections
-from landmarks.detection.metrics.boxes import Detections
 from landmarks.detection.metrics.files import read_truth
 from landmarks.detection.openimages.detection_set import BoxFlag, DetectionSet
 from landmarks.errors import LandmarksError
+from landmarks.recognition.detections.boxes import Detections
 
 SMALL = {"seed": 3, "pictures": 12}
 cv2.setNumThreads(1)
