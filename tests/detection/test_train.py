@@ -48,7 +48,7 @@ def test_a_run_leaves_figures_images_and_a_checkpoint_that_explains_itself(
 
     trained = load_detector(run_dir / "checkpoints" / "best.ckpt")
     assert trained.classes.titles.tolist() == ["Tower", "Building", "Tree"]
-    assert trained.resize.short_side == 48
+    assert trained.preprocessing.short_side == 48
     assert not trained.model.training
 
 

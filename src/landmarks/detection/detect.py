@@ -60,11 +60,11 @@ class Detector:
         """
         if config.inference == "onnx":
             raise LandmarksError("inference=onnx: a detector runs in torch alone; choose inference=auto")
-        made_for = trained.resize
-        long_side = round(made_for.long_side * config.data.image_size / made_for.short_side)
+        size = config.data.image_size
+        used = trained.preprocessing if size is None else trained.preprocessing.with_short_side(size)
         return cls(
             trained,
-            DetectionResize(config.data.image_size, long_side),
+            DetectionResize.of(used),
             config.trainer.accelerator,
             config.trainer.precision,
             config.data.eval_batch_size,

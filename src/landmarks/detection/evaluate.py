@@ -25,7 +25,7 @@ from landmarks.recognition.detections.tables import PROTOCOL_FILE
 
 USED = ("name", "seed", "run_dir", "channels_last", "inference", "checkpoint", "trainer")
 CALLBACKS = ("unreadable", "progress")
-LANDMARKS_ONLY = ("validation",)  # keys of `data` in conf/evaluate.yaml that pictures with boxes do not have
+LANDMARKS_ONLY = ("validation", "resize")  # keys of `data` in conf/evaluate.yaml that pictures with boxes do not have
 DRAWN = 8
 
 
@@ -52,7 +52,8 @@ def used_part(config: DictConfig, trained: TrainedDetector) -> DictConfig:
         used.callbacks = OmegaConf.masked_copy(config.callbacks, list(CALLBACKS))
         used.data = OmegaConf.masked_copy(config.data, [k for k in config.data if k not in LANDMARKS_ONLY])
         if used.data.image_size is None:
-            used.data.image_size, used.data.max_size = trained.resize.short_side, trained.resize.long_side
+            trained_with = trained.preprocessing
+            used.data.image_size, used.data.max_size = trained_with.short_side, trained_with.long_side
     return used
 
 

@@ -6,7 +6,7 @@ from landmarks.detection.checkpoints import load_detector
 from landmarks.errors import LandmarksError
 from landmarks.interop.export.source import Asked, Exportable, described, origin_of
 from landmarks.models.model_file import SUFFIX, read_record
-from landmarks.models.record import ModelRecord, Preprocessing
+from landmarks.models.record import ModelRecord
 
 
 def open_detector_source(
@@ -27,7 +27,7 @@ def open_detector_source(
             name=trained.name,
             task="detection",
             architecture=dict(trained.network),
-            preprocessing=Preprocessing("detection", trained.resize.short_side, trained.resize.long_side),
+            preprocessing=trained.preprocessing,
             classes=len(trained.classes),
             labels=tuple(trained.classes.names.tolist()),
             titles=tuple(trained.classes.titles.tolist()),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from landmarks.detection.checkpoints import TrainedDetector, load_detector
 from landmarks.detection.finding import find_objects
+from landmarks.detection.openimages.resize import DetectionResize
 from landmarks.errors import LandmarksError
 from landmarks.interop.images.files import read_picture
 from landmarks.interop.images.models import Device, place_of
@@ -81,9 +82,10 @@ def detect_objects(
     # torchvision keeps what lies above, we what is not below
     model.roi_heads.score_thresh = float(np.nextafter(np.float32(min_score), np.float32(-1)))
     device = next(model.parameters()).device
+    resize = DetectionResize.of(detector.preprocessing)
     for path in paths:
         picture = read_picture(path)
-        pixels = torch.from_numpy(detector.resize(picture)).permute(2, 0, 1).contiguous().to(device)
+        pixels = torch.from_numpy(resize(picture)).permute(2, 0, 1).contiguous().to(device)
         with torch.inference_mode():
             found = find_objects(model, [pixels], np.zeros(1, np.uint64), classes.names)
         height, width = picture.shape[:2]

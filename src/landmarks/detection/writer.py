@@ -34,8 +34,9 @@ from landmarks.recognition.detections.tables import (
     classes_text,
     csv_lines,
 )
-from landmarks.retrieval.descriptors.writer import OtherSetError, write_all
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.retrieval.descriptors.writer import OtherSetError
+from landmarks.storage import atomic_file
+from landmarks.storage.append_log import write_all
 
 _open_writers: "WeakSet[DetectionWriter]" = WeakSet()
 

@@ -97,7 +97,7 @@ def open_weights(row: Row, path: Path, folder: Path) -> RowWeights:
         path = imported_file
     if recorded_task(path) == "detection":
         detector = load_detector(path)
-        found = RowWeights(row, path, detector.resize.short_side)
+        found = RowWeights(row, path, detector.preprocessing.short_side)
         _require_row(row, path, detector.name, detector.network)
         return found
     trained = load_trained(path)
@@ -106,7 +106,7 @@ def open_weights(row: Row, path: Path, folder: Path) -> RowWeights:
         raise LandmarksError(f"{path}: has no class weights (loss: {trained.loss}), so there is no {row.metric}")
     if row.of_classifier and path.suffix == SUFFIX and not read_record(path).labels:
         raise LandmarksError(f"{path}: does not say which landmark each class is; import it again with --labels FILE")
-    return RowWeights(row, path, trained.image_size)
+    return RowWeights(row, path, trained.preprocessing.short_side)
 
 
 def imported(row: Row, folder: Path) -> Path:

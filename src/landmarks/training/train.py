@@ -22,8 +22,9 @@ from landmarks.config.record import write_record
 from landmarks.config.settings import TrainSettings
 from landmarks.data.module import LandmarkDataModule
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.outputs import print_scores, write_outcome, write_report
-from landmarks.evaluation.scoring import Scores, figure
+from landmarks.evaluation.monitor import figure
+from landmarks.evaluation.outputs import write_result
+from landmarks.evaluation.scoring import Scores
 from landmarks.extraction.launch import ranks_launched
 from landmarks.models.checkpoints import checkpoint_record, find_resume, load_weights
 from landmarks.report.curves import plot_curves
@@ -182,11 +183,8 @@ def _landmark_parts(config: DictConfig) -> Parts:
     )
 
     def report(run: TrainedRun) -> None:
-        assert isinstance(run.evaluation, DescriptorEvaluation) and run.evaluation.outcome is not None
-        outcome = run.evaluation.outcome
-        write_outcome(run.run_dir, data, outcome, run.figures)
-        write_report(run.run_dir, config.name, run.results, outcome.ablations)
-        print_scores(run.run_dir, run.results, outcome.ablations)
+        assert isinstance(run.evaluation, DescriptorEvaluation) and run.evaluation.result is not None
+        write_result(run.run_dir, config, run.evaluation.result, run.results, config.name, run.figures)
 
     return Parts(data, module, f"{len(data.train_set)} pictures of {data.num_landmarks} landmarks", report)
 

@@ -1,14 +1,13 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.data.demo.plan import NOTHING, SPLITS, draw_plan
 from landmarks.errors import LandmarksError
 
 
-@settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 2**31), landmarks=st.integers(4, 60), each=st.integers(10, 30))
 def test_every_plan_is_a_whole_world(seed: int, landmarks: int, each: int) -> None:
     plan = draw_plan(seed, landmarks, landmarks * each)

@@ -29,7 +29,7 @@ def painted(shape: Revolved, eye: tuple[float, float, float], focal: float = 300
 
 
 @pytest.mark.parametrize("name", SHAPES)
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(turn=st.floats(0, 6), away=st.floats(22, 3000), eye=st.floats(1, 40))
 def test_every_pixel_lies_on_the_surface(name: str, turn: float, away: float, eye: float) -> None:
     shape = SHAPES[name]

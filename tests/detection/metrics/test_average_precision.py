@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.detection.metrics import BoxTruth, Detections, score_detections
@@ -105,7 +105,6 @@ def test_ties_go_by_image_and_inside_one_wrong_comes_first() -> None:
 ROWS = st.lists(st.tuples(st.sampled_from([0.25, 0.5, 0.75]), st.sampled_from([0.0, 1.0])), min_size=1, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
 @given(ROWS, st.integers(0, 3))
 def test_what_holds_for_any_ranking(rows: list[tuple[float, float]], missed: int) -> None:
     scores, hits = map(list, zip(*rows, strict=True))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.detection.metrics import Detections
@@ -131,7 +131,6 @@ def test_no_predictions(write: Write) -> None:
 FLOATS = st.floats(-0.5, 1.5, allow_subnormal=True)
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2), FLOATS, FLOATS, FLOATS), max_size=9))
 def test_predictions_come_back_exactly(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, float, float, float]]
