@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from landmarks.storage import atomic_file
+
 _PACKAGES = (
     "landmarks",
     "torch",
@@ -93,8 +95,5 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON under its final name only when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(value, indent=2) + "\n"
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text)
-    partial.replace(path)
+    with atomic_file(path) as file:
+        file.write((json.dumps(value, indent=2) + "\n").encode())

@@ -26,13 +26,15 @@ from landmarks.recognition.detections.tables import (
     read_boxes,
     read_images,
 )
+from landmarks.storage import ChangedError, check_folder
 
 
 def read_detections(folder: str | Path) -> FoundObjects:
     """Read a finished set.
 
     Raises:
-        LandmarksError: it is missing, unfinished, damaged or cut off; names the file and the line.
+        LandmarksError: it is missing, unfinished, damaged or cut off, names the file and the line; or it does not hold
+            what was written, where it has checksums, which sets of earlier versions lack.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -51,6 +53,10 @@ def read_detections(folder: str | Path) -> FoundObjects:
         raise as_landmarks_error(error) from error
     found = FoundObjects(boxes, images.ids[images.readable], classes, str(folder))
     _require_all(folder, images, boxes.image_ids)
+    try:
+        check_folder(folder)
+    except (ChangedError, OSError) as error:
+        raise LandmarksError(f"{error}; detect again") from error
     return found
 
 

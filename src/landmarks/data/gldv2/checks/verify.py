@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.derived import derived_folder
 from landmarks.data.gldv2.checks.containers import Container
 from landmarks.data.gldv2.checks.findings import (
     FOLDER,
@@ -34,6 +33,7 @@ from landmarks.data.roots import Root
 from landmarks.data.stores.offsets import OnTar
 from landmarks.data.table import find_sorted
 from landmarks.errors import LandmarksError
+from landmarks.storage import derived_folder
 
 OnPictures = Callable[[int, int], None]
 
