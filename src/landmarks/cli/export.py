@@ -4,7 +4,7 @@ import os
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -79,7 +79,7 @@ def export(
             from landmarks.interop.export.files import write_file
             from landmarks.models.checkpoints import recorded_task
 
-            asked = None if task is None else task.value
+            asked: Literal["retrieval", "classification"] | None = None if task is None else task.value
             if recorded_task(model) == "detection":
                 from landmarks.detection.export import open_detector_source
 

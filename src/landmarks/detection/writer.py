@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 
 from landmarks.detection.metrics.files import DETECTIONS_HEADER, detection_lines
 from landmarks.errors import LandmarksError
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.hex_ids import hex_of
-from landmarks.metrics.lookup import find_rows, first_repeat
+from landmarks.ids import find_rows, first_repeat, format_id
 from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses, read_classes
 from landmarks.recognition.detections.protocol import DetectionProtocol
@@ -29,7 +27,6 @@ from landmarks.recognition.detections.tables import (
     IMAGES_FILE,
     PARTIAL_SUFFIX,
     PROTOCOL_FILE,
-    as_landmarks_error,
     classes_text,
     csv_lines,
     read_images,
@@ -73,8 +70,6 @@ class DetectionWriter:
             except BaseException:
                 self.let_go()
                 raise
-        except FormatError as error:
-            raise as_landmarks_error(error) from error
         except ValueError as error:
             raise LandmarksError(f"{self.partial}/{error}; remove it") from error
         except OSError as error:
@@ -110,14 +105,14 @@ class DetectionWriter:
             raise LandmarksError(f"{self.folder}: boxes of other classes ({', '.join(found.classes[:3])} …)")
         place = find_rows(found.image_ids, ids)
         if (place < 0).any():
-            stranger = hex_of(found.image_ids[int(np.argmin(place))])
+            stranger = format_id(found.image_ids[int(np.argmin(place))])
             raise LandmarksError(f"{self.folder}: a box is in picture {stranger}, which is not among those looked at")
         order = np.argsort(place, kind="stable")
         in_order = Detections(
             found.image_ids[order], found.labels[order], found.scores[order], found.boxes[order], found.classes
         )
         counts = np.bincount(place, minlength=len(ids)).tolist()
-        pictures = zip(map(hex_of, ids.tolist()), counts, [""] * len(counts), strict=True)
+        pictures = zip(map(format_id, ids.tolist()), counts, [""] * len(counts), strict=True)
         self._append({BOXES_FILE: b"".join(detection_lines(in_order)), IMAGES_FILE: csv_lines(pictures)})
         self._parts.append(ids)
         self._seen.update(ids.tolist())
@@ -175,7 +170,7 @@ class DetectionWriter:
         repeats = [image_id for image_id in ids.tolist() if image_id in self._seen]
         repeats += [] if again is None else [int(ids[again])]
         if repeats:
-            raise LandmarksError(f"{self.folder}: picture {hex_of(repeats[0])} was added before")
+            raise LandmarksError(f"{self.folder}: picture {format_id(repeats[0])} was added before")
 
     def _take_up_finished(self, classes: DetectionClasses, protocol: DetectionProtocol) -> bool:
         """Make a finished set, if there is one, an unfinished one again, for pictures that it lacks."""

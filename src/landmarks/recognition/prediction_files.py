@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.metrics.hex_ids import hex_of
-from landmarks.metrics.lookup import first_repeat
+from landmarks.ids import first_repeat, format_id
 from landmarks.recognition.predictions import Predictions
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
 from landmarks.storage import (
@@ -111,7 +110,7 @@ def read_predictions(folder: str | Path) -> Predictions:
         raise LandmarksError(f"{folder}: damaged, or no predictions: {error}; predict again") from error
     again = first_repeat(ids)
     if again is not None:
-        raise LandmarksError(f"{folder}: picture {hex_of(ids[again])} is there twice; predict again")
+        raise LandmarksError(f"{folder}: picture {format_id(ids[again])} is there twice; predict again")
     found = Predictions(ids, landmarks, probabilities, names, str(folder))
     try:
         check_folder(folder)

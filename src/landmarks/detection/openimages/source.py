@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from landmarks.data.roots import Root, local_folder
 from landmarks.data.source import ImageSet
-from landmarks.data.table import ImageTable, find_sorted
+from landmarks.data.table import ImageTable
 from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.detection.metrics.hierarchy import Ancestors, expand_truth, read_hierarchy
 from landmarks.detection.openimages.annotations import BoxRows, LabelRows, expand_rows, read_box_rows, read_label_rows
@@ -28,7 +28,7 @@ from landmarks.detection.openimages.detection_set import BoxFlag, DetectionSet, 
 from landmarks.detection.openimages.faults import Policy
 from landmarks.detection.openimages.layout import OpenImagesLayout, Split
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_ids
+from landmarks.ids import find_sorted, format_ids
 from landmarks.recognition.detections.classes import DetectionClasses, read_classes
 
 log = logging.getLogger(__name__)
