@@ -173,7 +173,7 @@ def test_own_photographs_can_be_held_out(photo_folder: Callable[[dict[str, int]]
     assert len(source.queries()) == 3 and source.train().table.num_landmarks == 3
     (name,) = source.gallery().table.landmark_names
     index = source.index()
-    shown = [source.source.path(int(i)).parent.name for i in index.table.ids]  # type: ignore[attr-defined]
+    shown = [index.store.path(int(i)).parent.name for i in index.table.ids]  # type: ignore[attr-defined]
     assert [mark >= 0 for mark in index.table.landmarks] == [folder == name for folder in shown]
 
 

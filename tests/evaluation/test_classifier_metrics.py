@@ -1,10 +1,8 @@
 """A classifier is scored by the same code as recognition, whatever it calls its classes."""
 
 import numpy as np
-import pytest
 
-from landmarks.errors import LandmarksError
-from landmarks.evaluation.classifier_metrics import check_monitor, classifier_figures, with_classifiers
+from landmarks.evaluation.classifier_metrics import classifier_figures, with_classifiers
 from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission
@@ -58,10 +56,3 @@ def test_it_stands_in_a_line_of_its_own() -> None:
     rows = with_classifiers(results)
     assert list(rows) == ["a", "a, classifier alone", "b"]
     assert rows["a, classifier alone"] == {"public": {"gap": 0.25}}
-
-
-def test_a_figure_that_will_not_be_is_refused() -> None:
-    check_monitor("public/classifier_gap", True)
-    check_monitor("public/gap", False)
-    with pytest.raises(LandmarksError, match="monitor=public/classifier_gap: there is no classifier here"):
-        check_monitor("public/classifier_gap", False)

@@ -1,7 +1,6 @@
 """When a network's own head judges the queries, and what is refused before any work."""
 
 import logging
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,11 +8,12 @@ import torch
 from torch import nn
 
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.own_classifier import EvidenceToCome
+from landmarks.evaluation.evidence import EvidenceToCome
 from landmarks.extraction.views import Extraction
 from landmarks.losses.arcmargin import ArcMargin
 from landmarks.losses.npairs import NPairs
 from landmarks.losses.softmax import Softmax
+from landmarks.recognition.predictions import NO_EVIDENCE
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
 from landmarks.retrieval.pipeline import Pipeline
@@ -29,10 +29,7 @@ class AsksTheClassifier(Search):
 
 
 def opened(loss: object, extraction: Extraction = ONE_VIEW, names: list[str] = NAMES) -> EvidenceToCome:
-    queries = SimpleNamespace(table=SimpleNamespace(ids=np.arange(3, dtype=np.uint64)))
-    gallery = SimpleNamespace(table=SimpleNamespace(landmark_names=np.array(["5", "1"])))
-    data = SimpleNamespace(query_set=queries, gallery_set=gallery)
-    return EvidenceToCome.open(None, None, data, loss, names, extraction)  # type: ignore[arg-type]
+    return EvidenceToCome.open(NO_EVIDENCE, loss, names, extraction, np.array(["5", "1"]))
 
 
 def pipeline(stage: Search) -> Pipeline:

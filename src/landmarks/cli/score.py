@@ -82,16 +82,16 @@ def detection(
     Predictions should name the classes above their own as well, as the boxes do once they are expanded.
     """
     from landmarks.detection.metrics import score_detections
-    from landmarks.detection.metrics.files import read_detections, read_truth
+    from landmarks.detection.metrics.files import read_truth
+    from landmarks.recognition.detections.tables import read_boxes
 
     titles: dict[str, str] = {}
     try:
-        truth, detections = read_truth(boxes, image_labels), read_detections(predictions)
+        truth, detections = read_truth(boxes, image_labels), read_boxes(predictions)
         if hierarchy is not None:
-            from landmarks.detection.metrics.hierarchy import expand_truth
-            from landmarks.detection.openimages.hierarchy import read_hierarchy
+            from landmarks.detection.metrics.hierarchy import expand_truth, read_hierarchy
 
-            truth = expand_truth(truth, read_hierarchy(hierarchy).ancestors)
+            truth = expand_truth(truth, read_hierarchy(hierarchy))
         if classes is not None:
             from landmarks.recognition.detections.classes import read_classes
 

@@ -70,7 +70,7 @@ class ImageTable:
 
     def counts(self) -> NDArray[np.int64]:
         """Images of each landmark, int64 [C]."""
-        return np.bincount(self.landmarks[self.landmarks >= 0], minlength=self.num_landmarks)
+        return np.bincount(self.landmarks + 1, minlength=self.num_landmarks + 1)[1:]
 
     def find(self, ids: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Row of each id, -1 where the table does not hold it. uint64 [M] -> int64 [M]."""

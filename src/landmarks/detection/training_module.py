@@ -10,8 +10,8 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
 from landmarks.detection.finding import find_objects, ids_of
-from landmarks.detection.metrics import Detections
 from landmarks.errors import LandmarksError
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.training.optimizers import OptimizerFactory, SchedulerFactory, build_optimizers
 
 
@@ -54,8 +54,7 @@ class DetectorModule(pl.LightningModule):
         Raises:
             LandmarksError: it is not finite.
         """
-        targets = [{"boxes": target["boxes"], "labels": target["labels"]} for target in batch["targets"]]
-        losses: dict[str, Tensor] = self.model(batch["image"], targets)
+        losses: dict[str, Tensor] = self.model(batch["image"], batch["targets"])
         loss = torch.stack(list(losses.values())).sum()
         if not loss.isfinite():
             raise LandmarksError(

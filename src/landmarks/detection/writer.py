@@ -14,10 +14,10 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics import Detections
 from landmarks.detection.metrics.files import DETECTIONS_HEADER, detection_lines
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_rows, first_repeat, format_id
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses, read_classes
 from landmarks.recognition.detections.protocol import DetectionProtocol
 from landmarks.recognition.detections.tables import (

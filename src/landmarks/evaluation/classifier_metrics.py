@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.errors import LandmarksError
 from landmarks.ids import find_rows
 from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.solutions import RecognitionSolution
@@ -56,19 +55,6 @@ def with_classifiers(results: Mapping[str, Scores]) -> dict[str, Scores]:
 
 def _plainly_named(figures: Mapping[str, float]) -> dict[str, float]:
     return {name.removeprefix(PREFIX): value for name, value in figures.items() if name.startswith(PREFIX)}
-
-
-def check_monitor(monitor: str, has_predictions: bool) -> None:
-    """Refuse, before any work, to wait for a figure of a classifier that is not there.
-
-    Raises:
-        LandmarksError: names the key.
-    """
-    if monitor.partition("/")[2].startswith(PREFIX) and not has_predictions:
-        raise LandmarksError(
-            f"monitor={monitor}: there is no classifier here whose figure that could be: use one trained with softmax "
-            "or arcmargin, or predictions=DIR, or monitor another figure, such as private/gap"
-        )
 
 
 def _answers(

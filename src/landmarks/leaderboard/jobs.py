@@ -17,12 +17,12 @@ from omegaconf import DictConfig
 
 from landmarks.config.check import check_config
 from landmarks.config.settings import EvaluateSettings, ExtractSettings
-from landmarks.detection.extract import DETECTIONS
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.precomputed.keys import used_part
 from landmarks.extraction.predict import PREDICTIONS
 from landmarks.leaderboard.rows import Row
 from landmarks.leaderboard.weights import RowWeights, composed
+from landmarks.recognition.detections.tables import DETECTIONS
 from landmarks.recognition.state import RecognitionPipeline
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.pipeline import Pipeline

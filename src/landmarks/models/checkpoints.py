@@ -8,7 +8,7 @@ unless that is ours or the user's. Model files (`landmarks.models.model_file`) a
 import hashlib
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from landmarks import __version__
 from landmarks.config.locations import known_targets
-from landmarks.data.images.resize import ResizeMode
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.losses.class_head import ClassHead
+from landmarks.losses import ClassHead
 from landmarks.models.architecture import build_loss, build_network, plain_loss, plain_network
 from landmarks.models.model_file import SUFFIX, open_parts, read_record
 from landmarks.storage import ChangedError, check_archive
@@ -42,8 +42,7 @@ class TrainedModel:
     Attributes:
         model: in eval mode, pictures [B, 3, H, W] float, normalised -> descriptors [B, D].
         name: of the run that trained it, or of the model file.
-        image_size: short side of the pictures that it was made for, pixels.
-        resize: how they were sized in evaluation, see `landmarks.data.images.resize`.
+        preprocessing: what happened to the images that it was evaluated with.
         loss: what it was trained with, for people.
         trained_on: which data, for people.
         landmark_names: the landmarks it was trained on, in the order of its head.
@@ -55,8 +54,7 @@ class TrainedModel:
 
     model: nn.Module
     name: str
-    image_size: int
-    resize: ResizeMode
+    preprocessing: Preprocessing
     loss: str
     trained_on: Any
     landmark_names: tuple[str, ...]
@@ -77,6 +75,7 @@ def checkpoint_record(config: DictConfig, data: "LandmarkDataModule") -> dict[st
         "record_version": RECORD_VERSION,
         "landmarks_version": __version__,
         "config": OmegaConf.to_container(config, resolve=True),
+        "preprocessing": asdict(data.preprocessing),
         "landmark_names": data.train_set.table.landmark_names.tolist(),
     }
 
@@ -145,8 +144,7 @@ def load_trained(path: str | Path) -> TrainedModel:
     return TrainedModel(
         model.eval(),
         config.name,
-        config.data.image_size,
-        OmegaConf.select(config, "data.resize.mode", default="released"),
+        recorded_preprocessing(path, record),
         config.loss._target_.rsplit(".", 1)[-1].lower(),
         config.data.source,
         names,
@@ -156,6 +154,25 @@ def load_trained(path: str | Path) -> TrainedModel:
     )
 
 
+def recorded_preprocessing(path: str | Path, record: Mapping[str, Any]) -> Preprocessing:
+    """What happened to the images of a checkpoint's run; of old checkpoints, what their configuration says of it.
+
+    Raises:
+        LandmarksError: it does not say.
+    """
+    values = record.get("preprocessing")
+    if values is None:
+        data = record["config"].get("data") or {}
+        resize = data.get("resize") or {}
+        values = {"mode": resize.get("mode"), "short_side": resize.get("short_side") or data.get("image_size")}
+        if record.get("task") == "detection":
+            values = {"mode": "detection", "short_side": data.get("image_size"), "long_side": data.get("max_size")}
+    try:
+        return Preprocessing.from_values(values)
+    except LandmarksError as error:
+        raise LandmarksError(f"checkpoint {path}: does not say how its images were sized ({error})") from None
+
+
 def _of_model_file(path: Path) -> TrainedModel:
     record = read_record(path)
     if record.task == "detection":
@@ -163,16 +180,13 @@ def _of_model_file(path: Path) -> TrainedModel:
             f"{path}: a detector describes no pictures; see `landmarks extract` and `landmarks detect`"
         )
     model, head = open_parts(path)
-    prepared = record.preprocessing
-    assert prepared.mode != "detection"
     labels = record.labels or tuple(f"class {number}" for number in range(record.classes))
     loss = record.origin.get("loss", "softmax" if record.head else "unknown")
     trained_on = record.origin.get("trained_on", record.origin)
     return TrainedModel(
         model,
         record.name,
-        prepared.short_side,
-        prepared.mode,
+        record.preprocessing,
         loss,
         trained_on,
         labels,

@@ -6,7 +6,7 @@ and shapes of all tensors are compared with what that builder makes before memor
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from landmarks.errors import LandmarksError
-from landmarks.losses.class_head import ClassHead
+from landmarks.losses import ClassHead
 from landmarks.models.architecture import build_head, build_network
 from landmarks.models.classifier import Classifier
 from landmarks.models.descriptor import DescriptorNet
@@ -83,9 +83,7 @@ def open_parts(path: str | Path) -> tuple[nn.Module, ClassHead | None]:
     # Copied, for the file's values lie where vector units sum in another order. The head's stay: up to 1.6 GB.
     net.load_state_dict({n: t.clone() for n, t in tensors.items() if not n.startswith(HEAD)}, assign=True)
     if head is not None:
-        cast(nn.Module, head).load_state_dict(
-            {n.removeprefix(HEAD): t for n, t in tensors.items() if n.startswith(HEAD)}, assign=True
-        )
+        head.load_state_dict({n.removeprefix(HEAD): t for n, t in tensors.items() if n.startswith(HEAD)}, assign=True)
     return net, head
 
 
@@ -148,5 +146,5 @@ def _descriptor_net(net: nn.Module) -> DescriptorNet:
 def _tensors(net: nn.Module, head: ClassHead | None) -> dict[str, Tensor]:
     named = dict(net.state_dict())
     if head is not None:
-        named |= {f"{HEAD}{name}": value for name, value in cast(nn.Module, head).state_dict().items()}
+        named |= {f"{HEAD}{name}": value for name, value in head.state_dict().items()}
     return named

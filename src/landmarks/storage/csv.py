@@ -193,19 +193,19 @@ def read_rows(
         with path.open("rb") as file:
             header = _header(path, file.readline(BLOCK_BYTES), (*columns, *numbers), check_header)
             block = _BlockReader(path, header, (*columns, *numbers), frozenset(numbers), any_bytes)
-            line, rest = 2, b""
-            while chunk := rest + file.read(BLOCK_BYTES - len(rest)):
-                end = chunk.rfind(b"\n") + 1
-                if end == 0:
-                    if len(chunk) == BLOCK_BYTES:
+            line = 2
+            while raw := file.read(BLOCK_BYTES):
+                if not raw.endswith(b"\n"):
+                    end = file.readline(BLOCK_BYTES)
+                    if len(end) == BLOCK_BYTES and not end.endswith(b"\n"):
+                        line += _count(raw, b"\n")
                         raise FormatError.at(path, "a line never ends", "give a CSV file", line=line)
-                    chunk += b"\n"  # the last line of the file
-                    end = len(chunk)
-                raw, rest = chunk[:end], chunk[end:]
-                rows = block.read(raw, line)
+                    raw += end if end.endswith(b"\n") else end + b"\n"  # the last line of the file
+                count = _count(raw, b"\n")
+                rows = block.read(raw, line, count)
                 if len(rows):
                     yield rows
-                line += _count(raw, b"\n")
+                line += count
     except OSError as error:
         raise FormatError.at(path, f"cannot be read ({error.strerror})", "give the path of a CSV file") from error
 
@@ -241,9 +241,8 @@ class _BlockReader:
     numbers: frozenset[str]
     any_bytes: bool
 
-    def read(self, raw: bytes, line: int) -> Rows:
-        """Parse complete lines, the first of which has number `line`."""
-        count = _count(raw, b"\n")
+    def read(self, raw: bytes, line: int, count: int) -> Rows:
+        """Parse so many complete lines, the first of which has number `line`."""
         fields = self._parsed(raw, count)
         if fields is not None:
             return Rows(self.path, np.arange(line, line + count), fields)

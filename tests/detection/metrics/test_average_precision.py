@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from landmarks.detection.metrics import BoxTruth, Detections, score_detections
 from landmarks.detection.metrics.average_precision import average_precisions, mean_average_precision
-from landmarks.detection.metrics.files import read_detections, read_truth
+from landmarks.detection.metrics.files import read_truth
 from landmarks.detection.metrics.judging import Judged
+from landmarks.recognition.detections.tables import read_boxes
 
 CASES = pytest.mark.parametrize("case", ["case0", "case1"])
 
@@ -21,7 +22,7 @@ CASES = pytest.mark.parametrize("case", ["case0", "case1"])
 def read_case(oracles: Path, case: str) -> tuple[BoxTruth, Detections, dict[str, Any]]:
     folder = oracles / "openimages_detection" / case
     truth = read_truth(folder / "boxes.csv", folder / "image_labels.csv")
-    return truth, read_detections(folder / "predictions.csv"), json.loads((folder / "expected.json").read_text())
+    return truth, read_boxes(folder / "predictions.csv"), json.loads((folder / "expected.json").read_text())
 
 
 def assert_equal(found: dict[str, Any], expected: dict[str, Any]) -> None:

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from found import CLASSES, PROTOCOL, found_objects
-from landmarks.detection.metrics import Detections
+from found import CLASSES, PROTOCOL, found_objects, write_detections
 from landmarks.errors import LandmarksError
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.recognition.detections.files import read_detections, write_detections
+from landmarks.recognition.detections.files import read_detections
 from landmarks.recognition.detections.found_objects import FoundObjects
 
 CORNERS = (0.25, 0.0, 1.0, 0.5)

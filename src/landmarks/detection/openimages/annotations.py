@@ -7,22 +7,20 @@ https://storage.googleapis.com/openimages/web/download_v4.html
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.detection.metrics.hierarchy import Ancestors, repeated
 from landmarks.detection.openimages.detection_set import BoxFlag
 from landmarks.detection.openimages.faults import Faults, Policy
-from landmarks.detection.openimages.repeats import repeated_rows
-from landmarks.errors import FormatError, LandmarksError
+from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
+from landmarks.recognition.detections.tables import CORNERS, NAMED_COLUMNS
 from landmarks.storage.csv import Rows, read_rows
-
-CORNERS = ("XMin", "YMin", "XMax", "YMax")
-NAMED = ("ImageID", "LabelName")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,29 +71,26 @@ def read_box_rows(
     faults = Faults(path, policy)
     codes = {name: code for code, name in enumerate(names.tolist())}
     parts, doubtful = [], [np.empty(0, np.uint64)]
-    try:
-        numbers = (*CORNERS, *(str(flag.name) for flag in there))
-        for rows in read_rows(path, NAMED, numbers=numbers):
-            ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
-            corners = np.stack([rows.numbers(name) for name in CORNERS], axis=1)
-            values = _flags(rows, there)
-            cut = np.clip(corners, 0, 1)
-            low, high, cut_low, cut_high = corners[:, :2], corners[:, 2:], cut[:, :2], cut[:, 2:]
-            usable = faults.judge(
-                {
-                    "of an unknown class": labels >= len(names),
-                    "a box with XMin > XMax or YMin > YMax": np.any(low > high, axis=1),
-                    "a box without area": np.any(low == high, axis=1),
-                    "a box outside the picture": np.any(cut_low >= cut_high, axis=1),
-                },
-                {"a box that stands out of the picture": np.any(cut != corners, axis=1)},
-                partial(_describe, rows),
-            )
-            doubtful.append(np.unique(ids[~usable]))
-            cut = cut.astype(np.float64 if exact else np.float32)
-            parts.append((ids[usable], labels[usable], cut[usable], values[usable]))
-    except FormatError as error:
-        raise LandmarksError(str(error)) from error
+    numbers = (*CORNERS, *(str(flag.name) for flag in there))
+    for rows in read_rows(path, NAMED_COLUMNS, numbers=numbers):
+        ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
+        corners = np.stack([rows.numbers(name) for name in CORNERS], axis=1)
+        values = _flags(rows, there)
+        cut = np.clip(corners, 0, 1)
+        low, high, cut_low, cut_high = corners[:, :2], corners[:, 2:], cut[:, :2], cut[:, 2:]
+        usable = faults.judge(
+            {
+                "of an unknown class": labels >= len(names),
+                "a box with XMin > XMax or YMin > YMax": np.any(low > high, axis=1),
+                "a box without area": np.any(low == high, axis=1),
+                "a box outside the picture": np.any(cut_low >= cut_high, axis=1),
+            },
+            {"a box that stands out of the picture": np.any(cut != corners, axis=1)},
+            partial(_describe, rows),
+        )
+        doubtful.append(np.unique(ids[~usable]))
+        cut = cut.astype(np.float64 if exact else np.float32)
+        parts.append((ids[usable], labels[usable], cut[usable], values[usable]))
     if not parts:
         raise LandmarksError(f"{path}: there is no box in it; fetch the file again, or give another")
     ids, labels, boxes, values = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -126,20 +121,66 @@ def read_label_rows(path: Path, names: NDArray[np.str_], policy: Policy) -> Labe
     faults = Faults(path, policy)
     codes = {name: code for code, name in enumerate(names.tolist())}
     parts = []
-    try:
-        for rows in read_rows(path, NAMED, numbers=("Confidence",)):
-            ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
-            confidence = rows.numbers("Confidence")
-            neither = ~np.isin(confidence, (0, 1))
-            rows.refuse(neither, "Confidence", "is neither 0 nor 1", "give labels that people verified")
-            usable = faults.judge({"of an unknown class": labels >= len(names)}, {}, partial(_describe, rows))
-            parts.append((ids[usable], labels[usable], confidence[usable] == 1))
-    except FormatError as error:
-        raise LandmarksError(str(error)) from error
+    for rows in read_rows(path, NAMED_COLUMNS, numbers=("Confidence",)):
+        ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
+        confidence = rows.numbers("Confidence")
+        neither = ~np.isin(confidence, (0, 1))
+        rows.refuse(neither, "Confidence", "is neither 0 nor 1", "give labels that people verified")
+        usable = faults.judge({"of an unknown class": labels >= len(names)}, {}, partial(_describe, rows))
+        parts.append((ids[usable], labels[usable], confidence[usable] == 1))
     if not parts:
         raise LandmarksError(f"{path}: there is no label in it; fetch the file again, or give another")
     faults.report("image-level labels")
     return LabelRows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def expand_rows(rows: BoxRows, names: NDArray[np.str_], ancestors: Ancestors) -> BoxRows:
+    """Repeat each box for every ancestor of its class; those of a picture stay side by side.
+
+    Args:
+        rows: B boxes.
+        names: str [K], what their labels mean; ancestors that are not among them are left out.
+        ancestors: For a machine name those of the classes that it is a kind of.
+    """
+    place = {name: row for row, name in enumerate(names.tolist())}
+    targets = [
+        [label, *(place[above] for above in ancestors.get(name, ()) if above in place)] for name, label in place.items()
+    ]
+    source, labels = repeated(rows.labels, targets)
+    return replace(rows, ids=rows.ids[source], labels=labels, boxes=rows.boxes[source], flags=rows.flags[source])
+
+
+def repeated_rows(ids: NDArray[np.uint64], labels: NDArray[np.int32], boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which boxes have the picture, the class and the corners of a box before them.
+
+    Rows are compared by a hash of eight bytes, and in full only where two share one.
+
+    Args:
+        ids: uint64 [B].
+        labels: int32 [B].
+        boxes: float [B, 4].
+
+    Returns:
+        bool [B].
+    """
+    digest = ids.copy()
+    for column in (labels, *boxes.T):
+        word = column.astype(np.float64).view(np.uint64)
+        word ^= digest
+        word *= np.uint64(0xBF58476D1CE4E5B9)  # multiply and fold, as in SplitMix64; uint64 wraps around
+        digest = word >> np.uint64(31)
+        digest ^= word
+    ordered = np.sort(digest)
+    shared = ordered[1:][ordered[1:] == ordered[:-1]]
+    again = np.zeros(len(ids), np.bool_)
+    if len(shared):
+        again[np.isin(digest, shared)] = True
+        rows = np.flatnonzero(again)
+        whole = np.empty(len(rows), [("id", np.uint64), ("label", np.int32), ("box", boxes.dtype, 4)])
+        whole["id"], whole["label"], whole["box"] = ids[rows], labels[rows], boxes[rows]
+        seen = np.unique(whole.view(f"V{whole.itemsize}"), return_index=True)[1]  # of equal rows the first
+        again[rows[seen]] = False
+    return again
 
 
 def _flags_of(path: Path, needed: Sequence[BoxFlag]) -> list[BoxFlag]:

@@ -1,4 +1,4 @@
-"""Sets of detections on disk: what a detector found in some pictures, which those are, and what made it.
+"""Reads sets of detections: what a detector found in some images, which those are, and what made it.
 
 A folder of CSV files that other tools read as well (`tables` says which); nothing is unpickled.
 """
@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics.files import read_detections as read_boxes
-from landmarks.detection.writer import DetectionWriter
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_rows, format_id
 from landmarks.recognition.detections.classes import read_classes
@@ -22,11 +20,10 @@ from landmarks.recognition.detections.tables import (
     PARTIAL_SUFFIX,
     PROTOCOL_FILE,
     Images,
+    read_boxes,
     read_images,
 )
 from landmarks.storage import ChangedError, check_folder
-
-__all__ = ["DetectionProtocol", "DetectionWriter", "read_detections", "write_detections"]
 
 
 def read_detections(folder: str | Path) -> FoundObjects:
@@ -55,17 +52,6 @@ def read_detections(folder: str | Path) -> FoundObjects:
     except (ChangedError, OSError) as error:
         raise LandmarksError(f"{error}; detect again") from error
     return found
-
-
-def write_detections(folder: str | Path, found: FoundObjects, protocol: DetectionProtocol) -> None:
-    """Write a whole set at once.
-
-    Raises:
-        LandmarksError: see `DetectionWriter`.
-    """
-    with DetectionWriter(folder, found.classes, protocol) as writer:
-        writer.add(found.looked_at, found.boxes)
-        writer.close()
 
 
 def _require_all(folder: Path, images: Images, image_ids: NDArray[np.uint64]) -> None:

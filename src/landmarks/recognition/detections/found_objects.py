@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics import Detections
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_rows, first_repeat, format_id
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
 
 

@@ -1,18 +1,85 @@
-"""Reads what stands beside descriptors, one value a row: ids and labels, as NumPy, text or CSV files."""
+"""Opens what people hand over beside each other: arrays, ids and labels, without trusting the files.
+
+Arrays are ``.npy`` files of any version, either byte order, C or Fortran order. Their header is held against the length
+of the file before memory is taken, nothing is unpickled, and the array stays on disk. Ids and labels, one value a row,
+may also be text or CSV files.
+"""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2.tables import read_ids as read_csv_ids
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.numpy_files import is_numpy, map_numpy
 from landmarks.ids import first_repeat, format_id, parse_ids
+from landmarks.storage.npy_header import read_any_header
+
+MAGIC = b"\x93NUMPY"
+ZIP = b"PK"
+
+
+def is_numpy(path: Path) -> bool:
+    """Whether a file begins like an ``.npy`` file.
+
+    Raises:
+        LandmarksError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError as error:
+        raise LandmarksError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def map_numpy(path: Path) -> NDArray[Any]:
+    """Memory-map an array read-only.
+
+    Raises:
+        LandmarksError: no such file, another kind of file, one of Python objects, a damaged header, an array without
+            elements, or a length that does not fit the header.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(MAGIC))
+            if start != MAGIC:
+                hint = ", but an .npz archive: save one array with numpy.save" if start.startswith(ZIP) else ""
+                raise ValueError(f"it is no .npy file{hint}")
+            file.seek(0)
+            header = read_any_header(file)
+            length = file.seek(0, 2)
+        if header.dtype.hasobject:
+            raise ValueError("it holds Python objects, which are never loaded; save numbers")
+        if min(header.shape, default=1) < 1:
+            raise ValueError(f"it is empty, its shape is {header.shape}")
+        if length != header.file_bytes:
+            raise ValueError(f"it is {length} bytes long, its header needs {header.file_bytes}; copy or save it again")
+        shape, offset = header.shape, header.data_start
+        return np.memmap(path, header.dtype, mode="r", offset=offset, shape=shape, order="F" if header.fortran else "C")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise LandmarksError(f"{path}: cannot be used: {reason}") from error
+
+
+def map_floats(path: Path, rank: int, shape: str) -> NDArray[Any]:
+    """Memory-map an ``.npy`` file of float16, float32 or float64 with `rank` axes; `shape` is how to call them.
+
+    Raises:
+        LandmarksError: another kind of file, rank or type.
+    """
+    array = map_numpy(path)
+    if array.ndim != rank:
+        raise LandmarksError(f"{path}: expected an array {shape}, found shape {array.shape}")
+    if array.dtype.kind != "f" or array.dtype.itemsize not in (2, 4, 8):
+        raise LandmarksError(
+            f"{path}: expected float16, float32 or float64, found {array.dtype}; save it with .astype(numpy.float32)"
+        )
+    return array
 
 
 def read_ids(path: Path, count: int) -> NDArray[np.uint64]:
-    """Read the ids of `count` pictures: uint64 [count].
+    """Read the ids of `count` images: uint64 [count].
 
     Args:
         path: an ``.npy`` file of integers or of texts of 16 hex digits, a text of one id a line, or a CSV file with a
@@ -38,7 +105,7 @@ def read_ids(path: Path, count: int) -> NDArray[np.uint64]:
 
 
 def read_labels(path: Path, count: int) -> NDArray[np.int64]:
-    """Read the labels of `count` pictures: int64 [count], 0 or more; -1 where there is none.
+    """Read the labels of `count` images: int64 [count], 0 or more; -1 where there is none.
 
     Args:
         path: an ``.npy`` file of integers, or a text of one integer a line.
