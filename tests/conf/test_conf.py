@@ -55,7 +55,8 @@ def test_every_stage_can_be_added_from_the_command_line(compose_config: Compose,
     added = f"+stage@recognition.stages.last={name}"
     config = compose_config("evaluate", "checkpoint=x.ckpt", "data.image_size=64", added, run_dir=tmp_path)
     check_config(config, EvaluateSettings)
-    assert list(instantiate(config.recognition).stages) == ["search", "votes", "last"]
+    stages = instantiate(config.recognition).stages
+    assert list(stages) == ["search", "votes", "last"] and all(callable(stage) for stage in stages.values())
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
