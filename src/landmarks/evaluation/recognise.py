@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.evaluation.classifier_metrics import classifier_figures
-from landmarks.metrics.recognition import score_recognition
+from landmarks.evaluation.figures import score_predictions
 from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission
 from landmarks.recognition.candidates import Candidates
@@ -53,11 +53,11 @@ def recognise(
     def gap(state: RecognitionState, candidates: Candidates) -> Mapping[str, float]:
         if solution is None:
             return {}
-        figures = score_recognition(solution, answer(state, candidates))
+        figures = score_predictions(solution, answer(state, candidates))
         return {f"{split}/gap": values["gap"] for split, values in figures.items()}
 
     result = pipeline.run(state, gap)
     submission = answer(result.state, result.candidates)
-    scores = score_recognition(solution, submission) if solution else {}
+    scores = score_predictions(solution, submission) if solution else {}
     alone = classifier_figures(state, official, solution)
     return Recognised(submission, {split: {**scores[split], **alone.get(split, {})} for split in scores}, result)

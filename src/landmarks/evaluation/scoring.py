@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from landmarks.data.source import GroundTruth, Source
 from landmarks.errors import LandmarksError
+from landmarks.evaluation.figures import score_ranking
 from landmarks.evaluation.recognise import Recognised, recognise
 from landmarks.extraction.views import Described
-from landmarks.metrics.retrieval import score_retrieval
 from landmarks.metrics.submissions import RetrievalSubmission
 from landmarks.recognition.evidence import NO_EVIDENCE, Evidence
 from landmarks.recognition.pipeline import RecognitionPipeline
@@ -90,8 +90,7 @@ def evaluate_descriptors(
     def score(ranking: Ranking) -> Mapping[str, float]:
         if truth.retrieval is None:
             return {}
-        submission = RetrievalSubmission.from_ranking(asked.ids, known.ids, ranking.indices)
-        figures = score_retrieval(truth.retrieval, submission)
+        figures = score_ranking(truth.retrieval, asked.ids, known.ids, ranking.indices)
         return {f"{split}/map@100": values["map@100"] for split, values in figures.items()}
 
     landmarks = gallery.pictures.table
@@ -126,7 +125,7 @@ def evaluate_descriptors(
     )
     scores: Scores = {}
     for figures in (
-        score_retrieval(truth.retrieval, retrieval) if truth.retrieval else {},
+        score_ranking(truth.retrieval, asked.ids, known.ids, found.ranking.indices) if truth.retrieval else {},
         recognised.scores,
     ):
         for split, values in figures.items():

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
+from landmarks.evaluation.figures import score_ranking
 from landmarks.ids import find_rows
-from landmarks.metrics.retrieval import K, retrieval_figures, score_retrieval
+from landmarks.metrics.retrieval import K, retrieval_figures
 from landmarks.metrics.solutions import RetrievalSolution, scored_rows
-from landmarks.metrics.submissions import RetrievalSubmission
 from landmarks.retrieval.ranking import Ranking
 
 Scores = dict[str, dict[str, float]]  # {"all": {"map@100": …}}, or {"public": …, "private": …}
@@ -138,9 +138,7 @@ class SolutionTruth:
 
     def figures(self, ranking: Ranking) -> Scores:
         """The figures of public and private queries, as far as there are such."""
-        found = score_retrieval(
-            self.solution, RetrievalSubmission.from_ranking(self.query_ids, self.index_ids, ranking.indices)
-        )
+        found = score_ranking(self.solution, self.query_ids, self.index_ids, ranking.indices)
         return {split: values for split, values in found.items() if not math.isnan(values["map@100"])}
 
     def summary(self) -> Mapping[str, Any]:
