@@ -22,7 +22,8 @@ from landmarks.detection.metrics.boxes import BoxTruth, Detections
 from landmarks.errors import FormatError
 from landmarks.ids import format_ids
 from landmarks.storage.atomic_file import atomic_file
-from landmarks.storage.csv import Rows, read_rows
+from landmarks.storage.csv import read_rows
+from landmarks.storage.csv_rows import Rows
 
 DETECTIONS_HEADER = "ImageID,LabelName,Score,XMin,XMax,YMin,YMax\n"
 

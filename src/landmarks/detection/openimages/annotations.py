@@ -19,7 +19,8 @@ from landmarks.detection.openimages.faults import Faults, Policy
 from landmarks.detection.openimages.repeats import repeated_rows
 from landmarks.errors import FormatError, LandmarksError
 from landmarks.ids import format_id
-from landmarks.storage.csv import Rows, read_rows
+from landmarks.storage.csv import read_rows
+from landmarks.storage.csv_rows import Rows
 
 CORNERS = ("XMin", "YMin", "XMax", "YMax")
 NAMED = ("ImageID", "LabelName")
