@@ -60,7 +60,7 @@ class DetectionWriter:
         heads = {BOXES_FILE: DETECTIONS_HEADER.encode(), IMAGES_FILE: csv_lines([IMAGE_COLUMNS])}
         try:
             # A finished set of an earlier version, which had no checksums, is whole.
-            adopt = (lambda begins, found: found) if self._take_up_finished(classes, protocol) else None
+            adopt = self._take_up_finished(classes, protocol)
             self._log = AppendLog(
                 self.partial, {name: partial(_begin, name, text) for name, text in heads.items()}, adopt=adopt
             )

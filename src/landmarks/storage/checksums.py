@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import xxhash
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
 from landmarks.errors import LandmarksError
 from landmarks.storage.atomic import atomic_file, atomic_path
@@ -29,6 +30,7 @@ UNSEALED = "0" * 16
 
 Pieces = dict[str, tuple[int, int, str]]
 """File name to first byte, one past the last, and hash of the bytes between."""
+_PIECES = TypeAdapter(dict[str, tuple[NonNegativeInt, NonNegativeInt, str]])
 
 
 class ChangedError(LandmarksError):
@@ -42,11 +44,14 @@ def format_line(pieces: Mapping[str, tuple[int, int, str]]) -> bytes:
 
 
 def parse_line(line: bytes) -> Pieces | None:
-    """Return what `format_line` was given, None for a changed line; without its line break."""
-    digest, _, text = line.partition(b" ")
-    if xxhash.xxh3_64_hexdigest(text).encode() != digest:
+    """Return what `format_line` was given, None for a line that was changed, cut off or written by others."""
+    digest, _, text = line.removesuffix(b"\n").partition(b" ")
+    if not line.endswith(b"\n") or xxhash.xxh3_64_hexdigest(text).encode() != digest:
         return None
-    return {name: (start, stop, value) for name, (start, stop, value) in json.loads(text).items()}
+    try:
+        return _PIECES.validate_json(text)
+    except ValidationError:
+        return None
 
 
 def hash_bytes(path: Path, start: int = 0, stop: int | None = None, *others: xxhash.xxh3_64) -> str:
@@ -80,8 +85,7 @@ def check_folder(folder: Path, required: bool = False) -> None:
     path = folder / CHECKSUMS_FILE
     if not required and not path.exists():
         return
-    *lines, rest = path.read_bytes().split(b"\n")
-    pieces = parse_line(lines[0]) if len(lines) == 1 and not rest else None
+    pieces = parse_line(path.read_bytes())
     if pieces is None:
         raise ChangedError(f"{path}: damaged, or of an unfinished set")
     for name, (start, stop, value) in pieces.items():
