@@ -79,15 +79,14 @@ def export(
             from landmarks.interop.export.files import write_file
             from landmarks.models.checkpoints import recorded_task
 
-            asked = None if task is None else task.value
             if recorded_task(model) == "detection":
                 from landmarks.detection.export import open_detector_source
 
-                source = open_detector_source(model, asked, name, categories)
+                source = open_detector_source(model, None if task is None else task.value, name, categories)
             else:
                 from landmarks.interop.export.source import open_source
 
-                source = open_source(model, asked, name, categories)
+                source = open_source(model, None if task is None else task.value, name, categories)
         if out is None:
             out = _beside(model, source.record.name, kind)
             _check_out(out, model, kind, overwrite)

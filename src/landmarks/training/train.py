@@ -168,8 +168,9 @@ def ready(data: pl.LightningDataModule) -> None:
 
 def _landmark_parts(config: DictConfig) -> Parts:
     make_loss = instantiate(config.loss)
-    data: LandmarkDataModule = instantiate(config.data)
-    data.pairs = make_loss.func.needs_pairs
+    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
+        pairs=make_loss.func.needs_pairs, scales=config.extraction.scales
+    )
     ready(data)
     model = instantiate(config.model)
     module = LandmarkModule(
