@@ -28,7 +28,7 @@ def extract_detections_job(config: DictConfig) -> None:
     if not config.splits:
         raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
     run_dir = Path(config.run_dir)
-    write_record(config, run_dir)
+    write_record(config, run_dir, "detection")
     extract_detections(config, run_dir, trained)
 
 

@@ -143,6 +143,8 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
         value = figure(evaluation.scores, config.monitor)
         if trainer.is_global_zero:
             figures = {
+                "job": config.job,
+                "task": config.task,
                 "name": config.name,
                 "monitor": {"name": config.monitor, "value": value},
                 **results,
