@@ -20,7 +20,8 @@ from landmarks.data.gldv2.source import GLDv2
 from landmarks.data.images.decode import decode
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.data.images.transforms import Augmentation
-from landmarks.data.module import LandmarkDataModule, single_thread
+from landmarks.data.loader import single_thread
+from landmarks.data.module import LandmarkDataModule
 from landmarks.data.validation import ValidationSize
 from landmarks.errors import LandmarksError
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from landmarks.detection.openimages.resize import DetectionResize
 from landmarks.detection.single_images import PictureObjects, detect_objects, open_detector
 from landmarks.errors import LandmarksError
 from landmarks.models.model_file import load_model
@@ -26,7 +27,7 @@ def found_in(detector: Path, *paths: Path, min_score: float = 0.1) -> list[Pictu
 def test_boxes_are_the_networks_in_pixels_of_the_picture(detector: Path, tmp_path: Path) -> None:
     path = photograph(tmp_path / "a.png", 1, 32, 40)  # the network sees it at 64 x 80: twice its size
     (found,) = found_in(detector, path, min_score=0.0)
-    resized = open_detector(detector).resize(np.array(Image.open(path)))
+    resized = DetectionResize.of(open_detector(detector).preprocessing)(np.array(Image.open(path)))
     with torch.inference_mode():
         expected = load_model(detector)([torch.from_numpy(resized).permute(2, 0, 1)])[0]
     corners = expected["boxes"].numpy() / 2

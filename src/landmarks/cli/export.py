@@ -4,7 +4,7 @@ import os
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -44,7 +44,7 @@ Out = Annotated[
 ]
 TaskOption = Annotated[
     TaskChoice | None,
-    typer.Option("--task", help="By default classification for softmax, else retrieval.", show_default=False),
+    typer.Option("--task", help="By default what the loss is for.", show_default=False),
 ]
 Name = Annotated[str | None, typer.Option(help="What the file says it is; by default the name of the run.")]
 Categories = Annotated[
@@ -79,14 +79,15 @@ def export(
             from landmarks.interop.export.files import write_file
             from landmarks.models.checkpoints import recorded_task
 
+            asked: Literal["retrieval", "classification"] | None = None if task is None else task.value
             if recorded_task(model) == "detection":
                 from landmarks.detection.export import open_detector_source
 
-                source = open_detector_source(model, None if task is None else task.value, name, categories)
+                source = open_detector_source(model, asked, name, categories)
             else:
                 from landmarks.interop.export.source import open_source
 
-                source = open_source(model, None if task is None else task.value, name, categories)
+                source = open_source(model, asked, name, categories)
         if out is None:
             out = _beside(model, source.record.name, kind)
             _check_out(out, model, kind, overwrite)

@@ -14,6 +14,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from landmarks.config.settings import Task
+from landmarks.storage import atomic_file
 
 _PACKAGES = (
     "landmarks",
@@ -109,8 +110,5 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON under its final name only when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(value, indent=2) + "\n"
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text)
-    partial.replace(path)
+    with atomic_file(path) as file:
+        file.write((json.dumps(value, indent=2) + "\n").encode())

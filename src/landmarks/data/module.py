@@ -5,10 +5,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
-import pytorch_lightning as pl
-import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
@@ -18,13 +15,12 @@ from landmarks.data.held_out import HeldOut, HeldOutSource
 from landmarks.data.images.aspect import group_shapes
 from landmarks.data.images.preprocessing import Preprocessing, ResizeRule
 from landmarks.data.images.transforms import Augmentation
-from landmarks.data.loader import ResumableLoader
+from landmarks.data.loader import ResumableDataModule, require_least
 from landmarks.data.roots import Root, open_root
 from landmarks.data.samplers.choice import MakeBatches, by_loss
 from landmarks.data.shapes import PictureShapes
 from landmarks.data.source import ImageSet, Source
 from landmarks.data.validation import ValidationSize, select_gallery, select_index, select_queries
-from landmarks.errors import LandmarksError
 
 ALL = ValidationSize()
 NOTHING = HeldOut()
@@ -34,7 +30,7 @@ Split = Literal["queries", "index", "gallery", "train"]
 EVALUATED: tuple[Split, ...] = ("queries", "index", "gallery")
 
 
-class LandmarkDataModule(pl.LightningDataModule):
+class LandmarkDataModule(ResumableDataModule):
     """Training batches and the three evaluation sets of a source.
 
     Use it with `Trainer(use_distributed_sampler=False)`: its samplers shard themselves.
@@ -102,17 +98,15 @@ class LandmarkDataModule(pl.LightningDataModule):
         splits: Sequence[Split] = EVALUATED,
         scales: Sequence[float] = (1.0,),
     ) -> None:
-        super().__init__()
-        for key, value, least in (
-            ("batch_size", batch_size, 1),
-            ("eval_batch_size", eval_batch_size, 1),
-            ("num_workers", num_workers, 0),
-            ("max_unreadable", max_unreadable, 0),
-            ("decode_margin", decode_margin, 0),
-            ("aspect_groups", aspect_groups, 0),
-        ):
-            if value < least:
-                raise LandmarksError(f"data.{key} is {value}: it must be {least} or more")
+        super().__init__(num_workers)
+        require_least(
+            batch_size=(batch_size, 1),
+            eval_batch_size=(eval_batch_size, 1),
+            num_workers=(num_workers, 0),
+            max_unreadable=(max_unreadable, 0),
+            decode_margin=(decode_margin, 0),
+            aspect_groups=(aspect_groups, 0),
+        )
         self.root = open_root(root)
         self.source: Source = source(self.root)
         if held_out.landmarks:
@@ -123,7 +117,6 @@ class LandmarkDataModule(pl.LightningDataModule):
         self.shapes = group_shapes(aspect_groups, side) if aspect_groups else []
         self._augmentations = [square.reshaped(*shape) for shape in self.shapes] or [square]
         self.batch_size = batch_size
-        self.num_workers = num_workers
         self.pairs = pairs
         self.sampler = sampler
         self.seed = seed
@@ -135,8 +128,6 @@ class LandmarkDataModule(pl.LightningDataModule):
         self.scales = tuple(float(scale) for scale in scales)
         self._trains = bool({"gallery", "train"} & set(splits))
         self._is_set_up = False
-        self._train_loader: ResumableLoader | None = None
-        self._resumed: dict[str, Any] | None = None
 
     def prepare_data(self) -> None:
         """Make or check the pictures; Lightning calls this on one process only."""
@@ -190,30 +181,8 @@ class LandmarkDataModule(pl.LightningDataModule):
             groups=groups,
             pairs=self.pairs,
         )
-        self._train_loader = ResumableLoader(
-            TrainDataset(self.train_set, self._augmentations, groups, self.decode_margin),
-            batches,
-            collate_fn=partial(collate_train, group=2 if self.pairs else 1),
-            num_workers=self.num_workers,
-            worker_init_fn=single_thread,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
-        if self._resumed is not None:
-            self._train_loader.load_state_dict(self._resumed)
-        return self._train_loader
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the place in the epoch, for a checkpoint.
-
-        Lightning has a way of its own for states of loaders, but forgets to load them where the length of a schedule
-        was asked for.
-        """
-        return {} if self._train_loader is None else {"train_loader": self._train_loader.state_dict()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Make the next training loader go on from that place."""
-        self._resumed = state_dict["train_loader"]
+        dataset = TrainDataset(self.train_set, self._augmentations, groups, self.decode_margin)
+        return self._training_loader(dataset, batches, partial(collate_train, group=2 if self.pairs else 1))
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
         """Loaders of `collate_eval` batches, one for each of `evaluated`. `row` is one of the set's table."""
@@ -243,10 +212,7 @@ class LandmarkDataModule(pl.LightningDataModule):
             batch_sampler=self._picture_shapes.evaluation_batches(
                 images, resizes, self.eval_batch_size, *(ranks or self._rank()), left_out
             ),
-            collate_fn=collate_eval,
-            num_workers=self.num_workers,
-            worker_init_fn=single_thread,
-            pin_memory=torch.cuda.is_available(),
+            **self._options(collate_eval),
         )
 
     @cached_property
@@ -256,11 +222,3 @@ class LandmarkDataModule(pl.LightningDataModule):
     @property
     def _picture_shapes(self) -> PictureShapes:
         return PictureShapes(self.root, self.num_workers)
-
-    def _rank(self) -> tuple[int, int]:
-        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-
-
-def single_thread(worker: int) -> None:
-    """Keep OpenCV to the worker's own core: its threads times the workers would fight for all cores."""
-    cv2.setNumThreads(0)

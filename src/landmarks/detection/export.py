@@ -4,13 +4,13 @@ from pathlib import Path
 
 from landmarks.detection.checkpoints import load_detector
 from landmarks.errors import LandmarksError
-from landmarks.interop.export.source import Exportable, described, origin_of
+from landmarks.interop.export.source import Asked, Exportable, described, origin_of
 from landmarks.models.model_file import SUFFIX, read_record
 from landmarks.models.record import ModelRecord
 
 
 def open_detector_source(
-    path: Path, task: str | None = None, name: str | None = None, categories: Path | None = None
+    path: Path, task: Asked | None = None, name: str | None = None, categories: Path | None = None
 ) -> Exportable:
     """Open a detector for export; takes what `landmarks.interop.export.source.open_source` takes.
 

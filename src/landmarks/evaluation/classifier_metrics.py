@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.metrics.lookup import find_rows
+from landmarks.ids import find_rows
 from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,8 @@ from landmarks.data.gldv2.tables import INDEX_PREFIX
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.monitor import check_monitor
 from landmarks.extraction.views import Extraction
-from landmarks.losses.class_head import ClassHead
-from landmarks.metrics.lookup import find_rows
+from landmarks.ids import find_rows
+from landmarks.losses import ClassHead
 from landmarks.recognition.classify import classify, require_views, to_device
 from landmarks.recognition.detections.files import read_detections
 from landmarks.recognition.evidence import Evidence
@@ -98,7 +98,7 @@ class EvidenceToCome:
         fits = (
             opened.predictions is None and isinstance(loss, ClassHead) and _fits(loss, names, extraction, gallery_names)
         )
-        return cls(opened, cast(ClassHead, loss) if fits else None, names)
+        return cls(opened, loss if fits and isinstance(loss, ClassHead) else None, names)
 
     def require(self, recognition: RecognitionPipeline, monitor: str) -> None:
         """Refuse to begin without what the stages of recognition and the monitor ask for.

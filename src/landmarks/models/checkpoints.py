@@ -23,9 +23,10 @@ from landmarks import __version__
 from landmarks.config.locations import known_targets
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.losses.class_head import ClassHead
+from landmarks.losses import ClassHead
 from landmarks.models.architecture import build_loss, build_network, plain_loss, plain_network
 from landmarks.models.model_file import SUFFIX, open_parts, read_record
+from landmarks.storage import ChangedError, check_archive
 
 if TYPE_CHECKING:  # Lightning and albumentations take seconds to import, and pictures are described without them
     from landmarks.data.module import LandmarkDataModule
@@ -79,12 +80,13 @@ def checkpoint_record(config: DictConfig, data: "LandmarkDataModule") -> dict[st
     }
 
 
-def open_checkpoint(path: str | Path, mapped: bool = False) -> dict[str, Any]:
+def open_checkpoint(path: str | Path, mapped: bool = False, check: bool = True) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
     Args:
         path: the file.
         mapped: leave the tensors in the file until their values are used: of 203,094 landmarks nobody may want them.
+        check: compare all of it with the CRC-32s that torch writes and does not look at.
 
     Raises:
         LandmarksError: the file is missing, damaged, or holds anything but tensors and plain values.
@@ -93,7 +95,11 @@ def open_checkpoint(path: str | Path, mapped: bool = False) -> dict[str, Any]:
     if not path.is_file():
         raise LandmarksError(f"checkpoint {path}: there is no such file")
     try:
+        if check:
+            check_archive(path)
         found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except ChangedError as error:
+        raise LandmarksError(f"checkpoint {error}") from None
     except (RuntimeError, OSError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise LandmarksError(f"checkpoint {path}: damaged, or not a checkpoint of ours ({reason})") from None
@@ -106,7 +112,7 @@ def recorded_task(path: str | Path) -> str:
     """What a checkpoint or model file was made for: "landmarks" or "detection". Raises LandmarksError."""
     if Path(path).suffix == SUFFIX:
         return "detection" if read_record(path).task == "detection" else "landmarks"
-    record = open_checkpoint(path, mapped=True).get("landmarks")
+    record = open_checkpoint(path, mapped=True, check=False).get("landmarks")
     task = record.get("task", "landmarks") if isinstance(record, dict) else "landmarks"
     return str(task)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.metrics.lookup import find_rows
+from landmarks.ids import find_rows
 from landmarks.recognition.covered_area import covered_area
 from landmarks.recognition.detections.classes import DetectionClasses
 from landmarks.recognition.detections.found_objects import FoundObjects

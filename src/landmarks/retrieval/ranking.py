@@ -5,7 +5,6 @@ place is index -1 with score -inf, always behind the filled ones. Equal scores s
 that one search, many shards and other block sizes give the same ranking.
 """
 
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.storage.npy_header import read_header
+from landmarks.storage import atomic_file, read_header
 
 EMPTY = -1
 # Places looked at together when a ranking is checked.
@@ -123,15 +122,10 @@ class Ranking:
     def save(self, path: str | Path) -> None:
         """Write an uncompressed ``.npz`` with `indices` and `scores`; the file appears only when complete."""
         path = Path(path)
-        partial = path.with_name(path.name + ".partial")
         try:
-            with partial.open("wb") as file:
+            with atomic_file(path) as file:
                 np.savez(file, allow_pickle=False, indices=self.indices, scores=self.scores)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise LandmarksError(f"{path}: could not write the ranking: {error}") from error
 
     @staticmethod

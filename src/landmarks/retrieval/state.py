@@ -21,7 +21,7 @@ MISSING: dict[Need, str] = {
     "regions": "regional descriptors; extract them with extraction.regions=3, or give descriptors.query_regions and "
     "descriptors.index_regions",
     "gallery": "labelled train images; give descriptors.gallery with their labels, or data=… with a train set",
-    "predictions": "what a classifier says: use a checkpoint trained with softmax or arcmargin, or give "
+    "predictions": "what a classifier says: use a checkpoint whose loss has class weights, or give "
     "predictions=DIR, which `landmarks extract checkpoint=CLASSIFIER predictions=10` writes",
     "detections": "objects found in the queries: give detections=DIR, which `landmarks extract checkpoint=DETECTOR` "
     "writes",

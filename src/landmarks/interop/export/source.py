@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
@@ -43,7 +43,7 @@ def open_source(
 
     Args:
         path: of a checkpoint of ours or a model file.
-        task: by default that of a model file, else classification for softmax and retrieval for other losses.
+        task: by default that of a model file, else what the loss says, see `ClassHead.exports_as`.
         name: by default that of the file, or of the run.
         categories: `train_label_to_category.csv`, which gives classes titles for people.
 
@@ -88,14 +88,14 @@ def _landmarks(path: Path, asked: Asked | None) -> Exportable:
     if not classifies:
         return Exportable(trained.model, record, weights)
     assert trained.head is not None and isinstance(trained.model, DescriptorNet)
-    head_weights = cast(nn.Module, trained.head).state_dict()
+    head_weights = trained.head.state_dict()
     return Exportable(Classifier(trained.model, trained.head).eval(), record, weights, head_weights)
 
 
 def _usual_task(trained: TrainedModel, known: ModelRecord | None) -> Task:
     if known is not None:
         return known.task
-    return "classification" if trained.loss == "softmax" and trained.head is not None else "retrieval"
+    return "retrieval" if trained.head is None else trained.head.exports_as
 
 
 def _titled(record: ModelRecord, path: Path, categories: Path) -> ModelRecord:

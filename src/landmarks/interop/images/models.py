@@ -6,12 +6,11 @@ A model of the wrong kind is refused before its weights are read; of a `.onnx` f
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
@@ -108,7 +107,7 @@ def open_classifier(path: str | Path, device: Device = "auto") -> PictureClassif
     if (head := trained.head) is None:
         raise _no_classifier(path)
     network = _network(trained, place)
-    cast(nn.Module, head).to(place)
+    head.to(place)
 
     def of_pictures(pictures: Iterable[Picture], k: int) -> Likeliest:
         # The weights of 203,094 landmarks pass by once for all pictures, a few thousand at a time.
@@ -135,7 +134,7 @@ def _refuse_detector(path: Path) -> None:
 def _no_classifier(path: Path) -> LandmarksError:
     return LandmarksError(
         f"{path}: describes pictures and names no landmarks. Models that do: the released res152_softmax_v1 and "
-        "res152_softmax_v2, and checkpoints of runs with loss=softmax or loss=arcmargin"
+        "res152_softmax_v2, and checkpoints of runs whose loss has class weights, such as loss=softmax"
     )
 
 
