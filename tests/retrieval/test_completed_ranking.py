@@ -2,8 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.retrieval.diffusion.fill import filled
-from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.ranking import Ranking, completed
 
 
 def make_ranking(rng, lengths, depth, largest):
@@ -18,7 +17,7 @@ def make_ranking(rng, lengths, depth, largest):
 def test_earlier_images_follow_in_order(seed, depth):
     rng = np.random.default_rng(seed)
     found, earlier = (make_ranking(rng, rng.integers(0, depth + 1, 5), depth, largest) for largest in (3, 1))
-    result = filled(found, earlier)
+    result = completed(found, earlier)
     result.check(5, 12)
     for row in range(5):
         first = [i for i in found.indices[row] if i >= 0]

@@ -1,11 +1,8 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.retrieval.blocks import gather
-from landmarks.retrieval.search import exact_products
-from landmarks.retrieval.search.exact_products import row_lengths, row_products
+from landmarks.retrieval.blocks import gather, row_norms, row_products
 
 
 @given(seed=st.integers(0, 999), dtype=st.sampled_from([np.float32, np.float16]), normalize=st.booleans())
@@ -15,10 +12,9 @@ def test_equals_numpy_in_float64(seed, dtype, normalize):
     database[::2] = gather(database[::2], np.arange(25))
     rows = rng.integers(-1, 50, (rng.integers(0, 7), rng.integers(1, 20)))
     queries = gather(database, rng.integers(0, 50, len(rows)))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exact_products, "ROWS", int(rng.integers(1, 40)))
-        lengths = row_lengths(database)
-        products = row_products(queries, database, rows, normalize)
+    at_once = int(rng.integers(1, 40))
+    lengths = row_norms(database, at_once)
+    products = row_products(queries, database, rows, normalize, at_once)
     np.testing.assert_allclose(lengths, np.linalg.norm(database.astype(np.float64), axis=1), rtol=1e-7)
     picked = gather(database, np.maximum(rows, 0), normalize).astype(np.float64)
     expected = np.where(rows < 0, -np.inf, np.einsum("qd,qkd->qk", queries.astype(np.float64), picked))
@@ -31,8 +27,8 @@ def test_other_layouts_and_bad_rows():
     np.testing.assert_array_equal(
         row_products(matrix, np.asfortranarray(matrix), np.arange(6)[:, None], True), expected
     )
-    np.testing.assert_array_equal(row_lengths(np.asfortranarray(matrix)), row_lengths(matrix))
+    np.testing.assert_array_equal(row_norms(np.asfortranarray(matrix)), row_norms(matrix))
     matrix[1], matrix[2], matrix[3] = np.nan, np.inf, 0
-    lengths = row_lengths(matrix)
+    lengths = row_norms(matrix)
     assert np.isnan(lengths[1]) and lengths[2] == np.inf and lengths[3] == 0
-    assert row_lengths(matrix[:0]).shape == (0,)
+    assert row_norms(matrix[:0]).shape == (0,)

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelled import labelled
-from landmarks.cleaning import fellows
-from landmarks.cleaning.fellows import nearest_fellows
+from landmarks.cleaning.neighbours import Sizes, same_class_neighbours
 from landmarks.cleaning.pictures import LandmarkPictures, match
 from landmarks.retrieval.cache import Cache
 from resources import make_resources
@@ -29,12 +28,9 @@ def plain(pictures: LandmarkPictures, k: int) -> tuple[np.ndarray, np.ndarray]:
 def test_lists_are_those_of_all_products(sizes: list[int], k: int, seed: int) -> None:
     sizes[0] += 1
     pictures = match(*labelled(sizes, noise=1.0, seed=seed)[:2])
-    with pytest.MonkeyPatch.context() as patch:  # chunks that end within landmarks, windows and pieces of all kinds
-        patch.setattr(fellows, "CHUNK", 11)
-        patch.setattr(fellows, "WINDOWS", (2, 8, 16))
-        patch.setattr(fellows, "PIECE", 7)
-        patch.setattr(fellows, "WINDOW_BYTES", 2000)
-        found = nearest_fellows(pictures, k, make_resources())
+    # chunks that end within landmarks, windows and pieces of all kinds
+    small = Sizes(chunk=11, windows=(2, 8, 16), window_bytes=2000, piece=7)
+    found = same_class_neighbours(pictures, k, make_resources(), small)
     indices, scores = plain(pictures, k)
     width = indices.shape[1]
     assert (found.indices[:, :width] == indices).all() and (found.indices[:, width:] == -1).all()
@@ -43,9 +39,9 @@ def test_lists_are_those_of_all_products(sizes: list[int], k: int, seed: int) ->
 
 
 def test_interrupted_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fellows, "CHUNK", 8)
+    small = Sizes(chunk=8)
     pictures = match(*labelled([20, 10, 5])[:2])
-    whole = nearest_fellows(pictures, 3, make_resources())
+    whole = same_class_neighbours(pictures, 3, make_resources())
     calls = []
     read = LandmarkPictures.read
 
@@ -57,7 +53,7 @@ def test_interrupted_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(LandmarkPictures, "read", stopping)
     with pytest.raises(KeyboardInterrupt):
-        nearest_fellows(pictures, 3, make_resources(cache=Cache(tmp_path)))
-    found = nearest_fellows(pictures, 3, make_resources(cache=Cache(tmp_path)))
+        same_class_neighbours(pictures, 3, make_resources(cache=Cache(tmp_path)), small)
+    found = same_class_neighbours(pictures, 3, make_resources(cache=Cache(tmp_path)), small)
     assert len(calls) == 3 + 3  # two of five chunks were there
     assert (found.indices == whole.indices).all() and (found.scores == whole.scores).all()

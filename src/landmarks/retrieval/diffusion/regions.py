@@ -1,10 +1,12 @@
-"""Diffusion over the regions of a few images: the graph of one query's short list, made, used and dropped.
+"""Diffusion over the regions of a few images, and how the scores of an image's regions become the image's.
 
 The graph over all regions of a large index is out of reach; Iscen et al. (CVPR 2017) truncate it to the images that
-a first search has found. Here the neighbours are searched for among the regions of these images alone.
+a first search has found. Here the neighbours are searched for among the regions of these images alone: the graph of one
+query's short list, made, used and dropped.
 """
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,8 @@ from landmarks.errors import LandmarksError
 from landmarks.retrieval.diffusion.graph import knn_graph, query_weights
 from landmarks.retrieval.diffusion.solve import check_solver, solve
 from landmarks.retrieval.ranking import EMPTY, Ranking
+
+PoolingKind = Literal["gmp", "sum", "max"]
 
 # Regions whose similarities to all others are held at once.
 BLOCK = 256
@@ -81,7 +85,9 @@ def working_bytes(regions: int, dim: int, diffusion: RegionDiffusion) -> int:
     return regions * (48 * min(diffusion.k, regions) + 40 * BLOCK + 16 * dim + 256)
 
 
-def nearest(queries: NDArray[np.float64], regions: NDArray[np.float64], k: int, others: bool = False) -> Ranking:
+def nearest(
+    queries: NDArray[np.float64], regions: NDArray[np.float64], k: int, others: bool = False, block: int = BLOCK
+) -> Ranking:
     """The k most similar of a few regions, the lower row first where similarities are equal.
 
     Products are float64, rounded to float32: the same whichever library multiplies. What is below 0 counts as 0, for
@@ -92,14 +98,15 @@ def nearest(queries: NDArray[np.float64], regions: NDArray[np.float64], k: int, 
         regions: [M, D] of length one.
         k: how many.
         others: the queries are the regions, and none is its own neighbour.
+        block: regions whose similarities to all others are held at once.
 
     Returns:
         Ranking [Q, min(k, M)].
     """
     k = min(k, len(regions))
     found = Ranking.empty(len(queries), k)
-    for start in range(0, len(queries), BLOCK):
-        part = slice(start, start + BLOCK)
+    for start in range(0, len(queries), block):
+        part = slice(start, start + block)
         similarity = np.maximum((queries[part] @ regions.T).astype(np.float32), 0) + np.float32(0)  # -0 becomes 0
         # The bits of floats from 0 on are ordered like the floats: similarity and row make one number to sort by.
         keys = (-similarity.view(np.int32).astype(np.int64) << 32) + np.arange(len(regions))
@@ -112,3 +119,45 @@ def nearest(queries: NDArray[np.float64], regions: NDArray[np.float64], k: int, 
         found.indices[part] = np.where(none, EMPTY, rows_found)
         found.scores[part] = np.where(none, -np.inf, np.take_along_axis(similarity, rows_found, axis=1))
     return Ranking(found.indices, found.scores)
+
+
+@dataclass(frozen=True)
+class RegionPooling:
+    """From scores of regions to one of the image.
+
+    Generalised max pooling (Murray and Perronnin, "Generalized Max Pooling", CVPR 2014) weighs the regions
+    x_1 … x_R by ``(K + λI)^-1 1`` with ``K_ij = x_i · x_j``: regions that resemble each other share one weight, so
+    that a plain background in many regions does not outweigh an object in one. The weights are scaled by 1 + λ, which
+    changes no order and gives a region that is alone the weight 1; for λ → ∞ it becomes the sum.
+
+    Attributes:
+        kind: ``gmp``, as published for regional diffusion (Iscen et al., CVPR 2017), ``sum`` or ``max``.
+        regulariser: λ of generalised max pooling.
+
+    Raises:
+        LandmarksError: another kind, or a regulariser not above 0.
+    """
+
+    kind: PoolingKind = "gmp"
+    regulariser: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(PoolingKind):
+            raise LandmarksError(f"pooling of regions is {self.kind!r}: it must be gmp, sum or max")
+        if not 0 < self.regulariser < np.inf:
+            raise LandmarksError(f"pooling of regions: regulariser is {self.regulariser}: it must be above 0")
+
+    def weights(self, regions: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What the scores of regions [N, R, D], of length one, are weighed with before they are summed: [N, R]."""
+        if self.kind != "gmp":
+            return np.ones(regions.shape[:2])
+        wide = regions.astype(np.float64)
+        system = wide @ wide.transpose(0, 2, 1) + self.regulariser * np.eye(regions.shape[1])
+        ones = np.ones((*regions.shape[:2], 1))
+        return (1 + self.regulariser) * np.linalg.solve(system, ones)[:, :, 0].astype(np.float64)
+
+    def pool(self, scores: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float32]:
+        """One score an image, float32 [..., N], of its regions' scores [..., N, R] and their weights [N, R]."""
+        if self.kind == "max":
+            return scores.max(axis=-1)
+        return np.einsum("...nr,nr->...n", scores, weights, dtype=np.float64).astype(np.float32)
