@@ -58,7 +58,7 @@ class Solution:
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class Evaluated:
-    """The data that were evaluated, see `training.stamp.data_stamp`; of a detector only `source` and what follows it.
+    """The data that were evaluated, see `evaluation.stamp.data_stamp`; of a detector only `source` and what follows it.
 
     Attributes:
         source: name of the data set; None where nobody knows.
