@@ -73,7 +73,10 @@ class Result:
     @property
     def retrieval(self) -> RetrievalSubmission | None:
         """The submission that the ranking makes; None without ids."""
-        return _submission(self.ranking, self.inputs.queries.ids, self.inputs.index.ids)
+        query_ids, index_ids = self.inputs.queries.ids, self.inputs.index.ids
+        if query_ids is None or index_ids is None:
+            return None
+        return RetrievalSubmission.from_ranking(query_ids, index_ids, self.ranking.indices)
 
 
 def evaluate_descriptors(
@@ -152,14 +155,6 @@ def retrieval_scores(
     if truth.retrieval is None or query_ids is None or index_ids is None:
         return {}
     return score_ranking(truth.retrieval, query_ids, index_ids, ranking.indices)
-
-
-def _submission(
-    ranking: Ranking, query_ids: NDArray[np.uint64] | None, index_ids: NDArray[np.uint64] | None
-) -> RetrievalSubmission | None:
-    if query_ids is None or index_ids is None:
-        return None
-    return RetrievalSubmission.from_ranking(query_ids, index_ids, ranking.indices)
 
 
 def _recognise(inputs: Inputs, pipeline: RecognitionPipeline, evidence: Evidence) -> Recognised:
