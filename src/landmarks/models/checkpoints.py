@@ -86,27 +86,29 @@ def model_record(path: str | Path, found: Mapping[str, Any]) -> tuple[ModelRecor
     values = found.get("landmarks")
     if not isinstance(values, dict) or values.get("record_version") != RECORD_VERSION:
         raise LandmarksError(f"checkpoint {path}: was not written by this version of landmarks ({__version__})")
-    config = values["config"]
-    source = (config.get("data") or {}).get("source")
-    origin = {"source": "trained with landmarks", "trained_on": _short(source)}
     try:
-        architecture, preprocessing = plain_network(config["model"]), _preprocessing(values)
-        if values.get("task") == "detection":
-            names, titles = tuple(values["class_names"]), tuple(values["class_titles"])
-            made = ModelRecord(
-                config["name"], "detection", architecture, preprocessing, None, len(names), names, titles, origin
-            )
-            return made, source
-        loss = plain_loss(config["loss"])
+        return _described(values, found["state_dict"])
     except LandmarksError as error:
         raise LandmarksError(f"checkpoint {path}: {error}") from None
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise LandmarksError(f"checkpoint {path}: its description of itself is wrong ({error!r})") from None
+
+
+def _described(values: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[ModelRecord, Any]:
+    config = values["config"]
+    source = (config.get("data") or {}).get("source")
+    name, architecture, preprocessing = config["name"], plain_network(config["model"]), _preprocessing(values)
+    origin = {"source": "trained with landmarks", "trained_on": _short(source)}
+    if values.get("task") == "detection":
+        names, titles = tuple(values["class_names"]), tuple(values["class_titles"])
+        return ModelRecord(
+            name, "detection", architecture, preprocessing, None, len(names), names, titles, origin
+        ), source
+    loss, names = plain_loss(config["loss"]), tuple(values["landmark_names"])
     origin["loss"] = str(loss["loss"]).rsplit(".", 1)[-1].lower()
-    names = tuple(values["landmark_names"])
-    if not (has_class_weights(loss) and any(key.startswith("loss.") for key in found["state_dict"])):
-        return ModelRecord(config["name"], "retrieval", architecture, preprocessing, origin=origin), source
-    return ModelRecord(
-        config["name"], "classification", architecture, preprocessing, loss, len(names), names, (), origin
-    ), source
+    if not (has_class_weights(loss) and any(key.startswith("loss.") for key in state)):
+        return ModelRecord(name, "retrieval", architecture, preprocessing, origin=origin), source
+    return ModelRecord(name, "classification", architecture, preprocessing, loss, len(names), names, (), origin), source
 
 
 def open_weights(path: str | Path, found: Mapping[str, Any], record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:
