@@ -32,3 +32,8 @@ class FormatError(LandmarksError):
         if field is not None:
             place += f", field '{field}'"
         return cls(f"{place}: {problem}; {remedy}")
+
+
+def shown(path: object) -> str:
+    """Give a path as it can be printed: names may hold line feeds, escape sequences, and bytes that are no UTF-8."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))

@@ -32,9 +32,7 @@ def trained(compose_config: Compose, small_run: list[str], tmp_path: Path) -> Tr
     torch.manual_seed(0)
     classes = DetectionClasses(np.array(["/m/a", "/m/b", "/m/c"]), np.array(["A", "B", "C"]))
     model = instantiate(config.model)(num_classes=3).eval()
-    return TrainedDetector(
-        model, "test", classes, Preprocessing("detection", 48, 80), plain_network(config.model) or {}, ""
-    )
+    return TrainedDetector(model, "test", classes, Preprocessing("detection", 48, 80), plain_network(config.model), "")
 
 
 def detector(trained: TrainedDetector, batch_size: int = 4, workers: int = 0) -> Detector:

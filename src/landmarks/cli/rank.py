@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from landmarks.cli.hydra_main import silence_libraries
+from landmarks.config.locations import import_from_here
 from landmarks.config.record import read_kind
 from landmarks.config.resolvers import register_resolvers
 from landmarks.detection.train import train_detector
@@ -26,6 +27,7 @@ JOBS: dict[tuple[str, str], Callable[[DictConfig, Path], Any]] = {
 
 def main() -> None:
     """Read the resolved configuration of the run and do it as the rank that the environment names."""
+    import_from_here()
     register_resolvers()
     silence_libraries()
     logging.basicConfig(level=logging.WARNING)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 Task = Literal["landmarks", "detection"]
 """What a run is about: networks that describe and name landmarks, or detectors."""
 
-Inference = Literal["auto", "eager", "compile", "onnx"]
+Inference = Literal["eager", "compile", "onnx"]
 """What computes descriptors, see `landmarks.extraction.inference`."""
 
 
