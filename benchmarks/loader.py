@@ -103,10 +103,12 @@ def write_both_layouts(folder: Path, photographs: list[bytes]) -> ImageTable:
 
 
 def loaders(folder: Path, table: ImageTable, augmentation: str, size: int) -> dict[tuple[str, str], Make]:
-    config = OmegaConf.create({"data": {"image_size": size}})
-    config.augmentation = OmegaConf.load(config_root() / "conf" / "augmentation" / f"{augmentation}.yaml")
-    ours: Augmentation = instantiate(config.augmentation)
-    transforms: Sequence[Any] = instantiate(config.augmentation.transforms, _convert_="all")
+    config = OmegaConf.load(config_root() / "conf" / "augmentation" / f"{augmentation}.yaml")
+    ours: Augmentation = instantiate(config)(image_size=size)
+    transforms: Sequence[Any] = [
+        one(size=(size, size)) if isinstance(one, partial) else one
+        for one in instantiate(config.transforms, _convert_="all")
+    ]
     paths = [folder / "files" / n[0] / n[1] / n[2] / f"{n}.jpg" for n in format_ids(table.ids)]
     stores = {
         "tars": open_tar_store(LocalTars(folder / "tars"), folder / "offsets"),

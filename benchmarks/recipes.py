@@ -29,8 +29,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from landmarks.config.locations import config_root, register_search_path
 from landmarks.config.resolvers import register_resolvers
 from landmarks.data.gldv2.source import GLDv2
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.data.images.read_size import read_size
-from landmarks.data.images.resize import EvalResize
 
 MEASURED = 501.0  # pictures a second
 MEASURED_WITH = "resnet152"
@@ -46,7 +46,7 @@ def forward_flops(net: nn.Module, height: int, width: int) -> int:
     return counter.get_total_flops()
 
 
-def mean_shape(root: Path, resize: EvalResize) -> tuple[int, int]:
+def mean_shape(root: Path, resize: Preprocessing) -> tuple[int, int]:
     """Height and width, multiples of 32, that stand for the mean area of evaluated pictures."""
     source = GLDv2(root)
     sets = (source.queries(), source.index())
@@ -121,8 +121,12 @@ def main() -> None:
         if config.get("published") is None or config.task == "detection":
             continue  # the cost of a detector depends on what it proposes
         mode = "released" if config.published.metric == "map@100" else "crop"
-        short_side = int(config.data.resize.short_side)
-        shape = (short_side, short_side) if mode == "crop" else mean_shape(arguments.gldv2, EvalResize(short_side))
+        short_side = int(config.data.resize.short_side or config.data.image_size)
+        shape = (
+            (short_side, short_side)
+            if mode == "crop"
+            else mean_shape(arguments.gldv2, Preprocessing("released", short_side))
+        )
         found = row(path.stem, config, rate, shape)
         if arguments.cpu:
             found |= seconds_on_this_machine(config, shape)

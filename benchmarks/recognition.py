@@ -25,19 +25,19 @@ from landmarks.data.gldv2.source import GLDv2
 from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.recognition.candidates import Candidates
 from landmarks.recognition.detections.files import read_detections
-from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.recognition.prediction_files import read_predictions
 from landmarks.recognition.state import RecognitionState
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.pipeline import Pipeline
+from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.state import Gallery
 
 RESULTS = Path(__file__).parent / "results" / "recognition_ablation.csv"
 # What is also asked of a pipeline: name of the row, and overrides.
 VARIANTS = {
-    "recognition_classifier": {"": (), "calibration=null": ("recognition.stages.calibration=null",)},
-    "recognition_first_place_2019": {
+    "classifier": {"": (), "calibration=null": ("recognition.stages.calibration=null",)},
+    "first_place_2019": {
         "": (),
         "per_gallery_image=1": ("recognition.stages.distractors.per_gallery_image=1",),
     },
@@ -53,7 +53,7 @@ def main() -> None:
     arguments = parser.parse_args()
     register_search_path()
     register_resolvers()
-    there = sorted(path.stem for path in (config_root() / "conf" / "pipeline").glob("recognition_*.yaml"))
+    there = sorted(path.stem for path in (config_root() / "conf" / "recognition").glob("*.yaml"))
     rows: list[dict[str, object]] = []
     for run in arguments.runs:
         name, _, folder = run.partition("=")
@@ -82,13 +82,13 @@ def opened(run: Path) -> tuple[GLDv2, str, RecognitionState]:
     pictures = {"queries": source.queries(), "gallery": source.gallery()}
     shown = {name: pictures[name].take(pictures[name].table.find(found.ids)) for name, found in sets.items()}
     table = shown["gallery"].table
-    state = RecognitionState(
+    state = RecognitionState.begin(
         sets["queries"].ids,
         sets["queries"].descriptors,
         Gallery(sets["gallery"].descriptors, table.landmarks, table.num_landmarks),
         table.landmark_names,
         query_pictures=shown["queries"],
-        gallery_pictures=shown["gallery"],
+        index_pictures=shown["gallery"],
     )
     return source, data.source.gallery_split, state
 
@@ -97,10 +97,10 @@ def measured(
     name: str, overrides: tuple[str, ...], source: GLDv2, state: RecognitionState, truth: RecognitionSolution
 ) -> list[dict[str, object]]:
     """One row for each stage that leaves candidates."""
-    composed = ["checkpoint=x", "data.image_size=1", "run_dir=x", "name=x", f"pipeline@recognition={name}", *overrides]
+    composed = ["checkpoint=x", "data.image_size=1", "run_dir=x", "name=x", f"recognition={name}", *overrides]
     with initialize_config_dir(str(config_root() / "conf"), version_base="1.3"):
         config = compose("evaluate", composed)
-    pipeline: RecognitionPipeline = instantiate(config.recognition)
+    pipeline: Pipeline = instantiate(config.recognition)
     out = [
         stage
         for stage, work in pipeline.stages.items()
@@ -108,8 +108,8 @@ def measured(
     ]
     pipeline.stages = {stage: work for stage, work in pipeline.stages.items() if stage not in out}
 
-    def score(after: RecognitionState, candidates: Candidates) -> dict[str, float]:
-        numbers = source.submission_landmark(candidates.predicted, after.landmark_names)
+    def score(after: RecognitionState, candidates: Ranking) -> dict[str, float]:
+        numbers = source.submission_landmark(candidates.first, after.landmark_names)
         submission = RecognitionSubmission(after.query_ids, numbers, candidates.confidence.astype(np.float64))
         figures = score_recognition(truth, submission)
         return {f"{figure}_{split}": figures[split][figure] for figure in ("gap", "top1") for split in figures}

@@ -21,10 +21,10 @@ from landmarks.cleaning.outsiders import nearest_outsiders
 from landmarks.cleaning.pictures import LandmarkPictures, match
 from landmarks.cleaning.rule import AgreementRule, Fate
 from landmarks.data.table import ImageTable
+from landmarks.retrieval.ablation import Cost
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.measure import Cost
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search.index import ExactIndex
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hypothesis import HealthCheck, settings
 from omegaconf import DictConfig
 
 from http_server import HttpServer
@@ -21,6 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("LANDMARKS_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 Compose = Callable[..., DictConfig]
+
+# No deadline: a busy machine is no fault of the code. A test that needs more or fewer examples says so itself.
+settings.register_profile("landmarks", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("landmarks")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -176,7 +176,7 @@ def test_command(
     if "held_out.landmarks=500" in command:
         few = "held_out.landmarks=2 data.held_out.distractors=20 data.held_out.non_landmark=5"
         command = command.replace("held_out.landmarks=500", few)
-    if "recognition_second_place_2019" in command:  # that detector knows three classes of the rule
+    if "recognition=second_place_2019" in command:  # that detector knows three classes of the rule
         rule = "recognition.stages.filter.rule"
         command += f" {rule}.missing_classes=ignore +{rule}.speaks_against.trees=[Tree]"
     for placeholder, path in (

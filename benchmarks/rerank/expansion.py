@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from landmarks.retrieval.ablation import Cost
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.expansion import expand
-from landmarks.retrieval.measure import Cost
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search.index import ExactIndex
 from landmarks.retrieval.search.neighbours import all_neighbours

@@ -17,7 +17,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from landmarks.retrieval.measure import Cost, anonymous_mb
+from landmarks.retrieval.ablation import Cost, anonymous_mb
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.search.approximate.hnsw import HnswIndex
 from landmarks.retrieval.search.approximate.index import ApproximateIndex

@@ -24,7 +24,7 @@ def plain(pictures: LandmarkPictures, k: int) -> tuple[np.ndarray, np.ndarray]:
     return np.where(np.isinf(scores), -1, order), scores
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(sizes=st.lists(st.integers(0, 40), min_size=2, max_size=8), k=st.integers(1, 6), seed=st.integers(0, 99))
 def test_lists_are_those_of_all_products(sizes: list[int], k: int, seed: int) -> None:
     sizes[0] += 1

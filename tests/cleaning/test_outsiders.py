@@ -19,7 +19,7 @@ def plain(pictures: LandmarkPictures, rank: int) -> np.ndarray:
     return np.sort(scores, axis=1)[:, -rank]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rank=st.integers(1, 4), wrong=st.integers(0, 10), seed=st.integers(0, 99))
 def test_the_bar_is_the_similarity_of_that_outsider(rank: int, wrong: int, seed: int) -> None:
     pictures = match(*labelled([9, 4, 12, 1], wrong, noise=1.0, seed=seed)[:2])

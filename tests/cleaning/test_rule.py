@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
@@ -73,7 +73,6 @@ def test_landmarks_that_end_too_small_fall_as_a_whole() -> None:
     assert four.small_landmarks(pictures, fates).tolist() == [small, small, small, alone, small, small, small, small]
 
 
-@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_groups_are_the_connected_components(data: st.DataObject) -> None:
     count = data.draw(st.integers(2, 30))

@@ -9,10 +9,11 @@ from typer.testing import CliRunner
 
 import landmarks
 from landmarks.cli.main import app
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.models.build import timm_net
 from landmarks.models.model_file import write_model
 from landmarks.models.onnx_network import OnnxNetwork
-from landmarks.models.record import ModelRecord, Preprocessing
+from landmarks.models.record import ModelRecord
 
 NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8}
 

@@ -14,7 +14,11 @@ from landmarks.detection.train import train_detector
 from landmarks.training.train import train
 
 Compose = Callable[..., DictConfig]
-GROUPS = sorted((path.parent.name, path.stem) for path in (config_root() / "conf").glob("*/*.yaml"))
+CHOICES = sorted((path.parent.name, path.stem) for path in (config_root() / "conf").glob("*/*.yaml"))
+GROUPS = [(group, name) for group, name in CHOICES if group != "stage"]  # stages are parts of pipelines
+STAGES = [name for group, name in CHOICES if group == "stage" and name != "inliers"]  # which is a part of two
+PIPELINES = [name for group, name in CHOICES if group == "pipeline"]
+RECOGNITION = [name for group, name in CHOICES if group == "recognition"]
 EXPERIMENTS = sorted(path.stem for path in (config_root() / "experiments").glob("*.yaml"))
 SWEEPS = sorted(path.stem for path in (config_root() / "sweeps").glob("*.yaml"))
 RELEASED = {
@@ -29,10 +33,6 @@ RELEASED = {
 }
 
 
-def is_recognition(group: str, name: str) -> bool:
-    return group == "pipeline" and name.startswith("recognition_")
-
-
 @pytest.mark.parametrize(("group", "name"), GROUPS)
 def test_every_choice_composes_and_builds(
     compose_config: Compose, tiny_run: list[str], tmp_path: Path, group: str, name: str
@@ -42,15 +42,20 @@ def test_every_choice_composes_and_builds(
     tiny = [o for o in tiny if not (group == "model" and o.startswith("model"))]
     extra = ["model.name=test_resnet"] if (group, name) == ("model", "timm") else []
     root = ["data.root=somewhere"] if group == "data" else []
-    # Recognition pipelines share the folder of the retrieval ones, and have a node of their own.
-    node_name = "recognition" if is_recognition(group, name) else group
-    choice = f"pipeline@recognition={name}" if is_recognition(group, name) else f"{group}={name}"
-    config = compose_config("train", *tiny, choice, *extra, *root, run_dir=tmp_path)
+    config = compose_config("train", *tiny, f"{group}={name}", *extra, *root, run_dir=tmp_path)
     check_config(config, TrainSettings)
-    node = config[node_name]
+    node = config[group]
     for part in [node] if "_target_" in node else list(node.values()):
         if part is not None and (group, name) not in {("logger", "wandb"), ("trainer", "ddp")}:
             assert instantiate(part) is not None
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_can_be_added_from_the_command_line(compose_config: Compose, tmp_path: Path, name: str) -> None:
+    added = f"+stage@recognition.stages.last={name}"
+    config = compose_config("evaluate", "checkpoint=x.ckpt", "data.image_size=64", added, run_dir=tmp_path)
+    check_config(config, EvaluateSettings)
+    assert list(instantiate(config.recognition).stages) == ["search", "votes", "last"]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -122,20 +127,17 @@ def test_every_sweep_varies_keys_that_exist(compose_config: Compose, tmp_path: P
     check_config(config, TrainSettings)
 
 
-PIPELINES = [name for group, name in GROUPS if group == "pipeline"]
-
-
-@pytest.mark.parametrize("name", [name for name in PIPELINES if not is_recognition("pipeline", name)])
+@pytest.mark.parametrize("name", PIPELINES)
 def test_evaluation_composes_with_every_pipeline(compose_config: Compose, tmp_path: Path, name: str) -> None:
     overrides = ["checkpoint=x.ckpt", "data.image_size=64", f"pipeline={name}"]
     check_config(compose_config("evaluate", *overrides, run_dir=tmp_path), EvaluateSettings)
 
 
-@pytest.mark.parametrize("name", [name for name in PIPELINES if is_recognition("pipeline", name)])
+@pytest.mark.parametrize("name", RECOGNITION)
 def test_every_stage_of_recognition_but_the_votes_can_be_taken_out(
     compose_config: Compose, tmp_path: Path, name: str
 ) -> None:
-    overrides = ["checkpoint=x.ckpt", "data.image_size=64", f"pipeline@recognition={name}"]
+    overrides = ["checkpoint=x.ckpt", "data.image_size=64", f"recognition={name}"]
     config = compose_config("evaluate", *overrides, run_dir=tmp_path)
     check_config(config, EvaluateSettings)
     stages = list(config.recognition.stages)

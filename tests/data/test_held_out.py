@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.data.folder.source import PhotoFolder
@@ -47,7 +47,6 @@ SIZES = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
 @given(counts=st.lists(st.integers(1, 9), min_size=14, max_size=20), size=SIZES, data=st.data())
 def test_no_image_and_no_landmark_is_on_both_sides(counts: list[int], size: HeldOut, data: st.DataObject) -> None:
     whole = images(counts)
@@ -174,7 +173,7 @@ def test_own_photographs_can_be_held_out(photo_folder: Callable[[dict[str, int]]
     assert len(source.queries()) == 3 and source.train().table.num_landmarks == 3
     (name,) = source.gallery().table.landmark_names
     index = source.index()
-    shown = [source.source.path(int(i)).parent.name for i in index.table.ids]  # type: ignore[attr-defined]
+    shown = [index.store.path(int(i)).parent.name for i in index.table.ids]  # type: ignore[attr-defined]
     assert [mark >= 0 for mark in index.table.landmarks] == [folder == name for folder in shown]
 
 

@@ -18,6 +18,7 @@ from landmarks.data.dataset import Sample
 from landmarks.data.folder.source import PhotoFolder
 from landmarks.data.gldv2.source import GLDv2
 from landmarks.data.images.decode import decode
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.data.images.transforms import Augmentation
 from landmarks.data.module import LandmarkDataModule, single_thread
 from landmarks.data.validation import ValidationSize
@@ -28,7 +29,12 @@ Build = Callable[..., LandmarkDataModule]
 
 
 def build(
-    data: str, root: Path | str, augmentation: str = "released", sampler: str = "default", **changes: Any
+    data: str,
+    root: Path | str,
+    augmentation: str = "released",
+    sampler: str = "default",
+    trained: Preprocessing | None = None,
+    **changes: Any,
 ) -> LandmarkDataModule:
     """The data module as conf/ builds it, with some keys changed."""
     config = OmegaConf.create(
@@ -42,7 +48,7 @@ def build(
     config.data.root = str(root)
     for key, value in {"num_workers": 0, "image_size": 48, **changes}.items():
         OmegaConf.update(config.data, key.replace("__", "."), value)
-    module = instantiate(config.data)
+    module = instantiate(config.data, _partial_=True)(trained=trained)
     assert isinstance(module, LandmarkDataModule)
     return module
 
@@ -248,11 +254,30 @@ def test_impossible_values_are_named(tiny: Any, key: str, value: float) -> None:
         build("gldv2", tiny.root, **{key: value})
 
 
-def test_sizes_must_agree(tiny: Any) -> None:
-    module = build("gldv2", tiny.root)
-    with pytest.raises(LandmarksError, match=r"augmentation\.image_size is 48 but data\.image_size is 64"):
-        LandmarkDataModule(tiny.root, GLDv2, 64, module.augmentation, module.resize, 4, 0)
-    assert module.validation == ValidationSize("scored", 50000, 50000)
+def test_one_size_unless_evaluation_has_its_own(tiny: Any) -> None:
+    assert build("gldv2", tiny.root).validation == ValidationSize("scored", 50000, 50000)
+    assert build("gldv2", tiny.root).preprocessing == Preprocessing("released", 48)
+    assert build("gldv2", tiny.root, resize__short_side=55).preprocessing == Preprocessing("released", 55)
+    with pytest.raises(Exception, match=r"data\.image_size: no value given"):
+        build("gldv2", tiny.root, image_size=None)
+    with pytest.raises(Exception, match=r"data\.resize\.mode: no value given"):
+        build("gldv2", tiny.root, resize__mode=None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "used"),
+    [
+        ({"image_size": None, "resize__mode": None}, Preprocessing("crop", 96)),
+        ({"image_size": 128, "resize__mode": None}, Preprocessing("crop", 128)),
+        ({"image_size": 128, "resize__short_side": 144, "resize__mode": None}, Preprocessing("crop", 144)),
+        ({"image_size": None, "resize__mode": "square"}, Preprocessing("square", 96)),
+    ],
+)
+def test_what_weights_were_trained_with_holds_where_nothing_else_is_said(
+    tiny: Any, changes: dict[str, Any], used: Preprocessing
+) -> None:
+    trained = Preprocessing("crop", 96)
+    assert build("gldv2", tiny.root, trained=trained, **changes).preprocessing == used
 
 
 @pytest.fixture
@@ -311,7 +336,6 @@ def test_scales_sets_and_what_is_described_may_be_chosen(wide_and_high: Path) ->
 
 
 def test_a_list_that_cannot_be_reshaped(tiny: Any) -> None:
-    module = build("gldv2", tiny.root)
-    flip_first = Augmentation([A.HorizontalFlip(), A.Resize(48, 48)], 48)
+    flip_first = partial(Augmentation, [A.HorizontalFlip(), A.Resize(48, 48)])
     with pytest.raises(LandmarksError, match=r"data\.aspect_groups needs a list that begins with"):
-        LandmarkDataModule(tiny.root, GLDv2, 48, flip_first, module.resize, 4, 0, aspect_groups=3)
+        LandmarkDataModule(tiny.root, GLDv2, flip_first, 4, 0, 48, aspect_groups=3)

@@ -8,7 +8,7 @@ import pytest
 
 from landmarks.data.derived import derived_folder
 from landmarks.data.images.aspect import group_shapes
-from landmarks.data.images.resize import EvalResize
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.data.images.sizes import picture_sizes
 from landmarks.data.roots import Root, open_root
 from landmarks.data.shapes import PictureShapes
@@ -16,6 +16,7 @@ from landmarks.data.source import ImageSet
 from landmarks.data.stores.files import FileStore
 from landmarks.data.table import ImageTable
 
+SMALL = Preprocessing("released", 64)
 ADDRESS = open_root("https://example.org/gldv2")
 
 
@@ -53,7 +54,7 @@ def test_sizes_are_asked_for_where_they_help_and_are_cheap(
     monkeypatch.setenv("LANDMARKS_CACHE", str(tmp_path / "cache"))
     if known:
         picture_sizes(images, derived_folder(root) / "sizes")
-    batches = list(PictureShapes(root, 0).evaluation_batches(images, [EvalResize(64, mode)], 2))  # type: ignore[arg-type]
+    batches = list(PictureShapes(root, 0).evaluation_batches(images, [Preprocessing(mode, 64)], 2))  # type: ignore[arg-type]
     assert sorted(row for batch in batches for row in batch) == list(range(6))
     assert all(len({row % 2 for row in batch}) == 1 for batch in batches) is grouped
     assert grouped or batches == [[0, 1], [2, 3], [4, 5]]
@@ -66,14 +67,14 @@ def test_pictures_alike_at_one_scale_and_not_at_another_are_kept_apart(tmp_path:
     table = ImageTable.unlabelled(np.arange(4, dtype=np.uint64))
     images = ImageSet(table, FileStore(table.ids, paths))
     shapes = PictureShapes(tmp_path, 0)
-    assert list(shapes.evaluation_batches(images, [EvalResize(64)], 4)) == [[0, 1, 2, 3]]
-    assert list(shapes.evaluation_batches(images, [EvalResize(64), EvalResize(128)], 4)) == [[1, 3], [0, 2]]
+    assert list(shapes.evaluation_batches(images, [SMALL], 4)) == [[0, 1, 2, 3]]
+    assert list(shapes.evaluation_batches(images, [SMALL, Preprocessing("released", 128)], 4)) == [[1, 3], [0, 2]]
 
 
 def test_every_rank_has_a_batch_where_there_are_pictures_enough(images: ImageSet) -> None:
     for world_size in range(1, 8):
         share = [
-            list(PictureShapes(ADDRESS, 0).evaluation_batches(images, [EvalResize(64)], 64, rank, world_size))
+            list(PictureShapes(ADDRESS, 0).evaluation_batches(images, [SMALL], 64, rank, world_size))
             for rank in range(world_size)
         ]
         assert sorted(row for batches in share for batch in batches for row in batch) == list(range(6))

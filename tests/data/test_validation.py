@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.source import GroundTruth, ImageSet
+from landmarks.data.ground_truth import GroundTruth
+from landmarks.data.source import ImageSet
 from landmarks.data.stores.folder import FolderStore
 from landmarks.data.table import ImageTable
 from landmarks.data.validation import ValidationSize, select_gallery, select_index, select_queries
@@ -29,7 +30,7 @@ RETRIEVAL = RetrievalSolution(
 RECOGNITION = RecognitionSolution(
     numbers(4, 5), np.array([True, False]), np.array([0, 1, 1]), np.array([7]), numbers(0, 1)
 )
-NO_TRUTH = GroundTruth(None, None)
+NO_TRUTH = GroundTruth()
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from landmarks.detection.box_drawing import COLOURS
-from landmarks.detection.drawing import draw_objects, make_folder
+from landmarks.detection.drawing import (
+    COLOURS,
+    HEADER,
+    MARGIN,
+    SIDE,
+    SPACE,
+    BoxedImage,
+    DrawnBoxes,
+    draw_objects,
+    draw_on,
+    draw_sheet,
+    make_folder,
+)
 from landmarks.detection.single_images import PictureObjects
 from landmarks.errors import LandmarksError
 from landmarks.recognition.detections.classes import DetectionClasses
@@ -89,3 +100,78 @@ def test_a_failed_write_leaves_no_file(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(LandmarksError, match=r"tower_boxes\.jpg: cannot be written \(No space left"):
         draw_objects(objects(9, 9), CLASSES, SOURCE, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def boxes(*rows: tuple[str, list[float], float], scored: bool = True) -> DrawnBoxes:
+    return DrawnBoxes(
+        np.array([corners for _, corners, _ in rows]).reshape(-1, 4),
+        np.array([title for title, _, _ in rows], dtype=np.str_),
+        np.array([score for _, _, score in rows]) if scored else None,
+    )
+
+
+RED, BLUE = (200, 0, 0), (0, 0, 200)
+GREY = np.full((90, 120, 3), 128, np.uint8)
+TRUE = boxes(("Tower", [0.25, 0.4, 0.75, 0.9], 1.0), scored=False)
+LEFT, TOP = MARGIN, MARGIN + HEADER
+
+
+def pixel(path: Path, side: int, x: float, y: float) -> tuple[int, ...]:
+    image = Image.open(path)
+    found = image.getpixel((LEFT + side * (SIDE + SPACE) + round(x * 359), TOP + round(y * 269)))
+    assert isinstance(found, tuple)
+    return found
+
+
+def test_boxes_are_drawn_where_they_are_on_both_sides_in_the_colour_of_their_class(tmp_path: Path) -> None:
+    found = boxes(("Castle", [0.1, 0.5, 0.4, 0.95], 0.9), ("Tower", [0.5, 0.5, 0.9, 0.95], 0.8))
+    draw_sheet([BoxedImage(GREY, "0123", TRUE, found)], out := tmp_path / "boxes.png")
+    assert pixel(out, 0, 0.5, 0.9) == COLOURS[1]  # Castle comes before Tower
+    assert pixel(out, 0, 0.75, 0.6) == COLOURS[1]
+    assert pixel(out, 1, 0.1, 0.7) == COLOURS[0]
+    assert pixel(out, 1, 0.9, 0.7) == COLOURS[1]
+    for side, x, y in ((0, 0.5, 0.6), (1, 0.45, 0.7), (0, 0.1, 0.7)):
+        assert pixel(out, side, x, y) == (128, 128, 128)
+
+
+def test_weak_boxes_are_left_out_and_an_unreadable_image_says_so(tmp_path: Path) -> None:
+    weak = boxes(("Tower", [0.1, 0.5, 0.9, 0.95], 0.29))
+    draw_sheet([BoxedImage(GREY, "1", TRUE, weak), BoxedImage(None, "2", TRUE, weak)], out := tmp_path / "a.png")
+    assert pixel(out, 1, 0.5, 0.95) == (128, 128, 128)
+    second = LEFT + 2 * (SIDE + SPACE) + SPACE
+    assert np.asarray(Image.open(out))[TOP : TOP + SIDE // 2, second : second + SIDE].std() > 1
+
+
+def test_narrow_images_and_many_labels_in_one_place_are_drawn(tmp_path: Path) -> None:
+    crowd = boxes(*(("A very long name of a class", [0.0, 0.0, 1.0, 1.0], 0.5 + i / 100) for i in range(30)))
+    sliver = np.zeros((400, 3, 3), np.uint8)
+    images = [BoxedImage(sliver, "f" * 16, crowd, crowd), *[BoxedImage(GREY, "2", crowd, crowd)] * 2]
+    draw_sheet(images, tmp_path / "x.png")
+    assert Image.open(tmp_path / "x.png").height > 2 * 270
+
+
+@pytest.mark.parametrize("surest_first", [True, False])
+def test_the_surest_name_lies_on_top_of_weak_ones(surest_first: bool) -> None:
+    rows = [("Tower", [0.3, 0.4, 0.6, 0.8], 0.9), *[("Car", [0.3, 0.4, 0.6, 0.8], 0.2)] * 40]
+    image = Image.new("RGB", (300, 200), (128, 128, 128))
+    draw_on(image, boxes(*(rows if surest_first else rows[::-1])), {"Tower": RED, "Car": BLUE})
+    above = np.asarray(image)[80 - 14 : 80 - 1, 92:140].reshape(-1, 3)
+    assert (above == RED).all(axis=1).mean() > 0.4 and not (above == BLUE).all(axis=1).any()
+
+
+def test_names_stay_in_the_image() -> None:
+    image = Image.new("RGB", (300, 200))
+    draw_on(image, boxes(("A long name of a class", [0.95, 0.0, 1.5, 0.5], 0.9)), {"A long name of a class": RED})
+    drawn = (np.asarray(image) == RED).all(axis=2)
+    assert drawn[1, 299] and not drawn[1, :100].any() and drawn[1, 150:].all()
+
+
+def test_the_size_of_letters_sets_that_of_lines_and_grounds() -> None:
+    box = boxes(("Tower", [0.2, 0.5, 0.8, 0.9], 0.5))
+    extents = []
+    for text in (11, 44):
+        image = Image.new("RGB", (600, 600))
+        draw_on(image, box, {"Tower": RED}, text)
+        drawn = (np.asarray(image) == RED).all(axis=2)
+        extents.append((300 - np.nonzero(drawn)[0].min(), drawn[450, 100:150].sum()))
+    assert extents[0] == pytest.approx((15, 2), abs=1) and extents[1] == pytest.approx((60, 8), abs=2)

@@ -12,12 +12,12 @@ from PIL import Image
 from landmarks.detection.evaluate import evaluate_detector_job
 from landmarks.detection.extract import extract_detections_job
 from landmarks.detection.metrics.average_precision import score_detections
-from landmarks.detection.metrics.files import read_detections
 from landmarks.detection.openimages.source import OpenImages
 from landmarks.detection.train import train_detector
 from landmarks.errors import LandmarksError
 from landmarks.leaderboard.runs import find_runs
-from landmarks.recognition.detections.files import read_detections as read_folder
+from landmarks.recognition.detections.files import read_detections
+from landmarks.recognition.detections.tables import read_boxes
 
 Compose = Callable[..., DictConfig]
 QUICK = ["data.num_workers=0", "trainer.accelerator=cpu", "callbacks.progress=null"]
@@ -48,10 +48,10 @@ def test_a_detector_is_evaluated_and_used_by_its_checkpoint_alone(
     assert "Inputs" in (out / "report.html").read_text()
 
     # What is handed in scores as what was found: boxes of Towers are repeated as Buildings.
-    submission = read_detections(out / "predictions.csv")
+    submission = read_boxes(out / "predictions.csv")
     truth = OpenImages(rectangles).truth()
     assert score_detections(truth, submission)["challenge_2018"].mean == pytest.approx(value, abs=1e-9)
-    kept = read_folder(out / "detections").boxes
+    kept = read_detections(out / "detections").boxes
     towers = np.count_nonzero(kept.classes[kept.labels] == "/m/01fdzj")
     assert len(submission.labels) == len(kept.labels) + towers
 
@@ -60,7 +60,7 @@ def test_a_detector_is_evaluated_and_used_by_its_checkpoint_alone(
 
     used = [f"checkpoint={checkpoint}", f"data.root={tiny_world}", *QUICK, "splits=[queries]"]
     extract_detections_job(compose_config("extract", *used, run_dir=tmp_path / "sets"))
-    queries = read_folder(tmp_path / "sets" / "queries_detections")
+    queries = read_detections(tmp_path / "sets" / "queries_detections")
     assert len(queries.looked_at) > 10
     assert queries.classes.titles.tolist() == ["Tower", "Building", "Tree"]
 

@@ -7,9 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from landmarks.detection.single_images import PictureObjects, detect_objects
+from landmarks.detection.single_images import PictureObjects, detect_objects, open_detector
 from landmarks.errors import LandmarksError
-from landmarks.interop.images.models import open_detector
 from landmarks.models.model_file import load_model
 from picture_models import detector_file, photograph, turned
 from pictures import scene

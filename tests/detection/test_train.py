@@ -51,7 +51,7 @@ def test_a_run_leaves_figures_pictures_and_a_checkpoint_that_explains_itself(
 
     trained = load_detector(tmp_path / "checkpoints" / "best.ckpt")
     assert trained.classes.titles.tolist() == ["Tower", "Building", "Tree"]
-    assert trained.resize.short_side == 48
+    assert trained.preprocessing.short_side == 48
     assert not trained.model.training
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from found import CLASSES, PROTOCOL
-from landmarks.detection.metrics import Detections
 from landmarks.detection.writer import DetectionWriter
 from landmarks.errors import LandmarksError
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
 from landmarks.recognition.detections.files import read_detections
 from landmarks.retrieval.descriptors.writer import OtherSetError

@@ -1,10 +1,8 @@
 """A classifier is scored by the same code as recognition, whatever it calls its classes."""
 
 import numpy as np
-import pytest
 
-from landmarks.errors import LandmarksError
-from landmarks.evaluation.classifier_metrics import check_monitor, classifier_figures, with_classifiers
+from landmarks.evaluation.classifier_metrics import classifier_figures, with_classifiers
 from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission
@@ -30,7 +28,7 @@ def official(landmarks: np.ndarray, names: np.ndarray) -> np.ndarray:
 
 def state(predictions: Predictions | None) -> RecognitionState:
     gallery = Gallery(np.ones((2, 3), np.float32), np.array([0, 1], np.int32), 2)
-    return RecognitionState(IDS, np.ones((5, 3), np.float32), gallery, GALLERY_NAMES, predictions=predictions)
+    return RecognitionState.begin(IDS, np.ones((5, 3), np.float32), gallery, GALLERY_NAMES, predictions=predictions)
 
 
 def test_the_first_landmark_and_its_probability_are_scored() -> None:
@@ -58,10 +56,3 @@ def test_it_stands_in_a_line_of_its_own() -> None:
     rows = with_classifiers(results)
     assert list(rows) == ["a", "a, classifier alone", "b"]
     assert rows["a, classifier alone"] == {"public": {"gap": 0.25}}
-
-
-def test_a_figure_that_will_not_be_is_refused() -> None:
-    check_monitor("public/classifier_gap", True)
-    check_monitor("public/gap", False)
-    with pytest.raises(LandmarksError, match="monitor=public/classifier_gap: there is no classifier here"):
-        check_monitor("public/classifier_gap", False)

@@ -8,8 +8,6 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
-from landmarks.config.check import ConfigError, check_config
-from landmarks.config.settings import TrainSettings
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.evaluate import evaluate_job
 from landmarks.leaderboard.runs import find_runs
@@ -63,24 +61,6 @@ def test_it_finds_what_the_run_found(compose_config: Compose, tiny_run: list[str
     evaluate_job(compose_config("evaluate", *options, "extraction.flip=true", run_dir=evaluated))
     assert not set(files()) & set(made)
     assert DescriptorSet.open(evaluated / "descriptors" / "index").protocol.flip
-
-
-@pytest.mark.parametrize(
-    ("override", "words"),
-    [
-        (
-            "pipeline=recognition_votes",
-            r"pipeline: is given a recognition pipeline.*did you mean pipeline@recognition=",
-        ),
-        ("pipeline@recognition=qe", r"pipeline@recognition: is given a retrieval pipeline.*did you mean pipeline=…"),
-    ],
-)
-def test_pipelines_of_the_other_task_are_refused(
-    compose_config: Compose, tmp_path: Path, override: str, words: str
-) -> None:
-    for job in ("train", "evaluate"):
-        with pytest.raises(ConfigError, match=words):
-            check_config(compose_config(job, override, run_dir=tmp_path), TrainSettings)
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.detection.metrics import Detections
+from found import write_detections
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.evidence import open_evidence, without_index_landmarks
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.recognition.detections.files import DetectionProtocol, write_detections
 from landmarks.recognition.detections.found_objects import FoundObjects
+from landmarks.recognition.detections.protocol import DetectionProtocol
 from landmarks.recognition.prediction_files import write_predictions
 from landmarks.recognition.predictions import Predictions
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol

@@ -1,7 +1,6 @@
 """When a network's own head judges the queries, and what is refused before any work."""
 
 import logging
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,34 +8,32 @@ import torch
 from torch import nn
 
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.own_classifier import EvidenceToCome
+from landmarks.evaluation.evidence import EvidenceToCome
 from landmarks.extraction.views import Extraction
 from landmarks.losses.arcmargin import ArcMargin
 from landmarks.losses.npairs import NPairs
 from landmarks.losses.softmax import Softmax
-from landmarks.recognition.pipeline import RecognitionPipeline
-from landmarks.recognition.stages.search import GallerySearch
+from landmarks.recognition.evidence import NO_EVIDENCE
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.retrieval.pipeline import Pipeline
 from landmarks.retrieval.search.index import ExactIndex
+from landmarks.retrieval.stages.search import Search
 
 NAMES = ["7", "5", "9"]
 ONE_VIEW, VIEWS = Extraction(), Extraction(flip=True)
 
 
-class AsksTheClassifier(GallerySearch):
+class AsksTheClassifier(Search):
     needs = frozenset({"predictions"})
 
 
 def opened(loss: object, extraction: Extraction = ONE_VIEW, names: list[str] = NAMES) -> EvidenceToCome:
-    queries = SimpleNamespace(table=SimpleNamespace(ids=np.arange(3, dtype=np.uint64)))
-    gallery = SimpleNamespace(table=SimpleNamespace(landmark_names=np.array(["5", "1"])))
-    data = SimpleNamespace(query_set=queries, gallery_set=gallery)
-    return EvidenceToCome.open(None, None, data, loss, names, extraction)  # type: ignore[arg-type]
+    return EvidenceToCome.open(NO_EVIDENCE, loss, names, extraction, np.array(["5", "1"]))
 
 
-def pipeline(stage: GallerySearch) -> RecognitionPipeline:
-    return RecognitionPipeline(ExactIndex(), {"first": stage})
+def pipeline(stage: Search) -> Pipeline:
+    return Pipeline(ExactIndex(), {"first": stage})
 
 
 def test_a_head_judges_the_queries() -> None:
@@ -65,11 +62,11 @@ def test_without_a_head_that_fits_there_are_no_predictions(
     with caplog.at_level(logging.INFO):
         evidence = opened(loss, extraction, names)
     assert evidence.head is None and [words in record.message for record in caplog.records] == [True] * bool(words)
-    evidence.require(pipeline(GallerySearch()), "public/gap")  # an evaluation that does not ask goes on
-    with pytest.raises(LandmarksError, match="recognition stage first needs what a classifier says"):
+    evidence.require(pipeline(Search()), "public/gap")  # an evaluation that does not ask goes on
+    with pytest.raises(LandmarksError, match="stage first needs what a classifier says"):
         evidence.require(pipeline(AsksTheClassifier()), "public/gap")
     with pytest.raises(LandmarksError, match="monitor=private/classifier_top1"):
-        evidence.require(pipeline(GallerySearch()), "private/classifier_top1")
+        evidence.require(pipeline(Search()), "private/classifier_top1")
 
 
 def test_directions_fit_sums_of_views() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from landmarks.data.source import GroundTruth
+from landmarks.data.ground_truth import GroundTruth
 from landmarks.data.table import ImageTable
 from landmarks.evaluation.sample_sheet import sample_sheet
 from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
@@ -47,7 +47,7 @@ def test_queries_with_an_answer_and_those_without_a_landmark_are_shown() -> None
 
 
 def test_without_an_answer_there_is_no_sheet() -> None:
-    assert sheet_of(GroundTruth(None, None)) is None
+    assert sheet_of(GroundTruth()) is None
     foreign = RetrievalSolution(
         np.array([99], np.uint64), np.array([True]), np.array([0, 1]), np.array([20], np.uint64), np.empty(0, np.uint64)
     )

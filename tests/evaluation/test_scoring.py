@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from landmarks.data.source import GroundTruth, ImageSet
+from landmarks.data.ground_truth import GroundTruth
+from landmarks.data.source import ImageSet
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.scoring import Outcome, evaluate_descriptors, figure
+from landmarks.evaluation.inputs import Inputs
+from landmarks.evaluation.monitor import figure
+from landmarks.evaluation.scoring import Result, evaluate_descriptors
 from landmarks.extraction.views import Described
 from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
-from landmarks.recognition.pipeline import RecognitionPipeline
-from landmarks.recognition.stages.search import GallerySearch
 from landmarks.recognition.stages.votes import NeighbourVotes
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
@@ -68,7 +69,7 @@ def solutions(queries: list[int], index: list[int]) -> GroundTruth:
     )
 
 
-def evaluate(queries: Described, index: Described, truth: GroundTruth, stage: Stage | None = None) -> Outcome:
+def evaluate(queries: Described, index: Described, truth: GroundTruth, stage: Stage | None = None) -> Result:
     gallery_landmarks = [2, 1, 0, 0, 1, 2]
     gallery = described(2000, gallery_landmarks, seed=3)
     # the table in another order than the descriptors
@@ -81,8 +82,9 @@ def evaluate(queries: Described, index: Described, truth: GroundTruth, stage: St
     gallery = replace(gallery, images=ImageSet(table, Anywhere()))
     searcher = ExactIndex(k=100, backend="torch")
     pipeline = Pipeline(searcher, {"search": Search(), "stage": stage})
-    recognition = RecognitionPipeline(searcher, {"search": GallerySearch(k=2), "votes": NeighbourVotes(k=2)})
-    return evaluate_descriptors(queries, index, gallery, Numbers(), truth, pipeline, recognition)
+    recognition = Pipeline(searcher, {"search": Search(k=2), "votes": NeighbourVotes(k=2)})
+    sets = {"queries": queries, "index": index, "gallery": gallery}
+    return evaluate_descriptors(Inputs.extracted(sets, Numbers(), truth), pipeline, recognition)  # type: ignore[arg-type]
 
 
 def test_clean_descriptors_score_one() -> None:
@@ -91,6 +93,7 @@ def test_clean_descriptors_score_one() -> None:
     for split in ("public", "private"):
         assert outcome.scores[split]["map@100"] == 1.0
         assert outcome.scores[split]["gap"] == 1.0
+    assert outcome.recognised is not None
     assert outcome.recognised.submission.landmarks.tolist() == [100, 101, 102, 100]
     assert outcome.stages[0].scores == {"public/map@100": 1.0, "private/map@100": 1.0}
 
@@ -106,10 +109,10 @@ def test_a_query_that_could_not_be_read_counts_as_unanswered() -> None:
 
 def test_without_truth_there_are_submissions_and_no_figures() -> None:
     landmarks, index = [0, 1], [0, 1]
-    outcome = evaluate(described(0, landmarks, 1), described(1000, index, 2), GroundTruth(None, None))
+    outcome = evaluate(described(0, landmarks, 1), described(1000, index, 2), GroundTruth())
     assert outcome.scores == {}
     assert figure(outcome.scores, "public/map@100") is None
-    assert len(outcome.retrieval.query_ids) == 2
+    assert outcome.retrieval is not None and len(outcome.retrieval.query_ids) == 2
 
 
 def test_other_protocols_are_refused() -> None:
@@ -138,10 +141,5 @@ def test_stages_get_pictures_regions_and_gallery_in_the_order_of_the_descriptors
     assert state.index_pictures.table.ids.tolist() == index.descriptors.ids.tolist()
     assert np.array_equal(state.index_regions, np.repeat(index.descriptors.descriptors[:, None], 3, axis=1))
     assert state.gallery.landmarks.tolist() == [2, 1, 0, 0, 1, 2]
-    evaluate(replace(queries, regions=None), index, GroundTruth(None, None), looks)
+    evaluate(replace(queries, regions=None), index, GroundTruth(), looks)
     assert looks.state is not None and looks.state.query_regions is None
-
-
-def test_an_unknown_figure_is_named_with_the_known_ones() -> None:
-    with pytest.raises(LandmarksError, match=r"monitor=public/mAP: .*public/map@100"):
-        figure({"public": {"map@100": 0.5}}, "public/mAP")

@@ -19,9 +19,9 @@ from PIL import Image
 
 from landmarks.config.check import ConfigError
 from landmarks.data.images.decode import decode
-from landmarks.data.images.resize import EvalResize
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.evaluation import evaluate_given_job
+from landmarks.evaluation.precomputed.evaluate import evaluate_precomputed_job
 from landmarks.extraction.extract import extract_job
 from landmarks.extraction.module import DescriptorModule
 from landmarks.extraction.unreadable import TooManyUnreadableError
@@ -93,11 +93,13 @@ def test_one_view_is_what_the_network_gives(
     extract: Extract, tiny_world: Path, tmp_path: Path, compose_config: Compose, overrides: Sequence[str]
 ) -> None:
     (found,) = extract("out", "splits=[index]").values()
-    config = compose_config("extract", *overrides, "data.image_size=64", "splits=[]", run_dir=tmp_path)
+    config = compose_config(
+        "extract", *overrides, "data.image_size=64", "data.resize.mode=square", "splits=[]", run_dir=tmp_path
+    )
     data = instantiate(config.data)
     data.setup()
     module = DescriptorModule(load_trained(tmp_path / "net.ckpt").model).eval()
-    resize = EvalResize(64, "square")
+    resize = Preprocessing("square", 64)
     assert found.ids.tolist() == data.index_set.table.ids.tolist()
     for start in range(0, len(found), 4):
         rows = range(start, min(start + 4, len(found)))
@@ -166,7 +168,7 @@ def test_queries_and_index_are_described_and_searched_without_train_pictures(
     extract("sets", "queries,index")
     given = [f"descriptors.{name}={tmp_path / 'sets' / name}" for name in ("queries", "index")]
     more = ["descriptors.use_data=true", "data=gldv2", f"data.root={root}"]
-    evaluate_given_job(compose_config("evaluate", *given, *more, run_dir=tmp_path / "found"))
+    evaluate_precomputed_job(compose_config("evaluate", *given, *more, run_dir=tmp_path / "found"))
     assert "map@100" in json.loads((tmp_path / "found" / "metrics.json").read_text())["scores"]["private"]
 
 

@@ -93,7 +93,7 @@ def test_recognition_has_predictions_and_detections_made(tmp_path: Path) -> None
     classifier = made[str(tmp_path / "res152_softmax_v2" / "descriptors")]
     assert classifier["predictions"] == 10 and classifier["splits"] == ["queries"]
     found = values_of(last)
-    assert found["pipeline@recognition"] == "recognition_second_place_2019" and found["monitor"] == "private/gap"
+    assert found["recognition"] == "second_place_2019" and found["monitor"] == "private/gap"
     assert found["predictions"] == f"{classifier['hydra.run.dir']}/queries_predictions"
     assert str(found["detections"]).endswith("res50_oid_v4_detector/descriptors/queries_detections")
     without = {name: one for name, one in opened.items() if name != row.detector}

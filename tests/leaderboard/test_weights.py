@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.leaderboard.rows import Row, read_rows
 from landmarks.leaderboard.weights import open_weights, parse_weights
 from landmarks.losses.softmax import Softmax
 from landmarks.models.architecture import build_network
 from landmarks.models.model_file import write_model
-from landmarks.models.record import ModelRecord, Preprocessing
+from landmarks.models.record import ModelRecord
 
 NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 32}
 ROW = """

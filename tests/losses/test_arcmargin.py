@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear, normalize, one_hot
@@ -51,7 +51,6 @@ def test_values_and_gradients_of_the_original(
         assert_close(loss.weight.grad, torch.tensor(case["expected_grad_class_weights"]))
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     seed=st.integers(0, 2**20),
     batch=st.integers(1, 9),
@@ -77,7 +76,6 @@ def test_equals_the_plain_definition(
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-11)
 
 
-@settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 2**20), order=st.permutations(range(7)))
 def test_numbering_of_landmarks_does_not_matter(seed: int, order: list[int]) -> None:
     torch.manual_seed(seed)

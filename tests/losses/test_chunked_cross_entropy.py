@@ -4,7 +4,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
@@ -40,7 +40,6 @@ def test_gradients_are_those_of_the_values(
     assert torch.autograd.gradcheck(loss, (x, weight, bias))
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 2**20),
     classes=st.integers(1, 40),

@@ -62,7 +62,7 @@ def test_a_header_alone_has_no_rows(tmp_path: Path) -> None:
 HEX = st.integers(0, 2**64 - 1).map(lambda value: f"{value:016x}")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(HEX, st.lists(HEX, max_size=6))), st.sampled_from(["\n", "\r\n"]), st.integers(130, 500))
 def test_equals_the_csv_module_for_any_block_size(
     tmp_path: Path,
@@ -84,7 +84,7 @@ def test_equals_the_csv_module_for_any_block_size(
     assert rows_of(path) == expected
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([A, B, b",", b" ", b"\n", b"\r\n", b"\r", b'"', b"\0", b"\xff", b"x"])))
 def test_noise_is_read_or_refused_but_never_crashes(tmp_path: Path, parts: list[bytes]) -> None:
     path = written(tmp_path, HEADER + b"".join(parts))

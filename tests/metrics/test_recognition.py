@@ -81,7 +81,7 @@ def cases(draw: st.DrawFn) -> tuple[Truth, Answers]:
     return truth, {image: (draw(st.integers(-1, 3)), draw(SCORES)) for image in answered}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cases(), st.randoms(use_true_random=False))
 def test_equals_the_reference_in_any_order_of_lines(case: tuple[Truth, Answers], random: object) -> None:
     truth, answers = case

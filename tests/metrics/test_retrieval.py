@@ -93,7 +93,7 @@ def cases(draw: st.DrawFn) -> tuple[Truth, Predictions]:
     return truth, {query: draw(rankings) for query in answered}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cases())
 def test_equals_the_reference(case: tuple[Truth, Predictions]) -> None:
     truth, predictions = case
@@ -106,7 +106,6 @@ def test_equals_the_reference(case: tuple[Truth, Predictions]) -> None:
             assert all(math.isnan(value) for value in figures.values())
 
 
-@settings(max_examples=50, deadline=None)
 @given(cases(), st.randoms(use_true_random=False))
 def test_order_of_lines_does_not_matter(case: tuple[Truth, Predictions], random: object) -> None:
     truth, predictions = case
@@ -119,7 +118,6 @@ def test_order_of_lines_does_not_matter(case: tuple[Truth, Predictions], random:
         assert one[split] == pytest.approx(two[split], abs=1e-12, nan_ok=True)
 
 
-@settings(max_examples=50, deadline=None)
 @given(cases())
 def test_relevance_of_a_matrix_equals_that_of_a_submission(case: tuple[Truth, Predictions]) -> None:
     truth, predictions = case

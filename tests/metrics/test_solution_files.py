@@ -52,7 +52,7 @@ def test_golden_recognition_file(tmp_path: Path) -> None:
 IDS = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=12, unique=True)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(IDS, st.data())
 def test_round_trips_are_exact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ids: list[int], data: st.DataObject

@@ -9,6 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.losses.class_head import ClassHead
 from landmarks.models.checkpoints import (
@@ -20,7 +21,7 @@ from landmarks.models.checkpoints import (
     weights_hash,
 )
 from landmarks.models.model_file import write_model
-from landmarks.models.record import ModelRecord, Preprocessing
+from landmarks.models.record import ModelRecord
 from landmarks.training.whole_files import WholeFiles
 
 
@@ -102,7 +103,7 @@ def test_the_head_comes_with_the_network(tmp_path: Path, loss: str) -> None:
 def test_a_checkpoint_and_a_model_file_open_alike(tmp_path: Path) -> None:
     written(tmp_path / "best.ckpt", "ArcMargin")
     trained = load_trained(tmp_path / "best.ckpt")
-    assert (trained.image_size, trained.resize, trained.loss) == (64, "square", "arcmargin")
+    assert (trained.preprocessing, trained.loss) == (Preprocessing("square", 64), "arcmargin")
     assert trained.network is not None and trained.head_network is not None and trained.head is not None
     state = trained.model.state_dict(), trained.head.state_dict()  # type: ignore[attr-defined]
     prepared = Preprocessing("square", 64)
@@ -111,7 +112,7 @@ def test_a_checkpoint_and_a_model_file_open_alike(tmp_path: Path) -> None:
     write_model(tmp_path / "run.safetensors", record, *state)
     opened = load_trained(tmp_path / "run.safetensors")
     assert weights_hash(opened.model) == weights_hash(trained.model)
-    assert (opened.image_size, opened.resize, opened.landmark_names) == (64, "square", tuple(NAMES))
+    assert (opened.preprocessing, opened.landmark_names) == (prepared, tuple(NAMES))
     assert opened.head is not None and opened.network == trained.network
     assert recorded_task(tmp_path / "run.safetensors") == recorded_task(tmp_path / "best.ckpt") == "landmarks"
 

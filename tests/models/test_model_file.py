@@ -9,12 +9,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import landmarks
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.losses.arcmargin import ArcMargin
 from landmarks.losses.softmax import Softmax
 from landmarks.models.architecture import build_network
 from landmarks.models.model_file import open_parts, write_model
-from landmarks.models.record import ModelRecord, Preprocessing
+from landmarks.models.record import ModelRecord
 
 NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8, "pooling": "gem"}
 PREPARED = Preprocessing("released", 64)
@@ -155,3 +156,29 @@ def test_others_may_read_it_as_any_new_file(path: Path, tmp_path: Path) -> None:
 
 def test_network_and_head_come_apart(tmp_path: Path, path: Path) -> None:
     assert open_parts(path)[1] is None
+
+
+def test_a_flipped_bit_is_an_error_or_changes_nothing(path: Path) -> None:
+    images = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        expected = landmarks.load_model(path)(images)
+    good, chance, noticed = path.read_bytes(), random.Random(0), 0
+    header = 8 + int.from_bytes(good[:8], "little")
+    for number in range(60):
+        bad = bytearray(good)
+        bad[chance.randrange(len(bad) if number % 2 else header)] ^= 1 << chance.randrange(8)
+        path.write_bytes(bad)
+        try:
+            with torch.inference_mode():
+                assert torch.equal(landmarks.load_model(path)(images), expected)
+        except LandmarksError as error:
+            assert str(path) in str(error)
+            noticed += 1
+    assert noticed > 55
+
+
+def test_a_file_without_a_checksum_is_opened(path: Path) -> None:
+    """Such as one of an earlier version."""
+    save_file(load_file(path), path, RECORD.to_metadata())
+    assert landmarks.read_record(path) == RECORD
+    landmarks.load_model(path)

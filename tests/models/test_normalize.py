@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from landmarks.models.normalize import MEAN, STD, normalize
+from landmarks.data.images.preprocessing import MEAN, STD
+from landmarks.models.normalize import normalize
 
 
 def test_values() -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.models.record import KEY, ModelRecord, Preprocessing
+from landmarks.models.record import KEY, ModelRecord
 
 NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8}
 RETRIEVAL = ModelRecord("net", "retrieval", NETWORK, Preprocessing("released", 64))
@@ -67,7 +68,7 @@ def test_a_damaged_description_is_an_error(text: str) -> None:
         ({"task": "classification", "classes": 3, "head": {}, "labels": ["a"]}, "1 labels for 3 classes"),
         ({"task": "detection", "classes": 1}, "a detector without labels"),
         ({"task": "detection", "classes": 1, "labels": ["a"]}, "for detection with pictures prepared for released"),
-        ({"preprocessing": {"mode": "released", "short_side": 9, "mean": [0, 0, 0]}}, "mean and std of the pictures"),
+        ({"preprocessing": {"mode": "released", "short_side": 9, "mean": [0, 0, 0]}}, "mean and std of the images"),
         ({"head": {"loss": "Softmax"}}, "a classification model has a head, and no other has one"),
     ],
 )

@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.recognition.covered_area import covered_area
@@ -9,7 +9,6 @@ from landmarks.recognition.covered_area import covered_area
 GRID = 16
 
 
-@settings(max_examples=60, deadline=None)
 @given(counts=st.lists(st.integers(0, 12), max_size=6), seed=st.integers(0, 2**32 - 1))
 def test_equals_counting_pixels(counts: list[int], seed: int) -> None:
     """Corners on a grid, some outside the picture, so that pixels count exactly."""

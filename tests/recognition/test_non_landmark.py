@@ -57,7 +57,7 @@ BOXES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(boxes=BOXES, more=BOXES)
 def test_more_evidence_pulls_to_its_own_side(boxes: list[Box], more: list[Box]) -> None:
     ids = np.arange(5, dtype=np.uint64)
@@ -143,7 +143,7 @@ def test_senseless_rules_are_refused(changes: dict, message: str) -> None:
 
 
 def test_the_rule_in_yaml_names_classes_of_the_released_detector(shared_data: Path) -> None:
-    node = OmegaConf.load(config_root() / "conf" / "pipeline" / "recognition_filtered.yaml").stages.filter.rule
+    node = OmegaConf.load(config_root() / "conf" / "stage" / "filter.yaml").rule
     rule = instantiate(node)
     classes = read_classes(shared_data / "openimages" / "challenge-2018-class-descriptions-500.csv")
     sides = rule.find_classes(classes)

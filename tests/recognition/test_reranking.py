@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
@@ -72,7 +72,6 @@ def brute_force(stage, ranking, queries, index):
     return rows
 
 
-@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_equals_brute_force(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))

@@ -16,31 +16,30 @@ import landmarks.recognition.stages as stages_package
 from corners import Corners
 from found import found_objects
 from landmarks.errors import LandmarksError
-from landmarks.recognition.candidates import Candidates
 from landmarks.recognition.non_landmark import NonLandmarkRule
-from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.recognition.predictions import Predictions
 from landmarks.recognition.stages.calibration import ConfidenceCalibration
 from landmarks.recognition.stages.classifier import ClassifierJoin
 from landmarks.recognition.stages.detector_filter import NonLandmarkFilter
 from landmarks.recognition.stages.distractors import DistractorPush
-from landmarks.recognition.stages.search import GallerySearch
 from landmarks.recognition.stages.verification import NeighbourVerification
 from landmarks.recognition.stages.votes import NeighbourVotes
-from landmarks.recognition.state import RecognitionStage, RecognitionState
+from landmarks.recognition.state import RecognitionState
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.local.store import LocalFeatureStore
+from landmarks.retrieval.pipeline import Pipeline
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.state import Gallery
+from landmarks.retrieval.stages.search import Search
+from landmarks.retrieval.state import Gallery, Stage
 from pictures import image_set, png
 from resources import make_resources
 
 K, QUERIES, GALLERY, LANDMARKS, DIM = 6, 9, 24, 5, 6
 
 # Name to how it is made, with a folder for what it keeps.
-STAGES: dict[str, Callable[[Path], RecognitionStage]] = {
-    "search": lambda folder: GallerySearch(K),
+STAGES: dict[str, Callable[[Path], Stage[RecognitionState]]] = {
+    "search": lambda folder: Search(K),
     "votes": lambda folder: NeighbourVotes(3),
     "votes_by_rank": lambda folder: NeighbourVotes(K, power=0, weights="rank"),
     "verification": lambda folder: NeighbourVerification(LocalFeatureStore(Corners(), folder), min_inliers=3),
@@ -73,13 +72,13 @@ def make_state(queries: int = QUERIES, gallery: int = GALLERY, landmarks: list[i
     probabilities = -np.sort(-rng.random((queries, 3)).astype(np.float32) / 3, axis=1)
     said = np.stack([rng.permutation(7)[:3] for _ in range(queries)]) if queries else np.zeros((0, 3))
     dogs = [(i, "Dog", 0.9, (0.0, 0.0, 1.0, 1.0)) for i in range(0, queries, 3)]
-    state = RecognitionState(
+    state = RecognitionState.begin(
         ids,
         matrix(queries, 1),
         Gallery(matrix(gallery, 2), labels.astype(np.int32), LANDMARKS),
         np.array([f"l{number}" for number in range(LANDMARKS)]),
         query_pictures=image_set(pictures(queries), first_id=500),
-        gallery_pictures=image_set(pictures(gallery), first_id=1000),
+        index_pictures=image_set(pictures(gallery), first_id=1000),
         predictions=Predictions(
             ids[1:], said[1:].astype(np.int32), probabilities[1:], np.array([f"l{number}" for number in range(2, 9)])
         ),
@@ -88,18 +87,22 @@ def make_state(queries: int = QUERIES, gallery: int = GALLERY, landmarks: list[i
     return before(state)
 
 
+def with_gallery(state: RecognitionState, gallery: Gallery) -> RecognitionState:
+    return replace(state, index=gallery.descriptors, gallery=gallery)
+
+
 def before(state: RecognitionState) -> RecognitionState:
     resources = make_resources(ExactIndex(K))
-    return NeighbourVotes(3)(GallerySearch(K)(state, resources), resources)
+    return NeighbourVotes(3)(Search(K)(state, resources), resources)
 
 
 def run(
     name: str, state: RecognitionState, folder: Path, workers: int = 1, cache: Cache | None = None, budget: int = 1024
-) -> Candidates:
+) -> Ranking:
     """The candidates after a stage; sound, by the checks of the state and of the candidates."""
     after = STAGES[name](folder)(state, make_resources(ExactIndex(K, memory_budget_mb=budget), cache, workers))
     assert np.array_equal(after.query_ids, state.query_ids) and after.candidates is not None
-    assert after.candidates.landmarks.max(initial=-1) < len(after.landmark_names)
+    assert after.candidates.indices.max(initial=-1) < len(after.landmark_names)
     assert after.landmark_names[:LANDMARKS].tolist() == state.landmark_names.tolist()
     return after.candidates
 
@@ -107,7 +110,7 @@ def run(
 def arrays_of(value: Any, path: str = "state") -> dict[str, NDArray[Any]]:
     if isinstance(value, np.ndarray):
         return {path: value}
-    if not isinstance(value, (RecognitionState, Gallery, Candidates, Ranking, Predictions)):
+    if not isinstance(value, (RecognitionState, Gallery, Ranking, Predictions)):
         return {}
     found: dict[str, NDArray[Any]] = {}
     for field in fields(value):
@@ -115,8 +118,8 @@ def arrays_of(value: Any, path: str = "state") -> dict[str, NDArray[Any]]:
     return found
 
 
-def same(one: Candidates, other: Candidates) -> bool:
-    return np.array_equal(one.landmarks, other.landmarks) and np.array_equal(one.scores, other.scores)
+def same(one: Ranking, other: Ranking) -> bool:
+    return np.array_equal(one.indices, other.indices) and np.array_equal(one.scores, other.scores)
 
 
 def test_every_stage_is_looked_at(tmp_path: Path) -> None:
@@ -126,7 +129,7 @@ def test_every_stage_is_looked_at(tmp_path: Path) -> None:
             takes = inspect.signature(kind.__call__).parameters if kind.__module__.endswith(f".{module.name}") else {}
             if list(takes) == ["self", "state", "resources"]:
                 there.add(kind)
-    assert there == {type(make(tmp_path)) for make in STAGES.values()}
+    assert there == {type(make(tmp_path)) for name, make in STAGES.items() if name != "search"}
 
 
 @every_stage
@@ -158,8 +161,8 @@ def test_the_same_whatever_the_workers_the_budget_and_the_cache(name: str, tmp_p
         lambda: make_state(gallery=2, landmarks=[0, 0]),
         lambda: make_state(landmarks=[-1] * GALLERY),
         lambda: make_state(queries=1, gallery=1, landmarks=[-1]),
-        lambda: before(replace(make_state(), gallery=Gallery(np.ones((GALLERY, DIM), np.float32),
-                                                             np.arange(GALLERY, dtype=np.int32) % LANDMARKS, 5))),
+        lambda: before(with_gallery(make_state(), Gallery(np.ones((GALLERY, DIM), np.float32),
+                                                          np.arange(GALLERY, dtype=np.int32) % LANDMARKS, 5))),
     ],
     ids=["one query", "one gallery image", "one landmark", "no landmark", "hardly anything", "ties"],
 )  # fmt: skip
@@ -171,8 +174,8 @@ def test_corner_cases(name: str, state: Callable[[], RecognitionState], tmp_path
 
 @every_stage
 def test_neither_neighbours_nor_candidates_of_any_query(name: str, tmp_path: Path) -> None:
-    nothing = Candidates(np.full((QUERIES, 1), -1, np.int32), np.full((QUERIES, 1), -np.inf, np.float32))
-    state = replace(make_state(), neighbours=Ranking.empty(QUERIES, K), candidates=nothing)
+    nothing = Ranking(np.full((QUERIES, 1), -1, np.int32), np.full((QUERIES, 1), -np.inf, np.float32))
+    state = replace(make_state(), ranking=Ranking.empty(QUERIES, K), candidates=nothing)
     after = run(name, state, tmp_path)
     if name != "classifier":  # which alone finds something
         assert not after.filled.any()
@@ -180,24 +183,24 @@ def test_neither_neighbours_nor_candidates_of_any_query(name: str, tmp_path: Pat
 
 @pytest.mark.parametrize("name", LATER)
 def test_taken_out_it_leaves_the_earlier_result(name: str, tmp_path: Path) -> None:
-    bare = replace(make_state(), neighbours=None, candidates=None)
-    stages = {"search": GallerySearch(K), "votes": NeighbourVotes(3), name: STAGES[name](tmp_path)}
-    whole = RecognitionPipeline(ExactIndex(K), stages, workers=1).run(bare)
-    without = RecognitionPipeline(ExactIndex(K), {**stages, name: None}, workers=1).run(bare)
-    shorter = RecognitionPipeline(ExactIndex(K), dict(list(stages.items())[:2]), workers=1).run(bare)
-    assert same(without.candidates, shorter.candidates)
+    bare = replace(make_state(), ranking=None, candidates=None)
+    stages = {"search": Search(K), "votes": NeighbourVotes(3), name: STAGES[name](tmp_path)}
+    whole = Pipeline(ExactIndex(K), stages, workers=1).run(bare)
+    without = Pipeline(ExactIndex(K), {**stages, name: None}, workers=1).run(bare)
+    shorter = Pipeline(ExactIndex(K), dict(list(stages.items())[:2]), workers=1).run(bare)
+    assert same(without.ranking, shorter.ranking)
     assert [report.stage for report in whole.stages] == ["search", "votes", name]
 
 
 @pytest.mark.parametrize("name", LATER)
 def test_too_early_is_named(name: str, tmp_path: Path) -> None:
-    with pytest.raises(LandmarksError, match=r"stage .* needs (candidates|neighbours): put a"):
-        STAGES[name](tmp_path)(replace(make_state(), neighbours=None, candidates=None), make_resources())
+    with pytest.raises(LandmarksError, match=r"stage .* needs (candidates|a ranking): put a"):
+        STAGES[name](tmp_path)(replace(make_state(), ranking=None, candidates=None), make_resources())
 
 
 @pytest.mark.parametrize("name", ["verification", "classifier", "filter"])
 def test_what_is_missing_is_named_before_any_work(name: str, tmp_path: Path) -> None:
     bare = replace(make_state(), query_pictures=None, predictions=None, detections=None, queries=np.ones((QUERIES, 2)))
-    stages = {"search": GallerySearch(K), "votes": NeighbourVotes(3), name: STAGES[name](tmp_path)}
-    with pytest.raises(LandmarksError, match=f"recognition stage {name} needs"):
-        RecognitionPipeline(ExactIndex(K), stages, workers=1).run(bare)
+    stages = {"search": Search(K), "votes": NeighbourVotes(3), name: STAGES[name](tmp_path)}
+    with pytest.raises(LandmarksError, match=f"stage {name} needs"):
+        Pipeline(ExactIndex(K), stages, workers=1).run(bare)

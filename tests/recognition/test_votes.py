@@ -2,11 +2,11 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.votes import candidates, vote
+from landmarks.recognition.votes import add_votes, candidates, push_down, sum_votes, vote
 from landmarks.retrieval.ranking import Ranking, best
 
 
@@ -83,7 +83,92 @@ def test_bad_input_is_named():
 def test_a_vote_may_fall_with_the_rank():
     ranking = ranking_of([[0, 1, 2]], [[0.6, 0.5, 0.5]])
     gallery = np.array([4, 7, 7], np.int32)
-    assert candidates(ranking, gallery, 10).predicted.tolist() == [7]
+    assert candidates(ranking, gallery, 10).first.tolist() == [7]
     fallen = candidates(ranking, gallery, 10, weights="rank")
-    assert fallen.landmarks.tolist() == [[4, 7]]
+    assert fallen.indices.tolist() == [[4, 7]]
     assert fallen.scores[0] == pytest.approx([0.6, 0.5 * 2 / 3 + 0.5 / 3])
+
+
+@given(data=st.data())
+def test_gather_sums_as_a_dictionary_would(data: st.DataObject) -> None:
+    queries, landmarks = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 4))
+    count = data.draw(st.integers(0, 30))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    query, landmark = rng.integers(0, queries, count), rng.integers(-1, landmarks, count)
+    weight = rng.choice([0.25, 0.5, 1.0], count)  # sums tie often, and are exact
+    sums: list[dict[int, float]] = [{} for _ in range(queries)]
+    for q, name, w in zip(query.tolist(), landmark.tolist(), weight.tolist(), strict=True):
+        if name >= 0:
+            sums[q][name] = sums[q].get(name, 0.0) + w
+    found = sum_votes(query, landmark, weight, queries, landmarks)
+    for row, expected in enumerate(sums):
+        # sorted() is stable, and a dictionary keeps the order of first sight
+        best = sorted(expected.items(), key=lambda pair: -pair[1])
+        filled = found.filled[row]
+        assert found.indices[row][filled].tolist() == [name for name, _ in best]
+        assert found.scores[row][filled].tolist() == [total for _, total in best]
+
+
+def test_the_first_place_is_the_prediction() -> None:
+    found = ranking_of([[3, 1], [-1, -1]], [[0.5, 0.25], [-np.inf, -np.inf]])
+    assert found.first.tolist() == [3, -1]
+    assert found.confidence.tolist() == [0.5, 0.0]
+    assert sum_votes(*(np.zeros(0, np.int64),) * 3, 2, 4).first.tolist() == [-1, -1]
+
+
+def test_rescored_puts_in_order_and_removes() -> None:
+    found = ranking_of([[3, 1, 2], [5, -1, -1]], [[3, 2, 1], [1, -np.inf, -np.inf]])
+    again = found.rescored(np.array([[1, -np.inf, 1], [-2, 7, 7]]))
+    assert again.indices.tolist() == [[3, 2, -1], [5, -1, -1]]
+    assert again.scores[1].tolist() == [-2, -np.inf, -np.inf]
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_pushing_down_keeps_order(data: st.DataObject) -> None:
+    queries = data.draw(st.integers(1, 8))
+    value = st.floats(-100, 100, width=32)
+    scores = np.sort(np.array([[data.draw(value) for _ in range(3)] for _ in range(queries)], np.float32), axis=1)
+    scores = np.ascontiguousarray(scores[:, ::-1])
+    empty = data.draw(st.lists(st.booleans(), min_size=queries, max_size=queries))
+    scores[np.array(empty)] = -np.inf
+    landmarks = np.where(np.isneginf(scores), -1, np.arange(3, dtype=np.int32)).astype(np.int32)
+    before = Ranking(landmarks, scores)
+    chosen = np.array(data.draw(st.lists(st.booleans(), min_size=queries, max_size=queries)))
+    after = push_down(before, chosen)
+    np.testing.assert_array_equal(after.indices, before.indices)
+    np.testing.assert_array_equal(after.scores[~chosen], before.scores[~chosen])
+    predicted = before.filled[:, 0]
+    low, high = after.confidence[predicted & chosen], after.confidence[predicted & ~chosen]
+    if len(low) and len(high):
+        assert low.max() < high.min()
+    order = np.argsort(before.confidence[predicted & chosen], kind="stable")
+    assert (np.diff(low[order]) >= 0).all()
+
+
+@given(data=st.data())
+def test_adds_as_a_dictionary_would_and_leaves_the_rest(data: st.DataObject) -> None:
+    queries, landmarks = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 5))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+
+    def votes(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        # sums of these tie often, and are exact
+        return (
+            rng.integers(0, queries, count),
+            rng.integers(-1, landmarks, count),
+            rng.choice([0.25, 0.5, 1.0], count),
+        )
+
+    before = sum_votes(*votes(data.draw(st.integers(0, 12))), queries, landmarks)
+    query, landmark, weight = votes(data.draw(st.integers(0, 6)))
+    after = add_votes(before, query, landmark, weight, landmarks)
+    for row in range(queries):
+        filled = before.filled[row]
+        sums = dict(zip(before.indices[row][filled].tolist(), before.scores[row][filled].tolist(), strict=True))
+        for q, name, w in zip(query.tolist(), landmark.tolist(), weight.tolist(), strict=True):
+            if q == row and name >= 0:
+                sums[name] = sums.get(name, 0.0) + w
+        expected = sorted(sums.items(), key=lambda pair: -pair[1])  # stable: first seen, first named
+        kept = after.filled[row]
+        assert after.indices[row][kept].tolist() == [name for name, _ in expected]
+        assert after.scores[row][kept].tolist() == [total for _, total in expected]

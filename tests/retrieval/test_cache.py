@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.cache import Cache, Column, fingerprint
+from landmarks.retrieval.cache import Cache, fingerprint
+from landmarks.storage import Column
 
 COLUMNS = {"rows": Column(np.int64), "squares": Column(np.float32, (2,))}
 
@@ -62,10 +63,11 @@ def test_interrupted_work_goes_on_after_the_last_whole_chunk(tmp_path):
     assert not list(tmp_path.glob("*.partial"))
 
 
+@pytest.mark.parametrize("name", ["squares.npy", "checksums.txt"])
 @pytest.mark.parametrize("damage", ["truncated", "removed", "rubbish"])
-def test_a_damaged_entry_is_made_again(tmp_path, damage):
+def test_a_damaged_entry_is_made_again(tmp_path, damage, name):
     run(Cache(tmp_path), Work())
-    path = next(tmp_path.glob("numbers-*")) / "squares.npy"
+    path = next(tmp_path.glob("numbers-*")) / name
     if damage == "removed":
         path.unlink()
     else:
@@ -73,6 +75,23 @@ def test_a_damaged_entry_is_made_again(tmp_path, damage):
     work = Work()
     assert run(Cache(tmp_path), work)["squares"][9].tolist() == [81, 9]
     assert len(work.made) == 3
+
+
+def test_a_flipped_bit_is_never_another_number(tmp_path):
+    first = {name: rows.copy() for name, rows in run(Cache(tmp_path), Work()).items()}
+    rng = np.random.default_rng(0)
+    made = 0
+    for name in ("rows.npy", "squares.npy", "checksums.txt", "key.json"):
+        for _ in range(15):
+            path = next(tmp_path.glob("numbers-*")) / name
+            data = bytearray(path.read_bytes())
+            data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+            path.write_bytes(data)
+            work = Work()
+            found = run(Cache(tmp_path), work)
+            assert all(np.array_equal(found[column], rows) for column, rows in first.items())
+            made += bool(work.made)
+    assert made > 40
 
 
 def test_the_least_recently_used_goes_first_and_what_is_in_use_stays(tmp_path):

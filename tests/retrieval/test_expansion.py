@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
@@ -36,7 +36,6 @@ def test_equals_the_formula_row_by_row(alpha, weights, dtype):
     assert expanded.dtype == np.float32
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.integers(1, 40), st.integers(0, 4), st.integers(1, 3), st.integers(0, 2**32 - 1))
 def test_workers_and_tiles_change_nothing(queries, k, workers, seed):
     rng = np.random.default_rng(seed)

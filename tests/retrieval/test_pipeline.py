@@ -22,7 +22,8 @@ def state():
 def test_every_stage_is_scored_and_compared_with_the_one_before(state):
     seen = []
 
-    def score(ranking):
+    def score(after, ranking):
+        assert after.ranking is ranking
         seen.append(ranking)
         return {"public/map@100": 0.25 * len(seen), "private/map@100": 0.5}
 

@@ -1,10 +1,12 @@
 """Objects found in made-up pictures."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from landmarks.detection.metrics import Detections
+from landmarks.detection.writer import DetectionWriter
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
 from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.recognition.detections.protocol import DetectionProtocol
@@ -29,3 +31,10 @@ def found_objects(boxes: Sequence[Box], looked_at: Sequence[int]) -> FoundObject
         np.array(looked_at, np.uint64),
         CLASSES,
     )
+
+
+def write_detections(folder: Path, found: FoundObjects, protocol: DetectionProtocol) -> None:
+    """Write a whole set at once."""
+    with DetectionWriter(folder, found.classes, protocol) as writer:
+        writer.add(found.looked_at, found.boxes)
+        writer.close()

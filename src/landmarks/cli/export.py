@@ -44,7 +44,7 @@ Out = Annotated[
 ]
 TaskOption = Annotated[
     TaskChoice | None,
-    typer.Option("--task", help="By default classification for softmax, else retrieval.", show_default=False),
+    typer.Option("--task", help="By default what the loss is for.", show_default=False),
 ]
 Name = Annotated[str | None, typer.Option(help="What the file says it is; by default the name of the run.")]
 Categories = Annotated[
@@ -77,9 +77,17 @@ def export(
             _check_out(out, model, kind, overwrite)
         with stderr.status(f"Opening {model}"):
             from landmarks.interop.export.files import write_file
-            from landmarks.interop.export.source import open_source
+            from landmarks.models.checkpoints import recorded_task
 
-            source = open_source(model, None if task is None else task.value, name, categories)
+            asked = None if task is None else task.value
+            if recorded_task(model) == "detection":
+                from landmarks.detection.export import open_detector_source
+
+                source = open_detector_source(model, asked, name, categories)
+            else:
+                from landmarks.interop.export.source import open_source
+
+                source = open_source(model, asked, name, categories)
         if out is None:
             out = _beside(model, source.record.name, kind)
             _check_out(out, model, kind, overwrite)

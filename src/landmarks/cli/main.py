@@ -91,9 +91,9 @@ def _evaluate_job(config: DictConfig) -> Any:
     if config.checkpoint is not None and given:
         raise LandmarksError(f"checkpoint and {', '.join(given)} exclude each other: evaluate one at a time")
     if given:
-        from landmarks.evaluation.precomputed.evaluation import evaluate_given_job
+        from landmarks.evaluation.precomputed.evaluate import evaluate_precomputed_job
 
-        return evaluate_given_job(config)
+        return evaluate_precomputed_job(config)
     from landmarks.models.checkpoints import recorded_task
 
     quiet_lightning()

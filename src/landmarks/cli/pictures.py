@@ -95,7 +95,8 @@ def classify(
 ) -> None:
     """Name the landmarks that pictures show, the likeliest first, with the probabilities of a softmax over all.
 
-    The models that can: the released res152_softmax_v1 and _v2, and what was trained with loss=softmax or arcmargin.
+    The models that can: the released res152_softmax_v1 and _v2, and what was trained with a loss of class weights, such
+    as loss=softmax.
 
     With `--json`: `{"model", "name", "task": "classification", "results": [{"picture", "width", "height", "classes":
     [{"rank", "label", "landmark_id", "category", "score"}, …]}, …]}`. `label` counts the model's classes from 0;
@@ -159,8 +160,7 @@ def detect(
     with _endings("Pictures that were drawn are kept.") as stderr:
         sizes = _checked(model, pictures)
         from landmarks.detection.drawing import draw_objects, make_folder
-        from landmarks.detection.single_images import detect_objects
-        from landmarks.interop.images.models import open_detector
+        from landmarks.detection.single_images import detect_objects, open_detector
 
         if draw is not None:
             make_folder(draw)

@@ -87,11 +87,12 @@ def detection(
     """
     # polars, which reads these files, would make every other command start later
     from landmarks.detection.metrics import score_detections
-    from landmarks.detection.metrics.files import read_detections, read_truth
+    from landmarks.detection.metrics.files import read_truth
+    from landmarks.recognition.detections.tables import read_boxes
 
     titles: dict[str, str] = {}
     try:
-        truth, detections = read_truth(boxes, image_labels), read_detections(predictions)
+        truth, detections = read_truth(boxes, image_labels), read_boxes(predictions)
         if hierarchy is not None:
             from landmarks.detection.metrics.hierarchy import expand_truth
             from landmarks.detection.openimages.hierarchy import read_hierarchy

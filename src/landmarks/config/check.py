@@ -26,10 +26,6 @@ from pydantic import (
 from landmarks.errors import LandmarksError
 
 _DIRECTIVES = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
-PIPELINES = {
-    "retrieval": "landmarks.retrieval.pipeline.Pipeline",
-    "recognition": "landmarks.recognition.pipeline.RecognitionPipeline",
-}
 _NO_DEFAULT = inspect.Parameter.empty
 
 
@@ -49,7 +45,7 @@ def check_config(config: DictConfig, settings: type) -> None:
     """
     refuse_missing(config)
     _refuse(list(_dead_interpolations(config)))
-    _refuse([*_swapped_pipelines(config), *_check_settings(config, settings), *_check_nodes(config, "")])
+    _refuse([*_check_settings(config, settings), *_check_nodes(config, "")])
 
 
 def refuse_missing(config: DictConfig) -> None:
@@ -63,18 +59,6 @@ def _missing(config: DictConfig | ListConfig, prefix: str = "") -> Iterator[str]
             yield name
         elif not OmegaConf.is_interpolation(config, key) and isinstance(config[key], (DictConfig, ListConfig)):
             yield from _missing(config[key], name)
-
-
-def _swapped_pipelines(config: DictConfig) -> Iterator[str]:
-    """Report a pipeline of the one task where that of the other belongs: both lie in `conf/pipeline`."""
-    for key, task, other, group in (
-        ("pipeline", "retrieval", "recognition", "pipeline"),
-        ("recognition", "recognition", "retrieval", "pipeline@recognition"),
-    ):
-        node = config.get(key)
-        if isinstance(node, DictConfig) and node.get("_target_") == PIPELINES[other]:
-            right = "pipeline" if group != "pipeline" else "pipeline@recognition"
-            yield f"{group}: is given a {other} pipeline, and takes {task} pipelines; did you mean {right}=…?"
 
 
 def _refuse(problems: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from landmarks.data.images.decode import UnreadableImageError, decode, largest_divisor, open_image
-from landmarks.data.images.resize import EvalResize
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.data.images.transforms import Augmentation
 from landmarks.data.samplers.epoch import Draw
 from landmarks.data.source import ImageSet
@@ -103,7 +103,7 @@ class EvalDataset(Dataset[Views | Unreadable]):
         resizes: uint8 [H, W, 3] -> uint8 [H', W', 3], one for each scale.
     """
 
-    def __init__(self, images: ImageSet, resizes: Sequence[EvalResize]) -> None:
+    def __init__(self, images: ImageSet, resizes: Sequence[Preprocessing]) -> None:
         self.images = images
         self.resizes = resizes
 

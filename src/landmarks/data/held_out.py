@@ -17,8 +17,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.label_truth import truth_from_labels
-from landmarks.data.source import GroundTruth, ImageSet, Source
+from landmarks.data.ground_truth import GroundTruth
+from landmarks.data.source import ImageSet, Source
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_ids
@@ -63,7 +63,7 @@ class HeldOutSets:
     truth: GroundTruth
 
 
-class HeldOutSource:
+class HeldOutSource(Source):
     """A source that validates on landmarks held out of the training images of another one.
 
     Retrieval searches the index for the pictures of a query's landmark. In recognition the labelled index pictures
@@ -73,6 +73,8 @@ class HeldOutSource:
         source: Only its training images are used.
         size: How much is held out; `size.landmarks` is 1 or more.
     """
+
+    held_out = True
 
     def __init__(self, source: Source, size: HeldOut) -> None:
         self.source = source
@@ -111,8 +113,7 @@ class HeldOutSource:
 
     def category_names(self) -> dict[str, str]:
         """Landmark name -> what people call it, if the other source knows that."""
-        names: dict[str, str] = getattr(self.source, "category_names", dict)()
-        return names
+        return self.source.category_names()
 
     @cached_property
     def _sets(self) -> HeldOutSets:
@@ -157,7 +158,7 @@ def hold_out(images: ImageSet, size: HeldOut) -> HeldOutSets:
         queries=ImageSet(ImageTable.unlabelled(query_table.ids).located(query_table.locations), images.store),
         index=index,
         gallery=index.take(index.table.landmarks >= 0),
-        truth=truth_from_labels(query_table, public[by_row], index.table),
+        truth=GroundTruth.of_tables(query_table, public[by_row], index.table),
     )
 
 

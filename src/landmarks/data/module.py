@@ -1,7 +1,6 @@
 """The Lightning data module: a source, its pictures through workers, batches out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -14,20 +13,22 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from landmarks.data.dataset import EvalDataset, TrainDataset, collate_eval, collate_train
+from landmarks.data.ground_truth import GroundTruth
 from landmarks.data.held_out import HeldOut, HeldOutSource
 from landmarks.data.images.aspect import group_shapes
-from landmarks.data.images.resize import EvalResize
+from landmarks.data.images.preprocessing import Preprocessing, ResizeRule
 from landmarks.data.images.transforms import Augmentation
 from landmarks.data.loader import ResumableLoader
 from landmarks.data.roots import Root, open_root
 from landmarks.data.samplers.choice import MakeBatches, by_loss
 from landmarks.data.shapes import PictureShapes
-from landmarks.data.source import GroundTruth, ImageSet, Source
+from landmarks.data.source import ImageSet, Source
 from landmarks.data.validation import ValidationSize, select_gallery, select_index, select_queries
 from landmarks.errors import LandmarksError
 
 ALL = ValidationSize()
 NOTHING = HeldOut()
+AS_RELEASED = ResizeRule()
 
 
 class LandmarkDataModule(pl.LightningDataModule):
@@ -38,9 +39,9 @@ class LandmarkDataModule(pl.LightningDataModule):
     Args:
         root: Folder or address of the pictures, handed to `source`.
         source: Makes a Source from a folder or an address.
-        image_size: Side of a training picture, pixels.
-        augmentation: Training transforms; must give pictures of `image_size`.
-        resize: Evaluation resize.
+        augmentation: Makes the training transforms for images of a side in pixels, see `Augmentation`.
+        image_size: Side of a training image, pixels; None: that of `trained`.
+        resize: How images are sized for evaluation; where it says nothing, `image_size` and `trained` do.
         batch_size: Training pictures in a batch of one device.
         num_workers: Processes that read pictures; 0 reads in the main process.
         pairs: The loss needs batches by class, laid out anchor, positive. May be set until `train_dataloader`
@@ -57,8 +58,10 @@ class LandmarkDataModule(pl.LightningDataModule):
             squares: crops then leave less of a picture out. 0 trains on squares.
         max_unreadable: Unreadable pictures that a run tolerates. The module only carries it; a training
             callback counts and stops.
+        trained: What the weights that will read these images were trained with; None to train new ones.
 
     Attributes:
+        preprocessing: What happens to evaluation images, the one object that every job reads.
         search_only: set to True before `setup` where queries and index are all that is needed: pictures to train on
             and the gallery, most of the bytes of Google Landmarks v2, need not be there then.
         train_set, query_set, index_set, gallery_set: ImageSet, after `setup`; the first and the last are not there
@@ -81,11 +84,11 @@ class LandmarkDataModule(pl.LightningDataModule):
         self,
         root: str | Path,
         source: Callable[[Root], Source],
-        image_size: int,
-        augmentation: Augmentation,
-        resize: EvalResize,
+        augmentation: Callable[..., Augmentation],
         batch_size: int,
         num_workers: int,
+        image_size: int | None = None,
+        resize: ResizeRule = AS_RELEASED,
         pairs: bool = False,
         sampler: MakeBatches = by_loss,
         seed: int = 0,
@@ -95,13 +98,9 @@ class LandmarkDataModule(pl.LightningDataModule):
         decode_margin: float = 1.25,
         aspect_groups: int = 0,
         max_unreadable: int = 100,
+        trained: Preprocessing | None = None,
     ) -> None:
         super().__init__()
-        if augmentation.image_size != image_size:
-            raise LandmarksError(
-                f"augmentation.image_size is {augmentation.image_size} but data.image_size is {image_size}; "
-                "set it to ${data.image_size}"
-            )
         for key, value, least in (
             ("batch_size", batch_size, 1),
             ("eval_batch_size", eval_batch_size, 1),
@@ -116,11 +115,11 @@ class LandmarkDataModule(pl.LightningDataModule):
         self.source: Source = source(self.root)
         if held_out.landmarks:
             self.source = HeldOutSource(self.source, held_out)
-        self.image_size = image_size
-        self.augmentation = augmentation
-        self.shapes = group_shapes(aspect_groups, image_size) if aspect_groups else []
-        self._augmentations = [augmentation.reshaped(*shape) for shape in self.shapes] or [augmentation]
-        self.resize = resize
+        self.preprocessing = resize.preprocessing(image_size, trained)
+        side = image_size or self.preprocessing.short_side
+        square = augmentation(image_size=side)
+        self.shapes = group_shapes(aspect_groups, side) if aspect_groups else []
+        self._augmentations = [square.reshaped(*shape) for shape in self.shapes] or [square]
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.pairs = pairs
@@ -162,6 +161,18 @@ class LandmarkDataModule(pl.LightningDataModule):
     def num_landmarks(self) -> int:
         """Classes that training tells apart, after `setup`."""
         return self.train_set.table.num_landmarks
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """Numbers of images in all sets and of landmarks, for `metrics.json`, after `setup`."""
+        return {
+            "train": len(self.train_set),
+            "landmarks": self.num_landmarks,
+            "queries": len(self.query_set),
+            "index": len(self.index_set),
+            "gallery": len(self.gallery_set),
+            "validation": str(self.validation),
+        }
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches of `collate_train`. Raises LandmarksError if the pictures do not fill one batch."""
@@ -218,7 +229,7 @@ class LandmarkDataModule(pl.LightningDataModule):
             images: what to read.
             described: ids to leave out, uint64 [n].
         """
-        resizes = [replace(self.resize, short_side=round(self.resize.short_side * scale)) for scale in self.scales]
+        resizes = [self.preprocessing.scaled(scale) for scale in self.scales]
         done = None if described is None else np.isin(images.table.ids, described)
         # Its workers end with it: three idle crews beside the training one would only hold memory.
         return DataLoader(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from landmarks.data.derived import derived_folder
 from landmarks.data.images.aspect import Shape, assign_groups, cropped_away
-from landmarks.data.images.resize import EvalResize
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.data.images.sizes import Sizes, picture_sizes, sizes_path
 from landmarks.data.roots import Root
 from landmarks.data.samplers.shapes import ShapeBatches
@@ -50,7 +50,7 @@ class PictureShapes:
     def evaluation_batches(
         self,
         images: ImageSet,
-        resizes: Sequence[EvalResize],
+        resizes: Sequence[Preprocessing],
         batch_size: int,
         rank: int = 0,
         world_size: int = 1,

@@ -1,14 +1,14 @@
 """What every set of photographs offers, so that training and evaluation need not know which one it is."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.data.ground_truth import GroundTruth
 from landmarks.data.stores.store import ImageStore
 from landmarks.data.table import ImageTable
-from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
 
 
 @dataclass(frozen=True)
@@ -41,24 +41,20 @@ class ImageSet:
         return ImageSet(self.table.take(rows), self.store)
 
 
-@dataclass(frozen=True)
-class GroundTruth:
-    """Solutions of the two tasks; None where a source has none and can only answer with submissions."""
-
-    retrieval: RetrievalSolution | None
-    recognition: RecognitionSolution | None
-
-
-@runtime_checkable
-class Source(Protocol):
-    """A set of photographs with its splits and ground truth.
+class Source(ABC):
+    """A set of photographs with its splits and ground truth: the base class of all data sets.
 
     Attributes:
         name: For protocol stamps, e.g. "gldv2".
+        release: Of the ground truth, e.g. "v2.1"; None where it is nobody's release.
+        held_out: Whether the evaluation sets are taken out of the images to train on.
     """
 
     name: str
+    release: str | None = None
+    held_out: bool = False
 
+    @abstractmethod
     def prepare(self, training: bool = True, evaluation: bool = True) -> None:
         """Check that all is there. One LandmarksError lists what is missing.
 
@@ -66,28 +62,28 @@ class Source(Protocol):
             training: Whether pictures to train on are needed, and with `evaluation` the gallery.
             evaluation: Whether index and queries are needed.
         """
-        ...
 
+    @abstractmethod
     def train(self) -> ImageSet:
         """Images to train on, each with a landmark."""
-        ...
 
+    @abstractmethod
     def gallery(self) -> ImageSet:
         """Labelled train images, the neighbours that vote for a landmark in recognition."""
-        ...
 
+    @abstractmethod
     def index(self) -> ImageSet:
         """Images to be retrieved. Landmarks may be -1; they are of the index label space."""
-        ...
 
+    @abstractmethod
     def queries(self) -> ImageSet:
         """The test split. Its landmarks are unknown (-1)."""
-        ...
 
+    @abstractmethod
     def truth(self) -> GroundTruth:
         """What the queries should find."""
-        ...
 
+    @abstractmethod
     def submission_landmark(
         self, landmark: NDArray[np.int32], landmark_names: NDArray[np.str_] | None = None
     ) -> NDArray[np.int64]:
@@ -103,4 +99,7 @@ class Source(Protocol):
         Raises:
             LandmarksError: The label space has no such numbers, as the GLDv2 index set's.
         """
-        ...
+
+    def category_names(self) -> dict[str, str]:
+        """What people call landmarks, by the landmark's name, as far as the data set knows."""
+        return {}

@@ -1,7 +1,7 @@
 """Checkpoints of detectors: what their record holds beside the configuration, and how they are opened again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 from torchvision.models.detection import FasterRCNN
 
 from landmarks import __version__
-from landmarks.detection.openimages.resize import DetectionResize
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.models.architecture import build_network, plain_network
-from landmarks.models.checkpoints import RECORD_VERSION, open_checkpoint
+from landmarks.models.checkpoints import RECORD_VERSION, open_checkpoint, recorded_preprocessing
 from landmarks.models.model_file import SUFFIX, load_model, read_record
 from landmarks.recognition.detections.classes import DetectionClasses
 
@@ -28,7 +28,7 @@ class TrainedDetector:
         model: in eval mode.
         name: of the run that trained it, or of the model file.
         classes: what it tells apart; class i is the model's label i + 1.
-        resize: of the pictures that it was made for.
+        preprocessing: what happened to the images that it was evaluated with.
         network: as `landmarks.models.architecture.build_network` takes it; holds the rules of inference, too.
         trained_on: which data, for people.
     """
@@ -36,7 +36,7 @@ class TrainedDetector:
     model: FasterRCNN
     name: str
     classes: DetectionClasses
-    resize: DetectionResize
+    preprocessing: Preprocessing
     network: Mapping[str, Any]
     trained_on: Any
 
@@ -48,6 +48,7 @@ def detector_record(config: DictConfig, classes: DetectionClasses) -> dict[str, 
         "landmarks_version": __version__,
         "task": TASK,
         "config": OmegaConf.to_container(config, resolve=True),
+        "preprocessing": asdict(Preprocessing("detection", config.data.image_size, config.data.max_size)),
         "class_names": classes.names.tolist(),
         "class_titles": classes.titles.tolist(),
     }
@@ -83,9 +84,9 @@ def load_detector(path: str | Path) -> TrainedDetector:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise LandmarksError(f"checkpoint {path}: its weights do not fit its own configuration: {error}") from None
-    resize = DetectionResize(config.data.image_size, config.data.max_size)
+    preprocessing = recorded_preprocessing(path, record)
     trained_on = OmegaConf.to_container(config.data.source)
-    return TrainedDetector(model.eval(), config.name, classes, resize, network, trained_on)
+    return TrainedDetector(model.eval(), config.name, classes, preprocessing, network, trained_on)
 
 
 def _of_model_file(path: Path) -> TrainedDetector:
@@ -95,12 +96,11 @@ def _of_model_file(path: Path) -> TrainedDetector:
     model = load_model(path)
     assert isinstance(model, FasterRCNN)
     titles = record.titles or record.labels
-    prepared = record.preprocessing
     return TrainedDetector(
         model,
         record.name,
         DetectionClasses(np.array(record.labels, np.str_), np.array(titles, np.str_)),
-        DetectionResize(prepared.short_side, prepared.long_side or prepared.short_side),
+        record.preprocessing,
         record.architecture,
         record.origin,
     )

@@ -22,15 +22,17 @@ from landmarks.data.module import single_thread
 from landmarks.data.source import ImageSet
 from landmarks.detection.checkpoints import TrainedDetector
 from landmarks.detection.finding import find_objects, ids_of
-from landmarks.detection.metrics import Detections
 from landmarks.detection.openimages.dataset import DetectionDataset, collate
 from landmarks.detection.openimages.resize import DetectionResize
 from landmarks.detection.training_module import prepared
+from landmarks.detection.writer import DetectionWriter
 from landmarks.errors import LandmarksError
 from landmarks.extraction.unreadable import UnreadablePictures
 from landmarks.models.checkpoints import weights_hash
-from landmarks.recognition.detections.files import DetectionProtocol, DetectionWriter, read_detections
+from landmarks.recognition.detections.boxes import Detections
+from landmarks.recognition.detections.files import read_detections
 from landmarks.recognition.detections.found_objects import FoundObjects
+from landmarks.recognition.detections.protocol import DetectionProtocol
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +60,11 @@ class Detector:
         """
         if config.inference == "onnx":
             raise LandmarksError("inference=onnx: a detector runs in torch alone; choose inference=auto")
-        made_for = trained.resize
-        long_side = round(made_for.long_side * config.data.image_size / made_for.short_side)
+        size = config.data.image_size
+        used = trained.preprocessing if size is None else trained.preprocessing.with_short_side(size)
         return cls(
             trained,
-            DetectionResize(config.data.image_size, long_side),
+            DetectionResize.of(used),
             config.trainer.accelerator,
             config.trainer.precision,
             config.data.eval_batch_size,

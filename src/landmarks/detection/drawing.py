@@ -1,29 +1,138 @@
-"""Writes pictures with the objects found in them: boxes, names and scores.
+"""Draws boxes with the names of their classes: on the sheet of an evaluation, and on images of any size.
 
-Lines and letters grow with the picture, so that they are as large on the screen as on any other, and small pictures
-are enlarged until their names can be read. Nothing that exists is overwritten.
+A class has one colour, and its name stands at every box, for those who do not see colours apart. Weak boxes are left
+out of the sheet: a detector gives up to a hundred of them, and a figure counts them all.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
-from landmarks.detection.box_drawing import COLOURS, DrawnBoxes, draw_on
 from landmarks.detection.single_images import PictureObjects
 from landmarks.errors import LandmarksError
 from landmarks.interop.images.names import shown
 from landmarks.recognition.detections.classes import DetectionClasses
+from landmarks.report.tiles import GREY, INK, MAT, PAPER, font, shortened
 
-SMALLEST, LARGEST = 800, 8000  # pixels of the longer side of what is written; JPEG ends at 65,500
-TEXT = 0.018  # height of letters as a share of the longer side
+Colour = tuple[int, int, int]
+
+# Told apart from each other and from most images, dark enough for white letters.
+COLOURS: tuple[Colour, ...] = (
+    (0, 92, 175), (196, 62, 0), (0, 120, 80), (150, 40, 130), (120, 85, 0), (0, 110, 130), (190, 20, 70), (80, 70, 190),
+    (70, 100, 20), (130, 60, 50), (60, 60, 70), (170, 70, 0),
+)  # fmt: skip
+TEXT = 11  # pixels, of letters on the sheet
+LINE, GROUND = 2 / TEXT, 15 / TEXT  # shares of the letters' height
+
+SHOWN_FROM = 0.3  # least score of a box on the sheet
+SIDE = 360  # longer side of an image on the sheet, pixels
+SPACE, MARGIN, HEADER, CAPTION = 14, 24, 40, 30
+COLUMNS = 2  # pairs in a row
+
+SMALLEST, LARGEST = 800, 8000  # pixels of the longer side of a single image; JPEG ends at 65,500
+TEXT_SHARE = 0.018  # height of its letters as a share of the longer side
 MOST_TEXT = 0.12  # and of the shorter side at most
 LEAST_TEXT = 12  # pixels
 QUALITY = 92
 LONGEST_NAME = 200  # bytes; file systems end at 255
 
 
+@dataclass(frozen=True, eq=False)
+class DrawnBoxes:
+    """Boxes of one image.
+
+    Attributes:
+        corners: [n, 4], XMin, YMin, XMax, YMax as shares of width and height.
+        titles: [n], classes for people.
+        scores: [n], or None for what is true.
+    """
+
+    corners: NDArray[np.floating]
+    titles: NDArray[np.str_]
+    scores: NDArray[np.floating] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class BoxedImage:
+    """An image of the sheet.
+
+    Attributes:
+        image: uint8 [H, W, 3] RGB, or None where it could not be read.
+        name: below it.
+        true: what it shows.
+        found: what a detector found.
+    """
+
+    image: NDArray[np.uint8] | None
+    name: str
+    true: DrawnBoxes
+    found: DrawnBoxes
+
+
+def draw_on(image: Image.Image, boxes: DrawnBoxes, colours: Mapping[str, Colour], text: int = TEXT) -> None:
+    """Draw boxes and their names, the surest on top, or the smallest where there are no scores.
+
+    A name stands above its box, or in it where there is no room, and never leaves the image.
+
+    Args:
+        image: RGB; changed in place.
+        boxes: where and what.
+        colours: of each title.
+        text: height of the letters, pixels; lines go with it.
+    """
+    pen, face, line = ImageDraw.Draw(image), font(text), max(round(LINE * text), 1)
+    corners = boxes.corners.clip(0, 1) * np.tile(np.array(image.size) - 1, 2)
+    areas = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
+    order = np.argsort(-areas if boxes.scores is None else boxes.scores, kind="stable").tolist()
+    for number in order:
+        pen.rectangle(corners[number].tolist(), outline=colours[str(boxes.titles[number])], width=line)
+    for number in order:
+        title = str(boxes.titles[number])
+        words = title if boxes.scores is None else f"{title} {boxes.scores[number]:.2f}"
+        width, height = face.getlength(words) + 3 * line, round(GROUND * text)
+        left = max(min(corners[number, 0], image.width - width), 0)
+        top = max(corners[number, 1] - height, 0)
+        pen.rectangle((left, top, left + width, top + height), fill=colours[title])
+        pen.text((left + 1.5 * line, top + line / 2), words, fill=PAPER, font=face)
+
+
+def draw_sheet(images: Sequence[BoxedImage], out: Path) -> None:
+    """Draw each image twice, with its true and with its found boxes.
+
+    Args:
+        images: in order, at least one.
+        out: PNG to write.
+    """
+    titles = sorted({title for one in images for boxes in (one.true, one.found) for title in boxes.titles.tolist()})
+    colours = {title: COLOURS[number % len(COLOURS)] for number, title in enumerate(titles)}
+    columns = min(COLUMNS, len(images))
+    block = 2 * SIDE + SPACE
+    heights = [max(_size(one)[1] for one in images[i : i + columns]) for i in range(0, len(images), columns)]
+    width = 2 * MARGIN + columns * (block + 2 * SPACE) - 2 * SPACE
+    canvas = Image.new("RGB", (width, 2 * MARGIN + HEADER + sum(heights) + len(heights) * CAPTION), PAPER)
+    pen = ImageDraw.Draw(canvas)
+    top = MARGIN + HEADER
+    for number, one in enumerate(images):
+        row, column = divmod(number, columns)
+        left = MARGIN + column * (block + 2 * SPACE)
+        sides = (("True", one.true), (f"Found, score from {SHOWN_FROM}", _strong(one.found)))
+        for side, (head, boxes) in enumerate(sides):
+            place = left + side * (SIDE + SPACE)
+            canvas.paste(_drawn(one, boxes, colours), (place, top))
+            if row == 0:
+                pen.text((place, MARGIN), head, fill=INK, font=font(17, bold=True))
+        pen.text((left, top + _size(one)[1] + 5), shortened(one.name, block, font(13)), GREY, font(13))
+        if column == columns - 1:
+            top += heights[row] + CAPTION
+    canvas.save(out)
+
+
 def make_folder(folder: Path) -> None:
-    """Make the folder for drawn pictures, before any work. Raises LandmarksError."""
+    """Make the folder for drawn images, before any work. Raises LandmarksError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -31,12 +140,15 @@ def make_folder(folder: Path) -> None:
 
 
 def draw_objects(found: PictureObjects, classes: DetectionClasses, path: Path, folder: Path) -> Path:
-    """Write a picture with what was found in it, as JPEG.
+    """Write an image with what was found in it, as JPEG; nothing that exists is overwritten.
+
+    Lines and letters grow with the image, so that they are as large on the screen as on any other, and small images
+    are enlarged until their names can be read.
 
     Args:
         found: see `landmarks.detection.single_images`.
         classes: of the detector.
-        path: where the picture came from, which names the new one: `tower.jpg` gives `tower_boxes.jpg`, or where that
+        path: where the image came from, which names the new one: `tower.jpg` gives `tower_boxes.jpg`, or where that
             exists already, `tower_boxes_2.jpg` and so on.
         folder: for the new file; exists.
 
@@ -57,9 +169,35 @@ def draw_objects(found: PictureObjects, classes: DetectionClasses, path: Path, f
     corners[:, 2:] += corners[:, :2]
     titles = classes.titles[found.labels]
     colours = {str(title): COLOURS[label % len(COLOURS)] for title, label in zip(titles, found.labels, strict=True)}
-    text = max(round(min(TEXT * longer, MOST_TEXT * min(size))), LEAST_TEXT)
-    draw_on(image, DrawnBoxes(corners / (width, height, width, height), titles, found.scores), colours, text)
+    text = max(round(min(TEXT_SHARE * longer, MOST_TEXT * min(size))), LEAST_TEXT)
+    boxes = DrawnBoxes(corners / (width, height, width, height), titles, found.scores)
+    draw_on(image, boxes, colours, text)
     return _write(image, path, folder)
+
+
+def _strong(boxes: DrawnBoxes) -> DrawnBoxes:
+    assert boxes.scores is not None
+    kept = boxes.scores >= SHOWN_FROM
+    return DrawnBoxes(boxes.corners[kept], boxes.titles[kept], boxes.scores[kept])
+
+
+def _size(one: BoxedImage) -> tuple[int, int]:
+    if one.image is None:
+        return SIDE, SIDE // 2
+    height, width = one.image.shape[:2]
+    scale = SIDE / max(height, width)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _drawn(one: BoxedImage, boxes: DrawnBoxes, colours: Mapping[str, Colour]) -> Image.Image:
+    size = _size(one)
+    if one.image is None:
+        blank = Image.new("RGB", size, MAT)
+        ImageDraw.Draw(blank).text((size[0] // 2, size[1] // 2), "unreadable", GREY, font(13), anchor="mm")
+        return blank
+    image = Image.fromarray(one.image).resize(size, Image.Resampling.LANCZOS)
+    draw_on(image, boxes, colours)
+    return image
 
 
 def _write(image: Image.Image, path: Path, folder: Path) -> Path:

@@ -13,16 +13,9 @@ from landmarks.detection.checkpoints import TrainedDetector, load_detector
 from landmarks.detection.detect import Detector
 from landmarks.detection.evaluation import FIGURES, SPLIT, Scores, sample_pictures
 from landmarks.detection.metrics.average_precision import score_detections
-from landmarks.detection.metrics.files import write_detections_csv
 from landmarks.detection.metrics.hierarchy import expand_detections
 from landmarks.detection.openimages.module import DetectionDataModule
-from landmarks.detection.outputs import (
-    draw_sample,
-    print_results,
-    remove_outputs,
-    write_figures,
-    write_report,
-)
+from landmarks.detection.outputs import Findings, write_findings
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.stamp import protocol_stamp
 from landmarks.extraction.unreadable import UnreadablePictures
@@ -31,7 +24,7 @@ from landmarks.recognition.detections.tables import PROTOCOL_FILE
 
 USED = ("name", "seed", "run_dir", "channels_last", "inference", "checkpoint", "trainer")
 CALLBACKS = ("unreadable", "progress")
-LANDMARKS_ONLY = ("validation",)  # keys of `data` in conf/evaluate.yaml that pictures with boxes do not have
+LANDMARKS_ONLY = ("validation", "resize")  # keys of `data` in conf/evaluate.yaml that pictures with boxes do not have
 DRAWN = 8
 
 
@@ -58,7 +51,8 @@ def used_part(config: DictConfig, trained: TrainedDetector) -> DictConfig:
         used.callbacks = OmegaConf.masked_copy(config.callbacks, list(CALLBACKS))
         used.data = OmegaConf.masked_copy(config.data, [k for k in config.data if k not in LANDMARKS_ONLY])
         if used.data.image_size is None:
-            used.data.image_size, used.data.max_size = trained.resize.short_side, trained.resize.long_side
+            trained_with = trained.preprocessing
+            used.data.image_size, used.data.max_size = trained_with.short_side, trained_with.long_side
     return used
 
 
@@ -100,8 +94,6 @@ def evaluate_detector(config: DictConfig, run_dir: Path, trained: TrainedDetecto
     by_class = dict(zip(challenge.classes.tolist(), challenge.average_precisions.tolist(), strict=True))
     unknown = np.setdiff1d(data.classes.names, trained.classes.names)
 
-    remove_outputs(run_dir)
-    write_detections_csv(run_dir / "predictions.csv", expanded)
     figures = {
         "name": config.name,
         "checkpoint": str(config.checkpoint),
@@ -118,15 +110,14 @@ def evaluate_detector(config: DictConfig, run_dir: Path, trained: TrainedDetecto
             "boxes_found": int(np.count_nonzero(here)),
         },
     }
-    write_figures(run_dir, figures, by_class, data.classes)
-    rows = sample_pictures(data.val_set.boxes.counts(), DRAWN, config.seed)
-    draw_sample(run_dir / "boxes.png", data.val_set, rows, [found.boxes], trained.classes)
-    results = {trained.name: scores}
     facts = {
         "detector": f"{trained.name}, {len(trained.classes)} classes",
         "data": f"{data.source.name}, {data.source.evaluation_split}: {len(data.val_set)} pictures",
         "classes": f"{len(data.classes)}, of which the detector lacks {len(unknown)}",
     }
-    write_report(run_dir, f"{trained.name} on {data.source.name}", results, facts)
-    print_results(run_dir, results, by_class, data.classes)
+    sample = sample_pictures(data.val_set.boxes.counts(), DRAWN, config.seed)
+    findings = Findings(
+        {trained.name: scores}, by_class, data.val_set, sample, [found.boxes], trained.classes, predictions=expanded
+    )
+    write_findings(run_dir, f"{trained.name} on {data.source.name}", findings, figures, facts)
     return scores[SPLIT]["map@0.5"]

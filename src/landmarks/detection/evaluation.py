@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from landmarks.detection.finding import ids_of
-from landmarks.detection.metrics import Detections
 from landmarks.detection.metrics.average_precision import EVALUATORS
 from landmarks.detection.metrics.hierarchy import expand_detections
 from landmarks.detection.metrics.streaming import OpenImagesMAP
 from landmarks.detection.openimages.module import DetectionDataModule
+from landmarks.recognition.detections.boxes import Detections
 
 SPLIT = "validation"
 FIGURES = {"challenge_2018": "map@0.5", "open_images_v2": "v2_map@0.5"}  # evaluator -> what its mean is called

@@ -17,16 +17,13 @@ from landmarks.detection.detect import Detector
 from landmarks.errors import LandmarksError
 from landmarks.extraction.unreadable import UnreadablePictures
 from landmarks.recognition.detections.found_objects import FoundObjects
-
-DETECTIONS = "_detections"  # behind the name of the split
+from landmarks.recognition.detections.tables import DETECTIONS
 
 
 def extract_detections_job(config: DictConfig) -> None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and detect."""
     refuse_missing(config)
     trained = load_detector(config.checkpoint)
-    if config.data.image_size is None:
-        config.data.image_size = trained.resize.short_side
     check_config(config, ExtractSettings)
     if not config.splits:
         raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
@@ -46,7 +43,7 @@ def extract_detections(config: DictConfig, run_dir: Path, trained: TrainedDetect
     Raises:
         LandmarksError: bad input of any kind, or detections in the run folder that were made otherwise.
     """
-    data: LandmarkDataModule = instantiate(config.data)
+    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(trained=trained.preprocessing)
     data.search_only = not {"gallery", "train"} & set(config.splits)
     data.prepare_data()
     data.setup("validate")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
-from landmarks.detection.metrics import Detections
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import BACKGROUND
 
 

@@ -14,8 +14,8 @@ from landmarks.recognition.detections.tables import (
     csv_lines,
     read_images,
 )
-from landmarks.retrieval.descriptors.writer import write_all
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage import atomic_file
+from landmarks.storage.append_log import write_all
 
 BLOCK_BYTES = 4 << 20
 

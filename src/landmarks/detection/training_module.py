@@ -10,8 +10,8 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
 from landmarks.detection.finding import find_objects, ids_of
-from landmarks.detection.metrics import Detections
 from landmarks.errors import LandmarksError
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.training.optimizers import OptimizerFactory, SchedulerFactory, build_optimizers
 
 

@@ -15,13 +15,13 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics import Detections
 from landmarks.detection.metrics.files import detection_lines
 from landmarks.detection.recovery import recover
 from landmarks.errors import LandmarksError
 from landmarks.metrics.errors import FormatError
 from landmarks.metrics.hex_ids import hex_of
 from landmarks.metrics.lookup import find_rows, first_repeat
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses, read_classes
 from landmarks.recognition.detections.protocol import DetectionProtocol
 from landmarks.recognition.detections.tables import (
@@ -34,8 +34,9 @@ from landmarks.recognition.detections.tables import (
     classes_text,
     csv_lines,
 )
-from landmarks.retrieval.descriptors.writer import OtherSetError, write_all
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.retrieval.descriptors.writer import OtherSetError
+from landmarks.storage import atomic_file
+from landmarks.storage.append_log import write_all
 
 _open_writers: "WeakSet[DetectionWriter]" = WeakSet()
 

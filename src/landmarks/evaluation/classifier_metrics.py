@@ -5,15 +5,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.errors import LandmarksError
 from landmarks.metrics.lookup import find_rows
 from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.recognition.candidates import NO_LANDMARK
 from landmarks.recognition.label_spaces import join_label_spaces
 from landmarks.recognition.predictions import Predictions
 from landmarks.recognition.state import RecognitionState
+from landmarks.recognition.votes import NO_LANDMARK
 
 Scores = Mapping[str, Mapping[str, float]]  # {"public": {"gap": …, "classifier_gap": …}, "private": …}
 
@@ -57,19 +56,6 @@ def with_classifiers(results: Mapping[str, Scores]) -> dict[str, Scores]:
 
 def _plainly_named(figures: Mapping[str, float]) -> dict[str, float]:
     return {name.removeprefix(PREFIX): value for name, value in figures.items() if name.startswith(PREFIX)}
-
-
-def check_monitor(monitor: str, has_predictions: bool) -> None:
-    """Refuse, before any work, to wait for a figure of a classifier that is not there.
-
-    Raises:
-        LandmarksError: names the key.
-    """
-    if monitor.partition("/")[2].startswith(PREFIX) and not has_predictions:
-        raise LandmarksError(
-            f"monitor={monitor}: there is no classifier here whose figure that could be: use one trained with softmax "
-            "or arcmargin, or predictions=DIR, or monitor another figure, such as private/gap"
-        )
 
 
 def _answers(

@@ -1,4 +1,4 @@
-"""Evaluates a checkpoint of ours on any data: figures, both submissions, pictures."""
+"""Evaluates a checkpoint on any data: extracts descriptors, then evaluates them."""
 
 from pathlib import Path
 
@@ -9,13 +9,14 @@ from landmarks.config.check import check_config, refuse_missing
 from landmarks.config.record import write_record
 from landmarks.config.settings import EvaluateSettings
 from landmarks.data.module import LandmarkDataModule
-from landmarks.evaluation.outputs import print_scores, write_outcome, write_report
-from landmarks.evaluation.own_classifier import EvidenceToCome
-from landmarks.evaluation.scoring import evaluate_descriptors, figure
+from landmarks.evaluation.evidence import EvidenceToCome, open_evidence
+from landmarks.evaluation.inputs import Inputs
+from landmarks.evaluation.outputs import write_evaluation
+from landmarks.evaluation.scoring import evaluate_descriptors
 from landmarks.extraction.extract import describe
 from landmarks.extraction.views import Extraction
 from landmarks.models.checkpoints import TrainedModel, load_trained
-from landmarks.recognition.pipeline import RecognitionPipeline
+from landmarks.recognition.state import RecognitionPipeline
 from landmarks.retrieval.pipeline import Pipeline
 
 
@@ -23,8 +24,6 @@ def evaluate_job(config: DictConfig) -> float | None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
     refuse_missing(config)
     trained = load_trained(config.checkpoint)
-    if config.data.image_size is None:
-        config.data.image_size = trained.image_size
     check_config(config, EvaluateSettings)
     run_dir = Path(config.run_dir)
     write_record(config, run_dir)
@@ -53,29 +52,22 @@ def evaluate(config: DictConfig, run_dir: Path, trained: TrainedModel | None = N
     recognition: RecognitionPipeline = instantiate(config.recognition)
     extraction: Extraction = instantiate(config.extraction)
     extraction.require(pipeline)
-    data: LandmarkDataModule = instantiate(config.data)
+    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(trained=trained.preprocessing)
     data.prepare_data()
     data.setup("validate")
-    names = trained.landmark_names
-    evidence = EvidenceToCome.open(config.predictions, config.detections, data, trained.head, names, extraction)
+    gallery_names = data.gallery_set.table.landmark_names
+    opened = open_evidence(config.predictions, config.detections, data.query_set.table.ids, gallery_names)
+    evidence = EvidenceToCome.open(opened, trained.head, trained.landmark_names, extraction, gallery_names)
     evidence.require(recognition, config.monitor)
     extracted = describe(config, run_dir, trained, data, run_dir / "descriptors", replace_others=True)
     if not extracted.sets:
         return None
-    queries, index, gallery = (extracted.sets[name] for name in ("queries", "index", "gallery"))
-    found = evidence.complete(queries.descriptors, config.trainer.accelerator)
-    outcome = evaluate_descriptors(queries, index, gallery, data.source, data.truth, pipeline, recognition, found)
-    value = figure(outcome.scores, config.monitor)
+    found = evidence.complete(extracted.sets["queries"].descriptors, config.trainer.accelerator)
+    inputs = Inputs.extracted(extracted.sets, data.source, data.truth, data.sizes)
+    result = evaluate_descriptors(inputs, pipeline, recognition, found)
     figures = {
-        "name": config.name,
-        "monitor": {"name": config.monitor, "value": value},
-        "scores": outcome.scores,
         "checkpoint": str(config.checkpoint),
         "trained_on": trained.trained_on,
         "unreadable": extracted.unreadable,
     }
-    write_outcome(run_dir, data, outcome, figures)
-    results = {trained.name: outcome.scores}
-    write_report(run_dir, f"{trained.name} on {data.source.name}", results, outcome.ablations)
-    print_scores(run_dir, results, outcome.ablations)
-    return value
+    return write_evaluation(run_dir, config, result, trained.name, f"{trained.name} on {data.source.name}", figures)

@@ -1,20 +1,29 @@
-"""Opens what recognition may look at besides descriptors, before any work, and says how much of it there is."""
+"""What recognition may look at besides descriptors: opened before any work, or judged by the network's own head."""
 
 import logging
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2.tables import INDEX_PREFIX
 from landmarks.errors import LandmarksError
+from landmarks.evaluation.monitor import check_monitor
+from landmarks.extraction.views import Extraction
+from landmarks.losses import ClassHead
 from landmarks.metrics.lookup import find_rows
-from landmarks.recognition.candidates import NO_LANDMARK
+from landmarks.recognition.classify import classify, require_views, to_device
 from landmarks.recognition.detections.files import read_detections
 from landmarks.recognition.evidence import Evidence
 from landmarks.recognition.prediction_files import read_predictions
 from landmarks.recognition.predictions import Predictions
+from landmarks.recognition.state import RecognitionPipeline
+from landmarks.recognition.votes import NO_LANDMARK
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.state import Need
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +39,7 @@ def open_evidence(
     Args:
         predictions: of a classifier; None for none.
         detections: of a detector; None for none.
-        query_ids: uint64 [Q], the pictures that they must be about.
+        query_ids: uint64 [Q], the images that they must be about.
         landmark_names: str [C], the landmarks of the gallery, some of which a classifier must know; None: not checked.
 
     Raises:
@@ -50,6 +59,71 @@ def open_evidence(
     if found is not None:
         _require_common(f"detections={detections}", found.looked_at, query_ids)
     return Evidence(said, found)
+
+
+@dataclass(frozen=True)
+class EvidenceToCome:
+    """Evidence that is opened before any work, and a classifier that will judge the queries once they are described.
+
+    Attributes:
+        opened: what was given as folders.
+        head: of the network that describes the queries; None where it has none that can judge them, or predictions
+            are given.
+        landmark_names: str [C], what the head's classes are called.
+    """
+
+    opened: Evidence
+    head: ClassHead | None
+    landmark_names: NDArray[np.str_]
+
+    @classmethod
+    def open(
+        cls,
+        opened: Evidence,
+        loss: object,
+        landmark_names: Sequence[str] | NDArray[np.str_],
+        extraction: Extraction,
+        gallery_names: NDArray[np.str_],
+    ) -> Self:
+        """See whether the network's own head fits the queries; the log says why it does not.
+
+        Args:
+            opened: what was given as folders; a classifier's predictions stand in for the head.
+            loss: that the network was trained under; None where its weights are not there.
+            landmark_names: [C], what the loss calls its classes.
+            extraction: how queries are described.
+            gallery_names: str [L], the landmarks of the gallery.
+        """
+        names = np.asarray(landmark_names, dtype=np.str_)
+        fits = (
+            opened.predictions is None and isinstance(loss, ClassHead) and _fits(loss, names, extraction, gallery_names)
+        )
+        return cls(opened, loss if fits and isinstance(loss, ClassHead) else None, names)
+
+    def require(self, recognition: RecognitionPipeline, monitor: str) -> None:
+        """Refuse to begin without what the stages of recognition and the monitor ask for.
+
+        Raises:
+            LandmarksError: says what is missing and how to give it.
+        """
+        own: list[Need] = [] if self.head is None else ["predictions"]
+        available = ["pictures", *self.opened.kinds, *own]
+        recognition.require(available)
+        recognition.check(self.opened)
+        check_monitor(monitor, recognised=True, predictions="predictions" in available)
+
+    def complete(self, queries: DescriptorSet, accelerator: str = "cpu") -> Evidence:
+        """Give all of it.
+
+        Args:
+            queries: as the head's network described them.
+            accelerator: the trainer's; unless it is "cpu", a head on the CPU moves to the GPU if there is one.
+        """
+        if self.head is None:
+            return self.opened
+        to_device(self.head, accelerator)
+        predictions = classify(queries, self.head, self.landmark_names)
+        return replace(self.opened, predictions=without_index_landmarks(predictions))
 
 
 def without_index_landmarks(predictions: Predictions) -> Predictions:
@@ -81,3 +155,15 @@ def _require_common(key: str, ids: NDArray[np.uint64], query_ids: NDArray[np.uin
         )
     if missing:
         log.warning("%s: says nothing of %d of the %d queries", key, missing, len(query_ids))
+
+
+def _fits(head: ClassHead, names: NDArray[np.str_], extraction: Extraction, gallery_names: NDArray[np.str_]) -> bool:
+    try:
+        require_views(head, extraction.scales, extraction.flip, "no figures of the classifier")
+    except LandmarksError as reason:
+        log.warning("%s", reason)
+        return False
+    if np.isin(names, gallery_names).any():
+        return True
+    log.info("no figures of the classifier: it was trained on other landmarks than those of the gallery")
+    return False

@@ -1,16 +1,19 @@
-"""What an evaluation leaves in the run folder: figures, ranking, both submissions, and pictures to look at."""
+"""What an evaluation leaves in the run folder: metrics, ranking, both submissions, images to look at, and a page."""
 
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from landmarks.config.record import write_json
+from landmarks.config.record import versions, write_json
 from landmarks.evaluation.classifier_metrics import with_classifiers
+from landmarks.evaluation.monitor import choose_monitor, figure, known_scores
 from landmarks.evaluation.sample_sheet import picture_reader, recognition_sheet, sample_sheet
+from landmarks.evaluation.scoring import Result
 from landmarks.evaluation.stamp import data_stamp, pipeline_stamp, protocol_stamp, solution_stamp
 from landmarks.metrics.submissions import write_recognition_submission, write_retrieval_submission
 from landmarks.report.neighbours import draw_neighbours
@@ -19,11 +22,6 @@ from landmarks.report.recognition_sheet import draw_recognition
 from landmarks.report.summary import write_summary
 from landmarks.report.table import ablation_table, write_stages
 from landmarks.retrieval.ablation import StageReport
-
-if TYPE_CHECKING:  # Lightning takes seconds to import, and given descriptors are evaluated without it
-    from landmarks.data.module import LandmarkDataModule
-    from landmarks.evaluation.recognise import Recognised
-    from landmarks.evaluation.scoring import Outcome
 
 SHOWN = ("map@100", "gap", "top1")
 OUTPUTS = (
@@ -51,79 +49,142 @@ def remove_outputs(run_dir: Path) -> None:
         (run_dir / name).unlink(missing_ok=True)
 
 
-def write_outcome(run_dir: Path, data: "LandmarkDataModule", outcome: "Outcome", figures: Mapping[str, Any]) -> None:
-    """Write everything that can be had from an evaluation.
+def write_evaluation(
+    run_dir: Path,
+    config: DictConfig,
+    result: Result,
+    label: str,
+    title: str,
+    figures: Mapping[str, Any],
+    facts: Mapping[str, str] | None = None,
+) -> float | None:
+    """Write and print a whole evaluation, see `write_result`.
+
+    Returns:
+        The figure that stands for the run: the monitored one, or the nearest one that somebody knows; None where
+        there is no ground truth.
+    """
+    scores = known_scores(result.scores)
+    monitor = choose_monitor(config.monitor, scores)
+    value = figure(scores, monitor)
+    figures = {"monitor": {"name": monitor, "value": value}, "scores": scores, **figures}
+    write_result(run_dir, config, result, {label: scores}, title, figures, facts)
+    return value
+
+
+def write_result(
+    run_dir: Path,
+    config: DictConfig,
+    result: Result,
+    results: Mapping[str, Scores],
+    title: str,
+    figures: Mapping[str, Any],
+    facts: Mapping[str, str] | None = None,
+) -> None:
+    """Write and print everything that can be had from an evaluation.
 
     Args:
-        run_dir: gets `metrics.json`, `ranking.npz`, `stages.csv`, `recognition_stages.csv`, `recognition.csv`,
-            `submissions/*.csv`, `neighbours.png` and `recognition.png` instead of those of an earlier evaluation.
-        data: the evaluated sets.
-        outcome: what the evaluation found.
-        figures: plain values for `metrics.json`; the stages and the stamp are added, see `landmarks.evaluation.stamp`.
+        run_dir: gets `metrics.json`, `ranking.npz`, `stages.csv` and `report.html`; with ids `submissions/*.csv`; where
+            landmarks were recognised `recognition_stages.csv` and `recognition.csv`; where images are at hand and
+            somebody knows what is right `neighbours.png` and `recognition.png`. All replace those of an earlier
+            evaluation; `curves.png` gets into the page if it is there.
+        config: of the run.
+        result: what the evaluation found.
+        results: scores to print and to put on the page, by label.
+        title: of the page.
+        figures: plain values for `metrics.json`; stamp, stages, sizes, versions, seed and configuration are added.
+        facts: what the figures are of, for the page.
     """
     remove_outputs(run_dir)
-    submissions = run_dir / "submissions"
-    submissions.mkdir(parents=True, exist_ok=True)
-    write_retrieval_submission(submissions / "retrieval.csv", outcome.retrieval)
-    outcome.ranking.save(run_dir / "ranking.npz")
-    write_stages(run_dir / "stages.csv", outcome.stages)
-    write_recognised(run_dir, outcome.recognised)
-    sheet = sample_sheet(
-        outcome.ranking, outcome.query_ids, outcome.index_ids, data.truth, data.index_set.table, data.source
-    )
-    read = picture_reader(data.query_set, data.index_set)
-    if sheet is not None:
-        draw_neighbours(sheet, read, run_dir / "neighbours.png")
-    of_recognition = recognition_sheet(outcome.recognised, data.truth, data.source)
-    if of_recognition is not None:
-        draw_recognition(of_recognition, read, run_dir / "recognition.png")
-    truth, name = data.truth, data.source.name
-    solutions = {
-        "retrieval": solution_stamp(truth.retrieval, name),
-        "recognition": solution_stamp(truth.recognition, name),
+    run_dir.mkdir(parents=True, exist_ok=True)
+    result.ranking.save(run_dir / "ranking.npz")
+    write_stages(run_dir / "stages.csv", result.stages)
+    _write_submissions(run_dir, result)
+    _draw(run_dir, result)
+    stages = {"Retrieval": "stages", "Recognition": "recognition_stages"}
+    content = {
+        "name": config.name,
+        **figures,
+        **_stamp(result),
+        "sizes": {
+            "queries": len(result.inputs.queries),
+            "index": len(result.inputs.index),
+            "dimensions": result.dimensions,
+            "depth": result.ranking.depth,
+        },
+        "seed": config.seed,
+        "versions": versions(),
+        "config": OmegaConf.to_container(config, resolve=True),
+        **{stages[heading]: [one.to_dict() for one in reports] for heading, reports in result.ablations.items()},
     }
-    sizes = {
-        "source": name,
-        "train": len(data.train_set),
-        "landmarks": data.num_landmarks,
-        "queries": len(data.query_set),
-        "index": len(data.index_set),
-        "gallery": len(data.gallery_set),
-        "validation": str(data.validation),
-        **data_stamp(data.source, len(outcome.query_ids), len(outcome.index_ids), solutions),
-    }
-    stamp = {
-        "protocol": protocol_stamp([outcome.protocol]),
-        "pipeline": pipeline_stamp(outcome.stages, outcome.recognised.result.stages),
-        "data": sizes,
-    }
-    write_json(run_dir / "metrics.json", plain({**figures, **stamp, **stage_lists(outcome.ablations)}))
-
-
-def write_recognised(run_dir: Path, recognised: "Recognised") -> None:
-    """Write `submissions/recognition.csv`, `recognition_stages.csv` and `recognition.csv` into the run folder."""
-    (run_dir / "submissions").mkdir(parents=True, exist_ok=True)
-    write_recognition_submission(run_dir / "submissions" / "recognition.csv", recognised.submission)
-    write_stages(run_dir / "recognition_stages.csv", recognised.result.stages)
-    write_recognition_notes(run_dir / "recognition.csv", recognised.submission, recognised.result.state.notes)
-
-
-def write_report(run_dir: Path, title: str, results: Mapping[str, Scores], ablations: Ablations) -> None:
-    """Write `report.html`, one page with the figures, stages, pictures and the configuration of a run."""
-    pictures = {heading: run_dir / name for heading, name in PICTURES.items()}
-    scores = {
-        f"{name} ({label})": {split: values[name] for split, values in found.items() if name in values}
-        for name in SHOWN
-        for label, found in with_classifiers(results).items()
-    }
+    write_json(run_dir / "metrics.json", plain(content))
     write_summary(
         run_dir / "report.html",
         title,
-        {name: values for name, values in scores.items() if values},
-        ablations,
-        {heading: path for heading, path in pictures.items() if path.is_file()},
-        (run_dir / "config.yaml").read_text() if (run_dir / "config.yaml").is_file() else "",
+        _by_figure(results),
+        result.ablations,
+        {heading: run_dir / name for heading, name in PICTURES.items() if (run_dir / name).is_file()},
+        OmegaConf.to_yaml(config, resolve=True),
+        facts,
     )
+    print_scores(run_dir, results, result.ablations)
+
+
+def _by_figure(results: Mapping[str, Scores]) -> dict[str, dict[str, float]]:
+    """Turn scores by label into figure to split to value; where there are several labels, each follows its figure."""
+    by_figure: dict[str, dict[str, float]] = {}
+    names = dict.fromkeys(name for found in results.values() for values in found.values() for name in values)
+    for name in names:
+        for label, found in results.items():
+            values = {split: values[name] for split, values in found.items() if name in values}
+            if values:
+                by_figure[f"{name} ({label})" if len(results) > 1 else name] = values
+    return by_figure
+
+
+def _write_submissions(run_dir: Path, result: Result) -> None:
+    submissions = run_dir / "submissions"
+    if (retrieval := result.retrieval) is not None:
+        submissions.mkdir(exist_ok=True)
+        write_retrieval_submission(submissions / "retrieval.csv", retrieval)
+    if (found := result.recognised) is not None:
+        submissions.mkdir(exist_ok=True)
+        write_recognition_submission(submissions / "recognition.csv", found.submission)
+        write_stages(run_dir / "recognition_stages.csv", found.result.stages)
+        write_recognition_notes(run_dir / "recognition.csv", found.submission, found.result.state.notes)
+
+
+def _draw(run_dir: Path, result: Result) -> None:
+    """Draw sample queries with what was found and recognised, where images were opened for it or for a stage."""
+    inputs, source = result.inputs, result.inputs.source
+    queries, index = inputs.queries, inputs.index
+    if source is None or queries.images is None or queries.ids is None:
+        return
+    read = picture_reader(queries.images, index.images or queries.images)
+    if index.images is not None and index.ids is not None:
+        sheet = sample_sheet(result.ranking, queries.ids, index.ids, inputs.truth, index.images.table, source)
+        if sheet is not None:
+            draw_neighbours(sheet, read, run_dir / "neighbours.png")
+    if result.recognised is not None:
+        of_recognition = recognition_sheet(result.recognised, inputs.truth, source)
+        if of_recognition is not None:
+            draw_recognition(of_recognition, read, run_dir / "recognition.png")
+
+
+def _stamp(result: Result) -> dict[str, Any]:
+    """Say what the figures are of; labels are nobody's official truth."""
+    inputs, truth = result.inputs, result.inputs.truth
+    name = "" if inputs.source is None else inputs.source.name
+    recognised = result.recognised
+    solutions = {
+        "retrieval": solution_stamp(truth.retrieval, truth.retrieval_from or name),
+        "recognition": solution_stamp(truth.recognition if recognised else None, truth.recognition_from or name),
+    }
+    return {
+        "protocol": protocol_stamp(inputs.queries.protocols),
+        "pipeline": pipeline_stamp(result.stages, recognised.result.stages if recognised else ()),
+        "data": {**data_stamp(inputs.source, len(inputs.queries), len(inputs.index), solutions), **inputs.facts},
+    }
 
 
 def print_scores(run_dir: Path, results: Mapping[str, Scores], ablations: Ablations) -> None:
@@ -138,18 +199,15 @@ def print_scores(run_dir: Path, results: Mapping[str, Scores], ablations: Ablati
     for split, name in shown:
         table.add_column(f"{name}\n{split}", justify="right")
     for label, scores in with_classifiers(results).items():
-        table.add_row(label, *(f"{scores[split][name]:.4f}" if name in scores[split] else "" for split, name in shown))
+        table.add_row(
+            label,
+            *(f"{scores[split][name]:.4f}" if name in scores.get(split, {}) else "" for split, name in shown),
+        )
     if not shown:
         console.print("There is no ground truth, so there are no figures; the ranking is written.")
     elif len(results) > 1 or {name for _, name in shown} != {"map@100"}:  # else the stages say it already
         console.print(table)
     console.print(f"Figures, pictures and a page to read, report.html, are in [bold]{run_dir}[/]", soft_wrap=True)
-
-
-def stage_lists(ablations: Ablations) -> dict[str, list[dict[str, Any]]]:
-    """The reports of pipelines as `metrics.json` holds them: `stages` of retrieval, `recognition_stages`."""
-    names = {"Retrieval": "stages", "Recognition": "recognition_stages"}
-    return {names[heading]: [stage.to_dict() for stage in stages] for heading, stages in ablations.items()}
 
 
 def plain(value: Any) -> Any:

@@ -5,11 +5,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.data.ground_truth import GroundTruth
 from landmarks.data.images.decode import decode
-from landmarks.data.source import GroundTruth, ImageSet, Source
+from landmarks.data.source import ImageSet, Source
 from landmarks.data.stores.store import read_by_id
 from landmarks.data.table import ImageTable
-from landmarks.evaluation.recognise import Recognised
+from landmarks.evaluation.scoring import Recognised
 from landmarks.metrics.retrieval import average_precision, relevance
 from landmarks.report.neighbours import ReadImage, Sheet
 from landmarks.report.recognition_sheet import RecognitionSheet
@@ -80,7 +81,7 @@ def recognition_sheet(recognised: Recognised, truth: GroundTruth, source: Source
         truth: what is right, where anybody knows.
         source: says what people call the landmarks.
     """
-    state, predicted = recognised.result.state, recognised.result.candidates.predicted
+    state, predicted = recognised.result.state, recognised.result.ranking.first
     count = len(predicted)
     filtered = state.notes.get("no_landmark", np.zeros(count, np.bool_))
     if not (filtered | (predicted >= 0)).any():
@@ -111,7 +112,7 @@ def _without_landmark(truth: GroundTruth) -> NDArray[np.uint64]:
 
 def _called(source: Source, landmark_names: NDArray[np.str_]) -> list[str]:
     """What people call landmarks."""
-    categories: dict[str, str] = getattr(source, "category_names", dict)()
+    categories = source.category_names()
     named = ((categories.get(name), name.rpartition(":")[2].replace("_", " ")) for name in landmark_names.tolist())
     return [title or name for title, name in named]
 

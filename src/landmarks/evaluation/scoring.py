@@ -1,6 +1,7 @@
-"""From three described sets to figures: search, re-ranking stages, recognition, mAP@100 and GAP.
+"""The one evaluation: search, re-ranking stages, recognition, mAP@100 and GAP.
 
-The same code scores an epoch of training and a final evaluation, so the figures can be compared.
+The same code scores an epoch of training, a checkpoint, and descriptors that others made, so their figures can be
+compared.
 """
 
 from collections.abc import Mapping
@@ -9,150 +10,187 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.source import GroundTruth, Source
-from landmarks.errors import LandmarksError
-from landmarks.evaluation.recognise import Recognised, recognise
-from landmarks.extraction.views import Described
-from landmarks.metrics.retrieval import score_retrieval
-from landmarks.metrics.submissions import RetrievalSubmission
+from landmarks.data.ground_truth import GroundTruth
+from landmarks.evaluation.classifier_metrics import classifier_figures
+from landmarks.evaluation.inputs import Inputs
+from landmarks.metrics.recognition import score_recognition
+from landmarks.metrics.retrieval import K, retrieval_figures, score_retrieval
+from landmarks.metrics.submissions import RecognitionSubmission, RetrievalSubmission
 from landmarks.recognition.evidence import NO_EVIDENCE, Evidence
-from landmarks.recognition.pipeline import RecognitionPipeline
-from landmarks.recognition.state import RecognitionState
+from landmarks.recognition.state import RecognitionPipeline, RecognitionState
 from landmarks.retrieval.ablation import StageReport
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.pipeline import Pipeline
+from landmarks.retrieval.pipeline import Pipeline, PipelineResult
 from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.state import Gallery, SearchState
+from landmarks.retrieval.state import SearchState
 
-Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}
+Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}, or {"all": …} by labels
+
+ALL = "all"
+"""The one split of labels, which do not divide queries into a public and a private part."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Recognised:
+    """What recognition came to.
+
+    Attributes:
+        submission: one answer a query.
+        scores: figures by split, also of the classifier alone where there is one; empty without a solution.
+        result: the last state and the stages.
+    """
+
+    submission: RecognitionSubmission
+    scores: Mapping[str, Mapping[str, float]]
+    result: PipelineResult[RecognitionState]
+
+
+@dataclass(frozen=True)
+class Result:
     """What an evaluation found.
 
     Attributes:
-        scores: figures of both tasks for the public and the private queries; empty without ground truth.
-        query_ids: uint64 [Q], the queries that could be read.
-        index_ids: uint64 [N], what the rows of the ranking mean.
-        ranking: the final ranking [Q, K].
-        retrieval: the submission that the ranking makes.
+        inputs: what was evaluated.
+        scores: figures of both tasks by split; empty without ground truth. NaN in a split without queries.
+        ranking: the final ranking [Q, K], rows of the index.
+        dimensions: of the descriptors that were searched last.
         stages: figures, seconds and memory after every stage of the retrieval pipeline.
-        recognised: what recognition came to, with stages of its own.
-        protocol: how queries were described.
+        recognised: what recognition came to, with stages of its own; None where nothing could be recognised.
     """
 
+    inputs: Inputs = field(repr=False)
     scores: Scores
-    query_ids: NDArray[np.uint64]
-    index_ids: NDArray[np.uint64]
     ranking: Ranking
-    retrieval: RetrievalSubmission
+    dimensions: int
     stages: tuple[StageReport, ...] = field(repr=False)
-    recognised: Recognised = field(repr=False)
-    protocol: ExtractionProtocol = field(repr=False)
+    recognised: Recognised | None = field(repr=False)
 
     @property
     def ablations(self) -> dict[str, tuple[StageReport, ...]]:
         """The reports of both pipelines by what people call them."""
-        return {"Retrieval": self.stages, "Recognition": self.recognised.result.stages}
+        recognition = {} if self.recognised is None else {"Recognition": self.recognised.result.stages}
+        return {"Retrieval": self.stages, **recognition}
+
+    @property
+    def retrieval(self) -> RetrievalSubmission | None:
+        """The submission that the ranking makes; None without ids."""
+        return _submission(self.ranking, self.inputs.queries.ids, self.inputs.index.ids)
 
 
 def evaluate_descriptors(
-    queries: Described,
-    index: Described,
-    gallery: Described,
-    source: Source,
-    truth: GroundTruth,
+    inputs: Inputs,
     pipeline: Pipeline,
-    recognition: RecognitionPipeline,
+    recognition: RecognitionPipeline | None = None,
     evidence: Evidence = NO_EVIDENCE,
-) -> Outcome:
+) -> Result:
     """Search, re-rank, recognise and score.
 
     Args:
-        queries: the test pictures.
-        index: the pictures to be found.
-        gallery: labelled train pictures, which vote for landmarks.
-        source: says how submissions call the landmarks.
-        truth: what is right; a task without truth gets a submission but no figures.
-        pipeline: finds and re-ranks index pictures, stage by stage.
-        recognition: from gallery neighbours to one landmark a query, stage by stage.
+        inputs: descriptors and what is right.
+        pipeline: finds and re-ranks index images, stage by stage.
+        recognition: from gallery neighbours to one landmark a query, stage by stage; None recognises nothing.
         evidence: what else recognition may look at. The classifier whose predictions are there is scored by itself,
             too: `classifier_gap` and its companions.
 
     Raises:
-        LandmarksError: descriptor sets made by different protocols, or descriptors that cannot be compared.
+        LandmarksError: descriptors that cannot be compared, or whatever a stage finds wrong.
+        FormatError: a solution does not know a query.
     """
-    asked, known, labelled = queries.descriptors, index.descriptors, gallery.descriptors
-    asked.require_same_protocol(known)
-    asked.require_same_protocol(labelled)
+    queries, index, truth = inputs.queries, inputs.index, inputs.truth
 
-    def score(ranking: Ranking) -> Mapping[str, float]:
-        if truth.retrieval is None:
-            return {}
-        submission = RetrievalSubmission.from_ranking(asked.ids, known.ids, ranking.indices)
-        figures = score_retrieval(truth.retrieval, submission)
+    def score(state: SearchState, ranking: Ranking) -> Mapping[str, float]:
+        figures = retrieval_scores(truth, ranking, queries.ids, index.ids)
         return {f"{split}/map@100": values["map@100"] for split, values in figures.items()}
 
-    landmarks = gallery.pictures.table
     found = pipeline.run(
         SearchState(
-            asked.descriptors,
-            known.descriptors,
-            query_pictures=queries.pictures,
-            index_pictures=index.pictures,
-            query_regions=queries.region_rows,
-            index_regions=index.region_rows,
-            gallery=Gallery(labelled.descriptors, landmarks.landmarks, landmarks.num_landmarks),
+            queries.descriptors,
+            index.descriptors,
+            query_pictures=queries.images,
+            index_pictures=index.images,
+            query_regions=queries.regions,
+            index_regions=index.regions,
+            gallery=inputs.labelled,
         ),
         score,
     )
-    retrieval = RetrievalSubmission.from_ranking(asked.ids, known.ids, found.ranking.indices)
-
-    recognised = recognise(
-        RecognitionState(
-            asked.ids,
-            asked.descriptors,
-            Gallery(labelled.descriptors, landmarks.landmarks, landmarks.num_landmarks),
-            landmarks.landmark_names,
-            query_pictures=queries.pictures,
-            gallery_pictures=gallery.pictures,
-            predictions=evidence.predictions,
-            detections=evidence.detections,
-        ),
-        recognition,
-        source.submission_landmark,
-        truth.recognition,
-    )
+    recognised = None if recognition is None else _recognise(inputs, recognition, evidence)
     scores: Scores = {}
     for figures in (
-        score_retrieval(truth.retrieval, retrieval) if truth.retrieval else {},
-        recognised.scores,
+        retrieval_scores(truth, found.ranking, queries.ids, index.ids),
+        {} if recognised is None else recognised.scores,
     ):
         for split, values in figures.items():
             scores.setdefault(split, {}).update(values)
-    return Outcome(
-        scores,
-        asked.ids,
-        known.ids,
-        found.ranking,
-        retrieval,
-        found.stages,
-        recognised,
-        asked.protocol,
-    )
+    return Result(inputs, scores, found.ranking, found.state.queries.shape[1], found.stages, recognised)
 
 
-def figure(scores: Scores, name: str) -> float | None:
-    """Return one figure such as `public/map@100`, or None where there is no ground truth at all.
+def retrieval_scores(
+    truth: GroundTruth,
+    ranking: Ranking,
+    query_ids: NDArray[np.uint64] | None = None,
+    index_ids: NDArray[np.uint64] | None = None,
+) -> Scores:
+    """Score a ranking, by ids or by labels; no figures where nobody knows what is right.
+
+    Labels score only queries that have one and that an index image shares: official solutions hold no others.
+
+    Args:
+        truth: what is right.
+        ranking: [Q, K], rows of the index.
+        query_ids: uint64 [Q]; needed where there is a solution.
+        index_ids: uint64 [N]; likewise.
 
     Raises:
-        LandmarksError: there are figures but none of that name.
+        FormatError: the solution does not know a query.
     """
-    if not scores:
+    if truth.labels is not None:
+        queries, index = truth.labels
+        scored = np.flatnonzero(truth.label_positives)
+        places = ranking.indices[scored, :K]  # a ranking holds no image twice, so every hit is a new one
+        relevant = (places >= 0) & (index[places] == queries[scored, None])
+        return {ALL: retrieval_figures(relevant, truth.label_positives[scored])}
+    submission = _submission(ranking, query_ids, index_ids)
+    if truth.retrieval is None or submission is None:
+        return {}
+    return score_retrieval(truth.retrieval, submission)
+
+
+def _submission(
+    ranking: Ranking, query_ids: NDArray[np.uint64] | None, index_ids: NDArray[np.uint64] | None
+) -> RetrievalSubmission | None:
+    if query_ids is None or index_ids is None:
         return None
-    split, _, metric = name.partition("/")
-    if metric not in scores.get(split, {}):
-        known = ", ".join(f"{s}/{m}" for s, values in scores.items() for m in values)
-        raise LandmarksError(f"monitor={name}: there is no such figure; there are: {known}")
-    return scores[split][metric]
+    return RetrievalSubmission.from_ranking(query_ids, index_ids, ranking.indices)
+
+
+def _recognise(inputs: Inputs, pipeline: RecognitionPipeline, evidence: Evidence) -> Recognised:
+    """Run the pipeline, score GAP after every stage, and answer."""
+    queries, gallery, labelled = inputs.queries, inputs.gallery, inputs.labelled
+    official, solution = inputs.official, inputs.truth.recognition
+    assert queries.ids is not None and gallery is not None and labelled is not None and official is not None
+    state = RecognitionState.begin(
+        queries.ids,
+        queries.descriptors,
+        labelled,
+        inputs.landmark_names,
+        query_pictures=queries.images,
+        index_pictures=gallery.images,
+        predictions=evidence.predictions,
+        detections=evidence.detections,
+    )
+
+    def answer(state: RecognitionState, candidates: Ranking) -> RecognitionSubmission:
+        numbers = official(candidates.first, state.landmark_names)
+        return RecognitionSubmission(state.query_ids, numbers, candidates.confidence.astype(np.float64))
+
+    def gap(state: RecognitionState, candidates: Ranking) -> Mapping[str, float]:
+        if solution is None:
+            return {}
+        figures = score_recognition(solution, answer(state, candidates))
+        return {f"{split}/gap": values["gap"] for split, values in figures.items()}
+
+    result = pipeline.run(state, gap)
+    submission = answer(result.state, result.ranking)
+    scores = score_recognition(solution, submission) if solution else {}
+    alone = classifier_figures(state, official, solution)
+    return Recognised(submission, {split: {**scores[split], **alone.get(split, {})} for split in scores}, result)

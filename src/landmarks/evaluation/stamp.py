@@ -13,14 +13,13 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from numpy.typing import NDArray
 
-from landmarks.data.held_out import HeldOutSource
 from landmarks.data.source import Source
 from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
 from landmarks.recognition.detections.protocol import DetectionProtocol
 from landmarks.retrieval.ablation import StageReport
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
 
-CHOICES = ("pipeline", "pipeline@recognition", "index", "index@neighbours")
+CHOICES = ("pipeline", "recognition", "index", "index@neighbours")
 
 
 def protocol_stamp(protocols: Iterable[ExtractionProtocol | DetectionProtocol | None]) -> list[dict[str, Any]]:
@@ -50,8 +49,8 @@ def data_stamp(source: Source | None, queries: int, index: int, truth: Mapping[s
     """
     return {
         "source": None if source is None else source.name,
-        "release": getattr(source, "release", None),
-        "held_out": isinstance(source, HeldOutSource),
+        "release": None if source is None else source.release,
+        "held_out": source is not None and source.held_out,
         "described": {"queries": queries, "index": index},
         "truth": dict(truth),
     }

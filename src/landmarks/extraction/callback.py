@@ -167,8 +167,8 @@ class DescriptorExtraction(pl.Callback):
         protocol = ExtractionProtocol(
             model=self.model_name,
             weights=weights_hash(module.model),
-            input_size=data.resize.short_side,
-            resize=data.resize.mode,
+            input_size=data.preprocessing.short_side,
+            resize=data.preprocessing.mode,
             scales=self.extraction.scales,
             flip=self.extraction.flip,
             data=data.source.name,

@@ -52,8 +52,6 @@ def extract_job(config: DictConfig) -> None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and extract."""
     refuse_missing(config)
     trained = load_trained(config.checkpoint)
-    if config.data.image_size is None:
-        config.data.image_size = trained.image_size
     check_config(config, ExtractSettings)
     if not config.splits:
         raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
@@ -78,7 +76,7 @@ def extract(config: DictConfig, run_dir: Path, trained: TrainedModel | None = No
         LandmarksError: bad input of any kind, or a set in the run folder that was made otherwise.
     """
     trained = trained or load_trained(config.checkpoint)
-    data: LandmarkDataModule = instantiate(config.data)
+    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(trained=trained.preprocessing)
     data.search_only = not {"gallery", "train"} & set(config.splits)
     data.prepare_data()
     data.setup("validate")
@@ -135,6 +133,8 @@ def describe(
         warnings.filterwarnings("ignore", message="Total length of")
         counts = ", ".join(f"{len(images)} {name}" for name, images in data.evaluated.items())
         log.info("Describing with %s: %s", trained.name, counts)
+        if data.preprocessing != (made_for := trained.preprocessing):
+            log.info("At %s; its checkpoint says %s", data.preprocessing, made_for)
         trainer.validate(module, data, verbose=False)
         sets = extraction.finish(trainer)
     rates = {

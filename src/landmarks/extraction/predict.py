@@ -35,7 +35,7 @@ def check_predictions(config: DictConfig, trained: TrainedModel) -> None:
     if trained.head is None:
         raise LandmarksError(
             f"predictions={config.predictions}: {config.checkpoint} has no classifier (loss: {trained.loss}): use a "
-            "checkpoint trained with softmax or arcmargin, or leave predictions at 0"
+            "checkpoint whose loss has class weights, such as softmax, or leave predictions at 0"
         )
     views = config.extraction
     require_views(trained.head, tuple(views.scales), views.flip, f"predictions={config.predictions}")

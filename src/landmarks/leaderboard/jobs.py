@@ -17,16 +17,16 @@ from omegaconf import DictConfig
 
 from landmarks.config.check import check_config
 from landmarks.config.settings import EvaluateSettings, ExtractSettings
-from landmarks.detection.extract import DETECTIONS
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.precomputed.keys import used_part
 from landmarks.extraction.predict import PREDICTIONS
 from landmarks.leaderboard.rows import Row
 from landmarks.leaderboard.weights import RowWeights, composed
-from landmarks.recognition.pipeline import RecognitionPipeline
-from landmarks.recognition.state import Need as Evidence
+from landmarks.recognition.detections.tables import DETECTIONS
+from landmarks.recognition.state import RecognitionPipeline
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.pipeline import Pipeline
+from landmarks.retrieval.state import Need
 
 PLAIN = re.compile(r"[./]*[A-Za-z_][\w.-]*/[\w./-]*", re.ASCII)  # nothing that Hydra reads as anything else
 SETS = "descriptors"  # the folder of a row's sets, where an evaluation keeps them, too
@@ -114,7 +114,7 @@ def _check_needs(config: DictConfig) -> None:
     pipeline.require(["pictures", "gallery"] if gallery else ["pictures"])
     if gallery:
         recognition: RecognitionPipeline = instantiate(config.recognition)
-        given: dict[Evidence, Any] = {"predictions": config.predictions, "detections": config.detections}
+        given: dict[Need, Any] = {"predictions": config.predictions, "detections": config.detections}
         recognition.require(["pictures", *(need for need, folder in given.items() if folder)])
 
 
@@ -154,7 +154,7 @@ def _evaluation(row: Row, root: str, out: Path, splits: Sequence[str], more: Seq
     sets = {split: [quoted(out / part / SETS / split) for part in row.models] for split in splits}
     given = [f"descriptors.{split}={paths[0] if single else _listed(paths)}" for split, paths in sets.items()]
     data = ["data=gldv2", f"data.root={quoted(root)}", "descriptors.use_data=true"]
-    group = "pipeline@recognition" if row.task == "recognition" else "pipeline"
+    group = "recognition" if row.task == "recognition" else "pipeline"
     chosen = [f"{group}={row.pipeline}"] if row.pipeline else []
     if row.classifier:
         chosen.append(f"predictions={quoted(out / row.classifier / SETS / f'queries{PREDICTIONS}')}")
@@ -216,7 +216,7 @@ def _keys(settings: type) -> set[str]:
 
 
 def _top(override: str) -> str:
-    """The key at the top: `pipeline` of `pipeline.stages.qe.k=3`, and of `pipeline@recognition=…`."""
+    """The key at the top: `pipeline` of `pipeline.stages.qe.k=3`, `index` of `index@neighbours=…`."""
     return override.lstrip("+~").partition("=")[0].partition(".")[0].partition("@")[0]
 
 

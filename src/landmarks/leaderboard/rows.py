@@ -125,7 +125,7 @@ def _of_experiment(path: Path, begins_with: Mapping[str, str]) -> Row | None:
     if not isinstance(name, str) or "${" in name:
         raise LandmarksError(f"{path}: a row with published figures needs a name of its own: name: {path.stem}")
     data = content.get("data") or {}
-    sizes = [data.get("image_size"), (data.get("resize") or {}).get("short_side")]
+    size = (data.get("resize") or {}).get("short_side") or data.get("image_size")
     plain = {"retrieval": ("search",), "recognition": ("search", "votes"), "detection": ()}
     alone = published.metric.startswith("classifier_")
     return Row(
@@ -136,7 +136,7 @@ def _of_experiment(path: Path, begins_with: Mapping[str, str]) -> Row | None:
         published.source,
         models=(name,),
         stages=() if alone else plain[task_of(published.metric)],
-        sizes={name: frozenset(size for size in sizes if isinstance(size, int))},
+        sizes={name: frozenset([size] if isinstance(size, int) else [])},
         experiment=path.stem,
         begins_with=begins_with.get(name),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import get_object
 from omegaconf import DictConfig
 
 from landmarks.config.locations import config_root, register_search_path
@@ -96,7 +97,7 @@ def open_weights(row: Row, path: Path, folder: Path) -> RowWeights:
         path = imported_file
     if recorded_task(path) == "detection":
         detector = load_detector(path)
-        found = RowWeights(row, path, detector.resize.short_side)
+        found = RowWeights(row, path, detector.preprocessing.short_side)
         _require_row(row, path, detector.name, detector.network)
         return found
     trained = load_trained(path)
@@ -105,7 +106,7 @@ def open_weights(row: Row, path: Path, folder: Path) -> RowWeights:
         raise LandmarksError(f"{path}: has no class weights (loss: {trained.loss}), so there is no {row.metric}")
     if row.of_classifier and path.suffix == SUFFIX and not read_record(path).labels:
         raise LandmarksError(f"{path}: does not say which landmark each class is; import it again with --labels FILE")
-    return RowWeights(row, path, trained.image_size)
+    return RowWeights(row, path, trained.preprocessing.short_side)
 
 
 def imported(row: Row, folder: Path) -> Path:
@@ -143,8 +144,8 @@ def _require_row(row: Row, path: Path, name: str, network: Mapping[str, Any] | N
 
 def _options(network: Mapping[str, Any]) -> dict[str, Any]:
     """All options of a network that matter, those left at their defaults too."""
-    made = NETWORKS.get(str(network.get("network")))
-    parameters = inspect.signature(made).parameters if made else {}
+    path = NETWORKS.get(str(network.get("network")))
+    parameters = inspect.signature(get_object(path)).parameters if path else {}
     defaults = {key: one.default for key, one in parameters.items() if one.default is not inspect.Parameter.empty}
     return {key: value for key, value in {**defaults, **network}.items() if key not in NO_MATTER}
 

@@ -9,24 +9,25 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_type_hints
 
 import torch
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from landmarks.detection.faster_rcnn import faster_rcnn
 from landmarks.errors import LandmarksError
-from landmarks.losses.arcmargin import ArcMargin
 from landmarks.losses.class_head import ClassHead
-from landmarks.losses.npairs import NPairs
-from landmarks.losses.softmax import Softmax
-from landmarks.models.build import released_net, timm_net
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    "released_net": released_net,
-    "timm_net": timm_net,
-    "faster_rcnn": faster_rcnn,
+# name in a file -> what builds it, imported where a file names it: the detector's room stands above this one
+NETWORKS = {
+    "released_net": "landmarks.models.build.released_net",
+    "timm_net": "landmarks.models.build.timm_net",
+    "faster_rcnn": "landmarks.detection.faster_rcnn.faster_rcnn",
 }
-LOSSES: dict[str, Callable[..., nn.Module]] = {"ArcMargin": ArcMargin, "NPairs": NPairs, "Softmax": Softmax}
+LOSSES = {
+    "ArcMargin": "landmarks.losses.arcmargin.ArcMargin",
+    "NPairs": "landmarks.losses.npairs.NPairs",
+    "Softmax": "landmarks.losses.softmax.Softmax",
+}
 IN_TRAINING_ONLY = ("checkpointing", "chunk")
 
 
@@ -72,9 +73,9 @@ def build_head(plain: Mapping[str, Any], num_landmarks: int, dim: int) -> ClassH
     return loss if isinstance(loss, ClassHead) else None
 
 
-def _plain(kind: str, node: Mapping[str, Any], known: Mapping[str, Callable[..., nn.Module]]) -> dict[str, Any] | None:
+def _plain(kind: str, node: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any] | None:
     target = str(node.get("_target_", ""))
-    name = next((name for name, made in known.items() if f"{made.__module__}.{made.__qualname__}" == target), None)
+    name = next((name for name, path in known.items() if path == target), None)
     if name is None:
         return None
     left_out = {"pretrained", *IN_TRAINING_ONLY} if name != "faster_rcnn" else set()
@@ -86,18 +87,17 @@ def _plain(kind: str, node: Mapping[str, Any], known: Mapping[str, Callable[...,
     return {kind: name, **options}
 
 
-def _build(
-    kind: str, options: dict[str, Any], known: Mapping[str, Callable[..., nn.Module]], more: Mapping[str, Any]
-) -> nn.Module:
+def _build(kind: str, options: dict[str, Any], known: Mapping[str, str], more: Mapping[str, Any]) -> nn.Module:
     name = options.pop(kind, None)
     if name not in known:
         raise LandmarksError(f"there is no {kind} {name!r}; there are {', '.join(known)}")
     values = {**options, **more}
-    problems = list(_problems(known[name], values))
+    made: Callable[..., nn.Module] = get_object(known[name])
+    problems = list(_problems(made, values))
     try:
         if not problems:
             with torch.inference_mode(False), torch.enable_grad():  # else its parameters could never be trained
-                return known[name](**values)
+                return made(**values)
     except (ValueError, TypeError) as error:
         problems = [str(error)]
     raise LandmarksError(f"{kind} {name}: {'; '.join(problems)}")

@@ -8,7 +8,7 @@ unless that is ours or the user's. Model files (`landmarks.models.model_file`) a
 import hashlib
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,12 @@ from torch import Tensor, nn
 
 from landmarks import __version__
 from landmarks.config.locations import known_targets
-from landmarks.data.images.resize import ResizeMode
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.losses.class_head import ClassHead
+from landmarks.losses import ClassHead
 from landmarks.models.architecture import build_loss, build_network, plain_loss, plain_network
 from landmarks.models.model_file import SUFFIX, open_parts, read_record
+from landmarks.storage import ChangedError, check_archive
 
 if TYPE_CHECKING:  # Lightning and albumentations take seconds to import, and pictures are described without them
     from landmarks.data.module import LandmarkDataModule
@@ -41,8 +42,7 @@ class TrainedModel:
     Attributes:
         model: in eval mode, pictures [B, 3, H, W] float, normalised -> descriptors [B, D].
         name: of the run that trained it, or of the model file.
-        image_size: short side of the pictures that it was made for, pixels.
-        resize: how they were sized in evaluation, see `landmarks.data.images.resize`.
+        preprocessing: what happened to the images that it was evaluated with.
         loss: what it was trained with, for people.
         trained_on: which data, for people.
         landmark_names: the landmarks it was trained on, in the order of its head.
@@ -54,8 +54,7 @@ class TrainedModel:
 
     model: nn.Module
     name: str
-    image_size: int
-    resize: ResizeMode
+    preprocessing: Preprocessing
     loss: str
     trained_on: Any
     landmark_names: tuple[str, ...]
@@ -76,16 +75,18 @@ def checkpoint_record(config: DictConfig, data: "LandmarkDataModule") -> dict[st
         "record_version": RECORD_VERSION,
         "landmarks_version": __version__,
         "config": OmegaConf.to_container(config, resolve=True),
+        "preprocessing": asdict(data.preprocessing),
         "landmark_names": data.train_set.table.landmark_names.tolist(),
     }
 
 
-def open_checkpoint(path: str | Path, mapped: bool = False) -> dict[str, Any]:
+def open_checkpoint(path: str | Path, mapped: bool = False, check: bool = True) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
     Args:
         path: the file.
         mapped: leave the tensors in the file until their values are used: of 203,094 landmarks nobody may want them.
+        check: compare all of it with the CRC-32s that torch writes and does not look at.
 
     Raises:
         LandmarksError: the file is missing, damaged, or holds anything but tensors and plain values.
@@ -94,7 +95,11 @@ def open_checkpoint(path: str | Path, mapped: bool = False) -> dict[str, Any]:
     if not path.is_file():
         raise LandmarksError(f"checkpoint {path}: there is no such file")
     try:
+        if check:
+            check_archive(path)
         found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except ChangedError as error:
+        raise LandmarksError(f"checkpoint {error}") from None
     except (RuntimeError, OSError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise LandmarksError(f"checkpoint {path}: damaged, or not a checkpoint of ours ({reason})") from None
@@ -107,7 +112,7 @@ def recorded_task(path: str | Path) -> str:
     """What a checkpoint or model file was made for: "landmarks" or "detection". Raises LandmarksError."""
     if Path(path).suffix == SUFFIX:
         return "detection" if read_record(path).task == "detection" else "landmarks"
-    record = open_checkpoint(path, mapped=True).get("landmarks")
+    record = open_checkpoint(path, mapped=True, check=False).get("landmarks")
     task = record.get("task", "landmarks") if isinstance(record, dict) else "landmarks"
     return str(task)
 
@@ -139,8 +144,7 @@ def load_trained(path: str | Path) -> TrainedModel:
     return TrainedModel(
         model.eval(),
         config.name,
-        config.data.image_size,
-        OmegaConf.select(config, "data.resize.mode", default="released"),
+        recorded_preprocessing(path, record),
         config.loss._target_.rsplit(".", 1)[-1].lower(),
         config.data.source,
         names,
@@ -150,6 +154,25 @@ def load_trained(path: str | Path) -> TrainedModel:
     )
 
 
+def recorded_preprocessing(path: str | Path, record: Mapping[str, Any]) -> Preprocessing:
+    """What happened to the images of a checkpoint's run; of old checkpoints, what their configuration says of it.
+
+    Raises:
+        LandmarksError: it does not say.
+    """
+    values = record.get("preprocessing")
+    if values is None:
+        data = record["config"].get("data") or {}
+        resize = data.get("resize") or {}
+        values = {"mode": resize.get("mode"), "short_side": resize.get("short_side") or data.get("image_size")}
+        if record.get("task") == "detection":
+            values = {"mode": "detection", "short_side": data.get("image_size"), "long_side": data.get("max_size")}
+    try:
+        return Preprocessing.from_values(values)
+    except LandmarksError as error:
+        raise LandmarksError(f"checkpoint {path}: does not say how its images were sized ({error})") from None
+
+
 def _of_model_file(path: Path) -> TrainedModel:
     record = read_record(path)
     if record.task == "detection":
@@ -157,16 +180,13 @@ def _of_model_file(path: Path) -> TrainedModel:
             f"{path}: a detector describes no pictures; see `landmarks extract` and `landmarks detect`"
         )
     model, head = open_parts(path)
-    prepared = record.preprocessing
-    assert prepared.mode != "detection"
     labels = record.labels or tuple(f"class {number}" for number in range(record.classes))
     loss = record.origin.get("loss", "softmax" if record.head else "unknown")
     trained_on = record.origin.get("trained_on", record.origin)
     return TrainedModel(
         model,
         record.name,
-        prepared.short_side,
-        prepared.mode,
+        record.preprocessing,
         loss,
         trained_on,
         labels,

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from landmarks.losses.class_head import ClassHead
+from landmarks.losses import ClassHead
 from landmarks.models.descriptor import DescriptorNet
 
 

@@ -4,11 +4,9 @@ Reading it never runs code from it: the architecture names one of our own builde
 and shapes of all tensors are compared with what that builder makes before memory is taken for them.
 """
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,12 +14,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from landmarks.errors import LandmarksError
-from landmarks.losses.class_head import ClassHead
+from landmarks.losses import ClassHead
 from landmarks.models.architecture import build_head, build_network
 from landmarks.models.classifier import Classifier
 from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.record import ModelRecord
 from landmarks.models.weights import HEAD, differences
+from landmarks.storage import SEAL, UNSEALED, ChangedError, check_tensors, sealed_tensors
 
 SUFFIX = ".safetensors"
 
@@ -61,6 +60,7 @@ def open_parts(path: str | Path) -> tuple[nn.Module, ClassHead | None]:
     """The network and its head apart, both in eval mode; see `load_model`."""
     record, path = read_record(path), Path(path)
     try:
+        check_tensors(path)
         with safe_open(path, framework="pt") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             with torch.device("meta"):
@@ -73,6 +73,8 @@ def open_parts(path: str | Path) -> tuple[nn.Module, ClassHead | None]:
             tensors = {name: file.get_tensor(name).to(expected[name].dtype) for name in shapes}
     except (SafetensorError, OSError) as error:
         raise LandmarksError(f"{path}: damaged, or no safetensors file ({error})") from None
+    except ChangedError:
+        raise
     except LandmarksError as error:
         raise LandmarksError(f"{path}: {error}") from None
     net, head = parts
@@ -81,9 +83,7 @@ def open_parts(path: str | Path) -> tuple[nn.Module, ClassHead | None]:
     # Copied, for the file's values lie where vector units sum in another order. The head's stay: up to 1.6 GB.
     net.load_state_dict({n: t.clone() for n, t in tensors.items() if not n.startswith(HEAD)}, assign=True)
     if head is not None:
-        cast(nn.Module, head).load_state_dict(
-            {n.removeprefix(HEAD): t for n, t in tensors.items() if n.startswith(HEAD)}, assign=True
-        )
+        head.load_state_dict({n.removeprefix(HEAD): t for n, t in tensors.items() if n.startswith(HEAD)}, assign=True)
     return net, head
 
 
@@ -109,22 +109,12 @@ def write_model(
         expected = _tensors(*_build(record))
     if problems := differences(expected, tensors):
         raise LandmarksError(f"{path}: the weights do not fit the architecture: {'; '.join(problems)}")
-    partial = path.with_name(f".{path.name}.partial")
+    values = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()
-        mode = partial.stat().st_mode  # safetensors would let nobody else read it
-        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, partial,
-                  record.to_metadata())  # fmt: skip
-        partial.chmod(mode)
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with sealed_tensors(path) as partial:
+            save_file(values, partial, {**record.to_metadata(), SEAL: UNSEALED})
     except (OSError, SafetensorError) as error:
         raise LandmarksError(f"{path}: cannot be written: {error}") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 def _existing(path: str | Path) -> Path:
@@ -156,5 +146,5 @@ def _descriptor_net(net: nn.Module) -> DescriptorNet:
 def _tensors(net: nn.Module, head: ClassHead | None) -> dict[str, Tensor]:
     named = dict(net.state_dict())
     if head is not None:
-        named |= {f"{HEAD}{name}": value for name, value in cast(nn.Module, head).state_dict().items()}
+        named |= {f"{HEAD}{name}": value for name, value in head.state_dict().items()}
     return named

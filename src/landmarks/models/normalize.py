@@ -6,9 +6,7 @@ Pictures travel as uint8 to the device, a quarter of the bytes of float32, and b
 import torch
 from torch import Tensor
 
-MEAN = (0.485, 0.456, 0.406)
-"""ImageNet's mean, RGB, of pixels in [0, 1]; the released models and most of timm's use it."""
-STD = (0.229, 0.224, 0.225)
+from landmarks.data.images.preprocessing import MEAN, STD
 
 
 def normalize(images: Tensor) -> Tensor:

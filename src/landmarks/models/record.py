@@ -9,8 +9,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from landmarks import __version__
+from landmarks.data.images.preprocessing import MEAN, STD, Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.models.normalize import MEAN, STD
 
 FORMAT = 1
 KEY = "landmarks"
@@ -22,26 +22,6 @@ _STRICT = ConfigDict(extra="forbid", strict=False)
 
 
 @checked_dataclass(frozen=True, config=_STRICT)
-class Preprocessing:
-    """From a picture to what the network reads.
-
-    Attributes:
-        mode: "released", "square" and "crop" are those of `data.pictures.resize.EvalResize`; "detection" is
-            `data.openimages.resize.DetectionResize`.
-        short_side: Pixels.
-        long_side: Pixels at most; for detection only.
-        mean: Of pixels in [0, 1], RGB; taken off after the resize. For readers that are not ours.
-        std: What is divided by then.
-    """
-
-    mode: Literal["released", "square", "crop", "detection"]
-    short_side: int
-    long_side: int | None = None
-    mean: tuple[float, float, float] = MEAN
-    std: tuple[float, float, float] = STD
-
-
-@checked_dataclass(frozen=True, config=_STRICT)
 class ModelRecord:
     """A model file's description of itself.
 
@@ -49,7 +29,7 @@ class ModelRecord:
         name: Such as "res152_arcmargin", or the name of the run that trained it.
         task: "retrieval" gives descriptors, "classification" logits, "detection" boxes.
         architecture: The network, see `models.architecture.build_network`.
-        preprocessing: See there.
+        preprocessing: What happens to images before.
         head: What makes logits of descriptors, see `models.architecture.build_loss`; None where the file has none.
         classes: How many a classifier or a detector tells apart; 0 for retrieval.
         labels: Of each class: the name of a landmark (its landmark_id in Google Landmarks v2), or the machine name of
@@ -77,7 +57,7 @@ class ModelRecord:
         if (self.task == "classification") != (self.head is not None):
             raise ValueError("a classification model has a head, and no other has one")
         if (self.preprocessing.mean, self.preprocessing.std) != (MEAN, STD):
-            raise ValueError("mean and std of the pictures are not those of `models.normalize`, which all models share")
+            raise ValueError("mean and std of the images are not those that all models share")
         if self.task == "detection" and not self.labels:
             raise ValueError("a detector without labels")
         if (self.task == "detection") != (self.preprocessing.mode == "detection"):

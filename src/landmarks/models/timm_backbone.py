@@ -14,9 +14,9 @@ import torch
 from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
+from landmarks.data.images.preprocessing import MEAN, STD
 from landmarks.errors import LandmarksError
 from landmarks.models.downloads import create_pretrained, create_untrained
-from landmarks.models.normalize import MEAN, STD
 
 
 class TimmBackbone(nn.Module):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from landmarks.errors import LandmarksError
 from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.timm_backbone import TimmBackbone
+from landmarks.storage import check_archive, check_tensors
 
 HEAD = "classifier."
 """What the names of class weights begin with in a model file."""
@@ -59,7 +60,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise LandmarksError(f"model.pretrained={path}: no such file")
     try:
         if path.suffix == ".safetensors":
+            check_tensors(path)
             return load_file(path)
+        check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -4,15 +4,13 @@
 each chunk adds to the sum that the softmax divides by, and leaves its best few behind.
 """
 
-from typing import cast
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from landmarks.errors import LandmarksError
-from landmarks.losses.class_head import ClassHead
+from landmarks.losses import ClassHead
 from landmarks.recognition.predictions import Predictions
 from landmarks.retrieval.blocks import Descriptors
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
@@ -59,14 +57,14 @@ def require_views(head: ClassHead, scales: tuple[float, ...], flip: bool, name: 
         raise LandmarksError(
             f"{name}: sums of several normalised views ({views}) do not fit a classifier of {type(head).__name__}, "
             "which reads descriptors as the network gives them: predict with extraction.scales=[1.0] "
-            "extraction.flip=false, or with an arcmargin model"
+            "extraction.flip=false, or with a model whose loss reads directions alone, such as arcmargin"
         )
 
 
 def to_device(head: ClassHead, accelerator: str) -> None:
     """Move a head's weights to the GPU if there is one, unless the trainer's accelerator is "cpu"."""
     if accelerator != "cpu" and torch.cuda.is_available():
-        cast(nn.Module, head).to("cuda")
+        head.to("cuda")
 
 
 def likeliest(
@@ -96,7 +94,7 @@ def likeliest(
     if k < 1:
         raise LandmarksError(f"predictions: {k} landmarks of each picture asked for; ask for 1 or more")
     k = min(k, head.num_landmarks)
-    device = next(cast(nn.Module, head).parameters()).device
+    device = head.weight.device
     found = np.empty((len(descriptors), k), np.int32), np.empty((len(descriptors), k), np.float32)
     progress = Progress("pictures classified", len(descriptors))
     precision = torch.get_float32_matmul_precision()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.recognition.predictions import Predictions
-from landmarks.recognition.state import Need
+from landmarks.retrieval.state import Need
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.candidates import NO_LANDMARK
+from landmarks.recognition.votes import NO_LANDMARK
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.recognition.candidates import NO_LANDMARK
-from landmarks.recognition.votes import vote
+from landmarks.recognition.votes import NO_LANDMARK, vote
 from landmarks.retrieval.cache import Column
 from landmarks.retrieval.ranking import EMPTY, Ranking
 from landmarks.retrieval.resources import Resources

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.candidates import NO_LANDMARK
-from landmarks.recognition.votes import Votes, vote
+from landmarks.recognition.votes import NO_LANDMARK, Votes, vote
 from landmarks.retrieval.blocks import MIB, Descriptors, rows_in_budget
 from landmarks.retrieval.cache import Column
 from landmarks.retrieval.ranking import EMPTY, Ranking

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.candidates import NO_LANDMARK, Candidates, gather
-from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.ranking import EMPTY, Ranking
+
+NO_LANDMARK = EMPTY
 
 Weights = Literal["similarity", "rank"]
 
@@ -38,7 +39,7 @@ def vote(
 ) -> Votes:
     """The winners of `candidates`, one a query."""
     found = candidates(ranking, gallery_landmarks, num_landmarks, k, power)
-    return Votes(found.predicted, found.confidence)
+    return Votes(found.first, found.confidence)
 
 
 def candidates(
@@ -48,7 +49,7 @@ def candidates(
     k: int = 3,
     power: float = 1.0,
     weights: Weights = "similarity",
-) -> Candidates:
+) -> Ranking:
     """Sum what the k nearest gallery images weigh, for each of their landmarks.
 
     A gallery image without landmark keeps its place among the k but votes for nothing, so non-landmark
@@ -74,7 +75,9 @@ def candidates(
     weight = np.maximum(ranking.scores[query, place].astype(np.float64), 0) ** power
     if weights == "rank":
         weight = weight * (1 - place / k)
-    return gather(query, gallery_landmarks[ranking.indices[query, place]], weight, ranking.num_queries, num_landmarks)
+    return sum_votes(
+        query, gallery_landmarks[ranking.indices[query, place]], weight, ranking.num_queries, num_landmarks
+    )
 
 
 def check_landmarks(gallery_landmarks: NDArray[np.int32], num_landmarks: int) -> None:
@@ -88,3 +91,97 @@ def check_landmarks(gallery_landmarks: NDArray[np.int32], num_landmarks: int) ->
         raise LandmarksError(
             f"votes: gallery row {wrong[0]} has landmark {gallery_landmarks[wrong[0]]}, outside [0, {num_landmarks})"
         )
+
+
+def sum_votes(
+    queries: NDArray[np.integer],
+    landmarks: NDArray[np.integer],
+    weights: NDArray[np.floating],
+    num_queries: int,
+    num_landmarks: int,
+) -> Ranking:
+    """Sum weights for each landmark of each query.
+
+    The sums of equal landmarks are taken in the order given, and of landmarks with equal sums the one that was given
+    first stands first: both are repeatable.
+
+    Args:
+        queries: [V] the query of every vote.
+        landmarks: [V] what it votes for, in [0, num_landmarks); -1 votes for nothing.
+        weights: [V] finite.
+        num_queries: Q.
+        num_landmarks: size of the label space.
+
+    Returns:
+        As many places as the query with the most landmarks needs, at least one.
+    """
+    counts = landmarks != NO_LANDMARK
+    query, landmark = queries[counts].astype(np.int64), landmarks[counts].astype(np.int64)
+    if not len(query):
+        return Ranking.empty(num_queries, 1)
+    pair = query * num_landmarks + landmark
+    order = np.argsort(pair, kind="stable")
+    starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
+    total = np.add.reduceat(weights[counts].astype(np.float64)[order], starts).astype(np.float32)
+    first = order[starts]  # the vote that names a pair first
+
+    ranked = np.lexsort((first, -total, query[first]))
+    query = query[first][ranked]
+    start_of = np.flatnonzero(np.diff(query, prepend=-1))
+    lengths = np.diff(np.append(start_of, len(query)))
+    place = np.arange(len(query)) - np.repeat(start_of, lengths)
+    shape = (num_queries, int(lengths.max()))
+    found = Ranking.empty(*shape)
+    found.indices[query, place] = landmark[first][ranked]
+    found.scores[query, place] = total[ranked]
+    return Ranking(found.indices, found.scores)
+
+
+def push_down(candidates: Ranking, chosen: NDArray[np.bool_]) -> Ranking:
+    """Lower the scores of some queries so that their confidences lie below those of all others.
+
+    All are lowered by one amount, so their order and distances stay (scores closer than float32 resolves there tie).
+
+    Args:
+        candidates: of Q queries.
+        chosen: bool [Q], the queries.
+    """
+    predicted = candidates.filled[:, 0]
+    above, below = candidates.confidence[predicted & ~chosen], candidates.confidence[predicted & chosen]
+    if not len(above) or not len(below):
+        return candidates
+    lowest, highest = float(above.min()), float(below.max())
+    amount = highest - lowest + max(abs(lowest), abs(highest), 1.0) * 1e-3
+    if amount <= 0:
+        return candidates
+    scores = candidates.scores.astype(np.float64)
+    return candidates.rescored(np.where(chosen[:, None] & candidates.filled, scores - amount, scores))
+
+
+def add_votes(
+    candidates: Ranking,
+    queries: NDArray[np.integer],
+    landmarks: NDArray[np.integer],
+    weights: NDArray[np.floating],
+    num_landmarks: int,
+) -> Ranking:
+    """Add weights to landmarks of queries.
+
+    A query to which nothing is added keeps its candidates and scores. Equal sums keep the order of `candidates`, and a
+    landmark that was none of them stands behind those with the same sum.
+
+    Args:
+        candidates: of Q queries.
+        queries: [V] the query of every weight.
+        landmarks: [V] the landmark that it is for, in [0, num_landmarks); -1 = none.
+        weights: [V] finite.
+        num_landmarks: size of the label space.
+    """
+    rows, places = np.nonzero(candidates.filled)
+    return sum_votes(
+        np.concatenate([rows, queries]),
+        np.concatenate([candidates.indices[rows, places], landmarks]),
+        np.concatenate([candidates.scores[rows, places].astype(np.float64), weights]),
+        candidates.num_queries,
+        num_landmarks,
+    )

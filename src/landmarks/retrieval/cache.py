@@ -1,11 +1,11 @@
 """Keeps what is expensive: neighbours, graphs, expanded databases, inlier counts.
 
 An entry is found by the content of the arrays it was made of and the parameters it was made with, never by a name or
-a date, so a stale one cannot be found. It is a folder of plain ``.npy`` files, written chunk by chunk under another
-name: work that was killed loses one chunk, and the final name exists only for a finished entry.
+a date, so a stale one cannot be found. It is a folder of plain ``.npy`` files (see `landmarks.storage.RowLog`): work
+that was killed loses one chunk, and the final name exists only for a finished entry. An entry whose bytes changed, or
+that an earlier version wrote without checksums, is made again.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -15,17 +15,16 @@ import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from landmarks.data.derived import user_cache
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.progress import Progress
-from landmarks.storage.npy_header import map_array, read_header, write_header
+from landmarks.storage import ChangedError, RowLog, check_folder, map_array, user_cache
+from landmarks.storage import Column as Column
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +34,6 @@ PARTIAL_SUFFIX = ".partial"
 GB = 10**9
 
 Rows = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One array of an entry: its type and the shape of one row, ``()`` for one number a row."""
-
-    dtype: DTypeLike
-    shape: tuple[int, ...] = ()
 
 
 class Cache:
@@ -112,21 +103,18 @@ class Cache:
             return found
         partial = final.with_name(final.name + PARTIAL_SUFFIX)
         try:
-            partial.mkdir(parents=True, exist_ok=True)
-            with (partial / KEY_FILE).open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # another run that makes the same is waited for
-                if not final.is_dir():
-                    _fill(partial, what, columns, shapes, make, chunk)
+            with _open_log(partial, columns) as rows:  # another run that makes the same is waited for
+                if final.is_dir():
+                    rows.discard()
+                else:
+                    _fill(rows, what, count, make, chunk)
                     (partial / KEY_FILE).write_text(json.dumps({"what": what, **parameters}, indent=2, default=str))
-                    partial.rename(final)
-            if partial.is_dir():  # a run that waited has made it anew, empty
-                shutil.rmtree(partial, ignore_errors=True)
+                    rows.finish(final)
         except OSError as error:
-            if not final.is_dir():  # else another run has just finished it
-                raise LandmarksError(
-                    f"{partial}: could not write: {error}; make room, or set cache.folder to a place that has it, and "
-                    "run the same again: what was done is kept"
-                ) from error
+            raise LandmarksError(
+                f"{partial}: could not write: {error}; make room, or set cache.folder to a place that has it, and "
+                "run the same again: what was done is kept"
+            ) from error
         found = self._open(final, columns, shapes)
         if found is None:
             raise LandmarksError(f"{final}: cannot be read back; is the disk sound?")
@@ -161,15 +149,16 @@ class Cache:
     def _open(
         self, folder: Path, columns: Mapping[str, Column], shapes: Mapping[str, tuple[int, ...]]
     ) -> dict[str, NDArray[Any]] | None:
-        """The arrays of a finished entry; None after removing one that is damaged."""
+        """The arrays of a finished entry; None after removing one that is damaged or has no checksums."""
         try:
+            check_folder(folder, required=True)
             arrays = {
                 name: map_array(folder / f"{name}.npy", np.dtype(column.dtype), shapes[name])
                 for name, column in columns.items()
             }
             os.utime(folder)
-        except (OSError, ValueError) as error:
-            log.warning("%s: damaged (%s), making it again", folder, error)
+        except (OSError, ValueError, ChangedError) as error:
+            log.warning("%s cannot be used and is made again: %s", folder, error)
             shutil.rmtree(folder, ignore_errors=True)
             return None
         self._used.add(folder)
@@ -212,57 +201,19 @@ def fingerprint(array: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def _fill(
-    partial: Path,
-    what: str,
-    columns: Mapping[str, Column],
-    shapes: Mapping[str, tuple[int, ...]],
-    make: Callable[[int, int], Rows],
-    chunk: int,
-) -> None:
-    """Append the rows that are not there yet and put the final shapes into the headers."""
-    files = {name: partial / f"{name}.npy" for name in columns}
-    row_bytes = {
-        name: int(np.prod(c.shape, dtype=np.int64)) * np.dtype(c.dtype).itemsize for name, c in columns.items()
-    }
-    starts = {name: _begin(files[name], column) for name, column in columns.items()}
-    count = next(iter(shapes.values()))[0]
-    done = min((files[name].stat().st_size - starts[name]) // max(1, row_bytes[name]) for name in columns)
-    done = min(done // chunk * chunk, count)
-    progress = Progress(what, count, done)
-    opened = {name: path.open("r+b") for name, path in files.items()}
+def _open_log(partial: Path, columns: Mapping[str, Column]) -> RowLog:
     try:
-        for name, file in opened.items():
-            file.truncate(starts[name] + row_bytes[name] * done)
-            file.seek(0, os.SEEK_END)
-        for start in range(done, count, chunk):
-            stop = min(start + chunk, count)
-            made = make(start, stop)
-            for name, column in columns.items():
-                rows = np.ascontiguousarray(made[name], column.dtype)
-                assert rows.shape == (stop - start, *column.shape), f"{what}.{name}: {rows.shape}"
-                opened[name].write(rows.tobytes())
-            for file in opened.values():
-                file.flush()
-            progress.advance(stop - start)
-        for name, column in columns.items():
-            write_header(opened[name], shapes[name], np.dtype(column.dtype))
-            opened[name].flush()
-            os.fsync(opened[name].fileno())
-    finally:
-        for file in opened.values():
-            file.close()
+        return RowLog(partial, columns, wait=True)
+    except ValueError:  # a header that was cut off
+        shutil.rmtree(partial, ignore_errors=True)
+        return RowLog(partial, columns, wait=True)
 
 
-def _begin(path: Path, column: Column) -> int:
-    """Give a new file the header of an array without rows, or check the one it has; the length of the header."""
-    path.touch()
-    with path.open("r+b") as file:
-        try:
-            header = read_header(file)
-            if header.shape[1:] == column.shape and header.dtype == np.dtype(column.dtype):
-                return header.data_start
-        except ValueError:
-            pass
-        file.truncate(0)
-        return write_header(file, (0, *column.shape), np.dtype(column.dtype))
+def _fill(rows: RowLog, what: str, count: int, make: Callable[[int, int], Rows], chunk: int) -> None:
+    """Append the rows that are not there yet."""
+    rows.cut(min(rows.count // chunk * chunk, count))
+    progress = Progress(what, count, rows.count)
+    for start in range(rows.count, count, chunk):
+        stop = min(start + chunk, count)
+        rows.add(make(start, stop))
+        progress.advance(stop - start)

@@ -1,4 +1,4 @@
-"""The ranking: for every query the best index images and their scores; what every stage takes and gives.
+"""The ranking: for every query the best images or landmarks and their scores; what every stage takes and gives.
 
 Rectangular arrays, because 117,577 queries x 100 places are handled in NumPy without a Python loop. An empty
 place is index -1 with score -inf, always behind the filled ones. Equal scores stand in order of index row, so
@@ -24,11 +24,14 @@ CHECKED_PLACES = 1 << 22
 
 @dataclass(frozen=True)
 class Ranking:
-    """The top K index images of every query, best first.
+    """The top K index images, train images or landmarks of every query, best first.
 
     Attributes:
-        indices: int32 [Q, K], rows of the index set; -1 = empty.
+        indices: int32 [Q, K], rows of the index set, the train set or a label space; -1 = empty.
         scores: float32 [Q, K], never rising along a row; -inf where empty.
+
+    Raises:
+        LandmarksError: the arrays break these rules.
     """
 
     indices: NDArray[np.int32]
@@ -66,8 +69,31 @@ class Ranking:
 
     @property
     def filled(self) -> NDArray[np.bool_]:
-        """The places, bool [Q, K], that hold an index image."""
+        """The places, bool [Q, K], that are not empty."""
         return self.indices != EMPTY
+
+    @property
+    def first(self) -> NDArray[np.int32]:
+        """What stands in the first place, int32 [Q]; -1 where a query has nothing."""
+        return self.indices[:, 0] if self.depth else np.full(self.num_queries, EMPTY, np.int32)
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """The score of the first place, float32 [Q]; 0 where a query has nothing."""
+        if not self.depth:
+            return np.zeros(self.num_queries, np.float32)
+        return np.where(self.filled[:, 0], self.scores[:, 0], np.float32(0))
+
+    def rescored(self, scores: NDArray[np.floating]) -> "Ranking":
+        """The same results with other scores [Q, K], put in order; equal ones keep theirs. -inf empties a place.
+
+        What `scores` says of empty places does not matter.
+        """
+        scores = np.where(self.filled, scores, -np.inf).astype(np.float32)
+        order = np.argsort(-scores, axis=1, kind="stable")
+        scores = np.take_along_axis(scores, order, axis=1)
+        indices = np.where(np.isneginf(scores), EMPTY, np.take_along_axis(self.indices, order, axis=1))
+        return Ranking(indices.astype(np.int32), scores)
 
     @staticmethod
     def empty(num_queries: int, depth: int) -> "Ranking":
@@ -75,18 +101,24 @@ class Ranking:
         shape = (num_queries, depth)
         return Ranking(np.full(shape, EMPTY, np.int32), np.full(shape, -np.inf, np.float32))
 
-    def check(self, num_queries: int, num_index: int) -> None:
+    def check(self, num_queries: int, num_index: int, where: str = "index", what: str = "image") -> None:
         """Refuse a ranking that was made for other sets.
+
+        Args:
+            num_queries: Q.
+            num_index: how many index images, train images or landmarks there are.
+            where: what holds them, for messages.
+            what: what they are, for messages.
 
         Raises:
             LandmarksError: other number of queries, a row outside the index, or one image twice for a query.
         """
         if self.num_queries != num_queries:
             raise LandmarksError(f"ranking has {self.num_queries} queries, the query set has {num_queries}")
-        _refuse((self.indices >= num_index).any(axis=1), f"points outside the index of {num_index} images")
+        _refuse((self.indices >= num_index).any(axis=1), f"points outside the {where} of {num_index} {what}s")
         ordered = np.sort(self.indices, axis=1)
         twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] != EMPTY)
-        _refuse(twice.any(axis=1), "holds the same index image twice")
+        _refuse(twice.any(axis=1), f"holds the same {what} twice")
 
     def save(self, path: str | Path) -> None:
         """Write an uncompressed ``.npz`` with `indices` and `scores`; the file appears only when complete."""

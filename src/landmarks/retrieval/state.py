@@ -1,10 +1,11 @@
-"""What flows through a retrieval pipeline: the ranking, and beside it what stages need to better it."""
+"""What flows through a pipeline: the ranking, and beside it what stages need to better it."""
 
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypeVar
 
 from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
@@ -13,13 +14,17 @@ from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
 
 # What a stage may ask for besides descriptors, and how to say that it is not there.
-Need = Literal["pictures", "regions", "gallery"]
+Need = Literal["pictures", "regions", "gallery", "predictions", "detections"]
 MISSING: dict[Need, str] = {
-    "pictures": "the pictures of queries and index images; name them with data=… data.root=… (for descriptors of your "
-    "own also give their ids and descriptors.use_data=true)",
+    "pictures": "the pictures of queries and index images, for recognition of queries and train images; name them with "
+    "data=… data.root=… (for descriptors of your own also give their ids and descriptors.use_data=true)",
     "regions": "regional descriptors; extract them with extraction.regions=3, or give descriptors.query_regions and "
     "descriptors.index_regions",
     "gallery": "labelled train images; give descriptors.gallery with their labels, or data=… with a train set",
+    "predictions": "what a classifier says: use a checkpoint whose loss has class weights, or give "
+    "predictions=DIR, which `landmarks extract checkpoint=CLASSIFIER predictions=10` writes",
+    "detections": "objects found in the queries: give detections=DIR, which `landmarks extract checkpoint=DETECTOR` "
+    "writes",
 }
 
 
@@ -84,32 +89,42 @@ class SearchState:
             if ranking is not None:
                 ranking.check(len(self.queries), len(self.index))
 
+    @property
+    def answer(self) -> Ranking | None:
+        """What the pipeline has come to so far, which is scored; None as long as there is nothing."""
+        return self.ranking
+
+    def require_answer(self, stage: str) -> Ranking:
+        """The answer, or an error that says which stage comes too early."""
+        return self.require_ranking(stage)
+
     def require_ranking(self, stage: str) -> Ranking:
         """The ranking, or an error that says which stage comes too early."""
         if self.ranking is None:
             raise LandmarksError(f"stage {stage} needs a ranking: put a search before it")
         return self.ranking
 
-    def with_ranking(self, ranking: Ranking) -> "SearchState":
+    def with_ranking(self, ranking: Ranking) -> Self:
         """The same state with a better ranking."""
         return replace(self, ranking=ranking)
 
     def has(self, need: Need) -> bool:
         """Whether the state holds what a stage may ask for."""
-        if need == "pictures":
-            return self.query_pictures is not None and self.index_pictures is not None
-        if need == "regions":
-            return self.query_regions is not None and self.index_regions is not None
-        return self.gallery is not None
+        names = {"pictures": ("query_pictures", "index_pictures"), "regions": ("query_regions", "index_regions")}
+        return all(getattr(self, name, None) is not None for name in names.get(need, (need,)))
 
 
-class Stage(Protocol):
+StateT = TypeVar("StateT", bound=SearchState, default=SearchState)
+
+
+class Stage(Protocol[StateT]):
     """One step of a pipeline; its parameters are its constructor's.
 
     A class attribute ``needs: ClassVar[frozenset[Need]]`` says what a stage asks for besides descriptors; without it,
-    nothing.
+    nothing. A method ``check(given)`` may refuse, before any work, what lies beside the descriptors: `given` has the
+    attributes of the state that the stage needs.
     """
 
-    def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """Give the next state, with a ranking."""
+    def __call__(self, state: StateT, resources: Resources) -> StateT:
+        """Give the next state."""
         ...

@@ -1,11 +1,12 @@
 """Checkpoints that are whole or not there. Apart from what only opens them: Lightning takes seconds to import."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
+
+from landmarks.storage import atomic_file
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -16,14 +17,5 @@ class WholeFiles(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a file beside `path` and give it that name once it is on the disk."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")  # one name, so that killed runs do not pile them up
-        try:
-            with partial.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with atomic_file(Path(path)) as file:
+            torch.save(checkpoint, file)

@@ -16,7 +16,7 @@ def test_truth_says_what_the_folders_say(photo_folder: Write) -> None:
     photos = PhotoFolder(root)
     source: Source = photos
     source.prepare()
-    place = {int(i): photos.path(int(i)).parent.name for i in _all_ids(photos)}
+    place = {int(i): photos.train().store.path(int(i)).parent.name for i in _all_ids(photos)}
     assert sorted(place.values()).count("Bridge") == 25 and len(place) == 60
 
     train = source.train().table

@@ -12,7 +12,7 @@ from landmarks.data.image_lists import read_image_list
 from landmarks.errors import LandmarksError
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(counts=st.lists(st.integers(1, 9), min_size=1, max_size=12), block=st.integers(1, 20), seed=st.integers(0, 9))
 def test_what_is_written_is_read_again(
     tmp_path_factory: pytest.TempPathFactory, counts: list[int], block: int, seed: int

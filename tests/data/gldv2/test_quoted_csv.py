@@ -3,7 +3,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.data.gldv2 import quoted_csv
@@ -22,7 +22,6 @@ def read(path: Path, *columns: str) -> list[tuple[int, tuple[bytes, ...]]]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     rows=st.lists(st.tuples(FIELDS, FIELDS, FIELDS), max_size=12),
     end=st.sampled_from(["\n", "\r\n"]),

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from landmarks.data.images.resize import EvalResize, centre_crop, resize_released
+from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.data.images.resize import centre_crop, resize_released
 from landmarks.errors import LandmarksError
 
 
@@ -46,7 +47,7 @@ def test_released_filter_is_lanczos(make: SimpleNamespace) -> None:
 
 @given(height=st.integers(1, 300), width=st.integers(1, 300), mode=st.sampled_from(["released", "square", "crop"]))
 def test_shapes_are_known_beforehand(height: int, width: int, mode: str) -> None:
-    resize = EvalResize(40, mode)  # type: ignore[arg-type]
+    resize = Preprocessing(mode, 40)  # type: ignore[arg-type]
     shapes = resize.shapes(np.array([[height, width], [0, 0], [30, 30]], dtype=np.uint16))
     assert shapes.shape == (3, 2) and shapes[1].tolist() == [0, 0]
     assert resize(np.zeros((height, width, 3), dtype=np.uint8)).shape[:2] == tuple(shapes[0])
@@ -54,14 +55,14 @@ def test_shapes_are_known_beforehand(height: int, width: int, mode: str) -> None
 
 @pytest.mark.parametrize("shape", [(10, 400), (33, 33), (1, 1), (3000, 2)])
 def test_square_is_square(shape: tuple[int, int]) -> None:
-    image = EvalResize(40, "square")(np.zeros((*shape, 3), dtype=np.uint8))
+    image = Preprocessing("square", 40)(np.zeros((*shape, 3), dtype=np.uint8))
     assert image.shape == (40, 40, 3) and image.dtype == np.uint8
 
 
 @pytest.mark.parametrize(("short_side", "mode"), [(0, "square"), (40, "centre")])
 def test_impossible_resize(short_side: int, mode: str) -> None:
     with pytest.raises(LandmarksError, match="short_side"):
-        EvalResize(short_side, mode)  # type: ignore[arg-type]
+        Preprocessing(mode, short_side)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_the_crop_is_the_middle_of_the_resized_picture(
     image = make.picture(5, *size)
     whole = np.asarray(Image.fromarray(image).resize(resized[::-1], Image.Resampling.BILINEAR))
     assert np.array_equal(centre_crop(image, 224), whole[top : top + 224, left : left + 224])
-    assert EvalResize(224, "crop").shape(*size) == (224, 224)
+    assert Preprocessing("crop", 224).shape(*size) == (224, 224)
 
 
 def test_the_crop_of_a_very_long_picture_costs_little() -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import albumentations as A  # noqa: N812 - the name its users know
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.data.images.crops import draw_crop, generators
@@ -87,7 +87,6 @@ def chart(height: int, width: int) -> np.ndarray:
     return np.stack([columns, rows, np.full_like(rows, 128)], axis=-1).round().astype(np.uint8)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     height=st.integers(64, 900),
     width=st.integers(64, 900),

@@ -2,7 +2,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.data.samplers.balanced import BalancedBatches, draw_landmarks, draw_pictures
@@ -11,7 +11,6 @@ from landmarks.errors import LandmarksError
 landmark_lists = st.lists(st.integers(-1, 12), min_size=4, max_size=120)
 
 
-@settings(max_examples=60)
 @given(
     marks=landmark_lists,
     each=st.integers(1, 5),

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.data.samplers.pairs import PairBatches
@@ -9,7 +9,6 @@ from landmarks.errors import LandmarksError
 landmark_lists = st.lists(st.integers(-1, 12), min_size=4, max_size=120)
 
 
-@settings(max_examples=60)
 @given(marks=landmark_lists, pairs=st.integers(1, 5), world=st.integers(1, 3), epoch=st.integers(0, 2))
 def test_pairs_are_laid_out_anchor_positive(marks: list[int], pairs: int, world: int, epoch: int) -> None:
     landmarks = np.array(marks, dtype=np.int32)

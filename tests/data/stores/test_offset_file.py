@@ -57,7 +57,7 @@ def test_arrays_are_maps_of_the_file_that_nobody_can_write_to(path: Path) -> Non
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damage_is_found(path: Path, data: st.DataObject) -> None:
     if not path.exists():
         write_offsets(OFFSETS, path)

@@ -74,7 +74,6 @@ def with_header(data: bytes, offset: int, *fields: tuple[int, bytes]) -> bytes:
     st.sampled_from(["", "./", "train/", "a/b/c/"]),
     st.integers(1, 5),
 )  # fmt: skip
-@settings(max_examples=60, deadline=None)
 def test_finds_what_tarfile_finds(entries: list[tuple[int, int]], form: int, folder: str, batch: int) -> None:
     members = [picture(f"{number:016x}", size) for number, size in entries]
     for info in members:
@@ -269,7 +268,7 @@ WHOLE = tar_of(
     st.none() | st.integers(0, len(WHOLE)),
 )
 @example([(512 + 124, b"77777777777")], None)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_damage_is_refused_or_without_consequence(damage: list[tuple[int, bytes]], end: int | None) -> None:
     data = bytearray(WHOLE)
     for start, value in damage:
@@ -290,7 +289,7 @@ def test_damage_is_refused_or_without_consequence(damage: list[tuple[int, bytes]
 )
 @example(512, (124, b"00000000000\0"))
 @example(512, (156, b"5"))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_forged_headers_are_refused_or_read_as_tarfile_does(offset: int, edit: tuple[int, bytes]) -> None:
     forged = with_header(WHOLE, offset, edit)
     try:
@@ -301,7 +300,7 @@ def test_forged_headers_are_refused_or_read_as_tarfile_does(offset: int, edit: t
 
 
 @given(st.lists(st.binary(min_size=512, max_size=512) | st.just(bytes(512)), max_size=6))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_noise_is_refused(blocks: list[bytes]) -> None:
     if any(any(block) for block in blocks) or len(blocks) == 0:
         with pytest.raises(RefusedTarError):

@@ -57,7 +57,7 @@ def test_the_beginning_of_an_image(tars: list[Path]) -> None:
 
 
 @given(st.data())
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_locations_are_right_in_any_order(tars: list[Path], data: st.DataObject) -> None:
     store = opened(tars)
     wanted = data.draw(st.lists(st.sampled_from(IDS.tolist()) | st.integers(0, 2**64 - 1), max_size=30))

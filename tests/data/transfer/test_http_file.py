@@ -240,7 +240,7 @@ FAULTS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(FAULTS, max_size=8), st.none() | PLACES, st.booleans())
 def test_whatever_happens_there_is_the_right_file_or_none(
     place: Place, faults: list[dict[str, Any]], before: int | None, known: bool

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.detection.metrics import Detections
@@ -13,11 +13,11 @@ from landmarks.detection.metrics import files as detection_files
 from landmarks.detection.metrics.files import (
     DETECTIONS_HEADER,
     detection_lines,
-    read_detections,
     read_truth,
     write_detections_csv,
 )
 from landmarks.metrics.errors import FormatError
+from landmarks.recognition.detections.tables import read_boxes
 
 ID, OTHER = "00000000000000ff", "f000000000000000"
 BOXES = "ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf"
@@ -105,33 +105,32 @@ def test_a_box_that_was_cut_off_is_named(write: Write) -> None:
 
 
 def test_predictions_may_stick_out_but_are_no_pixels(write: Write) -> None:
-    found = read_detections(write("found", PREDICTIONS, f"{ID},/m/b,7.5,-0.01,1.01,0,0.5"))
+    found = read_boxes(write("found", PREDICTIONS, f"{ID},/m/b,7.5,-0.01,1.01,0,0.5"))
     assert found.boxes.tolist() == [[-0.01, 0, 1.01, 0.5]]
     assert found.scores.tolist() == [7.5]
     with pytest.raises(FormatError, match=r"line 2, field 'XMax': '640.0' is far outside the picture; give shares"):
-        read_detections(write("pixels", PREDICTIONS, f"{ID},/m/b,0.5,0,640,0,480"))
+        read_boxes(write("pixels", PREDICTIONS, f"{ID},/m/b,0.5,0,640,0,480"))
 
 
 def test_predictions_of_given_classes(write: Write) -> None:
     path = write("found", PREDICTIONS, f"{ID},/m/b,0.5,0,1,0,1", f"{ID},/m/a,0.5,0,1,0,1")
     classes = np.array(["/m/c", "/m/b", "/m/a"])
-    found = read_detections(path, classes)
+    found = read_boxes(path, classes)
     assert found.classes.tolist() == classes.tolist()
     assert found.labels.tolist() == [1, 2]
-    assert read_detections(path).labels.tolist() == [1, 0]
+    assert read_boxes(path).labels.tolist() == [1, 0]
     with pytest.raises(FormatError, match="line 3, field 'LabelName': '/m/a' is none of the classes"):
-        read_detections(path, classes[:2])
+        read_boxes(path, classes[:2])
 
 
 def test_no_predictions(write: Write) -> None:
-    assert read_detections(write("found", PREDICTIONS)).scores.tolist() == []
-    assert read_detections(write("found", PREDICTIONS), np.array(["/m/a"])).classes.tolist() == ["/m/a"]
+    assert read_boxes(write("found", PREDICTIONS)).scores.tolist() == []
+    assert read_boxes(write("found", PREDICTIONS), np.array(["/m/a"])).classes.tolist() == ["/m/a"]
 
 
 FLOATS = st.floats(-0.5, 1.5, allow_subnormal=True)
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2), FLOATS, FLOATS, FLOATS), max_size=9))
 def test_predictions_come_back_exactly(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, float, float, float]]
@@ -146,30 +145,30 @@ def test_predictions_come_back_exactly(
     )
     path = tmp_path_factory.mktemp("found") / "predictions.csv"
     write_detections_csv(path, written)
-    read = read_detections(path, written.classes)
+    read = read_boxes(path, written.classes)
     for name in ("image_ids", "labels", "scores", "boxes"):
         assert getattr(read, name).tolist() == getattr(written, name).tolist()
 
 
 def test_predictions_can_be_appended(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detection_files, "_WRITE_ROWS", 2)
-    found = read_detections(write("found", PREDICTIONS, *(f"{ID},/m/b,0.{row},0,1,0,1" for row in range(1, 6))))
+    found = read_boxes(write("found", PREDICTIONS, *(f"{ID},/m/b,0.{row},0,1,0,1" for row in range(1, 6))))
     chunks = list(detection_lines(found))
     assert [chunk.count(b"\n") for chunk in chunks] == [2, 2, 1]
     path = write("appended", DETECTIONS_HEADER.strip())
     for chunk in chunks:
         with path.open("ab") as file:
             file.write(chunk)
-    assert read_detections(path).scores.tolist() == found.scores.tolist()
+    assert read_boxes(path).scores.tolist() == found.scores.tolist()
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size - 6)
     with pytest.raises(FormatError, match="line 6"):
-        read_detections(path)
+        read_boxes(path)
 
 
 def test_a_failed_write_leaves_the_file_of_before(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write("found", PREDICTIONS, f"{ID},/m/b,0.5,0,1,0,1")
-    found = read_detections(path)
+    found = read_boxes(path)
     before = path.read_bytes()
 
     def fails(_: Detections) -> object:

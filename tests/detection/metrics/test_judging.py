@@ -202,13 +202,12 @@ RULES = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(BOXES, LABELS, FOUND, RULES)
 def test_equals_the_plain_program(boxes: list[True_], labels: list[Label], found: list[Found], rules: Rules) -> None:
     assert rows(judge(truth(boxes, labels), detections(found), rules)) == plain(boxes, labels, found, rules)
 
 
-@settings(max_examples=60, deadline=None)
 @given(BOXES, LABELS, FOUND, RULES, st.randoms(use_true_random=False))
 def test_the_order_of_detections_and_labels_changes_nothing(
     boxes: list[True_], labels: list[Label], found: list[Found], rules: Rules, random: Any

@@ -21,9 +21,10 @@ from landmarks.detection.metrics import (
     Rules,
     score_detections,
 )
-from landmarks.detection.metrics.files import read_detections, read_truth
+from landmarks.detection.metrics.files import read_truth
 from landmarks.detection.metrics.streaming import OpenImagesMAP
 from landmarks.metrics.errors import FormatError
+from landmarks.recognition.detections.tables import read_boxes
 
 EVALUATORS = {"challenge_2018": CHALLENGE_2018, "open_images_v2": OPEN_IMAGES_V2, "half": Rules(True, 0.5)}
 CLASSES = np.array([f"/m/{row}" for row in range(5)])
@@ -104,7 +105,7 @@ def test_batches_equal_the_functions(batch: int) -> None:
 def test_batches_equal_the_oracles(oracles: Path, name: str) -> None:
     folder = oracles / "openimages_detection" / name
     truth = read_truth(folder / "boxes.csv", folder / "image_labels.csv")
-    found = read_detections(folder / "predictions.csv")
+    found = read_boxes(folder / "predictions.csv")
     all_metrics = metrics(truth.classes)
     update(all_metrics, np.unique(truth.verified_image_ids)[::-1], 16, truth, found)
     values = figures(all_metrics)

@@ -4,8 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from landmarks.detection.openimages.annotations import read_box_rows, read_label_rows
+from landmarks.detection.openimages.annotations import (
+    BoxRows,
+    expand_rows,
+    read_box_rows,
+    read_label_rows,
+    repeated_rows,
+)
 from landmarks.detection.openimages.detection_set import BoxFlag
 from landmarks.errors import LandmarksError
 
@@ -21,6 +29,10 @@ BAD = {
     "outside the picture": "/m/dog,1.1,1.2,0.3,0.4,0",
     "a repetition": "/m/dog,0.1,0.2,0.3,0.4,0",
 }
+
+ROWS = st.lists(st.tuples(*[st.integers(0, 1)] * 6), max_size=40)
+KINDS = np.array(["/m/a", "/m/b", "/m/c"])
+ANCESTORS = {"/m/a": ("/m/b", "/m/c", "/m/unlisted"), "/m/b": ("/m/c",), "/m/c": ()}
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -139,10 +151,50 @@ def test_a_file_of_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     header = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction"
     path = write(tmp_path, "\n".join([f"{header},IsInside", *lines]))
     whole = read_box_rows(path, NAMES, "error", exact=True)
-    monkeypatch.setattr("landmarks.detection.metrics.csv_rows.BLOCK_BYTES", 4000)
+    monkeypatch.setattr("landmarks.metrics.csv_rows.BLOCK_BYTES", 4000)
     parts = read_box_rows(path, NAMES, "error", exact=True)
     for name in ("ids", "labels", "boxes", "flags"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
     order = np.argsort(ids, kind="stable")
     np.testing.assert_array_equal(whole.boxes, boxes[order])
     assert (whole.ids == ids[order]).all() and (whole.labels == ids[order] % 2).all()
+
+
+@settings(deadline=None)
+@given(rows=ROWS)
+def test_every_row_but_the_first_of_its_like(rows: list[tuple[int, ...]]) -> None:
+    array = np.array(rows, dtype=np.int64).reshape(-1, 6)
+    seen: set[tuple[int, ...]] = set()
+    expected = [row in seen or seen.add(row) is not None for row in rows]
+    found = repeated_rows(array[:, 0].astype(np.uint64), array[:, 1].astype(np.int32), array[:, 2:].astype(np.float32))
+    assert found.tolist() == expected
+
+
+def test_rows_that_only_share_a_hash_are_no_repetitions() -> None:
+    ids = np.array([1, 2], dtype=np.uint64)
+    words = ids * np.uint64(0xBF58476D1CE4E5B9)  # the digest after a label of 0
+    first, second = (words ^ (words >> np.uint64(31))).tolist()
+    boxes = np.zeros((2, 4))
+    boxes[1, 0] = np.array([first ^ second], dtype=np.uint64).view(np.float64)[0]  # takes the difference away
+    assert np.isfinite(boxes).all()
+    assert repeated_rows(ids, np.zeros(2, np.int32), boxes).tolist() == [False, False]
+    assert repeated_rows(ids[[0, 1, 0]], np.zeros(3, np.int32), boxes[[0, 1, 0]]).tolist() == [False, False, True]
+
+
+@settings(deadline=None)
+@given(labels=st.lists(st.integers(0, 2), max_size=20))
+def test_boxes_become_those_of_their_ancestors_too(labels: list[int]) -> None:
+    count = len(labels)
+    boxes = np.tile(np.arange(count, dtype=np.float32)[:, None], (1, 4))
+    rows = BoxRows(
+        np.arange(count, dtype=np.uint64) // 2,
+        np.array(labels, dtype=np.int32),
+        boxes,
+        np.arange(count, dtype=np.uint8),
+        np.empty(0, np.uint64),
+    )
+    expanded = expand_rows(rows, KINDS, ANCESTORS)
+    expected = [(row, label) for row, first in enumerate(labels) for label in range(first, 3)]
+    assert list(zip(expanded.flags.tolist(), expanded.labels.tolist(), strict=True)) == expected
+    assert expanded.ids.tolist() == [row // 2 for row, _ in expected]
+    assert expanded.boxes[:, 3].tolist() == [row for row, _ in expected]

@@ -3,7 +3,7 @@ from typing import Any
 import albumentations as A  # noqa: N812 - the name its users know
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.detection.openimages.augmentation import BoxAugmentation
@@ -41,7 +41,6 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
     return float(shared / (np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]) - shared))
 
 
-@settings(max_examples=40, deadline=None)
 @given(picture=pictures(), seed=st.integers(0, 2**63 - 1))
 def test_boxes_follow_their_content(picture: tuple[np.ndarray, np.ndarray], seed: int) -> None:
     image, boxes = picture

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.data.source import ImageSet
@@ -21,7 +21,6 @@ def made(counts: list[int]) -> PictureBoxes:
     return PictureBoxes(start, np.arange(total, dtype=np.int32), boxes, (np.arange(total) % 32).astype(np.uint8))
 
 
-@settings(deadline=None)
 @given(counts=st.lists(st.integers(0, 4), max_size=8), data=st.data())
 def test_parts_hold_the_boxes_of_their_pictures(counts: list[int], data: st.DataObject) -> None:
     whole = made(counts)

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
@@ -18,7 +18,6 @@ def test_sizes_are_those_of_torchvision(size: tuple[int, int]) -> None:
     assert all(abs(one - other) <= 1 for one, other in zip(ours, theirs, strict=True))  # it rounds down
 
 
-@settings(deadline=None)
 @given(height=st.integers(1, 5000), width=st.integers(1, 5000))
 def test_no_side_is_too_long_and_one_limit_is_reached(height: int, width: int) -> None:
     resize = DetectionResize(800, 1333)

@@ -5,7 +5,7 @@ import pytest
 
 from landmarks.evaluation.precomputed import copies
 from landmarks.evaluation.precomputed.copies import in_search_order, joined_copy
-from landmarks.evaluation.precomputed.numpy_files import map_numpy
+from landmarks.evaluation.precomputed.files import map_numpy
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.descriptors.ensemble import join_rows
 

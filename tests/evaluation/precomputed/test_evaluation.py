@@ -9,7 +9,7 @@ import pytest
 from described import write_set
 from landmarks.data.gldv2.source import GLDv2
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.evaluation import evaluate_given_job
+from landmarks.evaluation.precomputed.evaluate import evaluate_precomputed_job
 from landmarks.metrics.solution_files import read_retrieval_solution
 from landmarks.metrics.submissions import read_retrieval_submission
 from landmarks.retrieval.ranking import Ranking
@@ -24,7 +24,7 @@ def evaluate(compose_config, tmp_path):
     def made(*overrides, **keys):
         given = [f"descriptors.{key}={value}" for key, value in keys.items()]
         run = tmp_path / "run"
-        value = evaluate_given_job(compose_config("evaluate", *given, *overrides, run_dir=run))
+        value = evaluate_precomputed_job(compose_config("evaluate", *given, *overrides, run_dir=run))
         return value, json.loads((run / "metrics.json").read_text())
 
     return made
@@ -150,7 +150,7 @@ def test_a_search_deeper_than_the_index_leaves_places_empty(tmp_path, evaluate):
 def test_slips_are_named_and_leave_no_trace(compose_config, tmp_path, overrides, words):
     config = compose_config("evaluate", *overrides, run_dir=tmp_path / "run")
     with pytest.raises(Exception, match=words) as refused:
-        evaluate_given_job(config)
+        evaluate_precomputed_job(config)
     assert isinstance(refused.value, LandmarksError) or isinstance(refused.value.__cause__, LandmarksError)
     assert not (tmp_path / "run").exists()
 
@@ -158,7 +158,7 @@ def test_slips_are_named_and_leave_no_trace(compose_config, tmp_path, overrides,
 def test_a_stage_that_lacks_something_says_so_before_any_file_is_opened(compose_config, tmp_path):
     overrides = ["descriptors.queries=none.npy", "descriptors.index=none.npy", LOOKING]
     with pytest.raises(LandmarksError, match=r"stage looking needs the pictures .*descriptors\.use_data=true"):
-        evaluate_given_job(compose_config("evaluate", *overrides, run_dir=tmp_path / "run"))
+        evaluate_precomputed_job(compose_config("evaluate", *overrides, run_dir=tmp_path / "run"))
 
 
 def test_a_second_pipeline_finds_the_neighbours_of_the_first(oracles, tmp_path, evaluate, monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 
 from described import write_set
 from landmarks.data.gldv2.source import GLDv2
+from landmarks.data.ground_truth import GroundTruth
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.precomputed.inputs import open_inputs
 from landmarks.evaluation.precomputed.keys import used_part
@@ -44,16 +45,17 @@ GALLERY = {"gallery": "g.npy", "gallery_labels": "g_labels.npy"}
 
 
 def test_a_gallery_is_numbered_anew_and_regions_are_read_as_float32(folder, opened):
-    state = opened({"regions", "gallery"}, **PLAIN, **LABELS, **REGIONS, **GALLERY).state(None, NO_CACHE)
-    assert state.gallery.landmarks.tolist() == [1, -1, 0, 0, 1, 2, -1, 0, 2] and state.gallery.num_landmarks == 3
-    assert state.gallery.landmarks.dtype == np.int32
-    assert state.query_regions.dtype == np.float32 and state.index_regions.shape == (20, 3, 8)
+    inputs = opened({"regions", "gallery"}, **PLAIN, **LABELS, **REGIONS, **GALLERY).read(None, NO_CACHE)
+    gallery = inputs.labelled
+    assert gallery.landmarks.tolist() == [1, -1, 0, 0, 1, 2, -1, 0, 2] and gallery.num_landmarks == 3
+    assert gallery.landmarks.dtype == np.int32 and inputs.landmark_names.tolist() == ["7", "50", "9000"]
+    assert inputs.queries.regions.dtype == np.float32 and inputs.index.regions.shape == (20, 3, 8)
 
 
 def test_what_no_stage_asks_for_is_left_unopened(folder, opened):
-    inputs = opened(set(), **PLAIN, query_regions="none.npy", index_regions="none.npy", gallery="none.npy")
-    assert inputs.truth is None and inputs.gallery is None
-    assert inputs.state(None, NO_CACHE).has("regions") is False
+    found = opened(set(), **PLAIN, query_regions="none.npy", index_regions="none.npy", gallery="none.npy")
+    assert found.truth == GroundTruth() and found.counts == {} and found.gallery is None
+    assert found.read(None, NO_CACHE).queries.regions is None
 
 
 @pytest.mark.parametrize(
@@ -80,9 +82,9 @@ def test_a_bad_region_is_counted(folder, opened):
     regions = RNG.standard_normal((6, 3, 8))
     regions[2, 1] = np.nan
     np.save(folder / "bad.npy", regions)
-    inputs = opened({"regions"}, **PLAIN, query_regions="bad.npy", index_regions="i_regions.npy")
+    found = opened({"regions"}, **PLAIN, query_regions="bad.npy", index_regions="i_regions.npy")
     with pytest.raises(LandmarksError, match="1 of 18 rows hold NaN or infinity, the first is row 7"):
-        inputs.state(None, NO_CACHE)
+        found.read(None, NO_CACHE)
 
 
 def test_regions_come_as_folders_too_and_by_id(folder, opened):
@@ -92,8 +94,8 @@ def test_regions_come_as_folders_too_and_by_id(folder, opened):
         write_set(folder / name, ids[part], rows[part][:, :8])
         write_set(folder / f"{name}_regions", ids[part][::-1], rows[part][::-1], regions=1)
     keys = {"queries": "q", "index": "i", "query_regions": "q_regions", "index_regions": "i_regions"}
-    state = opened({"regions"}, **keys).state(None, NO_CACHE)
-    np.testing.assert_array_equal(state.query_regions, rows[:6].reshape(6, 3, 8))
+    inputs = opened({"regions"}, **keys).read(None, NO_CACHE)
+    np.testing.assert_array_equal(inputs.queries.regions, rows[:6].reshape(6, 3, 8))
     write_set(folder / "foreign", ids[:6], rows[:6], weights="v", regions=1)
     with pytest.raises(LandmarksError, match="not made alike"):
         opened({"regions"}, **{**keys, "query_regions": "foreign"})
@@ -106,12 +108,12 @@ def test_a_data_set_gives_truth_pictures_and_landmarks_by_id(tiny_world, tmp_pat
         order = RNG.permutation(len(table))
         write_set(tmp_path / name, table.ids[order], RNG.standard_normal((len(table), 8)).astype(np.float32))
     data = ["data=gldv2", f"data.root={tiny_world}"]
-    inputs = opened({"pictures", "gallery"}, data, queries="q", index="i", gallery="g", use_data=True)
-    assert inputs.truth.summary()["unanswered"] == inputs.truth.summary()["absent"] == 0
-    assert np.array_equal(inputs.query_pictures.table.ids, inputs.queries.known_ids)
-    assert inputs.index_pictures.read(3)[:2] == b"\xff\xd8"
-    landmarks = tables[2].landmarks[tables[2].find(inputs.gallery.known_ids)]
-    assert np.array_equal(inputs.gallery_labels, landmarks)
+    found = opened({"pictures", "gallery"}, data, queries="q", index="i", gallery="g", use_data=True)
+    assert found.counts["unanswered"] == found.counts["absent"] == 0
+    assert np.array_equal(found.queries.images.table.ids, found.queries.known_ids)
+    assert found.index.images.read(3)[:2] == b"\xff\xd8"
+    landmarks = tables[2].landmarks[tables[2].find(found.gallery.known_ids)]
+    assert np.array_equal(found.landmark_names[found.landmarks], tables[2].landmark_names[landmarks])
 
     write_set(tmp_path / "foreign", np.array([5, 6], np.uint64), np.ones((2, 8), np.float32))
     for keys, needs, words in (

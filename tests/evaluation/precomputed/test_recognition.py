@@ -9,8 +9,7 @@ import pytest
 from described import write_set
 from landmarks.data.gldv2.source import GLDv2
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.evaluation import evaluate_given_job
-from landmarks.evaluation.precomputed.recognition import merged
+from landmarks.evaluation.precomputed.evaluate import evaluate_precomputed_job
 from landmarks.metrics import FormatError, read_recognition_solution, read_recognition_submission, score_recognition
 
 
@@ -20,7 +19,7 @@ def evaluate(compose_config, tmp_path):
 
     def made(*overrides, **keys):
         given = [f"descriptors.{key}={value}" for key, value in keys.items()]
-        value = evaluate_given_job(compose_config("evaluate", *given, *overrides, run_dir=tmp_path / "run"))
+        value = evaluate_precomputed_job(compose_config("evaluate", *given, *overrides, run_dir=tmp_path / "run"))
         return value, json.loads((tmp_path / "run" / "metrics.json").read_text())
 
     return made
@@ -82,8 +81,3 @@ def test_what_is_missing_is_named_before_any_work(tmp_path, sets, evaluate):
     with pytest.raises(LandmarksError, match=r"no such figure; there are: .*all/gap"):
         evaluate("monitor=private/gapp", **labelled)
     assert not (tmp_path / "run").exists()
-
-
-def test_figures_of_two_tasks_are_merged_split_by_split():
-    one, other = {"public": {"map@100": 0.5}}, {"public": {"gap": 0.25}, "private": {"gap": float("nan")}}
-    assert merged(one, other, {}) == {"public": {"map@100": 0.5, "gap": 0.25}}

@@ -40,7 +40,7 @@ def test_a_file_has_ids_if_they_are_given_and_a_set_brings_them(folder):
         _ = opened(folder, "a.npy").known_ids
     for found in (opened(folder, "a.npy", ids="ids.npy"), opened(folder, "set")):
         assert np.array_equal(found.known_ids, IDS) and len(found) == 30
-        joined = found.joined(None, Cache(keep=False))
+        joined = found.read(None, Cache(keep=False)).descriptors
         assert isinstance(joined, np.memmap) and np.array_equal(joined, ROWS)
 
 
@@ -56,7 +56,7 @@ def test_a_file_has_ids_if_they_are_given_and_a_set_brings_them(folder):
 def test_lists_are_joined_by_id_or_in_order(folder, names, ids, weights):
     found = opened(folder, *names, ids=ids)
     expected = join_rows([ROWS, ROWS[:, :5]], weights)
-    np.testing.assert_array_equal(found.joined(weights, Cache(keep=False)), expected)
+    np.testing.assert_array_equal(found.read(weights, Cache(keep=False)).descriptors, expected)
     assert found.ids is None if names[0] == "a.npy" and ids is None else np.array_equal(found.known_ids, IDS)
 
 
@@ -88,7 +88,7 @@ def test_bad_rows_are_counted(tmp_path, value, words):
     rows[[3, 17]] = value
     np.save(tmp_path / "bad.npy", rows)
     with pytest.raises(LandmarksError, match=rf"bad.npy: 2 of 30 rows hold {words}.*, the first is row 3"):
-        opened(tmp_path, "bad.npy").joined(None, Cache(keep=False))
+        opened(tmp_path, "bad.npy").read(None, Cache(keep=False))
 
 
 def test_sets_are_held_against_each_other(folder):

@@ -5,8 +5,11 @@ import logging
 import numpy as np
 import pytest
 
+from landmarks.data.ground_truth import GroundTruth
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.truth import LabelTruth, SolutionTruth, check_monitor, choose_monitor
+from landmarks.evaluation.precomputed.sets import PrecomputedSet
+from landmarks.evaluation.precomputed.truth import count_truth
+from landmarks.evaluation.scoring import retrieval_scores
 from landmarks.metrics.errors import FormatError
 from landmarks.metrics.retrieval import score_retrieval
 from landmarks.metrics.solutions import RetrievalSolution
@@ -32,51 +35,44 @@ def solution_of(queries, index, public=None):
     )
 
 
+def counted(truth, query_ids=(), index_ids=()):
+    sets = [PrecomputedSet("x", (), (), (), (), np.array(ids, dtype=np.uint64)) for ids in (query_ids, index_ids)]
+    return count_truth(truth, *sets, "s.csv")
+
+
 def test_labels_score_as_the_official_code_does(caplog):
     rng = np.random.default_rng(0)
     queries, index = rng.integers(-1, 9, 40), rng.integers(-1, 7, 300)
+    truth = GroundTruth(labels=(queries, index))
     with caplog.at_level(logging.WARNING):
-        truth = LabelTruth(queries, index)
-    counts = truth.summary()
+        counts = counted(truth)
     assert counts["unlabelled"] == (queries < 0).sum() and counts["unanswerable"] == (queries >= 7).sum() > 0
     assert f"{counts['unlabelled']} have no label and {counts['unanswerable']} one that no index" in caplog.text
     ranking = random_ranking(rng, 40, 300, 130)
     ids = [np.arange(n, dtype=np.uint64) for n in (40, 300)]
     submission = RetrievalSubmission.from_ranking(*ids, ranking.indices)
     expected = score_retrieval(solution_of(queries, index), submission)["public"]
-    assert truth.figures(ranking) == {"all": pytest.approx(expected, abs=1e-12)}
-    assert SolutionTruth(solution_of(queries, index), *ids, "x").figures(ranking) == {"public": expected}
+    assert retrieval_scores(truth, ranking) == {"all": pytest.approx(expected, abs=1e-12)}
+    assert retrieval_scores(GroundTruth(solution_of(queries, index)), ranking, *ids)["public"] == expected
+    assert retrieval_scores(GroundTruth(), ranking, *ids) == {}
 
 
 def test_labels_without_anything_in_common_are_refused():
     with pytest.raises(LandmarksError, match="no label in common"):
-        LabelTruth(np.array([1, -1]), np.array([2, -1, 3]))
+        counted(GroundTruth(labels=(np.array([1, -1]), np.array([2, -1, 3]))))
 
 
 def test_a_solution_says_what_it_misses(caplog):
-    solution = solution_of(np.array([0, 1, 2]), np.array([0, 0, 1, 2]))
+    truth = GroundTruth(solution_of(np.array([0, 1, 2]), np.array([0, 0, 1, 2])))
     with caplog.at_level(logging.WARNING):
-        truth = SolutionTruth(solution, np.array([0, 2], np.uint64), np.array([0, 2, 3], np.uint64), "s.csv")
-    assert truth.summary() == {"from": "s.csv", "scored": 2, "unanswered": 1, "absent": 1}
+        counts = counted(truth, [0, 2], [0, 2, 3])
+    assert counts == {"from": "s.csv", "scored": 2, "unanswered": 1, "absent": 1}
     assert "1 of its 3 queries have no descriptor" in caplog.text and "1 of its 4 correct images" in caplog.text
     with pytest.raises(FormatError, match="not in the solution"):
-        SolutionTruth(solution, np.array([0, 77], np.uint64), np.array([0], np.uint64), "s.csv")
+        counted(truth, [0, 77], [0])
 
 
 def test_a_solution_that_scores_no_given_query_is_refused():
-    solution = solution_of(np.array([0, 5]), np.array([0, 0]))  # query 1 is ignored there
+    truth = GroundTruth(solution_of(np.array([0, 5]), np.array([0, 0])))  # query 1 is ignored there
     with pytest.raises(LandmarksError, match="none of the given queries is scored"):
-        SolutionTruth(solution, np.array([1], np.uint64), np.array([0], np.uint64), "s.csv")
-
-
-@pytest.mark.parametrize(
-    ("splits", "chosen"), [(["all"], "all"), (["public"], "public"), (["public", "private"], "private")]
-)
-def test_the_figure_of_a_run_is_one_that_there_is(splits, chosen):
-    assert choose_monitor("private/map@10", {split: {"map@10": 0.5} for split in splits}) == f"{chosen}/map@10"
-
-
-def test_an_unknown_figure_is_named_with_the_known_ones():
-    check_monitor("private/map@100")
-    with pytest.raises(LandmarksError, match=r"monitor=private/gap: .*all/map@100"):
-        check_monitor("private/gap")
+        counted(truth, [1], [0])

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.interop.export.source import open_source
 from landmarks.models.checkpoints import load_trained, weights_hash
 from landmarks.models.classifier import Classifier
 from landmarks.models.model_file import write_model
-from landmarks.models.record import Preprocessing
 
 Checkpoints = Callable[[str], Path]
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from landmarks.detection import single_images
+from landmarks.detection.single_images import open_detector
 from landmarks.errors import LandmarksError
 from landmarks.interop.images import models
 from landmarks.interop.images.classification import classify_pictures
-from landmarks.interop.images.models import open_classifier, open_describer, open_detector
+from landmarks.interop.images.models import open_classifier, open_describer
 from landmarks.interop.images.similarity import describe_pictures
 from landmarks.losses.arcmargin import ArcMargin
 from landmarks.models.checkpoints import RECORD_VERSION
@@ -78,7 +80,7 @@ def test_the_wrong_kind_is_said_before_weights_are_read(
         raise AssertionError("weights were read")
 
     monkeypatch.setattr(models, "load_trained", never)
-    monkeypatch.setattr(models, "load_detector", never)
+    monkeypatch.setattr(single_images, "load_detector", never)
     with pytest.raises(LandmarksError, match=message) as caught:
         OPENERS[command](path)
     assert str(path) in str(caught.value)

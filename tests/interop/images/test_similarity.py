@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from landmarks.data.images.resize import EvalResize, resize_released
+from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.data.images.resize import resize_released
 from landmarks.errors import LandmarksError
 from landmarks.interop.images.models import Describer, open_describer
 from landmarks.interop.images.similarity import describe_pictures, similarities
@@ -33,7 +34,9 @@ def test_pictures_are_sized_normalised_and_described_as_released(retrieval: Path
 
 def test_the_network_sees_the_pixels_of_the_released_resize(tmp_path: Path) -> None:
     seen: list[np.ndarray] = []
-    describer = Describer("net", EvalResize(96), lambda picture: seen.append(picture) or np.ones(2, np.float32))
+    describer = Describer(
+        "net", Preprocessing("released", 96), lambda picture: seen.append(picture) or np.ones(2, np.float32)
+    )
     paths = [photograph(tmp_path / f"{i}.png", i, *size) for i, size in enumerate([(120, 161), (500, 90), (31, 31)])]
     describe_pictures(describer, paths)
     for pixels, path in zip(seen, paths, strict=True):
@@ -59,7 +62,7 @@ def test_cosines_of_the_first_with_the_others_in_their_order() -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
 def test_descriptors_without_direction_are_an_error_that_names_the_picture(tmp_path: Path, value: float) -> None:
     path = photograph(tmp_path / "a.png")
-    describer = Describer("net", EvalResize(64), lambda picture: np.full(4, value, np.float32))
+    describer = Describer("net", Preprocessing("released", 64), lambda picture: np.full(4, value, np.float32))
     with pytest.raises(LandmarksError, match=r"a\.png: net gives a descriptor that is not finite, or nothing"):
         describe_pictures(describer, [path])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
@@ -35,7 +35,6 @@ def test_the_bytes_of_the_framework(tiny: Path) -> None:
     assert values.shape == (4, 5) and stream(values) == data
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     nps.arrays(st.sampled_from(list(TYPES.values())), nps.array_shapes(min_dims=0, max_dims=9, max_side=3, min_side=1)),
     st.lists(st.binary(max_size=20), max_size=3),

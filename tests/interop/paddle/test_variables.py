@@ -215,7 +215,7 @@ def test_damaged_files_are_errors_or_read_as_they_are(layout: str, tmp_path: Pat
     assert read_all(open_variables(folder)).keys() == VALUES.keys()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(model=st.binary(max_size=80), params=st.binary(max_size=80), separate=st.booleans())
 def test_random_files(model: bytes, params: bytes, separate: bool, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "m", ignore_errors=True)

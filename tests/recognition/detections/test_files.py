@@ -2,21 +2,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from found import CLASSES, PROTOCOL, found_objects
-from landmarks.detection.metrics import Detections
+from found import CLASSES, PROTOCOL, found_objects, write_detections
 from landmarks.errors import LandmarksError
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.recognition.detections.files import read_detections, write_detections
+from landmarks.recognition.detections.files import read_detections
 from landmarks.recognition.detections.found_objects import FoundObjects
 
 CORNERS = (0.25, 0.0, 1.0, 0.5)
 FOUND = found_objects([(1, "Dog", 0.75, CORNERS), (3, "Tower", 0.1, CORNERS), (1, "Tree", 0.3, CORNERS)], [1, 2, 3])
 
 
-@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_what_is_written_comes_back(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from landmarks.recognition.candidates import Candidates
 from landmarks.recognition.state import RecognitionState
+from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.state import Gallery
 
 MakeState = Callable[..., RecognitionState]
@@ -21,12 +21,12 @@ def make_state() -> MakeState:
         landmarks: list[list[int]], scores: list[list[float]], gallery: tuple[int, ...] = (0, 1, 2)
     ) -> RecognitionState:
         count, labels = len(landmarks), np.array(gallery, np.int32)
-        state = RecognitionState(
+        state = RecognitionState.begin(
             np.arange(count, dtype=np.uint64) + 10,
             np.eye(max(count, 2), dtype=np.float32)[:count],
             Gallery(np.ones((len(labels), max(count, 2)), np.float32), labels, 3),
             np.array(["zero", "one", "two"]),
         )
-        return replace(state, candidates=Candidates(np.array(landmarks, np.int32), np.array(scores, np.float32)))
+        return replace(state, candidates=Ranking(np.array(landmarks, np.int32), np.array(scores, np.float32)))
 
     return make

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
 from landmarks.metrics.recognition import global_average_precision
-from landmarks.recognition.candidates import NO_LANDMARK, Candidates
 from landmarks.recognition.rehearsal import FEATURES
 from landmarks.recognition.stages.calibration import ConfidenceCalibration, with_confidence
-from landmarks.recognition.stages.search import GallerySearch
 from landmarks.recognition.stages.votes import NeighbourVotes
 from landmarks.recognition.state import RecognitionState
+from landmarks.recognition.votes import NO_LANDMARK
 from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.stages.search import Search
 from landmarks.retrieval.state import Gallery
 from resources import make_resources
 
@@ -41,19 +42,19 @@ def world(queries: int = 300, per_landmark: int = 12) -> tuple[RecognitionState,
     gallery = pictures(labels)
     truth = np.where(rng.random(queries) < 0.5, rng.integers(0, LANDMARKS, queries), NO_LANDMARK)
     asked = pictures(np.where(truth == NO_LANDMARK, rng.integers(LANDMARKS // 2, LANDMARKS, queries), truth))
-    state = RecognitionState(
+    state = RecognitionState.begin(
         np.arange(queries, dtype=np.uint64),
         asked.astype(np.float32),
         Gallery(gallery.astype(np.float32), labels.astype(np.int32), LANDMARKS),
         np.array([f"l{number}" for number in range(LANDMARKS)]),
     )
     resources = make_resources()
-    return NeighbourVotes(3)(GallerySearch(10)(state, resources), resources), truth
+    return NeighbourVotes(3)(Search(10)(state, resources), resources), truth
 
 
 def gap(state: RecognitionState, truth: np.ndarray) -> float:
     assert state.candidates is not None
-    predicted = state.candidates.predicted.astype(np.int64)
+    predicted = state.candidates.first.astype(np.int64)
     right = (predicted == truth) & (truth != NO_LANDMARK)
     return global_average_precision(
         state.candidates.confidence, right, int((truth >= 0).sum()), state.query_ids, predicted
@@ -64,7 +65,7 @@ def test_evidence_beside_the_score_betters_the_order_of_queries() -> None:
     state, truth = world()
     after = ConfidenceCalibration()(state, make_resources())
     assert state.candidates is not None and after.candidates is not None
-    assert np.array_equal(after.candidates.landmarks, state.candidates.landmarks)
+    assert np.array_equal(after.candidates.indices, state.candidates.indices)
     assert gap(after, truth) > gap(state, truth) + 0.1
     confidence = after.candidates.confidence
     assert confidence.min() > 0 and confidence.max() <= 1
@@ -90,7 +91,7 @@ def test_where_nothing_can_be_learnt_all_stays(
         gallery=Gallery(np.eye(3, 2, dtype=np.float32) + 0.5, np.array(labels, np.int32), 3),
     )
     resources = make_resources()
-    state = replace(GallerySearch(10)(state, resources), candidates=state.candidates)
+    state = replace(Search(10)(state, resources), candidates=state.candidates)
     with caplog.at_level(logging.WARNING):
         after = ConfidenceCalibration(hidden=0.0)(state, resources)
     assert after is state
@@ -103,10 +104,10 @@ def test_a_new_confidence_keeps_the_order_of_a_query(data: st.DataObject) -> Non
     queries, places = data.draw(st.integers(0, 4)), data.draw(st.integers(0, 4))
     scores = -np.sort(-rng.choice([-1e30, -2.0, 0.0, 1e-30, 0.5, 3.0, -np.inf], (queries, places)), axis=1)
     landmarks = np.where(np.isneginf(scores), -1, np.arange(places)).astype(np.int32)
-    before = Candidates(landmarks, scores.astype(np.float32))
+    before = Ranking(landmarks, scores.astype(np.float32))
     confidence = rng.choice([1e-12, 0.25, 1.0], queries)
     after = with_confidence(before, confidence)
-    assert np.array_equal(after.landmarks, before.landmarks)
+    assert np.array_equal(after.indices, before.indices)
     kept = before.filled.any(axis=1)
     assert np.array_equal(after.confidence[kept], confidence[kept].astype(np.float32))
 

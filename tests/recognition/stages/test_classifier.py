@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.candidates import Candidates
 from landmarks.recognition.predictions import Predictions
 from landmarks.recognition.stages.classifier import ClassifierJoin
 from landmarks.recognition.state import RecognitionState
+from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.state import Gallery
 from resources import make_resources
 
@@ -39,7 +39,7 @@ def test_landmarks_are_joined_by_name_whatever_the_order_of_pictures(make_state:
     assert after.landmark_names.tolist() == ["zero", "one", "two", "nine"]
     found = after.candidates
     assert found is not None
-    assert found.landmarks.tolist() == [[1, 0], [1, 3], [2, -1]]  # equal sums keep the order: one before nine
+    assert found.indices.tolist() == [[1, 0], [1, 3], [2, -1]]  # equal sums keep the order: one before nine
     assert found.scores.tolist() == [[0.75, 0.625], [0.75, 0.75], [0.75, -np.inf]]
     assert after.notes["probability"][:2].tolist() == [0.5, 0.25]
     assert np.isnan(after.notes["probability"][2])  # nothing said of it
@@ -50,9 +50,9 @@ def test_the_product_lifts_what_is_there_and_the_sum_what_is_not(make_state: Mak
     said = predictions([10], [[0, 1, 2]], [[0.5, 0.25, 0.125]])
     product = joined(state, said, weight=0, factor=2).candidates
     assert product is not None
-    assert product.landmarks.tolist() == [[0, 1]] and product.scores.tolist() == [[0.625, -0.5]]
+    assert product.indices.tolist() == [[0, 1]] and product.scores.tolist() == [[0.625, -0.5]]
     closed = joined(state, said, new_candidates=False).candidates
-    assert closed is not None and closed.landmarks.tolist() == [[0, 1]]
+    assert closed is not None and closed.indices.tolist() == [[0, 1]]
     assert closed.scores.tolist() == [[0.625, -0.25]]
 
 
@@ -66,7 +66,7 @@ def test_little_probabilities_say_nothing(make_state: Make) -> None:
 def test_a_query_without_candidates_gets_the_classifiers(make_state: Make) -> None:
     after = joined(make_state([[-1]], [[-np.inf]]), predictions([10], [[0, -1]], [[0.5, 0.0]]))
     assert after.candidates is not None
-    assert after.candidates.predicted.tolist() == [3] and after.candidates.confidence.tolist() == [0.5]
+    assert after.candidates.first.tolist() == [3] and after.candidates.confidence.tolist() == [0.5]
 
 
 @given(data=st.data())
@@ -79,12 +79,12 @@ def test_joins_as_a_dictionary_would(data: st.DataObject) -> None:
     said_landmarks = np.stack([rng.permutation(3)[:2] for _ in range(count)]).astype(np.int32)
     probabilities = rng.choice([0.0, 0.25, 0.5], (count, 2)).astype(np.float32)
     told = rng.random(count) < 0.7
-    state = RecognitionState(
+    state = RecognitionState.begin(
         np.arange(count, dtype=np.uint64),
         np.ones((count, 2), np.float32),
         Gallery(np.ones((1, 2), np.float32), np.zeros(1, np.int32), 3),
         names,
-        candidates=Candidates(landmarks, scores),
+        candidates=Ranking(landmarks, scores),
     )
     said = Predictions(
         np.where(told, np.arange(count), np.arange(count) + 50).astype(np.uint64), said_landmarks, probabilities, others
@@ -101,7 +101,7 @@ def test_joins_as_a_dictionary_would(data: st.DataObject) -> None:
                     sums[name] = sums.get(name, 0) + gain
         kept = found.filled[row]
         expected = sorted(sums.items(), key=lambda pair: -pair[1])
-        assert after.landmark_names[found.landmarks[row][kept]].tolist() == [name for name, _ in expected]
+        assert after.landmark_names[found.indices[row][kept]].tolist() == [name for name, _ in expected]
         assert found.scores[row][kept].tolist() == [total for _, total in expected]
 
 

@@ -7,12 +7,12 @@ from found import found_objects
 from landmarks.errors import LandmarksError
 from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.recognition.non_landmark import NonLandmarkRule
-from landmarks.recognition.pipeline import RecognitionPipeline
 from landmarks.recognition.stages.detector_filter import NonLandmarkFilter
-from landmarks.recognition.stages.search import GallerySearch
 from landmarks.recognition.stages.votes import NeighbourVotes
 from landmarks.recognition.state import RecognitionState
+from landmarks.retrieval.pipeline import Pipeline
 from landmarks.retrieval.search.index import ExactIndex
+from landmarks.retrieval.stages.search import Search
 from landmarks.retrieval.state import Gallery
 
 RULE = NonLandmarkRule({"buildings": ["Tower"]}, {"others": ["Person", "Dog"]})
@@ -37,18 +37,18 @@ def state(found: FoundObjects | None) -> RecognitionState:
     gallery = Gallery(np.eye(2, dtype=np.float32), np.array([0, 1], np.int32), 2)
     queries = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     names = np.array(["100", "200"])
-    return RecognitionState(np.arange(1, 7, dtype=np.uint64), queries, gallery, names, detections=found)
+    return RecognitionState.begin(np.arange(1, 7, dtype=np.uint64), queries, gallery, names, detections=found)
 
 
-def pipeline(stage: NonLandmarkFilter) -> RecognitionPipeline:
-    stages = {"search": GallerySearch(k=2), "votes": NeighbourVotes(k=1), "filter": stage}
-    return RecognitionPipeline(ExactIndex(), stages)
+def pipeline(stage: NonLandmarkFilter) -> Pipeline:
+    stages = {"search": Search(k=2), "votes": NeighbourVotes(k=1), "filter": stage}
+    return Pipeline(ExactIndex(), stages)
 
 
 def test_filtered_queries_have_no_prediction_and_all_have_a_reason(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         result = pipeline(NonLandmarkFilter(RULE)).run(state(FOUND))
-    assert result.candidates.predicted.tolist() == [-1, 0, 0, 0, 1, -1]
+    assert result.ranking.first.tolist() == [-1, 0, 0, 0, 1, -1]
     assert result.state.notes["no_landmark"].tolist() == [True, False, False, False, False, True]
     assert result.state.notes["detector"].tolist() == [
         "no landmark: Person 0.97 and 2 more boxes cover 62%, nothing speaks for a landmark",
@@ -62,9 +62,9 @@ def test_filtered_queries_have_no_prediction_and_all_have_a_reason(caplog: pytes
 
 
 def test_pushed_down_queries_come_last_in_their_order() -> None:
-    before = pipeline(NonLandmarkFilter(RULE)).run(state(found_objects([], range(1, 7)))).candidates
-    after = pipeline(NonLandmarkFilter(RULE, action="push_down")).run(state(FOUND)).candidates
-    assert after.predicted.tolist() == before.predicted.tolist()
+    before = pipeline(NonLandmarkFilter(RULE)).run(state(found_objects([], range(1, 7)))).ranking
+    after = pipeline(NonLandmarkFilter(RULE, action="push_down")).run(state(FOUND)).ranking
+    assert after.first.tolist() == before.first.tolist()
     kept = [1, 2, 3, 4]
     np.testing.assert_array_equal(after.scores[kept], before.scores[kept])
     assert after.confidence[5] < after.confidence[0] < after.confidence[kept].min()  # 60° and 10° from a landmark
@@ -74,11 +74,11 @@ def test_a_filter_without_detections_or_with_another_detector_stops_before_any_w
     with pytest.raises(LandmarksError, match="stage filter needs objects found in the queries: give detections=DIR"):
         pipeline(NonLandmarkFilter(RULE)).run(state(None))
     unknown = NonLandmarkRule({"buildings": ["Castle"]}, {"others": ["Person"]})
-    unfinished = RecognitionPipeline(ExactIndex(), {"filter": NonLandmarkFilter(unknown)})  # would lack candidates
+    unfinished = Pipeline(ExactIndex(), {"filter": NonLandmarkFilter(unknown)})  # would lack candidates
     with pytest.raises(LandmarksError, match="stage filter: non-landmark rule: 'Castle' is none of the 4 classes"):
         unfinished.run(state(FOUND))
     with pytest.raises(LandmarksError, match="non-landmark filter needs candidates"):
-        RecognitionPipeline(ExactIndex(), {"filter": NonLandmarkFilter(RULE)}).run(state(FOUND))
+        Pipeline(ExactIndex(), {"filter": NonLandmarkFilter(RULE)}).run(state(FOUND))
 
 
 def test_classes_that_the_detector_lacks_are_told_once(caplog: pytest.LogCaptureFixture) -> None:

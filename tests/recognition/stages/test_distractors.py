@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.candidates import Candidates
 from landmarks.recognition.stages.distractors import DistractorPush
 from landmarks.recognition.state import RecognitionState
+from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.state import Gallery
 from resources import make_resources
 
@@ -23,7 +23,7 @@ def test_a_landmark_predicted_too_often_goes_below_all_others(make_state: Make) 
     )
     after = DistractorPush(limit=2)(state, RESOURCES)
     assert after.candidates is not None and state.candidates is not None
-    assert np.array_equal(after.candidates.landmarks, state.candidates.landmarks)
+    assert np.array_equal(after.candidates.indices, state.candidates.indices)
     confidence = after.candidates.scores[:5, 0]
     assert confidence[3:].tolist() == [np.float32(0.2), np.float32(0.1)]
     assert confidence[3:].min() > confidence[0] > confidence[2] > confidence[1]
@@ -60,16 +60,16 @@ def test_order_stays_within_both_groups_and_nothing_is_lost(data: st.DataObject)
     scores = rng.choice([-3.0, -0.5, 0.0, 0.25, 0.5, 2.0, 70.0], count).astype(np.float32)
     landmarks = rng.integers(-1, 3, count).astype(np.int32)
     scores[landmarks == -1] = -np.inf
-    state = RecognitionState(
+    state = RecognitionState.begin(
         np.arange(count, dtype=np.uint64),
         np.ones((count, 2), np.float32),
         Gallery(np.ones((1, 2), np.float32), np.zeros(1, np.int32), 3),
         np.array(["a", "b", "c"]),
-        candidates=Candidates(landmarks[:, None], scores[:, None]),
+        candidates=Ranking(landmarks[:, None], scores[:, None]),
     )
     after = DistractorPush(data.draw(st.integers(1, 5)))(state, RESOURCES)
     assert after.candidates is not None
-    assert np.array_equal(after.candidates.predicted, landmarks)
+    assert np.array_equal(after.candidates.first, landmarks)
     chosen, new = after.notes["distractor"], after.candidates.scores[:, 0]
     assert np.array_equal(new[~chosen], scores[~chosen])
     assert np.array_equal(new[chosen][:, None] > new[chosen], scores[chosen][:, None] > scores[chosen])

@@ -63,7 +63,7 @@ def test_a_header_cannot_ask_for_more_than_the_file_has(folder):
         DescriptorSet.open(folder)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 127), value=st.integers(0, 255))
 def test_a_changed_header_byte_is_harmless_or_named(folder, place, value):
     path = folder / "descriptors.npy"

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
@@ -29,7 +29,6 @@ def _of_length_two(rows):
     return (2 * rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 9), st.floats(0.01, 100)), min_size=2, max_size=4), st.integers(0, 2**32 - 1))
 def test_the_cosine_is_the_mean_of_cosines_with_squared_weights(parts, seed):
     rng = np.random.default_rng(seed)

@@ -37,6 +37,7 @@ def test_the_layout_in_memory_does_not_count(tmp_path):
 
 
 def test_places_that_cannot_be_written_are_named(tmp_path):
+    (tmp_path / "nowhere").touch()
     with pytest.raises(LandmarksError, match=r"nowhere.*could not write the whitening"):
         save_whitening(WHITENING, tmp_path / "nowhere" / "pca.safetensors")
 
@@ -79,3 +80,13 @@ def test_arrays_and_settings_that_make_no_sense_are_refused(tmp_path, change, me
     save_file({**GOOD, **change}, tmp_path / "pca.safetensors", {**good, **metadata})
     with pytest.raises(LandmarksError, match=words):
         load_whitening(tmp_path / "pca.safetensors")
+
+
+def test_a_flipped_bit_is_an_error(tmp_path):
+    path = tmp_path / "pca.safetensors"
+    save_whitening(WHITENING, path)
+    good, rng = path.read_bytes(), np.random.default_rng(0)
+    for place in rng.integers(0, len(good), 100).tolist():
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1 << int(rng.integers(8))]) + good[place + 1 :])
+        with pytest.raises(LandmarksError, match=r"pca\.safetensors"):
+            load_whitening(path)

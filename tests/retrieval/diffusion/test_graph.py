@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
@@ -10,7 +10,6 @@ from landmarks.retrieval.search.neighbours import all_neighbours
 from resources import make_resources
 
 
-@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 30), st.integers(1, 8), st.sampled_from([0.5, 1.0, 3.0]))
 def test_is_the_normalised_mutual_graph(seed, number, k, gamma):
     rows = np.random.default_rng(seed).standard_normal((number, 4)).astype(np.float32)

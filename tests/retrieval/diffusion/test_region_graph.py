@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
@@ -12,7 +12,6 @@ def unit(rows):
     return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
 
 
-@settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 30), k=st.integers(1, 40), others=st.booleans())
 def test_nearest_equals_a_full_sort_also_among_equals(seed, count, k, others):
     # Corners of a cube: many equal similarities, many of 0.
@@ -37,7 +36,6 @@ def test_nearest_does_not_depend_on_blocks(monkeypatch):
     np.testing.assert_array_equal(whole.scores, blocks.scores)
 
 
-@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 25), k=st.integers(2, 12), query_k=st.integers(1, 30))
 def test_equals_the_dense_solution(seed, count, k, query_k):
     rng = np.random.default_rng(seed)

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
@@ -37,7 +37,6 @@ def two_views(count: int, outliers: int, seed: int) -> tuple[np.ndarray, np.ndar
     return first.astype(np.float32), second.astype(np.float32), np.arange(len(space)) < count
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 100_000), st.integers(20, 80), st.integers(0, 80), st.sampled_from(["affine", "homography"]))
 def test_planted_motions_are_found(seed: int, inliers: int, outliers: int, model: Model) -> None:
     first, second, true = planted(AFFINE if model == "affine" else HOMOGRAPHY, inliers, outliers, seed)

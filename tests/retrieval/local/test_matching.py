@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
@@ -28,7 +28,6 @@ def brute_force(a: np.ndarray, b: np.ndarray, match: str, ratio: float) -> set[t
     return set(taken.values())
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 30),
     st.integers(0, 30),

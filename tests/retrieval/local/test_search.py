@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
@@ -76,7 +76,6 @@ def brute_force(queries: LocalFeatureTable, index: StrongestFeatures, voting: Vo
     return all_scores
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     counts=st.lists(st.integers(0, 9), min_size=1, max_size=6),

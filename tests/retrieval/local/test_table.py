@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.models.local_features.extractor import LocalFeatures
@@ -20,7 +20,6 @@ def features(count: int, seed: int) -> LocalFeatures:
     )
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=8), st.data())
 def test_rows_are_those_of_the_pictures_in_any_order(counts: list[int], data: st.DataObject) -> None:
     all_features = [features(count, seed) for seed, count in enumerate(counts)]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.retrieval.search import bfloat16
@@ -33,7 +33,6 @@ def lists(proposal):
     return found
 
 
-@settings(deadline=None, max_examples=30)
 @given(data=st.data())
 def test_every_list_holds_all_nearest_and_no_row_twice(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.retrieval.search.bfloat16_error import lowest_score, product_error, rounded_rows
@@ -36,7 +36,6 @@ def test_rows_that_may_not_be_written_to_are_rounded_without_a_warning():
     assert rounded_rows(rows, 4)[0].float().sum() == 12
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     seed=st.integers(0, 2**32 - 1),
     dim=st.sampled_from([1, 2, 17, 512]),
@@ -65,7 +64,6 @@ def test_the_bound_is_as_tight_as_it_says():
     assert np.isinf(product_error(512, np.full(1, 2.0**70), np.zeros(1), 2.0**70, 0.0)[0])
 
 
-@settings(deadline=None)
 @given(kth=st.floats(2.0**-20, 2.0**20, width=32), error=st.floats(2.0**-30, 1))
 def test_the_lowest_score_lies_below_all_that_may_belong_to_the_nearest(kth, error):
     key = as_key([kth])

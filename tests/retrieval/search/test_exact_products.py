@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.retrieval.blocks import gather
@@ -8,7 +8,6 @@ from landmarks.retrieval.search import exact_products
 from landmarks.retrieval.search.exact_products import row_lengths, row_products
 
 
-@settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 999), dtype=st.sampled_from([np.float32, np.float16]), normalize=st.booleans())
 def test_equals_numpy_in_float64(seed, dtype, normalize):
     rng = np.random.default_rng(seed)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
@@ -30,7 +30,6 @@ def assert_equal_to_brute_force(ranking, queries, database, k, normalize=True):
     assert (ranking.indices[:, found:] == -1).all() and np.isneginf(ranking.scores[:, found:]).all()
 
 
-@settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_equals_brute_force_with_every_backend_and_block_size(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -153,7 +152,6 @@ def test_bad_descriptors_are_named():
         ExactIndex().search(good, good, k=-1)
 
 
-@settings(deadline=None, max_examples=25)
 @given(data=st.data())
 def test_bfloat16_gives_the_same_ranking_bit_for_bit(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))

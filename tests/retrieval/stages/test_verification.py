@@ -136,7 +136,7 @@ def places(ranking: Ranking) -> np.ndarray:
     return found[:, :-1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rankings_with_inliers(), st.booleans(), st.sampled_from([0.0, 0.1, 1.0, 1e6]))
 def test_reranking_keeps_its_promises(case: tuple[Ranking, np.ndarray], by_inliers: bool, weight: float) -> None:
     ranking, inliers = case
@@ -170,7 +170,6 @@ def test_reranking_keeps_its_promises(case: tuple[Ranking, np.ndarray], by_inlie
         assert places(result)[query, image] <= places(one.rerank(ranking, without))[query, image]
 
 
-@settings(max_examples=50, deadline=None)
 @given(rankings_with_inliers())
 def test_verified_images_stand_in_order_of_inliers(case: tuple[Ranking, np.ndarray]) -> None:
     ranking, inliers = case
@@ -184,3 +183,24 @@ def test_verified_images_stand_in_order_of_inliers(case: tuple[Ranking, np.ndarr
         kept = found.filled[query]
         assert found.indices[query][kept].tolist() == [image for _, _, image in sorted(expected)]
         assert found.scores[query][kept].tolist() == [-count for count, _, _ in sorted(expected)]
+
+
+def test_evidence_begins_at_the_floor_and_ends_at_the_saturation() -> None:
+    found = stage(min_inliers=8, saturation=70).evidence(np.array([[0, 7, 8], [35, 70, 500]], np.int32))
+    assert found.dtype == np.float32
+    assert found.tolist() == [[0, 0, pytest.approx(8 / 70)], [0.5, 1, 1]]
+
+
+def test_a_picture_agrees_with_itself_and_empty_places_count_nothing(tmp_path: Path) -> None:
+    picture = png(scene(0))
+    indices = np.array([[0, EMPTY, EMPTY], [EMPTY, EMPTY, EMPTY]], np.int32)
+    ranking = Ranking(indices, np.where(indices == EMPTY, -np.inf, 1).astype(np.float32))
+    state = SearchState(
+        *(np.eye(n, 2, dtype=np.float32) for n in (2, 1)),
+        ranking=ranking,
+        query_pictures=image_set([picture] * 2),
+        index_pictures=image_set([picture], first_id=9),
+    )
+    found = stage(tmp_path, depth=2).inliers(state, make_resources(workers=1))
+    assert found.shape == (2, 2) and found.dtype == np.int32
+    assert found[0, 0] > 40 and found.sum() == found[0, 0]

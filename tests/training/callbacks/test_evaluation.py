@@ -19,7 +19,7 @@ Compose = Callable[..., DictConfig]
         (["loss=softmax", "extraction.flip=true", "monitor=public/classifier_top1"], "there is no classifier"),
         (["predictions=nowhere"], "nowhere: no such folder of predictions"),
         (["detections=nowhere"], "nowhere: no such folder of detections"),
-        (["pipeline@recognition=recognition_classifier", "loss=npairs"], "needs what a classifier says"),
+        (["recognition=classifier", "loss=npairs"], "needs what a classifier says"),
     ],
 )
 def test_it_is_refused_before_any_work(

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.folder.split import INDEX, QUERY, TRAIN, SplitPhotos, split_photos
-from landmarks.data.label_truth import truth_from_labels
+from landmarks.data.ground_truth import GroundTruth
 from landmarks.data.roots import local_folder
-from landmarks.data.source import GroundTruth, ImageSet
+from landmarks.data.source import ImageSet, Source
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 
 
-class PhotoFolder:
+class PhotoFolder(Source):
     """A folder of photographs with one folder a landmark, split for training and both evaluations.
 
     Landmarks with few pictures train only. A landmark that the hash leaves without a train or an index
@@ -91,17 +91,13 @@ class PhotoFolder:
         public = np.zeros(len(queries), dtype=np.bool_)
         for rows in (np.flatnonzero(shown), np.flatnonzero(~shown)):
             public[rows[np.argsort(queries.ids[rows])[::2]]] = True  # ids are hashes: every second by chance
-        return truth_from_labels(queries, public, index)
+        return GroundTruth.of_tables(queries, public, index)
 
     def submission_landmark(
         self, landmark: NDArray[np.int32], landmark_names: NDArray[np.str_] | None = None
     ) -> NDArray[np.int64]:
         """The index itself: there is one label space. See Source."""
         return landmark.astype(np.int64)
-
-    def path(self, image_id: int) -> Path:
-        """The file of a picture, for pages that people look at."""
-        return self._photos.store.path(image_id)
 
     def _part(self, split: int) -> ImageSet:
         photos = self._photos

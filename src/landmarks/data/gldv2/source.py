@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from landmarks.data.gldv2 import tables
 from landmarks.data.gldv2.categories import read_categories
 from landmarks.data.gldv2.layout import GLDv2Layout
+from landmarks.data.ground_truth import GroundTruth
 from landmarks.data.image_lists import listed_rows, read_image_list
 from landmarks.data.roots import Root, open_root
-from landmarks.data.source import GroundTruth, ImageSet
+from landmarks.data.source import ImageSet, Source
 from landmarks.data.stores.joined import JoinedStore
 from landmarks.data.stores.store import ImageStore
 from landmarks.data.table import ImageTable, find_sorted
@@ -38,7 +39,7 @@ GallerySplit = Literal["train", "train_clean"]
 log = logging.getLogger(__name__)
 
 
-class GLDv2:
+class GLDv2(Source):
     """The Google Landmarks v2 splits, tables and ground truth.
 
     Args:

@@ -1,62 +1,13 @@
-"""How pictures are sized for evaluation: the three ways of the released programs and the demo."""
-
-from dataclasses import dataclass
-from typing import Literal
+"""How images are sized for evaluation: the ways of the released programs."""
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from landmarks.errors import LandmarksError
-
-ResizeMode = Literal["released", "square", "crop"]
-MODES: tuple[ResizeMode, ...] = ("released", "square", "crop")
 MULTIPLE = 32
 """The total stride of the networks, pixels."""
 LONGEST = 8
 """Of a picture longer than this to 1, a centre crop sees the middle only; the rest is not resized."""
-
-
-@dataclass(frozen=True)
-class EvalResize:
-    """How pictures are sized for evaluation.
-
-    Attributes:
-        short_side: Pixels.
-        mode: "released" keeps the aspect ratio, see `resize_released`; "square" squeezes the picture to
-            [short_side, short_side], so that all share one shape and a batch is one tensor; "crop" shows a square
-            from the middle, see `centre_crop`.
-    """
-
-    short_side: int
-    mode: ResizeMode = "released"
-
-    def __post_init__(self) -> None:
-        if self.short_side < 1 or self.mode not in MODES:
-            raise LandmarksError(
-                f"resize: short_side {self.short_side!r}, mode {self.mode!r}; expected a positive number of "
-                'pixels and "released", "square" or "crop"'
-            )
-
-    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize one picture: uint8 [H, W, 3] -> uint8 [H', W', 3]."""
-        if self.mode == "crop":
-            return centre_crop(image, self.short_side)
-        return _resized(image, *self.shape(*image.shape[:2]), Image.Resampling.LANCZOS)
-
-    def shape(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of what comes out for a picture of `height` x `width`."""
-        if self.mode == "square":
-            return self.short_side, self.short_side
-        if self.mode == "crop":
-            return _floored(self.short_side), _floored(self.short_side)
-        return released_shape(height, width, self.short_side)
-
-    def shapes(self, sizes: NDArray[np.integer]) -> NDArray[np.int64]:
-        """`shape` of many pictures: [N, 2] -> int64 [N, 2]; 0 x 0 stays so."""
-        unique, where = np.unique(sizes, axis=0, return_inverse=True)
-        shapes = [self.shape(height, width) if height and width else (0, 0) for height, width in unique.tolist()]
-        return np.array(shapes, dtype=np.int64).reshape(-1, 2)[where]
 
 
 def resize_released(image: NDArray[np.uint8], short_side: int, max_ratio: float = 3.0) -> NDArray[np.uint8]:
@@ -73,9 +24,12 @@ def resize_released(image: NDArray[np.uint8], short_side: int, max_ratio: float 
     Returns:
         uint8 [H', W', 3], both sides multiples of 32.
     """
-    return _resized(
-        image, *released_shape(image.shape[0], image.shape[1], short_side, max_ratio), Image.Resampling.LANCZOS
-    )
+    return resize_to(image, *released_shape(image.shape[0], image.shape[1], short_side, max_ratio))
+
+
+def resize_to(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resize with Lanczos: uint8 [H, W, 3] -> uint8 [height, width, 3]."""
+    return _resized(image, height, width, Image.Resampling.LANCZOS)
 
 
 def released_shape(height: int, width: int, short_side: int, max_ratio: float = 3.0) -> tuple[int, int]:
@@ -100,8 +54,13 @@ def centre_crop(image: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
     limit = LONGEST * min(image.shape[:2])
     image = _middle(image, min(image.shape[0], limit), min(image.shape[1], limit))
     resized = _resized(image, *_scaled(image.shape[0], image.shape[1], short_side), Image.Resampling.BILINEAR)
-    side = _floored(short_side)
+    side = crop_side(short_side)
     return np.ascontiguousarray(_middle(resized, side, side))
+
+
+def crop_side(short_side: int) -> int:
+    """Side of the square that `centre_crop` shows, pixels."""
+    return _floored(short_side)
 
 
 def _middle(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

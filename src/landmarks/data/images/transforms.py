@@ -4,9 +4,11 @@ Training transforms are albumentations, listed in `conf/augmentation/*.yaml`. Pi
 hands over a quarter of the bytes, and the mean and the standard deviation are taken off on the device.
 """
 
-from collections.abc import Iterable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import albumentations
 import numpy as np
@@ -14,6 +16,8 @@ from numpy.typing import NDArray
 
 from landmarks.data.images.crops import draw_crop, generators, scaled
 from landmarks.errors import LandmarksError
+
+Transform: TypeAlias = albumentations.BasicTransform | albumentations.BaseCompose
 
 
 class Augmentation:
@@ -28,7 +32,8 @@ class Augmentation:
     another part of itself.
 
     Args:
-        transforms: albumentations transforms, applied in this order.
+        transforms: albumentations transforms, applied in this order. One that waits for its size, `_partial_` in
+            YAML, gets that of the output.
         image_size: Height and width of what comes out, pixels.
 
     Attributes:
@@ -41,18 +46,19 @@ class Augmentation:
 
     def __init__(
         self,
-        transforms: Sequence[albumentations.BasicTransform | albumentations.BaseCompose],
+        transforms: Sequence[Transform | Callable[..., Transform]],
         image_size: int,
     ) -> None:
+        made = [_sized(transform, image_size) for transform in transforms]
         self.image_size = image_size
         self.shape = (image_size, image_size)
-        for transform in leaves(transforms):
+        for transform in leaves(made):
             if unknown := getattr(transform, "invalid_args", None):
                 raise LandmarksError(f"augmentation: {type(transform).__name__} has no argument {unknown[0]!r}")
-        first = transforms[0] if transforms else None
+        first = made[0] if made else None
         known = isinstance(first, albumentations.RandomResizedCrop | albumentations.Resize) and first.p >= 1
         self._first = first if known else None
-        self._others = albumentations.Compose(list(transforms[1 if known else 0 :]))
+        self._others = albumentations.Compose(made[1 if known else 0 :])
         self._check_output()
 
     def __call__(
@@ -135,6 +141,15 @@ class Augmentation:
                     f"augmentation: gives pictures of shape {image.shape}, expected {expected}; "
                     "its last size must be data.image_size"
                 )
+
+
+def _sized(transform: Transform | Callable[..., Transform], side: int) -> Transform:
+    if not isinstance(transform, partial):
+        return transform
+    by_size = "size" in inspect.signature(transform.func).parameters
+    sides = {"size": (side, side)} if by_size else {"height": side, "width": side}
+    made: Transform = transform(**sides)
+    return made
 
 
 def leaves(transforms: Iterable[Any]) -> Iterable[Any]:

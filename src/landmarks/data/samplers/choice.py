@@ -49,6 +49,6 @@ def balanced(
     if pairs:
         raise LandmarksError(
             "sampler=balanced does not go with this loss, which trains on its own pairs: two pictures of each "
-            "landmark. Leave out sampler=balanced, or choose loss=arcmargin or loss=softmax."
+            "landmark. Leave out sampler=balanced, or choose a loss that takes any batch, such as loss=arcmargin."
         )
     return BalancedBatches(landmarks, batch_size, seed, rank, world_size, groups, images_per_landmark, size_power)

@@ -5,9 +5,10 @@ The torchmetrics class is in `landmarks.detection.metrics.streaming`, and the fi
 """
 
 from landmarks.detection.metrics.average_precision import DetectionFigures, score_detections
-from landmarks.detection.metrics.boxes import BoxTruth, Detections
+from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.detection.metrics.hierarchy import expand_detections, expand_truth
 from landmarks.detection.metrics.judging import CHALLENGE_2018, OPEN_IMAGES_V2, Rules
+from landmarks.recognition.detections.boxes import Detections
 
 __all__ = [
     "CHALLENGE_2018",

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics.boxes import BoxTruth, Detections
+from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.detection.metrics.judging import CHALLENGE_2018, OPEN_IMAGES_V2, Judged, Rules, judge
+from landmarks.recognition.detections.boxes import Detections
 
 EVALUATORS: Mapping[str, Rules] = {"challenge_2018": CHALLENGE_2018, "open_images_v2": OPEN_IMAGES_V2}
 

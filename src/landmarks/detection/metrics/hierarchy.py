@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics.boxes import BoxTruth, Detections
+from landmarks.detection.metrics.boxes import BoxTruth
+from landmarks.recognition.detections.boxes import Detections
 
 Ancestors = Mapping[str, Collection[str]]  # machine name -> all names above it, the root of the tree left out
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics.boxes import BoxTruth, Detections
+from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.detection.metrics.overlaps import (
     Overlap,
     best_overlaps,
@@ -25,6 +25,7 @@ from landmarks.detection.metrics.overlaps import (
     intersection_over_union,
 )
 from landmarks.metrics.errors import FormatError
+from landmarks.recognition.detections.boxes import Detections
 
 
 @dataclass(frozen=True)

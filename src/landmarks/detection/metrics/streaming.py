@@ -14,10 +14,11 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from landmarks.detection.metrics.average_precision import average_precisions, mean_average_precision
-from landmarks.detection.metrics.boxes import BoxTruth, Detections
+from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.detection.metrics.judging import CHALLENGE_2018, Judged, Rules, judge
 from landmarks.metrics.errors import FormatError
 from landmarks.metrics.hex_ids import hex_of
+from landmarks.recognition.detections.boxes import Detections
 
 
 class OpenImagesMAP(Metric):

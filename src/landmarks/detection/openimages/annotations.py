@@ -6,24 +6,21 @@ the challenges, which have fewer or more, are read as well. Formats:
 https://storage.googleapis.com/openimages/web/download_v4.html
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics.csv_rows import Kind, Rows, read_rows
 from landmarks.detection.openimages.detection_set import BoxFlag
 from landmarks.detection.openimages.faults import Faults, Policy
-from landmarks.detection.openimages.repeats import repeated_rows
 from landmarks.errors import LandmarksError
+from landmarks.metrics.csv_rows import Kind, Rows, read_rows
 from landmarks.metrics.errors import FormatError
 from landmarks.metrics.hex_ids import hex_of
-
-CORNERS = ("XMin", "YMin", "XMax", "YMax")
-NAMED = {"ImageID": Kind.ID, "LabelName": Kind.NAME}
+from landmarks.recognition.detections.tables import BOX_COLUMNS, CORNERS, NAMED_COLUMNS
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +72,7 @@ def read_box_rows(
     codes = {name: code for code, name in enumerate(names.tolist())}
     parts, doubtful = [], [np.empty(0, np.uint64)]
     try:
-        columns = NAMED | dict.fromkeys(CORNERS, Kind.NUMBER) | {str(flag.name): Kind.NUMBER for flag in there}
+        columns = BOX_COLUMNS | {str(flag.name): Kind.NUMBER for flag in there}
         for rows in read_rows(path, columns):
             ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
             corners = np.stack([rows.numbers(name) for name in CORNERS], axis=1)
@@ -128,7 +125,7 @@ def read_label_rows(path: Path, names: NDArray[np.str_], policy: Policy) -> Labe
     codes = {name: code for code, name in enumerate(names.tolist())}
     parts = []
     try:
-        for rows in read_rows(path, NAMED | {"Confidence": Kind.NUMBER}):
+        for rows in read_rows(path, NAMED_COLUMNS | {"Confidence": Kind.NUMBER}):
             ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
             confidence = rows.numbers("Confidence")
             neither = ~np.isin(confidence, (0, 1))
@@ -141,6 +138,66 @@ def read_label_rows(path: Path, names: NDArray[np.str_], policy: Policy) -> Labe
         raise LandmarksError(f"{path}: there is no label in it; fetch the file again, or give another")
     faults.report("image-level labels")
     return LabelRows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def expand_rows(rows: BoxRows, names: NDArray[np.str_], ancestors: Mapping[str, Sequence[str]]) -> BoxRows:
+    """Repeat each box for every ancestor of its class; those of a picture stay side by side.
+
+    Args:
+        rows: B boxes.
+        names: str [K], what their labels mean; ancestors that are not among them are left out.
+        ancestors: For a machine name those of the classes that it is a kind of.
+    """
+    place = {name: row for row, name in enumerate(names.tolist())}
+    added = [
+        [label, *(place[above] for above in ancestors.get(name, ()) if above in place)] for name, label in place.items()
+    ]
+    counts = np.array([len(labels) for labels in added])
+    first = np.cumsum(counts) - counts
+    times = counts[rows.labels]
+    source = np.repeat(np.arange(len(times)), times)
+    turn = np.arange(len(source)) - np.repeat(np.cumsum(times) - times, times)
+    labels = np.array([label for labels in added for label in labels], dtype=np.int32)
+    return replace(
+        rows,
+        ids=rows.ids[source],
+        labels=labels[first[rows.labels[source]] + turn],
+        boxes=rows.boxes[source],
+        flags=rows.flags[source],
+    )
+
+
+def repeated_rows(ids: NDArray[np.uint64], labels: NDArray[np.int32], boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which boxes have the picture, the class and the corners of a box before them.
+
+    Rows are compared by a hash of eight bytes, and in full only where two share one.
+
+    Args:
+        ids: uint64 [B].
+        labels: int32 [B].
+        boxes: float [B, 4].
+
+    Returns:
+        bool [B].
+    """
+    digest = ids.copy()
+    for column in (labels, *boxes.T):
+        word = column.astype(np.float64).view(np.uint64)
+        word ^= digest
+        word *= np.uint64(0xBF58476D1CE4E5B9)  # multiply and fold, as in SplitMix64; uint64 wraps around
+        digest = word >> np.uint64(31)
+        digest ^= word
+    ordered = np.sort(digest)
+    shared = ordered[1:][ordered[1:] == ordered[:-1]]
+    again = np.zeros(len(ids), np.bool_)
+    if len(shared):
+        again[np.isin(digest, shared)] = True
+        rows = np.flatnonzero(again)
+        whole = np.empty(len(rows), [("id", np.uint64), ("label", np.int32), ("box", boxes.dtype, 4)])
+        whole["id"], whole["label"], whole["box"] = ids[rows], labels[rows], boxes[rows]
+        seen = np.unique(whole.view(f"V{whole.itemsize}"), return_index=True)[1]  # of equal rows the first
+        again[rows[seen]] = False
+    return again
 
 
 def _flags_of(path: Path, needed: Sequence[BoxFlag]) -> list[BoxFlag]:

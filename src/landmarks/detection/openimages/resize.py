@@ -1,12 +1,13 @@
 """How pictures are sized for a detector, and how boxes go with them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
 
 
@@ -30,6 +31,11 @@ class DetectionResize:
                 f"data.image_size {self.short_side} and data.max_size {self.long_side}: the short side of a picture "
                 "must be 1 or more, and the long side no less"
             )
+
+    @classmethod
+    def of(cls, preprocessing: Preprocessing) -> Self:
+        """Make the resize that a checkpoint or model file of a detector records."""
+        return cls(preprocessing.short_side, preprocessing.long_side or preprocessing.short_side)
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of what comes out for a picture of `height` x `width`, at least 1."""

@@ -23,9 +23,8 @@ from landmarks.data.source import ImageSet
 from landmarks.data.table import ImageTable, find_sorted
 from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.detection.metrics.hierarchy import expand_truth
-from landmarks.detection.openimages.annotations import BoxRows, LabelRows, read_box_rows, read_label_rows
+from landmarks.detection.openimages.annotations import BoxRows, LabelRows, expand_rows, read_box_rows, read_label_rows
 from landmarks.detection.openimages.detection_set import BoxFlag, DetectionSet, PictureBoxes
-from landmarks.detection.openimages.expansion import expand_rows
 from landmarks.detection.openimages.faults import Policy
 from landmarks.detection.openimages.hierarchy import Hierarchy, read_hierarchy
 from landmarks.detection.openimages.layout import OpenImagesLayout, Split

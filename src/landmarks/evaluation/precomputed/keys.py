@@ -8,7 +8,6 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from landmarks.config.check import ConfigError
-from landmarks.recognition.state import Need as Evidence
 from landmarks.retrieval.state import Need
 
 USED = (
@@ -64,10 +63,10 @@ def recognises(keys: DictConfig) -> bool:
     return bool(_brings_gallery(keys)) and brings_ids(keys, "queries")
 
 
-def available_evidence(config: DictConfig) -> list[Evidence]:
+def available_evidence(config: DictConfig) -> list[Need]:
     """What there will be for the stages of a recognition pipeline besides descriptors."""
     keys = config.descriptors
-    found: dict[Evidence, Any] = {
+    found: dict[Need, Any] = {
         "pictures": keys.use_data and brings_ids(keys, "queries") and brings_ids(keys, "gallery"),
         "predictions": config.predictions,
         "detections": config.detections,

@@ -1,17 +1,18 @@
 """One side of a search as it is given: a file, a folder of a descriptor set, or several of them to be joined."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.columns import read_ids
+from landmarks.evaluation.inputs import EvaluationSet
 from landmarks.evaluation.precomputed.copies import in_search_order, joined_copy
-from landmarks.evaluation.precomputed.numpy_files import map_floats
+from landmarks.evaluation.precomputed.files import map_floats, read_ids
 from landmarks.retrieval.blocks import Descriptors, check_rows
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
@@ -23,7 +24,7 @@ MAX_MISSING = 0.01
 
 
 @dataclass(frozen=True)
-class GivenSet:
+class PrecomputedSet:
     """Descriptors of some pictures, and what is known of them.
 
     Attributes:
@@ -33,6 +34,8 @@ class GivenSet:
         names: where each part comes from.
         protocols: what made each part; None for plain files.
         ids: uint64 [N], or None where they are not known.
+        images: in the order of the descriptors, where a stage asks for them.
+        regions: [N, R, D], where a stage asks for them; as they lie on the disk.
     """
 
     key: str
@@ -41,6 +44,8 @@ class GivenSet:
     names: tuple[str, ...]
     protocols: tuple[ExtractionProtocol | None, ...]
     ids: NDArray[np.uint64] | None
+    images: ImageSet | None = None
+    regions: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.parts[0] if self.rows[0] is None else self.rows[0])
@@ -56,8 +61,8 @@ class GivenSet:
             raise LandmarksError(f"{self.key}: the ids of the pictures are needed")
         return self.ids
 
-    def joined(self, weights: Sequence[float] | None, cache: Cache) -> Descriptors:
-        """The descriptors as a search reads them, every row looked at, several parts joined to one.
+    def read(self, weights: Sequence[float] | None, cache: Cache) -> EvaluationSet:
+        """Look at every row, join what is to be joined, and give it as a search reads it.
 
         Args:
             weights: of the parts; None weighs all alike.
@@ -66,16 +71,38 @@ class GivenSet:
         Raises:
             LandmarksError: rows of zeros, NaN or infinity (count and first row).
         """
-        parts = [in_search_order(part, name, cache) for part, name in zip(self.parts, self.names, strict=True)]
-        for part, name in zip(parts, self.names, strict=True):
-            check_rows(part, name, normalize=True)
-        if len(parts) == 1:
-            return parts[0]
+        parts = [_checked(part, name, cache) for part, name in zip(self.parts, self.names, strict=True)]
         used = [1.0] * len(parts) if weights is None else [float(weight) for weight in weights]
-        return joined_copy(parts, self.rows, used, cache)
+        descriptors = parts[0] if len(parts) == 1 else joined_copy(parts, self.rows, used, cache)
+        regions = None if self.regions is None else _checked(self.regions, f"regions of {self.key}", cache)
+        return EvaluationSet(descriptors, self.ids, self.images, regions, self.protocols)
+
+    def record(self, cache: Cache) -> list[dict[str, Any]]:
+        """Say for `metrics.json` what each part is: file, shape, content, and protocol where that is known."""
+        return [
+            {
+                "file": name,
+                "shape": list(part.shape),
+                "dtype": str(part.dtype),
+                "content": cache.key([part], {}),
+                "protocol": None if protocol is None else asdict(protocol),
+            }
+            for name, part, protocol in zip(self.names, self.parts, self.protocols, strict=True)
+        ]
+
+    @property
+    def fact(self) -> str:
+        """Say for people what the parts are."""
+        parts = zip(self.names, self.parts, strict=True)
+        return ", ".join(f"{name} ({' x '.join(map(str, part.shape))}, {part.dtype})" for name, part in parts)
+
+    @property
+    def title(self) -> str:
+        """The parts' names, cut to what people need to tell them apart."""
+        return " + ".join("/".join(Path(name).absolute().parts[-2:]) for name in self.names)
 
 
-def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> GivenSet:
+def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> PrecomputedSet:
     """Open descriptors without reading them.
 
     Args:
@@ -111,10 +138,10 @@ def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> Give
     if ids_file is not None:
         ids = read_ids(Path(ids_file).expanduser(), len(parts[0]))
     protocols = tuple(None if found is None else found.protocol for found in sets)
-    return GivenSet(key, tuple(parts), tuple(rows), tuple(map(str, paths)), protocols, ids)
+    return PrecomputedSet(key, tuple(parts), tuple(rows), tuple(map(str, paths)), protocols, ids)
 
 
-def require_comparable(queries: GivenSet, others: GivenSet) -> None:
+def require_comparable(queries: PrecomputedSet, others: PrecomputedSet) -> None:
     """Refuse sets that cannot be searched against each other.
 
     Raises:
@@ -153,6 +180,12 @@ def _require_same_pictures(
                 f"{key}: {known[0].name} and {found.name} hold their pictures in different orders, and the .npy files "
                 "beside them have no ids: give all as folders of descriptor sets"
             )
+
+
+def _checked(array: NDArray[Any], name: str, cache: Cache) -> Descriptors:
+    ordered = in_search_order(array, name, cache)
+    check_rows(ordered.reshape(-1, ordered.shape[-1]), name, normalize=True)
+    return ordered
 
 
 def _map_matrix(key: str, path: Path) -> NDArray[Any]:

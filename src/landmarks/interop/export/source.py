@@ -3,19 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from landmarks.data.gldv2.categories import read_categories, titles_of
-from landmarks.detection.checkpoints import load_detector
 from landmarks.errors import LandmarksError
-from landmarks.models.checkpoints import TrainedModel, load_trained, recorded_task, weights_hash
+from landmarks.models.checkpoints import TrainedModel, load_trained, weights_hash
 from landmarks.models.classifier import Classifier
 from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.model_file import SUFFIX, read_record
-from landmarks.models.record import ModelRecord, Preprocessing, Task
+from landmarks.models.record import ModelRecord, Task
 
 Asked = Literal["retrieval", "classification"]
 
@@ -44,19 +43,18 @@ def open_source(
 
     Args:
         path: of a checkpoint of ours or a model file.
-        task: by default that of a model file, else classification for softmax and retrieval for other losses.
+        task: by default that of a model file, else what the loss says, see `ClassHead.exports_as`.
         name: by default that of the file, or of the run.
         categories: `train_label_to_category.csv`, which gives classes titles for people.
 
     Raises:
         LandmarksError: the file cannot be opened, or has no head for the task, or its network is none of ours.
     """
-    if recorded_task(path) == "detection":
-        if task is not None:
-            raise LandmarksError(f"{path} is a detector: leave --task out")
-        found = _detector(path)
-    else:
-        found = _landmarks(path, task)
+    return described(_landmarks(path, task), path, name, categories)
+
+
+def described(found: Exportable, path: Path, name: str | None = None, categories: Path | None = None) -> Exportable:
+    """Add the name and the titles of classes that a person gives. Raises LandmarksError for titles of no landmarks."""
     if name is not None:
         found = replace(found, record=replace(found.record, name=name))
     return found if categories is None else replace(found, record=_titled(found.record, path, categories))
@@ -79,43 +77,25 @@ def _landmarks(path: Path, asked: Asked | None) -> Exportable:
         name=trained.name,
         task=task,
         architecture=dict(trained.network),
-        preprocessing=Preprocessing(trained.resize, trained.image_size) if known is None else known.preprocessing,
+        preprocessing=trained.preprocessing,
         head=dict(trained.head_network or {}) if classifies else None,
         classes=trained.head.num_landmarks if classifies and trained.head is not None else 0,
         labels=labels if classifies else (),
         titles=known.titles if classifies and known is not None else (),
-        origin=known.origin if known is not None else _origin(trained.trained_on, trained.model, trained.loss),
+        origin=known.origin if known is not None else origin_of(trained.trained_on, trained.model, trained.loss),
     )
     weights = trained.model.state_dict()
     if not classifies:
         return Exportable(trained.model, record, weights)
     assert trained.head is not None and isinstance(trained.model, DescriptorNet)
-    head_weights = cast(nn.Module, trained.head).state_dict()
+    head_weights = trained.head.state_dict()
     return Exportable(Classifier(trained.model, trained.head).eval(), record, weights, head_weights)
-
-
-def _detector(path: Path) -> Exportable:
-    trained = load_detector(path)
-    weights = trained.model.state_dict()
-    if path.suffix == SUFFIX:
-        return Exportable(trained.model, read_record(path), weights)
-    record = ModelRecord(
-        name=trained.name,
-        task="detection",
-        architecture=dict(trained.network),
-        preprocessing=Preprocessing("detection", trained.resize.short_side, trained.resize.long_side),
-        classes=len(trained.classes),
-        labels=tuple(trained.classes.names.tolist()),
-        titles=tuple(trained.classes.titles.tolist()),
-        origin=_origin(trained.trained_on, trained.model),
-    )
-    return Exportable(trained.model, record, weights)
 
 
 def _usual_task(trained: TrainedModel, known: ModelRecord | None) -> Task:
     if known is not None:
         return known.task
-    return "classification" if trained.loss == "softmax" and trained.head is not None else "retrieval"
+    return "retrieval" if trained.head is None else trained.head.exports_as
 
 
 def _titled(record: ModelRecord, path: Path, categories: Path) -> ModelRecord:
@@ -124,7 +104,8 @@ def _titled(record: ModelRecord, path: Path, categories: Path) -> ModelRecord:
     return replace(record, titles=titles_of(record.labels, read_categories(categories), categories))
 
 
-def _origin(trained_on: Any, net: nn.Module, loss: str | None = None) -> dict[str, str]:
+def origin_of(trained_on: Any, net: nn.Module, loss: str | None = None) -> dict[str, str]:
+    """Where weights come from, for people."""
     about = {"source": "trained with landmarks", "trained_on": _short(trained_on), "weights": weights_hash(net)}
     return about if loss is None else {**about, "loss": loss}
 

@@ -6,22 +6,19 @@ A model of the wrong kind is refused before its weights are read; of a `.onnx` f
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from landmarks.data.images.resize import EvalResize
-from landmarks.detection.checkpoints import TrainedDetector, load_detector
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.interop.images.onnx_file import SUFFIX as ONNX
 from landmarks.interop.images.onnx_file import OnnxFile
 from landmarks.models.checkpoints import TrainedModel, load_trained, recorded_task
 from landmarks.models.model_file import SUFFIX, read_record
 from landmarks.models.normalize import normalize
-from landmarks.models.record import ModelRecord
 from landmarks.recognition.classify import likeliest
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -40,7 +37,7 @@ class Describer:
     """
 
     name: str
-    resize: EvalResize
+    resize: Preprocessing
     network: Callable[[Picture], NDArray[np.float32]]
 
 
@@ -59,7 +56,7 @@ class PictureClassifier:
     """
 
     name: str
-    resize: EvalResize
+    resize: Preprocessing
     classes: int
     labels: tuple[str, ...]
     titles: tuple[str, ...]
@@ -83,11 +80,11 @@ def open_describer(path: str | Path, device: Device = "auto") -> Describer:
             raise LandmarksError(
                 f"{path}: gives scores of classes and no descriptors; name the {SUFFIX} file that it was exported from"
             )
-        return Describer(found.record.name, _resize(found.record), found)
-    place = _place(device)
+        return Describer(found.record.name, found.record.preprocessing, found)
+    place = place_of(device)
     _refuse_detector(path)
     trained = load_trained(path)
-    return Describer(trained.name, EvalResize(trained.image_size, trained.resize), _network(trained, place))
+    return Describer(trained.name, trained.preprocessing, _network(trained, place))
 
 
 def open_classifier(path: str | Path, device: Device = "auto") -> PictureClassifier:
@@ -99,9 +96,9 @@ def open_classifier(path: str | Path, device: Device = "auto") -> PictureClassif
         if record.task != "classification":
             raise _no_classifier(path)
         return PictureClassifier(
-            record.name, _resize(record), record.classes, record.labels, record.titles, found.likeliest
+            record.name, record.preprocessing, record.classes, record.labels, record.titles, found.likeliest
         )
-    place = _place(device)
+    place = place_of(device)
     _refuse_detector(path)
     described = read_record(path) if path.suffix == SUFFIX else None
     if described is not None and described.task != "classification":
@@ -110,7 +107,7 @@ def open_classifier(path: str | Path, device: Device = "auto") -> PictureClassif
     if (head := trained.head) is None:
         raise _no_classifier(path)
     network = _network(trained, place)
-    cast(nn.Module, head).to(place)
+    head.to(place)
 
     def of_pictures(pictures: Iterable[Picture], k: int) -> Likeliest:
         # The weights of 203,094 landmarks pass by once for all pictures, a few thousand at a time.
@@ -119,28 +116,12 @@ def open_classifier(path: str | Path, device: Device = "auto") -> PictureClassif
 
     return PictureClassifier(
         trained.name,
-        EvalResize(trained.image_size, trained.resize),
+        trained.preprocessing,
         head.num_landmarks,
         described.labels if described else trained.landmark_names,
         described.titles if described else (),
         of_pictures,
     )
-
-
-def open_detector(path: str | Path, device: Device = "auto") -> TrainedDetector:
-    """Open a model that finds objects, on its device: a model file or a checkpoint of ours; see `open_describer`."""
-    path = Path(path)
-    if path.suffix == ONNX:
-        raise LandmarksError(f"{path}: detectors run from a {SUFFIX} or .ckpt file only; name that one")
-    place = _place(device)
-    if recorded_task(path) != "detection":
-        raise LandmarksError(
-            f"{path}: is no detector; it describes landmarks or tells them apart, see `landmarks similarity` and "
-            "`landmarks classify`"
-        )
-    trained = load_detector(path)
-    trained.model.to(place)
-    return trained
 
 
 def _refuse_detector(path: Path) -> None:
@@ -153,19 +134,15 @@ def _refuse_detector(path: Path) -> None:
 def _no_classifier(path: Path) -> LandmarksError:
     return LandmarksError(
         f"{path}: describes pictures and names no landmarks. Models that do: the released res152_softmax_v1 and "
-        "res152_softmax_v2, and checkpoints of runs with loss=softmax or loss=arcmargin"
+        "res152_softmax_v2, and checkpoints of runs whose loss has class weights, such as loss=softmax"
     )
 
 
-def _place(device: Device) -> torch.device:
+def place_of(device: Device) -> torch.device:
+    """The device that a person asked for. Raises LandmarksError where it is not there."""
     if device == "cuda" and not torch.cuda.is_available():
         raise LandmarksError("--device cuda: torch sees no GPU here; use --device cpu")
     return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def _resize(record: ModelRecord) -> EvalResize:
-    assert record.preprocessing.mode != "detection"  # a record refuses it for other tasks
-    return EvalResize(record.preprocessing.short_side, record.preprocessing.mode)
 
 
 def _network(trained: TrainedModel, place: torch.device) -> Callable[[Picture], NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""Sets of detections on disk: what a detector found in some pictures, which those are, and what made it.
+"""Reads sets of detections: what a detector found in some images, which those are, and what made it.
 
 A folder of CSV files that other tools read as well (`tables` says which); nothing is unpickled.
 """
@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics.files import read_detections as read_boxes
-from landmarks.detection.writer import DetectionWriter
 from landmarks.errors import LandmarksError
 from landmarks.metrics.errors import FormatError
 from landmarks.metrics.hex_ids import hex_of
@@ -25,10 +23,9 @@ from landmarks.recognition.detections.tables import (
     PROTOCOL_FILE,
     Images,
     as_landmarks_error,
+    read_boxes,
     read_images,
 )
-
-__all__ = ["DetectionProtocol", "DetectionWriter", "read_detections", "write_detections"]
 
 
 def read_detections(folder: str | Path) -> FoundObjects:
@@ -55,17 +52,6 @@ def read_detections(folder: str | Path) -> FoundObjects:
     found = FoundObjects(boxes, images.ids[images.readable], classes, str(folder))
     _require_all(folder, images, boxes.image_ids)
     return found
-
-
-def write_detections(folder: str | Path, found: FoundObjects, protocol: DetectionProtocol) -> None:
-    """Write a whole set at once.
-
-    Raises:
-        LandmarksError: see `DetectionWriter`.
-    """
-    with DetectionWriter(folder, found.classes, protocol) as writer:
-        writer.add(found.looked_at, found.boxes)
-        writer.close()
 
 
 def _require_all(folder: Path, images: Images, image_ids: NDArray[np.uint64]) -> None:

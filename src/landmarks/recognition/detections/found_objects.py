@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics import Detections
 from landmarks.errors import LandmarksError
 from landmarks.metrics.hex_ids import hex_of
 from landmarks.metrics.lookup import find_rows, first_repeat
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
 
 

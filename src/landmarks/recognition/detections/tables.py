@@ -9,9 +9,9 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from landmarks.data.gldv2.quoted_csv import read_columns
 from landmarks.errors import LandmarksError
 from landmarks.metrics.csv_block import Block
+from landmarks.metrics.csv_rows import Kind, Rows, read_rows
 from landmarks.metrics.errors import FormatError
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
 
 BOXES_FILE = "detections.csv"
@@ -27,8 +29,13 @@ IMAGES_FILE = "images.csv"
 CLASSES_FILE = "classes.csv"
 PROTOCOL_FILE = "protocol.json"
 PARTIAL_SUFFIX = ".partial"
+DETECTIONS = "_detections"  # behind the name of a split, in the folder of an extraction
 
 IMAGE_COLUMNS = ("ImageID", "Boxes", "Reason")
+CORNERS = ("XMin", "YMin", "XMax", "YMax")
+NAMED_COLUMNS = {"ImageID": Kind.ID, "LabelName": Kind.NAME}
+BOX_COLUMNS = NAMED_COLUMNS | dict.fromkeys(CORNERS, Kind.NUMBER)
+OUTSIDE = 0.5  # shares of the image by which a found box may stick out
 
 
 class Images(NamedTuple):
@@ -55,6 +62,62 @@ def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
+
+
+def read_boxes(path: str | Path, classes: NDArray[np.str_] | None = None) -> Detections:
+    """Read predicted boxes. A file of a header alone holds none.
+
+    Args:
+        path: the file.
+        classes: str [C], the names that may occur, which labels are rows of; by default those that do, sorted.
+
+    Raises:
+        FormatError: names the file, the line and the field.
+    """
+    known = None if classes is None else set(classes.tolist())
+    codes = {} if classes is None else {name: row for row, name in enumerate(classes.tolist())}
+    found = []
+    for rows in read_rows(Path(path), BOX_COLUMNS | {"Score": Kind.NUMBER}):
+        labels = rows.codes("LabelName", codes)
+        if known is not None:
+            rows.refuse(labels >= len(known), "LabelName", "is none of the classes", "give one of their names")
+        found.append((rows.ids("ImageID"), labels, rows.numbers("Score"), corners_of(rows, OUTSIDE)))
+    names, places = sorted_names(codes) if classes is None else (classes, np.arange(len(classes), dtype=np.int32))
+    return Detections(
+        image_ids=joined(found, 0, np.empty(0, np.uint64)),
+        labels=places[joined(found, 1, np.empty(0, np.int32))],
+        scores=joined(found, 2, np.empty(0)),
+        boxes=joined(found, 3, np.empty((0, 4))),
+        classes=names,
+    )
+
+
+def corners_of(rows: Rows, outside: float) -> NDArray[np.float64]:
+    """Boxes float64 [R, 4] that have no negative side and lie in [-outside, 1 + outside]."""
+    boxes = np.stack([rows.numbers(name) for name in CORNERS], axis=1)
+    remedy = "give shares of the picture's width and height"
+    for column, name in enumerate(CORNERS):
+        values = boxes[:, column]
+        problem = "is outside the picture" if outside == 0 else "is far outside the picture"
+        rows.refuse((values < -outside) | (values > 1 + outside), name, problem, remedy)
+    for low, high in ((0, 2), (1, 3)):
+        smaller = boxes[:, high] < boxes[:, low]
+        rows.refuse(smaller, CORNERS[high], f"is less than {CORNERS[low]}", "give the smaller value first")
+    return boxes
+
+
+def joined(parts: Sequence[tuple[NDArray[Any], ...]], column: int, empty: NDArray[Any]) -> NDArray[Any]:
+    """One column of all blocks; `empty` has the dtype and shape of none."""
+    return np.concatenate([empty, *(part[column] for part in parts)])
+
+
+def sorted_names(codes: Mapping[str, int]) -> tuple[NDArray[np.str_], NDArray[np.int32]]:
+    """The names in order, str [C], and the place of each code among them, int32 [C]."""
+    names = np.array(list(codes), np.str_)
+    order = np.argsort(names)
+    places = np.empty(len(names), np.int32)
+    places[order] = np.arange(len(names))
+    return names[order], places
 
 
 def read_images(path: Path) -> Images:

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.candidates import NO_LANDMARK, Candidates
 from landmarks.recognition.logistic import LogisticRegression
 from landmarks.recognition.rehearsal import FEATURES, choose, features_of, rehearse
 from landmarks.recognition.state import RecognitionState
+from landmarks.recognition.votes import NO_LANDMARK
+from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class ConfidenceCalibration:
         Raises:
             LandmarksError: no neighbours or candidates yet, fewer than k neighbours, or a bad gallery descriptor.
         """
-        neighbours, candidates = state.require_neighbours("calibration"), state.require_candidates("calibration")
+        neighbours, candidates = state.require_ranking("calibration"), state.require_candidates("calibration")
         if neighbours.depth < self.k:
             raise LandmarksError(
                 f"calibration: k is {self.k}, but the search gives {neighbours.depth} neighbours: raise the search's k"
@@ -81,7 +82,7 @@ class ConfidenceCalibration:
         learnt = self.learn(state, resources)
         if learnt is None:
             return state
-        predicted = candidates.predicted
+        predicted = candidates.first
         features = features_of(neighbours, state.gallery.landmarks, predicted, self.k)
         notes = {name: features[:, column].astype(np.float32) for column, name in enumerate(FEATURES)}
         return state.with_candidates(with_confidence(candidates, learnt.probability(features)), **notes)
@@ -106,15 +107,15 @@ class ConfidenceCalibration:
         return learnt
 
 
-def with_confidence(candidates: Candidates, confidence: NDArray[np.float64]) -> Candidates:
+def with_confidence(candidates: Ranking, confidence: NDArray[np.float64]) -> Ranking:
     """Give every query's first place a confidence above 0, [Q]; the other places keep their order and proportions.
 
     Where the first score is not above 0 there are no proportions, and they keep their distances.
     """
-    if not candidates.landmarks.shape[1]:
+    if not candidates.indices.shape[1]:
         return candidates
     scores = np.where(candidates.filled, candidates.scores, 0).astype(np.float64)
     first, wanted = scores[:, :1], confidence[:, None]
     scaled = np.where(first > 0, scores / np.where(first > 0, first, 1) * wanted, wanted + (scores - first))
     scaled = np.maximum(scaled, np.finfo(np.float32).min)  # -inf would mean that a place is empty
-    return candidates.rescored(np.where(candidates.landmarks != NO_LANDMARK, scaled, -np.inf))
+    return candidates.rescored(np.where(candidates.indices != NO_LANDMARK, scaled, -np.inf))

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 from landmarks.metrics.hex_ids import hex_of
 from landmarks.metrics.lookup import find_rows, first_repeat
-from landmarks.recognition.addition import with_added
-from landmarks.recognition.candidates import NO_LANDMARK, Candidates
 from landmarks.recognition.label_spaces import join_label_spaces
 from landmarks.recognition.predictions import Predictions
-from landmarks.recognition.state import MISSING, Need, RecognitionState
+from landmarks.recognition.state import RecognitionState
+from landmarks.recognition.votes import NO_LANDMARK, add_votes
+from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.state import MISSING, Need
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +86,9 @@ class ClassifierJoin:
         heard &= self.new_candidates | (scores > -np.inf)
         gain = (self.weight + self.factor * np.maximum(scores, 0)) * probabilities
         queries, places = np.nonzero(heard & (gain > 0))
-        found = with_added(candidates, queries, landmarks[queries, places], gain[queries, places], len(names))
+        found = add_votes(candidates, queries, landmarks[queries, places], gain[queries, places], len(names))
 
-        own = (landmarks == found.predicted[:, None]) & (landmarks != NO_LANDMARK)
+        own = (landmarks == found.first[:, None]) & (landmarks != NO_LANDMARK)
         probability = np.where(said, np.where(own, probabilities, 0).max(axis=1, initial=0), np.nan)
         return replace(state, landmark_names=names).with_candidates(found, probability=probability.astype(np.float32))
 
@@ -106,11 +107,11 @@ def _check(predictions: Predictions) -> None:
         raise LandmarksError(f"{predictions.name}: picture {picture} has one landmark twice; predict again")
 
 
-def _scores_of(candidates: Candidates, landmarks: NDArray[np.int32], num_landmarks: int) -> NDArray[np.float64]:
+def _scores_of(candidates: Ranking, landmarks: NDArray[np.int32], num_landmarks: int) -> NDArray[np.float64]:
     """The scores [Q, k] that landmarks [Q, k] have among the candidates of their queries; -inf where they are none."""
     base = np.arange(candidates.num_queries, dtype=np.int64)[:, None] * num_landmarks
     filled = candidates.filled
-    pairs = (candidates.landmarks + base)[filled]
+    pairs = (candidates.indices + base)[filled]
     order = np.argsort(pairs)
     pairs, scores = pairs[order], candidates.scores[filled][order].astype(np.float64)
     if not len(pairs):

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.candidates import pushed_down
 from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.recognition.evidence import Evidence
 from landmarks.recognition.non_landmark import NO_BOX, Judgement, NonLandmarkRule
-from landmarks.recognition.state import MISSING, Need, RecognitionState
+from landmarks.recognition.state import RecognitionState
+from landmarks.recognition.votes import push_down
 from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.state import MISSING, Need
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class NonLandmarkFilter:
         if self.action == "drop":
             candidates = candidates.rescored(np.where(judged.no_landmark[:, None], -np.inf, candidates.scores))
         else:
-            candidates = pushed_down(candidates, judged.no_landmark)
+            candidates = push_down(candidates, judged.no_landmark)
         return state.with_candidates(
             candidates, no_landmark=judged.no_landmark, detector=in_words(judged, found, self.rule)
         )

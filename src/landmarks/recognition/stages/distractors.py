@@ -10,8 +10,8 @@ so a landmark may also be allowed so many predictions for each gallery image tha
 import numpy as np
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.candidates import pushed_down
 from landmarks.recognition.state import RecognitionState
+from landmarks.recognition.votes import push_down
 from landmarks.retrieval.resources import Resources
 
 
@@ -48,12 +48,10 @@ class DistractorPush:
         candidates = state.require_candidates("distractors")
         num_landmarks = len(state.landmark_names)
         # One more for -1, which stands for no prediction and no landmark.
-        times = np.bincount(candidates.predicted + 1, minlength=num_landmarks + 1)
+        times = np.bincount(candidates.first + 1, minlength=num_landmarks + 1)
         images = np.bincount(state.gallery.landmarks + 1, minlength=num_landmarks + 1)
         suspicious = times > np.maximum(self.limit, self.per_gallery_image * images)
         times[0], suspicious[0] = 0, False
-        chosen = suspicious[candidates.predicted + 1]
-        times_predicted = times[candidates.predicted + 1].astype(np.int32)
-        return state.with_candidates(
-            pushed_down(candidates, chosen), times_predicted=times_predicted, distractor=chosen
-        )
+        chosen = suspicious[candidates.first + 1]
+        times_predicted = times[candidates.first + 1].astype(np.int32)
+        return state.with_candidates(push_down(candidates, chosen), times_predicted=times_predicted, distractor=chosen)

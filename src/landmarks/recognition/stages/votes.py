@@ -33,7 +33,7 @@ class NeighbourVotes:
         Raises:
             LandmarksError: no neighbours yet, or fewer than k.
         """
-        neighbours = state.require_neighbours("votes")
+        neighbours = state.require_ranking("votes")
         landmarks = state.gallery.landmarks
         found = candidates(neighbours, landmarks, state.gallery.num_landmarks, self.k, self.power, self.weights)
         return state.with_candidates(found)

@@ -2,7 +2,7 @@
 
 A folder of two plain ``.npy`` files and a JSON, readable by anyone with NumPy. `DescriptorWriter` makes it.
 Pictures that could not be read are simply not in it. A file is checked against its own header before memory is
-taken, and nothing is unpickled.
+taken, against the checksums in ``checksums.txt`` before it is used, and nothing is unpickled.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.storage.npy_header import read_header
+from landmarks.storage import ChangedError, check_folder, read_header
 
-IDS_FILE = "ids.npy"
-DESCRIPTORS_FILE = "descriptors.npy"
+IDS = "ids"
+DESCRIPTORS = "descriptors"
 PROTOCOL_FILE = "protocol.json"
 PARTIAL_SUFFIX = ".partial"
 
@@ -45,17 +45,18 @@ class DescriptorSet:
             raise LandmarksError(
                 f"{self.name}: ids {self.ids.shape} and descriptors {self.descriptors.shape} must be [N] and [N, D]"
             )
-        ordered = self.ids[self._order]
-        twice = ordered[1:][ordered[1:] == ordered[:-1]]
-        if len(twice):
-            raise LandmarksError(f"{self.name}: {len(twice)} ids occur twice, the first is {int(twice[0]):016x}")
+        refuse_repeats(self.ids, self.name)
 
     @staticmethod
-    def open(folder: str | Path) -> "DescriptorSet":
+    def open(folder: str | Path, check: bool = True) -> "DescriptorSet":
         """Open a finished set; the matrix stays on disk.
 
+        Args:
+            folder: of the set.
+            check: read all of it once and compare it with its checksums, which sets of earlier versions lack.
+
         Raises:
-            LandmarksError: not there, not finished, truncated, or not what the header says.
+            LandmarksError: not there, not finished, truncated, not what the header says, or not what was written.
         """
         folder = Path(folder)
         if not folder.is_dir():
@@ -63,9 +64,15 @@ class DescriptorSet:
             hint = " (an unfinished one is there: run the same extraction again)" if partial.is_dir() else ""
             raise LandmarksError(f"{folder}: no descriptor set here{hint}")
         protocol = ExtractionProtocol.read(folder / PROTOCOL_FILE)
-        ids = _map_array(folder / IDS_FILE, 1, (np.dtype(np.uint64),))
-        matrix = _map_array(folder / DESCRIPTORS_FILE, 2, (np.dtype(np.float32), np.dtype(np.float16)))
-        return DescriptorSet(np.array(ids), matrix, protocol, str(folder))
+        ids = _map_array(folder / f"{IDS}.npy", 1, (np.dtype(np.uint64),))
+        matrix = _map_array(folder / f"{DESCRIPTORS}.npy", 2, (np.dtype(np.float32), np.dtype(np.float16)))
+        found = DescriptorSet(np.array(ids), matrix, protocol, str(folder))
+        if check:
+            try:
+                check_folder(folder)
+            except (ChangedError, OSError) as error:
+                raise LandmarksError(f"{error}; extract the set again") from error
+        return found
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -99,6 +106,14 @@ class DescriptorSet:
                 f"{self.name} and {other.name} were not made alike ({'; '.join(differences)}): "
                 "extract one of them again"
             )
+
+
+def refuse_repeats(ids: NDArray[np.uint64], name: str) -> None:
+    """Raise a LandmarksError where one of the ids is there twice."""
+    ordered = np.sort(ids)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(twice):
+        raise LandmarksError(f"{name}: {len(twice)} ids occur twice, the first is {int(twice[0]):016x}")
 
 
 def _map_array(path: Path, rank: int, dtypes: tuple[np.dtype[np.generic], ...]) -> NDArray[Any]:

@@ -131,7 +131,7 @@ class JointWriter:
     @property
     def ids(self) -> NDArray[np.uint64]:
         """The pictures described so far, uint64 [n]."""
-        return self._writers[0].read(0, self._writers[0].count)[0]
+        return self._writers[0].done
 
     def add(self, ids: NDArray[np.uint64], *rows: Descriptors) -> None:
         """Append rows: ids uint64 [B] and for each layer its values [B, dim].

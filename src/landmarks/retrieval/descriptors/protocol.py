@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from landmarks.errors import LandmarksError
+from landmarks.storage import atomic_file
 
 MAX_BYTES = 1 << 20
 NOT_COMPARED = frozenset({"data", "split", "precision", "versions"})
@@ -59,9 +60,8 @@ class ExtractionProtocol:
 
     def write(self, path: Path) -> None:
         """Write as indented JSON, whole or not at all."""
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        with atomic_file(path) as file:
+            file.write((json.dumps(asdict(self), indent=2) + "\n").encode())
 
     @staticmethod
     def read(path: Path) -> "ExtractionProtocol":

@@ -4,7 +4,6 @@ Nothing is unpickled, and lengths are checked against the file before memory is 
 """
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from safetensors.numpy import save_file
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.descriptors.protocol import protocol_from_json
 from landmarks.retrieval.descriptors.whitening import Whitening
+from landmarks.storage import SEAL, UNSEALED, check_tensors, sealed_tensors
 
 FORMAT = "landmarks whitening 1"
 MAX_BYTES = 1 << 30
@@ -36,17 +36,14 @@ def save_whitening(whitening: Whitening, path: str | Path) -> None:
         "power": repr(whitening.power),
         "explained": repr(whitening.explained),
         "protocol": json.dumps(asdict(whitening.protocol)),
+        SEAL: UNSEALED,
     }
-    partial = path.with_name(path.name + ".partial")
     # save_file would write an array whose columns come first as it lies in memory.
     arrays = {name: np.ascontiguousarray(getattr(whitening, name)) for name in ("mean", "projection")}
     try:
-        save_file(arrays, partial, metadata)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with sealed_tensors(path) as partial:
+            save_file(arrays, partial, metadata)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
         raise LandmarksError(f"{path}: could not write the whitening: {error}") from error
 
 
@@ -68,6 +65,7 @@ def load_whitening(path: str | Path) -> Whitening:
         normalize, power, explained, protocol = (
             json.loads(metadata[key]) for key in ("normalize", "power", "explained", "protocol")
         )
+        check_tensors(path)
     except (OSError, ValueError, KeyError, RecursionError, SafetensorError) as error:
         raise LandmarksError(f"{path}: not a readable whitening: {error}") from error
     _check(path, mean, projection, normalize, power, explained)

@@ -1,11 +1,11 @@
 """Local features on disk: columns that only grow, and a record of each picture that says where its features lie.
 
-A chunk's features are written before its records, and each record carries its own checksum and that of its features.
-So a kill in the middle of a chunk leaves features that no record names, which are cut off when the files are opened to
-write again; a record that was damaged counts as absent; and damaged features are found when they are checked.
+They are the files of an append log (see `landmarks.storage.AppendLog`), of which a kill costs at most a chunk. It does
+not read all of it when it is opened, for that may be 107 GB: each record carries its own checksum and that of its
+features. So a record that was damaged counts as absent, and damaged features are found when they are checked.
 """
 
-import os
+import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from landmarks.models.local_features.extractor import LocalFeatures
 from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns, column_file, column_types
+from landmarks.storage import AppendLog, no_head
 
 RECORDS_FILE = "records.bin"
 RECORD = np.dtype(
@@ -36,10 +37,10 @@ Records = NDArray[np.void]
 
 
 class FeatureFiles:
-    """The files in one folder, opened to be added to; whoever opens them holds the folder's lock.
+    """The files in one folder, opened to be added to; another process that does so is waited for.
 
     Args:
-        folder: exists.
+        folder: is made where it is missing.
         dim: D, length of a descriptor.
 
     Raises:
@@ -50,13 +51,13 @@ class FeatureFiles:
         self.folder = folder
         self.dim = dim
         self._types = column_types(dim)
-        self._row_bytes = {
-            name: int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-            for name, (dtype, shape) in self._types.items()
-        }
-        self._files = {name: column_file(folder, name).open("ab") for name in self._types}
-        self._records = (folder / RECORDS_FILE).open("ab")
-        known = self._recover()
+        names = [column_file(folder, name).name for name in self._types]
+        self._log = AppendLog(folder, dict.fromkeys([*names, RECORDS_FILE], no_head), wait=True, check=False)
+        first, (dtype, shape) = next(iter(self._types.items()))
+        self.rows = self._log.sizes[f"{first}.bin"] // (np.dtype(dtype).itemsize * math.prod(shape))
+        records = np.fromfile(folder / RECORDS_FILE, RECORD)
+        known = records[(records["sum"] == _sums(records)) & (records["first"] >= 0)]
+        known = known[known["first"] + known["count"] <= self.rows]
         # By key; of a picture that was extracted again after damage, the last record counts.
         order = np.argsort(known["key"], kind="stable")
         last = np.append(known["key"][order][1:] != known["key"][order][:-1], True)[: len(order)]
@@ -68,8 +69,7 @@ class FeatureFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for file in (*self._files.values(), self._records):
-            file.close()
+        self._log.close()
 
     def columns(self) -> FeatureColumns:
         """The columns as they are now."""
@@ -96,34 +96,18 @@ class FeatureFiles:
         records["height"], records["width"] = np.array([one.size for one in features]).reshape(-1, 2).T
         records["features_sum"] = [features_sum(one) for one in features]
         records["sum"] = _sums(records)
+        chunk = {RECORDS_FILE: records.tobytes()}
         for name, (dtype, shape) in self._types.items():
-            for one in features:
-                column = np.ascontiguousarray(getattr(one, name), dtype)
-                assert column.shape == (len(one), *shape), f"{name}: {column.shape}"
-                self._files[name].write(column.data)
-            self._files[name].flush()
-        self._records.write(records.tobytes())
-        self._records.flush()
+            parts = [np.ascontiguousarray(getattr(one, name), dtype) for one in features]
+            assert all(part.shape == (len(one), *shape) for part, one in zip(parts, features, strict=True)), name
+            chunk[column_file(self.folder, name).name] = b"".join(part.tobytes() for part in parts)
+        self._log.append(chunk)
         self.rows += int(records["count"].sum())
         return records
 
     def sync(self) -> None:
         """Wait until all is on the disk."""
-        for file in (*self._files.values(), self._records):
-            os.fsync(file.fileno())
-
-    def _recover(self) -> Records:
-        """Cut off what belongs to no whole record; the records that are good."""
-        held = min(os.fstat(self._files[name].fileno()).st_size // size for name, size in self._row_bytes.items())
-        whole = os.fstat(self._records.fileno()).st_size // RECORD.itemsize
-        records = np.fromfile(self.folder / RECORDS_FILE, RECORD, whole)
-        ends = records["first"] + records["count"]
-        good = records[(records["sum"] == _sums(records)) & (records["first"] >= 0) & (ends <= held)]
-        self.rows = int((good["first"] + good["count"]).max(initial=0))
-        for name, size in self._row_bytes.items():
-            self._files[name].truncate(self.rows * size)
-        self._records.truncate(whole * RECORD.itemsize)
-        return good
+        self._log.sync()
 
 
 def find(known: Records, key: bytes) -> np.void | None:

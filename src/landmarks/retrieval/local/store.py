@@ -9,18 +9,14 @@ GLDv2 107 GB. In memory a picture takes about 100 bytes in this process and 50 i
 that index; features are memory-mapped and never all in memory.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.derived import user_cache
 from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
@@ -31,6 +27,7 @@ from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns, LocalFeat
 from landmarks.retrieval.local.workers import Workers
 from landmarks.retrieval.progress import Progress
 from landmarks.retrieval.resources import Resources
+from landmarks.storage import user_cache
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +76,7 @@ class LocalFeatureStore:
         table = _Places(len(rows))
         bad: list[str] = []
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with self._locked(), FeatureFiles(self.folder, self.extractor.dim) as files:
+            with FeatureFiles(self.folder, self.extractor.dim) as files:
                 work = Extraction(images, self.extractor, self._signature(), files.known, files.columns())
                 jobs = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
                 progress = Progress("local features of pictures", len(rows))
@@ -116,16 +112,6 @@ class LocalFeatureStore:
     def _signature(self) -> bytes:
         text = json.dumps({**self.extractor.signature(), "dim": self.extractor.dim}, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).digest()
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self.folder / "lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                log.info("%s: waiting for another run that extracts local features", self.folder)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
 
 class _Places:

@@ -1,12 +1,29 @@
-"""The first stage: nearest index images by global descriptor."""
+"""The first stage: the nearest images of every query by global descriptor."""
 
+from landmarks.errors import LandmarksError
 from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.state import SearchState
+from landmarks.retrieval.state import StateT
 
 
 class Search:
-    """Search the index with the descriptors as they are now; K and the way are the index's own settings."""
+    """Search with the descriptors as they are now: in the index, or for recognition in the labelled train images.
 
-    def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """The state with a new ranking."""
-        return state.with_ranking(resources.index.search(state.queries, state.index))
+    Args:
+        k: neighbours of each query that later stages can look at; the index's own `k` by default.
+
+    Raises:
+        LandmarksError: k below 1.
+    """
+
+    def __init__(self, k: int | None = None) -> None:
+        if k is not None and k < 1:
+            raise LandmarksError(f"search: k is {k}: it must be 1 or more")
+        self.k = k
+
+    def __call__(self, state: StateT, resources: Resources) -> StateT:
+        """The state with a new ranking [Q, k].
+
+        Raises:
+            LandmarksError: descriptors that cannot be compared.
+        """
+        return state.with_ranking(resources.index.search(state.queries, state.index, self.k))

@@ -5,7 +5,7 @@ inliers join the global score follows the form that the first place of the 2019 
 similarity + min(70, inliers) / 70, with a floor of ours below which a count is chance and says nothing.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -15,55 +15,96 @@ from landmarks.errors import LandmarksError
 from landmarks.retrieval.local.geometry import Geometry
 from landmarks.retrieval.local.matching import Matcher
 from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.local.verifier import Verifier
+from landmarks.retrieval.local.verify import count_inliers
 from landmarks.retrieval.ranking import EMPTY, Ranking
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.state import Need, SearchState
 
 
-class SpatialVerification:
-    """Counts inliers between every query and its first index images, and re-ranks by them.
+@dataclass(frozen=True)
+class Verification:
+    """What verification is in retrieval and in recognition: counting inliers, and what a count is worth.
 
-    An image with evidence rises by ``weight x evidence``; nothing else changes. So where no image of a query has any,
-    its ranking stays as it was, and an image never falls because of its own inliers. Later stages find the counts in
-    the state's `verified`: the images with at least one inlier, by falling count, in their earlier order where counts
-    are equal.
-
-    Args:
+    Attributes:
         features: store of the local features.
-        matcher: finds tentative pairs; by default `Matcher()`.
-        geometry: says which of them agree; by default `Geometry()`.
+        matcher: finds tentative pairs.
+        geometry: says which of them agree.
         depth: images of each ranking that are looked at.
         min_inliers: fewer are no evidence. What chance gives depends on the model, see `Geometry`.
         saturation: more inliers than this are no more evidence.
-        weight: what full evidence adds to a score, in units of the ranking's scores; 1 lifts an image above all that
-            have none where scores are cosine similarities.
-        by_inliers: order by the number of inliers alone: images with evidence before all others, whatever the scores
-            of the ranking are; their new score is the best one so far plus their inliers. `weight` and `saturation`
-            then mean nothing.
+        weight: what full evidence adds to a score, in units of the scores that it is added to.
 
     Raises:
-        LandmarksError: a parameter out of range.
+        LandmarksError: a number out of range.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"pictures"})
 
-    def __init__(
-        self,
-        features: LocalFeatureStore,
-        matcher: Matcher | None = None,
-        geometry: Geometry | None = None,
-        depth: int = 100,
-        min_inliers: int = 8,
-        saturation: int = 70,
-        weight: float = 1.0,
-        by_inliers: bool = False,
-    ) -> None:
-        self.verifier = Verifier(features, matcher or Matcher(), geometry or Geometry(), depth, min_inliers, saturation)
-        if not 0 <= weight < np.inf:
-            raise LandmarksError(f"verification: weight is {weight}: it must be 0 or more")
-        self.weight = weight
-        self.by_inliers = by_inliers
+    features: LocalFeatureStore
+    matcher: Matcher = field(default_factory=Matcher)
+    geometry: Geometry = field(default_factory=Geometry)
+    depth: int = 100
+    min_inliers: int = 8
+    saturation: int = 70
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.depth < 1:
+            raise LandmarksError(f"verification: depth is {self.depth}: it must be 1 or more")
+        if not 1 <= self.min_inliers <= self.saturation:
+            raise LandmarksError(
+                "verification: min_inliers must be 1 or more and saturation no less than it, got "
+                f"{self.min_inliers} and {self.saturation}"
+            )
+        if not 0 <= self.weight < np.inf:
+            raise LandmarksError(f"verification: weight is {self.weight}: it must be 0 or more")
+
+    def inliers(self, state: SearchState, resources: Resources) -> NDArray[np.int32]:
+        """Count inliers between every query and the first images of its ranking, or find them in the cache.
+
+        Returns:
+            int32 [Q, min(depth, K)]; 0 in empty places.
+
+        Raises:
+            LandmarksError: no ranking yet, pictures that cannot be read, or no room for features or counts.
+        """
+        shown = state.require_ranking("verification").indices[:, : self.depth]
+        assert state.query_pictures is not None and state.index_pictures is not None  # see `needs`
+        inliers = np.zeros(shown.shape, np.int32)
+        queries, places = np.nonzero(shown != EMPTY)
+        asked, query_rows = np.unique(queries, return_inverse=True)
+        images, image_rows = np.unique(shown[queries, places], return_inverse=True)
+        if len(asked):
+            query_features = self.features.collect(state.query_pictures, asked, resources)
+            image_features = self.features.collect(state.index_pictures, images, resources)
+            pairs = np.stack([query_rows, image_rows], axis=1).astype(np.int32)
+            inliers[queries, places] = count_inliers(
+                query_features, image_features, pairs, self.matcher, self.geometry, resources
+            )
+        return inliers
+
+    def evidence(self, inliers: NDArray[np.int32]) -> NDArray[np.float32]:
+        """What counts of any shape are worth: 0 below `min_inliers`, 1 from `saturation` on."""
+        worth = np.minimum(inliers / self.saturation, 1)
+        return np.where(inliers >= self.min_inliers, worth, 0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class SpatialVerification(Verification):
+    """Counts inliers between every query and its first index images, and re-ranks by them.
+
+    An image with evidence rises by ``weight x evidence``; nothing else changes. So where no image of a query has any,
+    its ranking stays as it was, and an image never falls because of its own inliers. A weight of 1 lifts an image above
+    all that have no evidence where scores are cosine similarities. Later stages find the counts in the state's
+    `verified`: the images with at least one inlier, by falling count, in their earlier order where counts are equal.
+
+    Attributes:
+        by_inliers: order by the number of inliers alone: images with evidence before all others, whatever the scores
+            of the ranking are; their new score is the best one so far plus their inliers. `weight` and `saturation`
+            then mean nothing.
+    """
+
+    by_inliers: bool = False
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
         """The state with the re-ranked ranking and the verified images.
@@ -71,9 +112,8 @@ class SpatialVerification:
         Raises:
             LandmarksError: no ranking yet, pictures that cannot be read, or no room for features or counts.
         """
+        inliers = self.inliers(state, resources)
         ranking = state.require_ranking("verification")
-        assert state.query_pictures is not None and state.index_pictures is not None  # see `needs`
-        inliers = self.verifier.inliers(state.query_pictures, state.index_pictures, ranking, resources)
         return replace(state, ranking=self.rerank(ranking, inliers), verified=verified(ranking, inliers))
 
     def rerank(self, ranking: Ranking, inliers: NDArray[np.int32]) -> Ranking:
@@ -88,15 +128,14 @@ class SpatialVerification:
         """
         scores = ranking.scores.copy()
         seen = scores[:, : inliers.shape[1]]
-        evidence = self.verifier.evidence(inliers)
+        evidence = self.evidence(inliers)
         if self.by_inliers:
             best = np.where(ranking.filled[:, :1], ranking.scores[:, :1], 0)  # the first places are the best
             raised = best + inliers.astype(np.float32)
         else:
             raised = seen + np.float32(self.weight) * evidence
         scores[:, : inliers.shape[1]] = np.where(evidence > 0, raised, seen)
-        order = np.argsort(-scores, axis=1, kind="stable")
-        return Ranking(np.take_along_axis(ranking.indices, order, 1), np.take_along_axis(scores, order, 1))
+        return ranking.rescored(scores)
 
 
 def verified(ranking: Ranking, inliers: NDArray[np.int32]) -> Ranking:
@@ -109,8 +148,6 @@ def verified(ranking: Ranking, inliers: NDArray[np.int32]) -> Ranking:
     Returns:
         Ranking [Q, k] whose scores are the counts.
     """
-    shown = ranking.indices[:, : inliers.shape[1]]
-    scores = np.where((inliers > 0) & (shown != EMPTY), inliers, -np.inf).astype(np.float32)
-    order = np.argsort(-scores, axis=1, kind="stable")
-    scores = np.take_along_axis(scores, order, 1)
-    return Ranking(np.where(np.isneginf(scores), EMPTY, np.take_along_axis(shown, order, 1)).astype(np.int32), scores)
+    k = inliers.shape[1]
+    shown = Ranking(ranking.indices[:, :k], ranking.scores[:, :k])
+    return shown.rescored(np.where(inliers > 0, inliers, -np.inf))

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from landmarks.evaluation.own_classifier import EvidenceToCome
-from landmarks.evaluation.scoring import Outcome, Scores, evaluate_descriptors
+from landmarks.evaluation.evidence import EvidenceToCome, open_evidence
+from landmarks.evaluation.inputs import Inputs
+from landmarks.evaluation.scoring import Result, Scores, evaluate_descriptors
 from landmarks.extraction.callback import DescriptorExtraction, data_of
 from landmarks.extraction.views import Extraction
-from landmarks.recognition.pipeline import RecognitionPipeline
+from landmarks.recognition.state import RecognitionPipeline
 from landmarks.retrieval.pipeline import Pipeline
 from landmarks.training.module import LandmarkModule
 
@@ -33,7 +34,7 @@ class DescriptorEvaluation(DescriptorExtraction):
 
     Attributes:
         scores: figures of the last evaluation.
-        outcome: all that it found, on rank 0.
+        result: all that it found, on rank 0.
 
     Raises:
         LandmarksError: a stage needs regions, and `extraction` describes none. In `setup`, before any work: a stage
@@ -59,7 +60,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         self.detections = detections
         self.monitor = monitor
         self.scores: Scores = {}
-        self.outcome: Outcome | None = None
+        self.result: Result | None = None
         self._evidence: EvidenceToCome | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -69,8 +70,9 @@ class DescriptorEvaluation(DescriptorExtraction):
             return
         loss = pl_module.loss if isinstance(pl_module, LandmarkModule) else None
         data = data_of(trainer)
-        names = data.train_set.table.landmark_names
-        evidence = EvidenceToCome.open(self.predictions, self.detections, data, loss, names, self.extraction)
+        names, gallery_names = (images.table.landmark_names for images in (data.train_set, data.gallery_set))
+        opened = open_evidence(self.predictions, self.detections, data.query_set.table.ids, gallery_names)
+        evidence = EvidenceToCome.open(opened, loss, names, self.extraction, gallery_names)
         evidence.require(self.recognition, self.monitor)
         self._evidence = evidence
 
@@ -84,17 +86,13 @@ class DescriptorEvaluation(DescriptorExtraction):
         if trainer.is_global_zero:
             data = data_of(trainer)
             assert self._evidence is not None
-            self.outcome = evaluate_descriptors(
-                described["queries"],
-                described["index"],
-                described["gallery"],
-                data.source,
-                data.truth,
+            self.result = evaluate_descriptors(
+                Inputs.extracted(described, data.source, data.truth, data.sizes),
                 self.pipeline,
                 self.recognition,
                 self._evidence.complete(described["queries"].descriptors),
             )
-            self.scores = self.outcome.scores
+            self.scores = self.result.scores
         self.scores = trainer.strategy.broadcast(self.scores)
         for split, figures in self.scores.items():
             for name, value in figures.items():

@@ -55,7 +55,7 @@ def test_reproduces_neighbours_of_real_photographs(kind, oracles):
     assert recall(kind(50).search(queries, index), ExactIndex(50).search(queries, index)) > 0.97
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_looking_everywhere_is_exact(data):
     seed, k = data.draw(st.integers(0, 99)), data.draw(st.integers(1, 40))

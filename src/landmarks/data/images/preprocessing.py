@@ -1,0 +1,125 @@
+"""From an image to what a network reads: size, resize rule and normalisation, made once and kept with the weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from landmarks.data.images.resize import centre_crop, crop_side, released_shape, resize_to
+from landmarks.errors import LandmarksError
+
+MEAN = (0.485, 0.456, 0.406)
+"""ImageNet's mean, RGB, of pixels in [0, 1]; the released models and most of timm's use it."""
+STD = (0.229, 0.224, 0.225)
+
+ResizeMode = Literal["released", "square", "crop"]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What happens to an image before a network describes it, wherever that is: every job reads this one object.
+
+    It is made once, by `ResizeRule.preprocessing`, and stored in every checkpoint, model file and export.
+
+    Args:
+        mode: "released" keeps the aspect ratio, see `resize_released`; "square" squeezes the image to
+            [short_side, short_side], so that all share one shape and a batch is one tensor; "crop" shows a square
+            from the middle, see `centre_crop`; "detection" is `landmarks.detection`'s own.
+        short_side: Pixels.
+        long_side: Pixels at most; for detection only.
+        mean: Of pixels in [0, 1], RGB; taken off after the resize.
+        std: What is divided by then.
+
+    Raises:
+        LandmarksError: An unknown mode, or no positive number of pixels.
+    """
+
+    mode: Literal[ResizeMode, "detection"]
+    short_side: int
+    long_side: int | None = None
+    mean: tuple[float, float, float] = MEAN
+    std: tuple[float, float, float] = STD
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    def __post_init__(self) -> None:
+        if self.short_side < 1 or self.mode not in (*get_args(ResizeMode), "detection"):
+            raise LandmarksError(
+                f"resize: short_side {self.short_side!r}, mode {self.mode!r}; expected a positive number of "
+                'pixels and "released", "square" or "crop"'
+            )
+
+    @staticmethod
+    def from_values(values: Mapping[str, Any]) -> "Preprocessing":
+        """Read what `dataclasses.asdict` gave. Raises LandmarksError where a value is missing, unknown or mistyped."""
+        try:
+            return TypeAdapter(Preprocessing).validate_python(values)
+        except ValidationError as error:
+            problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+            raise LandmarksError("; ".join(problems)) from None
+
+    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize one image: uint8 [H, W, 3] -> uint8 [H', W', 3]."""
+        if self.mode == "crop":
+            return centre_crop(image, self.short_side)
+        return resize_to(image, *self.shape(*image.shape[:2]))
+
+    def shape(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of what comes out for an image of `height` x `width`."""
+        if self.mode == "square":
+            return self.short_side, self.short_side
+        if self.mode == "crop":
+            return crop_side(self.short_side), crop_side(self.short_side)
+        if self.mode == "detection":
+            raise LandmarksError("images sized for a detector are none for a network that describes them")
+        return released_shape(height, width, self.short_side)
+
+    def shapes(self, sizes: NDArray[np.integer]) -> NDArray[np.int64]:
+        """`shape` of many images: [N, 2] -> int64 [N, 2]; 0 x 0 stays so."""
+        unique, where = np.unique(sizes, axis=0, return_inverse=True)
+        shapes = [self.shape(height, width) if height and width else (0, 0) for height, width in unique.tolist()]
+        return np.array(shapes, dtype=np.int64).reshape(-1, 2)[where]
+
+    def with_short_side(self, short_side: int) -> "Preprocessing":
+        """The same at another size; a detector's long side grows and shrinks with the short."""
+        long_side = self.long_side and round(self.long_side * short_side / self.short_side)
+        return replace(self, short_side=short_side, long_side=long_side)
+
+    def scaled(self, scale: float) -> "Preprocessing":
+        """The same at a factor of the size."""
+        return self.with_short_side(round(self.short_side * scale))
+
+
+@dataclass(frozen=True)
+class ResizeRule:
+    """What a configuration says of sizes, besides `data.image_size`: the keys of `data.resize`.
+
+    Args:
+        short_side: Pixels; None: that of `data.image_size`.
+        mode: See `Preprocessing`; None: as the weights were trained.
+    """
+
+    short_side: int | None = None
+    mode: ResizeMode | None = "released"
+
+    def preprocessing(self, image_size: int | None, trained: Preprocessing | None = None) -> Preprocessing:
+        """Make the one object that all jobs read.
+
+        Args:
+            image_size: `data.image_size`.
+            trained: What the weights were trained with; it holds wherever the configuration says nothing else.
+
+        Raises:
+            LandmarksError: A size or mode that nobody said.
+        """
+        short_side = self.short_side or image_size
+        if trained is not None:
+            found = trained if short_side is None else trained.with_short_side(short_side)
+            return found if self.mode is None else replace(found, mode=self.mode)
+        if short_side is None or self.mode is None:
+            key = "data.image_size" if short_side is None else "data.resize.mode"
+            raise LandmarksError(f"{key}: no value given; set it on the command line: {key}=VALUE")
+        return Preprocessing(self.mode, short_side)

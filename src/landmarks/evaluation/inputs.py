@@ -1,0 +1,114 @@
+"""What an evaluation starts from, whoever made the descriptors: a network just now, or other people as files."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.data.ground_truth import GroundTruth
+from landmarks.data.source import ImageSet, Source
+from landmarks.extraction.views import Described
+from landmarks.retrieval.blocks import Descriptors
+from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.retrieval.state import Gallery
+
+# From rows int32 [N] of a label space str [L] to the numbers int64 [N] of the official files; -1 stays -1.
+OfficialNumbers = Callable[[NDArray[np.int32], NDArray[np.str_]], NDArray[np.int64]]
+
+NO_NAMES = np.empty(0, np.str_)
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Descriptors of some images as a search reads them, and what is known of the images.
+
+    Attributes:
+        descriptors: [N, D] float16 or float32 in rows, usually memory-mapped.
+        ids: uint64 [N]; None where they are not known: then there is no submission.
+        images: in the order of the descriptors; None where no stage looks at them.
+        regions: [N, R, D], descriptors of parts of each image.
+        protocols: what made the descriptors, one for each joined model; None where nobody knows, as of plain files.
+    """
+
+    descriptors: Descriptors
+    ids: NDArray[np.uint64] | None = None
+    images: ImageSet | None = None
+    regions: Descriptors | None = None
+    protocols: tuple[ExtractionProtocol | None, ...] = (None,)
+
+    def __len__(self) -> int:
+        return len(self.descriptors)
+
+    @classmethod
+    def extracted(cls, found: Described) -> "EvaluationSet":
+        """Take what a network has just made; images that could not be read are not in it."""
+        made = found.descriptors
+        return cls(made.descriptors, made.ids, found.pictures, found.region_rows, (made.protocol,))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Queries, what they are searched in, and what is right.
+
+    Attributes:
+        queries: the test images.
+        index: the images to be found.
+        truth: what is right; a task without truth gets a submission but no figures.
+        source: the data set; None where there are only files.
+        gallery: labelled train images, which vote for landmarks; None where nothing can be recognised.
+        landmarks: int32 [G], rows of `landmark_names` for the gallery, -1 = none.
+        landmark_names: str [L].
+        official: how submissions and solutions call landmarks.
+        facts: what `metrics.json` says of the data besides their stamp.
+    """
+
+    queries: EvaluationSet
+    index: EvaluationSet
+    truth: GroundTruth = GroundTruth()  # noqa: RUF009 - frozen
+    source: Source | None = None
+    gallery: EvaluationSet | None = None
+    landmarks: NDArray[np.int32] | None = None
+    landmark_names: NDArray[np.str_] = field(default_factory=lambda: NO_NAMES)
+    official: OfficialNumbers | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def labelled(self) -> Gallery | None:
+        """The gallery with its landmarks, as stages read it."""
+        if self.gallery is None or self.landmarks is None:
+            return None
+        return Gallery(self.gallery.descriptors, self.landmarks, len(self.landmark_names))
+
+    @classmethod
+    def extracted(
+        cls, sets: Mapping[str, Described], source: Source, truth: GroundTruth, facts: Mapping[str, Any] | None = None
+    ) -> "Inputs":
+        """Take the three sets of a data set that a network has just described.
+
+        Args:
+            sets: queries, index and gallery by these names.
+            source: says how submissions call the landmarks.
+            truth: what is right.
+            facts: what `metrics.json` says of the data besides their stamp.
+
+        Raises:
+            LandmarksError: descriptor sets made by different protocols.
+        """
+        for name in ("index", "gallery"):
+            sets["queries"].descriptors.require_same_protocol(sets[name].descriptors)
+        queries, index, gallery = (EvaluationSet.extracted(sets[name]) for name in ("queries", "index", "gallery"))
+        assert gallery.images is not None
+        table = gallery.images.table
+        return cls(
+            queries,
+            index,
+            truth,
+            source,
+            gallery,
+            table.landmarks,
+            table.landmark_names,
+            source.submission_landmark,
+            facts or {},
+        )

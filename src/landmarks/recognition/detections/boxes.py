@@ -1,0 +1,68 @@
+"""Boxes that a detector found, as flat arrays: one row a box, images in any order.
+
+Corners are shares of an image's width and height, as in the Open Images files: XMin, YMin, XMax, YMax in [0, 1].
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.metrics.errors import FormatError
+from landmarks.metrics.hex_ids import hex_of
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Boxes found in pictures.
+
+    Attributes:
+        image_ids: uint64 [P], the picture of each box.
+        labels: int32 [P], rows of `classes`.
+        scores: float64 [P], finite.
+        boxes: float64 [P, 4], XMin, YMin, XMax, YMax.
+        classes: str [C], machine names such as /m/01fdzj, each once.
+
+    Raises:
+        FormatError: the arrays do not fit each other, or hold what is no box or score; a class comes twice.
+    """
+
+    image_ids: NDArray[np.uint64]
+    labels: NDArray[np.int32]
+    scores: NDArray[np.float64]
+    boxes: NDArray[np.float64]
+    classes: NDArray[np.str_]
+
+    def __post_init__(self) -> None:
+        check_boxes("detections", self.image_ids, self.labels, self.boxes, self.classes)
+        if self.scores.shape != self.labels.shape or not np.isfinite(self.scores).all():
+            raise FormatError("detections need one finite score a box; give a number")
+
+
+def check_boxes(
+    what: str,
+    image_ids: NDArray[np.uint64],
+    labels: NDArray[np.int32],
+    boxes: NDArray[np.float64],
+    classes: NDArray[np.str_],
+) -> None:
+    """Raise FormatError, which says `what` of them is wrong, unless the arrays hold one box a row."""
+    if labels.ndim != 1 or image_ids.shape != labels.shape or boxes.shape != (len(labels), 4):
+        raise FormatError(f"{what}: image ids {image_ids.shape}, labels {labels.shape} and boxes {boxes.shape} must be "
+                          "[N], [N] and [N, 4]; give one of each a box")  # fmt: skip
+    check_labels(what, labels, classes)
+    wrong = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise FormatError(f"{what}: image {hex_of(image_ids[row])} has the box {boxes[row].tolist()}; "
+                          "give XMin, YMin, XMax, YMax in rising order")  # fmt: skip
+
+
+def check_labels(what: str, labels: NDArray[np.int32], classes: NDArray[np.str_]) -> None:
+    """Raise FormatError unless the labels are rows of `classes`, each of which is named once."""
+    names = classes.tolist()
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise FormatError(f"{what}: class {twice} comes twice; name it once")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
+        raise FormatError(f"{what}: a label lies outside the {len(classes)} classes; give rows of `classes`")

@@ -1,0 +1,35 @@
+"""The figure that stands for a run is refused before any work where it will not be, and found afterwards."""
+
+import pytest
+
+from landmarks.errors import LandmarksError
+from landmarks.evaluation.monitor import check_monitor, choose_monitor, figure, known_scores
+
+
+def test_a_figure_that_will_not_be_is_refused() -> None:
+    check_monitor("public/classifier_gap", recognised=True, predictions=True)
+    check_monitor("public/gap", recognised=True, predictions=False)
+    check_monitor("private/map@100", recognised=False, predictions=False)
+    with pytest.raises(LandmarksError, match="monitor=public/classifier_gap: there is no classifier here"):
+        check_monitor("public/classifier_gap", recognised=True, predictions=False)
+    with pytest.raises(LandmarksError, match=r"monitor=private/gap: there is no such figure; there are: .*all/map@100"):
+        check_monitor("private/gap", recognised=False, predictions=False, split="all")
+
+
+@pytest.mark.parametrize(
+    ("splits", "chosen"), [(["all"], "all"), (["public"], "public"), (["public", "private"], "private")]
+)
+def test_the_figure_of_a_run_is_one_that_there_is(splits: list[str], chosen: str) -> None:
+    assert choose_monitor("private/map@10", {split: {"map@10": 0.5} for split in splits}) == f"{chosen}/map@10"
+    assert choose_monitor("private/map@10", {}) == "private/map@10"
+
+
+def test_an_unknown_figure_is_named_with_the_known_ones() -> None:
+    assert figure({}, "public/mAP") is None
+    with pytest.raises(LandmarksError, match=r"monitor=public/mAP: .*public/map@100"):
+        figure({"public": {"map@100": 0.5}}, "public/mAP")
+
+
+def test_figures_of_splits_without_queries_are_left_out() -> None:
+    scores = {"public": {"map@100": 0.5, "gap": 0.25}, "private": {"gap": float("nan")}}
+    assert known_scores(scores) == {"public": {"map@100": 0.5, "gap": 0.25}}
