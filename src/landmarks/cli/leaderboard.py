@@ -48,12 +48,11 @@ def leaderboard(
     Figures of other data are listed apart. `--run ROW --root GLDV2 --weights PATH` measures a row; the same command
     again goes on where a killed one stopped.
     """
-    from landmarks.cli.leaderboard_display import print_board
     from landmarks.leaderboard.board import build_board
     from landmarks.leaderboard.comparable import RULE
     from landmarks.leaderboard.rows import find_row, read_rows
     from landmarks.leaderboard.runs import FoundRuns, find_runs
-    from landmarks.report.leaderboard import write_leaderboard
+    from landmarks.report.leaderboard import print_board, write_leaderboard
 
     with mistakes_named():
         rows = read_rows()
