@@ -10,7 +10,7 @@ KIND := $(if $(GPU),gpu,cpu)
 LOCK := requirements$(if $(GPU),-gpu).lock
 STAMP := .venv/installed-$(KIND)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
-  --python-version 3.11 --extra dev pyproject.toml
+  --python-version 3.11 --extra dev --extra export pyproject.toml
 
 .PHONY: demo test check setup lock clean
 .DEFAULT_GOAL := demo

@@ -71,7 +71,7 @@ def exported(net: nn.Module) -> Way:
 def onnx(net: nn.Module, spinning: bool = False) -> Way:
     from landmarks.models.onnx_network import OnnxNetwork, onnx_model, to_bytes
 
-    return OnnxNetwork(to_bytes(onnx_model(net, "descriptors")), spinning)
+    return OnnxNetwork(to_bytes(onnx_model(net, "descriptors")), spinning=spinning)
 
 
 def in_bf16(way: Callable[[nn.Module], Way]) -> Callable[[nn.Module], Way]:

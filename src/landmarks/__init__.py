@@ -3,13 +3,13 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["load_model", "read_record"]
+__all__ = ["load_model", "open_model", "read_record"]
 
 
 def __getattr__(name: str) -> Any:
-    """`landmarks.load_model` and `landmarks.read_record`, without torch's seconds for those who need neither."""
+    """Give `landmarks.open_model` and the like, without torch's seconds for those who need none of them."""
     if name in __all__:
-        from landmarks.models import model_file
+        from landmarks.models import model_file, opened
 
-        return getattr(model_file, name)
+        return getattr(opened if name == "open_model" else model_file, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -49,7 +49,7 @@ def test_the_file_lies_beside_the_model(model: Path, capfd: pytest.CaptureFixtur
 
 
 def test_mistakes_are_named_before_any_work(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("landmarks.interop.export.files.write_file", lambda *_: pytest.fail("worked already"))
+    monkeypatch.setattr("landmarks.interop.export.write_file", lambda *_: pytest.fail("worked already"))
     there = tmp_path / "there.onnx"
     there.write_text("mine")
     (tmp_path / "folder.onnx").mkdir()

@@ -14,8 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from landmarks.cli.main import app
-from landmarks.detection import single_images
-from landmarks.interop.images import models
+from landmarks.detection import checkpoints
+from landmarks.models import opened
 from picture_models import (
     broken_pictures,
     classifier_file,
@@ -134,7 +134,7 @@ def test_bad_pictures_are_all_named_before_the_model_is_opened(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("the model was opened")
 
-    for where, name in ((models, "open_describer"), (models, "open_classifier"), (single_images, "open_detector")):
+    for where, name in ((opened, "open_model"), (checkpoints, "load_detector")):
         monkeypatch.setattr(where, name, never)
     more = ["--draw", tmp_path / "drawn"] if command == "detect" else []
     done = run(command, f"{command}.safetensors", "0.jpg", *broken.values(), *more, "--json", code=2)

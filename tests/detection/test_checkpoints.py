@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from landmarks.detection.checkpoints import detector_record, load_detector
 from landmarks.errors import LandmarksError
-from landmarks.models.checkpoints import recorded_task
+from landmarks.models.opened import read_model_record
 from landmarks.recognition.detections.classes import DetectionClasses
 
 Compose = Callable[..., DictConfig]
@@ -33,7 +33,7 @@ def write(path: Path, config: DictConfig, **changes: object) -> torch.nn.Module:
 def test_a_detector_is_built_again_with_its_weights_and_classes(config: DictConfig, tmp_path: Path) -> None:
     model = write(tmp_path / "d.ckpt", config)
     trained = load_detector(tmp_path / "d.ckpt")
-    assert recorded_task(tmp_path / "d.ckpt") == "detection"
+    assert read_model_record(tmp_path / "d.ckpt").task == "detection"
     assert trained.classes.titles.tolist() == ["Ä", "B"]
     assert trained.name == "test"
     state = trained.model.state_dict()
@@ -52,20 +52,14 @@ def test_other_checkpoints_are_refused(config: DictConfig, tmp_path: Path) -> No
     with pytest.raises(LandmarksError, match="not written by this version"):
         load_detector(path)
     write(path, config, task="landmarks")
-    with pytest.raises(LandmarksError, match="none of a detector"):
+    with pytest.raises(LandmarksError, match="asks to call None"):
         load_detector(path)
     found = torch.load(path, weights_only=True)
     found["landmarks"] |= {"task": "detection"}
     found["landmarks"]["config"]["model"]["forgotten"] = 1
     torch.save(found, path)
-    with pytest.raises(LandmarksError, match=r"none of this version of landmarks .*forgotten"):
+    with pytest.raises(LandmarksError, match=r"d\.ckpt: .*forgotten"):
         load_detector(path)
     write(path, config, class_names=["/m/a"], class_titles=["A"])
     with pytest.raises(LandmarksError, match="do not fit its own configuration"):
         load_detector(path)
-
-
-def test_a_checkpoint_without_a_task_is_one_of_landmarks(tmp_path: Path) -> None:
-    torch.save({"state_dict": {}, "landmarks": {"record_version": 1}}, tmp_path / "old.ckpt")
-    torch.save({"state_dict": {}}, tmp_path / "strange.ckpt")
-    assert recorded_task(tmp_path / "old.ckpt") == recorded_task(tmp_path / "strange.ckpt") == "landmarks"

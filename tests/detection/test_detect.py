@@ -9,6 +9,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.detection import detect as module
 from landmarks.detection.checkpoints import TrainedDetector
 from landmarks.detection.detect import Detector
@@ -31,7 +32,7 @@ def trained(compose_config: Compose, small_run: list[str], tmp_path: Path) -> Tr
     torch.manual_seed(0)
     classes = DetectionClasses(np.array(["/m/a", "/m/b", "/m/c"]), np.array(["A", "B", "C"]))
     model = instantiate(config.model)(num_classes=3).eval()
-    return TrainedDetector(model, "test", classes, DetectionResize(48, 80), plain_network(config.model) or {}, "")
+    return TrainedDetector(model, "test", classes, Preprocessing("detection", 48, 80), plain_network(config.model), "")
 
 
 def detector(trained: TrainedDetector, batch_size: int = 4, workers: int = 0) -> Detector:

@@ -7,7 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from landmarks.detection.single_images import PictureObjects, detect_objects, open_detector
+from landmarks.detection.checkpoints import load_detector
+from landmarks.detection.openimages.resize import DetectionResize
+from landmarks.detection.single_images import PictureObjects, detect_objects
 from landmarks.errors import LandmarksError
 from landmarks.models.model_file import load_model
 from picture_models import detector_file, photograph, turned
@@ -20,13 +22,13 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def found_in(detector: Path, *paths: Path, min_score: float = 0.1) -> list[PictureObjects]:
-    return list(detect_objects(open_detector(detector, "cpu"), paths, min_score))
+    return list(detect_objects(load_detector(detector, "cpu"), paths, min_score))
 
 
 def test_boxes_are_the_networks_in_pixels_of_the_picture(detector: Path, tmp_path: Path) -> None:
     path = photograph(tmp_path / "a.png", 1, 32, 40)  # the network sees it at 64 x 80: twice its size
     (found,) = found_in(detector, path, min_score=0.0)
-    resized = open_detector(detector).resize(np.array(Image.open(path)))
+    resized = DetectionResize.of(load_detector(detector).preprocessing)(np.array(Image.open(path)))
     with torch.inference_mode():
         expected = load_model(detector)([torch.from_numpy(resized).permute(2, 0, 1)])[0]
     corners = expected["boxes"].numpy() / 2
@@ -68,7 +70,7 @@ def test_long_and_tiny_pictures_are_searched(detector: Path, tmp_path: Path) -> 
 
 
 def test_pictures_are_read_when_they_are_asked_for(detector: Path, tmp_path: Path) -> None:
-    found = detect_objects(open_detector(detector), [photograph(tmp_path / "a.png"), tmp_path / "gone.png"])
+    found = detect_objects(load_detector(detector), [photograph(tmp_path / "a.png"), tmp_path / "gone.png"])
     next(found)
     with pytest.raises(LandmarksError, match=r"gone\.png: there is no such file"):
         next(found)

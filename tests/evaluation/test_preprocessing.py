@@ -15,11 +15,9 @@ from omegaconf import DictConfig
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.evaluation.evaluate import evaluate_job
 from landmarks.extraction.extract import extract_job
-from landmarks.interop.export.files import write_file
-from landmarks.interop.export.source import open_source
-from landmarks.interop.images.models import open_describer
-from landmarks.interop.images.similarity import describe_pictures
-from landmarks.models.checkpoints import load_trained
+from landmarks.interop.export import open_source, write_file
+from landmarks.interop.single_images import describe_pictures
+from landmarks.models.opened import open_model
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.training.train import train
 
@@ -52,7 +50,7 @@ def test_every_job_sizes_images_as_the_run_did(
     mode, side = used
     assert [(one["input_size"], one["resize"]) for one in in_training["protocol"]] == [(side, mode)]
     checkpoint = run / "checkpoints" / "best.ckpt"
-    assert load_trained(checkpoint).preprocessing == Preprocessing(mode, side)
+    assert open_model(checkpoint).preprocessing == Preprocessing(mode, side)
 
     data = [o for o in tiny_run if o.startswith(("data.root", "data.source", "data.num_workers"))]
     plain = [*data, *(o for o in tiny_run if o.startswith(("trainer", "callbacks")))]
@@ -78,8 +76,8 @@ def test_every_job_sizes_images_as_the_run_did(
         files.append(tmp_path / f"model.{kind}")
         write_file(open_source(checkpoint, "retrieval"), files[-1], kind)
     for path in files:
-        describer = open_describer(path, "cpu")
-        assert describer.resize == Preprocessing(mode, side)
+        describer = open_model(path, "descriptors", onnx=True)
+        assert describer.preprocessing == Preprocessing(mode, side)
         (row,) = describe_pictures(describer, [image])
         np.testing.assert_allclose(row, found.descriptors[0], rtol=1e-3, atol=1e-3 * np.abs(row).max())
 

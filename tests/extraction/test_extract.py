@@ -26,7 +26,8 @@ from landmarks.extraction.extract import extract_job
 from landmarks.extraction.module import DescriptorModule
 from landmarks.extraction.unreadable import TooManyUnreadableError
 from landmarks.losses.softmax import Softmax
-from landmarks.models.checkpoints import RECORD_VERSION, load_trained
+from landmarks.models.checkpoints import RECORD_VERSION
+from landmarks.models.opened import open_model
 from landmarks.recognition.prediction_files import read_predictions
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.descriptors.regions import regions_of
@@ -98,7 +99,7 @@ def test_one_view_is_what_the_network_gives(
     )
     data = instantiate(config.data)
     data.setup()
-    module = DescriptorModule(load_trained(tmp_path / "net.ckpt").model).eval()
+    module = DescriptorModule(open_model(tmp_path / "net.ckpt").network).eval()
     resize = Preprocessing("square", 64)
     assert found.ids.tolist() == data.index_set.table.ids.tolist()
     for start in range(0, len(found), 4):
@@ -194,7 +195,7 @@ def test_predictions_of_the_classifier(
     sets = extract("out", "splits=[queries,index]", "predictions=3")
     for _ in range(2):
         found = read_predictions(tmp_path / "out" / "queries_predictions")
-        scores = load_trained(tmp_path / "net.ckpt").head.class_scores(
+        scores = open_model(tmp_path / "net.ckpt").head.class_scores(
             torch.tensor(np.array(sets["queries"].descriptors))
         )
         expected = scores.softmax(dim=1).topk(3)

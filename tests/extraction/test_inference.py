@@ -1,8 +1,6 @@
-"""The engines of extraction give the same sets, and each is chosen where it should be."""
+"""The engines of extraction give the same sets, and what cannot be done is named."""
 
 import json
-import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +17,7 @@ from landmarks.errors import LandmarksError
 from landmarks.evaluation.evaluate import evaluate_job
 from landmarks.extraction import inference
 from landmarks.extraction.extract import extract_job
-from landmarks.extraction.inference import WORTHWHILE, InferenceEngine
+from landmarks.extraction.inference import OnnxInference
 from landmarks.extraction.views import Extraction
 from landmarks.models.checkpoints import RECORD_VERSION
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
@@ -59,55 +57,19 @@ def test_onnx_gives_the_ranking_of_eager(compose_config: Compose, overrides: lis
     np.testing.assert_allclose(sets[0].descriptors, sets[1].descriptors, atol=1e-5)
 
 
-def test_auto_goes_on_without_what_cannot_be_exported(
-    compose_config: Compose,
-    overrides: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+def test_a_network_that_cannot_be_exported_is_an_error(
+    compose_config: Compose, overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(net: Any) -> None:
         raise LandmarksError("torch.export cannot follow this network: a reason")
 
-    def extract(folder: str, *more: str) -> None:
-        extract_job(compose_config("extract", *overrides, "splits=[queries]", *more, run_dir=tmp_path / folder))
-
     monkeypatch.setattr(inference, "onnx_engine", refuse)
     with pytest.raises(LandmarksError, match="a reason"):
-        extract("out", "inference=onnx")
-    extract("out")  # too few pictures to ask
-    monkeypatch.setattr(inference, "WORTHWHILE", 1)
-    caplog.set_level(logging.INFO, logger="landmarks")
-    assert "without ONNX Runtime" not in caplog.text
-    extract("other")
-    assert "Describing without ONNX Runtime: torch.export cannot follow this network: a reason" in caplog.text
-    assert len(DescriptorSet.open(tmp_path / "other" / "queries")) > 0
+        extract_job(compose_config("extract", *overrides, "splits=[queries]", "inference=onnx", run_dir=tmp_path))
 
 
-def trainer(pictures: int = WORTHWHILE, **other: Any) -> Any:
-    device = torch.device(other.pop("device", "cpu"))
-    data = SimpleNamespace(evaluated={"queries": range(pictures // 4), "index": range(pictures - pictures // 4)})
-    about = {"precision": "32-true", "world_size": 1, **other}
-    return SimpleNamespace(datamodule=data, strategy=SimpleNamespace(root_device=device), **about)
-
-
-@pytest.mark.parametrize(
-    ("how", "extraction", "chosen"),
-    [
-        ({}, Extraction(), True),
-        ({"pictures": WORTHWHILE - 1}, Extraction(), False),
-        ({"pictures": WORTHWHILE // 4}, Extraction(scales=(0.5, 1.0), flip=True), True),
-        ({"device": "cuda"}, Extraction(), False),
-        ({"precision": "bf16-mixed"}, Extraction(), False),
-        ({"world_size": 2}, Extraction(), False),
-        ({}, Extraction(regions=2), False),
-    ],
-)
-def test_auto_exports_where_it_pays(
-    how: dict[str, Any], extraction: Extraction, chosen: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(inference, "data_of", lambda trainer: trainer.datamodule)
-    assert InferenceEngine("auto", extraction)._worthwhile(trainer(**how)) == chosen
+def trainer(device: str = "cpu", precision: str = "32-true") -> Any:
+    return SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device(device)), precision=precision)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +85,7 @@ def test_what_onnx_runtime_cannot_do_is_named_before_any_work(
 ) -> None:
     module: Any = None
     with pytest.raises(LandmarksError, match=words):
-        InferenceEngine("onnx", extraction).setup(trainer(**how), module, "validate")
-    InferenceEngine("auto", extraction).setup(trainer(**how), module, "validate")
+        OnnxInference(extraction).setup(trainer(**how), module, "validate")
 
 
 def test_results_that_differ_are_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,14 +94,6 @@ def test_results_that_differ_are_no_engine(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(inference, "largest_difference", lambda net, engine: 0.02)
     with pytest.raises(LandmarksError, match=r"differ by 2\.0e-02 of the spread"):
         inference.onnx_engine(net)
-
-
-def test_an_export_without_end_is_given_up() -> None:
-    started = time.monotonic()
-    with pytest.raises(TimeoutError, match="not done after"), inference._at_most(0.05):
-        while time.monotonic() < started + 60:
-            time.sleep(0.01)
-    time.sleep(0.1)  # nothing comes after
 
 
 def test_detectors_have_no_onnx() -> None:

@@ -1,5 +1,6 @@
-"""A small network, written down once for all tests of a process."""
+"""Small networks, written down once for all tests of a process; do not write into their files."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from torch.export import ExportedProgram
 from landmarks.models.build import timm_net
 from landmarks.models.onnx_network import onnx_model, to_bytes
 from landmarks.models.program import exported_program
+from picture_models import classifier_file, detector_file, retrieval_file
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +27,19 @@ def small_program(small_net: Any) -> ExportedProgram:
 @pytest.fixture(scope="session")
 def small_onnx(small_net: Any) -> bytes:
     return to_bytes(onnx_model(small_net, "descriptors", {"task": "retrieval"}))
+
+
+@pytest.fixture(scope="session")
+def retrieval(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return retrieval_file(tmp_path_factory.mktemp("models") / "net.safetensors")
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "namer.safetensors"
+    return classifier_file(path, ("1501", "42", "Tour Eiffel"), ("Old bridge", "", "The tower"))
+
+
+@pytest.fixture(scope="session")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return detector_file(tmp_path_factory.mktemp("models") / "finder.safetensors")

@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 
 from landmarks.errors import LandmarksError
-from landmarks.losses.class_head import ClassHead
+from landmarks.losses import ClassHead
 from landmarks.models.architecture import build_head, build_loss, build_network, plain_loss, plain_network
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -45,19 +45,21 @@ def test_a_detector_on_pretrained_weights_keeps_its_batch_norm_without_looking_f
 
 
 def test_networks_of_others_are_not_plain() -> None:
-    assert plain_network({"_target_": "os.system", "command": "true"}) is None
-    assert plain_loss({"_target_": "torch.nn.CrossEntropyLoss"}) is None
-    assert plain_network({}) is None
+    for node in ({"_target_": "os.system", "command": "true"}, {}, {"_target_": "landmarks.models.build.Path"}):
+        with pytest.raises(LandmarksError, match="which is none of our networks"):
+            plain_network(node)
+    with pytest.raises(LandmarksError, match=r"asks to call torch\.nn\.CrossEntropyLoss"):
+        plain_loss({"_target_": "torch.nn.CrossEntropyLoss"})
 
 
 @pytest.mark.parametrize(
     ("plain", "message"),
     [
-        ({"network": "os.system"}, r"there is no network 'os\.system'; there are released_net"),
-        ({}, "there is no network None"),
-        ({"network": "released_net", "backbone": "res18"}, "backbone: Input should be 'res152'"),
-        ({"network": "released_net"}, "backbone is not given"),
-        ({"network": "released_net", "backbone": "res152", "depth": 3}, "it has no option depth"),
+        ({"network": "os.system"}, r"asks to call os\.system, which is none .*released_net"),
+        ({}, "asks to call None"),
+        ({"network": "released_net", "backbone": "res18"}, "backbone: 'res18' will not do: it should be 'res152'"),
+        ({"network": "released_net"}, "backbone: missing"),
+        ({"network": "released_net", "backbone": "res152", "depth": 3}, "depth: released_net has no such key"),
         ({"network": "timm_net", "name": "test_resnet", "dim": "wide"}, "dim: .*integer"),
         ({"network": "timm_net", "name": "test_resnet", "dim": 0}, "dim is the length of the descriptor"),
         ({"network": "timm_net", "name": "hf-hub:somebody/net"}, "timm has no such network"),
@@ -76,5 +78,5 @@ def test_weights_are_never_fetched_for_a_file() -> None:
 def test_a_loss_that_cannot_be_is_named() -> None:
     with pytest.raises(LandmarksError, match="scale is above 0"):
         build_loss({"loss": "ArcMargin", "scale": -1.0}, 3, 2)
-    with pytest.raises(LandmarksError, match="there is no loss 'Hinge'"):
+    with pytest.raises(LandmarksError, match="asks to call Hinge"):
         build_head({"loss": "Hinge"}, 3, 2)

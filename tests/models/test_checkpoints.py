@@ -11,16 +11,15 @@ from torch import nn
 
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.losses.class_head import ClassHead
+from landmarks.losses import ClassHead
 from landmarks.models.checkpoints import (
     RECORD_VERSION,
     find_resume,
-    load_trained,
     open_checkpoint,
-    recorded_task,
     weights_hash,
 )
 from landmarks.models.model_file import write_model
+from landmarks.models.opened import open_model, read_model_record
 from landmarks.models.record import ModelRecord
 from landmarks.training.whole_files import WholeFiles
 
@@ -56,10 +55,10 @@ def test_a_truncated_checkpoint_is_named(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_program_is_named(tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
     with pytest.raises(LandmarksError, match="was not written by this version of landmarks"):
-        load_trained(tmp_path / "other.ckpt")
+        open_model(tmp_path / "other.ckpt")
     torch.save([1, 2], tmp_path / "list.ckpt")
     with pytest.raises(LandmarksError, match="holds no state_dict"):
-        load_trained(tmp_path / "list.ckpt")
+        open_model(tmp_path / "list.ckpt")
 
 
 MODEL = {
@@ -90,11 +89,11 @@ def written(path: Path, loss: str, classes: int = len(NAMES), **model: object) -
 @pytest.mark.parametrize("loss", ["Softmax", "ArcMargin"])
 def test_the_head_comes_with_the_network(tmp_path: Path, loss: str) -> None:
     made = written(tmp_path / "best.ckpt", loss, checkpointing=True)
-    trained = load_trained(tmp_path / "best.ckpt")
+    trained = open_model(tmp_path / "best.ckpt")
     assert isinstance(made, ClassHead) and trained.head is not None
     assert torch.equal(trained.head.class_scores(torch.ones(2, 8)), made.class_scores(torch.ones(2, 8)))
     assert trained.landmark_ids.tolist() == [1501, 0, -1, -1] and trained.landmark_ids.dtype == np.int64
-    assert not trained.model.checkpointing  # a matter of training alone
+    assert not trained.network.checkpointing  # a matter of training alone
     moved = trained.head.weight + 1  # type: ignore[attr-defined]
     trained.head.weight.data.copy_(moved)  # type: ignore[attr-defined]
     assert torch.equal(open_checkpoint(tmp_path / "best.ckpt")["state_dict"]["loss.weight"], made.weight)
@@ -102,19 +101,28 @@ def test_the_head_comes_with_the_network(tmp_path: Path, loss: str) -> None:
 
 def test_a_checkpoint_and_a_model_file_open_alike(tmp_path: Path) -> None:
     written(tmp_path / "best.ckpt", "ArcMargin")
-    trained = load_trained(tmp_path / "best.ckpt")
+    trained = open_model(tmp_path / "best.ckpt")
     assert (trained.preprocessing, trained.loss) == (Preprocessing("square", 64), "arcmargin")
-    assert trained.network is not None and trained.head_network is not None and trained.head is not None
-    state = trained.model.state_dict(), trained.head.state_dict()  # type: ignore[attr-defined]
+    assert trained.head is not None and trained.landmark_names == tuple(NAMES)
     prepared = Preprocessing("square", 64)
-    head = dict(trained.head_network)
-    record = ModelRecord("run", "classification", dict(trained.network), prepared, head, 4, tuple(NAMES))
-    write_model(tmp_path / "run.safetensors", record, *state)
-    opened = load_trained(tmp_path / "run.safetensors")
-    assert weights_hash(opened.model) == weights_hash(trained.model)
+    record = trained.record
+    assert record == ModelRecord(
+        "run",
+        "classification",
+        {"network": "timm_net", "name": "test_resnet", "dim": 8},
+        prepared,
+        {"loss": "ArcMargin"},
+        4,
+        tuple(NAMES),
+        (),
+        {"source": "trained with landmarks", "trained_on": "unknown, train_split=train", "loss": "arcmargin"},
+    )
+    write_model(tmp_path / "run.safetensors", record, trained.network.state_dict(), trained.head.state_dict())
+    opened = open_model(tmp_path / "run.safetensors")
+    assert weights_hash(opened.network) == weights_hash(trained.network)
     assert (opened.preprocessing, opened.landmark_names) == (prepared, tuple(NAMES))
-    assert opened.head is not None and opened.network == trained.network
-    assert recorded_task(tmp_path / "run.safetensors") == recorded_task(tmp_path / "best.ckpt") == "landmarks"
+    assert opened.head is not None and opened.record == record
+    assert read_model_record(tmp_path / "run.safetensors") == read_model_record(tmp_path / "best.ckpt") == record
 
 
 @pytest.mark.parametrize("group", ["model", "loss"])
@@ -126,22 +134,53 @@ def test_nothing_that_a_checkpoint_names_is_called(group: str, tmp_path: Path, m
     found["landmarks"]["config"][group] = target
     torch.save(found, tmp_path / "best.ckpt")
     with pytest.raises(LandmarksError, match=r"asks to call os\.mkdir.*conf/" + group):
-        load_trained(tmp_path / "best.ckpt")
+        open_model(tmp_path / "best.ckpt")
     assert not proof.exists()
     folder = tmp_path / "conf" / group  # whoever names it in a config of their own means it
     folder.mkdir(parents=True)
     (folder / "mine.yaml").write_text("_target_: os.mkdir\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(Exception, match=r"mkdir|callable"):
-        load_trained(tmp_path / "best.ckpt")
+    if group == "loss":  # one without class weights, and so none to build
+        assert open_model(tmp_path / "best.ckpt").head is None
+        return
+    with pytest.raises(Exception, match="mkdir"):
+        open_model(tmp_path / "best.ckpt")
+
+
+@pytest.mark.parametrize("group", ["model", "loss"])
+@pytest.mark.parametrize(
+    "strange", [{"_target_": "os.mkdir", "path": "called"}, {"deep": [{"_target_": "os.mkdir"}]}, "${oc.env:HOME}"]
+)
+def test_nothing_within_what_is_ones_own_is_called(
+    group: str, strange: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path / "best.ckpt", "ArcMargin")
+    found = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    found["landmarks"]["config"][group] = {"_target_": "mynets.Net", "extra": strange}
+    torch.save(found, tmp_path / "best.ckpt")
+    (tmp_path / "conf" / group).mkdir(parents=True)
+    (tmp_path / "conf" / group / "mine.yaml").write_text("_target_: mynets.Net\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LandmarksError, match=r"asks to call (os\.mkdir|\$\{oc)"):
+        open_model(tmp_path / "best.ckpt")
+    assert not (tmp_path / "called").exists()
+
+
+def test_a_checkpoint_that_does_not_say_its_sizes_is_named(tmp_path: Path) -> None:
+    written(tmp_path / "best.ckpt", "ArcMargin")
+    found = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    found["landmarks"]["config"]["data"] = {"source": {}}
+    torch.save(found, tmp_path / "best.ckpt")
+    with pytest.raises(LandmarksError, match=r"best\.ckpt: does not say how its images were sized"):
+        open_model(tmp_path / "best.ckpt")
 
 
 def test_no_head_where_the_loss_has_none(tmp_path: Path) -> None:
     written(tmp_path / "best.ckpt", "NPairs")
-    assert load_trained(tmp_path / "best.ckpt").head is None
+    assert open_model(tmp_path / "best.ckpt").head is None
 
 
 def test_a_head_of_other_landmarks_is_refused(tmp_path: Path) -> None:
     written(tmp_path / "best.ckpt", "Softmax", classes=5)
     with pytest.raises(LandmarksError, match="its weights do not fit its own configuration"):
-        load_trained(tmp_path / "best.ckpt")
+        open_model(tmp_path / "best.ckpt")

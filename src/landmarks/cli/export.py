@@ -76,18 +76,9 @@ def export(
         if out is not None:
             _check_out(out, model, kind, overwrite)
         with stderr.status(f"Opening {model}"):
-            from landmarks.interop.export.files import write_file
-            from landmarks.models.checkpoints import recorded_task
+            from landmarks.interop.export import open_source, write_file
 
-            asked = None if task is None else task.value
-            if recorded_task(model) == "detection":
-                from landmarks.detection.export import open_detector_source
-
-                source = open_detector_source(model, asked, name, categories)
-            else:
-                from landmarks.interop.export.source import open_source
-
-                source = open_source(model, asked, name, categories)
+            source = open_source(model, None if task is None else task.value, name, categories)
         if out is None:
             out = _beside(model, source.record.name, kind)
             _check_out(out, model, kind, overwrite)

@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from landmarks.config.check import suggest
-from landmarks.config.locations import config_root, register_search_path
+from landmarks.config.locations import config_root, import_from_here, register_search_path
 from landmarks.config.resolvers import register_resolvers
 from landmarks.errors import LandmarksError
 from landmarks.metrics.errors import FormatError
@@ -37,6 +37,7 @@ def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Se
     Ends the process with status 2 and a message on standard error for the mistakes of people.
     """
     register_search_path()
+    import_from_here()
     register_resolvers()
     silence_libraries()
     sys.argv[1:] = list(arguments)

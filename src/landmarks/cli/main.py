@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from landmarks.cli import data, descriptors, export, import_paddle, leaderboard, pictures, score
 from landmarks.cli.hydra_main import quiet_lightning, run_hydra
 from landmarks.config.check import refuse_missing
+from landmarks.config.locations import import_from_here
 from landmarks.errors import LandmarksError
 
 app = typer.Typer(
@@ -94,10 +95,10 @@ def _evaluate_job(config: DictConfig) -> Any:
         from landmarks.evaluation.precomputed.evaluate import evaluate_precomputed_job
 
         return evaluate_precomputed_job(config)
-    from landmarks.models.checkpoints import recorded_task
+    from landmarks.models.opened import read_model_record
 
     quiet_lightning()
-    if recorded_task(config.checkpoint) == "detection":
+    if read_model_record(config.checkpoint).task == "detection":
         from landmarks.detection.evaluate import evaluate_detector_job as evaluate_job
     else:
         from landmarks.evaluation.evaluate import evaluate_job
@@ -106,10 +107,10 @@ def _evaluate_job(config: DictConfig) -> Any:
 
 def _extract_job(config: DictConfig) -> None:
     refuse_missing(config)
-    from landmarks.models.checkpoints import recorded_task
+    from landmarks.models.opened import read_model_record
 
     quiet_lightning()
-    if recorded_task(config.checkpoint) == "detection":
+    if read_model_record(config.checkpoint).task == "detection":
         from landmarks.detection.extract import extract_detections_job as extract_job
     else:
         from landmarks.extraction.extract import extract_job
@@ -118,6 +119,7 @@ def _extract_job(config: DictConfig) -> None:
 
 def main() -> None:
     """Run the command line."""
+    import_from_here()
     app()
 
 

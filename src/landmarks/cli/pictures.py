@@ -22,7 +22,7 @@ from landmarks.cli.pictures_display import (
     print_landmarks,
     print_similarities,
 )
-from landmarks.errors import LandmarksError
+from landmarks.errors import LandmarksError, shown
 
 
 class Where(StrEnum):
@@ -68,12 +68,12 @@ def similarity(
     paths = [first, *others]
     with _endings() as stderr:
         sizes = _checked(model, paths)
-        from landmarks.interop.images.models import open_describer
-        from landmarks.interop.images.similarity import describe_pictures, similarities
+        from landmarks.interop.single_images import describe_pictures, similarities
+        from landmarks.models.opened import open_model
 
-        describer = open_describer(model, device.value)
+        describer = open_model(model, "descriptors", device.value, onnx=True)
         cosines = similarities(describe_pictures(describer, _followed(paths, stderr))).tolist()
-    seen = {path: describer.resize.shape(*size) for path, size in sizes.items()}
+    seen = {path: describer.preprocessing.shape(*size) for path, size in sizes.items()}
     if as_json:
         entries = [
             {**picture_entry(path, sizes), "described_width": seen[path][1], "described_height": seen[path][0]}
@@ -109,11 +109,11 @@ def classify(
             from landmarks.data.gldv2.categories import read_categories
 
             names = read_categories(categories)
-        from landmarks.interop.images.classification import classify_pictures, landmark_class
-        from landmarks.interop.images.models import open_classifier
+        from landmarks.interop.single_images import classify_pictures, landmark_class
+        from landmarks.models.opened import open_model
 
-        classifier = open_classifier(model, device.value)
-        if names is not None and not classifier.labels:
+        classifier = open_model(model, "classes", device.value, onnx=True)
+        if names is not None and not classifier.record.labels:
             raise LandmarksError(
                 f"--categories: {model} does not say which landmark is which of its classes; import it with --labels"
             )
@@ -159,12 +159,13 @@ def detect(
     """
     with _endings("Pictures that were drawn are kept.") as stderr:
         sizes = _checked(model, pictures)
+        from landmarks.detection.checkpoints import load_detector
         from landmarks.detection.drawing import draw_objects, make_folder
-        from landmarks.detection.single_images import detect_objects, open_detector
+        from landmarks.detection.single_images import detect_objects
 
         if draw is not None:
             make_folder(draw)
-        detector = open_detector(model, device.value)
+        detector = load_detector(model, device.value)
         classes = detector.classes
         results = []
         objects = detect_objects(detector, _followed(pictures, stderr), min_score)
@@ -183,8 +184,7 @@ def detect(
 
 def _checked(model: Path, pictures: Sequence[Path]) -> dict[Path, Size]:
     """Height and width of each picture, upright; refuses what cannot be used."""
-    from landmarks.interop.images.files import check_pictures
-    from landmarks.interop.images.names import shown
+    from landmarks.interop.single_images import check_pictures
 
     if not model.is_file():
         raise LandmarksError(f"{shown(model)}: there is no such file; name a model first, then pictures")

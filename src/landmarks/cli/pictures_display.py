@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from landmarks.interop.images.names import shown
+from landmarks.errors import shown
 
 if TYPE_CHECKING:
-    from landmarks.interop.images.classification import LandmarkClass
+    from landmarks.interop.single_images import LandmarkClass
 
 Size = tuple[int, int]
 """Height and width, pixels."""

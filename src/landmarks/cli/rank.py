@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from landmarks.cli.hydra_main import silence_libraries
+from landmarks.config.locations import import_from_here
 from landmarks.config.resolvers import register_resolvers
 from landmarks.detection.train import train_detector
 from landmarks.evaluation.evaluate import evaluate
@@ -16,6 +17,7 @@ from landmarks.training.train import train
 
 def main() -> None:
     """Read the resolved configuration of the run and do it as the rank that the environment names."""
+    import_from_here()
     register_resolvers()
     silence_libraries()
     logging.basicConfig(level=logging.WARNING)

@@ -48,6 +48,11 @@ def check_config(config: DictConfig, settings: type) -> None:
     _refuse([*_check_settings(config, settings), *_check_nodes(config, "")])
 
 
+def problems_of(node: DictConfig, name: str) -> list[str]:
+    """Hold a node with a `_target_`, and all within it, against the signatures; name it so in what is wrong."""
+    return list(_check_nodes(node, name))
+
+
 def refuse_missing(config: DictConfig) -> None:
     """Raise a ConfigError that lists the keys left at `???`; needs none of the classes that will be built."""
     _refuse([f"{name}: no value given; set it on the command line: {name}=VALUE" for name in _missing(config)])

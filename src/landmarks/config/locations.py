@@ -4,14 +4,17 @@ Hydra takes every folder below an entry of its search path for a config group. T
 environments, data and runs, so `experiments/` and `sweeps/` come in through a source that shows nothing else.
 """
 
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from landmarks.config.defaults import CompletedFiles
 
@@ -75,11 +78,25 @@ def register_search_path() -> None:
 
 
 def known_targets(group: str) -> set[str]:
-    """What the files of a config group, ours and those of the working directory, build: their top `_target_`s."""
-    found = set()
+    """Name what the files of a config group, ours and those of the working directory, build: all their `_target_`s."""
+    found: set[str] = set()
     for folder in {config_root() / "conf" / group, Path.cwd() / "conf" / group}:
         for path in folder.glob("*.yaml"):
-            content = OmegaConf.load(path)
-            if isinstance(content, DictConfig) and "_target_" in content:
-                found.add(str(content["_target_"]))
+            found.update(targets_in(OmegaConf.to_container(OmegaConf.load(path))))
     return found
+
+
+def targets_in(value: Any) -> Iterator[str]:
+    """Name what Hydra would call for plain values, at any depth."""
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            yield str(value["_target_"])
+        value = list(value.values())
+    for one in value if isinstance(value, (list, tuple)) else ():
+        yield from targets_in(one)
+
+
+def import_from_here() -> None:
+    """Let networks, losses and all else in the working directory be imported, after what is installed."""
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Inference = Literal["auto", "eager", "compile", "onnx"]
+Inference = Literal["eager", "compile", "onnx"]
 """What computes descriptors, see `landmarks.extraction.inference`."""
 
 

@@ -11,10 +11,8 @@ from torchvision.models.detection import FasterRCNN
 
 from landmarks import __version__
 from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.errors import LandmarksError
-from landmarks.models.architecture import build_network, plain_network
-from landmarks.models.checkpoints import RECORD_VERSION, open_checkpoint, recorded_preprocessing
-from landmarks.models.model_file import SUFFIX, load_model, read_record
+from landmarks.models.checkpoints import RECORD_VERSION
+from landmarks.models.opened import Device, open_model
 from landmarks.recognition.detections.classes import DetectionClasses
 
 TASK = "detection"
@@ -54,53 +52,15 @@ def detector_record(config: DictConfig, classes: DetectionClasses) -> dict[str, 
     }
 
 
-def load_detector(path: str | Path) -> TrainedDetector:
-    """Build the detector that a checkpoint of ours or a model file describes and give it its weights.
+def load_detector(path: str | Path, device: Device = "cpu") -> TrainedDetector:
+    """Open a detector of a run or a model file; see `landmarks.models.opened.open_model`.
 
     Raises:
-        LandmarksError: the file is missing, damaged or none of a detector, or the weights do not fit.
+        LandmarksError: The file is missing, corrupt or none of a detector, its weights do not fit, or the device is
+            not there.
     """
-    if Path(path).suffix == SUFFIX:
-        return _of_model_file(Path(path))
-    found = open_checkpoint(path)
-    record = found.get("landmarks")
-    if not isinstance(record, dict) or record.get("record_version") != RECORD_VERSION:
-        raise LandmarksError(f"checkpoint {path}: was not written by this version of landmarks ({__version__})")
-    if record.get("task") != TASK:
-        raise LandmarksError(f"checkpoint {path}: is none of a detector; it describes or names landmarks")
-    config = OmegaConf.create(record["config"])
-    assert isinstance(config, DictConfig)
-    classes = DetectionClasses(np.array(record["class_names"], np.str_), np.array(record["class_titles"], np.str_))
-    network = plain_network(config.model)
-    try:
-        if network is None:
-            raise LandmarksError(f"it asks for {config.model.get('_target_')}")
-        model = build_network(network, num_classes=len(classes))
-    except LandmarksError as error:  # or a key that was dropped since
-        raise LandmarksError(f"checkpoint {path}: its model is none of this version of landmarks ({error})") from None
+    opened = open_model(path, "boxes", device)
+    record, model = opened.record, opened.network
     assert isinstance(model, FasterRCNN)
-    weights = {k.removeprefix("model."): v for k, v in found["state_dict"].items() if k.startswith("model.")}
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise LandmarksError(f"checkpoint {path}: its weights do not fit its own configuration: {error}") from None
-    preprocessing = recorded_preprocessing(path, record)
-    trained_on = OmegaConf.to_container(config.data.source)
-    return TrainedDetector(model.eval(), config.name, classes, preprocessing, network, trained_on)
-
-
-def _of_model_file(path: Path) -> TrainedDetector:
-    record = read_record(path)
-    if record.task != TASK:
-        raise LandmarksError(f"{path} is none of a detector; it is for {record.task}")
-    model = load_model(path)
-    assert isinstance(model, FasterRCNN)
-    titles = record.titles or record.labels
-    return TrainedDetector(
-        model,
-        record.name,
-        DetectionClasses(np.array(record.labels, np.str_), np.array(titles, np.str_)),
-        record.preprocessing,
-        record.architecture,
-        record.origin,
-    )
+    classes = DetectionClasses(np.array(record.labels, np.str_), np.array(record.titles or record.labels, np.str_))
+    return TrainedDetector(model, record.name, classes, record.preprocessing, record.architecture, opened.trained_on)

@@ -59,7 +59,7 @@ class Detector:
             LandmarksError: ONNX Runtime is asked for.
         """
         if config.inference == "onnx":
-            raise LandmarksError("inference=onnx: a detector runs in torch alone; choose inference=auto")
+            raise LandmarksError("inference=onnx: a detector runs in torch alone; choose inference=eager")
         size = config.data.image_size
         used = trained.preprocessing if size is None else trained.preprocessing.with_short_side(size)
         return cls(

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from landmarks.detection.single_images import PictureObjects
-from landmarks.errors import LandmarksError
-from landmarks.interop.images.names import shown
+from landmarks.errors import LandmarksError, shown
 from landmarks.recognition.detections.classes import DetectionClasses
 from landmarks.report.palette import CLASS_COLOURS, GREY, INK, MAT, PAPER, Colour
 from landmarks.report.tiles import font, shortened

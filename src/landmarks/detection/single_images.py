@@ -15,15 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from landmarks.detection.checkpoints import TrainedDetector, load_detector
+from landmarks.detection.checkpoints import TrainedDetector
 from landmarks.detection.finding import find_objects
 from landmarks.detection.openimages.resize import DetectionResize
 from landmarks.errors import LandmarksError
-from landmarks.interop.images.files import read_picture
-from landmarks.interop.images.models import Device, place_of
-from landmarks.interop.images.onnx_file import SUFFIX as ONNX
-from landmarks.models.checkpoints import recorded_task
-from landmarks.models.model_file import SUFFIX
+from landmarks.interop.single_images import read_picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,33 +39,13 @@ class PictureObjects:
     picture: NDArray[np.uint8]
 
 
-def open_detector(path: str | Path, device: Device = "auto") -> TrainedDetector:
-    """Open a model that finds objects, on its device: a model file or a checkpoint of ours.
-
-    Raises:
-        LandmarksError: the file is missing, corrupt or of another kind, or the device is not there.
-    """
-    path = Path(path)
-    if path.suffix == ONNX:
-        raise LandmarksError(f"{path}: detectors run from a {SUFFIX} or .ckpt file only; name that one")
-    place = place_of(device)
-    if recorded_task(path) != "detection":
-        raise LandmarksError(
-            f"{path}: is no detector; it describes landmarks or tells them apart, see `landmarks similarity` and "
-            "`landmarks classify`"
-        )
-    trained = load_detector(path)
-    trained.model.to(place)
-    return trained
-
-
 def detect_objects(
     detector: TrainedDetector, paths: Iterable[str | Path], min_score: float = 0.1
 ) -> Iterator[PictureObjects]:
     """Look for objects in pictures, each when it is asked for, so that one is in memory at a time.
 
     Args:
-        detector: see `open_detector`; its threshold of scores is changed.
+        detector: see `load_detector`; its threshold of scores is changed.
         paths: pictures of any sizes; `check_pictures` names all that cannot be used before.
         min_score: least score, in [0, 1]; where it is lower than the network's own, more is found.
 

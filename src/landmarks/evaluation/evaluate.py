@@ -15,7 +15,7 @@ from landmarks.evaluation.outputs import write_evaluation
 from landmarks.evaluation.scoring import evaluate_descriptors
 from landmarks.extraction.extract import describe
 from landmarks.extraction.views import Extraction
-from landmarks.models.checkpoints import TrainedModel, load_trained
+from landmarks.models.opened import OpenedModel, open_model
 from landmarks.recognition.state import RecognitionPipeline
 from landmarks.retrieval.pipeline import Pipeline
 
@@ -23,14 +23,14 @@ from landmarks.retrieval.pipeline import Pipeline
 def evaluate_job(config: DictConfig) -> float | None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
     refuse_missing(config)
-    trained = load_trained(config.checkpoint)
+    trained = open_model(config.checkpoint, "descriptors")
     check_config(config, EvaluateSettings)
     run_dir = Path(config.run_dir)
     write_record(config, run_dir)
     return evaluate(config, run_dir, trained)
 
 
-def evaluate(config: DictConfig, run_dir: Path, trained: TrainedModel | None = None) -> float | None:
+def evaluate(config: DictConfig, run_dir: Path, trained: OpenedModel | None = None) -> float | None:
     """Describe queries, index and gallery, search, re-rank, vote, score, and write it all.
 
     Descriptors that an interrupted evaluation left in the run folder are not made again. All ranks describe; rank 0
@@ -47,7 +47,7 @@ def evaluate(config: DictConfig, run_dir: Path, trained: TrainedModel | None = N
     Raises:
         LandmarksError: bad input of any kind.
     """
-    trained = trained or load_trained(config.checkpoint)
+    trained = trained or open_model(config.checkpoint, "descriptors")
     pipeline: Pipeline = instantiate(config.pipeline)
     recognition: RecognitionPipeline = instantiate(config.recognition)
     extraction: Extraction = instantiate(config.extraction)

@@ -21,13 +21,13 @@ from landmarks.config.settings import ExtractSettings
 from landmarks.data.module import LandmarkDataModule
 from landmarks.errors import LandmarksError
 from landmarks.extraction.callback import ResumedExtraction
-from landmarks.extraction.inference import InferenceEngine
+from landmarks.extraction.inference import OnnxInference
 from landmarks.extraction.launch import ranks_launched
 from landmarks.extraction.module import DescriptorModule
 from landmarks.extraction.predict import PREDICTIONS, check_predictions, predict
 from landmarks.extraction.unreadable import UnreadablePictures
 from landmarks.extraction.views import Described, Extraction
-from landmarks.models.checkpoints import TrainedModel, load_trained
+from landmarks.models.opened import OpenedModel, open_model
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Extracted:
 def extract_job(config: DictConfig) -> None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and extract."""
     refuse_missing(config)
-    trained = load_trained(config.checkpoint)
+    trained = open_model(config.checkpoint, "descriptors")
     check_config(config, ExtractSettings)
     if not config.splits:
         raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
@@ -62,7 +62,7 @@ def extract_job(config: DictConfig) -> None:
     extract(config, run_dir, trained)
 
 
-def extract(config: DictConfig, run_dir: Path, trained: TrainedModel | None = None) -> None:
+def extract(config: DictConfig, run_dir: Path, trained: OpenedModel | None = None) -> None:
     """Write the descriptor sets of the named splits into the run folder, and print what they are.
 
     Where predictions are asked for, they are made of the descriptors, and made again by every run: it takes little.
@@ -75,7 +75,7 @@ def extract(config: DictConfig, run_dir: Path, trained: TrainedModel | None = No
     Raises:
         LandmarksError: bad input of any kind, or a set in the run folder that was made otherwise.
     """
-    trained = trained or load_trained(config.checkpoint)
+    trained = trained or open_model(config.checkpoint, "descriptors")
     data: LandmarkDataModule = instantiate(config.data, _partial_=True)(trained=trained.preprocessing)
     data.search_only = not {"gallery", "train"} & set(config.splits)
     data.prepare_data()
@@ -95,7 +95,7 @@ def extract(config: DictConfig, run_dir: Path, trained: TrainedModel | None = No
 def describe(
     config: DictConfig,
     run_dir: Path,
-    trained: TrainedModel,
+    trained: OpenedModel,
     data: LandmarkDataModule,
     folder: Path,
     dtype: Literal["float32", "float16"] = "float32",
@@ -116,14 +116,17 @@ def describe(
         LandmarksError: bad input of any kind.
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    module = DescriptorModule(trained.model, channels_last=config.channels_last, compile=config.inference == "compile")
+    module = DescriptorModule(
+        trained.network, channels_last=config.channels_last, compile=config.inference == "compile"
+    )
     views: Extraction = instantiate(config.extraction)
     extraction = ResumedExtraction(folder, views, trained.name, dtype, replace_others)
     unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
+    engine = [OnnxInference(views)] if config.inference == "onnx" else []
     progress = [instantiate(node) for node in (config.callbacks.progress,) if node is not None]
     trainer: pl.Trainer = instantiate(
         config.trainer,
-        callbacks=[InferenceEngine(config.inference, views), extraction, unreadable, *progress],
+        callbacks=[*engine, extraction, unreadable, *progress],
         logger=False,
         enable_checkpointing=False,
         default_root_dir=str(run_dir),

@@ -7,7 +7,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from landmarks.errors import LandmarksError
-from landmarks.models.checkpoints import TrainedModel
+from landmarks.models.opened import OpenedModel
 from landmarks.recognition.classify import classify, require_views, to_device
 from landmarks.recognition.prediction_files import refuse_other_folder, write_predictions
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
@@ -18,7 +18,7 @@ PREDICTIONS = "_predictions"
 log = logging.getLogger(__name__)
 
 
-def check_predictions(config: DictConfig, trained: TrainedModel) -> None:
+def check_predictions(config: DictConfig, trained: OpenedModel) -> None:
     """Refuse, before any work, predictions that cannot be made or written.
 
     Args:
@@ -43,7 +43,7 @@ def check_predictions(config: DictConfig, trained: TrainedModel) -> None:
         refuse_other_folder(Path(config.run_dir) / f"{name}{PREDICTIONS}")
 
 
-def predict(found: DescriptorSet, trained: TrainedModel, k: int, folder: Path, accelerator: str) -> None:
+def predict(found: DescriptorSet, trained: OpenedModel, k: int, folder: Path, accelerator: str) -> None:
     """Write the k likeliest landmarks of described pictures into a folder, instead of what an earlier run wrote.
 
     Args:

@@ -4,7 +4,6 @@ A row is a name and a network. Weights of another network, or those of another r
 else under the row's name, so they are refused: by the name and the architecture that the file itself records.
 """
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +11,17 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.utils import get_object
 from omegaconf import DictConfig
 
 from landmarks.config.locations import config_root, register_search_path
 from landmarks.config.resolvers import register_resolvers
-from landmarks.detection.checkpoints import load_detector
 from landmarks.errors import LandmarksError
 from landmarks.interop.paddle.importing import import_released
 from landmarks.interop.paddle.variables import open_variables
 from landmarks.leaderboard.rows import Row
-from landmarks.models.architecture import IN_TRAINING_ONLY, NETWORKS, plain_network
-from landmarks.models.checkpoints import load_trained, recorded_task
-from landmarks.models.model_file import SUFFIX, read_record
+from landmarks.models.architecture import IN_TRAINING_ONLY, all_options, plain_network
+from landmarks.models.model_file import SUFFIX
+from landmarks.models.opened import OpenedModel, open_model
 from landmarks.models.released_models import RELEASED_MODELS
 
 NO_MATTER = {*IN_TRAINING_ONLY, "pretrained", "dropout"}  # options that evaluation has no use for
@@ -95,18 +92,13 @@ def open_weights(row: Row, path: Path, folder: Path) -> RowWeights:
         imported_file = imported(row, folder)
         import_released(row.name, open_variables(path), imported_file)
         path = imported_file
-    if recorded_task(path) == "detection":
-        detector = load_detector(path)
-        found = RowWeights(row, path, detector.preprocessing.short_side)
-        _require_row(row, path, detector.name, detector.network)
-        return found
-    trained = load_trained(path)
-    _require_row(row, path, trained.name, trained.network)
-    if row.of_classifier and trained.head is None:
-        raise LandmarksError(f"{path}: has no class weights (loss: {trained.loss}), so there is no {row.metric}")
-    if row.of_classifier and path.suffix == SUFFIX and not read_record(path).labels:
+    model = open_model(path)
+    _require_row(row, path, model)
+    if row.of_classifier and model.head is None:
+        raise LandmarksError(f"{path}: has no class weights (loss: {model.loss}), so there is no {row.metric}")
+    if row.of_classifier and not model.record.labels:
         raise LandmarksError(f"{path}: does not say which landmark each class is; import it again with --labels FILE")
-    return RowWeights(row, path, trained.preprocessing.short_side)
+    return RowWeights(row, path, model.preprocessing.short_side)
 
 
 def imported(row: Row, folder: Path) -> Path:
@@ -126,28 +118,24 @@ def composed(name: str, overrides: list[str]) -> DictConfig:
         GlobalHydra.instance().clear()
 
 
-def _require_row(row: Row, path: Path, name: str, network: Mapping[str, Any] | None) -> None:
-    expected = plain_network(composed("train", [f"experiments={row.experiment}", "data.root=ROOT"]).model)
-    if expected is not None:
-        wanted, there = _options(expected), _options(network or {})
-        if wanted != there:
-            raise LandmarksError(
-                f"{path}: is of another network than {row.name}: {_described(there, wanted)} instead of "
-                f"{_described(wanted, there)}"
-            )
-    if name != row.name:
+def _require_row(row: Row, path: Path, model: OpenedModel) -> None:
+    node = composed("train", [f"experiments={row.experiment}", "data.root=ROOT"]).model
+    wanted, there = _options(plain_network(node)), _options(model.record.architecture)
+    if wanted != there:
         raise LandmarksError(
-            f"{path}: calls itself {name}, and the row is {row.name}; a run of `experiments={row.experiment}` or "
+            f"{path}: is of another network than {row.name}: {_described(there, wanted)} instead of "
+            f"{_described(wanted, there)}"
+        )
+    if model.name != row.name:
+        raise LandmarksError(
+            f"{path}: calls itself {model.name}, and the row is {row.name}; a run of `experiments={row.experiment}` or "
             f"`name={row.name}` and an import as {row.name} bear that name"
         )
 
 
 def _options(network: Mapping[str, Any]) -> dict[str, Any]:
     """All options of a network that matter, those left at their defaults too."""
-    path = NETWORKS.get(str(network.get("network")))
-    parameters = inspect.signature(get_object(path)).parameters if path else {}
-    defaults = {key: one.default for key, one in parameters.items() if one.default is not inspect.Parameter.empty}
-    return {key: value for key, value in {**defaults, **network}.items() if key not in NO_MATTER}
+    return {key: value for key, value in all_options(network).items() if key not in NO_MATTER}
 
 
 def _described(mine: Mapping[str, Any], other: Mapping[str, Any]) -> str:

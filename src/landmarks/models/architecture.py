@@ -1,70 +1,70 @@
-"""Networks as plain values: what a file may ask to be built, and nothing else.
+"""Networks and losses as plain values: what a file may ask to be built, and nothing else.
 
-A checkpoint names its network by a `_target_` of Hydra, which would call whatever a file says. Files of ours name one
-of the builders below instead, and its options are checked against its signature before it is called.
+What can be built is what the YAML files in `conf/model` and `conf/loss` name, ours and those of the working directory;
+there is no other list. A checkpoint or model file that somebody sent may name these, at any depth of its values, and
+nothing else is called. Its options are checked against the signature of what they are for.
+
+Plain values are `network` or `loss` and the options. Ours go by their last name, such as "timm_net", others by the
+whole path, such as "mynets.Net".
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, get_type_hints
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import torch
-from hydra.utils import get_object
+from hydra.errors import InstantiationException
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
-from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
+from landmarks.config.check import problems_of
+from landmarks.config.locations import known_targets, targets_in
 from landmarks.errors import LandmarksError
-from landmarks.losses.class_head import ClassHead
+from landmarks.losses import ClassHead
 
-# name in a file -> what builds it, imported where a file names it: the detector's room stands above this one
-NETWORKS = {
-    "released_net": "landmarks.models.build.released_net",
-    "timm_net": "landmarks.models.build.timm_net",
-    "faster_rcnn": "landmarks.detection.faster_rcnn.faster_rcnn",
-}
-LOSSES = {
-    "ArcMargin": "landmarks.losses.arcmargin.ArcMargin",
-    "NPairs": "landmarks.losses.npairs.NPairs",
-    "Softmax": "landmarks.losses.softmax.Softmax",
-}
+Kind = Literal["network", "loss"]
+GROUPS: dict[Kind, str] = {"network": "model", "loss": "loss"}
+OURS = "landmarks."
 IN_TRAINING_ONLY = ("checkpointing", "chunk")
+NOT_FETCHED = {"pretrained": False, "checkpointing": False}
+"""What is switched off in a network that gets its weights from the file that names it."""
 
 
-def plain_network(node: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A `model` node of a configuration as plain values; None if it is not one of `NETWORKS`."""
-    return _plain("network", node, NETWORKS)
+def plain_network(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn a `model` node of a configuration into plain values. Raises LandmarksError where it cannot be built."""
+    return _plain("network", node)
 
 
-def plain_loss(node: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A `loss` node of a configuration as plain values; None if it is not one of `LOSSES`."""
-    return _plain("loss", node, LOSSES)
+def plain_loss(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn a `loss` node of a configuration into plain values. Raises LandmarksError where it cannot be built."""
+    return _plain("loss", node)
 
 
 def build_network(plain: Mapping[str, Any], **more: Any) -> nn.Module:
-    """Build what `plain_network` described, with random weights, in eval mode.
+    """Build what `plain_network` gave, with random weights, in eval mode.
 
     Args:
-        plain: `network`, a key of `NETWORKS`, and the options of that builder.
-        more: options that the values do not hold, such as a detector's `num_classes`.
+        plain: `network` and the options of what builds it.
+        more: Options that the values do not hold, such as a detector's `num_classes`.
 
     Raises:
-        LandmarksError: no such network, or options that it does not take.
+        LandmarksError: No such network here, or options that it does not take.
     """
-    options = dict(plain)
-    pretrained = options.pop("pretrained", False)
-    if plain.get("network") == "faster_rcnn":  # a detector on pretrained weights keeps its batch norm as it is
-        options |= {"pretrained": pretrained is not False, "fill": False}
-    return _build("network", options, NETWORKS, more).eval()
+    parameters = _parameters("network", plain)
+    options = {key: value for key, value in NOT_FETCHED.items() if key in parameters}
+    if "fill" in parameters:  # its layers depend on whether there were pretrained weights, but these come from the file
+        options |= {"fill": False, "pretrained": plain.get("pretrained", False) is not False}
+    return _build("network", {**plain, **options}, more)
 
 
 def build_loss(plain: Mapping[str, Any], num_landmarks: int, dim: int) -> nn.Module:
-    """Build what `plain_loss` described, with random weights, in eval mode.
+    """Build what `plain_loss` gave, with random weights, in eval mode.
 
     Raises:
-        LandmarksError: no such loss, or options that it does not take.
+        LandmarksError: No such loss here, or options that it does not take.
     """
-    return _build("loss", dict(plain), LOSSES, {"num_landmarks": num_landmarks, "dim": dim}).eval()
+    return _build("loss", plain, {"num_landmarks": num_landmarks, "dim": dim})
 
 
 def build_head(plain: Mapping[str, Any], num_landmarks: int, dim: int) -> ClassHead | None:
@@ -73,48 +73,75 @@ def build_head(plain: Mapping[str, Any], num_landmarks: int, dim: int) -> ClassH
     return loss if isinstance(loss, ClassHead) else None
 
 
-def _plain(kind: str, node: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any] | None:
-    target = str(node.get("_target_", ""))
-    name = next((name for name, path in known.items() if path == target), None)
-    if name is None:
-        return None
-    left_out = {"pretrained", *IN_TRAINING_ONLY} if name != "faster_rcnn" else set()
-    plain = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
-    assert isinstance(plain, Mapping)
-    options = {str(k): v for k, v in plain.items() if not str(k).startswith("_") and k not in left_out}
-    if "pretrained" in options:
-        options["pretrained"] = options["pretrained"] is not False
-    return {kind: name, **options}
+def has_class_weights(plain: Mapping[str, Any]) -> bool:
+    """Whether a loss, given as `plain_loss` gave it, serves as a classifier."""
+    made = get_object(_target("loss", plain))
+    return inspect.isclass(made) and issubclass(made, ClassHead)
 
 
-def _build(kind: str, options: dict[str, Any], known: Mapping[str, str], more: Mapping[str, Any]) -> nn.Module:
-    name = options.pop(kind, None)
-    if name not in known:
-        raise LandmarksError(f"there is no {kind} {name!r}; there are {', '.join(known)}")
-    values = {**options, **more}
-    made: Callable[..., nn.Module] = get_object(known[name])
-    problems = list(_problems(made, values))
+def all_options(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """A network's plain values with those that were left at their defaults."""
+    parameters = _parameters("network", plain)
+    defaults = {key: one.default for key, one in parameters.items() if one.default is not inspect.Parameter.empty}
+    return {**defaults, **plain}
+
+
+def _plain(kind: Kind, node: Mapping[str, Any]) -> dict[str, Any]:
+    values = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else dict(node)
+    assert isinstance(values, dict)
+    target = str(values.pop("_target_", None))
+    name = target.rsplit(".", 1)[-1] if target.startswith(OURS) else target
+    left_out = {"_partial_", *IN_TRAINING_ONLY}
+    plain = {kind: name, **{str(key): value for key, value in values.items() if key not in left_out}}
+    if "pretrained" in plain:
+        pretrained = plain.pop("pretrained") is not False
+        if "fill" in _parameters(kind, plain):
+            plain["pretrained"] = pretrained
+    _target(kind, plain)
+    return plain
+
+
+def _target(kind: Kind, plain: Mapping[str, Any]) -> str:
+    """What builds plain values. Raises LandmarksError where they name, at any depth, what no YAML file names."""
+    known = known_targets(GROUPS[kind])
+    names = {(one.rsplit(".", 1)[-1] if one.startswith(OURS) else one): one for one in sorted(known)}
+    name, options = str(plain.get(kind)), {key: value for key, value in plain.items() if key != kind}
+    strangers = [one for one in (*targets_in(options), *_interpolations(options)) if one not in known]
+    if name not in names or strangers:
+        raise LandmarksError(
+            f"asks to call {strangers[0] if name in names else name}, which is none of our networks and losses "
+            f"({', '.join(names)}). If it is yours, run this where a file conf/{GROUPS[kind]}/*.yaml names it; if you "
+            "do not know it, do not trust the file"
+        )
+    return names[name]
+
+
+def _parameters(kind: Kind, plain: Mapping[str, Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(get_object(_target(kind, plain))).parameters
+
+
+def _interpolations(value: Any) -> Iterator[str]:
+    """Texts that OmegaConf would replace by something else, of which nobody knows what it asks for."""
+    if isinstance(value, str) and "${" in value:
+        yield value
+    elif isinstance(value, (Mapping, list, tuple)):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _interpolations(one)
+
+
+def _build(kind: Kind, plain: Mapping[str, Any], more: Mapping[str, Any]) -> nn.Module:
+    options = {key: value for key, value in plain.items() if key not in (kind, "_partial_")}
+    node = OmegaConf.create({"_target_": _target(kind, plain), **options, **more})
+    problems = problems_of(node, kind)
     try:
         if not problems:
             with torch.inference_mode(False), torch.enable_grad():  # else its parameters could never be trained
-                return made(**values)
-    except (ValueError, TypeError) as error:
-        problems = [str(error)]
-    raise LandmarksError(f"{kind} {name}: {'; '.join(problems)}")
-
-
-def _problems(made: Callable[..., nn.Module], values: Mapping[str, Any]) -> Iterator[str]:
-    """What does not fit the signature of a builder."""
-    parameters = inspect.signature(made).parameters
-    hints = get_type_hints(made.__init__ if inspect.isclass(made) else made)
-    for key in values.keys() - parameters.keys():
-        yield f"it has no option {key}"
-    for key, parameter in parameters.items():
-        if key not in values:
-            if parameter.default is inspect.Parameter.empty:
-                yield f"{key} is not given"
-            continue
-        try:
-            TypeAdapter(hints[key]).validate_python(values[key])
-        except ValidationError as error:
-            yield f"{key}: {error.errors()[0]['msg']}"
+                built = instantiate(node)
+            if isinstance(built, nn.Module):
+                return built.eval()
+            problems = [f"{node['_target_']} makes a {type(built).__name__}, not a module of torch"]
+    except InstantiationException as error:
+        if not isinstance(error.__cause__, (ValueError, TypeError, LandmarksError)):
+            raise
+        problems = [str(error.__cause__)]
+    raise LandmarksError(f"{kind} {plain[kind]}: {'; '.join(problems)}")

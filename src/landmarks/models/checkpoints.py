@@ -2,71 +2,32 @@
 
 Besides Lightning's own entries a checkpoint holds `landmarks`: plain values from which the network is built
 again without the run's folder. Opening never runs code from the file (`weights_only=True`), nor calls what it names
-unless that is ours or the user's. Model files (`landmarks.models.model_file`) are opened as well.
+unless that is ours or the user's.
 """
 
 import hashlib
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from hydra.utils import instantiate
-from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from landmarks import __version__
-from landmarks.config.locations import known_targets
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
-from landmarks.models.architecture import build_loss, build_network, plain_loss, plain_network
-from landmarks.models.model_file import SUFFIX, open_parts, read_record
+from landmarks.models.architecture import build_head, build_network, has_class_weights, plain_loss, plain_network
+from landmarks.models.record import ModelRecord
 from landmarks.storage import ChangedError, check_archive
 
 if TYPE_CHECKING:  # Lightning and albumentations take seconds to import, and pictures are described without them
     from landmarks.data.module import LandmarkDataModule
 
 RECORD_VERSION = 1
-MAX_DIGITS = 18  # of an int64
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """A network with trained weights, and where it comes from.
-
-    Attributes:
-        model: in eval mode, pictures [B, 3, H, W] float, normalised -> descriptors [B, D].
-        name: of the run that trained it, or of the model file.
-        preprocessing: what happened to the images that it was evaluated with.
-        loss: what it was trained with, for people.
-        trained_on: which data, for people.
-        landmark_names: the landmarks it was trained on, in the order of its head.
-        head: what tells these landmarks apart; None where the loss has no weights for them, as npairs. Its weights stay
-            in the file until they are used.
-        network: as `landmarks.models.architecture.build_network` takes it; None for somebody's own network.
-        head_network: as `landmarks.models.architecture.build_head` takes it; None without a head or for an own one.
-    """
-
-    model: nn.Module
-    name: str
-    preprocessing: Preprocessing
-    loss: str
-    trained_on: Any
-    landmark_names: tuple[str, ...]
-    head: ClassHead | None = None
-    network: Mapping[str, Any] | None = None
-    head_network: Mapping[str, Any] | None = None
-
-    @property
-    def landmark_ids(self) -> NDArray[np.int64]:
-        """The landmark_id of each class in the GLDv2 train set, int64 [C]; -1 for landmarks that are none of it."""
-        numbers = [int(n) if n.isdecimal() and len(n) <= MAX_DIGITS else -1 for n in self.landmark_names]
-        return np.array(numbers, dtype=np.int64)
 
 
 def checkpoint_record(config: DictConfig, data: "LandmarkDataModule") -> dict[str, Any]:
@@ -108,139 +69,100 @@ def open_checkpoint(path: str | Path, mapped: bool = False, check: bool = True) 
     return found
 
 
-def recorded_task(path: str | Path) -> str:
-    """What a checkpoint or model file was made for: "landmarks" or "detection". Raises LandmarksError."""
-    if Path(path).suffix == SUFFIX:
-        return "detection" if read_record(path).task == "detection" else "landmarks"
-    record = open_checkpoint(path, mapped=True, check=False).get("landmarks")
-    task = record.get("task", "landmarks") if isinstance(record, dict) else "landmarks"
-    return str(task)
+def model_record(path: str | Path, found: Mapping[str, Any]) -> tuple[ModelRecord, Any]:
+    """Say of a checkpoint what a model file says of itself.
 
+    Args:
+        path: The checkpoint.
+        found: What `open_checkpoint` gave.
 
-def load_trained(path: str | Path) -> TrainedModel:
-    """Build the network that a checkpoint of ours or a model file describes and give it its weights.
-
-    Nothing that the file names is called, unless it is one of our networks and losses or a file in the `conf/model` or
-    `conf/loss` of this program or the working directory names it, too.
+    Returns:
+        The record, and the data that it was trained on as plain values.
 
     Raises:
-        LandmarksError: see `open_checkpoint`; also when there is no record, or that of another version, or when the
-            weights do not fit it.
+        LandmarksError: It holds no record, or that of another version, or asks for a network or loss that is neither
+            ours nor named in the working directory, see `landmarks.models.architecture`.
     """
-    if Path(path).suffix == SUFFIX:
-        return _of_model_file(Path(path))
-    found = open_checkpoint(path, mapped=True)
-    record = _record(path, found)
-    config = OmegaConf.create(record["config"])
-    assert isinstance(config, DictConfig)
-    names = tuple(record["landmark_names"])
-    network, loss = plain_network(config.model), plain_loss(config.loss)
-    model = build_network(network) if network is not None else _own_network(path, config.model)
+    values = found.get("landmarks")
+    if not isinstance(values, dict) or values.get("record_version") != RECORD_VERSION:
+        raise LandmarksError(f"checkpoint {path}: was not written by this version of landmarks ({__version__})")
+    config = values["config"]
+    source = (config.get("data") or {}).get("source")
+    origin = {"source": "trained with landmarks", "trained_on": _short(source)}
     try:
-        model.load_state_dict(_part("model.", found))
-        head = _head(path, config, loss, len(names), model.dim, _part("loss.", found))
+        architecture, preprocessing = plain_network(config["model"]), _preprocessing(values)
+        if values.get("task") == "detection":
+            names, titles = tuple(values["class_names"]), tuple(values["class_titles"])
+            made = ModelRecord(
+                config["name"], "detection", architecture, preprocessing, None, len(names), names, titles, origin
+            )
+            return made, source
+        loss = plain_loss(config["loss"])
+    except LandmarksError as error:
+        raise LandmarksError(f"checkpoint {path}: {error}") from None
+    origin["loss"] = str(loss["loss"]).rsplit(".", 1)[-1].lower()
+    names = tuple(values["landmark_names"])
+    if not (has_class_weights(loss) and any(key.startswith("loss.") for key in found["state_dict"])):
+        return ModelRecord(config["name"], "retrieval", architecture, preprocessing, origin=origin), source
+    return ModelRecord(
+        config["name"], "classification", architecture, preprocessing, loss, len(names), names, (), origin
+    ), source
+
+
+def open_weights(path: str | Path, found: Mapping[str, Any], record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:
+    """Build the network and the head that a checkpoint describes and give them its weights.
+
+    The head's weights stay in the file until they are used.
+
+    Raises:
+        LandmarksError: It describes what cannot be built, or its weights do not fit.
+    """
+    more = {"num_classes": record.classes} if record.task == "detection" else {}
+    try:
+        net = build_network(record.architecture, **more)
+        net.load_state_dict(_part("model.", found))
+        if record.head is None:
+            return net, None
+        with torch.device("meta"):  # takes no memory and draws no weights
+            head = build_head(record.head, record.classes, int(getattr(net, "dim")))  # noqa: B009 - of any network
+        assert head is not None
+        head.load_state_dict(_part("loss.", found), assign=True)
     except RuntimeError as error:
         raise LandmarksError(f"checkpoint {path}: its weights do not fit its own configuration: {error}") from None
-    return TrainedModel(
-        model.eval(),
-        config.name,
-        recorded_preprocessing(path, record),
-        config.loss._target_.rsplit(".", 1)[-1].lower(),
-        config.data.source,
-        names,
-        head,
-        network,
-        None if head is None else loss,
-    )
-
-
-def recorded_preprocessing(path: str | Path, record: Mapping[str, Any]) -> Preprocessing:
-    """What happened to the images of a checkpoint's run; of old checkpoints, what their configuration says of it.
-
-    Raises:
-        LandmarksError: it does not say.
-    """
-    values = record.get("preprocessing")
-    if values is None:
-        data = record["config"].get("data") or {}
-        resize = data.get("resize") or {}
-        values = {"mode": resize.get("mode"), "short_side": resize.get("short_side") or data.get("image_size")}
-        if record.get("task") == "detection":
-            values = {"mode": "detection", "short_side": data.get("image_size"), "long_side": data.get("max_size")}
-    try:
-        return Preprocessing.from_values(values)
     except LandmarksError as error:
-        raise LandmarksError(f"checkpoint {path}: does not say how its images were sized ({error})") from None
+        raise LandmarksError(f"checkpoint {path}: {error}") from None
+    return net, head
 
 
-def _of_model_file(path: Path) -> TrainedModel:
-    record = read_record(path)
-    if record.task == "detection":
-        raise LandmarksError(
-            f"{path}: a detector describes no pictures; see `landmarks extract` and `landmarks detect`"
-        )
-    model, head = open_parts(path)
-    labels = record.labels or tuple(f"class {number}" for number in range(record.classes))
-    loss = record.origin.get("loss", "softmax" if record.head else "unknown")
-    trained_on = record.origin.get("trained_on", record.origin)
-    return TrainedModel(
-        model,
-        record.name,
-        record.preprocessing,
-        loss,
-        trained_on,
-        labels,
-        head,
-        record.architecture,
-        record.head,
-    )
-
-
-def _own_network(path: str | Path, node: DictConfig) -> nn.Module:
-    in_training_only = {"checkpointing": False} if "checkpointing" in node else {}
-    _refuse_stranger(path, "model", node)
-    model: nn.Module = instantiate(node, pretrained=False, **in_training_only)
-    return model
-
-
-def _refuse_stranger(path: str | Path, group: str, node: DictConfig) -> None:
-    if (target := str(node.get("_target_"))) not in known_targets(group):
-        raise LandmarksError(
-            f"checkpoint {path}: asks to call {target}, which is none of our networks and losses. If it is yours, run "
-            f"this where a file conf/{group}/*.yaml names it; if you do not know it, do not trust the file"
-        )
-
-
-def _part(prefix: str, found: dict[str, Any]) -> dict[str, Tensor]:
+def _part(prefix: str, found: Mapping[str, Any]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in found["state_dict"].items() if k.startswith(prefix)}
 
 
-def _head(
-    path: str | Path,
-    config: DictConfig,
-    loss: Mapping[str, Any] | None,
-    num_landmarks: int,
-    dim: Any,
-    state: dict[str, Tensor],
-) -> ClassHead | None:
-    """The head of the recorded loss with its weights, uncopied; RuntimeError where these do not fit."""
-    if not state:
-        return None
-    with torch.device("meta"):  # takes no memory and draws no weights
-        if loss is not None:
-            made = build_loss(loss, num_landmarks, dim)
-        else:
-            _refuse_stranger(path, "loss", config.loss)
-            made = instantiate(config.loss)(num_landmarks=num_landmarks, dim=dim)
-    made.load_state_dict(state, assign=True)
-    return made.eval() if isinstance(made, ClassHead) else None
+def _preprocessing(values: Mapping[str, Any]) -> Preprocessing:
+    """What happened to the images of a run; of old checkpoints, what their configuration says of it."""
+    kept = values.get("preprocessing")
+    if kept is None:
+        data = values["config"].get("data") or {}
+        resize = data.get("resize") or {}
+        kept = {"mode": resize.get("mode"), "short_side": resize.get("short_side") or data.get("image_size")}
+        if values.get("task") == "detection":
+            kept = {"mode": "detection", "short_side": data.get("image_size"), "long_side": data.get("max_size")}
+    try:
+        return Preprocessing.from_values(kept)
+    except LandmarksError as error:
+        raise LandmarksError(f"does not say how its images were sized ({error})") from None
 
 
-def _record(path: str | Path, found: dict[str, Any]) -> dict[str, Any]:
-    record = found.get("landmarks")
-    if not isinstance(record, dict) or record.get("record_version") != RECORD_VERSION:
-        raise LandmarksError(f"checkpoint {path}: was not written by this version of landmarks ({__version__})")
-    return record
+def _short(source: object) -> str:
+    """A `data.source` node in words, such as "GLDv2, train_split=train_clean"; paths and lists of files stay here.
+
+    A set that is only in the layout of another one has a name in its node, which then takes the place of the class's.
+    """
+    if not isinstance(source, Mapping):
+        return source if isinstance(source, str) else repr(source)
+    name = str(source.get("name") or source.get("_target_", "unknown")).rsplit(".", 1)[-1]
+    splits = [f"{key}={value}" for key, value in source.items() if str(key).endswith("split") and value is not None]
+    return ", ".join([name, *splits])
 
 
 def load_weights(module: nn.Module, path: str | Path) -> None:

@@ -3,7 +3,6 @@
 from torch import Tensor, nn
 
 from landmarks.losses import ClassHead
-from landmarks.models.descriptor import DescriptorNet
 
 
 class Classifier(nn.Module):
@@ -18,7 +17,7 @@ class Classifier(nn.Module):
         head: As given.
     """
 
-    def __init__(self, net: DescriptorNet, head: ClassHead) -> None:
+    def __init__(self, net: nn.Module, head: ClassHead) -> None:
         super().__init__()
         self.net = net
         self.head = head
@@ -29,4 +28,5 @@ class Classifier(nn.Module):
         Raises:
             ValueError: Height or width is not a multiple of 32.
         """
-        return self.head.class_scores(self.net(images))
+        scores: Tensor = self.head.class_scores(self.net(images))
+        return scores

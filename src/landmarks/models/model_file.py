@@ -1,6 +1,7 @@
 """One safetensors file that is a whole model: weights, architecture, preprocessing and labels.
 
-Reading it never runs code from it: the architecture names one of our own builders (`models.architecture`), and names
+Reading it never runs code from it: the architecture names one of our networks or of the user's own
+(`models.architecture`), and names
 and shapes of all tensors are compared with what that builder makes before memory is taken for them.
 """
 
@@ -17,7 +18,6 @@ from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
 from landmarks.models.architecture import build_head, build_network
 from landmarks.models.classifier import Classifier
-from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.record import ModelRecord
 from landmarks.models.weights import HEAD, differences
 from landmarks.storage import SEAL, UNSEALED, ChangedError, check_tensors, sealed_tensors
@@ -41,7 +41,7 @@ def load_model(path: str | Path) -> nn.Module:
         LandmarksError: The file is missing, damaged, or no model file, or its weights do not fit its architecture.
     """
     net, head = open_parts(path)
-    return net if head is None else Classifier(_descriptor_net(net), head).eval()
+    return net if head is None else Classifier(net, head).eval()
 
 
 def read_record(path: str | Path) -> ModelRecord:
@@ -131,16 +131,13 @@ def _build(record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:
     net = build_network(record.architecture, **more)
     if record.head is None:
         return net, None
-    head = build_head(record.head, record.classes, _descriptor_net(net).dim)
+    dim: Any = getattr(net, "dim", None)
+    if not isinstance(dim, int):
+        raise LandmarksError(f"a {type(net).__name__} gives no descriptors, so nothing can be classified by them")
+    head = build_head(record.head, record.classes, dim)
     if head is None:
         raise LandmarksError(f"loss {record.head.get('loss')}: it has no class weights")
     return net, head
-
-
-def _descriptor_net(net: nn.Module) -> DescriptorNet:
-    if not isinstance(net, DescriptorNet):
-        raise LandmarksError(f"a {type(net).__name__} gives no descriptors, so nothing can be classified by them")
-    return net
 
 
 def _tensors(net: nn.Module, head: ClassHead | None) -> dict[str, Tensor]:

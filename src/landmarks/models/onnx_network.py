@@ -5,23 +5,36 @@ the order of sums. Figures of both: `benchmarks/inference.py`.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-import onnx_ir
-import onnxruntime
 import torch
-from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
 
 from landmarks.errors import LandmarksError
+from landmarks.losses import ClassHead
 from landmarks.models.program import exported_program, first_line, in_silence
+from landmarks.models.record import ModelRecord
 
 INPUT = "images"
+OUTPUTS = {"retrieval": "descriptors", "classification": "logits"}
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 LIMIT = 2**31 - 2**24
 """Bytes of the weights of one file: protobuf ends at 2 GiB, and the graph needs some of it."""
 
 
-def onnx_model(net: nn.Module, output: str, metadata: Mapping[str, str] | None = None) -> onnx_ir.Model:
+def library(name: str) -> Any:
+    """Import a library of the extra `export`. Raises LandmarksError where it is not installed."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise LandmarksError(
+            f"ONNX needs {error.name or name}, which is not installed: pip install 'landmarks[export]'"
+        ) from None
+
+
+def onnx_model(net: nn.Module, output: str, metadata: Mapping[str, str] | None = None) -> Any:
     """Write a network down as ONNX, for any batch, height and width that are multiples of 32.
 
     Args:
@@ -32,6 +45,8 @@ def onnx_model(net: nn.Module, output: str, metadata: Mapping[str, str] | None =
     Raises:
         LandmarksError: the weights are more than one ONNX file holds, or the network cannot be exported.
     """
+    passes = library("onnx_ir.passes.common")
+    library("onnxscript")  # by which torch.onnx writes
     weights = sum(tensor.nbytes for tensor in net.state_dict().values())
     if weights > LIMIT:
         raise LandmarksError(
@@ -53,41 +68,83 @@ def onnx_model(net: nn.Module, output: str, metadata: Mapping[str, str] | None =
         except Exception as error:  # of any type: operations without a counterpart, and defects of the exporter
             raise LandmarksError(f"torch.onnx cannot write this network down: {first_line(error)}") from error
     assert made is not None
-    model: onnx_ir.Model = ClearMetadataAndDocStringPass()(made.model).model  # paths and lines of this machine
+    model = passes.ClearMetadataAndDocStringPass()(made.model).model  # paths and lines of this machine
     model.metadata_props.update(metadata or {})
     return model
 
 
-def to_bytes(model: onnx_ir.Model) -> bytes:
+def to_bytes(model: Any) -> bytes:
     """The content of a file."""
-    content: bytes = onnx_ir.serde.serialize_model(model).SerializeToString()
+    content: bytes = library("onnx_ir").serde.serialize_model(model).SerializeToString()
     return content
 
 
-class OnnxNetwork:
-    """An ONNX model that is called as the network it was made of; on the CPU, on as many threads as torch uses.
+class OnnxNetwork(nn.Module):
+    """An ONNX model that is called as the network it was made of, on as many threads as torch uses.
 
     Args:
-        model: a file, or the bytes of one.
-        spinning: let threads wait for work by trying again and again. Faster where nothing else runs; processes that
-            read pictures on the same cores lose what it burns.
+        model: A file, or the bytes of one.
+        device: "cpu", "cuda", or "auto" for the second where it is there.
+        spinning: Let threads wait for work by trying again and again. Faster where nothing else runs; processes that
+            read images on the same cores lose what it burns.
 
     Raises:
-        LandmarksError: ONNX Runtime cannot open it.
+        LandmarksError: ONNX Runtime is not installed or cannot open it, or the device is not there.
     """
 
-    def __init__(self, model: Path | bytes, spinning: bool = False) -> None:
+    def __init__(self, model: Path | bytes, device: str = "cpu", spinning: bool = False) -> None:
+        super().__init__()
+        onnxruntime = library("onnxruntime")
+        there = onnxruntime.get_available_providers()
+        if device == "cuda" and CUDA not in there:
+            raise LandmarksError("the installed ONNX Runtime has no CUDA; use --device cpu or onnxruntime-gpu")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3  # errors
+        options.log_severity_level = 4  # what it has to say of corrupt files is raised, too
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
         source = model if isinstance(model, bytes) else str(model)
+        providers = [CPU] if device == "cpu" or CUDA not in there else [CUDA, CPU]
         try:
-            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(source, options, providers=providers)
         except Exception as error:  # its types of errors have no common base
-            raise LandmarksError(f"ONNX Runtime cannot open it: {first_line(error)}") from error
+            raise LandmarksError(f"corrupt, or no ONNX file: {first_line(error)}") from error
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Normalised pictures float32 [B, 3, H, W], in any memory format, to float32 [B, D]."""
-        (found,) = self._session.run(None, {INPUT: images.contiguous().numpy()})
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images float32 [B, 3, H, W], in any memory format, to float32 [B, D].
+
+        Raises:
+            LandmarksError: ONNX Runtime fails on them.
+        """
+        try:
+            (found,) = self._session.run(None, {INPUT: images.contiguous().cpu().numpy()})
+        except Exception as error:
+            raise LandmarksError(f"ONNX Runtime fails on {list(images.shape)} ({first_line(error)})") from None
         return torch.from_numpy(found)
+
+    def record(self) -> ModelRecord:
+        """Read what the file says of itself. Raises LandmarksError where `landmarks export` did not write it."""
+        record = ModelRecord.from_metadata(self._session.get_modelmeta().custom_metadata_map)
+        names = [one.name for one in self._session.get_inputs()], [one.name for one in self._session.get_outputs()]
+        if names != ([INPUT], [OUTPUTS.get(record.task)]):
+            raise LandmarksError(f"from {names[0]} it makes {names[1]}; write it anew with `landmarks export`")
+        return record
+
+
+class LogitsAsScores(ClassHead):
+    """The head of a network that gives logits already: their softmax is what is asked for.
+
+    Args:
+        num_landmarks: Number of classes C.
+    """
+
+    def __init__(self, num_landmarks: int) -> None:
+        super().__init__(num_landmarks, 1)
+
+    @property
+    def dim(self) -> int:
+        """C, for its descriptors are logits."""
+        return self.num_landmarks
+
+    def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        """Logits of classes [start, stop): float [B, C] to float32 [B, stop - start]."""
+        return descriptors[:, start:stop].float()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import wandb
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
@@ -155,6 +154,8 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
             parts.report(TrainedRun(run_dir, evaluation, results, figures))
     finally:
         if any(isinstance(logger, WandbLogger) for logger in loggers):
+            import wandb  # a second that other runs need not wait for
+
             wandb.finish()  # else the next job of a sweep would go on in this run
     return value
 

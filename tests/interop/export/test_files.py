@@ -12,10 +12,10 @@ from torch import Tensor
 
 import landmarks
 from landmarks.errors import LandmarksError
-from landmarks.interop.export import files
-from landmarks.interop.export.files import plain_metadata, write_file
-from landmarks.interop.export.source import Exportable, open_source
+from landmarks.interop import export as files
+from landmarks.interop.export import open_source, plain_metadata, write_file
 from landmarks.models.onnx_network import OnnxNetwork
+from landmarks.models.opened import OpenedModel
 from landmarks.models.record import ModelRecord
 
 Checkpoints = Callable[[str], Path]
@@ -24,7 +24,7 @@ SEEN = ("onnx", "ArcMargin", "classification"), ("torch", "Softmax", None)
 
 
 @pytest.fixture(scope="session")
-def written(checkpoints: Checkpoints, tmp_path_factory: pytest.TempPathFactory) -> dict[Any, tuple[Exportable, Path]]:
+def written(checkpoints: Checkpoints, tmp_path_factory: pytest.TempPathFactory) -> dict[Any, tuple[OpenedModel, Path]]:
     """Files of several models, by format, loss and task."""
     folder, made = tmp_path_factory.mktemp("written"), {}
     for kind, loss, task in SEEN:
@@ -45,7 +45,7 @@ def test_sizes_and_batches_that_nobody_tried(written: dict[Any, Any], which: Any
     model, path = written[which]
     images = torch.randn(shape[0], 3, *shape[1:])
     with torch.inference_mode():
-        expected, found = model.net(images), opened(which[0], path)(images)
+        expected, found = model.whole(images), opened(which[0], path)(images)
     assert found.shape == (shape[0], 4) and torch.allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -70,7 +70,7 @@ def test_a_model_file_is_the_network_bit_for_bit(
     assert write_file(model, path, "safetensors").difference == 0
     images = torch.randn(3, 3, 96, 64)
     with torch.inference_mode():
-        assert torch.equal(copy.deepcopy(landmarks.load_model(path))(images), model.net(images))
+        assert torch.equal(copy.deepcopy(landmarks.load_model(path))(images), model.whole(images))
     assert landmarks.read_record(path) == model.record and list(tmp_path.iterdir()) == [path]
 
 

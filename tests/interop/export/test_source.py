@@ -1,18 +1,19 @@
 """What a file will say of a model, taken from checkpoints and model files."""
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.interop.export.source import open_source
-from landmarks.models.checkpoints import load_trained, weights_hash
+from landmarks.interop.export import open_source, write_file
+from landmarks.models.checkpoints import weights_hash
 from landmarks.models.classifier import Classifier
-from landmarks.models.model_file import write_model
+from landmarks.models.model_file import load_model, write_model
+from landmarks.models.opened import open_model
 
 Checkpoints = Callable[[str], Path]
 
@@ -20,7 +21,7 @@ Checkpoints = Callable[[str], Path]
 def test_a_checkpoint_in_full(checkpoints: Checkpoints) -> None:
     path = checkpoints("Softmax")
     record = open_source(path).record
-    trained = load_trained(path)
+    trained = open_model(path)
     assert (record.name, record.task, record.preprocessing) == (
         "tower run/1",
         "classification",
@@ -31,7 +32,7 @@ def test_a_checkpoint_in_full(checkpoints: Checkpoints) -> None:
     assert record.origin == {
         "source": "trained with landmarks",
         "trained_on": "GLDv2, train_split=train_clean",
-        "weights": weights_hash(trained.model),
+        "weights": weights_hash(trained.network),
         "loss": "softmax",
     }
 
@@ -58,10 +59,10 @@ def test_the_task_decides_about_the_head(checkpoints: Checkpoints, loss: str, as
     found = open_source(checkpoints(loss), asked)  # type: ignore[arg-type]
     assert found.record.task == task
     classifies = task == "classification"
-    assert isinstance(found.net, Classifier) == classifies == (found.head_weights is not None)
+    assert isinstance(found.whole, Classifier) == classifies == (found.head is not None)
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
-        assert found.net(images).shape == (2, 4 if classifies else 8)
+        assert found.whole(images).shape == (2, 4 if classifies else 8)
 
 
 def test_a_model_without_head_classifies_nothing(checkpoints: Checkpoints) -> None:
@@ -74,7 +75,8 @@ def test_a_model_file_keeps_what_it_says(checkpoints: Checkpoints, tmp_path: Pat
     categories.write_text("landmark_id,category\n0,Category:Null_Island\n1501,Category:Tower\n3,Category:Else\n")
     made = open_source(checkpoints("Softmax"), name="towers", categories=categories)
     assert made.record.titles == ("Tower", "Null Island", "", "")
-    write_model(tmp_path / "a.safetensors", made.record, made.weights, made.head_weights)
+    assert made.head is not None
+    write_model(tmp_path / "a.safetensors", made.record, made.network.state_dict(), made.head.state_dict())
     assert open_source(tmp_path / "a.safetensors").record == made.record
     plain = open_source(tmp_path / "a.safetensors", "retrieval").record
     assert (plain.classes, plain.labels, plain.titles, plain.origin) == (0, (), (), made.record.origin)
@@ -89,34 +91,42 @@ def test_categories_that_name_nothing(checkpoints: Checkpoints, tmp_path: Path) 
         open_source(checkpoints("ArcMargin"), categories=categories)
 
 
-class Own(nn.Module):
-    """Somebody's network."""
-
-    def __init__(self, pretrained: bool = False) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 8, 3)
-        self.dim = 8
-
-
-def test_a_network_of_ones_own_is_refused(
+def test_a_network_of_ones_own_is_exported_where_it_is_named(
     checkpoints: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = torch.load(checkpoints("Softmax"), weights_only=True)
-    target = f"{Own.__module__}.{Own.__qualname__}"
-    found["landmarks"]["config"]["model"] = {"_target_": target}
-    loss = {name: value for name, value in found["state_dict"].items() if name.startswith("loss.")}
-    found["state_dict"] = loss | {f"model.{name}": value for name, value in Own().state_dict().items()}
-    torch.save(found, tmp_path / "own.ckpt")
-    (tmp_path / "conf" / "model").mkdir(parents=True)
-    (tmp_path / "conf" / "model" / "own.yaml").write_text(f"_target_: {target}\n")
+    (tmp_path / "own_nets.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("landmarks.models.checkpoints.instantiate", lambda node, **_: _made(node))
-    with pytest.raises(LandmarksError, match=r"own\.ckpt: its network is your own \(Own\)"):
+    net = importlib.import_module("own_nets").Own(6)
+    found = torch.load(checkpoints("NPairs"), weights_only=True)
+    found["landmarks"]["config"]["model"] = {"_target_": "own_nets.Own", "dim": 6}
+    found["state_dict"] = {f"model.{name}": value for name, value in net.state_dict().items()}
+    torch.save(found, tmp_path / "own.ckpt")
+    with pytest.raises(LandmarksError, match=r"own\.ckpt: asks to call own_nets\.Own, which is none of our"):
         open_source(tmp_path / "own.ckpt")
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "own.yaml").write_text("_target_: own_nets.Own\ndim: 8\n")
+    made = open_source(tmp_path / "own.ckpt")
+    assert made.record.architecture == {"network": "own_nets.Own", "dim": 6}
+    for kind in ("safetensors", "onnx"):
+        write_file(made, tmp_path / f"own.{kind}", kind)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(load_model(tmp_path / "own.safetensors")(images), net(images))
+    monkeypatch.chdir(tmp_path / "conf")  # nobody names it here
+    with pytest.raises(LandmarksError, match=r"own\.safetensors: asks to call own_nets\.Own"):
+        load_model(tmp_path / "own.safetensors")
 
 
-def _made(node: object) -> object:
-    """pytest imports this file under a name that Hydra cannot import again."""
-    from landmarks.losses.softmax import Softmax
+OWN = """
+import torch
 
-    return Own() if "Own" in str(node) else Softmax
+class Own(torch.nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.dim = dim
+        self.linear = torch.nn.Linear(3, dim)
+
+    def forward(self, images):
+        return self.linear(images.mean((2, 3)))
+"""

@@ -1,27 +1,75 @@
-"""Writes a model in one of three formats, and compares what the file computes with the network it was made of.
+"""`landmarks export`: a trained model as one file, a safetensors file of ours, ONNX, or a program of torch.export.
 
-A file gets its name only when it was opened again and agreed; one that differs leaves nothing behind.
+A file gets its name only when it was opened again and agreed with the network; one that differs leaves nothing behind.
 """
 
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from landmarks.data.gldv2.categories import read_categories, titles_of
 from landmarks.errors import LandmarksError
-from landmarks.interop.export.source import Exportable
 from landmarks.models.agreement import TOLERANCE, Network, largest_difference, trial_pictures
+from landmarks.models.checkpoints import weights_hash
 from landmarks.models.model_file import load_model, write_model
-from landmarks.models.onnx_network import OnnxNetwork, onnx_model, to_bytes
+from landmarks.models.onnx_network import OUTPUTS, OnnxNetwork, onnx_model, to_bytes
+from landmarks.models.opened import OpenedModel, open_model
 from landmarks.models.program import exported_program, in_silence
 from landmarks.models.record import ModelRecord
 
-OUTPUTS = {"retrieval": "descriptors", "classification": "logits"}
+Asked = Literal["retrieval", "classification"]
+
+
+def open_source(
+    path: Path, task: Asked | None = None, name: str | None = None, categories: Path | None = None
+) -> OpenedModel:
+    """Open a model for export; its record is what the new file will say of itself.
+
+    Args:
+        path: Of a checkpoint or a model file.
+        task: By default that of a model file, else what the loss says, see `ClassHead.exports_as`.
+        name: By default that of the file, or of the run.
+        categories: `train_label_to_category.csv`, which gives classes titles for people.
+
+    Raises:
+        LandmarksError: The file cannot be opened, or has no head for the task.
+    """
+    model = open_model(path)
+    if model.record.task == "detection":
+        if task is not None:
+            raise LandmarksError(f"{path} is a detector: leave --task out")
+    else:
+        model = _for_task(model, task)
+    record = model.record
+    if model.kind == "checkpoint":
+        record = replace(record, origin={**record.origin, "weights": weights_hash(model.network)})
+    if name is not None:
+        record = replace(record, name=name)
+    if categories is not None:
+        if record.task != "classification":
+            raise LandmarksError(f"--categories names landmarks, and {path} is exported for {record.task}")
+        record = replace(record, titles=titles_of(record.labels, read_categories(categories), categories))
+    return replace(model, record=record)
+
+
+def _for_task(model: OpenedModel, asked: Asked | None) -> OpenedModel:
+    usual = model.record.task if model.kind == "model file" or model.head is None else model.head.exports_as
+    task = asked or usual
+    if task == "classification":
+        if model.head is None:
+            raise LandmarksError(
+                f"{model.path} has no classifier (loss: {model.loss}): export it with --task retrieval"
+            )
+        return model
+    record = replace(model.record, task="retrieval", head=None, classes=0, labels=(), titles=())
+    return replace(model, record=record, head=None)
 
 
 @dataclass(frozen=True)
@@ -39,7 +87,7 @@ class Written:
     difference: float
 
 
-def write_file(model: Exportable, path: Path, kind: str) -> Written:
+def write_file(model: OpenedModel, path: Path, kind: str) -> Written:
     """Write a model and check it.
 
     Args:
@@ -76,29 +124,29 @@ def plain_metadata(record: ModelRecord) -> dict[str, str]:
     }
 
 
-def _write_safetensors(model: Exportable, path: Path) -> float:
-    write_model(path, model.record, model.weights, model.head_weights)
+def _write_safetensors(model: OpenedModel, path: Path) -> float:
+    write_model(path, model.record, model.network.state_dict(), None if model.head is None else model.head.state_dict())
     same = _finds_the_same if model.record.task == "detection" else _gives_the_same
-    if not same(model.net, load_model(path)):
+    if not same(model.whole, load_model(path)):
         raise LandmarksError("the file does not give what the network gives; nothing was written")
     return 0.0
 
 
-def _write_onnx(model: Exportable, path: Path) -> float:
-    made = onnx_model(model.net, OUTPUTS[model.record.task], plain_metadata(model.record))
+def _write_onnx(model: OpenedModel, path: Path) -> float:
+    made = onnx_model(model.whole, OUTPUTS[model.record.task], plain_metadata(model.record))
     path.write_bytes(to_bytes(made))
-    return _checked(model.net, OnnxNetwork(path))
+    return _checked(model.whole, OnnxNetwork(path))
 
 
-def _write_torch(model: Exportable, path: Path) -> float:
-    program = exported_program(model.net)
+def _write_torch(model: OpenedModel, path: Path) -> float:
+    program = exported_program(model.whole)
     with in_silence():
         torch.export.save(program, path, extra_files=plain_metadata(model.record))
         opened = torch.export.load(path).module()
-    return _checked(model.net, opened)
+    return _checked(model.whole, opened)
 
 
-_WRITERS: dict[str, Callable[[Exportable, Path], float]] = {
+_WRITERS: dict[str, Callable[[OpenedModel, Path], float]] = {
     "safetensors": _write_safetensors,
     "onnx": _write_onnx,
     "torch": _write_torch,

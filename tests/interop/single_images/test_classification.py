@@ -1,6 +1,7 @@
 """Labels, landmark ids and names; scores of a softmax over all classes."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -8,11 +9,15 @@ import torch
 from PIL import Image
 
 from landmarks.errors import LandmarksError
-from landmarks.interop.images.classification import LandmarkClass, classify_pictures, landmark_class
-from landmarks.interop.images.models import open_classifier
+from landmarks.interop.single_images import LandmarkClass, classify_pictures, landmark_class
 from landmarks.models.model_file import load_model
 from landmarks.models.normalize import normalize
+from landmarks.models.opened import OpenedModel, open_model
 from picture_models import classifier_file, photograph
+
+
+def open_classifier(path: Path, device: Literal["cpu"] = "cpu") -> OpenedModel:
+    return open_model(path, "classes", device)
 
 
 def test_a_square_from_the_middle_is_classified_as_released(classifier: Path, tmp_path: Path) -> None:

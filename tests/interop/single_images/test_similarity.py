@@ -1,5 +1,7 @@
 """Descriptors are those of the released steps, one after the other; cosines those of the definition."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,10 @@ from PIL import Image
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.data.images.resize import resize_released
 from landmarks.errors import LandmarksError
-from landmarks.interop.images.models import Describer, open_describer
-from landmarks.interop.images.similarity import describe_pictures, similarities
+from landmarks.interop.single_images import describe_pictures, similarities
 from landmarks.models.model_file import load_model
+from landmarks.models.normalize import normalize
+from landmarks.models.opened import OpenedModel, open_model
 from picture_models import photograph, turned
 from pictures import scene
 
@@ -20,7 +23,7 @@ from pictures import scene
 def test_pictures_are_sized_normalised_and_described_as_released(retrieval: Path, tmp_path: Path) -> None:
     sizes = [(120, 160), (300, 200), (40, 1600), (97, 97)]
     paths = [photograph(tmp_path / f"{i}.png", i, *size) for i, size in enumerate(sizes)]
-    found = describe_pictures(open_describer(retrieval, "cpu"), paths)
+    found = describe_pictures(open_model(retrieval, "descriptors"), paths)
     # by hand: short side 96, each side rounded and floored to a multiple of 32; 1:40 shrinks by 3/40
     for row, path, (width, height) in zip(found, paths, [(128, 96), (96, 128), (288, 32), (96, 96)], strict=True):
         pixels = np.asarray(Image.open(path).resize((width, height), Image.Resampling.LANCZOS), np.float32)
@@ -32,21 +35,29 @@ def test_pictures_are_sized_normalised_and_described_as_released(retrieval: Path
         np.testing.assert_allclose(row, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
 
 
-def test_the_network_sees_the_pixels_of_the_released_resize(tmp_path: Path) -> None:
-    seen: list[np.ndarray] = []
-    describer = Describer(
-        "net", Preprocessing("released", 96), lambda picture: seen.append(picture) or np.ones(2, np.float32)
-    )
+def fake(retrieval: Path, side: int, give: Callable[[torch.Tensor], torch.Tensor]) -> OpenedModel:
+    """The opened model with another network and size."""
+    opened = open_model(retrieval, "descriptors")
+    network = torch.nn.Identity()
+    network.forward = give  # type: ignore[method-assign]
+    record = replace(opened.record, name="net", preprocessing=Preprocessing("released", side))
+    return replace(opened, record=record, network=network)
+
+
+def test_the_network_sees_the_pixels_of_the_released_resize(retrieval: Path, tmp_path: Path) -> None:
+    seen: list[torch.Tensor] = []
+    describer = fake(retrieval, 96, lambda images: seen.append(images) or torch.ones(1, 2))
     paths = [photograph(tmp_path / f"{i}.png", i, *size) for i, size in enumerate([(120, 161), (500, 90), (31, 31)])]
     describe_pictures(describer, paths)
-    for pixels, path in zip(seen, paths, strict=True):
-        assert np.array_equal(pixels, resize_released(np.asarray(Image.open(path)), 96))
+    for images, path in zip(seen, paths, strict=True):
+        pixels = torch.from_numpy(resize_released(np.asarray(Image.open(path)), 96)).permute(2, 0, 1)[None]
+        assert torch.equal(images, normalize(pixels.contiguous()))
 
 
 def test_a_picture_on_its_side_is_described_upright(retrieval: Path, tmp_path: Path) -> None:
     image = scene(5, 100, 140)
     Image.fromarray(image).save(tmp_path / "plain.png")
-    describer = open_describer(retrieval, "cpu")
+    describer = open_model(retrieval, "descriptors")
     plain, side = describe_pictures(describer, [tmp_path / "plain.png", turned(tmp_path / "side.png", image)])
     assert np.array_equal(plain, side)
 
@@ -60,12 +71,14 @@ def test_cosines_of_the_first_with_the_others_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
-def test_descriptors_without_direction_are_an_error_that_names_the_picture(tmp_path: Path, value: float) -> None:
+def test_descriptors_without_direction_are_an_error_that_names_the_picture(
+    retrieval: Path, tmp_path: Path, value: float
+) -> None:
     path = photograph(tmp_path / "a.png")
-    describer = Describer("net", Preprocessing("released", 64), lambda picture: np.full(4, value, np.float32))
+    describer = fake(retrieval, 64, lambda images: torch.full((1, 4), value))
     with pytest.raises(LandmarksError, match=r"a\.png: net gives a descriptor that is not finite, or nothing"):
         describe_pictures(describer, [path])
 
 
 def test_no_picture_gives_no_row(retrieval: Path) -> None:
-    assert len(describe_pictures(open_describer(retrieval), [])) == 0
+    assert len(describe_pictures(open_model(retrieval, "descriptors"), [])) == 0

@@ -1,6 +1,5 @@
 """Which files open as what, and what is said of those of another kind."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +7,21 @@ import numpy as np
 import pytest
 import torch
 
-from landmarks.detection import single_images
-from landmarks.detection.single_images import open_detector
+from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.interop.images import models
-from landmarks.interop.images.classification import classify_pictures
-from landmarks.interop.images.models import open_classifier, open_describer
-from landmarks.interop.images.similarity import describe_pictures
+from landmarks.interop.single_images import classify_pictures, describe_pictures
 from landmarks.losses.arcmargin import ArcMargin
+from landmarks.models import opened as module
 from landmarks.models.checkpoints import RECORD_VERSION
+from landmarks.models.opened import Device, OpenedModel, Use, open_model
 from picture_models import NETWORK, onnx_file, photograph, tiny_net
 
-OPENERS: dict[str, Callable[..., Any]] = {
-    "similarity": open_describer,
-    "classify": open_classifier,
-    "detect": open_detector,
-}
+USES: dict[str, Use] = {"similarity": "descriptors", "classify": "classes", "detect": "boxes"}
+
+
+def open_for(path: Path, command: str, device: Device = "cpu") -> OpenedModel:
+    """As the command does."""
+    return open_model(path, USES[command], device, onnx=command != "detect")
 
 
 def checkpoint(path: Path, loss: str = "ArcMargin", names: tuple[str, ...] = ("5", "6", "7", "9")) -> Path:
@@ -44,18 +42,17 @@ def checkpoint(path: Path, loss: str = "ArcMargin", names: tuple[str, ...] = ("5
 
 
 def test_a_checkpoint_describes_as_its_network(tmp_path: Path) -> None:
-    describer = open_describer(checkpoint(tmp_path / "best.ckpt"), "cpu")
-    assert (describer.name, describer.resize.mode, describer.resize.short_side) == ("run", "square", 96)
-    picture = np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8)
-    assert describer.network(picture).shape == (8,)
+    opened = open_for(checkpoint(tmp_path / "best.ckpt"), "similarity")
+    assert (opened.name, opened.kind, opened.preprocessing) == ("run", "checkpoint", Preprocessing("square", 96))
+    assert opened.network(torch.zeros(1, 3, 96, 96)).shape == (1, 8)
 
 
 def test_a_checkpoint_and_a_classifiers_file_do_both(classifier: Path, tmp_path: Path) -> None:
     path = photograph(tmp_path / "a.png")
     for model, classes in ((checkpoint(tmp_path / "best.ckpt"), 4), (classifier, 3)):
-        assert describe_pictures(open_describer(model, "cpu"), [path]).shape == (1, 8)
-        opened = open_classifier(model, "cpu")
-        assert opened.classes == len(opened.labels) == classes
+        assert describe_pictures(open_for(model, "similarity"), [path]).shape == (1, 8)
+        opened = open_for(model, "classify")
+        assert opened.record.classes == len(opened.landmark_names) == classes
         labels, scores = classify_pictures(opened, [path], 10)
         assert sorted(labels[0].tolist()) == list(range(classes))
         assert scores.sum() == pytest.approx(1.0, abs=1e-6)
@@ -79,46 +76,46 @@ def test_the_wrong_kind_is_said_before_weights_are_read(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("weights were read")
 
-    monkeypatch.setattr(models, "load_trained", never)
-    monkeypatch.setattr(single_images, "load_detector", never)
+    monkeypatch.setattr(module, "open_parts", never)
+    monkeypatch.setattr(module, "open_weights", never)
     with pytest.raises(LandmarksError, match=message) as caught:
-        OPENERS[command](path)
+        open_for(path, command)
     assert str(path) in str(caught.value)
 
 
 def test_a_run_with_npairs_names_no_landmarks(tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match="names no landmarks"):
-        open_classifier(checkpoint(tmp_path / "best.ckpt", "NPairs"))
+        open_for(checkpoint(tmp_path / "best.ckpt", "NPairs"), "classify")
 
 
-@pytest.mark.parametrize("command", OPENERS)
+@pytest.mark.parametrize("command", USES)
 @pytest.mark.parametrize("name", ["gone.safetensors", "gone.ckpt", "gone.onnx"])
 def test_missing_and_damaged_models_are_named(command: str, name: str, tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match=r"gone\."):
-        OPENERS[command](tmp_path / name)
+        open_for(tmp_path / name, command)
     (tmp_path / name).write_bytes(b"\x08\x00 no model at all")
     with pytest.raises(LandmarksError, match=r"gone\."):
-        OPENERS[command](tmp_path / name)
+        open_for(tmp_path / name, command)
 
 
 def test_formats_of_onnx_are_told_apart(tmp_path: Path) -> None:
     described = onnx_file(tmp_path / "d.onnx", "retrieval")
     named = onnx_file(tmp_path / "c.onnx", "classification")
-    assert open_describer(described, "cpu").name == open_classifier(named, "cpu").name == "onnx"
+    assert open_for(described, "similarity").name == open_for(named, "classify").name == "onnx"
     with pytest.raises(LandmarksError, match=r"c\.onnx: gives scores of classes and no descriptors"):
-        open_describer(named)
-    with pytest.raises(LandmarksError, match=r"d\.onnx: describes pictures and names no landmarks"):
-        open_classifier(described)
+        open_for(named, "similarity")
+    with pytest.raises(LandmarksError, match=r"d\.onnx: describes images and names no landmarks"):
+        open_for(described, "classify")
     with pytest.raises(LandmarksError, match=r"d\.onnx: detectors run from a \.safetensors"):
-        open_detector(described)
+        open_for(described, "detect")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without a GPU")
 def test_a_gpu_that_is_not_there_is_an_error(retrieval: Path, tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match="--device cuda: torch sees no GPU"):
-        open_describer(retrieval, "cuda")
+        open_for(retrieval, "similarity", "cuda")
     with pytest.raises(LandmarksError, match="--device"):
-        open_describer(onnx_file(tmp_path / "d.onnx", "retrieval"), "cuda")
+        open_for(onnx_file(tmp_path / "d.onnx", "retrieval"), "similarity", "cuda")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -126,8 +123,8 @@ def test_a_gpu_gives_what_the_processor_gives(
     retrieval: Path, classifier: Path, detector: Path, tmp_path: Path
 ) -> None:
     path = photograph(tmp_path / "a.png")
-    on_cpu, on_gpu = (describe_pictures(open_describer(retrieval, place), [path]) for place in ("cpu", "cuda"))
+    on_cpu, on_gpu = (describe_pictures(open_for(retrieval, "similarity", place), [path]) for place in ("cpu", "cuda"))
     np.testing.assert_allclose(on_cpu, on_gpu, rtol=1e-2, atol=1e-3 * np.abs(on_cpu).max())
-    scores = [classify_pictures(open_classifier(classifier, place), [path])[1] for place in ("cpu", "cuda")]
+    scores = [classify_pictures(open_for(classifier, "classify", place), [path])[1] for place in ("cpu", "cuda")]
     np.testing.assert_allclose(*scores, rtol=1e-2)
-    assert next(open_detector(detector).model.parameters()).is_cuda
+    assert next(open_for(detector, "detect", "cuda").network.parameters()).is_cuda

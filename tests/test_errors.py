@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from landmarks.interop.images.names import shown
+from landmarks.errors import shown
 
 
 def test_any_name_can_be_printed_on_one_line() -> None:

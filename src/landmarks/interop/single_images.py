@@ -1,0 +1,194 @@
+"""What a model says of single images: the released programs `test_retrieval` and `test_cls`, for any number of images.
+
+The first printed the cosines of one image with others: the descriptors as they leave the network. The second printed
+label and score of one. Images are sized as the model says. All that are wrong are named before any work, and one is in
+memory at a time.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from landmarks.data.images.decode import DIVISORS, EncodedImage, UnreadableImageError, open_image
+from landmarks.errors import LandmarksError, shown
+from landmarks.models.normalize import normalize
+from landmarks.models.opened import MAX_DIGITS, OpenedModel
+from landmarks.recognition.classify import likeliest
+
+MIN_SIDE = 8
+"""Pixels, one block of JPEG. Networks see cells of 32 pixels: what is smaller would be enlarged to a single slope of
+colour, of which a model says something, but nothing about the picture."""
+MAX_BYTES = 1 << 30  # more than the largest picture that is decoded takes in any format
+
+
+def check_pictures(paths: Iterable[str | Path]) -> dict[Path, tuple[int, int]]:
+    """Refuse pictures that cannot be used, all at once. JPEGs are decoded at an eighth, which shows damage as well.
+
+    Returns:
+        Height and width of each picture, upright, pixels.
+
+    Raises:
+        LandmarksError: names each one that is missing, no file, unreadable, damaged, no picture, or tiny, and why.
+    """
+    distinct = dict.fromkeys(map(Path, paths))
+    sizes, problems = {}, []
+    for path in distinct:
+        try:
+            image = _opened(path)
+            image.decode(DIVISORS[0])
+            sizes[path] = image.height, image.width
+        except (LandmarksError, OSError) as error:
+            problems.append(f"{shown(path)}: {_reason(error)}")
+    if len(problems) == 1:
+        raise LandmarksError(problems[0])
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise LandmarksError(f"{len(problems)} of {len(distinct)} pictures cannot be used:\n{listed}")
+    return sizes
+
+
+def read_picture(path: str | Path) -> NDArray[np.uint8]:
+    """Decode a picture in full, upright as viewers show it: uint8 [H, W, 3] RGB.
+
+    Raises:
+        LandmarksError: names the picture and says what is wrong with it, see `check_pictures`.
+    """
+    try:
+        return _opened(Path(path)).decode()
+    except (LandmarksError, OSError) as error:
+        raise LandmarksError(f"{shown(path)}: {_reason(error)}") from None
+
+
+def _opened(path: Path) -> EncodedImage:
+    if path.is_dir():
+        raise LandmarksError("is a folder; name the pictures themselves, such as FOLDER/*.jpg")
+    if not path.exists():
+        raise LandmarksError("there is no such file")
+    if not path.is_file():
+        raise LandmarksError("is no ordinary file; name a picture on the disk")
+    if path.stat().st_size > MAX_BYTES:
+        raise LandmarksError(f"{path.stat().st_size:,} bytes are more than any picture has that can be read")
+    image = open_image(path.read_bytes())
+    if min(image.height, image.width) < MIN_SIDE:
+        raise LandmarksError(
+            f"{image.width} x {image.height} pixels are too few; each side must have {MIN_SIDE} or more"
+        )
+    return image
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnreadableImageError):
+        return f"cannot be read as a picture: {error}"
+    return f"cannot be read ({error.strerror or error})" if isinstance(error, OSError) else str(error)
+
+
+def describe_pictures(describer: OpenedModel, paths: Iterable[str | Path]) -> NDArray[np.float32]:
+    """Describe pictures, one at a time.
+
+    Args:
+        describer: opened for "descriptors".
+        paths: N pictures of any sizes; `check_pictures` names all that cannot be used before.
+
+    Returns:
+        float32 [N, D], as the network gives them; nothing is normalised.
+
+    Raises:
+        LandmarksError: names the first picture that cannot be used, or whose descriptor has no direction.
+    """
+    rows = []
+    for path in paths:
+        rows.append(_described(describer, path))
+        if not np.isfinite(rows[-1]).all() or not rows[-1].any():
+            raise LandmarksError(
+                f"{shown(path)}: {describer.name} gives a descriptor that is not finite, or nothing but zeros; its "
+                "training has diverged, or its weights are damaged"
+            )
+    return np.stack(rows) if rows else np.empty((0, 0), np.float32)
+
+
+def similarities(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The cosines of the first picture with each of the others.
+
+    Args:
+        descriptors: [N, D], none of them zero, N at least 1.
+
+    Returns:
+        float64 [N - 1], in [-1, 1].
+    """
+    rows = descriptors.astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.clip(rows[1:] @ rows[0], -1.0, 1.0)  # rounding may have passed 1
+
+
+def _described(model: OpenedModel, path: str | Path) -> NDArray[np.float32]:
+    pixels = torch.from_numpy(model.preprocessing(read_picture(path))).permute(2, 0, 1)[None].contiguous()
+    place = next(model.network.parameters(), torch.empty(0)).device
+    try:
+        with torch.inference_mode():
+            found: NDArray[np.float32] = model.network(normalize(pixels.to(place)))[0].float().cpu().numpy()
+    except LandmarksError as error:
+        raise LandmarksError(f"{model.path}: {error}") from None
+    return found
+
+
+@dataclass(frozen=True)
+class LandmarkClass:
+    """A class of a classifier.
+
+    Attributes:
+        label: its index, from 0.
+        landmark_id: in Google Landmarks v2; None where the model does not say, or it is a landmark of other data.
+        category: what people call it; None where nobody said.
+    """
+
+    label: int
+    landmark_id: int | None
+    category: str | None
+
+
+def classify_pictures(
+    classifier: OpenedModel, paths: Iterable[str | Path], top: int = 5
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The likeliest classes of pictures, which are read one at a time.
+
+    Args:
+        classifier: opened for "classes", of which it has C.
+        paths: N pictures of any sizes; `check_pictures` names all that cannot be used before.
+        top: classes of each picture; no more than there are.
+
+    Returns:
+        Labels int32 and probabilities float32 of a softmax over all classes, both [N, min(top, C)], the likeliest
+        first. `landmark_class` says what a label stands for.
+
+    Raises:
+        LandmarksError: names the first picture that cannot be used; or the scores are not finite, or `top` is below 1.
+    """
+    if top < 1:
+        raise LandmarksError(f"--top {top}: ask for 1 class or more")
+    head = classifier.head
+    assert head is not None
+    # The weights of 203,094 landmarks pass by once for all images, a few thousand at a time.
+    rows = np.array([_described(classifier, path) for path in paths], np.float32).reshape(-1, head.dim)
+    return likeliest(rows, head, top, str(classifier.path))
+
+
+def landmark_class(classifier: OpenedModel, label: int, categories: Mapping[int, str] | None = None) -> LandmarkClass:
+    """What a label stands for.
+
+    Args:
+        classifier: as above.
+        label: in [0, C).
+        categories: names of landmarks by landmark_id, which go before those of the model.
+    """
+    record = classifier.record
+    name = record.labels[label] if record.labels else None
+    number = int(name) if name is not None and name.isdecimal() and len(name) <= MAX_DIGITS else None
+    title = record.titles[label] if record.titles else None
+    if number is not None and categories is not None:
+        title = categories.get(number, title)
+    # landmarks of other data, such as the folders of one's own photographs, have names instead of numbers
+    return LandmarkClass(label, number, title or (name if number is None else None))

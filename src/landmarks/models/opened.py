@@ -1,0 +1,168 @@
+"""One opener for every kind of model: checkpoints of runs, model files, and ONNX files of `landmarks export`.
+
+Opening never runs code from a file: checkpoints are read with `weights_only=True`, and what a file asks to be built is
+one of our networks and losses or of the user's own (`landmarks.models.architecture`). A model of the wrong kind is
+refused before its weights are read; of an ONNX file ONNX Runtime reads all at once.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.errors import LandmarksError
+from landmarks.losses import ClassHead
+from landmarks.models.checkpoints import model_record, open_checkpoint, open_weights
+from landmarks.models.classifier import Classifier
+from landmarks.models.model_file import SUFFIX, open_parts, read_record
+from landmarks.models.record import ModelRecord
+
+ONNX = ".onnx"
+MAX_DIGITS = 18  # of an int64
+
+Kind = Literal["checkpoint", "model file", "ONNX file"]
+Use = Literal["descriptors", "classes", "boxes"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedModel:
+    """A network with trained weights, and what its file says of it.
+
+    Attributes:
+        path: Of the file.
+        kind: Of the file.
+        record: Name, task, architecture, preprocessing, classes and origin. A checkpoint whose loss has class weights
+            is one for classification.
+        network: In eval mode; images [B, 3, H, W] float, normalised -> descriptors [B, D]. A detector takes a list of
+            uint8 [3, H, W] instead. An ONNX file for classification gives logits [B, C].
+        head: Tells the classes of the record apart by what the network gives; None where the file has no class
+            weights. Those of a checkpoint or model file stay in it until they are used.
+        trained_on: Which data, for people.
+    """
+
+    path: Path
+    kind: Kind
+    record: ModelRecord
+    network: nn.Module
+    head: ClassHead | None
+    trained_on: Any
+
+    @property
+    def name(self) -> str:
+        """Of the run that trained it, or of the model file."""
+        return self.record.name
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What happens to images before."""
+        return self.record.preprocessing
+
+    @property
+    def loss(self) -> str:
+        """What it was trained with, for people."""
+        return self.record.origin.get("loss", str((self.record.head or {}).get("loss", "unknown")).lower())
+
+    @property
+    def landmark_names(self) -> tuple[str, ...]:
+        """What its classes are called, C of them; empty where it has none."""
+        return self.record.labels or tuple(f"class {number}" for number in range(self.record.classes))
+
+    @property
+    def landmark_ids(self) -> NDArray[np.int64]:
+        """The landmark_id of each class in the GLDv2 train set, int64 [C]; -1 for landmarks that are none of it."""
+        numbers = [int(n) if n.isdecimal() and len(n) <= MAX_DIGITS else -1 for n in self.landmark_names]
+        return np.array(numbers, dtype=np.int64)
+
+    @property
+    def whole(self) -> nn.Module:
+        """The network and, for classification, its head behind it: what `landmarks.load_model` gives of its file."""
+        return self.network if self.head is None else Classifier(self.network, self.head).eval()
+
+
+def open_model(path: str | Path, use: Use | None = None, device: Device = "cpu", onnx: bool = False) -> OpenedModel:
+    """Open a trained model.
+
+    Args:
+        path: A checkpoint of a run, a model file (`.safetensors`), or an ONNX file of `landmarks export`.
+        use: What it is wanted for; None takes every model.
+        device: Where it computes; "auto" takes a GPU if there is one.
+        onnx: ONNX files will do: they can be called, and nothing else.
+
+    Raises:
+        LandmarksError: The file is missing, corrupt, none of ours, or of another use; its weights do not fit; it asks
+            for a network or loss that is neither ours nor named in the working directory; the device is not there.
+    """
+    path = Path(path)
+    if path.suffix == ONNX:
+        return _open_onnx(path, use, device, onnx)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise LandmarksError("--device cuda: torch sees no GPU here; use --device cpu")
+    record = read_model_record(path)
+    _refuse_other_use(path, record, use)
+    trained_on: Any = record.origin.get("trained_on", record.origin)
+    kind: Kind = "model file" if path.suffix == SUFFIX else "checkpoint"
+    if kind == "model file":
+        network, head = open_parts(path)
+    else:
+        found = open_checkpoint(path, mapped=True)
+        record, trained_on = model_record(path, found)
+        network, head = open_weights(path, found, record)
+    if device != "cpu" and torch.cuda.is_available():
+        network, head = network.to("cuda"), head and head.to("cuda")
+    return OpenedModel(path, kind, record, network, head, trained_on)
+
+
+def read_model_record(path: str | Path) -> ModelRecord:
+    """Read what a checkpoint or model file says of itself; its weights are not read. Raises LandmarksError."""
+    if Path(path).suffix == SUFFIX:
+        return read_record(path)
+    return model_record(path, open_checkpoint(path, mapped=True, check=False))[0]
+
+
+def _open_onnx(path: Path, use: Use | None, device: Device, allowed: bool) -> OpenedModel:
+    from landmarks.models.onnx_network import LogitsAsScores, OnnxNetwork  # of an extra
+
+    if use == "boxes":
+        raise LandmarksError(f"{path}: detectors run from a {SUFFIX} or .ckpt file only; name that one")
+    if not allowed:
+        raise LandmarksError(
+            f"{path}: an ONNX file runs in `landmarks similarity` and `landmarks classify` only; name the checkpoint "
+            f"or {SUFFIX} file that it was exported from"
+        )
+    if not path.is_file():
+        raise LandmarksError(f"{path}: there is no such file")
+    try:
+        network = OnnxNetwork(path, device)
+        record = network.record()
+    except LandmarksError as error:
+        raise LandmarksError(f"{path}: {error}") from None
+    if use == "descriptors" and record.task != "retrieval":
+        raise LandmarksError(
+            f"{path}: gives scores of classes and no descriptors; name the {SUFFIX} file that it was exported from"
+        )
+    _refuse_other_use(path, record, use)
+    head = LogitsAsScores(record.classes) if record.task == "classification" else None
+    return OpenedModel(path, "ONNX file", record, network, head, record.origin.get("trained_on", record.origin))
+
+
+def _refuse_other_use(path: Path, record: ModelRecord, use: Use | None) -> None:
+    if use == "boxes" and record.task != "detection":
+        raise LandmarksError(
+            f"{path}: is no detector; it describes landmarks or tells them apart, see `landmarks similarity` and "
+            "`landmarks classify`"
+        )
+    if use in ("descriptors", "classes") and record.task == "detection":
+        raise LandmarksError(
+            f"{path}: is a detector, which neither describes images nor tells landmarks apart; see `landmarks detect`"
+        )
+    if use == "classes" and record.task != "classification":
+        raise LandmarksError(
+            f"{path}: describes images and names no landmarks. Models that do: the released res152_softmax_v1 and "
+            "res152_softmax_v2, and checkpoints of runs whose loss has class weights, such as loss=softmax"
+        )
