@@ -15,7 +15,7 @@ from described import write_set
 from landmarks.config.check import ConfigError, check_config
 from landmarks.config.settings import EvaluateSettings
 from landmarks.errors import LandmarksError
-from landmarks.leaderboard.measure import Command, check_evaluation, measuring, quoted
+from landmarks.leaderboard.measure import Command, check_commands, measuring, quoted
 from landmarks.leaderboard.rows import read_rows
 from landmarks.leaderboard.weights import composed
 
@@ -37,7 +37,7 @@ def test_a_model_is_described_searched_and_scored(tmp_path: Path) -> None:
     extra = ["data.num_workers=0", "pipeline.stages.search.k=50", "dtype=float16", "trainer.devices=1"]
     row = ROWS["res152_arcmargin"]
     first, second = measuring(row, "GLDV2", {row.name: WEIGHTS}, tmp_path, extra)
-    assert (first.name, second.command) == ("extract", "evaluate")
+    assert (first.name, second.name) == ("extract", "evaluate")
     made, searched = values_of(first), values_of(second)
     assert made["splits"] == ["queries", "index"]  # train images are three quarters of the work, and not needed
     assert searched["descriptors.index"] == f"{made['hydra.run.dir']}/index"
@@ -74,7 +74,7 @@ def test_a_system_takes_what_is_there_and_makes_the_rest(tmp_path: Path) -> None
     for name in there:
         described(tmp_path / name / "descriptors", "queries", "index", "gallery")
     jobs = measuring(row, "GLDV2", dict.fromkeys(new, WEIGHTS), tmp_path)
-    check_evaluation(jobs[-1])
+    check_commands(jobs)
     assert [job.name for job in jobs] == ["extract", "extract", "evaluate"]
     found = values_of(jobs[-1])
     for split in ("queries", "index", "gallery"):
@@ -86,7 +86,7 @@ def test_recognition_has_predictions_and_detections_made(tmp_path: Path) -> None
     row = ROWS["second_place_2019_recognition"]
     opened = dict.fromkeys(row.parts, WEIGHTS)
     *parts, last = measuring(row, "GLDV2", opened, tmp_path)
-    check_evaluation(last)
+    check_commands([*parts, last])
     made = {str(values_of(job)["hydra.run.dir"]): values_of(job) for job in parts}
     classifier = made[str(tmp_path / "res152_softmax_v2" / "descriptors")]
     assert classifier["predictions"] == 10 and classifier["splits"] == ["queries"]
@@ -98,7 +98,7 @@ def test_recognition_has_predictions_and_detections_made(tmp_path: Path) -> None
     with pytest.raises(LandmarksError, match="--weights res50_oid_v4_detector=PATH"):
         measuring(row, "GLDV2", without, tmp_path)
     jobs = measuring(row, "GLDV2", without, tmp_path, ["recognition.stages.filter=null"])
-    check_evaluation(jobs[-1])
+    check_commands(jobs)
     assert "detections" not in values_of(jobs[-1])
 
 
@@ -139,7 +139,7 @@ def test_what_the_command_sets_itself_is_refused(tmp_path: Path, override: str) 
 def test_slips_show_before_any_work(tmp_path: Path, override: str, error: type[Exception]) -> None:
     row = ROWS["res152_arcmargin"]
     with pytest.raises(error):
-        check_evaluation(measuring(row, "GLDV2", {row.name: WEIGHTS}, tmp_path, [override])[-1])
+        check_commands(measuring(row, "GLDV2", {row.name: WEIGHTS}, tmp_path, [override]))
 
 
 @given(st.text(st.characters(exclude_categories=("C",)), min_size=1))

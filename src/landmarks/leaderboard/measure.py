@@ -80,8 +80,8 @@ def prepare(
         )
     opened = {part: open_weights(rows[part], path, out / part) for part, path in paths.items()}
     found = measuring(row, root, opened, out, extra)
-    if len(found) > 1:
-        check_evaluation(found[-1])
+    if len(found) > 1:  # a single one checks itself before it begins
+        check_commands(found)
     return found
 
 
@@ -119,15 +119,20 @@ def measuring(row: Row, root: str, weights: Mapping[str, Path], out: Path, extra
     return [*extractions, _of_descriptors(row, root, out, splits, extra)]
 
 
-def check_evaluation(command: Command) -> None:
-    """Check the configuration of an evaluation, so that a slip does not show after the hours of extraction before it.
+def check_commands(commands: Sequence[Command]) -> None:
+    """Check extractions and the evaluation after them, so that a slip does not show after hours of work.
 
     Raises:
         LandmarksError: lists what is wrong; errors of Hydra name overrides that it cannot understand.
     """
-    config = used_part(composed(command.name, [one for one in command.overrides if not one.startswith("hydra.")]))
-    check_config(config, EvaluateSettings)
-    _check_needs(config)
+    for command in commands:
+        config = composed(command.name, [one for one in command.overrides if not one.startswith("hydra.")])
+        if command.name == "extract":
+            check_config(config, ExtractSettings)
+        else:
+            used = used_part(config)
+            check_config(used, EvaluateSettings)
+            _check_needs(used)
 
 
 def quoted(value: str | Path) -> str:

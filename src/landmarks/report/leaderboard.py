@@ -183,10 +183,10 @@ def print_board(board: Board, rule: str, with_commands: bool) -> None:
             console.print(f"{row.name}: {row.note}.", style="dim", markup=False)
     if board.apart:
         _print_apart(console, board.apart)
-    for heading, lines in (("Without a stamp, so never compared", board.unstamped), ("Not read", board.notes)):
-        if lines:
+    for heading, named in (("Without a stamp, so never compared", board.unstamped), ("Not read", board.notes)):
+        if named:
             console.print(f"\n{heading}", style="bold")
-            for line in lines:
+            for line in named:
                 console.print(f"  {line}", markup=False, soft_wrap=True)
     missing = board.missing if with_commands else {}
     for kind, lines in missing.items():
