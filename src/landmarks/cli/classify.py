@@ -42,7 +42,7 @@ def classify(
     as_json: AsJson = False,
     device: Device = Where.auto,
 ) -> None:
-    """Name the landmarks that pictures show, the likeliest first, with the probabilities of a softmax over all.
+    """Name the landmarks that images show, the likeliest first, with the probabilities of a softmax over all.
 
     The models that can: the released res152_softmax_v1 and _v2, and what was trained with a loss of class weights, such
     as loss=softmax.
@@ -94,7 +94,7 @@ def classify(
 def _print_landmarks(
     paths: Sequence[Path], found: Sequence[Sequence["LandmarkClass"]], scores: Sequence[Sequence[float]]
 ) -> None:
-    """Print a table of the likeliest landmarks of each picture."""
+    """Print a table of the likeliest landmarks of each image."""
     for path, row, row_scores in zip(paths, found, scores, strict=True):
         table = numbers_table("rank", "score", "label", "landmark id", words="category")
         for rank, (one, score) in enumerate(zip(row, row_scores, strict=True), start=1):

@@ -40,13 +40,13 @@ def detect(
     as_json: AsJson = False,
     device: Device = Where.auto,
 ) -> None:
-    """Find objects: boxes with the names of their classes, the best first, and pictures with these boxes drawn.
+    """Find objects: boxes with the names of their classes, the best first, and images with these boxes drawn.
 
-    Boxes are `[x, y, width, height]` as in COCO, from the left upper corner, in pixels of the upright picture.
+    Boxes are `[x, y, width, height]` as in COCO, from the left upper corner, in pixels of the upright image.
 
     With `--json`: `{"model", "name", "task": "detection", "results": [{"picture", "width", "height", "drawn", "boxes":
     [{"class", "title", "score", "bbox": [x, y, width, height]}, …]}, …]}`. `class` is the machine name of Open Images,
-    `drawn` the path of the drawn picture or null.
+    `drawn` the path of the drawn image or null.
     """
     stderr = Console(stderr=True)
     with named_endings(stderr, "Images that were drawn are kept."):
@@ -75,7 +75,7 @@ def detect(
 
 
 def _print_boxes(results: Sequence[Mapping[str, Any]]) -> None:
-    """Print a table of the boxes of each picture, of the entries of the JSON."""
+    """Print a table of the boxes of each image, of the entries of the JSON."""
     for result in results:
         drawn = f" → {shown(result['drawn'])}" if result["drawn"] else ""
         table = numbers_table("score", "x", "y", "width", "height", words="class")

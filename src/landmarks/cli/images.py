@@ -38,18 +38,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 Device = Annotated[Where, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
 
 
-def checked(model: Path, pictures: Sequence[Path]) -> dict[Path, Size]:
-    """Height and width of each picture, upright; refuses what cannot be used."""
+def checked(model: Path, images: Sequence[Path]) -> dict[Path, Size]:
+    """Return height and width of each image, upright; refuse what cannot be used."""
     from landmarks.interop.single_images import check_pictures
 
     if not model.is_file():
-        raise LandmarksError(f"{shown(model)}: there is no such file; name a model first, then pictures")
-    return check_pictures(pictures)
+        raise LandmarksError(f"{shown(model)}: there is no such file; name a model first, then images")
+    return check_pictures(images)
 
 
-def followed(pictures: Sequence[Path], stderr: Console) -> Iterable[Path]:
-    """With a bar where somebody looks."""
-    return track(pictures, "", console=stderr, transient=True, disable=not stderr.is_terminal or len(pictures) < 3)
+def followed(images: Sequence[Path], stderr: Console) -> Iterable[Path]:
+    """Go through images with a bar where somebody looks."""
+    return track(images, "", console=stderr, transient=True, disable=not stderr.is_terminal or len(images) < 3)
 
 
 def print_json(
@@ -61,7 +61,7 @@ def print_json(
 
 
 def picture_entry(path: Path, sizes: Mapping[Path, Size]) -> dict[str, Any]:
-    """What JSON says of every picture."""
+    """Return what JSON says of every image."""
     return {"picture": str(path), "width": sizes[path][1], "height": sizes[path][0]}
 
 
@@ -73,7 +73,7 @@ def print_below(heading: str, content: Table | str) -> None:
 
 
 def numbers_table(*numbers: str, words: str) -> Table:
-    """Columns of numbers, and one of words that are folded where they are too long."""
+    """Return an empty table: columns of numbers, and one of words that are folded where they are too long."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=True)
     for heading in numbers:
         table.add_column(heading, justify="right", no_wrap=True)

@@ -21,11 +21,11 @@ OtherPaths = Annotated[list[Path], typer.Argument(metavar="B [C …]", help="The
 def similarity(
     model: ModelPath, first: FirstPath, others: OtherPaths, as_json: AsJson = False, device: Device = Where.auto
 ) -> None:
-    """Compare pictures: the cosine of the first one's descriptor with that of each of the others.
+    """Compare images: the cosine of the first one's descriptor with that of each of the others.
 
     With `--json`: `{"model", "name", "task": "similarity", "first": {PICTURE}, "results": [{PICTURE, "cosine"}, …]}`
     in the given order. `PICTURE` is `"picture", "width", "height", "described_width", "described_height"`: the path as
-    given, the size of the upright picture, and the size at which the network sees it, in pixels. MODEL is the path as
+    given, the size of the upright image, and the size at which the network sees it, in pixels. MODEL is the path as
     given, `name` what the model calls itself.
     """
     paths = [first, *others]
@@ -52,7 +52,7 @@ def similarity(
 def _print_cosines(
     name: str, paths: Sequence[Path], sizes: Mapping[Path, Size], seen: Mapping[Path, Size], cosines: Sequence[float]
 ) -> None:
-    """Print a table of the cosines of the first picture with the others; `seen` are the sizes the network saw."""
+    """Print a table of the cosines of the first image with the others; `seen` are the sizes the network saw."""
     table = Table(title=Text(f"Similarity by {name}"), title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("cosine", "pixels", "seen at"):
         table.add_column(heading, justify="right", no_wrap=True)
