@@ -1,6 +1,6 @@
 """Train and evaluate: `python train.py model=res200 loss=arcmargin`."""
 
-from landmarks.cli.main import train
+from landmarks.cli.train import train
 
 if __name__ == "__main__":
     train()

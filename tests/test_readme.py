@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 import landmarks
 from http_server import HttpServer
 from landmarks.cli import main
+from landmarks.cli.evaluate import evaluate
+from landmarks.cli.train import train
 from landmarks.data.gldv2.source import GLDv2
 from landmarks.models import build
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
@@ -82,7 +84,7 @@ def finished_run(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     overrides += ["trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["train.py"])
-        main.train([*overrides, "data.batch_size=8", "callbacks.progress=null", f"hydra.run.dir={folder}"])
+        train([*overrides, "data.batch_size=8", "callbacks.progress=null", f"hydra.run.dir={folder}"])
     return folder
 
 
@@ -108,7 +110,7 @@ def detector_run(rectangles: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["train.py"])
         overrides += ["trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "callbacks.progress=null"]
-        main.train([*overrides, f"hydra.run.dir={folder}"])
+        train([*overrides, f"hydra.run.dir={folder}"])
     return folder
 
 
@@ -215,13 +217,13 @@ def test_command(
     if "detector" in command and script == "train.py":
         extra += TINY_DETECTOR if "demo" in command else ["model.pretrained=false"]
     if script == "evaluate.py":
-        main.evaluate([*words, *extra, "callbacks.progress=null"])
+        evaluate([*words, *extra, "callbacks.progress=null"])
     else:
         extra += SHORT if "data.batch_size" in keys else [*SHORT, "data.batch_size=4"]
         if "trainer=ddp" in words:
             ddp = [sys.executable, str(ROOT / script), *words, *extra, "trainer.sync_batchnorm=false"]
             assert subprocess.run(ddp, cwd=tmp_path, timeout=300).returncode == 0
         else:
-            main.train([*words, *extra])
+            train([*words, *extra])
     assert list(tmp_path.rglob("metrics.json"))  # links are not followed
     shutil.rmtree(tmp_path / "runs", ignore_errors=True)

@@ -1,22 +1,16 @@
 """Mistakes on the command line: one screen, the wrong word, what was probably meant, status 2, nothing done."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hydra.errors import InstantiationException
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
+from landmarks.cli.evaluate import evaluate
 from landmarks.cli.hydra_main import mistake_behind, run_hydra
-from landmarks.cli.main import evaluate, train
+from landmarks.cli.train import train
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.ranking import Ranking
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -74,46 +68,6 @@ def test_evaluate_wants_a_checkpoint_or_descriptors_that_are_there(
         evaluate(arguments)
     assert ended.value.code == 2
     assert words in capsys.readouterr().err
-
-
-def test_a_slip_needs_neither_torch_nor_a_traceback(tmp_path: Path) -> None:
-    program = (
-        "import sys, runpy\n"
-        "sys.argv = ['train.py', 'loss.margn=0.3']\n"
-        "try:\n"
-        f"    runpy.run_path({str(ROOT / 'train.py')!r}, run_name='__main__')\n"
-        "finally:\n"
-        "    assert 'torch' not in sys.modules\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=120)
-    assert done.returncode == 2, done.stderr
-    assert "loss.margn: no such key; did you mean 'margin'" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_given_descriptors_are_evaluated_without_a_network_into_a_folder_with_spaces(tmp_path: Path) -> None:
-    for name, count in (("my queries", 3), ("index", 5)):
-        np.save(tmp_path / f"{name}.npy", np.random.default_rng(count).standard_normal((count, 4)))
-    arguments = [
-        "evaluate.py",
-        "descriptors.queries='my queries.npy'",
-        "descriptors.index=index.npy",
-        "pipeline=qe",
-        "cache.keep=false",
-        "hydra.run.dir='an evaluation'",
-    ]
-    program = (
-        "import sys, runpy\n"
-        f"sys.argv = {arguments!r}\n"
-        f"runpy.run_path({str(ROOT / 'evaluate.py')!r}, run_name='__main__')\n"
-        "slow = {'pytorch_lightning', 'lightning_fabric', 'torchvision', 'timm', 'albumentations', 'matplotlib'}\n"
-        "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "search" in done.stdout and "There is no ground truth" in done.stdout
-    assert Ranking.load(tmp_path / "an evaluation" / "ranking.npz").indices.shape == (3, 100)
-    assert json.loads((tmp_path / "an evaluation" / "metrics.json").read_text())["sizes"]["index"] == 5
 
 
 def test_a_sweep_goes_on_after_a_slip_and_names_it_at_the_end(

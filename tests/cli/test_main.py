@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from landmarks.cli.main import app, train
+from landmarks.cli.main import app
+from landmarks.cli.train import train
 
 
 def test_help_names_the_commands() -> None:

@@ -1,8 +1,6 @@
 """`landmarks score` as a person and as a program use it."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -203,13 +201,3 @@ def test_detection_names_a_bad_file(detection_files: list[str], tmp_path: Path, 
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith(str(path))
-
-
-def test_scoring_detections_does_not_wait_for_torch(detection_files: list[str]) -> None:
-    program = (
-        "import sys; from landmarks.cli.score import app\n"
-        "assert 'polars' not in sys.modules\n"
-        "app(standalone_mode=False); assert 'torch' not in sys.modules"
-    )
-    arguments = ["detection", *detection_files, "--json"]
-    subprocess.run([sys.executable, "-c", program, *arguments], check=True, stdout=subprocess.DEVNULL)

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from landmarks.detection.drawing import (
-    COLOURS,
     HEADER,
     MARGIN,
     SIDE,
@@ -22,6 +21,7 @@ from landmarks.detection.drawing import (
 from landmarks.detection.single_images import PictureObjects
 from landmarks.errors import LandmarksError
 from landmarks.recognition.detections.classes import DetectionClasses
+from landmarks.report.palette import CLASS_COLOURS
 
 CLASSES = DetectionClasses(np.array(["/m/a", "/m/b"]), np.array(["Tower", "Boat"]))
 SOURCE = Path("album/tower.jpg")
@@ -38,7 +38,7 @@ def objects(height: int, width: int, *boxes: list[float]) -> PictureObjects:
 
 def like_boats(path: Path) -> np.ndarray:
     """Where the colour of boats is, bool [H, W]."""
-    return (np.abs(np.asarray(Image.open(path)).astype(int) - COLOURS[1]) < 40).all(axis=2)
+    return (np.abs(np.asarray(Image.open(path)).astype(int) - CLASS_COLOURS[1]) < 40).all(axis=2)
 
 
 @pytest.mark.parametrize("scale", [1, 4])
@@ -126,10 +126,10 @@ def pixel(path: Path, side: int, x: float, y: float) -> tuple[int, ...]:
 def test_boxes_are_drawn_where_they_are_on_both_sides_in_the_colour_of_their_class(tmp_path: Path) -> None:
     found = boxes(("Castle", [0.1, 0.5, 0.4, 0.95], 0.9), ("Tower", [0.5, 0.5, 0.9, 0.95], 0.8))
     draw_sheet([BoxedImage(GREY, "0123", TRUE, found)], out := tmp_path / "boxes.png")
-    assert pixel(out, 0, 0.5, 0.9) == COLOURS[1]  # Castle comes before Tower
-    assert pixel(out, 0, 0.75, 0.6) == COLOURS[1]
-    assert pixel(out, 1, 0.1, 0.7) == COLOURS[0]
-    assert pixel(out, 1, 0.9, 0.7) == COLOURS[1]
+    assert pixel(out, 0, 0.5, 0.9) == CLASS_COLOURS[1]  # Castle comes before Tower
+    assert pixel(out, 0, 0.75, 0.6) == CLASS_COLOURS[1]
+    assert pixel(out, 1, 0.1, 0.7) == CLASS_COLOURS[0]
+    assert pixel(out, 1, 0.9, 0.7) == CLASS_COLOURS[1]
     for side, x, y in ((0, 0.5, 0.6), (1, 0.45, 0.7), (0, 0.1, 0.7)):
         assert pixel(out, side, x, y) == (128, 128, 128)
 

@@ -8,7 +8,7 @@ from labelled import labelled
 from landmarks.cleaning.clean import Tidied, tidy
 from landmarks.errors import LandmarksError
 from landmarks.report.cleaning import draw_tidied, sheet_landmark
-from landmarks.report.tiles import RIGHT, WRONG
+from landmarks.report.palette import RIGHT, WRONG
 from resources import make_resources
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.report.leaderboard import Apart, Board, BoardRow, Measured, number, points, write_leaderboard
+from landmarks.report.leaderboard import Apart, Board, BoardRow, Measured, points, write_leaderboard
+from landmarks.report.table import number
 
 NASTY = "<script>alert('x')</script> & \"more\""
 BOTH = {"public": 0.2676, "private": 0.302}

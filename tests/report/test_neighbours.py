@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from landmarks.errors import LandmarksError
-from landmarks.report import neighbours, tiles
+from landmarks.report import neighbours, palette, tiles
 from landmarks.report.neighbours import Sheet, choose_queries, draw_neighbours
 from landmarks.retrieval.ranking import Ranking
 
@@ -62,14 +62,14 @@ def test_size_and_frame_colours(sheet, tmp_path):
     picture = Image.open(draw_neighbours(sheet, read, tmp_path / "neighbours.png"))
     assert picture.format == "PNG" and picture.mode == "RGB"
     assert picture.size == (780, 798)
-    assert frames(picture, 0) == [tiles.INK, tiles.RIGHT, tiles.WRONG]
-    assert frames(picture, 1) == [tiles.INK, tiles.WRONG, tiles.PAPER]
-    pale = neighbours.PALE_FRAME
-    assert frames(picture, 2) == [neighbours.NO_LANDMARK_FRAME, pale, pale]
+    assert frames(picture, 0) == [palette.INK, palette.RIGHT, palette.WRONG]
+    assert frames(picture, 1) == [palette.INK, palette.WRONG, palette.PAPER]
+    pale = palette.PALE
+    assert frames(picture, 2) == [palette.NEUTRAL, pale, pale]
     # The frame of the query without a landmark is dashed.
     top = neighbours.MARGIN + neighbours.HEADER + 2 * neighbours.ROW_HEIGHT + 2
     gap = (neighbours.MARGIN + tiles.DASH + tiles.GAP // 2, top)
-    assert picture.getpixel(gap) == tiles.PAPER
+    assert picture.getpixel(gap) == palette.PAPER
 
 
 def test_the_same_seed_gives_the_same_file(sheet, tmp_path):

@@ -11,15 +11,15 @@ from landmarks.errors import LandmarksError
 from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission
 from landmarks.report.neighbours import MARGIN
+from landmarks.report.palette import BOX, RIGHT, WRONG
 from landmarks.report.recognition_sheet import (
-    BOX,
     HEADING,
     ROW_HEIGHT,
     RecognitionSheet,
     choose_sections,
     draw_recognition,
 )
-from landmarks.report.tiles import FRAME, PICTURE, RIGHT, TILE_WIDTH, WRONG
+from landmarks.report.tiles import FRAME, PICTURE, TILE_WIDTH
 
 IDS = np.arange(8, dtype=np.uint64)
 #                       right  wrong sure        none  filtered right, wrong   not scored, unreadable

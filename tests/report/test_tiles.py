@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from landmarks.report import tiles
+from landmarks.report import palette, tiles
 from landmarks.report.tiles import Tile, draw_tile, font, letterboxed, shortened
 
 
@@ -16,22 +16,22 @@ def test_pictures_keep_their_shape(height, width, size):
 
 def test_a_solid_and_a_dashed_frame():
     for dashed in (False, True):
-        canvas = Image.new("RGB", (tiles.TILE_WIDTH, tiles.TILE_HEIGHT), tiles.PAPER)
+        canvas = Image.new("RGB", (tiles.TILE_WIDTH, tiles.TILE_HEIGHT), palette.PAPER)
         picture = np.full((10, 10, 3), (0, 0, 255), np.uint8)
-        draw_tile(canvas, 0, 0, Tile(picture, tiles.RIGHT, dashed=dashed))
+        draw_tile(canvas, 0, 0, Tile(picture, palette.RIGHT, dashed=dashed))
         pixels = np.asarray(canvas)
-        edge = (pixels[2, : tiles.TILE_WIDTH] == tiles.RIGHT).all(axis=1)
+        edge = (pixels[2, : tiles.TILE_WIDTH] == palette.RIGHT).all(axis=1)
         assert edge[0]
         assert edge.all() == (not dashed)
         assert tuple(pixels[tiles.TILE_WIDTH // 2, tiles.TILE_WIDTH // 2]) == (0, 0, 255)
 
 
 def test_an_unreadable_picture_and_a_mark_are_drawn():
-    canvas = Image.new("RGB", (tiles.TILE_WIDTH, tiles.TILE_HEIGHT), tiles.PAPER)
-    draw_tile(canvas, 0, 0, Tile(None, tiles.WRONG, "name", "note", mark="✗"))
+    canvas = Image.new("RGB", (tiles.TILE_WIDTH, tiles.TILE_HEIGHT), palette.PAPER)
+    draw_tile(canvas, 0, 0, Tile(None, palette.WRONG, "name", "note", mark="✗"))
     pixels = np.asarray(canvas)
-    assert tuple(pixels[tiles.TILE_WIDTH - tiles.FRAME - 3, tiles.TILE_WIDTH - tiles.FRAME - 3]) == tiles.WRONG
-    assert tuple(pixels[20, 20]) == tiles.MAT
+    assert tuple(pixels[tiles.TILE_WIDTH - tiles.FRAME - 3, tiles.TILE_WIDTH - tiles.FRAME - 3]) == palette.WRONG
+    assert tuple(pixels[20, 20]) == palette.MAT
     assert (pixels[tiles.TILE_WIDTH :] != 255).any()
 
 

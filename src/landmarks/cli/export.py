@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from landmarks.cli.data.endings import named_endings
+from landmarks.cli.endings import named_endings
 from landmarks.errors import LandmarksError
 
 

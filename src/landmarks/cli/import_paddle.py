@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from landmarks.cli.data.endings import named_endings
+from landmarks.cli.endings import named_endings
 from landmarks.config.check import suggest
 from landmarks.interop.paddle.target import check_target
 from landmarks.interop.paddle.variables import Variables, open_variables

@@ -1,7 +1,6 @@
 """`landmarks leaderboard`: published figures, those measured here, and how the missing ones are made."""
 
 import json
-import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from landmarks.cli.evaluate import evaluate
+from landmarks.cli.extract import extract
 from landmarks.cli.hydra_main import mistakes_named
 from landmarks.errors import LandmarksError
 
@@ -45,22 +46,26 @@ def leaderboard(
 ) -> None:
     """Show published figures beside those measured here on the same data, and the commands for the missing ones.
 
-    Figures of other data are listed apart. `--run ROW --root GLDV2 --weights PATH` measures a row; the same command
-    again goes on where a killed one stopped.
+    Figures of other data are listed apart. `--run ROW --root GLDV2 --weights PATH` prints and runs the commands that
+    measure a row; given again, it goes on where it was killed.
     """
-    from landmarks.cli.leaderboard_display import print_board
     from landmarks.leaderboard.board import build_board
     from landmarks.leaderboard.comparable import RULE
     from landmarks.leaderboard.rows import find_row, read_rows
     from landmarks.leaderboard.runs import FoundRuns, find_runs
-    from landmarks.report.leaderboard import write_leaderboard
+    from landmarks.report.leaderboard import print_board, write_leaderboard
 
+    stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     with mistakes_named():
         rows = read_rows()
         row = None
         if run is not None:
             row = find_row(rows, run)
-            _measure(run, root, weights or [], out, overrides or [])
+            from landmarks.leaderboard.measure import prepare
+
+            for command in prepare(row, rows, root, weights or [], out, overrides or []):
+                stderr.print(str(command), style="dim", markup=False)
+                (extract if command.name == "extract" else evaluate)(list(command.overrides))
             runs = out / run
         elif overrides or weights or root:
             raise LandmarksError("--root, --weights and overrides are for --run ROW: which row shall be measured?")
@@ -75,43 +80,3 @@ def leaderboard(
         print_board(board, RULE, with_commands=row is None)
         if html is not None:
             Console().print(f"The page is [bold]{html}[/]", soft_wrap=True, highlight=False)
-
-
-def _measure(name: str, root: str | None, given: list[str], out: Path, overrides: list[str]) -> None:
-    """Plan, check and run the jobs of a row."""
-    from landmarks.cli.main import evaluate, extract
-    from landmarks.leaderboard.rows import find_row, read_rows
-
-    rows = read_rows()
-    row = find_row(rows, name)
-    if not row.models:
-        raise LandmarksError(f"{name} is a figure of others ({row.source}): there is nothing here to run")
-    _require_root(root, "OPENIMAGES" if row.task == "detection" else "GLDV2")
-    assert root is not None
-    from landmarks.leaderboard.jobs import check_jobs, plan
-    from landmarks.leaderboard.weights import imported, open_weights, parse_weights
-
-    paths = parse_weights(given, row, rows)
-    for part in row.parts:  # what an earlier call imported need not be named again
-        kept = imported(rows[part], out / part)
-        if part not in paths and kept.is_file():
-            paths[part] = kept
-    if len(row.parts) == 1 and not paths:
-        raise LandmarksError(
-            f"--run {name} needs --weights PATH: a model file, a checkpoint, or the folder of the released weights"
-        )
-    opened = {part: open_weights(rows[part], path, out / part) for part, path in paths.items()}
-    jobs = plan(row, root, opened, out, overrides)
-    check_jobs(jobs)
-    stderr = Console(stderr=True, soft_wrap=True, highlight=False)
-    for number, job in enumerate(jobs, 1):
-        stderr.print(f"{number} of {len(jobs)}: {job.what}", style="bold", markup=False)
-        stderr.print(shlex.join(["landmarks", job.command, *job.overrides]), style="dim", markup=False)
-        (extract if job.command == "extract" else evaluate)(list(job.overrides))
-
-
-def _require_root(root: str | None, word: str) -> None:
-    if root is None:
-        raise LandmarksError(f"--run needs the data set: --root {word}")
-    if "://" not in root and not Path(root).expanduser().is_dir():
-        raise LandmarksError(f"--root {root}: there is no such folder")

@@ -15,15 +15,9 @@ from PIL import Image, ImageDraw
 from landmarks.detection.single_images import PictureObjects
 from landmarks.errors import LandmarksError, shown
 from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.report.tiles import GREY, INK, MAT, PAPER, font, shortened
+from landmarks.report.palette import CLASS_COLOURS, GREY, INK, MAT, PAPER, Colour
+from landmarks.report.tiles import font, shortened
 
-Colour = tuple[int, int, int]
-
-# Told apart from each other and from most images, dark enough for white letters.
-COLOURS: tuple[Colour, ...] = (
-    (0, 92, 175), (196, 62, 0), (0, 120, 80), (150, 40, 130), (120, 85, 0), (0, 110, 130), (190, 20, 70), (80, 70, 190),
-    (70, 100, 20), (130, 60, 50), (60, 60, 70), (170, 70, 0),
-)  # fmt: skip
 TEXT = 11  # pixels, of letters on the sheet
 LINE, GROUND = 2 / TEXT, 15 / TEXT  # shares of the letters' height
 
@@ -107,7 +101,7 @@ def draw_sheet(images: Sequence[BoxedImage], out: Path) -> None:
         out: PNG to write.
     """
     titles = sorted({title for one in images for boxes in (one.true, one.found) for title in boxes.titles.tolist()})
-    colours = {title: COLOURS[number % len(COLOURS)] for number, title in enumerate(titles)}
+    colours = {title: CLASS_COLOURS[number % len(CLASS_COLOURS)] for number, title in enumerate(titles)}
     columns = min(COLUMNS, len(images))
     block = 2 * SIDE + SPACE
     heights = [max(_size(one)[1] for one in images[i : i + columns]) for i in range(0, len(images), columns)]
@@ -167,7 +161,9 @@ def draw_objects(found: PictureObjects, classes: DetectionClasses, path: Path, f
     corners = found.boxes.copy()
     corners[:, 2:] += corners[:, :2]
     titles = classes.titles[found.labels]
-    colours = {str(title): COLOURS[label % len(COLOURS)] for title, label in zip(titles, found.labels, strict=True)}
+    colours = {
+        str(title): CLASS_COLOURS[label % len(CLASS_COLOURS)] for title, label in zip(titles, found.labels, strict=True)
+    }
     text = max(round(min(TEXT_SHARE * longer, MOST_TEXT * min(size))), LEAST_TEXT)
     boxes = DrawnBoxes(corners / (width, height, width, height), titles, found.scores)
     draw_on(image, boxes, colours, text)

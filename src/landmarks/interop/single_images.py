@@ -8,16 +8,16 @@ memory at a time.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from landmarks.data.images.decode import DIVISORS, EncodedImage, UnreadableImageError, open_image
 from landmarks.errors import LandmarksError, shown
-from landmarks.models.normalize import normalize
-from landmarks.models.opened import MAX_DIGITS, OpenedModel
-from landmarks.recognition.classify import likeliest
+
+if TYPE_CHECKING:  # brings torch, which takes seconds: images are checked first
+    from landmarks.models.opened import OpenedModel
 
 MIN_SIDE = 8
 """Pixels, one block of JPEG. Networks see cells of 32 pixels: what is smaller would be enlarged to a single slope of
@@ -86,7 +86,7 @@ def _reason(error: Exception) -> str:
     return f"cannot be read ({error.strerror or error})" if isinstance(error, OSError) else str(error)
 
 
-def describe_pictures(describer: OpenedModel, paths: Iterable[str | Path]) -> NDArray[np.float32]:
+def describe_pictures(describer: "OpenedModel", paths: Iterable[str | Path]) -> NDArray[np.float32]:
     """Describe pictures, one at a time.
 
     Args:
@@ -124,7 +124,11 @@ def similarities(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.clip(rows[1:] @ rows[0], -1.0, 1.0)  # rounding may have passed 1
 
 
-def _described(model: OpenedModel, path: str | Path) -> NDArray[np.float32]:
+def _described(model: "OpenedModel", path: str | Path) -> NDArray[np.float32]:
+    import torch
+
+    from landmarks.models.normalize import normalize
+
     pixels = torch.from_numpy(model.preprocessing(read_picture(path))).permute(2, 0, 1)[None].contiguous()
     place = next(model.network.parameters(), torch.empty(0)).device
     try:
@@ -151,7 +155,7 @@ class LandmarkClass:
 
 
 def classify_pictures(
-    classifier: OpenedModel, paths: Iterable[str | Path], top: int = 5
+    classifier: "OpenedModel", paths: Iterable[str | Path], top: int = 5
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The likeliest classes of pictures, which are read one at a time.
 
@@ -167,6 +171,8 @@ def classify_pictures(
     Raises:
         LandmarksError: names the first picture that cannot be used; or the scores are not finite, or `top` is below 1.
     """
+    from landmarks.recognition.classify import likeliest
+
     if top < 1:
         raise LandmarksError(f"--top {top}: ask for 1 class or more")
     head = classifier.head
@@ -176,7 +182,7 @@ def classify_pictures(
     return likeliest(rows, head, top, str(classifier.path))
 
 
-def landmark_class(classifier: OpenedModel, label: int, categories: Mapping[int, str] | None = None) -> LandmarkClass:
+def landmark_class(classifier: "OpenedModel", label: int, categories: Mapping[int, str] | None = None) -> LandmarkClass:
     """What a label stands for.
 
     Args:
@@ -184,6 +190,8 @@ def landmark_class(classifier: OpenedModel, label: int, categories: Mapping[int,
         label: in [0, C).
         categories: names of landmarks by landmark_id, which go before those of the model.
     """
+    from landmarks.models.opened import MAX_DIGITS
+
     record = classifier.record
     name = record.labels[label] if record.labels else None
     number = int(name) if name is not None and name.isdecimal() and len(name) <= MAX_DIGITS else None

@@ -51,17 +51,18 @@ def _checkpoint(part: str) -> str:
 
 def _train(row: Row, rows: Mapping[str, Row]) -> str:
     first = [f"model.pretrained={_checkpoint(row.begins_with)}"] if row.begins_with in rows and row.begins_with else []
-    words = [f"experiments={row.experiment}", f"data.root={_root(row)}", *first, f"hydra.run.dir=runs/{row.name}"]
+    words = [f"experiments={row.experiment}", f"data.root={root_word(row)}", *first, f"hydra.run.dir=runs/{row.name}"]
     return shlex.join(["python", "train.py", *words])
 
 
 def _run(row: Row, weights: Mapping[str, str]) -> str:
-    head = ["landmarks", "leaderboard", "--run", row.name, "--root", _root(row)]
+    head = ["landmarks", "leaderboard", "--run", row.name, "--root", root_word(row)]
     if len(weights) == 1:
         return shlex.join([*head, "--weights", *weights.values()])
     lines = [shlex.join(head), *(shlex.join(["--weights", f"{part}={path}"]) for part, path in weights.items())]
     return " \\\n  ".join(lines)
 
 
-def _root(row: Row) -> str:
+def root_word(row: Row) -> str:
+    """Stand for the root of the data set that the row is measured on."""
     return IMAGES if row.task == "detection" else ROOT

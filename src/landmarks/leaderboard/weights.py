@@ -4,8 +4,7 @@ A row is a name and a network. Weights of another network, or those of another r
 else under the row's name, so they are refused: by the name and the architecture that the file itself records.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +26,7 @@ from landmarks.models.released_models import RELEASED_MODELS
 NO_MATTER = {*IN_TRAINING_ONLY, "pretrained", "dropout"}  # options that evaluation has no use for
 
 
-@dataclass(frozen=True)
-class RowWeights:
-    """Weights that are those of a row.
-
-    Attributes:
-        row: whose.
-        path: a model file or a checkpoint.
-        image_size: short side of the pictures that they were made for.
-    """
-
-    row: Row
-    path: Path
-    image_size: int
-
-
-def parse_weights(given: list[str], row: Row, rows: Mapping[str, Row]) -> dict[str, Path]:
+def parse_weights(given: Sequence[str], row: Row, rows: Mapping[str, Row]) -> dict[str, Path]:
     """Understand `--weights PATH` and `--weights NAME=PATH`: name of a part of the row to path.
 
     Raises:
@@ -69,13 +53,16 @@ def parse_weights(given: list[str], row: Row, rows: Mapping[str, Row]) -> dict[s
     return found
 
 
-def open_weights(row: Row, path: Path, folder: Path) -> RowWeights:
+def open_weights(row: Row, path: Path, folder: Path) -> Path:
     """Look at weights; a folder of released ones is imported first.
 
     Args:
         row: of a single model.
         path: a model file, a checkpoint, or a folder of released weights.
         folder: where imported weights are kept, as `<row>.safetensors`.
+
+    Returns:
+        The model file or checkpoint.
 
     Raises:
         LandmarksError: the file is damaged, the folder holds other variables than the row's network, or the weights
@@ -98,7 +85,7 @@ def open_weights(row: Row, path: Path, folder: Path) -> RowWeights:
         raise LandmarksError(f"{path}: has no class weights (loss: {model.loss}), so there is no {row.metric}")
     if row.of_classifier and not model.record.labels:
         raise LandmarksError(f"{path}: does not say which landmark each class is; import it again with --labels FILE")
-    return RowWeights(row, path, model.preprocessing.short_side)
+    return path
 
 
 def imported(row: Row, folder: Path) -> Path:

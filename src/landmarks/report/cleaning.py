@@ -16,7 +16,8 @@ from landmarks.cleaning.rule import Verdict
 from landmarks.data.images.decode import decode
 from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
-from landmarks.report.tiles import INK, PAPER, PICTURE, RIGHT, TILE_HEIGHT, TILE_WIDTH, WRONG, Tile, draw_tile, font
+from landmarks.report.palette import INK, PAPER, RIGHT, WRONG
+from landmarks.report.tiles import PICTURE, TILE_HEIGHT, TILE_WIDTH, Tile, draw_tile, font
 
 # Gives a picture, uint8 [H, W, 3] RGB, by id; raises LandmarksError for one that cannot be read.
 ReadImage = Callable[[int], NDArray[np.uint8]]

@@ -19,12 +19,10 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
+from landmarks.report import palette
 
 Curve = tuple[NDArray[np.int64], NDArray[np.float64]]
 
-# Okabe and Ito's palette: told apart with every kind of colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-INK, FAINT = "#2b2f36", "#d9dce1"
 SCORES = ("/map@100", "/gap", "/map@0.5")
 # A curve with more points than this is drawn pale with its running mean on top.
 SMOOTHED_FROM = 40
@@ -91,9 +89,10 @@ def plot_curves(files: Sequence[str | Path], out: str | Path) -> Path:
 
 
 def _draw(axes: Axes, title: str, group: Mapping[str, Curve]) -> None:
+    ink, faint = palette.css(palette.INK), palette.css(palette.RULE)
     for number, (name, (steps, values)) in enumerate(group.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        style = ("-", "--", ":")[number // len(COLOURS) % 3]
+        colour = palette.css(palette.CURVES[number % len(palette.CURVES)])
+        style = ("-", "--", ":")[number // len(palette.CURVES) % 3]
         if len(steps) >= SMOOTHED_FROM:
             axes.plot(steps, values, color=colour, alpha=0.22, linewidth=0.8)
             axes.plot(steps, _running_mean(values), color=colour, linewidth=1.8, linestyle=style, label=name)
@@ -102,17 +101,17 @@ def _draw(axes: Axes, title: str, group: Mapping[str, Curve]) -> None:
             axes.plot(
                 steps, values, color=colour, linewidth=1.8, linestyle=style, marker=marker, markersize=4, label=name
             )
-    axes.set_title(title, loc="left", fontweight="bold", color=INK)
-    axes.set_xlabel("step", color=INK)
+    axes.set_title(title, loc="left", fontweight="bold", color=ink)
+    axes.set_xlabel("step", color=ink)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.grid(axis="y", color=FAINT, linewidth=0.7)
+    axes.grid(axis="y", color=faint, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(FAINT)
-    axes.tick_params(colors=INK, length=0)
+    axes.spines["bottom"].set_color(faint)
+    axes.tick_params(colors=ink, length=0)
     axes.margins(x=0.02)
-    axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="best")
+    axes.legend(frameon=False, fontsize=8, labelcolor=ink, loc="best")
 
 
 def _running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

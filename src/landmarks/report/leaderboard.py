@@ -1,30 +1,34 @@
-"""The leaderboard as plain values and as a page that needs nothing but itself.
+"""The leaderboard as plain values, as a page, and in a terminal of 80 columns.
 
 Published figures stand on the left, those measured on the same data beside them with the difference; what was measured
 on other data is a table of its own, without any difference.
 """
 
-import html
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from landmarks.errors import LandmarksError
-from landmarks.report.summary import MISSING, STYLE
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from landmarks.report.page import write_page
+from landmarks.report.table import number, signed
 
 SPLITS = ("public", "private")
 Figures = Mapping[str, float | None]  # {"public": 0.2676, "private": None}
 
 POINT = 0.01
 VISIBLE = 0.005  # points; two digits are printed
-PAGE_STYLE = """
-td.name { max-width: 300px; overflow-wrap: anywhere } td.name b { white-space: nowrap }
-td { vertical-align: top } td.text, th.text { text-align: left }
-td.run { overflow-wrap: anywhere; max-width: 260px; text-align: left } a { color: #0b62a8 }
-pre { white-space: pre-wrap; overflow-wrap: anywhere } .scroll { overflow-x: auto }
-"""
+HINT = (
+    "RELEASED/ROW is a folder of released weights; a model file or a checkpoint will do, too. A detector is always "
+    "a trained one."
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,15 @@ class Apart:
     protocol: str
     reasons: tuple[str, ...]
 
+    @property
+    def figure_lines(self) -> list[str]:
+        """One text for each figure: its name and the values of the splits that there are."""
+        return [
+            f"{name} {' / '.join(map(number, figures.values()))}"
+            for name, figures in self.figures.items()
+            if any(value is not None for value in figures.values())
+        ]
+
 
 @dataclass(frozen=True)
 class Board:
@@ -108,6 +121,15 @@ class Board:
     unstamped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def missing(self) -> dict[str, list[str]]:
+        """Kind to the commands that measure all rows without a figure of ours."""
+        lines: dict[str, list[str]] = {}
+        for row in self.rows:
+            for kind, commands in () if row.measured else row.commands.items():
+                lines.setdefault(kind, []).extend(commands)
+        return lines
+
 
 def write_leaderboard(out: str | Path, board: Board, rule: str) -> Path:
     """Write the page.
@@ -124,30 +146,16 @@ def write_leaderboard(out: str | Path, board: Board, rule: str) -> Path:
         LandmarksError: it cannot be written.
     """
     out = Path(out)
-    parts = ["<h1>Leaderboard</h1>", f'<p class="note">{html.escape(rule)}</p>', _rows(board.rows, out.parent)]
-    if board.apart:
-        parts += ["<h2>Measured on other data, or otherwise</h2>", _apart(board.apart, out.parent)]
-    for heading, named in (("Runs without a stamp", board.unstamped), ("Files that could not be read", board.notes)):
-        if named:
-            parts += [f"<h2>{heading}</h2><ul>", *(f"<li>{html.escape(line)}</li>" for line in named), "</ul>"]
-    missing = [row for row in board.rows if not row.measured and row.commands]
-    for kind in dict.fromkeys(kind for row in missing for kind in row.commands):
-        lines = [line for row in missing for line in row.commands.get(kind, ())]
-        parts += [f"<h2>What is missing, {html.escape(kind)}</h2>", f"<pre>{html.escape(chr(10).join(lines))}</pre>"]
-    head = f'<meta charset="utf-8"><title>Leaderboard</title><style>{STYLE}{PAGE_STYLE}</style>'
-    body = "\n".join(parts)
-    try:
-        out.write_text(
-            f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n', encoding="utf-8"
-        )
-    except OSError as error:
-        raise LandmarksError(f"{out}: could not write the page: {error}") from error
-    return out
-
-
-def number(value: float | None) -> str:
-    """A figure as tables show it."""
-    return MISSING if value is None else f"{value:.4f}"
+    return write_page(
+        out,
+        "leaderboard.html",
+        title="Leaderboard",
+        rule=rule,
+        board=board,
+        splits=SPLITS,
+        points=points,
+        report_of=partial(_report_of, here=out.parent),
+    )
 
 
 def points(difference: float | None) -> str:
@@ -158,67 +166,78 @@ def points(difference: float | None) -> str:
     return f"{value:+.2f}" if abs(value) >= VISIBLE else "±0"
 
 
-def _rows(rows: Sequence[BoardRow], here: Path) -> str:
-    groups = ("published", "measured", "points")
-    heads = ["row", "figure", *(f"{group}<br>{split}" for group in groups for split in SPLITS)]
-    lines = []
-    for row in rows:
-        about = f'<b>{html.escape(row.name)}</b><br><span class="note">{html.escape(row.source)}'
-        about += f"<br>{html.escape(row.note)}</span>" if row.note else "</span>"
-        for place, measured in enumerate(row.measured or [None]):
-            first = [about, html.escape(row.metric)] if place == 0 else ["", ""]
-            cells = [("name", first[0]), ("text", first[1])]
-            cells += [("", number(row.published.get(split)) if place == 0 else "") for split in SPLITS]
-            cells += [("", number(measured.figures.get(split) if measured else None)) for split in SPLITS]
-            cells += [("", _points(measured.differences.get(split) if measured else None)) for split in SPLITS]
-            cells.append(("run", _run(measured.run, measured.written, measured.protocol, here) if measured else ""))
-            lines.append(cells)
-    return _table([*heads, "run"], lines)
-
-
-def _apart(runs: Sequence[Apart], here: Path) -> str:
-    lines = [
-        [
-            ("run", _run(run.run, run.written, run.protocol, here)),
-            ("text", html.escape(run.models)),
-            ("text", html.escape(run.data)),
-            ("text", "<br>".join(html.escape(text) for text in figures_of(run))),
-            ("text", "<br>".join(map(html.escape, run.reasons))),
-        ]
-        for run in runs
-    ]
-    return _table(["run", "model", "data", "public / private", "why it is not compared"], lines, len(lines[0]))
-
-
-def figures_of(run: Apart) -> list[str]:
-    """One text for each figure: its name and the values of the splits that there are."""
-    return [
-        f"{name} {' / '.join(number(value) for value in figures.values())}"
-        for name, figures in run.figures.items()
-        if any(value is not None for value in figures.values())
-    ]
-
-
-def _run(run: str, written: str, protocol: str, here: Path) -> str:
-    text = html.escape(run)
+def _report_of(run: str, here: Path) -> str | None:
+    """Return the relative address of a run's own page, None if it has none."""
     page = Path(run) / "report.html"
-    if page.is_file():
-        address = quote(Path(os.path.relpath(page, here)).as_posix())
-        text = f'<a href="{html.escape(address)}">{text}</a>'
-    return f'{text}<br><span class="note">{html.escape(", ".join(filter(None, (written, protocol))))}</span>'
+    return quote(Path(os.path.relpath(page, here)).as_posix()) if page.is_file() else None
 
 
-def _points(difference: float | None) -> str:
-    text = points(difference)
-    kind = "note" if not text.startswith(("+", "-")) else "up" if text.startswith("+") else "down"
-    return f'<span class="{kind}">{html.escape(text)}</span>' if text else ""
+def print_board(board: Board, rule: str, with_commands: bool) -> None:
+    """Print tables, notes and the commands that make what is missing."""
+    console = Console(highlight=False)
+    console.print(_rows(board.rows))
+    _print_runs(console, board.rows)
+    console.print(rule, style="dim")
+    for row in board.rows:
+        if row.note:
+            console.print(f"{row.name}: {row.note}.", style="dim", markup=False)
+    if board.apart:
+        _print_apart(console, board.apart)
+    for heading, named in (("Without a stamp, so never compared", board.unstamped), ("Not read", board.notes)):
+        if named:
+            console.print(f"\n{heading}", style="bold")
+            for line in named:
+                console.print(f"  {line}", markup=False, soft_wrap=True)
+    missing = board.missing if with_commands else {}
+    for kind, lines in missing.items():
+        console.print(f"\nWhat is missing, {kind}", style="bold")
+        for line in lines:
+            console.print(line, markup=False, soft_wrap=True)
+    if missing:
+        console.print(f"\n{HINT}", style="dim")
 
 
-def _table(heads: Sequence[str], lines: Sequence[Sequence[tuple[str, str]]], left: int = 2) -> str:
-    """A table of cells that are HTML already, each with its class; the first `left` headings are of text."""
-    top = "".join(
-        f'<th class="text">{head}</th>' if place < left or head == "run" else f"<th>{head}</th>"
-        for place, head in enumerate(heads)
-    )
-    rows = ["<tr>" + "".join(f'<td class="{kind}">{cell}</td>' for kind, cell in line) + "</tr>" for line in lines]
-    return f'<div class="scroll"><table><tr>{top}</tr>{"".join(rows)}</table></div>'
+def _rows(rows: Sequence[BoardRow]) -> Table:
+    table = Table(title="Leaderboard", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column("row, figure", overflow="fold")
+    table.add_column("")
+    for heading in ("published", "here", "points", "run"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    runs = _newest(rows)
+    for row in rows:
+        splits = [split for split in SPLITS if row.published.get(split) is not None] or list(SPLITS)
+        measured = row.measured[0] if row.measured else None
+        here, change = (measured.figures, measured.differences) if measured else ({}, {})
+        table.add_row(
+            Text(f"{row.name}\n{row.metric}"),
+            "\n".join(splits),
+            "\n".join(number(row.published.get(split)) for split in splits),
+            "\n".join(number(here.get(split)) for split in splits),
+            Text("\n").join(signed(points(change.get(split))) for split in splits),
+            str(runs.index(measured) + 1) if measured else "",
+        )
+    return table
+
+
+def _newest(rows: Sequence[BoardRow]) -> list[Measured]:
+    return [row.measured[0] for row in rows if row.measured]
+
+
+def _print_runs(console: Console, rows: Sequence[BoardRow]) -> None:
+    for place, measured in enumerate(_newest(rows), 1):
+        console.print(f"  {place} {measured.run}", markup=False, soft_wrap=True)
+        console.print(Padding(Text(f"{measured.written}, {measured.protocol}", style="dim"), (0, 0, 0, 4)))
+    more = sum(len(row.measured) - 1 for row in rows if row.measured)
+    if more:
+        console.print(f"{more} older of the same rows: --html and --json show them.", style="dim")
+    if _newest(rows):
+        console.print()
+
+
+def _print_apart(console: Console, runs: Sequence[Apart]) -> None:
+    console.print("\nMeasured on other data, or otherwise: public / private", style="bold")
+    for run in runs:
+        console.print(f"  {run.run}", markup=False, soft_wrap=True)
+        for line in (f"{run.models}, {run.protocol}", run.data, *run.figure_lines):
+            console.print(Padding(Text(line), (0, 0, 0, 4)))
+        console.print(Padding(Text("; ".join(run.reasons), style="yellow"), (0, 0, 0, 4)))

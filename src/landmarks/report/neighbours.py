@@ -14,18 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from landmarks.errors import LandmarksError
-from landmarks.report.tiles import (
-    GREY,
-    INK,
-    PAPER,
-    RIGHT,
-    TILE_HEIGHT,
-    TILE_WIDTH,
-    WRONG,
-    Tile,
-    draw_tile,
-    font,
-)
+from landmarks.report.palette import GREY, INK, NEUTRAL, PALE, PAPER, RIGHT, WRONG, Colour
+from landmarks.report.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, draw_tile, font
 from landmarks.retrieval.ranking import EMPTY, Ranking
 
 # Gives a picture, uint8 [H, W, 3] RGB, by id; raises LandmarksError for one that cannot be read.
@@ -39,8 +29,6 @@ ROW_SPACE = 26
 # The legend needs as much beside the headings.
 LEAST_WIDTH = 780
 ROW_HEIGHT = TILE_HEIGHT + ROW_SPACE
-NO_LANDMARK_FRAME = (150, 156, 166)
-PALE_FRAME = (205, 208, 214)
 
 
 @dataclass(frozen=True)
@@ -136,13 +124,13 @@ def draw_neighbours(
     first = MARGIN + TILE_WIDTH + QUERY_SPACE
     pen.text((MARGIN, MARGIN), "Query", fill=INK, font=font(17, bold=True))
     pen.text((first, MARGIN), "Best results", fill=INK, font=font(17, bold=True))
-    legend = (("✓", "same landmark", RIGHT), ("✗", "another", WRONG), ("", "query has no landmark", NO_LANDMARK_FRAME))
+    legend = (("✓", "same landmark", RIGHT), ("✗", "another", WRONG), ("", "query has no landmark", NEUTRAL))
     _draw_legend(pen, width - MARGIN, MARGIN, legend)
     for number, (kind, query) in enumerate(sample):
         top = MARGIN + HEADER + number * ROW_HEIGHT
         draw_tile(canvas, MARGIN, top, _query_tile(sheet, kind, query, read))
         line = first - QUERY_SPACE // 2
-        pen.line((line, top, line, top + TILE_WIDTH - 1), fill=PALE_FRAME, width=1)
+        pen.line((line, top, line, top + TILE_WIDTH - 1), fill=PALE, width=1)
         for place in range(results):
             if sheet.ranking.indices[query, place] != EMPTY:
                 left = first + place * (TILE_WIDTH + SPACE)
@@ -155,7 +143,7 @@ def draw_neighbours(
 def _query_tile(sheet: Sheet, kind: str, query: int, read: ReadImage) -> Tile:
     image = _image(read, int(sheet.query_ids[query]))
     if np.isnan(sheet.quality[query]):
-        return Tile(image, NO_LANDMARK_FRAME, "no landmark", "nothing is right", dashed=True)
+        return Tile(image, NEUTRAL, "no landmark", "nothing is right", dashed=True)
     return Tile(image, INK, str(sheet.query_names[query]), f"{kind}, AP {sheet.quality[query]:.3f}")
 
 
@@ -164,7 +152,7 @@ def _result_tile(sheet: Sheet, query: int, place: int, read: ReadImage) -> Tile:
     image = _image(read, int(sheet.index_ids[row]))
     name, note = str(sheet.index_names[row]) or "no landmark known", f"{sheet.ranking.scores[query, place]:.3f}"
     if np.isnan(sheet.quality[query]):
-        return Tile(image, PALE_FRAME, name, note)
+        return Tile(image, PALE, name, note)
     right = bool(sheet.relevant[query, place])
     return Tile(image, RIGHT if right else WRONG, name, note, mark="✓" if right else "✗")
 
@@ -176,9 +164,7 @@ def _image(read: ReadImage, image_id: int) -> NDArray[np.uint8] | None:
         return None
 
 
-def _draw_legend(
-    pen: ImageDraw.ImageDraw, right: int, top: int, entries: tuple[tuple[str, str, tuple[int, int, int]], ...]
-) -> None:
+def _draw_legend(pen: ImageDraw.ImageDraw, right: int, top: int, entries: tuple[tuple[str, str, Colour], ...]) -> None:
     """Entries side by side, ending at `right`."""
     for mark, text, colour in reversed(entries):
         right -= int(font(13).getlength(text))

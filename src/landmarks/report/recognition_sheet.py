@@ -18,26 +18,13 @@ from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission
 from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.report.neighbours import MARGIN, SPACE, ReadImage
-from landmarks.report.tiles import (
-    GREY,
-    INK,
-    PAPER,
-    RIGHT,
-    TILE_HEIGHT,
-    TILE_WIDTH,
-    WRONG,
-    Tile,
-    draw_tile,
-    font,
-    letterboxed,
-)
+from landmarks.report.palette import BOX, GREY, INK, NEUTRAL, PAPER, RIGHT, WRONG, Colour
+from landmarks.report.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, draw_tile, font, letterboxed
 
 HEADING = 34
 WHY_LINES, LINE = 3, 15
 ROW_HEIGHT = TILE_HEIGHT + WHY_LINES * LINE + 16
 NOTE = 18  # of a tile without prediction that stays free for the evidence
-UNKNOWN_FRAME = (150, 156, 166)
-BOX = (250, 190, 40)
 LEAST_DRAWN_SCORE = 0.3
 MOST_DRAWN = 4  # boxes of a picture, those of the largest score x area
 
@@ -113,7 +100,7 @@ class Section:
     """
 
     heading: str
-    frame: tuple[int, int, int]
+    frame: Colour
     mark: str
     rows: NDArray[np.intp]
     total: int
@@ -136,12 +123,12 @@ def choose_sections(sheet: RecognitionSheet, count: int, seed: int = 0) -> list[
     def surest(rows: NDArray[np.intp]) -> NDArray[np.intp]:
         return rows[np.argsort(-sheet.confidence[rows], kind="stable")][:count]
 
-    Kind = tuple[str, tuple[int, int, int], str, NDArray[np.bool_], Callable[[NDArray[np.intp]], NDArray[np.intp]]]
+    Kind = tuple[str, Colour, str, NDArray[np.bool_], Callable[[NDArray[np.intp]], NDArray[np.intp]]]
     kinds: list[Kind]
     if has is None:
         kinds = [
-            ("Filtered", UNKNOWN_FRAME, "", gone, drawn),
-            ("Predicted, the surest", UNKNOWN_FRAME, "", ~gone & answered, surest),
+            ("Filtered", NEUTRAL, "", gone, drawn),
+            ("Predicted, the surest", NEUTRAL, "", ~gone & answered, surest),
         ]
     else:
         wrong = answered & ~gone & ~sheet.right

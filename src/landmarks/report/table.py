@@ -3,13 +3,16 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.ablation import StageReport
+
+if TYPE_CHECKING:  # brings torch, which takes seconds
+    from landmarks.retrieval.ablation import StageReport
 
 # Changes below this are shown as none: four digits are printed.
 VISIBLE_CHANGE = 5e-5
@@ -17,7 +20,7 @@ MISSING = "\N{EN DASH}"
 COSTS = ("seconds", "peak_mb", "rise_mb", "gpu_peak_mb")
 
 
-def ablation_table(stages: Sequence[StageReport], title: str = "Stages") -> Table:
+def ablation_table(stages: "Sequence[StageReport]", title: str = "Stages") -> Table:
     """One row a stage: each figure with its change against the stage before, seconds, and peak memory.
 
     The memory columns appear where the system told them; the caption says what they count. With two figures it is 80
@@ -40,17 +43,17 @@ def ablation_table(stages: Sequence[StageReport], title: str = "Stages") -> Tabl
     for stage in stages:
         cells: list[str | Text] = [stage.stage]
         for figure in figures:
-            cells += [_number(stage.scores.get(figure)), _change(stage.changes.get(figure))]
+            cells += [number(stage.scores.get(figure)), signed(change(stage.changes.get(figure)))]
         cells.append(f"{stage.seconds:.2f}")
         if has_memory:
-            cells += [_number(stage.peak_mb, 0), _number(stage.rise_mb, 0)]
+            cells += [number(stage.peak_mb, 0), number(stage.rise_mb, 0)]
         if has_gpu:
-            cells.append(_number(stage.gpu_peak_mb, 0))
+            cells.append(number(stage.gpu_peak_mb, 0))
         table.add_row(*cells)
     return table
 
 
-def write_stages(path: str | Path, stages: Sequence[StageReport]) -> None:
+def write_stages(path: str | Path, stages: "Sequence[StageReport]") -> None:
     """Write the table as CSV with all digits; what is not known stays empty.
 
     Raises:
@@ -69,16 +72,23 @@ def write_stages(path: str | Path, stages: Sequence[StageReport]) -> None:
         raise LandmarksError(f"{path}: could not write the table: {error}") from error
 
 
-def figures_of(stages: Sequence[StageReport]) -> list[str]:
+def figures_of(stages: "Sequence[StageReport]") -> list[str]:
     """Names of all figures of a pipeline, in order."""
     return list(dict.fromkeys(name for stage in stages for name in stage.scores))
 
 
-def _number(value: float | None, digits: int = 4) -> str:
+def number(value: float | None, digits: int = 4) -> str:
+    """Write a figure as tables show it, a dash for one that is not known."""
     return MISSING if value is None or value != value else f"{value:.{digits}f}"
 
 
-def _change(value: float | None) -> Text:
-    if value is None or value != value or abs(value) < VISIBLE_CHANGE:
-        return Text("" if value is None else "±0", style="dim")
-    return Text(f"{value:+.4f}", style="green" if value > 0 else "red")
+def change(value: float | None) -> str:
+    """Write a change of a figure with its sign; nothing for one that is not known."""
+    if value is None or value != value:
+        return ""
+    return f"{value:+.4f}" if abs(value) >= VISIBLE_CHANGE else "±0"
+
+
+def signed(text: str) -> Text:
+    """Colour a change for the terminal by its sign."""
+    return Text(text, style="green" if text.startswith("+") else "red" if text.startswith("-") else "dim")

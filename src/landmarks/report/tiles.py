@@ -8,12 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-INK = (43, 47, 54)
-GREY = (122, 128, 138)
-PAPER = (255, 255, 255)
-MAT = (240, 241, 244)
-RIGHT = (32, 150, 84)
-WRONG = (208, 58, 58)
+from landmarks.report.palette import GREY, INK, MAT, PAPER, Colour
 
 PICTURE = 168
 FRAME = 5
@@ -38,7 +33,7 @@ class Tile:
     """
 
     image: NDArray[np.uint8] | None
-    frame: tuple[int, int, int]
+    frame: Colour
     name: str = ""
     note: str = ""
     dashed: bool = False
@@ -98,7 +93,7 @@ def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / file), size)
 
 
-def _dashed_frame(pen: ImageDraw.ImageDraw, left: int, top: int, colour: tuple[int, int, int]) -> None:
+def _dashed_frame(pen: ImageDraw.ImageDraw, left: int, top: int, colour: Colour) -> None:
     far_x, far_y = left + TILE_WIDTH - 1, top + TILE_WIDTH - 1
     for start in range(0, TILE_WIDTH, DASH + GAP):
         end = min(start + DASH, TILE_WIDTH) - 1

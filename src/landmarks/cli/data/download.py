@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from landmarks.cli.data.endings import named_endings
 from landmarks.cli.data.splits import chosen_splits
+from landmarks.cli.endings import named_endings
 from landmarks.data.gldv2.release import BASE_URL, SPLITS, chosen_files
 
 Root = Annotated[Path, typer.Option(help="Folder of the data set; it gets the official layout.", show_default=False)]

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from landmarks.cli.data.endings import named_endings
 from landmarks.cli.data.splits import chosen_splits
+from landmarks.cli.endings import named_endings
 
 SPLITS = ("train", "index", "test")
 

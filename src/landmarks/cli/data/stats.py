@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from landmarks.cli.data.endings import named_endings
+from landmarks.cli.endings import named_endings
 
 Root = Annotated[str, typer.Option(help="Folder or address of the data set.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from landmarks.cli.data.endings import named_endings
 from landmarks.cli.data.splits import chosen_splits
+from landmarks.cli.endings import named_endings
 
 Root = Annotated[str, typer.Option(help="Folder or address of the data set.", show_default=False)]
 Deep = Annotated[bool, typer.Option("--deep", help="Also decode every picture and compare tars with their MD5.")]

@@ -1,11 +1,6 @@
-"""`landmarks score`: public and private figures of a submission file, and average precision of predicted boxes.
-
-`--json` prints them as JSON with the names of the official metrics, a figure of a split without images and of a class
-without boxes as null.
-"""
+"""`landmarks score detection`: average precision of predicted boxes."""
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,20 +9,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from landmarks.errors import LandmarksError
+from landmarks.cli.endings import named_endings
+from landmarks.cli.score.figures import AsJson, share
 
 if TYPE_CHECKING:
     from landmarks.detection.metrics import BoxTruth, DetectionFigures, Detections
-
-app = typer.Typer(
-    help="Score a submission or predicted boxes against the truth.", no_args_is_help=True, add_completion=False
-)
-
-Figures = dict[str, dict[str, float]]
-
-SolutionPath = Annotated[Path, typer.Argument(metavar="SOLUTION", help="Official solution file (CSV).")]
-SubmissionPath = Annotated[Path, typer.Argument(metavar="SUBMISSION", help="Submission file (CSV).")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 BoxesPath = Annotated[Path, typer.Argument(metavar="BOXES", help="True boxes (CSV of Open Images).")]
 LabelsPath = Annotated[Path, typer.Argument(metavar="IMAGE_LABELS", help="Image-level labels that people verified.")]
@@ -41,34 +27,6 @@ HierarchyPath = Annotated[
 ]
 
 
-@app.command()
-def retrieval(solution: SolutionPath, submission: SubmissionPath, as_json: AsJson = False) -> None:
-    """Print mAP@100 and its companions for a retrieval submission."""
-    # polars, which reads these files, would make every other command start later
-    from landmarks.metrics import read_retrieval_solution, read_retrieval_submission, score_retrieval
-
-    try:
-        truth = read_retrieval_solution(solution)
-        figures = score_retrieval(truth, read_retrieval_submission(submission, truth))
-    except LandmarksError as error:
-        raise _refuse(error) from None
-    _print(figures, "Retrieval", as_json)
-
-
-@app.command()
-def recognition(solution: SolutionPath, submission: SubmissionPath, as_json: AsJson = False) -> None:
-    """Print GAP and its companions for a recognition submission."""
-    from landmarks.metrics import read_recognition_solution, read_recognition_submission, score_recognition
-
-    try:
-        truth = read_recognition_solution(solution)
-        figures = score_recognition(truth, read_recognition_submission(submission, truth))
-    except LandmarksError as error:
-        raise _refuse(error) from None
-    _print(figures, "Recognition", as_json)
-
-
-@app.command()
 def detection(
     boxes: BoxesPath,
     image_labels: LabelsPath,
@@ -81,17 +39,18 @@ def detection(
 
     Predictions should name the classes above their own as well, as the boxes do once they are expanded.
     """
+    # polars, which reads these files, would make every other command start later
     from landmarks.detection.metrics import score_detections
     from landmarks.detection.metrics.files import read_truth
     from landmarks.recognition.detections.tables import read_boxes
 
     titles: dict[str, str] = {}
-    try:
+    with named_endings(Console(stderr=True)):
         truth, detections = read_truth(boxes, image_labels), read_boxes(predictions)
         if hierarchy is not None:
             from landmarks.detection.metrics.hierarchy import expand_truth, read_hierarchy
 
-            truth = expand_truth(truth, read_hierarchy(hierarchy))
+            truth = expand_truth(truth, read_hierarchy(hierarchy).ancestors)
         if classes is not None:
             from landmarks.recognition.detections.classes import read_classes
 
@@ -99,8 +58,6 @@ def detection(
             titles = dict(zip(described.names.tolist(), described.titles.tolist(), strict=True))
             truth = truth.of_classes(described.names)
         figures = score_detections(truth, detections)
-    except LandmarksError as error:
-        raise _refuse(error) from None
     if as_json:
         typer.echo(json.dumps({name: of_evaluator.as_dict() for name, of_evaluator in figures.items()}, indent=1))
     else:
@@ -119,48 +76,14 @@ def _print_detection(
     for name in ("boxes", "group-of", *figures):
         table.add_column(name, justify="right")
     means = [of_evaluator.mean for of_evaluator in figures.values()]
-    table.add_row("mean", *(str(number.sum()) for number in numbers), *map(_share, means), end_section=True)
+    table.add_row("mean", *(str(number.sum()) for number in numbers), *map(share, means), end_section=True)
     for row in np.lexsort((truth.classes, -np.nan_to_num(precisions[0], nan=-1))).tolist():
         name = str(truth.classes[row])
         shown = f"{titles[name]} ({name})" if titles.get(name) else name
-        table.add_row(shown, *(str(number[row]) for number in numbers), *(_share(values[row]) for values in precisions))
+        table.add_row(shown, *(str(number[row]) for number in numbers), *(share(values[row]) for values in precisions))
     unknown = ~np.isin(detections.image_ids, np.concatenate([truth.image_ids, truth.verified_image_ids]))
     others = ~np.isin(detections.classes, truth.classes)[detections.labels] & ~unknown
     if unknown.any() or others.any():
         table.caption = (f"Not counted of {len(unknown)} predictions: {unknown.sum()} in pictures, and {others.sum()} "
                          "of classes, that the truth does not name.")  # fmt: skip
     Console().print(table)
-
-
-def _refuse(error: LandmarksError) -> typer.Exit:
-    """Show a mistake in a file on one line of stderr."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(str(error), style="red", markup=False)
-    return typer.Exit(2)
-
-
-def _print(figures: Figures, title: str, as_json: bool) -> None:
-    if as_json:
-        # JSON has no NaN; a split without images has no figures.
-        known = {
-            split: {name: None if math.isnan(value) else value for name, value in values.items()}
-            for split, values in figures.items()
-        }
-        typer.echo(json.dumps(known, indent=1))
-        return
-    table = Table(title=title, title_justify="left")
-    table.add_column("figure")
-    for split in figures:
-        table.add_column(split, justify="right")
-    for name in figures["public"]:
-        values = [figures[split][name] for split in figures]
-        shown = [_share(value) if not name.endswith("position") else _position(value) for value in values]
-        table.add_row(name, *shown)
-    Console().print(table)
-
-
-def _share(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.4f}"
-
-
-def _position(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.1f}"

@@ -1,5 +1,6 @@
-"""Jobs are planned for every kind of row, and what is wrong with them shows before the first."""
+"""Every kind of row has its commands, and what is wrong with them shows before the first."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,18 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from described import write_set
-from landmarks.config.check import ConfigError
+from landmarks.config.check import ConfigError, check_config
+from landmarks.config.settings import EvaluateSettings
 from landmarks.errors import LandmarksError
-from landmarks.leaderboard.jobs import Job, check_jobs, plan, quoted
+from landmarks.leaderboard.measure import Command, check_commands, measuring, quoted
 from landmarks.leaderboard.rows import read_rows
-from landmarks.leaderboard.weights import RowWeights, composed
+from landmarks.leaderboard.weights import composed
 
 ROWS = read_rows()
 PARSER = OverridesParser.create()
-
-
-def weights(name: str, path: Path = Path("w.safetensors"), size: int = 448) -> RowWeights:
-    return RowWeights(ROWS[name], path, size)
+WEIGHTS = Path("w.safetensors")
 
 
 def described(folder: Path, *splits: str) -> None:
@@ -30,15 +29,15 @@ def described(folder: Path, *splits: str) -> None:
         write_set(folder / split, np.arange(3, dtype=np.uint64), np.ones((3, 2), np.float32))
 
 
-def values_of(job: Job) -> dict[str, object]:
-    return {one.get_key_element(): one.value() for one in PARSER.parse_overrides(list(job.overrides))}
+def values_of(command: Command) -> dict[str, object]:
+    return {one.get_key_element(): one.value() for one in PARSER.parse_overrides(list(command.overrides))}
 
 
 def test_a_model_is_described_searched_and_scored(tmp_path: Path) -> None:
     extra = ["data.num_workers=0", "pipeline.stages.search.k=50", "dtype=float16", "trainer.devices=1"]
     row = ROWS["res152_arcmargin"]
-    first, second = plan(row, "GLDV2", {row.name: weights(row.name)}, tmp_path, extra)
-    assert (first.command, second.command) == ("extract", "evaluate")
+    first, second = measuring(row, "GLDV2", {row.name: WEIGHTS}, tmp_path, extra)
+    assert (first.name, second.name) == ("extract", "evaluate")
     made, searched = values_of(first), values_of(second)
     assert made["splits"] == ["queries", "index"]  # train images are three quarters of the work, and not needed
     assert searched["descriptors.index"] == f"{made['hydra.run.dir']}/index"
@@ -50,24 +49,23 @@ def test_a_model_is_described_searched_and_scored(tmp_path: Path) -> None:
 
 def test_the_user_s_values_come_last(tmp_path: Path) -> None:
     row = ROWS["res152_arcmargin"]
-    first, _ = plan(row, "GLDV2", {row.name: weights(row.name)}, tmp_path, ["data.image_size=64"])
+    first, _ = measuring(row, "GLDV2", {row.name: WEIGHTS}, tmp_path, ["data.image_size=64"])
     assert composed("extract", [o for o in first.overrides if "hydra" not in o]).data.image_size == 64
 
 
 def test_a_classifier_needs_neither_index_nor_gallery(tmp_path: Path) -> None:
     row = ROWS["res152_softmax_v1"]
-    (job,) = plan(row, "GLDV2", {row.name: weights(row.name, size=224)}, tmp_path)
+    (job,) = measuring(row, "GLDV2", {row.name: WEIGHTS}, tmp_path)
     found = values_of(job)
-    assert (job.command, found["data.resize.mode"], found["monitor"]) == ("evaluate", "crop", "private/classifier_gap")
+    assert (job.name, found["monitor"]) == ("evaluate", "private/classifier_gap")
     assert found["data.validation.index_distractors"] == 0 and "data.validation.queries" not in found
-    check_jobs([job])
+    check_config(composed("evaluate", [one for one in job.overrides if "hydra" not in one]), EvaluateSettings)
 
 
 def test_a_detector_is_scored_on_open_images(tmp_path: Path) -> None:
     row = ROWS["res50_oid_v4_detector"]
-    (job,) = plan(row, "OPENIMAGES", {row.name: weights(row.name)}, tmp_path)
+    (job,) = measuring(row, "OPENIMAGES", {row.name: WEIGHTS}, tmp_path)
     assert values_of(job)["data"] == "openimages"
-    check_jobs([job])
 
 
 def test_a_system_takes_what_is_there_and_makes_the_rest(tmp_path: Path) -> None:
@@ -75,9 +73,9 @@ def test_a_system_takes_what_is_there_and_makes_the_rest(tmp_path: Path) -> None
     there, new = row.models[:4], row.models[4:]
     for name in there:
         described(tmp_path / name / "descriptors", "queries", "index", "gallery")
-    jobs = plan(row, "GLDV2", {name: weights(name) for name in new}, tmp_path)
-    check_jobs(jobs)
-    assert [job.command for job in jobs] == ["extract", "extract", "evaluate"]
+    jobs = measuring(row, "GLDV2", dict.fromkeys(new, WEIGHTS), tmp_path)
+    check_commands(jobs)
+    assert [job.name for job in jobs] == ["extract", "extract", "evaluate"]
     found = values_of(jobs[-1])
     for split in ("queries", "index", "gallery"):
         assert found[f"descriptors.{split}"] == [str(tmp_path / name / "descriptors" / split) for name in row.models]
@@ -86,9 +84,9 @@ def test_a_system_takes_what_is_there_and_makes_the_rest(tmp_path: Path) -> None
 
 def test_recognition_has_predictions_and_detections_made(tmp_path: Path) -> None:
     row = ROWS["second_place_2019_recognition"]
-    opened = {name: weights(name) for name in row.parts}
-    *parts, last = plan(row, "GLDV2", opened, tmp_path)
-    check_jobs([*parts, last])
+    opened = dict.fromkeys(row.parts, WEIGHTS)
+    *parts, last = measuring(row, "GLDV2", opened, tmp_path)
+    check_commands([*parts, last])
     made = {str(values_of(job)["hydra.run.dir"]): values_of(job) for job in parts}
     classifier = made[str(tmp_path / "res152_softmax_v2" / "descriptors")]
     assert classifier["predictions"] == 10 and classifier["splits"] == ["queries"]
@@ -98,9 +96,9 @@ def test_recognition_has_predictions_and_detections_made(tmp_path: Path) -> None
     assert str(found["detections"]).endswith("res50_oid_v4_detector/descriptors/queries_detections")
     without = {name: one for name, one in opened.items() if name != row.detector}
     with pytest.raises(LandmarksError, match="--weights res50_oid_v4_detector=PATH"):
-        plan(row, "GLDV2", without, tmp_path)
-    jobs = plan(row, "GLDV2", without, tmp_path, ["recognition.stages.filter=null"])
-    check_jobs(jobs)
+        measuring(row, "GLDV2", without, tmp_path)
+    jobs = measuring(row, "GLDV2", without, tmp_path, ["recognition.stages.filter=null"])
+    check_commands(jobs)
     assert "detections" not in values_of(jobs[-1])
 
 
@@ -109,12 +107,12 @@ def test_what_is_missing_is_said_with_how_to_make_it(tmp_path: Path) -> None:
     for name in row.models:
         described(tmp_path / name / "descriptors", "queries", "index", "gallery")
     index = tmp_path / "res152_npairs" / "descriptors" / "index"
-    (index / "descriptors.npy").write_bytes(b"damaged")
+    shutil.rmtree(index)
     with pytest.raises(LandmarksError) as caught:
-        plan(row, "GLDV2", {}, tmp_path)
+        measuring(row, "GLDV2", {}, tmp_path)
     lines = str(caught.value).splitlines()
     assert [line.strip() for line in lines[1:-1]] == [str(index)]
-    assert lines[-1].endswith("given: --weights res152_npairs=PATH")
+    assert lines[-1].endswith("weights: --weights res152_npairs=PATH")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +121,7 @@ def test_what_is_missing_is_said_with_how_to_make_it(tmp_path: Path) -> None:
 def test_what_the_command_sets_itself_is_refused(tmp_path: Path, override: str) -> None:
     row = ROWS["res152_arcmargin"]
     with pytest.raises(LandmarksError, match="is set by"):
-        plan(row, "GLDV2", {row.name: weights(row.name)}, tmp_path, [override])
+        measuring(row, "GLDV2", {row.name: WEIGHTS}, tmp_path, [override])
 
 
 @pytest.mark.parametrize(
@@ -141,7 +139,7 @@ def test_what_the_command_sets_itself_is_refused(tmp_path: Path, override: str) 
 def test_slips_show_before_any_work(tmp_path: Path, override: str, error: type[Exception]) -> None:
     row = ROWS["res152_arcmargin"]
     with pytest.raises(error):
-        check_jobs(plan(row, "GLDV2", {row.name: weights(row.name)}, tmp_path, [override]))
+        check_commands(measuring(row, "GLDV2", {row.name: WEIGHTS}, tmp_path, [override]))
 
 
 @given(st.text(st.characters(exclude_categories=("C",)), min_size=1))
@@ -160,6 +158,6 @@ def test_plain_paths_are_not_quoted() -> None:
 
 def test_an_own_row_of_recognition_gets_a_gallery(tmp_path: Path) -> None:
     row = replace(ROWS["res152_arcmargin"], metric="gap", stages=("search", "votes"))
-    first, second = plan(row, "GLDV2", {row.name: weights(row.name)}, tmp_path)
+    first, second = measuring(row, "GLDV2", {row.name: WEIGHTS}, tmp_path)
     assert values_of(first)["splits"] == ["queries", "index", "gallery"]
     assert "descriptors.gallery" in values_of(second)

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -181,13 +179,3 @@ def test_options_out_of_range_are_refused(here: Path) -> None:
     done = run("detect", "detect.safetensors", "0.jpg", "--draw", "taken", code=2)
     assert "--draw taken: cannot be made a folder" in done.stderr
     assert "gone.csv" in run("classify", "classify.safetensors", "0.jpg", "--categories", "gone.csv", code=2).stderr
-
-
-def test_help_and_mistakes_do_not_wait_for_torch(here: Path) -> None:
-    code = (
-        "import sys; from typer.testing import CliRunner; from landmarks.cli.main import app\n"
-        "for line in (['similarity', '--help'], ['detect', 'detect.safetensors', 'gone.jpg']):\n"
-        "    print(CliRunner().invoke(app, line).exit_code, 'torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n")[:2] == ["0 False", "2 False"]

@@ -4,7 +4,7 @@ import pytest
 import typer
 from rich.console import Console
 
-from landmarks.cli.data.endings import named_endings
+from landmarks.cli.endings import named_endings
 from landmarks.errors import LandmarksError
 
 

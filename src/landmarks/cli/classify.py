@@ -1,0 +1,103 @@
+"""`landmarks classify`: the landmarks that a classifier sees in images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from landmarks.cli.endings import named_endings
+from landmarks.cli.images import (
+    AsJson,
+    Device,
+    ImagePaths,
+    ModelPath,
+    Where,
+    checked,
+    followed,
+    numbers_table,
+    picture_entry,
+    print_below,
+    print_json,
+)
+from landmarks.errors import LandmarksError, shown
+
+if TYPE_CHECKING:
+    from landmarks.interop.single_images import LandmarkClass
+
+Top = Annotated[int, typer.Option(min=1, help="Classes of each image.")]
+Categories = Annotated[
+    Path | None,
+    typer.Option(metavar="CSV", help="Names of landmarks: train_label_to_category.csv of Google Landmarks v2."),
+]
+
+
+def classify(
+    model: ModelPath,
+    pictures: ImagePaths,
+    top: Top = 5,
+    categories: Categories = None,
+    as_json: AsJson = False,
+    device: Device = Where.auto,
+) -> None:
+    """Name the landmarks that images show, the likeliest first, with the probabilities of a softmax over all.
+
+    The models that can: the released res152_softmax_v1 and _v2, and what was trained with a loss of class weights, such
+    as loss=softmax.
+
+    With `--json`: `{"model", "name", "task": "classification", "results": [{"picture", "width", "height", "classes":
+    [{"rank", "label", "landmark_id", "category", "score"}, …]}, …]}`. `label` counts the model's classes from 0;
+    `landmark_id`, a number of Google Landmarks v2, and `category` are null where nobody said.
+    """
+    stderr = Console(stderr=True)
+    with named_endings(stderr):
+        sizes = checked(model, pictures)
+        names = None
+        if categories is not None:
+            from landmarks.data.gldv2.categories import read_categories
+
+            names = read_categories(categories)
+        from landmarks.interop.single_images import classify_pictures, landmark_class
+        from landmarks.models.opened import open_model
+
+        classifier = open_model(model, "classes", device.value, onnx=True)
+        if names is not None and not classifier.record.labels:
+            raise LandmarksError(
+                f"--categories: {model} does not say which landmark is which of its classes; import it with --labels"
+            )
+        labels, scores = classify_pictures(classifier, followed(pictures, stderr), top)
+        found = [[landmark_class(classifier, label, names) for label in row] for row in labels.tolist()]
+    if as_json:
+        results = [
+            {
+                **picture_entry(path, sizes),
+                "classes": [
+                    {
+                        "rank": rank,
+                        "label": one.label,
+                        "landmark_id": one.landmark_id,
+                        "category": one.category,
+                        "score": score,
+                    }
+                    for rank, (one, score) in enumerate(zip(row, row_scores, strict=True), start=1)
+                ],
+            }
+            for path, row, row_scores in zip(pictures, found, scores.tolist(), strict=True)
+        ]
+        print_json(model, classifier.name, "classification", results)
+        return
+    _print_landmarks(pictures, found, scores.tolist())
+
+
+def _print_landmarks(
+    paths: Sequence[Path], found: Sequence[Sequence["LandmarkClass"]], scores: Sequence[Sequence[float]]
+) -> None:
+    """Print a table of the likeliest landmarks of each image."""
+    for path, row, row_scores in zip(paths, found, scores, strict=True):
+        table = numbers_table("rank", "score", "label", "landmark id", words="category")
+        for rank, (one, score) in enumerate(zip(row, row_scores, strict=True), start=1):
+            number = "" if one.landmark_id is None else str(one.landmark_id)
+            table.add_row(str(rank), f"{score:.4f}", str(one.label), number, Text(one.category or ""))
+        print_below(shown(path), table)

@@ -1,0 +1,85 @@
+"""`landmarks detect`: the objects that a detector finds in images."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from landmarks.cli.endings import named_endings
+from landmarks.cli.images import (
+    AsJson,
+    Device,
+    ImagePaths,
+    Where,
+    checked,
+    followed,
+    numbers_table,
+    picture_entry,
+    print_below,
+    print_json,
+)
+from landmarks.errors import shown
+
+DetectorPath = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A detector: a model file (.safetensors) or a checkpoint (.ckpt).")
+]
+Draw = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write each image with its boxes here; nothing is overwritten.")
+]
+MinScore = Annotated[float, typer.Option(min=0, max=1, help="Least score of a box.")]
+
+
+def detect(
+    model: DetectorPath,
+    pictures: ImagePaths,
+    draw: Draw = None,
+    min_score: MinScore = 0.1,
+    as_json: AsJson = False,
+    device: Device = Where.auto,
+) -> None:
+    """Find objects: boxes with the names of their classes, the best first, and images with these boxes drawn.
+
+    Boxes are `[x, y, width, height]` as in COCO, from the left upper corner, in pixels of the upright image.
+
+    With `--json`: `{"model", "name", "task": "detection", "results": [{"picture", "width", "height", "drawn", "boxes":
+    [{"class", "title", "score", "bbox": [x, y, width, height]}, …]}, …]}`. `class` is the machine name of Open Images,
+    `drawn` the path of the drawn image or null.
+    """
+    stderr = Console(stderr=True)
+    with named_endings(stderr, "Images that were drawn are kept."):
+        sizes = checked(model, pictures)
+        from landmarks.detection.checkpoints import load_detector
+        from landmarks.detection.drawing import draw_objects, make_folder
+        from landmarks.detection.single_images import detect_objects
+
+        if draw is not None:
+            make_folder(draw)
+        detector = load_detector(model, device.value)
+        classes = detector.classes
+        results = []
+        objects = detect_objects(detector, followed(pictures, stderr), min_score)
+        for path, found in zip(pictures, objects, strict=True):
+            drawn = None if draw is None else str(draw_objects(found, classes, path, draw))
+            boxes = [
+                {"class": str(classes.names[label]), "title": str(classes.titles[label]), "score": score, "bbox": box}
+                for label, score, box in zip(found.labels, found.scores.tolist(), found.boxes.tolist(), strict=True)
+            ]
+            results.append({**picture_entry(path, sizes), "drawn": drawn, "boxes": boxes})
+    if as_json:
+        print_json(model, detector.name, "detection", results)
+    else:
+        _print_boxes(results)
+
+
+def _print_boxes(results: Sequence[Mapping[str, Any]]) -> None:
+    """Print a table of the boxes of each image, of the entries of the JSON."""
+    for result in results:
+        drawn = f" → {shown(result['drawn'])}" if result["drawn"] else ""
+        table = numbers_table("score", "x", "y", "width", "height", words="class")
+        for found in result["boxes"]:
+            table.add_row(f"{found['score']:.4f}", *(f"{side:.1f}" for side in found["bbox"]), Text(found["title"]))
+        heading = f"{shown(result['picture'])}, {result['width']} x {result['height']}{drawn}"
+        print_below(heading, table if result["boxes"] else "  nothing found\n")

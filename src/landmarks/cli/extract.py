@@ -1,0 +1,30 @@
+"""`landmarks extract`: descriptors, regions, predictions or detections of a data set."""
+
+import typer
+from omegaconf import DictConfig
+
+from landmarks.cli.hydra_main import quiet_lightning, run_hydra
+from landmarks.config.check import refuse_missing
+
+
+def command(context: typer.Context) -> None:
+    """Write descriptor sets: `landmarks extract checkpoint=PATH data=gldv2 data.root=PATH hydra.run.dir=OUT`."""
+    extract(context.args)
+
+
+def extract(arguments: list[str]) -> None:
+    """Run an extraction under Hydra; `landmarks extract` ends here."""
+    run_hydra(_job, "extract", arguments)
+
+
+# Torch and Lightning take seconds to import. A misspelt key is found while Hydra composes, before they are needed.
+def _job(config: DictConfig) -> None:
+    refuse_missing(config)
+    from landmarks.models.opened import read_model_record
+
+    quiet_lightning()
+    if read_model_record(config.checkpoint).task == "detection":
+        from landmarks.detection.extract import extract_detections_job as extract_job
+    else:
+        from landmarks.extraction.extract import extract_job
+    extract_job(config)

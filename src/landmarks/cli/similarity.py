@@ -1,0 +1,66 @@
+"""`landmarks similarity`: how alike a model finds images."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from landmarks.cli.endings import named_endings
+from landmarks.cli.images import AsJson, Device, ModelPath, Size, Where, checked, followed, picture_entry, print_json
+from landmarks.errors import shown
+
+FirstPath = Annotated[Path, typer.Argument(metavar="A", help="The image that the others are compared with.")]
+OtherPaths = Annotated[list[Path], typer.Argument(metavar="B [C …]", help="The others.")]
+
+
+def similarity(
+    model: ModelPath, first: FirstPath, others: OtherPaths, as_json: AsJson = False, device: Device = Where.auto
+) -> None:
+    """Compare images: the cosine of the first one's descriptor with that of each of the others.
+
+    With `--json`: `{"model", "name", "task": "similarity", "first": {PICTURE}, "results": [{PICTURE, "cosine"}, …]}`
+    in the given order. `PICTURE` is `"picture", "width", "height", "described_width", "described_height"`: the path as
+    given, the size of the upright image, and the size at which the network sees it, in pixels. MODEL is the path as
+    given, `name` what the model calls itself.
+    """
+    paths = [first, *others]
+    stderr = Console(stderr=True)
+    with named_endings(stderr):
+        sizes = checked(model, paths)
+        from landmarks.interop.single_images import describe_pictures, similarities
+        from landmarks.models.opened import open_model
+
+        describer = open_model(model, "descriptors", device.value, onnx=True)
+        cosines = similarities(describe_pictures(describer, followed(paths, stderr))).tolist()
+    seen = {path: describer.preprocessing.shape(*size) for path, size in sizes.items()}
+    if as_json:
+        entries = [
+            {**picture_entry(path, sizes), "described_width": seen[path][1], "described_height": seen[path][0]}
+            for path in paths
+        ]
+        results = [{**entry, "cosine": cosine} for entry, cosine in zip(entries[1:], cosines, strict=True)]
+        print_json(model, describer.name, "similarity", results, {"first": entries[0]})
+        return
+    _print_cosines(describer.name, paths, sizes, seen, cosines)
+
+
+def _print_cosines(
+    name: str, paths: Sequence[Path], sizes: Mapping[Path, Size], seen: Mapping[Path, Size], cosines: Sequence[float]
+) -> None:
+    """Print a table of the cosines of the first image with the others; `seen` are the sizes the network saw."""
+    table = Table(title=Text(f"Similarity by {name}"), title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("cosine", "pixels", "seen at"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("picture", overflow="fold")
+    for path, cosine in zip(paths, ["the first", *(f"{cosine:.4f}" for cosine in cosines)], strict=True):
+        table.add_row(cosine, _size(sizes[path]), _size(seen[path]), Text(shown(path)))
+    Console(highlight=False).print(table)
+
+
+def _size(size: Size) -> str:
+    return f"{size[1]} x {size[0]}"

@@ -1,0 +1,206 @@
+"""What `landmarks leaderboard --run` does for a row: it prints and runs a few commands, which all go on after a kill.
+
+A single model and a system of six go the same way: `landmarks extract` makes the descriptors of each model, then
+`landmarks evaluate` searches, re-ranks and scores them. Classifiers and detectors are evaluated at once.
+"""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from landmarks.config.check import check_config
+from landmarks.config.settings import EvaluateSettings, ExtractSettings
+from landmarks.errors import LandmarksError
+from landmarks.evaluation.precomputed.keys import used_part
+from landmarks.extraction.predict import PREDICTIONS
+from landmarks.leaderboard.commands import root_word
+from landmarks.leaderboard.rows import Row
+from landmarks.leaderboard.weights import composed, imported, open_weights, parse_weights
+from landmarks.recognition.detections.tables import DETECTIONS
+from landmarks.recognition.state import RecognitionPipeline
+from landmarks.retrieval.pipeline import Pipeline
+from landmarks.retrieval.state import Need
+
+PLAIN = re.compile(r"[./]*[A-Za-z_][\w.-]*/[\w./-]*", re.ASCII)  # nothing that Hydra reads as anything else
+SETS = "descriptors"  # the folder of a row's sets, where an evaluation keeps them, too
+PREDICTED = 10  # landmarks of each image, as `conf/extract.yaml` advises
+CLASSIFIER_GALLERY = 1000  # its figure needs no neighbours
+OURS = ("checkpoint", "descriptors", "run_dir", "splits", "predictions", "detections", "hydra")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A run of `landmarks extract` or `landmarks evaluate`.
+
+    Attributes:
+        name: which of them.
+        overrides: its arguments.
+    """
+
+    name: Literal["extract", "evaluate"]
+    overrides: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return shlex.join(["landmarks", self.name, *self.overrides])
+
+
+def prepare(
+    row: Row, rows: Mapping[str, Row], root: str | None, weights: Sequence[str], out: Path, extra: Sequence[str]
+) -> list[Command]:
+    """Hold everything that is given for a row against it, and find the commands that measure it.
+
+    Args:
+        row: to be measured.
+        rows: all rows.
+        root: of the data set.
+        weights: as of `--weights`; what an earlier call imported need not be given again.
+        out: folder of all rows; a row's own is `out/<row>`.
+        extra: overrides of the user.
+
+    Raises:
+        LandmarksError: what is missing, or is not the row's; errors of Hydra name overrides that it cannot understand.
+    """
+    if not row.models:
+        raise LandmarksError(f"{row.name} is a figure of others ({row.source}): there is nothing here to run")
+    if root is None:
+        raise LandmarksError(f"--run needs the data set: --root {root_word(row)}")
+    if "://" not in root and not Path(root).expanduser().is_dir():
+        raise LandmarksError(f"--root {root}: there is no such folder")
+    kept = {part: imported(rows[part], out / part) for part in row.parts}
+    paths = {part: path for part, path in kept.items() if path.is_file()} | parse_weights(weights, row, rows)
+    if len(row.parts) == 1 and not paths:
+        raise LandmarksError(
+            f"--run {row.name} needs --weights PATH: a model file, a checkpoint, or the folder of the released weights"
+        )
+    opened = {part: open_weights(rows[part], path, out / part) for part, path in paths.items()}
+    found = measuring(row, root, opened, out, extra)
+    if len(found) > 1:  # a single one checks itself before it begins
+        check_commands(found)
+    return found
+
+
+def measuring(row: Row, root: str, weights: Mapping[str, Path], out: Path, extra: Sequence[str] = ()) -> list[Command]:
+    """Find the commands that measure a row.
+
+    Args:
+        row: which can be run.
+        root: of the data set.
+        weights: of each part whose descriptors, predictions or detections are to be made.
+        out: folder of all rows.
+        extra: overrides of the user.
+
+    Raises:
+        LandmarksError: a part has neither weights nor what they would make, or an override that is not the user's to
+            give.
+    """
+    for override in extra:
+        if override.startswith("-") or _top(override) in OURS:
+            raise LandmarksError(f"{override}: is set by `leaderboard --run` itself; give --weights, --root and --out")
+    if "recognition.stages.classifier=null" in extra:
+        row = replace(row, classifier=None)
+    if "recognition.stages.filter=null" in extra:
+        row = replace(row, detector=None)
+    if row.of_classifier or row.task == "detection":
+        return [_of_weights(row, root, weights[row.name], out / row.name, extra)]
+    splits = ["queries", "index"] + (["gallery"] if row.pipeline or row.metric == "gap" else [])
+    made = {part: [out / part / SETS / name for name in _made(row, part, splits)] for part in row.parts}
+    missing = [part for part in made if part not in weights and not all(folder.is_dir() for folder in made[part])]
+    if missing:
+        where = "".join(f"\n  {folder}" for part in missing for folder in made[part] if not folder.is_dir())
+        give = " ".join(f"--weights {part}=PATH" for part in missing)
+        raise LandmarksError(f"{row.name} needs what is not there yet:{where}\nIt is made with its weights: {give}")
+    extractions = [_extraction(row, part, root, weights[part], out, splits, extra) for part in made if part in weights]
+    return [*extractions, _of_descriptors(row, root, out, splits, extra)]
+
+
+def check_commands(commands: Sequence[Command]) -> None:
+    """Check extractions and the evaluation after them, so that a slip does not show after hours of work.
+
+    Raises:
+        LandmarksError: lists what is wrong; errors of Hydra name overrides that it cannot understand.
+    """
+    for command in commands:
+        config = composed(command.name, [one for one in command.overrides if not one.startswith("hydra.")])
+        if command.name == "extract":
+            check_config(config, ExtractSettings)
+        else:
+            used = used_part(config)
+            check_config(used, EvaluateSettings)
+            _check_needs(used)
+
+
+def quoted(value: str | Path) -> str:
+    """Write a text as Hydra's grammar of overrides takes any text; plain paths are left as they are."""
+    if PLAIN.fullmatch(str(value)):
+        return str(value)
+    # backslashes count double only before a quote
+    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(value))
+    return f"'{escaped}'"
+
+
+def _check_needs(config: DictConfig) -> None:
+    """Refuse stages that need what the extractions will not make."""
+    gallery = bool(config.descriptors.gallery)
+    pipeline: Pipeline = instantiate(config.pipeline)
+    pipeline.require(["pictures", "gallery"] if gallery else ["pictures"])
+    if gallery:
+        recognition: RecognitionPipeline = instantiate(config.recognition)
+        given: dict[Need, Any] = {"predictions": config.predictions, "detections": config.detections}
+        recognition.require(["pictures", *(need for need, folder in given.items() if folder)])
+
+
+def _made(row: Row, part: str, splits: Sequence[str]) -> list[str]:
+    """Name the folders that an extraction with a part of the row makes."""
+    if part in row.models:
+        return list(splits)
+    return [f"queries{PREDICTIONS if part == row.classifier else DETECTIONS}"]
+
+
+def _extraction(
+    row: Row, part: str, root: str, weights: Path, out: Path, splits: Sequence[str], extra: Sequence[str]
+) -> Command:
+    of_part = splits if part in row.models else ["queries"]
+    mine = [f"checkpoint={quoted(weights)}", "data=gldv2", f"data.root={quoted(root)}"]
+    mine += [f"splits=[{','.join(of_part)}]", f"hydra.run.dir={quoted(out / part / SETS)}"]
+    mine += [f"predictions={PREDICTED}"] if part == row.classifier else []
+    return Command("extract", (*mine, *_meant_for(ExtractSettings, EvaluateSettings, extra)))
+
+
+def _of_weights(row: Row, root: str, weights: Path, here: Path, extra: Sequence[str]) -> Command:
+    """Evaluate a detector or a classifier, which needs no neighbours: the smallest index and gallery do."""
+    mine = [f"checkpoint={quoted(weights)}", f"data.root={quoted(root)}"]
+    mine += [f"name={row.name}", f"hydra.run.dir={quoted(here)}"]
+    if row.task == "detection":
+        return Command("evaluate", ("data=openimages", *mine, *extra))
+    few = ["data.validation.index_distractors=0", f"data.validation.gallery_images={CLASSIFIER_GALLERY}"]
+    return Command("evaluate", ("data=gldv2", *mine, *few, f"monitor=private/{row.metric}", *extra))
+
+
+def _of_descriptors(row: Row, root: str, out: Path, splits: Sequence[str], extra: Sequence[str]) -> Command:
+    mine = []
+    for split in splits:
+        sets = [quoted(out / part / SETS / split) for part in row.models]
+        mine.append(f"descriptors.{split}={sets[0] if len(sets) == 1 else '[' + ','.join(sets) + ']'}")
+    mine += ["descriptors.use_data=true", "data=gldv2", f"data.root={quoted(root)}"]
+    mine += [f"{'recognition' if row.task == 'recognition' else 'pipeline'}={row.pipeline}"] if row.pipeline else []
+    for key, part, suffix in (("predictions", row.classifier, PREDICTIONS), ("detections", row.detector, DETECTIONS)):
+        mine += [f"{key}={quoted(out / part / SETS / f'queries{suffix}')}"] if part else []
+    mine += [f"name={row.name}", f"monitor=private/{row.metric}", f"hydra.run.dir={quoted(out / row.name)}"]
+    return Command("evaluate", (*mine, *_meant_for(EvaluateSettings, ExtractSettings, extra)))
+
+
+def _meant_for(settings: type, other: type, extra: Sequence[str]) -> list[str]:
+    """Leave out what only the other command has a use for."""
+    mine, others = ({field.name for field in fields(one)} for one in (settings, other))
+    return [one for one in extra if _top(one) in mine or _top(one) not in others]
+
+
+def _top(override: str) -> str:
+    """The key at the top: `pipeline` of `pipeline.stages.qe.k=3`, `index` of `index@neighbours=…`."""
+    return override.lstrip("+~").partition("=")[0].partition(".")[0].partition("@")[0]
