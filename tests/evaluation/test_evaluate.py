@@ -22,7 +22,7 @@ def test_it_finds_what_the_run_found(compose_config: Compose, tiny_run: list[str
     trained, evaluated = tmp_path / "trained", tmp_path / "evaluated"
     training = [*tiny_run, "evaluate_untrained=false", "monitor=public/classifier_top1"]
     best = train(compose_config("train", *training, run_dir=trained), trained)
-    on_data = [o for o in tiny_run if o.startswith(("data.root", "data.source", "trainer", "callbacks"))]
+    on_data = [o for o in tiny_run if o.startswith(("data.root", "trainer", "callbacks"))]
     options = [
         *on_data,
         f"checkpoint={trained / 'checkpoints' / 'best.ckpt'}",

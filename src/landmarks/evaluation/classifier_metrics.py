@@ -9,8 +9,7 @@ from landmarks.ids import find_rows
 from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.recognition.label_spaces import join_label_spaces
-from landmarks.recognition.predictions import Predictions
+from landmarks.recognition.predictions import Predictions, join_label_spaces
 from landmarks.recognition.state import RecognitionState
 from landmarks.recognition.votes import NO_LANDMARK
 

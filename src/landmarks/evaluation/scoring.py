@@ -16,7 +16,7 @@ from landmarks.evaluation.inputs import Inputs
 from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.retrieval import K, retrieval_figures, score_retrieval
 from landmarks.metrics.submissions import RecognitionSubmission, RetrievalSubmission
-from landmarks.recognition.evidence import NO_EVIDENCE, Evidence
+from landmarks.recognition.predictions import NO_EVIDENCE, Evidence
 from landmarks.recognition.state import RecognitionPipeline, RecognitionState
 from landmarks.retrieval.ablation import StageReport
 from landmarks.retrieval.pipeline import Pipeline, PipelineResult

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_rows, first_repeat, format_id
-from landmarks.recognition.label_spaces import join_label_spaces
-from landmarks.recognition.predictions import Predictions
+from landmarks.recognition.predictions import Predictions, join_label_spaces
 from landmarks.recognition.state import RecognitionState
 from landmarks.recognition.votes import NO_LANDMARK, add_votes
 from landmarks.retrieval.ranking import Ranking

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.recognition.detections.found_objects import FoundObjects
-from landmarks.recognition.evidence import Evidence
 from landmarks.recognition.non_landmark import NO_BOX, Judgement, NonLandmarkRule
+from landmarks.recognition.predictions import Evidence
 from landmarks.recognition.state import RecognitionState
 from landmarks.recognition.votes import push_down
 from landmarks.retrieval.resources import Resources
