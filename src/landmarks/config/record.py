@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from landmarks.config.settings import Task
 from landmarks.storage import atomic_file
 
 _PACKAGES = (
@@ -32,13 +33,21 @@ _PACKAGES = (
 )
 
 
-def write_record(config: DictConfig, run_dir: Path) -> None:
-    """Write `config.yaml` (resolved) and `run.json` before any work: a failed run explains itself too."""
+def write_record(config: DictConfig, run_dir: Path, task: Task = "landmarks") -> None:
+    """Write `config.yaml` (resolved) and `run.json` before any work: a failed run explains itself too.
+
+    Args:
+        config: of the run.
+        run_dir: its folder, which is made.
+        task: what it is about; with `config.job` the kind of the run, see `read_kind`.
+    """
     run_dir.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
     write_json(
         run_dir / "run.json",
         {
+            "job": config.job,
+            "task": task,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "seed": config.get("seed"),
@@ -47,6 +56,12 @@ def write_record(config: DictConfig, run_dir: Path) -> None:
             "machine": machine(),
         },
     )
+
+
+def read_kind(run_dir: Path) -> tuple[str, str]:
+    """Return job and task of a run, as `write_record` has written them into its folder."""
+    record = json.loads((run_dir / "run.json").read_text())
+    return record["job"], record["task"]
 
 
 def versions() -> dict[str, str]:

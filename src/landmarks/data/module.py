@@ -1,9 +1,9 @@
 """The Lightning data module: a source, its pictures through workers, batches out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ ALL = ValidationSize()
 NOTHING = HeldOut()
 AS_RELEASED = ResizeRule()
 
+Split = Literal["queries", "index", "gallery", "train"]
+EVALUATED: tuple[Split, ...] = ("queries", "index", "gallery")
+
 
 class LandmarkDataModule(ResumableDataModule):
     """Training batches and the three evaluation sets of a source.
@@ -40,8 +43,7 @@ class LandmarkDataModule(ResumableDataModule):
         resize: How images are sized for evaluation; where it says nothing, `image_size` and `trained` do.
         batch_size: Training pictures in a batch of one device.
         num_workers: Processes that read pictures; 0 reads in the main process.
-        pairs: The loss needs batches by class, laid out anchor, positive. May be set until `train_dataloader`
-            is called.
+        pairs: The loss needs batches by class, laid out anchor, positive.
         sampler: Decides which pictures make a batch.
         seed: Of batches, augmentation and validation samples.
         eval_batch_size: Evaluation pictures in a batch of one device.
@@ -55,18 +57,16 @@ class LandmarkDataModule(ResumableDataModule):
         max_unreadable: Unreadable pictures that a run tolerates. The module only carries it; a training
             callback counts and stops.
         trained: What the weights that will read these images were trained with; None to train new ones.
+        splits: Sets that `val_dataloader` reads, in this order. With neither "gallery" nor "train" among them, images
+            to train on and the gallery, most of the bytes of Google Landmarks v2, need not be there.
+        scales: Factors of the input size at which images are read for evaluation.
 
     Attributes:
         preprocessing: What happens to evaluation images, the one object that every job reads.
-        search_only: set to True before `setup` where queries and index are all that is needed: pictures to train on
-            and the gallery, most of the bytes of Google Landmarks v2, need not be there then.
         train_set, query_set, index_set, gallery_set: ImageSet, after `setup`; the first and the last are not there
-            where `search_only`.
+            where `splits` names neither.
         truth: GroundTruth, after `setup`.
-        evaluated: ImageSets that `val_dataloader` reads, by name, after `setup`: queries, index and, unless
-            `search_only`, gallery. May be changed, as the next two, until a loader is made.
-        scales: factors of the input size at which pictures are read for evaluation.
-        described: ids uint64 [n] that need not be read again, for any of the names in `evaluated`.
+        evaluated: ImageSets that `val_dataloader` reads, by the names in `splits`, after `setup`.
     """
 
     train_set: ImageSet
@@ -95,6 +95,8 @@ class LandmarkDataModule(ResumableDataModule):
         aspect_groups: int = 0,
         max_unreadable: int = 100,
         trained: Preprocessing | None = None,
+        splits: Sequence[Split] = EVALUATED,
+        scales: Sequence[float] = (1.0,),
     ) -> None:
         super().__init__(num_workers)
         require_least(
@@ -122,14 +124,14 @@ class LandmarkDataModule(ResumableDataModule):
         self.validation = validation
         self.decode_margin = decode_margin
         self.max_unreadable = max_unreadable
-        self.scales: tuple[float, ...] = (1.0,)
-        self.described: Mapping[str, NDArray[np.uint64]] = {}
-        self.search_only = False
+        self.splits = tuple(splits)
+        self.scales = tuple(float(scale) for scale in scales)
+        self._trains = bool({"gallery", "train"} & set(splits))
         self._is_set_up = False
 
     def prepare_data(self) -> None:
         """Check that all is there; Lightning calls this on one process only."""
-        self.source.prepare(training=not self.search_only)
+        self.source.prepare(training=self._trains)
 
     def setup(self, stage: str | None = None) -> None:
         """Read the tables and choose the validation sets. The same for every stage, and done once."""
@@ -141,11 +143,12 @@ class LandmarkDataModule(ResumableDataModule):
         self.truth = source.truth()
         self.query_set = select_queries(source.queries(), self.truth, self.validation)
         self.index_set = select_index(source.index(), self.truth, self.validation, self.seed)
-        self.evaluated = {"queries": self.query_set, "index": self.index_set}
-        if not self.search_only:
+        sets = {"queries": self.query_set, "index": self.index_set}
+        if self._trains:
             self.train_set = source.train()
             self.gallery_set = select_gallery(source.gallery(), self.validation, self.seed)
-            self.evaluated["gallery"] = self.gallery_set
+            sets |= {"gallery": self.gallery_set, "train": self.train_set}
+        self.evaluated = {name: sets[name] for name in self.splits}
         self._is_set_up = True
 
     @property
@@ -183,28 +186,31 @@ class LandmarkDataModule(ResumableDataModule):
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
         """Loaders of `collate_eval` batches, one for each of `evaluated`. `row` is one of the set's table."""
-        return [self.eval_loader(images, self.described.get(name)) for name, images in self.evaluated.items()]
+        return [self.eval_loader(images) for images in self.evaluated.values()]
 
     def test_dataloader(self) -> list[DataLoader[Any]]:
         """The same loaders; `data.validation` says how much of the sets they cover."""
         return self.val_dataloader()
 
-    def eval_loader(self, images: ImageSet, described: NDArray[np.uint64] | None = None) -> DataLoader[Any]:
-        """Batches of `collate_eval` over this rank's share of any images.
+    def eval_loader(
+        self, images: ImageSet, done: NDArray[np.uint64] | None = None, ranks: tuple[int, int] | None = None
+    ) -> DataLoader[Any]:
+        """Batches of `collate_eval` over a rank's share of any images.
 
         Where pictures keep their aspect ratio, batches are of one shape, and so in another order than the table.
 
         Args:
             images: what to read.
-            described: ids to leave out, uint64 [n].
+            done: ids to leave out, uint64 [n].
+            ranks: whose share, the rank and their number; that of the trainer by default.
         """
         resizes = [self.preprocessing.scaled(scale) for scale in self.scales]
-        done = None if described is None else np.isin(images.table.ids, described)
+        left_out = None if done is None else np.isin(images.table.ids, done)
         # Its workers end with it: three idle crews beside the training one would only hold memory.
         return DataLoader(
             EvalDataset(images, resizes),
             batch_sampler=self._picture_shapes.evaluation_batches(
-                images, resizes, self.eval_batch_size, *self._rank(), done
+                images, resizes, self.eval_batch_size, *(ranks or self._rank()), left_out
             ),
             **self._options(collate_eval),
         )

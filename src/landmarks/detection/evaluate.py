@@ -20,7 +20,7 @@ from landmarks.extraction.unreadable import UnreadablePictures
 from landmarks.recognition.detections.protocol import DetectionProtocol
 from landmarks.recognition.detections.tables import PROTOCOL_FILE
 
-USED = ("name", "seed", "run_dir", "channels_last", "inference", "checkpoint", "trainer")
+USED = ("job", "name", "seed", "run_dir", "channels_last", "inference", "checkpoint", "trainer")
 CALLBACKS = ("unreadable", "progress")
 LANDMARKS_ONLY = ("validation", "resize")  # keys of `data` in conf/evaluate.yaml that pictures with boxes do not have
 DRAWN = 8
@@ -38,7 +38,7 @@ def evaluate_detector_job(config: DictConfig) -> float | None:
     used = used_part(config, trained)
     check_config(used, DetectorEvaluateSettings)
     run_dir = Path(used.run_dir)
-    write_record(used, run_dir)
+    write_record(used, run_dir, "detection")
     return evaluate_detector(used, run_dir, trained)
 
 
@@ -92,6 +92,8 @@ def evaluate_detector(config: DictConfig, run_dir: Path, trained: TrainedDetecto
     unknown = np.setdiff1d(data.classes.names, trained.classes.names)
 
     figures = {
+        "job": config.job,
+        "task": "detection",
         "name": config.name,
         "checkpoint": str(config.checkpoint),
         "scores": scores,

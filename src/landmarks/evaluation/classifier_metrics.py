@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.evaluation.figures import score_predictions
 from landmarks.ids import find_rows
-from landmarks.metrics.recognition import score_recognition
 from landmarks.metrics.solutions import RecognitionSolution
 from landmarks.metrics.submissions import RecognitionSubmission
 from landmarks.recognition.predictions import Predictions, join_label_spaces
@@ -38,7 +38,7 @@ def classifier_figures(
         return {}
     answers, names, confidence = _answers(state.predictions, state.query_ids, state.landmark_names)
     submission = RecognitionSubmission(state.query_ids, official(answers, names), confidence.astype(np.float64))
-    figures = score_recognition(solution, submission)
+    figures = score_predictions(solution, submission)
     return {split: {f"{PREFIX}{name}": value for name, value in of.items()} for split, of in figures.items()}
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from landmarks.errors import FormatError
 from landmarks.ids import first_repeat, format_id
-from landmarks.storage.csv import Rows, read_rows
+from landmarks.storage.csv import read_rows
+from landmarks.storage.csv_rows import Rows
 
 FILES = {
     ("id", "images", "Usage"): "retrieval solution",

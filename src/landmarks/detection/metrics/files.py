@@ -23,7 +23,8 @@ from landmarks.ids import format_ids
 from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.tables import CORNERS, NAMED_COLUMNS, corners_of, joined, sorted_names
 from landmarks.storage import atomic_file
-from landmarks.storage.csv import Rows, read_rows
+from landmarks.storage.csv import read_rows
+from landmarks.storage.csv_rows import Rows
 
 DETECTIONS_HEADER = "ImageID,LabelName,Score,XMin,XMax,YMin,YMax\n"
 

@@ -20,7 +20,8 @@ from landmarks.detection.openimages.faults import Faults, Policy
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
 from landmarks.recognition.detections.tables import CORNERS, NAMED_COLUMNS
-from landmarks.storage.csv import Rows, read_rows
+from landmarks.storage.csv import read_rows
+from landmarks.storage.csv_rows import Rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from landmarks.config.check import ConfigError
 from landmarks.retrieval.state import Need
 
 USED = (
+    "job",
     "name",
     "seed",
     "run_dir",

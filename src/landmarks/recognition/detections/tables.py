@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.storage.csv import Rows, read_rows
+from landmarks.storage.csv import read_rows
+from landmarks.storage.csv_rows import Rows
 
 BOXES_FILE = "detections.csv"
 IMAGES_FILE = "images.csv"

@@ -25,7 +25,7 @@ from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search.neighbours import all_neighbours
 
-# Images between two moments at which a kill loses nothing.
+# Images looked at, and kept, together.
 CHUNK = 8192
 
 
@@ -64,7 +64,9 @@ class DiffusedRows(NamedTuple):
     values: NDArray[np.float32]
 
 
-def diffused_rows(database: Descriptors, parameters: OfflineParameters, resources: Resources) -> DiffusedRows:
+def diffused_rows(
+    database: Descriptors, parameters: OfflineParameters, resources: Resources, chunk: int = CHUNK
+) -> DiffusedRows:
     """Diffuse from every image of a set, out of the cache or made now; memory-mapped.
 
     Of images with identical descriptors the last one stands for all, see `landmarks.retrieval.diffusion.copies`.
@@ -73,6 +75,7 @@ def diffused_rows(database: Descriptors, parameters: OfflineParameters, resource
         database: [N, D].
         parameters: how.
         resources: neighbours, cache, workers.
+        chunk: images between two moments at which a kill loses nothing.
 
     Returns:
         Rows of T = min(truncation, N) places, 8 bytes each on the disk.
@@ -98,7 +101,7 @@ def diffused_rows(database: Descriptors, parameters: OfflineParameters, resource
         num_images,
         {"images": Column(np.int32), "columns": Column(np.int32, (places,)), "values": Column(np.float32, (places,))},
         make,
-        CHUNK,
+        chunk,
         [database],
         {**asdict(parameters), "truncation": places, "searcher": resources.neighbours.signature()},
     )
