@@ -15,8 +15,8 @@ from landmarks.config.resolvers import demo_data
 from landmarks.data.gldv2.source import GLDv2
 from landmarks.data.images.decode import decode
 from landmarks.detection.metrics.average_precision import score_detections
-from landmarks.detection.metrics.boxes import Detections
 from landmarks.detection.openimages.source import OpenImages
+from landmarks.recognition.detections.boxes import Detections
 from landmarks.storage import derived_folder
 
 DEMO = Path(demo_data("world")).parent

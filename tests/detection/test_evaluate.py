@@ -23,8 +23,8 @@ QUICK = ["data.num_workers=0", "trainer.accelerator=cpu", "callbacks.progress=nu
 
 
 @pytest.fixture(scope="session")
-def checkpoint(trained_run: tuple[Path, float | None]) -> Path:
-    return trained_run[0] / "checkpoints" / "best.ckpt"
+def checkpoint(trained_detector: tuple[Path, float | None]) -> Path:
+    return trained_detector[0] / "checkpoints" / "best.ckpt"
 
 
 def test_a_detector_is_evaluated_and_used_by_its_checkpoint_alone(

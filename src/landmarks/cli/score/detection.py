@@ -50,7 +50,7 @@ def detection(
         if hierarchy is not None:
             from landmarks.detection.metrics.hierarchy import expand_truth, read_hierarchy
 
-            truth = expand_truth(truth, read_hierarchy(hierarchy).ancestors)
+            truth = expand_truth(truth, read_hierarchy(hierarchy))
         if classes is not None:
             from landmarks.recognition.detections.classes import read_classes
 
