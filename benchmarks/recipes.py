@@ -29,8 +29,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from landmarks.config.locations import config_root, register_search_path
 from landmarks.config.resolvers import register_resolvers
 from landmarks.data.gldv2.source import GLDv2
+from landmarks.data.images.dimensions import read_size
 from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.data.images.read_size import read_size
 
 MEASURED = 501.0  # pictures a second
 MEASURED_WITH = "resnet152"

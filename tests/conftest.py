@@ -139,7 +139,7 @@ class TrainedRun:
 @pytest.fixture(scope="session")
 def trained_run(compose_config: Compose, tiny_run: list[str], tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """One training run on the tiny world for all tests that look at what a run leaves; do not write into it."""
-    from landmarks.training.train import train_job
+    from landmarks.training.job import train_job
 
     folder = tmp_path_factory.mktemp("trained") / "run"
     value = train_job(compose_config("train", *tiny_run, run_dir=folder))

@@ -24,7 +24,7 @@ from skimage.transform import AffineTransform
 
 from landmarks.config.resolvers import demo_data
 from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.images.decode import decode
+from landmarks.data.images.decoding import decode
 from landmarks.data.source import ImageSet
 from landmarks.models.local_features.rootsift import RootSift
 from landmarks.retrieval.cache import Cache

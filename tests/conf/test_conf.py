@@ -11,7 +11,7 @@ from landmarks.config.check import check_config
 from landmarks.config.locations import config_root
 from landmarks.config.settings import DetectorSettings, EvaluateSettings, TrainSettings
 from landmarks.detection.train import train_detector
-from landmarks.training.train import train
+from landmarks.training.job import train
 
 Compose = Callable[..., DictConfig]
 CHOICES = sorted((path.parent.name, path.stem) for path in (config_root() / "conf").glob("*/*.yaml"))

@@ -15,7 +15,7 @@ from landmarks.data.dataset import (
     collate_eval,
     collate_train,
 )
-from landmarks.data.images.decode import decode
+from landmarks.data.images.decoding import decode
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.data.images.transforms import Augmentation
 from landmarks.data.source import ImageSet

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from landmarks.cli.main import app
 from landmarks.config.resolvers import demo_data
 from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.images.decode import decode
+from landmarks.data.images.decoding import decode
 from landmarks.detection.metrics.average_precision import score_detections
 from landmarks.detection.openimages.source import OpenImages
 from landmarks.recognition.detections.boxes import Detections

@@ -10,7 +10,7 @@ import pytest
 from torch.utils.data import Dataset
 
 from landmarks.data.loader import ResumableLoader
-from landmarks.data.samplers.balanced import BalancedBatches
+from landmarks.data.samplers.class_balanced import BalancedBatches
 from landmarks.data.samplers.shuffled import ShuffledBatches
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from landmarks.data.dataset import Sample
 from landmarks.data.folder.source import PhotoFolder
 from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.images.decode import decode
+from landmarks.data.images.decoding import decode
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.data.images.transforms import Augmentation
 from landmarks.data.loader import single_thread

@@ -15,7 +15,7 @@ from landmarks.detection.train import train_detector, train_detector_job
 from landmarks.detection.training_module import DetectorModule
 from landmarks.errors import LandmarksError
 from landmarks.extraction.unreadable import TooManyUnreadableError
-from landmarks.training.train import train_job
+from landmarks.training.job import train_job
 from rectangles import write_rectangles
 
 Compose = Callable[..., DictConfig]

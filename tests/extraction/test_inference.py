@@ -14,10 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from landmarks.detection.detect import Detector
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.evaluate import evaluate_job
+from landmarks.evaluation.job import evaluate_job
 from landmarks.extraction import inference
-from landmarks.extraction.extract import extract_job
 from landmarks.extraction.inference import OnnxInference
+from landmarks.extraction.job import extract_job
 from landmarks.extraction.views import Extraction
 from landmarks.models.checkpoints import RECORD_VERSION
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet

@@ -12,7 +12,7 @@ from PIL import Image
 
 from landmarks.errors import LandmarksError
 from landmarks.interop.single_images import classify_pictures, describe_pictures
-from landmarks.models.normalize import normalize
+from landmarks.models.normalization import normalize
 from landmarks.models.opened import OpenedModel, open_model
 from picture_models import onnx_file
 

@@ -12,7 +12,7 @@ from timm.models.resnet import Bottleneck, ResNet
 
 from landmarks.models.build import released_net
 from landmarks.models.released_models import RELEASED_MODELS
-from landmarks.models.released_names import released_names
+from landmarks.models.released_variables import released_names
 
 Values = dict[str, NDArray[np.float32]]
 

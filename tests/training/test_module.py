@@ -10,7 +10,7 @@ from landmarks.extraction.module import DescriptorModule
 from landmarks.extraction.views import Extraction
 from landmarks.losses.arcmargin import ArcMargin
 from landmarks.models.descriptor import DescriptorNet
-from landmarks.models.normalize import normalize
+from landmarks.models.normalization import normalize
 from landmarks.training.module import LandmarkModule
 from landmarks.training.schedules import cosine
 

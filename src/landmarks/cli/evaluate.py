@@ -47,5 +47,5 @@ def _job(config: DictConfig) -> Any:
     if read_model_record(config.checkpoint).task == "detection":
         from landmarks.detection.evaluate import evaluate_detector_job as evaluate_job
     else:
-        from landmarks.evaluation.evaluate import evaluate_job
+        from landmarks.evaluation.job import evaluate_job
     return evaluate_job(config)

@@ -26,5 +26,5 @@ def _job(config: DictConfig) -> None:
     if read_model_record(config.checkpoint).task == "detection":
         from landmarks.detection.extract import extract_detections_job as extract_job
     else:
-        from landmarks.extraction.extract import extract_job
+        from landmarks.extraction.job import extract_job
     extract_job(config)

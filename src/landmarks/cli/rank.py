@@ -13,9 +13,9 @@ from landmarks.config.locations import import_from_here
 from landmarks.config.record import read_kind
 from landmarks.config.resolvers import register_resolvers
 from landmarks.detection.train import train_detector
-from landmarks.evaluation.evaluate import evaluate
-from landmarks.extraction.extract import extract
-from landmarks.training.train import train
+from landmarks.evaluation.job import evaluate
+from landmarks.extraction.job import extract
+from landmarks.training.job import train
 
 JOBS: dict[tuple[str, str], Callable[[DictConfig, Path], Any]] = {
     ("train", "landmarks"): train,

@@ -26,7 +26,7 @@ def _job(config: DictConfig) -> Any:
     if config.task == "detection":
         from landmarks.detection.train import train_detector_job as train_job
     else:
-        from landmarks.training.train import train_job
+        from landmarks.training.job import train_job
 
     quiet_lightning()
     return train_job(config)

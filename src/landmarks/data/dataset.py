@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from landmarks.data.images.decode import UnreadableImageError, decode, largest_divisor, open_image
+from landmarks.data.images.decoding import UnreadableImageError, decode, largest_divisor, open_image
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.data.images.transforms import Augmentation
 from landmarks.data.samplers.epoch import Draw

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from landmarks.config.record import write_json
-from landmarks.data.images.decode import UnreadableImageError, open_image
+from landmarks.data.images.decoding import UnreadableImageError, open_image
 from landmarks.data.stores.store import MissingImageError
 from landmarks.detection.drawing import BoxedImage, DrawnBoxes, draw_sheet
 from landmarks.detection.evaluation import SPLIT

@@ -16,7 +16,7 @@ from landmarks.detection.outputs import Findings, write_findings
 from landmarks.detection.training_module import DetectorModule
 from landmarks.errors import LandmarksError
 from landmarks.models.checkpoints import weights_hash
-from landmarks.training.train import Parts, TrainedRun, ready, run_training
+from landmarks.training.job import Parts, TrainedRun, ready, run_training
 
 
 def train_detector_job(config: DictConfig) -> float | None:
@@ -30,7 +30,7 @@ def train_detector_job(config: DictConfig) -> float | None:
 
 
 def train_detector(config: DictConfig, run_dir: Path) -> float | None:
-    """Train and evaluate a detector; see `landmarks.training.train.run_training`."""
+    """Train and evaluate a detector; see `landmarks.training.job.run_training`."""
     return run_training(config, run_dir, _detector_parts)
 
 

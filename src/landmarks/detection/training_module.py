@@ -22,7 +22,7 @@ class DetectorModule(pl.LightningModule):
     has no third way. `data.source.group_of=ignore` does leave them out.
 
     Args:
-        model: see `landmarks.detection.faster_rcnn.faster_rcnn`.
+        model: see `landmarks.detection.detector.faster_rcnn`.
         classes: str [C], machine names; class i is the model's label i + 1.
         optimizer: from parameters to an optimiser.
         scheduler: from (optimizer, total_steps) to a schedule counted in steps.

@@ -15,7 +15,7 @@ from landmarks.evaluation.monitor import check_monitor
 from landmarks.extraction.views import Extraction
 from landmarks.ids import find_rows
 from landmarks.losses import ClassHead
-from landmarks.recognition.classify import classify, require_views, to_device
+from landmarks.recognition.classification import classify, require_views, to_device
 from landmarks.recognition.detections.files import read_detections
 from landmarks.recognition.prediction_files import read_predictions
 from landmarks.recognition.predictions import Evidence, Predictions

@@ -12,7 +12,7 @@ from rich.table import Table
 from landmarks.config.record import versions, write_json
 from landmarks.evaluation.classifier_metrics import with_classifiers
 from landmarks.evaluation.monitor import choose_monitor, figure, known_scores
-from landmarks.evaluation.sample_sheet import picture_reader, recognition_sheet, sample_sheet
+from landmarks.evaluation.samples import picture_reader, recognition_sheet, sample_sheet
 from landmarks.evaluation.scoring import Result
 from landmarks.evaluation.stamp import data_stamp, pipeline_stamp, protocol_stamp, solution_stamp
 from landmarks.metrics.submissions import write_recognition_submission, write_retrieval_submission

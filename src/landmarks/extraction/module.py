@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from landmarks.errors import LandmarksError
 from landmarks.extraction.views import Extraction
 from landmarks.models.descriptor import DescriptorNet
-from landmarks.models.normalize import normalize
+from landmarks.models.normalization import normalize
 from landmarks.models.regions import mirrored_regions
 
 Rows = tuple[Tensor, list[Tensor]]  # which images, and their descriptors (and regions)

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from landmarks.errors import LandmarksError
 from landmarks.models.opened import OpenedModel
-from landmarks.recognition.classify import classify, require_views, to_device
+from landmarks.recognition.classification import classify, require_views, to_device
 from landmarks.recognition.prediction_files import refuse_other_folder, write_predictions
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.images.decode import DIVISORS, EncodedImage, UnreadableImageError, open_image
+from landmarks.data.images.decoding import DIVISORS, EncodedImage, UnreadableImageError, open_image
 from landmarks.errors import LandmarksError, shown
 
 if TYPE_CHECKING:  # brings torch, which takes seconds: images are checked first
@@ -127,7 +127,7 @@ def similarities(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
 def _described(model: "OpenedModel", path: str | Path) -> NDArray[np.float32]:
     import torch
 
-    from landmarks.models.normalize import normalize
+    from landmarks.models.normalization import normalize
 
     pixels = torch.from_numpy(model.preprocessing(read_picture(path))).permute(2, 0, 1)[None].contiguous()
     place = next(model.network.parameters(), torch.empty(0)).device
@@ -171,7 +171,7 @@ def classify_pictures(
     Raises:
         LandmarksError: names the first picture that cannot be used; or the scores are not finite, or `top` is below 1.
     """
-    from landmarks.recognition.classify import likeliest
+    from landmarks.recognition.classification import likeliest
 
     if top < 1:
         raise LandmarksError(f"--top {top}: ask for 1 class or more")

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from landmarks.leaderboard.commands import commands
 from landmarks.leaderboard.comparable import obstacles, other_data
+from landmarks.leaderboard.row_commands import commands
 from landmarks.leaderboard.rows import Row
 from landmarks.leaderboard.runs import SPLITS, Evaluated, FoundRuns, Run
 from landmarks.report.leaderboard import Apart, Board, BoardRow, Figures, Measured

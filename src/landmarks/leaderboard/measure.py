@@ -19,7 +19,7 @@ from landmarks.config.settings import EvaluateSettings, ExtractSettings
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.precomputed.keys import used_part
 from landmarks.extraction.predict import PREDICTIONS
-from landmarks.leaderboard.commands import root_word
+from landmarks.leaderboard.row_commands import root_word
 from landmarks.leaderboard.rows import Row
 from landmarks.leaderboard.weights import composed, imported, open_weights, parse_weights
 from landmarks.recognition.detections.tables import DETECTIONS

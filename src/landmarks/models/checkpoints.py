@@ -167,7 +167,7 @@ def _short(source: object) -> str:
     return ", ".join([name, *splits])
 
 
-def load_weights(module: nn.Module, path: str | Path) -> None:
+def load_trained_weights(module: nn.Module, path: str | Path) -> None:
     """Give a module of the same run the weights of a checkpoint."""
     module.load_state_dict(open_checkpoint(path)["state_dict"])
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from landmarks.cleaning.clean import Tidied
 from landmarks.cleaning.rule import Verdict
-from landmarks.data.images.decode import decode
+from landmarks.data.images.decoding import decode
 from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.report.palette import INK, PAPER, RIGHT, WRONG

@@ -9,7 +9,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from landmarks.data.gldv2.download import Outcome
+    from landmarks.data.gldv2.downloads import Outcome
     from landmarks.data.gldv2.indexing import IndexedSplit
 
 FAILURES_SHOWN = 20

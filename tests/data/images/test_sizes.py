@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from landmarks.data.images import sizes as module
-from landmarks.data.images.decode import UnreadableImageError, decode
+from landmarks.data.images.decoding import UnreadableImageError, decode
 from landmarks.data.images.jpeg_header import ORIENTATION_TAG
 from landmarks.data.images.sizes import picture_sizes, sizes_path
 from landmarks.data.source import ImageSet

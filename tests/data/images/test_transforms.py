@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.data.images.crops import draw_crop, generators
-from landmarks.data.images.decode import largest_divisor, open_image
+from landmarks.data.images.decoding import largest_divisor, open_image
 from landmarks.data.images.transforms import Augmentation
 from landmarks.errors import LandmarksError
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from landmarks.data.samplers.balanced import BalancedBatches
+from landmarks.data.samplers.class_balanced import BalancedBatches
 from landmarks.data.samplers.epoch import EpochBatches
 from landmarks.data.samplers.pairs import PairBatches
 from landmarks.data.samplers.shuffled import ShuffledBatches

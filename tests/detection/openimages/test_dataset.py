@@ -56,7 +56,7 @@ def test_boxes_lie_on_their_content_whatever_the_size(tmp_path: Path, size: tupl
 
 def test_large_jpegs_are_decoded_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images, boxes = one_picture(tmp_path, painted(1000, 1600))
-    from landmarks.data.images import decode
+    from landmarks.data.images import decoding as decode
 
     asked: list[int] = []
     whole = decode.EncodedImage.decode

@@ -11,7 +11,7 @@ from PIL import Image
 from landmarks.errors import LandmarksError
 from landmarks.interop.single_images import LandmarkClass, classify_pictures, landmark_class
 from landmarks.models.model_file import load_model
-from landmarks.models.normalize import normalize
+from landmarks.models.normalization import normalize
 from landmarks.models.opened import OpenedModel, open_model
 from picture_models import classifier_file, photograph
 

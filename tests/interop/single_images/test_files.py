@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from landmarks.data.images.decode import open_image
+from landmarks.data.images.decoding import open_image
 from landmarks.errors import LandmarksError
 from landmarks.interop import single_images as files
 from landmarks.interop.single_images import check_pictures, read_picture

@@ -14,7 +14,7 @@ from landmarks.data.images.resize import resize_released
 from landmarks.errors import LandmarksError
 from landmarks.interop.single_images import describe_pictures, similarities
 from landmarks.models.model_file import load_model
-from landmarks.models.normalize import normalize
+from landmarks.models.normalization import normalize
 from landmarks.models.opened import OpenedModel, open_model
 from picture_models import photograph, turned
 from pictures import scene

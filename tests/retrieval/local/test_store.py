@@ -222,7 +222,7 @@ def _copied(table: LocalFeatureTable) -> LocalFeatureTable:
 
 
 def _decoded(data: bytes | None) -> np.ndarray:
-    from landmarks.data.images.decode import decode
+    from landmarks.data.images.decoding import decode
 
     assert data is not None
     return decode(data)

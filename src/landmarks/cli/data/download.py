@@ -38,8 +38,8 @@ def download(
     Tars are checked against their published md5 sums, tables (which have none) by length and first line.
     Exit code: 0 all files are there, 1 some failed, 2 nothing could be done, 130 interrupted.
     """
-    from landmarks.data.gldv2.download import download as download_files  # `requests` takes a while to import
-    from landmarks.data.gldv2.download import summarize
+    from landmarks.data.gldv2.downloads import download as download_files  # `requests` takes a while to import
+    from landmarks.data.gldv2.downloads import summarize
     from landmarks.progress import show_progress
     from landmarks.report.data_tables import download_messages, download_table
 

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from landmarks.data.gldv2.checks.findings import FOLDER, SPLITS, Split
+from landmarks.data.gldv2.checks.findings import FOLDER, CHECKED_SPLITS, Split
 from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.gldv2.tables import read_clean, read_ids, read_labels
-from landmarks.data.images.read_size import read_size
+from landmarks.data.images.dimensions import read_size
 from landmarks.data.roots import Root
 from landmarks.data.source import ImageSet
 from landmarks.data.table import ImageTable
@@ -35,7 +35,7 @@ def read_statistics(root: Root) -> dict[str, Any]:
         LandmarksError: A table, a tar or a solution is wrong, or there is no table at all.
     """
     layout = GLDv2Layout(root)
-    splits = {split: _split(layout, split) for split in SPLITS if layout.has_table(split)}
+    splits = {split: _split(layout, split) for split in CHECKED_SPLITS if layout.has_table(split)}
     if not splits:
         raise LandmarksError(
             f"{root}: there is no metadata/train.csv, train_clean.csv, index.csv or test.csv; give the folder that "

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch.utils.data import DataLoader, Dataset
 
-from landmarks.data.images.read_size import read_size
+from landmarks.data.images.dimensions import read_size
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.store import MissingImageError
 from landmarks.errors import LandmarksError

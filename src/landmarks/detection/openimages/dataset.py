@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from landmarks.data.dataset import Unreadable
-from landmarks.data.images.decode import UnreadableImageError, largest_divisor, open_image
+from landmarks.data.images.decoding import UnreadableImageError, largest_divisor, open_image
 from landmarks.data.samplers.epoch import Draw
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.store import MissingImageError

@@ -18,7 +18,7 @@ from landmarks.interop.paddle.variables import Variables, counted
 from landmarks.losses.softmax import Softmax
 from landmarks.models.build import released_net
 from landmarks.models.released_models import RELEASED_MODELS, ReleasedModel
-from landmarks.models.released_names import Variable, as_parameter, released_names
+from landmarks.models.released_variables import Variable, as_parameter, released_names
 from landmarks.models.weights import HEAD
 
 

@@ -20,7 +20,7 @@ from landmarks.retrieval.blocks import Descriptors
 from landmarks.retrieval.cache import Column
 from landmarks.retrieval.diffusion.copies import last_copies, later_first, stand_in
 from landmarks.retrieval.diffusion.graph import knn_graph
-from landmarks.retrieval.diffusion.solve import conjugate_gradients, graph_arrays
+from landmarks.retrieval.diffusion.solver import conjugate_gradients, graph_arrays
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search.neighbours import all_neighbours
@@ -137,7 +137,7 @@ def truncated_solve(
 ) -> NDArray[np.float32]:
     """Solve ``(I - alpha S) f = e`` on a part of the graph for each row, e being 1 at the row's first node.
 
-    In float64, from f = 0; it ends like `landmarks.retrieval.diffusion.solve.solve`.
+    In float64, from f = 0; it ends like `landmarks.retrieval.diffusion.solver.solve`.
 
     Args:
         graph: S, float32 [N, N].

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.diffusion.graph import knn_graph, query_weights
-from landmarks.retrieval.diffusion.solve import check_solver, solve
+from landmarks.retrieval.diffusion.solver import check_solver, solve
 from landmarks.retrieval.ranking import EMPTY, Ranking
 
 PoolingKind = Literal["gmp", "sum", "max"]
@@ -80,7 +80,7 @@ def diffuse_within(
     return solve(graph, start[None], diffusion.alpha, diffusion.iterations, diffusion.tolerance)[0]
 
 
-def working_bytes(regions: int, dim: int, diffusion: RegionDiffusion) -> int:
+def region_working_bytes(regions: int, dim: int, diffusion: RegionDiffusion) -> int:
     """About what `diffuse_within` takes for so many regions [M, D]: similarities, graph, solver, wide copies."""
     return regions * (48 * min(diffusion.k, regions) + 40 * BLOCK + 16 * dim + 256)
 

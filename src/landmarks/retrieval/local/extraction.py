@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.images.decode import UnreadableImageError, decode
+from landmarks.data.images.decoding import UnreadableImageError, decode
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.store import MissingImageError
 from landmarks.models.local_features.extractor import LocalExtractor, LocalFeatures

@@ -15,7 +15,7 @@ from landmarks.retrieval.diffusion.graph import knn_graph, query_weights
 from landmarks.retrieval.diffusion.joint import concatenated, largest_cosines
 from landmarks.retrieval.diffusion.offline import OfflineParameters, diffused_rows
 from landmarks.retrieval.diffusion.products import LargestEntries, SparseRows
-from landmarks.retrieval.diffusion.solve import check_solver, rows_at_once, solve
+from landmarks.retrieval.diffusion.solver import check_solver, rows_at_once, solve
 from landmarks.retrieval.ranking import Ranking, completed
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search.neighbours import all_neighbours

@@ -24,9 +24,9 @@ from landmarks.retrieval.diffusion.regions import (
     RegionDiffusion,
     RegionPooling,
     diffuse_within,
-    working_bytes,
+    region_working_bytes,
 )
-from landmarks.retrieval.diffusion.solve import rows_at_once, solve
+from landmarks.retrieval.diffusion.solver import rows_at_once, solve
 from landmarks.retrieval.ranking import EMPTY, Ranking, best, completed
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search.neighbours import all_neighbours
@@ -116,7 +116,7 @@ class RegionalDiffusion:
     def _short_lists(self, queries: Descriptors, index: Descriptors, short: Ranking, resources: Resources) -> Ranking:
         """The images of each row of `short` that are reached, each query on a graph of its own."""
         nodes = short.depth * index.shape[1]
-        each = working_bytes(nodes, index.shape[2], self.diffusion)
+        each = region_working_bytes(nodes, index.shape[2], self.diffusion)
         threads = max(1, min(resources.workers, resources.memory_budget_mb * MIB // each))
 
         def score(query: int) -> NDArray[np.float32]:

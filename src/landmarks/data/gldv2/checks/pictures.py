@@ -16,7 +16,7 @@ import simplejpeg
 from pydantic import BaseModel, Field, ValidationError
 
 from landmarks.data.gldv2.checks.containers import Container
-from landmarks.data.images.decode import UnreadableImageError, decode
+from landmarks.data.images.decoding import UnreadableImageError, decode
 from landmarks.data.processes import leave_with_parent
 from landmarks.data.stores.store import MissingImageError
 from landmarks.errors import LandmarksError

@@ -35,7 +35,7 @@ from landmarks.data.images.preprocessing import MEAN, STD
 from landmarks.detection.weights import load_detector_weights
 from landmarks.errors import LandmarksError
 from landmarks.models.downloads import create_pretrained
-from landmarks.models.normalize import normalize
+from landmarks.models.normalization import normalize
 
 CELLS = 7  # side of the grid that a region is pooled to
 ASPECT_RATIOS = (0.5, 1.0, 2.0)  # height over width of anchors

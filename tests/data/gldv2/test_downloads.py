@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import pytest
 
 from http_server import HttpServer
-from landmarks.data.gldv2 import download as module
-from landmarks.data.gldv2.download import Outcome, download
+from landmarks.data.gldv2 import downloads as module
+from landmarks.data.gldv2.downloads import Outcome, download
 from landmarks.data.gldv2.release import NEEDED, metadata_files, tar_files
 from landmarks.data.transfer.partial_file import PartialFile, partial_name
 from landmarks.errors import LandmarksError
@@ -241,7 +241,7 @@ def test_two_downloads_at_once_do_not_harm_each_other(release: SimpleNamespace) 
 PROGRAM = """
 import sys
 from pathlib import Path
-from landmarks.data.gldv2.download import Outcome, download
+from landmarks.data.gldv2.downloads import Outcome, download
 from landmarks.data.gldv2.release import tar_files
 from landmarks.progress import show_progress
 

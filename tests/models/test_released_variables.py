@@ -11,7 +11,7 @@ from landmarks.errors import LandmarksError
 from landmarks.losses.softmax import Softmax
 from landmarks.models.build import released_net
 from landmarks.models.released_models import RELEASED_MODELS
-from landmarks.models.released_names import Variable, as_parameter, released_names
+from landmarks.models.released_variables import Variable, as_parameter, released_names
 from released_oracles import NETWORKS, read_oracle
 
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from landmarks.data.images.read_size import HEAD, read_size
+from landmarks.data.images.dimensions import HEAD, read_size
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.store import MissingImageError
 from landmarks.data.table import ImageTable

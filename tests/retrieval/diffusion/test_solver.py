@@ -4,7 +4,7 @@ from scipy import sparse
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.diffusion.graph import knn_graph
-from landmarks.retrieval.diffusion.solve import WIDTH, rows_at_once, solve, working_bytes
+from landmarks.retrieval.diffusion.solver import WIDTH, rows_at_once, solve, working_bytes
 from landmarks.retrieval.search.neighbours import all_neighbours
 from resources import make_resources
 

@@ -18,11 +18,11 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from landmarks.config.check import ConfigError
-from landmarks.data.images.decode import decode
+from landmarks.data.images.decoding import decode
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.precomputed.evaluate import evaluate_precomputed_job
-from landmarks.extraction.extract import extract_job
+from landmarks.extraction.job import extract_job
 from landmarks.extraction.module import DescriptorModule
 from landmarks.extraction.unreadable import TooManyUnreadableError
 from landmarks.losses.softmax import Softmax

@@ -4,7 +4,7 @@ import numpy as np
 
 from landmarks.data.ground_truth import GroundTruth
 from landmarks.data.table import ImageTable
-from landmarks.evaluation.sample_sheet import sample_sheet
+from landmarks.evaluation.samples import sample_sheet
 from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
 from landmarks.retrieval.ranking import Ranking
 

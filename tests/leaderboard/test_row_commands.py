@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from landmarks.config.check import check_config
 from landmarks.config.settings import DetectorSettings, TrainSettings
-from landmarks.leaderboard.commands import FROM_TRAINING, FROM_WEIGHTS, commands
+from landmarks.leaderboard.row_commands import FROM_TRAINING, FROM_WEIGHTS, commands
 from landmarks.leaderboard.rows import Row, read_rows
 
 Compose = Callable[..., DictConfig]

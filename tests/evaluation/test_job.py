@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig
 
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.evaluate import evaluate_job
+from landmarks.evaluation.job import evaluate_job
 from landmarks.leaderboard.runs import find_runs
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 

@@ -25,10 +25,10 @@ from landmarks.evaluation.monitor import figure
 from landmarks.evaluation.outputs import write_result
 from landmarks.evaluation.scoring import Scores
 from landmarks.extraction.launch import ranks_launched
-from landmarks.models.checkpoints import checkpoint_record, find_resume, load_weights
+from landmarks.models.checkpoints import checkpoint_record, find_resume, load_trained_weights
 from landmarks.report.curves import plot_curves
 from landmarks.training.callbacks.evaluation import DescriptorEvaluation
-from landmarks.training.log_files import log_files, set_log_aside
+from landmarks.training.logs import log_files, set_log_aside
 from landmarks.training.module import LandmarkModule
 from landmarks.training.whole_files import WholeFiles
 
@@ -136,7 +136,7 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
             seconds = time.perf_counter() - started
             if best := callbacks["checkpoint"].best_model_path:
                 log.info("Evaluating the best checkpoint, %s", best)
-                load_weights(module, best)
+                load_trained_weights(module, best)
             trainer.validate(module, data, verbose=False)
             results["trained"] = evaluation.scores
         value = figure(evaluation.scores, config.monitor)

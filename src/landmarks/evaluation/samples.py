@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.ground_truth import GroundTruth
-from landmarks.data.images.decode import decode
+from landmarks.data.images.decoding import decode
 from landmarks.data.source import ImageSet, Source
 from landmarks.data.stores.store import read_by_id
 from landmarks.data.table import ImageTable

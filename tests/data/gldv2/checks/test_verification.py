@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from landmarks.data.gldv2.checks.findings import PICTURE_FAULTS, SPLITS, TABLE_FAULTS, Findings
-from landmarks.data.gldv2.checks.verify import verify as verify_shown
+from landmarks.data.gldv2.checks.findings import PICTURE_FAULTS, CHECKED_SPLITS, TABLE_FAULTS, Findings
+from landmarks.data.gldv2.checks.verification import verify as verify_shown
 from landmarks.data.gldv2.source import GLDv2
 from landmarks.data.roots import Root, open_root
 from landmarks.errors import LandmarksError
@@ -298,7 +298,7 @@ def test_json_always_has_the_same_keys(tiny: Any) -> None:
     assert sound.keys() == broken.keys() == {"root", "deep", "can_train", "reasons", "needed", "splits", "problems"}
     keys = {"usable", "listed", "present", "without_landmark", "landmarks", "landmarks_with_one_picture", "faults"}
     for report in (sound, broken):
-        assert tuple(report["splits"]) == SPLITS
+        assert tuple(report["splits"]) == CHECKED_SPLITS
         for split in report["splits"].values():
             assert split.keys() == keys
             assert tuple(split["faults"]) == (*TABLE_FAULTS, *PICTURE_FAULTS)

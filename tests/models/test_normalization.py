@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from landmarks.data.images.preprocessing import MEAN, STD
-from landmarks.models.normalize import normalize
+from landmarks.models.normalization import normalize
 
 
 def test_values() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from landmarks.errors import LandmarksError
 from landmarks.losses.arcmargin import ArcMargin
 from landmarks.losses.softmax import Softmax
-from landmarks.recognition.classify import classify, likeliest
+from landmarks.recognition.classification import classify, likeliest
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
 

@@ -1,6 +1,6 @@
 """The size of one picture from its first bytes, for what is planned before anything is decoded."""
 
-from landmarks.data.images.decode import MAX_PIXELS, UnreadableImageError, open_image
+from landmarks.data.images.decoding import MAX_PIXELS, UnreadableImageError, open_image
 from landmarks.data.images.jpeg_header import TruncatedHeaderError, read_jpeg_header
 from landmarks.data.source import ImageSet
 

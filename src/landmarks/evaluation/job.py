@@ -13,7 +13,7 @@ from landmarks.evaluation.evidence import EvidenceToCome, open_evidence
 from landmarks.evaluation.inputs import Inputs
 from landmarks.evaluation.outputs import write_evaluation
 from landmarks.evaluation.scoring import evaluate_descriptors
-from landmarks.extraction.extract import describe
+from landmarks.extraction.job import describe
 from landmarks.extraction.views import Extraction
 from landmarks.models.opened import OpenedModel, open_model
 from landmarks.recognition.state import RecognitionPipeline

@@ -12,7 +12,7 @@ from PIL import Image
 
 from landmarks.errors import LandmarksError
 from landmarks.report.curves import read_curves
-from landmarks.training.train import train
+from landmarks.training.job import train
 
 Compose = Callable[..., DictConfig]
 
