@@ -16,16 +16,9 @@ from typing import Any
 import numpy as np
 from machine import machine, write_csv
 
-from landmarks.cleaning.neighbours import other_class_bars, same_class_neighbours
-from landmarks.cleaning.pictures import LandmarkPictures, match
-from landmarks.cleaning.rule import AgreementRule, Verdict
-from landmarks.data.table import ImageTable
-from landmarks.retrieval.ablation import Cost
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.index import ExactIndex
+from landmarks.cleaning import AgreementRule, LandmarkPictures, Verdict, match, other_class_bars, same_class_neighbours
+from landmarks.data import ImageTable
+from landmarks.retrieval import Cache, Cost, DescriptorSet, ExactIndex, ExtractionProtocol, Resources
 
 RESULTS = Path(__file__).parent / "results" / "tidying.csv"
 PICTURES, DIM, GLDV2_TRAIN = 150_000, 512, 4_132_914

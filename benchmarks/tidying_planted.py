@@ -23,18 +23,18 @@ from typing import Any
 import numpy as np
 from machine import machine, write_csv
 
-from landmarks.cleaning.neighbours import Bars, other_class_bars, same_class_neighbours
-from landmarks.cleaning.pictures import LandmarkPictures, match
-from landmarks.cleaning.rule import AgreementRule, Verdict
-from landmarks.cleaning.verification import Verification
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.joined import JoinedStore
-from landmarks.data.table import ImageTable
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.index import ExactIndex
+from landmarks.cleaning import (
+    AgreementRule,
+    Bars,
+    LandmarkPictures,
+    Verdict,
+    Verification,
+    match,
+    other_class_bars,
+    same_class_neighbours,
+)
+from landmarks.data import GLDv2, ImageSet, ImageTable, JoinedStore
+from landmarks.retrieval import Cache, DescriptorSet, ExactIndex, Resources
 
 RESULTS = Path(__file__).parent / "results" / "tidying_planted.csv"
 SHARES = (0.1, 0.2, 0.4)

@@ -14,8 +14,7 @@ from hypothesis import HealthCheck, settings
 from omegaconf import DictConfig
 
 from http_server import HttpServer
-from landmarks.config.locations import config_root, register_search_path
-from landmarks.config.resolvers import register_resolvers
+from landmarks.config import config_root, register_resolvers, register_search_path
 from rectangles import write_rectangles
 from tiny_world import write_tiny_world
 
@@ -139,7 +138,7 @@ class TrainedRun:
 @pytest.fixture(scope="session")
 def trained_run(compose_config: Compose, tiny_run: list[str], tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """One training run on the tiny world for all tests that look at what a run leaves; do not write into it."""
-    from landmarks.training.job import train_job
+    from landmarks.training import train_job
 
     folder = tmp_path_factory.mktemp("trained") / "run"
     value = train_job(compose_config("train", *tiny_run, run_dir=folder))

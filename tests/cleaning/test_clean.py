@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from labelled import labelled
-from landmarks.cleaning.clean import tidy
-from landmarks.cleaning.rule import AgreementRule, Verdict
+from landmarks.cleaning import AgreementRule, Verdict, tidy
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.cache import Cache
+from landmarks.retrieval import Cache
 from resources import make_resources
 
 

@@ -4,10 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelled import labelled
-from landmarks.cleaning.neighbours import other_class_bars
-from landmarks.cleaning.pictures import LandmarkPictures, match
+from landmarks.cleaning import LandmarkPictures, match, other_class_bars
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.search.approximate.hnsw import HnswIndex
+from landmarks.retrieval.search.approximate import HnswIndex
 from resources import make_resources
 
 

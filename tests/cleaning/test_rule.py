@@ -8,12 +8,18 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from labelled import labelled
+from landmarks.cleaning import (
+    AgreementRule,
+    Bars,
+    LandmarkPictures,
+    Verdict,
+    match,
+    other_class_bars,
+    same_class_neighbours,
+)
 from landmarks.cleaning import rule as rules
-from landmarks.cleaning.neighbours import Bars, other_class_bars, same_class_neighbours
-from landmarks.cleaning.pictures import LandmarkPictures, match
-from landmarks.cleaning.rule import AgreementRule, Verdict
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval import Ranking
 from resources import make_resources
 
 FIXED = AgreementRule(same_class=4, other_class=1, min_agreeing=1, chance=1.0, group_share=0.0)

@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelled import labelled
-from landmarks.cleaning.neighbours import Sizes, same_class_neighbours
-from landmarks.cleaning.pictures import LandmarkPictures, match
-from landmarks.retrieval.cache import Cache
+from landmarks.cleaning import LandmarkPictures, Sizes, match, same_class_neighbours
+from landmarks.retrieval import Cache
 from resources import make_resources
 
 

@@ -4,17 +4,13 @@ import numpy as np
 import pytest
 
 from labelled import PROTOCOL
-from landmarks.cleaning.neighbours import Bars
-from landmarks.cleaning.pictures import LandmarkPictures, match
-from landmarks.cleaning.rule import AgreementRule, Verdict
-from landmarks.cleaning.verification import Verification
-from landmarks.data.source import ImageSet
-from landmarks.data.table import ImageTable
+from landmarks.cleaning import AgreementRule, Bars, LandmarkPictures, Verdict, Verification, match
+from landmarks.data import ImageSet, ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features.rootsift import RootSift
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.ranking import Ranking
+from landmarks.models.local_features import RootSift
+from landmarks.retrieval import Ranking
+from landmarks.retrieval.descriptors import DescriptorSet
+from landmarks.retrieval.local import LocalFeatureStore
 from pictures import image_set, png, scene, seen_from_elsewhere
 from resources import make_resources
 

@@ -7,11 +7,9 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from landmarks.config.check import check_config
-from landmarks.config.locations import config_root
-from landmarks.config.settings import DetectorSettings, EvaluateSettings, TrainSettings
-from landmarks.detection.train import train_detector
-from landmarks.training.job import train
+from landmarks.config import DetectorSettings, EvaluateSettings, TrainSettings, check_config, config_root
+from landmarks.detection import train_detector
+from landmarks.training import train
 
 Compose = Callable[..., DictConfig]
 CHOICES = sorted((path.parent.name, path.stem) for path in (config_root() / "conf").glob("*/*.yaml"))

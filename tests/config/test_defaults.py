@@ -9,8 +9,7 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from landmarks.config.defaults import complete, plain_defaults
-from landmarks.config.locations import config_root
+from landmarks.config import complete, config_root, plain_defaults
 
 TARGETS = sorted(
     {
@@ -40,8 +39,8 @@ def test_what_is_read_from_source_is_what_the_constructor_has(target: str) -> No
 def test_a_value_of_the_file_stays_and_others_are_added() -> None:
     config = OmegaConf.create(
         {
-            "schedule": {"_target_": "landmarks.training.schedules.cosine", "_partial_": True, "final": 0.1},
-            "several": [{"_target_": "landmarks.data.validation.ValidationSize"}],
+            "schedule": {"_target_": "landmarks.training.cosine", "_partial_": True, "final": 0.1},
+            "several": [{"_target_": "landmarks.data.ValidationSize"}],
             "library": {"_target_": "torch.optim.SGD", "lr": 1.0},
             "later": "${schedule}",
             "missing": "???",
@@ -49,7 +48,7 @@ def test_a_value_of_the_file_stays_and_others_are_added() -> None:
     )
     complete(config)
     assert config.schedule == {
-        "_target_": "landmarks.training.schedules.cosine",
+        "_target_": "landmarks.training.cosine",
         "_partial_": True,
         "final": 0.1,
         "warmup": 0.05,

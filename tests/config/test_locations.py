@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from landmarks.config.locations import config_root, register_search_path
-from landmarks.config.resolvers import register_resolvers
+from landmarks.config import config_root, register_resolvers, register_search_path
 
 
 def test_config_root_holds_all_three_folders() -> None:

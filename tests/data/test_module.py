@@ -14,15 +14,10 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
-from landmarks.data.dataset import Sample
-from landmarks.data.folder.source import PhotoFolder
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.images.decoding import decode
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.data.images.transforms import Augmentation
-from landmarks.data.loader import single_thread
-from landmarks.data.module import LandmarkDataModule
-from landmarks.data.validation import ValidationSize
+from landmarks.data import LandmarkDataModule, Sample, ValidationSize, single_thread
+from landmarks.data.folder import PhotoFolder
+from landmarks.data.gldv2 import GLDv2
+from landmarks.data.images import Augmentation, Preprocessing, decode
 from landmarks.errors import LandmarksError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks import ids as ids_module
-from landmarks.data.table import ImageTable
+from landmarks.data import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from landmarks.detection.train import train_detector_job
+from landmarks.detection import train_detector_job
 
 Compose = Callable[..., DictConfig]
 

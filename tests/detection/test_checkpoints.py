@@ -7,10 +7,10 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from landmarks.detection.checkpoints import detector_record, load_detector
+from landmarks.detection import detector_record, load_detector
 from landmarks.errors import LandmarksError
-from landmarks.models.opened import read_model_record
-from landmarks.recognition.detections.classes import DetectionClasses
+from landmarks.models import read_model_record
+from landmarks.recognition.detections import DetectionClasses
 
 Compose = Callable[..., DictConfig]
 CLASSES = DetectionClasses(np.array(["/m/a", "/m/b"]), np.array(["Ä", "B"]))

@@ -9,7 +9,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import TwoMLPHead
 from torchvision.ops.misc import FrozenBatchNorm2d
 
-from landmarks.detection.detector import faster_rcnn
+from landmarks.detection import faster_rcnn
 from landmarks.errors import LandmarksError
 
 SMALL = {"backbone": "test_resnet", "channels": 16, "hidden": 32, "anchor_sizes": (12, 24, 48, 96, 192)}

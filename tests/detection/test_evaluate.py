@@ -9,14 +9,12 @@ import pytest
 from omegaconf import DictConfig
 from PIL import Image
 
-from landmarks.detection.evaluate import evaluate_detector_job
-from landmarks.detection.extract import extract_detections_job
-from landmarks.detection.metrics.average_precision import score_detections
-from landmarks.detection.openimages.source import OpenImages
+from landmarks.detection import evaluate_detector_job, extract_detections_job
+from landmarks.detection.metrics import score_detections
+from landmarks.detection.openimages import OpenImages
 from landmarks.errors import LandmarksError
-from landmarks.leaderboard.runs import find_runs
-from landmarks.recognition.detections.files import read_detections
-from landmarks.recognition.detections.tables import read_boxes
+from landmarks.leaderboard import find_runs
+from landmarks.recognition.detections import read_boxes, read_detections
 
 Compose = Callable[..., DictConfig]
 QUICK = ["data.num_workers=0", "trainer.accelerator=cpu", "callbacks.progress=null"]

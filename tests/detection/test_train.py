@@ -8,14 +8,11 @@ import torch
 from omegaconf import DictConfig
 from PIL import Image
 
-from landmarks.config.check import ConfigError, check_config
-from landmarks.config.settings import DetectorSettings
-from landmarks.detection.checkpoints import load_detector
-from landmarks.detection.train import train_detector, train_detector_job
-from landmarks.detection.training_module import DetectorModule
+from landmarks.config import ConfigError, DetectorSettings, check_config
+from landmarks.detection import DetectorModule, load_detector, train_detector, train_detector_job
 from landmarks.errors import LandmarksError
-from landmarks.extraction.unreadable import TooManyUnreadableError
-from landmarks.training.job import train_job
+from landmarks.extraction import TooManyUnreadableError
+from landmarks.training import train_job
 from rectangles import write_rectangles
 
 Compose = Callable[..., DictConfig]

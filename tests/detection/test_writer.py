@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 
 from found import CLASSES, PROTOCOL
-from landmarks.detection.writer import DetectionWriter
+from landmarks.detection import DetectionWriter
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.recognition.detections.files import read_detections
-from landmarks.retrieval.descriptors.writer import OtherSetError
+from landmarks.recognition.detections import DetectionClasses, Detections, read_detections
+from landmarks.retrieval.descriptors import OtherSetError
 
 IDS = np.arange(1, 21, dtype=np.uint64)
 

@@ -10,9 +10,9 @@ import torch
 from omegaconf import DictConfig
 
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.job import evaluate_job
-from landmarks.leaderboard.runs import find_runs
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.evaluation import evaluate_job
+from landmarks.leaderboard import find_runs
+from landmarks.retrieval.descriptors import DescriptorSet
 
 Compose = Callable[..., DictConfig]
 SETS = ("queries", "index", "gallery")

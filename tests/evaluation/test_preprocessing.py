@@ -9,16 +9,15 @@ import numpy as np
 import pytest
 from omegaconf import DictConfig
 
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.evaluation.job import evaluate_job
-from landmarks.evaluation.precomputed.evaluate import evaluate_precomputed_job
-from landmarks.evaluation.precomputed.inputs import open_source as open_data_set
-from landmarks.extraction.job import extract_job
-from landmarks.interop.export import open_source, write_file
-from landmarks.interop.single_images import describe_pictures
-from landmarks.models.opened import open_model
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.training.job import train
+from landmarks.data.images import Preprocessing
+from landmarks.evaluation import evaluate_job
+from landmarks.evaluation.precomputed import evaluate_precomputed_job
+from landmarks.evaluation.precomputed import open_source as open_data_set
+from landmarks.extraction import extract_job
+from landmarks.interop import describe_pictures, open_source, write_file
+from landmarks.models import open_model
+from landmarks.retrieval.descriptors import DescriptorSet
+from landmarks.training import train
 
 Compose = Callable[..., DictConfig]
 METRICS = ("map@100", "gap")

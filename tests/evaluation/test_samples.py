@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from landmarks.data.ground_truth import GroundTruth
-from landmarks.data.table import ImageTable
-from landmarks.evaluation.samples import sample_sheet
-from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
-from landmarks.retrieval.ranking import Ranking
+from landmarks.data import GroundTruth, ImageTable
+from landmarks.evaluation import sample_sheet
+from landmarks.metrics import RecognitionSolution, RetrievalSolution
+from landmarks.retrieval import Ranking
 
 QUERIES, INDEX = np.array([10, 11, 12, 13], np.uint64), np.array([20, 21, 22], np.uint64)
 RANKING = Ranking(

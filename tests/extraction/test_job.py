@@ -17,21 +17,15 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
-from landmarks.config.check import ConfigError
-from landmarks.data.images.decoding import decode
-from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.config import ConfigError
+from landmarks.data.images import Preprocessing, decode
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.evaluate import evaluate_precomputed_job
-from landmarks.extraction.job import extract_job
-from landmarks.extraction.module import DescriptorModule
-from landmarks.extraction.unreadable import TooManyUnreadableError
-from landmarks.losses.softmax import Softmax
-from landmarks.models.checkpoints import RECORD_VERSION
-from landmarks.models.opened import open_model
-from landmarks.recognition.prediction_files import read_predictions
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.regions import regions_of
-from landmarks.retrieval.descriptors.writer import OtherSetError
+from landmarks.evaluation.precomputed import evaluate_precomputed_job
+from landmarks.extraction import DescriptorModule, TooManyUnreadableError, extract_job
+from landmarks.losses import Softmax
+from landmarks.models import RECORD_VERSION, open_model
+from landmarks.recognition import read_predictions
+from landmarks.retrieval.descriptors import DescriptorSet, OtherSetError, regions_of
 
 Compose = Callable[..., DictConfig]
 Extract = Callable[..., dict[str, DescriptorSet]]
@@ -183,7 +177,7 @@ def test_predictions_of_the_classifier(
     content = torch.load(tmp_path / "net.ckpt", weights_only=True)
     names = ["17", "4", "99", "index:4"]
     content["landmarks"]["landmark_names"] = names
-    content["landmarks"]["config"]["loss"] = {"_target_": "landmarks.losses.softmax.Softmax", "_partial_": True}
+    content["landmarks"]["config"]["loss"] = {"_target_": "landmarks.losses.Softmax", "_partial_": True}
     content["state_dict"] |= {f"loss.{key}": value for key, value in Softmax(4, 32).state_dict().items()}
     torch.save(content, tmp_path / "net.ckpt")
     with pytest.raises(LandmarksError, match=r"predictions=3: sums of several normalised views"):

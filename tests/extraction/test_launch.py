@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from landmarks.models.checkpoints import open_checkpoint
+from landmarks.models import open_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 

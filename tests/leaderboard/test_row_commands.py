@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from landmarks.config.check import check_config
-from landmarks.config.settings import DetectorSettings, TrainSettings
-from landmarks.leaderboard.row_commands import FROM_TRAINING, FROM_WEIGHTS, commands
-from landmarks.leaderboard.rows import Row, read_rows
+from landmarks.config import DetectorSettings, TrainSettings, check_config
+from landmarks.leaderboard import FROM_TRAINING, FROM_WEIGHTS, Row, commands, read_rows
 
 Compose = Callable[..., DictConfig]
 ROWS = read_rows()

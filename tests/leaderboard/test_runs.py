@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.leaderboard import runs
-from landmarks.leaderboard.runs import find_runs
+from landmarks.leaderboard import find_runs, runs
 from stamped import WHOLE, changed, write_run
 
 SETTINGS = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

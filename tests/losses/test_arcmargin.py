@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear, normalize, one_hot
 
-from landmarks.losses.arcmargin import ArcMargin
+from landmarks.losses import ArcMargin
 
 
 def plain_arcmargin(x: Tensor, weight: Tensor, labels: Tensor, margin: float, scale: float, easy: bool) -> Tensor:

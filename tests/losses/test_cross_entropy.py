@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
 
+from landmarks.losses import chunked_cross_entropy
 from landmarks.losses import cross_entropy as module
-from landmarks.losses.cross_entropy import chunked_cross_entropy
 
 
 def bent(scores: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.metrics.groups import GroupedValues
+from landmarks.metrics import GroupedValues
 
 SMALL = st.integers(0, 9)
 

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from landmarks.metrics import FormatError, RecognitionSolution, RetrievalSolution
+from landmarks.errors import FormatError
+from landmarks.metrics import RecognitionSolution, RetrievalSolution
 
 RETRIEVAL: dict[str, Any] = {
     "query_ids": np.array([1, 2], np.uint64),

@@ -13,14 +13,15 @@ import pytest
 import torch
 
 from landmarks.metrics import (
+    RecognitionMetric,
     RecognitionSolution,
     RecognitionSubmission,
+    RetrievalMetric,
     RetrievalSolution,
     RetrievalSubmission,
     score_recognition,
     score_retrieval,
 )
-from landmarks.metrics.streaming import RecognitionMetric, RetrievalMetric
 
 QUERIES, RANKS, INDEX = 37, 12, 60
 Rows = dict[str, np.ndarray]

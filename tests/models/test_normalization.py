@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from landmarks.data.images.preprocessing import MEAN, STD
-from landmarks.models.normalization import normalize
+from landmarks.data.images import MEAN, STD
+from landmarks.models import normalize
 
 
 def test_values() -> None:

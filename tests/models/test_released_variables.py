@@ -8,10 +8,8 @@ import torch
 from torch import nn
 
 from landmarks.errors import LandmarksError
-from landmarks.losses.softmax import Softmax
-from landmarks.models.build import released_net
-from landmarks.models.released_models import RELEASED_MODELS
-from landmarks.models.released_variables import Variable, as_parameter, released_names
+from landmarks.losses import Softmax
+from landmarks.models import RELEASED_MODELS, Variable, as_parameter, released_names, released_net
 from released_oracles import NETWORKS, read_oracle
 
 

@@ -7,11 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.losses.arcmargin import ArcMargin
-from landmarks.losses.softmax import Softmax
-from landmarks.recognition.classification import classify, likeliest
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.losses import ArcMargin, Softmax
+from landmarks.recognition import classify, likeliest
+from landmarks.retrieval.descriptors import DescriptorSet, ExtractionProtocol
 
 
 def head_of(kind: type[Softmax | ArcMargin], classes: int, dim: int, seed: int) -> Softmax | ArcMargin:

@@ -2,18 +2,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from landmarks.recognition.rehearsal import (
-    FEATURES,
-    GROUP,
-    Cast,
-    choose,
-    features_of,
-    neighbours_without_own,
-    rehearse,
-)
-from landmarks.retrieval.ranking import EMPTY, Ranking
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.state import Gallery
+from landmarks.recognition import FEATURES, GROUP, Cast, choose, features_of, neighbours_without_own, rehearse
+from landmarks.retrieval import EMPTY, Gallery, Ranking
+from landmarks.retrieval.search import ExactIndex
 from resources import make_resources
 
 

@@ -4,13 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.reranking import LandmarkGroups, RecognitionReranking
-from landmarks.recognition.votes import Votes
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.ranking import Ranking, best
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.state import Gallery, SearchState
+from landmarks.recognition import LandmarkGroups, RecognitionReranking, Votes
+from landmarks.retrieval import Cache, Gallery, Ranking, SearchState, best
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import Search
 from resources import make_resources
 
 

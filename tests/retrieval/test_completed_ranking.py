@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.retrieval.ranking import Ranking, completed
+from landmarks.retrieval import Ranking, completed
 
 
 def make_ranking(rng, lengths, depth, largest):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.expansion import check_expansion, expand
+from landmarks.retrieval import check_expansion, expand
 
 
 def unit(x):

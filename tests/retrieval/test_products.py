@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.retrieval.blocks import gather, row_norms, row_products
+from landmarks.retrieval import gather, row_norms, row_products
 
 
 @given(seed=st.integers(0, 999), dtype=st.sampled_from([np.float32, np.float16]), normalize=st.booleans())

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from landmarks.errors import FormatError
 from landmarks.storage import csv as csv_reader
-from landmarks.storage.csv import read_rows
-from landmarks.storage.csv_rows import whole_numbers
+from landmarks.storage import read_rows, whole_numbers
 
 HEADER = b"id,images\n"
 A, B, C = b"00000000000000aa", b"00000000000000bb", b"ffffffffffffffff"

@@ -11,8 +11,8 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from landmarks.errors import LandmarksError
-from landmarks.report.curves import read_curves
-from landmarks.training.job import train
+from landmarks.report import read_curves
+from landmarks.training import train
 
 Compose = Callable[..., DictConfig]
 

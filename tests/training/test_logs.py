@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from landmarks.training.logs import LOG, log_files, set_log_aside
+from landmarks.training import LOG, log_files, set_log_aside
 
 
 def test_logs_of_interrupted_runs_are_kept_in_order(tmp_path: Path) -> None:

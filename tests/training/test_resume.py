@@ -13,11 +13,9 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from landmarks.errors import LandmarksError
-from landmarks.models.checkpoints import open_checkpoint
-from landmarks.training.callbacks.batch_seed import BatchSeed
-from landmarks.training.callbacks.last_checkpoint import LastCheckpoint
-from landmarks.training.module import LandmarkModule
-from landmarks.training.whole_files import WholeFiles
+from landmarks.models import open_checkpoint
+from landmarks.training import LandmarkModule, WholeFiles
+from landmarks.training.callbacks import BatchSeed, LastCheckpoint
 
 Compose = Callable[..., DictConfig]
 Seen = tuple[int, list[int], int]  # epoch, rows, sum over all pixels

@@ -12,12 +12,9 @@ from landmarks.cleaning.neighbours import Bars, other_class_bars, same_class_nei
 from landmarks.cleaning.pictures import LandmarkPictures, match
 from landmarks.cleaning.rule import AgreementRule, Verdict
 from landmarks.cleaning.verification import Verification
-from landmarks.data.source import ImageSet
-from landmarks.data.table import ImageTable
+from landmarks.data import ImageSet, ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.resources import Resources
+from landmarks.retrieval import DescriptorSet, Ranking, Resources
 
 log = logging.getLogger(__name__)
 

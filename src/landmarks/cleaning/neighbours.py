@@ -21,12 +21,18 @@ from numpy.typing import NDArray
 
 from landmarks.cleaning.pictures import LandmarkPictures
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.blocks import MIB, Descriptors, row_products, rows_in_budget
-from landmarks.retrieval.cache import Column
-from landmarks.retrieval.ranking import Ranking, best
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.search.neighbours import without_self
+from landmarks.retrieval import (
+    MIB,
+    Descriptors,
+    ExactIndex,
+    Ranking,
+    Resources,
+    best,
+    row_products,
+    rows_in_budget,
+    without_self,
+)
+from landmarks.storage import Column
 
 CHUNK = 16_384  # pictures that are searched for, and kept, together
 

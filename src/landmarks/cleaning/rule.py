@@ -27,7 +27,7 @@ from scipy.stats import nbinom
 from landmarks.cleaning.neighbours import Bars
 from landmarks.cleaning.pictures import LandmarkPictures
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval import Ranking
 
 BLOCK = 65_536  # pictures looked at together
 

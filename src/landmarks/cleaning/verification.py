@@ -14,16 +14,11 @@ from numpy.typing import NDArray
 from landmarks.cleaning.neighbours import Bars
 from landmarks.cleaning.pictures import LandmarkPictures
 from landmarks.cleaning.rule import BLOCK, AgreementRule, Verdict
-from landmarks.data.source import ImageSet
+from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
-from landmarks.models.local_features.rootsift import RootSift
-from landmarks.retrieval.local.geometry import Geometry
-from landmarks.retrieval.local.matching import Matcher
-from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.local.verify import Pairs, count_inliers
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.resources import Resources
+from landmarks.models import RootSift
+from landmarks.retrieval import Geometry, LocalFeatureStore, Matcher, Pairs, Ranking, Resources, count_inliers
 
 
 @dataclass(frozen=True)

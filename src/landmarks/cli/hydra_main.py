@@ -22,9 +22,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from landmarks.config.check import suggest
-from landmarks.config.locations import config_root, import_from_here, register_search_path
-from landmarks.config.resolvers import register_resolvers
+from landmarks.config import config_root, import_from_here, register_resolvers, register_search_path, suggest
 from landmarks.errors import LandmarksError
 
 USER_ERRORS = (LandmarksError, HydraException, OmegaConfBaseException)

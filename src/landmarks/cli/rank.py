@@ -9,13 +9,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from landmarks.cli.hydra_main import silence_libraries
-from landmarks.config.locations import import_from_here
-from landmarks.config.record import read_kind
-from landmarks.config.resolvers import register_resolvers
-from landmarks.detection.train import train_detector
-from landmarks.evaluation.job import evaluate
-from landmarks.extraction.job import extract
-from landmarks.training.job import train
+from landmarks.config import import_from_here, read_kind, register_resolvers
+from landmarks.detection import train_detector
+from landmarks.evaluation import evaluate
+from landmarks.extraction import extract
+from landmarks.training import train
 
 JOBS: dict[tuple[str, str], Callable[[DictConfig, Path], Any]] = {
     ("train", "landmarks"): train,

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.gldv2.tables import INDEX_PREFIX
+from landmarks.data.gldv2 import INDEX_PREFIX
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.ids import ID_PATTERN, find_sorted, format_id
-from landmarks.storage.csv import read_rows
+from landmarks.storage import read_rows
 
 LANDMARK = re.compile("(?P<space>index:)?(?P<number>[0-9]{1,9})")
 is_id = re.compile(ID_PATTERN).fullmatch

@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from landmarks.data.samplers.epoch import Draw, EpochBatches, fingerprint
+from landmarks.data.samplers import Draw, EpochBatches, fingerprint
 from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
 

@@ -31,11 +31,10 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from landmarks.data.images.preprocessing import MEAN, STD
+from landmarks.data import MEAN, STD
 from landmarks.detection.weights import load_detector_weights
 from landmarks.errors import LandmarksError
-from landmarks.models.downloads import create_pretrained
-from landmarks.models.normalization import normalize
+from landmarks.models import create_pretrained, normalize
 
 CELLS = 7  # side of the grid that a region is pooled to
 ASPECT_RATIOS = (0.5, 1.0, 2.0)  # height over width of anchors

@@ -6,19 +6,16 @@ import numpy as np
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from landmarks.config.check import check_config, refuse_missing
-from landmarks.config.record import write_record
-from landmarks.config.settings import DetectorEvaluateSettings
+from landmarks.config import DetectorEvaluateSettings, check_config, refuse_missing, write_record
 from landmarks.detection.checkpoints import TrainedDetector, load_detector
 from landmarks.detection.detect import Detector
 from landmarks.detection.evaluation import SPLIT, Judges, sample_pictures
-from landmarks.detection.openimages.module import DetectionDataModule
+from landmarks.detection.openimages import DetectionDataModule
 from landmarks.detection.outputs import Findings, write_findings
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.stamp import protocol_stamp
-from landmarks.extraction.unreadable import UnreadablePictures
-from landmarks.recognition.detections.protocol import DetectionProtocol
-from landmarks.recognition.detections.tables import PROTOCOL_FILE
+from landmarks.evaluation import protocol_stamp
+from landmarks.extraction import UnreadablePictures
+from landmarks.recognition import PROTOCOL_FILE, DetectionProtocol
 
 USED = ("job", "name", "seed", "run_dir", "channels_last", "inference", "checkpoint", "trainer")
 CALLBACKS = ("unreadable", "progress")

@@ -12,12 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from landmarks.detection.finding import ids_of
-from landmarks.detection.metrics.average_precision import EVALUATORS
-from landmarks.detection.metrics.hierarchy import expand_detections
-from landmarks.detection.metrics.streaming import OpenImagesMAP
-from landmarks.detection.openimages.module import DetectionDataModule
-from landmarks.evaluation.scoring import Scores
-from landmarks.recognition.detections.boxes import Detections
+from landmarks.detection.metrics import EVALUATORS, OpenImagesMAP, expand_detections
+from landmarks.detection.openimages import DetectionDataModule
+from landmarks.evaluation import Scores
+from landmarks.recognition import Detections
 
 SPLIT = "validation"
 FIGURES = {"challenge_2018": "map@0.5", "open_images_v2": "v2_map@0.5"}  # evaluator -> what its mean is called

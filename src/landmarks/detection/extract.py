@@ -8,16 +8,13 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from landmarks.config.check import check_config, refuse_missing
-from landmarks.config.record import write_record
-from landmarks.config.settings import ExtractSettings
-from landmarks.data.module import LandmarkDataModule
+from landmarks.config import ExtractSettings, check_config, refuse_missing, write_record
+from landmarks.data import LandmarkDataModule
 from landmarks.detection.checkpoints import TrainedDetector, load_detector
 from landmarks.detection.detect import Detector
 from landmarks.errors import LandmarksError
-from landmarks.extraction.unreadable import UnreadablePictures
-from landmarks.recognition.detections.found_objects import FoundObjects
-from landmarks.recognition.detections.tables import DETECTIONS
+from landmarks.extraction import UnreadablePictures
+from landmarks.recognition import DETECTIONS, FoundObjects
 
 
 def extract_detections_job(config: DictConfig) -> None:

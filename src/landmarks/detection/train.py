@@ -6,17 +6,15 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from landmarks.config.check import check_config
-from landmarks.config.record import write_record
-from landmarks.config.settings import DetectorSettings
+from landmarks.config import DetectorSettings, check_config, write_record
 from landmarks.detection.checkpoints import detector_record
 from landmarks.detection.evaluation import DetectionEvaluation
-from landmarks.detection.openimages.module import DetectionDataModule
+from landmarks.detection.openimages import DetectionDataModule
 from landmarks.detection.outputs import Findings, write_findings
 from landmarks.detection.training_module import DetectorModule
 from landmarks.errors import LandmarksError
-from landmarks.models.checkpoints import weights_hash
-from landmarks.training.job import Parts, TrainedRun, ready, run_training
+from landmarks.models import weights_hash
+from landmarks.training import Parts, TrainedRun, ready, run_training
 
 
 def train_detector_job(config: DictConfig) -> float | None:

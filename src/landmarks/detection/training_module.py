@@ -11,8 +11,8 @@ from torchvision.models.detection import FasterRCNN
 
 from landmarks.detection.finding import find_objects, ids_of
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.training.optimizers import OptimizerFactory, SchedulerFactory, build_optimizers
+from landmarks.recognition import Detections
+from landmarks.training import OptimizerFactory, SchedulerFactory, build_optimizers
 
 
 class DetectorModule(pl.LightningModule):

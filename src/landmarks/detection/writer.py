@@ -14,24 +14,25 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics.files import DETECTIONS_HEADER, detection_lines
+from landmarks.detection.metrics import DETECTIONS_HEADER, detection_lines
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_rows, first_repeat, format_id
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.recognition.detections.classes import DetectionClasses, read_classes
-from landmarks.recognition.detections.protocol import DetectionProtocol
-from landmarks.recognition.detections.tables import (
+from landmarks.recognition import (
     BOXES_FILE,
     CLASSES_FILE,
     IMAGE_COLUMNS,
     IMAGES_FILE,
     PARTIAL_SUFFIX,
     PROTOCOL_FILE,
+    DetectionClasses,
+    DetectionProtocol,
+    Detections,
     classes_text,
     csv_lines,
+    read_classes,
     read_images,
 )
-from landmarks.retrieval.descriptors.writer import OtherSetError
+from landmarks.retrieval import OtherSetError
 from landmarks.storage import AppendLog, atomic_file
 
 

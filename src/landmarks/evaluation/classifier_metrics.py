@@ -7,11 +7,8 @@ from numpy.typing import NDArray
 
 from landmarks.evaluation.figures import score_predictions
 from landmarks.ids import find_rows
-from landmarks.metrics.solutions import RecognitionSolution
-from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.recognition.predictions import Predictions, join_label_spaces
-from landmarks.recognition.state import RecognitionState
-from landmarks.recognition.votes import NO_LANDMARK
+from landmarks.metrics import RecognitionSolution, RecognitionSubmission
+from landmarks.recognition import NO_LANDMARK, Predictions, RecognitionState, join_label_spaces
 
 Scores = Mapping[str, Mapping[str, float]]  # {"public": {"gap": …, "classifier_gap": …}, "private": …}
 

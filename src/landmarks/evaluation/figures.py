@@ -3,9 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
-from landmarks.metrics.streaming import RecognitionMetric, RetrievalMetric, Scores
-from landmarks.metrics.submissions import RecognitionSubmission
+from landmarks.metrics import (
+    RecognitionMetric,
+    RecognitionSolution,
+    RecognitionSubmission,
+    RetrievalMetric,
+    RetrievalSolution,
+    Scores,
+)
 
 
 def score_ranking(

@@ -5,19 +5,16 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from landmarks.config.check import check_config, refuse_missing
-from landmarks.config.record import write_record
-from landmarks.config.settings import EvaluateSettings
-from landmarks.data.module import LandmarkDataModule
+from landmarks.config import EvaluateSettings, check_config, refuse_missing, write_record
+from landmarks.data import LandmarkDataModule
 from landmarks.evaluation.evidence import EvidenceToCome, open_evidence
 from landmarks.evaluation.inputs import Inputs
 from landmarks.evaluation.outputs import write_evaluation
 from landmarks.evaluation.scoring import evaluate_descriptors
-from landmarks.extraction.job import describe
-from landmarks.extraction.views import Extraction
-from landmarks.models.opened import OpenedModel, open_model
-from landmarks.recognition.state import RecognitionPipeline
-from landmarks.retrieval.pipeline import Pipeline
+from landmarks.extraction import Extraction, describe
+from landmarks.models import OpenedModel, open_model
+from landmarks.recognition import RecognitionPipeline
+from landmarks.retrieval import Pipeline
 
 
 def evaluate_job(config: DictConfig) -> float | None:

@@ -5,16 +5,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ground_truth import GroundTruth
-from landmarks.data.images.decoding import decode
-from landmarks.data.source import ImageSet, Source
-from landmarks.data.stores.store import read_by_id
-from landmarks.data.table import ImageTable
+from landmarks.data import GroundTruth, ImageSet, ImageTable, Source, decode, read_by_id
 from landmarks.evaluation.scoring import Recognised
-from landmarks.metrics.retrieval import average_precision, relevance
-from landmarks.report.neighbours import ReadImage, Sheet
-from landmarks.report.recognition_sheet import RecognitionSheet
-from landmarks.retrieval.ranking import Ranking
+from landmarks.metrics import average_precision, relevance
+from landmarks.report import ReadImage, RecognitionSheet, Sheet
+from landmarks.retrieval import Ranking
 
 SHORT_SIDE = 256  # of what is drawn; more is wasted on a tile
 

@@ -10,18 +10,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ground_truth import GroundTruth
+from landmarks.data import GroundTruth
 from landmarks.evaluation.classifier_metrics import classifier_figures
 from landmarks.evaluation.figures import score_predictions, score_ranking
 from landmarks.evaluation.inputs import Inputs
-from landmarks.metrics.retrieval import K, retrieval_figures
-from landmarks.metrics.submissions import RecognitionSubmission, RetrievalSubmission
-from landmarks.recognition.predictions import NO_EVIDENCE, Evidence
-from landmarks.recognition.state import RecognitionPipeline, RecognitionState
-from landmarks.retrieval.ablation import StageReport
-from landmarks.retrieval.pipeline import Pipeline, PipelineResult
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.state import SearchState
+from landmarks.metrics import K, RecognitionSubmission, RetrievalSubmission, retrieval_figures
+from landmarks.recognition import NO_EVIDENCE, Evidence, RecognitionPipeline, RecognitionState
+from landmarks.retrieval import Pipeline, PipelineResult, Ranking, SearchState, StageReport
 
 Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}, or {"all": …} by labels
 

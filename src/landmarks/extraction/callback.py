@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from landmarks.config.record import versions
-from landmarks.data.module import LandmarkDataModule
+from landmarks.config import versions
+from landmarks.data import LandmarkDataModule
 from landmarks.errors import LandmarksError
 from landmarks.extraction.module import DescriptorModule
 from landmarks.extraction.views import Described, Extraction
-from landmarks.models.checkpoints import weights_hash
-from landmarks.models.regions import region_count
-from landmarks.retrieval.descriptors.joint_writer import JointWriter, Layer
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.models import region_count, weights_hash
+from landmarks.retrieval import ExtractionProtocol, JointWriter, Layer
 
 WITH_REGIONS = ("queries", "index")  # no stage asks for the regions of other sets
 REGIONS = "_regions"

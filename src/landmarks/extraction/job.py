@@ -15,10 +15,8 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from landmarks.config.check import check_config, refuse_missing
-from landmarks.config.record import write_record
-from landmarks.config.settings import ExtractSettings
-from landmarks.data.module import LandmarkDataModule
+from landmarks.config import ExtractSettings, check_config, refuse_missing, write_record
+from landmarks.data import LandmarkDataModule
 from landmarks.errors import LandmarksError
 from landmarks.extraction.callback import RemainingImages, ResumedExtraction
 from landmarks.extraction.inference import OnnxInference
@@ -27,8 +25,8 @@ from landmarks.extraction.module import DescriptorModule
 from landmarks.extraction.predict import PREDICTIONS, check_predictions, predict
 from landmarks.extraction.unreadable import UnreadablePictures
 from landmarks.extraction.views import Described, Extraction
-from landmarks.models.opened import OpenedModel, open_model
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.models import OpenedModel, open_model
+from landmarks.retrieval import DescriptorSet
 
 log = logging.getLogger(__name__)
 

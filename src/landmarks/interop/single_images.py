@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.images.decoding import DIVISORS, EncodedImage, UnreadableImageError, open_image
+from landmarks.data import DIVISORS, EncodedImage, UnreadableImageError, open_image
 from landmarks.errors import LandmarksError, shown
 
 if TYPE_CHECKING:  # brings torch, which takes seconds: images are checked first
-    from landmarks.models.opened import OpenedModel
+    from landmarks.models import OpenedModel
 
 MIN_SIDE = 8
 """Pixels, one block of JPEG. Networks see cells of 32 pixels: what is smaller would be enlarged to a single slope of
@@ -127,7 +127,7 @@ def similarities(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
 def _described(model: "OpenedModel", path: str | Path) -> NDArray[np.float32]:
     import torch
 
-    from landmarks.models.normalization import normalize
+    from landmarks.models import normalize
 
     pixels = torch.from_numpy(model.preprocessing(read_picture(path))).permute(2, 0, 1)[None].contiguous()
     place = next(model.network.parameters(), torch.empty(0)).device
@@ -171,7 +171,7 @@ def classify_pictures(
     Raises:
         LandmarksError: names the first picture that cannot be used; or the scores are not finite, or `top` is below 1.
     """
-    from landmarks.recognition.classification import likeliest
+    from landmarks.recognition import likeliest
 
     if top < 1:
         raise LandmarksError(f"--top {top}: ask for 1 class or more")
@@ -190,7 +190,7 @@ def landmark_class(classifier: "OpenedModel", label: int, categories: Mapping[in
         label: in [0, C).
         categories: names of landmarks by landmark_id, which go before those of the model.
     """
-    from landmarks.models.opened import MAX_DIGITS
+    from landmarks.models import MAX_DIGITS
 
     record = classifier.record
     name = record.labels[label] if record.labels else None

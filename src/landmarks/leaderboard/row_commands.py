@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 
 from landmarks.leaderboard.rows import Row
-from landmarks.models.released_models import RELEASED_MODELS
+from landmarks.models import RELEASED_MODELS
 
 FROM_WEIGHTS = "from released weights"
 FROM_TRAINING = "from training"

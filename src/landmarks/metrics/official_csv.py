@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import FormatError
 from landmarks.ids import first_repeat, format_id
-from landmarks.storage.csv import read_rows
-from landmarks.storage.csv_rows import Rows
+from landmarks.storage import Rows, read_rows
 
 FILES = {
     ("id", "images", "Usage"): "retrieval solution",

@@ -24,8 +24,7 @@ from landmarks.metrics.solutions import (
     check_groups,
     check_unique,
 )
-from landmarks.storage import atomic_file
-from landmarks.storage.csv_rows import whole_numbers
+from landmarks.storage import atomic_file, whole_numbers
 
 _WRITE_ROWS = 4096
 # Of no rows: ids, lines, numbers, images.

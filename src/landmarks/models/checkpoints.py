@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from landmarks import __version__
-from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
 from landmarks.models.architecture import build_head, build_network, has_class_weights, plain_loss, plain_network
@@ -25,7 +25,7 @@ from landmarks.models.record import ModelRecord
 from landmarks.storage import ChangedError, check_archive
 
 if TYPE_CHECKING:  # Lightning and albumentations take seconds to import, and pictures are described without them
-    from landmarks.data.module import LandmarkDataModule
+    from landmarks.data import LandmarkDataModule
 
 RECORD_VERSION = 1
 

@@ -6,7 +6,7 @@ Pictures travel as uint8 to the device, a quarter of the bytes of float32, and b
 import torch
 from torch import Tensor
 
-from landmarks.data.images.preprocessing import MEAN, STD
+from landmarks.data import MEAN, STD
 
 
 def normalize(images: Tensor) -> Tensor:

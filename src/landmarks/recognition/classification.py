@@ -12,9 +12,7 @@ from torch import Tensor
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
 from landmarks.recognition.predictions import Predictions
-from landmarks.retrieval.blocks import Descriptors
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.progress import Progress
+from landmarks.retrieval import Descriptors, DescriptorSet, Progress
 
 PICTURES = 1024
 CLASSES = 4096

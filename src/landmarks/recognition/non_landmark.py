@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_rows
-from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.recognition.detections.found_objects import FoundObjects
+from landmarks.recognition.detections import DetectionClasses, FoundObjects
 
 NO_BOX = -1
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 from landmarks.ids import first_repeat, format_id
 from landmarks.recognition.predictions import Predictions
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.retrieval import ExtractionProtocol
 from landmarks.storage import (
     CHECKSUMS_FILE,
     ChangedError,

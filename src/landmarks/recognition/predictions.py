@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.found_objects import FoundObjects
+from landmarks.recognition.detections import FoundObjects
 from landmarks.recognition.votes import NO_LANDMARK
-from landmarks.retrieval.state import Need
+from landmarks.retrieval import Need
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.recognition.votes import NO_LANDMARK, vote
-from landmarks.retrieval.cache import Column
-from landmarks.retrieval.ranking import EMPTY, Ranking
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.state import Gallery
+from landmarks.retrieval import EMPTY, Gallery, Ranking, Resources
+from landmarks.storage import Column
 
 FEATURES = ("similarity", "margin", "share", "density")
 COPIES = 10  # identical copies of an image that a search may find besides what it is asked for

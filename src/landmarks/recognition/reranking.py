@@ -12,11 +12,19 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.recognition.votes import NO_LANDMARK, Votes, vote
-from landmarks.retrieval.blocks import MIB, Descriptors, rows_in_budget
-from landmarks.retrieval.cache import Column
-from landmarks.retrieval.ranking import EMPTY, Ranking
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.state import MISSING, Gallery, Need, SearchState
+from landmarks.retrieval import (
+    EMPTY,
+    MIB,
+    MISSING,
+    Descriptors,
+    Gallery,
+    Need,
+    Ranking,
+    Resources,
+    SearchState,
+    rows_in_budget,
+)
+from landmarks.storage import Column
 
 # Images labelled at once; the gallery is read once for each such group.
 GROUP = 16_384

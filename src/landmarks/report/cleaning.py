@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from landmarks.cleaning.clean import Tidied
-from landmarks.cleaning.rule import Verdict
-from landmarks.data.images.decoding import decode
-from landmarks.data.source import ImageSet
+from landmarks.cleaning import Tidied, Verdict
+from landmarks.data import ImageSet, decode
 from landmarks.errors import LandmarksError
 from landmarks.report.palette import INK, PAPER, RIGHT, WRONG
 from landmarks.report.tiles import PICTURE, TILE_HEIGHT, TILE_WIDTH, Tile, draw_tile, font

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_ids
-from landmarks.metrics.submissions import RecognitionSubmission
+from landmarks.metrics import RecognitionSubmission
 from landmarks.storage import atomic_file
 
 COLUMNS = ("id", "landmark", "score")

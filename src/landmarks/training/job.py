@@ -16,18 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
 from torch import nn
 
-from landmarks.config.check import check_config
-from landmarks.config.record import write_record
-from landmarks.config.settings import TrainSettings
-from landmarks.data.module import LandmarkDataModule
+from landmarks.config import TrainSettings, check_config, write_record
+from landmarks.data import LandmarkDataModule
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.monitor import figure
-from landmarks.evaluation.outputs import write_result
-from landmarks.evaluation.scoring import Scores
-from landmarks.extraction.launch import ranks_launched
-from landmarks.models.checkpoints import checkpoint_record, find_resume, load_trained_weights
-from landmarks.report.curves import plot_curves
-from landmarks.training.callbacks.evaluation import DescriptorEvaluation
+from landmarks.evaluation import Scores, figure, write_result
+from landmarks.extraction import ranks_launched
+from landmarks.models import checkpoint_record, find_resume, load_trained_weights
+from landmarks.report import plot_curves
+from landmarks.training.callbacks import DescriptorEvaluation
 from landmarks.training.logs import log_files, set_log_aside
 from landmarks.training.module import LandmarkModule
 from landmarks.training.whole_files import WholeFiles

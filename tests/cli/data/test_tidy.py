@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 from described import write_set
 from http_server import HttpServer
 from landmarks.cli.data.tidy import tidy
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.gldv2.tables import read_clean, read_labels
+from landmarks.data.gldv2 import GLDv2, read_clean, read_labels
 
 app = typer.Typer()
 app.command()(tidy)

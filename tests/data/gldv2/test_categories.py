@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.data.gldv2.categories import category_name, read_categories, titles_of
+from landmarks.data.gldv2 import category_name, read_categories, titles_of
 from landmarks.errors import LandmarksError
 from landmarks.storage import csv as csv_reader
 

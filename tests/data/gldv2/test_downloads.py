@@ -15,12 +15,11 @@ from types import SimpleNamespace
 import pytest
 
 from http_server import HttpServer
+from landmarks.data.gldv2 import NEEDED, Outcome, download, metadata_files, tar_files
 from landmarks.data.gldv2 import downloads as module
-from landmarks.data.gldv2.downloads import Outcome, download
-from landmarks.data.gldv2.release import NEEDED, metadata_files, tar_files
-from landmarks.data.transfer.partial_file import PartialFile, partial_name
+from landmarks.data.transfer import PartialFile, partial_name
 from landmarks.errors import LandmarksError
-from landmarks.storage.retry import RetryPolicy
+from landmarks.storage import RetryPolicy
 from shown import Shown
 
 QUICK = RetryPolicy(attempts=3, first_wait=0.001, longest_wait=0.002)

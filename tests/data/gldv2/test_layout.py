@@ -3,9 +3,8 @@ from typing import Any
 
 import pytest
 
-from landmarks.data.gldv2.layout import GLDv2Layout
-from landmarks.data.stores.folder import FolderStore
-from landmarks.data.stores.tars import TarStore
+from landmarks.data.gldv2 import GLDv2Layout
+from landmarks.data.stores import FolderStore, TarStore
 from landmarks.storage import derived_folder
 
 

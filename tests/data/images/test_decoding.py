@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from landmarks.data.images.decoding import UnreadableImageError, decode, open_image
+from landmarks.data.images import UnreadableImageError, decode, open_image
 
 
 def close(a: np.ndarray, b: np.ndarray, tolerance: float = 3.0) -> bool:

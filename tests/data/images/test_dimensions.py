@@ -4,10 +4,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from landmarks.data.images.dimensions import HEAD, read_size
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.store import MissingImageError
-from landmarks.data.table import ImageTable
+from landmarks.data import ImageSet, ImageTable
+from landmarks.data.images import HEAD, read_size
+from landmarks.data.stores import MissingImageError
 
 
 class Spy:

@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from landmarks.data import ImageSet, ImageTable
+from landmarks.data.images import ORIENTATION_TAG, UnreadableImageError, decode, picture_sizes, sizes_path
 from landmarks.data.images import sizes as module
-from landmarks.data.images.decoding import UnreadableImageError, decode
-from landmarks.data.images.jpeg_header import ORIENTATION_TAG
-from landmarks.data.images.sizes import picture_sizes, sizes_path
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.files import FileStore
-from landmarks.data.table import ImageTable
+from landmarks.data.stores import FileStore
 from landmarks.storage import RowLog
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.samplers.class_balanced import BalancedBatches, draw_landmarks, draw_pictures
+from landmarks.data.samplers import BalancedBatches, draw_landmarks, draw_pictures
 from landmarks.errors import LandmarksError
 
 landmark_lists = st.lists(st.integers(-1, 12), min_size=4, max_size=120)

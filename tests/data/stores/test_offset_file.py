@@ -10,9 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from landmarks.data.stores.offset_file import read_offsets, write_offsets
-from landmarks.data.stores.offset_table import NO_OFFSETS, IndexedTar, Offsets
-from landmarks.data.stores.tar_files import TarStamp
+from landmarks.data.stores import NO_OFFSETS, IndexedTar, Offsets, TarStamp, read_offsets, write_offsets
 from landmarks.errors import LandmarksError
 
 COLUMNS = ("ids", "tar", "block", "length")

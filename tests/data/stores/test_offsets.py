@@ -10,13 +10,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from landmarks.data.stores import offset_builder
+from landmarks.data.stores import (
+    LocalTars,
+    ReadTar,
+    TarStore,
+    Update,
+    offset_builder,
+    open_tar_store,
+    read_by_id,
+    read_offsets,
+    update_offsets,
+)
 from landmarks.data.stores import offsets as module
-from landmarks.data.stores.offset_file import read_offsets
-from landmarks.data.stores.offsets import Update, open_tar_store, update_offsets
-from landmarks.data.stores.store import read_by_id
-from landmarks.data.stores.tar_files import LocalTars, ReadTar
-from landmarks.data.stores.tars import TarStore
 from landmarks.errors import LandmarksError
 from landmarks.ids import parse_ids
 

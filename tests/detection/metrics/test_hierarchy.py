@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from landmarks.detection.metrics import BoxTruth, Detections, expand_detections, expand_truth, score_detections
-from landmarks.detection.metrics.hierarchy import read_hierarchy
+from landmarks.detection.metrics import BoxTruth, expand_detections, expand_truth, read_hierarchy, score_detections
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.classes import read_classes
+from landmarks.recognition.detections import Detections, read_classes
 
 # A castle is a building and a tourist sight, both are things; a house is a building.
 ANCESTORS = {"castle": ["building", "sight", "thing"], "house": ("thing", "building"), "building": {"thing"},

@@ -7,14 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landmarks.detection.openimages.annotations import (
-    BoxRows,
-    expand_rows,
-    read_box_rows,
-    read_label_rows,
-    repeated_rows,
-)
-from landmarks.detection.openimages.detection_set import BoxFlag
+from landmarks.detection.openimages import BoxFlag, BoxRows, expand_rows, read_box_rows, read_label_rows, repeated_rows
 from landmarks.errors import LandmarksError
 
 NAMES = np.array(["/m/tower", "/m/dog"])

@@ -7,15 +7,17 @@ import pytest
 import torch
 from PIL import Image
 
-from landmarks.data.dataset import Unreadable
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.flat_folder import FlatFolderStore
-from landmarks.data.table import ImageTable
-from landmarks.detection.openimages.augmentation import BoxAugmentation
-from landmarks.detection.openimages.dataset import DetectionDataset, DetectionSample, collate
-from landmarks.detection.openimages.detection_set import PictureBoxes
-from landmarks.detection.openimages.resize import DetectionResize
-from landmarks.detection.openimages.source import OpenImages
+from landmarks.data import ImageSet, ImageTable, Unreadable
+from landmarks.data.stores import FlatFolderStore
+from landmarks.detection.openimages import (
+    BoxAugmentation,
+    DetectionDataset,
+    DetectionResize,
+    DetectionSample,
+    OpenImages,
+    PictureBoxes,
+    collate,
+)
 
 SHARES = np.array([[0.25, 0.5, 0.5, 0.75], [0.0, 0.0, 0.01, 1.0]], dtype=np.float32)
 

@@ -3,12 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.flat_folder import FlatFolderStore
-from landmarks.data.table import ImageTable
-from landmarks.detection.openimages.detection_set import DetectionSet, PictureBoxes
+from landmarks.data import ImageSet, ImageTable
+from landmarks.data.stores import FlatFolderStore
+from landmarks.detection.openimages import DetectionSet, PictureBoxes
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.classes import DetectionClasses
+from landmarks.recognition.detections import DetectionClasses
 
 CLASSES = DetectionClasses(np.array(["/m/01"]), np.array(["Tower"]))
 

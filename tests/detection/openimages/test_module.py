@@ -9,10 +9,8 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from landmarks.data.samplers.repeated import RepeatedBatches
-from landmarks.detection.openimages.augmentation import BoxAugmentation
-from landmarks.detection.openimages.module import DetectionDataModule
-from landmarks.detection.openimages.source import OpenImages
+from landmarks.data.samplers import RepeatedBatches
+from landmarks.detection.openimages import BoxAugmentation, DetectionDataModule, OpenImages
 from landmarks.errors import LandmarksError
 
 CONF = Path(__file__).resolve().parents[3] / "conf"

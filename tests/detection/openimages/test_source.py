@@ -5,11 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from landmarks.detection.metrics.boxes import BoxTruth
-from landmarks.detection.metrics.files import read_truth
-from landmarks.detection.metrics.hierarchy import expand_truth
-from landmarks.detection.openimages.detection_set import DetectionSet
-from landmarks.detection.openimages.source import OpenImages
+from landmarks.detection.metrics import BoxTruth, expand_truth, read_truth
+from landmarks.detection.openimages import DetectionSet, OpenImages
 from landmarks.errors import LandmarksError
 
 

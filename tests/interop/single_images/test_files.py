@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from landmarks.data.images.decoding import open_image
+from landmarks.data.images import open_image
 from landmarks.errors import LandmarksError
+from landmarks.interop import check_pictures, read_picture
 from landmarks.interop import single_images as files
-from landmarks.interop.single_images import check_pictures, read_picture
 from picture_models import broken_pictures, photograph, turned
 from pictures import scene
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from landmarks.errors import FormatError
-from landmarks.recognition.detections.tables import read_images
+from landmarks.recognition.detections import read_images
 
 
 def test_pictures_without_boxes_and_unreadable_ones_are_told_apart(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from landmarks.recognition.stages.calibration import LogisticRegression
+from landmarks.recognition.stages import LogisticRegression
 
 
 def planted(rows: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.diffusion import joint
-from landmarks.retrieval.diffusion.joint import concatenated, largest_cosines
-from landmarks.retrieval.diffusion.offline import DiffusedRows
-from landmarks.retrieval.search.index import ExactIndex
+from landmarks.retrieval.diffusion import DiffusedRows, concatenated, joint, largest_cosines
+from landmarks.retrieval.search import ExactIndex
 from resources import make_resources
 
 

@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.diffusion import offline
-from landmarks.retrieval.diffusion.offline import OfflineParameters, diffused_rows
+from landmarks.retrieval import Cache
+from landmarks.retrieval.diffusion import OfflineParameters, diffused_rows, offline
 from resources import make_resources
 
 PARAMETERS = OfflineParameters(k=6, truncation=20, gamma=3.0, alpha=0.99, iterations=20, tolerance=1e-6)

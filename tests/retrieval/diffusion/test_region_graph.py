@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.diffusion.regions import RegionDiffusion, diffuse_within, nearest
+from landmarks.retrieval.diffusion import RegionDiffusion, diffuse_within, nearest
 
 
 def unit(rows):

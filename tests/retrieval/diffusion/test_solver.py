@@ -3,9 +3,8 @@ import pytest
 from scipy import sparse
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.diffusion.graph import knn_graph
-from landmarks.retrieval.diffusion.solver import WIDTH, rows_at_once, solve, working_bytes
-from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval.diffusion import WIDTH, knn_graph, rows_at_once, solve, working_bytes
+from landmarks.retrieval.search import all_neighbours
 from resources import make_resources
 
 

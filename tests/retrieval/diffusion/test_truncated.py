@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from landmarks.retrieval.diffusion.graph import knn_graph
-from landmarks.retrieval.diffusion.offline import similar_together, truncated_solve
-from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval.diffusion import knn_graph, similar_together, truncated_solve
+from landmarks.retrieval.search import all_neighbours
 from resources import make_resources
 
 

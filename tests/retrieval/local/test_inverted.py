@@ -7,12 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features.extractor import LocalFeatures
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.local import compressed
-from landmarks.retrieval.local.inverted import InvertedFile, open_index
-from landmarks.retrieval.local.strongest import StrongestFeatures
-from landmarks.retrieval.local.table import LocalFeatureTable
+from landmarks.models.local_features import LocalFeatures
+from landmarks.retrieval import Cache
+from landmarks.retrieval.local import InvertedFile, LocalFeatureTable, StrongestFeatures, compressed, open_index
 from resources import make_resources
 
 COMPRESSED = InvertedFile(cells=16, code_bytes=4, probes=16, exact_up_to=0)

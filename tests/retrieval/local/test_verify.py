@@ -3,12 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.models.local_features.rootsift import RootSift
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.local.geometry import Geometry
-from landmarks.retrieval.local.matching import Matcher
-from landmarks.retrieval.local.table import LocalFeatureTable
-from landmarks.retrieval.local.verify import count_inliers
+from landmarks.models.local_features import RootSift
+from landmarks.retrieval import Cache
+from landmarks.retrieval.local import Geometry, LocalFeatureTable, Matcher, count_inliers
 from pictures import scene, seen_from_elsewhere
 from resources import make_resources
 

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval import Cache
+from landmarks.retrieval.search import ExactIndex, all_neighbours
 from resources import make_resources
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from landmarks.retrieval.search.exact_scores import rescored, rescored_lists
+from landmarks.retrieval.search import rescored, rescored_lists
 
 
 def test_orders_candidates_by_exact_scores_and_leaves_empty_places_last():

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from landmarks.data.gldv2.tables import landmark_numbers
 from landmarks.errors import LandmarksError
-from landmarks.storage.csv import read_rows
+from landmarks.storage import read_rows
 
 MARK = "Category:"
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")

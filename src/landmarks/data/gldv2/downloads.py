@@ -15,11 +15,18 @@ from typing import Any, Literal, TypeVar, get_args
 from rich.filesize import decimal
 
 from landmarks.data.gldv2.release import BASE_URL, ReleaseFile, parse_md5
-from landmarks.data.transfer.http_file import DownloadError, Expected, HttpFiles, NotServedError, Served
-from landmarks.data.transfer.partial_file import DiskFullError, partial_name
+from landmarks.data.transfer import (
+    DiskFullError,
+    DownloadError,
+    Expected,
+    HttpFiles,
+    NotServedError,
+    Served,
+    partial_name,
+)
 from landmarks.errors import LandmarksError
 from landmarks.progress import BYTES, Progress
-from landmarks.storage.retry import PATIENT, RetryPolicy
+from landmarks.storage import PATIENT, RetryPolicy
 
 QUESTIONS_AT_ONCE = 8
 State = Literal["done", "skipped", "failed"]

@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from landmarks.data.roots import Root
-from landmarks.data.stores.folder import FolderStore
-from landmarks.data.stores.offsets import open_tar_store
-from landmarks.data.stores.store import ImageStore
-from landmarks.data.stores.tar_files import LocalTars, TarFiles
+from landmarks.data.stores import FolderStore, ImageStore, LocalTars, TarFiles, open_tar_store
 from landmarks.storage import FOLDER, atomic_file, derived_folder
 
 if TYPE_CHECKING:

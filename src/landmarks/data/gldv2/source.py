@@ -25,12 +25,11 @@ from landmarks.data.ground_truth import GroundTruth
 from landmarks.data.image_lists import listed_rows, read_image_list
 from landmarks.data.roots import Root, open_root
 from landmarks.data.source import ImageSet, Source
-from landmarks.data.stores.joined import JoinedStore
-from landmarks.data.stores.store import ImageStore
+from landmarks.data.stores import ImageStore, JoinedStore
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, format_ids
-from landmarks.metrics.solution_files import read_recognition_solution, read_retrieval_solution
+from landmarks.metrics import read_recognition_solution, read_retrieval_solution
 
 TrainSplit = Literal["train", "train_clean", "index", "train+index"]
 GallerySplit = Literal["train", "train_clean"]

@@ -10,15 +10,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from landmarks.data.gldv2.checks.findings import FOLDER, CHECKED_SPLITS, Split
+from landmarks.data.gldv2.checks import CHECKED_SPLITS, FOLDER, Split
 from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.gldv2.tables import read_clean, read_ids, read_labels
-from landmarks.data.images.dimensions import read_size
+from landmarks.data.images import read_size
 from landmarks.data.roots import Root
 from landmarks.data.source import ImageSet
 from landmarks.data.table import ImageTable
 from landmarks.errors import FormatError, LandmarksError
-from landmarks.metrics.solution_files import read_recognition_solution, read_retrieval_solution
+from landmarks.metrics import read_recognition_solution, read_retrieval_solution
 
 MEASURED = 1000  # images of a split whose size is read, evenly over its table
 

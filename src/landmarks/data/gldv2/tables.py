@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, format_ids
-from landmarks.storage.csv import read_rows
-from landmarks.storage.csv_rows import Rows
+from landmarks.storage import Rows, read_rows
 
 INDEX_PREFIX = "index:"
 LANDMARK_DIGITS = 9  # more would not fit into int32

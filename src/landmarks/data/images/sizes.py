@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from landmarks.data.images.dimensions import read_size
 from landmarks.data.source import ImageSet
-from landmarks.data.stores.store import MissingImageError
+from landmarks.data.stores import MissingImageError
 from landmarks.errors import LandmarksError
 from landmarks.storage import ChangedError, Column, RowLog, check_folder, map_array
 

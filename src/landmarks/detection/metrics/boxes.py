@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import FormatError
-from landmarks.recognition.detections.boxes import check_boxes, check_labels
+from landmarks.recognition import check_boxes, check_labels
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,11 +20,8 @@ from numpy.typing import NDArray
 from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.errors import FormatError
 from landmarks.ids import format_ids
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.recognition.detections.tables import CORNERS, NAMED_COLUMNS, corners_of, joined, sorted_names
-from landmarks.storage import atomic_file
-from landmarks.storage.csv import read_rows
-from landmarks.storage.csv_rows import Rows
+from landmarks.recognition import CORNERS, NAMED_COLUMNS, Detections, corners_of, joined, sorted_names
+from landmarks.storage import Rows, atomic_file, read_rows
 
 DETECTIONS_HEADER = "ImageID,LabelName,Score,XMin,XMax,YMin,YMax\n"
 

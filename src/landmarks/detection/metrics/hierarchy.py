@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.boxes import Detections
+from landmarks.recognition import Detections
 
 Ancestors = Mapping[str, Collection[str]]  # machine name -> all names above it, the root of the tree left out
 LARGEST = 16 << 20  # bytes; the official file has 86,291

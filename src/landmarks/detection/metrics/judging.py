@@ -25,7 +25,7 @@ from landmarks.detection.metrics.overlaps import (
     intersection_over_union,
 )
 from landmarks.errors import FormatError
-from landmarks.recognition.detections.boxes import Detections
+from landmarks.recognition import Detections
 
 
 @dataclass(frozen=True)

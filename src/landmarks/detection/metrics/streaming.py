@@ -18,7 +18,7 @@ from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.detection.metrics.judging import CHALLENGE_2018, Judged, Rules, judge
 from landmarks.errors import FormatError
 from landmarks.ids import format_id
-from landmarks.recognition.detections.boxes import Detections
+from landmarks.recognition import Detections
 
 
 class OpenImagesMAP(Metric):

@@ -14,14 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics.hierarchy import Ancestors, repeated
+from landmarks.detection.metrics import Ancestors, repeated
 from landmarks.detection.openimages.detection_set import BoxFlag
 from landmarks.detection.openimages.faults import Faults, Policy
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
-from landmarks.recognition.detections.tables import CORNERS, NAMED_COLUMNS
-from landmarks.storage.csv import read_rows
-from landmarks.storage.csv_rows import Rows
+from landmarks.recognition import CORNERS, NAMED_COLUMNS
+from landmarks.storage import Rows, read_rows
 
 
 @dataclass(frozen=True, eq=False)

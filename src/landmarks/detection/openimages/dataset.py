@@ -17,16 +17,20 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from landmarks.data.dataset import Unreadable
-from landmarks.data.images.decoding import UnreadableImageError, largest_divisor, open_image
-from landmarks.data.samplers.epoch import Draw
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.store import MissingImageError
+from landmarks.data import (
+    Draw,
+    ImageSet,
+    MissingImageError,
+    Unreadable,
+    UnreadableImageError,
+    largest_divisor,
+    open_image,
+)
 from landmarks.detection.openimages.augmentation import BoxAugmentation
 from landmarks.detection.openimages.detection_set import PictureBoxes
 from landmarks.detection.openimages.resize import DetectionResize
 from landmarks.ids import format_id
-from landmarks.recognition.detections.classes import BACKGROUND
+from landmarks.recognition import BACKGROUND
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,9 @@ from enum import IntFlag
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.source import ImageSet
+from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.classes import DetectionClasses
+from landmarks.recognition import DetectionClasses
 
 
 class BoxFlag(IntFlag):

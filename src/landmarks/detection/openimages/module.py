@@ -9,21 +9,27 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader
 
-from landmarks.data.images.aspect import group_shapes
-from landmarks.data.loader import ResumableDataModule, require_least
-from landmarks.data.roots import Root, open_root
-from landmarks.data.samplers.epoch import EpochBatches, Groups
-from landmarks.data.samplers.repeated import RepeatedBatches, repeat_factors
-from landmarks.data.samplers.shapes import ShapeBatches
-from landmarks.data.samplers.shuffled import ShuffledBatches
-from landmarks.data.shapes import PictureShapes
-from landmarks.detection.metrics.boxes import BoxTruth
+from landmarks.data import (
+    EpochBatches,
+    Groups,
+    PictureShapes,
+    RepeatedBatches,
+    ResumableDataModule,
+    Root,
+    ShapeBatches,
+    ShuffledBatches,
+    group_shapes,
+    open_root,
+    repeat_factors,
+    require_least,
+)
+from landmarks.detection.metrics import BoxTruth
 from landmarks.detection.openimages.augmentation import BoxAugmentation
 from landmarks.detection.openimages.dataset import DetectionDataset, collate
 from landmarks.detection.openimages.detection_set import DetectionSet
 from landmarks.detection.openimages.resize import DetectionResize
 from landmarks.detection.openimages.source import OpenImages
-from landmarks.recognition.detections.classes import DetectionClasses
+from landmarks.recognition import DetectionClasses
 
 log = logging.getLogger(__name__)
 

@@ -18,18 +18,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.roots import Root, local_folder
-from landmarks.data.source import ImageSet
-from landmarks.data.table import ImageTable
-from landmarks.detection.metrics.boxes import BoxTruth
-from landmarks.detection.metrics.hierarchy import Ancestors, expand_truth, read_hierarchy
+from landmarks.data import ImageSet, ImageTable, Root, local_folder
+from landmarks.detection.metrics import Ancestors, BoxTruth, expand_truth, read_hierarchy
 from landmarks.detection.openimages.annotations import BoxRows, LabelRows, expand_rows, read_box_rows, read_label_rows
 from landmarks.detection.openimages.detection_set import BoxFlag, DetectionSet, PictureBoxes
 from landmarks.detection.openimages.faults import Policy
 from landmarks.detection.openimages.layout import OpenImagesLayout, Split
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, format_ids
-from landmarks.recognition.detections.classes import DetectionClasses, read_classes
+from landmarks.recognition import DetectionClasses, read_classes
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.retrieval.blocks import MIB, Descriptors, rows_in_budget
-from landmarks.retrieval.cache import Cache, Column
-from landmarks.retrieval.descriptors.ensemble import join_rows
+from landmarks.retrieval import MIB, Cache, Descriptors, join_rows, rows_in_budget
+from landmarks.storage import Column
 
 CHUNK_BYTES = 64 * MIB
 

@@ -11,10 +11,7 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from landmarks.data.ground_truth import GroundTruth
-from landmarks.data.held_out import HeldOut, HeldOutSource
-from landmarks.data.roots import open_root
-from landmarks.data.source import ImageSet, Source
+from landmarks.data import GroundTruth, HeldOut, HeldOutSource, ImageSet, Source, open_root
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.inputs import NO_NAMES, Inputs, OfficialNumbers
 from landmarks.evaluation.precomputed.files import map_floats, read_labels
@@ -22,11 +19,7 @@ from landmarks.evaluation.precomputed.keys import ids_key
 from landmarks.evaluation.precomputed.sets import PrecomputedSet, open_set, require_comparable
 from landmarks.evaluation.precomputed.truth import count_truth, read_truth
 from landmarks.ids import format_id
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import NOT_COMPARED
-from landmarks.retrieval.descriptors.regions import regions_of
-from landmarks.retrieval.state import Need
+from landmarks.retrieval import NOT_COMPARED, Cache, DescriptorSet, Need, regions_of
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from landmarks.config.check import ConfigError
-from landmarks.retrieval.state import Need
+from landmarks.config import ConfigError
+from landmarks.retrieval import Need
 
 USED = (
     "job",

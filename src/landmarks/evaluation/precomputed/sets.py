@@ -8,16 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.source import ImageSet
+from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.inputs import EvaluationSet
 from landmarks.evaluation.precomputed.copies import in_search_order, joined_copy
 from landmarks.evaluation.precomputed.files import map_floats, read_ids
-from landmarks.retrieval.blocks import Descriptors, check_rows
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.ensemble import common_pictures
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.retrieval import Cache, Descriptors, DescriptorSet, ExtractionProtocol, check_rows, common_pictures
 
 # Share of the pictures that may be absent from one of several sets; they are left out.
 MAX_MISSING = 0.01

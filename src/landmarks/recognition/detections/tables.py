@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.storage.csv import read_rows
-from landmarks.storage.csv_rows import Rows
+from landmarks.storage import Rows, read_rows
 
 BOXES_FILE = "detections.csv"
 IMAGES_FILE = "images.csv"

@@ -19,8 +19,7 @@ from landmarks.errors import LandmarksError
 from landmarks.recognition.rehearsal import FEATURES, choose, features_of, rehearse
 from landmarks.recognition.state import RecognitionState
 from landmarks.recognition.votes import NO_LANDMARK
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.resources import Resources
+from landmarks.retrieval import Ranking, Resources
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,7 @@ from landmarks.ids import find_rows, first_repeat, format_id
 from landmarks.recognition.predictions import Predictions, join_label_spaces
 from landmarks.recognition.state import RecognitionState
 from landmarks.recognition.votes import NO_LANDMARK, add_votes
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.state import MISSING, Need
+from landmarks.retrieval import MISSING, Need, Ranking, Resources
 
 log = logging.getLogger(__name__)
 

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.found_objects import FoundObjects
+from landmarks.recognition.detections import FoundObjects
 from landmarks.recognition.non_landmark import NO_BOX, Judgement, NonLandmarkRule
 from landmarks.recognition.predictions import Evidence
 from landmarks.recognition.state import RecognitionState
 from landmarks.recognition.votes import push_down
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.state import MISSING, Need
+from landmarks.retrieval import MISSING, Need, Resources
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,7 @@ import numpy as np
 from landmarks.errors import LandmarksError
 from landmarks.recognition.state import RecognitionState
 from landmarks.recognition.votes import NO_LANDMARK, add_votes
-from landmarks.retrieval.local.geometry import Geometry
-from landmarks.retrieval.local.matching import Matcher
-from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.stages.verification import Verification, verified
+from landmarks.retrieval import Geometry, LocalFeatureStore, Matcher, Resources, Verification, verified
 
 
 class NeighbourVerification(Verification):

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from landmarks.retrieval.blocks import MIB, Descriptors, check_rows, rows_in_budget
-from landmarks.retrieval.cache import Column
 from landmarks.retrieval.diffusion.offline import DiffusedRows
 from landmarks.retrieval.diffusion.products import LargestEntries, SparseRows
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.index import check_search
+from landmarks.retrieval.search import check_search
+from landmarks.storage import Column
 
 
 def concatenated(queries: Descriptors, index: Descriptors, resources: Resources, chunk: int = 16_384) -> Descriptors:

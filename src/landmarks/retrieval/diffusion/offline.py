@@ -17,13 +17,13 @@ from scipy import sparse
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from landmarks.retrieval.blocks import Descriptors
-from landmarks.retrieval.cache import Column
 from landmarks.retrieval.diffusion.copies import last_copies, later_first, stand_in
 from landmarks.retrieval.diffusion.graph import knn_graph
 from landmarks.retrieval.diffusion.solver import conjugate_gradients, graph_arrays
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval.search import all_neighbours
+from landmarks.storage import Column
 
 # Images looked at, and kept, together.
 CHUNK = 8192

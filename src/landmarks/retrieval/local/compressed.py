@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.cache import Column
 from landmarks.retrieval.local.faiss_search import Found, distances, faiss_threads, require_faiss
 from landmarks.retrieval.local.strongest import StrongestFeatures
 from landmarks.retrieval.resources import Resources
+from landmarks.storage import Column
 
 log = logging.getLogger(__name__)
 

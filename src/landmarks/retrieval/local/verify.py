@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.models.local_features.extractor import LocalFeatures
-from landmarks.retrieval.cache import Column
+from landmarks.models import LocalFeatures
 from landmarks.retrieval.local.geometry import Geometry, Verdict
 from landmarks.retrieval.local.matching import Matcher, Matches
 from landmarks.retrieval.local.table import LocalFeatureTable
 from landmarks.retrieval.local.workers import Workers
 from landmarks.retrieval.resources import Resources
+from landmarks.storage import Column
 
 Pairs = NDArray[np.int32]
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, check_matrix, check_rows
-from landmarks.retrieval.cache import Column
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
+from landmarks.storage import Column
 
 # Images searched at once; the database is read once for each such group.
 GROUP = 16_384

@@ -11,14 +11,22 @@ from typing import Literal, get_args
 import numpy as np
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.diffusion.graph import knn_graph, query_weights
-from landmarks.retrieval.diffusion.joint import concatenated, largest_cosines
-from landmarks.retrieval.diffusion.offline import OfflineParameters, diffused_rows
-from landmarks.retrieval.diffusion.products import LargestEntries, SparseRows
-from landmarks.retrieval.diffusion.solver import check_solver, rows_at_once, solve
+from landmarks.retrieval.diffusion import (
+    LargestEntries,
+    OfflineParameters,
+    SparseRows,
+    check_solver,
+    concatenated,
+    diffused_rows,
+    knn_graph,
+    largest_cosines,
+    query_weights,
+    rows_at_once,
+    solve,
+)
 from landmarks.retrieval.ranking import Ranking, completed
 from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval.search import all_neighbours
 from landmarks.retrieval.state import SearchState
 
 Mode = Literal["offline", "joint", "online"]

@@ -15,22 +15,24 @@ from scipy import sparse
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import MIB, Descriptors
-from landmarks.retrieval.cache import Column
-from landmarks.retrieval.descriptors.regions import check_regions, gather_regions
-from landmarks.retrieval.diffusion.graph import knn_graph, query_weights
-from landmarks.retrieval.diffusion.products import LargestEntries
-from landmarks.retrieval.diffusion.regions import (
+from landmarks.retrieval.descriptors import check_regions, gather_regions
+from landmarks.retrieval.diffusion import (
+    LargestEntries,
     PoolingKind,
     RegionDiffusion,
     RegionPooling,
     diffuse_within,
+    knn_graph,
+    query_weights,
     region_working_bytes,
+    rows_at_once,
+    solve,
 )
-from landmarks.retrieval.diffusion.solver import rows_at_once, solve
 from landmarks.retrieval.ranking import EMPTY, Ranking, best, completed
 from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval.search import all_neighbours
 from landmarks.retrieval.state import MISSING, Need, SearchState
+from landmarks.storage import Column
 
 # Queries whose short lists are diffused before the result is written down; images whose weights are found at once.
 QUERIES, IMAGES = 64, 1024

@@ -12,10 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.local.geometry import Geometry
-from landmarks.retrieval.local.matching import Matcher
-from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.local.verify import count_inliers
+from landmarks.retrieval.local import Geometry, LocalFeatureStore, Matcher, count_inliers
 from landmarks.retrieval.ranking import EMPTY, Ranking
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.state import Need, SearchState

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from landmarks.data.gldv2.checks.findings import PICTURE_FAULTS, CHECKED_SPLITS, TABLE_FAULTS, Findings
-from landmarks.data.gldv2.checks.verification import verify as verify_shown
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.roots import Root, open_root
+from landmarks.data import Root, open_root
+from landmarks.data.gldv2 import GLDv2
+from landmarks.data.gldv2.checks import CHECKED_SPLITS, PICTURE_FAULTS, TABLE_FAULTS, Findings
+from landmarks.data.gldv2.checks import verify as verify_shown
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_ids
 from shown import Shown

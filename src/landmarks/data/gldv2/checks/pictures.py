@@ -16,9 +16,9 @@ import simplejpeg
 from pydantic import BaseModel, Field, ValidationError
 
 from landmarks.data.gldv2.checks.containers import Container
-from landmarks.data.images.decoding import UnreadableImageError, decode
+from landmarks.data.images import UnreadableImageError, decode
 from landmarks.data.processes import leave_with_parent
-from landmarks.data.stores.store import MissingImageError
+from landmarks.data.stores import MissingImageError
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
 from landmarks.storage import atomic_file

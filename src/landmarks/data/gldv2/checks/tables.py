@@ -18,7 +18,7 @@ from landmarks.data.gldv2.tables import INDEX_PREFIX, read_clean, read_ids, read
 from landmarks.data.table import NO_NAMES, ImageTable
 from landmarks.errors import FormatError, LandmarksError
 from landmarks.ids import find_sorted, parse_ids
-from landmarks.metrics.solution_files import read_recognition_solution, read_retrieval_solution
+from landmarks.metrics import read_recognition_solution, read_retrieval_solution
 
 LABELS = "index_image_to_landmark"
 # Where images of a split must not be as well: among what is searched, or among the queries.

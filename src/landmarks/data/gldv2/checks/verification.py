@@ -11,11 +11,11 @@ import numpy as np
 
 from landmarks.data.gldv2.checks.containers import Inventory, take_inventory
 from landmarks.data.gldv2.checks.findings import (
+    CHECKED_SPLITS,
     FOLDER,
     MAX_UNREADABLE,
     NEEDED,
     PICTURE_FAULTS,
-    CHECKED_SPLITS,
     Fault,
     FileProblem,
     Findings,
@@ -48,7 +48,7 @@ def verify(root: Root, progress: Progress, splits: Sequence[Split] | None = None
     """
     if isinstance(root, Path) and not root.is_dir():
         raise LandmarksError(f"{root}: there is no such folder; give the one that holds train, metadata and so on")
-    chosen = [split for split in CHECKED_SPLITS if split in (splits or SPLITS)]
+    chosen = [split for split in CHECKED_SPLITS if split in (splits or CHECKED_SPLITS)]
     layout = GLDv2Layout(root)
     tables = Tables(layout)
     found = [finding for split in chosen for finding in table_findings(tables, split)]
