@@ -37,6 +37,9 @@ class CompletedFiles(FileConfigSource):
 def complete(config: Any) -> None:
     """Add to every node with a `_target_` of ours the plain defaults of its constructor that the node leaves out.
 
+    A file that stands on another one (`defaults: [other, _self_]`) overrides its values with these too: of the two,
+    the one that says `_target_` gives the values that differ from the constructor's.
+
     Args:
         config: a loaded file; changed in place. Nodes of libraries stay as they are.
     """
