@@ -11,13 +11,12 @@ LOCK := requirements$(if $(GPU),-gpu).lock
 STAMP := .venv/installed-$(KIND)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
   --python-version 3.11 --extra dev pyproject.toml
-DEMO_DATA ?= data/demo
 
 .PHONY: demo test check setup lock clean
 .DEFAULT_GOAL := demo
 
 demo: setup
-	$(BIN)/python train.py experiments=demo data.root=$(DEMO_DATA)
+	$(BIN)/python train.py experiments=demo
 
 # Two processes on two cores: more threads would only get into each other's way.
 test: setup
@@ -46,4 +45,4 @@ lock: setup
 	$(COMPILE) --extra gpu --output-file requirements-gpu.lock
 
 clean:
-	rm -rf .venv runs data .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv runs .mypy_cache .pytest_cache .ruff_cache .hypothesis

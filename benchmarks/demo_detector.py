@@ -1,4 +1,4 @@
-"""What a small detector learns from scratch on the rendered detection set, in how much time.
+"""What a small detector learns from scratch on the detection set of the demo, in how much time.
 
     python train.py experiments=demo_detector hydra.run.dir=RUN
     python benchmarks/demo_detector.py RUN

@@ -17,6 +17,7 @@ from http_server import HttpServer
 from landmarks.config.locations import config_root, register_search_path
 from landmarks.config.resolvers import register_resolvers
 from rectangles import write_rectangles
+from tiny_world import write_tiny_world
 
 pytest_plugins = ["tiny_sets"]
 
@@ -52,13 +53,11 @@ def oracles() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A demo world of 8 landmarks, rendered once for all test processes; do not write into it."""
-    from landmarks.data.demo.world import write_demo_world  # tests without a world start faster
-
+    """A demo world of 8 landmarks, copied once for all test processes; do not write into it."""
     base = tmp_path_factory.getbasetemp()
     # the processes of pytest-xdist share the folder above theirs
     root = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "landmarks-tiny-world"
-    write_demo_world(root, seed=0, landmarks=8, pictures=160)
+    write_tiny_world(root)
     return root
 
 
@@ -105,8 +104,6 @@ def tiny_run(tiny_world: Path) -> list[str]:
     """Overrides for a training run of a few seconds on the tiny world."""
     return [
         f"data.root={tiny_world}",
-        "data.source.landmarks=8",
-        "data.source.pictures=160",
         "data.image_size=64",
         "data.batch_size=8",
         "data.num_workers=0",

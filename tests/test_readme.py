@@ -34,7 +34,6 @@ SMALL = [
     "trainer.enable_progress_bar=false",
 ]
 SHORT = ["trainer.fast_dev_run=true", "evaluate_untrained=false", "callbacks.progress=null"]
-# of the rendered detection set: few pictures, few regions
 ROW = "res152_arcmargin"
 MODELS = re.compile(r"[ABC]\.jpg|model\.safetensors|RELEASED|leaderboard --run")
 EVIDENCE = re.compile("CLASSIFIED/|DETECTED/|ALL/|tidied|PREDICTIONS")
@@ -79,7 +78,7 @@ def photos(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished_run(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with a checkpoint and submissions, made by the command line itself."""
     folder = tmp_path_factory.mktemp("run")
-    overrides = ["model=timm", "model.name=test_resnet", *_on_tiny_world(tiny_world), *SMALL]
+    overrides = ["model=timm", "model.name=test_resnet", f"data.root={tiny_world}", *SMALL]
     overrides += ["trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["train.py"])
@@ -156,10 +155,6 @@ def test_python_of_the_readme(models: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert not names["model"].training
 
 
-def _on_tiny_world(root: Path) -> list[str]:
-    return [f"data.root={root}", "data.source.landmarks=8", "data.source.pictures=160"]
-
-
 @pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith("make ")], ids=str)
 def test_command(
     command: str,
@@ -216,10 +211,9 @@ def test_command(
     keys = {word.split("=")[0] for word in words}
     extra = [o for o in SMALL if o.split("=")[0] not in keys]
     if not keys & {"data", "experiments"}:
-        extra += _on_tiny_world(tiny_world)
+        extra += [f"data.root={tiny_world}"]
     if "detector" in command and script == "train.py":
         extra += TINY_DETECTOR if "demo" in command else ["model.pretrained=false"]
-        extra += [f"data.root={tmp_path / 'boxes'}", "data.source.pictures=24"] if "demo" in command else []
     if script == "evaluate.py":
         main.evaluate([*words, *extra, "callbacks.progress=null"])
     else:

@@ -2,7 +2,7 @@
 
 Published code verifies with `skimage.measure.ransac` and an affine transform, residual 20 pixels and 1000 trials. Both
 sides get the same matches in coordinates of the same reference size, and the same residual; ours also refuses what no
-motion of a camera does, and counts a point once. Pictures are real photographs where they are there, else rendered.
+motion of a camera does, and counts a point once. Pictures are real photographs where they are there, else the demo's.
 Run with OMP_NUM_THREADS=1, as the stage's processes do: matrix products of a single one else take all cores.
 """
 
@@ -22,7 +22,7 @@ from skimage.feature import match_descriptors
 from skimage.measure import ransac
 from skimage.transform import AffineTransform
 
-from landmarks.data.demo.world import DemoWorld
+from landmarks.config.resolvers import demo_data
 from landmarks.data.gldv2.source import GLDv2
 from landmarks.data.images.decode import decode
 from landmarks.data.source import ImageSet
@@ -84,7 +84,7 @@ def verification_rows(data: Path = DATA, pairs: int = PAIRS, pictures: int = PIC
 
 def make_case(data: Path, folder: Path, pairs: int, pictures: int) -> Case:
     mini = data / "gldv2_mini"
-    source = GLDv2(mini) if mini.is_dir() else DemoWorld(folder / "demo", landmarks=8, pictures=160)
+    source = GLDv2(mini) if mini.is_dir() else GLDv2(demo_data("world"), name="demo")
     source.prepare()
     images = source.index()
     table = LocalFeatureStore(RootSift(), folder).collect(images, np.arange(len(images)), resources(2))

@@ -72,8 +72,6 @@ def test_released_runs_carry_their_published_figures_and_train(
         f"experiments={name}",
         "data=demo",
         f"data.root={tiny_world}",
-        "data.source.landmarks=8",
-        "data.source.pictures=160",
         "data.image_size=32",
         "data.batch_size=4",
         "data.eval_batch_size=4",

@@ -10,6 +10,7 @@ from upath import UPath
 from landmarks.data.local_copies import LocalCopies
 from landmarks.data.remote_files import RemoteFiles
 from landmarks.data.roots import open_root
+from landmarks.storage.retry import RetryPolicy
 
 NAME = "metadata/train.csv"
 
@@ -25,7 +26,7 @@ def server(tmp_path: Path, http_server: Callable[[Path], Any]) -> Any:
 def copies(server: Any, tmp_path: Path) -> LocalCopies:
     root = open_root(server.url)
     assert isinstance(root, UPath)
-    return LocalCopies(RemoteFiles(root, pauses=(0.01,)), tmp_path / "here")
+    return LocalCopies(RemoteFiles(root, retry=RetryPolicy(attempts=2, first_wait=0.01)), tmp_path / "here")
 
 
 def fetch(copies: LocalCopies) -> str:
@@ -46,7 +47,6 @@ def test_a_large_file_comes_in_pieces_that_are_tried_again(
     copies: LocalCopies, server: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("landmarks.data.local_copies.CHUNK", 1000)
-    monkeypatch.setattr("landmarks.data.local_copies.WORTH_A_BAR", 2000)
     content = os.urandom(2500)
     (server.folder / NAME).write_bytes(content)
     server.fail(NAME, truncate=500, times=1)

@@ -14,6 +14,7 @@ from upath import UPath
 
 from landmarks.data.remote_files import RemoteFiles, unreachable
 from landmarks.data.roots import open_root
+from landmarks.storage.retry import RetryPolicy
 
 CONTENT = bytes(range(256)) * 40
 
@@ -30,7 +31,7 @@ def server(tmp_path: Path, http_server: Callable[[Path], Any]) -> Any:
 def impatient(url: str, timeout: float = 5.0) -> RemoteFiles:
     root = open_root(url)
     assert isinstance(root, UPath)
-    return RemoteFiles(root, pauses=(0.01, 0.01), timeout=timeout)
+    return RemoteFiles(root, retry=RetryPolicy(attempts=3, first_wait=0.01), timeout=timeout)
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_other_kinds_of_addresses_answer_the_same() -> None:
     root = UPath("memory://bucket/gldv2")
     (root / "train/a.tar").parent.mkdir(parents=True)
     (root / "train/a.tar").write_bytes(CONTENT)
-    files = RemoteFiles(root, pauses=())
+    files = RemoteFiles(root)
     assert files.names("train") == ["a.tar"] and files.names("nowhere") == []
     assert files.read("train/a.tar", 300, 20) == CONTENT[300:320]
     assert files.stamp("train/a.tar").size == len(CONTENT)

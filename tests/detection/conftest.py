@@ -1,14 +1,14 @@
 """Runs of a second, and one trained detector for all tests that look at one."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
 
-from landmarks.config.locations import config_root, register_search_path
-from landmarks.config.resolvers import register_resolvers
 from landmarks.detection.train import train_detector_job
+
+Compose = Callable[..., DictConfig]
 
 
 @pytest.fixture(scope="session")
@@ -43,15 +43,11 @@ def small_run(rectangles: Path) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def trained_run(small_run: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float | None]:
+def trained_detector(
+    compose_config: Compose, small_run: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, float | None]:
     """The folder of a run of ten epochs and the figure that its job gave; do not write into it."""
     run_dir = tmp_path_factory.mktemp("detector") / "run"
-    register_search_path()
-    register_resolvers()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_root() / "conf"), version_base="1.3"):
-        longer = ["trainer.max_epochs=10", "trainer.check_val_every_n_epoch=10", "optimizer.lr=2e-3"]
-        overrides = [*small_run, *longer, "evaluate_untrained=true", f"run_dir={run_dir}", "name=test"]
-        config = compose("train", overrides)
-    GlobalHydra.instance().clear()
+    longer = ["trainer.max_epochs=10", "trainer.check_val_every_n_epoch=10", "optimizer.lr=2e-3"]
+    config = compose_config("train", *small_run, *longer, "evaluate_untrained=true", run_dir=run_dir)
     return run_dir, train_detector_job(config)

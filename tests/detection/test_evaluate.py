@@ -23,8 +23,8 @@ QUICK = ["data.num_workers=0", "trainer.accelerator=cpu", "callbacks.progress=nu
 
 
 @pytest.fixture(scope="session")
-def checkpoint(trained_run: tuple[Path, float | None]) -> Path:
-    return trained_run[0] / "checkpoints" / "best.ckpt"
+def checkpoint(trained_detector: tuple[Path, float | None]) -> Path:
+    return trained_detector[0] / "checkpoints" / "best.ckpt"
 
 
 def test_a_detector_is_evaluated_and_used_by_its_checkpoint_alone(
@@ -55,8 +55,7 @@ def test_a_detector_is_evaluated_and_used_by_its_checkpoint_alone(
     again = evaluate_detector_job(compose_config("evaluate", *given, run_dir=out))
     assert again == value
 
-    used = [f"checkpoint={checkpoint}", f"data.root={tiny_world}", "data.source.landmarks=8", *QUICK]
-    used += ["data.source.pictures=160", "splits=[queries]"]
+    used = [f"checkpoint={checkpoint}", f"data.root={tiny_world}", *QUICK, "splits=[queries]"]
     extract_detections_job(compose_config("extract", *used, run_dir=tmp_path / "sets"))
     queries = read_detections(tmp_path / "sets" / "queries_detections")
     assert len(queries.looked_at) > 10

@@ -32,9 +32,9 @@ def state_of(run_dir: Path) -> dict[str, torch.Tensor]:
 
 
 def test_a_run_leaves_figures_images_and_a_checkpoint_that_explains_itself(
-    trained_run: tuple[Path, float | None],
+    trained_detector: tuple[Path, float | None],
 ) -> None:
-    run_dir, value = trained_run
+    run_dir, value = trained_detector
     found = json.loads((run_dir / "metrics.json").read_text())
     assert found["monitor"] == {"name": "validation/map@0.5", "value": value}
     assert found["trained"]["validation"].keys() == found["untrained"]["validation"].keys() == {"map@0.5", "v2_map@0.5"}
@@ -52,9 +52,9 @@ def test_a_run_leaves_figures_images_and_a_checkpoint_that_explains_itself(
     assert not trained.model.training
 
 
-def test_a_detector_learns(trained_run: tuple[Path, float | None]) -> None:
+def test_a_detector_learns(trained_detector: tuple[Path, float | None]) -> None:
     """Only that its losses fall: `benchmarks/` holds a run that reaches a high mAP."""
-    lines = [line.split(",") for line in (trained_run[0] / "logs" / "metrics.csv").read_text().splitlines()]
+    lines = [line.split(",") for line in (trained_detector[0] / "logs" / "metrics.csv").read_text().splitlines()]
     parts = {"loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg", "loss"}
     assert {f"train/{name}" for name in parts} <= set(lines[0])
     column = lines[0].index("train/loss")

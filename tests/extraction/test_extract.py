@@ -59,7 +59,7 @@ def overrides(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> l
     plain = OmegaConf.to_container(config, resolve=True)
     record = {"record_version": RECORD_VERSION, "config": plain, "landmark_names": []}
     torch.save({"state_dict": state, "landmarks": record}, tmp_path / "net.ckpt")
-    kept = [o for o in tiny_run if o.startswith(("data.root", "data.source", "trainer.a", "trainer.d", "trainer.e"))]
+    kept = [o for o in tiny_run if o.startswith(("data.root", "trainer.a", "trainer.d", "trainer.e"))]
     return [
         *kept,
         f"checkpoint={tmp_path / 'net.ckpt'}",
@@ -158,8 +158,7 @@ def test_queries_and_index_are_described_and_searched_without_train_pictures(
         shutil.copytree(tiny_world / name, root / name)
     for path in (root / "metadata").glob("train*.csv"):
         path.unlink()
-    kept = [override for override in overrides if not override.startswith("data.source")]
-    data = [*kept, "data=gldv2", f"data.root={root}"]
+    data = [*overrides, "data=gldv2", f"data.root={root}"]
 
     def extract(folder: str, splits: str) -> None:
         extract_job(compose_config("extract", *data, f"splits=[{splits}]", run_dir=tmp_path / folder))
@@ -225,7 +224,7 @@ def test_unreadable_pictures_count_again_when_it_goes_on(
         Image.fromarray(pixels).save(path)
         if number == 5:
             path.write_bytes(path.read_bytes()[:300])
-    general = [o for o in overrides if not o.startswith(("data.root", "data.source"))]
+    general = [o for o in overrides if not o.startswith("data.root")]
 
     def extracted(limit: int) -> int:
         data = ["data=folder", f"data.root={photos}", f"data.max_unreadable={limit}", "data.eval_batch_size=1"]

@@ -38,7 +38,7 @@ def overrides(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> l
         {"state_dict": state, "landmarks": {"record_version": RECORD_VERSION, "config": plain, "landmark_names": []}},
         tmp_path / "net.ckpt",
     )
-    kept = [o for o in tiny_run if o.startswith(("data.root", "data.source", "trainer.a", "trainer.d", "trainer.e"))]
+    kept = [o for o in tiny_run if o.startswith(("data.root", "trainer.a", "trainer.d", "trainer.e"))]
     return [*kept, f"checkpoint={tmp_path / 'net.ckpt'}", "callbacks.progress=null", "data.num_workers=0"]
 
 

@@ -3,19 +3,22 @@ import io
 import numpy as np
 from rich.console import Console
 
-from landmarks.data.gldv2.checks.findings import Fault, FileProblem, Findings, SplitCounts
-from landmarks.report.verification import NONE, SHOWN_MESSAGES, verification_messages, verification_tables
+from landmarks.data.gldv2.checks.findings import Fault, FileProblem, Findings
+from landmarks.report.data_tables import NONE
+from landmarks.report.verification import SHOWN_MESSAGES, verification_messages, verification_tables
 
 ALL = frozenset(["train", "train_clean"])
 
 
 def findings(faults: list[Fault], problems: list[FileProblem], deep: bool = True) -> Findings:
-    counts = {
-        "train": SplitCounts(4_132_914, 4_000_000, 0, 203_094, 17),
-        "train_clean": SplitCounts(1_580_470, 1_500_000, 0, 81_313, 0),
-        "index": SplitCounts(761_757, 761_757, 300_000, 101_302, 0),
-        "test": SplitCounts(117_577, 117_577, 117_577, 0, 0),
+    keys = ("listed", "present", "without_landmark", "landmarks", "landmarks_with_one_picture")
+    values = {
+        "train": (4_132_914, 4_000_000, 0, 203_094, 17),
+        "train_clean": (1_580_470, 1_500_000, 0, 81_313, 0),
+        "index": (761_757, 761_757, 300_000, 101_302, 0),
+        "test": (117_577, 117_577, 117_577, 0, 0),
     }
+    counts = {split: dict(zip(keys, figures, strict=True)) for split, figures in values.items()}
     return Findings("GLDV2", deep, ("train_clean", "index", "test"), counts, tuple(faults), tuple(problems))
 
 

@@ -13,6 +13,8 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
+from landmarks.config.defaults import CompletedFiles
+
 _PACKAGE = Path(__file__).resolve().parent.parent
 TOP_GROUPS = ("experiments", "sweeps")
 
@@ -51,21 +53,24 @@ def _visible(config_path: str) -> bool:
 
 
 class LandmarksSearchPath(SearchPathPlugin):
-    """Adds our experiments and sweeps, and `conf/`, `experiments/` and `sweeps/` of the working directory."""
+    """Completes files in `conf/`, and adds our experiments and sweeps and those of the working directory."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Append our folder, then the working directory's, so that own configs stand beside ours."""
+        for element in search_path.get_path():
+            if element.provider == "main":  # `conf/` itself
+                element.path = f"{CompletedFiles.scheme()}://{config_root() / 'conf'}"
         search_path.append(provider="landmarks", path=f"{TopGroups.scheme()}://{config_root()}")
         here = Path.cwd()
         if here != config_root():
             if (here / "conf").is_dir():
-                search_path.append(provider="working directory", path=f"file://{here / 'conf'}")
+                search_path.append(provider="working directory", path=f"{CompletedFiles.scheme()}://{here / 'conf'}")
             search_path.append(provider="working directory", path=f"{TopGroups.scheme()}://{here}")
 
 
 def register_search_path() -> None:
     """Make Hydra use the search path above; calling it again changes nothing."""
-    for plugin in (TopGroups, LandmarksSearchPath):
+    for plugin in (CompletedFiles, TopGroups, LandmarksSearchPath):
         Plugins.instance().register(plugin)
 
 

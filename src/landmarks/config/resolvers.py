@@ -1,6 +1,8 @@
 """Values that a YAML file asks for because they depend on the machine or on another value."""
 
 import re
+from importlib.resources import files
+from typing import Literal
 
 from omegaconf import OmegaConf
 
@@ -21,7 +23,13 @@ def file_name(text: str) -> str:
     return re.sub(r"[^\w.,=+-]+", "-", text).strip("-")[:120] or "default"
 
 
+def demo_data(name: Literal["world", "boxes"]) -> str:
+    """Return the folder of a data set that comes with the package, see `data/demo/README.md` there."""
+    return str(files("landmarks") / "data" / "demo" / name)
+
+
 def register_resolvers() -> None:
-    """Make `${best_precision:…}` and `${file_name:…}` known to OmegaConf; calling it again changes nothing."""
+    """Make `${best_precision:…}`, `${demo_data:…}` and `${file_name:…}` known to OmegaConf, once or again."""
     OmegaConf.register_new_resolver("best_precision", best_precision, replace=True)
+    OmegaConf.register_new_resolver("demo_data", demo_data, replace=True)
     OmegaConf.register_new_resolver("file_name", file_name, replace=True)

@@ -7,20 +7,16 @@ A copy is fetched once and again when the file there has another size or version
 import fcntl
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
 from landmarks.data.remote_files import RemoteFiles
 from landmarks.data.stores.tar_files import TarStamp
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.progress import BYTES, show_progress
+from landmarks.storage import atomic_file
 
 CHUNK = 4 << 20
-WORTH_A_BAR = 32 << 20
 
 log = logging.getLogger(__name__)
 
@@ -53,24 +49,9 @@ class LocalCopies:
 
     def _copy(self, name: str, copy: Path, stamp: TarStamp) -> None:
         log.info("copying %s (%s bytes) to %s", self.files.address(name), f"{stamp.size:,}", copy)
-        with atomic_file(copy) as file, _bar(stamp.size, copy.name) as bar:
+        with atomic_file(copy) as file, show_progress() as progress:
             for offset in range(0, stamp.size, CHUNK):
-                data = self.files.read(name, offset, min(CHUNK, stamp.size - offset))
-                file.write(data)
-                bar.advance(bar.task_ids[0], len(data))
+                file.write(self.files.read(name, offset, min(CHUNK, stamp.size - offset)))
+                progress.show(f"copying {name}", file.tell(), stamp.size, BYTES)
             if file.tell() != stamp.size or self.files.stamp(name) != stamp:
                 raise OSError(f"{self.files.address(name)} changed while it was read; start again")
-
-
-@contextmanager
-def _bar(size: int, name: str) -> Iterator[Progress]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=size < WORTH_A_BAR) as bar:
-        bar.add_task(name, total=size)
-        yield bar

@@ -130,7 +130,7 @@ class LandmarkDataModule(ResumableDataModule):
         self._is_set_up = False
 
     def prepare_data(self) -> None:
-        """Make or check the pictures; Lightning calls this on one process only."""
+        """Check that all is there; Lightning calls this on one process only."""
         self.source.prepare(training=self._trains)
 
     def setup(self, stage: str | None = None) -> None:

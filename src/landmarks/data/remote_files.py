@@ -6,9 +6,7 @@ error whichever package answers, and connections that survive a fork.
 
 import errno
 import os
-import random
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -18,13 +16,12 @@ from upath import UPath
 
 from landmarks.data.stores.tar_files import TarStamp
 from landmarks.errors import LandmarksError
+from landmarks.storage.retry import QUICK, RetryPolicy, TemporaryError, is_temporary
 
-PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 TIMEOUT = 30.0
 
 # OSError makes a FileNotFoundError or PermissionError of the first two kinds.
 _REFUSALS = {404: errno.ENOENT, 410: errno.ENOENT, 416: errno.ERANGE}
-_MAY_PASS = {408, 425, 429}
 _VERSIONS = ("ETag", "etag", "Last-Modified", "LastModified", "last_modified", "updated", "mtime", "created")
 
 
@@ -37,12 +34,12 @@ class RemoteFiles:
 
     Attributes:
         root: Address of the folder.
-        pauses: Seconds before each further attempt, about: workers shall not come back in step.
+        retry: How often to try again.
         timeout: Seconds that one attempt may take.
     """
 
     root: UPath
-    pauses: tuple[float, ...]
+    retry: RetryPolicy = QUICK
     timeout: float = TIMEOUT
 
     def address(self, name: str) -> str:
@@ -84,26 +81,28 @@ class RemoteFiles:
 
     def _ask(self, method: str, path: str, **arguments: Any) -> Any:
         given_up = str(self.root) in _given_up
-        pauses, timeout = ((), self.timeout / 10) if given_up else (self.pauses, self.timeout)
-        for pause in (*pauses, None):
+        retry, timeout = (
+            (replace(self.retry, attempts=1), self.timeout / 10) if given_up else (self.retry, self.timeout)
+        )
+
+        def attempt() -> Any:
             try:
-                answer = self._ask_once(method, path, timeout, **arguments)
+                return self._ask_once(method, path, timeout, **arguments)
             except Exception as raised:  # every fsspec package has its own classes
                 error = _told(raised)
-                final = _final(error, path)
-                if final:
-                    _given_up.discard(str(self.root))
-                    raise final from error
-                if pause is None:
-                    _given_up.add(str(self.root))
-                    attempts = f"{len(pauses) + 1} attempts, the last: " if pauses else ""
-                    raise OSError(errno.EIO, f"{attempts}{type(error).__name__} {error}".rstrip(), path) from error
-            else:
-                _given_up.discard(str(self.root))
-                return answer
-            # Not of the global generator, whose numbers belong to the experiment.
-            time.sleep(pause * random.SystemRandom().uniform(0.5, 1.5))
-        raise AssertionError("the last attempt returns or raises")
+                raise _final(error, path) or TemporaryError(f"{type(error).__name__} {error}".rstrip()) from error
+
+        try:
+            answer = retry.call(path, attempt)
+        except TemporaryError as last:
+            _given_up.add(str(self.root))
+            attempts = f"{retry.attempts} attempts, the last: " if retry.attempts > 1 else ""
+            raise OSError(errno.EIO, f"{attempts}{last}", path) from last
+        except OSError:
+            _given_up.discard(str(self.root))
+            raise
+        _given_up.discard(str(self.root))
+        return answer
 
     def _ask_once(self, method: str, path: str, timeout: float, **arguments: Any) -> Any:
         system = _file_system(self.root)
@@ -151,7 +150,7 @@ def _told(error: Exception) -> Exception:
 def _final(error: Exception, path: str) -> OSError | None:
     """What to raise for an error that another attempt would only repeat; None for one that may pass."""
     if isinstance(error, aiohttp.ClientResponseError):
-        if error.status in _MAY_PASS or not 400 <= error.status < 500:
+        if is_temporary(error.status) or error.status < 400:
             return None
         reason = f"the server answers {error.status} {error.message}".rstrip()
         return OSError(_REFUSALS.get(error.status, errno.EACCES), reason, path)

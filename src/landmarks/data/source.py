@@ -56,7 +56,7 @@ class Source(ABC):
 
     @abstractmethod
     def prepare(self, training: bool = True, evaluation: bool = True) -> None:
-        """Make what can be made, else check that all is there. One LandmarksError lists what is missing.
+        """Check that all is there. One LandmarksError lists what is missing.
 
         Args:
             training: Whether pictures to train on are needed, and with `evaluation` the gallery.

@@ -16,7 +16,7 @@ from landmarks.errors import FormatError
 from landmarks.ids import first_repeat, format_id
 from landmarks.metrics.official_csv import read_official, refuse_repeats
 from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage import atomic_file
 from landmarks.storage.csv_rows import Rows, shorten, whole_numbers
 
 _USAGES = ("Ignored", "Private", "Public")

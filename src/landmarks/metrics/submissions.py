@@ -24,7 +24,7 @@ from landmarks.metrics.solutions import (
     check_groups,
     check_unique,
 )
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage import atomic_file
 from landmarks.storage.csv_rows import whole_numbers
 
 _WRITE_ROWS = 4096

@@ -13,8 +13,10 @@ from PIL import Image, ImageDraw
 
 from landmarks.cleaning.clean import Tidied
 from landmarks.cleaning.rule import Verdict
+from landmarks.data.images.decode import decode
+from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
-from landmarks.report.tiles import INK, PAPER, RIGHT, TILE_HEIGHT, TILE_WIDTH, WRONG, Tile, draw_tile, font
+from landmarks.report.tiles import INK, PAPER, PICTURE, RIGHT, TILE_HEIGHT, TILE_WIDTH, WRONG, Tile, draw_tile, font
 
 # Gives a picture, uint8 [H, W, 3] RGB, by id; raises LandmarksError for one that cannot be read.
 ReadImage = Callable[[int], NDArray[np.uint8]]
@@ -27,6 +29,18 @@ REASONS = {
     Verdict.UNVERIFIED: "not verified",
     Verdict.SMALL_LANDMARK: "landmark too small",
 }
+
+
+def reader(images: ImageSet) -> ReadImage:
+    """Return what reads images by their ids, no larger than a tile needs."""
+
+    def read(image_id: int) -> NDArray[np.uint8]:
+        row = int(images.table.find(np.array([image_id], np.uint64))[0])
+        if row < 0:
+            raise LandmarksError("not there")
+        return decode(images.read(row), PICTURE)
+
+    return read
 
 
 def sheet_landmark(tidied: Tidied, name: str | None = None) -> int:

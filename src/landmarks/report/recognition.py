@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_ids
 from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage import atomic_file
 
 COLUMNS = ("id", "landmark", "score")
 _WRITE_ROWS = 8192

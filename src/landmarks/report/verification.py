@@ -1,14 +1,13 @@
-"""What a check of a data set found, as tables for the terminal."""
+"""Shows what a check of a data set found: tables and messages for the terminal."""
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from landmarks.data.gldv2.checks.findings import PICTURE_FAULTS, TABLE_FAULTS, Findings, Kind, Split
-from landmarks.data.gldv2.checks.records import MAX_ASPECT, MIN_SHORT_SIDE
+from landmarks.data.gldv2.checks.pictures import MAX_ASPECT, MIN_SHORT_SIDE
+from landmarks.report.data_tables import NONE, data_table
 
-NONE = "\N{EN DASH}"
 SHOWN_MESSAGES = 20
 LABELS: dict[Kind, str] = {
     "missing": "missing (listed, not there)",
@@ -22,15 +21,22 @@ LABELS: dict[Kind, str] = {
     "tiny": f"tiny (short side below {MIN_SHORT_SIDE})",
     "extreme_aspect": f"extreme aspect (over {MAX_ASPECT:g}:1)",
 }
+COUNTS = {
+    "pictures listed": "listed",
+    "  there": "present",
+    "  without a landmark": "without_landmark",
+    "landmarks": "landmarks",
+    "  with one picture": "landmarks_with_one_picture",
+}
 
 
 def verification_tables(findings: Findings) -> RenderableType:
-    """Counts of each split, and the first pictures with each fault."""
+    """Tabulate the counts of each split, and the first images with each fault."""
     return Group(_counts(findings), _examples(findings)) if findings.faults else _counts(findings)
 
 
 def verification_messages(findings: Findings) -> list[Text]:
-    """Files with problems, and in the last line whether training can start, else why not and what to do."""
+    """Name files with problems, and in the last line say whether training can start, else why not and what to do."""
     needed = set(findings.needed)
     other = [problem.message for problem in findings.problems if not problem.blocks & needed]
     reasons = findings.reasons
@@ -45,15 +51,13 @@ def verification_messages(findings: Findings) -> list[Text]:
 
 
 def _counts(findings: Findings) -> Table:
-    table = _table(f"Google Landmarks v2 in {findings.root}", "")
-    for split in findings.counts:
-        table.add_column(split, justify="right", no_wrap=True)
+    table = data_table(f"Google Landmarks v2 in {findings.root}", "", *findings.counts)
     counts = findings.counts.values()
-    table.add_row("pictures listed", *(f"{one.listed:,}" for one in counts))
-    table.add_row("  there", *(f"{one.present:,}" for one in counts))
-    table.add_row("  without a landmark", *(_some(one.without_landmark, one.landmarks) for one in counts))
-    table.add_row("landmarks", *(_some(one.landmarks, one.landmarks) for one in counts))
-    table.add_row("  with one picture", *(_some(one.single, one.landmarks) for one in counts), end_section=True)
+    for label, key in COUNTS.items():
+        # figures about landmarks, of splits that have any
+        cells = [f"{one[key]:,}" if one["landmarks"] or "landmark" not in key else NONE for one in counts]
+        table.add_row(label, *cells)
+    table.add_section()
     for kind in (*TABLE_FAULTS, *(PICTURE_FAULTS if findings.deep else ())):
         table.add_row(LABELS[kind], *(_fault(findings, kind, split) for split in findings.counts))
     table.columns[0].footer = "can be used"
@@ -66,11 +70,6 @@ def _counts(findings: Findings) -> Table:
     return table
 
 
-def _some(value: int, landmarks: int) -> str:
-    """A figure about landmarks, of a split that has any."""
-    return f"{value:,}" if landmarks else NONE
-
-
 def _fault(findings: Findings, kind: Kind, split: Split) -> Text:
     count = findings.count(kind, split)
     blocks = any(fault.blocks for fault in findings.faults if (fault.kind, fault.split) == (kind, split))
@@ -78,10 +77,10 @@ def _fault(findings: Findings, kind: Kind, split: Split) -> Text:
 
 
 def _examples(findings: Findings) -> Table:
-    table = _table("The first of them", "id")
+    table = data_table("The first of them", "id")
     table.add_column("where", overflow="fold")
     for kind in (*TABLE_FAULTS, *PICTURE_FAULTS):
-        # Pictures of train_clean are pictures of train, too: the same ones are shown once.
+        # Images of train_clean are images of train, too: the same ones are shown once.
         splits: dict[tuple[tuple[str, str], ...], list[str]] = {}
         for split in findings.counts:
             if examples := findings.examples(kind, split):
@@ -97,9 +96,3 @@ def _messages(messages: list[str], style: str) -> list[Text]:
     shown = [Text(message, style) for message in messages[:SHOWN_MESSAGES]]
     more = len(messages) - len(shown)
     return [*shown, Text(f"and {more} more; --json lists all", style)] if more else shown
-
-
-def _table(title: str, first: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption_justify="left")
-    table.add_column(first, no_wrap=True)
-    return table

@@ -1,7 +1,7 @@
 """What is kept on disk: whole or not there, locked while it is written, and an error where a bit has flipped."""
 
 from landmarks.storage.append_log import AppendLog, no_head
-from landmarks.storage.atomic_file import atomic_file, atomic_folder, atomic_path, sync_file
+from landmarks.storage.atomic import atomic_file, atomic_folder, atomic_path, sync_file
 from landmarks.storage.cache_folder import FOLDER, derived_folder, user_cache
 from landmarks.storage.checksums import (
     CHECKSUMS_FILE,

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import xxhash
 
-from landmarks.storage.atomic_file import atomic_file, sync_file
+from landmarks.storage.atomic import atomic_file, sync_file
 from landmarks.storage.checksums import (
     CHECKSUMS_FILE,
     LOCK_FILE,

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import xxhash
 
 from landmarks.errors import LandmarksError
-from landmarks.storage.atomic_file import atomic_file, atomic_path
+from landmarks.storage.atomic import atomic_file, atomic_path
 
 CHECKSUMS_FILE = "checksums.txt"
 LOCK_FILE = "lock"

@@ -16,33 +16,15 @@ import pytest
 
 from http_server import HttpServer
 from landmarks.data.gldv2 import download as module
-from landmarks.data.gldv2.download import download
+from landmarks.data.gldv2.download import Outcome, download
 from landmarks.data.gldv2.release import NEEDED, metadata_files, tar_files
-from landmarks.data.gldv2.watcher import Outcome
 from landmarks.data.transfer.partial_file import PartialFile, partial_name
-from landmarks.data.transfer.patience import Patience
 from landmarks.errors import LandmarksError
+from landmarks.storage.retry import RetryPolicy
+from shown import Shown
 
-QUICK = Patience(attempts=3, first_wait_seconds=0.001, longest_wait_seconds=0.002)
+QUICK = RetryPolicy(attempts=3, first_wait=0.001, longest_wait=0.002)
 TARS = [file.path for file in tar_files("train", range(3))]
-
-
-class Told:
-    """Remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.plan = (0, 0)
-        self.sizes: dict[str, list[int]] = {}
-        self.outcomes: list[Outcome] = []
-
-    def planned(self, files: int, size: int) -> None:
-        self.plan = (files, size)
-
-    def reached(self, path: str, size: int, total: int | None) -> None:
-        self.sizes.setdefault(path, []).append(size)
-
-    def ended(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
 
 
 @pytest.fixture
@@ -63,7 +45,7 @@ def release(tmp_path: Path, http_server: Callable[[Path], HttpServer]) -> Simple
 
 def fetch(release: SimpleNamespace, paths: str = "train", **options: object) -> dict[str, Outcome]:
     files = metadata_files() if paths == "metadata" else tar_files("train", range(3))
-    outcomes = download(release.root, files, Told(), release.server.url + "/", patience=QUICK, **options)
+    outcomes = download(release.root, files, Shown(), release.server.url + "/", retry=QUICK, **options)
     assert [outcome.path for outcome in outcomes] == [file.path for file in files]
     return {outcome.path: outcome for outcome in outcomes}
 
@@ -79,27 +61,30 @@ def assert_same_files(release: SimpleNamespace, paths: list[str]) -> None:
 
 
 def test_miniature_of_the_release(shared_data: Path, tmp_path: Path, http_server: Callable[[Path], HttpServer]) -> None:
-    mini, told = shared_data / "gldv2_mini", Told()
+    mini, told = shared_data / "gldv2_mini", Shown()
     files = metadata_files() + tar_files("train", range(4))
-    outcomes = download(tmp_path, files, told, http_server(mini).url, patience=QUICK)
+    outcomes = download(tmp_path, files, told, http_server(mini).url, retry=QUICK)
     assert [outcome.path for outcome in outcomes if outcome.state == "skipped"] == [
         "metadata/train_attribution.csv",
         "metadata/train_label_to_hierarchical.csv",
         "metadata/index_label_to_hierarchical.csv",
     ]
     done = [outcome for outcome in outcomes if outcome.state == "done"]
-    assert len(done) == 13 and {outcome.path for outcome in told.outcomes} == {file.path for file in files}
-    assert told.plan == (13, sum(outcome.size for outcome in done))
+    size = sum(outcome.size for outcome in done)
+    assert len(done) == 13 and told.said[0].startswith("13 files to complete, ")
+    assert told.shown["files"][0] == (0, size, "0 of 13 files")
+    assert told.shown["files"][-1] == (size, size, "13 of 13 files")
     for outcome in done:
         assert (tmp_path / outcome.path).read_bytes() == (mini / outcome.path).read_bytes()
-        assert told.sizes[outcome.path][-1] == outcome.size
+        assert told.shown[outcome.path][-1] == (outcome.size, outcome.size, None)
     assert (tmp_path / "md5sum/train/md5.images_003.txt").is_file()
 
 
 def test_what_is_there_is_not_asked_for_again(release: SimpleNamespace) -> None:
     assert states(fetch(release)) == ["done"] * 3
     gets = [request.path for request in release.server.requests if request.method == "GET"]
-    assert [path.split("/")[0] for path in gets] == ["md5sum"] * 3 + ["train"] * 3
+    for number, path in enumerate(TARS):
+        assert [path for path in gets if f"_00{number}." in path] == [f"md5sum/train/md5.images_00{number}.txt", path]
     release.server.requests.clear()
     assert states(fetch(release)) == ["skipped"] * 3
     assert {request.method for request in release.server.requests} == {"HEAD"}
@@ -227,7 +212,7 @@ def test_disk_that_fills_up_stops_the_rest(release: SimpleNamespace, monkeypatch
 
 def test_nobody_there_ends_at_once(tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match=r"http://127\.0\.0\.1:9/train/images_000\.tar: no answer"):
-        download(tmp_path / "root", tar_files("train", range(500)), Told(), "http://127.0.0.1:9", patience=QUICK)
+        download(tmp_path / "root", tar_files("train", range(500)), Shown(), "http://127.0.0.1:9", retry=QUICK)
     assert not (tmp_path / "root").exists()
 
 
@@ -256,13 +241,12 @@ def test_two_downloads_at_once_do_not_harm_each_other(release: SimpleNamespace) 
 PROGRAM = """
 import sys
 from pathlib import Path
-from landmarks.data.gldv2.download import download
+from landmarks.data.gldv2.download import Outcome, download
 from landmarks.data.gldv2.release import tar_files
+from landmarks.progress import show_progress
 
-class Silent:
-    planned = reached = ended = lambda self, *about: None
-
-download(Path(sys.argv[1]), tar_files("train", range(3)), Silent(), sys.argv[2], workers=2)
+with show_progress() as progress:
+    download(Path(sys.argv[1]), tar_files("train", range(3)), progress, sys.argv[2], workers=2)
 """
 
 

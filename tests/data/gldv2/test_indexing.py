@@ -2,17 +2,19 @@ from typing import Any
 
 import pytest
 
-from landmarks.data.gldv2.indexing import index_splits, splits_with_tars
+from landmarks.data.gldv2.indexing import index_splits
 from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.errors import LandmarksError
+from shown import Shown
 
 
 def test_all_splits_with_tars_are_indexed(tiny: Any) -> None:
     layout = GLDv2Layout(tiny.root)
-    told: list[tuple[object, ...]] = []
-    done = list(index_splits(layout, splits_with_tars(layout), on_tar=lambda *values: told.append(values)))
+    progress = Shown()
+    done = index_splits(tiny.root, progress)
     assert [(each.split, len(each.update.offsets)) for each in done] == [("train", 12), ("index", 8), ("test", 4)]
-    assert [values[0] for values in told] == ["train", "train", "index", "index", "test", "test"]
+    for split in ("train", "index", "test"):
+        assert progress.shown[f"reading headers of {split}"] == [(1, 2, None), (2, 2, None)]
     for each in done:
         assert each.size == sum(path.stat().st_size for path in (tiny.root / each.split).glob("*.tar"))
         assert each.offsets == layout.offsets(each.split) and each.offsets.is_file()
@@ -22,7 +24,7 @@ def test_all_splits_with_tars_are_indexed(tiny: Any) -> None:
 def test_a_split_that_fails_does_not_stop_the_others(tiny: Any) -> None:
     layout = GLDv2Layout(tiny.root)
     layout.offsets("train").mkdir(parents=True)
-    train, index = index_splits(layout, ["train", "index"])
+    train, index = index_splits(tiny.root, Shown(), ["train", "index"])
     assert len(train.update.refused) == 1 and "cannot be written" in train.update.refused[0]
     assert len(index.update.offsets) == 8 and not index.update.refused
 
@@ -30,10 +32,9 @@ def test_a_split_that_fails_does_not_stop_the_others(tiny: Any) -> None:
 def test_splits_without_tars_are_left_out_unless_chosen(tiny: Any) -> None:
     for path in (tiny.root / "test").iterdir():
         path.unlink()
-    layout = GLDv2Layout(tiny.root)
-    assert splits_with_tars(layout) == ["train", "index"]
-    assert splits_with_tars(layout, ["index"]) == ["index"]
+    assert [each.split for each in index_splits(tiny.root, Shown())] == ["train", "index"]
+    assert [each.split for each in index_splits(tiny.root, Shown(), ["index"])] == ["index"]
     with pytest.raises(LandmarksError, match=r"test: no tars there, expected test/images_000.tar"):
-        splits_with_tars(layout, ["index", "test"])
+        index_splits(tiny.root, Shown(), ["index", "test"])
     with pytest.raises(LandmarksError, match=r"nowhere: no tars there, .*landmarks data download"):
-        splits_with_tars(GLDv2Layout(tiny.root / "nowhere"))
+        index_splits(tiny.root / "nowhere", Shown())

@@ -14,12 +14,13 @@ from landmarks.data.stores.offsets import open_tar_store
 from landmarks.data.stores.store import MissingImageError
 from landmarks.data.stores.tar_files import LocalTars
 from landmarks.errors import LandmarksError
+from landmarks.storage.retry import RetryPolicy
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Faults of these servers do not pass by waiting."""
-    monkeypatch.setattr("landmarks.data.gldv2.remote.PAUSES", (0.01,))
+    monkeypatch.setattr(RetryPolicy, "wait", lambda policy, failures: 0.01)
 
 
 @pytest.fixture

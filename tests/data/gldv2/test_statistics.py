@@ -4,42 +4,44 @@ from typing import Any
 
 import pytest
 
-from landmarks.data.gldv2.statistics import GROUPS, group_name, read_statistics
+from landmarks.data.gldv2.statistics import read_statistics
 from landmarks.errors import LandmarksError
 
 
 def test_figures_of_a_small_world(tiny: Any) -> None:
     found = read_statistics(tiny.root)
-    assert {split: one.pictures for split, one in found.splits.items()} == {
+    splits = found["splits"]
+    assert {split: one["pictures"] for split, one in splits.items()} == {
         "train": 12,
         "train_clean": 8,
         "index": 8,
         "test": 4,
     }
-    train = found.splits["train"]
-    assert sorted(train.per_landmark.tolist()) == [1, 3, 4, 4] and train.groups.tolist() == [1, 3, 0, 0, 0, 0, 0]
-    assert found.splits["index"].per_landmark.tolist() == [3, 3]
-    assert len(found.splits["test"].per_landmark) == 0
-    assert train.tars == 2
-    assert train.tar_bytes == sum(path.stat().st_size for path in (tiny.root / "train").glob("*.tar"))
-    assert train.sizes.tolist() == [[60, 80]] * 12
-    queries = {task: (one.public, one.private, one.ignored) for task, one in found.solutions.items()}
-    assert queries == {"retrieval": (1, 1, 2), "recognition": (1, 2, 1)}
+    spread = {"mean": 3, "min": 1, "p25": 2.5, "median": 3.5, "p75": 4, "p95": 4, "max": 4, "landmarks_with_one": 1}
+    assert splits["train"]["pictures_per_landmark"] == spread  # landmarks of 1, 3, 4 and 4 pictures
+    assert (splits["index"]["landmarks"], splits["index"]["without_landmark"]) == (2, 2)
+    assert splits["test"]["pictures_per_landmark"] is None and splits["test"]["landmarks"] == 0
+    assert splits["train"]["tars"] == 2
+    assert splits["train"]["tar_bytes"] == sum(path.stat().st_size for path in (tiny.root / "train").glob("*.tar"))
+    sizes = splits["train"]["picture_sizes"]
+    assert sizes["measured"] == 12 and sizes["longer_than_2_to_1"] == 0
+    assert all(sizes[f"short_side_{q}"] == 60 and sizes[f"long_side_{q}"] == 80 for q in ("p5", "median", "p95"))
+    assert found["queries"] == {
+        "retrieval": {"public": 1, "private": 1, "ignored": 2},
+        "recognition": {"public": 1, "private": 2, "ignored": 1},
+    }
 
 
 def test_the_figures_of_real_tables(shared_data: Path) -> None:
-    report = json.loads(json.dumps(read_statistics(shared_data / "gldv2_mini").as_json()))
+    report = json.loads(json.dumps(read_statistics(shared_data / "gldv2_mini")))
     train = report["splits"]["train"]
     assert (train["pictures"], train["landmarks"], train["tars"]) == (1472, 66, 4)
     spread = train["pictures_per_landmark"]
     assert (spread["min"], spread["median"], spread["max"]) == (1, 1, 389)
     assert spread["mean"] == pytest.approx(1472 / 66)
-    assert sum(group["landmarks"] for group in spread["groups"]) == 66
-    assert sum(group["share"] for group in spread["groups"]) == pytest.approx(1)
     assert report["splits"]["index"]["without_landmark"] == 59
-    assert report["splits"]["test"]["pictures_per_landmark"] is None
     sizes = report["splits"]["test"]["picture_sizes"]
-    assert sizes["measured"] == 416 and sizes["short_side"]["p50"] < 224 < sizes["long_side"]["p95"] == 800
+    assert sizes["measured"] == 416 and sizes["short_side_median"] < 224 < sizes["long_side_p95"] == 800
     assert report["queries"]["retrieval"] == {"public": 116, "private": 187, "ignored": 113}
 
 
@@ -50,14 +52,9 @@ def test_what_is_not_there_is_left_out(tiny: Any) -> None:
     for path in (tiny.root / "test").iterdir():
         path.unlink()
     found = read_statistics(tiny.root)
-    assert set(found.splits) == {"train_clean", "index", "test"} and set(found.solutions) == {"retrieval"}
-    assert len(found.splits["index"].per_landmark) == 0 and found.splits["test"].tars == 0
-    assert len(found.splits["test"].sizes) == 0
-
-
-def test_groups_are_named_by_their_ends() -> None:
-    names = [group_name(number) for number in range(len(GROUPS))]
-    assert names == ["1", "2-4", "5-19", "20-99", "100-499", "500-1999", "2000+"]
+    assert set(found["splits"]) == {"train_clean", "index", "test"} and set(found["queries"]) == {"retrieval"}
+    assert found["splits"]["index"]["landmarks"] == 0 and found["splits"]["test"]["tars"] == 0
+    assert found["splits"]["test"]["picture_sizes"] is None
 
 
 def test_wrong_tables_are_named(tiny: Any, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from landmarks.data.stores.remote_folder import RemoteFolderStore
 from landmarks.data.stores.store import MissingImageError
 from landmarks.errors import LandmarksError
 from landmarks.ids import parse_ids
+from landmarks.storage.retry import RetryPolicy
 
 A, B, C = "abc0000000000001", "abc0000000000002", "0120000000000003"
 IDS = parse_ids([A, B, C])
@@ -31,7 +32,7 @@ def server(tmp_path: Path, http_server: Callable[[Path], Any]) -> Any:
 def open_store(url: str) -> RemoteFolderStore:
     root = open_root(url)
     assert isinstance(root, UPath)
-    return RemoteFolderStore(RemoteFiles(root, pauses=(0.01,)), "train")
+    return RemoteFolderStore(RemoteFiles(root, retry=RetryPolicy(attempts=2, first_wait=0.01)), "train")
 
 
 def test_the_extracted_tree_is_listed_and_read(server: Any) -> None:

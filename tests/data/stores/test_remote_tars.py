@@ -16,6 +16,7 @@ from landmarks.data.stores.store import MissingImageError, read_by_id
 from landmarks.data.stores.tar_files import LocalTars, TarStamp
 from landmarks.errors import LandmarksError
 from landmarks.ids import parse_ids
+from landmarks.storage.retry import RetryPolicy
 
 NAMES = [f"{i:03x}{i * 7919:013x}" for i in range(20)]
 BYTES = {name: name.encode() * (i + 1) for i, name in enumerate(NAMES)}
@@ -33,7 +34,7 @@ def server(tmp_path: Path, make: SimpleNamespace, http_server: Callable[[Path], 
 def files(server: Any) -> RemoteFiles:
     root = open_root(server.url)
     assert isinstance(root, UPath)
-    return RemoteFiles(root, pauses=(0.01,), timeout=5)
+    return RemoteFiles(root, retry=RetryPolicy(attempts=2, first_wait=0.01), timeout=5)
 
 
 def no_index() -> list[str]:

@@ -14,13 +14,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from http_server import HttpServer
-from landmarks.data.transfer.answers import NotServedError, Served
-from landmarks.data.transfer.http_file import Expected, HttpFiles
+from landmarks.data.transfer.http_file import (
+    DownloadError,
+    Expected,
+    HttpFiles,
+    NotServedError,
+    Served,
+    StoppedError,
+    UnreachableError,
+)
 from landmarks.data.transfer.partial_file import partial_name
-from landmarks.data.transfer.patience import DownloadError, Patience, StoppedError, UnreachableError
+from landmarks.storage.retry import RetryPolicy
 
-QUICK = Patience(attempts=3, first_wait_seconds=0.0005, longest_wait_seconds=0.001)
-HASTY = replace(QUICK, attempts=20, stall_seconds=0.3)  # a busy machine may take that long for an answer, too
+QUICK = RetryPolicy(attempts=3, first_wait=0.0005, longest_wait=0.001)
 CONTENT = random.Random(0).randbytes(300_000)
 OTHER = bytes(reversed(CONTENT))
 GOOD = Expected(md5(CONTENT).hexdigest())
@@ -55,7 +61,7 @@ def place(tmp_path: Path, http_server: Callable[[Path], HttpServer]) -> Place:
     (tmp_path / "here").mkdir()
     (tmp_path / "there/a.tar").write_bytes(CONTENT)
     server = http_server(tmp_path / "there")
-    return Place(server, f"{server.url}/a.tar", tmp_path / "here/a.tar", HttpFiles(QUICK, threading.Event()))
+    return Place(server, f"{server.url}/a.tar", tmp_path / "here/a.tar", HttpFiles(threading.Event(), QUICK))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +99,8 @@ def test_goes_on_after_the_last_byte_received(place: Place) -> None:
 
 
 def test_goes_on_when_the_server_falls_silent(place: Place) -> None:
-    place.http.patience = HASTY
+    place.http.stall_seconds = 0.3
+    place.http.retry = replace(QUICK, attempts=20)  # a busy machine may take that long for an answer, too
     place.server.fail("a.tar", stall=1000, times=1)
     place.server.fail("a.tar", stall=0, times=1)
     place.fetch()
@@ -134,7 +141,7 @@ def test_server_that_ignores_ranges_sends_the_whole(place: Place) -> None:
     assert place.path.read_bytes() == CONTENT and place.ranges() == [None, "bytes=1000-"]
 
 
-@pytest.mark.parametrize("said", ["bytes 999-299999/300000", "bytes 1000-1999/*", "nonsense"])
+@pytest.mark.parametrize("said", ["bytes 999-299999/300000", "bytes 1000-1999/*", "bytes */300000", "nonsense", ""])
 def test_other_range_than_asked_for_starts_over(place: Place, said: str) -> None:
     place.partial.write_bytes(CONTENT[:1000])
     place.server.fail("a.tar", headers={"Content-Range": said}, times=1)
@@ -184,6 +191,23 @@ def test_missing_file_is_asked_for_once(place: Place) -> None:
     with pytest.raises(NotServedError):
         place.fetch(served=Served())
     assert len(place.server.requests) == 2 and place.litter() == []
+
+
+def test_what_the_server_says_of_a_file(place: Place) -> None:
+    said = {"Content-Length": "12", "ETag": '"abc"', "Last-Modified": "Thu, 01 Jan 1970 00:01:00 GMT"}
+    place.server.fail("a.tar", method="HEAD", headers=said, times=1)
+    place.server.fail(
+        "a.tar", method="HEAD", headers={"Content-Length": None, "ETag": 'W/"abc"', "Last-Modified": "lately"}
+    )
+    assert place.http.ask(place.url) == Served(12, '"abc"', 60.0)
+    assert place.http.ask(place.url) == Served()
+
+
+def test_refused_file_is_asked_for_once(place: Place) -> None:
+    place.server.fail("a.tar", status=400)
+    with pytest.raises(DownloadError, match=r"a\.tar: refused \(status 400 Bad Request\)"):
+        place.fetch()
+    assert place.ranges() == [None]
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"truncate": 0}], ids=lambda fault: ",".join(fault))

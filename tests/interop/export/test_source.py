@@ -36,6 +36,14 @@ def test_a_checkpoint_in_full(checkpoints: Checkpoints) -> None:
     }
 
 
+def test_a_model_of_the_demo_does_not_pass_for_one_of_the_real_set(checkpoints: Checkpoints) -> None:
+    path = checkpoints("Softmax")
+    content = torch.load(path, weights_only=True)
+    content["landmarks"]["config"]["data"]["source"]["name"] = "demo"
+    torch.save(content, path)
+    assert open_source(path).record.origin["trained_on"] == "demo, train_split=train_clean"
+
+
 @pytest.mark.parametrize(
     ("loss", "asked", "task"),
     [

@@ -1,23 +1,16 @@
 """`landmarks data tidy`: from the full train set to a clean one, without labels by hand."""
 
 import json
+import logging
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from landmarks.cli.data.endings import named_endings
-from landmarks.cli.data.tidy_display import print_tidied, progress_told
-from landmarks.errors import LandmarksError
-
-if TYPE_CHECKING:
-    from landmarks.cleaning.clean import Tidied
-    from landmarks.data.source import ImageSet
-    from landmarks.data.table import ImageTable
-    from landmarks.retrieval.resources import Resources
 
 
 class Search(StrEnum):
@@ -96,7 +89,8 @@ Sheet = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Draw what stays and what falls of a landmark into this PNG file.")
 ]
 SheetLandmark = Annotated[
-    str | None, typer.Option(metavar="NUMBER", help="That landmark; the one that lost most if not given.")
+    str | None,
+    typer.Option("--sheet-landmark", metavar="NUMBER", help="That landmark; the one that lost most if not given."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -123,7 +117,7 @@ def tidy(
     memory_mb: MemoryMb = 1024,
     workers: Workers = None,
     sheet: Sheet = None,
-    sheet_landmark: SheetLandmark = None,
+    landmark: SheetLandmark = None,
     as_json: AsJson = False,
 ) -> None:
     """Keep the pictures of train.csv that agree with others of their landmark, and write them as train_clean.csv is.
@@ -136,91 +130,29 @@ def tidy(
     Use the list with data.source.train_split=train data.source.include=FILE, or put it in place of
     metadata/train_clean.csv.
     """
-    from landmarks.cleaning.clean import tidy as tidy_train
+    from landmarks.cleaning.gldv2 import make_resources, refuse_existing, tidy_gldv2, train_images, write_tidied
     from landmarks.cleaning.rule import AgreementRule
     from landmarks.cleaning.verification import Verification
-    from landmarks.data.gldv2.clean_table import write_clean
-    from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+    from landmarks.progress import show_progress
+    from landmarks.report.cleaning import draw_tidied, reader, sheet_landmark
+    from landmarks.report.data_tables import tidied_table
 
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
-    with named_endings(stderr, KEPT), progress_told():
+    with named_endings(stderr, KEPT), show_progress(stderr, log_level=logging.INFO):
         start = time.monotonic()
-        _refuse_existing(out, force)
+        refuse_existing(out, force)
         rule = AgreementRule(fellows, outsiders, min_agreeing, chance, group_share, min_images, min_similarity)
-        tidied = tidy_train(
-            _table(root),
-            DescriptorSet.open(descriptors),
-            _resources(search, memory_mb, workers, seed),
-            rule,
-            sample or None,
-            Verification(partners, min_inliers, min_verified) if verify else None,
-            lambda: _images(root),
-        )
-        kept, pictures = tidied.kept, tidied.pictures
+        verification = Verification(partners, min_inliers, min_verified) if verify else None
+        resources = make_resources(search, memory_mb, workers, seed)
+        tidied = tidy_gldv2(root, descriptors, resources, rule, sample or None, verification)
         if sheet is not None:
-            _draw(root, tidied, sheet_landmark, sheet)
+            draw_tidied(tidied, sheet_landmark(tidied, landmark), reader(train_images(root)), sheet)
             stderr.print(f"drawn: {sheet}", markup=False)
-        write_clean(out, pictures.ids[kept], pictures.landmark_names[pictures.landmarks[kept]])
+        write_tidied(tidied, out)
     report = {"out": str(out), **tidied.as_json(), "seconds": round(time.monotonic() - start, 1)}
     if as_json:
         typer.echo(json.dumps(report, indent=1))
     else:
-        print_tidied(report)
-
-
-def _refuse_existing(out: Path, force: bool) -> None:
-    if out.is_dir():
-        raise LandmarksError(f"--out {out} is a folder: name the file to write")
-    if out.exists() and not force:
-        raise LandmarksError(f"--out {out} exists already: remove it, name another file, or replace it with --force")
-
-
-def _table(root: str) -> "ImageTable":
-    from landmarks.data.gldv2.layout import GLDv2Layout
-    from landmarks.data.gldv2.tables import read_labels
-    from landmarks.data.roots import open_root
-
-    layout = GLDv2Layout(open_root(root))
-    if not layout.has_table("train"):
-        raise LandmarksError(
-            f"{layout.root / 'metadata' / 'train.csv'}: not there; `landmarks data download --root FOLDER --split "
-            "metadata` fetches it"
-        )
-    return read_labels(layout.table("train"))
-
-
-def _images(root: str) -> "ImageSet":
-    from landmarks.data.gldv2.source import GLDv2
-
-    return GLDv2(root, train_split="train", missing="skip").train()
-
-
-def _resources(search: Search, memory_mb: int, workers: int | None, seed: int) -> "Resources":
-    from landmarks.data.processes import available_cores
-    from landmarks.retrieval.cache import Cache
-    from landmarks.retrieval.resources import Resources
-    from landmarks.retrieval.search.approximate.hnsw import HnswIndex
-    from landmarks.retrieval.search.approximate.ivf_pq import IvfPqIndex
-    from landmarks.retrieval.search.index import ExactIndex
-
-    kinds = {Search.exact: ExactIndex, Search.hnsw: HnswIndex, Search.ivf_pq: IvfPqIndex}
-    neighbours = kinds[search](memory_budget_mb=memory_mb)
-    return Resources(ExactIndex(memory_budget_mb=memory_mb), neighbours, Cache(), workers or available_cores(), seed)
-
-
-def _draw(root: str, tidied: "Tidied", name: str | None, out: Path) -> None:
-    import numpy as np
-
-    from landmarks.data.images.decode import decode
-    from landmarks.report.cleaning import draw_tidied, sheet_landmark
-    from landmarks.report.tiles import PICTURE
-
-    images = _images(root)
-
-    def read(image_id: int) -> Any:
-        row = int(images.table.find(np.array([image_id], np.uint64))[0])
-        if row < 0:
-            raise LandmarksError("not there")
-        return decode(images.read(row), PICTURE)
-
-    draw_tidied(tidied, sheet_landmark(tidied, name), read, out)
+        console = Console(highlight=False)
+        console.print(tidied_table(report))
+        console.print(f"The list is {report['out']}", soft_wrap=True, markup=False)

@@ -43,19 +43,18 @@ def verify(
     --deep takes hours for the whole data set. What it found is kept for each tar, so it may be interrupted, and the
     next time only decodes what is new or has changed.
     """
-    from landmarks.cli.data.check_display import CheckDisplay
     from landmarks.data.gldv2.checks.findings import SPLITS
     from landmarks.data.gldv2.checks.verify import verify as verify_data
     from landmarks.data.processes import available_cores
     from landmarks.data.roots import open_root
+    from landmarks.progress import show_progress
     from landmarks.report.verification import verification_messages, verification_tables
 
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     with named_endings(stderr, "What was checked is kept; the same command goes on from there."):
         chosen = None if split is None else chosen_splits(split, SPLITS)
-        with CheckDisplay(stderr) as display:
-            processes = (workers or available_cores()) if deep else 0
-            findings = verify_data(open_root(root), chosen, processes, display.on_tar, display.on_pictures)
+        with show_progress(stderr) as progress:
+            findings = verify_data(open_root(root), progress, chosen, (workers or available_cores()) if deep else 0)
         if list_file is not None:
             listed = findings.write_list(list_file)
             stderr.print(f"pictures to leave out, listed in {list_file}: {listed:,}", markup=False)

@@ -1,15 +1,16 @@
 """Brings the offset indexes of all splits of a data set up to date, one after the other."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from landmarks.data.gldv2.layout import FOLDERS, GLDv2Layout
+from landmarks.data.roots import Root
 from landmarks.data.stores.offset_table import NO_OFFSETS
-from landmarks.data.stores.offsets import WORKERS, Update, update_offsets
+from landmarks.data.stores.offsets import WORKERS, OnTar, Update, update_offsets
 from landmarks.errors import LandmarksError
+from landmarks.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,43 @@ class IndexedSplit:
         }
 
 
-def splits_with_tars(layout: GLDv2Layout, chosen: Sequence[str] | None = None) -> list[str]:
-    """The splits to index, all that have tars if None is chosen.
+def index_splits(
+    root: Root,
+    progress: Progress,
+    chosen: Sequence[str] | None = None,
+    workers: int = WORKERS,
+    rebuild: bool = False,
+) -> list[IndexedSplit]:
+    """Index one split after the other, also if one fails: see `Update.refused`.
+
+    Args:
+        root: The data set.
+        progress: Shows how many tars are read.
+        chosen: Splits; None stands for all that have tars.
+        workers: See `update_offsets`.
+        rebuild: See `update_offsets`.
 
     Raises:
-        LandmarksError: There is no tar, or none of one that was chosen.
+        LandmarksError: There is no tar, or none of a split that was chosen.
     """
+    layout, done = GLDv2Layout(root), []
+    for split in _splits_with_tars(layout, chosen):
+        start = time.perf_counter()
+        path = layout.offsets(split)
+        try:
+            update = update_offsets(layout.tars(split), path, workers, rebuild, show_tars(progress, split))
+        except LandmarksError as error:
+            update = Update(NO_OFFSETS, refused=(str(error),))
+        done.append(IndexedSplit(split, path, update, time.perf_counter() - start))
+    return done
+
+
+def show_tars(progress: Progress, split: str) -> OnTar:
+    """Return what shows how many tars of a split are read, for `update_offsets`."""
+    return lambda name, done, total: progress.show(f"reading headers of {split}", done, total, "tars")
+
+
+def _splits_with_tars(layout: GLDv2Layout, chosen: Sequence[str] | None) -> list[str]:
     splits = [split for split in chosen or FOLDERS if layout.tars(split).names()]
     for split in chosen or ():
         if split not in splits:
@@ -66,30 +98,3 @@ def splits_with_tars(layout: GLDv2Layout, chosen: Sequence[str] | None = None) -
             "fetches them, and extracted pictures need no index"
         )
     return splits
-
-
-def index_splits(
-    layout: GLDv2Layout,
-    splits: Sequence[str],
-    workers: int = WORKERS,
-    rebuild: bool = False,
-    on_tar: Callable[[str, str, int, int], None] | None = None,
-) -> Iterator[IndexedSplit]:
-    """Index one split after the other, also if one fails: see `Update.refused`.
-
-    Args:
-        layout: The data set.
-        splits: See `splits_with_tars`.
-        workers: See `update_offsets`.
-        rebuild: See `update_offsets`.
-        on_tar: Called with the name of a split and then as that of `update_offsets`.
-    """
-    for split in splits:
-        start = time.perf_counter()
-        path = layout.offsets(split)
-        tell = None if on_tar is None else partial(on_tar, split)
-        try:
-            update = update_offsets(layout.tars(split), path, workers, rebuild, tell)
-        except LandmarksError as error:
-            update = Update(NO_OFFSETS, refused=(str(error),))
-        yield IndexedSplit(split, path, update, time.perf_counter() - start)

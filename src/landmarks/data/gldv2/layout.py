@@ -3,17 +3,22 @@
 The layout is the one of https://github.com/cvdfoundation/google-landmark. The root is a folder or an address.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
-from landmarks.data.gldv2.local import LocalGLDv2
 from landmarks.data.roots import Root
+from landmarks.data.stores.folder import FolderStore
 from landmarks.data.stores.offsets import open_tar_store
 from landmarks.data.stores.store import ImageStore
-from landmarks.data.stores.tar_files import TarFiles
+from landmarks.data.stores.tar_files import LocalTars, TarFiles
+from landmarks.storage import FOLDER, atomic_file, derived_folder
+
+if TYPE_CHECKING:
+    from landmarks.data.gldv2.remote import RemoteGLDv2
 
 Task = Literal["retrieval", "recognition"]
 
@@ -27,32 +32,43 @@ TABLES = {
 }
 
 
-class Files(Protocol):
-    """What a folder and an address have in common. Names are like "metadata/train.csv", folders "train"."""
+@dataclass(frozen=True)
+class LocalGLDv2:
+    """The files below a folder of this machine, by names such as "metadata/train.csv"; `RemoteGLDv2` at an address."""
+
+    root: Path
 
     def has(self, name: str) -> bool:
-        """Whether a file is there."""
-        ...
+        """Return whether a file is there."""
+        return (self.root / name).is_file()
 
     def path(self, name: str) -> Path:
-        """The file, or its copy, on this machine; it need not be there."""
-        ...
+        """Return the file, or its copy, on this machine; it need not be there."""
+        return self.root / name
 
     def tars(self, folder: str) -> TarFiles:
-        """The tars of a folder, perhaps none."""
-        ...
+        """Return the tars of a folder, perhaps none."""
+        return LocalTars(self.root / folder)
 
     def offsets(self, folder: str) -> Path:
-        """The offset index of these tars; it need not be there or up to date."""
-        ...
+        """Return the offset index of these tars; it need not be there or up to date.
+
+        Where the cache takes the place of a folder that cannot be written, it begins with a copy.
+        """
+        name = f"offsets/{folder}.safetensors"
+        path, beside = derived_folder(self.root) / name, self.root / FOLDER / name
+        if not path.exists() and beside.is_file():
+            with beside.open("rb") as source, atomic_file(path) as copy:
+                shutil.copyfileobj(source, copy)
+        return path
 
     def is_extracted(self, folder: str) -> bool:
-        """Whether the folder holds an extracted tree."""
-        ...
+        """Return whether a folder holds an extracted tree."""
+        return any((self.root / folder / digit).is_dir() for digit in "0123456789abcdef")
 
     def extracted(self, folder: str) -> ImageStore:
-        """The extracted tree."""
-        ...
+        """Return the extracted tree."""
+        return FolderStore(self.root / folder)
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,7 @@ class GLDv2Layout:
     root: Root
 
     @cached_property
-    def _files(self) -> Files:
+    def _files(self) -> "LocalGLDv2 | RemoteGLDv2":
         if isinstance(self.root, Path):
             return LocalGLDv2(self.root)
         from landmarks.data.gldv2.remote import RemoteGLDv2  # its libraries take as long to import as all the rest

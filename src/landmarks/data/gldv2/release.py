@@ -5,7 +5,7 @@ hierarchical labels of May 2023). An md5 sum is published for every tar and for 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from landmarks.errors import LandmarksError
@@ -67,6 +67,21 @@ def metadata_files() -> list[ReleaseFile]:
     """All tables and the ground truth, what is needed first."""
     needed = [ReleaseFile(path, first_columns=columns) for path, columns in NEEDED.items()]
     return needed + [ReleaseFile(path, first_columns=column, needed=False) for path, column in OPTIONAL.items()]
+
+
+def chosen_files(splits: Sequence[str], tars: str | None = None) -> list[ReleaseFile]:
+    """All files of some of `SPLITS`, or only the tars of these numbers.
+
+    Raises:
+        LandmarksError: `tars` is no choice of tars of these splits, see `parse_tar_numbers`.
+    """
+    with_tars = [name for name in splits if name in TARS]
+    if tars is not None and not with_tars:
+        raise LandmarksError(f"--tars {tars}: the metadata has no tars; choose --split train, index or test")
+    files = metadata_files() if "metadata" in splits else []
+    for name in with_tars:
+        files += tar_files(name, range(TARS[name]) if tars is None else parse_tar_numbers(tars, name))
+    return files
 
 
 def parse_tar_numbers(text: str, split: str) -> list[int]:

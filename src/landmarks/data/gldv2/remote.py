@@ -10,7 +10,7 @@ from pathlib import Path
 from upath import UPath
 
 from landmarks.data.local_copies import LocalCopies
-from landmarks.data.remote_files import PAUSES, RemoteFiles, unreachable
+from landmarks.data.remote_files import RemoteFiles, unreachable
 from landmarks.data.stores.offset_file import read_offsets
 from landmarks.data.stores.remote_folder import RemoteFolderStore
 from landmarks.data.stores.remote_tars import RemoteTars, exists, find_tars
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RemoteGLDv2:
-    """The files below `root`, by names such as "metadata/train.csv". See Files.
+    """The files below `root`, by names such as "metadata/train.csv". See LocalGLDv2.
 
     All methods raise a LandmarksError that names the address if there is no answer.
     """
@@ -36,8 +36,8 @@ class RemoteGLDv2:
     @cached_property
     def files(self) -> RemoteFiles:
         """What can be asked, once something has answered: nobody shall wait a minute for a misspelt host."""
-        files = RemoteFiles(self.root, PAUSES)
-        hasty = replace(files, pauses=(0.5,), timeout=10.0)
+        files = RemoteFiles(self.root)
+        hasty = replace(files, retry=replace(files.retry, attempts=2), timeout=10.0)
         try:
             with suppress(FileNotFoundError):  # an answer, too; what is missing is listed later
                 hasty.stamp(FIRST)
@@ -49,18 +49,18 @@ class RemoteGLDv2:
         return files
 
     def has(self, name: str) -> bool:
-        """See Files."""
+        """See LocalGLDv2."""
         try:
             return exists(self.files, name)
         except OSError as error:
             raise unreachable(self.files.address(name), error) from error
 
     def path(self, name: str) -> Path:
-        """See Files. The file is copied here if it is there."""
+        """See LocalGLDv2. The file is copied here if it is there."""
         return self._copy(name, name)
 
     def tars(self, folder: str) -> RemoteTars:
-        """See Files."""
+        """See LocalGLDv2."""
         if folder not in self._tars:
             try:
                 self._tars[folder] = find_tars(self.files, folder, partial(self._indexed_tars, folder))
@@ -69,7 +69,7 @@ class RemoteGLDv2:
         return self._tars[folder]
 
     def offsets(self, folder: str) -> Path:
-        """See Files. What `landmarks data index` made beside the tars is copied here if it is there."""
+        """See LocalGLDv2. What `landmarks data index` made beside the tars is copied here if it is there."""
         path = self._copy_offsets(folder)
         if not path.exists():
             log.warning(
@@ -83,7 +83,7 @@ class RemoteGLDv2:
         return path
 
     def is_extracted(self, folder: str) -> bool:
-        """See Files. Where folders are not listed a picture of the tables is looked for."""
+        """See LocalGLDv2. Where folders are not listed a picture of the tables is looked for."""
         try:
             names = self.files.names(folder)
             if names:
@@ -94,7 +94,7 @@ class RemoteGLDv2:
             raise unreachable(self.files.address(folder), error) from error
 
     def extracted(self, folder: str) -> RemoteFolderStore:
-        """See Files."""
+        """See LocalGLDv2."""
         return RemoteFolderStore(self.files, folder)
 
     def _indexed_tars(self, folder: str) -> list[str]:

@@ -54,10 +54,10 @@ class GLDv2(Source):
         exclude: A file that lists images or landmarks to train without. An image that it names, because it is
             damaged say, leaves the gallery, too; else both lists concern training alone, so that recognition is
             compared on equal terms.
+        name: What figures and descriptors are stamped with. Another set in this layout needs another name: those of
+            "gldv2" may stand beside published ones.
+        release: Of the ground truth that `truth` reads; None for that of another set.
     """
-
-    name = "gldv2"
-    release: str | None = "v2.1"  # of the ground truth that `truth` reads
 
     def __init__(
         self,
@@ -68,7 +68,11 @@ class GLDv2(Source):
         missing: Literal["error", "skip"] = "error",
         include: str | Path | None = None,
         exclude: str | Path | None = None,
+        name: str = "gldv2",
+        release: str | None = "v2.1",
     ) -> None:
+        self.name = name
+        self.release = release
         self.root = open_root(root)
         self.files = GLDv2Layout(self.root)
         self.train_split = train_split

@@ -1,1 +1,1 @@
-"""Files over HTTP: fetched in pieces, verified, and gone on with after any interruption."""
+"""Files over HTTP: fetched in pieces, verified, and resumed after any interruption."""

@@ -1,22 +1,58 @@
-"""Fetches one file over HTTP and stubbornly so: goes on where it stopped, tries again, believes no byte unchecked.
+"""Fetches files over HTTP and stubbornly so: resumes where it stopped, tries again, believes no byte unchecked.
 
 Whatever a server does (cut the body off, stall, ignore ranges, fail for a while, send something else), a file gets
-its name only when its md5 sum, or where none is published its length and first line, are right.
+its name only when its md5 sum, or where none is published its length and first line, are right. Headers as in RFC 9110.
 """
 
+import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import TypeVar
 
 import requests
 import urllib3
 
-from landmarks.data.transfer.answers import NotServedError, Served, require_success, served_file, whole_size
 from landmarks.data.transfer.partial_file import PartialFile
-from landmarks.data.transfer.patience import DownloadError, Patience, SetbackError, StoppedError, UnreachableError
+from landmarks.errors import LandmarksError
+from landmarks.storage.retry import PATIENT, RetryPolicy, TemporaryError, is_temporary, retry_after
 
 CHUNK_BYTES = 1 << 20
+CONNECT_SECONDS = 15.0
+CONNECTIONS = 64
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+T = TypeVar("T")
+
+
+class DownloadError(LandmarksError):
+    """A file could not be fetched; the message names its address."""
+
+
+class NotServedError(DownloadError):
+    """The server has no such file."""
+
+
+class UnreachableError(DownloadError):
+    """There is no such server, or it does not answer."""
+
+
+class StoppedError(Exception):
+    """The `stop` event was set; what was received is kept."""
+
+
+class _NoAnswerError(TemporaryError):
+    pass
+
+
+@dataclass(frozen=True)
+class Served:
+    """A file at a server: `size` in bytes, `etag`, `modified` in seconds since 1970; None where it does not say."""
+
+    size: int | None = None
+    etag: str | None = None
+    modified: float | None = None
 
 
 @dataclass(frozen=True)
@@ -27,7 +63,7 @@ class Expected:
     is_first_line: Callable[[str], bool] = lambda line: True
 
     def problem(self, file: PartialFile) -> str | None:
-        """What is wrong with a complete file, or None."""
+        """Say what is wrong with a complete file, or None."""
         if self.md5 is not None and file.md5 != self.md5:
             return f"has the md5 sum {file.md5} instead of {self.md5}"
         if not self.is_first_line(file.first_line()):
@@ -35,35 +71,30 @@ class Expected:
         return None
 
 
+@dataclass
 class HttpFiles:
     """Fetches files, from any number of threads.
 
-    Args:
-        patience: how long to wait and how often to try.
-        stop: once set, all methods raise StoppedError as soon as they get to it.
+    Attributes:
+        stop: Once set, all methods raise StoppedError as soon as they get to it.
+        retry: How often to try again; an attempt that brought bytes has not failed.
+        stall_seconds: How long a server may be silent.
     """
 
-    def __init__(self, patience: Patience, stop: threading.Event) -> None:
-        self.patience = patience
-        self.stop = stop
-        self._of_thread = threading.local()
+    stop: threading.Event
+    retry: RetryPolicy = PATIENT
+    stall_seconds: float = 30.0
+    _session: requests.Session = field(default_factory=requests.Session, init=False)
+
+    def __post_init__(self) -> None:
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
 
     def ask(self, url: str) -> Served:
-        """What the server says about a file, without its content.
-
-        Raises:
-            UnreachableError: no answer, also on the third time.
-            NotServedError: there is no such file.
-            StoppedError: `stop` was set.
-        """
-
-        def attempt() -> Served:
-            response = self._request("HEAD", url, {})
-            require_success(response)
-            return served_file(response)
-
+        """Return what the server says about a file, without its content. Raises UnreachableError, NotServedError."""
+        hasty = replace(self.retry, attempts=min(3, self.retry.attempts))
         try:
-            return replace(self.patience, attempts=min(3, self.patience.attempts)).persist(url, attempt, self.stop)
+            return _served(self._try(url, lambda: self._request("HEAD", url, {}), hasty))
         except (NotServedError, UnreachableError):
             raise
         except DownloadError:
@@ -79,44 +110,45 @@ class HttpFiles:
     ) -> None:
         """Bring `path` into being, from what an earlier run left in its partial file if there is one.
 
-        Args:
-            url: of the file.
-            path: gets the file, only when all of it is there and right.
-            expected: what it is known by.
-            served: what `ask` said.
-            on_size: called with the number of bytes that are there, whenever that changes.
-
-        Raises:
-            DownloadError: the server does not give it out, or not the right one, also on the second time.
-            LandmarksError: the disk refuses, or another process is at it.
-            StoppedError: `stop` was set.
+        `served` is what `ask` said; `on_size` is told how many bytes are there whenever that changes. Raises
+        DownloadError if the server does not give out the right file, also on the second time, and LandmarksError if
+        the disk refuses or another process is at it.
         """
         with PartialFile(path) as partial:
             if expected.md5 is None and served.modified is not None and partial.modified < served.modified:
                 partial.restart()  # no sum would notice the beginning of one file before the end of another
-            problem = self._complete(url, partial, expected, served, on_size)
-            if problem is not None:
+            for _ in range(2):  # the beginning that an earlier run left may be wrong
+                on_size(partial.size)
+                total = self._try(
+                    url, lambda: self._receive(url, partial, served, on_size), self.retry, lambda: partial.size
+                )
+                if total is None and expected.md5 is None:
+                    raise DownloadError(
+                        f"{url}: the server tells no length, so nothing shows whether the file is whole"
+                    )
+                problem = expected.problem(partial)
+                if problem is None:
+                    partial.finish()
+                    return
                 partial.restart()
-                problem = self._complete(url, partial, expected, served, on_size)
-            if problem is not None:
-                partial.restart()
-                raise DownloadError(f"{url}: the file {problem}, and so it did when fetched again; try another mirror")
-            partial.finish()
+            raise DownloadError(f"{url}: the file {problem}, and so it did when fetched again; try another mirror")
 
-    def _complete(
-        self, url: str, partial: PartialFile, expected: Expected, served: Served, on_size: Callable[[int], None]
-    ) -> str | None:
-        """Receive what is missing, in as many requests as it takes; what is then wrong with the file, or None."""
-        on_size(partial.size)
-        total = self.patience.persist(
-            url, lambda: self._receive(url, partial, served, on_size), self.stop, progress=lambda: partial.size
-        )
-        if total is None and expected.md5 is None:
-            raise DownloadError(f"{url}: the server tells no length, so nothing shows whether the file is whole")
-        return expected.problem(partial)
+    def _try(
+        self, url: str, attempt: Callable[[], T], retry: RetryPolicy, progress: Callable[[], int] = lambda: 0
+    ) -> T:
+        def unless_stopped() -> T:
+            if self.stop.is_set():
+                raise StoppedError
+            return attempt()
+
+        try:
+            return retry.call(url, unless_stopped, progress, self.stop.wait)
+        except TemporaryError as last:
+            kind = UnreachableError if isinstance(last, _NoAnswerError) else DownloadError
+            raise kind(f"{url}: {last}; gave up after {retry.attempts} fruitless attempts") from last
 
     def _receive(self, url: str, partial: PartialFile, served: Served, on_size: Callable[[int], None]) -> int | None:
-        """Append what is missing, in one request; the size of the whole, or None if nobody says."""
+        """Append what is missing, in one request; return the size of the whole, or None if nobody says."""
         if partial.size and partial.size == served.size:
             return served.size
         headers = {"Range": f"bytes={partial.size}-"} if partial.size else {}
@@ -132,52 +164,75 @@ class HttpFiles:
                     partial.append(data)
                     on_size(partial.size)
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise SetbackError(f"broke off after {partial.size:,} bytes ({_cause(error)})") from error
+                raise TemporaryError(f"broke off after {partial.size:,} bytes ({_cause(error)})") from error
         if total is not None and partial.size < total:
-            raise SetbackError(f"ended after {partial.size:,} of {total:,} bytes")
+            raise TemporaryError(f"ended after {partial.size:,} of {total:,} bytes")
         if total is not None and partial.size > total:
             partial.restart()
-            raise SetbackError(f"sent more than the {total:,} bytes that the file has")
+            raise TemporaryError(f"sent more than the {total:,} bytes that the file has")
         return total
 
     def _request(self, method: str, url: str, headers: dict[str, str]) -> requests.Response:
-        session: requests.Session | None = getattr(self._of_thread, "session", None)
-        if session is None:
-            session = self._of_thread.session = requests.Session()
+        """Send one request; the answer is the file, a part of it, or that no byte of it is missing (416)."""
         try:
-            return session.request(
+            response = self._session.request(
                 method,
                 url,
                 # Compressed on the way, lengths and ranges would be those of other bytes.
                 headers={"Accept-Encoding": "identity", **headers},
                 stream=method == "GET",
                 allow_redirects=True,
-                timeout=(self.patience.connect_seconds, self.patience.stall_seconds),
+                timeout=(CONNECT_SECONDS, self.stall_seconds),
             )
         except requests.RequestException as error:
             if isinstance(error, ValueError):  # how `requests` marks what is no address
                 raise UnreachableError(f"{url}: no address to download from ({error})") from error
-            raise SetbackError(f"no answer ({_cause(error)})", answered=False) from error
+            raise _NoAnswerError(f"no answer ({_cause(error)})") from error
+        if response.status_code in (200, 206, 416):
+            return response
+        response.close()
+        reason = f"status {response.status_code} {response.reason}"
+        if is_temporary(response.status_code):
+            raise TemporaryError(reason, retry_after(response.headers.get("Retry-After")))
+        if response.status_code in (403, 404, 410):
+            raise NotServedError(f"{response.url}: not given out ({reason})")
+        raise DownloadError(f"{response.url}: refused ({reason})")
+
+
+def _served(response: requests.Response) -> Served:
+    """Read the headers of an answer with a whole file, or of one to HEAD."""
+    length, etag = response.headers.get("Content-Length", ""), response.headers.get("ETag", "")
+    try:
+        modified = parsedate_to_datetime(response.headers["Last-Modified"]).timestamp()
+    except (KeyError, ValueError):
+        modified = None
+    # A weak tag promises no equal bytes, so it is of no use with ranges.
+    return Served(int(length) if length.isdecimal() else None, etag if etag.startswith('"') else None, modified)
 
 
 def _prepare(response: requests.Response, partial: PartialFile, served: Served) -> int | None:
-    """Make `partial` ready for the body of an answer; the size of the whole file."""
-    require_success(response)
-    try:
-        total = whole_size(response, partial.size)
-    except SetbackError:
+    """Make `partial` ready for the body of an answer; return the size of the whole file, None if nobody says."""
+    said = response.headers.get("Content-Range", "")
+    part = _CONTENT_RANGE.fullmatch(said)
+    if response.status_code == 200:
+        total = _served(response).size
+    elif response.status_code == 206 and part is not None and int(part[1]) == partial.size:
+        total = int(part[3])
+    elif response.status_code == 416 and said == f"bytes */{partial.size}":
+        total = partial.size  # nothing is missing
+    else:
         partial.restart()  # what this server means by ranges is of no use
-        raise
+        raise TemporaryError(f"status {response.status_code} with the range {said!r}")
     total = served.size if total is None else total
-    if total != served.size and served.size is not None:
-        raise SetbackError(f"{total:,} bytes are announced, where there were {served.size:,}")
+    if served.size not in (None, total):
+        raise TemporaryError(f"{total:,} bytes are announced, where there were {served.size:,}")
     if response.status_code == 200 and partial.size:
         partial.restart()  # the server ignores ranges, or the file has changed
     return total
 
 
 def _cause(error: BaseException) -> str:
-    """The words of the innermost of the errors that network libraries wrap in each other."""
+    """Return the words of the innermost of the errors that network libraries wrap in each other."""
     inner = next((arg for arg in (getattr(error, "reason", None), *error.args) if isinstance(arg, BaseException)), None)
     if inner is not None:
         return _cause(inner)

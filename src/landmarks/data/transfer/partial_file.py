@@ -14,7 +14,6 @@ from types import TracebackType
 
 from landmarks.errors import LandmarksError
 
-SUFFIX = ".partial"
 READ_BYTES = 1 << 20
 
 
@@ -23,12 +22,12 @@ class DiskFullError(LandmarksError):
 
 
 class PartialFile:
-    """The first bytes of `path`, in a ``with`` statement; `size` and `md5` are of what is there.
+    """Holds the first bytes of `path`, in a ``with`` statement; `size` and `md5` are of what is there.
 
     What an earlier run received is hashed and kept. Leaving the block without `finish` keeps the bytes.
 
     Raises:
-        LandmarksError: the folder cannot be written, or another process receives this file.
+        LandmarksError: The folder cannot be written, or another process receives this file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,7 +41,10 @@ class PartialFile:
         try:
             self._lock()
             self.modified = os.fstat(self._file.fileno()).st_mtime
-            self._hash_what_is_there()
+            self.size, self._md5 = 0, hashlib.md5(usedforsecurity=False)
+            while data := os.pread(self._file.fileno(), READ_BYTES, self.size):
+                self._md5.update(data)
+                self.size += len(data)
         except BaseException:
             self._file.close()
             raise
@@ -59,20 +61,15 @@ class PartialFile:
 
     @property
     def md5(self) -> str:
-        """Of the bytes so far, as 32 hex digits."""
+        """The sum of the bytes so far, 32 hex digits."""
         return self._md5.hexdigest()
 
     def first_line(self, limit: int = 200) -> str:
-        """The first line without its end, of at most `limit` bytes."""
+        """Return the first line without its end, of at most `limit` bytes."""
         return os.pread(self._file.fileno(), limit, 0).split(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
 
     def append(self, data: bytes) -> None:
-        """Add bytes to the end.
-
-        Raises:
-            DiskFullError: what fitted is kept.
-            LandmarksError: any other refusal of the disk.
-        """
+        """Add bytes to the end. Raises DiskFullError (what fitted is kept), or LandmarksError for the disk's sake."""
         view = memoryview(data)
         try:
             while view:
@@ -89,11 +86,7 @@ class PartialFile:
         self.size, self._md5 = 0, hashlib.md5(usedforsecurity=False)
 
     def finish(self) -> None:
-        """Put the bytes safely on the disk and give them their own name.
-
-        Raises:
-            LandmarksError: the disk refuses.
-        """
+        """Put the bytes safely on the disk and give them their own name. Raises LandmarksError for the disk's sake."""
         try:
             os.fsync(self._file.fileno())
             self.partial.replace(self.path)
@@ -112,18 +105,8 @@ class PartialFile:
                 raise
             return  # some network file systems have no locks; one process at a time does without
         # That process may have finished in between: the bytes then have their own name already.
-        try:
-            same = os.path.samestat(os.fstat(self._file.fileno()), self.partial.stat())
-        except FileNotFoundError:
-            same = False
-        if not same:
+        if not (self.partial.exists() and os.path.samestat(os.fstat(self._file.fileno()), self.partial.stat())):
             raise busy
-
-    def _hash_what_is_there(self) -> None:
-        self.size, self._md5 = 0, hashlib.md5(usedforsecurity=False)
-        while data := os.pread(self._file.fileno(), READ_BYTES, self.size):
-            self._md5.update(data)
-            self.size += len(data)
 
     def _refused(self, error: OSError) -> LandmarksError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -135,5 +118,5 @@ class PartialFile:
 
 
 def partial_name(path: Path) -> Path:
-    """Where the bytes of `path` lie until they are complete."""
-    return path.with_name(path.name + SUFFIX)
+    """Return where the bytes of `path` lie until they are complete."""
+    return path.with_name(f"{path.name}.partial")

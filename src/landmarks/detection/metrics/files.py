@@ -22,7 +22,7 @@ from landmarks.errors import FormatError
 from landmarks.ids import format_ids
 from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.tables import CORNERS, NAMED_COLUMNS, corners_of, joined, sorted_names
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage import atomic_file
 from landmarks.storage.csv import read_rows
 from landmarks.storage.csv_rows import Rows
 

@@ -114,7 +114,7 @@ class DetectionDataModule(ResumableDataModule):
         self._is_set_up = False
 
     def prepare_data(self) -> None:
-        """Make or check the files; Lightning calls this on one process only."""
+        """Check the files; Lightning calls this on one process only."""
         self.source.prepare()
 
     def setup(self, stage: str | None = None) -> None:

@@ -51,12 +51,11 @@ class OpenImages:
             "skip" leaves them out and logs how many, for a partial download.
         bad_boxes: What to do about rows that cannot be right: "skip" leaves them out and logs how many of each kind,
             "error" stops at the first.
+        name: What figures are stamped with; another set in this layout has another name.
 
     Raises:
         LandmarksError: `skip` names what is no flag.
     """
-
-    name = "openimages"
 
     def __init__(
         self,
@@ -69,7 +68,9 @@ class OpenImages:
         background: bool = False,
         missing: Literal["error", "skip"] = "error",
         bad_boxes: Policy = "skip",
+        name: str = "openimages",
     ) -> None:
+        self.name = name
         self.root = local_folder(root)
         self.files = OpenImagesLayout(self.root, None if classes is None else Path(classes))
         self.evaluation_split: Split = evaluation_split

@@ -111,10 +111,13 @@ def origin_of(trained_on: Any, net: nn.Module, loss: str | None = None) -> dict[
 
 
 def _short(trained_on: object) -> str:
-    """A `data.source` node in words, such as "GLDv2, train_split=train_clean"; paths and lists of files stay here."""
+    """A `data.source` node in words, such as "GLDv2, train_split=train_clean"; paths and lists of files stay here.
+
+    A set that is only in the layout of another one has a name in its node, which then takes the place of the class's.
+    """
     values = OmegaConf.to_container(trained_on) if isinstance(trained_on, DictConfig) else trained_on
     if not isinstance(values, Mapping):
         return values if isinstance(values, str) else repr(values)
-    name = str(values.get("_target_", "unknown")).rsplit(".", 1)[-1]
+    name = str(values.get("name") or values.get("_target_", "unknown")).rsplit(".", 1)[-1]
     splits = [f"{key}={value}" for key, value in values.items() if str(key).endswith("split") and value is not None]
     return ", ".join([name, *splits])

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data.gldv2.checks.findings import Fault, FileProblem, Findings, SplitCounts
+from landmarks.data.gldv2.checks.findings import Fault, FileProblem, Findings
 from landmarks.data.image_lists import read_image_list
 from landmarks.ids import format_ids
 
-COUNTS = SplitCounts(10, 9, 0, 3, 1)
+COUNTS = {"listed": 10, "present": 9, "without_landmark": 0, "landmarks": 3, "landmarks_with_one_picture": 1}
 
 
 def fault(kind: str, split: str, *ids: int, blocks: tuple[str, ...] = ()) -> Fault:

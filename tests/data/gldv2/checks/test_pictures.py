@@ -8,8 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from landmarks.data.gldv2.checks.containers import TarContainer, open_tar
-from landmarks.data.gldv2.checks.pictures import check_containers, check_picture
-from landmarks.data.gldv2.checks.records import find_checked
+from landmarks.data.gldv2.checks.pictures import check_containers, check_picture, find_checked
 from landmarks.data.stores.tar_files import LocalTars
 
 RUN_UNTIL_RECORDED = """
@@ -19,7 +18,7 @@ from landmarks.data.gldv2.checks.containers import open_tar
 from landmarks.data.gldv2.checks.pictures import check_containers
 from landmarks.data.stores.tar_files import LocalTars
 
-def stop_when_recorded(more):
+def stop_when_recorded(done):
     if list(records.glob("train/*.json")):
         print("recorded", flush=True)
         time.sleep(60)
@@ -51,7 +50,7 @@ def containers(folder: Path) -> list[TarContainer]:
     return [open_tar("train", files, tar) for tar in files.names()]
 
 
-def ignore(more: int) -> None:
+def ignore(done: int) -> None:
     pass
 
 
@@ -96,12 +95,12 @@ def test_a_killed_check_goes_on_with_what_is_left(folder: Path, tmp_path: Path) 
     known = find_checked(whole, records)
     rest = [container for container in whole if container.name not in known]
     assert known and rest
-    pictures: list[int] = []
-    checks = check_containers(rest, records, 1, pictures.append)
-    assert sum(pictures) == 3 * len(rest)
-    assert {check.name for check in checks} == {container.name for container in rest}
+    done: list[int] = []
+    checks = check_containers(rest, records, 1, done.append)
+    assert done[-1] == 3 * len(rest)
+    assert set(checks) == {container.name for container in rest}
     known = find_checked(whole, records)
-    assert [bad.image_id for check in known.values() for bad in check.bad] == [40]
+    assert [image_id for check in known.values() for image_id, _, _ in check.bad] == [name(40)]
     assert len(known) == 5 and all(check.md5 and len(check.md5) == 32 for check in known.values())
 
 
@@ -116,7 +115,7 @@ def test_what_cannot_be_read_now_is_reported_and_tried_again_later(folder: Path,
     records = tmp_path / "checks"
     chosen = containers(folder)[:2]
     (folder / "images_001.tar").rename(folder / "away")
-    first, second = sorted(check_containers(chosen, records, 1, ignore), key=lambda check: check.name)
-    assert first.bad == () and first.md5
-    assert [bad.fault for bad in second.bad] == ["unreadable"] * 3 and second.md5 is None
+    first, second = check_containers(chosen, records, 1, ignore).values()
+    assert first.bad == [] and first.md5
+    assert [fault for _, fault, _ in second.bad] == ["unreadable"] * 3 and second.md5 is None
     assert set(find_checked(chosen, records)) == {"train/images_000.tar"}

@@ -1,22 +1,24 @@
 import os
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from landmarks.data.gldv2.checks.containers import open_tar
-from landmarks.data.gldv2.checks.records import BadPicture, ContainerCheck, find_checked, write_record
+from landmarks.data.gldv2.checks.pictures import ContainerCheck, check_containers, find_checked
 from landmarks.data.stores.tar_files import LocalTars
 
 TAR = "train/images_004.tar"
-CUT_OFF = BadPicture(2**63 + 1, "unreadable", 'cut "off"\n')
-CHECK = ContainerCheck(TAR, "0" * 32, (CUT_OFF, BadPicture(3, "tiny", "1 x 1 pixels")))
 
 
-@pytest.fixture
-def files(tmp_path: Path, make: SimpleNamespace) -> LocalTars:
-    make.write_tar(tmp_path / TAR, {f"{3:016x}": b"bytes"})
-    return LocalTars(tmp_path / "train")
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, make: SimpleNamespace) -> LocalTars:
+    """A tar of which one image is tiny and one cannot be read, checked; tests leave it as it was."""
+    tmp_path = tmp_path_factory.mktemp("checked")
+    small = make.encoded(make.picture(0, 3, 5), "JPEG")
+    make.write_tar(tmp_path / TAR, {"8000000000000001": b"bytes", f"{3:016x}": small, f"{4:016x}": make.jpeg()})
+    files = LocalTars(tmp_path / "train")
+    check_containers([open_tar("train", files, "images_004.tar")], files.folder, 1, lambda done: None)
+    return files
 
 
 def found(files: LocalTars) -> dict[str, ContainerCheck]:
@@ -24,17 +26,20 @@ def found(files: LocalTars) -> dict[str, ContainerCheck]:
 
 
 def test_a_record_holds_while_its_tar_is_the_same(files: LocalTars) -> None:
-    assert found(files) == {}
-    write_record(open_tar("train", files, "images_004.tar"), CHECK, files.folder)
-    assert found(files) == {TAR: CHECK}
-    os.utime(files.folder / "images_004.tar", ns=(1, 1))
-    assert found(files) == {}
+    check = found(files)[TAR]
+    assert [bad[:2] for bad in check.bad] == [("8000000000000001", "unreadable"), (f"{3:016x}", "tiny")]
+    assert check.bad[1][2] == "5 x 3 pixels" and check.md5 is not None and len(check.md5) == 32
+    before = (files.folder / "images_004.tar").stat().st_mtime_ns
+    for time, names in ((1, set()), (before, {TAR})):
+        os.utime(files.folder / "images_004.tar", ns=(time, time))
+        assert set(found(files)) == names
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
         ('"min_short_side": 32', '"min_short_side": 8'),
+        ('"max_aspect": 5.0', '"max_aspect": 4.0'),
         ('"version": 1', '"version": 0'),
         ('"unreadable"', '"strange"'),
         ('"8000000000000001"', '"no id"'),
@@ -42,10 +47,11 @@ def test_a_record_holds_while_its_tar_is_the_same(files: LocalTars) -> None:
     ],
 )
 def test_other_rules_and_damaged_records_do_not_count(files: LocalTars, old: str, new: str) -> None:
-    write_record(open_tar("train", files, "images_004.tar"), CHECK, files.folder)
     path = files.folder / "train" / "images_004.tar.json"
     text = path.read_text()
     assert old in text
     for content in (text.replace(old, new), text[:-3], "", "[]", "null", "{}"):
         path.write_text(content)
         assert found(files) == {}
+    path.write_text(text)
+    assert set(found(files)) == {TAR}

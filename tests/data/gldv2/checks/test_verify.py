@@ -8,14 +8,19 @@ from typing import Any
 import pytest
 
 from landmarks.data.gldv2.checks.findings import PICTURE_FAULTS, SPLITS, TABLE_FAULTS, Findings
-from landmarks.data.gldv2.checks.verify import verify
+from landmarks.data.gldv2.checks.verify import verify as verify_shown
 from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.roots import open_root
+from landmarks.data.roots import Root, open_root
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_ids
+from shown import Shown
 
 STRANGER = "00000000000000ff"
 LABELS = "index_image_to_landmark"
+
+
+def verify(root: Root, splits: Any = None, workers: int = 0) -> Findings:
+    return verify_shown(root, Shown(), splits, workers)
 
 
 def found(findings: Findings) -> dict[tuple[str, str], set[str]]:
@@ -37,9 +42,15 @@ def read_tar(path: Path) -> dict[str, bytes]:
 def test_a_sound_folder(shared_data: Path, tiny: Any) -> None:
     findings = verify(tiny.root)
     assert findings.can_train and findings.reasons == [] and not findings.faults and not findings.problems
-    counts = {split: (one.listed, one.present, one.landmarks, one.single) for split, one in findings.counts.items()}
-    assert counts == {"train": (12, 12, 4, 1), "train_clean": (8, 8, 2, 0), "index": (8, 8, 2, 0), "test": (4, 4, 0, 0)}
-    assert findings.counts["index"].without_landmark == 2
+    counts = {split: tuple(counts.values()) for split, counts in findings.counts.items()}
+    assert counts == {
+        "train": (12, 12, 0, 4, 1),
+        "train_clean": (8, 8, 0, 2, 0),
+        "index": (8, 8, 2, 2, 0),
+        "test": (4, 4, 4, 0, 0),
+    }
+    keys = ("listed", "present", "without_landmark", "landmarks", "landmarks_with_one_picture")
+    assert all(tuple(counts) == keys for counts in findings.counts.values())
 
 
 def test_pictures_that_are_missing_unlisted_or_stored_twice(tiny: Any, make: SimpleNamespace) -> None:
@@ -67,10 +78,11 @@ def test_pictures_that_are_missing_unlisted_or_stored_twice(tiny: Any, make: Sim
 def test_a_partial_download_can_be_understood(tiny: Any) -> None:
     (tiny.root / "train" / "images_001.tar").unlink()
     findings = verify(tiny.root)
-    assert findings.counts["train"].present == 6 and findings.count("missing", "train") == 6
+    assert findings.counts["train"]["present"] == 6 and findings.count("missing", "train") == 6
     clean = findings.counts["train_clean"]
+    gone = clean["listed"] - clean["present"]
     assert findings.reasons == [
-        f"pictures are missing, {clean.listed - clean.present} of 8 of train_clean: `landmarks data download --root "
+        f"pictures are missing, {gone} of 8 of train_clean: `landmarks data download --root "
         f"{tiny.root} --split train` fetches them, data.source.missing=skip trains without them"
     ]
 
@@ -215,20 +227,22 @@ def test_extracted_folders_are_checked_like_tars(tiny: Any, make: SimpleNamespac
     extracted("test", tiny.test[0]).rename(misplaced)
     extracted("index", STRANGER).parent.mkdir(parents=True, exist_ok=True)
     extracted("index", STRANGER).write_bytes(make.jpeg())
-    done: list[tuple[int, int]] = []
+    first, again = Shown(), Shown()
     expected = {
         ("missing", "train"): {train[9]},
         ("unreadable", "train"): {train[8]},
         ("missing", "test"): {tiny.test[0]},
         ("unlisted", "index"): {STRANGER},
     }
-    assert found(verify(tiny.root, workers=1, on_pictures=lambda *told: done.append(told))) == expected
-    assert done[0] == (0, 23) and done[-1] == (23, 23)
-    again: list[tuple[int, int]] = []
+    assert found(verify_shown(tiny.root, first, workers=1)) == expected
+    assert first.shown["decoding pictures"][0] == (0, 23, None)
+    assert first.shown["decoding pictures"][-1] == (23, 23, None)
     extracted("train", train[8]).write_bytes(make.jpeg())
     del expected["unreadable", "train"]
-    assert found(verify(tiny.root, workers=1, on_pictures=lambda *told: again.append(told))) == expected
-    assert again[-1][1] < 12  # the pictures that lie beside the one that has changed, no others
+    assert found(verify_shown(tiny.root, again, workers=1)) == expected
+    assert (
+        again.shown["decoding pictures"][-1][0] < 12
+    )  # the pictures that lie beside the one that has changed, no others
 
 
 def test_deep_checks_find_bad_pictures_and_changed_tars(tiny: Any, make: SimpleNamespace, tmp_path: Path) -> None:

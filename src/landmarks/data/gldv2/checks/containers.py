@@ -1,78 +1,54 @@
-"""What holds the pictures of a split, piece by piece: its tars, or the folders of the extracted tree.
+"""What holds the images of a split, piece by piece: its tars, or the folders of the extracted tree.
 
-A store answers for a whole split and refuses it if one tar is damaged. A check goes on with the others.
+A store answers for a whole split and refuses it if one tar is corrupt. A check goes on with the others.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b, md5
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.stores.folder import FolderStore
 from landmarks.data.stores.offset_table import Offsets
+from landmarks.data.stores.offsets import OnTar, update_offsets
 from landmarks.data.stores.store import IMAGE_NAME, MissingImageError
 from landmarks.data.stores.tar_files import TarFiles, TarStamp
 from landmarks.data.stores.tar_headers import read_headers
 from landmarks.data.stores.tar_members import BLOCK
-from landmarks.ids import format_id, parse_ids
+from landmarks.errors import LandmarksError
+from landmarks.ids import find_sorted, format_id, parse_ids
 
 READ_BYTES = 4 << 20
 HEX_DIGITS = "0123456789abcdef"
 
 
-class Container(Protocol):
-    """Some pictures that lie together. Picklable; a process reads them through it."""
+@dataclass(frozen=True, eq=False)
+class TarContainer:
+    """A tar, such as "train/images_003.tar", and its images in the order in which they lie there. Picklable."""
 
-    @property
-    def name(self) -> str:
-        """Below the root: "train/images_003.tar", or "train/0/a" of an extracted tree."""
-        ...
-
-    @property
-    def ids(self) -> NDArray[np.uint64]:
-        """uint64 [N], in the order in which they lie there."""
-        ...
+    name: str
+    files: TarFiles
+    state: TarStamp
+    ids: NDArray[np.uint64]
+    blocks: NDArray[np.uint32]
+    lengths: NDArray[np.uint32]
 
     @property
     def stamp(self) -> str:
-        """Changes when a picture may have."""
-        ...
+        """Changes when an image may have."""
+        return f"{self.state.size} {self.state.version}"
 
     def read(self, row: int) -> bytes:
-        """A picture. Raises MissingImageError."""
-        ...
-
-    def md5(self) -> str | None:
-        """Of the whole tar; None for a folder. Raises OSError."""
-        ...
-
-    def take(self, rows: slice) -> "Container":
-        """Only some of the pictures."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class TarContainer:
-    """A tar, called `tar` among its files."""
-
-    files: TarFiles
-    tar: str
-    name: str
-    stamp: str
-    ids: NDArray[np.uint64]
-    offsets: NDArray[np.int64]
-    lengths: NDArray[np.uint32]
-
-    def read(self, row: int) -> bytes:
-        """See Container."""
+        """Return the bytes of an image. Raises MissingImageError."""
         length = int(self.lengths[row])
         try:
-            data = self.files.read(self.tar, int(self.offsets[row]), length)
+            data = self.files.read(self._tar, int(self.blocks[row]) * BLOCK, length)
         except OSError as error:
             raise MissingImageError(f"cannot be read ({error})") from error
         if len(data) != length:
@@ -80,32 +56,35 @@ class TarContainer:
         return data
 
     def md5(self) -> str:
-        """See Container."""
+        """Return the sum of the whole tar. Raises OSError."""
         digest, offset = md5(usedforsecurity=False), 0
-        while data := self.files.read(self.tar, offset, READ_BYTES):
+        while data := self.files.read(self._tar, offset, READ_BYTES):
             digest.update(data)
             offset += len(data)
         return digest.hexdigest()
 
     def take(self, rows: slice) -> "TarContainer":
-        """See Container."""
-        return replace(self, ids=self.ids[rows], offsets=self.offsets[rows], lengths=self.lengths[rows])
+        """Return the container with some of its images only."""
+        return replace(self, ids=self.ids[rows], blocks=self.blocks[rows], lengths=self.lengths[rows])
+
+    @property
+    def _tar(self) -> str:
+        return self.name.partition("/")[2]
 
 
 @dataclass(frozen=True, eq=False)
 class FolderContainer:
-    """The pictures below two digits of the extracted tree in `folder`: of the train split, as many as in two tars."""
+    """The images below two digits of the extracted tree in `folder`, such as "train/0/a": as many as in two tars."""
 
-    folder: Path
     name: str
+    folder: Path
     ids: NDArray[np.uint64]
 
     @cached_property
     def stamp(self) -> str:
-        """See Container. Asks for the size and time of every file, so only a deep check does."""
+        """Changes when an image may have; asks for the size and time of every file, so only a deep check does."""
         digest = blake2b(digest_size=16)
-        for image_id in self.ids.tolist():
-            name = format_id(image_id)
+        for name in map(format_id, self.ids.tolist()):
             try:
                 status = (self.folder / name[0] / name[1] / name[2] / f"{name}.jpg").stat()
                 digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
@@ -114,51 +93,96 @@ class FolderContainer:
         return digest.hexdigest()
 
     def read(self, row: int) -> bytes:
-        """See Container."""
+        """Return the bytes of an image. Raises MissingImageError."""
         return FolderStore(self.folder).read(int(self.ids[row]))
 
     def md5(self) -> None:
-        """See Container."""
+        """Return no sum: none is published."""
 
     def take(self, rows: slice) -> "FolderContainer":
-        """See Container."""
-        return FolderContainer(self.folder, self.name, self.ids[rows])
+        """Return the container with some of its images only."""
+        return replace(self, ids=self.ids[rows])
+
+
+Container = TarContainer | FolderContainer
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What is there of "train", "index" or "test", whatever the tables say; `refused` says what is wrong with tars."""
+
+    folder: str
+    containers: list[Container]
+    refused: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> NDArray[np.uint64]:
+        """All images that are there: uint64 [N], ascending."""
+        return self._ordered[0]
+
+    def unlisted(self, listed: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], list[str]]:
+        """Return the images that are not in `listed`, uint64 [M], ascending, and the place of each."""
+        ids, places = self._ordered
+        rows = np.flatnonzero(find_sorted(listed, ids) < 0)
+        return ids[rows], [self.containers[place].name for place in places[rows]]
+
+    def twice(self) -> tuple[NDArray[np.uint64], list[str]]:
+        """Return the images that are in two containers, and in which."""
+        ids, places = self._ordered
+        rows = np.flatnonzero(ids[1:] == ids[:-1])
+        pairs = zip(places[rows], places[rows + 1], strict=True)
+        return ids[rows], [f"{self.containers[one].name} and {self.containers[two].name}" for one, two in pairs]
+
+    @cached_property
+    def _ordered(self) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+        """Every image with the number of its container, ordered by id."""
+        ids = np.concatenate([np.empty(0, np.uint64), *(container.ids for container in self.containers)])
+        sizes = [len(container.ids) for container in self.containers]
+        order = np.argsort(ids, kind="stable")
+        return ids[order], np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[order]
+
+
+def take_inventory(layout: GLDv2Layout, folder: str, on_tar: OnTar | None = None) -> Inventory:
+    """Ask the offset index of a folder, brought up to date, or list the extracted tree if there is no tar.
+
+    Raises LandmarksError if the index cannot be written or an extracted tree lies at an address.
+    """
+    files = layout.tars(folder)
+    names = files.names()
+    if not names:
+        if not isinstance(layout.root, Path):
+            raise LandmarksError(
+                f"{layout.root / folder}: only tars can be checked at an address; check an extracted tree on the "
+                "machine where it lies"
+            )
+        return Inventory(folder, [*open_folders(layout.root, folder)])
+    update = update_offsets(files, layout.offsets(folder), on_tar=on_tar)
+    containers: list[Container] = [*indexed_tars(folder, files, update.offsets)]
+    for name in sorted(set(names) - {tar.name for tar in update.offsets.tars}):
+        # A tar that is sound but holds images of another one: training refuses it, here they are all counted.
+        with suppress(LandmarksError, OSError):
+            containers.append(open_tar(folder, files, name))
+    return Inventory(folder, sorted(containers, key=lambda container: container.name), update.refused)
 
 
 def indexed_tars(folder: str, files: TarFiles, offsets: Offsets) -> list[TarContainer]:
-    """The tars of an offset index, the pictures of each in the order in which they lie there."""
+    """Return the tars of an offset index."""
     order = np.lexsort((offsets.block, offsets.tar))
     ends = np.cumsum([tar.pictures for tar in offsets.tars])
-    return [
-        _tar(folder, files, tar.name, tar.stamp, offsets.ids[rows], offsets.block[rows], offsets.length[rows])
-        for tar, rows in zip(offsets.tars, np.split(order, ends[:-1]), strict=True)
-    ]
+    containers = []
+    for tar, rows in zip(offsets.tars, np.split(order, ends[:-1]), strict=True):
+        ids, blocks, lengths = offsets.ids[rows], offsets.block[rows], offsets.length[rows]
+        containers.append(TarContainer(f"{folder}/{tar.name}", files, tar.stamp, ids, blocks, lengths))
+    return containers
 
 
 def open_tar(folder: str, files: TarFiles, name: str) -> TarContainer:
-    """Read the headers of one tar.
-
-    Raises:
-        RefusedTarError: See `read_headers`.
-        OSError: It cannot be read.
-    """
+    """Read the headers of one tar. Raises RefusedTarError, OSError."""
     stamp = files.stamp(name)
-    pictures = read_headers(files.walk(name), stamp.size)
-    order = np.argsort(pictures.blocks)
-    return _tar(folder, files, name, stamp, pictures.ids[order], pictures.blocks[order], pictures.lengths[order])
-
-
-def _tar(
-    folder: str,
-    files: TarFiles,
-    name: str,
-    stamp: TarStamp,
-    ids: NDArray[np.uint64],
-    blocks: NDArray[np.uint32],
-    lengths: NDArray[np.uint32],
-) -> TarContainer:
-    offsets = blocks.astype(np.int64) * BLOCK
-    return TarContainer(files, name, f"{folder}/{name}", f"{stamp.size} {stamp.version}", ids, offsets, lengths)
+    images = read_headers(files.walk(name), stamp.size)
+    order = np.argsort(images.blocks)
+    ids, blocks, lengths = images.ids[order], images.blocks[order], images.lengths[order]
+    return TarContainer(f"{folder}/{name}", files, stamp, ids, blocks, lengths)
 
 
 def open_folders(root: Path, folder: str) -> list[FolderContainer]:
@@ -172,5 +196,5 @@ def open_folders(root: Path, folder: str) -> list[FolderContainer]:
                 matches = (IMAGE_NAME.fullmatch(entry.name) for entry in os.scandir(last))
                 found.extend(match[1] for match in matches if match and match[1].startswith(prefix))
         if found:
-            containers.append(FolderContainer(tree, f"{folder}/{name}", parse_ids(sorted(found))))
+            containers.append(FolderContainer(f"{folder}/{name}", tree, parse_ids(sorted(found))))
     return containers

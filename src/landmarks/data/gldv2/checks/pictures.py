@@ -1,42 +1,60 @@
-"""Decodes every picture of some containers (tars, or folders of the extracted tree) and judges it.
+"""Decodes every image of some containers (tars, or folders of the extracted tree) and judges it.
 
-What was found in a container is recorded when all of it was checked, so a check that is killed loses only the few
-containers that it had under way.
+What was found in a container is recorded when all of it was checked: a check that is killed loses only the few
+containers that it had under way, and a later one decodes only what is new, has changed, or was judged by other rules.
 """
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import simplejpeg
+from pydantic import BaseModel, Field, ValidationError
 
 from landmarks.data.gldv2.checks.containers import Container
-from landmarks.data.gldv2.checks.records import (
-    MAX_ASPECT,
-    MIN_SHORT_SIDE,
-    BadPicture,
-    ContainerCheck,
-    PictureFault,
-    write_record,
-)
 from landmarks.data.images.decode import UnreadableImageError, decode
 from landmarks.data.processes import leave_with_parent
 from landmarks.data.stores.store import MissingImageError
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_id
+from landmarks.storage import atomic_file
+
+PictureFault = Literal["unreadable", "tiny", "extreme_aspect"]
+
+# Below the total stride of the networks, an image does not fill one cell of their last feature map.
+MIN_SHORT_SIDE = 32
+# The original resize gives the short side its full length up to 3:1; at 5:1 three fifths of it are left.
+MAX_ASPECT = 5.0
 
 # Damage shows in the entropy coding, which is decoded in full at every scale; only the pixels are fewer. This
-# many on the short side leave what is damaged the same and take two thirds of the time at 1024 x 768.
+# many on the short side leave what is corrupt the same and take two thirds of the time at 1024 x 768.
 DECODED_SHORT_SIDE = 128
-CHUNK = 128  # pictures a task: about a second of work
+CHUNK = 128  # images a task: about a second of work
+
+ImageId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+BadPicture = tuple[ImageId, PictureFault, str]  # and the reason
+
+
+class ContainerCheck(BaseModel):
+    """What was found in a container: the MD5 of a tar, None for a folder, and the bad images in their order.
+
+    `stamp` is the container's before it was checked; the other fields are the rules by which images were judged.
+    """
+
+    stamp: str
+    md5: str | None = None
+    bad: list[BadPicture] = []
+    version: int = 1
+    min_short_side: int = MIN_SHORT_SIDE
+    max_aspect: float = MAX_ASPECT
 
 
 def check_picture(data: bytes) -> tuple[PictureFault, str] | None:
-    """Decode one picture and judge it: its fault and the reason, or None for a good one."""
+    """Decode one image and judge it: return its fault and the reason, or None for a good one."""
     try:
         image = decode(data, min_short_side=DECODED_SHORT_SIDE)
     except UnreadableImageError as error:
@@ -52,24 +70,54 @@ def check_picture(data: bytes) -> tuple[PictureFault, str] | None:
     return None
 
 
+def find_checked(containers: Sequence[Container], records: Path) -> dict[str, ContainerCheck]:
+    """Return what earlier checks found in containers that are still the same, by name."""
+    found = {}
+    for container in containers:
+        try:
+            check = ContainerCheck.model_validate_json(_record(container, records).read_bytes())
+        except (OSError, ValidationError):
+            continue
+        if check == ContainerCheck(stamp=container.stamp, md5=check.md5, bad=check.bad):  # by today's rules, too
+            found[container.name] = check
+    return found
+
+
 def check_containers(
     containers: Sequence[Container], records: Path, workers: int, on_pictures: Callable[[int], None]
-) -> list[ContainerCheck]:
-    """Check all pictures of some containers in other processes.
+) -> dict[str, ContainerCheck]:
+    """Check all images of some containers in other processes.
 
     Args:
         containers: Those without a valid record.
         records: Folder for what is found; made here.
         workers: Processes.
-        on_pictures: Told how many more pictures were checked, for a progress bar.
+        on_pictures: Told how many images are checked so far.
+
+    Returns:
+        What was found, by the name of the container.
 
     Raises:
         LandmarksError: A process ended abruptly, or `records` cannot be written. What was recorded stays.
     """
     context = multiprocessing.get_context("spawn")  # forked processes would inherit locks of our threads
     pool = ProcessPoolExecutor(workers, context, initializer=_enter_worker)
+    checks, done = {}, 0
     try:
-        return list(_checked(pool, containers, records, workers, on_pictures))
+        results = pool.map(_check_part, [part for container in containers for part in _parts(container)])
+        for container in containers:
+            check, was_read = ContainerCheck(stamp=container.stamp), True
+            for part in _parts(container):
+                md5, bad, part_was_read = next(results)
+                check.md5 = check.md5 or md5
+                check.bad.extend(bad)
+                was_read = was_read and part_was_read
+                done += len(part.ids)
+                on_pictures(done)
+            if was_read:  # a disk that fails may be mended, and says nothing about the images
+                with atomic_file(_record(container, records)) as file:
+                    file.write(check.model_dump_json(indent=1).encode())
+            checks[container.name] = check
     except BrokenProcessPool as error:
         raise LandmarksError(
             "a process that checked pictures ended abruptly, perhaps for lack of memory; what was checked is kept: "
@@ -79,75 +127,39 @@ def check_containers(
         raise LandmarksError(f"{records}: cannot keep what was found ({error}); make room and run it again") from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+    return checks
 
 
-def _checked(
-    pool: ProcessPoolExecutor,
-    containers: Sequence[Container],
-    records: Path,
-    workers: int,
-    on_pictures: Callable[[int], None],
-) -> Iterator[ContainerCheck]:
-    """Each container as soon as all its tasks are done, when it has been recorded."""
-    tasks = ((number, start) for number, one in enumerate(containers) for start in _starts(one))
-    open_tasks = {number: len(_starts(one)) for number, one in enumerate(containers)}
-    md5: dict[int, str | None] = {}
-    bad: dict[int, dict[int, list[BadPicture]]] = {number: {} for number in open_tasks}
-    not_read: set[int] = set()
-    pending: dict[Future[Any], tuple[int, int | None]] = {}
-    while True:
-        # Few at a time, in order, so that containers are completed one after the other.
-        for number, start in islice(tasks, 3 * workers - len(pending)):
-            if start is None:
-                future: Future[Any] = pool.submit(_md5, containers[number].take(slice(0)))
-            else:
-                future = pool.submit(_check_chunk, containers[number].take(slice(start, start + CHUNK)))
-            pending[future] = (number, start)
-        if not pending:
-            return
-        for future in wait(pending, return_when=FIRST_COMPLETED).done:
-            number, start = pending.pop(future)
-            found, was_read = future.result()
-            if start is None:
-                md5[number] = found
-            else:
-                bad[number][start] = found
-                on_pictures(min(CHUNK, len(containers[number].ids) - start))
-            if not was_read:
-                not_read.add(number)
-            open_tasks[number] -= 1
-            if open_tasks[number] == 0:
-                ordered = tuple(picture for _, chunk in sorted(bad.pop(number).items()) for picture in chunk)
-                check = ContainerCheck(containers[number].name, md5[number], ordered)
-                if number not in not_read:  # a disk that fails may be mended, and says nothing about the pictures
-                    write_record(containers[number], check, records)
-                yield check
+def _parts(container: Container) -> list[Container]:
+    """Cut a container into tasks: one without images for its MD5, and chunks of its images."""
+    return [
+        container.take(slice(0)),
+        *(container.take(slice(n, n + CHUNK)) for n in range(0, len(container.ids), CHUNK)),
+    ]
 
 
-def _starts(container: Container) -> list[int | None]:
-    """The tasks of a container: None for its MD5, then the first picture of each chunk."""
-    return [None, *range(0, len(container.ids), CHUNK)]
-
-
-def _md5(container: Container) -> tuple[str | None, bool]:
-    """The sum, and whether the tar could be read."""
-    try:
-        return container.md5(), True
-    except OSError:
-        return None, False
-
-
-def _check_chunk(container: Container) -> tuple[list[BadPicture], bool]:
-    """The bad pictures, and whether all could be read."""
-    bad, was_read = [], True
-    for row, image_id in enumerate(container.ids.tolist()):
+def _check_part(part: Container) -> tuple[str | None, list[BadPicture], bool]:
+    """Return the MD5 if that is the task, the bad images, and whether everything could be read."""
+    if not len(part.ids):
         try:
-            fault = check_picture(container.read(row))
+            return part.md5(), [], True
+        except OSError:
+            return None, [], False
+    bad: list[BadPicture] = []
+    was_read = True
+    for row, image_id in enumerate(part.ids.tolist()):
+        try:
+            fault = check_picture(part.read(row))
         except MissingImageError as error:
             fault, was_read = ("unreadable", str(error)), False
         if fault is not None:
-            bad.append(BadPicture(image_id, *fault))
-    return bad, was_read
+            bad.append((format_id(image_id), *fault))
+    return None, bad, was_read
+
+
+def _record(container: Container, records: Path) -> Path:
+    folder, _, rest = container.name.partition("/")
+    return records / folder / f"{rest.replace('/', '')}.json"
 
 
 def _enter_worker() -> None:

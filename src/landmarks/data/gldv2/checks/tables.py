@@ -1,9 +1,10 @@
-"""Reads a table as training does, and where training would refuse it, finds everything that is wrong with it.
+"""Finds all that is wrong with the tables of Google Landmarks v2, each by itself and against the others.
 
-Training stops at the first wrong line and needs no more. Whoever mends a table wants all of them.
+A table is read as training does. Where training would refuse it, it stops at the first wrong line and needs no more;
+whoever mends a table wants all of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,11 +12,22 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from landmarks.data.gldv2.checks.findings import Fault, FileProblem, Split
+from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.gldv2.tables import INDEX_PREFIX, read_clean, read_ids, read_labels
 from landmarks.data.table import NO_NAMES, ImageTable
-from landmarks.errors import LandmarksError
-from landmarks.ids import parse_ids
+from landmarks.errors import FormatError, LandmarksError
+from landmarks.ids import find_sorted, parse_ids
+from landmarks.metrics.solution_files import read_recognition_solution, read_retrieval_solution
 
+LABELS = "index_image_to_landmark"
+# Where images of a split must not be as well: among what is searched, or among the queries.
+LEAKS: dict[Split, tuple[Split, ...]] = {
+    "train": ("index", "test"),
+    "train_clean": ("index", "test"),
+    "index": (),
+    "test": ("index",),
+}
 ID_PATTERN = "^[0-9a-f]{16}$"
 NUMBER_PATTERN = "^[0-9]{1,9}$"
 FIRST_LINE = 2  # the header is line 1
@@ -25,36 +37,117 @@ READERS: dict[str, Callable[[Path], ImageTable]] = {
     "train": read_labels,
     "train_clean": read_clean,
     "index": lambda path: ImageTable.unlabelled(read_ids(path)),
-    "index_image_to_landmark": lambda path: read_labels(path, INDEX_PREFIX),
+    LABELS: lambda path: read_labels(path, INDEX_PREFIX),
     "test": lambda path: ImageTable.unlabelled(read_ids(path)),
 }
 
 
-def no_ids() -> NDArray[np.uint64]:
-    """No images: uint64 [0]."""
-    return np.empty(0, dtype=np.uint64)
+NO_IDS = np.empty(0, dtype=np.uint64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TableCheck:
-    """A table, as much of it as can be read.
+    """A table, as much of it as can be read: each image once, those with a wrong id left out.
 
-    Attributes:
-        table: Each image once, those with a wrong id left out.
-        problem: What training would say and which lines are wrong; None if it would read the table.
-        repeated: uint64, ids on more than one line, each once.
-        unlabelled: uint64, ids without a landmark where every line should have one.
+    `problem` is what training would say and which lines are wrong, None if it would read the table; uint64 `repeated`
+    are ids on more than one line, and `unlabelled` those without a landmark where every line should have one.
     """
 
     table: ImageTable
     problem: str | None = None
-    repeated: NDArray[np.uint64] = field(default_factory=no_ids)
-    unlabelled: NDArray[np.uint64] = field(default_factory=no_ids)
+    repeated: NDArray[np.uint64] = field(default_factory=lambda: NO_IDS)
+    unlabelled: NDArray[np.uint64] = field(default_factory=lambda: NO_IDS)
 
     @property
     def is_known(self) -> bool:
         """Whether the table says which images there are, so that others can be compared with it."""
         return self.problem is None or len(self.table) > 0
+
+
+class Tables:
+    """The tables of a folder, read when they are first asked for."""
+
+    def __init__(self, layout: GLDv2Layout) -> None:
+        self.layout = layout
+        self._checks: dict[str, TableCheck | None] = {}
+        self._ids: dict[str, NDArray[np.uint64]] = {}
+
+    def check(self, name: str) -> TableCheck | None:
+        """Return a table and what is wrong with it; None if there is no such file."""
+        if name not in self._checks:
+            there = self.layout.has_table(name)
+            self._checks[name] = check_table(name, self.layout.table(name)) if there else None
+        return self._checks[name]
+
+    def ids(self, split: str) -> NDArray[np.uint64]:
+        """Return the images that a split lists, as far as its table can be read: uint64 [N], ascending."""
+        if split not in self._ids:
+            check = self.check(split)
+            self._ids[split] = NO_IDS if check is None else np.sort(check.table.ids)
+        return self._ids[split]
+
+    def images_a_landmark(self, split: Split) -> NDArray[np.int64]:
+        """Return int64 [C]; of the index according to its table of landmarks."""
+        check = self.check(LABELS if split == "index" else split)
+        return np.empty(0, np.int64) if check is None else check.table.counts()
+
+
+def table_findings(tables: Tables, split: Split) -> Iterator[Fault | FileProblem]:
+    """Find all that the tables of a split and the ground truth show, without a look at the images."""
+    yield from _file_findings(tables, split)
+    for other in LEAKS[split]:
+        ids = tables.ids(split)
+        both = ids[find_sorted(tables.ids(other), ids) >= 0]
+        yield Fault("leaked", split, both, [f"also in metadata/{other}.csv"] * len(both))
+    if split == "train_clean":
+        yield from _unknown(tables, tables.ids(split), "train", "metadata/train_clean.csv")
+    if split == "index" and (labels := tables.check(LABELS)):
+        yield from _unknown(tables, np.sort(labels.table.ids), "index", f"metadata/{LABELS}.csv", split)
+    if split == "test":
+        yield from _solution_findings(tables)
+
+
+def _file_findings(tables: Tables, split: Split) -> Iterator[Fault | FileProblem]:
+    for name in (split, LABELS) if split == "index" else (split,):
+        check, path = tables.check(name), tables.layout.table(name)
+        if check is None:
+            if name != LABELS:  # an index without landmarks can be searched all the same
+                fetch = f"`landmarks data download --root {tables.layout.root} --split metadata` fetches it"
+                yield FileProblem(f"{path} is not there: {fetch}", frozenset([split]))
+            continue
+        if check.problem is not None:
+            yield FileProblem(check.problem, frozenset([split]))
+        elif len(check.table) == 0 and name != LABELS:
+            yield FileProblem(f"{path}: lists no image; download it again", frozenset([split]))
+        place = [f"metadata/{name}.csv"]
+        yield Fault("listed_twice", split, check.repeated, place * len(check.repeated))
+        yield Fault("unlabelled", split, check.unlabelled, place * len(check.unlabelled))
+
+
+def _solution_findings(tables: Tables) -> Iterator[Fault | FileProblem]:
+    """Find ground truth that cannot be read or names other images than the tables: no run starts with it."""
+    for task in ("retrieval", "recognition"):
+        if not tables.layout.has_solution(task):
+            continue
+        path = tables.layout.solution(task)
+        place = f"ground_truth/{path.name}"
+        try:
+            if task == "retrieval":
+                retrieval = read_retrieval_solution(path)
+                yield from _unknown(tables, retrieval.query_ids, "test", place, "test")
+                yield from _unknown(tables, np.unique(retrieval.positives), "index", place)
+            else:
+                yield from _unknown(tables, read_recognition_solution(path).image_ids, "test", place, "test")
+        except FormatError as error:
+            yield FileProblem(str(error), frozenset(["test"]))
+
+
+def _unknown(tables: Tables, ids: NDArray[np.uint64], split: Split, named_in: str, *blocks: Split) -> Iterator[Fault]:
+    """Find images that a file names and the table of `split` does not list."""
+    check = tables.check(split)
+    if check is not None and check.is_known:
+        unknown = ids[find_sorted(tables.ids(split), ids) < 0]
+        yield Fault("unknown", split, unknown, [named_in] * len(unknown), frozenset(blocks))
 
 
 def check_table(name: str, path: Path) -> TableCheck:
@@ -67,7 +160,7 @@ def check_table(name: str, path: Path) -> TableCheck:
 
 
 def _look_closer(name: str, path: Path, problem: str) -> TableCheck:
-    nothing = TableCheck(ImageTable.unlabelled(no_ids()), problem)
+    nothing = TableCheck(ImageTable.unlabelled(NO_IDS), problem)
     try:
         frame = pl.read_csv(path, infer_schema=False, encoding="utf8-lossy", truncate_ragged_lines=True)
     except (OSError, pl.exceptions.PolarsError):
@@ -94,7 +187,7 @@ def _look_closer(name: str, path: Path, problem: str) -> TableCheck:
     numbers = good.select(pl.when("numbered").then("number"))["number"].gather(first)
     no_number = good.filter(pl.col("number").fill_null("") == "") if labelled else good.clear()
     return TableCheck(
-        _table(listed, numbers, INDEX_PREFIX if name == "index_image_to_landmark" else ""),
+        _table(listed, numbers, INDEX_PREFIX if name == LABELS else ""),
         problem,
         repeated=listed[count > 1],
         unlabelled=np.unique(parse_ids(no_number["id"].to_list())),

@@ -1,0 +1,72 @@
+"""Tidies the train set of a Google Landmarks v2 folder or address: from its files to a list as train_clean.csv is."""
+
+from pathlib import Path
+
+from landmarks.cleaning.clean import Tidied, tidy
+from landmarks.cleaning.rule import AgreementRule
+from landmarks.cleaning.verification import Verification
+from landmarks.data.gldv2.clean_table import write_clean
+from landmarks.data.gldv2.layout import GLDv2Layout
+from landmarks.data.gldv2.source import GLDv2
+from landmarks.data.gldv2.tables import read_labels
+from landmarks.data.processes import available_cores
+from landmarks.data.roots import open_root
+from landmarks.data.source import ImageSet
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.search.approximate.hnsw import HnswIndex
+from landmarks.retrieval.search.approximate.ivf_pq import IvfPqIndex
+from landmarks.retrieval.search.index import ExactIndex
+
+SEARCHES = {"exact": ExactIndex, "hnsw": HnswIndex, "ivf_pq": IvfPqIndex}
+
+
+def tidy_gldv2(
+    root: str,
+    descriptors: Path,
+    resources: Resources,
+    rule: AgreementRule,
+    sample: int | None,
+    verification: Verification | None,
+) -> Tidied:
+    """Decide which images of train.csv to keep. See `tidy`.
+
+    Raises:
+        LandmarksError: There is no such table, no such descriptors, or nothing that agrees.
+    """
+    layout = GLDv2Layout(open_root(root))
+    if not layout.has_table("train"):
+        raise LandmarksError(
+            f"{layout.root / 'metadata' / 'train.csv'}: not there; `landmarks data download --root FOLDER --split "
+            "metadata` fetches it"
+        )
+    table = read_labels(layout.table("train"))
+    described = DescriptorSet.open(descriptors)
+    return tidy(table, described, resources, rule, sample, verification, lambda: train_images(root))
+
+
+def make_resources(search: str, memory_mb: int, workers: int | None, seed: int) -> Resources:
+    """Return what to search with; `search` is one of `SEARCHES`, for a search in all images."""
+    neighbours = SEARCHES[search](memory_budget_mb=memory_mb)
+    return Resources(ExactIndex(memory_budget_mb=memory_mb), neighbours, Cache(), workers or available_cores(), seed)
+
+
+def train_images(root: str) -> ImageSet:
+    """Open the images of train.csv that are there."""
+    return GLDv2(root, train_split="train", missing="skip").train()
+
+
+def refuse_existing(out: Path, force: bool) -> None:
+    """Raise LandmarksError if `out` cannot be written, or not without `force`."""
+    if out.is_dir():
+        raise LandmarksError(f"--out {out} is a folder: name the file to write")
+    if out.exists() and not force:
+        raise LandmarksError(f"--out {out} exists already: remove it, name another file, or replace it with --force")
+
+
+def write_tidied(tidied: Tidied, out: Path) -> None:
+    """Write the images that stay as train_clean.csv is."""
+    kept, images = tidied.kept, tidied.pictures
+    write_clean(out, images.ids[kept], images.landmark_names[images.landmarks[kept]])

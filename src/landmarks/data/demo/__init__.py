@@ -1,1 +1,0 @@
-"""A world to try everything on: rendered landmarks in the layout of Google Landmarks v2."""

@@ -1,0 +1,111 @@
+"""Tables of the commands on a data set for the terminal: what was downloaded, indexed, measured and kept."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Group
+from rich.filesize import decimal
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from landmarks.data.gldv2.download import Outcome
+    from landmarks.data.gldv2.indexing import IndexedSplit
+
+FAILURES_SHOWN = 20
+NONE = "\N{EN DASH}"
+REASONS = {
+    "no_descriptor": "no descriptor",
+    "disagreeing": "too few agree",
+    "small_group": "in a small group",
+    "unverified": "not verified",
+    "small_landmark": "landmark too small",
+}
+
+
+def download_table(outcomes: Sequence["Outcome"]) -> Table:
+    """Count the files of each folder by what became of them."""
+    table = data_table("Download", "folder", "done", "skipped", "failed", "on disk")
+    for folder in dict.fromkeys(outcome.path.split("/")[0] for outcome in outcomes):
+        ours = [outcome for outcome in outcomes if outcome.path.startswith(f"{folder}/")]
+        counts = [str(sum(outcome.state == state for outcome in ours)) for state in ("done", "skipped", "failed")]
+        table.add_row(folder, *counts, decimal(sum(outcome.size for outcome in ours)))
+    return table
+
+
+def download_messages(outcomes: Sequence["Outcome"]) -> list[str]:
+    """Name the files that are not there, and why."""
+    absent = [outcome for outcome in outcomes if outcome.state == "skipped" and outcome.size == 0]
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    messages = [f"{one.state}: {one.path}: {one.reason}" for one in (*absent, *failed[:FAILURES_SHOWN])]
+    more = len(failed) - FAILURES_SHOWN
+    return [*messages, f"and {more} more failed; --json lists all"] if more > 0 else messages
+
+
+def index_table(done: Sequence["IndexedSplit"]) -> Table:
+    """Count tars and images of each split, and what has changed."""
+    columns = ("tars", "pictures", "on disk", "new", "changed", "gone", "refused", "seconds")
+    table = data_table("Index", "split", *columns)
+    for each in done:
+        update = each.update
+        table.add_row(
+            each.split,
+            f"{len(update.offsets.tars):,}",
+            f"{len(update.offsets):,}",
+            decimal(each.size),
+            *(f"{len(names):,}" for names in (update.new, update.changed, update.gone, update.refused)),
+            f"{each.seconds:.2f}",
+        )
+    return table
+
+
+def statistics_tables(statistics: dict[str, Any]) -> Group:
+    """Show the figures of `landmarks.data.gldv2.statistics`, a column a split, and the queries of the ground truth."""
+    splits = statistics["splits"]
+    table = data_table(f"Google Landmarks v2 in {statistics['root']}", "", *splits)
+    for key in ("pictures", "without_landmark", "landmarks"):
+        table.add_row(key.replace("_", " "), *(f"{one[key]:,}" for one in splits.values()))
+    for group in ("pictures_per_landmark", "picture_sizes"):
+        names = dict.fromkeys(name for one in splits.values() for name in one[group] or ())
+        if names:
+            table.add_section()
+            table.add_row(group.replace("_", " "))
+        for name in names:
+            cells = (NONE if one[group] is None else _number(one[group][name]) for one in splits.values())
+            table.add_row(f"  {name.replace('_', ' ')}", *cells)
+    table.add_section()
+    table.add_row("tars", *(f"{one['tars']:,}" if one["tars"] else NONE for one in splits.values()))
+    table.add_row("  size", *(decimal(one["tar_bytes"]) if one["tars"] else NONE for one in splits.values()))
+    queries = data_table("Queries of the ground truth", "task", "public", "private", "ignored")
+    for task, counts in statistics["queries"].items():
+        queries.add_row(task, *(f"{count:,}" for count in counts.values()))
+    return Group(table, *([queries] if statistics["queries"] else []))
+
+
+def tidied_table(report: dict[str, Any]) -> Table:
+    """Count images and landmarks before and after `landmarks data tidy`, and why images fell."""
+    table = data_table("Tidied", "", "before", "kept", "share")
+    for what in ("pictures", "landmarks"):
+        before, kept = report[what]["before"], report[what]["kept"]
+        table.add_row(what, f"{before:,}", f"{kept:,}", f"{kept / before:.1%}")
+    table.add_section()
+    for reason, text in REASONS.items():
+        if fell := report["fell"][reason]:
+            table.add_row(f"fell: {text}", f"{fell:,}", "", f"{fell / report['pictures']['before']:.1%}")
+    return table
+
+
+def data_table(title: str, first: str, *columns: str) -> Table:
+    """Return an empty table with numbers in all columns but the first."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption_justify="left")
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _number(value: float) -> str:
+    """Write counts and pixels whole, other figures with what matters of them."""
+    if value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if value >= 1 else f"{value:.3f}"
