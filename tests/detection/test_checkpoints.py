@@ -52,9 +52,7 @@ def test_other_checkpoints_are_refused(config: DictConfig, tmp_path: Path) -> No
     with pytest.raises(LandmarksError, match="not written by this version"):
         load_detector(path)
     write(path, config, task="landmarks")
-    with pytest.raises(
-        LandmarksError, match="its description of itself is wrong"
-    ):
+    with pytest.raises(LandmarksError, match="its description of itself is wrong"):
         load_detector(path)
     found = torch.load(path, weights_only=True)
     found["landmarks"] |= {"task": "detection"}

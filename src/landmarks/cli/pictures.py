@@ -184,7 +184,7 @@ def detect(
 
 def _checked(model: Path, pictures: Sequence[Path]) -> dict[Path, Size]:
     """Height and width of each picture, upright; refuses what cannot be used."""
-    from landmarks.interop.single_images import check_pictures
+    from landmarks.interop.image_files import check_pictures
 
     if not model.is_file():
         raise LandmarksError(f"{shown(model)}: there is no such file; name a model first, then pictures")

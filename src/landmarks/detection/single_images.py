@@ -19,7 +19,7 @@ from landmarks.detection.checkpoints import TrainedDetector
 from landmarks.detection.finding import find_objects
 from landmarks.detection.openimages.resize import DetectionResize
 from landmarks.errors import LandmarksError
-from landmarks.interop.single_images import read_picture
+from landmarks.interop.image_files import read_picture
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from PIL import Image
 
 from landmarks.data.images.decode import open_image
 from landmarks.errors import LandmarksError
-from landmarks.interop import single_images as files
-from landmarks.interop.single_images import check_pictures, read_picture
+from landmarks.interop import image_files as files
+from landmarks.interop.image_files import check_pictures, read_picture
 from picture_models import broken_pictures, photograph, turned
 from pictures import scene
 
