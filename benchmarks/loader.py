@@ -37,7 +37,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from landmarks.config.locations import config_root
 from landmarks.data.dataset import TrainDataset, collate_train
 from landmarks.data.images.transforms import Augmentation
-from landmarks.data.module import single_thread
+from landmarks.data.loader import single_thread
 from landmarks.data.samplers.shuffled import ShuffledBatches
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.folder import FolderStore

@@ -26,11 +26,11 @@ from pathlib import Path
 import numpy as np
 from machine import machine, write_csv
 
-from landmarks.data.derived import derived_folder
 from landmarks.data.stores.offset_file import write_offsets
 from landmarks.data.stores.offset_table import IndexedTar, Offsets
 from landmarks.data.stores.tar_files import LocalTars
 from landmarks.ids import format_ids
+from landmarks.storage import derived_folder
 
 RESULTS = Path(__file__).parent / "results" / "open_full_size.csv"
 TRAIN, TRAIN_LANDMARKS, TRAIN_TARS = 4_132_914, 203_094, 500

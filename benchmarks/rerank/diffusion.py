@@ -23,8 +23,7 @@ from landmarks.retrieval.ablation import Cost
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.diffusion.copies import last_copies
 from landmarks.retrieval.diffusion.graph import knn_graph
-from landmarks.retrieval.diffusion.offline import OfflineParameters
-from landmarks.retrieval.diffusion.truncated import similar_together, truncated_solve
+from landmarks.retrieval.diffusion.offline import OfflineParameters, similar_together, truncated_solve
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search.index import ExactIndex

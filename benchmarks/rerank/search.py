@@ -20,9 +20,8 @@ import numpy as np
 from landmarks.retrieval.ablation import Cost, anonymous_mb
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.search.approximate.hnsw import HnswIndex
-from landmarks.retrieval.search.approximate.index import ApproximateIndex
+from landmarks.retrieval.search.approximate.index import ApproximateIndex, recall
 from landmarks.retrieval.search.approximate.ivf_pq import IvfPqIndex
-from landmarks.retrieval.search.approximate.recall import recall
 from landmarks.retrieval.search.approximate.scalar import ScalarIndex
 from landmarks.retrieval.search.index import ExactIndex, Searcher
 

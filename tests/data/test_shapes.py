@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from landmarks.data.derived import derived_folder
 from landmarks.data.images.aspect import group_shapes
 from landmarks.data.images.preprocessing import Preprocessing
 from landmarks.data.images.sizes import picture_sizes
@@ -15,6 +14,7 @@ from landmarks.data.shapes import PictureShapes
 from landmarks.data.source import ImageSet
 from landmarks.data.stores.files import FileStore
 from landmarks.data.table import ImageTable
+from landmarks.storage import derived_folder
 
 SMALL = Preprocessing("released", 64)
 ADDRESS = open_root("https://example.org/gldv2")

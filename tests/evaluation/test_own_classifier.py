@@ -13,7 +13,7 @@ from landmarks.extraction.views import Extraction
 from landmarks.losses.arcmargin import ArcMargin
 from landmarks.losses.npairs import NPairs
 from landmarks.losses.softmax import Softmax
-from landmarks.recognition.evidence import NO_EVIDENCE
+from landmarks.recognition.predictions import NO_EVIDENCE
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
 from landmarks.retrieval.pipeline import Pipeline

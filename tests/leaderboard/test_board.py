@@ -26,7 +26,7 @@ def row_of(board: Board, name: str) -> BoardRow:
 
 
 def joined(**changes: Any) -> dict[str, Any]:
-    sizes = {name: 544 if name == "inceptionv4_arcmargin" else 448 for name in SIX}
+    sizes = {name: 555 if name == "inceptionv4_arcmargin" else 448 for name in SIX}
     protocol = [{**WHOLE["protocol"][0], "model": name, "input_size": sizes[name]} for name in reversed(SIX)]
     return {"protocol": protocol, **changes}
 

@@ -48,9 +48,8 @@ class Run:
 
     def fit(self, cut_off: int | None = None, resume: bool = False) -> tuple[list[Seen], dict[str, Tensor]]:
         pl.seed_everything(0, verbose=False)
-        data = instantiate(self.config.data)
         make_loss = instantiate(self.config.loss)
-        data.pairs = make_loss.func.needs_pairs
+        data = instantiate(self.config.data, pairs=make_loss.func.needs_pairs)
         data.setup("fit")
         module = LandmarkModule(
             instantiate(self.config.model, dropout=0.2),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,24 +12,20 @@ from PIL import Image
 
 from landmarks.errors import LandmarksError
 from landmarks.report.curves import read_curves
-from landmarks.training.train import train, train_job
+from landmarks.training.train import train
 
 Compose = Callable[..., DictConfig]
 
 
-def figures(run_dir: Path) -> dict[str, dict[str, dict[str, float]]]:
-    return json.loads((run_dir / "metrics.json").read_text())
-
-
-def test_a_run_leaves_everything_behind(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> None:
-    run_dir = tmp_path / "run"
-    value = train_job(compose_config("train", *tiny_run, run_dir=run_dir))
-
-    found = figures(run_dir)
-    assert value == found["monitor"]["value"] == found["trained"]["public"]["map@100"]
+def test_a_run_leaves_everything_behind(trained_run: Any) -> None:
+    run_dir, found = trained_run.folder, trained_run.metrics
+    assert trained_run.value == found["monitor"]["value"] == found["trained"]["public"]["map@100"]
     assert set(found["untrained"]) == set(found["trained"]) == {"public", "private"}
     assert {"map@100", "gap", "top1"} <= set(found["trained"]["private"])
     assert found["training"]["epochs"] == 1
+    assert (found["job"], found["task"], found["config"]["data"]["batch_size"], found["seed"]) == (
+        "train", "landmarks", 8, 0
+    )  # fmt: skip
     for name in (
         "config.yaml",
         "run.json",
@@ -45,16 +42,22 @@ def test_a_run_leaves_everything_behind(compose_config: Compose, tiny_run: list[
     assert Image.open(run_dir / "neighbours.png").width > 500
 
 
-@pytest.mark.parametrize("loss", ["arcmargin", "npairs", "softmax"])
-def test_each_loss_trains(compose_config: Compose, tiny_run: list[str], tmp_path: Path, loss: str) -> None:
+@pytest.mark.parametrize(
+    ("loss", "metric"), [("arcmargin", "classifier_top1"), ("npairs", "gap"), ("softmax", "classifier_gap")]
+)
+def test_each_loss_trains_towards_its_metric(
+    compose_config: Compose, tiny_run: list[str], tmp_path: Path, loss: str, metric: str
+) -> None:
     overrides = [
         *tiny_run,
         f"loss={loss}",
         "trainer.max_epochs=null",
         "trainer.max_steps=2",
         "evaluate_untrained=false",
+        f"monitor=public/{metric}",
     ]
-    train(compose_config("train", *overrides, run_dir=tmp_path), tmp_path)
+    value = train(compose_config("train", *overrides, run_dir=tmp_path), tmp_path)
+    assert value == json.loads((tmp_path / "metrics.json").read_text())["trained"]["public"][metric]
     checkpoint = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 2
     assert len(checkpoint["landmarks"]["landmark_names"]) > 2

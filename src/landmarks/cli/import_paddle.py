@@ -11,7 +11,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from landmarks.cli.data.endings import named_endings
 from landmarks.config.check import suggest
-from landmarks.interop.paddle.labels import read_class_names
 from landmarks.interop.paddle.target import check_target
 from landmarks.interop.paddle.variables import Variables, open_variables
 from landmarks.models.released_models import RELEASED_MODELS
@@ -74,6 +73,9 @@ def import_paddle(
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     with named_endings(stderr):
         check_target(dst, src, overwrite)
+        # polars, which reads the categories, would make every other command start later
+        from landmarks.interop.paddle.labels import read_class_names
+
         names = read_class_names(name, labels, categories)
         variables = open_variables(src, leave_out or ())
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())

@@ -15,15 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from landmarks.errors import LandmarksError
-from landmarks.metrics import (
-    FormatError,
-    read_recognition_solution,
-    read_recognition_submission,
-    read_retrieval_solution,
-    read_retrieval_submission,
-    score_recognition,
-    score_retrieval,
-)
 
 if TYPE_CHECKING:
     from landmarks.detection.metrics import BoxTruth, DetectionFigures, Detections
@@ -53,10 +44,13 @@ HierarchyPath = Annotated[
 @app.command()
 def retrieval(solution: SolutionPath, submission: SubmissionPath, as_json: AsJson = False) -> None:
     """Print mAP@100 and its companions for a retrieval submission."""
+    # polars, which reads these files, would make every other command start later
+    from landmarks.metrics import read_retrieval_solution, read_retrieval_submission, score_retrieval
+
     try:
         truth = read_retrieval_solution(solution)
         figures = score_retrieval(truth, read_retrieval_submission(submission, truth))
-    except FormatError as error:
+    except LandmarksError as error:
         raise _refuse(error) from None
     _print(figures, "Retrieval", as_json)
 
@@ -64,10 +58,12 @@ def retrieval(solution: SolutionPath, submission: SubmissionPath, as_json: AsJso
 @app.command()
 def recognition(solution: SolutionPath, submission: SubmissionPath, as_json: AsJson = False) -> None:
     """Print GAP and its companions for a recognition submission."""
+    from landmarks.metrics import read_recognition_solution, read_recognition_submission, score_recognition
+
     try:
         truth = read_recognition_solution(solution)
         figures = score_recognition(truth, read_recognition_submission(submission, truth))
-    except FormatError as error:
+    except LandmarksError as error:
         raise _refuse(error) from None
     _print(figures, "Recognition", as_json)
 
@@ -85,7 +81,6 @@ def detection(
 
     Predictions should name the classes above their own as well, as the boxes do once they are expanded.
     """
-    # polars, which reads these files, would make every other command start later
     from landmarks.detection.metrics import score_detections
     from landmarks.detection.metrics.files import read_truth
     from landmarks.recognition.detections.tables import read_boxes
@@ -94,10 +89,9 @@ def detection(
     try:
         truth, detections = read_truth(boxes, image_labels), read_boxes(predictions)
         if hierarchy is not None:
-            from landmarks.detection.metrics.hierarchy import expand_truth
-            from landmarks.detection.openimages.hierarchy import read_hierarchy
+            from landmarks.detection.metrics.hierarchy import expand_truth, read_hierarchy
 
-            truth = expand_truth(truth, read_hierarchy(hierarchy).ancestors)
+            truth = expand_truth(truth, read_hierarchy(hierarchy))
         if classes is not None:
             from landmarks.recognition.detections.classes import read_classes
 
@@ -105,7 +99,7 @@ def detection(
             titles = dict(zip(described.names.tolist(), described.titles.tolist(), strict=True))
             truth = truth.of_classes(described.names)
         figures = score_detections(truth, detections)
-    except (FormatError, LandmarksError) as error:
+    except LandmarksError as error:
         raise _refuse(error) from None
     if as_json:
         typer.echo(json.dumps({name: of_evaluator.as_dict() for name, of_evaluator in figures.items()}, indent=1))
@@ -138,7 +132,7 @@ def _print_detection(
     Console().print(table)
 
 
-def _refuse(error: FormatError | LandmarksError) -> typer.Exit:
+def _refuse(error: LandmarksError) -> typer.Exit:
     """Show a mistake in a file on one line of stderr."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(str(error), style="red", markup=False)
     return typer.Exit(2)

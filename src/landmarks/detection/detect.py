@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from landmarks.config.record import versions
-from landmarks.data.module import single_thread
+from landmarks.data.loader import single_thread
 from landmarks.data.source import ImageSet
 from landmarks.detection.checkpoints import TrainedDetector
 from landmarks.detection.finding import find_objects, ids_of

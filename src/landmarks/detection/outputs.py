@@ -14,11 +14,12 @@ from landmarks.config.record import write_json
 from landmarks.data.images.decode import UnreadableImageError, open_image
 from landmarks.data.stores.store import MissingImageError
 from landmarks.detection.drawing import BoxedImage, DrawnBoxes, draw_sheet
-from landmarks.detection.evaluation import SPLIT, Scores
+from landmarks.detection.evaluation import SPLIT
 from landmarks.detection.metrics.files import write_detections_csv
 from landmarks.detection.openimages.detection_set import DetectionSet
 from landmarks.evaluation.outputs import plain
-from landmarks.metrics.hex_ids import hex_of
+from landmarks.evaluation.scoring import Scores
+from landmarks.ids import format_id
 from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
 from landmarks.report.summary import write_summary
@@ -130,7 +131,7 @@ def _boxed(findings: Findings, row: int) -> BoxedImage:
     labels = np.concatenate([np.empty(0, np.int64), *(one.labels[rows] for one, rows in here)])
     return BoxedImage(
         image,
-        hex_of(image_id),
+        format_id(image_id),
         DrawnBoxes(
             images.boxes.boxes[true],
             np.array([f"{title} (group)" if group else title for title, group in zip(titles, groups, strict=True)]),

@@ -25,7 +25,7 @@ def train_detector_job(config: DictConfig) -> float | None:
     if not config.model.get("_partial_"):
         raise LandmarksError("task=detection needs a model that finds objects, such as model=faster_rcnn_resnet50")
     run_dir = Path(config.run_dir)
-    write_record(config, run_dir)
+    write_record(config, run_dir, "detection")
     return train_detector(config, run_dir)
 
 

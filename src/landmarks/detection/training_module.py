@@ -54,8 +54,7 @@ class DetectorModule(pl.LightningModule):
         Raises:
             LandmarksError: it is not finite.
         """
-        targets = [{"boxes": target["boxes"], "labels": target["labels"]} for target in batch["targets"]]
-        losses: dict[str, Tensor] = self.model(batch["image"], targets)
+        losses: dict[str, Tensor] = self.model(batch["image"], batch["targets"])
         loss = torch.stack(list(losses.values())).sum()
         if not loss.isfinite():
             raise LandmarksError(

@@ -52,7 +52,9 @@ def evaluate(config: DictConfig, run_dir: Path, trained: OpenedModel | None = No
     recognition: RecognitionPipeline = instantiate(config.recognition)
     extraction: Extraction = instantiate(config.extraction)
     extraction.require(pipeline)
-    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(trained=trained.preprocessing)
+    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
+        trained=trained.preprocessing, scales=extraction.scales
+    )
     data.prepare_data()
     data.setup("validate")
     gallery_names = data.gallery_set.table.landmark_names

@@ -13,13 +13,12 @@ from landmarks.data.gldv2.tables import INDEX_PREFIX
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.monitor import check_monitor
 from landmarks.extraction.views import Extraction
+from landmarks.ids import find_rows
 from landmarks.losses import ClassHead
-from landmarks.metrics.lookup import find_rows
 from landmarks.recognition.classify import classify, require_views, to_device
 from landmarks.recognition.detections.files import read_detections
-from landmarks.recognition.evidence import Evidence
 from landmarks.recognition.prediction_files import read_predictions
-from landmarks.recognition.predictions import Predictions
+from landmarks.recognition.predictions import Evidence, Predictions
 from landmarks.recognition.state import RecognitionPipeline
 from landmarks.recognition.votes import NO_LANDMARK
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet

@@ -67,7 +67,8 @@ def write_evaluation(
     scores = known_scores(result.scores)
     monitor = choose_monitor(config.monitor, scores)
     value = figure(scores, monitor)
-    figures = {"monitor": {"name": monitor, "value": value}, "scores": scores, **figures}
+    kind = {"job": config.job, "task": "landmarks", "name": config.name}
+    figures = {**kind, "monitor": {"name": monitor, "value": value}, "scores": scores, **figures}
     write_result(run_dir, config, result, {label: scores}, title, figures, facts)
     return value
 
@@ -103,7 +104,6 @@ def write_result(
     _draw(run_dir, result)
     stages = {"Retrieval": "stages", "Recognition": "recognition_stages"}
     content = {
-        "name": config.name,
         **figures,
         **_stamp(result),
         "sizes": {

@@ -20,7 +20,7 @@ from landmarks.config.record import write_record
 from landmarks.config.settings import ExtractSettings
 from landmarks.data.module import LandmarkDataModule
 from landmarks.errors import LandmarksError
-from landmarks.extraction.callback import ResumedExtraction
+from landmarks.extraction.callback import RemainingImages, ResumedExtraction
 from landmarks.extraction.inference import OnnxInference
 from landmarks.extraction.launch import ranks_launched
 from landmarks.extraction.module import DescriptorModule
@@ -76,12 +76,11 @@ def extract(config: DictConfig, run_dir: Path, trained: OpenedModel | None = Non
         LandmarksError: bad input of any kind, or a set in the run folder that was made otherwise.
     """
     trained = trained or open_model(config.checkpoint, "descriptors")
-    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(trained=trained.preprocessing)
-    data.search_only = not {"gallery", "train"} & set(config.splits)
+    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
+        trained=trained.preprocessing, splits=config.splits, scales=config.extraction.scales
+    )
     data.prepare_data()
     data.setup("validate")
-    splits = data.evaluated if data.search_only else {**data.evaluated, "train": data.train_set}
-    data.evaluated = {name: splits[name] for name in config.splits}
     extracted = describe(config, run_dir, trained, data, run_dir, dtype=config.dtype)
     if extracted.sets:
         Console().print(_overview(extracted))
@@ -131,14 +130,13 @@ def describe(
         enable_checkpointing=False,
         default_root_dir=str(run_dir),
     )
-    data.allow_zero_length_dataloader_with_multiple_devices = True  # a rank for which nothing is left
     with ranks_launched(trainer.strategy, run_dir), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Total length of")
         counts = ", ".join(f"{len(images)} {name}" for name, images in data.evaluated.items())
         log.info("Describing with %s: %s", trained.name, counts)
         if data.preprocessing != (made_for := trained.preprocessing):
             log.info("At %s; its checkpoint says %s", data.preprocessing, made_for)
-        trainer.validate(module, data, verbose=False)
+        trainer.validate(module, RemainingImages(data, extraction), verbose=False)
         sets = extraction.finish(trainer)
     rates = {
         name: (len(found.descriptors) - extraction.reused[name]) / extraction.seconds[name]

@@ -16,7 +16,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from landmarks.config.check import check_config
-from landmarks.config.settings import EvaluateSettings, ExtractSettings
+from landmarks.config.settings import EvaluateSettings, ExtractSettings, Task
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.precomputed.keys import used_part
 from landmarks.extraction.predict import PREDICTIONS
@@ -44,11 +44,13 @@ class Job:
         command: "extract" or "evaluate".
         overrides: what its configuration is composed of.
         what: it does, for people.
+        task: of the run.
     """
 
     command: Literal["extract", "evaluate"]
     overrides: tuple[str, ...]
     what: str
+    task: Task = "landmarks"
 
 
 def plan(row: Row, root: str, weights: Mapping[str, RowWeights], out: Path, extra: Sequence[str] = ()) -> list[Job]:
@@ -103,7 +105,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
             used = used_part(config)
             check_config(used, EvaluateSettings)
             _check_needs(used)
-        elif config.data.get("validation") is not None and "openimages" not in str(config.data._target_):
+        elif job.task == "landmarks":  # a detector's is checked when its checkpoint is open
             check_config(config, EvaluateSettings)
 
 
@@ -146,7 +148,8 @@ def _whole_evaluation(row: Row, root: str, weights: RowWeights, here: Path, extr
         data = _of_data("gldv2", root, weights)
         data += [*CROPPED, "data.validation.index_distractors=0"]
         data += [f"data.validation.gallery_images={CLASSIFIER_GALLERY}", f"monitor=private/{row.metric}"]
-    return Job("evaluate", (*data, *mine, *extra), f"evaluate {row.name}")
+    task: Task = "detection" if row.task == "detection" else "landmarks"
+    return Job("evaluate", (*data, *mine, *extra), f"evaluate {row.name}", task)
 
 
 def _evaluation(row: Row, root: str, out: Path, splits: Sequence[str], more: Sequence[str]) -> Job:

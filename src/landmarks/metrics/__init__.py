@@ -4,7 +4,7 @@ The torchmetrics classes are in `landmarks.metrics.streaming` and are not import
 file does not wait for torch.
 """
 
-from landmarks.metrics.errors import FormatError
+from landmarks.errors import FormatError
 from landmarks.metrics.recognition import correctness, global_average_precision, score_recognition
 from landmarks.metrics.retrieval import (
     average_precision,

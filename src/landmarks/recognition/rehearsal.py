@@ -98,7 +98,7 @@ def choose(gallery: Gallery, size: int, hidden: float, max_images: int, seed: in
     return Cast(rows[order], chosen[order])
 
 
-def rehearse(gallery: Gallery, cast: Cast, k: int, votes: int, resources: Resources) -> Rehearsal:
+def rehearse(gallery: Gallery, cast: Cast, k: int, votes: int, resources: Resources, group: int = GROUP) -> Rehearsal:
     """Let the chosen images vote as queries do; out of the cache if it has been done.
 
     Args:
@@ -107,6 +107,7 @@ def rehearse(gallery: Gallery, cast: Cast, k: int, votes: int, resources: Resour
         k: neighbours that the features look at.
         votes: neighbours that vote, by similarity.
         resources: `index` searches, `cache` keeps.
+        group: images that ask together.
 
     Raises:
         LandmarksError: a bad descriptor, or no room for the cache.
@@ -124,7 +125,7 @@ def rehearse(gallery: Gallery, cast: Cast, k: int, votes: int, resources: Resour
         len(cast.rows),
         {"features": Column(np.float64, (len(FEATURES),)), "right": Column(np.bool_)},
         make,
-        GROUP,
+        group,
         [gallery.descriptors, gallery.landmarks, cast.rows, cast.hidden],
         {"k": k, "votes": votes, "searcher": resources.index.signature()},
     )

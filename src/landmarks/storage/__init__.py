@@ -2,7 +2,7 @@
 
 from landmarks.storage.append_log import AppendLog, no_head
 from landmarks.storage.atomic_file import atomic_file, atomic_folder, atomic_path, sync_file
-from landmarks.storage.cache_folder import derived_folder, user_cache
+from landmarks.storage.cache_folder import FOLDER, derived_folder, user_cache
 from landmarks.storage.checksums import (
     CHECKSUMS_FILE,
     SEAL,
@@ -12,6 +12,7 @@ from landmarks.storage.checksums import (
     check_folder,
     check_tensors,
     sealed_tensors,
+    write_checksums,
 )
 from landmarks.storage.lock import FileLock, LockedError
 from landmarks.storage.npy_header import map_array, read_any_header, read_header, write_header
@@ -19,6 +20,7 @@ from landmarks.storage.row_log import Column, RowLog
 
 __all__ = [
     "CHECKSUMS_FILE",
+    "FOLDER",
     "SEAL",
     "UNSEALED",
     "AppendLog",
@@ -41,5 +43,6 @@ __all__ = [
     "sealed_tensors",
     "sync_file",
     "user_cache",
+    "write_checksums",
     "write_header",
 ]

@@ -15,10 +15,18 @@ from typing import BinaryIO
 import xxhash
 
 from landmarks.storage.atomic_file import atomic_file, sync_file
-from landmarks.storage.checksums import CHECKSUMS_FILE, ChangedError, Pieces, format_line, hash_bytes, parse_line
+from landmarks.storage.checksums import (
+    CHECKSUMS_FILE,
+    LOCK_FILE,
+    ChangedError,
+    Pieces,
+    format_line,
+    hash_bytes,
+    parse_line,
+    write_checksums,
+)
 from landmarks.storage.lock import FileLock
 
-LOCK_FILE = "lock"
 log = logging.getLogger(__name__)
 
 Begin = Callable[[BinaryIO], int]
@@ -121,13 +129,7 @@ class AppendLog:
         if fault:
             raise ChangedError(f"{fault}; run the same again, it goes on from there")
         whole = {name: (self.begins[name], self.sizes[name], digest.hexdigest()) for name, digest in digests.items()}
-        whole |= {
-            path.name: (0, path.stat().st_size, hash_bytes(path))
-            for path in sorted(self.folder.iterdir())
-            if path.is_file() and path.name not in (*self._files, LOCK_FILE, CHECKSUMS_FILE)
-        }
-        with atomic_file(self.folder / CHECKSUMS_FILE, sync=False) as file:
-            file.write(format_line(whole))
+        write_checksums(self.folder, whole)
         self.sync()
         self.folder.rename(final)
         (final / LOCK_FILE).unlink(missing_ok=True)

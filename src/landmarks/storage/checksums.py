@@ -17,9 +17,10 @@ from typing import BinaryIO
 import xxhash
 
 from landmarks.errors import LandmarksError
-from landmarks.storage.atomic_file import atomic_path
+from landmarks.storage.atomic_file import atomic_file, atomic_path
 
 CHECKSUMS_FILE = "checksums.txt"
+LOCK_FILE = "lock"
 BLOCK = 1 << 22
 MAX_HEADER = 1 << 28  # bytes; safetensors itself allows 100 MB
 SEAL = "xxh3"
@@ -86,6 +87,20 @@ def check_folder(folder: Path, required: bool = False) -> None:
     for name, (start, stop, value) in pieces.items():
         if (folder / name).stat().st_size != stop or hash_bytes(folder / name, start, stop) != value:
             raise ChangedError(f"{folder / name}: damaged, it holds other bytes than were written")
+
+
+def write_checksums(folder: Path, pieces: Mapping[str, tuple[int, int, str]] | None = None) -> None:
+    """Write the checksums of all files of a folder that is complete; `pieces` are known already.
+
+    Raises:
+        OSError: The disk is full or refuses.
+    """
+    known = dict(pieces or {})
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name not in (*known, CHECKSUMS_FILE, LOCK_FILE):
+            known[path.name] = (0, path.stat().st_size, hash_bytes(path))
+    with atomic_file(folder / CHECKSUMS_FILE, sync=False) as file:
+        file.write(format_line(known))
 
 
 @contextmanager

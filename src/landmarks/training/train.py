@@ -142,6 +142,8 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
         value = figure(evaluation.scores, config.monitor)
         if trainer.is_global_zero:
             figures = {
+                "job": config.job,
+                "task": config.task,
                 "name": config.name,
                 "monitor": {"name": config.monitor, "value": value},
                 **results,
@@ -169,8 +171,9 @@ def ready(data: pl.LightningDataModule) -> None:
 
 def _landmark_parts(config: DictConfig) -> Parts:
     make_loss = instantiate(config.loss)
-    data: LandmarkDataModule = instantiate(config.data)
-    data.pairs = make_loss.func.needs_pairs
+    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
+        pairs=make_loss.func.needs_pairs, scales=config.extraction.scales
+    )
     ready(data)
     model = instantiate(config.model)
     module = LandmarkModule(

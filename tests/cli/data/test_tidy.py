@@ -112,6 +112,6 @@ def test_an_interruption_says_how_to_go_on(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("landmarks.cleaning.clean.nearest_outsiders", interrupted)
+    monkeypatch.setattr("landmarks.cleaning.clean.other_class_bars", interrupted)
     code, _, stderr = run(tiny_world, described, tmp_path / "clean.csv")
     assert code == 130 and "the same command goes on from there" in stderr and not list(tmp_path.iterdir())

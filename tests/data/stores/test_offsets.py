@@ -2,6 +2,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,7 +206,7 @@ def test_a_killed_run_loses_only_the_tars_in_work(split: Split, monkeypatch: pyt
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    (split.path.parent / f".{split.path.name}.{process.pid}-0.tmp").write_bytes(b"half")
+    (split.path.parent / f".{split.path.name}.{socket.gethostname()}-{process.pid}.partial").write_bytes(b"half")
     split.update()
     assert split.read == [ALL[5]] and split.missing() == []
     assert sorted(entry.name for entry in split.path.parent.iterdir()) == ["train.lock", "train.safetensors"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from landmarks.detection.metrics import BoxTruth, Detections
-from landmarks.metrics.errors import FormatError
+from landmarks.errors import FormatError
 
 CLASSES = np.array(["/m/a", "/m/b"])
 BOX = [0.1, 0.2, 0.3, 0.4]

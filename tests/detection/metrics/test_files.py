@@ -16,7 +16,7 @@ from landmarks.detection.metrics.files import (
     read_truth,
     write_detections_csv,
 )
-from landmarks.metrics.errors import FormatError
+from landmarks.errors import FormatError
 from landmarks.recognition.detections.tables import read_boxes
 
 ID, OTHER = "00000000000000ff", "f000000000000000"

@@ -23,7 +23,7 @@ from landmarks.detection.metrics import (
 )
 from landmarks.detection.metrics.files import read_truth
 from landmarks.detection.metrics.streaming import OpenImagesMAP
-from landmarks.metrics.errors import FormatError
+from landmarks.errors import FormatError
 from landmarks.recognition.detections.tables import read_boxes
 
 EVALUATORS = {"challenge_2018": CHALLENGE_2018, "open_images_v2": OPEN_IMAGES_V2, "half": Rules(True, 0.5)}

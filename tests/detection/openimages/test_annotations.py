@@ -151,7 +151,7 @@ def test_a_file_of_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     header = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction"
     path = write(tmp_path, "\n".join([f"{header},IsInside", *lines]))
     whole = read_box_rows(path, NAMES, "error", exact=True)
-    monkeypatch.setattr("landmarks.metrics.csv_rows.BLOCK_BYTES", 4000)
+    monkeypatch.setattr("landmarks.storage.csv.BLOCK_BYTES", 4000)
     parts = read_box_rows(path, NAMES, "error", exact=True)
     for name in ("ids", "labels", "boxes", "flags"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))

@@ -118,16 +118,6 @@ def test_a_sample_of_what_is_scored_and_its_truth(tiny: Any) -> None:
     assert len(everything.val_set) == 3
 
 
-def test_any_pictures_can_be_read_for_boxes(tiny: Any) -> None:
-    module = build(tiny.root, eval_batch_size=2)
-    module.setup("validate")
-    images = module.val_set.images
-    done = np.array([True, False, False])
-    first, second = list(module.eval_loader(images, done=done))  # the batches of all pictures, less those done
-    assert first["id"] == [11] and second["id"] == [12]
-    assert all(len(target["boxes"]) == 0 for target in first["targets"] + second["targets"])
-
-
 def test_rare_classes_and_aspect_groups(tiny: Any) -> None:
     module = build(tiny.root, batch_size=1, repeat_threshold=1.0)
     module.setup()

@@ -4,8 +4,8 @@ import pytest
 from landmarks.models.local_features.rootsift import RootSift
 from landmarks.retrieval.local.geometry import Geometry
 from landmarks.retrieval.local.matching import Matcher
-from landmarks.retrieval.local.pairs import Verification, verify_pair
 from landmarks.retrieval.local.table import LocalFeatureTable
+from landmarks.retrieval.local.verify import Verification, verify_pair
 from pictures import motion_between, scene, seen_from_elsewhere
 
 

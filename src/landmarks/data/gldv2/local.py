@@ -4,9 +4,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from landmarks.data.derived import FOLDER, derived_folder
 from landmarks.data.stores.folder import FolderStore
 from landmarks.data.stores.tar_files import LocalTars
+from landmarks.storage import FOLDER, derived_folder
 from landmarks.storage.atomic_file import atomic_file
 
 

@@ -18,7 +18,6 @@ from landmarks.data.roots import Root
 from landmarks.data.source import ImageSet
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.metrics.errors import FormatError
 from landmarks.metrics.solution_files import read_recognition_solution, read_retrieval_solution
 
 # Fewest pictures of each group of landmarks; the last has no upper end.
@@ -151,15 +150,12 @@ def _measure(layout: GLDv2Layout, split: Split, ids: NDArray[np.uint64]) -> NDAr
 
 def _solutions(layout: GLDv2Layout) -> dict[str, SolutionStatistics]:
     found = {}
-    try:
-        if layout.has_solution("retrieval"):
-            retrieval = read_retrieval_solution(layout.solution("retrieval"))
-            found["retrieval"] = _queries(retrieval.public, retrieval.ignored_ids)
-        if layout.has_solution("recognition"):
-            recognition = read_recognition_solution(layout.solution("recognition"))
-            found["recognition"] = _queries(recognition.public, recognition.ignored_ids)
-    except FormatError as error:
-        raise LandmarksError(str(error)) from error
+    if layout.has_solution("retrieval"):
+        retrieval = read_retrieval_solution(layout.solution("retrieval"))
+        found["retrieval"] = _queries(retrieval.public, retrieval.ignored_ids)
+    if layout.has_solution("recognition"):
+        recognition = read_recognition_solution(layout.solution("recognition"))
+        found["recognition"] = _queries(recognition.public, recognition.ignored_ids)
     return found
 
 

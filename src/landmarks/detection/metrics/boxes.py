@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.metrics.errors import FormatError
+from landmarks.errors import FormatError
 from landmarks.recognition.detections.boxes import check_boxes, check_labels
 
 

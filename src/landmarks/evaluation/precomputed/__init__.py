@@ -1,1 +1,1 @@
-"""Evaluates descriptors that are given as files, whatever made them: read, check, search, re-rank, score, write."""
+"""Reads precomputed descriptors, whatever made them, with ids, labels and solutions: what an evaluation starts from."""

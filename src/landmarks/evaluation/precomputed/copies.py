@@ -1,4 +1,4 @@
-"""Copies of given descriptors that a search can read quickly, made chunk by chunk and kept in the cache.
+"""Copies precomputed descriptors where a search cannot read them quickly: chunk by chunk, into the cache.
 
 What is in rows of float16 or float32 already is searched where it lies.
 """

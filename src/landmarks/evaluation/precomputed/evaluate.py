@@ -26,7 +26,7 @@ from landmarks.evaluation.precomputed.keys import (
     used_part,
 )
 from landmarks.evaluation.scoring import ALL, evaluate_descriptors
-from landmarks.recognition.evidence import NO_EVIDENCE
+from landmarks.recognition.predictions import NO_EVIDENCE
 from landmarks.recognition.state import RecognitionPipeline
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.pipeline import Pipeline

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from landmarks.data.gldv2.tables import read_ids as read_csv_ids
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_id, parse_ids
-from landmarks.metrics.lookup import first_repeat
+from landmarks.ids import first_repeat, format_id, parse_ids
 from landmarks.storage.npy_header import read_any_header
 
 MAGIC = b"\x93NUMPY"

@@ -127,6 +127,20 @@ def images_by_id(images: ImageSet, of: PrecomputedSet) -> ImageSet:
     return images.take(rows)
 
 
+def open_source(data: DictConfig) -> Source:
+    """Open the source that `data` names by its keys `source`, `root` and `held_out`.
+
+    Raises:
+        LandmarksError: a folder that is not there.
+    """
+    root = open_root(data.root)
+    if isinstance(root, Path) and not root.is_dir():
+        raise LandmarksError(f"data.root={root}: there is no such folder, and descriptors.use_data asks for it")
+    source: Source = instantiate(data.source)(root)
+    held_out: HeldOut = instantiate(data.held_out)
+    return HeldOutSource(source, held_out) if held_out.landmarks else source
+
+
 class _Data:
     """The data set, opened no further than it is asked for: without the batches of training."""
 
@@ -135,14 +149,7 @@ class _Data:
 
     @cached_property
     def source(self) -> Source:
-        """The source that `data` names by its keys `source`, `root` and `held_out`."""
-        data = self._config.data
-        root = open_root(data.root)
-        if isinstance(root, Path) and not root.is_dir():
-            raise LandmarksError(f"data.root={root}: there is no such folder, and descriptors.use_data asks for it")
-        source: Source = instantiate(data.source)(root)
-        held_out: HeldOut = instantiate(data.held_out)
-        return HeldOutSource(source, held_out) if held_out.landmarks else source
+        return open_source(self._config.data)
 
     @cached_property
     def prepared(self) -> Source:

@@ -1,4 +1,4 @@
-"""One side of a search as it is given: a file, a folder of a descriptor set, or several of them to be joined."""
+"""Opens one side of a search: a file, a folder of a descriptor set, or several of them to be joined."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ MAX_MISSING = 0.01
 
 @dataclass(frozen=True)
 class PrecomputedSet:
-    """Descriptors of some pictures, and what is known of them.
+    """Descriptors of some images as files, and what is known of the images.
 
     Attributes:
         key: of the configuration, such as ``"descriptors.queries"``.

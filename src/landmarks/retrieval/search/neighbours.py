@@ -20,13 +20,14 @@ from landmarks.retrieval.resources import Resources
 GROUP = 16_384
 
 
-def all_neighbours(database: Descriptors, k: int, resources: Resources) -> Ranking:
+def all_neighbours(database: Descriptors, k: int, resources: Resources, group: int = GROUP) -> Ranking:
     """The k nearest other images of every image, memory-mapped out of the cache.
 
     Args:
         database: [N, D].
         k: neighbours; an image is never its own.
         resources: `neighbours` finds them.
+        group: images searched for, and kept, together.
 
     Returns:
         Ranking [N, k]; places beyond N - 1 are empty.
@@ -48,7 +49,7 @@ def all_neighbours(database: Descriptors, k: int, resources: Resources) -> Ranki
         len(database),
         {"indices": Column(np.int32, (k,)), "scores": Column(np.float32, (k,))},
         make,
-        GROUP,
+        group,
         [database],
         {"k": k, "searcher": resources.neighbours.signature()},
     )

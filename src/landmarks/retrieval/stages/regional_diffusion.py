@@ -17,13 +17,17 @@ from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import MIB, Descriptors
 from landmarks.retrieval.cache import Column
 from landmarks.retrieval.descriptors.regions import check_regions, gather_regions
-from landmarks.retrieval.diffusion.fill import filled
 from landmarks.retrieval.diffusion.graph import knn_graph, query_weights
 from landmarks.retrieval.diffusion.products import LargestEntries
-from landmarks.retrieval.diffusion.region_graph import RegionDiffusion, diffuse_within, working_bytes
-from landmarks.retrieval.diffusion.region_pooling import PoolingKind, RegionPooling
+from landmarks.retrieval.diffusion.regions import (
+    PoolingKind,
+    RegionDiffusion,
+    RegionPooling,
+    diffuse_within,
+    working_bytes,
+)
 from landmarks.retrieval.diffusion.solve import rows_at_once, solve
-from landmarks.retrieval.ranking import EMPTY, Ranking, best
+from landmarks.retrieval.ranking import EMPTY, Ranking, best, completed
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search.neighbours import all_neighbours
 from landmarks.retrieval.state import MISSING, Need, SearchState
@@ -107,7 +111,7 @@ class RegionalDiffusion:
         else:
             short = Ranking(earlier.indices[:, : self.candidates], earlier.scores[:, : self.candidates])
             found = self._short_lists(queries, index, short, resources)
-        return state.with_ranking(filled(found, earlier))
+        return state.with_ranking(completed(found, earlier))
 
     def _short_lists(self, queries: Descriptors, index: Descriptors, short: Ranking, resources: Resources) -> Ranking:
         """The images of each row of `short` that are reached, each query on a graph of its own."""

@@ -3,7 +3,7 @@ import pytest
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.search.approximate.hnsw import HnswIndex
-from landmarks.retrieval.search.approximate.recall import recall
+from landmarks.retrieval.search.approximate.index import recall
 from landmarks.retrieval.search.index import ExactIndex
 
 

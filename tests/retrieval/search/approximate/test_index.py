@@ -14,8 +14,8 @@ from landmarks.config.settings import TrainSettings
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.search.approximate import index as index_module
 from landmarks.retrieval.search.approximate.hnsw import HnswIndex
+from landmarks.retrieval.search.approximate.index import recall
 from landmarks.retrieval.search.approximate.ivf_pq import IvfPqIndex
-from landmarks.retrieval.search.approximate.recall import recall
 from landmarks.retrieval.search.approximate.scalar import ScalarIndex
 from landmarks.retrieval.search.index import ExactIndex
 from landmarks.retrieval.search.neighbours import all_neighbours

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
+from landmarks.retrieval.search.approximate.index import recall
 from landmarks.retrieval.search.approximate.inverted_lists import (
     ROWS_PER_LIST,
     SAMPLE,
     number_of_lists,
     number_of_probes,
 )
-from landmarks.retrieval.search.approximate.recall import recall
 from landmarks.retrieval.search.approximate.scalar import ScalarIndex
 from landmarks.retrieval.search.index import ExactIndex
 

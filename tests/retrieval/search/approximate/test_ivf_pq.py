@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
+from landmarks.retrieval.search.approximate.index import recall
 from landmarks.retrieval.search.approximate.ivf_pq import IvfPqIndex
-from landmarks.retrieval.search.approximate.recall import recall
 from landmarks.retrieval.search.index import ExactIndex
 
 

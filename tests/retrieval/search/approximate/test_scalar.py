@@ -1,6 +1,6 @@
 import numpy as np
 
-from landmarks.retrieval.search.approximate.recall import recall
+from landmarks.retrieval.search.approximate.index import recall
 from landmarks.retrieval.search.approximate.scalar import ScalarIndex
 from landmarks.retrieval.search.index import ExactIndex
 

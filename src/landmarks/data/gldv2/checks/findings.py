@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from landmarks.data.gldv2.checks.records import PictureFault
 from landmarks.data.gldv2.checks.tables import no_ids
-from landmarks.data.table import find_sorted
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_id, format_ids
+from landmarks.ids import find_sorted, format_id, format_ids
 from landmarks.storage.atomic_file import atomic_file
 
 Split = Literal["train", "train_clean", "index", "test"]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from landmarks.data.gldv2.checks.containers import Container, indexed_tars, open_folders, open_tar
 from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.stores.offsets import OnTar, update_offsets
-from landmarks.data.table import find_sorted
 from landmarks.errors import LandmarksError
+from landmarks.ids import find_sorted
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from landmarks.data.gldv2.checks.findings import Fault, FileProblem, Split
 from landmarks.data.gldv2.checks.tables import TableCheck, check_table, no_ids
 from landmarks.data.gldv2.layout import GLDv2Layout
-from landmarks.data.table import find_sorted
-from landmarks.metrics.errors import FormatError
+from landmarks.errors import FormatError
+from landmarks.ids import find_sorted
 from landmarks.metrics.solution_files import read_recognition_solution, read_retrieval_solution
 
 LABELS = "index_image_to_landmark"

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.derived import derived_folder
 from landmarks.data.gldv2.checks.containers import Container
 from landmarks.data.gldv2.checks.findings import (
     FOLDER,
@@ -32,8 +31,9 @@ from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.gldv2.release import parse_md5
 from landmarks.data.roots import Root
 from landmarks.data.stores.offsets import OnTar
-from landmarks.data.table import find_sorted
 from landmarks.errors import LandmarksError
+from landmarks.ids import find_sorted
+from landmarks.storage import derived_folder
 
 OnPictures = Callable[[int, int], None]
 
