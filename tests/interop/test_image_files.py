@@ -10,7 +10,7 @@ from PIL import Image
 from landmarks.data.images import open_image
 from landmarks.errors import LandmarksError
 from landmarks.interop import check_pictures, read_picture
-from landmarks.interop import single_images as files
+from landmarks.interop import image_files as files
 from picture_models import broken_pictures, photograph, turned
 from pictures import scene
 
