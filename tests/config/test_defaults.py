@@ -9,7 +9,8 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from landmarks.config import complete, config_root, plain_defaults
+from landmarks.config import CompletedFiles, complete, config_root, plain_defaults
+from landmarks.errors import LandmarksError
 
 TARGETS = sorted(
     {
@@ -77,3 +78,12 @@ def test_nothing_heavy_is_imported() -> None:
         "assert not {'torch', 'matplotlib', 'polars'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_class_named_after_another_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "late.yaml").write_text("defaults: [other, _self_]\n_target_: landmarks.data.ValidationSize\n")
+    (tmp_path / "first.yaml").write_text("defaults: [_self_, other]\n_target_: landmarks.data.ValidationSize\n")
+    source = CompletedFiles("test", f"completed://{tmp_path}")
+    assert source.load_config("first").config["queries"] == "scored"
+    with pytest.raises(LandmarksError, match=r"late.*put `_self_` first"):
+        source.load_config("late")

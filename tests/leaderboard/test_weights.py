@@ -1,5 +1,6 @@
 """Weights are those of the row, or refused before any work."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from torch import nn
 
 from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.leaderboard import Row, open_weights, parse_weights, read_rows
+from landmarks.leaderboard import Row, parse_weights, read_rows, require_weights
 from landmarks.losses import Softmax
 from landmarks.models import ModelRecord, build_network, write_model
 
@@ -53,7 +54,7 @@ def classifier_file(path: Path, labels: tuple[str, ...]) -> Path:
 def test_the_row_s_own_weights_are_taken(rows: dict[str, Row], tmp_path: Path) -> None:
     for options in ({}, {"pooling": "average", "dropout": 0.3}):  # defaults, spelt out; and what only trains
         path = model_file(tmp_path / "w.safetensors", **options)
-        assert open_weights(rows["tiny"], path, tmp_path / "out") == path
+        require_weights(rows["tiny"], path)
 
 
 @pytest.mark.parametrize(
@@ -69,34 +70,33 @@ def test_other_weights_are_refused(
     rows: dict[str, Row], tmp_path: Path, name: str, changes: dict[str, object], words: str
 ) -> None:
     with pytest.raises(LandmarksError, match=words):
-        open_weights(rows["tiny"], model_file(tmp_path / "w.safetensors", name, **changes), tmp_path / "out")
+        require_weights(rows["tiny"], model_file(tmp_path / "w.safetensors", name, **changes))
 
 
 def test_another_kind_of_network_is_refused_by_its_name(rows: dict[str, Row], tmp_path: Path) -> None:
     path = model_file(tmp_path / "w.safetensors")
     with pytest.raises(LandmarksError, match="timm_net test_resnet instead of released_net res152"):
-        open_weights(rows["res152_arcmargin"], path, tmp_path / "out")
+        require_weights(rows["res152_arcmargin"], path)
 
 
 def test_classifiers_say_which_landmark_each_class_is(rows: dict[str, Row], tmp_path: Path) -> None:
     row = rows["tiny_classifier"]
     labelled = classifier_file(tmp_path / "labelled.safetensors", ("1", "2", "3"))
-    assert open_weights(row, labelled, tmp_path / "out") == labelled
+    require_weights(row, labelled)
     with pytest.raises(LandmarksError, match="does not say which landmark"):
-        open_weights(row, classifier_file(tmp_path / "plain.safetensors", ()), tmp_path / "out")
+        require_weights(row, classifier_file(tmp_path / "plain.safetensors", ()))
     with pytest.raises(LandmarksError, match="no class weights"):
-        open_weights(row, model_file(tmp_path / "none.safetensors", "tiny_classifier"), tmp_path / "out")
+        require_weights(row, model_file(tmp_path / "none.safetensors", "tiny_classifier"))
     with pytest.raises(LandmarksError, match="--labels FILE"):
-        open_weights(rows["res152_softmax_v1"], tmp_path, tmp_path / "out")
+        require_weights(rows["res152_softmax_v1"], tmp_path)
 
 
-def test_folders_are_of_released_weights(rows: dict[str, Row], tmp_path: Path) -> None:
+def test_folders_of_released_weights_are_imported_first(rows: dict[str, Row], tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match="nothing was released for tiny"):
-        open_weights(rows["tiny"], tmp_path, tmp_path / "out")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(LandmarksError, match="empty"):
-        open_weights(rows["res152_arcmargin"], tmp_path / "empty", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        require_weights(rows["tiny"], tmp_path)
+    words = f"import-paddle res152_arcmargin {tmp_path} res152_arcmargin.safetensors`"
+    with pytest.raises(LandmarksError, match=re.escape(words)):
+        require_weights(rows["res152_arcmargin"], tmp_path)
 
 
 @pytest.mark.parametrize(

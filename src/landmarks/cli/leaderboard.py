@@ -24,7 +24,7 @@ Weights = Annotated[
     list[str] | None,
     typer.Option(
         metavar="[ROW=]PATH",
-        help="For --run: a model file, a checkpoint or a folder of released weights; once for each model of a system.",
+        help="For --run: a model file or a checkpoint; once for each model of a system.",
         show_default=False,
     ),
 ]

@@ -3,6 +3,7 @@ from .check import check_config as check_config
 from .check import problems_of as problems_of
 from .check import refuse_missing as refuse_missing
 from .check import suggest as suggest
+from .defaults import CompletedFiles as CompletedFiles
 from .defaults import complete as complete
 from .defaults import plain_defaults as plain_defaults
 from .locations import config_root as config_root

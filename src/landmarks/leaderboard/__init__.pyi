@@ -20,5 +20,5 @@ from .runs import Run as Run
 from .runs import Solution as Solution
 from .runs import find_runs as find_runs
 from .weights import composed as composed
-from .weights import open_weights as open_weights
 from .weights import parse_weights as parse_weights
+from .weights import require_weights as require_weights

@@ -20,7 +20,7 @@ from landmarks.evaluation import used_part
 from landmarks.extraction import PREDICTIONS
 from landmarks.leaderboard.row_commands import root_word
 from landmarks.leaderboard.rows import Row
-from landmarks.leaderboard.weights import composed, imported, open_weights, parse_weights
+from landmarks.leaderboard.weights import composed, parse_weights, require_weights
 from landmarks.recognition import DETECTIONS, RecognitionPipeline
 from landmarks.retrieval import Need, Pipeline
 
@@ -56,7 +56,7 @@ def prepare(
         row: to be measured.
         rows: all rows.
         root: of the data set.
-        weights: as of `--weights`; what an earlier call imported need not be given again.
+        weights: as of `--weights`.
         out: folder of all rows; a row's own is `out/<row>`.
         extra: overrides of the user.
 
@@ -69,14 +69,12 @@ def prepare(
         raise LandmarksError(f"--run needs the data set: --root {root_word(row)}")
     if "://" not in root and not Path(root).expanduser().is_dir():
         raise LandmarksError(f"--root {root}: there is no such folder")
-    kept = {part: imported(rows[part], out / part) for part in row.parts}
-    paths = {part: path for part, path in kept.items() if path.is_file()} | parse_weights(weights, row, rows)
+    paths = parse_weights(weights, row, rows)
     if len(row.parts) == 1 and not paths:
-        raise LandmarksError(
-            f"--run {row.name} needs --weights PATH: a model file, a checkpoint, or the folder of the released weights"
-        )
-    opened = {part: open_weights(rows[part], path, out / part) for part, path in paths.items()}
-    found = measuring(row, root, opened, out, extra)
+        raise LandmarksError(f"--run {row.name} needs --weights PATH: a model file or a checkpoint")
+    for part, path in paths.items():
+        require_weights(rows[part], path)
+    found = measuring(row, root, paths, out, extra)
     if len(found) > 1:  # a single one checks itself before it begins
         check_commands(found)
     return found

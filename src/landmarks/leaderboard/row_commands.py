@@ -21,28 +21,17 @@ def commands(row: Row, rows: Mapping[str, Row]) -> dict[str, list[str]]:
         return {}
     found: dict[str, list[str]] = {}
     if row.experiment is None or row.name in RELEASED_MODELS:
-        labelled = [part for part in row.parts if _has_classes(part)]
-        found[FROM_WEIGHTS] = [*map(_import, labelled), _run(row, {p: _released(p) for p in row.parts})]
+        released = [part for part in row.parts if part in RELEASED_MODELS]
+        files = {part: f"{part}.safetensors" if part in released else _checkpoint(part) for part in row.parts}
+        found[FROM_WEIGHTS] = [*map(_import, released), _run(row, files)]
     if row.experiment:
         found[FROM_TRAINING] = [_train(row, rows), _run(row, {row.name: _checkpoint(row.name)})]
     return found
 
 
-def _released(part: str) -> str:
-    if _has_classes(part):
-        return f"{part}.safetensors"
-    return f"{WEIGHTS}/{part}" if part in RELEASED_MODELS else _checkpoint(part)  # no detector's weights are read
-
-
-def _has_classes(part: str) -> bool:
-    """Whether somebody has to say which landmarks its classes are: the released files do not."""
-    return part in RELEASED_MODELS and RELEASED_MODELS[part].classifier is not None
-
-
 def _import(part: str) -> str:
-    return shlex.join(
-        ["landmarks", "import-paddle", part, f"{WEIGHTS}/{part}", f"{part}.safetensors", "--labels", LABELS]
-    )
+    labels = ["--labels", LABELS] if RELEASED_MODELS[part].classifier is not None else []  # no released file says them
+    return shlex.join(["landmarks", "import-paddle", part, f"{WEIGHTS}/{part}", f"{part}.safetensors", *labels])
 
 
 def _checkpoint(part: str) -> str:

@@ -1,4 +1,4 @@
-"""Weights for a row: found, imported where they are released ones, and held against the row before any work.
+"""Weights for a row: found, and held against the row before any work.
 
 A row is a name and a network. Weights of another network, or those of another run, would give a figure of something
 else under the row's name, so they are refused: by the name and the architecture that the file itself records.
@@ -14,7 +14,6 @@ from omegaconf import DictConfig
 
 from landmarks.config import config_root, register_resolvers, register_search_path
 from landmarks.errors import LandmarksError
-from landmarks.interop import import_released, open_variables
 from landmarks.leaderboard.rows import Row
 from landmarks.models import (
     IN_TRAINING_ONLY,
@@ -56,44 +55,30 @@ def parse_weights(given: Sequence[str], row: Row, rows: Mapping[str, Row]) -> di
     return found
 
 
-def open_weights(row: Row, path: Path, folder: Path) -> Path:
-    """Look at weights; a folder of released ones is imported first.
+def require_weights(row: Row, path: Path) -> None:
+    """Refuse weights that are not those of a row.
 
     Args:
         row: of a single model.
-        path: a model file, a checkpoint, or a folder of released weights.
-        folder: where imported weights are kept, as `<row>.safetensors`.
-
-    Returns:
-        The model file or checkpoint.
+        path: a model file or a checkpoint.
 
     Raises:
-        LandmarksError: the file is damaged, the folder holds other variables than the row's network, or the weights
-            are of another network or run.
+        LandmarksError: the file is damaged or a folder, or the weights are of another network or run.
     """
     if path.is_dir():
         if row.name not in RELEASED_MODELS:
             raise LandmarksError(f"{path} is a folder, and nothing was released for {row.name}: give a checkpoint")
-        if row.of_classifier:
-            raise LandmarksError(
-                f"{path}: which landmark each class is stands in no released file: import it with "
-                f"`landmarks import-paddle {row.name} {path} {row.name}{SUFFIX} --labels FILE` and give that file"
-            )
-        imported_file = imported(row, folder)
-        import_released(row.name, open_variables(path), imported_file)
-        path = imported_file
+        labels = " --labels FILE" if row.of_classifier else ""
+        raise LandmarksError(
+            f"{path} is a folder: import it with `landmarks import-paddle {row.name} {path} "
+            f"{row.name}{SUFFIX}{labels}` and give that file"
+        )
     model = open_model(path)
     _require_row(row, path, model)
     if row.of_classifier and model.head is None:
         raise LandmarksError(f"{path}: has no class weights (loss: {model.loss}), so there is no {row.metric}")
     if row.of_classifier and not model.record.labels:
         raise LandmarksError(f"{path}: does not say which landmark each class is; import it again with --labels FILE")
-    return path
-
-
-def imported(row: Row, folder: Path) -> Path:
-    """Where released weights of a row are kept once they are imported."""
-    return folder / f"{row.name}{SUFFIX}"
 
 
 def composed(name: str, overrides: list[str]) -> DictConfig:

@@ -25,10 +25,7 @@ Figures = Mapping[str, float | None]  # {"public": 0.2676, "private": None}
 
 POINT = 0.01
 VISIBLE = 0.005  # points; two digits are printed
-HINT = (
-    "RELEASED/ROW is a folder of released weights; a model file or a checkpoint will do, too. A detector is always "
-    "a trained one."
-)
+HINT = "RELEASED/ROW is a folder of released weights. A checkpoint will do in place of a model file."
 
 
 @dataclass(frozen=True)
@@ -124,11 +121,11 @@ class Board:
     @property
     def missing(self) -> dict[str, list[str]]:
         """Kind to the commands that measure all rows without a figure of ours."""
-        lines: dict[str, list[str]] = {}
+        lines: dict[str, dict[str, None]] = {}
         for row in self.rows:
             for kind, commands in () if row.measured else row.commands.items():
-                lines.setdefault(kind, []).extend(commands)
-        return lines
+                lines.setdefault(kind, {}).update(dict.fromkeys(commands))  # rows share imports
+        return {kind: list(of_kind) for kind, of_kind in lines.items()}
 
 
 def write_leaderboard(out: str | Path, board: Board, rule: str) -> Path:
