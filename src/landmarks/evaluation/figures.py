@@ -19,17 +19,7 @@ def score_ranking(
     index_ids: NDArray[np.uint64],
     indices: NDArray[np.integer],
 ) -> Scores:
-    """Compute mAP@100 and its companions on this process, which has the rankings of all queries.
-
-    Args:
-        solution: the ground truth.
-        query_ids: uint64 [Q].
-        index_ids: uint64 [N].
-        indices: [Q, K], rows of `index_ids`, best first, -1 empty.
-
-    Raises:
-        FormatError: the solution does not know a query.
-    """
+    """Compute mAP@100 and its companions on this process, which has the rankings of all queries."""
     valid = indices >= 0
     ranked = np.zeros(indices.shape, np.uint64)
     ranked[valid] = index_ids[indices[valid]]
@@ -40,11 +30,7 @@ def score_ranking(
 
 
 def score_predictions(solution: RecognitionSolution, predictions: RecognitionSubmission) -> Scores:
-    """Compute GAP and its companions on this process, which has the predictions for all queries.
-
-    Raises:
-        FormatError: the solution does not know a query.
-    """
+    """Compute GAP and its companions on this process, which has the predictions for all queries."""
     metric = RecognitionMetric(solution, sync_on_compute=False)
     metric.update(predictions.image_ids, predictions.landmarks, predictions.scores)
     return metric.scores()
