@@ -52,7 +52,8 @@ def overrides(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> l
     torch.manual_seed(0)
     state = {f"model.{name}": value for name, value in instantiate(config.model).state_dict().items()}
     plain = OmegaConf.to_container(config, resolve=True)
-    record = {"record_version": RECORD_VERSION, "config": plain, "landmark_names": []}
+    prepared = {"mode": config.data.resize.mode, "short_side": config.data.image_size}
+    record = {"record_version": RECORD_VERSION, "config": plain, "preprocessing": prepared, "landmark_names": []}
     torch.save({"state_dict": state, "landmarks": record}, tmp_path / "net.ckpt")
     kept = [o for o in tiny_run if o.startswith(("data.root", "trainer.a", "trainer.d", "trainer.e"))]
     return [

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from landmarks.errors import LandmarksError
-from landmarks.models import create_pretrained, downloads
+from landmarks.models import create_pretrained, timm_backbone
 
 RESNET = "models--timm--resnet18d.ra2_in1k"
 
@@ -17,7 +17,7 @@ RESNET = "models--timm--resnet18d.ra2_in1k"
 @pytest.fixture(autouse=True)
 def unreachable_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(downloads, "HfApi", lambda: huggingface_hub.HfApi(endpoint="http://127.0.0.1:9"))
+    monkeypatch.setattr(timm_backbone, "HfApi", lambda: huggingface_hub.HfApi(endpoint="http://127.0.0.1:9"))
     return tmp_path
 
 

@@ -10,10 +10,9 @@ import torch
 from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.interop import classify_pictures, describe_pictures
-from landmarks.losses import ArcMargin
-from landmarks.models import RECORD_VERSION, Device, OpenedModel, Use, open_model
+from landmarks.models import Device, OpenedModel, Use, open_model
 from landmarks.models import opened as module
-from picture_models import NETWORK, onnx_file, photograph, tiny_net
+from picture_models import checkpoint_file, onnx_file, photograph
 
 USES: dict[str, Use] = {"similarity": "descriptors", "classify": "classes", "detect": "boxes"}
 
@@ -23,32 +22,19 @@ def open_for(path: Path, command: str, device: Device = "cpu") -> OpenedModel:
     return open_model(path, USES[command], device, onnx=command != "detect")
 
 
-def checkpoint(path: Path, loss: str = "ArcMargin", names: tuple[str, ...] = ("5", "6", "7", "9")) -> Path:
-    """As a training run writes it."""
-    torch.manual_seed(8)
-    head = ArcMargin(len(names), 8).state_dict() if loss == "ArcMargin" else {}
-    node = {"_target_": f"landmarks.losses.{loss.lower()}.{loss}", "_partial_": True}
-    model = {"_target_": "landmarks.models.timm_net", **{k: v for k, v in NETWORK.items() if k != "network"}}
-    data = {"image_size": 96, "resize": {"mode": "square"}, "source": {}}
-    state = {f"model.{k}": v for k, v in tiny_net().state_dict().items()} | {f"loss.{k}": v for k, v in head.items()}
-    record = {
-        "record_version": RECORD_VERSION,
-        "landmark_names": list(names),
-        "config": {"name": "run", "model": model, "loss": node, "data": data},
-    }
-    torch.save({"state_dict": state, "landmarks": record}, path)
-    return path
-
-
 def test_a_checkpoint_describes_as_its_network(tmp_path: Path) -> None:
-    opened = open_for(checkpoint(tmp_path / "best.ckpt"), "similarity")
-    assert (opened.name, opened.kind, opened.preprocessing) == ("run", "checkpoint", Preprocessing("square", 96))
+    opened = open_for(checkpoint_file(tmp_path / "best.ckpt"), "similarity")
+    assert (opened.name, opened.kind, opened.preprocessing) == (
+        "tower run/1",
+        "checkpoint",
+        Preprocessing("square", 96),
+    )
     assert opened.network(torch.zeros(1, 3, 96, 96)).shape == (1, 8)
 
 
 def test_a_checkpoint_and_a_classifiers_file_do_both(classifier: Path, tmp_path: Path) -> None:
     path = photograph(tmp_path / "a.png")
-    for model, classes in ((checkpoint(tmp_path / "best.ckpt"), 4), (classifier, 3)):
+    for model, classes in ((checkpoint_file(tmp_path / "best.ckpt"), 4), (classifier, 3)):
         assert describe_pictures(open_for(model, "similarity"), [path]).shape == (1, 8)
         opened = open_for(model, "classify")
         assert opened.record.classes == len(opened.landmark_names) == classes
@@ -84,7 +70,7 @@ def test_the_wrong_kind_is_said_before_weights_are_read(
 
 def test_a_run_with_npairs_names_no_landmarks(tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match="names no landmarks"):
-        open_for(checkpoint(tmp_path / "best.ckpt", "NPairs"), "classify")
+        open_for(checkpoint_file(tmp_path / "best.ckpt", "NPairs"), "classify")
 
 
 @pytest.mark.parametrize("command", USES)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from landmarks.storage import CHECKSUMS_FILE, AppendLog, ChangedError, LockedError, check_folder, no_head
+from landmarks.storage import CHECKSUMS_FILE, AppendLog, ChangedError, LockedError, check_folder
 
-FILES = {"a.bin": no_head, "b.bin": no_head}
+FILES = {"a.bin": b"", "b.bin": b""}
 CHUNKS = [{"a.bin": bytes([n]) * (n + 3), "b.bin": bytes([100 + n]) * (2 * n)} for n in range(5)]
 
 
@@ -120,16 +120,30 @@ def test_a_bit_that_flips_meanwhile_is_found_when_it_is_finished(tmp_path: Path)
     write(tmp_path / "log.partial", whole_chunks(AppendLog(tmp_path / "log.partial", FILES)) and 5).close()
 
 
-def test_files_without_checksums_are_kept_where_the_caller_trusts_them(tmp_path: Path) -> None:
-    for name, data in contents(tmp_path, 5).items():
-        (tmp_path / name).write_bytes(data)
-    with AppendLog(tmp_path, FILES, adopt=True) as log:
-        assert whole_chunks(log) == 5
-        log.cut({"a.bin": 4})
-        assert log.sizes["a.bin"] == 4 and (tmp_path / "a.bin").stat().st_size == 4
+def test_files_without_checksums_are_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path).close()
     (tmp_path / CHECKSUMS_FILE).unlink()
+    with pytest.raises(ChangedError, match=f"{CHECKSUMS_FILE}: is missing"):
+        check_folder(tmp_path)
     with AppendLog(tmp_path, FILES) as log:
-        assert log.sizes == {"a.bin": 0, "b.bin": 0}
+        assert whole_chunks(log) == 0 and "made again" in caplog.text
+
+
+def test_files_can_be_cut(tmp_path: Path) -> None:
+    with write(tmp_path) as log:
+        log.truncate({"a.bin": 4})
+        assert log.sizes["a.bin"] == 4 and (tmp_path / "a.bin").stat().st_size == 4
+    write(tmp_path, 5).close()
+    assert read(tmp_path) == {**contents(tmp_path, 5), "a.bin": CHUNKS[0]["a.bin"] + CHUNKS[1]["a.bin"][:1]}
+
+
+def test_a_file_that_begins_otherwise_is_refused(tmp_path: Path) -> None:
+    for start in (b"", b"head", b"head,line\nrow\n"):
+        (tmp_path / "a.csv").write_bytes(start)
+        with AppendLog(tmp_path, {"a.csv": b"head,line\n"}) as log:
+            assert log.sizes == {"a.csv": 10} and (tmp_path / "a.csv").read_bytes() == b"head,line\n"
+    with pytest.raises(ValueError, match="a.csv: does not begin with other,line"):
+        AppendLog(tmp_path, {"a.csv": b"other,line\n"})
 
 
 @pytest.mark.parametrize("text", [b"[]", b'{"a.bin":[-5,9,""]}', b'{"a.bin":[0,1]}', b"{", b'{"a.bin":["x",1,""]}'])
@@ -142,7 +156,7 @@ def test_checksums_of_others_are_no_good(tmp_path: Path, text: bytes) -> None:
 def test_a_full_disk_keeps_what_was_written(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    log = AppendLog(tmp_path / "log", {"a.bin": no_head})
+    log = AppendLog(tmp_path / "log", {"a.bin": b""})
     log.append({"a.bin": b"x" * 900})
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
@@ -151,12 +165,12 @@ def test_a_full_disk_keeps_what_was_written(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
-    with AppendLog(tmp_path / "log", {"a.bin": no_head}) as again:
+    with AppendLog(tmp_path / "log", {"a.bin": b""}) as again:
         assert again.sizes == {"a.bin": 900}
 
 
 def _add_forever(folder: Path) -> None:
-    log = AppendLog(folder, {"a.bin": no_head})
+    log = AppendLog(folder, {"a.bin": b""})
     for number in range(log.sizes["a.bin"] // 1000, 10**6):
         log.append({"a.bin": bytes([number % 251]) * 1000})
 
@@ -169,7 +183,7 @@ def test_killed_again_and_again_it_goes_on(tmp_path: Path) -> None:
         time.sleep(chance.uniform(0.02, 0.1))
         process.kill()
         process.join()
-        with AppendLog(tmp_path / "log", {"a.bin": no_head}) as log:
+        with AppendLog(tmp_path / "log", {"a.bin": b""}) as log:
             size = log.sizes["a.bin"]
         assert size >= before and size % 1000 == 0
         before = size

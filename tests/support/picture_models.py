@@ -12,7 +12,7 @@ from PIL import Image
 
 from landmarks.data.images import Preprocessing
 from landmarks.losses import Softmax
-from landmarks.models import ModelRecord, build_network, write_model
+from landmarks.models import RECORD_VERSION, ModelRecord, build_loss, build_network, write_model
 from pictures import scene
 
 NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8, "pooling": "gem"}
@@ -22,9 +22,30 @@ DETECTOR = {
 }  # fmt: skip
 
 
+NAMES = ("1501", "0", "index:7", "Tour Eiffel")
+
+
 def tiny_net() -> Any:
     torch.manual_seed(2)
     return build_network(NETWORK)
+
+
+def checkpoint_file(path: Path, loss: str = "ArcMargin", classes: int = len(NAMES), **said: Any) -> Path:
+    """As a training run writes it, of `NAMES`; the configuration may say more of the network."""
+    model = {"_target_": "landmarks.models.timm_net", **{k: v for k, v in NETWORK.items() if k != "network"}, **said}
+    source = {"_target_": "landmarks.data.GLDv2", "train_split": "train_clean", "exclude": "/secret/a.csv"}
+    node = {"_target_": f"landmarks.losses.{loss}", "_partial_": True}
+    torch.manual_seed(8)
+    parts = {"model": tiny_net(), "loss": build_loss({"loss": loss}, classes, 8)}
+    state = {f"{part}.{name}": value for part, made in parts.items() for name, value in made.state_dict().items()}
+    record = {
+        "record_version": RECORD_VERSION,
+        "landmark_names": list(NAMES),
+        "preprocessing": {"mode": "square", "short_side": 96},
+        "config": {"name": "tower run/1", "model": model, "loss": node, "data": {"source": source}},
+    }
+    torch.save({"state_dict": state, "landmarks": record}, path)
+    return path
 
 
 def retrieval_file(path: Path, side: int = 96) -> Path:

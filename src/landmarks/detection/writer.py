@@ -6,10 +6,8 @@ closed, after all others, and taken out again when it is gone on with: they are 
 """
 
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +31,7 @@ from landmarks.recognition import (
     read_images,
 )
 from landmarks.retrieval import OtherSetError
-from landmarks.storage import AppendLog, atomic_file
+from landmarks.storage import CHECKSUMS_FILE, AppendLog, atomic_file
 
 
 class DetectionWriter:
@@ -60,11 +58,8 @@ class DetectionWriter:
         self._unreadable = b""
         heads = {BOXES_FILE: DETECTIONS_HEADER.encode(), IMAGES_FILE: csv_lines([IMAGE_COLUMNS])}
         try:
-            # A finished set of an earlier version, which had no checksums, is whole.
-            adopt = self._take_up_finished(classes, protocol)
-            self._log = AppendLog(
-                self.partial, {name: partial(_begin, name, text) for name, text in heads.items()}, adopt=adopt
-            )
+            self._take_up_finished(classes, protocol)
+            self._log = AppendLog(self.partial, heads)
             try:
                 _require_same(self.partial, classes, protocol)
                 self._parts = [self._drop_unreadable()]
@@ -163,7 +158,7 @@ class DetectionWriter:
         if not images.readable[:count].all():
             raise LandmarksError(f"{path}: an earlier version wrote this set, and it cannot be added to: remove it")
         lines = path.read_bytes().splitlines(keepends=True)
-        self._log.cut({IMAGES_FILE: sum(map(len, lines[: 1 + count]))})
+        self._log.truncate({IMAGES_FILE: sum(map(len, lines[: 1 + count]))})
         return images.ids[:count]
 
     def _refuse_repeats(self, ids: NDArray[np.uint64]) -> None:
@@ -173,28 +168,20 @@ class DetectionWriter:
         if repeats:
             raise LandmarksError(f"{self.folder}: picture {format_id(repeats[0])} was added before")
 
-    def _take_up_finished(self, classes: DetectionClasses, protocol: DetectionProtocol) -> bool:
+    def _take_up_finished(self, classes: DetectionClasses, protocol: DetectionProtocol) -> None:
         """Make a finished set, if there is one, an unfinished one again, for pictures that it lacks."""
         if not self.folder.exists():
-            return False
+            return
         if self.partial.exists():
             raise LandmarksError(f"{self.folder} is there, and unfinished beside it {self.partial}: remove one of them")
         if not (self.folder / PROTOCOL_FILE).is_file():
             raise LandmarksError(f"{self.folder} is there and holds no detections: choose another folder")
         _require_same(self.folder, classes, protocol)
+        if not (self.folder / CHECKSUMS_FILE).is_file():
+            raise LandmarksError(
+                f"{self.folder}: an earlier version wrote this set, and it cannot be added to: remove it"
+            )
         self.folder.rename(self.partial)
-        return True
-
-
-def _begin(name: str, head: bytes, file: BinaryIO) -> int:
-    """Begin a table with its first line, or check the one it has."""
-    found = file.read(len(head))
-    if not head.startswith(found):
-        raise ValueError(f"{name}: does not begin with {head.decode().strip()}")
-    if len(found) < len(head):
-        file.seek(0)
-        file.write(head)
-    return len(head)
 
 
 def _require_same(folder: Path, classes: DetectionClasses, protocol: DetectionProtocol) -> None:

@@ -48,9 +48,6 @@ def open_source(
         task: By default that of a model file, else what the loss says, see `ClassHead.exports_as`.
         name: By default that of the file, or of the run.
         categories: `train_label_to_category.csv`, which gives classes titles for people.
-
-    Raises:
-        LandmarksError: The file cannot be opened, or has no head for the task.
     """
     model = open_model(path)
     if model.record.task == "detection":
@@ -105,9 +102,6 @@ def write_file(model: OpenedModel, path: Path, kind: str) -> Written:
         model: what to write.
         path: where; a file that is there is replaced.
         kind: "safetensors", "onnx" or "torch".
-
-    Raises:
-        LandmarksError: the network cannot be written so, the file differs from it, or the folder cannot be written.
     """
     if model.record.task == "detection" and kind != "safetensors":
         raise LandmarksError(

@@ -20,9 +20,6 @@ def check_pictures(paths: Iterable[str | Path]) -> dict[Path, tuple[int, int]]:
 
     Returns:
         Height and width of each picture, upright, pixels.
-
-    Raises:
-        LandmarksError: names each one that is missing, no file, unreadable, damaged, no picture, or tiny, and why.
     """
     distinct = dict.fromkeys(map(Path, paths))
     sizes, problems = {}, []
@@ -42,11 +39,7 @@ def check_pictures(paths: Iterable[str | Path]) -> dict[Path, tuple[int, int]]:
 
 
 def read_picture(path: str | Path) -> NDArray[np.uint8]:
-    """Decode a picture in full, upright as viewers show it: uint8 [H, W, 3] RGB.
-
-    Raises:
-        LandmarksError: names the picture and says what is wrong with it, see `check_pictures`.
-    """
+    """Decode a picture in full, upright as viewers show it: uint8 [H, W, 3] RGB."""
     try:
         return _opened(Path(path)).decode()
     except (LandmarksError, OSError) as error:

@@ -25,9 +25,6 @@ def describe_pictures(describer: "OpenedModel", paths: Iterable[str | Path]) -> 
 
     Returns:
         float32 [N, D], as the network gives them; nothing is normalised.
-
-    Raises:
-        LandmarksError: names the first picture that cannot be used, or whose descriptor has no direction.
     """
     rows = []
     for path in paths:
@@ -97,9 +94,6 @@ def classify_pictures(
     Returns:
         Labels int32 and probabilities float32 of a softmax over all classes, both [N, min(top, C)], the likeliest
         first. `landmark_class` says what a label stands for.
-
-    Raises:
-        LandmarksError: names the first picture that cannot be used; or the scores are not finite, or `top` is below 1.
     """
     from landmarks.recognition import likeliest
 

@@ -27,9 +27,6 @@ class ArcMargin(MarginHead):
         easy_margin: Add the margin only where the cosine is positive. Otherwise it is added up to the angle where
             the sum would pass π, and replaced by a constant beyond, so that the logit keeps falling.
         chunk: How many classes to hold at a time; it changes memory and speed only.
-
-    Raises:
-        ValueError: An argument is out of range.
     """
 
     def __init__(

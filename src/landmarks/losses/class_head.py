@@ -22,9 +22,6 @@ class ClassHead(nn.Module):
         reads_length: Whether scores depend on the length of descriptors, not on their direction alone. Such a head can
             only judge descriptors as the network gives them, not sums of normalised views.
         exports_as: The task for which a network with this head is exported unless another is asked for.
-
-    Raises:
-        ValueError: An argument is below 1.
     """
 
     needs_pairs: ClassVar[bool] = False

@@ -50,10 +50,6 @@ def chunked_cross_entropy(
 
     Returns:
         A scalar. It can be differentiated once, by `x`, `weight` and `bias`.
-
-    Raises:
-        ValueError: The batch is empty or not [B, D], or does not agree with the weights or labels.
-        IndexError: A label is not in [0, C).
     """
     if x.ndim != 2 or x.shape[0] == 0 or x.shape[1] != weight.shape[1]:
         raise ValueError(f"descriptors are [B, {weight.shape[1]}] with B at least 1, not {list(x.shape)}")

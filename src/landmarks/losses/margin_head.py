@@ -22,9 +22,6 @@ class MarginHead(ClassHead):
 
     Attributes:
         weight: float32 [C, D]; only its directions count.
-
-    Raises:
-        ValueError: An argument is out of range.
     """
 
     reads_length: ClassVar[bool] = False
@@ -41,12 +38,7 @@ class MarginHead(ClassHead):
         raise NotImplementedError
 
     def forward(self, descriptors: Tensor, landmarks: Tensor) -> Tensor:
-        """Descriptors float [B, D] and landmarks int64 [B] to the mean loss, a float32 scalar.
-
-        Raises:
-            ValueError: The batch is empty or its shapes do not agree.
-            IndexError: A landmark is not in [0, C).
-        """
+        """Descriptors float [B, D] and landmarks int64 [B] to the mean loss, a float32 scalar."""
         return chunked_cross_entropy(
             normalize(descriptors.to(torch.promote_types(descriptors.dtype, torch.float32))),
             self.weight,

@@ -26,9 +26,6 @@ class NPairs(nn.Module):
 
     Attributes:
         needs_pairs: True, batches must come from a sampler that lays out pairs.
-
-    Raises:
-        ValueError: `l2` is negative.
     """
 
     needs_pairs: ClassVar[bool] = True
@@ -40,11 +37,7 @@ class NPairs(nn.Module):
         self.l2 = l2
 
     def forward(self, descriptors: Tensor, landmarks: Tensor) -> Tensor:
-        """Descriptors float [B, D] and landmarks int64 [B], in pairs, to the loss, a float32 scalar.
-
-        Raises:
-            ValueError: The batch is empty, odd, or two neighbours that should be a pair differ in landmark.
-        """
+        """Descriptors float [B, D] and landmarks int64 [B], in pairs, to the loss, a float32 scalar."""
         _check_pairs(descriptors, landmarks)
         with torch.autocast(descriptors.device.type, enabled=False):
             x = descriptors.to(torch.promote_types(descriptors.dtype, torch.float32))

@@ -22,9 +22,6 @@ class Softmax(ClassHead):
     Attributes:
         weight: float32 [C, D].
         bias: float32 [C].
-
-    Raises:
-        ValueError: An argument is below 1.
     """
 
     def __init__(self, num_landmarks: int, dim: int, chunk: int = 1024) -> None:
@@ -32,12 +29,7 @@ class Softmax(ClassHead):
         self.bias = nn.Parameter(torch.zeros(num_landmarks))
 
     def forward(self, descriptors: Tensor, landmarks: Tensor) -> Tensor:
-        """Descriptors float [B, D] and landmarks int64 [B] to the mean loss, a float32 scalar.
-
-        Raises:
-            ValueError: The batch is empty or its shapes do not agree.
-            IndexError: A landmark is not in [0, C).
-        """
+        """Descriptors float [B, D] and landmarks int64 [B] to the mean loss, a float32 scalar."""
         return chunked_cross_entropy(descriptors, self.weight, landmarks, self.bias, chunk=self.chunk)
 
     def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:

@@ -29,9 +29,6 @@ def largest_difference(reference: Network, other: Network) -> float:
     Args:
         reference: normalised pictures float32 [B, 3, H, W] to outputs float32 [B, D], on the CPU.
         other: the same in another form.
-
-    Raises:
-        LandmarksError: the outputs of the reference are not finite, or the other's have another shape.
     """
     expected, found = [], []
     with torch.inference_mode():

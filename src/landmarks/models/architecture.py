@@ -46,9 +46,6 @@ def build_network(plain: Mapping[str, Any], **more: Any) -> nn.Module:
     Args:
         plain: `network` and the options of what builds it.
         more: Options that the values do not hold, such as a detector's `num_classes`.
-
-    Raises:
-        LandmarksError: No such network here, or options that it does not take.
     """
     parameters = _parameters("network", plain)
     options = {key: value for key, value in NOT_FETCHED.items() if key in parameters}
@@ -58,11 +55,7 @@ def build_network(plain: Mapping[str, Any], **more: Any) -> nn.Module:
 
 
 def build_loss(plain: Mapping[str, Any], num_landmarks: int, dim: int) -> nn.Module:
-    """Build what `plain_loss` gave, with random weights, in eval mode.
-
-    Raises:
-        LandmarksError: No such loss here, or options that it does not take.
-    """
+    """Build what `plain_loss` gave, with random weights, in eval mode."""
     return _build("loss", plain, {"num_landmarks": num_landmarks, "dim": dim})
 
 

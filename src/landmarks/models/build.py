@@ -8,12 +8,11 @@ from torch import nn
 
 from landmarks.errors import LandmarksError
 from landmarks.models.descriptor import DescriptorNet
-from landmarks.models.downloads import create_pretrained
 from landmarks.models.inception_v4 import InceptionV4
 from landmarks.models.pooling import AveragePool, GeM
 from landmarks.models.released_models import BackboneName
 from landmarks.models.resnet_vd import resnet152_vd, resnet200_vd, se_resnext152_vd
-from landmarks.models.timm_backbone import TimmBackbone
+from landmarks.models.timm_backbone import TimmBackbone, create_pretrained
 from landmarks.models.weights import load_weights
 
 Pooling = Literal["average", "gem"]
@@ -54,9 +53,6 @@ def released_net(
         pretrained: False starts from scratch, True takes ImageNet weights from timm (res152 has them), a path
             takes a file: see `models.weights.load_weights`.
         checkpointing: Train in less memory and a third more time.
-
-    Raises:
-        LandmarksError: There are no such weights, they cannot be fetched, or the file does not fit.
     """
     if pretrained is True and backbone in NO_IMAGENET_WEIGHTS:
         reason = NO_IMAGENET_WEIGHTS[backbone]
@@ -89,13 +85,8 @@ def timm_net(
         dim: Length of the descriptor; None takes the pooled features.
         batch_norm: Batch norm on the descriptor.
         dropout: Share of the descriptor set to zero in training, in [0, 1).
-        pretrained: False starts from scratch, True fetches timm's weights, a path takes a file: see
-            `models.weights.load_weights`.
+        pretrained: As of `released_net`, but True fetches timm's weights.
         checkpointing: Train in less memory and a third more time; not all of timm's networks can.
-
-    Raises:
-        LandmarksError: timm does not know the network, there are no such weights, they cannot be fetched, the file
-            does not fit, or the network has no blocks for checkpointing.
     """
     backbone = TimmBackbone(name, pretrained is True)
     net = DescriptorNet(backbone, POOLINGS[pooling](), dim, batch_norm, dropout, checkpointing)

@@ -48,9 +48,6 @@ def open_checkpoint(path: str | Path, mapped: bool = False, check: bool = True) 
         path: the file.
         mapped: leave the tensors in the file until their values are used: of 203,094 landmarks nobody may want them.
         check: compare all of it with the CRC-32s that torch writes and does not look at.
-
-    Raises:
-        LandmarksError: the file is missing, damaged, or holds anything but tensors and plain values.
     """
     path = Path(path)
     if not path.is_file():
@@ -126,16 +123,9 @@ def _part(prefix: str, found: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def _preprocessing(values: Mapping[str, Any]) -> Preprocessing:
-    """What happened to the images of a run; of old checkpoints, what their configuration says of it."""
-    kept = values.get("preprocessing")
-    if kept is None:
-        data = values["config"].get("data") or {}
-        resize = data.get("resize") or {}
-        kept = {"mode": resize.get("mode"), "short_side": resize.get("short_side") or data.get("image_size")}
-        if values.get("task") == "detection":
-            kept = {"mode": "detection", "short_side": data.get("image_size"), "long_side": data.get("max_size")}
+    """What happened to the images of a run."""
     try:
-        return Preprocessing.from_values(kept)
+        return Preprocessing.from_values(values.get("preprocessing") or {})
     except LandmarksError as error:
         raise LandmarksError(f"does not say how its images were sized ({error})") from None
 
@@ -158,11 +148,7 @@ def load_trained_weights(module: nn.Module, path: str | Path) -> None:
 
 
 def find_resume(resume: str | None, run_dir: Path) -> str | None:
-    """Turn the setting `resume` into a path: `last` means the newest checkpoint of this run folder.
-
-    Raises:
-        LandmarksError: there is no such checkpoint, or it is damaged.
-    """
+    """Turn the setting `resume` into a path: `last` means the newest checkpoint of this run folder."""
     if resume is None:
         return None
     path = run_dir / "checkpoints" / "last.ckpt" if resume == "last" else Path(resume)

@@ -27,10 +27,6 @@ class DescriptorNet(nn.Module):
     Attributes:
         dim: Length of the descriptor, also where the argument was None.
         input_multiple: Height and width of the pictures must be multiples of this, in pixels.
-
-    Raises:
-        ValueError: dim or dropout is out of range.
-        LandmarksError: The backbone has no blocks for checkpointing.
     """
 
     input_multiple = 32
@@ -64,43 +60,25 @@ class DescriptorNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised float [B, 3, H, W] (see `models.normalize`) to descriptors [B, dim].
-
-        Raises:
-            ValueError: Height or width is not a multiple of 32.
-        """
+        """Normalised float [B, 3, H, W] (see `models.normalize`) to descriptors [B, dim]."""
         return self._from_pooled(self.pooling(self._features(images)))
 
-    def describe_regions(self, images: Tensor, levels: int) -> Tensor:
-        """Describe parts of pictures, each pooled and transformed as the whole picture is; one pass of the backbone.
-
-        Args:
-            images: normalised float [B, 3, H, W].
-            levels: size of the grid, see `models.regions`; level 1 is the whole picture.
-
-        Returns:
-            Descriptors [B, R, dim], R = `region_count(levels)`; the first of each picture is its `forward`.
-
-        Raises:
-            ValueError: levels below 1, or height or width is not a multiple of 32.
-        """
-        return self._of_regions(self._features(images), levels)
-
     def describe(self, images: Tensor, levels: int) -> tuple[Tensor, Tensor]:
-        """Whole pictures and their regions in one pass of the backbone.
+        """Embed whole images and parts of them, each pooled and transformed as the whole image is, in one pass.
 
         Args:
             images: normalised float [B, 3, H, W].
-            levels: see `describe_regions`.
+            levels: size of the grid, see `models.regions`; level 1 is the whole image.
 
         Returns:
-            Descriptors [B, dim], those of `forward`, and [B, R, dim], those of `describe_regions`.
-
-        Raises:
-            ValueError: see `describe_regions`.
+            Descriptors [B, dim], those of `forward`, and [B, R, dim] with R = `region_count(levels)`, of which the
+            first of each image is the whole.
         """
         features = self._features(images)
-        return self._from_pooled(self.pooling(features)), self._of_regions(features, levels)
+        grid = region_grid(features.shape[2], features.shape[3], levels)
+        pooled = [self.pooling(features[:, :, r.top : r.bottom, r.left : r.right]) for r in grid]
+        regions = self._from_pooled(torch.stack(pooled, dim=1).flatten(0, 1))
+        return self._from_pooled(self.pooling(features)), regions.unflatten(0, (len(features), len(grid)))
 
     def _features(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
@@ -112,9 +90,3 @@ class DescriptorNet(nn.Module):
     def _from_pooled(self, pooled: Tensor) -> Tensor:
         descriptors: Tensor = self.dropout(self.batch_norm(self.fc(pooled)))
         return descriptors
-
-    def _of_regions(self, features: Tensor, levels: int) -> Tensor:
-        """[B, C, H', W'] to [B, R, dim]."""
-        grid = region_grid(features.shape[2], features.shape[3], levels)
-        pooled = [self.pooling(features[:, :, r.top : r.bottom, r.left : r.right]) for r in grid]
-        return self._from_pooled(torch.stack(pooled, dim=1).flatten(0, 1)).unflatten(0, (len(features), len(grid)))

@@ -17,12 +17,25 @@ from torch import Tensor, nn
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
 from landmarks.models.architecture import build_head, build_network
-from landmarks.models.classifier import Classifier
 from landmarks.models.record import ModelRecord
 from landmarks.models.weights import HEAD, differences
 from landmarks.storage import SEAL, UNSEALED, ChangedError, check_tensors, sealed_tensors
 
 SUFFIX = ".safetensors"
+
+
+class Classifier(nn.Module):
+    """Tells landmarks apart: a descriptor network and the class weights of its loss as one network."""
+
+    def __init__(self, net: nn.Module, head: ClassHead) -> None:
+        super().__init__()
+        self.net = net
+        self.head = head
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised float [B, 3, H, W] (see `models.normalize`) to logits float32 [B, C]."""
+        scores: Tensor = self.head.class_scores(self.net(images))
+        return scores
 
 
 def load_model(path: str | Path) -> nn.Module:
@@ -36,9 +49,6 @@ def load_model(path: str | Path) -> nn.Module:
         multiples of 32 (see `landmarks.models.normalize`), and gives descriptors [B, D] as they leave the network, or
         logits [B, C] if its task is classification. A detector takes a list of uint8 [3, H, W] instead and gives a
         dictionary of `boxes`, `labels` and `scores` for each. `read_record` says which it is.
-
-    Raises:
-        LandmarksError: The file is missing, damaged, or no model file, or its weights do not fit its architecture.
     """
     net, head = open_parts(path)
     return net if head is None else Classifier(net, head).eval()
@@ -97,9 +107,6 @@ def write_model(
         record: What the file says of itself.
         net: The network's `state_dict`.
         head: The head's, for a classifier.
-
-    Raises:
-        LandmarksError: Another ending, the weights do not fit the record, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix != SUFFIX:

@@ -17,10 +17,6 @@ def normalize(images: Tensor) -> Tensor:
 
     Returns:
         float32 [B, 3, H, W] on the same device and in the same memory format.
-
-    Raises:
-        TypeError: The images are not uint8, so the scale of their values is unknown.
-        ValueError: They are not [B, 3, H, W].
     """
     if images.dtype != torch.uint8:
         raise TypeError(f"normalize takes uint8 pixels, not {images.dtype}")

@@ -41,9 +41,6 @@ def onnx_model(net: nn.Module, output: str, metadata: Mapping[str, str] | None =
         net: see `models.program.exported_program`.
         output: name of what it gives, such as "descriptors".
         metadata: kept in the model for who opens it.
-
-    Raises:
-        LandmarksError: the weights are more than one ONNX file holds, or the network cannot be exported.
     """
     passes = library("onnx_ir.passes.common")
     library("onnxscript")  # by which torch.onnx writes
@@ -87,9 +84,6 @@ class OnnxNetwork(nn.Module):
         device: "cpu", "cuda", or "auto" for the second where it is there.
         spinning: Let threads wait for work by trying again and again. Faster where nothing else runs; processes that
             read images on the same cores lose what it burns.
-
-    Raises:
-        LandmarksError: ONNX Runtime is not installed or cannot open it, or the device is not there.
     """
 
     def __init__(self, model: Path | bytes, device: str = "cpu", spinning: bool = False) -> None:
@@ -110,11 +104,7 @@ class OnnxNetwork(nn.Module):
             raise LandmarksError(f"corrupt, or no ONNX file: {first_line(error)}") from error
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images float32 [B, 3, H, W], in any memory format, to float32 [B, D].
-
-        Raises:
-            LandmarksError: ONNX Runtime fails on them.
-        """
+        """Normalised images float32 [B, 3, H, W], in any memory format, to float32 [B, D]."""
         try:
             (found,) = self._session.run(None, {INPUT: images.contiguous().cpu().numpy()})
         except Exception as error:

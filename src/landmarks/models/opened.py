@@ -18,8 +18,7 @@ from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
 from landmarks.models.checkpoints import model_record, open_checkpoint, open_weights
-from landmarks.models.classifier import Classifier
-from landmarks.models.model_file import SUFFIX, open_parts, read_record
+from landmarks.models.model_file import SUFFIX, Classifier, open_parts, read_record
 from landmarks.models.record import ModelRecord
 
 ONNX = ".onnx"
@@ -93,10 +92,6 @@ def open_model(path: str | Path, use: Use | None = None, device: Device = "cpu",
         use: What it is wanted for; None takes every model.
         device: Where it computes; "auto" takes a GPU if there is one.
         onnx: ONNX files will do: they can be called, and nothing else.
-
-    Raises:
-        LandmarksError: The file is missing, corrupt, none of ours, or of another use; its weights do not fit; it asks
-            for a network or loss that is neither ours nor named in the working directory; the device is not there.
     """
     path = Path(path)
     if path.suffix == ONNX:

@@ -25,9 +25,6 @@ class GeM(nn.Module):
     Args:
         p: The exponent to start from; above 0.
         eps: Values below it count as it, for x^p is not defined below zero and has no slope at zero.
-
-    Raises:
-        ValueError: p or eps is not above 0.
     """
 
     def __init__(self, p: float = 3.0, eps: float = 1e-6) -> None:

@@ -32,9 +32,6 @@ def exported_program(net: nn.Module) -> ExportedProgram:
 
     Returns:
         The program, for any B, and for H and W from 64 that are multiples of 32. InceptionV4 needs 128.
-
-    Raises:
-        LandmarksError: the network cannot be followed, or only for some sizes.
     """
     multiple = DescriptorNet.input_multiple
     batch, height, width = Dim("batch", min=1), Dim("_height", min=LEAST), Dim("_width", min=LEAST)

@@ -70,11 +70,7 @@ class ModelRecord:
 
     @staticmethod
     def from_metadata(metadata: Mapping[str, str] | None) -> "ModelRecord":
-        """Read what `to_metadata` gave.
-
-        Raises:
-            LandmarksError: it is none of ours, of another format, or a value is missing, unknown or of another type.
-        """
+        """Read what `to_metadata` gave."""
         text = (metadata or {}).get(KEY)
         if text is None:
             raise LandmarksError("it does not say which network it is of; it was not written by this program")

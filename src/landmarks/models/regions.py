@@ -19,11 +19,7 @@ class Region(NamedTuple):
 
 
 def region_count(levels: int) -> int:
-    """R, the number of regions of levels 1 to `levels`: 1, 5, 14, 30 and so on.
-
-    Raises:
-        ValueError: levels below 1.
-    """
+    """R, the number of regions of levels 1 to `levels`: 1, 5, 14, 30 and so on."""
     _check_levels(levels)
     return sum(level * level for level in range(1, levels + 1))
 
@@ -39,9 +35,6 @@ def region_grid(height: int, width: int, levels: int) -> list[Region]:
         height: of the feature map, in positions.
         width: of the feature map, in positions.
         levels: how many levels; level 1 is the whole map.
-
-    Raises:
-        ValueError: levels below 1, or a map without positions.
     """
     if height < 1 or width < 1:
         raise ValueError(f"a feature map of {height} x {width} has no regions")
@@ -54,11 +47,7 @@ def region_grid(height: int, width: int, levels: int) -> list[Region]:
 
 
 def mirrored_regions(levels: int) -> list[int]:
-    """For each region the number of the one that shows the same part in the mirrored picture.
-
-    Raises:
-        ValueError: levels below 1.
-    """
+    """For each region the number of the one that shows the same part in the mirrored picture."""
     _check_levels(levels)
     order: list[int] = []
     for level in range(1, levels + 1):

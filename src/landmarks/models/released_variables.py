@@ -72,9 +72,6 @@ def as_parameter(value: NDArray[np.generic], variable: Variable, shape: tuple[in
 
     Returns:
         The same values in `shape`.
-
-    Raises:
-        LandmarksError: The shapes do not belong together.
     """
     laid_out = value.T if variable.role == "fc" else value
     expected = shape[:2] if variable.role == "fc" else shape

@@ -11,12 +11,15 @@ from typing import Any
 
 import timm
 import torch
+from huggingface_hub import HfApi, constants, try_to_load_from_cache
 from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
 from landmarks.data import MEAN, STD
 from landmarks.errors import LandmarksError
-from landmarks.models.downloads import create_pretrained, create_untrained
+
+TIMEOUT = 10.0
+"""Seconds to wait for the first answer."""
 
 
 class TimmBackbone(nn.Module):
@@ -33,9 +36,6 @@ class TimmBackbone(nn.Module):
     Attributes:
         num_features: Channels of the feature map.
         network: The network itself.
-
-    Raises:
-        LandmarksError: timm has no such network, or no such weights, or they cannot be fetched.
     """
 
     scale: Tensor
@@ -57,11 +57,7 @@ class TimmBackbone(nn.Module):
         self._freeze_unused()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float [B, 3, H, W] to the feature map [B, C, H', W'].
-
-        Raises:
-            LandmarksError: The network cannot take this size, or does not end in a feature map.
-        """
+        """Float [B, 3, H, W] to the feature map [B, C, H', W']."""
         try:
             features = self.network.forward_features(x if self.same_input else x * self.scale + self.shift)
         except torch.OutOfMemoryError:
@@ -151,4 +147,49 @@ def _create(name: str, pretrained: bool) -> Any:
 def _create_with(name: str, pretrained: bool, options: dict[str, bool]) -> Any:
     if pretrained:
         return create_pretrained(name, **options)
-    return create_untrained(name, **options)
+    return timm.create_model(name, pretrained=False, num_classes=0, **options)
+
+
+def create_pretrained(name: str, **options: Any) -> Any:
+    """A network of timm with its weights, without classifier, and a plain word when these cannot be had.
+
+    Left to itself the hub's client tries an unreachable host for most of a minute and then says little. Here weights in
+    the cache are taken without asking the network, and otherwise one short question comes before the download.
+
+    Args:
+        name: timm's name, with or without a tag.
+        **options: Handed on to timm.
+
+    Returns:
+        The network.
+
+    Raises:
+        LandmarksError: timm has no weights for it, or they are neither in the cache nor to be fetched.
+        TypeError: The network does not take one of the options.
+    """
+    config: Any = get_pretrained_cfg(name)
+    if not config.has_weights:
+        raise LandmarksError(
+            f"timm has no pretrained weights for {name}. Go on with model.pretrained=false, with a file "
+            "(model.pretrained=PATH), or with another model.name"
+        )
+    repository = config.hf_hub_id
+    cached = try_to_load_from_cache(repository, "model.safetensors") if repository else None
+    if isinstance(cached, str) and not config.custom_load:
+        return timm.create_model(
+            name, pretrained=True, pretrained_cfg_overlay={"file": cached}, num_classes=0, **options
+        )
+    try:
+        if repository:
+            HfApi().model_info(repository, timeout=TIMEOUT)
+        return timm.create_model(name, pretrained=True, num_classes=0, **options)
+    except TypeError:
+        raise
+    except Exception as error:  # the hub's client lets the errors of its transport through, of whatever make
+        source = f"{constants.ENDPOINT}/{repository}" if repository else config.url
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise LandmarksError(
+            f"the pretrained weights of {name} could not be downloaded from {source} ({reason}). Go on with "
+            "model.pretrained=false, which trains from scratch; or fetch the file elsewhere and give it as "
+            "model.pretrained=PATH; or copy a filled Hugging Face cache here and set HF_HOME to it"
+        ) from error

@@ -34,10 +34,6 @@ def load_weights(net: DescriptorNet, path: Path) -> None:
     Args:
         net: The network to fill.
         path: The file.
-
-    Raises:
-        LandmarksError: The file is missing or unreadable, or its names or shapes are not those of the
-        network.
     """
     weights = read_weights(path)
     if any(name.startswith("model.backbone.") for name in weights):

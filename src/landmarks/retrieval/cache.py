@@ -151,7 +151,7 @@ class Cache:
     ) -> dict[str, NDArray[Any]] | None:
         """The arrays of a finished entry; None after removing one that is damaged or has no checksums."""
         try:
-            check_folder(folder, required=True)
+            check_folder(folder)
             arrays = {
                 name: map_array(folder / f"{name}.npy", np.dtype(column.dtype), shapes[name])
                 for name, column in columns.items()

@@ -1,5 +1,5 @@
 from .append_log import AppendLog as AppendLog
-from .append_log import no_head as no_head
+from .append_log import RowLog as RowLog
 from .atomic import atomic_file as atomic_file
 from .atomic import atomic_folder as atomic_folder
 from .atomic import atomic_path as atomic_path
@@ -22,6 +22,7 @@ from .csv_rows import shorten as shorten
 from .csv_rows import whole_numbers as whole_numbers
 from .lock import FileLock as FileLock
 from .lock import LockedError as LockedError
+from .npy_header import Column as Column
 from .npy_header import map_array as map_array
 from .npy_header import read_any_header as read_any_header
 from .npy_header import read_header as read_header
@@ -32,5 +33,3 @@ from .retry import RetryPolicy as RetryPolicy
 from .retry import TemporaryError as TemporaryError
 from .retry import is_temporary as is_temporary
 from .retry import retry_after as retry_after
-from .row_log import Column as Column
-from .row_log import RowLog as RowLog

@@ -6,13 +6,14 @@ is then an error to report instead of a killed process. A finished log is an ord
 """
 
 import logging
+import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO, Self
 
-import xxhash
+import numpy as np
+from numpy.typing import NDArray
 
 from landmarks.storage.atomic import atomic_file, sync_file
 from landmarks.storage.checksums import (
@@ -23,19 +24,13 @@ from landmarks.storage.checksums import (
     format_line,
     hash_bytes,
     parse_line,
+    piece_of,
     write_checksums,
 )
 from landmarks.storage.lock import FileLock
+from landmarks.storage.npy_header import Column, begin_array, write_header
 
 log = logging.getLogger(__name__)
-
-Begin = Callable[[BinaryIO], int]
-"""Writes the head of an empty file, or checks that of another, and returns its length; ValueError refuses a file."""
-
-
-def no_head(file: BinaryIO) -> int:
-    """Begin a file that has no head."""
-    return 0
 
 
 class AppendLog:
@@ -43,11 +38,14 @@ class AppendLog:
 
     Args:
         folder: Is made where it is missing; whoever opens it goes on with what lies there.
-        files: Name of each file to what begins it.
+        files: Name of each file to its first bytes, or to the array of which it is the ``.npy`` file.
         wait: Wait for another process that writes here instead of refusing.
         check: Read all that is there and keep what comes before the first changed byte. Without it, whoever reads
             must know what is sound.
-        adopt: Keep what was written without checksums, by an earlier version, as it is; by default nothing of it.
+
+    Attributes:
+        folder: As given.
+        sizes: Bytes of each file.
 
     Raises:
         LockedError: Another process writes here.
@@ -56,32 +54,25 @@ class AppendLog:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        files: Mapping[str, Begin],
-        wait: bool = False,
-        check: bool = True,
-        adopt: bool = False,
+        self, folder: Path, files: Mapping[str, bytes | Column], wait: bool = False, check: bool = True
     ) -> None:
         self.folder = folder
         self._lock = _lock(folder, wait)
         self._files: dict[str, BinaryIO] = {}
         self._lines: BinaryIO | None = None
         try:
-            self.begins = {name: _begin(folder / name, begin) for name, begin in files.items()}
+            self.begins = {name: _begin(folder / name, head) for name, head in files.items()}
             self._files = {name: (folder / name).open("ab", buffering=0) for name in files}
-            self._recover(check, adopt)
+            self._recover(check)
             self._lines = (folder / CHECKSUMS_FILE).open("ab", buffering=0)
         except BaseException:
             self.close()
             raise
 
-    def __enter__(self) -> "AppendLog":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def append(self, chunk: Mapping[str, bytes]) -> None:
@@ -90,24 +81,23 @@ class AppendLog:
         Raises:
             OSError: The disk is full or refuses. What was added before stays good; the log is closed.
         """
-        pieces: Pieces = {}
+        assert self._lines is not None
+        pieces = {name: piece_of(data, self.sizes[name]) for name, data in chunk.items()}
         try:
             for name, data in chunk.items():
                 write_all(self._files[name], data)
-                start = self.sizes[name]
-                pieces[name] = (start, start + len(data), xxhash.xxh3_64_hexdigest(data))
-            assert self._lines is not None
             write_all(self._lines, format_line(pieces))
         except OSError:
             self.close()  # half a chunk may lie there now; opening the log again cuts it off
             raise
         self.sizes.update((name, stop) for name, (_, stop, _) in pieces.items())
 
-    def cut(self, sizes: Mapping[str, int]) -> None:
+    def truncate(self, sizes: Mapping[str, int]) -> None:
         """Drop what lies behind these lengths."""
         kept = {name: min(size, sizes.get(name, size)) for name, size in self.sizes.items()}
         if kept != self.sizes:
-            self._keep([self._whole(kept)], kept)
+            whole = {n: (b, kept[n], hash_bytes(self.folder / n, b, kept[n])) for n, b in self.begins.items()}
+            self._keep([whole], kept)
 
     def sync(self) -> None:
         """Wait until all is on the disk."""
@@ -121,12 +111,10 @@ class AppendLog:
             ChangedError: A file does not hold what was written; opening the log again keeps what is sound.
             OSError: The disk refuses.
         """
-        digests = {name: xxhash.xxh3_64() for name in self._files}
-        _, fault = self._sound(self._read_lines(), digests)
+        _, fault = self._sound(self._read_lines())
         if fault:
             raise ChangedError(f"{fault}; run the same again, it goes on from there")
-        whole = {name: (self.begins[name], self.sizes[name], digest.hexdigest()) for name, digest in digests.items()}
-        write_checksums(self.folder, whole)
+        write_checksums(self.folder, self.begins)
         self.sync()
         self.folder.rename(final)
         (final / LOCK_FILE).unlink(missing_ok=True)
@@ -144,38 +132,28 @@ class AppendLog:
                 file.close()
         self._lock.release()
 
-    def _recover(self, check: bool, adopt: bool) -> None:
+    def _recover(self, check: bool) -> None:
+        """Keep the chunks that are whole, and sound where that is asked for."""
         found = {name: (self.folder / name).stat().st_size for name in self._files}
-        path = self.folder / CHECKSUMS_FILE
-        self.sizes = dict(self.begins)
-        if not path.exists():
-            if found != self.begins and not adopt:
-                log.warning("%s: an earlier version kept no checksums here: all of it is made again", self.folder)
-            kept_sizes = found if adopt else self.begins
-            self._keep([self._whole(kept_sizes)] if kept_sizes != self.begins else [], kept_sizes)
-            return
         lines = self._read_lines()
-        kept, fault = self._sound(lines) if check else (self._fitting(lines, found), "")
+        if found != self.begins and not (self.folder / CHECKSUMS_FILE).exists():
+            log.warning("%s: an earlier version kept no checksums here: all of it is made again", self.folder)
+        kept, fault = self._sound(lines) if check else (_fitting(lines, found), "")
         if fault:
             log.warning("%s; what follows is made again", fault)
-        for line in lines[:kept]:
-            self.sizes.update((name, stop) for name, (_, stop, _) in (line or {}).items() if name in self._files)
+        self.sizes = dict(self.begins)
+        known = [line for line in lines[:kept] if line is not None]
+        for line in known:
+            self.sizes.update((name, stop) for name, (_, stop, _) in line.items() if name in self._files)
         if kept < len(lines) or found != self.sizes:
-            self._keep([line for line in lines[:kept] if line is not None], self.sizes)
+            self._keep(known, self.sizes)
 
     def _read_lines(self) -> list[Pieces | None]:
-        return [parse_line(line) for line in (self.folder / CHECKSUMS_FILE).read_bytes().splitlines(keepends=True)]
+        path = self.folder / CHECKSUMS_FILE
+        return [parse_line(line) for line in path.read_bytes().splitlines(keepends=True)] if path.exists() else []
 
-    def _fitting(self, lines: list[Pieces | None], found: Mapping[str, int]) -> int:
-        """Return how many lines come before the end of the files."""
-        fits = [
-            line is not None and all(stop <= found[name] for name, (_, stop, _) in line.items() if name in found)
-            for line in lines
-        ]
-        return len(fits) - fits[::-1].index(True) if True in fits else 0
-
-    def _sound(self, lines: list[Pieces | None], whole: Mapping[str, xxhash.xxh3_64] | None = None) -> tuple[int, str]:
-        """Return how many lines tell the truth, and what is wrong after them; `whole` is fed the bytes of each file."""
+    def _sound(self, lines: list[Pieces | None]) -> tuple[int, str]:
+        """Return how many lines tell the truth, and what is wrong after them."""
         ends = dict(self.begins)
         for number, line in enumerate(lines):
             if line is None:
@@ -183,18 +161,12 @@ class AppendLog:
             for name, (start, stop, value) in line.items():
                 if name not in ends:
                     continue
-                path, others = self.folder / name, [] if whole is None else [whole[name]]
-                sound = start == ends[name] and stop <= path.stat().st_size
-                if not sound or hash_bytes(path, start, stop, *others) != value:
+                path = self.folder / name
+                fits = start == ends[name] and stop <= path.stat().st_size
+                if not fits or hash_bytes(path, start, stop) != value:
                     return number, f"{path}: damaged after byte {ends[name]}, it holds other bytes than were written"
                 ends[name] = stop
         return len(lines), ""
-
-    def _whole(self, sizes: Mapping[str, int]) -> Pieces:
-        return {
-            name: (start, sizes[name], hash_bytes(self.folder / name, start, sizes[name]))
-            for name, start in self.begins.items()
-        }
 
     def _keep(self, lines: list[Pieces], sizes: Mapping[str, int]) -> None:
         """Tell of these chunks alone, then cut off what they do not tell of: a kill between the two does no harm."""
@@ -206,6 +178,74 @@ class AppendLog:
         self.sizes = dict(sizes)
         for name, file in self._files.items():
             file.truncate(sizes[name])
+
+
+class RowLog(AppendLog):
+    """Arrays of the same number of rows that grow chunk by chunk, each in a ``.npy`` file.
+
+    Anyone with NumPy reads the finished files. While they grow, the headers tell of no rows, or of fewer.
+
+    Args:
+        folder: See `AppendLog`, as for what is raised.
+        columns: Name of each array, and of its file without ``.npy``, to its type.
+        wait: Wait for another process that writes here instead of refusing.
+
+    Attributes:
+        columns: As given.
+        count: Rows that are there.
+    """
+
+    def __init__(self, folder: Path, columns: Mapping[str, Column], wait: bool = False) -> None:
+        self.columns = columns
+        super().__init__(folder, {_file(name): column for name, column in columns.items()}, wait)
+        sizes = [(self.sizes[_file(name)] - self.begins[_file(name)], c.row_bytes) for name, c in columns.items()]
+        self.count = min((size // row_bytes for size, row_bytes in sizes if row_bytes), default=0)
+
+    def add(self, rows: Mapping[str, NDArray[Any]]) -> None:
+        """Append rows to all arrays.
+
+        Raises:
+            OSError: The disk is full or refuses. What was added before stays good; the log is closed.
+        """
+        count = len(next(iter(rows.values())))
+        chunk = {}
+        for name, column in self.columns.items():
+            values = np.ascontiguousarray(rows[name], column.dtype)
+            assert values.shape == (count, *column.shape), f"{name}: {values.shape}"
+            chunk[_file(name)] = values.tobytes()
+        self.append(chunk)
+        self.count += count
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Read rows back, [B, …]."""
+        column = self.columns[name]
+        rows = max(min(self.count if stop is None else stop, self.count) - start, 0)
+        place = self.begins[_file(name)] + column.row_bytes * start
+        count = rows * math.prod(column.shape)
+        values = np.fromfile(self.folder / _file(name), np.dtype(column.dtype), count, offset=place)
+        return values.reshape(rows, *column.shape)
+
+    def cut(self, count: int) -> None:
+        """Drop all rows after the first `count`."""
+        self.truncate({_file(name): self.begins[_file(name)] + c.row_bytes * count for name, c in self.columns.items()})
+        self.count = min(count, self.count)
+
+    def finish(self, final: Path) -> None:
+        """Complete the headers, and see `AppendLog.finish`."""
+        for name, column in self.columns.items():
+            with (self.folder / _file(name)).open("r+b") as file:
+                write_header(file, (self.count, *column.shape), np.dtype(column.dtype))
+        super().finish(final)
+
+
+def _file(name: str) -> str:
+    return f"{name}.npy"
+
+
+def _fitting(lines: list[Pieces | None], sizes: Mapping[str, int]) -> int:
+    """Return how many lines come before the end of the files, whatever the files hold."""
+    fits = [line is not None and all(line[name][1] <= sizes[name] for name in line.keys() & sizes) for line in lines]
+    return len(fits) - fits[::-1].index(True) if True in fits else 0
 
 
 def write_all(file: BinaryIO, data: bytes) -> None:
@@ -224,7 +264,14 @@ def _lock(folder: Path, wait: bool) -> FileLock:
             continue
 
 
-def _begin(path: Path, begin: Begin) -> int:
+def _begin(path: Path, head: bytes | Column) -> int:
+    """Begin an empty file, or check how another begins; the length of its head."""
     path.touch()
     with path.open("r+b") as file:
-        return begin(file)
+        if isinstance(head, Column):
+            return begin_array(file, head)
+        found = file.read(len(head))
+        if not head.startswith(found):
+            raise ValueError(f"{path.name}: does not begin with {head.decode().strip()}")
+        file.write(head[len(found) :])
+        return len(head)

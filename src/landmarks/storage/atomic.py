@@ -21,9 +21,6 @@ def atomic_file(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
     Args:
         path: Of the file. Its folder is made where it is missing.
         sync: Wait until the file is on the disk, so that it is whole even after a power failure.
-
-    Raises:
-        OSError: The disk is full or refuses; it names `path`.
     """
     with atomic_path(path, sync) as partial, partial.open("wb") as file:
         yield file
@@ -34,9 +31,6 @@ def atomic_path(path: Path, sync: bool = True) -> Iterator[Path]:
     """Yield a free name beside `path` for a file that takes that name when the block ends without an error.
 
     For writers that want a name instead of an open file. See `atomic_file`.
-
-    Raises:
-        OSError: The disk is full or refuses; it names `path`.
     """
     partial = _beside(path)
     try:
@@ -55,9 +49,6 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a new folder that takes the name `path`, and the place of a folder there, when the block ends.
 
     A folder is not replaced in one step: a kill between the two leaves none, never a mixture.
-
-    Raises:
-        OSError: The disk is full or refuses, or a file is in the way; it names `path`.
     """
     partial = _beside(path)
     try:

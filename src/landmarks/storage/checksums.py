@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
 
 import xxhash
 from pydantic import NonNegativeInt, TypeAdapter, ValidationError
@@ -54,37 +54,32 @@ def parse_line(line: bytes) -> Pieces | None:
         return None
 
 
-def hash_bytes(path: Path, start: int = 0, stop: int | None = None, *others: xxhash.xxh3_64) -> str:
-    """Return the XXH3 of a part of a file, as far as it is there; `others` are fed the same bytes."""
+def piece_of(data: bytes, start: int) -> tuple[int, int, str]:
+    """Return what a line says of bytes that are written from `start` on."""
+    return start, start + len(data), xxhash.xxh3_64_hexdigest(data)
+
+
+def hash_bytes(path: Path, start: int, stop: int) -> str:
+    """Return the XXH3 of a part of a file, as far as it is there."""
     digest = xxhash.xxh3_64()
     with path.open("rb") as file:
-        _feed(file, start, path.stat().st_size if stop is None else stop, digest, *others)
+        file.seek(start)
+        while start < stop and (read := file.read(min(BLOCK, stop - start))):
+            digest.update(read)
+            start += len(read)
     return digest.hexdigest()
 
 
-def _feed(file: BinaryIO, start: int, stop: int, *digests: xxhash.xxh3_64) -> None:
-    buffer = memoryview(bytearray(min(BLOCK, max(stop - start, 0))))
-    file.seek(start)
-    while start < stop and (read := file.readinto(buffer[: stop - start])):  # type: ignore[attr-defined]
-        for digest in digests:
-            digest.update(buffer[:read])
-        start += read
-
-
-def check_folder(folder: Path, required: bool = False) -> None:
+def check_folder(folder: Path) -> None:
     """Compare the files of a finished folder with its checksums, at about 5 GB/s or as fast as the disk.
 
-    Args:
-        folder: That `AppendLog.finish` made.
-        required: A folder without checksums, which earlier versions wrote, is no good.
-
     Raises:
-        ChangedError: A file, which it names, holds other bytes than were written.
+        ChangedError: A file, which it names, holds other bytes than were written, or there are no checksums.
         OSError: A file cannot be read.
     """
     path = folder / CHECKSUMS_FILE
-    if not required and not path.exists():
-        return
+    if not path.exists():
+        raise ChangedError(f"{path}: is missing; an earlier version wrote the folder, or somebody else: make it again")
     pieces = parse_line(path.read_bytes())
     if pieces is None:
         raise ChangedError(f"{path}: damaged, or of an unfinished set")
@@ -93,18 +88,15 @@ def check_folder(folder: Path, required: bool = False) -> None:
             raise ChangedError(f"{folder / name}: damaged, it holds other bytes than were written")
 
 
-def write_checksums(folder: Path, pieces: Mapping[str, tuple[int, int, str]] | None = None) -> None:
-    """Write the checksums of all files of a folder that is complete; `pieces` are known already.
-
-    Raises:
-        OSError: The disk is full or refuses.
-    """
-    known = dict(pieces or {})
+def write_checksums(folder: Path, starts: Mapping[str, int] | None = None) -> None:
+    """Write the checksums of all files of a folder that is complete, of some from a byte on."""
+    pieces: Pieces = {}
     for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name not in (*known, CHECKSUMS_FILE, LOCK_FILE):
-            known[path.name] = (0, path.stat().st_size, hash_bytes(path))
+        if path.is_file() and path.name not in (CHECKSUMS_FILE, LOCK_FILE):
+            start, stop = (starts or {}).get(path.name, 0), path.stat().st_size
+            pieces[path.name] = (start, stop, hash_bytes(path, start, stop))
     with atomic_file(folder / CHECKSUMS_FILE, sync=False) as file:
-        file.write(format_line(known))
+        file.write(format_line(pieces))
 
 
 @contextmanager
@@ -112,52 +104,53 @@ def sealed_tensors(path: Path) -> Iterator[Path]:
     """Yield a name for a safetensors file, which gets its hash and the name `path` when the block ends.
 
     The block writes it with `SEAL: UNSEALED` among its metadata.
-
-    Raises:
-        OSError: The disk is full or refuses; it names `path`.
     """
     with atomic_path(path) as partial:
         partial.touch()
         mode = partial.stat().st_mode  # safetensors would let nobody else read it
         yield partial
         partial.chmod(mode)
-        place, digest = _find_seal(partial)
-        assert place is not None, f"{path}: no place for its hash"
+        seal = _seal(partial)
+        assert seal is not None, f"{path}: no place for its hash"
         with partial.open("r+b") as file:
-            file.seek(place)
-            file.write(digest.encode())
+            file.seek(seal.place)
+            file.write(seal.right.encode())
 
 
 def check_tensors(path: Path) -> None:
-    """Compare a safetensors file with its own hash; files of earlier versions and other programs have none.
+    """Compare a safetensors file with its own hash; files of other programs have none.
 
     Raises:
         ChangedError: It holds other bytes than were written.
         OSError: It cannot be read.
     """
-    place, digest = _find_seal(path)
-    if place is None:
-        return
-    with path.open("rb") as file:
-        file.seek(place)
-        if file.read(len(digest)) != digest.encode():
-            raise ChangedError(f"{path}: damaged, it holds other bytes than were written")
+    seal = _seal(path)
+    if seal is not None and seal.found != seal.right.encode():
+        raise ChangedError(f"{path}: damaged, it holds other bytes than were written")
 
 
-def _find_seal(path: Path) -> tuple[int | None, str]:
-    """Return where the hash lies in the file, None where it has none, and the hash of the file with zeros there."""
+class _Seal(NamedTuple):
+    """Where the hash lies in a file, what is there, and the hash of the file with zeros there."""
+
+    place: int
+    found: bytes
+    right: str
+
+
+def _seal(path: Path) -> _Seal | None:
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
-        header = file.read(size) if size <= MAX_HEADER else b""
+        file.seek(0)
+        head = file.read(8 + size) if size <= MAX_HEADER else b""
         key = f'"{SEAL}":"'.encode()
-        found = header.find(key)
-        if found < 0 or found + len(key) + len(UNSEALED) > len(header):
-            return None, ""
-        place, digest = 8 + found + len(key), xxhash.xxh3_64()
-        _feed(file, 0, place, digest)
-        digest.update(UNSEALED.encode())
-        _feed(file, place + len(UNSEALED), path.stat().st_size, digest)
-        return place, digest.hexdigest()
+        place = head.find(key) + len(key)
+        end = place + len(UNSEALED)
+        if place < len(key) or end > len(head):
+            return None
+        digest = xxhash.xxh3_64(head[:place] + UNSEALED.encode() + head[end:])
+        while block := file.read(BLOCK):
+            digest.update(block)
+        return _Seal(place, head[place:end], digest.hexdigest())
 
 
 def check_archive(path: Path) -> None:

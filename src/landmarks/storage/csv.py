@@ -44,10 +44,6 @@ def read_rows(
 
     Yields:
         Blocks of at least one row, in the file's order.
-
-    Raises:
-        FormatError: the file is missing, empty or no CSV, lacks a column, a line has more or fewer fields than the
-            header, or a field is not of its kind.
     """
     try:
         with path.open("rb") as file:

@@ -54,11 +54,7 @@ class Rows:
         return whole_numbers(self.fields[column])
 
     def ids(self, column: str) -> NDArray[np.uint64]:
-        """A column of image ids, uint64 [R].
-
-        Raises:
-            FormatError: a field is not 16 lowercase hex digits.
-        """
+        """A column of image ids, uint64 [R]."""
         texts = self.fields[column]
         ids = split_ids(_joined(texts, " "))
         if ids is not None and len(ids) == len(texts):
@@ -76,9 +72,6 @@ class Rows:
 
         Returns:
             uint64 [W], and offsets int64 [R+1]: row r has the ids `offsets[r]` to `offsets[r + 1]`.
-
-        Raises:
-            FormatError: a word is not 16 lowercase hex digits, or there is a space too many.
         """
         texts = self.fields[column]
         lengths = texts.str.len_bytes().to_numpy()

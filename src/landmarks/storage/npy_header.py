@@ -5,24 +5,19 @@ damaged. Here a header is either understood or a `ValueError`, and sizes are Pyt
 """
 
 import math
+import os
 import tokenize
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 
 class NpyHeader(NamedTuple):
-    """What a header says.
-
-    Attributes:
-        shape: of the array.
-        dtype: of its elements.
-        data_start: bytes before the data.
-        fortran: columns are stored first.
-    """
+    """What a header says; the data begin after `data_start` bytes, columns first where it is `fortran`."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -100,3 +95,31 @@ def map_array(path: Path, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -
     if 0 in shape:  # nothing to map
         return np.empty(shape, dtype)
     return np.memmap(path, dtype=dtype, mode="r", offset=header.data_start, shape=shape)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One array: its type and the shape of one row, ``()`` for one number a row."""
+
+    dtype: DTypeLike
+    shape: tuple[int, ...] = ()
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+def begin_array(file: IO[bytes], column: Column) -> int:
+    """Give an empty file the header of an array without rows, or check the one it has; the length of the header."""
+    dtype = np.dtype(column.dtype)
+    if file.seek(0, os.SEEK_END) == 0:
+        return write_header(file, (0, *column.shape), dtype)
+    file.seek(0)
+    try:
+        header = read_header(file)
+        if header.shape[1:] != column.shape or header.dtype != dtype:
+            raise ValueError(f"rows are {header.dtype} {header.shape[1:]}, not {dtype} {column.shape}")
+    except ValueError as error:
+        raise ValueError(f"{Path(file.name).name}: cannot go on with what is there: {error}") from error
+    return header.data_start

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features import RootSift
+from landmarks.models import RootSift
 from landmarks.recognition import RecognitionState
 from landmarks.recognition.stages import NeighbourVerification, NeighbourVotes
 from landmarks.retrieval import Gallery, Ranking

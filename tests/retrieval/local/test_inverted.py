@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features import LocalFeatures
+from landmarks.models import LocalFeatures
 from landmarks.retrieval import Cache
 from landmarks.retrieval.local import InvertedFile, LocalFeatureTable, StrongestFeatures, compressed, open_index
 from resources import make_resources

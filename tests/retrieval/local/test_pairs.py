@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from landmarks.models.local_features import RootSift
+from landmarks.models import RootSift
 from landmarks.retrieval.local import Geometry, LocalFeatureTable, Matcher, Verification, verify_pair
 from pictures import motion_between, scene, seen_from_elsewhere
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from landmarks.models.local_features import LocalFeatures
+from landmarks.models import LocalFeatures
 from landmarks.retrieval.local import RECORD, FeatureFiles, find, is_sound
 
 DIM = 4

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features import LocalFeatures
+from landmarks.models import LocalFeatures
 from landmarks.retrieval import Cache, Ranking
 from landmarks.retrieval.local import (
     InvertedFile,

@@ -12,7 +12,7 @@ import pytest
 
 from corners import Corners
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features import LocalFeatures, RootSift
+from landmarks.models import LocalFeatures, RootSift
 from landmarks.retrieval.local import CHUNK, LocalFeatureStore, LocalFeatureTable
 from pictures import image_set, png, scene
 from resources import make_resources

@@ -1,6 +1,6 @@
 import numpy as np
 
-from landmarks.models.local_features import LocalFeatures
+from landmarks.models import LocalFeatures
 from landmarks.retrieval.local import LocalFeatureTable, StrongestFeatures
 
 COUNTS = (3, 0, 5, 1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.models.local_features import LocalFeatures
+from landmarks.models import LocalFeatures
 from landmarks.retrieval.local import FeatureColumns, LocalFeatureTable, column_file
 
 

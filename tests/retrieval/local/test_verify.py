@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.models.local_features import RootSift
+from landmarks.models import RootSift
 from landmarks.retrieval import Cache
 from landmarks.retrieval.local import Geometry, LocalFeatureTable, Matcher, count_inliers
 from pictures import scene, seen_from_elsewhere

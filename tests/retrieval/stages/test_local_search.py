@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features import RootSift
+from landmarks.models import RootSift
 from landmarks.retrieval import EMPTY, Cache, Pipeline, Ranking, SearchState
 from landmarks.retrieval.local import LocalFeatureStore, Voting
 from landmarks.retrieval.search import ExactIndex

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features import RootSift
+from landmarks.models import RootSift
 from landmarks.retrieval import EMPTY, Cache, Pipeline, Ranking, SearchState
 from landmarks.retrieval.local import LocalFeatureStore
 from landmarks.retrieval.search import ExactIndex

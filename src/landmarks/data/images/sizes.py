@@ -121,7 +121,7 @@ def _open(path: Path, count: int) -> Sizes | None:
     if not path.exists():
         return None
     try:
-        check_folder(path, required=True)
+        check_folder(path)
         return map_array(path / "sizes.npy", np.dtype(np.uint16), (count, 2))
     except (OSError, ValueError, ChangedError) as error:
         log.warning("%s cannot be used and is made again: %s", path, error)

@@ -53,9 +53,6 @@ def fill(name: str, variables: Variables, watch: Callable[[int], None] = lambda 
         name: A key of `RELEASED_MODELS`.
         variables: Of the saved model.
         watch: Called with the number of bytes of each variable after it was read.
-
-    Raises:
-        LandmarksError: The variables are not those of the model; the message names all that is wrong.
     """
     model = RELEASED_MODELS[name]
     classes = count_classes(model, variables)

@@ -48,9 +48,6 @@ def import_released(
         target: The new file, `.safetensors`; one that is there is written over, see `check_target`.
         names: What the classes of a classifier are.
         watch: Called with the number of bytes of each variable after it was read.
-
-    Raises:
-        LandmarksError: These are not the variables of this model, the names do not fit, or the file cannot be written.
     """
     classes = count_classes(RELEASED_MODELS[name], variables)
     filled = fill(name, variables, watch)

@@ -35,9 +35,6 @@ def read_class_names(name: str, labels: Path | None, categories: Path | None) ->
         name: A key of `RELEASED_MODELS`.
         labels: See `read_labels`.
         categories: The data set's `train_label_to_category.csv`; with labels only.
-
-    Raises:
-        LandmarksError: A file is wrong, does not fit the other, or the model has no classes.
     """
     if (labels or categories) and RELEASED_MODELS[name].classifier is None:
         raise LandmarksError(f"{name} describes pictures and has no classes; leave out --labels and --categories")
@@ -60,9 +57,6 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
     Returns:
         str [C], of each class.
-
-    Raises:
-        LandmarksError: The file, line and field that are wrong.
     """
     rows = _rows(path)
     number, first = next(rows, (1, ["landmark_id"]))

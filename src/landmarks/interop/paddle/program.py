@@ -27,9 +27,6 @@ def read_program(path: Path) -> dict[str, Description]:
 
     Returns:
         Name to type and shape, in the order in which `params` holds the values: sorted by name.
-
-    Raises:
-        LandmarksError: It is no program, is damaged, too large, or keeps what is no tensor.
     """
     try:
         size = path.stat().st_size

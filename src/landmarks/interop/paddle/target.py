@@ -16,9 +16,6 @@ def check_target(target: Path, source: Path, overwrite: bool) -> None:
         target: The new file.
         source: Folder of the saved model.
         overwrite: Whether a file that is there may be written over.
-
-    Raises:
-        LandmarksError: Another ending, a file that is there, or a place where nothing can be written.
     """
     if target.suffix != SUFFIX:
         raise LandmarksError(f"{target}: a model file ends in {SUFFIX}")

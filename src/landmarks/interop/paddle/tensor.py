@@ -51,9 +51,6 @@ def read_header(file: BufferedReader, end: int) -> Description:
     Args:
         file: Stands where the stream begins.
         end: Where the file ends.
-
-    Raises:
-        LandmarksError: It is no tensor of this format, or the file ends before the values do.
     """
     _require_version("sequence levels", *_unpack("<I", file, end))
     (levels,) = _unpack("<Q", file, end)

@@ -78,9 +78,6 @@ def open_variables(folder: Path, leave_out: Sequence[str] = ()) -> Variables:
     Args:
         folder: In the separate or in the combined layout; files whose names start with a dot are passed over.
         leave_out: Shell patterns of names that are not wanted, such as `*_velocity_0`.
-
-    Raises:
-        LandmarksError: There is neither layout, or files are damaged, which it names all.
     """
     names = _files(folder)
     programs, params = ([name for name in kind if name in names] for kind in (PROGRAMS, PARAMS))

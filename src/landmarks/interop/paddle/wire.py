@@ -39,9 +39,6 @@ def fields(message: memoryview, most: int = MOST_FIELDS) -> Iterator[Field]:
     Args:
         message: The bytes.
         most: How many fields there may be.
-
-    Raises:
-        LandmarksError: It ends within a field, has too many, or holds what no message does.
     """
     at, count = 0, 0
     while at < len(message):

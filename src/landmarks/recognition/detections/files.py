@@ -31,7 +31,7 @@ def read_detections(folder: str | Path) -> FoundObjects:
 
     Raises:
         LandmarksError: it is missing, unfinished, damaged or cut off, names the file and the line; or it does not hold
-            what was written, where it has checksums, which sets of earlier versions lack.
+            what was written.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -53,7 +53,7 @@ class DescriptorSet:
 
         Args:
             folder: of the set.
-            check: read all of it once and compare it with its checksums, which sets of earlier versions lack.
+            check: read all of it once and compare it with its checksums.
 
         Raises:
             LandmarksError: not there, not finished, truncated, not what the header says, or not what was written.

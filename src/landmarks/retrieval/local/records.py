@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from landmarks.models import LocalFeatures
 from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns, column_file, column_types
-from landmarks.storage import AppendLog, no_head
+from landmarks.storage import AppendLog
 
 RECORDS_FILE = "records.bin"
 RECORD = np.dtype(
@@ -52,7 +52,7 @@ class FeatureFiles:
         self.dim = dim
         self._types = column_types(dim)
         names = [column_file(folder, name).name for name in self._types]
-        self._log = AppendLog(folder, dict.fromkeys([*names, RECORDS_FILE], no_head), wait=True, check=False)
+        self._log = AppendLog(folder, dict.fromkeys([*names, RECORDS_FILE], b""), wait=True, check=False)
         first, (dtype, shape) = next(iter(self._types.items()))
         self.rows = self._log.sizes[f"{first}.bin"] // (np.dtype(dtype).itemsize * math.prod(shape))
         records = np.fromfile(folder / RECORDS_FILE, RECORD)
