@@ -34,8 +34,8 @@ from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from landmarks.losses.softmax import Softmax
-from landmarks.models.build import released_net
+from landmarks.losses import Softmax
+from landmarks.models import released_net
 
 LANDMARKS = 203_094
 BATCH = 256

@@ -29,9 +29,7 @@ import torch
 from machine import machine, write_csv
 from torch import Tensor, nn
 
-from landmarks.models.agreement import largest_difference, trial_pictures
-from landmarks.models.build import released_net, timm_net
-from landmarks.models.descriptor import DescriptorNet
+from landmarks.models import DescriptorNet, largest_difference, released_net, timm_net, trial_pictures
 
 NETWORKS: dict[str, Callable[[], DescriptorNet]] = {
     "res152": lambda: released_net("res152"),
@@ -63,13 +61,13 @@ def compiled(net: nn.Module) -> Way:
 
 
 def exported(net: nn.Module) -> Way:
-    from landmarks.models.program import exported_program
+    from landmarks.models import exported_program
 
     return exported_program(net).module()
 
 
 def onnx(net: nn.Module, spinning: bool = False) -> Way:
-    from landmarks.models.onnx_network import OnnxNetwork, onnx_model, to_bytes
+    from landmarks.models import OnnxNetwork, onnx_model, to_bytes
 
     return OnnxNetwork(to_bytes(onnx_model(net, "descriptors")), spinning=spinning)
 

@@ -34,16 +34,19 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from landmarks.config.locations import config_root
-from landmarks.data.dataset import TrainDataset, collate_train
-from landmarks.data.images.transforms import Augmentation
-from landmarks.data.module import single_thread
-from landmarks.data.samplers.shuffled import ShuffledBatches
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.folder import FolderStore
-from landmarks.data.stores.offsets import open_tar_store
-from landmarks.data.stores.tar_files import LocalTars
-from landmarks.data.table import ImageTable
+from landmarks.config import config_root
+from landmarks.data import (
+    Augmentation,
+    FolderStore,
+    ImageSet,
+    ImageTable,
+    LocalTars,
+    ShuffledBatches,
+    TrainDataset,
+    collate_train,
+    open_tar_store,
+    single_thread,
+)
 from landmarks.ids import format_id, format_ids
 
 PICTURES = 480

@@ -23,8 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear, normalize, one_hot
 
-from landmarks.losses.arcmargin import ArcMargin
-from landmarks.losses.softmax import Softmax
+from landmarks.losses import ArcMargin, Softmax
 
 SIZES = ["classes", "dim", "batch"]
 HEADER = ["loss", "implementation", *SIZES, "value", "seconds", "peak_mb", "load", "machine", "torch", "python"]

@@ -26,11 +26,9 @@ from pathlib import Path
 import numpy as np
 from machine import machine, write_csv
 
-from landmarks.data.derived import derived_folder
-from landmarks.data.stores.offset_file import write_offsets
-from landmarks.data.stores.offset_table import IndexedTar, Offsets
-from landmarks.data.stores.tar_files import LocalTars
+from landmarks.data import IndexedTar, LocalTars, Offsets, write_offsets
 from landmarks.ids import format_ids
+from landmarks.storage import derived_folder
 
 RESULTS = Path(__file__).parent / "results" / "open_full_size.csv"
 TRAIN, TRAIN_LANDMARKS, TRAIN_TARS = 4_132_914, 203_094, 500
@@ -189,7 +187,7 @@ def worker_memory(root: Path, context: str) -> dict[str, object]:
     """Private memory of two workers: with the whole table, and with ten images of it."""
     from torch.utils.data import DataLoader
 
-    from landmarks.data.gldv2.source import GLDv2
+    from landmarks.data import GLDv2
 
     images = GLDv2(root, train_split="train").train()
 

@@ -23,11 +23,7 @@ from pathlib import Path
 import numpy as np
 from machine import machine, write_csv
 
-from landmarks.data.stores.offset_file import write_offsets
-from landmarks.data.stores.offset_table import IndexedTar, Offsets
-from landmarks.data.stores.store import read_by_id
-from landmarks.data.stores.tar_files import LocalTars
-from landmarks.data.stores.tars import TarStore
+from landmarks.data import IndexedTar, LocalTars, Offsets, TarStore, read_by_id, write_offsets
 from landmarks.ids import format_id
 
 ENTRIES = [10_000, 100_000, 1_000_000, 5_000_000]

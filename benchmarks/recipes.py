@@ -26,11 +26,8 @@ from omegaconf import DictConfig
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from landmarks.config.locations import config_root, register_search_path
-from landmarks.config.resolvers import register_resolvers
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.data.images.read_size import read_size
+from landmarks.config import config_root, register_resolvers, register_search_path
+from landmarks.data import GLDv2, Preprocessing, read_size
 
 MEASURED = 501.0  # pictures a second
 MEASURED_WITH = "resnet152"

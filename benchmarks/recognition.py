@@ -19,19 +19,11 @@ from hydra.utils import instantiate
 from machine import machine, write_csv
 from omegaconf import OmegaConf
 
-from landmarks.config.locations import config_root, register_search_path
-from landmarks.config.resolvers import register_resolvers
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.metrics.recognition import score_recognition
-from landmarks.metrics.solutions import RecognitionSolution
-from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.recognition.detections.files import read_detections
-from landmarks.recognition.prediction_files import read_predictions
-from landmarks.recognition.state import RecognitionState
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.pipeline import Pipeline
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.state import Gallery
+from landmarks.config import config_root, register_resolvers, register_search_path
+from landmarks.data import GLDv2
+from landmarks.metrics import RecognitionSolution, RecognitionSubmission, score_recognition
+from landmarks.recognition import RecognitionState, read_detections, read_predictions
+from landmarks.retrieval import DescriptorSet, Gallery, Pipeline, Ranking
 
 RESULTS = Path(__file__).parent / "results" / "recognition_ablation.csv"
 # What is also asked of a pipeline: name of the row, and overrides.

@@ -28,9 +28,7 @@ from pathlib import Path
 import numpy as np
 from machine import machine, write_csv
 
-from landmarks.data.stores.offsets import update_offsets
-from landmarks.data.stores.tar_files import LocalTars
-from landmarks.data.stores.tar_headers import read_headers
+from landmarks.data import LocalTars, read_headers, update_offsets
 from landmarks.ids import format_ids
 
 TARS, MEMBERS = 16, 8_000

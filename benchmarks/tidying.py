@@ -16,17 +16,9 @@ from typing import Any
 import numpy as np
 from machine import machine, write_csv
 
-from landmarks.cleaning.fellows import nearest_fellows
-from landmarks.cleaning.outsiders import nearest_outsiders
-from landmarks.cleaning.pictures import LandmarkPictures, match
-from landmarks.cleaning.rule import AgreementRule, Fate
-from landmarks.data.table import ImageTable
-from landmarks.retrieval.ablation import Cost
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.index import ExactIndex
+from landmarks.cleaning import AgreementRule, LandmarkPictures, Verdict, match, other_class_bars, same_class_neighbours
+from landmarks.data import ImageTable
+from landmarks.retrieval import Cache, Cost, DescriptorSet, ExactIndex, ExtractionProtocol, Resources
 
 RESULTS = Path(__file__).parent / "results" / "tidying.csv"
 PICTURES, DIM, GLDV2_TRAIN = 150_000, 512, 4_132_914
@@ -95,18 +87,18 @@ def measure(count: int) -> list[dict[str, object]]:
         table, described, wrong = made_up(Path(folder), count)
         resources = Resources(ExactIndex(), ExactIndex(), Cache(Path(folder) / "cache"))
         warm = np.asarray(described.descriptors[:64])
-        nearest_fellows(_small(warm), 2, resources)  # kernels compiled
+        same_class_neighbours(_small(warm), 2, resources)  # kernels compiled
         with Part() as reading:
             pictures = match(table, described)
         counts = pictures.counts
         size = count, int((counts > 0).sum()), int(counts.max())
         with Part() as inside:
-            fellows = nearest_fellows(pictures, rule.fellows, resources)
+            neighbours = same_class_neighbours(pictures, rule.same_class, resources)
         with Part() as outside:
-            outsiders = nearest_outsiders(pictures, rule.outsiders, SAMPLE, rule.fellows, resources)
+            bars = other_class_bars(pictures, rule.other_class, SAMPLE, rule.same_class, resources)
         with Part() as deciding:
-            fates = rule.small_landmarks(pictures, rule.fates(pictures, fellows, outsiders))
-        kept = fates == Fate.KEPT
+            verdicts = rule.small_landmarks(pictures, rule.verdicts(pictures, neighbours, bars))
+        kept = verdicts == Verdict.KEPT
         right = ~wrong[table.find(pictures.ids)]
         return [
             row("match and check", *size, reading),

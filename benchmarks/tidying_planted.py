@@ -23,19 +23,18 @@ from typing import Any
 import numpy as np
 from machine import machine, write_csv
 
-from landmarks.cleaning.fellows import nearest_fellows
-from landmarks.cleaning.outsiders import Outsiders, nearest_outsiders
-from landmarks.cleaning.pictures import LandmarkPictures, match
-from landmarks.cleaning.rule import AgreementRule, Fate
-from landmarks.cleaning.verification import Verification
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.joined import JoinedStore
-from landmarks.data.table import ImageTable
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.index import ExactIndex
+from landmarks.cleaning import (
+    AgreementRule,
+    Bars,
+    LandmarkPictures,
+    Verdict,
+    Verification,
+    match,
+    other_class_bars,
+    same_class_neighbours,
+)
+from landmarks.data import GLDv2, ImageSet, ImageTable, JoinedStore
+from landmarks.retrieval import Cache, DescriptorSet, ExactIndex, Resources
 
 RESULTS = Path(__file__).parent / "results" / "tidying_planted.csv"
 SHARES = (0.1, 0.2, 0.4)
@@ -46,16 +45,16 @@ DEFAULT = AgreementRule()
 # name, rule, sample of outsiders; None as sample: all, 0: none, for a similarity alone.
 RULES: tuple[tuple[str, AgreementRule, int | None], ...] = (
     *((f"cosine {value}", replace(FIXED, min_similarity=value, min_agreeing=1), 0) for value in (0.6, 0.7, 0.8)),
-    ("1 of 5 neighbours", replace(FIXED, outsiders=5, min_agreeing=1), None),
-    ("2 of 5 neighbours", replace(FIXED, outsiders=4, min_agreeing=2), None),
-    ("5 of 10 neighbours", replace(FIXED, outsiders=6, min_agreeing=5), None),
-    ("2 of 9 neighbours", replace(FIXED, outsiders=8), None),
+    ("1 of 5 neighbours", replace(FIXED, other_class=5, min_agreeing=1), None),
+    ("2 of 5 neighbours", replace(FIXED, other_class=4, min_agreeing=2), None),
+    ("5 of 10 neighbours", replace(FIXED, other_class=6, min_agreeing=5), None),
+    ("2 of 9 neighbours", replace(FIXED, other_class=8), None),
     ("2 of 9, groups", replace(DEFAULT, chance=1.0), None),
     ("2 of 9, beyond chance", replace(DEFAULT, group_share=0.0), None),
     ("default: 2 of 9, beyond chance, groups", DEFAULT, None),
     ("default, largest group", replace(DEFAULT, group_share=1.0), None),
     ("default, chance 0.01", replace(DEFAULT, chance=0.01), None),
-    ("default, 4 outsiders", replace(DEFAULT, outsiders=4), None),
+    ("default, 4 outsiders", replace(DEFAULT, other_class=4), None),
     ("default, sample of 256", DEFAULT, 256),
     ("2 of 9, groups, sample of 256", replace(DEFAULT, chance=1.0), 256),
 )
@@ -109,16 +108,16 @@ class Miniature:
         )
 
 
-def fates(
+def verdicts(
     pictures: LandmarkPictures, rule: AgreementRule, sample: int | None, resources: Resources
-) -> tuple[Any, Any, Outsiders]:
-    fellows = nearest_fellows(pictures, rule.fellows, resources)
+) -> tuple[Any, Any, Bars]:
+    neighbours = same_class_neighbours(pictures, rule.same_class, resources)
     if sample == 0:
         bar = np.full(len(pictures), -1, np.float32)
-        outsiders = Outsiders(bar, len(pictures) - pictures.counts, rule.outsiders)
+        bars = Bars(bar, len(pictures) - pictures.counts, rule.other_class)
     else:
-        outsiders = nearest_outsiders(pictures, rule.outsiders, sample, rule.fellows, resources)
-    return rule.fates(pictures, fellows, outsiders), fellows, outsiders
+        bars = other_class_bars(pictures, rule.other_class, sample, rule.same_class, resources)
+    return rule.verdicts(pictures, neighbours, bars), neighbours, bars
 
 
 def figures(kept: np.ndarray[Any, Any], wrong: np.ndarray[Any, Any]) -> tuple[float, float, float, float]:
@@ -146,7 +145,7 @@ def measure(model: str, world: Miniature, cache: Cache, verify: bool) -> list[di
                     labels, wrong = world.planted(share, size, seed)
                     pictures = world.pictures(labels)
                     wrong = wrong[labels.find(pictures.ids)]
-                    values.append(figures(decide(pictures) == Fate.KEPT, wrong))
+                    values.append(figures(decide(pictures) == Verdict.KEPT, wrong))
                 precision, recall, before, kept = np.nanmean(values, axis=0)
                 table_rows.append(
                     {
@@ -169,13 +168,13 @@ def _deciders(
     world: Miniature, resources: Resources, verify: bool
 ) -> list[tuple[str, Callable[[LandmarkPictures], Any]]]:
     def by_rule(rule: AgreementRule, sample: int | None) -> Callable[[LandmarkPictures], Any]:
-        return lambda pictures: rule.small_landmarks(pictures, fates(pictures, rule, sample, resources)[0])
+        return lambda pictures: rule.small_landmarks(pictures, verdicts(pictures, rule, sample, resources)[0])
 
     def verified(inliers: int) -> Callable[[LandmarkPictures], Any]:
         def decide(pictures: LandmarkPictures) -> Any:
-            found, fellows, outsiders = fates(pictures, DEFAULT, None, resources)
+            found, neighbours, bars = verdicts(pictures, DEFAULT, None, resources)
             proof = Verification(min_inliers=inliers)
-            proven = proof.fates(pictures, world.images, found, DEFAULT, fellows, outsiders, resources)
+            proven = proof.verdicts(pictures, world.images, found, DEFAULT, neighbours, bars, resources)
             return DEFAULT.small_landmarks(pictures, proven)
 
         return decide

@@ -1,8 +1,11 @@
 """Fixtures shared by all tests: real photographs, expected values, a tiny demo world, composed configurations."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -11,8 +14,7 @@ from hypothesis import HealthCheck, settings
 from omegaconf import DictConfig
 
 from http_server import HttpServer
-from landmarks.config.locations import config_root, register_search_path
-from landmarks.config.resolvers import register_resolvers
+from landmarks.config import config_root, register_resolvers, register_search_path
 from rectangles import write_rectangles
 from tiny_world import write_tiny_world
 
@@ -45,10 +47,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def oracles() -> Path:
     """The folder of values that other implementations computed."""
-    folder = SHARED_DATA.parent / "oracles"
-    if not folder.is_dir():
-        pytest.skip(f"needs the expected values beside the shared test data (looked in {folder})")
-    return folder
+    return ROOT / "tests" / "oracles"
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +82,7 @@ def http_server() -> Iterator[Callable[[Path], HttpServer]]:
         server.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def compose_config() -> Iterator[Compose]:
     """`compose_config("train", *overrides, run_dir=…)`: a configuration as a command would compose it."""
     register_search_path()
@@ -99,7 +98,7 @@ def compose_config() -> Iterator[Compose]:
     GlobalHydra.instance().clear()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_run(tiny_world: Path) -> list[str]:
     """Overrides for a training run of a few seconds on the tiny world."""
     return [
@@ -117,3 +116,31 @@ def tiny_run(tiny_world: Path) -> list[str]:
         "trainer.enable_progress_bar=false",
         "callbacks.progress=null",
     ]
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run: its folder, its best checkpoint, and the figure that stands for it."""
+
+    folder: Path
+    value: float
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoints" / "best.ckpt"
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text())
+        return found
+
+
+@pytest.fixture(scope="session")
+def trained_run(compose_config: Compose, tiny_run: list[str], tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+    """One training run on the tiny world for all tests that look at what a run leaves; do not write into it."""
+    from landmarks.training import train_job
+
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    value = train_job(compose_config("train", *tiny_run, run_dir=folder))
+    assert value is not None
+    return TrainedRun(folder, value)

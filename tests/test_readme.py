@@ -17,9 +17,9 @@ from http_server import HttpServer
 from landmarks.cli import main
 from landmarks.cli.evaluate import evaluate
 from landmarks.cli.train import train
-from landmarks.data.gldv2.source import GLDv2
+from landmarks.data.gldv2 import GLDv2
 from landmarks.models import build
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.descriptors import DescriptorSet
 from paddle_files import write_separate
 from released_oracles import random_values, small_resnet
 

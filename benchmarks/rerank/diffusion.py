@@ -19,16 +19,19 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from landmarks.retrieval.ablation import Cost
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.diffusion.copies import last_copies
-from landmarks.retrieval.diffusion.graph import knn_graph
-from landmarks.retrieval.diffusion.offline import OfflineParameters
-from landmarks.retrieval.diffusion.truncated import similar_together, truncated_solve
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval import (
+    Cache,
+    Cost,
+    ExactIndex,
+    OfflineParameters,
+    Ranking,
+    Resources,
+    all_neighbours,
+    knn_graph,
+    last_copies,
+    similar_together,
+    truncated_solve,
+)
 
 DIM = 512
 FULL_INDEX = 761_757

@@ -15,16 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from landmarks.retrieval.ablation import Cost
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.expansion import expand
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.search.neighbours import all_neighbours
-from landmarks.retrieval.stages.dba import CHUNK, DatabaseAugmentation
-from landmarks.retrieval.stages.qe import QueryExpansion
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.state import SearchState
+from landmarks.retrieval import (
+    CHUNK,
+    Cache,
+    Cost,
+    DatabaseAugmentation,
+    ExactIndex,
+    QueryExpansion,
+    Resources,
+    Search,
+    SearchState,
+    all_neighbours,
+    expand,
+)
 
 ROWS, DIM, K, ALPHA, PLACES = 20_000, 512, 5, 3.0, 100
 # As many queries as GLDv2 has with ground truth; its whole index.

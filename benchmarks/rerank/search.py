@@ -17,14 +17,18 @@ from typing import Any
 import faiss
 import numpy as np
 
-from landmarks.retrieval.ablation import Cost, anonymous_mb
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.search.approximate.hnsw import HnswIndex
-from landmarks.retrieval.search.approximate.index import ApproximateIndex
-from landmarks.retrieval.search.approximate.ivf_pq import IvfPqIndex
-from landmarks.retrieval.search.approximate.recall import recall
-from landmarks.retrieval.search.approximate.scalar import ScalarIndex
-from landmarks.retrieval.search.index import ExactIndex, Searcher
+from landmarks.retrieval import (
+    ApproximateIndex,
+    Cost,
+    ExactIndex,
+    HnswIndex,
+    IvfPqIndex,
+    Ranking,
+    ScalarIndex,
+    Searcher,
+    anonymous_mb,
+    recall,
+)
 
 DIM, PLACES, NEIGHBOURS = 512, 100, 50
 # Queries with ground truth and index images of GLDv2.

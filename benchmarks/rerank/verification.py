@@ -22,19 +22,20 @@ from skimage.feature import match_descriptors
 from skimage.measure import ransac
 from skimage.transform import AffineTransform
 
-from landmarks.config.resolvers import demo_data
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.images.decode import decode
-from landmarks.data.source import ImageSet
-from landmarks.models.local_features.rootsift import RootSift
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.local.geometry import REFERENCE, Geometry
-from landmarks.retrieval.local.matching import Matcher
-from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.local.table import LocalFeatureTable
-from landmarks.retrieval.local.verify import count_inliers
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.index import ExactIndex
+from landmarks.config import demo_data
+from landmarks.data import GLDv2, ImageSet, decode
+from landmarks.models import RootSift
+from landmarks.retrieval import (
+    REFERENCE,
+    Cache,
+    ExactIndex,
+    Geometry,
+    LocalFeatureStore,
+    LocalFeatureTable,
+    Matcher,
+    Resources,
+    count_inliers,
+)
 
 RESIDUAL, TRIALS, CONVINCING = 20.0, 1000, 8
 PAIRS = 60  # of one landmark, and as many of two

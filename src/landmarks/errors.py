@@ -4,9 +4,34 @@ Commands print these as one message without a traceback; everything else is a de
 traceback.
 """
 
+from pathlib import Path
+from typing import Self
+
 
 class LandmarksError(Exception):
     """Bad input: the message names the file, row or key and says what to do."""
+
+
+class FormatError(LandmarksError):
+    """A file or an array breaks its format."""
+
+    @classmethod
+    def at(cls, path: Path, problem: str, remedy: str, *, line: int | None = None, field: str | None = None) -> Self:
+        """Build the message from its parts.
+
+        Args:
+            path: the file.
+            problem: what is wrong, without a full stop.
+            remedy: what to do, without a full stop.
+            line: line number in the file; the header is line 1.
+            field: column name.
+        """
+        place = str(path)
+        if line is not None:
+            place += f", line {line}"
+        if field is not None:
+            place += f", field '{field}'"
+        return cls(f"{place}: {problem}; {remedy}")
 
 
 def shown(path: object) -> str:

@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from labelled import labelled
-from landmarks.cleaning.clean import tidy
-from landmarks.cleaning.rule import AgreementRule, Fate
+from landmarks.cleaning import AgreementRule, Verdict, tidy
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.cache import Cache
+from landmarks.retrieval import Cache
 from resources import make_resources
 
 
@@ -21,20 +20,20 @@ def test_counts_add_up_and_repeat(tmp_path: Path) -> None:
     assert report["landmarks"]["before"] == 5 and report["landmarks"]["kept"] == 4
     assert wrong[table.find(tidied.pictures.ids[tidied.kept])].mean() < 0.02
     again = tidy(table, described, make_resources())
-    assert (again.fates == tidied.fates).all()
+    assert (again.verdicts == tidied.verdicts).all()
 
 
 def test_the_order_of_table_and_set_does_not_matter() -> None:
     table, described, _ = labelled([40, 25, 60], wrong=10)
     rows = np.random.default_rng(1).permutation(len(table))
     first, second = tidy(table, described, make_resources()), tidy(table.take(rows), described, make_resources())
-    assert (first.pictures.ids == second.pictures.ids).all() and (first.fates == second.fates).all()
+    assert (first.pictures.ids == second.pictures.ids).all() and (first.verdicts == second.verdicts).all()
 
 
 def test_lists_too_short_for_chance_are_told(caplog: pytest.LogCaptureFixture) -> None:
     table, described, _ = labelled([200, 40, 60])
     with caplog.at_level(logging.WARNING):
-        tidy(table, described, make_resources(), AgreementRule(fellows=4), sample=60)
+        tidy(table, described, make_resources(), AgreementRule(same_class=4), sample=60)
     assert "take a larger --sample, or more --fellows" in caplog.text
 
 
@@ -49,4 +48,7 @@ def test_nothing_left_is_an_error() -> None:
 def test_fates_are_named_in_the_report() -> None:
     table, described, _ = labelled([10, 10, 10])
     fell = tidy(table, described, make_resources()).as_json()["fell"]
-    assert fell.keys() == {"no_descriptor", *(fate.name.lower() for fate in Fate if fate is not Fate.KEPT)}
+    assert fell.keys() == {
+        "no_descriptor",
+        *(verdict.name.lower() for verdict in Verdict if verdict is not Verdict.KEPT),
+    }

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from labelled import PROTOCOL, labelled
-from landmarks.cleaning.pictures import match
+from landmarks.cleaning import match
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval.descriptors import DescriptorSet
 
 
 def test_pictures_stand_by_landmark_and_id_with_their_own_descriptors() -> None:

@@ -8,20 +8,25 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from labelled import labelled
+from landmarks.cleaning import (
+    AgreementRule,
+    Bars,
+    LandmarkPictures,
+    Verdict,
+    match,
+    other_class_bars,
+    same_class_neighbours,
+)
 from landmarks.cleaning import rule as rules
-from landmarks.cleaning.fellows import nearest_fellows
-from landmarks.cleaning.outsiders import Outsiders, nearest_outsiders
-from landmarks.cleaning.pictures import LandmarkPictures, match
-from landmarks.cleaning.rule import AgreementRule, Fate
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval import Ranking
 from resources import make_resources
 
-FIXED = AgreementRule(fellows=4, outsiders=1, min_agreeing=1, chance=1.0, group_share=0.0)
+FIXED = AgreementRule(same_class=4, other_class=1, min_agreeing=1, chance=1.0, group_share=0.0)
 
 
 def drawn(sizes: list[int], links: list[tuple[int, int]], bar: float = 0.5) -> tuple:
-    """Landmarks of these sizes with the given fellows above the bar; the others lie below it."""
+    """Landmarks of these sizes with the given neighbours above the bar; the others lie below it."""
     count = sum(sizes)
     pictures = match(*labelled(sizes)[:2])
     lists = [[j for i, j in links if i == row] for row in range(count)]
@@ -32,45 +37,45 @@ def drawn(sizes: list[int], links: list[tuple[int, int]], bar: float = 0.5) -> t
         rest = [j for j in range(count) if j != row and j not in chosen]
         if len(chosen) < 4 and rest and pictures.landmarks[rest[0]] == pictures.landmarks[row]:
             indices[row, len(chosen)], scores[row, len(chosen)] = rest[0], 0.1
-    outsiders = Outsiders(np.full(count, bar, np.float32), np.full(len(sizes), 50), 1)
-    return pictures, Ranking(indices, scores), outsiders
+    bars = Bars(np.full(count, bar, np.float32), np.full(len(sizes), 50), 1)
+    return pictures, Ranking(indices, scores), bars
 
 
 def cycle(*rows: int) -> list[tuple[int, int]]:
     return list(zip(rows, (*rows[1:], rows[0]), strict=True))
 
 
-def test_a_picture_needs_fellows_above_the_bar() -> None:
+def test_a_picture_needs_neighbours_above_the_bar() -> None:
     found = drawn([5], [*cycle(0, 1, 2), (3, 0)])
-    kept = Fate.KEPT
-    assert FIXED.fates(*found).tolist() == [kept, kept, kept, kept, Fate.DISAGREEING]
+    kept = Verdict.KEPT
+    assert FIXED.verdicts(*found).tolist() == [kept, kept, kept, kept, Verdict.DISAGREEING]
     two = replace(FIXED, min_agreeing=2)
-    assert two.fates(*drawn([5], [*cycle(0, 1, 2), *cycle(2, 1, 0), (3, 0)])).tolist() == [0, 0, 0, 1, 1]
-    assert replace(FIXED, min_similarity=0.95).fates(*found).tolist() == [1] * 5
-    assert replace(FIXED, min_similarity=0.05).fates(*found).tolist() == [0, 0, 0, 0, 1]  # the higher bar counts
+    assert two.verdicts(*drawn([5], [*cycle(0, 1, 2), *cycle(2, 1, 0), (3, 0)])).tolist() == [0, 0, 0, 1, 1]
+    assert replace(FIXED, min_similarity=0.95).verdicts(*found).tolist() == [1] * 5
+    assert replace(FIXED, min_similarity=0.05).verdicts(*found).tolist() == [0, 0, 0, 0, 1]  # the higher bar counts
 
 
 def test_small_groups_fall_by_their_share_of_the_largest() -> None:
     found = drawn([8], [*cycle(0, 1, 2, 3, 4), *cycle(5, 6), (7, 6)])
-    group, kept = Fate.SMALL_GROUP, Fate.KEPT
-    assert (FIXED.fates(*found) == kept).all()
-    assert (replace(FIXED, group_share=0.6).fates(*found) == kept).all()  # 3 of 5
-    assert replace(FIXED, group_share=0.61).fates(*found).tolist() == [kept] * 5 + [group] * 3
-    assert replace(FIXED, group_share=1.0).fates(*found).tolist() == [kept] * 5 + [group] * 3
+    group, kept = Verdict.SMALL_GROUP, Verdict.KEPT
+    assert (FIXED.verdicts(*found) == kept).all()
+    assert (replace(FIXED, group_share=0.6).verdicts(*found) == kept).all()  # 3 of 5
+    assert replace(FIXED, group_share=0.61).verdicts(*found).tolist() == [kept] * 5 + [group] * 3
+    assert replace(FIXED, group_share=1.0).verdicts(*found).tolist() == [kept] * 5 + [group] * 3
 
 
 def test_groups_of_one_landmark_do_not_measure_those_of_another() -> None:
     found = drawn([6, 2], [*cycle(0, 1, 2, 3, 4, 5), *cycle(6, 7)])
-    assert (replace(FIXED, group_share=1.0).fates(*found) == Fate.KEPT).all()
+    assert (replace(FIXED, group_share=1.0).verdicts(*found) == Verdict.KEPT).all()
 
 
 def test_landmarks_that_end_too_small_fall_as_a_whole() -> None:
     pictures, *found = drawn([4, 3, 1], cycle(0, 1, 2))
-    fates = FIXED.fates(pictures, *found)
-    kept, alone, small = Fate.KEPT, Fate.DISAGREEING, Fate.SMALL_LANDMARK
-    assert FIXED.small_landmarks(pictures, fates).tolist() == [kept, kept, kept, alone, alone, alone, alone, small]
+    verdicts = FIXED.verdicts(pictures, *found)
+    kept, alone, small = Verdict.KEPT, Verdict.DISAGREEING, Verdict.SMALL_LANDMARK
+    assert FIXED.small_landmarks(pictures, verdicts).tolist() == [kept, kept, kept, alone, alone, alone, alone, small]
     four = replace(FIXED, min_images=4)
-    assert four.small_landmarks(pictures, fates).tolist() == [small, small, small, alone, small, small, small, small]
+    assert four.small_landmarks(pictures, verdicts).tolist() == [small, small, small, alone, small, small, small, small]
 
 
 @given(data=st.data())
@@ -82,7 +87,7 @@ def test_groups_are_the_connected_components(data: st.DataObject) -> None:
     share = data.draw(st.sampled_from([0.0, 0.3, 1.0]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rules, "BLOCK", 7)
-        fates = replace(FIXED, group_share=share).fates(*drawn([count], links))
+        verdicts = replace(FIXED, group_share=share).verdicts(*drawn([count], links))
     stays = np.zeros(count, bool)
     stays[[i for i, _ in links]] = True
     joined = [(i, j) for i, j in links if stays[i] and stays[j]] or [(0, 0)]
@@ -90,38 +95,38 @@ def test_groups_are_the_connected_components(data: st.DataObject) -> None:
     groups = connected_components(graph, directed=False)[1]
     sizes = np.bincount(groups[stays], minlength=count)[groups]
     expected = np.where(stays, np.where(sizes < share * sizes[stays].max(initial=0), 2, 0), 1)
-    assert fates.tolist() == expected.tolist()
+    assert verdicts.tolist() == expected.tolist()
 
 
 def test_what_is_required_grows_with_the_landmark_and_falls_with_the_sample() -> None:
-    rule = AgreementRule(fellows=100)
+    rule = AgreementRule(same_class=100)
     sizes = np.array([1, 2, 3, 20, 1000, 10_000])
     few, many = rule.required(sizes, np.full(6, 4_000)), rule.required(sizes, np.full(6, 4_000_000))
     assert few.tolist()[:4] == [1, 1, 2, 2] and (np.diff(few) >= 0).all() and few[-1] > 20
     assert many.tolist() == [1, 1, 2, 2, 2, 2]
-    assert AgreementRule(fellows=5).required(sizes, np.full(6, 4_000)).max() == 5
+    assert AgreementRule(same_class=5).required(sizes, np.full(6, 4_000)).max() == 5
     fixed = replace(rule, chance=1.0)
     assert fixed.required(sizes, np.full(6, 4_000)).tolist() == [1, 1, 2, 2, 2, 2]
 
 
-@pytest.mark.parametrize(("fellows", "outsiders", "rank"), [(30, 60, 4), (300, 400, 8), (10, 500, 2)])
-def test_chance_is_what_it_says(fellows: int, outsiders: int, rank: int) -> None:
-    """Fellows and outsiders in random order: how often is the number of fellows before the b-th outsider enough?"""
+@pytest.mark.parametrize(("own", "others", "rank"), [(30, 60, 4), (300, 400, 8), (10, 500, 2)])
+def test_chance_is_what_it_says(own: int, others: int, rank: int) -> None:
+    """Both classes in random order: how often is the number of the own before the b-th of the other enough?"""
     rng = np.random.default_rng(0)
-    rule = AgreementRule(fellows=1000, outsiders=rank, min_agreeing=1, chance=0.05)
-    needed = rule.required(np.array([fellows + 1]), np.array([outsiders]))[0]
-    keys = rng.random((4000, fellows + outsiders))
-    bars = np.sort(keys[:, fellows:], axis=1)[:, rank - 1 : rank]
-    before = (keys[:, :fellows] < bars).sum(axis=1)
+    rule = AgreementRule(same_class=1000, other_class=rank, min_agreeing=1, chance=0.05)
+    needed = rule.required(np.array([own + 1]), np.array([others]))[0]
+    keys = rng.random((4000, own + others))
+    bars = np.sort(keys[:, own:], axis=1)[:, rank - 1 : rank]
+    before = (keys[:, :own] < bars).sum(axis=1)
     assert (before >= needed).mean() <= 0.06
     assert (before >= needed - 1).mean() > 0.05 or needed == 1
 
 
 def fates_of(rule: AgreementRule, pictures: LandmarkPictures, sample: int | None = None) -> np.ndarray:
     resources = make_resources()
-    fellows = nearest_fellows(pictures, rule.fellows, resources)
-    outsiders = nearest_outsiders(pictures, rule.outsiders, sample, rule.fellows, resources)
-    return rule.small_landmarks(pictures, rule.fates(pictures, fellows, outsiders))
+    neighbours = same_class_neighbours(pictures, rule.same_class, resources)
+    bars = other_class_bars(pictures, rule.other_class, sample, rule.same_class, resources)
+    return rule.small_landmarks(pictures, rule.verdicts(pictures, neighbours, bars))
 
 
 @pytest.mark.parametrize("sample", [None, 100])
@@ -133,7 +138,7 @@ def test_wrong_labels_are_found_however_alike_all_pictures_are(sample: int | Non
     if scale < 1:
         matrix += 3
     pictures = match(table, replace(described, descriptors=matrix))
-    kept = fates_of(AgreementRule(), pictures, sample) == Fate.KEPT
+    kept = fates_of(AgreementRule(), pictures, sample) == Verdict.KEPT
     wrong = wrong[table.find(pictures.ids)]
     assert (kept & ~wrong).sum() / kept.sum() > 0.97 and (kept & ~wrong).sum() / (~wrong).sum() > 0.9
 
@@ -141,7 +146,7 @@ def test_wrong_labels_are_found_however_alike_all_pictures_are(sample: int | Non
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"outsiders": 0},
+        {"other_class": 0},
         {"min_agreeing": 0},
         {"min_agreeing": 17},
         {"min_images": 0},

@@ -4,51 +4,47 @@ import numpy as np
 import pytest
 
 from labelled import PROTOCOL
-from landmarks.cleaning.outsiders import Outsiders
-from landmarks.cleaning.pictures import LandmarkPictures, match
-from landmarks.cleaning.rule import AgreementRule, Fate
-from landmarks.cleaning.verification import Verification
-from landmarks.data.source import ImageSet
-from landmarks.data.table import ImageTable
+from landmarks.cleaning import AgreementRule, Bars, LandmarkPictures, Verdict, Verification, match
+from landmarks.data import ImageSet, ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features.rootsift import RootSift
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.ranking import Ranking
+from landmarks.models.local_features import RootSift
+from landmarks.retrieval import Ranking
+from landmarks.retrieval.descriptors import DescriptorSet
+from landmarks.retrieval.local import LocalFeatureStore
 from pictures import image_set, png, scene, seen_from_elsewhere
 from resources import make_resources
 
-RULE = AgreementRule(fellows=2, outsiders=1, min_agreeing=1, chance=1.0, group_share=0.0)
+RULE = AgreementRule(same_class=2, other_class=1, min_agreeing=1, chance=1.0, group_share=0.0)
 
 
 @pytest.fixture
-def agreeing() -> tuple[LandmarkPictures, ImageSet, Ranking, Outsiders]:
+def agreeing() -> tuple[LandmarkPictures, ImageSet, Ranking, Bars]:
     """Four pictures whose descriptors all agree; the first two show one scene, the others two more."""
     first = scene(1)
     images = image_set([png(one) for one in (first, seen_from_elsewhere(first), scene(2), scene(3))])
     matrix = np.eye(4, 8, dtype=np.float32) + 1
     table = ImageTable(images.table.ids, np.zeros(4, np.int32), np.array(["7"]))
     pictures = match(table, DescriptorSet(images.table.ids, matrix, PROTOCOL))
-    fellows = Ranking(np.array([[1, 2], [0, 3], [3, 0], [2, 1]], np.int32), np.full((4, 2), 0.9, np.float32))
-    return pictures, images, fellows, Outsiders(np.full(4, 0.5, np.float32), np.full(1, 9), 1)
+    neighbours = Ranking(np.array([[1, 2], [0, 3], [3, 0], [2, 1]], np.int32), np.full((4, 2), 0.9, np.float32))
+    return pictures, images, neighbours, Bars(np.full(4, 0.5, np.float32), np.full(1, 9), 1)
 
 
-def verified(folder: Path, agreeing: tuple, fates: list[int], **options: int) -> list[int]:
-    pictures, images, fellows, outsiders = agreeing
+def verified(folder: Path, agreeing: tuple, verdicts: list[int], **options: int) -> list[int]:
+    pictures, images, neighbours, bars = agreeing
     proof = Verification(features=LocalFeatureStore(RootSift(max_features=200), folder), **options)
-    kinds = np.array(fates, np.uint8)
-    return proof.fates(pictures, images, kinds, RULE, fellows, outsiders, make_resources(workers=1)).tolist()
+    kinds = np.array(verdicts, np.uint8)
+    return proof.verdicts(pictures, images, kinds, RULE, neighbours, bars, make_resources(workers=1)).tolist()
 
 
 def test_pictures_that_share_no_points_fall(tmp_path: Path, agreeing: tuple) -> None:
-    kept, bare = int(Fate.KEPT), int(Fate.UNVERIFIED)
+    kept, bare = int(Verdict.KEPT), int(Verdict.UNVERIFIED)
     assert verified(tmp_path, agreeing, [kept] * 4) == [kept, kept, bare, bare]
     assert verified(tmp_path, agreeing, [kept] * 4, min_verified=2) == [bare] * 4
     assert verified(tmp_path, agreeing, [kept] * 4, min_inliers=10_000) == [bare] * 4
 
 
 def test_only_kept_pictures_are_looked_at(tmp_path: Path, agreeing: tuple) -> None:
-    kept, gone, bare = int(Fate.KEPT), int(Fate.DISAGREEING), int(Fate.UNVERIFIED)
+    kept, gone, bare = int(Verdict.KEPT), int(Verdict.DISAGREEING), int(Verdict.UNVERIFIED)
     assert verified(tmp_path, agreeing, [kept, gone, kept, gone]) == [bare, gone, bare, gone]
     assert verified(tmp_path, agreeing, [gone] * 4) == [gone] * 4
 

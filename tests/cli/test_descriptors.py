@@ -11,9 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from landmarks.cli.main import app
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.descriptors.writer import DescriptorWriter
+from landmarks.retrieval.descriptors import DescriptorSet, DescriptorWriter, ExtractionProtocol
 
 A = ExtractionProtocol("res152", "aa11", 448, "released", data="gldv2", split="index")
 B = replace(A, model="inception", weights="bb22", input_size=544)

@@ -9,11 +9,8 @@ from typer.testing import CliRunner
 
 import landmarks
 from landmarks.cli.main import app
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.models.build import timm_net
-from landmarks.models.model_file import write_model
-from landmarks.models.onnx_network import OnnxNetwork
-from landmarks.models.record import ModelRecord
+from landmarks.data.images import Preprocessing
+from landmarks.models import ModelRecord, OnnxNetwork, timm_net, write_model
 
 NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8}
 

@@ -10,13 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from landmarks.cli.main import app
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.extraction.callback import DescriptorExtraction
-from landmarks.leaderboard.rows import Row, read_rows
-from landmarks.leaderboard.runs import find_runs
-from landmarks.models.architecture import build_network
-from landmarks.models.model_file import write_model
-from landmarks.models.record import ModelRecord
+from landmarks.data.images import Preprocessing
+from landmarks.extraction import DescriptorExtraction
+from landmarks.leaderboard import Row, find_runs, read_rows
+from landmarks.models import ModelRecord, build_network, write_model
 from stamped import write_run
 
 NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 32}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval import Ranking
 
 ROOT = Path(__file__).resolve().parents[2]
 A, B, C = (f"{value:016x}" for value in (0xA, 0xB, 0xC))

@@ -7,11 +7,9 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from landmarks.config.check import check_config
-from landmarks.config.locations import config_root
-from landmarks.config.settings import DetectorSettings, EvaluateSettings, TrainSettings
-from landmarks.detection.train import train_detector
-from landmarks.training.train import train
+from landmarks.config import DetectorSettings, EvaluateSettings, TrainSettings, check_config, config_root
+from landmarks.detection import train_detector
+from landmarks.training import train
 
 Compose = Callable[..., DictConfig]
 CHOICES = sorted((path.parent.name, path.stem) for path in (config_root() / "conf").glob("*/*.yaml"))
@@ -55,7 +53,8 @@ def test_every_stage_can_be_added_from_the_command_line(compose_config: Compose,
     added = f"+stage@recognition.stages.last={name}"
     config = compose_config("evaluate", "checkpoint=x.ckpt", "data.image_size=64", added, run_dir=tmp_path)
     check_config(config, EvaluateSettings)
-    assert list(instantiate(config.recognition).stages) == ["search", "votes", "last"]
+    stages = instantiate(config.recognition).stages
+    assert list(stages) == ["search", "votes", "last"] and all(callable(stage) for stage in stages.values())
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 from omegaconf import OmegaConf
 
-from landmarks.config.check import ConfigError, check_config
+from landmarks.config import ConfigError, check_config
 
 
 class Part:

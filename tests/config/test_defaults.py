@@ -9,8 +9,8 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from landmarks.config.defaults import complete, plain_defaults
-from landmarks.config.locations import config_root
+from landmarks.config import CompletedFiles, complete, config_root, plain_defaults
+from landmarks.errors import LandmarksError
 
 TARGETS = sorted(
     {
@@ -40,8 +40,8 @@ def test_what_is_read_from_source_is_what_the_constructor_has(target: str) -> No
 def test_a_value_of_the_file_stays_and_others_are_added() -> None:
     config = OmegaConf.create(
         {
-            "schedule": {"_target_": "landmarks.training.schedules.cosine", "_partial_": True, "final": 0.1},
-            "several": [{"_target_": "landmarks.data.validation.ValidationSize"}],
+            "schedule": {"_target_": "landmarks.training.cosine", "_partial_": True, "final": 0.1},
+            "several": [{"_target_": "landmarks.data.ValidationSize"}],
             "library": {"_target_": "torch.optim.SGD", "lr": 1.0},
             "later": "${schedule}",
             "missing": "???",
@@ -49,7 +49,7 @@ def test_a_value_of_the_file_stays_and_others_are_added() -> None:
     )
     complete(config)
     assert config.schedule == {
-        "_target_": "landmarks.training.schedules.cosine",
+        "_target_": "landmarks.training.cosine",
         "_partial_": True,
         "final": 0.1,
         "warmup": 0.05,
@@ -78,3 +78,12 @@ def test_nothing_heavy_is_imported() -> None:
         "assert not {'torch', 'matplotlib', 'polars'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_class_named_after_another_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "late.yaml").write_text("defaults: [other, _self_]\n_target_: landmarks.data.ValidationSize\n")
+    (tmp_path / "first.yaml").write_text("defaults: [_self_, other]\n_target_: landmarks.data.ValidationSize\n")
+    source = CompletedFiles("test", f"completed://{tmp_path}")
+    assert source.load_config("first").config["queries"] == "scored"
+    with pytest.raises(LandmarksError, match=r"late.*put `_self_` first"):
+        source.load_config("late")

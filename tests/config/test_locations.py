@@ -1,12 +1,13 @@
 """Hydra finds our groups from anywhere, and the user's own beside them."""
 
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 
-from landmarks.config.locations import config_root, register_search_path
-from landmarks.config.resolvers import register_resolvers
+from landmarks.config import config_root, import_from_here, known_targets, register_resolvers, register_search_path
 
 
 def test_config_root_holds_all_three_folders() -> None:
@@ -38,3 +39,25 @@ def test_own_configs_in_the_working_directory_join_ours(tmp_path: Path, monkeypa
     with initialize_config_dir(str(config_root() / "conf"), version_base="1.3"):
         config = compose("train", ["experiments=mine"])
     assert config.optimizer.lr == 0.5
+
+
+def test_files_of_the_working_directory_can_be_imported_after_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "somebodys_loss.py").write_text("MARGIN = 3")
+    (tmp_path / "json.py").write_text("raise AssertionError('taken for the installed one')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    import_from_here()
+    import_from_here()
+    assert importlib.import_module("somebodys_loss").MARGIN == 3
+    assert sys.path.count(str(tmp_path)) == 1 and sys.path[-1] == str(tmp_path)
+
+
+def test_targets_are_found_at_any_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "conf" / "loss").mkdir(parents=True)
+    (tmp_path / "conf" / "loss" / "mine.yaml").write_text("_target_: my.Loss\nparts: [{a: {_target_: my.Part}}]\n")
+    ours = known_targets("loss")
+    assert "landmarks.losses.ArcMargin" in ours
+    monkeypatch.chdir(tmp_path)
+    assert known_targets("loss") - ours == {"my.Loss", "my.Part"}

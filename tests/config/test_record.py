@@ -10,11 +10,12 @@ from landmarks.config import record
 
 
 def test_the_record_holds_resolved_config_versions_seed_and_commit(tmp_path: Path) -> None:
-    record.write_record(OmegaConf.create({"seed": 7, "name": "run_${seed}"}), tmp_path / "run")
+    record.write_record(OmegaConf.create({"job": "train", "seed": 7, "name": "run_${seed}"}), tmp_path / "run")
     config = OmegaConf.load(tmp_path / "run" / "config.yaml")
     assert config.name == "run_7"
     assert "${" not in (tmp_path / "run" / "config.yaml").read_text()
     written = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record.read_kind(tmp_path / "run") == ("train", "landmarks")
     assert written["seed"] == 7
     assert {"python", "torch", "timm"} <= set(written["versions"])
     assert written["machine"]["cores"] >= 1

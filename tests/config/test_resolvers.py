@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from landmarks.config.resolvers import best_precision, file_name
+from landmarks.config import best_precision, file_name
 
 
 def test_precision_is_full_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from landmarks.config.sweep_summary import SweepSummary
+from landmarks.config import SweepSummary
 
 
 def job(margin: str, figure: float | None) -> JobReturn:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from landmarks.data.dataset import (
+from landmarks.data import (
     EvalDataset,
+    ImageSet,
+    ImageTable,
     Sample,
     TrainDataset,
     Unreadable,
@@ -15,12 +17,8 @@ from landmarks.data.dataset import (
     collate_eval,
     collate_train,
 )
-from landmarks.data.images.decode import decode
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.data.images.transforms import Augmentation
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.files import FileStore
-from landmarks.data.table import ImageTable
+from landmarks.data.images import Augmentation, Preprocessing, decode
+from landmarks.data.stores import FileStore
 from landmarks.ids import format_ids
 
 PLAIN = Augmentation([A.Resize(16, 16)], 16)

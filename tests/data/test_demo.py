@@ -11,13 +11,13 @@ from omegaconf import DictConfig
 from typer.testing import CliRunner
 
 from landmarks.cli.main import app
-from landmarks.config.resolvers import demo_data
-from landmarks.data.derived import derived_folder
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.images.decode import decode
-from landmarks.detection.metrics.average_precision import score_detections
-from landmarks.detection.metrics.boxes import Detections
-from landmarks.detection.openimages.source import OpenImages
+from landmarks.config import demo_data
+from landmarks.data.gldv2 import GLDv2
+from landmarks.data.images import decode
+from landmarks.detection.metrics import score_detections
+from landmarks.detection.openimages import OpenImages
+from landmarks.recognition.detections import Detections
+from landmarks.storage import derived_folder
 
 DEMO = Path(demo_data("world")).parent
 LIMIT = 20_000_000  # bytes

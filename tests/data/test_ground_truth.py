@@ -1,7 +1,6 @@
 import numpy as np
 
-from landmarks.data.ground_truth import GroundTruth
-from landmarks.data.table import ImageTable
+from landmarks.data import GroundTruth, ImageTable
 
 NAMES = np.array(["arch", "bridge", "castle"])
 

@@ -8,12 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.folder.source import PhotoFolder
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.held_out import HeldOut, HeldOutSource, hold_out
-from landmarks.data.source import ImageSet, Source
-from landmarks.data.stores.folder import FolderStore
-from landmarks.data.table import ImageTable
+from landmarks.data import HeldOut, HeldOutSource, ImageSet, ImageTable, Source, hold_out
+from landmarks.data.folder import PhotoFolder
+from landmarks.data.gldv2 import GLDv2
+from landmarks.data.stores import FolderStore
 from landmarks.errors import LandmarksError
 
 

@@ -4,8 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data.image_lists import listed_rows, read_image_list
-from landmarks.data.table import ImageTable
+from landmarks.data import ImageTable, listed_rows, read_image_list
 from landmarks.errors import LandmarksError
 from landmarks.ids import parse_ids
 

@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 from torch.utils.data import Dataset
 
-from landmarks.data.loader import ResumableLoader
-from landmarks.data.samplers.balanced import BalancedBatches
-from landmarks.data.samplers.shuffled import ShuffledBatches
-from landmarks.data.table import ImageTable
+from landmarks.data import ImageTable, ResumableLoader
+from landmarks.data.samplers import BalancedBatches, ShuffledBatches
 from landmarks.errors import LandmarksError
 
 Batch = list[tuple[int, int]]

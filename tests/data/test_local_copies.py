@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from landmarks.data.local_copies import LocalCopies
-from landmarks.data.remote_files import RemoteFiles
-from landmarks.data.roots import open_root
-from landmarks.storage.retry import RetryPolicy
+from landmarks.data import LocalCopies, RemoteFiles, open_root
+from landmarks.storage import RetryPolicy
 
 NAME = "metadata/train.csv"
 

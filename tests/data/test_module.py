@@ -14,14 +14,10 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
-from landmarks.data.dataset import Sample
-from landmarks.data.folder.source import PhotoFolder
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.images.decode import decode
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.data.images.transforms import Augmentation
-from landmarks.data.module import LandmarkDataModule, single_thread
-from landmarks.data.validation import ValidationSize
+from landmarks.data import LandmarkDataModule, Sample, ValidationSize, single_thread
+from landmarks.data.folder import PhotoFolder
+from landmarks.data.gldv2 import GLDv2
+from landmarks.data.images import Augmentation, Preprocessing, decode
 from landmarks.errors import LandmarksError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -33,10 +29,10 @@ def build(
     root: Path | str,
     augmentation: str = "released",
     sampler: str = "default",
-    trained: Preprocessing | None = None,
+    arguments: dict[str, Any] | None = None,
     **changes: Any,
 ) -> LandmarkDataModule:
-    """The data module as conf/ builds it, with some keys changed."""
+    """The data module as conf/ builds it, with some keys changed and further arguments."""
     config = OmegaConf.create(
         {
             "seed": 0,
@@ -48,7 +44,7 @@ def build(
     config.data.root = str(root)
     for key, value in {"num_workers": 0, "image_size": 48, **changes}.items():
         OmegaConf.update(config.data, key.replace("__", "."), value)
-    module = instantiate(config.data, _partial_=True)(trained=trained)
+    module = instantiate(config.data, _partial_=True)(**(arguments or {}))
     assert isinstance(module, LandmarkDataModule)
     return module
 
@@ -106,9 +102,8 @@ def test_batches_do_not_depend_on_the_workers(tiny: Any) -> None:
             assert torch.equal(one["row"], other["row"])
 
 
-def test_pairs_may_be_chosen_after_construction(tiny: Any) -> None:
-    module = build("gldv2", tiny.root, batch_size=4)
-    module.pairs = True
+def test_pairs_share_a_landmark(tiny: Any) -> None:
+    module = build("gldv2", tiny.root, batch_size=4, pairs=True)
     for batch in batches(module):
         marks = batch["landmark"].tolist()
         assert marks[0] == marks[1] != marks[2] == marks[3]
@@ -122,7 +117,8 @@ def test_balanced_batches_from_the_config(tiny: Any) -> None:
     (batch,) = batches(module)
     marks = batch["landmark"].tolist()
     assert len(set(marks[:4])) == len(set(marks[4:])) == 1 and marks[0] != marks[4]
-    module.pairs = True
+    module = build("gldv2", tiny.root, sampler="balanced", batch_size=8, pairs=True)
+    module.setup()
     with pytest.raises(LandmarksError, match="sampler=balanced does not go with this loss"):
         module.train_dataloader()
 
@@ -228,8 +224,7 @@ def test_validation_on_landmarks_held_out_of_training(tiny: Any) -> None:
 
 def test_a_search_alone_reads_no_train_pictures(tiny: Any) -> None:
     shutil.rmtree(tiny.root / "train")
-    module = build("gldv2", tiny.root)
-    module.search_only = True
+    module = build("gldv2", tiny.root, arguments={"splits": ["queries", "index"]})
     module.setup("validate")
     assert list(module.evaluated) == ["queries", "index"]
     assert len(module.val_dataloader()) == 2
@@ -277,7 +272,7 @@ def test_what_weights_were_trained_with_holds_where_nothing_else_is_said(
     tiny: Any, changes: dict[str, Any], used: Preprocessing
 ) -> None:
     trained = Preprocessing("crop", 96)
-    assert build("gldv2", tiny.root, trained=trained, **changes).preprocessing == used
+    assert build("gldv2", tiny.root, arguments={"trained": trained}, **changes).preprocessing == used
 
 
 @pytest.fixture
@@ -320,13 +315,15 @@ def test_evaluation_batches_of_one_shape(wide_and_high: Path) -> None:
 
 
 def test_scales_sets_and_what_is_described_may_be_chosen(wide_and_high: Path) -> None:
-    module = build("folder", wide_and_high, image_size=32, eval_batch_size=4)
+    plain = build("folder", wide_and_high)
+    plain.setup()
+    assert list(plain.evaluated) == ["queries", "index", "gallery"]
+    chosen = {"splits": ["train"], "scales": [1.0, 2.0]}
+    module = build("folder", wide_and_high, arguments=chosen, image_size=32, eval_batch_size=4)
     module.setup()
-    assert list(module.evaluated) == ["queries", "index", "gallery"]
-    module.evaluated, module.scales = {"train": module.train_set}, (1.0, 2.0)
     ids = module.train_set.table.ids
-    module.described = {"train": ids[:7], "queries": ids}
-    (loader,) = module.val_dataloader()
+    assert list(module.evaluated) == ["train"] and len(module.val_dataloader()) == 1
+    loader = module.eval_loader(module.train_set, ids[:7])
     groups = [group for batch in loader for group in batch["groups"]]
     assert sorted(row for group in groups for row in group["row"].tolist()) == list(range(7, len(ids)))
     for group in groups:

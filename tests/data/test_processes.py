@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-from landmarks.data.processes import available_cores
+from landmarks.data import available_cores
 
 PARENT = """
 import multiprocessing, time

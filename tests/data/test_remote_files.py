@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from landmarks.data.remote_files import RemoteFiles, unreachable
-from landmarks.data.roots import open_root
-from landmarks.storage.retry import RetryPolicy
+from landmarks.data import RemoteFiles, open_root, unreachable
+from landmarks.storage import RetryPolicy
 
 CONTENT = bytes(range(256)) * 40
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
-from landmarks.data.roots import local_folder, open_root
+from landmarks.data import local_folder, open_root
 from landmarks.errors import LandmarksError
 
 

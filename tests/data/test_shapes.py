@@ -6,15 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from landmarks.data.derived import derived_folder
-from landmarks.data.images.aspect import group_shapes
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.data.images.sizes import picture_sizes
-from landmarks.data.roots import Root, open_root
-from landmarks.data.shapes import PictureShapes
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.files import FileStore
-from landmarks.data.table import ImageTable
+from landmarks.data import ImageSet, ImageTable, PictureShapes, Root, open_root
+from landmarks.data.images import Preprocessing, group_shapes, picture_sizes
+from landmarks.data.stores import FileStore
+from landmarks.storage import derived_folder
 
 SMALL = Preprocessing("released", 64)
 ADDRESS = open_root("https://example.org/gldv2")

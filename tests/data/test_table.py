@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data import table as table_module
-from landmarks.data.table import ImageTable, find_sorted
+from landmarks import ids as ids_module
+from landmarks.data import ImageTable
 from landmarks.errors import LandmarksError
+from landmarks.ids import find_sorted
 
 
 def table(ids: list[int], landmarks: list[int], names: list[str]) -> ImageTable:
@@ -96,7 +97,7 @@ def test_find_agrees_with_a_dictionary(ids: list[int], wanted: list[int]) -> Non
     images = ImageTable.unlabelled(np.array(ids, dtype=np.uint64))
     expected = [rows.get(number, -1) for number in wanted]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table_module, "FIND_BLOCK", 7)
+        patch.setattr(ids_module, "FIND_BLOCK", 7)
         assert images.find(np.array(wanted, dtype=np.uint64)).tolist() == expected
 
 

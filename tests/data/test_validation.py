@@ -3,13 +3,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.ground_truth import GroundTruth
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.folder import FolderStore
-from landmarks.data.table import ImageTable
-from landmarks.data.validation import ValidationSize, select_gallery, select_index, select_queries
+from landmarks.data import (
+    GroundTruth,
+    ImageSet,
+    ImageTable,
+    ValidationSize,
+    select_gallery,
+    select_index,
+    select_queries,
+)
+from landmarks.data.stores import FolderStore
 from landmarks.errors import LandmarksError
-from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
+from landmarks.metrics import RecognitionSolution, RetrievalSolution
 
 
 def numbers(*values: int) -> np.ndarray:

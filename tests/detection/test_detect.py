@@ -9,17 +9,14 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.data.images import Preprocessing
+from landmarks.detection import Detector, TrainedDetector
 from landmarks.detection import detect as module
-from landmarks.detection.checkpoints import TrainedDetector
-from landmarks.detection.detect import Detector
-from landmarks.detection.openimages.resize import DetectionResize
-from landmarks.detection.openimages.source import OpenImages
+from landmarks.detection.openimages import DetectionResize, OpenImages
 from landmarks.errors import LandmarksError
-from landmarks.extraction.unreadable import TooManyUnreadableError, UnreadablePictures
-from landmarks.models.architecture import plain_network
-from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.recognition.detections.found_objects import FoundObjects
+from landmarks.extraction import TooManyUnreadableError, UnreadablePictures
+from landmarks.models import plain_network
+from landmarks.recognition.detections import DetectionClasses, FoundObjects
 
 Compose = Callable[..., DictConfig]
 

@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from landmarks.detection.drawing import (
+from landmarks.detection import (
     HEADER,
     MARGIN,
     SIDE,
     SPACE,
     BoxedImage,
     DrawnBoxes,
+    PictureObjects,
     draw_objects,
     draw_on,
     draw_sheet,
     make_folder,
 )
-from landmarks.detection.single_images import PictureObjects
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.report.palette import CLASS_COLOURS
+from landmarks.recognition.detections import DetectionClasses
+from landmarks.report import CLASS_COLOURS
 
 CLASSES = DetectionClasses(np.array(["/m/a", "/m/b"]), np.array(["Tower", "Boat"]))
 SOURCE = Path("album/tower.jpg")

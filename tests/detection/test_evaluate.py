@@ -1,4 +1,4 @@
-"""Evaluation and extraction with a checkpoint of a run of a second."""
+"""Evaluation and extraction with a checkpoint of a small run."""
 
 import json
 from collections.abc import Callable
@@ -9,26 +9,20 @@ import pytest
 from omegaconf import DictConfig
 from PIL import Image
 
-from landmarks.detection.evaluate import evaluate_detector_job
-from landmarks.detection.extract import extract_detections_job
-from landmarks.detection.metrics.average_precision import score_detections
-from landmarks.detection.openimages.source import OpenImages
-from landmarks.detection.train import train_detector
+from landmarks.detection import evaluate_detector_job, extract_detections_job
+from landmarks.detection.metrics import score_detections
+from landmarks.detection.openimages import OpenImages
 from landmarks.errors import LandmarksError
-from landmarks.leaderboard.runs import find_runs
-from landmarks.recognition.detections.files import read_detections
-from landmarks.recognition.detections.tables import read_boxes
+from landmarks.leaderboard import find_runs
+from landmarks.recognition.detections import read_boxes, read_detections
 
 Compose = Callable[..., DictConfig]
 QUICK = ["data.num_workers=0", "trainer.accelerator=cpu", "callbacks.progress=null"]
 
 
-@pytest.fixture
-def checkpoint(compose_config: Compose, small_run: list[str], tmp_path: Path) -> Path:
-    run_dir = tmp_path / "run"
-    overrides = [*small_run, "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=3", "optimizer.lr=2e-3"]
-    train_detector(compose_config("train", *overrides, run_dir=run_dir), run_dir)
-    return run_dir / "checkpoints" / "best.ckpt"
+@pytest.fixture(scope="session")
+def checkpoint(trained_detector: tuple[Path, float | None]) -> Path:
+    return trained_detector[0] / "checkpoints" / "best.ckpt"
 
 
 def test_a_detector_is_evaluated_and_used_by_its_checkpoint_alone(
@@ -42,8 +36,9 @@ def test_a_detector_is_evaluated_and_used_by_its_checkpoint_alone(
     trained = json.loads((checkpoint.parents[1] / "metrics.json").read_text())
     assert value == pytest.approx(trained["trained"]["validation"]["map@0.5"], abs=1e-6)
     assert found["data"]["pictures"] == 6
-    stamped = find_runs(tmp_path)
-    assert not stamped.notes and {run.stamp.data.source for run in stamped.runs} == {"openimages"}
+    for runs in (tmp_path, checkpoint.parents[2]):
+        stamped = find_runs(runs)
+        assert not stamped.notes and {run.stamp.data.source for run in stamped.runs} == {"openimages"}
     assert Image.open(out / "boxes.png").width > 500
     assert "Inputs" in (out / "report.html").read_text()
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from landmarks.detection.evaluation import sample_pictures
+from landmarks.detection import sample_pictures
 
 
 def test_a_sample_holds_one_picture_without_boxes_and_is_the_same_every_time() -> None:

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from landmarks.detection.finding import find_objects, ids_of
+from landmarks.detection import find_objects, ids_of
 
 CLASSES = np.array(["/m/a", "/m/b", "/m/c"])
 

@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from landmarks.detection.openimages.detection_set import DetectionSet
-from landmarks.detection.openimages.source import OpenImages
-from landmarks.detection.outputs import OUTPUTS, Findings, write_findings
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.recognition.detections.classes import DetectionClasses
+from landmarks.detection import OUTPUTS, Findings, write_findings
+from landmarks.detection.openimages import DetectionSet, OpenImages
+from landmarks.recognition.detections import DetectionClasses, Detections
 
 CLASSES = DetectionClasses(np.array(["/m/a", "/m/b"]), np.array(["A", "B"]))
 SCORES = {"trained": {"validation": {"map@0.5": 0.25, "v2_map@0.5": 0.125}}}

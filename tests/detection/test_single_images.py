@@ -7,11 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from landmarks.detection.checkpoints import load_detector
-from landmarks.detection.openimages.resize import DetectionResize
-from landmarks.detection.single_images import PictureObjects, detect_objects
+from landmarks.detection import PictureObjects, detect_objects, load_detector
+from landmarks.detection.openimages import DetectionResize
 from landmarks.errors import LandmarksError
-from landmarks.models.model_file import load_model
+from landmarks.models import load_model
 from picture_models import detector_file, photograph, turned
 from pictures import scene
 

@@ -8,14 +8,11 @@ import torch
 from omegaconf import DictConfig
 from PIL import Image
 
-from landmarks.config.check import ConfigError, check_config
-from landmarks.config.settings import DetectorSettings
-from landmarks.detection.checkpoints import load_detector
-from landmarks.detection.train import train_detector, train_detector_job
-from landmarks.detection.training_module import DetectorModule
+from landmarks.config import ConfigError, DetectorSettings, check_config
+from landmarks.detection import DetectorModule, load_detector, train_detector, train_detector_job
 from landmarks.errors import LandmarksError
-from landmarks.extraction.unreadable import TooManyUnreadableError
-from landmarks.training.train import train_job
+from landmarks.extraction import TooManyUnreadableError
+from landmarks.training import train_job
 from rectangles import write_rectangles
 
 Compose = Callable[..., DictConfig]
@@ -31,36 +28,32 @@ def state_of(run_dir: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def test_a_run_leaves_figures_pictures_and_a_checkpoint_that_explains_itself(
-    compose_config: Compose, small_run: list[str], tmp_path: Path
+def test_a_run_leaves_figures_images_and_a_checkpoint_that_explains_itself(
+    trained_detector: tuple[Path, float | None],
 ) -> None:
-    overrides = [*small_run, "evaluate_untrained=true", "trainer.max_epochs=2"]
-    value = train_detector_job(compose_config("train", *overrides, run_dir=tmp_path))
-    found = json.loads((tmp_path / "metrics.json").read_text())
+    run_dir, value = trained_detector
+    found = json.loads((run_dir / "metrics.json").read_text())
     assert found["monitor"] == {"name": "validation/map@0.5", "value": value}
     assert found["trained"]["validation"].keys() == found["untrained"]["validation"].keys() == {"map@0.5", "v2_map@0.5"}
-    assert found["training"]["steps"] == 8
+    assert found["training"]["steps"] == 40
     assert found["data"] == {"source": "openimages", "train": 16, "validation": 6, "classes": 3}
+    assert found["protocol"][0].keys() == {"model", "weights", "input_size"}
     assert set(found["ap@0.5"]) <= {"Tower", "Building", "Tree"}
-    assert Image.open(tmp_path / "boxes.png").width > 500
-    assert Image.open(tmp_path / "curves.png").width > 500
-    assert "Boxes" in (tmp_path / "report.html").read_text()
-    log = (tmp_path / "logs" / "metrics.csv").read_text().splitlines()[0].split(",")
-    losses = {"loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg", "loss"}
-    assert {f"train/{name}" for name in losses} <= set(log)
+    assert Image.open(run_dir / "boxes.png").width > 500
+    assert Image.open(run_dir / "curves.png").width > 500
+    assert "Boxes" in (run_dir / "report.html").read_text()
 
-    trained = load_detector(tmp_path / "checkpoints" / "best.ckpt")
+    trained = load_detector(run_dir / "checkpoints" / "best.ckpt")
     assert trained.classes.titles.tolist() == ["Tower", "Building", "Tree"]
     assert trained.preprocessing.short_side == 48
     assert not trained.model.training
 
 
-def test_a_detector_learns(compose_config: Compose, small_run: list[str], tmp_path: Path) -> None:
+def test_a_detector_learns(trained_detector: tuple[Path, float | None]) -> None:
     """Only that its losses fall: `benchmarks/` holds a run that reaches a high mAP."""
-    overrides = [*small_run, "trainer.max_epochs=10", "optimizer.lr=2e-3"]
-    overrides += ["trainer.check_val_every_n_epoch=10"]
-    train_detector(compose_config("train", *overrides, run_dir=tmp_path), tmp_path)
-    lines = [line.split(",") for line in (tmp_path / "logs" / "metrics.csv").read_text().splitlines()]
+    lines = [line.split(",") for line in (trained_detector[0] / "logs" / "metrics.csv").read_text().splitlines()]
+    parts = {"loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg", "loss"}
+    assert {f"train/{name}" for name in parts} <= set(lines[0])
     column = lines[0].index("train/loss")
     losses = [float(line[column]) for line in lines[1:] if line[column]]
     assert len(losses) == 40

@@ -6,8 +6,7 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models.detection import FasterRCNN
 
-from landmarks.detection.faster_rcnn import faster_rcnn
-from landmarks.detection.weights import load_detector_weights
+from landmarks.detection import faster_rcnn, load_detector_weights
 from landmarks.errors import LandmarksError
 
 

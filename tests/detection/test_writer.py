@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 
 from found import CLASSES, PROTOCOL
-from landmarks.detection.writer import DetectionWriter
+from landmarks.detection import DetectionWriter
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.recognition.detections.files import read_detections
-from landmarks.retrieval.descriptors.writer import OtherSetError
+from landmarks.recognition.detections import DetectionClasses, Detections, read_detections
+from landmarks.retrieval.descriptors import OtherSetError
 
 IDS = np.arange(1, 21, dtype=np.uint64)
 
@@ -55,23 +53,28 @@ def whole(tmp_path_factory):
     return contents(folder)
 
 
-@pytest.mark.parametrize(("name", "step"), [("detections.csv", 61), ("images.csv", 11)])
-def test_cut_off_at_any_byte_it_goes_on_to_the_same_files(tmp_path, whole, name, step):
-    """A kill leaves images.csv cut off and boxes beyond it; a power failure may also leave too few boxes."""
-    for kept in range(0, len(whole[name]), step):
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory):
+    """Files of the same set before it is closed."""
+    folder = tmp_path_factory.mktemp("unfinished") / "d"
+    with DetectionWriter(folder, CLASSES, PROTOCOL) as writer:
+        for ids in np.split(IDS, 5):
+            writer.add(*chunk(ids))
+    return contents(folder.with_name("d.partial"))
+
+
+@pytest.mark.parametrize(("name", "step"), [("detections.csv", 61), ("images.csv", 11), ("checksums.txt", 23)])
+def test_cut_off_at_any_byte_it_goes_on_to_the_same_files(tmp_path, whole, unfinished, name, step):
+    """A kill leaves files that are cut off, or bytes behind the last whole chunk."""
+    for kept in range(0, len(unfinished[name]), step):
         folder = tmp_path / str(kept)
         partial = folder.with_name(f"{kept}.partial")
         partial.mkdir()
-        for file, data in whole.items():
+        for file, data in unfinished.items():
             (partial / file).write_bytes(data[:kept] if file == name else data)
         with DetectionWriter(folder, CLASSES, PROTOCOL) as writer:
-            done = writer.done
-            for ids in np.split(IDS, 20):  # one by one, since a chunk's first pictures may be whole
-                if not np.isin(ids, done).all():
-                    place = (ids[0] - 1) // 4
-                    _, found = chunk(np.split(IDS, 5)[int(place)])
-                    writer.add(ids, rows_of(found, found.image_ids == ids[0]))
-            writer.close()
+            assert len(writer.done) in range(0, 20, 4)
+        write(folder, np.split(IDS, 5))
         assert contents(folder) == whole
 
 
@@ -157,6 +160,27 @@ def test_unreadable_pictures_are_told_apart_and_tried_again(tmp_path):
         writer.add(np.array([0xAA], np.uint64), rows_of(chunk(IDS)[1], slice(0)))
         writer.close()
     assert read_detections(folder).looked_at.tolist() == [1, 2, 3, 4, 0xAA]
+    assert b"bb" not in (folder / "images.csv").read_bytes()
+
+
+def test_flipped_bits_are_an_error_or_change_nothing(tmp_path, whole):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    for name, data in whole.items():
+        (folder / name).write_bytes(data)
+    expected = read_detections(folder)
+    rng = np.random.default_rng(0)
+    for name, data in whole.items():
+        for place in rng.integers(0, len(data), 20).tolist():
+            flipped = data[:place] + bytes([data[place] ^ 1 << int(rng.integers(8))]) + data[place + 1 :]
+            (folder / name).write_bytes(flipped)
+            with pytest.raises(LandmarksError, match=str(folder)):
+                read_detections(folder)
+        (folder / name).write_bytes(data)
+    (folder / "checksums.txt").unlink()  # as in an earlier version
+    assert read_detections(folder).looked_at.tolist() == expected.looked_at.tolist()
+    write(folder, np.split(IDS, 5))
+    assert contents(folder) == whole
 
 
 def test_what_does_not_fit_is_refused_and_the_rest_stays_good(tmp_path):
@@ -187,7 +211,7 @@ def test_a_full_disk_is_reported_and_costs_nothing(tmp_path, whole, monkeypatch)
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patched:
-            patched.setattr("landmarks.detection.writer.write_all", full)
+            patched.setattr("landmarks.storage.append_log.write_all", full)
             with pytest.raises(LandmarksError, match="make room and run the same again"):
                 writer.add(*chunk(IDS[4:8]))
     write(tmp_path / "d", np.split(IDS, 5))

@@ -2,13 +2,10 @@
 
 import numpy as np
 
-from landmarks.evaluation.classifier_metrics import classifier_figures, with_classifiers
-from landmarks.metrics.recognition import score_recognition
-from landmarks.metrics.solutions import RecognitionSolution
-from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.recognition.predictions import Predictions
-from landmarks.recognition.state import RecognitionState
-from landmarks.retrieval.state import Gallery
+from landmarks.evaluation import classifier_figures, with_classifiers
+from landmarks.metrics import RecognitionSolution, RecognitionSubmission, score_recognition
+from landmarks.recognition import Predictions, RecognitionState
+from landmarks.retrieval import Gallery
 
 IDS = np.arange(10, 15, dtype=np.uint64)
 GALLERY_NAMES = np.array(["7", "5"])

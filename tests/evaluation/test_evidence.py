@@ -9,14 +9,10 @@ import pytest
 
 from found import write_detections
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.evidence import open_evidence, without_index_landmarks
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.recognition.detections.found_objects import FoundObjects
-from landmarks.recognition.detections.protocol import DetectionProtocol
-from landmarks.recognition.prediction_files import write_predictions
-from landmarks.recognition.predictions import Predictions
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.evaluation import open_evidence, without_index_landmarks
+from landmarks.recognition import Predictions, write_predictions
+from landmarks.recognition.detections import DetectionClasses, DetectionProtocol, Detections, FoundObjects
+from landmarks.retrieval.descriptors import ExtractionProtocol
 
 IDS = np.array([3, 1, 2], np.uint64)
 PREDICTIONS = Predictions(

@@ -3,7 +3,7 @@
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.monitor import check_monitor, choose_monitor, figure, known_scores
+from landmarks.evaluation import check_monitor, choose_monitor, figure, known_scores
 
 
 def test_a_figure_that_will_not_be_is_refused() -> None:

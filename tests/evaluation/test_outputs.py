@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.evaluation.outputs import OUTPUTS, plain, print_scores, remove_outputs
-from landmarks.retrieval.ablation import StageReport
+from landmarks.evaluation import OUTPUTS, plain, print_scores, remove_outputs
+from landmarks.retrieval import StageReport
 
 FOUND = {"Retrieval": (StageReport("search", {"all/map@100": 0.25}, {}, 1.0, None, None, None),)}
 

@@ -8,17 +8,14 @@ import torch
 from torch import nn
 
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.evidence import EvidenceToCome
-from landmarks.extraction.views import Extraction
-from landmarks.losses.arcmargin import ArcMargin
-from landmarks.losses.npairs import NPairs
-from landmarks.losses.softmax import Softmax
-from landmarks.recognition.evidence import NO_EVIDENCE
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.pipeline import Pipeline
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages.search import Search
+from landmarks.evaluation import EvidenceToCome
+from landmarks.extraction import Extraction
+from landmarks.losses import ArcMargin, NPairs, Softmax
+from landmarks.recognition import NO_EVIDENCE
+from landmarks.retrieval import Pipeline
+from landmarks.retrieval.descriptors import DescriptorSet, ExtractionProtocol
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import Search
 
 NAMES = ["7", "5", "9"]
 ONE_VIEW, VIEWS = Extraction(), Extraction(flip=True)

@@ -7,19 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from landmarks.evaluation.precomputed.evaluation import evaluate_given_job
-from landmarks.evaluation.precomputed.from_data import open_source as open_data_set
-from landmarks.evaluation.precomputed.from_data import pictures_by_id
 from omegaconf import DictConfig
 
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.evaluation.evaluate import evaluate_job
-from landmarks.extraction.extract import extract_job
-from landmarks.interop.export import open_source, write_file
-from landmarks.interop.single_images import describe_pictures
-from landmarks.models.opened import open_model
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.training.train import train
+from landmarks.data.images import Preprocessing
+from landmarks.evaluation import evaluate_job
+from landmarks.evaluation.precomputed import evaluate_precomputed_job
+from landmarks.evaluation.precomputed import open_source as open_data_set
+from landmarks.extraction import extract_job
+from landmarks.interop import describe_pictures, open_source, write_file
+from landmarks.models import open_model
+from landmarks.retrieval.descriptors import DescriptorSet
+from landmarks.training import train
 
 Compose = Callable[..., DictConfig]
 METRICS = ("map@100", "gap")
@@ -60,7 +58,9 @@ def test_every_job_sizes_images_as_the_run_did(
     assert scores(figures(evaluated), "scores") == pytest.approx(scores(in_training, "trained"), abs=1e-6)
     extract_job(compose_config("extract", *plain, f"checkpoint={checkpoint}", run_dir=extracted))
     sets = [f"descriptors.{name}={extracted / name}" for name in ("queries", "index", "gallery")]
-    evaluate_given_job(compose_config("evaluate", *plain, *sets, "descriptors.use_data=true", run_dir=precomputed))
+    evaluate_precomputed_job(
+        compose_config("evaluate", *plain, *sets, "descriptors.use_data=true", run_dir=precomputed)
+    )
     assert scores(figures(precomputed), "scores") == pytest.approx(scores(in_training, "trained"), abs=1e-6)
     for folder in (evaluated, precomputed):
         assert [(one["input_size"], one["resize"]) for one in figures(folder)["protocol"]] == [(side, mode)]
@@ -84,4 +84,4 @@ def test_every_job_sizes_images_as_the_run_did(
 
 def read(compose_config: Compose, data: list[str], ids: np.ndarray) -> bytes:
     queries = open_data_set(compose_config("evaluate", *data).data).queries()
-    return pictures_by_id(queries, ids, "image").read(0)
+    return queries.take(queries.table.find(ids)).read(0)

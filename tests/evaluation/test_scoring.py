@@ -5,23 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from landmarks.data.ground_truth import GroundTruth
-from landmarks.data.source import ImageSet
-from landmarks.data.table import ImageTable
+from landmarks.data import GroundTruth, ImageSet, ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.inputs import Inputs
-from landmarks.evaluation.monitor import figure
-from landmarks.evaluation.scoring import Result, evaluate_descriptors
-from landmarks.extraction.views import Described
-from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
-from landmarks.recognition.stages.votes import NeighbourVotes
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.pipeline import Pipeline
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.state import SearchState, Stage
+from landmarks.evaluation import Inputs, Result, evaluate_descriptors, figure
+from landmarks.extraction import Described
+from landmarks.metrics import RecognitionSolution, RetrievalSolution
+from landmarks.recognition.stages import NeighbourVotes
+from landmarks.retrieval import Pipeline, Resources, SearchState, Stage
+from landmarks.retrieval.descriptors import DescriptorSet, ExtractionProtocol
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import Search
 
 LANDMARKS = 3
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.evaluation.stamp import data_stamp, pipeline_stamp, protocol_stamp, solution_stamp
-from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.evaluation import data_stamp, pipeline_stamp, protocol_stamp, solution_stamp
+from landmarks.metrics import RecognitionSolution, RetrievalSolution
+from landmarks.retrieval.descriptors import ExtractionProtocol
 
 IDS = [7, 3, 9, 1]
 PUBLIC = [True, False, True, True]
@@ -67,7 +67,7 @@ def test_files_have_an_empty_protocol_and_no_source() -> None:
 
 
 def test_the_miniature_is_told_by_its_counts(shared_data: Path) -> None:
-    from landmarks.data.gldv2.source import GLDv2
+    from landmarks.data.gldv2 import GLDv2
 
     root = shared_data / "gldv2_mini"
     if not root.is_dir():

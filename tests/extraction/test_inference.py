@@ -12,15 +12,12 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from landmarks.detection.detect import Detector
+from landmarks.detection import Detector
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.evaluate import evaluate_job
-from landmarks.extraction import inference
-from landmarks.extraction.extract import extract_job
-from landmarks.extraction.inference import OnnxInference
-from landmarks.extraction.views import Extraction
-from landmarks.models.checkpoints import RECORD_VERSION
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.evaluation import evaluate_job
+from landmarks.extraction import Extraction, OnnxInference, extract_job, inference
+from landmarks.models import RECORD_VERSION
+from landmarks.retrieval.descriptors import DescriptorSet
 
 Compose = Callable[..., DictConfig]
 

@@ -6,22 +6,18 @@ Each process takes its time to import torch, so one launch shows all of it.
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from omegaconf import DictConfig
 
-from landmarks.models.checkpoints import open_checkpoint
-from landmarks.training.train import train
+from landmarks.models import open_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
-Compose = Callable[..., DictConfig]
 
 
-def test_a_sweep_of_two_ranks(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> None:
+def test_a_sweep_of_two_ranks(tiny_run: list[str], trained_run: Any, tmp_path: Path) -> None:
     short = [*tiny_run, "trainer.max_epochs=null", "trainer.max_steps=2"]
-    train(compose_config("train", *short, run_dir=tmp_path / "one"), tmp_path / "one")
     command = [
         sys.executable,
         str(ROOT / "train.py"),
@@ -41,7 +37,7 @@ def test_a_sweep_of_two_ranks(compose_config: Compose, tiny_run: list[str], tmp_
     assert len(jobs) == 2
     assert len((tmp_path / "sweep" / "sweep.csv").read_text().splitlines()) == 3
     assert not (tmp_path / "runs").exists()
-    expected = json.loads((tmp_path / "one" / "metrics.json").read_text())["untrained"]
+    expected = trained_run.metrics["untrained"]
     for job in jobs:
         found = json.loads((job / "metrics.json").read_text())["untrained"]
         for split in ("public", "private"):

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from landmarks.extraction.unreadable import TooManyUnreadableError, UnreadablePictures
+from landmarks.extraction import TooManyUnreadableError, UnreadablePictures
 
 
 def test_each_picture_is_named_once(caplog: pytest.LogCaptureFixture) -> None:

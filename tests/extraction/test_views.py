@@ -3,10 +3,10 @@ from typing import ClassVar
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.extraction.views import Extraction
-from landmarks.retrieval.pipeline import Pipeline
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages.search import Search
+from landmarks.extraction import Extraction
+from landmarks.retrieval import Pipeline
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import Search
 
 
 def test_scales_are_numbers_above_zero_each_once():

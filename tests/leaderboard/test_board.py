@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from landmarks.leaderboard.board import build_board
-from landmarks.leaderboard.rows import read_rows
-from landmarks.leaderboard.runs import find_runs
-from landmarks.report.leaderboard import Board, BoardRow
+from landmarks.leaderboard import build_board, find_runs, read_rows
+from landmarks.report import Board, BoardRow
 from stamped import WHOLE, write_run
 
 ROWS = read_rows()

@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.leaderboard.comparable import obstacles, other_data
-from landmarks.leaderboard.rows import read_rows
-from landmarks.leaderboard.runs import Evaluated, Run, Solution, find_runs
+from landmarks.leaderboard import Evaluated, Run, Solution, find_runs, obstacles, other_data, read_rows
 from stamped import write_run
 
 ROWS = read_rows()

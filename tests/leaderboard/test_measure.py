@@ -12,12 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from described import write_set
-from landmarks.config.check import ConfigError, check_config
-from landmarks.config.settings import EvaluateSettings
+from landmarks.config import ConfigError, EvaluateSettings, check_config
 from landmarks.errors import LandmarksError
-from landmarks.leaderboard.measure import Command, check_commands, measuring, quoted
-from landmarks.leaderboard.rows import read_rows
-from landmarks.leaderboard.weights import composed
+from landmarks.leaderboard import Command, check_commands, composed, measuring, quoted, read_rows
 
 ROWS = read_rows()
 PARSER = OverridesParser.create()

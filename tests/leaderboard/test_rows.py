@@ -7,7 +7,7 @@ import pytest
 from omegaconf import DictConfig
 
 from landmarks.errors import LandmarksError
-from landmarks.leaderboard.rows import find_row, read_rows, task_of
+from landmarks.leaderboard import find_row, read_rows, task_of
 
 Compose = Callable[..., DictConfig]
 PUBLISHED = {

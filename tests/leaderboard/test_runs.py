@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.leaderboard import runs
-from landmarks.leaderboard.runs import find_runs
+from landmarks.leaderboard import find_runs, runs
 from stamped import WHOLE, changed, write_run
 
 SETTINGS = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -40,7 +39,7 @@ def test_runs_at_any_depth_are_found(tmp_path: Path) -> None:
     write_run(tmp_path / "b" / "c" / "d", {"protocol": [{}, WHOLE["protocol"][0]]})
     trained = {name: value for name, value in changed().items() if name != "scores"}
     (tmp_path / "e").mkdir()
-    (tmp_path / "e" / "metrics.json").write_text(json.dumps({**trained, "trained": WHOLE["scores"]}))
+    (tmp_path / "e" / "metrics.json").write_text(json.dumps({**trained, "job": "train", "trained": WHOLE["scores"]}))
     found = find_runs(tmp_path)
     assert [run.folder.name for run in found.runs] == ["a", "d", "e"]
     assert [run.models for run in found.runs] == [["res152_arcmargin"], ["?", "res152_arcmargin"], ["res152_arcmargin"]]
@@ -50,9 +49,11 @@ def test_runs_at_any_depth_are_found(tmp_path: Path) -> None:
 
 
 def test_runs_of_older_versions_have_no_stamp(tmp_path: Path) -> None:
-    (tmp_path / "metrics.json").write_text(json.dumps({"scores": WHOLE["scores"], "data": {"source": "gldv2"}}))
-    found = find_runs(tmp_path)
-    assert found.unstamped == [tmp_path] and not found.runs and not found.notes
+    unnamed = {name: value for name, value in WHOLE.items() if name not in ("job", "scores")}
+    for old in ({"scores": WHOLE["scores"], "data": {"source": "gldv2"}}, {**unnamed, "trained": WHOLE["scores"]}):
+        (tmp_path / "metrics.json").write_text(json.dumps(old))
+        found = find_runs(tmp_path)
+        assert found.unstamped == [tmp_path] and not found.runs and not found.notes
 
 
 @pytest.mark.parametrize(
@@ -66,8 +67,8 @@ def test_runs_of_older_versions_have_no_stamp(tmp_path: Path) -> None:
         (b"[1]", "no file of ours"),
         (b'{"accuracy": 1}', "no file of ours"),
         (b'{"scores": {"public": "high"}}', "no file of ours"),
-        (b'{"scores": {}, "protocol": {"model": "x"}}', "makes no sense"),
-        (b'{"scores": {}, "protocol": [{"model": "x"}], "data": {}}', "protocol.0.weights"),
+        (b'{"job": "evaluate", "scores": {}, "protocol": {"model": "x"}}', "makes no sense"),
+        (b'{"job": "evaluate", "scores": {}, "protocol": [{"model": "x"}], "data": {}}', "protocol.0.weights"),
     ],
 )
 def test_other_files_are_named(tmp_path: Path, content: bytes, words: str) -> None:

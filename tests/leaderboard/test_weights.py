@@ -6,14 +6,11 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.leaderboard.rows import Row, read_rows
-from landmarks.leaderboard.weights import parse_weights, require_weights
-from landmarks.losses.softmax import Softmax
-from landmarks.models.architecture import build_network
-from landmarks.models.model_file import write_model
-from landmarks.models.record import ModelRecord
+from landmarks.leaderboard import Row, parse_weights, read_rows, require_weights
+from landmarks.losses import Softmax
+from landmarks.models import ModelRecord, build_network, write_model
 
 NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 32}
 ROW = """

@@ -3,10 +3,7 @@
 import pytest
 import torch
 
-from landmarks.losses.arcmargin import ArcMargin
-from landmarks.losses.class_head import ClassHead
-from landmarks.losses.npairs import NPairs
-from landmarks.losses.softmax import Softmax
+from landmarks.losses import ArcMargin, ClassHead, NPairs, Softmax
 
 
 @pytest.mark.parametrize("kind", [Softmax, ArcMargin])

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.losses.npairs import NPairs
+from landmarks.losses import NPairs
 
 
 def test_values_and_gradients_of_the_original(oracles: Path) -> None:

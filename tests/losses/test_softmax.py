@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from landmarks.losses.softmax import Softmax
+from landmarks.losses import Softmax
 
 
 @pytest.mark.parametrize("chunk", [7, 30, 8192])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from landmarks.errors import FormatError
 from landmarks.metrics import (
-    FormatError,
     RecognitionSolution,
     RecognitionSubmission,
     correctness,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from landmarks.errors import FormatError
 from landmarks.metrics import (
-    FormatError,
     RetrievalSolution,
     RetrievalSubmission,
     average_precision,

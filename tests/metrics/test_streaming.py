@@ -6,132 +6,135 @@ The processes are forked, because importing torchmetrics anew would cost each of
 import json
 import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torchmetrics import Metric
 
 from landmarks.metrics import (
-    average_precision,
-    first_correct_position,
-    global_average_precision,
-    precision_at,
-)
-from landmarks.metrics.streaming import (
-    FirstCorrectPosition,
-    GlobalAveragePrecision,
-    RetrievalMAPAtK,
-    RetrievalPrecisionAtK,
+    RecognitionMetric,
+    RecognitionSolution,
+    RecognitionSubmission,
+    RetrievalMetric,
+    RetrievalSolution,
+    RetrievalSubmission,
+    score_recognition,
+    score_retrieval,
 )
 
-QUERIES, RANKS = 37, 12
+QUERIES, RANKS, INDEX = 37, 12, 60
+Rows = dict[str, np.ndarray]
 
 
-def metrics() -> dict[str, Metric]:
+def rng() -> np.random.Generator:
+    return np.random.default_rng(3)
+
+
+def query_ids() -> np.ndarray:
+    return rng().permutation(np.arange(2**64 - QUERIES, 2**64, dtype=np.uint64))
+
+
+def retrieval_solution() -> RetrievalSolution:
+    draw = rng()
+    images = [draw.choice(INDEX, draw.integers(1, 9), replace=False) for _ in range(QUERIES - 2)]
+    start = np.concatenate([[0], np.cumsum([len(each) for each in images])])
+    public, positives = draw.random(len(images)) < 0.4, np.concatenate(images).astype(np.uint64)
+    return RetrievalSolution(query_ids()[:-2], public, start, positives, query_ids()[-2:])
+
+
+def recognition_solution() -> RecognitionSolution:
+    draw = rng()
+    shows = draw.random(QUERIES - 2) < 0.6
+    start, landmarks = np.concatenate([[0], np.cumsum(shows)]), draw.integers(0, 3, int(shows.sum()))
+    return RecognitionSolution(query_ids()[:-2], draw.random(len(shows)) < 0.4, start, landmarks, query_ids()[-2:])
+
+
+def answers() -> Rows:
+    draw = rng()
     return {
-        "map@100": RetrievalMAPAtK(100),
-        "map@10": RetrievalMAPAtK(k=10),
-        "precision@5": RetrievalPrecisionAtK(5),
-        "mean_position": FirstCorrectPosition("mean"),
-        "median_position": FirstCorrectPosition("median", k=10),
-        "gap": GlobalAveragePrecision(),
-        "gap_ignoring_non_landmark": GlobalAveragePrecision(ignore_non_landmark=True),
+        "ids": query_ids(),
+        "ranked": draw.integers(0, INDEX, (QUERIES, RANKS)).astype(np.uint64),
+        "valid": draw.random((QUERIES, RANKS)) < 0.9,
+        "landmarks": draw.integers(-1, 3, QUERIES),
+        "scores": draw.integers(0, 8, QUERIES) / 8,  # ties
     }
 
 
-def queries() -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(3)
-    has_landmark = rng.random(QUERIES) < 0.6
-    return {
-        "relevant": rng.random((QUERIES, RANKS)) < 0.1,
-        "num_positives": rng.integers(12, 200, QUERIES),
-        "image_ids": rng.integers(0, 2**64, QUERIES, dtype=np.uint64),
-        "landmarks": rng.integers(-1, 6, QUERIES),
-        "scores": rng.integers(0, 8, QUERIES) / 8,  # ties
-        "correct": has_landmark & (rng.random(QUERIES) < 0.5),
-        "has_landmark": has_landmark,
-    }
+def expected(rows: Rows) -> dict[str, dict[str, float]]:
+    counts = rows["valid"].sum(axis=1)
+    start = np.concatenate([[0], np.cumsum(counts)])
+    retrieval = score_retrieval(
+        retrieval_solution(), RetrievalSubmission(rows["ids"], start, rows["ranked"][rows["valid"]])
+    )
+    recognition = score_recognition(
+        recognition_solution(), RecognitionSubmission(rows["ids"], rows["landmarks"], rows["scores"])
+    )
+    return {split: {**retrieval[split], **recognition[split]} for split in retrieval}
 
 
-def expected(rows: dict[str, np.ndarray]) -> dict[str, float]:
-    used = rows["landmarks"] >= 0
-
-    def gap(used: np.ndarray) -> float:
-        names = ("scores", "correct", "image_ids", "landmarks")
-        scores, correct, ids, landmarks = (rows[name][used] for name in names)
-        return global_average_precision(scores, correct, int(rows["has_landmark"].sum()), ids, landmarks)
-
-    relevant = rows["relevant"]
-    return {
-        "map@100": average_precision(relevant, rows["num_positives"], 100).mean(),
-        "map@10": average_precision(relevant, rows["num_positives"], 10).mean(),
-        "precision@5": precision_at(relevant, 5).mean(),
-        "mean_position": first_correct_position(relevant).mean(),
-        "median_position": float(np.median(first_correct_position(relevant, 10))),
-        "gap": gap(used),
-        "gap_ignoring_non_landmark": gap(used & rows["has_landmark"]),
-    }
+def metrics() -> tuple[RetrievalMetric, RecognitionMetric]:
+    return RetrievalMetric(retrieval_solution()), RecognitionMetric(recognition_solution())
 
 
-def update(all_metrics: dict[str, Metric], rows: dict[str, np.ndarray], batch: int = 5) -> None:
-    rows = rows | {"image_ids": rows["image_ids"].view(np.int64)}
-    for first in range(0, len(rows["scores"]), batch):
-        tensors = {name: torch.from_numpy(array[first : first + batch]) for name, array in rows.items()}
-        relevant = tensors.pop("relevant")
-        num_positives = tensors.pop("num_positives")
-        for metric in all_metrics.values():
-            if isinstance(metric, GlobalAveragePrecision):
-                metric.update(**tensors)
-            elif isinstance(metric, RetrievalMAPAtK):
-                metric.update(relevant, num_positives)
-            else:
-                metric.update(relevant)
+def update(both: tuple[RetrievalMetric, RecognitionMetric], rows: Rows, tensors: bool = False, batch: int = 5) -> None:
+    retrieval, recognition = both
+    for first in range(0, len(rows["ids"]), batch):
+        part: dict[str, Any] = {name: array[first : first + batch] for name, array in rows.items()}
+        if tensors:
+            part |= {name: part[name].view(np.int64) for name in ("ids", "ranked")}
+            part = {name: torch.from_numpy(array) for name, array in part.items()}
+        retrieval.update(part["ids"], part["ranked"], part["valid"])
+        recognition.update(part["ids"], part["landmarks"], part["scores"])
 
 
-def take(rows: dict[str, np.ndarray], part: slice) -> dict[str, np.ndarray]:
+def found_by(both: tuple[RetrievalMetric, RecognitionMetric]) -> dict[str, dict[str, float]]:
+    retrieval, recognition = (metric.scores() for metric in both)
+    return {split: {**retrieval[split], **recognition[split]} for split in retrieval}
+
+
+def take(rows: Rows, part: slice) -> Rows:
     return {name: np.ascontiguousarray(array[part]) for name, array in rows.items()}
 
 
-@pytest.mark.parametrize("number", [1, 2, 6, 7, QUERIES])
-def test_batches_equal_the_functions(number: int) -> None:
-    rows = take(queries(), slice(number))
-    all_metrics = metrics()
-    update(all_metrics, rows)
-    values = {name: metric.compute() for name, metric in all_metrics.items()}
-    assert {value.dtype for value in values.values()} == {torch.float64}
-    found = {name: value.item() for name, value in values.items()}
-    assert found == pytest.approx(expected(rows), abs=1e-12, nan_ok=True)
+@pytest.mark.parametrize("tensors", [False, True])
+@pytest.mark.parametrize("number", [1, 6, QUERIES])
+def test_batches_equal_the_functions(number: int, tensors: bool) -> None:
+    rows = take(answers(), slice(number))
+    both = metrics()
+    update(both, rows, tensors)
+    assert found_by(both) == expected(rows)
+    assert {value.dtype for metric in both for value in metric.compute().values()} == {torch.float64}
+
+
+def test_a_query_that_comes_twice_counts_once() -> None:
+    both = metrics()
+    update(both, answers())
+    update(both, take(answers(), slice(5)))
+    assert found_by(both) == expected(answers())
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
-def test_reset_forgets_and_nothing_seen_is_nan() -> None:
-    all_metrics = metrics()
-    update(all_metrics, queries())
-    for name, metric in all_metrics.items():
+def test_reset_forgets_and_what_is_not_answered_is_wrong() -> None:
+    both = metrics()
+    update(both, answers())
+    for metric in both:
         metric.reset()
-        assert torch.isnan(metric.compute()), name
+    assert found_by(both) == expected(take(answers(), slice(0)))
 
 
 def test_forward_gives_the_batch_and_keeps_the_sum() -> None:
-    metric = RetrievalMAPAtK(k=1)
-    right, wrong = torch.tensor([[True]]), torch.tensor([[False]])
-    assert metric(right, torch.tensor([1])) == 1
-    assert metric(wrong, torch.tensor([1])) == 0
-    assert metric.compute() == 0.5
-
-
-def test_arguments_are_checked() -> None:
-    with pytest.raises(ValueError, match="k is 0"):
-        RetrievalMAPAtK(0)
-    with pytest.raises(ValueError, match="statistic is 'mode'"):
-        FirstCorrectPosition("mode")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="k is 0"):
-        FirstCorrectPosition(k=0)
+    retrieval, _ = metrics()
+    rows = answers()
+    for part in (slice(20), slice(20, None)):
+        batch = take(rows, part)
+        figures = retrieval(batch["ids"], batch["ranked"], batch["valid"])
+        assert figures["private/map@100"].item() == expected(batch)["private"]["map@100"]
+    assert retrieval.scores()["private"]["map@100"] == expected(rows)["private"]["map@100"]
 
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
-    """Equal, unequal and no queries on a rank: both ranks show the figures of all."""
+    """Equal, unequal, padded and no queries on a rank: both ranks show the figures of all."""
     context = multiprocessing.get_context("fork")
     workers = [context.Process(target=run_rank, args=(rank, tmp_path)) for rank in range(2)]
     for worker in workers:
@@ -142,15 +145,18 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
             worker.kill()
     for rank in range(2):
         results = json.loads((tmp_path / f"{rank}.json").read_text())
-        assert len(results) == 3
-        for found in results:
-            assert found == pytest.approx(expected(queries()), abs=1e-12)
+        assert results == [expected(answers())] * 4
     assert [worker.exitcode for worker in workers] == [0, 0]
 
 
 def parts_of(rank: int) -> list[slice]:
-    """What a rank sees in turn: every second query, an uneven run, all on rank 1 and none on rank 0."""
-    return [slice(rank, None, 2), [slice(30), slice(30, None)][rank], [slice(0), slice(None)][rank]]
+    """What a rank sees in turn: every second query, an uneven run, one that overlaps, all on rank 1 and none on 0."""
+    return [
+        slice(rank, None, 2),
+        [slice(30), slice(30, None)][rank],
+        [slice(30), slice(20, None)][rank],
+        [slice(0), slice(None)][rank],
+    ]
 
 
 def run_rank(rank: int, folder: Path) -> None:
@@ -159,12 +165,11 @@ def run_rank(rank: int, folder: Path) -> None:
     torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2)
     results = []
     for part in parts_of(rank):
-        all_metrics = metrics()
-        rows = take(queries(), part)
-        update(all_metrics, rows)
-        results.append({name: metric.compute().item() for name, metric in all_metrics.items()})
+        both = metrics()
+        rows = take(answers(), part)
+        update(both, rows)
+        results.append(found_by(both))
         # A rank goes on with its own rows after it has shown the figures of all.
-        assert sum(map(len, all_metrics["gap"].scores)) == (rows["landmarks"] >= 0).sum()
-        assert all_metrics["map@10"].count == len(rows["scores"])
+        assert sum(map(len, both[1].confidences)) == len(rows["ids"])
     (folder / f"{rank}.json").write_text(json.dumps(results))
     torch.distributed.destroy_process_group()

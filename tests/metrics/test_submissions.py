@@ -7,19 +7,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from landmarks.errors import FormatError
 from landmarks.metrics import (
-    FormatError,
     RecognitionSolution,
     RecognitionSubmission,
     RetrievalSolution,
     RetrievalSubmission,
-    official_csv,
     read_recognition_submission,
     read_retrieval_submission,
     submissions,
     write_recognition_submission,
     write_retrieval_submission,
 )
+from landmarks.storage import csv as csv_reader
 
 A, B, C, D = (f"{value:016x}" for value in (0xA, 0xB, 0xC, 2**64 - 1))
 RETRIEVAL = f"id,images\n{A},{C} {D} {C}\n{B},\n{D},{A}\n"
@@ -56,7 +56,7 @@ IDS = st.lists(st.integers(0, 2**64 - 1), max_size=12, unique=True)
 def test_round_trips_are_exact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ids: list[int], data: st.DataObject
 ) -> None:
-    monkeypatch.setattr(official_csv, "BLOCK_BYTES", 150)
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 150)
     monkeypatch.setattr(submissions, "_WRITE_ROWS", 3)
     image_ids = np.array(ids, np.uint64)
     images = [data.draw(st.lists(st.integers(0, 2**64 - 1), max_size=5)) for _ in ids]
@@ -144,6 +144,13 @@ def test_files_of_another_kind_are_recognised(tmp_path: Path) -> None:
     path.write_text(RETRIEVAL)
     with pytest.raises(FormatError, match="this is a retrieval submission; give a recognition submission"):
         read_recognition_submission(path)
+    path.write_text('"id","landmarks","Usage"\r\n')
+    with pytest.raises(FormatError, match="this is a recognition solution; give a retrieval submission"):
+        read_retrieval_submission(path)
+    for header in ("id,images,score\n", "images,id\n"):
+        path.write_text(header)
+        with pytest.raises(FormatError, match="line 1: other columns or another order in the header"):
+            read_retrieval_submission(path)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +185,7 @@ def test_a_cut_off_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest
     def cut(ids: np.ndarray) -> np.ndarray:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(submissions, "format_hex", cut)
+    monkeypatch.setattr(submissions, "join_ids", cut)
     with pytest.raises(KeyboardInterrupt):
         write_retrieval_submission(path, RetrievalSubmission(ids, np.array([0, 0], np.int64), ids[:0]))
     assert path.read_bytes() == before

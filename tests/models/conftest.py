@@ -7,9 +7,7 @@ import pytest
 import torch
 from torch.export import ExportedProgram
 
-from landmarks.models.build import timm_net
-from landmarks.models.onnx_network import onnx_model, to_bytes
-from landmarks.models.program import exported_program
+from landmarks.models import exported_program, onnx_model, timm_net, to_bytes
 from picture_models import classifier_file, detector_file, retrieval_file
 
 

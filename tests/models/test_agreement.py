@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from landmarks.errors import LandmarksError
-from landmarks.models.agreement import SHAPES, largest_difference, trial_pictures
+from landmarks.models import SHAPES, largest_difference, trial_pictures
 
 
 def colours(images: Tensor) -> Tensor:

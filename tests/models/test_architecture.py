@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
-from landmarks.models.architecture import build_head, build_loss, build_network, plain_loss, plain_network
+from landmarks.models import build_head, build_loss, build_network, plain_loss, plain_network
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 

@@ -8,9 +8,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from landmarks.errors import LandmarksError
-from landmarks.models.build import released_net
-from landmarks.models.descriptor import DescriptorNet
-from landmarks.models.pooling import AveragePool, GeM
+from landmarks.models import AveragePool, DescriptorNet, GeM, released_net
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml") if not path.stem.startswith("faster_rcnn"))

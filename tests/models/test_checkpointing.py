@@ -7,12 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from landmarks.errors import LandmarksError
-from landmarks.extraction.module import DescriptorModule
-from landmarks.models.build import released_net, timm_net
-from landmarks.models.descriptor import DescriptorNet
-from landmarks.models.inception_v4 import InceptionV4
-from landmarks.models.pooling import AveragePool
-from landmarks.models.resnet_vd import resnet152_vd, resnet200_vd, se_resnext152_vd
+from landmarks.extraction import DescriptorModule
+from landmarks.models import (
+    AveragePool,
+    DescriptorNet,
+    InceptionV4,
+    released_net,
+    resnet152_vd,
+    resnet200_vd,
+    se_resnext152_vd,
+    timm_net,
+)
 
 
 def small_resnet(layers: tuple[int, ...] = (1, 2, 1, 1)) -> nn.Module:

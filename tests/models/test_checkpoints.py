@@ -9,19 +9,20 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
-from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
-from landmarks.models.checkpoints import (
+from landmarks.models import (
     RECORD_VERSION,
+    ModelRecord,
     find_resume,
     open_checkpoint,
+    open_model,
+    read_model_record,
     weights_hash,
+    write_model,
 )
-from landmarks.models.model_file import write_model
-from landmarks.models.opened import open_model, read_model_record
-from landmarks.models.record import ModelRecord
-from landmarks.training.whole_files import WholeFiles
+from landmarks.training import WholeFiles
 
 
 def test_the_hash_sees_every_weight_and_buffer() -> None:
@@ -62,7 +63,7 @@ def test_a_checkpoint_of_another_program_is_named(tmp_path: Path) -> None:
 
 
 MODEL = {
-    "_target_": "landmarks.models.build.timm_net",
+    "_target_": "landmarks.models.timm_net",
     "name": "test_resnet",
     "dim": 8,
     "pretrained": "gone.safetensors",

@@ -2,9 +2,8 @@
 
 import torch
 
-from landmarks.losses.arcmargin import ArcMargin
-from landmarks.models.build import timm_net
-from landmarks.models.classifier import Classifier
+from landmarks.losses import ArcMargin
+from landmarks.models import Classifier, timm_net
 
 
 def test_logits_are_those_of_the_head() -> None:

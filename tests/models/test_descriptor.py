@@ -2,9 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from landmarks.models.descriptor import DescriptorNet
-from landmarks.models.pooling import AveragePool, GeM
-from landmarks.models.regions import region_grid
+from landmarks.models import AveragePool, DescriptorNet, GeM, region_grid
 
 
 class Backbone(nn.Module):

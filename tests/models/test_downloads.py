@@ -9,8 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from landmarks.errors import LandmarksError
-from landmarks.models import downloads
-from landmarks.models.downloads import create_pretrained
+from landmarks.models import create_pretrained, downloads
 
 RESNET = "models--timm--resnet18d.ra2_in1k"
 

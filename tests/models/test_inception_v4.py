@@ -1,7 +1,7 @@
 import timm
 import torch
 
-from landmarks.models.inception_v4 import InceptionV4
+from landmarks.models import InceptionV4
 
 
 def test_size_of_the_map_and_number_of_parameters() -> None:

@@ -9,13 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import landmarks
-from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.losses.arcmargin import ArcMargin
-from landmarks.losses.softmax import Softmax
-from landmarks.models.architecture import build_network
-from landmarks.models.model_file import open_parts, write_model
-from landmarks.models.record import ModelRecord
+from landmarks.losses import ArcMargin, Softmax
+from landmarks.models import ModelRecord, build_network, open_parts, write_model
 
 NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8, "pooling": "gem"}
 PREPARED = Preprocessing("released", 64)

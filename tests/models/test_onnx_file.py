@@ -11,9 +11,8 @@ from onnx import helper
 from PIL import Image
 
 from landmarks.errors import LandmarksError
-from landmarks.interop.single_images import classify_pictures, describe_pictures
-from landmarks.models.normalize import normalize
-from landmarks.models.opened import OpenedModel, open_model
+from landmarks.interop import classify_pictures, describe_pictures
+from landmarks.models import OpenedModel, normalize, open_model
 from picture_models import onnx_file
 
 PICTURE = np.random.default_rng(1).integers(0, 255, (64, 96, 3), np.uint8)

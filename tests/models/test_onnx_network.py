@@ -9,9 +9,7 @@ import pytest
 import torch
 
 from landmarks.errors import LandmarksError
-from landmarks.models import onnx_network
-from landmarks.models.agreement import largest_difference
-from landmarks.models.onnx_network import OnnxNetwork, onnx_model
+from landmarks.models import OnnxNetwork, largest_difference, onnx_model, onnx_network
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 32), (1, 64, 64), (5, 64, 96), (3, 192, 32), (2, 96, 352)])

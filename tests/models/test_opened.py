@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.interop.single_images import classify_pictures, describe_pictures
-from landmarks.losses.arcmargin import ArcMargin
+from landmarks.interop import classify_pictures, describe_pictures
+from landmarks.losses import ArcMargin
+from landmarks.models import RECORD_VERSION, Device, OpenedModel, Use, open_model
 from landmarks.models import opened as module
-from landmarks.models.checkpoints import RECORD_VERSION
-from landmarks.models.opened import Device, OpenedModel, Use, open_model
 from picture_models import NETWORK, onnx_file, photograph, tiny_net
 
 USES: dict[str, Use] = {"similarity": "descriptors", "classify": "classes", "detect": "boxes"}
@@ -29,7 +28,7 @@ def checkpoint(path: Path, loss: str = "ArcMargin", names: tuple[str, ...] = ("5
     torch.manual_seed(8)
     head = ArcMargin(len(names), 8).state_dict() if loss == "ArcMargin" else {}
     node = {"_target_": f"landmarks.losses.{loss.lower()}.{loss}", "_partial_": True}
-    model = {"_target_": "landmarks.models.build.timm_net", **{k: v for k, v in NETWORK.items() if k != "network"}}
+    model = {"_target_": "landmarks.models.timm_net", **{k: v for k, v in NETWORK.items() if k != "network"}}
     data = {"image_size": 96, "resize": {"mode": "square"}, "source": {}}
     state = {f"model.{k}": v for k, v in tiny_net().state_dict().items()} | {f"loss.{k}": v for k, v in head.items()}
     record = {

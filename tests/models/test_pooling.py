@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.models.pooling import AveragePool, GeM
+from landmarks.models import AveragePool, GeM
 
 
 def test_average() -> None:

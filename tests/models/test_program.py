@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from landmarks.errors import LandmarksError
-from landmarks.models.agreement import TOLERANCE, largest_difference
-from landmarks.models.build import timm_net
-from landmarks.models.program import exported_program, first_line, in_silence
+from landmarks.models import TOLERANCE, exported_program, first_line, in_silence, largest_difference, timm_net
 
 
 @pytest.mark.parametrize("shape", [(1, 64, 64), (5, 64, 96), (3, 192, 64), (2, 96, 352)])

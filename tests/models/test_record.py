@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.models.record import KEY, ModelRecord
+from landmarks.models import KEY, ModelRecord
 
 NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8}
 RETRIEVAL = ModelRecord("net", "retrieval", NETWORK, Preprocessing("released", 64))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.models.regions import Region, mirrored_regions, region_count, region_grid
+from landmarks.models import Region, mirrored_regions, region_count, region_grid
 
 SIDES = st.integers(1, 40)
 LEVELS = st.integers(1, 6)

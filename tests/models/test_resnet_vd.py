@@ -1,7 +1,7 @@
 import timm
 import torch
 
-from landmarks.models.resnet_vd import resnet152_vd, resnet200_vd, se_resnext152_vd
+from landmarks.models import resnet152_vd, resnet200_vd, se_resnext152_vd
 
 
 def blocks(network: torch.nn.Module) -> list[int]:

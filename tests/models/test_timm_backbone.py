@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from landmarks.errors import LandmarksError
-from landmarks.models.timm_backbone import TimmBackbone
+from landmarks.models import TimmBackbone
 
 NATIVE = 224
 

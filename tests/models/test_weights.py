@@ -9,9 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from landmarks.errors import LandmarksError
-from landmarks.models.build import timm_net
-from landmarks.models.descriptor import DescriptorNet
-from landmarks.models.weights import load_weights
+from landmarks.models import DescriptorNet, load_weights, timm_net
 
 
 def small_net(seed: int, **options: object) -> DescriptorNet:

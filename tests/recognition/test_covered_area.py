@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.recognition.covered_area import covered_area
+from landmarks.recognition import covered_area
 
 GRID = 16
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.recognition.label_spaces import join_label_spaces
+from landmarks.recognition import join_label_spaces
 
 NAMES = st.lists(st.text("abc", min_size=1, max_size=3), unique=True, max_size=8)
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from found import CLASSES, TITLES, Box, found_objects
-from landmarks.config.locations import config_root
+from landmarks.config import config_root
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.classes import DetectionClasses, read_classes
-from landmarks.recognition.non_landmark import NonLandmarkRule
+from landmarks.recognition import NonLandmarkRule
+from landmarks.recognition.detections import DetectionClasses, read_classes
 
 RULE = NonLandmarkRule({"buildings": ["Tower"]}, {"people": ["Person"], "animals": ["dog"]}, least_area=0.4)
 ALL, HALF, CORNER = (0.0, 0.0, 1.0, 1.0), (0.0, 0.0, 0.5, 1.0), (0.0, 0.0, 0.125, 0.125)

@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition import prediction_files
-from landmarks.recognition.prediction_files import read_predictions, write_predictions
-from landmarks.recognition.predictions import Predictions
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.recognition import Predictions, prediction_files, read_predictions, write_predictions
+from landmarks.retrieval.descriptors import ExtractionProtocol
 
 PROTOCOL = ExtractionProtocol(model="m", weights="w", input_size=64, resize="square")
 PREDICTIONS = Predictions(

@@ -4,13 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.reranking import LandmarkGroups, RecognitionReranking
-from landmarks.recognition.votes import Votes
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.ranking import Ranking, best
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.state import Gallery, SearchState
+from landmarks.recognition import LandmarkGroups, RecognitionReranking, Votes
+from landmarks.retrieval import Cache, Gallery, Ranking, SearchState, best
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import Search
 from resources import make_resources
 
 
@@ -104,20 +101,19 @@ def test_images_in_the_ranking_do_not_hide_those_that_are_missed():
     assert rows[wanted].tolist() == [3, 4, 5]
 
 
-def test_labels_of_the_index_are_kept(tmp_path, monkeypatch):
+def test_labels_of_the_index_are_kept(tmp_path):
     rng = np.random.default_rng(0)
     gallery = Gallery(rng.standard_normal((9, 4)).astype(np.float32), rng.integers(0, 3, 9).astype(np.int32), 3)
     index = rng.standard_normal((20, 4)).astype(np.float32)
-    monkeypatch.setattr("landmarks.recognition.reranking.GROUP", 6)
     resources = make_resources(cache=Cache(tmp_path))
     expected = RecognitionReranking().label_index(index, gallery, make_resources())
     for _ in range(2):
-        found = RecognitionReranking().label_index(index, gallery, resources)
+        found = RecognitionReranking().label_index(index, gallery, resources, group=6)
         np.testing.assert_array_equal(found.landmarks, expected.landmarks)
         np.testing.assert_array_equal(found.scores, expected.scores)
     assert len(list(tmp_path.iterdir())) == 1
     other = Gallery(gallery.descriptors, (gallery.landmarks + 1) % 3, 3)
-    moved = RecognitionReranking().label_index(index, other, resources)
+    moved = RecognitionReranking().label_index(index, other, resources, group=6)
     np.testing.assert_array_equal(moved.landmarks, (found.landmarks + 1) % 3)
 
 

@@ -16,22 +16,19 @@ import landmarks.recognition.stages as stages_package
 from corners import Corners
 from found import found_objects
 from landmarks.errors import LandmarksError
-from landmarks.recognition.non_landmark import NonLandmarkRule
-from landmarks.recognition.predictions import Predictions
-from landmarks.recognition.stages.calibration import ConfidenceCalibration
-from landmarks.recognition.stages.classifier import ClassifierJoin
-from landmarks.recognition.stages.detector_filter import NonLandmarkFilter
-from landmarks.recognition.stages.distractors import DistractorPush
-from landmarks.recognition.stages.verification import NeighbourVerification
-from landmarks.recognition.stages.votes import NeighbourVotes
-from landmarks.recognition.state import RecognitionState
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.pipeline import Pipeline
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.state import Gallery, Stage
+from landmarks.recognition import NonLandmarkRule, Predictions, RecognitionState
+from landmarks.recognition.stages import (
+    ClassifierJoin,
+    ConfidenceCalibration,
+    DistractorPush,
+    NeighbourVerification,
+    NeighbourVotes,
+    NonLandmarkFilter,
+)
+from landmarks.retrieval import Cache, Gallery, Pipeline, Ranking, Stage
+from landmarks.retrieval.local import LocalFeatureStore
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import Search
 from pictures import image_set, png
 from resources import make_resources
 

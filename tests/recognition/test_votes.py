@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.votes import add_votes, candidates, push_down, sum_votes, vote
-from landmarks.retrieval.ranking import Ranking, best
+from landmarks.recognition import add_votes, candidates, push_down, sum_votes, vote
+from landmarks.retrieval import Ranking, best
 
 
 def ranking_of(indices, scores):

@@ -1,6 +1,6 @@
 import pytest
 
-from landmarks.retrieval.ablation import StageReport
+from landmarks.retrieval import StageReport
 
 
 @pytest.fixture

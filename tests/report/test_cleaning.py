@@ -5,10 +5,9 @@ import pytest
 from PIL import Image
 
 from labelled import labelled
-from landmarks.cleaning.clean import Tidied, tidy
+from landmarks.cleaning import Tidied, tidy
 from landmarks.errors import LandmarksError
-from landmarks.report.cleaning import draw_tidied, sheet_landmark
-from landmarks.report.palette import RIGHT, WRONG
+from landmarks.report import RIGHT, WRONG, draw_tidied, sheet_landmark
 from resources import make_resources
 
 

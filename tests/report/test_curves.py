@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from landmarks.errors import LandmarksError
-from landmarks.report.curves import plot_curves, read_curves
+from landmarks.report import plot_curves, read_curves
 
 
 @pytest.fixture

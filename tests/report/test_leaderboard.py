@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.report.leaderboard import Apart, Board, BoardRow, Measured, points, write_leaderboard
-from landmarks.report.table import number
+from landmarks.report import Apart, Board, BoardRow, Measured, number, points, write_leaderboard
 
 NASTY = "<script>alert('x')</script> & \"more\""
 BOTH = {"public": 0.2676, "private": 0.302}

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from landmarks.errors import LandmarksError
-from landmarks.report import neighbours, palette, tiles
-from landmarks.report.neighbours import Sheet, choose_queries, draw_neighbours
-from landmarks.retrieval.ranking import Ranking
+from landmarks.report import Sheet, choose_queries, draw_neighbours, neighbours, palette, tiles
+from landmarks.retrieval import Ranking
 
 
 @given(scored=st.integers(0, 60), without=st.integers(0, 5), count=st.integers(0, 20), seed=st.integers(0, 9))

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.report import recognition
-from landmarks.report.recognition import write_recognition_notes
+from landmarks.metrics import RecognitionSubmission
+from landmarks.report import recognition, write_recognition_notes
 
 SUBMISSION = RecognitionSubmission(
     np.array([0xFF, 1, 2**64 - 1], np.uint64), np.array([7, -1, 123]), np.array([0.1, 0.0, -2.5])

@@ -8,18 +8,21 @@ from PIL import Image
 
 from found import found_objects
 from landmarks.errors import LandmarksError
-from landmarks.metrics.solutions import RecognitionSolution
-from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.report.neighbours import MARGIN
-from landmarks.report.palette import BOX, RIGHT, WRONG
-from landmarks.report.recognition_sheet import (
+from landmarks.metrics import RecognitionSolution, RecognitionSubmission
+from landmarks.report import (
+    BOX,
+    FRAME,
     HEADING,
+    MARGIN,
+    PICTURE,
+    RIGHT,
     ROW_HEIGHT,
+    TILE_WIDTH,
+    WRONG,
     RecognitionSheet,
     choose_sections,
     draw_recognition,
 )
-from landmarks.report.tiles import FRAME, PICTURE, TILE_WIDTH
 
 IDS = np.arange(8, dtype=np.uint64)
 #                       right  wrong sure        none  filtered right, wrong   not scored, unreadable

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from landmarks.errors import LandmarksError
-from landmarks.report.summary import write_summary
+from landmarks.report import write_summary
 
 
 class Page(HTMLParser):

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from landmarks.errors import LandmarksError
-from landmarks.report.table import ablation_table, write_stages
+from landmarks.report import ablation_table, write_stages
 
 
 def text(table, width=100):

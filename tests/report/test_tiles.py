@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from landmarks.report import palette, tiles
-from landmarks.report.tiles import Tile, draw_tile, font, letterboxed, shortened
+from landmarks.report import Tile, draw_tile, font, letterboxed, palette, shortened, tiles
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,8 @@ import io
 import numpy as np
 from rich.console import Console
 
-from landmarks.data.gldv2.checks.findings import Fault, FileProblem, Findings
-from landmarks.report.data_tables import NONE
-from landmarks.report.verification import SHOWN_MESSAGES, verification_messages, verification_tables
+from landmarks.data.gldv2.checks import Fault, FileProblem, Findings
+from landmarks.report import NONE, SHOWN_MESSAGES, verification_messages, verification_tables
 
 ALL = frozenset(["train", "train_clean"])
 

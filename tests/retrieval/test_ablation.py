@@ -4,8 +4,7 @@ import sys
 
 import pytest
 
-from landmarks.retrieval import ablation
-from landmarks.retrieval.ablation import Cost, anonymous_mb
+from landmarks.retrieval import Cost, ablation, anonymous_mb
 
 # In a process of its own: memory that other tests' threads give back meanwhile would hide the rise. It waits for the
 # sampling thread instead of trusting it to run within some time, which a busy machine does not promise.

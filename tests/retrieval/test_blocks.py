@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.blocks import check_matrix, check_rows, gather, prepared_blocks, rows_in_budget
+from landmarks.retrieval import check_matrix, check_rows, gather, prepared_blocks, rows_in_budget
 
 
 def test_blocks_cover_every_row_once_and_have_length_one():

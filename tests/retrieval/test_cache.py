@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.cache import Cache, fingerprint
+from landmarks.retrieval import Cache, fingerprint
 from landmarks.storage import Column
 
 COLUMNS = {"rows": Column(np.int64), "squares": Column(np.float32, (2,))}

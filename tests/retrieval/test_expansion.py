@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval import expansion
-from landmarks.retrieval.expansion import check_expansion, expand
+from landmarks.retrieval import check_expansion, expand
 
 
 def unit(x):
@@ -68,17 +67,16 @@ def test_nothing_to_add():
 
 @pytest.mark.parametrize("bad", [0, np.nan, np.inf])
 @pytest.mark.parametrize("alpha", [0.0, 3.0])
-def test_bad_rows_are_named(bad, alpha, monkeypatch):
-    monkeypatch.setattr(expansion, "TILE_BYTES", 1)
+def test_bad_rows_are_named(bad, alpha):
     good = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
     broken = good.copy()
     broken[3] = bad
     neighbours = np.full((5, 2), 3, np.int32)
     what = "zeros" if bad == 0 else "NaN or infinity"
     with pytest.raises(LandmarksError, match=f"descriptors to expand: 1 of 5 rows hold .*{what}.* row 3"):
-        expand(broken, neighbours, good, alpha)
+        expand(broken, neighbours, good, alpha, tile_bytes=1)
     with pytest.raises(LandmarksError, match=f"index descriptors: 1 of 5 rows hold .*{what}.* row 3"):
-        expand(good, neighbours, broken, alpha)
+        expand(good, neighbours, broken, alpha, tile_bytes=1)
 
 
 def test_shapes_that_do_not_fit_are_refused():

@@ -6,11 +6,9 @@ import pytest
 from hydra.utils import instantiate
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.pipeline import Pipeline
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages.qe import QueryExpansion
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.state import SearchState
+from landmarks.retrieval import Pipeline, SearchState
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import QueryExpansion, Search
 
 
 @pytest.fixture

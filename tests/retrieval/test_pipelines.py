@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 import landmarks.retrieval.stages as stages_package
 from corners import Corners
 from landmarks.errors import LandmarksError
-from landmarks.recognition.reranking import RecognitionReranking
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages.dba import DatabaseAugmentation
-from landmarks.retrieval.stages.diffusion import Diffusion
-from landmarks.retrieval.stages.guided_expansion import GuidedExpansion
-from landmarks.retrieval.stages.local_search import LocalSearch
-from landmarks.retrieval.stages.qe import QueryExpansion
-from landmarks.retrieval.stages.regional_diffusion import RegionalDiffusion
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.stages.verification import SpatialVerification
-from landmarks.retrieval.state import Gallery, SearchState, Stage
+from landmarks.recognition import RecognitionReranking
+from landmarks.retrieval import Cache, Gallery, Ranking, SearchState, Stage
+from landmarks.retrieval.local import LocalFeatureStore
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import (
+    DatabaseAugmentation,
+    Diffusion,
+    GuidedExpansion,
+    LocalSearch,
+    QueryExpansion,
+    RegionalDiffusion,
+    Search,
+    SpatialVerification,
+)
 from pictures import image_set, png
 from resources import make_resources
 

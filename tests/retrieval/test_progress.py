@@ -1,7 +1,6 @@
 import logging
 
-from landmarks.retrieval import progress
-from landmarks.retrieval.progress import Progress
+from landmarks.retrieval import Progress, progress
 
 
 def test_long_work_says_share_rate_and_time_left(caplog, monkeypatch):

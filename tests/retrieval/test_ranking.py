@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.ranking import Ranking, best
+from landmarks.retrieval import Ranking, best
 
 
 def random_ranking(rng, queries, index_size, depth):

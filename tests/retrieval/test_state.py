@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.state import Gallery, SearchState
+from landmarks.retrieval import Gallery, Ranking, SearchState
 
 QUERIES, INDEX = np.ones((2, 3), np.float32), np.ones((5, 3), np.float32)
 

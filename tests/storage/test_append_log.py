@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from landmarks.storage import CHECKSUMS_FILE, AppendLog, ChangedError, LockedError, check_folder, no_head
 
@@ -119,15 +120,23 @@ def test_a_bit_that_flips_meanwhile_is_found_when_it_is_finished(tmp_path: Path)
     write(tmp_path / "log.partial", whole_chunks(AppendLog(tmp_path / "log.partial", FILES)) and 5).close()
 
 
-def test_files_without_checksums_are_kept_as_far_as_the_caller_says(tmp_path: Path) -> None:
+def test_files_without_checksums_are_kept_where_the_caller_trusts_them(tmp_path: Path) -> None:
     for name, data in contents(tmp_path, 5).items():
         (tmp_path / name).write_bytes(data)
-    log = AppendLog(tmp_path, FILES, adopt=lambda begins, found: {**found, "a.bin": 4})
-    assert log.sizes["a.bin"] == 4 and (tmp_path / "a.bin").stat().st_size == 4
-    log.close()
+    with AppendLog(tmp_path, FILES, adopt=True) as log:
+        assert whole_chunks(log) == 5
+        log.cut({"a.bin": 4})
+        assert log.sizes["a.bin"] == 4 and (tmp_path / "a.bin").stat().st_size == 4
     (tmp_path / CHECKSUMS_FILE).unlink()
-    log = AppendLog(tmp_path, FILES)
-    assert log.sizes == {"a.bin": 0, "b.bin": 0}
+    with AppendLog(tmp_path, FILES) as log:
+        assert log.sizes == {"a.bin": 0, "b.bin": 0}
+
+
+@pytest.mark.parametrize("text", [b"[]", b'{"a.bin":[-5,9,""]}', b'{"a.bin":[0,1]}', b"{", b'{"a.bin":["x",1,""]}'])
+def test_checksums_of_others_are_no_good(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / CHECKSUMS_FILE).write_bytes(xxhash.xxh3_64_hexdigest(text).encode() + b" " + text + b"\n")
+    with pytest.raises(ChangedError, match=CHECKSUMS_FILE):
+        check_folder(tmp_path)
 
 
 def test_a_full_disk_keeps_what_was_written(tmp_path: Path) -> None:

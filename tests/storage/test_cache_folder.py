@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.data.roots import open_root
+from landmarks.data import open_root
 from landmarks.storage import derived_folder
 
 

@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 
-from landmarks.storage.npy_header import read_header, write_header
+from landmarks.storage import read_header, write_header
 
 
 def test_a_header_can_be_rewritten_for_more_rows():

@@ -4,7 +4,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from landmarks.storage.retry import RetryPolicy, TemporaryError, retry_after
+from landmarks.storage import RetryPolicy, TemporaryError, retry_after
 
 QUICK = RetryPolicy(attempts=3, first_wait=0.0001, longest_wait=0.001)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.models.local_features.extractor import LocalFeatures
+from landmarks.models.local_features import LocalFeatures
 
 DIM = 8
 

@@ -6,11 +6,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.descriptors.writer import DescriptorWriter
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.state import Need, SearchState
+from landmarks.retrieval import Need, Resources, SearchState
+from landmarks.retrieval.descriptors import DescriptorSet, DescriptorWriter, ExtractionProtocol
 
 
 def write_set(

@@ -5,11 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from landmarks.detection.writer import DetectionWriter
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.recognition.detections.found_objects import FoundObjects
-from landmarks.recognition.detections.protocol import DetectionProtocol
+from landmarks.detection import DetectionWriter
+from landmarks.recognition.detections import DetectionClasses, DetectionProtocol, Detections, FoundObjects
 
 TITLES = ("Tower", "Person", "Dog", "Tree")
 CLASSES = DetectionClasses(np.array([f"/m/0{i}" for i in range(len(TITLES))]), np.array(TITLES))

@@ -6,7 +6,7 @@ import time
 import cv2
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.local.workers import THREAD_SETTINGS
+from landmarks.retrieval.local import THREAD_SETTINGS
 
 
 def square(number: int) -> int:

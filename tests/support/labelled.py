@@ -4,9 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from landmarks.data.table import ImageTable
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.data import ImageTable
+from landmarks.retrieval.descriptors import DescriptorSet, ExtractionProtocol
 
 PROTOCOL = ExtractionProtocol("made up", "none", 64, "none", data="gldv2", split="train")
 

@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from PIL import Image
 
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.losses.softmax import Softmax
-from landmarks.models.architecture import build_network
-from landmarks.models.model_file import write_model
-from landmarks.models.record import ModelRecord
+from landmarks.data.images import Preprocessing
+from landmarks.losses import Softmax
+from landmarks.models import ModelRecord, build_network, write_model
 from pictures import scene
 
 NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8, "pooling": "gem"}

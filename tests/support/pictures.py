@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.store import MissingImageError
-from landmarks.data.table import ImageTable
+from landmarks.data import ImageSet, ImageTable
+from landmarks.data.stores import MissingImageError
 from landmarks.ids import format_id
 
 

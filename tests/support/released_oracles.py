@@ -10,9 +10,7 @@ import torch
 from numpy.typing import NDArray
 from timm.models.resnet import Bottleneck, ResNet
 
-from landmarks.models.build import released_net
-from landmarks.models.released_models import RELEASED_MODELS
-from landmarks.models.released_names import released_names
+from landmarks.models import RELEASED_MODELS, released_names, released_net
 
 Values = dict[str, NDArray[np.float32]]
 

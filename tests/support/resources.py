@@ -1,8 +1,7 @@
 """What stages work with in tests: exact search, nothing kept."""
 
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.index import ExactIndex, Searcher
+from landmarks.retrieval import Cache, Resources
+from landmarks.retrieval.search import ExactIndex, Searcher
 
 
 def make_resources(index: Searcher | None = None, cache: Cache | None = None, workers: int = 2) -> Resources:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 WHOLE: dict[str, Any] = {
+    "job": "evaluate",
     "scores": {
         "public": {"map@100": 0.25, "gap": 0.5, "classifier_gap": 0.4},
         "private": {"map@100": 0.31, "gap": 0.52, "classifier_gap": 0.41},

@@ -10,7 +10,7 @@ from contextlib import suppress
 from hashlib import md5
 from pathlib import Path
 
-from landmarks.config.resolvers import demo_data
+from landmarks.config import demo_data
 
 WORLD = Path(demo_data("world"))
 # The last but one is in train only, the last in the index only; train_clean leaves out 5 images of the others.

@@ -6,13 +6,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name its users know
 from torch import nn
 
-from landmarks.extraction.module import DescriptorModule
-from landmarks.extraction.views import Extraction
-from landmarks.losses.arcmargin import ArcMargin
-from landmarks.models.descriptor import DescriptorNet
-from landmarks.models.normalize import normalize
-from landmarks.training.module import LandmarkModule
-from landmarks.training.schedules import cosine
+from landmarks.extraction import DescriptorModule, Extraction
+from landmarks.losses import ArcMargin
+from landmarks.models import DescriptorNet, normalize
+from landmarks.training import LandmarkModule, cosine
 
 
 class Grid(nn.Module):

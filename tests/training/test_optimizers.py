@@ -5,8 +5,7 @@ import pytorch_lightning as pl
 import torch
 
 from landmarks.errors import LandmarksError
-from landmarks.training.optimizers import build_optimizers
-from landmarks.training.schedules import cosine
+from landmarks.training import build_optimizers, cosine
 
 
 class Frozen(pl.LightningModule):

@@ -13,11 +13,9 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from landmarks.errors import LandmarksError
-from landmarks.models.checkpoints import open_checkpoint
-from landmarks.training.callbacks.batch_seed import BatchSeed
-from landmarks.training.callbacks.last_checkpoint import LastCheckpoint
-from landmarks.training.module import LandmarkModule
-from landmarks.training.whole_files import WholeFiles
+from landmarks.models import open_checkpoint
+from landmarks.training import LandmarkModule, WholeFiles
+from landmarks.training.callbacks import BatchSeed, LastCheckpoint
 
 Compose = Callable[..., DictConfig]
 Seen = tuple[int, list[int], int]  # epoch, rows, sum over all pixels
@@ -48,9 +46,8 @@ class Run:
 
     def fit(self, cut_off: int | None = None, resume: bool = False) -> tuple[list[Seen], dict[str, Tensor]]:
         pl.seed_everything(0, verbose=False)
-        data = instantiate(self.config.data)
         make_loss = instantiate(self.config.loss)
-        data.pairs = make_loss.func.needs_pairs
+        data = instantiate(self.config.data, pairs=make_loss.func.needs_pairs)
         data.setup("fit")
         module = LandmarkModule(
             instantiate(self.config.model, dropout=0.2),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.training.schedules import cosine, step
+from landmarks.training import cosine, step
 
 
 def optimizer() -> torch.optim.SGD:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from landmarks.errors import LandmarksError
-from landmarks.models.checkpoints import open_checkpoint
-from landmarks.training.whole_files import WholeFiles
+from landmarks.models import open_checkpoint
+from landmarks.training import WholeFiles
 
 
 def write_on_and_on(path: Path) -> None:

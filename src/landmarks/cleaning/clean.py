@@ -1,4 +1,4 @@
-"""Tidies a train set from its table and its descriptors: neighbours, bars, rule, verification; then says what fell."""
+"""Cleans a train set from its table and its descriptors: neighbours, bars, rule, verification; then says what fell."""
 
 import logging
 from collections.abc import Callable
@@ -8,17 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.cleaning.fellows import nearest_fellows
-from landmarks.cleaning.outsiders import Outsiders, nearest_outsiders
+from landmarks.cleaning.neighbours import Bars, other_class_bars, same_class_neighbours
 from landmarks.cleaning.pictures import LandmarkPictures, match
-from landmarks.cleaning.rule import AgreementRule, Fate
+from landmarks.cleaning.rule import AgreementRule, Verdict
 from landmarks.cleaning.verification import Verification
-from landmarks.data.source import ImageSet
-from landmarks.data.table import ImageTable
+from landmarks.data import ImageSet, ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.resources import Resources
+from landmarks.retrieval import DescriptorSet, Ranking, Resources
 
 log = logging.getLogger(__name__)
 
@@ -31,24 +27,24 @@ class Tidied:
 
     Attributes:
         pictures: those with a label and a descriptor, N.
-        fates: uint8 [N] of `Fate`.
-        fellows: Ranking [N, K], the nearest of the same landmark.
-        outsiders: what fellows had to beat.
+        verdicts: uint8 [N] of `Verdict`.
+        neighbours: Ranking [N, K], the nearest of the same landmark.
+        bars: what these had to beat.
         rule: by which it was decided.
         landmarks_before: landmarks of the table, with and without descriptors.
     """
 
     pictures: LandmarkPictures
-    fates: NDArray[np.uint8]
-    fellows: Ranking
-    outsiders: Outsiders
+    verdicts: NDArray[np.uint8]
+    neighbours: Ranking
+    bars: Bars
     rule: AgreementRule
     landmarks_before: int
 
     @property
     def kept(self) -> NDArray[np.bool_]:
         """Which pictures stay, bool [N]."""
-        return self.fates == Fate.KEPT
+        return self.verdicts == Verdict.KEPT
 
     def as_json(self) -> dict[str, Any]:
         """Counts, before and after and by the reason of the fall."""
@@ -59,7 +55,11 @@ class Tidied:
             "landmarks": {"before": self.landmarks_before, "kept": landmarks},
             "fell": {
                 "no_descriptor": pictures.undescribed,
-                **{fate.name.lower(): int((self.fates == fate).sum()) for fate in Fate if fate is not Fate.KEPT},
+                **{
+                    verdict.name.lower(): int((self.verdicts == verdict).sum())
+                    for verdict in Verdict
+                    if verdict is not Verdict.KEPT
+                },
             },
         }
 
@@ -97,30 +97,30 @@ def tidy(
     pictures = match(table, described)
     if pictures.undescribed:
         log.info("%s pictures have no descriptor and are left out", f"{pictures.undescribed:,}")
-    fellows = nearest_fellows(pictures, rule.fellows, resources)
-    outsiders = nearest_outsiders(pictures, rule.outsiders, sample, rule.fellows, resources)
-    _warn_if_capped(rule, pictures, outsiders)
-    fates = rule.fates(pictures, fellows, outsiders)
+    neighbours = same_class_neighbours(pictures, rule.same_class, resources)
+    bars = other_class_bars(pictures, rule.other_class, sample, rule.same_class, resources)
+    _warn_if_capped(rule, pictures, bars)
+    verdicts = rule.verdicts(pictures, neighbours, bars)
     if verification is not None:
         assert images is not None, "verification needs pictures"
-        fates = verification.fates(pictures, images(), fates, rule, fellows, outsiders, resources)
-    fates = rule.small_landmarks(pictures, fates)
-    if not (fates == Fate.KEPT).any():
+        verdicts = verification.verdicts(pictures, images(), verdicts, rule, neighbours, bars, resources)
+    verdicts = rule.small_landmarks(pictures, verdicts)
+    if not (verdicts == Verdict.KEPT).any():
         raise LandmarksError(
             f"no landmark is left of {len(pictures)} pictures: ask for less with --min-images, --min-agreeing or a "
             "higher --chance, or look whether the descriptors tell landmarks apart"
         )
-    return Tidied(pictures, fates, fellows, outsiders, rule, int(np.count_nonzero(table.counts())))
+    return Tidied(pictures, verdicts, neighbours, bars, rule, int(np.count_nonzero(table.counts())))
 
 
-def _warn_if_capped(rule: AgreementRule, pictures: LandmarkPictures, outsiders: Outsiders) -> None:
-    """A list of fellows that is too short to be beyond chance is no error: the rule is then only less strict."""
-    required = asdict(rule) | {"fellows": len(pictures)}
-    capped = AgreementRule(**required).required(pictures.counts, outsiders.numbers) > rule.fellows
+def _warn_if_capped(rule: AgreementRule, pictures: LandmarkPictures, bars: Bars) -> None:
+    """A list of neighbours that is too short to be beyond chance is no error: the rule is then only less strict."""
+    required = asdict(rule) | {"same_class": len(pictures)}
+    capped = AgreementRule(**required).required(pictures.counts, bars.numbers) > rule.same_class
     if capped.any():
         log.warning(
-            "%d landmarks are so large, or the sample so small, that %d agreeing fellows may be chance: take a larger "
-            "--sample, or more --fellows",
+            "%d landmarks are so large, or the sample so small, that %d agreeing neighbours may be chance: take a "
+            "larger --sample, or more --fellows",
             np.count_nonzero(capped),
-            rule.fellows,
+            rule.same_class,
         )

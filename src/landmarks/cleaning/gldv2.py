@@ -5,20 +5,9 @@ from pathlib import Path
 from landmarks.cleaning.clean import Tidied, tidy
 from landmarks.cleaning.rule import AgreementRule
 from landmarks.cleaning.verification import Verification
-from landmarks.data.gldv2.clean_table import write_clean
-from landmarks.data.gldv2.layout import GLDv2Layout
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.gldv2.tables import read_labels
-from landmarks.data.processes import available_cores
-from landmarks.data.roots import open_root
-from landmarks.data.source import ImageSet
+from landmarks.data import GLDv2, GLDv2Layout, ImageSet, available_cores, open_root, read_labels, write_clean
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.approximate.hnsw import HnswIndex
-from landmarks.retrieval.search.approximate.ivf_pq import IvfPqIndex
-from landmarks.retrieval.search.index import ExactIndex
+from landmarks.retrieval import Cache, DescriptorSet, ExactIndex, HnswIndex, IvfPqIndex, Resources
 
 SEARCHES = {"exact": ExactIndex, "hnsw": HnswIndex, "ivf_pq": IvfPqIndex}
 

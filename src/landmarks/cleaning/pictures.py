@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.table import ImageTable
+from landmarks.data import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
-from landmarks.retrieval.blocks import Descriptors, check_rows, gather
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.retrieval import Descriptors, DescriptorSet, check_rows, gather
 
 
 @dataclass(frozen=True, eq=False)

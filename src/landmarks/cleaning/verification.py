@@ -11,30 +11,24 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.cleaning.outsiders import Outsiders
+from landmarks.cleaning.neighbours import Bars
 from landmarks.cleaning.pictures import LandmarkPictures
-from landmarks.cleaning.rule import BLOCK, AgreementRule, Fate
-from landmarks.data.source import ImageSet
+from landmarks.cleaning.rule import BLOCK, AgreementRule, Verdict
+from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
-from landmarks.models.local_features.rootsift import RootSift
-from landmarks.retrieval.local.geometry import Geometry
-from landmarks.retrieval.local.matching import Matcher
-from landmarks.retrieval.local.pairs import Pairs
-from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.local.verify import count_inliers
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.resources import Resources
+from landmarks.models import RootSift
+from landmarks.retrieval import Geometry, LocalFeatureStore, Matcher, Pairs, Ranking, Resources, count_inliers
 
 
 @dataclass(frozen=True)
 class Verification:
-    """Keeps pictures that share points with a fellow that agrees.
+    """Keeps pictures that share points with a neighbour that agrees.
 
     Args:
-        partners: agreeing fellows of each picture that are compared with it, the nearest.
+        partners: agreeing same-class neighbours of each picture that are compared with it, the nearest.
         min_inliers: points that must move alike.
-        min_verified: fellows with that many.
+        min_verified: neighbours with that many.
         features: keeps the local features.
         matcher: finds tentative pairs of points.
         geometry: says which of them move alike.
@@ -52,27 +46,27 @@ class Verification:
 
     def __post_init__(self) -> None:
         if min(self.partners, self.min_inliers, self.min_verified) < 1:
-            raise LandmarksError("tidying: partners, min_inliers and min_verified must be 1 or more")
+            raise LandmarksError("cleaning: partners, min_inliers and min_verified must be 1 or more")
 
-    def fates(
+    def verdicts(
         self,
         pictures: LandmarkPictures,
         images: ImageSet,
-        fates: NDArray[np.uint8],
+        verdicts: NDArray[np.uint8],
         rule: AgreementRule,
-        fellows: Ranking,
-        outsiders: Outsiders,
+        neighbours: Ranking,
+        bars: Bars,
         resources: Resources,
     ) -> NDArray[np.uint8]:
-        """Let pictures fall that the rule keeps and no fellow verifies.
+        """Let pictures fall that the rule keeps and no neighbour verifies.
 
         Args:
             pictures: N of them.
             images: where they can be read.
-            fates: uint8 [N], what the rule says.
-            rule: which fellows agree.
-            fellows: Ranking [N, fellows].
-            outsiders: the bars.
+            verdicts: uint8 [N], what the rule says.
+            rule: which neighbours agree.
+            neighbours: Ranking [N, same_class].
+            bars: what these must beat.
             resources: processes, cache and seed.
 
         Returns:
@@ -81,7 +75,7 @@ class Verification:
         Raises:
             LandmarksError: pictures that are not there, or no room for features or counts; what was done is kept.
         """
-        shown, places = np.unique(self._pairs(fates == Fate.KEPT, rule, fellows, outsiders), return_inverse=True)
+        shown, places = np.unique(self._pairs(verdicts == Verdict.KEPT, rule, neighbours, bars), return_inverse=True)
         pairs = places.reshape(-1, 2).astype(np.int32)
         rows = images.table.find(pictures.ids[shown])
         if (rows < 0).any():
@@ -96,18 +90,18 @@ class Verification:
             inliers = count_inliers(table, table, pairs, self.matcher, self.geometry, resources)
             good = pairs[np.asarray(inliers) >= self.min_inliers]
             verified[shown] = np.bincount(good.reshape(-1), minlength=len(shown))
-        falls = (fates == Fate.KEPT) & (verified < self.min_verified)
-        return np.where(falls, np.uint8(Fate.UNVERIFIED), fates)
+        falls = (verdicts == Verdict.KEPT) & (verified < self.min_verified)
+        return np.where(falls, np.uint8(Verdict.UNVERIFIED), verdicts)
 
-    def _pairs(self, kept: NDArray[np.bool_], rule: AgreementRule, fellows: Ranking, outsiders: Outsiders) -> Pairs:
+    def _pairs(self, kept: NDArray[np.bool_], rule: AgreementRule, neighbours: Ranking, bars: Bars) -> Pairs:
         """int32 [P, 2], each pair once and the earlier picture first."""
         keys = [np.empty(0, np.int64)]
         for start in range(0, len(kept), BLOCK):
             rows = slice(start, start + BLOCK)
-            linked = rule.agreeing(fellows, outsiders, rows) & kept[rows, None] & kept[fellows.indices[rows]]
+            linked = rule.agreeing(neighbours, bars, rows) & kept[rows, None] & kept[neighbours.indices[rows]]
             linked &= linked.cumsum(axis=1) <= self.partners
             first, place = np.nonzero(linked)
-            second = fellows.indices[rows][first, place].astype(np.int64)
+            second = neighbours.indices[rows][first, place].astype(np.int64)
             first = first + start
             keys.append(np.minimum(first, second) * len(kept) + np.maximum(first, second))
         found = np.unique(np.concatenate(keys))

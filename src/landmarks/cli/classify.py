@@ -25,7 +25,7 @@ from landmarks.cli.images import (
 from landmarks.errors import LandmarksError, shown
 
 if TYPE_CHECKING:
-    from landmarks.interop.single_images import LandmarkClass
+    from landmarks.interop import LandmarkClass
 
 Top = Annotated[int, typer.Option(min=1, help="Classes of each image.")]
 Categories = Annotated[
@@ -56,11 +56,11 @@ def classify(
         sizes = checked(model, pictures)
         names = None
         if categories is not None:
-            from landmarks.data.gldv2.categories import read_categories
+            from landmarks.data import read_categories
 
             names = read_categories(categories)
-        from landmarks.interop.single_images import classify_pictures, landmark_class
-        from landmarks.models.opened import open_model
+        from landmarks.interop import classify_pictures, landmark_class
+        from landmarks.models import open_model
 
         classifier = open_model(model, "classes", device.value, onnx=True)
         if names is not None and not classifier.record.labels:

@@ -51,9 +51,7 @@ def detect(
     stderr = Console(stderr=True)
     with named_endings(stderr, "Images that were drawn are kept."):
         sizes = checked(model, pictures)
-        from landmarks.detection.checkpoints import load_detector
-        from landmarks.detection.drawing import draw_objects, make_folder
-        from landmarks.detection.single_images import detect_objects
+        from landmarks.detection import detect_objects, draw_objects, load_detector, make_folder
 
         if draw is not None:
             make_folder(draw)

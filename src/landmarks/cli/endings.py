@@ -7,8 +7,7 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
-from landmarks.errors import LandmarksError
-from landmarks.metrics.errors import FormatError
+from landmarks.errors import FormatError, LandmarksError
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import typer
 from omegaconf import DictConfig
 
 from landmarks.cli.hydra_main import quiet_lightning, run_hydra
-from landmarks.config.check import refuse_missing
+from landmarks.config import refuse_missing
 from landmarks.errors import LandmarksError
 
 NOTHING_TO_EVALUATE = """name what to evaluate: a checkpoint
@@ -38,14 +38,14 @@ def _job(config: DictConfig) -> Any:
     if config.checkpoint is not None and given:
         raise LandmarksError(f"checkpoint and {', '.join(given)} exclude each other: evaluate one at a time")
     if given:
-        from landmarks.evaluation.precomputed.evaluate import evaluate_precomputed_job
+        from landmarks.evaluation import evaluate_precomputed_job
 
         return evaluate_precomputed_job(config)
-    from landmarks.models.opened import read_model_record
+    from landmarks.models import read_model_record
 
     quiet_lightning()
     if read_model_record(config.checkpoint).task == "detection":
-        from landmarks.detection.evaluate import evaluate_detector_job as evaluate_job
+        from landmarks.detection import evaluate_detector_job as evaluate_job
     else:
-        from landmarks.evaluation.evaluate import evaluate_job
+        from landmarks.evaluation import evaluate_job
     return evaluate_job(config)

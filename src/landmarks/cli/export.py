@@ -76,7 +76,7 @@ def export(
         if out is not None:
             _check_out(out, model, kind, overwrite)
         with stderr.status(f"Opening {model}"):
-            from landmarks.interop.export import open_source, write_file
+            from landmarks.interop import open_source, write_file
 
             source = open_source(model, None if task is None else task.value, name, categories)
         if out is None:

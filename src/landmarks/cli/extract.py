@@ -4,7 +4,7 @@ import typer
 from omegaconf import DictConfig
 
 from landmarks.cli.hydra_main import quiet_lightning, run_hydra
-from landmarks.config.check import refuse_missing
+from landmarks.config import refuse_missing
 
 
 def command(context: typer.Context) -> None:
@@ -20,11 +20,11 @@ def extract(arguments: list[str]) -> None:
 # Torch and Lightning take seconds to import. A misspelt key is found while Hydra composes, before they are needed.
 def _job(config: DictConfig) -> None:
     refuse_missing(config)
-    from landmarks.models.opened import read_model_record
+    from landmarks.models import read_model_record
 
     quiet_lightning()
     if read_model_record(config.checkpoint).task == "detection":
-        from landmarks.detection.extract import extract_detections_job as extract_job
+        from landmarks.detection import extract_detections_job as extract_job
     else:
-        from landmarks.extraction.extract import extract_job
+        from landmarks.extraction import extract_job
     extract_job(config)

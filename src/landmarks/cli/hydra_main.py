@@ -22,13 +22,10 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from landmarks.config.check import suggest
-from landmarks.config.locations import config_root, import_from_here, register_search_path
-from landmarks.config.resolvers import register_resolvers
+from landmarks.config import config_root, import_from_here, register_resolvers, register_search_path, suggest
 from landmarks.errors import LandmarksError
-from landmarks.metrics.errors import FormatError
 
-USER_ERRORS = (LandmarksError, FormatError, HydraException, OmegaConfBaseException)
+USER_ERRORS = (LandmarksError, HydraException, OmegaConfBaseException)
 
 
 def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Sequence[str]) -> None:

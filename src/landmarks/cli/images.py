@@ -40,7 +40,7 @@ Device = Annotated[Where, typer.Option(help="Where to compute; auto takes a GPU 
 
 def checked(model: Path, images: Sequence[Path]) -> dict[Path, Size]:
     """Return height and width of each image, upright; refuse what cannot be used."""
-    from landmarks.interop.single_images import check_pictures
+    from landmarks.interop import check_pictures
 
     if not model.is_file():
         raise LandmarksError(f"{shown(model)}: there is no such file; name a model first, then images")

@@ -10,14 +10,12 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from landmarks.cli.endings import named_endings
-from landmarks.config.check import suggest
-from landmarks.interop.paddle.labels import read_class_names
-from landmarks.interop.paddle.target import check_target
-from landmarks.interop.paddle.variables import Variables, open_variables
-from landmarks.models.released_models import RELEASED_MODELS
+from landmarks.config import suggest
+from landmarks.interop import Variables, check_target, open_variables
+from landmarks.models import RELEASED_MODELS
 
 if TYPE_CHECKING:
-    from landmarks.interop.paddle.importing import Imported
+    from landmarks.interop import Imported
 
 
 def _known(name: str) -> str:
@@ -74,12 +72,15 @@ def import_paddle(
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     with named_endings(stderr):
         check_target(dst, src, overwrite)
+        # polars, which reads the categories, would make every other command start later
+        from landmarks.interop import read_class_names
+
         names = read_class_names(name, labels, categories)
         variables = open_variables(src, leave_out or ())
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
         with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
             task = progress.add_task(f"Reading {src.name}", total=variables.nbytes)
-            from landmarks.interop.paddle.importing import import_released
+            from landmarks.interop import import_released
 
             imported = import_released(name, variables, dst, names, lambda count: progress.advance(task, count))
     Console(soft_wrap=True, highlight=False).print("\n".join(_summary(imported, variables, dst)), markup=False)

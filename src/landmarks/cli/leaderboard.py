@@ -49,11 +49,8 @@ def leaderboard(
     Figures of other data are listed apart. `--run ROW --root GLDV2 --weights PATH` prints and runs the commands that
     measure a row; given again, it goes on where it was killed.
     """
-    from landmarks.leaderboard.board import build_board
-    from landmarks.leaderboard.comparable import RULE
-    from landmarks.leaderboard.rows import find_row, read_rows
-    from landmarks.leaderboard.runs import FoundRuns, find_runs
-    from landmarks.report.leaderboard import print_board, write_leaderboard
+    from landmarks.leaderboard import RULE, FoundRuns, build_board, find_row, find_runs, read_rows
+    from landmarks.report import print_board, write_leaderboard
 
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     with mistakes_named():
@@ -61,7 +58,7 @@ def leaderboard(
         row = None
         if run is not None:
             row = find_row(rows, run)
-            from landmarks.leaderboard.measure import prepare
+            from landmarks.leaderboard import prepare
 
             for command in prepare(row, rows, root, weights or [], out, overrides or []):
                 stderr.print(str(command), style="dim", markup=False)

@@ -16,7 +16,7 @@ from landmarks.cli import (
     similarity,
     train,
 )
-from landmarks.config.locations import import_from_here
+from landmarks.config import import_from_here
 
 app = typer.Typer(
     help="Experiments in landmark retrieval and recognition: train, search, re-rank, score.",

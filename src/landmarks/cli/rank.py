@@ -2,17 +2,25 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from landmarks.cli.hydra_main import silence_libraries
-from landmarks.config.locations import import_from_here
-from landmarks.config.resolvers import register_resolvers
-from landmarks.detection.train import train_detector
-from landmarks.evaluation.evaluate import evaluate
-from landmarks.extraction.extract import extract
-from landmarks.training.train import train
+from landmarks.config import import_from_here, read_kind, register_resolvers
+from landmarks.detection import train_detector
+from landmarks.evaluation import evaluate
+from landmarks.extraction import extract
+from landmarks.training import train
+
+JOBS: dict[tuple[str, str], Callable[[DictConfig, Path], Any]] = {
+    ("train", "landmarks"): train,
+    ("train", "detection"): train_detector,
+    ("evaluate", "landmarks"): evaluate,
+    ("extract", "landmarks"): extract,
+}
 
 
 def main() -> None:
@@ -24,14 +32,7 @@ def main() -> None:
     run_dir = Path(sys.argv[1])
     config = OmegaConf.load(run_dir / "config.yaml")
     assert isinstance(config, DictConfig)
-    if "splits" in config:
-        extract(config, run_dir)
-    elif "checkpoint" in config:
-        evaluate(config, run_dir)
-    elif config.task == "detection":
-        train_detector(config, run_dir)
-    else:
-        train(config, run_dir)
+    JOBS[read_kind(run_dir)](config, run_dir)
 
 
 if __name__ == "__main__":

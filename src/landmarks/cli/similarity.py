@@ -32,8 +32,8 @@ def similarity(
     stderr = Console(stderr=True)
     with named_endings(stderr):
         sizes = checked(model, paths)
-        from landmarks.interop.single_images import describe_pictures, similarities
-        from landmarks.models.opened import open_model
+        from landmarks.interop import describe_pictures, similarities
+        from landmarks.models import open_model
 
         describer = open_model(model, "descriptors", device.value, onnx=True)
         cosines = similarities(describe_pictures(describer, followed(paths, stderr))).tolist()

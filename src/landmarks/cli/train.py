@@ -7,7 +7,7 @@ import typer
 from omegaconf import DictConfig
 
 from landmarks.cli.hydra_main import quiet_lightning, run_hydra
-from landmarks.config.check import refuse_missing
+from landmarks.config import refuse_missing
 
 
 def command(context: typer.Context) -> None:
@@ -24,9 +24,9 @@ def train(arguments: list[str] | None = None) -> None:
 def _job(config: DictConfig) -> Any:
     refuse_missing(config)
     if config.task == "detection":
-        from landmarks.detection.train import train_detector_job as train_job
+        from landmarks.detection import train_detector_job as train_job
     else:
-        from landmarks.training.train import train_job
+        from landmarks.training import train_job
 
     quiet_lightning()
     return train_job(config)

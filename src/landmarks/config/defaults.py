@@ -15,6 +15,8 @@ from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
+from landmarks.errors import LandmarksError
+
 _PACKAGE = Path(__file__).resolve().parent.parent
 Definition = ast.ClassDef | ast.FunctionDef
 
@@ -28,10 +30,32 @@ class CompletedFiles(FileConfigSource):
         return "completed"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Load one file and complete it."""
+        """Load one file and complete it.
+
+        Raises:
+            LandmarksError: the file names a class after it has taken over values of another file, which the defaults
+                of that class would replace.
+        """
         result = super().load_config(config_path)
+        if not isinstance(result.config, DictConfig):
+            return result
+        if "_target_" in result.config and _takes_over_first(result.config.get("defaults") or []):
+            raise LandmarksError(
+                f"{self.path}/{config_path}: put `_self_` first in `defaults`, so that the values of the other files "
+                "stand above the defaults of its _target_"
+            )
         complete(result.config)
         return result
+
+
+def _takes_over_first(defaults: ListConfig | list[Any]) -> bool:
+    """Say whether a defaults list names files for the same place before `_self_`."""
+    for entry in defaults:
+        if entry == "_self_":
+            return False
+        if isinstance(entry, str):
+            return True
+    return False
 
 
 def complete(config: Any) -> None:

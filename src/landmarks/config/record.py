@@ -13,6 +13,9 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from landmarks.config.settings import Task
+from landmarks.storage import atomic_file
+
 _PACKAGES = (
     "landmarks",
     "torch",
@@ -30,13 +33,21 @@ _PACKAGES = (
 )
 
 
-def write_record(config: DictConfig, run_dir: Path) -> None:
-    """Write `config.yaml` (resolved) and `run.json` before any work: a failed run explains itself too."""
+def write_record(config: DictConfig, run_dir: Path, task: Task = "landmarks") -> None:
+    """Write `config.yaml` (resolved) and `run.json` before any work: a failed run explains itself too.
+
+    Args:
+        config: of the run.
+        run_dir: its folder, which is made.
+        task: what it is about; with `config.job` the kind of the run, see `read_kind`.
+    """
     run_dir.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
     write_json(
         run_dir / "run.json",
         {
+            "job": config.job,
+            "task": task,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "seed": config.get("seed"),
@@ -45,6 +56,12 @@ def write_record(config: DictConfig, run_dir: Path) -> None:
             "machine": machine(),
         },
     )
+
+
+def read_kind(run_dir: Path) -> tuple[str, str]:
+    """Return job and task of a run, as `write_record` has written them into its folder."""
+    record = json.loads((run_dir / "run.json").read_text())
+    return record["job"], record["task"]
 
 
 def versions() -> dict[str, str]:
@@ -93,8 +110,5 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON under its final name only when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(value, indent=2) + "\n"
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text)
-    partial.replace(path)
+    with atomic_file(path) as file:
+        file.write((json.dumps(value, indent=2) + "\n").encode())

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+Task = Literal["landmarks", "detection"]
+"""What a run is about: networks that describe and name landmarks, or detectors."""
+
 Inference = Literal["eager", "compile", "onnx"]
 """What computes descriptors, see `landmarks.extraction.inference`."""
 
@@ -46,7 +49,8 @@ class Published:
 class TrainSettings(Shared):
     """Top-level keys of `conf/train.yaml`."""
 
-    task: Literal["landmarks", "detection"]
+    job: Literal["train"]
+    task: Task
     compile: bool
     evaluate_untrained: bool
     resume: str | None
@@ -76,6 +80,7 @@ class DetectorSettings(TrainSettings):
 class EvaluateSettings(Shared):
     """Top-level keys of `conf/evaluate.yaml`."""
 
+    job: Literal["evaluate"]
     inference: Inference
     checkpoint: str | None
     descriptors: "DescriptorSettings"
@@ -85,6 +90,7 @@ class EvaluateSettings(Shared):
 class DetectorEvaluateSettings:
     """Those top-level keys of `conf/evaluate.yaml` that a detector has a use for."""
 
+    job: Literal["evaluate"]
     name: str
     seed: int
     run_dir: str
@@ -121,6 +127,7 @@ class DescriptorSettings:
 class ExtractSettings:
     """Top-level keys of `conf/extract.yaml`."""
 
+    job: Literal["extract"]
     seed: int
     run_dir: str
     channels_last: bool

@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from landmarks.data.images.decode import UnreadableImageError, decode, largest_divisor, open_image
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.data.images.transforms import Augmentation
-from landmarks.data.samplers.epoch import Draw
+from landmarks.data.images import Augmentation, Preprocessing, UnreadableImageError, decode, largest_divisor, open_image
+from landmarks.data.samplers import Draw
 from landmarks.data.source import ImageSet
-from landmarks.data.stores.store import MissingImageError
+from landmarks.data.stores import MissingImageError
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
 

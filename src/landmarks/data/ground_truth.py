@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.table import ImageTable
-from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
+from landmarks.metrics import RecognitionSolution, RetrievalSolution
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,16 @@ import re
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.gldv2.tables import INDEX_PREFIX, each_block
-from landmarks.data.table import ImageTable, find_sorted
+from landmarks.data.gldv2 import INDEX_PREFIX
+from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.ids import ID_PATTERN, format_id
-from landmarks.metrics.csv_block import Block
+from landmarks.ids import ID_PATTERN, find_sorted, format_id
+from landmarks.storage import read_rows
 
 LANDMARK = re.compile("(?P<space>index:)?(?P<number>[0-9]{1,9})")
 is_id = re.compile(ID_PATTERN).fullmatch
@@ -114,24 +113,17 @@ def _read_text(path: Path, lines: Iterable[str]) -> ImageList:
 
 
 def _read_csv(path: Path, column: str) -> ImageList:
-    if column == "landmark_id":
-        landmarks: dict[str, int] = {}
-        for line, text in chain.from_iterable(each_block(path, (column,), _texts)):
-            landmarks.setdefault(_landmark(path, line, text), line)
-        return ImageList(path, np.empty(0, np.uint64), np.empty(0, np.int64), landmarks)
-    parts = each_block(path, (column,), _images)
-    ids = np.concatenate([np.empty(0, np.uint64), *(ids for ids, _ in parts)])
-    return ImageList(path, ids, np.concatenate([np.empty(0, np.int64), *(lines for _, lines in parts)]), {})
-
-
-def _images(block: Block) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    ids, offsets = block.image_ids(0)
-    return ids, np.repeat(block.lines, np.diff(offsets))
-
-
-def _texts(block: Block) -> list[tuple[int, str]]:
-    texts = block.texts(block.starts[:, 0], block.ends[:, 0]).tolist()
-    return list(zip(block.lines.tolist(), (text.decode("ascii", "replace") for text in texts), strict=True))
+    landmarks: dict[str, int] = {}
+    ids, id_lines = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
+    for rows in read_rows(path, (column,)):
+        if column == "landmark_id":
+            for line, text in zip(rows.lines.tolist(), rows.texts(column), strict=True):
+                landmarks.setdefault(_landmark(path, line, text), line)
+        else:
+            images, offsets = rows.id_lists(column)
+            ids.append(images)
+            id_lines.append(np.repeat(rows.lines, np.diff(offsets)))
+    return ImageList(path, np.concatenate(ids), np.concatenate(id_lines), landmarks)
 
 
 def _landmark(path: Path, line: int, text: str) -> str:

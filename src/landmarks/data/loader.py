@@ -5,12 +5,15 @@ batches handed to the training loop: workers have drawn more of them ahead, whic
 being functions of (seed, epoch), that number and the epoch are the whole state.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast
 
+import cv2
+import pytorch_lightning as pl
+import torch
 from torch.utils.data import DataLoader, Dataset
 
-from landmarks.data.samplers.epoch import Draw, EpochBatches, fingerprint
+from landmarks.data.samplers import Draw, EpochBatches, fingerprint
 from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
 
@@ -90,3 +93,63 @@ class ResumableLoader(DataLoader[Any]):
                 + "\n".join(changed)
                 + "\nResume with what it was, or start a new run."
             )
+
+
+class ResumableDataModule(pl.LightningDataModule):
+    """A data module whose place in the epoch goes into checkpoints.
+
+    Lightning has a way of its own for states of loaders, but forgets to load them where the length of a schedule was
+    asked for.
+
+    Args:
+        num_workers: Processes that read images; 0 reads in the main process.
+    """
+
+    def __init__(self, num_workers: int) -> None:
+        super().__init__()
+        self.num_workers = num_workers
+        self._train_loader: ResumableLoader | None = None
+        self._resumed: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the place in the epoch, for a checkpoint."""
+        return {} if self._train_loader is None else {"train_loader": self._train_loader.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Make the next training loader go on from that place."""
+        self._resumed = state_dict["train_loader"]
+
+    def _training_loader(
+        self, dataset: TrainingPictures, batches: EpochBatches, collate: Callable[[Any], Any]
+    ) -> ResumableLoader:
+        """Make the training loader, whose workers stay, at the place that was loaded."""
+        self._train_loader = ResumableLoader(
+            dataset, batches, **self._options(collate), persistent_workers=self.num_workers > 0
+        )
+        if self._resumed is not None:
+            self._train_loader.load_state_dict(self._resumed)
+        return self._train_loader
+
+    def _options(self, collate: Callable[[Any], Any]) -> dict[str, Any]:
+        """What all loaders of the module have."""
+        return {
+            "collate_fn": collate,
+            "num_workers": self.num_workers,
+            "worker_init_fn": single_thread,
+            "pin_memory": torch.cuda.is_available(),
+        }
+
+    def _rank(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+
+def require_least(**settings: tuple[float, float]) -> None:
+    """Raise LandmarksError for the first of some settings, each with its least value, that lies below it."""
+    for key, (value, least) in settings.items():
+        if value < least:
+            raise LandmarksError(f"data.{key} is {value}: it must be {least} or more")
+
+
+def single_thread(worker: int) -> None:
+    """Keep OpenCV to the worker's own core: its threads times the workers would fight for all cores."""
+    cv2.setNumThreads(0)

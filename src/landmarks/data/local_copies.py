@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from landmarks.data.remote_files import RemoteFiles
-from landmarks.data.stores.tar_files import TarStamp
+from landmarks.data.stores import TarStamp
 from landmarks.progress import BYTES, show_progress
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage import atomic_file
 
 CHUNK = 4 << 20
 

@@ -1,37 +1,34 @@
 """The Lightning data module: a source, its pictures through workers, batches out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import cv2
 import numpy as np
-import pytorch_lightning as pl
-import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from landmarks.data.dataset import EvalDataset, TrainDataset, collate_eval, collate_train
 from landmarks.data.ground_truth import GroundTruth
 from landmarks.data.held_out import HeldOut, HeldOutSource
-from landmarks.data.images.aspect import group_shapes
-from landmarks.data.images.preprocessing import Preprocessing, ResizeRule
-from landmarks.data.images.transforms import Augmentation
-from landmarks.data.loader import ResumableLoader
+from landmarks.data.images import Augmentation, Preprocessing, ResizeRule, group_shapes
+from landmarks.data.loader import ResumableDataModule, require_least
 from landmarks.data.roots import Root, open_root
-from landmarks.data.samplers.choice import MakeBatches, by_loss
+from landmarks.data.samplers import MakeBatches, by_loss
 from landmarks.data.shapes import PictureShapes
 from landmarks.data.source import ImageSet, Source
 from landmarks.data.validation import ValidationSize, select_gallery, select_index, select_queries
-from landmarks.errors import LandmarksError
 
 ALL = ValidationSize()
 NOTHING = HeldOut()
 AS_RELEASED = ResizeRule()
 
+Split = Literal["queries", "index", "gallery", "train"]
+EVALUATED: tuple[Split, ...] = ("queries", "index", "gallery")
 
-class LandmarkDataModule(pl.LightningDataModule):
+
+class LandmarkDataModule(ResumableDataModule):
     """Training batches and the three evaluation sets of a source.
 
     Use it with `Trainer(use_distributed_sampler=False)`: its samplers shard themselves.
@@ -44,8 +41,7 @@ class LandmarkDataModule(pl.LightningDataModule):
         resize: How images are sized for evaluation; where it says nothing, `image_size` and `trained` do.
         batch_size: Training pictures in a batch of one device.
         num_workers: Processes that read pictures; 0 reads in the main process.
-        pairs: The loss needs batches by class, laid out anchor, positive. May be set until `train_dataloader`
-            is called.
+        pairs: The loss needs batches by class, laid out anchor, positive.
         sampler: Decides which pictures make a batch.
         seed: Of batches, augmentation and validation samples.
         eval_batch_size: Evaluation pictures in a batch of one device.
@@ -59,18 +55,16 @@ class LandmarkDataModule(pl.LightningDataModule):
         max_unreadable: Unreadable pictures that a run tolerates. The module only carries it; a training
             callback counts and stops.
         trained: What the weights that will read these images were trained with; None to train new ones.
+        splits: Sets that `val_dataloader` reads, in this order. With neither "gallery" nor "train" among them, images
+            to train on and the gallery, most of the bytes of Google Landmarks v2, need not be there.
+        scales: Factors of the input size at which images are read for evaluation.
 
     Attributes:
         preprocessing: What happens to evaluation images, the one object that every job reads.
-        search_only: set to True before `setup` where queries and index are all that is needed: pictures to train on
-            and the gallery, most of the bytes of Google Landmarks v2, need not be there then.
         train_set, query_set, index_set, gallery_set: ImageSet, after `setup`; the first and the last are not there
-            where `search_only`.
+            where `splits` names neither.
         truth: GroundTruth, after `setup`.
-        evaluated: ImageSets that `val_dataloader` reads, by name, after `setup`: queries, index and, unless
-            `search_only`, gallery. May be changed, as the next two, until a loader is made.
-        scales: factors of the input size at which pictures are read for evaluation.
-        described: ids uint64 [n] that need not be read again, for any of the names in `evaluated`.
+        evaluated: ImageSets that `val_dataloader` reads, by the names in `splits`, after `setup`.
     """
 
     train_set: ImageSet
@@ -99,18 +93,18 @@ class LandmarkDataModule(pl.LightningDataModule):
         aspect_groups: int = 0,
         max_unreadable: int = 100,
         trained: Preprocessing | None = None,
+        splits: Sequence[Split] = EVALUATED,
+        scales: Sequence[float] = (1.0,),
     ) -> None:
-        super().__init__()
-        for key, value, least in (
-            ("batch_size", batch_size, 1),
-            ("eval_batch_size", eval_batch_size, 1),
-            ("num_workers", num_workers, 0),
-            ("max_unreadable", max_unreadable, 0),
-            ("decode_margin", decode_margin, 0),
-            ("aspect_groups", aspect_groups, 0),
-        ):
-            if value < least:
-                raise LandmarksError(f"data.{key} is {value}: it must be {least} or more")
+        super().__init__(num_workers)
+        require_least(
+            batch_size=(batch_size, 1),
+            eval_batch_size=(eval_batch_size, 1),
+            num_workers=(num_workers, 0),
+            max_unreadable=(max_unreadable, 0),
+            decode_margin=(decode_margin, 0),
+            aspect_groups=(aspect_groups, 0),
+        )
         self.root = open_root(root)
         self.source: Source = source(self.root)
         if held_out.landmarks:
@@ -121,7 +115,6 @@ class LandmarkDataModule(pl.LightningDataModule):
         self.shapes = group_shapes(aspect_groups, side) if aspect_groups else []
         self._augmentations = [square.reshaped(*shape) for shape in self.shapes] or [square]
         self.batch_size = batch_size
-        self.num_workers = num_workers
         self.pairs = pairs
         self.sampler = sampler
         self.seed = seed
@@ -129,16 +122,14 @@ class LandmarkDataModule(pl.LightningDataModule):
         self.validation = validation
         self.decode_margin = decode_margin
         self.max_unreadable = max_unreadable
-        self.scales: tuple[float, ...] = (1.0,)
-        self.described: Mapping[str, NDArray[np.uint64]] = {}
-        self.search_only = False
+        self.splits = tuple(splits)
+        self.scales = tuple(float(scale) for scale in scales)
+        self._trains = bool({"gallery", "train"} & set(splits))
         self._is_set_up = False
-        self._train_loader: ResumableLoader | None = None
-        self._resumed: dict[str, Any] | None = None
 
     def prepare_data(self) -> None:
         """Check that all is there; Lightning calls this on one process only."""
-        self.source.prepare(training=not self.search_only)
+        self.source.prepare(training=self._trains)
 
     def setup(self, stage: str | None = None) -> None:
         """Read the tables and choose the validation sets. The same for every stage, and done once."""
@@ -150,11 +141,12 @@ class LandmarkDataModule(pl.LightningDataModule):
         self.truth = source.truth()
         self.query_set = select_queries(source.queries(), self.truth, self.validation)
         self.index_set = select_index(source.index(), self.truth, self.validation, self.seed)
-        self.evaluated = {"queries": self.query_set, "index": self.index_set}
-        if not self.search_only:
+        sets = {"queries": self.query_set, "index": self.index_set}
+        if self._trains:
             self.train_set = source.train()
             self.gallery_set = select_gallery(source.gallery(), self.validation, self.seed)
-            self.evaluated["gallery"] = self.gallery_set
+            sets |= {"gallery": self.gallery_set, "train": self.train_set}
+        self.evaluated = {name: sets[name] for name in self.splits}
         self._is_set_up = True
 
     @property
@@ -187,60 +179,38 @@ class LandmarkDataModule(pl.LightningDataModule):
             groups=groups,
             pairs=self.pairs,
         )
-        self._train_loader = ResumableLoader(
-            TrainDataset(self.train_set, self._augmentations, groups, self.decode_margin),
-            batches,
-            collate_fn=partial(collate_train, group=2 if self.pairs else 1),
-            num_workers=self.num_workers,
-            worker_init_fn=single_thread,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
-        if self._resumed is not None:
-            self._train_loader.load_state_dict(self._resumed)
-        return self._train_loader
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the place in the epoch, for a checkpoint.
-
-        Lightning has a way of its own for states of loaders, but forgets to load them where the length of a schedule
-        was asked for.
-        """
-        return {} if self._train_loader is None else {"train_loader": self._train_loader.state_dict()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Make the next training loader go on from that place."""
-        self._resumed = state_dict["train_loader"]
+        dataset = TrainDataset(self.train_set, self._augmentations, groups, self.decode_margin)
+        return self._training_loader(dataset, batches, partial(collate_train, group=2 if self.pairs else 1))
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
         """Loaders of `collate_eval` batches, one for each of `evaluated`. `row` is one of the set's table."""
-        return [self.eval_loader(images, self.described.get(name)) for name, images in self.evaluated.items()]
+        return [self.eval_loader(images) for images in self.evaluated.values()]
 
     def test_dataloader(self) -> list[DataLoader[Any]]:
         """The same loaders; `data.validation` says how much of the sets they cover."""
         return self.val_dataloader()
 
-    def eval_loader(self, images: ImageSet, described: NDArray[np.uint64] | None = None) -> DataLoader[Any]:
-        """Batches of `collate_eval` over this rank's share of any images.
+    def eval_loader(
+        self, images: ImageSet, done: NDArray[np.uint64] | None = None, ranks: tuple[int, int] | None = None
+    ) -> DataLoader[Any]:
+        """Batches of `collate_eval` over a rank's share of any images.
 
         Where pictures keep their aspect ratio, batches are of one shape, and so in another order than the table.
 
         Args:
             images: what to read.
-            described: ids to leave out, uint64 [n].
+            done: ids to leave out, uint64 [n].
+            ranks: whose share, the rank and their number; that of the trainer by default.
         """
         resizes = [self.preprocessing.scaled(scale) for scale in self.scales]
-        done = None if described is None else np.isin(images.table.ids, described)
+        left_out = None if done is None else np.isin(images.table.ids, done)
         # Its workers end with it: three idle crews beside the training one would only hold memory.
         return DataLoader(
             EvalDataset(images, resizes),
             batch_sampler=self._picture_shapes.evaluation_batches(
-                images, resizes, self.eval_batch_size, *self._rank(), done
+                images, resizes, self.eval_batch_size, *(ranks or self._rank()), left_out
             ),
-            collate_fn=collate_eval,
-            num_workers=self.num_workers,
-            worker_init_fn=single_thread,
-            pin_memory=torch.cuda.is_available(),
+            **self._options(collate_eval),
         )
 
     @cached_property
@@ -250,11 +220,3 @@ class LandmarkDataModule(pl.LightningDataModule):
     @property
     def _picture_shapes(self) -> PictureShapes:
         return PictureShapes(self.root, self.num_workers)
-
-    def _rank(self) -> tuple[int, int]:
-        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-
-
-def single_thread(worker: int) -> None:
-    """Keep OpenCV to the worker's own core: its threads times the workers would fight for all cores."""
-    cv2.setNumThreads(0)

@@ -14,9 +14,9 @@ import fsspec
 from fsspec.asyn import reset_lock, sync
 from upath import UPath
 
-from landmarks.data.stores.tar_files import TarStamp
+from landmarks.data.stores import TarStamp
 from landmarks.errors import LandmarksError
-from landmarks.storage.retry import QUICK, RetryPolicy, TemporaryError, is_temporary
+from landmarks.storage import QUICK, RetryPolicy, TemporaryError, is_temporary
 
 TIMEOUT = 30.0
 

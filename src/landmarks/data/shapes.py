@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.derived import derived_folder
-from landmarks.data.images.aspect import Shape, assign_groups, cropped_away
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.data.images.sizes import Sizes, picture_sizes, sizes_path
+from landmarks.data.images import Preprocessing, Shape, Sizes, assign_groups, cropped_away, picture_sizes, sizes_path
 from landmarks.data.roots import Root
-from landmarks.data.samplers.shapes import ShapeBatches
+from landmarks.data.samplers import ShapeBatches
 from landmarks.data.source import ImageSet
+from landmarks.storage import derived_folder
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.ground_truth import GroundTruth
-from landmarks.data.stores.store import ImageStore
+from landmarks.data.stores import ImageStore
 from landmarks.data.table import ImageTable
 
 

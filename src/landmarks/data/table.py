@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_id
+from landmarks.ids import find_sorted, format_id
 
-FIND_BLOCK = 1 << 18  # look-ups at a time
 NO_NAMES: NDArray[np.str_] = np.empty(0, dtype=np.str_)
 
 
@@ -71,7 +70,7 @@ class ImageTable:
 
     def counts(self) -> NDArray[np.int64]:
         """Images of each landmark, int64 [C]."""
-        return np.bincount(self.landmarks[self.landmarks >= 0], minlength=self.num_landmarks)
+        return np.bincount(self.landmarks + 1, minlength=self.num_landmarks + 1)[1:]
 
     def find(self, ids: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Row of each id, -1 where the table does not hold it. uint64 [M] -> int64 [M]."""
@@ -144,26 +143,3 @@ def _unchecked(
 def _require_one_each(ids: NDArray[np.uint64], values: NDArray[np.int32], name: str) -> None:
     if values.shape != ids.shape or ids.ndim != 1:
         raise LandmarksError(f"{ids.shape} ids but {values.shape} {name} in one image table")
-
-
-def find_sorted(ids: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Position in `ids` of each wanted id by binary search, -1 where absent.
-
-    Args:
-        ids: uint64 [N], ascending.
-        wanted: uint64 [M], in any order.
-
-    Returns:
-        int64 [M].
-    """
-    rows = np.full(len(wanted), -1, dtype=np.int64)
-    if len(ids) == 0:
-        return rows
-    for start in range(0, len(wanted), FIND_BLOCK):
-        block = wanted[start : start + FIND_BLOCK]
-        # In ascending order the searches walk through `ids` once, in any other each of them misses the caches.
-        order = np.argsort(block)
-        ordered = block[order]
-        places = np.minimum(np.searchsorted(ids, ordered), len(ids) - 1)
-        rows[start + order] = np.where(ids[places] == ordered, places, -1)
-    return rows

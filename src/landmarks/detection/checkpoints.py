@@ -10,10 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from torchvision.models.detection import FasterRCNN
 
 from landmarks import __version__
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.models.checkpoints import RECORD_VERSION
-from landmarks.models.opened import Device, open_model
-from landmarks.recognition.detections.classes import DetectionClasses
+from landmarks.data import Preprocessing
+from landmarks.models import RECORD_VERSION, Device, open_model
+from landmarks.recognition import DetectionClasses
 
 TASK = "detection"
 

@@ -17,22 +17,17 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from landmarks.config.record import versions
-from landmarks.data.module import single_thread
-from landmarks.data.source import ImageSet
+from landmarks.config import versions
+from landmarks.data import ImageSet, single_thread
 from landmarks.detection.checkpoints import TrainedDetector
 from landmarks.detection.finding import find_objects, ids_of
-from landmarks.detection.openimages.dataset import DetectionDataset, collate
-from landmarks.detection.openimages.resize import DetectionResize
+from landmarks.detection.openimages import DetectionDataset, DetectionResize, collate
 from landmarks.detection.training_module import prepared
 from landmarks.detection.writer import DetectionWriter
 from landmarks.errors import LandmarksError
-from landmarks.extraction.unreadable import UnreadablePictures
-from landmarks.models.checkpoints import weights_hash
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.recognition.detections.files import read_detections
-from landmarks.recognition.detections.found_objects import FoundObjects
-from landmarks.recognition.detections.protocol import DetectionProtocol
+from landmarks.extraction import UnreadablePictures
+from landmarks.models import weights_hash
+from landmarks.recognition import DetectionProtocol, Detections, FoundObjects, read_detections
 
 log = logging.getLogger(__name__)
 

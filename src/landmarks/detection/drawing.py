@@ -14,9 +14,8 @@ from PIL import Image, ImageDraw
 
 from landmarks.detection.single_images import PictureObjects
 from landmarks.errors import LandmarksError, shown
-from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.report.palette import CLASS_COLOURS, GREY, INK, MAT, PAPER, Colour
-from landmarks.report.tiles import font, shortened
+from landmarks.recognition import DetectionClasses
+from landmarks.report import CLASS_COLOURS, GREY, INK, MAT, PAPER, Colour, font, shortened
 
 TEXT = 11  # pixels, of letters on the sheet
 LINE, GROUND = 2 / TEXT, 15 / TEXT  # shares of the letters' height

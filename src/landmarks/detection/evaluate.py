@@ -3,26 +3,21 @@
 from pathlib import Path
 
 import numpy as np
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from landmarks.config.check import check_config, refuse_missing
-from landmarks.config.record import write_record
-from landmarks.config.settings import DetectorEvaluateSettings
+from landmarks.config import DetectorEvaluateSettings, check_config, refuse_missing, write_record
 from landmarks.detection.checkpoints import TrainedDetector, load_detector
 from landmarks.detection.detect import Detector
-from landmarks.detection.evaluation import FIGURES, SPLIT, Scores, sample_pictures
-from landmarks.detection.metrics.average_precision import score_detections
-from landmarks.detection.metrics.hierarchy import expand_detections
-from landmarks.detection.openimages.module import DetectionDataModule
+from landmarks.detection.evaluation import SPLIT, Judges, sample_pictures
+from landmarks.detection.openimages import DetectionDataModule
 from landmarks.detection.outputs import Findings, write_findings
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.stamp import protocol_stamp
-from landmarks.extraction.unreadable import UnreadablePictures
-from landmarks.recognition.detections.protocol import DetectionProtocol
-from landmarks.recognition.detections.tables import PROTOCOL_FILE
+from landmarks.evaluation import protocol_stamp
+from landmarks.extraction import UnreadablePictures
+from landmarks.recognition import PROTOCOL_FILE, DetectionProtocol
 
-USED = ("name", "seed", "run_dir", "channels_last", "inference", "checkpoint", "trainer")
+USED = ("job", "name", "seed", "run_dir", "channels_last", "inference", "checkpoint", "trainer")
 CALLBACKS = ("unreadable", "progress")
 LANDMARKS_ONLY = ("validation", "resize")  # keys of `data` in conf/evaluate.yaml that pictures with boxes do not have
 DRAWN = 8
@@ -32,7 +27,7 @@ def evaluate_detector_job(config: DictConfig) -> float | None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
     refuse_missing(config)
     trained = load_detector(config.checkpoint)
-    if not str(config.data._target_).endswith(DetectionDataModule.__name__):
+    if not issubclass(get_class(config.data._target_), DetectionDataModule):
         raise LandmarksError(
             f"checkpoint {config.checkpoint} is a detector, and these data have no boxes to score it with: choose "
             "data=openimages, or write what it finds: landmarks extract checkpoint=… data=gldv2 data.root=PATH"
@@ -40,7 +35,7 @@ def evaluate_detector_job(config: DictConfig) -> float | None:
     used = used_part(config, trained)
     check_config(used, DetectorEvaluateSettings)
     run_dir = Path(used.run_dir)
-    write_record(used, run_dir)
+    write_record(used, run_dir, "detection")
     return evaluate_detector(used, run_dir, trained)
 
 
@@ -86,15 +81,16 @@ def evaluate_detector(config: DictConfig, run_dir: Path, trained: TrainedDetecto
         unreadable=unreadable,
         progress=config.callbacks.progress is not None,
     )
-    here = np.isin(found.boxes.image_ids, data.val_set.images.table.ids)
-    expanded = expand_detections(found.boxes, data.source.hierarchy().ancestors)
-    evaluated = score_detections(data.truth, expanded)
-    scores: Scores = {SPLIT: {name: evaluated[evaluator].mean for evaluator, name in FIGURES.items()}}
-    challenge = evaluated["challenge_2018"]
-    by_class = dict(zip(challenge.classes.tolist(), challenge.average_precisions.tolist(), strict=True))
+    ids = data.val_set.images.table.ids
+    boxes = found.boxes.take(np.isin(found.boxes.image_ids, ids))
+    judges = Judges(data)
+    expanded = judges.update(ids, boxes)  # an image that could not be read counts as one in which nothing was found
+    scores, by_class = judges.compute()
     unknown = np.setdiff1d(data.classes.names, trained.classes.names)
 
     figures = {
+        "job": config.job,
+        "task": "detection",
         "name": config.name,
         "checkpoint": str(config.checkpoint),
         "scores": scores,
@@ -107,7 +103,7 @@ def evaluate_detector(config: DictConfig, run_dir: Path, trained: TrainedDetecto
             "pictures": len(data.val_set),
             "classes": len(data.classes),
             "classes_the_detector_lacks": len(unknown),
-            "boxes_found": int(np.count_nonzero(here)),
+            "boxes_found": len(boxes.labels),
         },
     }
     facts = {
@@ -117,7 +113,7 @@ def evaluate_detector(config: DictConfig, run_dir: Path, trained: TrainedDetecto
     }
     sample = sample_pictures(data.val_set.boxes.counts(), DRAWN, config.seed)
     findings = Findings(
-        {trained.name: scores}, by_class, data.val_set, sample, [found.boxes], trained.classes, predictions=expanded
+        {trained.name: scores}, by_class, data.val_set, sample, [boxes], trained.classes, predictions=expanded
     )
     write_findings(run_dir, f"{trained.name} on {data.source.name}", findings, figures, facts)
     return scores[SPLIT]["map@0.5"]

@@ -12,15 +12,42 @@ import torch
 from numpy.typing import NDArray
 
 from landmarks.detection.finding import ids_of
-from landmarks.detection.metrics.average_precision import EVALUATORS
-from landmarks.detection.metrics.hierarchy import expand_detections
-from landmarks.detection.metrics.streaming import OpenImagesMAP
-from landmarks.detection.openimages.module import DetectionDataModule
-from landmarks.recognition.detections.boxes import Detections
+from landmarks.detection.metrics import EVALUATORS, OpenImagesMAP, expand_detections
+from landmarks.detection.openimages import DetectionDataModule
+from landmarks.evaluation import Scores
+from landmarks.recognition import Detections
 
 SPLIT = "validation"
 FIGURES = {"challenge_2018": "map@0.5", "open_images_v2": "v2_map@0.5"}  # evaluator -> what its mean is called
-Scores = dict[str, dict[str, float]]
+
+
+class Judges:
+    """The metrics of both evaluators over the images of some data.
+
+    Args:
+        data: what is true of the images, set up.
+        device: where ranks exchange their verdicts.
+    """
+
+    def __init__(self, data: DetectionDataModule, device: torch.device | str = "cpu") -> None:
+        self._truth = data.truth
+        self._ancestors = data.source.hierarchy()
+        self._metrics = {
+            name: OpenImagesMAP(data.truth.classes, rules).to(device) for name, rules in EVALUATORS.items()
+        }
+
+    def update(self, image_ids: NDArray[np.uint64], found: Detections) -> Detections:
+        """Judge what was found in images, each of which comes once, and return it expanded along the hierarchy."""
+        expanded = expand_detections(found, self._ancestors)
+        for metric in self._metrics.values():
+            metric.update(image_ids, expanded, self._truth)
+        return expanded
+
+    def compute(self) -> tuple[Scores, dict[str, float]]:
+        """The figures, and the average precision of each class by the rules of the challenge."""
+        values = {name: metric.compute() for name, metric in self._metrics.items()}
+        scores = {SPLIT: {FIGURES[name]: float(value["map@0.5"]) for name, value in values.items()}}
+        return scores, {name: float(value) for name, value in values["challenge_2018"]["ap@0.5"].items()}
 
 
 class DetectionEvaluation(pl.Callback):
@@ -44,14 +71,12 @@ class DetectionEvaluation(pl.Callback):
         self.by_class: dict[str, float] = {}
         self.sample: NDArray[np.int64] = np.empty(0, np.int64)
         self.found: list[Detections] = []
-        self._metrics: dict[str, OpenImagesMAP] = {}
+        self._judges: Judges | None = None
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start anew."""
         data = _data_of(trainer)
-        self._metrics = {
-            name: OpenImagesMAP(data.truth.classes, rules).to(pl_module.device) for name, rules in EVALUATORS.items()
-        }
+        self._judges = Judges(data, pl_module.device)
         self.sample = sample_pictures(data.val_set.boxes.counts(), self.pictures, self.seed)
         self.found = []
 
@@ -67,30 +92,20 @@ class DetectionEvaluation(pl.Callback):
         """Judge what was found in one batch."""
         data, ids = _data_of(trainer), ids_of(batch)
         found: Detections = outputs["found"]
-        expanded = expand_detections(found, data.source.hierarchy().ancestors)
-        for metric in self._metrics.values():
-            metric.update(ids, expanded, data.truth)
+        assert self._judges is not None
+        self._judges.update(ids, found)
         shown = np.isin(found.image_ids, data.val_set.images.table.ids[self.sample])
         if shown.any():
-            self.found.append(
-                Detections(
-                    found.image_ids[shown], found.labels[shown], found.scores[shown], found.boxes[shown], found.classes
-                )
-            )
+            self.found.append(found.take(shown))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the figures; Metrics give all ranks the same."""
-        figures = {}
-        for name, metric in self._metrics.items():
-            values = metric.compute()
-            figures[FIGURES[name]] = float(values["map@0.5"])
-            if name == "challenge_2018":
-                self.by_class = {machine_name: float(value) for machine_name, value in values["ap@0.5"].items()}
-        self.scores = {SPLIT: figures}
-        self._metrics = {}
+        assert self._judges is not None
+        self.scores, self.by_class = self._judges.compute()
+        self._judges = None
         if trainer.world_size > 1:
             self.found = _gathered(self.found, trainer)
-        for name, value in figures.items():
+        for name, value in self.scores[SPLIT].items():
             pl_module.log(f"{SPLIT}/{name}", value, prog_bar=name == "map@0.5", sync_dist=trainer.world_size > 1)
 
 

@@ -8,16 +8,13 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from landmarks.config.check import check_config, refuse_missing
-from landmarks.config.record import write_record
-from landmarks.config.settings import ExtractSettings
-from landmarks.data.module import LandmarkDataModule
+from landmarks.config import ExtractSettings, check_config, refuse_missing, write_record
+from landmarks.data import LandmarkDataModule
 from landmarks.detection.checkpoints import TrainedDetector, load_detector
 from landmarks.detection.detect import Detector
 from landmarks.errors import LandmarksError
-from landmarks.extraction.unreadable import UnreadablePictures
-from landmarks.recognition.detections.found_objects import FoundObjects
-from landmarks.recognition.detections.tables import DETECTIONS
+from landmarks.extraction import UnreadablePictures
+from landmarks.recognition import DETECTIONS, FoundObjects
 
 
 def extract_detections_job(config: DictConfig) -> None:
@@ -28,7 +25,7 @@ def extract_detections_job(config: DictConfig) -> None:
     if not config.splits:
         raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
     run_dir = Path(config.run_dir)
-    write_record(config, run_dir)
+    write_record(config, run_dir, "detection")
     extract_detections(config, run_dir, trained)
 
 
@@ -43,26 +40,26 @@ def extract_detections(config: DictConfig, run_dir: Path, trained: TrainedDetect
     Raises:
         LandmarksError: bad input of any kind, or detections in the run folder that were made otherwise.
     """
-    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(trained=trained.preprocessing)
-    data.search_only = not {"gallery", "train"} & set(config.splits)
+    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
+        trained=trained.preprocessing, splits=config.splits
+    )
     data.prepare_data()
     data.setup("validate")
-    splits = data.evaluated if data.search_only else {**data.evaluated, "train": data.train_set}
     detector = Detector.from_config(config, trained)
     unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
     table = Table("set", title="Detections", title_justify="left")
     for heading in ("pictures", "with boxes", "boxes", "unreadable"):
         table.add_column(heading, justify="right")
-    for name in config.splits:
+    for name, images in data.evaluated.items():
         found = detector.detect(
-            splits[name],
+            images,
             run_dir / f"{name}{DETECTIONS}",
             data.source.name,
             name,
             unreadable=unreadable,
             progress=config.callbacks.progress is not None,
         )
-        table.add_row(f"{name}{DETECTIONS}", *_counts(found, len(splits[name])))
+        table.add_row(f"{name}{DETECTIONS}", *_counts(found, len(images)))
     Console().print(table)
     Console().print(f"The sets are in [bold]{run_dir}[/]", soft_wrap=True)
 

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.recognition.detections.classes import BACKGROUND
+from landmarks.recognition import BACKGROUND, Detections
 
 
 def find_objects(

@@ -10,18 +10,16 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from landmarks.config.record import write_json
-from landmarks.data.images.decode import UnreadableImageError, open_image
-from landmarks.data.stores.store import MissingImageError
+from landmarks.config import write_json
+from landmarks.data import MissingImageError, UnreadableImageError, open_image
 from landmarks.detection.drawing import BoxedImage, DrawnBoxes, draw_sheet
-from landmarks.detection.evaluation import SPLIT, Scores
-from landmarks.detection.metrics.files import write_detections_csv
-from landmarks.detection.openimages.detection_set import DetectionSet
-from landmarks.evaluation.outputs import plain
-from landmarks.metrics.hex_ids import hex_of
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.report.summary import write_summary
+from landmarks.detection.evaluation import SPLIT
+from landmarks.detection.metrics import write_detections_csv
+from landmarks.detection.openimages import DetectionSet
+from landmarks.evaluation import Scores, plain
+from landmarks.ids import format_id
+from landmarks.recognition import DetectionClasses, Detections
+from landmarks.report import write_summary
 
 OUTPUTS = ("metrics.json", "predictions.csv", "boxes.png", "report.html")
 TITLES = {"map@0.5": "mAP at IoU 0.5, 2018 challenge", "v2_map@0.5": "mAP at IoU 0.5, Open Images V2"}
@@ -130,7 +128,7 @@ def _boxed(findings: Findings, row: int) -> BoxedImage:
     labels = np.concatenate([np.empty(0, np.int64), *(one.labels[rows] for one, rows in here)])
     return BoxedImage(
         image,
-        hex_of(image_id),
+        format_id(image_id),
         DrawnBoxes(
             images.boxes.boxes[true],
             np.array([f"{title} (group)" if group else title for title, group in zip(titles, groups, strict=True)]),

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from landmarks.detection.checkpoints import TrainedDetector
 from landmarks.detection.finding import find_objects
-from landmarks.detection.openimages.resize import DetectionResize
+from landmarks.detection.openimages import DetectionResize
 from landmarks.errors import LandmarksError
-from landmarks.interop.single_images import read_picture
+from landmarks.interop import read_picture
 
 
 @dataclass(frozen=True, eq=False)

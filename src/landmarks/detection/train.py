@@ -6,17 +6,15 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from landmarks.config.check import check_config
-from landmarks.config.record import write_record
-from landmarks.config.settings import DetectorSettings
+from landmarks.config import DetectorSettings, check_config, write_record
 from landmarks.detection.checkpoints import detector_record
 from landmarks.detection.evaluation import DetectionEvaluation
-from landmarks.detection.openimages.module import DetectionDataModule
+from landmarks.detection.openimages import DetectionDataModule
 from landmarks.detection.outputs import Findings, write_findings
 from landmarks.detection.training_module import DetectorModule
 from landmarks.errors import LandmarksError
-from landmarks.models.checkpoints import weights_hash
-from landmarks.training.train import Parts, TrainedRun, ready, run_training
+from landmarks.models import weights_hash
+from landmarks.training import Parts, TrainedRun, ready, run_training
 
 
 def train_detector_job(config: DictConfig) -> float | None:
@@ -25,12 +23,12 @@ def train_detector_job(config: DictConfig) -> float | None:
     if not config.model.get("_partial_"):
         raise LandmarksError("task=detection needs a model that finds objects, such as model=faster_rcnn_resnet50")
     run_dir = Path(config.run_dir)
-    write_record(config, run_dir)
+    write_record(config, run_dir, "detection")
     return train_detector(config, run_dir)
 
 
 def train_detector(config: DictConfig, run_dir: Path) -> float | None:
-    """Train and evaluate a detector; see `landmarks.training.train.run_training`."""
+    """Train and evaluate a detector; see `landmarks.training.job.run_training`."""
     return run_training(config, run_dir, _detector_parts)
 
 

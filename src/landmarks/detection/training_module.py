@@ -11,8 +11,8 @@ from torchvision.models.detection import FasterRCNN
 
 from landmarks.detection.finding import find_objects, ids_of
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.training.optimizers import OptimizerFactory, SchedulerFactory, build_optimizers
+from landmarks.recognition import Detections
+from landmarks.training import OptimizerFactory, SchedulerFactory, build_optimizers
 
 
 class DetectorModule(pl.LightningModule):
@@ -22,7 +22,7 @@ class DetectorModule(pl.LightningModule):
     has no third way. `data.source.group_of=ignore` does leave them out.
 
     Args:
-        model: see `landmarks.detection.faster_rcnn.faster_rcnn`.
+        model: see `landmarks.detection.detector.faster_rcnn`.
         classes: str [C], machine names; class i is the model's label i + 1.
         optimizer: from parameters to an optimiser.
         scheduler: from (optimizer, total_steps) to a schedule counted in steps.
@@ -54,8 +54,7 @@ class DetectorModule(pl.LightningModule):
         Raises:
             LandmarksError: it is not finite.
         """
-        targets = [{"boxes": target["boxes"], "labels": target["labels"]} for target in batch["targets"]]
-        losses: dict[str, Tensor] = self.model(batch["image"], targets)
+        losses: dict[str, Tensor] = self.model(batch["image"], batch["targets"])
         loss = torch.stack(list(losses.values())).sum()
         if not loss.isfinite():
             raise LandmarksError(

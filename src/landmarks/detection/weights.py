@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 
 from landmarks.errors import LandmarksError
-from landmarks.models.weights import SHOWN, read_weights
+from landmarks.models import SHOWN, read_weights
 
 CLASSES = "roi_heads.box_predictor."  # what depends on the number of classes
 COUNTER = "num_batches_tracked"  # batch norm with a fixed momentum never reads it

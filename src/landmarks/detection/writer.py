@@ -1,53 +1,39 @@
 """Writes detections chunk by chunk, so that an interrupted detection goes on where it stopped.
 
-Everything is appended in a folder called ``<name>.partial``; closing gives it its name, so the finished name exists
-only for a finished set. Boxes are written before the pictures that they are in, and a picture counts once its line in
-``images.csv`` is whole: boxes behind the last of those are cut off when the set is opened again.
+Everything is appended in a folder called ``<name>.partial`` (see `landmarks.storage.AppendLog`); closing gives it its
+name, so the finished name exists only for a finished set. Pictures that could not be read are written when it is
+closed, after all others, and taken out again when it is gone on with: they are tried again.
 """
 
-import fcntl
-import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from weakref import WeakSet
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics.files import detection_lines
-from landmarks.detection.recovery import recover
+from landmarks.detection.metrics import DETECTIONS_HEADER, detection_lines
 from landmarks.errors import LandmarksError
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.hex_ids import hex_of
-from landmarks.metrics.lookup import find_rows, first_repeat
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.recognition.detections.classes import DetectionClasses, read_classes
-from landmarks.recognition.detections.protocol import DetectionProtocol
-from landmarks.recognition.detections.tables import (
+from landmarks.ids import find_rows, first_repeat, format_id
+from landmarks.recognition import (
     BOXES_FILE,
     CLASSES_FILE,
+    IMAGE_COLUMNS,
     IMAGES_FILE,
     PARTIAL_SUFFIX,
     PROTOCOL_FILE,
-    as_landmarks_error,
+    DetectionClasses,
+    DetectionProtocol,
+    Detections,
     classes_text,
     csv_lines,
+    read_classes,
+    read_images,
 )
-from landmarks.retrieval.descriptors.writer import OtherSetError
-from landmarks.storage import atomic_file
-from landmarks.storage.append_log import write_all
-
-_open_writers: "WeakSet[DetectionWriter]" = WeakSet()
-
-
-def _let_go() -> None:
-    """A process that reads pictures for us must not hold the lock: it may outlive a killed writer by seconds."""
-    for writer in list(_open_writers):
-        writer.let_go()
-
-
-os.register_at_fork(after_in_child=_let_go)
+from landmarks.retrieval import OtherSetError
+from landmarks.storage import AppendLog, atomic_file
 
 
 class DetectionWriter:
@@ -71,24 +57,25 @@ class DetectionWriter:
         self.partial = self.folder.with_name(self.folder.name + PARTIAL_SUFFIX)
         self.names = classes.names
         self._closed = False
+        self._unreadable = b""
+        heads = {BOXES_FILE: DETECTIONS_HEADER.encode(), IMAGES_FILE: csv_lines([IMAGE_COLUMNS])}
         try:
-            self._take_up_finished(classes, protocol)
-            self.partial.mkdir(parents=True, exist_ok=True)
-            self._boxes = (self.partial / BOXES_FILE).open("a+b", buffering=0)
+            # A finished set of an earlier version, which had no checksums, is whole.
+            adopt = self._take_up_finished(classes, protocol)
+            self._log = AppendLog(
+                self.partial, {name: partial(_begin, name, text) for name, text in heads.items()}, adopt=adopt
+            )
             try:
-                self._lock()
                 _require_same(self.partial, classes, protocol)
-                self._parts = [recover(self.partial, self._boxes)]
-                self._images = (self.partial / IMAGES_FILE).open("ab", buffering=0)
+                self._parts = [self._drop_unreadable()]
             except BaseException:
-                self._boxes.close()
+                self.let_go()
                 raise
-        except FormatError as error:
-            raise as_landmarks_error(error) from error
+        except ValueError as error:
+            raise LandmarksError(f"{self.partial}/{error}; remove it") from error
         except OSError as error:
             raise LandmarksError(f"{self.partial}: cannot write here: {error}") from error
         self._seen = set(self._parts[0].tolist())
-        _open_writers.add(self)
 
     def __enter__(self) -> "DetectionWriter":
         return self
@@ -119,38 +106,34 @@ class DetectionWriter:
             raise LandmarksError(f"{self.folder}: boxes of other classes ({', '.join(found.classes[:3])} …)")
         place = find_rows(found.image_ids, ids)
         if (place < 0).any():
-            stranger = hex_of(found.image_ids[int(np.argmin(place))])
+            stranger = format_id(found.image_ids[int(np.argmin(place))])
             raise LandmarksError(f"{self.folder}: a box is in picture {stranger}, which is not among those looked at")
         order = np.argsort(place, kind="stable")
         in_order = Detections(
             found.image_ids[order], found.labels[order], found.scores[order], found.boxes[order], found.classes
         )
         counts = np.bincount(place, minlength=len(ids)).tolist()
-        pictures = zip(map(hex_of, ids.tolist()), counts, [""] * len(counts), strict=True)
-        self._append(b"".join(detection_lines(in_order)), csv_lines(pictures))
+        pictures = zip(map(format_id, ids.tolist()), counts, [""] * len(counts), strict=True)
+        self._append({BOXES_FILE: b"".join(detection_lines(in_order)), IMAGES_FILE: csv_lines(pictures)})
         self._parts.append(ids)
         self._seen.update(ids.tolist())
 
     def add_unreadable(self, pictures: Iterable[tuple[str, str]]) -> None:
-        """Append pictures, 16 hex digits each, that could not be read, and why.
-
-        Raises:
-            LandmarksError: a full disk.
-        """
-        self._append(b"", csv_lines((name, 0, " ".join(reason.split()) or "unreadable") for name, reason in pictures))
+        """Note pictures, 16 hex digits each, that could not be read, and why."""
+        rows = ((name, 0, " ".join(reason.split()) or "unreadable") for name, reason in pictures)
+        self._unreadable += csv_lines(rows)
 
     def close(self) -> None:
         """Give the folder its final name.
 
         Raises:
-            LandmarksError: the disk refused.
+            LandmarksError: a file does not hold what was written, or the disk refused.
         """
         if self._closed:
             return
+        self._append({IMAGES_FILE: self._unreadable})
         try:
-            for file in (self._boxes, self._images):
-                os.fsync(file.fileno())
-            self.partial.rename(self.folder)
+            self._log.finish(self.folder)
         except OSError as error:
             raise LandmarksError(f"{self.folder}: could not finish the set: {error}") from error
         finally:
@@ -159,44 +142,59 @@ class DetectionWriter:
     def let_go(self) -> None:
         """Close the files and keep the unfinished set."""
         self._closed = True
-        self._images.close()
-        self._boxes.close()
+        self._log.close()
 
-    def _append(self, boxes: bytes, images: bytes) -> None:
+    def _append(self, chunk: dict[str, bytes]) -> None:
         if self._closed:
             raise LandmarksError(f"{self.folder}: the set is closed")
         try:
-            write_all(self._boxes, boxes)
-            write_all(self._images, images)
+            self._log.append(chunk)
         except OSError as error:
-            self.let_go()  # half a line may lie there now; opening the set again cuts it off
+            self._closed = True
             raise LandmarksError(
                 f"{self.partial}: could not write: {error}; make room and run the same again, it goes on from there"
             ) from error
+
+    def _drop_unreadable(self) -> NDArray[np.uint64]:
+        """Take out the pictures that are tried again; the others, uint64 [N]."""
+        path = self.partial / IMAGES_FILE
+        images = read_images(path)
+        count = int(images.readable.sum())
+        if not images.readable[:count].all():
+            raise LandmarksError(f"{path}: an earlier version wrote this set, and it cannot be added to: remove it")
+        lines = path.read_bytes().splitlines(keepends=True)
+        self._log.cut({IMAGES_FILE: sum(map(len, lines[: 1 + count]))})
+        return images.ids[:count]
 
     def _refuse_repeats(self, ids: NDArray[np.uint64]) -> None:
         again = first_repeat(ids)
         repeats = [image_id for image_id in ids.tolist() if image_id in self._seen]
         repeats += [] if again is None else [int(ids[again])]
         if repeats:
-            raise LandmarksError(f"{self.folder}: picture {hex_of(repeats[0])} was added before")
+            raise LandmarksError(f"{self.folder}: picture {format_id(repeats[0])} was added before")
 
-    def _take_up_finished(self, classes: DetectionClasses, protocol: DetectionProtocol) -> None:
-        """Make a finished set an unfinished one again, for pictures that it lacks."""
+    def _take_up_finished(self, classes: DetectionClasses, protocol: DetectionProtocol) -> bool:
+        """Make a finished set, if there is one, an unfinished one again, for pictures that it lacks."""
         if not self.folder.exists():
-            return
+            return False
         if self.partial.exists():
             raise LandmarksError(f"{self.folder} is there, and unfinished beside it {self.partial}: remove one of them")
         if not (self.folder / PROTOCOL_FILE).is_file():
             raise LandmarksError(f"{self.folder} is there and holds no detections: choose another folder")
         _require_same(self.folder, classes, protocol)
         self.folder.rename(self.partial)
+        return True
 
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._boxes, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LandmarksError(f"{self.partial}: another process writes this set; give each its own") from error
+
+def _begin(name: str, head: bytes, file: BinaryIO) -> int:
+    """Begin a table with its first line, or check the one it has."""
+    found = file.read(len(head))
+    if not head.startswith(found):
+        raise ValueError(f"{name}: does not begin with {head.decode().strip()}")
+    if len(found) < len(head):
+        file.seek(0)
+        file.write(head)
+    return len(head)
 
 
 def _require_same(folder: Path, classes: DetectionClasses, protocol: DetectionProtocol) -> None:

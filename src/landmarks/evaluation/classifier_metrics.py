@@ -5,14 +5,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.metrics.lookup import find_rows
-from landmarks.metrics.recognition import score_recognition
-from landmarks.metrics.solutions import RecognitionSolution
-from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.recognition.label_spaces import join_label_spaces
-from landmarks.recognition.predictions import Predictions
-from landmarks.recognition.state import RecognitionState
-from landmarks.recognition.votes import NO_LANDMARK
+from landmarks.evaluation.figures import score_predictions
+from landmarks.ids import find_rows
+from landmarks.metrics import RecognitionSolution, RecognitionSubmission
+from landmarks.recognition import NO_LANDMARK, Predictions, RecognitionState, join_label_spaces
 
 Scores = Mapping[str, Mapping[str, float]]  # {"public": {"gap": …, "classifier_gap": …}, "private": …}
 
@@ -39,7 +35,7 @@ def classifier_figures(
         return {}
     answers, names, confidence = _answers(state.predictions, state.query_ids, state.landmark_names)
     submission = RecognitionSubmission(state.query_ids, official(answers, names), confidence.astype(np.float64))
-    figures = score_recognition(solution, submission)
+    figures = score_predictions(solution, submission)
     return {split: {f"{PREFIX}{name}": value for name, value in of.items()} for split, of in figures.items()}
 
 

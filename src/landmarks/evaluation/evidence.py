@@ -9,21 +9,24 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.gldv2.tables import INDEX_PREFIX
+from landmarks.data import INDEX_PREFIX
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.monitor import check_monitor
-from landmarks.extraction.views import Extraction
+from landmarks.extraction import Extraction
+from landmarks.ids import find_rows
 from landmarks.losses import ClassHead
-from landmarks.metrics.lookup import find_rows
-from landmarks.recognition.classify import classify, require_views, to_device
-from landmarks.recognition.detections.files import read_detections
-from landmarks.recognition.evidence import Evidence
-from landmarks.recognition.prediction_files import read_predictions
-from landmarks.recognition.predictions import Predictions
-from landmarks.recognition.state import RecognitionPipeline
-from landmarks.recognition.votes import NO_LANDMARK
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.state import Need
+from landmarks.recognition import (
+    NO_LANDMARK,
+    Evidence,
+    Predictions,
+    RecognitionPipeline,
+    classify,
+    read_detections,
+    read_predictions,
+    require_views,
+    to_device,
+)
+from landmarks.retrieval import DescriptorSet, Need
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ground_truth import GroundTruth
-from landmarks.data.source import ImageSet, Source
-from landmarks.extraction.views import Described
-from landmarks.retrieval.blocks import Descriptors
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.state import Gallery
+from landmarks.data import GroundTruth, ImageSet, Source
+from landmarks.extraction import Described
+from landmarks.retrieval import Descriptors, ExtractionProtocol, Gallery
 
 # From rows int32 [N] of a label space str [L] to the numbers int64 [N] of the official files; -1 stays -1.
 OfficialNumbers = Callable[[NDArray[np.int32], NDArray[np.str_]], NDArray[np.int64]]

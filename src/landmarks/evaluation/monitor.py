@@ -8,7 +8,7 @@ import numpy as np
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.classifier_metrics import PREFIX
 from landmarks.evaluation.scoring import ALL, Scores
-from landmarks.metrics.retrieval import retrieval_figures
+from landmarks.metrics import retrieval_figures
 
 RETRIEVAL_FIGURES = tuple(retrieval_figures(np.zeros((0, 0), np.bool_), np.zeros(0, np.int64)))
 RECOGNITION_FIGURES = ("gap", "gap_ignoring_non_landmark", "top1")

@@ -9,19 +9,22 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from landmarks.config.record import versions, write_json
+from landmarks.config import versions, write_json
 from landmarks.evaluation.classifier_metrics import with_classifiers
 from landmarks.evaluation.monitor import choose_monitor, figure, known_scores
-from landmarks.evaluation.sample_sheet import picture_reader, recognition_sheet, sample_sheet
+from landmarks.evaluation.samples import picture_reader, recognition_sheet, sample_sheet
 from landmarks.evaluation.scoring import Result
 from landmarks.evaluation.stamp import data_stamp, pipeline_stamp, protocol_stamp, solution_stamp
-from landmarks.metrics.submissions import write_recognition_submission, write_retrieval_submission
-from landmarks.report.neighbours import draw_neighbours
-from landmarks.report.recognition import write_recognition_notes
-from landmarks.report.recognition_sheet import draw_recognition
-from landmarks.report.summary import write_summary
-from landmarks.report.table import ablation_table, write_stages
-from landmarks.retrieval.ablation import StageReport
+from landmarks.metrics import write_recognition_submission, write_retrieval_submission
+from landmarks.report import (
+    ablation_table,
+    draw_neighbours,
+    draw_recognition,
+    write_recognition_notes,
+    write_stages,
+    write_summary,
+)
+from landmarks.retrieval import StageReport
 
 SHOWN = ("map@100", "gap", "top1")
 OUTPUTS = (
@@ -67,7 +70,8 @@ def write_evaluation(
     scores = known_scores(result.scores)
     monitor = choose_monitor(config.monitor, scores)
     value = figure(scores, monitor)
-    figures = {"monitor": {"name": monitor, "value": value}, "scores": scores, **figures}
+    kind = {"job": config.job, "task": "landmarks", "name": config.name}
+    figures = {**kind, "monitor": {"name": monitor, "value": value}, "scores": scores, **figures}
     write_result(run_dir, config, result, {label: scores}, title, figures, facts)
     return value
 
@@ -103,7 +107,6 @@ def write_result(
     _draw(run_dir, result)
     stages = {"Retrieval": "stages", "Recognition": "recognition_stages"}
     content = {
-        "name": config.name,
         **figures,
         **_stamp(result),
         "sizes": {

@@ -10,18 +10,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ground_truth import GroundTruth
+from landmarks.data import GroundTruth
 from landmarks.evaluation.classifier_metrics import classifier_figures
+from landmarks.evaluation.figures import score_predictions, score_ranking
 from landmarks.evaluation.inputs import Inputs
-from landmarks.metrics.recognition import score_recognition
-from landmarks.metrics.retrieval import K, retrieval_figures, score_retrieval
-from landmarks.metrics.submissions import RecognitionSubmission, RetrievalSubmission
-from landmarks.recognition.evidence import NO_EVIDENCE, Evidence
-from landmarks.recognition.state import RecognitionPipeline, RecognitionState
-from landmarks.retrieval.ablation import StageReport
-from landmarks.retrieval.pipeline import Pipeline, PipelineResult
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.state import SearchState
+from landmarks.metrics import K, RecognitionSubmission, RetrievalSubmission, retrieval_figures
+from landmarks.recognition import NO_EVIDENCE, Evidence, RecognitionPipeline, RecognitionState
+from landmarks.retrieval import Pipeline, PipelineResult, Ranking, SearchState, StageReport
 
 Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}, or {"all": …} by labels
 
@@ -73,7 +68,10 @@ class Result:
     @property
     def retrieval(self) -> RetrievalSubmission | None:
         """The submission that the ranking makes; None without ids."""
-        return _submission(self.ranking, self.inputs.queries.ids, self.inputs.index.ids)
+        query_ids, index_ids = self.inputs.queries.ids, self.inputs.index.ids
+        if query_ids is None or index_ids is None:
+            return None
+        return RetrievalSubmission.from_ranking(query_ids, index_ids, self.ranking.indices)
 
 
 def evaluate_descriptors(
@@ -149,18 +147,9 @@ def retrieval_scores(
         places = ranking.indices[scored, :K]  # a ranking holds no image twice, so every hit is a new one
         relevant = (places >= 0) & (index[places] == queries[scored, None])
         return {ALL: retrieval_figures(relevant, truth.label_positives[scored])}
-    submission = _submission(ranking, query_ids, index_ids)
-    if truth.retrieval is None or submission is None:
+    if truth.retrieval is None or query_ids is None or index_ids is None:
         return {}
-    return score_retrieval(truth.retrieval, submission)
-
-
-def _submission(
-    ranking: Ranking, query_ids: NDArray[np.uint64] | None, index_ids: NDArray[np.uint64] | None
-) -> RetrievalSubmission | None:
-    if query_ids is None or index_ids is None:
-        return None
-    return RetrievalSubmission.from_ranking(query_ids, index_ids, ranking.indices)
+    return score_ranking(truth.retrieval, query_ids, index_ids, ranking.indices)
 
 
 def _recognise(inputs: Inputs, pipeline: RecognitionPipeline, evidence: Evidence) -> Recognised:
@@ -186,11 +175,11 @@ def _recognise(inputs: Inputs, pipeline: RecognitionPipeline, evidence: Evidence
     def gap(state: RecognitionState, candidates: Ranking) -> Mapping[str, float]:
         if solution is None:
             return {}
-        figures = score_recognition(solution, answer(state, candidates))
+        figures = score_predictions(solution, answer(state, candidates))
         return {f"{split}/gap": values["gap"] for split, values in figures.items()}
 
     result = pipeline.run(state, gap)
     submission = answer(result.state, result.ranking)
-    scores = score_recognition(solution, submission) if solution else {}
+    scores = score_predictions(solution, submission) if solution else {}
     alone = classifier_figures(state, official, solution)
     return Recognised(submission, {split: {**scores[split], **alone.get(split, {})} for split in scores}, result)

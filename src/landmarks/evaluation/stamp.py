@@ -13,11 +13,10 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from numpy.typing import NDArray
 
-from landmarks.data.source import Source
-from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
-from landmarks.recognition.detections.protocol import DetectionProtocol
-from landmarks.retrieval.ablation import StageReport
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.data import Source
+from landmarks.metrics import RecognitionSolution, RetrievalSolution
+from landmarks.recognition import DetectionProtocol
+from landmarks.retrieval import ExtractionProtocol, StageReport
 
 CHOICES = ("pipeline", "recognition", "index", "index@neighbours")
 

@@ -10,19 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader
 
-from landmarks.config.record import versions
-from landmarks.data.module import LandmarkDataModule
+from landmarks.config import versions
+from landmarks.data import LandmarkDataModule
 from landmarks.errors import LandmarksError
 from landmarks.extraction.module import DescriptorModule
 from landmarks.extraction.views import Described, Extraction
-from landmarks.models.checkpoints import weights_hash
-from landmarks.models.regions import region_count
-from landmarks.retrieval.descriptors.joint_writer import JointWriter, Layer
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.models import region_count, weights_hash
+from landmarks.retrieval import ExtractionProtocol, JointWriter, Layer
 
 WITH_REGIONS = ("queries", "index")  # no stage asks for the regions of other sets
 REGIONS = "_regions"
@@ -40,6 +41,7 @@ class DescriptorExtraction(pl.Callback):
     Attributes:
         seconds: that this rank spent on each set.
         reused: how many descriptors of each set were there already.
+        done: ids uint64 [n] of each set that are described already.
     """
 
     def __init__(
@@ -55,13 +57,22 @@ class DescriptorExtraction(pl.Callback):
         self.dtype = dtype
         self.seconds: dict[str, float] = {}
         self.reused: dict[str, int] = {}
+        self.done: dict[str, NDArray[np.uint64]] = {}
         self._writers: dict[str, JointWriter] = {}
         self._since = 0.0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Tell the data module which scales to read and the module which views to describe."""
+        """Tell the module which views to describe.
+
+        Raises:
+            LandmarksError: the data module reads images at other scales.
+        """
         data, module = data_of(trainer), module_of(pl_module)
-        data.scales = self.extraction.scales
+        if data.scales != self.extraction.scales:
+            raise LandmarksError(
+                f"data.scales={list(data.scales)}: extraction.scales={list(self.extraction.scales)} says at which "
+                "scales images are described; leave data.scales out"
+            )
         module.extractions = [
             self.extraction if name in WITH_REGIONS else replace(self.extraction, regions=0) for name in data.evaluated
         ]
@@ -82,7 +93,7 @@ class DescriptorExtraction(pl.Callback):
         self._start({})
 
     def go_on(self, trainer: pl.Trainer, pl_module: pl.LightningModule, replace_others: bool) -> None:
-        """Open the sets for writing and let the data module leave out what they hold already.
+        """Open the sets for writing, and note in `done` what they hold already.
 
         Args:
             trainer: whose ranks write.
@@ -97,12 +108,10 @@ class DescriptorExtraction(pl.Callback):
         ids = {name: images.table.ids for name, images in data.evaluated.items()}
         if trainer.is_global_zero:  # takes over what other ranks left, before they open new parts
             self._writers = {name: JointWriter.resumed(layers[name], ids[name], replace_others) for name in ids}
-        described = {name: writer.ids for name, writer in self._writers.items()}
-        described = trainer.strategy.broadcast(described)
+        self.done = trainer.strategy.broadcast({name: writer.ids for name, writer in self._writers.items()})
         if not trainer.is_global_zero:
             self._writers = {name: JointWriter(layers[name], ids[name], trainer.global_rank) for name in ids}
-        data.described = described
-        self._start({name: len(found) for name, found in described.items()})
+        self._start({name: len(found) for name, found in self.done.items()})
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to count seconds: what an engine took to get ready belongs to no set."""
@@ -215,9 +224,31 @@ class ResumedExtraction(DescriptorExtraction):
         self.go_on(trainer, pl_module, self.replace_others)
 
 
+class RemainingImages(pl.LightningDataModule):
+    """Reads of each set the images that are not described yet.
+
+    Args:
+        data: set up.
+        extraction: knows what is described when the loaders are made.
+    """
+
+    def __init__(self, data: LandmarkDataModule, extraction: ResumedExtraction) -> None:
+        super().__init__()
+        self.data = data
+        self.extraction = extraction
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # a rank for which nothing is left
+
+    def val_dataloader(self) -> list[DataLoader[Any]]:
+        """Give the loaders of this rank, one for each set."""
+        assert self.trainer is not None
+        ranks, done = (self.trainer.global_rank, self.trainer.world_size), self.extraction.done
+        return [self.data.eval_loader(images, done[name], ranks) for name, images in self.data.evaluated.items()]
+
+
 def data_of(trainer: pl.Trainer) -> LandmarkDataModule:
     """The trainer's data module, which must be ours."""
     data = trainer.datamodule  # type: ignore[attr-defined]
+    data = data.data if isinstance(data, RemainingImages) else data
     assert isinstance(data, LandmarkDataModule)
     return data
 

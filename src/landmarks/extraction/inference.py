@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from landmarks.errors import LandmarksError
 from landmarks.extraction.callback import module_of
 from landmarks.extraction.views import Extraction
-from landmarks.models.agreement import TOLERANCE, largest_difference
+from landmarks.models import TOLERANCE, largest_difference
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def onnx_engine(net: nn.Module) -> Callable[[Tensor], Tensor]:
     Raises:
         LandmarksError: it cannot be exported, or ONNX Runtime gives something else.
     """
-    from landmarks.models.onnx_network import OnnxNetwork, onnx_model, to_bytes  # of an extra
+    from landmarks.models import OnnxNetwork, onnx_model, to_bytes  # of an extra
 
     log.info("Exporting the network for ONNX Runtime")
     started = time.perf_counter()

@@ -10,9 +10,7 @@ from torch import Tensor, nn
 
 from landmarks.errors import LandmarksError
 from landmarks.extraction.views import Extraction
-from landmarks.models.descriptor import DescriptorNet
-from landmarks.models.normalize import normalize
-from landmarks.models.regions import mirrored_regions
+from landmarks.models import DescriptorNet, mirrored_regions, normalize
 
 Rows = tuple[Tensor, list[Tensor]]  # which images, and their descriptors (and regions)
 

@@ -7,10 +7,9 @@ import numpy as np
 from omegaconf import DictConfig
 
 from landmarks.errors import LandmarksError
-from landmarks.models.opened import OpenedModel
-from landmarks.recognition.classify import classify, require_views, to_device
-from landmarks.recognition.prediction_files import refuse_other_folder, write_predictions
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+from landmarks.models import OpenedModel
+from landmarks.recognition import classify, refuse_other_folder, require_views, to_device, write_predictions
+from landmarks.retrieval import DescriptorSet
 
 PREDICTIONS = "_predictions"
 """What the name of a set's predictions ends with."""

@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass
 
-from landmarks.data.source import ImageSet
+from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.blocks import Descriptors
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.regions import regions_of
-from landmarks.retrieval.pipeline import Pipeline
+from landmarks.retrieval import Descriptors, DescriptorSet, Pipeline, regions_of
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,26 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from landmarks.data.gldv2.categories import read_categories, titles_of
+from landmarks.data import read_categories, titles_of
 from landmarks.errors import LandmarksError
-from landmarks.models.agreement import TOLERANCE, Network, largest_difference, trial_pictures
-from landmarks.models.checkpoints import weights_hash
-from landmarks.models.model_file import load_model, write_model
-from landmarks.models.onnx_network import OUTPUTS, OnnxNetwork, onnx_model, to_bytes
-from landmarks.models.opened import OpenedModel, open_model
-from landmarks.models.program import exported_program, in_silence
-from landmarks.models.record import ModelRecord
+from landmarks.models import (
+    OUTPUTS,
+    TOLERANCE,
+    ModelRecord,
+    Network,
+    OnnxNetwork,
+    OpenedModel,
+    exported_program,
+    in_silence,
+    largest_difference,
+    load_model,
+    onnx_model,
+    open_model,
+    to_bytes,
+    trial_pictures,
+    weights_hash,
+    write_model,
+)
 
 Asked = Literal["retrieval", "classification"]
 

@@ -1,89 +1,19 @@
 """What a model says of single images: the released programs `test_retrieval` and `test_cls`, for any number of images.
 
 The first printed the cosines of one image with others: the descriptors as they leave the network. The second printed
-label and score of one. Images are sized as the model says. All that are wrong are named before any work, and one is in
-memory at a time.
+label and score of one. Images are sized as the model says, and one is in memory at a time.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.images.decode import DIVISORS, EncodedImage, UnreadableImageError, open_image
 from landmarks.errors import LandmarksError, shown
-
-if TYPE_CHECKING:  # brings torch, which takes seconds: images are checked first
-    from landmarks.models.opened import OpenedModel
-
-MIN_SIDE = 8
-"""Pixels, one block of JPEG. Networks see cells of 32 pixels: what is smaller would be enlarged to a single slope of
-colour, of which a model says something, but nothing about the picture."""
-MAX_BYTES = 1 << 30  # more than the largest picture that is decoded takes in any format
-
-
-def check_pictures(paths: Iterable[str | Path]) -> dict[Path, tuple[int, int]]:
-    """Refuse pictures that cannot be used, all at once. JPEGs are decoded at an eighth, which shows damage as well.
-
-    Returns:
-        Height and width of each picture, upright, pixels.
-
-    Raises:
-        LandmarksError: names each one that is missing, no file, unreadable, damaged, no picture, or tiny, and why.
-    """
-    distinct = dict.fromkeys(map(Path, paths))
-    sizes, problems = {}, []
-    for path in distinct:
-        try:
-            image = _opened(path)
-            image.decode(DIVISORS[0])
-            sizes[path] = image.height, image.width
-        except (LandmarksError, OSError) as error:
-            problems.append(f"{shown(path)}: {_reason(error)}")
-    if len(problems) == 1:
-        raise LandmarksError(problems[0])
-    if problems:
-        listed = "\n".join(f"  {problem}" for problem in problems)
-        raise LandmarksError(f"{len(problems)} of {len(distinct)} pictures cannot be used:\n{listed}")
-    return sizes
-
-
-def read_picture(path: str | Path) -> NDArray[np.uint8]:
-    """Decode a picture in full, upright as viewers show it: uint8 [H, W, 3] RGB.
-
-    Raises:
-        LandmarksError: names the picture and says what is wrong with it, see `check_pictures`.
-    """
-    try:
-        return _opened(Path(path)).decode()
-    except (LandmarksError, OSError) as error:
-        raise LandmarksError(f"{shown(path)}: {_reason(error)}") from None
-
-
-def _opened(path: Path) -> EncodedImage:
-    if path.is_dir():
-        raise LandmarksError("is a folder; name the pictures themselves, such as FOLDER/*.jpg")
-    if not path.exists():
-        raise LandmarksError("there is no such file")
-    if not path.is_file():
-        raise LandmarksError("is no ordinary file; name a picture on the disk")
-    if path.stat().st_size > MAX_BYTES:
-        raise LandmarksError(f"{path.stat().st_size:,} bytes are more than any picture has that can be read")
-    image = open_image(path.read_bytes())
-    if min(image.height, image.width) < MIN_SIDE:
-        raise LandmarksError(
-            f"{image.width} x {image.height} pixels are too few; each side must have {MIN_SIDE} or more"
-        )
-    return image
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnreadableImageError):
-        return f"cannot be read as a picture: {error}"
-    return f"cannot be read ({error.strerror or error})" if isinstance(error, OSError) else str(error)
+from landmarks.interop.image_files import read_picture
+from landmarks.models import OpenedModel
 
 
 def describe_pictures(describer: "OpenedModel", paths: Iterable[str | Path]) -> NDArray[np.float32]:
@@ -127,7 +57,7 @@ def similarities(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
 def _described(model: "OpenedModel", path: str | Path) -> NDArray[np.float32]:
     import torch
 
-    from landmarks.models.normalize import normalize
+    from landmarks.models import normalize
 
     pixels = torch.from_numpy(model.preprocessing(read_picture(path))).permute(2, 0, 1)[None].contiguous()
     place = next(model.network.parameters(), torch.empty(0)).device
@@ -171,7 +101,7 @@ def classify_pictures(
     Raises:
         LandmarksError: names the first picture that cannot be used; or the scores are not finite, or `top` is below 1.
     """
-    from landmarks.recognition.classify import likeliest
+    from landmarks.recognition import likeliest
 
     if top < 1:
         raise LandmarksError(f"--top {top}: ask for 1 class or more")
@@ -190,7 +120,7 @@ def landmark_class(classifier: "OpenedModel", label: int, categories: Mapping[in
         label: in [0, C).
         categories: names of landmarks by landmark_id, which go before those of the model.
     """
-    from landmarks.models.opened import MAX_DIGITS
+    from landmarks.models import MAX_DIGITS
 
     record = classifier.record
     name = record.labels[label] if record.labels else None

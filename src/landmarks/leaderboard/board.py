@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from landmarks.leaderboard.commands import commands
 from landmarks.leaderboard.comparable import obstacles, other_data
+from landmarks.leaderboard.row_commands import commands
 from landmarks.leaderboard.rows import Row
 from landmarks.leaderboard.runs import SPLITS, Evaluated, FoundRuns, Run
-from landmarks.report.leaderboard import Apart, Board, BoardRow, Figures, Measured
+from landmarks.report import Apart, Board, BoardRow, Figures, Measured
 
 SHOWN = ("map@100", "gap", "classifier_gap", "map@0.5")
 

@@ -14,18 +14,15 @@ from typing import Any, Literal
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from landmarks.config.check import check_config
-from landmarks.config.settings import EvaluateSettings, ExtractSettings
+from landmarks.config import EvaluateSettings, ExtractSettings, check_config
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.keys import used_part
-from landmarks.extraction.predict import PREDICTIONS
-from landmarks.leaderboard.commands import root_word
+from landmarks.evaluation import used_part
+from landmarks.extraction import PREDICTIONS
+from landmarks.leaderboard.row_commands import root_word
 from landmarks.leaderboard.rows import Row
 from landmarks.leaderboard.weights import composed, parse_weights, require_weights
-from landmarks.recognition.detections.tables import DETECTIONS
-from landmarks.recognition.state import RecognitionPipeline
-from landmarks.retrieval.pipeline import Pipeline
-from landmarks.retrieval.state import Need
+from landmarks.recognition import DETECTIONS, RecognitionPipeline
+from landmarks.retrieval import Need, Pipeline
 
 PLAIN = re.compile(r"[./]*[A-Za-z_][\w.-]*/[\w./-]*", re.ASCII)  # nothing that Hydra reads as anything else
 SETS = "descriptors"  # the folder of a row's sets, where an evaluation keeps them, too

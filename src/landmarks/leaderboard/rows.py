@@ -14,9 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from landmarks.config.check import suggest
-from landmarks.config.locations import config_root
-from landmarks.config.settings import Published
+from landmarks.config import Published, config_root, suggest
 from landmarks.errors import LandmarksError
 
 Task = Literal["retrieval", "recognition", "detection"]

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -58,7 +58,7 @@ class Solution:
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class Evaluated:
-    """The data that were evaluated, see `training.stamp.data_stamp`; of a detector only `source` and what follows it.
+    """The data that were evaluated, see `evaluation.stamp.data_stamp`; of a detector only `source` and what follows it.
 
     Attributes:
         source: name of the data set; None where nobody knows.
@@ -85,6 +85,7 @@ class Stamp:
 
     protocol: list[Protocol | None]
     data: Evaluated
+    job: Literal["train", "evaluate"]
     pipeline: Stages = Field(default_factory=Stages)
 
 
@@ -95,16 +96,19 @@ class Run:
     Attributes:
         folder: of the run.
         written: when, in seconds since 1970.
-        trained: whether it is a training run, of whose end the figures are.
         scores: split to figure to value.
         stamp: what the figures are of.
     """
 
     folder: Path
     written: float
-    trained: bool
     scores: Mapping[str, Mapping[str, float]]
     stamp: Stamp
+
+    @property
+    def trained(self) -> bool:
+        """Whether it is a training run, of whose end the figures are."""
+        return self.stamp.job == "train"
 
     @property
     def models(self) -> list[str]:
@@ -141,11 +145,11 @@ def find_runs(folder: str | Path) -> FoundRuns:
         try:
             values = _read(path)
             scores = _scores(values)
-            if "protocol" not in values:
+            if not {"job", "protocol"} <= values.keys():
                 found.unstamped.append(path.parent)
                 continue
             stamp = _STAMP.validate_json(json.dumps(_without_unknown(values)))
-            found.runs.append(Run(path.parent, path.stat().st_mtime, "trained" in values, scores, stamp))
+            found.runs.append(Run(path.parent, path.stat().st_mtime, scores, stamp))
         except ValidationError as error:
             key, why = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
             found.notes.append(f"{path}: a stamp that makes no sense ({key}: {why})")
@@ -188,10 +192,13 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _scores(values: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """The figures that can be figures at all: numbers from 0 to 1."""
+    """The figures that can be figures at all, numbers from 0 to 1; of a training run those at its end."""
+    at_the_end = values.get("trained")
     try:
-        scores = _SCORES.validate_python(values["trained"] if "trained" in values else values["scores"])
-    except (KeyError, ValidationError):
+        scores = _SCORES.validate_python(
+            at_the_end if values.get("job") == "train" else values.get("scores", at_the_end)  # older files name no job
+        )
+    except ValidationError:
         raise _NoneOfOursError("no file of ours: it has no scores") from None
     return {
         split: {name: value for name, value in figures.items() if value is not None and 0 <= value <= 1}
@@ -203,4 +210,9 @@ def _without_unknown(values: Mapping[str, Any]) -> dict[str, Any]:
     """The stamp, with None for models that nobody knows: plain files have an empty protocol."""
     protocol = values["protocol"]
     known = [one or None for one in protocol] if isinstance(protocol, list) else protocol
-    return {"protocol": known, "data": values.get("data"), "pipeline": values.get("pipeline") or {}}
+    return {
+        "job": values["job"],
+        "protocol": known,
+        "data": values.get("data"),
+        "pipeline": values.get("pipeline") or {},
+    }

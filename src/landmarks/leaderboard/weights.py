@@ -12,14 +12,18 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from landmarks.config.locations import config_root, register_search_path
-from landmarks.config.resolvers import register_resolvers
+from landmarks.config import config_root, register_resolvers, register_search_path
 from landmarks.errors import LandmarksError
 from landmarks.leaderboard.rows import Row
-from landmarks.models.architecture import IN_TRAINING_ONLY, all_options, plain_network
-from landmarks.models.model_file import SUFFIX
-from landmarks.models.opened import OpenedModel, open_model
-from landmarks.models.released_models import RELEASED_MODELS
+from landmarks.models import (
+    IN_TRAINING_ONLY,
+    RELEASED_MODELS,
+    SUFFIX,
+    OpenedModel,
+    all_options,
+    open_model,
+    plain_network,
+)
 
 NO_MATTER = {*IN_TRAINING_ONLY, "pretrained", "dropout"}  # options that evaluation has no use for
 

@@ -1,9 +1,5 @@
 """What the descriptors are trained with, one loss a file."""
 
-from landmarks.losses.arcmargin import ArcMargin
-from landmarks.losses.class_head import ClassHead
-from landmarks.losses.margin_head import MarginHead
-from landmarks.losses.npairs import NPairs
-from landmarks.losses.softmax import Softmax
+import lazy_loader
 
-__all__ = ["ArcMargin", "ClassHead", "MarginHead", "NPairs", "Softmax"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

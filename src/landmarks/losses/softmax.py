@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from landmarks.losses.chunked_cross_entropy import chunked_cross_entropy
 from landmarks.losses.class_head import ClassHead
+from landmarks.losses.cross_entropy import chunked_cross_entropy
 
 
 class Softmax(ClassHead):

@@ -10,9 +10,8 @@ Renders, "A family of contextual measures of similarity between distributions", 
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.hex_ids import hex_of
-from landmarks.metrics.lookup import find_in_groups
+from landmarks.errors import FormatError
+from landmarks.ids import format_id
 from landmarks.metrics.solutions import RecognitionSolution, scored_rows
 from landmarks.metrics.submissions import RecognitionSubmission
 
@@ -26,7 +25,7 @@ def correctness(
         FormatError: the solution does not know an image.
     """
     rows = scored_rows(image_ids, solution.image_ids, solution.ignored_ids)
-    return find_in_groups(landmarks, rows, solution.sorted_landmarks, solution.landmarks_start) >= 0
+    return solution.shows(rows, landmarks)
 
 
 def global_average_precision(
@@ -52,7 +51,7 @@ def global_average_precision(
         FormatError: a score is NaN.
     """
     if np.isnan(scores).any():
-        image_id = hex_of(image_ids[np.argmax(np.isnan(scores))])
+        image_id = format_id(image_ids[np.argmax(np.isnan(scores))])
         raise FormatError(f"image {image_id} has score NaN, which has no place in the order; give a number")
     if num_landmark_images == 0:
         return float("nan")
@@ -74,7 +73,7 @@ def score_recognition(solution: RecognitionSolution, submission: RecognitionSubm
     used = (rows >= 0) & (submission.landmarks >= 0)
     rows, ids, landmarks = rows[used], submission.image_ids[used], submission.landmarks[used]
     scores = submission.scores[used]
-    correct = find_in_groups(landmarks, rows, solution.sorted_landmarks, solution.landmarks_start) >= 0
+    correct = solution.shows(rows, landmarks)
 
     def gap(chosen: NDArray[np.bool_], num_landmark_images: int) -> float:
         return global_average_precision(

@@ -65,9 +65,11 @@ def submission_relevance(solution: RetrievalSolution, submission: RetrievalSubmi
         counts = np.diff(start)
         rows = np.repeat(solution_rows[first : first + _BLOCK_ROWS], counts)
         ranks = np.arange(start[0], start[-1]) - np.repeat(start[:-1], counts)
+        image_ids = submission.image_ids[start[0] : start[-1]]
         used = (rows >= 0) & (ranks < k)
-        rows, ranks = rows[used], ranks[used]
-        new = _new_positives(solution, rows, submission.image_ids[start[0] : start[-1]][used])
+        if not used.all():
+            rows, ranks, image_ids = rows[used], ranks[used], image_ids[used]
+        new = _new_positives(solution, rows, image_ids)
         relevant[rows[new], ranks[new]] = True
     return relevant
 
@@ -93,10 +95,10 @@ def average_precision(relevant: NDArray[np.bool_], num_positives: NDArray[np.int
     Returns:
         float64 [Q], in [0, 1].
     """
-    relevant = relevant[:, :k]
-    ranks = np.arange(1, relevant.shape[1] + 1)
-    precision = np.cumsum(relevant, axis=1, dtype=np.int32) / ranks
-    return np.einsum("qk,qk->q", precision, relevant) / np.minimum(num_positives, k)
+    rows, ranks = np.nonzero(relevant[:, :k])
+    first = np.searchsorted(rows, np.arange(len(relevant)))
+    precision = (np.arange(1, len(rows) + 1) - first[rows]) / (ranks + 1)
+    return np.bincount(rows, precision, minlength=len(relevant)) / np.minimum(num_positives, k)
 
 
 def precision_at(relevant: NDArray[np.bool_], k: int) -> NDArray[np.float64]:

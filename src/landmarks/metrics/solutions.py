@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.hex_ids import hex_of
-from landmarks.metrics.lookup import find_in_groups, find_rows, first_repeat, group_of_each, sort_in_groups
+from landmarks.errors import FormatError
+from landmarks.ids import find_rows, first_repeat, format_id
+from landmarks.metrics.groups import GroupedValues, group_of_each
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +44,11 @@ class RetrievalSolution:
         check_array("positives", self.positives, np.uint64)
         check_groups("positives", self.positives_start, len(self.query_ids), len(self.positives))
         if len(self.query_ids) and self.num_positives.min() == 0:
-            image_id = hex_of(self.query_ids[np.argmin(self.num_positives)])
+            image_id = format_id(self.query_ids[np.argmin(self.num_positives)])
             raise FormatError(f"query {image_id} has no correct image; it cannot be scored, make it ignored")
-        ordered, queries = self.sorted_positives, group_of_each(self.positives_start)
-        repeated = (ordered[1:] == ordered[:-1]) & (queries[1:] == queries[:-1])
-        if repeated.any():
-            row = int(np.argmax(repeated))
-            query, image = hex_of(self.query_ids[queries[row]]), hex_of(ordered[row])
+        if len(self._positives.repeated):
+            row = int(self._positives.repeated.min())
+            query, image = format_id(self.query_ids[self._positives.groups[row]]), format_id(self.positives[row])
             raise FormatError(f"query {query} names the correct image {image} twice; name it once")
 
     @property
@@ -59,9 +57,8 @@ class RetrievalSolution:
         return np.diff(self.positives_start)
 
     @cached_property
-    def sorted_positives(self) -> NDArray[np.uint64]:
-        """`positives`, ascending inside each query."""
-        return sort_in_groups(self.positives, self.positives_start)
+    def _positives(self) -> GroupedValues:
+        return GroupedValues(self.positives, self.positives_start)
 
     def find_positives(self, rows: NDArray[np.int64], image_ids: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Look up index images among the correct ones of a query.
@@ -73,7 +70,7 @@ class RetrievalSolution:
         Returns:
             int64 [N], one number for each pair of a query and its correct image, -1 for an incorrect image.
         """
-        return find_in_groups(image_ids, rows, self.sorted_positives, self.positives_start)
+        return self._positives.find(image_ids, rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +100,7 @@ class RecognitionSolution:
         check_array("landmarks", self.landmarks, np.int64)
         if len(self.landmarks) and self.landmarks.min() < 0:
             row = int(group_of_each(self.landmarks_start)[np.argmin(self.landmarks)])
-            image_id, landmark = hex_of(self.image_ids[row]), self.landmarks.min()
+            image_id, landmark = format_id(self.image_ids[row]), self.landmarks.min()
             raise FormatError(f"image {image_id} has landmark {landmark}; give numbers of 0 and more, or none")
 
     @property
@@ -112,9 +109,12 @@ class RecognitionSolution:
         return np.diff(self.landmarks_start) > 0
 
     @cached_property
-    def sorted_landmarks(self) -> NDArray[np.int64]:
-        """`landmarks`, ascending inside each image."""
-        return sort_in_groups(self.landmarks, self.landmarks_start)
+    def _landmarks(self) -> GroupedValues:
+        return GroupedValues(self.landmarks, self.landmarks_start)
+
+    def shows(self, rows: NDArray[np.int64], landmarks: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the image in each of the rows, -1 for none, shows the landmark: int64 [N], [N] -> bool [N]."""
+        return self._landmarks.find(landmarks, rows) >= 0
 
 
 def scored_rows(
@@ -128,7 +128,7 @@ def scored_rows(
     rows = find_rows(image_ids, solution_ids)
     unknown = (rows < 0) & (find_rows(image_ids, ignored_ids) < 0)
     if unknown.any():
-        image_id = hex_of(image_ids[np.argmax(unknown)])
+        image_id = format_id(image_ids[np.argmax(unknown)])
         raise FormatError(f"id {image_id} is not in the solution; predict only for the images of the test split")
     return rows
 
@@ -151,7 +151,7 @@ def check_unique(name: str, ids: NDArray[np.uint64]) -> None:
     check_array(f"{name}_ids", ids, np.uint64)
     row = first_repeat(ids)
     if row is not None:
-        raise FormatError(f"{name} {hex_of(ids[row])} comes twice; keep one")
+        raise FormatError(f"{name} {format_id(ids[row])} comes twice; keep one")
 
 
 def _check_ids(name: str, ids: NDArray[np.uint64], public: NDArray[np.bool_], ignored: NDArray[np.uint64]) -> None:
@@ -162,4 +162,4 @@ def _check_ids(name: str, ids: NDArray[np.uint64], public: NDArray[np.bool_], ig
         raise FormatError(f"public has {len(public)} values for {len(ids)} ids; give one for each")
     both = find_rows(ignored, ids) >= 0
     if both.any():
-        raise FormatError(f"{name} {hex_of(ignored[np.argmax(both)])} is both scored and ignored; decide for one")
+        raise FormatError(f"{name} {format_id(ignored[np.argmax(both)])} is both scored and ignored; decide for one")

@@ -8,15 +8,15 @@ Reading with the solution at hand also finds ids that it does not know, with the
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.hex_ids import DIGITS, format_hex, hex_of
-from landmarks.metrics.lookup import find_rows, first_repeat
-from landmarks.metrics.official_csv import read_blocks
+from landmarks.errors import FormatError
+from landmarks.ids import ID_DIGITS, find_rows, format_id, format_ids, join_ids
+from landmarks.metrics.official_csv import read_official, refuse_repeats
 from landmarks.metrics.solutions import (
     RecognitionSolution,
     RetrievalSolution,
@@ -24,9 +24,11 @@ from landmarks.metrics.solutions import (
     check_groups,
     check_unique,
 )
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage import atomic_file, whole_numbers
 
 _WRITE_ROWS = 4096
+# Of no rows: ids, lines, numbers, images.
+_NOTHING = (np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,7 @@ class RecognitionSubmission:
         void = (self.landmarks >= 0) & ~np.isfinite(self.scores)
         if void.any():
             row = int(np.argmax(void))
-            raise FormatError(f"image {hex_of(self.image_ids[row])} has score {self.scores[row]}; give a number")
+            raise FormatError(f"image {format_id(self.image_ids[row])} has score {self.scores[row]}; give a number")
 
 
 def read_retrieval_submission(path: str | Path, solution: RetrievalSolution | None = None) -> RetrievalSubmission:
@@ -93,21 +95,14 @@ def read_retrieval_submission(path: str | Path, solution: RetrievalSolution | No
         FormatError: names the file, the line and the field.
     """
     path = Path(path)
-    ids: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
-    lines: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
-    counts: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
-    images: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
-    for block in read_blocks(path, ("id", "images")):
-        retrieved, offsets = block.image_ids(1)
-        ids.append(block.row_ids())
-        lines.append(block.lines)
-        counts.append(np.diff(offsets))
-        images.append(retrieved)
-    query_ids = np.concatenate(ids)
+    parts = [_NOTHING]
+    for rows in read_official(path, ("id", "images")):
+        retrieved, offsets = rows.id_lists("images")
+        parts.append((rows.ids("id"), rows.lines, np.diff(offsets), retrieved))
+    query_ids, lines, counts, images = (np.concatenate(values) for values in zip(*parts, strict=True))
     known = None if solution is None else (solution.query_ids, solution.ignored_ids)
-    _check_ids(path, query_ids, np.concatenate(lines), known)
-    start = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
-    return RetrievalSubmission(query_ids, start, np.concatenate(images))
+    _check_ids(path, query_ids, lines, known)
+    return RetrievalSubmission(query_ids, np.concatenate([[0], np.cumsum(counts)]), images)
 
 
 def read_recognition_submission(path: str | Path, solution: RecognitionSolution | None = None) -> RecognitionSubmission:
@@ -117,39 +112,26 @@ def read_recognition_submission(path: str | Path, solution: RecognitionSolution 
         FormatError: names the file, the line and the field.
     """
     path = Path(path)
-    ids: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
-    lines: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
-    landmarks: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
-    scores: list[NDArray[np.float64]] = [np.empty(0, np.float64)]
-    for block in read_blocks(path, ("id", "landmarks")):
-        words = block.words(1)
+    parts: list[tuple[NDArray[Any], ...]] = [(*_NOTHING[:3], np.empty(0))]
+    for rows in read_official(path, ("id", "landmarks")):
+        words = rows.words("landmarks")
         counts = np.diff(words.offsets)
-        if ((counts != 0) & (counts != 2)).any():
-            row = int(np.argmax((counts != 0) & (counts != 2)))
-            problem = f"{block.text(block.starts[row, 1], block.ends[row, 1])} is not one landmark and its score"
-            raise block.error(row, 1, problem, "write '<landmark> <score>', or nothing")
-        answered = np.flatnonzero(counts)
-        numbers = block.landmarks(words.starts[::2], words.ends[::2])
-        if (numbers < 0).any():
-            word = int(np.argmax(numbers < 0))
-            shown = block.text(words.starts[2 * word], words.ends[2 * word])
-            remedy = "write a whole number of 0 and more"
-            raise block.error(int(answered[word]), 1, f"{shown} is not a landmark", remedy)
-        values = block.scores(words.starts[1::2], words.ends[1::2])
-        if not np.isfinite(values).all():
-            word = int(np.argmin(np.isfinite(values)))
-            shown = block.text(words.starts[2 * word + 1], words.ends[2 * word + 1])
-            raise block.error(int(answered[word]), 1, f"{shown} is not a score", "write a finite number")
-        ids.append(block.row_ids())
-        lines.append(block.lines)
-        landmarks.append(np.full(len(counts), -1, np.int64))
-        landmarks[-1][answered] = numbers
-        scores.append(np.zeros(len(counts)))
-        scores[-1][answered] = values
-    image_ids = np.concatenate(ids)
+        remedy = "write '<landmark> <score>', or nothing"
+        rows.refuse((counts != 0) & (counts != 2), "landmarks", "is not one landmark and its score", remedy)
+        numbers = whole_numbers(words.texts.gather_every(2))
+        wrong = np.zeros(len(words.texts), np.bool_)
+        wrong[::2] = numbers < 0
+        words.refuse(wrong, "landmarks", "is not a landmark", "write a whole number of 0 and more")
+        values = words.texts.gather_every(2, 1).cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+        wrong[1::2] = ~np.isfinite(values)
+        words.refuse(wrong, "landmarks", "is not a score", "write a finite number")
+        landmarks, scores = np.full(len(counts), -1, np.int64), np.zeros(len(counts))
+        landmarks[counts > 0], scores[counts > 0] = numbers, values
+        parts.append((rows.ids("id"), rows.lines, landmarks, scores))
+    image_ids, lines, landmarks, scores = (np.concatenate(values) for values in zip(*parts, strict=True))
     known = None if solution is None else (solution.image_ids, solution.ignored_ids)
-    _check_ids(path, image_ids, np.concatenate(lines), known)
-    return RecognitionSubmission(image_ids, np.concatenate(landmarks), np.concatenate(scores))
+    _check_ids(path, image_ids, lines, known)
+    return RecognitionSubmission(image_ids, landmarks, scores)
 
 
 def write_retrieval_submission(path: str | Path, submission: RetrievalSubmission) -> None:
@@ -158,13 +140,14 @@ def write_retrieval_submission(path: str | Path, submission: RetrievalSubmission
         file.write(b"id,images\n")
         for first in range(0, len(submission.query_ids), _WRITE_ROWS):
             start = submission.start[first : first + _WRITE_ROWS + 1]
-            words = np.full((int(start[-1] - start[0]), DIGITS + 1), ord(" "), np.uint8)
-            words[:, :DIGITS] = format_hex(submission.image_ids[start[0] : start[-1]])
-            text = words.tobytes()
-            bounds = ((start - start[0]) * (DIGITS + 1)).tolist()
-            queries = submission.query_ids[first : first + _WRITE_ROWS].tolist()
-            for query_id, begin, end in zip(queries, bounds[:-1], bounds[1:], strict=True):
-                file.write(b"%016x,%b\n" % (query_id, text[begin : max(begin, end - 1)]))
+            text = join_ids(submission.image_ids[start[0] : start[-1]])
+            bounds = ((start - start[0]) * (ID_DIGITS + 1)).tolist()
+            queries = format_ids(submission.query_ids[first : first + _WRITE_ROWS])
+            lines = [
+                f"{query},{text[begin : max(begin, end - 1)]}\n"
+                for query, begin, end in zip(queries, bounds[:-1], bounds[1:], strict=True)
+            ]
+            file.write("".join(lines).encode())
 
 
 def write_recognition_submission(path: str | Path, submission: RecognitionSubmission) -> None:
@@ -174,7 +157,7 @@ def write_recognition_submission(path: str | Path, submission: RecognitionSubmis
         file.write(b"id,landmarks\n")
         for image_id, landmark, score in zip(*rows, strict=True):
             prediction = f"{landmark} {score!r}" if landmark >= 0 else ""
-            file.write(f"{hex_of(image_id)},{prediction}\n".encode())
+            file.write(f"{format_id(image_id)},{prediction}\n".encode())
 
 
 def _check_ids(
@@ -184,15 +167,12 @@ def _check_ids(
     known: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None,
 ) -> None:
     """Refuse repeated ids, and ids that are neither in the solution nor ignored there."""
-    row = first_repeat(ids)
-    if row is not None:
-        problem = f"id {hex_of(ids[row])} was there before"
-        raise FormatError.at(path, problem, "keep one line an id", line=int(lines[row]), field="id")
+    refuse_repeats(path, ids, lines)
     if known is None:
         return
     unknown = (find_rows(ids, known[0]) < 0) & (find_rows(ids, known[1]) < 0)
     if unknown.any():
         row = int(np.argmax(unknown))
-        problem = f"id {hex_of(ids[row])} is not in the solution"
+        problem = f"id {format_id(ids[row])} is not in the solution"
         remedy = "predict only for the images of the test split"
         raise FormatError.at(path, problem, remedy, line=int(lines[row]), field="id")

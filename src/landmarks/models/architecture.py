@@ -18,8 +18,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from landmarks.config.check import problems_of
-from landmarks.config.locations import known_targets, targets_in
+from landmarks.config import known_targets, problems_of, targets_in
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
 

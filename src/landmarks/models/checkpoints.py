@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from landmarks import __version__
-from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
 from landmarks.models.architecture import build_head, build_network, has_class_weights, plain_loss, plain_network
@@ -25,7 +25,7 @@ from landmarks.models.record import ModelRecord
 from landmarks.storage import ChangedError, check_archive
 
 if TYPE_CHECKING:  # Lightning and albumentations take seconds to import, and pictures are described without them
-    from landmarks.data.module import LandmarkDataModule
+    from landmarks.data import LandmarkDataModule
 
 RECORD_VERSION = 1
 
@@ -86,27 +86,29 @@ def model_record(path: str | Path, found: Mapping[str, Any]) -> tuple[ModelRecor
     values = found.get("landmarks")
     if not isinstance(values, dict) or values.get("record_version") != RECORD_VERSION:
         raise LandmarksError(f"checkpoint {path}: was not written by this version of landmarks ({__version__})")
-    config = values["config"]
-    source = (config.get("data") or {}).get("source")
-    origin = {"source": "trained with landmarks", "trained_on": _short(source)}
     try:
-        architecture, preprocessing = plain_network(config["model"]), _preprocessing(values)
-        if values.get("task") == "detection":
-            names, titles = tuple(values["class_names"]), tuple(values["class_titles"])
-            made = ModelRecord(
-                config["name"], "detection", architecture, preprocessing, None, len(names), names, titles, origin
-            )
-            return made, source
-        loss = plain_loss(config["loss"])
+        return _described(values, found["state_dict"])
     except LandmarksError as error:
         raise LandmarksError(f"checkpoint {path}: {error}") from None
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise LandmarksError(f"checkpoint {path}: its description of itself is wrong ({error!r})") from None
+
+
+def _described(values: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[ModelRecord, Any]:
+    config = values["config"]
+    source = (config.get("data") or {}).get("source")
+    name, architecture, preprocessing = config["name"], plain_network(config["model"]), _preprocessing(values)
+    origin = {"source": "trained with landmarks", "trained_on": _short(source)}
+    if values.get("task") == "detection":
+        names, titles = tuple(values["class_names"]), tuple(values["class_titles"])
+        return ModelRecord(
+            name, "detection", architecture, preprocessing, None, len(names), names, titles, origin
+        ), source
+    loss, names = plain_loss(config["loss"]), tuple(values["landmark_names"])
     origin["loss"] = str(loss["loss"]).rsplit(".", 1)[-1].lower()
-    names = tuple(values["landmark_names"])
-    if not (has_class_weights(loss) and any(key.startswith("loss.") for key in found["state_dict"])):
-        return ModelRecord(config["name"], "retrieval", architecture, preprocessing, origin=origin), source
-    return ModelRecord(
-        config["name"], "classification", architecture, preprocessing, loss, len(names), names, (), origin
-    ), source
+    if not (has_class_weights(loss) and any(key.startswith("loss.") for key in state)):
+        return ModelRecord(name, "retrieval", architecture, preprocessing, origin=origin), source
+    return ModelRecord(name, "classification", architecture, preprocessing, loss, len(names), names, (), origin), source
 
 
 def open_weights(path: str | Path, found: Mapping[str, Any], record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:
@@ -165,7 +167,7 @@ def _short(source: object) -> str:
     return ", ".join([name, *splits])
 
 
-def load_weights(module: nn.Module, path: str | Path) -> None:
+def load_trained_weights(module: nn.Module, path: str | Path) -> None:
     """Give a module of the same run the weights of a checkpoint."""
     module.load_state_dict(open_checkpoint(path)["state_dict"])
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
 from landmarks.models.checkpoints import model_record, open_checkpoint, open_weights

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from landmarks import __version__
-from landmarks.data.images.preprocessing import MEAN, STD, Preprocessing
+from landmarks.data import MEAN, STD, Preprocessing
 from landmarks.errors import LandmarksError
 
 FORMAT = 1

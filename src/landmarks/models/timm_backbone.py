@@ -14,7 +14,7 @@ import torch
 from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
-from landmarks.data.images.preprocessing import MEAN, STD
+from landmarks.data import MEAN, STD
 from landmarks.errors import LandmarksError
 from landmarks.models.downloads import create_pretrained, create_untrained
 

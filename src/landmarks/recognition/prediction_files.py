@@ -10,19 +10,24 @@ The folder has its name only when it is whole. Files are held against their own 
 nothing is unpickled.
 """
 
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.metrics.hex_ids import hex_of
-from landmarks.metrics.lookup import first_repeat
+from landmarks.ids import first_repeat, format_id
 from landmarks.recognition.predictions import Predictions
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.storage.npy_header import map_array, read_header
+from landmarks.retrieval import ExtractionProtocol
+from landmarks.storage import (
+    CHECKSUMS_FILE,
+    ChangedError,
+    atomic_folder,
+    check_folder,
+    map_array,
+    read_header,
+    write_checksums,
+)
 
 IDS_FILE = "ids.npy"
 LANDMARKS_FILE = "landmarks.npy"
@@ -30,6 +35,7 @@ PROBABILITIES_FILE = "probabilities.npy"
 NAMES_FILE = "landmark_names.txt"
 PROTOCOL_FILE = "protocol.json"
 FILES = frozenset({IDS_FILE, LANDMARKS_FILE, PROBABILITIES_FILE, NAMES_FILE, PROTOCOL_FILE})
+"""Beside them lies ``checksums.txt``, which predictions of earlier versions lack."""
 MAX_NAMES_BYTES = 1 << 26
 
 
@@ -50,22 +56,17 @@ def write_predictions(folder: str | Path, predictions: Predictions, protocol: Ex
         name = str(predictions.landmark_names[strange[0]])
         raise LandmarksError(f"{folder}: the landmark name {name!r} has a line break: rename it")
     refuse_other_folder(folder)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
-        partial.mkdir(parents=True)
-        np.save(partial / IDS_FILE, predictions.ids)
-        np.save(partial / LANDMARKS_FILE, predictions.landmarks)
-        np.save(partial / PROBABILITIES_FILE, predictions.probabilities)
-        names = "".join(f"{name}\n" for name in predictions.landmark_names.tolist())
-        (partial / NAMES_FILE).write_bytes(names.encode())
-        protocol.write(partial / PROTOCOL_FILE)
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.replace(folder)
+        with atomic_folder(folder) as partial:
+            np.save(partial / IDS_FILE, predictions.ids)
+            np.save(partial / LANDMARKS_FILE, predictions.landmarks)
+            np.save(partial / PROBABILITIES_FILE, predictions.probabilities)
+            names = "".join(f"{name}\n" for name in predictions.landmark_names.tolist())
+            (partial / NAMES_FILE).write_bytes(names.encode())
+            protocol.write(partial / PROTOCOL_FILE)
+            write_checksums(partial)
     except OSError as error:
         raise LandmarksError(f"{folder}: the predictions cannot be written ({error.strerror})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def refuse_other_folder(folder: Path) -> None:
@@ -74,7 +75,9 @@ def refuse_other_folder(folder: Path) -> None:
     Raises:
         LandmarksError: a file, or a folder that holds other files.
     """
-    if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= FILES):
+    if folder.exists() and not (
+        folder.is_dir() and {path.name for path in folder.iterdir()} <= FILES | {CHECKSUMS_FILE}
+    ):
         raise LandmarksError(f"{folder}: something else lies here: move it, or choose another folder for predictions")
 
 
@@ -82,7 +85,7 @@ def read_predictions(folder: str | Path) -> Predictions:
     """Open what `write_predictions` wrote.
 
     Raises:
-        LandmarksError: not there, damaged, cut off, or not what the header says.
+        LandmarksError: not there, damaged, cut off, not what the header says, or not what was written.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -107,8 +110,13 @@ def read_predictions(folder: str | Path) -> Predictions:
         raise LandmarksError(f"{folder}: damaged, or no predictions: {error}; predict again") from error
     again = first_repeat(ids)
     if again is not None:
-        raise LandmarksError(f"{folder}: picture {hex_of(ids[again])} is there twice; predict again")
-    return Predictions(ids, landmarks, probabilities, names, str(folder))
+        raise LandmarksError(f"{folder}: picture {format_id(ids[again])} is there twice; predict again")
+    found = Predictions(ids, landmarks, probabilities, names, str(folder))
+    try:
+        check_folder(folder)
+    except (ChangedError, OSError) as error:
+        raise LandmarksError(f"{error}; predict again") from error
+    return found
 
 
 def _read_names(path: Path) -> NDArray[np.str_]:

@@ -1,4 +1,4 @@
-"""What a classifier says of pictures: the landmarks that it finds likeliest, with their probabilities."""
+"""What recognition may look at besides descriptors: a classifier's predictions and a detector's boxes."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
+from landmarks.recognition.detections import FoundObjects
 from landmarks.recognition.votes import NO_LANDMARK
+from landmarks.retrieval import Need
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,44 @@ class Predictions:
             raise LandmarksError(f"{self.name}: a landmark lies outside the {len(self.landmark_names)} of its names")
         if not ((probabilities >= 0) & (probabilities <= 1)).all():
             raise LandmarksError(f"{self.name}: a probability lies outside [0, 1]")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Opened evidence; None where there is none of a kind.
+
+    Attributes:
+        predictions: of a classifier, about the queries.
+        detections: of a detector, in the queries.
+    """
+
+    predictions: Predictions | None = None
+    detections: FoundObjects | None = None
+
+    @property
+    def kinds(self) -> list[Need]:
+        """What is there."""
+        kinds: list[Need] = ["predictions", "detections"]
+        return [kind for kind in kinds if getattr(self, kind) is not None]
+
+
+NO_EVIDENCE = Evidence()
+
+
+def join_label_spaces(names: NDArray[np.str_], others: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.int32]]:
+    """Append to one label space what another one knows besides.
+
+    Args:
+        names: str [C], each once; they keep their numbers.
+        others: str [D], each once.
+
+    Returns:
+        The joint names, str [L], and the number there of each of the others, int32 [D].
+    """
+    if not len(names) or not len(others):
+        return np.concatenate([names, others]), np.arange(len(names), len(names) + len(others), dtype=np.int32)
+    order = np.argsort(names)
+    place = np.minimum(np.searchsorted(names, others, sorter=order), len(names) - 1)
+    known = names[order[place]] == others
+    number = np.where(known, order[place], len(names) + np.cumsum(~known) - 1)
+    return np.concatenate([names, others[~known]]), number.astype(np.int32)

@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.recognition.votes import NO_LANDMARK, vote
-from landmarks.retrieval.cache import Column
-from landmarks.retrieval.ranking import EMPTY, Ranking
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.state import Gallery
+from landmarks.retrieval import EMPTY, Gallery, Ranking, Resources
+from landmarks.storage import Column
 
 FEATURES = ("similarity", "margin", "share", "density")
 COPIES = 10  # identical copies of an image that a search may find besides what it is asked for
@@ -98,7 +96,7 @@ def choose(gallery: Gallery, size: int, hidden: float, max_images: int, seed: in
     return Cast(rows[order], chosen[order])
 
 
-def rehearse(gallery: Gallery, cast: Cast, k: int, votes: int, resources: Resources) -> Rehearsal:
+def rehearse(gallery: Gallery, cast: Cast, k: int, votes: int, resources: Resources, group: int = GROUP) -> Rehearsal:
     """Let the chosen images vote as queries do; out of the cache if it has been done.
 
     Args:
@@ -107,6 +105,7 @@ def rehearse(gallery: Gallery, cast: Cast, k: int, votes: int, resources: Resour
         k: neighbours that the features look at.
         votes: neighbours that vote, by similarity.
         resources: `index` searches, `cache` keeps.
+        group: images that ask together.
 
     Raises:
         LandmarksError: a bad descriptor, or no room for the cache.
@@ -124,7 +123,7 @@ def rehearse(gallery: Gallery, cast: Cast, k: int, votes: int, resources: Resour
         len(cast.rows),
         {"features": Column(np.float64, (len(FEATURES),)), "right": Column(np.bool_)},
         make,
-        GROUP,
+        group,
         [gallery.descriptors, gallery.landmarks, cast.rows, cast.hidden],
         {"k": k, "votes": votes, "searcher": resources.index.signature()},
     )

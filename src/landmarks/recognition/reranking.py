@@ -12,11 +12,19 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.recognition.votes import NO_LANDMARK, Votes, vote
-from landmarks.retrieval.blocks import MIB, Descriptors, rows_in_budget
-from landmarks.retrieval.cache import Column
-from landmarks.retrieval.ranking import EMPTY, Ranking
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.state import MISSING, Gallery, Need, SearchState
+from landmarks.retrieval import (
+    EMPTY,
+    MIB,
+    MISSING,
+    Descriptors,
+    Gallery,
+    Need,
+    Ranking,
+    Resources,
+    SearchState,
+    rows_in_budget,
+)
+from landmarks.storage import Column
 
 # Images labelled at once; the gallery is read once for each such group.
 GROUP = 16_384
@@ -87,7 +95,7 @@ class RecognitionReranking:
             Ranking(np.concatenate([part.indices for part in parts]), np.concatenate([part.scores for part in parts]))
         )
 
-    def label_index(self, index: Descriptors, gallery: Gallery, resources: Resources) -> Votes:
+    def label_index(self, index: Descriptors, gallery: Gallery, resources: Resources, group: int = GROUP) -> Votes:
         """Landmark and score of every index image [N], out of the cache: it costs a search of N images in the gallery.
 
         Raises:
@@ -102,7 +110,7 @@ class RecognitionReranking:
             len(index),
             {"landmarks": Column(np.int32), "scores": Column(np.float32)},
             make,
-            GROUP,
+            group,
             [index, gallery.descriptors, gallery.landmarks],
             {"k": self.k, "num_landmarks": gallery.num_landmarks, "searcher": resources.index.signature()},
         )

@@ -8,12 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.found_objects import FoundObjects
+from landmarks.recognition.detections import FoundObjects
 from landmarks.recognition.predictions import Predictions
-from landmarks.retrieval.blocks import Descriptors
-from landmarks.retrieval.pipeline import Pipeline
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.state import Gallery, SearchState
+from landmarks.retrieval import Descriptors, Gallery, Pipeline, Ranking, SearchState
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.ranking import EMPTY, Ranking
+from landmarks.retrieval import EMPTY, Ranking
 
 NO_LANDMARK = EMPTY
 

@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from landmarks.cleaning.clean import Tidied
-from landmarks.cleaning.rule import Fate
-from landmarks.data.images.decode import decode
-from landmarks.data.source import ImageSet
+from landmarks.cleaning import Tidied, Verdict
+from landmarks.data import ImageSet, decode
 from landmarks.errors import LandmarksError
 from landmarks.report.palette import INK, PAPER, RIGHT, WRONG
 from landmarks.report.tiles import PICTURE, TILE_HEIGHT, TILE_WIDTH, Tile, draw_tile, font
@@ -25,10 +23,10 @@ ReadImage = Callable[[int], NDArray[np.uint8]]
 COLUMNS, ROWS = 8, 3
 MARGIN, SPACE, HEADER = 24, 12, 36
 REASONS = {
-    Fate.DISAGREEING: "too few",
-    Fate.SMALL_GROUP: "small group",
-    Fate.UNVERIFIED: "not verified",
-    Fate.SMALL_LANDMARK: "landmark too small",
+    Verdict.DISAGREEING: "too few",
+    Verdict.SMALL_GROUP: "small group",
+    Verdict.UNVERIFIED: "not verified",
+    Verdict.SMALL_LANDMARK: "landmark too small",
 }
 
 
@@ -68,7 +66,7 @@ def draw_tidied(tidied: Tidied, landmark: int, read: ReadImage, out: str | Path)
     """
     pictures = tidied.pictures
     rows = np.arange(pictures.starts[landmark], pictures.starts[landmark + 1])
-    margin = tidied.fellows.scores[rows, 0] - tidied.outsiders.similarities[rows]
+    margin = tidied.neighbours.scores[rows, 0] - tidied.bars.similarities[rows]
     rows = rows[np.argsort(-margin, kind="stable")]
     bands = [("Stay", rows[tidied.kept[rows]]), ("Fall", rows[~tidied.kept[rows]])]
     lines = [min(ROWS, max(1, -(-len(band) // COLUMNS))) for _, band in bands]
@@ -97,14 +95,14 @@ def draw_tidied(tidied: Tidied, landmark: int, read: ReadImage, out: str | Path)
 
 
 def _tile(tidied: Tidied, row: int, read: ReadImage) -> Tile:
-    fate = Fate(int(tidied.fates[row]))
+    verdict = Verdict(int(tidied.verdicts[row]))
     try:
         image = read(int(tidied.pictures.ids[row]))
     except LandmarksError:
         image = None
-    nearest, bar = float(tidied.fellows.scores[row, 0]), float(tidied.outsiders.similarities[row])
+    nearest, bar = float(tidied.neighbours.scores[row, 0]), float(tidied.bars.similarities[row])
     note = f"{nearest:.2f}, outsiders {bar:.2f}" if np.isfinite(nearest) else f"alone, outsiders {bar:.2f}"
-    agree = int(tidied.rule.agreeing(tidied.fellows, tidied.outsiders, slice(row, row + 1)).sum())
-    name = ", ".join([f"{agree} agree", *([REASONS[fate]] if fate in REASONS else [])])
-    kept = fate is Fate.KEPT
+    agree = int(tidied.rule.agreeing(tidied.neighbours, tidied.bars, slice(row, row + 1)).sum())
+    name = ", ".join([f"{agree} agree", *([REASONS[verdict]] if verdict in REASONS else [])])
+    kept = verdict is Verdict.KEPT
     return Tile(image, RIGHT if kept else WRONG, name, note, mark="✓" if kept else "✗")

@@ -9,8 +9,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from landmarks.data.gldv2.download import Outcome
-    from landmarks.data.gldv2.indexing import IndexedSplit
+    from landmarks.data import IndexedSplit, Outcome
 
 FAILURES_SHOWN = 20
 NONE = "\N{EN DASH}"

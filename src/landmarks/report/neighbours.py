@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from landmarks.errors import LandmarksError
 from landmarks.report.palette import GREY, INK, NEUTRAL, PALE, PAPER, RIGHT, WRONG, Colour
 from landmarks.report.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, draw_tile, font
-from landmarks.retrieval.ranking import EMPTY, Ranking
+from landmarks.retrieval import EMPTY, Ranking
 
 # Gives a picture, uint8 [H, W, 3] RGB, by id; raises LandmarksError for one that cannot be read.
 ReadImage = Callable[[int], NDArray[np.uint8]]

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.metrics.hex_ids import DIGITS, format_hex
-from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.ids import format_ids
+from landmarks.metrics import RecognitionSubmission
+from landmarks.storage import atomic_file
 
 COLUMNS = ("id", "landmark", "score")
 _WRITE_ROWS = 8192
@@ -44,11 +44,11 @@ def write_recognition_notes(
             for start in range(0, count, _WRITE_ROWS):
                 rows = slice(start, start + _WRITE_ROWS)
                 shown = predicted[rows]
-                ids = format_hex(submission.image_ids[rows]).view(f"S{DIGITS}").ravel().astype(np.str_)
                 landmarks = np.where(shown, submission.landmarks[rows].astype(np.str_), "")
                 scores = np.where(shown, submission.scores[rows].astype(np.float32).astype(np.str_), "")
-                columns = (ids, landmarks, scores, *(_texts(values[rows]) for values in notes.values()))
-                file.write(_lines(zip(*(column.tolist() for column in columns), strict=True)))
+                columns = (landmarks, scores, *(_texts(values[rows]) for values in notes.values()))
+                ids = format_ids(submission.image_ids[rows])
+                file.write(_lines(zip(ids, *(column.tolist() for column in columns), strict=True)))
     except OSError as error:
         raise LandmarksError(f"{path}: cannot be written ({error.strerror})") from error
 

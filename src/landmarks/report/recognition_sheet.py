@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from landmarks.errors import LandmarksError
-from landmarks.metrics.recognition import correctness
-from landmarks.metrics.solutions import RecognitionSolution
-from landmarks.metrics.submissions import RecognitionSubmission
-from landmarks.recognition.detections.found_objects import FoundObjects
+from landmarks.metrics import RecognitionSolution, RecognitionSubmission, correctness
+from landmarks.recognition import FoundObjects
 from landmarks.report.neighbours import MARGIN, SPACE, ReadImage
 from landmarks.report.palette import BOX, GREY, INK, NEUTRAL, PAPER, RIGHT, WRONG, Colour
 from landmarks.report.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, draw_tile, font, letterboxed

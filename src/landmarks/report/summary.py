@@ -11,7 +11,7 @@ from landmarks.report.page import write_page
 from landmarks.report.table import figures_of
 
 if TYPE_CHECKING:  # brings torch, which takes seconds
-    from landmarks.retrieval.ablation import StageReport
+    from landmarks.retrieval import StageReport
 
 
 def write_summary(

@@ -12,7 +12,7 @@ from rich.text import Text
 from landmarks.errors import LandmarksError
 
 if TYPE_CHECKING:  # brings torch, which takes seconds
-    from landmarks.retrieval.ablation import StageReport
+    from landmarks.retrieval import StageReport
 
 # Changes below this are shown as none: four digits are printed.
 VISIBLE_CHANGE = 5e-5

@@ -4,8 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from landmarks.data.gldv2.checks.findings import PICTURE_FAULTS, TABLE_FAULTS, Findings, Kind, Split
-from landmarks.data.gldv2.checks.pictures import MAX_ASPECT, MIN_SHORT_SIDE
+from landmarks.data import MAX_ASPECT, MIN_SHORT_SIDE, PICTURE_FAULTS, TABLE_FAULTS, Findings, Kind, Split
 from landmarks.report.data_tables import NONE, data_table
 
 SHOWN_MESSAGES = 20

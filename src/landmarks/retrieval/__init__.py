@@ -1,1 +1,5 @@
 """Descriptors on disk, search, expansion, and the pipelines that put them in order."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

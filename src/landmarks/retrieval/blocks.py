@@ -5,17 +5,22 @@ Everything reads it in blocks sized from a stated budget and L2-normalises a blo
 without a direction (zero) or with NaN has no cosine similarity: it is an error with its row, never a score.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.data import available_cores
 from landmarks.errors import LandmarksError
 
 MIB = 1024 * 1024
 
 # A row this close to length one counts as normalised and stays as it is: float16 copies of unit vectors are.
 UNIT_TOLERANCE = 2.0**-11
+
+# Rows that a thread takes at once; fewer are not worth handing over.
+ROWS = 8192
 
 # What a caller may hand over: float32 or float16, in memory or memory-mapped.
 Descriptors = NDArray[np.float32] | NDArray[np.float16]
@@ -42,11 +47,22 @@ def check_matrix(descriptors: Descriptors, name: str) -> None:
         raise LandmarksError(f"{name}: expected float32 or float16, got {descriptors.dtype}")
 
 
-def row_norms(block: Descriptors) -> NDArray[np.float32]:
-    """Euclidean length of every row [B]; summed in float64, so a row's length depends on that row alone."""
-    from landmarks.retrieval.search.exact_products import row_lengths  # compiled code, which takes a while to load
+def row_norms(block: Descriptors, at_once: int = ROWS) -> NDArray[np.float32]:
+    """Euclidean length of every row [B] of [B, D]; summed in float64, so it depends on that row alone.
 
-    return row_lengths(block)
+    NumPy would copy every row to float64 first, on one core; beside a search that keeps all cores busy for a few
+    seconds that is a third more time. The kernels read a row once, where it lies, on all cores.
+    """
+    from landmarks.retrieval import kernels
+
+    norms = np.empty(len(block), np.float32)
+
+    def work(start: int) -> None:
+        part = slice(start, start + at_once)
+        kernels.lengths(_readable(block[part]), norms[part])
+
+    _spread(work, len(block), at_once)
+    return norms
 
 
 def scales(norms: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -122,3 +138,55 @@ def gather(descriptors: Descriptors, rows: NDArray[np.integer], normalize: bool 
     if normalize:
         block /= scales(row_norms(block))[:, None]
     return block.reshape(*rows.shape, descriptors.shape[1])
+
+
+def row_products(
+    queries: NDArray[np.float32], database: Descriptors, rows: NDArray[np.integer], normalize: bool, at_once: int = ROWS
+) -> NDArray[np.float32]:
+    """Inner products of each query with rows of its own.
+
+    Args:
+        queries: [Q, D].
+        database: [N, D], in memory or memory-mapped.
+        rows: [Q, C] rows of `database`; those below 0 get -inf.
+        normalize: scale rows of the database to length one, like `gather`.
+        at_once: rows that a thread takes at once.
+
+    Returns:
+        float32 [Q, C], summed in float64.
+    """
+    from landmarks.retrieval import kernels
+
+    products = np.empty(rows.shape, np.float32)
+    readable = database.dtype == np.float32 and database.flags.c_contiguous and database.flags.aligned
+    step = max(1, at_once // max(1, rows.shape[1]))
+
+    def work(start: int) -> None:
+        part = slice(start, start + step)
+        picked = rows[part].astype(np.int64)
+        matrix: Descriptors = database
+        if not readable:
+            matrix = database[np.maximum(picked, 0).reshape(-1)]
+            picked = np.where(picked < 0, -1, np.arange(picked.size).reshape(picked.shape))
+        kernels.products(_readable(queries[part]), _readable(matrix), picked, normalize, UNIT_TOLERANCE, products[part])
+
+    _spread(work, len(queries), step)
+    return products
+
+
+def _readable(rows: Descriptors) -> NDArray[np.float32]:
+    """Rows as one type of array, so that each kernel is compiled once: float32 in C order, not to be written to."""
+    view = np.ascontiguousarray(rows, np.float32).view()
+    view.flags.writeable = False
+    return view
+
+
+def _spread(work: Callable[[int], None], count: int, step: int) -> None:
+    starts = range(0, count, step)
+    threads = min(len(starts), available_cores())
+    if threads > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, starts))
+    else:
+        for start in starts:
+            work(start)

@@ -51,6 +51,7 @@ def expand(
     weights: Weights = "similarity",
     workers: int = 1,
     memory_budget_mb: int = 64,
+    tile_bytes: int = TILE_BYTES,
 ) -> NDArray[np.float32]:
     """``normalise(x + Σ weight · neighbour)`` for every row x; x and its neighbours are normalised first.
 
@@ -66,6 +67,7 @@ def expand(
         weights: whether the rank counts beside the similarity.
         workers: threads.
         memory_budget_mb: MiB for the gathered neighbours.
+        tile_bytes: of those that are gathered at once.
 
     Returns:
         float32 [Q, D] with rows of length one, the same whatever the workers and the budget.
@@ -80,7 +82,7 @@ def expand(
     expanded = np.empty(descriptors.shape, np.float32)
     depth = neighbours.shape[1]
     by_rank = 1 - np.arange(depth) / depth if weights == "rank" else np.ones(depth)
-    budget = min(memory_budget_mb * MIB // workers, TILE_BYTES)
+    budget = min(memory_budget_mb * MIB // workers, tile_bytes)
     tile = rows_in_budget(8 * (depth + 2) * descriptors.shape[1], budget)
 
     def fill(start: int) -> None:

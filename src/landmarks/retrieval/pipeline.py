@@ -14,7 +14,7 @@ from landmarks.retrieval.ablation import Cost, StageReport
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.index import Searcher
+from landmarks.retrieval.search import Searcher
 from landmarks.retrieval.state import MISSING, Need, Stage, StateT
 
 # Gives named figures of a state and its answer, such as {"map@100/public": 0.3, "map@100/private": 0.31}.

@@ -5,7 +5,6 @@ place is index -1 with score -inf, always behind the filled ones. Equal scores s
 that one search, many shards and other block sizes give the same ranking.
 """
 
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.storage.npy_header import read_header
+from landmarks.storage import atomic_file, read_header
 
 EMPTY = -1
 # Places looked at together when a ranking is checked.
@@ -123,15 +122,10 @@ class Ranking:
     def save(self, path: str | Path) -> None:
         """Write an uncompressed ``.npz`` with `indices` and `scores`; the file appears only when complete."""
         path = Path(path)
-        partial = path.with_name(path.name + ".partial")
         try:
-            with partial.open("wb") as file:
+            with atomic_file(path) as file:
                 np.savez(file, allow_pickle=False, indices=self.indices, scores=self.scores)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise LandmarksError(f"{path}: could not write the ranking: {error}") from error
 
     @staticmethod
@@ -175,3 +169,28 @@ def _read_member(archive: zipfile.ZipFile, name: str, file_bytes: int) -> NDArra
         if header.file_bytes != entry.file_size:
             raise ValueError(f"{name} has a header that does not fit its size")
         return np.frombuffer(bytearray(member.read()), dtype=header.dtype).reshape(header.shape)
+
+
+def completed(found: Ranking, earlier: Ranking) -> Ranking:
+    """Put images of an earlier ranking, in their order, behind those found.
+
+    Args:
+        found: [Q, K] with scores above 0.
+        earlier: [Q, K]. An image from it gets its earlier score less that of the query's first place: 0 or below.
+
+    Returns:
+        Ranking [Q, K], as full as `earlier` or `found` was.
+    """
+    behind = earlier.scores - np.where(earlier.filled[:, :1], earlier.scores[:, :1], 0)
+    indices = np.concatenate([found.indices, earlier.indices], axis=1)
+    scores = np.concatenate([found.scores, behind], axis=1)
+    # Of an image in both the first place counts; a stable sort brings its two places together in order.
+    order = np.argsort(indices, axis=1, kind="stable")
+    ordered = np.take_along_axis(indices, order, axis=1)
+    again = np.zeros(indices.shape, bool)
+    np.put_along_axis(again, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
+    places = np.argsort(again | (indices == EMPTY), axis=1, kind="stable")[:, : earlier.depth]
+    indices, scores = (np.take_along_axis(values, places, axis=1) for values in (indices, scores))
+    # Places for which nothing was left hold a repeated image or none.
+    left = np.take_along_axis(again, places, axis=1) | (indices == EMPTY)
+    return Ranking(np.where(left, np.int32(EMPTY), indices), np.where(left, np.float32(-np.inf), scores))

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from landmarks.data.processes import available_cores
+from landmarks.data import available_cores
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.search.index import Searcher
+from landmarks.retrieval.search import Searcher
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
-from landmarks.data.source import ImageSet
+from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors
 from landmarks.retrieval.ranking import Ranking

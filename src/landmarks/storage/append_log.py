@@ -14,17 +14,23 @@ from typing import BinaryIO
 
 import xxhash
 
-from landmarks.storage.atomic_file import atomic_file, sync_file
-from landmarks.storage.checksums import CHECKSUMS_FILE, ChangedError, Pieces, format_line, hash_bytes, parse_line
+from landmarks.storage.atomic import atomic_file, sync_file
+from landmarks.storage.checksums import (
+    CHECKSUMS_FILE,
+    LOCK_FILE,
+    ChangedError,
+    Pieces,
+    format_line,
+    hash_bytes,
+    parse_line,
+    write_checksums,
+)
 from landmarks.storage.lock import FileLock
 
-LOCK_FILE = "lock"
 log = logging.getLogger(__name__)
 
 Begin = Callable[[BinaryIO], int]
 """Writes the head of an empty file, or checks that of another, and returns its length; ValueError refuses a file."""
-
-Adopt = Callable[[Mapping[str, int], Mapping[str, int]], Mapping[str, int]]
 
 
 def no_head(file: BinaryIO) -> int:
@@ -41,8 +47,7 @@ class AppendLog:
         wait: Wait for another process that writes here instead of refusing.
         check: Read all that is there and keep what comes before the first changed byte. Without it, whoever reads
             must know what is sound.
-        adopt: For files that were written without checksums: lengths of heads and files to what is kept of them; by
-            default nothing is.
+        adopt: Keep what was written without checksums, by an earlier version, as it is; by default nothing of it.
 
     Raises:
         LockedError: Another process writes here.
@@ -56,7 +61,7 @@ class AppendLog:
         files: Mapping[str, Begin],
         wait: bool = False,
         check: bool = True,
-        adopt: Adopt | None = None,
+        adopt: bool = False,
     ) -> None:
         self.folder = folder
         self._lock = _lock(folder, wait)
@@ -117,17 +122,11 @@ class AppendLog:
             OSError: The disk refuses.
         """
         digests = {name: xxhash.xxh3_64() for name in self._files}
-        _, fault = self._sound(self._read_lines()[0], digests)
+        _, fault = self._sound(self._read_lines(), digests)
         if fault:
             raise ChangedError(f"{fault}; run the same again, it goes on from there")
         whole = {name: (self.begins[name], self.sizes[name], digest.hexdigest()) for name, digest in digests.items()}
-        whole |= {
-            path.name: (0, path.stat().st_size, hash_bytes(path))
-            for path in sorted(self.folder.iterdir())
-            if path.is_file() and path.name not in (*self._files, LOCK_FILE, CHECKSUMS_FILE)
-        }
-        with atomic_file(self.folder / CHECKSUMS_FILE, sync=False) as file:
-            file.write(format_line(whole))
+        write_checksums(self.folder, whole)
         self.sync()
         self.folder.rename(final)
         (final / LOCK_FILE).unlink(missing_ok=True)
@@ -145,29 +144,27 @@ class AppendLog:
                 file.close()
         self._lock.release()
 
-    def _recover(self, check: bool, adopt: Adopt | None) -> None:
+    def _recover(self, check: bool, adopt: bool) -> None:
         found = {name: (self.folder / name).stat().st_size for name in self._files}
         path = self.folder / CHECKSUMS_FILE
         self.sizes = dict(self.begins)
         if not path.exists():
-            whole = self.sizes if adopt is None else adopt(self.begins, found)
-            if adopt is None and found != self.sizes:
+            if found != self.begins and not adopt:
                 log.warning("%s: an earlier version kept no checksums here: all of it is made again", self.folder)
-            self._keep([self._whole(whole)] if whole != self.begins else [], whole)
+            kept_sizes = found if adopt else self.begins
+            self._keep([self._whole(kept_sizes)] if kept_sizes != self.begins else [], kept_sizes)
             return
-        lines, torn = self._read_lines()
+        lines = self._read_lines()
         kept, fault = self._sound(lines) if check else (self._fitting(lines, found), "")
         if fault:
             log.warning("%s; what follows is made again", fault)
         for line in lines[:kept]:
             self.sizes.update((name, stop) for name, (_, stop, _) in (line or {}).items() if name in self._files)
-        if torn or kept < len(lines) or found != self.sizes:
+        if kept < len(lines) or found != self.sizes:
             self._keep([line for line in lines[:kept] if line is not None], self.sizes)
 
-    def _read_lines(self) -> tuple[list[Pieces | None], bool]:
-        """Return the whole lines of the checksums, None for a changed one, and whether one more was cut off."""
-        *whole, last = (self.folder / CHECKSUMS_FILE).read_bytes().split(b"\n")
-        return [parse_line(line) for line in whole], bool(last)
+    def _read_lines(self) -> list[Pieces | None]:
+        return [parse_line(line) for line in (self.folder / CHECKSUMS_FILE).read_bytes().splitlines(keepends=True)]
 
     def _fitting(self, lines: list[Pieces | None], found: Mapping[str, int]) -> int:
         """Return how many lines come before the end of the files."""
@@ -182,7 +179,7 @@ class AppendLog:
         ends = dict(self.begins)
         for number, line in enumerate(lines):
             if line is None:
-                return number, f"{self.folder / CHECKSUMS_FILE}: line {number + 1} is damaged"
+                return number, f"{self.folder / CHECKSUMS_FILE}: line {number + 1} is damaged or was cut off"
             for name, (start, stop, value) in line.items():
                 if name not in ends:
                     continue

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import xxhash
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
 from landmarks.errors import LandmarksError
-from landmarks.storage.atomic_file import atomic_path
+from landmarks.storage.atomic import atomic_file, atomic_path
 
 CHECKSUMS_FILE = "checksums.txt"
+LOCK_FILE = "lock"
 BLOCK = 1 << 22
 MAX_HEADER = 1 << 28  # bytes; safetensors itself allows 100 MB
 SEAL = "xxh3"
@@ -28,6 +30,7 @@ UNSEALED = "0" * 16
 
 Pieces = dict[str, tuple[int, int, str]]
 """File name to first byte, one past the last, and hash of the bytes between."""
+_PIECES = TypeAdapter(dict[str, tuple[NonNegativeInt, NonNegativeInt, str]])
 
 
 class ChangedError(LandmarksError):
@@ -41,11 +44,14 @@ def format_line(pieces: Mapping[str, tuple[int, int, str]]) -> bytes:
 
 
 def parse_line(line: bytes) -> Pieces | None:
-    """Return what `format_line` was given, None for a changed line; without its line break."""
-    digest, _, text = line.partition(b" ")
-    if xxhash.xxh3_64_hexdigest(text).encode() != digest:
+    """Return what `format_line` was given, None for a line that was changed, cut off or written by others."""
+    digest, _, text = line.removesuffix(b"\n").partition(b" ")
+    if not line.endswith(b"\n") or xxhash.xxh3_64_hexdigest(text).encode() != digest:
         return None
-    return {name: (start, stop, value) for name, (start, stop, value) in json.loads(text).items()}
+    try:
+        return _PIECES.validate_json(text)
+    except ValidationError:
+        return None
 
 
 def hash_bytes(path: Path, start: int = 0, stop: int | None = None, *others: xxhash.xxh3_64) -> str:
@@ -79,13 +85,26 @@ def check_folder(folder: Path, required: bool = False) -> None:
     path = folder / CHECKSUMS_FILE
     if not required and not path.exists():
         return
-    *lines, rest = path.read_bytes().split(b"\n")
-    pieces = parse_line(lines[0]) if len(lines) == 1 and not rest else None
+    pieces = parse_line(path.read_bytes())
     if pieces is None:
         raise ChangedError(f"{path}: damaged, or of an unfinished set")
     for name, (start, stop, value) in pieces.items():
         if (folder / name).stat().st_size != stop or hash_bytes(folder / name, start, stop) != value:
             raise ChangedError(f"{folder / name}: damaged, it holds other bytes than were written")
+
+
+def write_checksums(folder: Path, pieces: Mapping[str, tuple[int, int, str]] | None = None) -> None:
+    """Write the checksums of all files of a folder that is complete; `pieces` are known already.
+
+    Raises:
+        OSError: The disk is full or refuses.
+    """
+    known = dict(pieces or {})
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name not in (*known, CHECKSUMS_FILE, LOCK_FILE):
+            known[path.name] = (0, path.stat().st_size, hash_bytes(path))
+    with atomic_file(folder / CHECKSUMS_FILE, sync=False) as file:
+        file.write(format_line(known))
 
 
 @contextmanager

@@ -20,19 +20,19 @@ class FileLock:
     """Held by one process of all that ask, from here to `release` or the end of a ``with`` block.
 
     The system takes it back when the process ends, however it ends. Processes started meanwhile do not hold it, so
-    those that read images for a killed run do not keep its successor out.
+    those that read images for a killed run do not keep its successor out. A file system without locks, as some of
+    clusters are, is named in a warning; it is then as if nobody else were there.
 
     Args:
         path: A file for the lock alone; it is made where it is missing, and stays.
         wait: Wait for the other process, and say so in the log, instead of refusing.
-        required: A file system without locks is an error. Otherwise it is as if nobody else were there.
 
     Raises:
         LockedError: Another process holds it.
-        OSError: The file cannot be opened, or there are no locks here.
+        OSError: The file cannot be opened.
     """
 
-    def __init__(self, path: Path, wait: bool = False, required: bool = True) -> None:
+    def __init__(self, path: Path, wait: bool = False) -> None:
         import filelock  # what only reads, as scoring does, starts faster without it
 
         self._lock = filelock.FileLock(path, thread_local=False, fallback_to_soft=False)
@@ -45,8 +45,9 @@ class FileLock:
                 log.info("%s: waiting for another process that writes there", path.parent)
                 self._lock.acquire()
         except OSError as error:
-            if required or error.errno not in _NO_LOCKS:
+            if error.errno not in _NO_LOCKS:
                 raise
+            log.warning("%s: no locks here (%s): let one process at a time write", path, error.strerror)
 
     def __enter__(self) -> "FileLock":
         return self

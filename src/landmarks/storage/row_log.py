@@ -50,8 +50,10 @@ class RowLog:
     def __init__(self, folder: Path, columns: Mapping[str, Column], wait: bool = False) -> None:
         self.columns = columns
         files = {_file(name): partial(_begin, _file(name), column) for name, column in columns.items()}
-        self._log = AppendLog(folder, files, wait, adopt=self._whole_rows)
-        self.count = self._rows(self._log.begins, self._log.sizes)
+        self._log = AppendLog(folder, files, wait, adopt=True)
+        sizes = [(self._log.sizes[_file(name)] - self._log.begins[_file(name)], c) for name, c in columns.items()]
+        self.count = min((size // c.row_bytes for size, c in sizes if c.row_bytes), default=0)
+        self._log.cut(self._sizes(self.count))  # an earlier version may have left half a row
 
     def __enter__(self) -> "RowLog":
         return self
@@ -92,7 +94,7 @@ class RowLog:
     def cut(self, count: int) -> None:
         """Drop all rows after the first `count`."""
         if count < self.count:
-            self._log.cut(self._sizes(self._log.begins, count))
+            self._log.cut(self._sizes(count))
             self.count = count
 
     def finish(self, final: Path) -> None:
@@ -115,21 +117,8 @@ class RowLog:
         """Let go of the folder; what was added stays."""
         self._log.close()
 
-    def _whole_rows(self, begins: Mapping[str, int], found: Mapping[str, int]) -> dict[str, int]:
-        return self._sizes(begins, self._rows(begins, found))
-
-    def _rows(self, begins: Mapping[str, int], sizes: Mapping[str, int]) -> int:
-        return min(
-            (
-                (sizes[_file(name)] - begins[_file(name)]) // c.row_bytes
-                for name, c in self.columns.items()
-                if c.row_bytes
-            ),
-            default=0,
-        )
-
-    def _sizes(self, begins: Mapping[str, int], count: int) -> dict[str, int]:
-        return {_file(name): begins[_file(name)] + c.row_bytes * count for name, c in self.columns.items()}
+    def _sizes(self, count: int) -> dict[str, int]:
+        return {_file(name): self._log.begins[_file(name)] + c.row_bytes * count for name, c in self.columns.items()}
 
 
 def _file(name: str) -> str:

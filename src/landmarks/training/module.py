@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from landmarks.extraction.module import DescriptorModule
+from landmarks.extraction import DescriptorModule
 from landmarks.training.optimizers import OptimizerFactory, SchedulerFactory, build_optimizers
 
 

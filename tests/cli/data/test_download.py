@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from http_server import HttpServer
 from landmarks.cli.data.download import download
-from landmarks.data.gldv2.release import NEEDED
+from landmarks.data.gldv2 import NEEDED
 
 CONTENT = bytes(range(256)) * 200
 PROGRAM = "import typer; from landmarks.cli.data.download import download; typer.run(download)"

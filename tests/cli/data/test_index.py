@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from http_server import HttpServer
 from landmarks.cli.data.index import index
-from landmarks.data.derived import derived_folder
-from landmarks.data.stores.offset_file import read_offsets
+from landmarks.data.stores import read_offsets
+from landmarks.storage import derived_folder
 
 # A run on a slow disk: each read takes 0.2 seconds, and what is finished is written after each tar.
 PROGRAM = """

@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 from described import write_set
 from http_server import HttpServer
 from landmarks.cli.data.tidy import tidy
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.gldv2.tables import read_clean, read_labels
+from landmarks.data.gldv2 import GLDv2, read_clean, read_labels
 
 app = typer.Typer()
 app.command()(tidy)
@@ -112,6 +111,6 @@ def test_an_interruption_says_how_to_go_on(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("landmarks.cleaning.clean.nearest_outsiders", interrupted)
+    monkeypatch.setattr("landmarks.cleaning.clean.other_class_bars", interrupted)
     code, _, stderr = run(tiny_world, described, tmp_path / "clean.csv")
     assert code == 130 and "the same command goes on from there" in stderr and not list(tmp_path.iterdir())

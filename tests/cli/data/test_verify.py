@@ -10,7 +10,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from landmarks.cli.data.verify import verify
-from landmarks.data.gldv2.source import GLDv2
+from landmarks.data.gldv2 import GLDv2
 
 app = typer.Typer()
 app.command()(verify)

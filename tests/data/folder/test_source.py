@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data.folder.source import PhotoFolder
-from landmarks.data.source import Source
+from landmarks.data import Source
+from landmarks.data.folder import PhotoFolder
 from landmarks.errors import LandmarksError
 
 Write = Callable[[dict[str, int]], Path]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from landmarks.data.folder import INDEX, QUERY, TRAIN, SplitPhotos, split_photos
 from landmarks.data.folder import split as folder_split
-from landmarks.data.folder.split import INDEX, QUERY, TRAIN, SplitPhotos, split_photos
 from landmarks.errors import LandmarksError
 
 Write = Callable[[dict[str, int]], Path]

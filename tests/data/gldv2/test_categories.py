@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.data.gldv2 import quoted_csv
-from landmarks.data.gldv2.categories import category_name, read_categories, titles_of
+from landmarks.data.gldv2 import category_name, read_categories, titles_of
 from landmarks.errors import LandmarksError
+from landmarks.storage import csv as csv_reader
 
 COMMONS = "http://commons.wikimedia.org/wiki/Category"
 
@@ -33,7 +33,7 @@ def test_a_file_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path.write_text(f"landmark_id,category\n7,Category:Tower\n203093,{quoted}\n1,\n5,Category:Île\n", encoding="utf-8")
     expected = {7: "Tower", 203093: 'A "B", C', 1: "", 5: "Île"}
     assert read_categories(path) == expected
-    monkeypatch.setattr(quoted_csv, "BLOCK_BYTES", 80)
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 80)
     assert read_categories(path) == expected
 
 

@@ -5,10 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landmarks.data.gldv2 import clean_table
-from landmarks.data.gldv2.clean_table import write_clean
-from landmarks.data.gldv2.tables import read_clean
-from landmarks.data.image_lists import read_image_list
+from landmarks.data import read_image_list
+from landmarks.data.gldv2 import clean_table, read_clean, write_clean
 from landmarks.errors import LandmarksError
 
 

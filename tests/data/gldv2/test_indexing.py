@@ -2,8 +2,7 @@ from typing import Any
 
 import pytest
 
-from landmarks.data.gldv2.indexing import index_splits
-from landmarks.data.gldv2.layout import GLDv2Layout
+from landmarks.data.gldv2 import GLDv2Layout, index_splits
 from landmarks.errors import LandmarksError
 from shown import Shown
 

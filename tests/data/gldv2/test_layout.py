@@ -3,10 +3,9 @@ from typing import Any
 
 import pytest
 
-from landmarks.data.derived import derived_folder
-from landmarks.data.gldv2.layout import GLDv2Layout
-from landmarks.data.stores.folder import FolderStore
-from landmarks.data.stores.tars import TarStore
+from landmarks.data.gldv2 import GLDv2Layout
+from landmarks.data.stores import FolderStore, TarStore
+from landmarks.storage import derived_folder
 
 
 def test_paths_are_the_official_ones(tmp_path: Path) -> None:

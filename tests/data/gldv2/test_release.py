@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.data.gldv2.release import metadata_files, parse_md5, parse_tar_numbers, tar_files
+from landmarks.data.gldv2 import metadata_files, parse_md5, parse_tar_numbers, tar_files
 from landmarks.errors import LandmarksError
 
 SUM = "58fca3b2e747643753b9074f851abf10"

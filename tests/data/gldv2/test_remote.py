@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.offsets import open_tar_store
-from landmarks.data.stores.store import MissingImageError
-from landmarks.data.stores.tar_files import LocalTars
+from landmarks.data import ImageSet
+from landmarks.data.gldv2 import GLDv2
+from landmarks.data.stores import LocalTars, MissingImageError, open_tar_store
 from landmarks.errors import LandmarksError
-from landmarks.storage.retry import RetryPolicy
+from landmarks.storage import RetryPolicy
 
 
 @pytest.fixture(autouse=True)

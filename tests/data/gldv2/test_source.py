@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.source import ImageSet, Source
-from landmarks.data.stores.folder import FolderStore
-from landmarks.data.stores.tars import TarStore
+from landmarks.data import ImageSet, Source
+from landmarks.data.gldv2 import GLDv2
+from landmarks.data.stores import FolderStore, TarStore
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_ids
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from landmarks.data.gldv2.statistics import read_statistics
+from landmarks.data.gldv2 import read_statistics
 from landmarks.errors import LandmarksError
 
 

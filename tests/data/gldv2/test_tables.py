@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data.gldv2.tables import read_clean, read_ids, read_labels, refuse_unknown
+from landmarks.data.gldv2 import read_clean, read_ids, read_labels, refuse_unknown
 from landmarks.errors import LandmarksError
 from landmarks.ids import parse_ids
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.images.aspect import assign_groups, cropped_away, group_shapes
+from landmarks.data.images import assign_groups, cropped_away, group_shapes
 from landmarks.errors import LandmarksError
 
 

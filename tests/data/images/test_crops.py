@@ -2,7 +2,7 @@ import albumentations as A  # noqa: N812 - the name its users know
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.images.crops import draw_crop, generators, scaled
+from landmarks.data.images import draw_crop, generators, scaled
 
 
 def test_a_crop_depends_on_size_and_seed_alone() -> None:

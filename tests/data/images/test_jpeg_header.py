@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from landmarks.data.images.jpeg_header import (
+from landmarks.data.images import (
     MAX_SEGMENTS,
     ORIENTATION_TAG,
     TruncatedHeaderError,

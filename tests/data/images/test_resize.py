@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.data.images.resize import centre_crop, resize_released
+from landmarks.data.images import Preprocessing, centre_crop, resize_released
 from landmarks.errors import LandmarksError
 
 

@@ -11,9 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.images.crops import draw_crop, generators
-from landmarks.data.images.decode import largest_divisor, open_image
-from landmarks.data.images.transforms import Augmentation
+from landmarks.data.images import Augmentation, draw_crop, generators, largest_divisor, open_image
 from landmarks.errors import LandmarksError
 
 

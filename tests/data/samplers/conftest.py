@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from landmarks.data.samplers.balanced import BalancedBatches
-from landmarks.data.samplers.epoch import EpochBatches
-from landmarks.data.samplers.pairs import PairBatches
-from landmarks.data.samplers.shuffled import ShuffledBatches
+from landmarks.data.samplers import BalancedBatches, EpochBatches, PairBatches, ShuffledBatches
 
 LANDMARKS = np.repeat(np.arange(30, dtype=np.int32), 5)
 GROUPS = np.arange(150) % 4 // 2  # two groups, both with every landmark at least twice

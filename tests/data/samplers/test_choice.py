@@ -1,10 +1,7 @@
 import numpy as np
 import pytest
 
-from landmarks.data.samplers.balanced import BalancedBatches
-from landmarks.data.samplers.choice import balanced, by_loss
-from landmarks.data.samplers.pairs import PairBatches
-from landmarks.data.samplers.shuffled import ShuffledBatches
+from landmarks.data.samplers import BalancedBatches, PairBatches, ShuffledBatches, balanced, by_loss
 from landmarks.errors import LandmarksError
 
 SHARE = {

@@ -7,8 +7,7 @@ import pytest
 from lightning_fabric.utilities.data import _set_sampler_epoch
 from torch.utils.data import DataLoader
 
-from landmarks.data.samplers.epoch import EpochBatches, fingerprint
-from landmarks.data.samplers.shuffled import ShuffledBatches
+from landmarks.data.samplers import EpochBatches, ShuffledBatches, fingerprint
 from landmarks.errors import LandmarksError
 
 Make = Callable[..., EpochBatches]

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.samplers.pairs import PairBatches
+from landmarks.data.samplers import PairBatches
 from landmarks.errors import LandmarksError
 
 landmark_lists = st.lists(st.integers(-1, 12), min_size=4, max_size=120)

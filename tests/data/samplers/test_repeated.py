@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from landmarks.data.samplers.repeated import RepeatedBatches, repeat_factors
+from landmarks.data.samplers import RepeatedBatches, repeat_factors
 from landmarks.errors import LandmarksError
 
 REPEATS = np.array([1.0, 2.5, 1.0, 1.25, 4.0, 1.0])

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.samplers.shuffled import ShuffledBatches
+from landmarks.data.samplers import ShuffledBatches
 from landmarks.errors import LandmarksError
 
 

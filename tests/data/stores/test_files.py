@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.data.stores.files import FileStore
-from landmarks.data.stores.store import ImageStore, MissingImageError, read_by_id
+from landmarks.data.stores import FileStore, ImageStore, MissingImageError, read_by_id
 from landmarks.ids import parse_ids
 
 

@@ -4,8 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data.stores.flat_folder import FlatFolderStore
-from landmarks.data.stores.store import MissingImageError
+from landmarks.data.stores import FlatFolderStore, MissingImageError
 from landmarks.errors import LandmarksError
 
 

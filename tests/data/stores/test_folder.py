@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.data.stores.folder import FolderStore
-from landmarks.data.stores.store import MissingImageError
+from landmarks.data.stores import FolderStore, MissingImageError
 from landmarks.ids import parse_ids
 
 A, B, C = "abc0000000000001", "abc0000000000002", "0120000000000003"

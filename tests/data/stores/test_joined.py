@@ -3,9 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data.stores.files import FileStore
-from landmarks.data.stores.joined import JoinedStore
-from landmarks.data.stores.store import MissingImageError, read_by_id
+from landmarks.data.stores import FileStore, JoinedStore, MissingImageError, read_by_id
 from landmarks.ids import parse_ids
 
 

@@ -10,9 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from landmarks.data.stores.offset_file import read_offsets, remove_unfinished, write_offsets
-from landmarks.data.stores.offset_table import NO_OFFSETS, IndexedTar, Offsets
-from landmarks.data.stores.tar_files import TarStamp
+from landmarks.data.stores import NO_OFFSETS, IndexedTar, Offsets, TarStamp, read_offsets, write_offsets
 from landmarks.errors import LandmarksError
 
 COLUMNS = ("ids", "tar", "block", "length")
@@ -157,11 +155,3 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_index(path: Path) -> None:
         signal.signal(signal.SIGXFSZ, handler)
     assert same(read_offsets(path), OFFSETS)
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
-
-
-def test_leftovers_of_killed_writers_are_removed(path: Path) -> None:
-    write_offsets(OFFSETS, path)
-    (path.parent / f".{path.name}.17-0123.tmp").write_bytes(b"half")
-    (path.parent / ".test.safetensors.17-0123.tmp").write_bytes(b"of another")
-    remove_unfinished(path)
-    assert sorted(entry.name for entry in path.parent.iterdir()) == [".test.safetensors.17-0123.tmp", path.name]

@@ -2,9 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.stores.offset_table import NO_OFFSETS, IndexedTar, Offsets, merge, select
-from landmarks.data.stores.tar_files import TarStamp
-from landmarks.data.stores.tar_headers import Pictures
+from landmarks.data.stores import NO_OFFSETS, IndexedTar, Offsets, Pictures, TarStamp, merge, select
 
 
 def tar(name: str, ids: list[int]) -> tuple[IndexedTar, Pictures]:

@@ -2,6 +2,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from landmarks.data.stores import offset_builder
+from landmarks.data.stores import (
+    LocalTars,
+    ReadTar,
+    TarStore,
+    Update,
+    offset_builder,
+    open_tar_store,
+    read_by_id,
+    read_offsets,
+    update_offsets,
+)
 from landmarks.data.stores import offsets as module
-from landmarks.data.stores.offset_file import read_offsets
-from landmarks.data.stores.offsets import Update, open_tar_store, update_offsets
-from landmarks.data.stores.store import read_by_id
-from landmarks.data.stores.tar_files import LocalTars, ReadTar
-from landmarks.data.stores.tars import TarStore
 from landmarks.errors import LandmarksError
 from landmarks.ids import parse_ids
 
@@ -205,7 +211,7 @@ def test_a_killed_run_loses_only_the_tars_in_work(split: Split, monkeypatch: pyt
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    (split.path.parent / f".{split.path.name}.{process.pid}-0.tmp").write_bytes(b"half")
+    (split.path.parent / f".{split.path.name}.{socket.gethostname()}-{process.pid}.partial").write_bytes(b"half")
     split.update()
     assert split.read == [ALL[5]] and split.missing() == []
     assert sorted(entry.name for entry in split.path.parent.iterdir()) == ["train.lock", "train.safetensors"]

@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from landmarks.data.remote_files import RemoteFiles
-from landmarks.data.roots import open_root
-from landmarks.data.stores.remote_folder import RemoteFolderStore
-from landmarks.data.stores.store import MissingImageError
+from landmarks.data import RemoteFiles, open_root
+from landmarks.data.stores import MissingImageError, RemoteFolderStore
 from landmarks.errors import LandmarksError
 from landmarks.ids import parse_ids
-from landmarks.storage.retry import RetryPolicy
+from landmarks.storage import RetryPolicy
 
 A, B, C = "abc0000000000001", "abc0000000000002", "0120000000000003"
 IDS = parse_ids([A, B, C])

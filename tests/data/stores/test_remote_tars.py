@@ -8,15 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from upath import UPath
 
-from landmarks.data.remote_files import RemoteFiles
-from landmarks.data.roots import open_root
-from landmarks.data.stores.offsets import open_tar_store
-from landmarks.data.stores.remote_tars import ReadAhead, RemoteTars, find_tars
-from landmarks.data.stores.store import MissingImageError, read_by_id
-from landmarks.data.stores.tar_files import LocalTars, TarStamp
+from landmarks.data import RemoteFiles, open_root
+from landmarks.data.stores import (
+    LocalTars,
+    MissingImageError,
+    ReadAhead,
+    RemoteTars,
+    TarStamp,
+    find_tars,
+    open_tar_store,
+    read_by_id,
+)
 from landmarks.errors import LandmarksError
 from landmarks.ids import parse_ids
-from landmarks.storage.retry import RetryPolicy
+from landmarks.storage import RetryPolicy
 
 NAMES = [f"{i:03x}{i * 7919:013x}" for i in range(20)]
 BYTES = {name: name.encode() * (i + 1) for i, name in enumerate(NAMES)}

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.data.stores.tar_files import LocalTars, TarStamp
+from landmarks.data.stores import LocalTars, TarStamp
 
 
 @pytest.fixture

@@ -7,9 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from landmarks.data.stores import tar_headers
-from landmarks.data.stores.tar_headers import Pictures, read_headers
-from landmarks.data.stores.tar_members import MAX_PICTURE, RefusedTarError
+from landmarks.data.stores import MAX_PICTURE, Pictures, RefusedTarError, read_headers, tar_headers
 from landmarks.ids import format_ids
 
 IDS = [f"{i:03x}{i * 7919:013x}" for i in range(12)]

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.stores.tar_files import ReadTar
-from landmarks.data.stores.tar_members import RefusedTarError, announces, picture_id
+from landmarks.data.stores import ReadTar, RefusedTarError, announces, picture_id
 
 ID = 0x0123456789ABCDEF
 NAME = f"0/1/2/{ID:016x}.jpg"

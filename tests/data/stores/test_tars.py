@@ -12,11 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from landmarks.data.stores.folder import FolderStore
-from landmarks.data.stores.offsets import open_tar_store, update_offsets
-from landmarks.data.stores.store import MissingImageError, read_by_id
-from landmarks.data.stores.tar_files import LocalTars
-from landmarks.data.stores.tars import TarStore
+from landmarks.data.stores import (
+    FolderStore,
+    LocalTars,
+    MissingImageError,
+    TarStore,
+    open_tar_store,
+    read_by_id,
+    update_offsets,
+)
 from landmarks.errors import LandmarksError
 from landmarks.ids import parse_ids
 

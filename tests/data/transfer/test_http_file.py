@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from http_server import HttpServer
-from landmarks.data.transfer.http_file import (
+from landmarks.data.transfer import (
     DownloadError,
     Expected,
     HttpFiles,
@@ -22,9 +22,9 @@ from landmarks.data.transfer.http_file import (
     Served,
     StoppedError,
     UnreachableError,
+    partial_name,
 )
-from landmarks.data.transfer.partial_file import partial_name
-from landmarks.storage.retry import RetryPolicy
+from landmarks.storage import RetryPolicy
 
 QUICK = RetryPolicy(attempts=3, first_wait=0.0005, longest_wait=0.001)
 CONTENT = random.Random(0).randbytes(300_000)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.data.transfer.partial_file import DiskFullError, PartialFile, partial_name
+from landmarks.data.transfer import DiskFullError, PartialFile, partial_name
 from landmarks.errors import LandmarksError
 
 

@@ -10,11 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.detection.metrics import BoxTruth, Detections, score_detections
-from landmarks.detection.metrics.average_precision import average_precisions, mean_average_precision
-from landmarks.detection.metrics.files import read_truth
-from landmarks.detection.metrics.judging import Judged
-from landmarks.recognition.detections.tables import read_boxes
+from landmarks.detection.metrics import (
+    BoxTruth,
+    Judged,
+    average_precisions,
+    mean_average_precision,
+    read_truth,
+    score_detections,
+)
+from landmarks.recognition.detections import Detections, read_boxes
 
 CASES = pytest.mark.parametrize("case", ["case0", "case1"])
 

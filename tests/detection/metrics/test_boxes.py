@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from landmarks.detection.metrics import BoxTruth, Detections
-from landmarks.metrics.errors import FormatError
+from landmarks.detection.metrics import BoxTruth
+from landmarks.errors import FormatError
+from landmarks.recognition.detections import Detections
 
 CLASSES = np.array(["/m/a", "/m/b"])
 BOX = [0.1, 0.2, 0.3, 0.4]

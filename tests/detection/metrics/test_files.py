@@ -8,16 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.detection.metrics import Detections
+from landmarks.detection.metrics import DETECTIONS_HEADER, detection_lines, read_truth, write_detections_csv
 from landmarks.detection.metrics import files as detection_files
-from landmarks.detection.metrics.files import (
-    DETECTIONS_HEADER,
-    detection_lines,
-    read_truth,
-    write_detections_csv,
-)
-from landmarks.metrics.errors import FormatError
-from landmarks.recognition.detections.tables import read_boxes
+from landmarks.errors import FormatError
+from landmarks.recognition.detections import Detections, read_boxes
 
 ID, OTHER = "00000000000000ff", "f000000000000000"
 BOXES = "ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf"

@@ -1,8 +1,15 @@
 """Boxes, labels and detections on the classes above and below their own."""
 
-import numpy as np
+import json
+from pathlib import Path
+from typing import Any
 
-from landmarks.detection.metrics import BoxTruth, Detections, expand_detections, expand_truth, score_detections
+import numpy as np
+import pytest
+
+from landmarks.detection.metrics import BoxTruth, expand_detections, expand_truth, read_hierarchy, score_detections
+from landmarks.errors import LandmarksError
+from landmarks.recognition.detections import Detections, read_classes
 
 # A castle is a building and a tourist sight, both are things; a house is a building.
 ANCESTORS = {"castle": ["building", "sight", "thing"], "house": ("thing", "building"), "building": {"thing"},
@@ -88,3 +95,66 @@ def test_the_general_class_is_right_of_the_special_one_and_not_the_other_way() -
     figures = score_detections(expanded.of_classes(np.array(["building", "castle", "house"])), found)
     precisions = figures["challenge_2018"].as_dict()["ap@0.5"]
     assert precisions == {"building": 1.0, "castle": 0.0, "house": None}
+
+
+def test_the_official_hierarchy(shared_data: Path) -> None:
+    folder = shared_data / "openimages"
+    tree = read_hierarchy(folder / "bbox_labels_600_hierarchy.json")
+    classes = read_classes(folder / "class-descriptions-boxable.csv")
+    title = dict(zip(classes.names.tolist(), classes.titles.tolist(), strict=True))
+    assert set(tree) == set(title)  # the root, which is no class, is left out
+
+    def above(text: str) -> set[str]:
+        return {title[name] for name in tree[classes.names[classes.find(text)]]}
+
+    assert above("Castle") == above("Tower") == above("Lighthouse") == {"Building"}
+    assert above("Spoon") == {"Kitchen utensil", "Kitchenware", "Tableware", "Tool"}
+    assert above("Tank") == {"Weapon", "Vehicle", "Land vehicle"}
+    # parts are no kinds: in the file these lie below Building, Person and Land vehicle
+    assert above("Laptop") == above("Human nose") == above("Auto part") == set()
+    assert above("Guitar") == {"Musical instrument"}
+    for name, names in tree.items():  # whatever lies above an ancestor lies above
+        assert len(set(names)) == len(names) and name not in names
+        assert all(set(tree[other]) <= set(names) for other in names)
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ([], "is no class"),
+        ({"LabelName": "/m/root", "Subcategory": [{"LabelName": ""}]}, "is no class"),
+        ({"LabelName": "/m/root", "Subcategory": [{"Subcategory": []}]}, "is no class"),
+        ({"LabelName": "/m/root", "Subcategory": {"LabelName": "/m/a"}}, "Subcategory of /m/root is no list"),
+    ],
+)
+def test_what_is_no_hierarchy(tmp_path: Path, tree: Any, message: str) -> None:
+    path = tmp_path / "tree.json"
+    path.write_text(json.dumps(tree))
+    with pytest.raises(LandmarksError, match=message):
+        read_hierarchy(path)
+
+
+def test_a_class_cannot_be_a_kind_of_itself(tmp_path: Path) -> None:
+    path = tmp_path / "tree.json"
+    inner = {"LabelName": "/m/a", "Subcategory": [{"LabelName": "/m/b", "Subcategory": [{"LabelName": "/m/a"}]}]}
+    path.write_text(json.dumps({"LabelName": "/m/root", "Subcategory": [inner]}))
+    with pytest.raises(LandmarksError, match="/m/a is a kind of itself"):
+        read_hierarchy(path)
+
+
+def test_files_that_are_no_json(tmp_path: Path) -> None:
+    path = tmp_path / "tree.json"
+    with pytest.raises(LandmarksError, match="cannot be read"):
+        read_hierarchy(path)
+    path.write_bytes(b'{"LabelName": "/m/root", "Sub')
+    with pytest.raises(LandmarksError, match=r"is no JSON .*fetch the file again"):
+        read_hierarchy(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(LandmarksError, match="is no JSON"):
+        read_hierarchy(path)
+    path.write_text('{"LabelName":"/m/r","Subcategory":[' * 200 + '{"LabelName":"/m/x"}' + "]}" * 200)
+    with pytest.raises(LandmarksError, match="more than 100 levels"):
+        read_hierarchy(path)
+    path.write_text('{"LabelName":"/m/r","Subcategory":[' * 100_000)
+    with pytest.raises(LandmarksError, match="is no JSON"):
+        read_hierarchy(path)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landmarks.detection.metrics import CHALLENGE_2018, OPEN_IMAGES_V2, BoxTruth, Detections, Rules
-from landmarks.detection.metrics.judging import Judged, judge
-from landmarks.metrics.errors import FormatError
+from landmarks.detection.metrics import CHALLENGE_2018, OPEN_IMAGES_V2, BoxTruth, Judged, Rules, judge
+from landmarks.errors import FormatError
+from landmarks.recognition.detections import Detections
 
 A, B, C = "/m/a", "/m/b", "/m/c"
 LEFT, RIGHT, WHOLE = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0), (0.0, 0.0, 1.0, 1.0)

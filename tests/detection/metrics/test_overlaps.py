@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from landmarks.detection.metrics import overlaps
-from landmarks.detection.metrics.overlaps import (
-    best_overlaps,
-    intersection_over_detection,
-    intersection_over_union,
-)
+from landmarks.detection.metrics import best_overlaps, intersection_over_detection, intersection_over_union, overlaps
 
 HALF, WHOLE = [0.0, 0.0, 0.5, 1.0], [0.0, 0.0, 1.0, 1.0]
 

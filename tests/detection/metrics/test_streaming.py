@@ -17,14 +17,13 @@ from landmarks.detection.metrics import (
     CHALLENGE_2018,
     OPEN_IMAGES_V2,
     BoxTruth,
-    Detections,
+    OpenImagesMAP,
     Rules,
+    read_truth,
     score_detections,
 )
-from landmarks.detection.metrics.files import read_truth
-from landmarks.detection.metrics.streaming import OpenImagesMAP
-from landmarks.metrics.errors import FormatError
-from landmarks.recognition.detections.tables import read_boxes
+from landmarks.errors import FormatError
+from landmarks.recognition.detections import Detections, read_boxes
 
 EVALUATORS = {"challenge_2018": CHALLENGE_2018, "open_images_v2": OPEN_IMAGES_V2, "half": Rules(True, 0.5)}
 CLASSES = np.array([f"/m/{row}" for row in range(5)])

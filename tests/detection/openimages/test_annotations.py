@@ -7,14 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landmarks.detection.openimages.annotations import (
-    BoxRows,
-    expand_rows,
-    read_box_rows,
-    read_label_rows,
-    repeated_rows,
-)
-from landmarks.detection.openimages.detection_set import BoxFlag
+from landmarks.detection.openimages import BoxFlag, BoxRows, expand_rows, read_box_rows, read_label_rows, repeated_rows
 from landmarks.errors import LandmarksError
 
 NAMES = np.array(["/m/tower", "/m/dog"])
@@ -151,7 +144,7 @@ def test_a_file_of_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     header = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction"
     path = write(tmp_path, "\n".join([f"{header},IsInside", *lines]))
     whole = read_box_rows(path, NAMES, "error", exact=True)
-    monkeypatch.setattr("landmarks.metrics.csv_rows.BLOCK_BYTES", 4000)
+    monkeypatch.setattr("landmarks.storage.csv.BLOCK_BYTES", 4000)
     parts = read_box_rows(path, NAMES, "error", exact=True)
     for name in ("ids", "labels", "boxes", "flags"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))

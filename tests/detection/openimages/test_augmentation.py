@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.detection.openimages.augmentation import BoxAugmentation
+from landmarks.detection.openimages import BoxAugmentation
 from landmarks.errors import LandmarksError
 
 FLIPS = BoxAugmentation([A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5), A.Transpose(p=0.5)])

@@ -7,15 +7,17 @@ import pytest
 import torch
 from PIL import Image
 
-from landmarks.data.dataset import Unreadable
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.flat_folder import FlatFolderStore
-from landmarks.data.table import ImageTable
-from landmarks.detection.openimages.augmentation import BoxAugmentation
-from landmarks.detection.openimages.dataset import DetectionDataset, DetectionSample, collate
-from landmarks.detection.openimages.detection_set import PictureBoxes
-from landmarks.detection.openimages.resize import DetectionResize
-from landmarks.detection.openimages.source import OpenImages
+from landmarks.data import ImageSet, ImageTable, Unreadable
+from landmarks.data.stores import FlatFolderStore
+from landmarks.detection.openimages import (
+    BoxAugmentation,
+    DetectionDataset,
+    DetectionResize,
+    DetectionSample,
+    OpenImages,
+    PictureBoxes,
+    collate,
+)
 
 SHARES = np.array([[0.25, 0.5, 0.5, 0.75], [0.0, 0.0, 0.01, 1.0]], dtype=np.float32)
 
@@ -48,8 +50,7 @@ def test_boxes_lie_on_their_content_whatever_the_size(tmp_path: Path, size: tupl
     sample = DetectionDataset(images, DetectionResize(100, 160), boxes, decode_margin=margin)[0]
     assert isinstance(sample, DetectionSample)
     assert sample.image.shape[:2] == DetectionResize(100, 160).shape(*size)
-    assert sample.size == size[::-1] and sample.image_id == 7
-    assert sample.labels.tolist() == [4, 1] and sample.group_of.tolist() == [True, False]
+    assert sample.image_id == 7 and sample.labels.tolist() == [4, 1]
     assert np.abs(sample.boxes[0] - bright(sample.image)).max() <= 1.5
     height, width = sample.image.shape[:2]
     np.testing.assert_allclose(sample.boxes, SHARES * [width, height, width, height], atol=1e-3)
@@ -57,7 +58,7 @@ def test_boxes_lie_on_their_content_whatever_the_size(tmp_path: Path, size: tupl
 
 def test_large_jpegs_are_decoded_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images, boxes = one_picture(tmp_path, painted(1000, 1600))
-    from landmarks.data.images import decode
+    from landmarks.data.images import decoding as decode
 
     asked: list[int] = []
     whole = decode.EncodedImage.decode
@@ -72,7 +73,7 @@ def test_narrow_boxes_are_left_out_of_training(tmp_path: Path) -> None:
     for least, kept in ((0.0, [4, 1]), (1.99, [4, 1]), (2.01, [4]), (60.0, [])):
         sample = DetectionDataset(images, DetectionResize(100, 200), boxes, min_side=least)[(0, 0)]
         assert isinstance(sample, DetectionSample)
-        assert sample.labels.tolist() == kept and len(sample.group_of) == len(sample.boxes) == len(kept)
+        assert sample.labels.tolist() == kept and len(sample.boxes) == len(kept)
 
 
 def test_only_draws_are_augmented(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_only_draws_are_augmented(tmp_path: Path) -> None:
     assert isinstance(plain, DetectionSample) and isinstance(flipped, DetectionSample)
     np.testing.assert_array_equal(flipped.image, plain.image[:, ::-1])
     np.testing.assert_allclose(flipped.boxes[:, [0, 2]], 200 - plain.boxes[:, [2, 0]], atol=1e-3)
-    assert flipped.labels.tolist() == plain.labels.tolist() and flipped.group_of.tolist() == [True, False]
+    assert flipped.labels.tolist() == plain.labels.tolist()
 
 
 def test_boxes_refer_to_the_pixels_as_stored(tmp_path: Path) -> None:
@@ -92,10 +93,10 @@ def test_boxes_refer_to_the_pixels_as_stored(tmp_path: Path) -> None:
     images, boxes = one_picture(tmp_path, painted(100, 200), exif=exif)
     resize = DetectionResize(100, 200)
     stored = DetectionDataset(images, resize, boxes)[0]
-    assert isinstance(stored, DetectionSample) and stored.size == (200, 100)
+    assert isinstance(stored, DetectionSample)
     assert np.abs(stored.boxes[0] - bright(stored.image)).max() <= 1.5
     upright = DetectionDataset(images, resize)[0]  # nothing refers to its pixels: as viewers show it
-    assert isinstance(upright, DetectionSample) and upright.size == (100, 200)
+    assert isinstance(upright, DetectionSample) and upright.image.shape == (200, 100, 3)
     assert upright.boxes.shape == (0, 4) and upright.labels.shape == (0,)
 
 
@@ -106,14 +107,13 @@ def test_batches_of_several_sizes_and_what_could_not_be_read(tiny: Any) -> None:
     dataset = DetectionDataset(train.images, DetectionResize(50, 100), train.boxes)
     assert len(dataset) == 5
     batch = collate([dataset[row] for row in range(5)])
-    assert batch["id"] == [1, 4, 9] and batch["size"] == [(80, 60), (50, 50), (90, 40)]
+    assert batch["id"] == [1, 4, 9]
     assert [tuple(image.shape) for image in batch["image"]] == [(3, 50, 67), (3, 50, 50), (3, 44, 100)]
     assert all(image.dtype == torch.uint8 for image in batch["image"])
     assert [target["labels"].tolist() for target in batch["targets"]] == [[1, 3], [1], []]
     assert [tuple(target["boxes"].shape) for target in batch["targets"]] == [(2, 4), (1, 4), (0, 4)]
     for target in batch["targets"]:
         assert target["boxes"].dtype == torch.float32 and target["labels"].dtype == torch.int64
-        assert target["group_of"].dtype == torch.bool
     (damaged, why), (missing, where) = batch["unreadable"]
     assert (damaged, missing) == (f"{2:016x}", f"{3:016x}")
     assert damaged in why and f"{missing}.jpg" in where
@@ -121,4 +121,4 @@ def test_batches_of_several_sizes_and_what_could_not_be_read(tiny: Any) -> None:
 
 def test_a_batch_of_nothing() -> None:
     batch = collate([Unreadable("a", "b")])
-    assert batch == {"image": [], "targets": [], "id": [], "size": [], "unreadable": [("a", "b")]}
+    assert batch == {"image": [], "targets": [], "id": [], "unreadable": [("a", "b")]}

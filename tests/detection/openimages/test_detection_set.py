@@ -3,12 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.flat_folder import FlatFolderStore
-from landmarks.data.table import ImageTable
-from landmarks.detection.openimages.detection_set import BoxFlag, DetectionSet, PictureBoxes
+from landmarks.data import ImageSet, ImageTable
+from landmarks.data.stores import FlatFolderStore
+from landmarks.detection.openimages import DetectionSet, PictureBoxes
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.classes import DetectionClasses
+from landmarks.recognition.detections import DetectionClasses
 
 CLASSES = DetectionClasses(np.array(["/m/01"]), np.array(["Tower"]))
 
@@ -31,19 +30,10 @@ def test_parts_hold_the_boxes_of_their_pictures(counts: list[int], data: st.Data
         assert part.labels[part.of(place)].tolist() == whole.labels[whole.of(picture)].tolist()
     np.testing.assert_array_equal(part.boxes[:, 0], part.labels)
     np.testing.assert_array_equal(part.flags, part.labels % 32)
-    rows = whole.labels % 3 == 0
-    kept = whole.keep(rows)
-    for picture in range(len(counts)):
-        expected = [label for label in whole.labels[whole.of(picture)].tolist() if label % 3 == 0]
-        assert kept.labels[kept.of(picture)].tolist() == expected
-    assert kept.counts().sum() == rows.sum()
 
 
-def test_flags() -> None:
-    boxes = made([5, 6])
-    assert boxes.group_of.tolist() == [(number & 4) != 0 for number in range(11)]
-    both = boxes.has(BoxFlag.IsOccluded | BoxFlag.IsDepiction)
-    assert both.tolist() == [(number & 9) != 0 for number in range(11)]
+def test_groups() -> None:
+    assert made([5, 6]).group_of.tolist() == [(number & 4) != 0 for number in range(11)]
 
 
 def test_masks_and_rows_choose_alike(tmp_path: object) -> None:

@@ -9,10 +9,8 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from landmarks.data.samplers.repeated import RepeatedBatches
-from landmarks.detection.openimages.augmentation import BoxAugmentation
-from landmarks.detection.openimages.module import DetectionDataModule
-from landmarks.detection.openimages.source import OpenImages
+from landmarks.data.samplers import RepeatedBatches
+from landmarks.detection.openimages import BoxAugmentation, DetectionDataModule, OpenImages
 from landmarks.errors import LandmarksError
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
@@ -116,16 +114,6 @@ def test_a_sample_of_what_is_scored_and_its_truth(tiny: Any) -> None:
     everything = build(tiny.root, validation_pictures=5)
     everything.setup()
     assert len(everything.val_set) == 3
-
-
-def test_any_pictures_can_be_read_for_boxes(tiny: Any) -> None:
-    module = build(tiny.root, eval_batch_size=2)
-    module.setup("validate")
-    images = module.val_set.images
-    done = np.array([True, False, False])
-    first, second = list(module.eval_loader(images, done=done))  # the batches of all pictures, less those done
-    assert first["id"] == [11] and second["id"] == [12]
-    assert all(len(target["boxes"]) == 0 for target in first["targets"] + second["targets"])
 
 
 def test_rare_classes_and_aspect_groups(tiny: Any) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
-from landmarks.detection.openimages.resize import DetectionResize
+from landmarks.detection.openimages import DetectionResize
 from landmarks.errors import LandmarksError
 
 

@@ -5,11 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from landmarks.detection.metrics.boxes import BoxTruth
-from landmarks.detection.metrics.files import read_truth
-from landmarks.detection.metrics.hierarchy import expand_truth
-from landmarks.detection.openimages.detection_set import DetectionSet
-from landmarks.detection.openimages.source import OpenImages
+from landmarks.detection.metrics import BoxTruth, expand_truth, read_truth
+from landmarks.detection.openimages import DetectionSet, OpenImages
 from landmarks.errors import LandmarksError
 
 
@@ -76,7 +73,7 @@ def test_the_truth_is_that_of_the_score_command(tiny: Any) -> None:
     source = OpenImages(tiny.root)
     truth = source.truth()
     assert truth.classes.tolist() == source.classes().names.tolist()
-    read = expand_truth(read_truth(tiny.boxes("validation"), tiny.labels("validation")), source.hierarchy().ancestors)
+    read = expand_truth(read_truth(tiny.boxes("validation"), tiny.labels("validation")), source.hierarchy())
     read = read.of_classes(truth.classes)
     assert rows(truth) == rows(read) and len(truth.labels) == len(read.labels) == 5
     left = 0.333333  # as written, not rounded to float32

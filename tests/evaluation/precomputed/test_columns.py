@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.files import read_ids, read_labels
+from landmarks.evaluation.precomputed import read_ids, read_labels
 
 IDS = np.array([0x002CE818FF144749, 0xF000000000000001, 7], dtype=np.uint64)
 HEX = [f"{number:016x}" for number in IDS.tolist()]

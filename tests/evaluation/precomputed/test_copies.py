@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 
-from landmarks.evaluation.precomputed import copies
-from landmarks.evaluation.precomputed.copies import in_search_order, joined_copy
-from landmarks.evaluation.precomputed.files import map_numpy
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.descriptors.ensemble import join_rows
+from landmarks.evaluation.precomputed import copies, in_search_order, joined_copy, map_numpy
+from landmarks.retrieval import Cache
+from landmarks.retrieval.descriptors import join_rows
 
 RNG = np.random.default_rng(0)
 

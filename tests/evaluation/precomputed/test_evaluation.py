@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from described import write_set
-from landmarks.data.gldv2.source import GLDv2
+from landmarks.data.gldv2 import GLDv2
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.evaluate import evaluate_precomputed_job
-from landmarks.metrics.solution_files import read_retrieval_solution
-from landmarks.metrics.submissions import read_retrieval_submission
-from landmarks.retrieval.ranking import Ranking
+from landmarks.evaluation.precomputed import evaluate_precomputed_job
+from landmarks.metrics import read_retrieval_solution, read_retrieval_submission
+from landmarks.retrieval import Ranking
 
 LOOKING = "+pipeline.stages.looking={_target_: described.LooksAtPictures}"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.lib.format import write_array
 
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.files import is_numpy, map_floats, map_numpy
+from landmarks.evaluation.precomputed import is_numpy, map_floats, map_numpy
 
 VALUES = np.arange(12, dtype=np.float32).reshape(3, 4)
 

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from described import write_set
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.data.ground_truth import GroundTruth
+from landmarks.data import GroundTruth
+from landmarks.data.gldv2 import GLDv2
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.inputs import open_inputs
-from landmarks.evaluation.precomputed.keys import used_part
-from landmarks.retrieval.cache import Cache
+from landmarks.evaluation.precomputed import open_inputs, used_part
+from landmarks.retrieval import Cache
 
 RNG = np.random.default_rng(0)
 NEEDS = frozenset({"pictures", "regions", "gallery"})

@@ -3,9 +3,8 @@
 import pytest
 from omegaconf import OmegaConf
 
-from landmarks.config.check import ConfigError
-from landmarks.config.resolvers import demo_data
-from landmarks.evaluation.precomputed.keys import available_needs, check_keys, used_part
+from landmarks.config import ConfigError, demo_data
+from landmarks.evaluation.precomputed import available_needs, check_keys, used_part
 
 
 @pytest.fixture

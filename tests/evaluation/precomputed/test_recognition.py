@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from described import write_set
-from landmarks.data.gldv2.source import GLDv2
-from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.evaluate import evaluate_precomputed_job
-from landmarks.metrics import FormatError, read_recognition_solution, read_recognition_submission, score_recognition
+from landmarks.data.gldv2 import GLDv2
+from landmarks.errors import FormatError, LandmarksError
+from landmarks.evaluation.precomputed import evaluate_precomputed_job
+from landmarks.metrics import read_recognition_solution, read_recognition_submission, score_recognition
 
 
 @pytest.fixture

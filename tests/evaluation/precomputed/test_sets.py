@@ -5,9 +5,9 @@ import pytest
 
 from described import write_set
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.sets import open_set, require_comparable
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.descriptors.ensemble import join_rows
+from landmarks.evaluation.precomputed import open_set, require_comparable
+from landmarks.retrieval import Cache
+from landmarks.retrieval.descriptors import join_rows
 
 RNG = np.random.default_rng(0)
 IDS = np.arange(10, 40, dtype=np.uint64)

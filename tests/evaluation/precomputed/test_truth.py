@@ -5,16 +5,12 @@ import logging
 import numpy as np
 import pytest
 
-from landmarks.data.ground_truth import GroundTruth
-from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed.sets import PrecomputedSet
-from landmarks.evaluation.precomputed.truth import count_truth
-from landmarks.evaluation.scoring import retrieval_scores
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.retrieval import score_retrieval
-from landmarks.metrics.solutions import RetrievalSolution
-from landmarks.metrics.submissions import RetrievalSubmission
-from landmarks.retrieval.ranking import best
+from landmarks.data import GroundTruth
+from landmarks.errors import FormatError, LandmarksError
+from landmarks.evaluation import retrieval_scores
+from landmarks.evaluation.precomputed import PrecomputedSet, count_truth
+from landmarks.metrics import RetrievalSolution, RetrievalSubmission, score_retrieval
+from landmarks.retrieval import best
 
 
 def random_ranking(rng, queries, index, depth):

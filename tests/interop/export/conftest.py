@@ -9,7 +9,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from landmarks.models.checkpoints import RECORD_VERSION
+from landmarks.models import RECORD_VERSION
 
 NAMES = ("1501", "0", "index:7", "Tour Eiffel")
 Write = Callable[..., Path]
@@ -18,8 +18,8 @@ Write = Callable[..., Path]
 def write_checkpoint(path: Path, loss: str, **model: Any) -> Path:
     """A checkpoint of test_resnet with a loss over `NAMES`."""
     node = {"_target_": f"landmarks.losses.{loss.lower()}.{loss}", "_partial_": True}
-    net = {"_target_": "landmarks.models.build.timm_net", "name": "test_resnet", "dim": 8, "pooling": "gem", **model}
-    source = {"_target_": "landmarks.data.gldv2.source.GLDv2", "train_split": "train_clean", "exclude": "/secret/a.csv"}
+    net = {"_target_": "landmarks.models.timm_net", "name": "test_resnet", "dim": 8, "pooling": "gem", **model}
+    source = {"_target_": "landmarks.data.GLDv2", "train_split": "train_clean", "exclude": "/secret/a.csv"}
     data = {"image_size": 96, "resize": {"mode": "square"}, "source": source}
     torch.manual_seed(4)
     parts = {

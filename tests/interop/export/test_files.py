@@ -13,10 +13,8 @@ from torch import Tensor
 import landmarks
 from landmarks.errors import LandmarksError
 from landmarks.interop import export as files
-from landmarks.interop.export import open_source, plain_metadata, write_file
-from landmarks.models.onnx_network import OnnxNetwork
-from landmarks.models.opened import OpenedModel
-from landmarks.models.record import ModelRecord
+from landmarks.interop import open_source, plain_metadata, write_file
+from landmarks.models import ModelRecord, OnnxNetwork, OpenedModel
 
 Checkpoints = Callable[[str], Path]
 SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "torch": ".pt2"}

@@ -7,13 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.interop.export import open_source, write_file
-from landmarks.models.checkpoints import weights_hash
-from landmarks.models.classifier import Classifier
-from landmarks.models.model_file import load_model, write_model
-from landmarks.models.opened import open_model
+from landmarks.interop import open_source, write_file
+from landmarks.models import Classifier, load_model, open_model, weights_hash, write_model
 
 Checkpoints = Callable[[str], Path]
 

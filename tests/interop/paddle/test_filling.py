@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from landmarks.errors import LandmarksError
-from landmarks.interop.paddle.filling import count_classes, fill
-from landmarks.interop.paddle.variables import open_variables
-from landmarks.models.released_models import RELEASED_MODELS
+from landmarks.interop.paddle import count_classes, fill, open_variables
+from landmarks.models import RELEASED_MODELS
 from paddle_files import write_combined, write_separate
 from released_oracles import random_values
 

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 import landmarks
 from landmarks.cli.main import app
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.models.classifier import Classifier
+from landmarks.data.images import Preprocessing
+from landmarks.models import Classifier
 from paddle_files import write_combined, write_separate
 from released_oracles import NETWORKS, made_up_input, made_up_weights, read_oracle
 from released_reference import reference

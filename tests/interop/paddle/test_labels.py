@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.interop.paddle.labels import NO_NAMES, ClassNames, read_class_names, read_labels
+from landmarks.interop.paddle import NO_NAMES, ClassNames, read_class_names, read_labels
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from landmarks.errors import LandmarksError
 from landmarks.interop.paddle import program as program_file
-from landmarks.interop.paddle.program import read_program
+from landmarks.interop.paddle import read_program
 from paddle_files import lod_tensor, message, number, program, tensor_desc, variable
 
 VALUES = {"b.w_0": np.zeros((2, 3), np.float32), "a": np.zeros(4, np.int64), "Z": np.zeros(1, np.float16)}

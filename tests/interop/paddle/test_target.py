@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.interop.paddle import target
-from landmarks.interop.paddle.target import check_target
+from landmarks.interop.paddle import check_target, target
 from landmarks.models import model_file
 
 

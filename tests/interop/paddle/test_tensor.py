@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from landmarks.errors import LandmarksError
-from landmarks.interop.paddle.tensor import TYPES, Description, read_description, read_header, read_values
+from landmarks.interop.paddle import TYPES, Description, read_description, read_header, read_values
 from paddle_files import NUMBERS, header, message, number, stream, tensor_desc, varint
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F  # noqa: N812
 
 from landmarks.errors import LandmarksError
-from landmarks.interop.paddle.variables import Variables, counted, open_variables
+from landmarks.interop.paddle import Variables, counted, open_variables
 from paddle_files import program, stream, write_combined, write_separate
 
 LAYOUTS = ("separate", "combined")

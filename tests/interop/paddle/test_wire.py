@@ -5,17 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.interop.paddle.wire import (
-    BYTES,
-    FIXED32,
-    FIXED64,
-    MOST_FIELDS,
-    VARINT,
-    Field,
-    fields,
-    read_varint,
-    signed,
-)
+from landmarks.interop.paddle import BYTES, FIXED32, FIXED64, MOST_FIELDS, VARINT, Field, fields, read_varint, signed
 from paddle_files import message, number, varint
 
 

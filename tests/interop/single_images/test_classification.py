@@ -9,10 +9,8 @@ import torch
 from PIL import Image
 
 from landmarks.errors import LandmarksError
-from landmarks.interop.single_images import LandmarkClass, classify_pictures, landmark_class
-from landmarks.models.model_file import load_model
-from landmarks.models.normalize import normalize
-from landmarks.models.opened import OpenedModel, open_model
+from landmarks.interop import LandmarkClass, classify_pictures, landmark_class
+from landmarks.models import OpenedModel, load_model, normalize, open_model
 from picture_models import classifier_file, photograph
 
 

@@ -9,13 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from landmarks.data.images.preprocessing import Preprocessing
-from landmarks.data.images.resize import resize_released
+from landmarks.data.images import Preprocessing, resize_released
 from landmarks.errors import LandmarksError
-from landmarks.interop.single_images import describe_pictures, similarities
-from landmarks.models.model_file import load_model
-from landmarks.models.normalize import normalize
-from landmarks.models.opened import OpenedModel, open_model
+from landmarks.interop import describe_pictures, similarities
+from landmarks.models import OpenedModel, load_model, normalize, open_model
 from picture_models import photograph, turned
 from pictures import scene
 

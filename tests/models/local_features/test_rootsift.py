@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features.rootsift import DIM, QUANTUM, RootSift
+from landmarks.models.local_features import DIM, QUANTUM, RootSift
 
 
 def textured(height: int = 240, width: int = 320, seed: int = 0) -> np.ndarray:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.classes import DetectionClasses, read_classes
+from landmarks.recognition.detections import DetectionClasses, read_classes
 
 
 def test_the_challenge_has_the_classes_of_the_released_detector_in_its_order(shared_data: Path) -> None:

@@ -7,10 +7,7 @@ from hypothesis import strategies as st
 
 from found import CLASSES, PROTOCOL, found_objects, write_detections
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.recognition.detections.classes import DetectionClasses
-from landmarks.recognition.detections.files import read_detections
-from landmarks.recognition.detections.found_objects import FoundObjects
+from landmarks.recognition.detections import DetectionClasses, Detections, FoundObjects, read_detections
 
 CORNERS = (0.25, 0.0, 1.0, 0.5)
 FOUND = found_objects([(1, "Dog", 0.75, CORNERS), (3, "Tower", 0.1, CORNERS), (1, "Tree", 0.3, CORNERS)], [1, 2, 3])

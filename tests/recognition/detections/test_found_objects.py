@@ -5,7 +5,7 @@ import pytest
 
 from found import CLASSES, found_objects
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.classes import DetectionClasses
+from landmarks.recognition.detections import DetectionClasses
 
 CORNERS = (0.0, 0.0, 1.0, 1.0)
 

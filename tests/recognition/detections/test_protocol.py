@@ -5,7 +5,7 @@ import pytest
 
 from found import PROTOCOL
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.protocol import MAX_BYTES, DetectionProtocol
+from landmarks.recognition.detections import MAX_BYTES, DetectionProtocol
 
 
 def test_it_survives_a_round_trip_and_names_what_differs(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.metrics.errors import FormatError
-from landmarks.recognition.detections.tables import read_images
+from landmarks.errors import FormatError
+from landmarks.recognition.detections import read_images
 
 
 def test_pictures_without_boxes_and_unreadable_ones_are_told_apart(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_pictures_without_boxes_and_unreadable_ones_are_told_apart(tmp_path: Pat
     [
         ("00000000000000ff,-1,", "field 'Boxes': '-1' is no number of boxes"),
         ("00000000000000ff,,", "field 'Boxes'"),
-        ("00000000000000ff,2,broken", "boxes, though the picture could not be read"),
+        ("00000000000000ff,2,broken", "boxes, though the image could not be read"),
         ("nothing,0,", "'nothing' is not an image id"),
     ],
 )

@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from landmarks.recognition.state import RecognitionState
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.state import Gallery
+from landmarks.recognition import RecognitionState
+from landmarks.retrieval import Gallery, Ranking
 
 MakeState = Callable[..., RecognitionState]
 

@@ -8,16 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.metrics.recognition import global_average_precision
-from landmarks.recognition.rehearsal import FEATURES
-from landmarks.recognition.stages.calibration import ConfidenceCalibration, with_confidence
-from landmarks.recognition.stages.votes import NeighbourVotes
-from landmarks.recognition.state import RecognitionState
-from landmarks.recognition.votes import NO_LANDMARK
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.state import Gallery
+from landmarks.metrics import global_average_precision
+from landmarks.recognition import FEATURES, NO_LANDMARK, RecognitionState
+from landmarks.recognition.stages import ConfidenceCalibration, NeighbourVotes, with_confidence
+from landmarks.retrieval import Cache, Gallery, Ranking
+from landmarks.retrieval.stages import Search
 from resources import make_resources
 
 Make = Callable[..., RecognitionState]

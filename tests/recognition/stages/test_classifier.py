@@ -7,11 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.predictions import Predictions
-from landmarks.recognition.stages.classifier import ClassifierJoin
-from landmarks.recognition.state import RecognitionState
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.state import Gallery
+from landmarks.recognition import Predictions, RecognitionState
+from landmarks.recognition.stages import ClassifierJoin
+from landmarks.retrieval import Gallery, Ranking
 from resources import make_resources
 
 Make = Callable[..., RecognitionState]

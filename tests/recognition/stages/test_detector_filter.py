@@ -5,15 +5,12 @@ import pytest
 
 from found import found_objects
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.found_objects import FoundObjects
-from landmarks.recognition.non_landmark import NonLandmarkRule
-from landmarks.recognition.stages.detector_filter import NonLandmarkFilter
-from landmarks.recognition.stages.votes import NeighbourVotes
-from landmarks.recognition.state import RecognitionState
-from landmarks.retrieval.pipeline import Pipeline
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.state import Gallery
+from landmarks.recognition import NonLandmarkRule, RecognitionState
+from landmarks.recognition.detections import FoundObjects
+from landmarks.recognition.stages import NeighbourVotes, NonLandmarkFilter
+from landmarks.retrieval import Gallery, Pipeline
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import Search
 
 RULE = NonLandmarkRule({"buildings": ["Tower"]}, {"others": ["Person", "Dog"]})
 ALL, PART = (0.0, 0.0, 1.0, 0.5), (0.0, 0.5, 0.5, 0.75)

@@ -6,10 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.stages.distractors import DistractorPush
-from landmarks.recognition.state import RecognitionState
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.state import Gallery
+from landmarks.recognition import RecognitionState
+from landmarks.recognition.stages import DistractorPush
+from landmarks.retrieval import Gallery, Ranking
 from resources import make_resources
 
 Make = Callable[..., RecognitionState]

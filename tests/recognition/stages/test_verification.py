@@ -5,14 +5,12 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features.rootsift import RootSift
-from landmarks.recognition.stages.verification import NeighbourVerification
-from landmarks.recognition.stages.votes import NeighbourVotes
-from landmarks.recognition.state import RecognitionState
-from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.state import Gallery
+from landmarks.models.local_features import RootSift
+from landmarks.recognition import RecognitionState
+from landmarks.recognition.stages import NeighbourVerification, NeighbourVotes
+from landmarks.retrieval import Gallery, Ranking
+from landmarks.retrieval.local import LocalFeatureStore
+from landmarks.retrieval.stages import Search
 from pictures import image_set, png, scene, seen_from_elsewhere
 from resources import make_resources
 

@@ -1,8 +1,8 @@
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.stages.votes import NeighbourVotes
-from landmarks.retrieval.stages.search import Search
+from landmarks.recognition.stages import NeighbourVotes
+from landmarks.retrieval.stages import Search
 
 
 def test_numbers_out_of_range_are_refused() -> None:

@@ -2,10 +2,7 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.descriptors import derived_set
-from landmarks.retrieval.descriptors.derived_set import write_derived
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.descriptors.writer import DescriptorWriter
+from landmarks.retrieval.descriptors import DescriptorWriter, ExtractionProtocol, derived_set, write_derived
 
 PROTOCOL = ExtractionProtocol("a+b", "1*x+1*y", 448, "released")
 IDS = np.arange(70, 90, dtype=np.uint64)

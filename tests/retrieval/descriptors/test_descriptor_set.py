@@ -4,9 +4,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.descriptors.writer import DescriptorWriter
+from landmarks.retrieval.descriptors import DescriptorSet, DescriptorWriter, ExtractionProtocol
 
 PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released")
 

@@ -7,9 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.ensemble import common_pictures, join_rows, join_sets, joined_protocol
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.retrieval.descriptors import (
+    DescriptorSet,
+    ExtractionProtocol,
+    common_pictures,
+    join_rows,
+    join_sets,
+    joined_protocol,
+)
 
 A = ExtractionProtocol("res152", "aa11", 448, "released", data="gldv2", split="index", versions={"torch": "2"})
 B = ExtractionProtocol("inception", "bb22", 544, "released", (1.0, 1.4), data="gldv2", split="index")

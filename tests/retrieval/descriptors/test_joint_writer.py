@@ -9,10 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.joint_writer import JointWriter, Layer
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.descriptors.writer import DescriptorWriter, OtherSetError
+from landmarks.retrieval.descriptors import (
+    DescriptorSet,
+    DescriptorWriter,
+    ExtractionProtocol,
+    JointWriter,
+    Layer,
+    OtherSetError,
+)
 
 PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released", split="index")
 IDS = np.arange(40, dtype=np.uint64) * 3 + 1

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.retrieval.descriptors import ExtractionProtocol
 
 
 def protocol(**changes):

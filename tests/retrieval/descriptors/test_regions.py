@@ -2,10 +2,15 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.descriptors.regions import as_regions, check_regions, gather_regions, regions_of
-from landmarks.retrieval.descriptors.writer import DescriptorWriter
+from landmarks.retrieval.descriptors import (
+    DescriptorSet,
+    DescriptorWriter,
+    ExtractionProtocol,
+    as_regions,
+    check_regions,
+    gather_regions,
+    regions_of,
+)
 
 PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released")
 

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.descriptors import derived_set, whitening
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.descriptors.whitening import learn_whitening, whiten_set
+from landmarks.retrieval.descriptors import (
+    DescriptorSet,
+    ExtractionProtocol,
+    derived_set,
+    learn_whitening,
+    whiten_set,
+    whitening,
+)
 
 PROTOCOL = ExtractionProtocol("res152", "aa11", 448, "released", data="gldv2", split="train")
 

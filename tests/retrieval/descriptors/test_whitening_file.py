@@ -5,10 +5,14 @@ import pytest
 from safetensors.numpy import save_file
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.descriptors import whitening_file
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.descriptors.whitening import Whitening
-from landmarks.retrieval.descriptors.whitening_file import FORMAT, load_whitening, save_whitening
+from landmarks.retrieval.descriptors import (
+    FORMAT,
+    ExtractionProtocol,
+    Whitening,
+    load_whitening,
+    save_whitening,
+    whitening_file,
+)
 
 PROTOCOL = ExtractionProtocol("res152", "aa11", 448, "released", (1.0, 1.4), versions={"torch": "2"})
 RNG = np.random.default_rng(0)

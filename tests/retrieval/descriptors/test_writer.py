@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.descriptors.writer import DescriptorWriter
+from landmarks.retrieval.descriptors import DescriptorSet, DescriptorWriter, ExtractionProtocol
 
 PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released", split="index")
 DATA = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)

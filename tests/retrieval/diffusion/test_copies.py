@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from landmarks.retrieval.diffusion.copies import last_copies, later_first, stand_in
-from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval import Ranking
+from landmarks.retrieval.diffusion import last_copies, later_first, stand_in
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.diffusion.graph import knn_graph, query_weights
-from landmarks.retrieval.ranking import Ranking, best
-from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval import Ranking, best
+from landmarks.retrieval.diffusion import knn_graph, query_weights
+from landmarks.retrieval.search import all_neighbours
 from resources import make_resources
 
 

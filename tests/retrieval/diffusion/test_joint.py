@@ -2,18 +2,15 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.diffusion import joint
-from landmarks.retrieval.diffusion.joint import concatenated, largest_cosines
-from landmarks.retrieval.diffusion.offline import DiffusedRows
-from landmarks.retrieval.search.index import ExactIndex
+from landmarks.retrieval.diffusion import DiffusedRows, concatenated, joint, largest_cosines
+from landmarks.retrieval.search import ExactIndex
 from resources import make_resources
 
 
-def test_queries_stand_before_index_images(monkeypatch):
-    monkeypatch.setattr(joint, "CHUNK", 4)
+def test_queries_stand_before_index_images():
     rng = np.random.default_rng(0)
     queries, index = rng.standard_normal((6, 3)).astype(np.float16), rng.standard_normal((9, 3)).astype(np.float32)
-    both = concatenated(queries, index, make_resources())
+    both = concatenated(queries, index, make_resources(), chunk=4)
     assert isinstance(both, np.memmap)
     np.testing.assert_array_equal(both, np.concatenate([queries, index]))
     with pytest.raises(LandmarksError, match="3 dimensions and the index 2"):

@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.diffusion import offline
-from landmarks.retrieval.diffusion.offline import OfflineParameters, diffused_rows
+from landmarks.retrieval import Cache
+from landmarks.retrieval.diffusion import OfflineParameters, diffused_rows, offline
 from resources import make_resources
 
 PARAMETERS = OfflineParameters(k=6, truncation=20, gamma=3.0, alpha=0.99, iterations=20, tolerance=1e-6)
@@ -27,10 +26,10 @@ def solve_twice(*arguments):
     calls.append(1)
     return solve(*arguments)
 
-offline.CHUNK, offline.truncated_solve = 16, solve_twice
+offline.truncated_solve = solve_twice
 parameters = offline.OfflineParameters(k=6, truncation=20, gamma=3.0, alpha=0.99, iterations=20, tolerance=1e-6)
 resources = Resources(ExactIndex(), ExactIndex(), Cache(sys.argv[2]), workers=1)
-offline.diffused_rows(np.load(sys.argv[1]), parameters, resources)
+offline.diffused_rows(np.load(sys.argv[1]), parameters, resources, chunk=16)
 """
 
 
@@ -49,10 +48,9 @@ def dense(found):
     return matrix
 
 
-def test_workers_and_chunks_change_not_a_bit(rows, monkeypatch):
+def test_workers_and_chunks_change_not_a_bit(rows):
     expected = diffused_rows(rows, PARAMETERS, make_resources(workers=1))
-    monkeypatch.setattr(offline, "CHUNK", 7)
-    found = diffused_rows(rows, PARAMETERS, make_resources(workers=3))
+    found = diffused_rows(rows, PARAMETERS, make_resources(workers=3), chunk=7)
     for name in ("row_of", "columns", "values"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
@@ -88,7 +86,6 @@ def test_goes_on_after_a_kill(rows, tmp_path, monkeypatch):
     np.save(tmp_path / "rows.npy", rows)
     command = [sys.executable, "-c", KILLED, str(tmp_path / "rows.npy"), str(tmp_path / "cache")]
     assert subprocess.run(command, check=False).returncode == -9
-    monkeypatch.setattr(offline, "CHUNK", 16)
     expected = diffused_rows(rows, PARAMETERS, make_resources())
     sizes, solve = [], offline.truncated_solve
 
@@ -97,7 +94,7 @@ def test_goes_on_after_a_kill(rows, tmp_path, monkeypatch):
         return solve(graph, columns, *arguments)
 
     monkeypatch.setattr(offline, "truncated_solve", counted)
-    found = diffused_rows(rows, PARAMETERS, make_resources(cache=Cache(tmp_path / "cache")))
+    found = diffused_rows(rows, PARAMETERS, make_resources(cache=Cache(tmp_path / "cache")), chunk=16)
     assert sizes == [16, 16, 16, 16, 4]
     for name in ("row_of", "columns", "values"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))

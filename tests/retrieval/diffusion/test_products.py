@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from landmarks.retrieval.diffusion.products import LargestEntries, SparseRows
-from landmarks.retrieval.ranking import best
+from landmarks.retrieval import best
+from landmarks.retrieval.diffusion import LargestEntries, SparseRows
 
 
 def as_rows(matrix):

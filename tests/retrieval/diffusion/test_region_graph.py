@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.diffusion import region_graph
-from landmarks.retrieval.diffusion.region_graph import RegionDiffusion, diffuse_within, nearest
+from landmarks.retrieval.diffusion import RegionDiffusion, diffuse_within, nearest
 
 
 def unit(rows):
@@ -27,11 +26,10 @@ def test_nearest_equals_a_full_sort_also_among_equals(seed, count, k, others):
     np.testing.assert_array_equal(found.indices, np.where(np.isneginf(expected), -1, order))
 
 
-def test_nearest_does_not_depend_on_blocks(monkeypatch):
+def test_nearest_does_not_depend_on_blocks():
     regions = unit(np.random.default_rng(1).standard_normal((50, 8)))
     whole = nearest(regions, regions, 7, others=True)
-    monkeypatch.setattr(region_graph, "BLOCK", 9)
-    blocks = nearest(regions, regions, 7, others=True)
+    blocks = nearest(regions, regions, 7, others=True, block=9)
     np.testing.assert_array_equal(whole.indices, blocks.indices)
     np.testing.assert_array_equal(whole.scores, blocks.scores)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.diffusion.region_pooling import RegionPooling
+from landmarks.retrieval.diffusion import RegionPooling
 
 
 def unit(rows):

@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from landmarks.retrieval.diffusion import truncated
-from landmarks.retrieval.diffusion.graph import knn_graph
-from landmarks.retrieval.diffusion.truncated import similar_together, truncated_solve
-from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval.diffusion import knn_graph, similar_together, truncated_solve
+from landmarks.retrieval.search import all_neighbours
 from resources import make_resources
 
 
@@ -43,14 +41,12 @@ def test_ends_like_conjugate_gradients(case):
     )
 
 
-def test_company_order_and_workers_change_not_a_bit(case, monkeypatch):
+def test_company_order_and_workers_change_not_a_bit(case):
     graph, columns = case
     together = truncated_solve(graph, columns, 0.99, 20, 1e-6, 1)
     shuffled = np.random.default_rng(0).permutation(len(columns))
-    monkeypatch.setattr(truncated, "TASK", 7)
     for group in (1, 5):
-        monkeypatch.setattr(truncated, "GROUP", group)
-        apart = truncated_solve(graph, columns[shuffled], 0.99, 20, 1e-6, 3)
+        apart = truncated_solve(graph, columns[shuffled], 0.99, 20, 1e-6, 3, group, task=7)
         np.testing.assert_array_equal(apart, together[shuffled])
 
 

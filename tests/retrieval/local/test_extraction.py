@@ -3,8 +3,7 @@ from pathlib import Path
 import numpy as np
 
 from corners import DIM, Corners
-from landmarks.retrieval.local.extraction import Extraction
-from landmarks.retrieval.local.records import FeatureFiles
+from landmarks.retrieval.local import Extraction, FeatureFiles
 from pictures import image_set, png
 
 

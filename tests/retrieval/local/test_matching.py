@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.local.matching import Matcher
+from landmarks.retrieval.local import Matcher
 
 
 def descriptors(count: int, dim: int, seed: int, levels: int = 256) -> np.ndarray:

@@ -1,11 +1,8 @@
 import numpy as np
 import pytest
 
-from landmarks.models.local_features.rootsift import RootSift
-from landmarks.retrieval.local.geometry import Geometry
-from landmarks.retrieval.local.matching import Matcher
-from landmarks.retrieval.local.pairs import Verification, verify_pair
-from landmarks.retrieval.local.table import LocalFeatureTable
+from landmarks.models.local_features import RootSift
+from landmarks.retrieval.local import Geometry, LocalFeatureTable, Matcher, Verification, verify_pair
 from pictures import motion_between, scene, seen_from_elsewhere
 
 

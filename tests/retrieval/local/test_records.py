@@ -2,8 +2,8 @@ from pathlib import Path
 
 import numpy as np
 
-from landmarks.models.local_features.extractor import LocalFeatures
-from landmarks.retrieval.local.records import RECORD, FeatureFiles, find, is_sound
+from landmarks.models.local_features import LocalFeatures
+from landmarks.retrieval.local import RECORD, FeatureFiles, find, is_sound
 
 DIM = 4
 

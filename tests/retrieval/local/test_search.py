@@ -10,14 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features.extractor import LocalFeatures
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.local import search
-from landmarks.retrieval.local.inverted import InvertedFile
-from landmarks.retrieval.local.search import Voting, search_by_votes
-from landmarks.retrieval.local.strongest import StrongestFeatures
-from landmarks.retrieval.local.table import LocalFeatureTable
-from landmarks.retrieval.ranking import Ranking
+from landmarks.models.local_features import LocalFeatures
+from landmarks.retrieval import Cache, Ranking
+from landmarks.retrieval.local import (
+    InvertedFile,
+    LocalFeatureTable,
+    StrongestFeatures,
+    Voting,
+    search,
+    search_by_votes,
+)
 from resources import make_resources
 
 

@@ -12,10 +12,8 @@ import pytest
 
 from corners import Corners
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features.extractor import LocalFeatures
-from landmarks.models.local_features.rootsift import RootSift
-from landmarks.retrieval.local.store import CHUNK, LocalFeatureStore
-from landmarks.retrieval.local.table import LocalFeatureTable
+from landmarks.models.local_features import LocalFeatures, RootSift
+from landmarks.retrieval.local import CHUNK, LocalFeatureStore, LocalFeatureTable
 from pictures import image_set, png, scene
 from resources import make_resources
 
@@ -222,7 +220,7 @@ def _copied(table: LocalFeatureTable) -> LocalFeatureTable:
 
 
 def _decoded(data: bytes | None) -> np.ndarray:
-    from landmarks.data.images.decode import decode
+    from landmarks.data.images import decode
 
     assert data is not None
     return decode(data)

@@ -1,8 +1,7 @@
 import numpy as np
 
-from landmarks.models.local_features.extractor import LocalFeatures
-from landmarks.retrieval.local.strongest import StrongestFeatures
-from landmarks.retrieval.local.table import LocalFeatureTable
+from landmarks.models.local_features import LocalFeatures
+from landmarks.retrieval.local import LocalFeatureTable, StrongestFeatures
 
 COUNTS = (3, 0, 5, 1)
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.models.local_features.extractor import LocalFeatures
-from landmarks.retrieval.local.table import FeatureColumns, LocalFeatureTable, column_file
+from landmarks.models.local_features import LocalFeatures
+from landmarks.retrieval.local import FeatureColumns, LocalFeatureTable, column_file
 
 
 def features(count: int, seed: int) -> LocalFeatures:

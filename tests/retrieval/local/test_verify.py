@@ -3,13 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.models.local_features.rootsift import RootSift
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.local import verify
-from landmarks.retrieval.local.geometry import Geometry
-from landmarks.retrieval.local.matching import Matcher
-from landmarks.retrieval.local.table import LocalFeatureTable
-from landmarks.retrieval.local.verify import count_inliers
+from landmarks.models.local_features import RootSift
+from landmarks.retrieval import Cache
+from landmarks.retrieval.local import Geometry, LocalFeatureTable, Matcher, count_inliers
 from pictures import scene, seen_from_elsewhere
 from resources import make_resources
 
@@ -46,14 +42,13 @@ def test_only_the_same_scene_convinces(
 
 
 def test_counts_are_the_same_with_any_number_of_processes_and_in_any_order(
-    tables: tuple[LocalFeatureTable, LocalFeatureTable], monkeypatch: pytest.MonkeyPatch
+    tables: tuple[LocalFeatureTable, LocalFeatureTable],
 ) -> None:
     pairs = np.tile(all_pairs(), (5, 1))
     one = count_inliers(*tables, pairs, Matcher(), Geometry(), make_resources(workers=1))
     two = count_inliers(*tables, pairs, Matcher(), Geometry(), make_resources(workers=2))
-    monkeypatch.setattr(verify, "CHUNK", 7)
-    monkeypatch.setattr(verify, "JOB", 3)
-    back = count_inliers(*tables, pairs[::-1].copy(), Matcher(), Geometry(), make_resources(workers=1))
+    one_by_one = make_resources(workers=1)
+    back = count_inliers(*tables, pairs[::-1].copy(), Matcher(), Geometry(), one_by_one, chunk=7, job=3)
     assert np.array_equal(one, two) and np.array_equal(one, back[::-1])
 
 
@@ -82,9 +77,8 @@ class StoppedError(Exception):
 
 
 def test_what_was_counted_before_a_stop_is_not_counted_again(
-    tables: tuple[LocalFeatureTable, LocalFeatureTable], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tables: tuple[LocalFeatureTable, LocalFeatureTable], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(verify, "CHUNK", 4)
     whole = np.array(count_inliers(*tables, all_pairs(), Matcher(), Geometry(), make_resources(workers=1)))
     resources = make_resources(cache=Cache(tmp_path), workers=1)
     done: list[int] = []
@@ -99,10 +93,10 @@ def test_what_was_counted_before_a_stop_is_not_counted_again(
             return super().__call__(first, second)
 
     with pytest.raises(StoppedError):
-        count_inliers(*tables, all_pairs(), Counting(), Geometry(), resources)
+        count_inliers(*tables, all_pairs(), Counting(), Geometry(), resources, chunk=4)
     done.clear()
     Counting.limit = 10**6
-    assert np.array_equal(count_inliers(*tables, all_pairs(), Counting(), Geometry(), resources), whole)
+    assert np.array_equal(count_inliers(*tables, all_pairs(), Counting(), Geometry(), resources, chunk=4), whole)
     assert len(done) == SCENES**2 - 8
 
 

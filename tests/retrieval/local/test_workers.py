@@ -6,7 +6,7 @@ import pytest
 
 from jobs import about_threads, die, refuse, square
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.local.workers import THREAD_SETTINGS, Workers
+from landmarks.retrieval.local import THREAD_SETTINGS, Workers
 
 
 @pytest.mark.parametrize("count", [1, 2])

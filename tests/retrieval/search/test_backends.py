@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.search.backends import choose_backend
+from landmarks.retrieval.search import choose_backend
 
 
 @pytest.mark.parametrize("name", ["faiss", "torch"])

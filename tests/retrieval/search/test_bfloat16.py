@@ -4,8 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.retrieval.search import bfloat16
-from landmarks.retrieval.search.bfloat16 import propose, slice_rows
+from landmarks.retrieval.search import bfloat16, propose, slice_rows
 
 MIB = 2**20
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.retrieval.search.bfloat16_error import lowest_score, product_error, rounded_rows
+from landmarks.retrieval.search import lowest_score, product_error, rounded_rows
 
 
 def as_key(values):

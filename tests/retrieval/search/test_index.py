@@ -5,9 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.search import bfloat16
+from landmarks.retrieval.search import ExactIndex, bfloat16
 from landmarks.retrieval.search import index as index_module
-from landmarks.retrieval.search.index import ExactIndex
 
 
 def brute_force(queries, database, k, normalize=True):

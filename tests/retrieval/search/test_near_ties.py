@@ -1,6 +1,6 @@
 import numpy as np
 
-from landmarks.retrieval.search.near_ties import search_float64
+from landmarks.retrieval.search import search_float64
 
 
 def test_equals_a_full_sort_with_many_blocks_and_ties():

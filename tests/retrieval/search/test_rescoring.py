@@ -1,7 +1,6 @@
 import numpy as np
 
-from landmarks.retrieval.search import rescoring
-from landmarks.retrieval.search.rescoring import rescored, rescored_lists
+from landmarks.retrieval.search import rescored, rescored_lists
 
 
 def test_orders_candidates_by_exact_scores_and_leaves_empty_places_last():
@@ -13,7 +12,7 @@ def test_orders_candidates_by_exact_scores_and_leaves_empty_places_last():
     assert rescored(queries, database, np.array([[1, 2]]), 1, normalize=False).scores.tolist() == [[3]]
 
 
-def test_lists_of_any_length_give_what_rows_filled_up_give(monkeypatch):
+def test_lists_of_any_length_give_what_rows_filled_up_give():
     rng = np.random.default_rng(0)
     database = rng.standard_normal((60, 5)).astype(np.float32)
     queries = rng.standard_normal((23, 5)).astype(np.float32)
@@ -21,7 +20,6 @@ def test_lists_of_any_length_give_what_rows_filled_up_give(monkeypatch):
     candidates[4] = -1
     expected = rescored(queries, database, candidates, 7, normalize=True)
     order = rng.permutation(np.flatnonzero(candidates.ravel() >= 0))
-    monkeypatch.setattr(rescoring, "QUERIES", 4)
-    ranking = rescored_lists(queries, database, order // 60, order % 60, 7, normalize=True)
+    ranking = rescored_lists(queries, database, order // 60, order % 60, 7, normalize=True, at_once=4)
     np.testing.assert_array_equal(ranking.indices, expected.indices)
     np.testing.assert_array_equal(ranking.scores, expected.scores)

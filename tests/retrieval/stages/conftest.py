@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval import Ranking
 
 
 @pytest.fixture

@@ -4,13 +4,9 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.search import neighbours
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages import dba
-from landmarks.retrieval.stages.dba import DatabaseAugmentation
-from landmarks.retrieval.stages.qe import QueryExpansion
-from landmarks.retrieval.state import SearchState
+from landmarks.retrieval import Cache, SearchState
+from landmarks.retrieval.search import ExactIndex, neighbours
+from landmarks.retrieval.stages import DatabaseAugmentation, QueryExpansion, dba
 from resources import make_resources
 
 

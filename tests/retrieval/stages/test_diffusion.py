@@ -5,11 +5,9 @@ import pytest
 from hydra.utils import instantiate
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages.diffusion import Diffusion
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.state import SearchState
+from landmarks.retrieval import Ranking, SearchState
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import Diffusion, Search
 from resources import make_resources
 
 PUBLISHED = {"offline": "diffusion_offline_kq10_kd50", "joint": "diffusion_joint_l2_kd50"}

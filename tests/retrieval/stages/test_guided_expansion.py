@@ -2,12 +2,9 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages.guided_expansion import GuidedExpansion
-from landmarks.retrieval.stages.qe import QueryExpansion
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.state import SearchState
+from landmarks.retrieval import Ranking, SearchState
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import GuidedExpansion, QueryExpansion, Search
 from resources import make_resources
 
 RNG = np.random.default_rng(0)

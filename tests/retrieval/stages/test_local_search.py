@@ -4,16 +4,11 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features.rootsift import RootSift
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.local.search import Voting
-from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.pipeline import Pipeline
-from landmarks.retrieval.ranking import EMPTY, Ranking
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages.local_search import LocalSearch
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.state import SearchState
+from landmarks.models.local_features import RootSift
+from landmarks.retrieval import EMPTY, Cache, Pipeline, Ranking, SearchState
+from landmarks.retrieval.local import LocalFeatureStore, Voting
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import LocalSearch, Search
 from pictures import image_set, png, scene, seen_from_elsewhere
 from resources import make_resources
 

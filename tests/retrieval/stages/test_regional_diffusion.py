@@ -4,14 +4,9 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages import regional_diffusion
-from landmarks.retrieval.stages.diffusion import Diffusion
-from landmarks.retrieval.stages.regional_diffusion import RegionalDiffusion
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.state import SearchState
+from landmarks.retrieval import Cache, Ranking, SearchState
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import Diffusion, RegionalDiffusion, Search, regional_diffusion
 from resources import make_resources
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.state import SearchState
+from landmarks.retrieval import SearchState
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import Search
 from resources import make_resources
 
 

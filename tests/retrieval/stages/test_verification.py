@@ -6,15 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.models.local_features.rootsift import RootSift
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.pipeline import Pipeline
-from landmarks.retrieval.ranking import EMPTY, Ranking
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.stages.search import Search
-from landmarks.retrieval.stages.verification import SpatialVerification, verified
-from landmarks.retrieval.state import SearchState
+from landmarks.models.local_features import RootSift
+from landmarks.retrieval import EMPTY, Cache, Pipeline, Ranking, SearchState
+from landmarks.retrieval.local import LocalFeatureStore
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import Search, SpatialVerification, verified
 from pictures import image_set, png, scene, seen_from_elsewhere
 from resources import make_resources
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from landmarks.training.callbacks.batch_seed import BatchSeed
+from landmarks.training.callbacks import BatchSeed
 
 
 def draw(seed: int = 0, epoch: int = 0, batch: int = 0, rank: int = 0) -> float:

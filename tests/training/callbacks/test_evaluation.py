@@ -7,7 +7,7 @@ import pytest
 from omegaconf import DictConfig
 
 from landmarks.errors import LandmarksError
-from landmarks.training.train import train
+from landmarks.training import train
 
 Compose = Callable[..., DictConfig]
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from landmarks.training.callbacks import throughput
-from landmarks.training.callbacks.throughput import Throughput
+from landmarks.training.callbacks import Throughput, throughput
 
 
 def test_it_reports_once_an_interval_over_all_ranks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from landmarks.cli.data.splits import chosen_splits
 from landmarks.cli.endings import named_endings
-from landmarks.data.gldv2.release import BASE_URL, SPLITS, chosen_files
+from landmarks.data import BASE_URL, SPLITS, chosen_files
 
 Root = Annotated[Path, typer.Option(help="Folder of the data set; it gets the official layout.", show_default=False)]
 Split = Annotated[
@@ -38,10 +38,10 @@ def download(
     Tars are checked against their published md5 sums, tables (which have none) by length and first line.
     Exit code: 0 all files are there, 1 some failed, 2 nothing could be done, 130 interrupted.
     """
-    from landmarks.data.gldv2.download import download as download_files  # `requests` takes a while to import
-    from landmarks.data.gldv2.download import summarize
+    from landmarks.data import download as download_files  # `requests` takes a while to import
+    from landmarks.data import summarize
     from landmarks.progress import show_progress
-    from landmarks.report.data_tables import download_messages, download_table
+    from landmarks.report import download_messages, download_table
 
     stderr = Console(stderr=True)
     with named_endings(stderr, "What was received is kept; the same command goes on from there."):

@@ -31,10 +31,9 @@ def index(
 
     Exit code: 0 all tars are indexed, 2 some are refused or nothing could be done, 130 interrupted.
     """
-    from landmarks.data.gldv2.indexing import index_splits
-    from landmarks.data.roots import open_root
+    from landmarks.data import index_splits, open_root
     from landmarks.progress import show_progress
-    from landmarks.report.data_tables import index_table
+    from landmarks.report import index_table
 
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     with named_endings(stderr, "The tars read so far are indexed; the same command goes on from there."):

@@ -14,10 +14,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 
 def stats(root: Root, as_json: AsJson = False) -> None:
     """Print pictures, landmarks and bytes of each split, pictures per landmark, and the queries of the ground truth."""
-    from landmarks.data.gldv2.statistics import read_statistics
-    from landmarks.data.roots import open_root
+    from landmarks.data import open_root, read_statistics
     from landmarks.progress import show_progress
-    from landmarks.report.data_tables import statistics_tables
+    from landmarks.report import statistics_tables
 
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     with named_endings(stderr), show_progress(stderr):

@@ -130,12 +130,17 @@ def tidy(
     Use the list with data.source.train_split=train data.source.include=FILE, or put it in place of
     metadata/train_clean.csv.
     """
-    from landmarks.cleaning.gldv2 import make_resources, refuse_existing, tidy_gldv2, train_images, write_tidied
-    from landmarks.cleaning.rule import AgreementRule
-    from landmarks.cleaning.verification import Verification
+    from landmarks.cleaning import (
+        AgreementRule,
+        Verification,
+        make_resources,
+        refuse_existing,
+        tidy_gldv2,
+        train_images,
+        write_tidied,
+    )
     from landmarks.progress import show_progress
-    from landmarks.report.cleaning import draw_tidied, reader, sheet_landmark
-    from landmarks.report.data_tables import tidied_table
+    from landmarks.report import draw_tidied, reader, sheet_landmark, tidied_table
 
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     with named_endings(stderr, KEPT), show_progress(stderr, log_level=logging.INFO):

@@ -43,16 +43,14 @@ def verify(
     --deep takes hours for the whole data set. What it found is kept for each tar, so it may be interrupted, and the
     next time only decodes what is new or has changed.
     """
-    from landmarks.data.gldv2.checks.findings import SPLITS
-    from landmarks.data.gldv2.checks.verify import verify as verify_data
-    from landmarks.data.processes import available_cores
-    from landmarks.data.roots import open_root
+    from landmarks.data import CHECKED_SPLITS, available_cores, open_root
+    from landmarks.data import verify as verify_data
     from landmarks.progress import show_progress
-    from landmarks.report.verification import verification_messages, verification_tables
+    from landmarks.report import verification_messages, verification_tables
 
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     with named_endings(stderr, "What was checked is kept; the same command goes on from there."):
-        chosen = None if split is None else chosen_splits(split, SPLITS)
+        chosen = None if split is None else chosen_splits(split, CHECKED_SPLITS)
         with show_progress(stderr) as progress:
             findings = verify_data(open_root(root), progress, chosen, (workers or available_cores()) if deep else 0)
         if list_file is not None:

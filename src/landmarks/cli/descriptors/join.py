@@ -27,8 +27,7 @@ def join(
     Rows are L2-normalised and weighed, so that the cosine of joined rows is the mean of the models' cosines with the
     squared weights. Join queries and index alike.
     """
-    from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-    from landmarks.retrieval.descriptors.ensemble import join_sets
+    from landmarks.retrieval import DescriptorSet, join_sets
 
     with set_endings():
         numbers = None if weights is None else _numbers(weights)

@@ -14,7 +14,7 @@ from rich.console import Console
 from landmarks.cli.endings import logged, named_endings
 
 if TYPE_CHECKING:
-    from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+    from landmarks.retrieval import DescriptorSet
 
 
 class Precision(StrEnum):
@@ -32,7 +32,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 def show(sets: SetPaths, as_json: AsJson = False) -> None:
     """Print rows, size and protocol of descriptor sets, and whether they may be compared with the first."""
-    from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
+    from landmarks.retrieval import DescriptorSet
 
     with set_endings():
         opened = [DescriptorSet.open(path) for path in sets]

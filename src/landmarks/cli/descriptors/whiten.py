@@ -36,10 +36,8 @@ def whiten(
 
     Whiten queries and index with the same file: sets that were whitened otherwise are not compared.
     """
-    from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-    from landmarks.retrieval.descriptors.whitening import learn_whitening, whiten_set
-    from landmarks.retrieval.descriptors.whitening_file import load_whitening
-    from landmarks.retrieval.descriptors.whitening_file import save_whitening as save
+    from landmarks.retrieval import DescriptorSet, learn_whitening, load_whitening, whiten_set
+    from landmarks.retrieval import save_whitening as save
 
     with set_endings() as stderr:
         source = DescriptorSet.open(described)

@@ -13,7 +13,8 @@ from landmarks.cli.endings import named_endings
 from landmarks.cli.score.figures import AsJson, share
 
 if TYPE_CHECKING:
-    from landmarks.detection.metrics import BoxTruth, DetectionFigures, Detections
+    from landmarks.detection import BoxTruth, DetectionFigures
+    from landmarks.recognition import Detections
 
 BoxesPath = Annotated[Path, typer.Argument(metavar="BOXES", help="True boxes (CSV of Open Images).")]
 LabelsPath = Annotated[Path, typer.Argument(metavar="IMAGE_LABELS", help="Image-level labels that people verified.")]
@@ -40,20 +41,18 @@ def detection(
     Predictions should name the classes above their own as well, as the boxes do once they are expanded.
     """
     # polars, which reads these files, would make every other command start later
-    from landmarks.detection.metrics import score_detections
-    from landmarks.detection.metrics.files import read_truth
-    from landmarks.recognition.detections.tables import read_boxes
+    from landmarks.detection import read_truth, score_detections
+    from landmarks.recognition import read_boxes
 
     titles: dict[str, str] = {}
     with named_endings(Console(stderr=True)):
         truth, detections = read_truth(boxes, image_labels), read_boxes(predictions)
         if hierarchy is not None:
-            from landmarks.detection.metrics.hierarchy import expand_truth
-            from landmarks.detection.openimages.hierarchy import read_hierarchy
+            from landmarks.detection import expand_truth, read_hierarchy
 
-            truth = expand_truth(truth, read_hierarchy(hierarchy).ancestors)
+            truth = expand_truth(truth, read_hierarchy(hierarchy))
         if classes is not None:
-            from landmarks.recognition.detections.classes import read_classes
+            from landmarks.recognition import read_classes
 
             described = read_classes(classes)
             titles = dict(zip(described.names.tolist(), described.titles.tolist(), strict=True))

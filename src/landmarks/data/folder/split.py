@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.stores.files import FileStore
+from landmarks.data.stores import FileStore
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-from landmarks.data.gldv2.tables import each_block, landmark_numbers
+from landmarks.data.gldv2.tables import landmark_numbers
 from landmarks.errors import LandmarksError
-from landmarks.metrics.csv_block import Block
+from landmarks.storage import read_rows
 
 MARK = "Category:"
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -30,11 +30,11 @@ def read_categories(path: Path) -> dict[int, str]:
         LandmarksError: The file, line and field that are wrong, or a landmark that comes twice.
     """
     names: dict[int, str] = {}
-    for numbers, titles in each_block(path, ("landmark_id", "category"), _rows):
-        for number, title in zip(numbers, titles, strict=True):
+    for rows in read_rows(path, ("landmark_id", "category"), any_bytes=True):
+        for number, category in zip(landmark_numbers(rows).tolist(), rows.texts("category"), strict=True):
             if number in names:
                 raise LandmarksError(f"{path}: landmark {number} comes more than once; keep one line of it")
-            names[number] = title
+            names[number] = category_name(category)
     return names
 
 
@@ -60,12 +60,3 @@ def titles_of(labels: Sequence[str], categories: Mapping[int, str], path: Path) 
     if not any(titles):
         raise LandmarksError(f"{path}: names none of the {len(labels):,} classes; are these labels landmark ids?")
     return titles
-
-
-def _rows(block: Block) -> tuple[list[int], list[str]]:
-    data = block.data.tobytes()
-    titles = [
-        category_name(data[start:end].decode("utf-8", "replace").replace('""', '"'))
-        for start, end in zip(block.starts[:, 1].tolist(), block.ends[:, 1].tolist(), strict=True)
-    ]
-    return landmark_numbers(block, 0).tolist(), titles

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.ids import ID_DIGITS, format_ids
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage import atomic_file
 
 BLOCK = 1 << 18  # pictures whose ids are text at the same time, more or less
 

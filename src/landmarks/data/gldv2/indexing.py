@@ -7,8 +7,7 @@ from pathlib import Path
 
 from landmarks.data.gldv2.layout import FOLDERS, GLDv2Layout
 from landmarks.data.roots import Root
-from landmarks.data.stores.offset_table import NO_OFFSETS
-from landmarks.data.stores.offsets import WORKERS, OnTar, Update, update_offsets
+from landmarks.data.stores import NO_OFFSETS, WORKERS, OnTar, Update, update_offsets
 from landmarks.errors import LandmarksError
 from landmarks.progress import Progress
 

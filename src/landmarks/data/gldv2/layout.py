@@ -10,13 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from landmarks.data.derived import FOLDER, derived_folder
 from landmarks.data.roots import Root
-from landmarks.data.stores.folder import FolderStore
-from landmarks.data.stores.offsets import open_tar_store
-from landmarks.data.stores.store import ImageStore
-from landmarks.data.stores.tar_files import LocalTars, TarFiles
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.data.stores import FolderStore, ImageStore, LocalTars, TarFiles, open_tar_store
+from landmarks.storage import FOLDER, atomic_file, derived_folder
 
 if TYPE_CHECKING:
     from landmarks.data.gldv2.remote import RemoteGLDv2

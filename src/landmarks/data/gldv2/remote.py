@@ -9,13 +9,11 @@ from pathlib import Path
 
 from upath import UPath
 
-from landmarks.data.derived import FOLDER, derived_folder
 from landmarks.data.local_copies import LocalCopies
 from landmarks.data.remote_files import RemoteFiles, unreachable
-from landmarks.data.stores.offset_file import read_offsets
-from landmarks.data.stores.remote_folder import RemoteFolderStore
-from landmarks.data.stores.remote_tars import RemoteTars, exists, find_tars
+from landmarks.data.stores import RemoteFolderStore, RemoteTars, exists, find_tars, read_offsets
 from landmarks.errors import LandmarksError
+from landmarks.storage import FOLDER, derived_folder
 
 FIRST = "metadata/test.csv"
 _ID = re.compile(rb"[\n,]([0-9a-f]{16})\b")

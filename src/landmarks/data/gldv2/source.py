@@ -25,13 +25,11 @@ from landmarks.data.ground_truth import GroundTruth
 from landmarks.data.image_lists import listed_rows, read_image_list
 from landmarks.data.roots import Root, open_root
 from landmarks.data.source import ImageSet, Source
-from landmarks.data.stores.joined import JoinedStore
-from landmarks.data.stores.store import ImageStore
-from landmarks.data.table import ImageTable, find_sorted
+from landmarks.data.stores import ImageStore, JoinedStore
+from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_ids
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.solution_files import read_recognition_solution, read_retrieval_solution
+from landmarks.ids import find_sorted, format_ids
+from landmarks.metrics import read_recognition_solution, read_retrieval_solution
 
 TrainSplit = Literal["train", "train_clean", "index", "train+index"]
 GallerySplit = Literal["train", "train_clean"]
@@ -150,13 +148,10 @@ class GLDv2(Source):
     def truth(self) -> GroundTruth:
         """The v2.1 solutions, as far as they are there."""
         retrieval, recognition = self.files.solution("retrieval"), self.files.solution("recognition")
-        try:
-            truth = GroundTruth(
-                retrieval=read_retrieval_solution(retrieval) if self.files.has_solution("retrieval") else None,
-                recognition=read_recognition_solution(recognition) if self.files.has_solution("recognition") else None,
-            )
-        except FormatError as error:
-            raise LandmarksError(str(error)) from error
+        truth = GroundTruth(
+            retrieval=read_retrieval_solution(retrieval) if self.files.has_solution("retrieval") else None,
+            recognition=read_recognition_solution(recognition) if self.files.has_solution("recognition") else None,
+        )
         if truth.retrieval is None:
             log.warning(
                 "%s is not there: retrieval can be answered but not scored", self.files.solution_address("retrieval")

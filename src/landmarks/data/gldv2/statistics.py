@@ -10,16 +10,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from landmarks.data.gldv2.checks.findings import FOLDER, SPLITS, Split
+from landmarks.data.gldv2.checks import CHECKED_SPLITS, FOLDER, Split
 from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.gldv2.tables import read_clean, read_ids, read_labels
-from landmarks.data.images.read_size import read_size
+from landmarks.data.images import read_size
 from landmarks.data.roots import Root
 from landmarks.data.source import ImageSet
 from landmarks.data.table import ImageTable
-from landmarks.errors import LandmarksError
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.solution_files import read_recognition_solution, read_retrieval_solution
+from landmarks.errors import FormatError, LandmarksError
+from landmarks.metrics import read_recognition_solution, read_retrieval_solution
 
 MEASURED = 1000  # images of a split whose size is read, evenly over its table
 
@@ -36,7 +35,7 @@ def read_statistics(root: Root) -> dict[str, Any]:
         LandmarksError: A table, a tar or a solution is wrong, or there is no table at all.
     """
     layout = GLDv2Layout(root)
-    splits = {split: _split(layout, split) for split in SPLITS if layout.has_table(split)}
+    splits = {split: _split(layout, split) for split in CHECKED_SPLITS if layout.has_table(split)}
     if not splits:
         raise LandmarksError(
             f"{root}: there is no metadata/train.csv, train_clean.csv, index.csv or test.csv; give the folder that "

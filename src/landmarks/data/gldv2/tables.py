@@ -5,27 +5,20 @@ different spaces of landmark numbers: number 1501 here and 1501 there are differ
 landmark is called "1501" and an index landmark "index:1501", and no code can confuse the two.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.gldv2.quoted_csv import read_columns
-from landmarks.data.table import ImageTable, find_sorted
+from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.ids import ID_DIGITS, format_ids
-from landmarks.metrics.csv_block import Block
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.hex_ids import parse_hex
+from landmarks.ids import find_sorted, format_ids
+from landmarks.storage import Rows, read_rows
 
 INDEX_PREFIX = "index:"
 LANDMARK_DIGITS = 9  # more would not fit into int32
-
-T = TypeVar("T")
-Number = TypeVar("Number", np.uint64, np.int32)
 
 
 def read_labels(path: Path, prefix: str = "") -> ImageTable:
@@ -41,9 +34,8 @@ def read_labels(path: Path, prefix: str = "") -> ImageTable:
     Raises:
         LandmarksError: The file, line and field that are wrong.
     """
-    parts = each_block(path, ("id", "landmark_id"), lambda block: (_row_ids(block), landmark_numbers(block, 1)))
-    ids, numbers = _joined([part[0] for part in parts], np.uint64), _joined([part[1] for part in parts], np.int32)
-    return _table(path, ids, numbers, prefix)
+    parts = [(rows.ids("id"), landmark_numbers(rows)) for rows in read_rows(path, ("id", "landmark_id"))]
+    return _table(path, parts, prefix)
 
 
 def read_clean(path: Path) -> ImageTable:
@@ -52,14 +44,11 @@ def read_clean(path: Path) -> ImageTable:
     Raises:
         LandmarksError: The file, line and field that are wrong.
     """
-
-    def images(block: Block) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-        ids, offsets = block.image_ids(1)
-        return ids, np.repeat(landmark_numbers(block, 0), np.diff(offsets))
-
-    parts = each_block(path, ("landmark_id", "images"), images)
-    ids, numbers = _joined([part[0] for part in parts], np.uint64), _joined([part[1] for part in parts], np.int32)
-    return _table(path, ids, numbers, "")
+    parts = []
+    for rows in read_rows(path, ("landmark_id", "images")):
+        ids, offsets = rows.id_lists("images")
+        parts.append((ids, np.repeat(landmark_numbers(rows), np.diff(offsets))))
+    return _table(path, parts, "")
 
 
 def read_ids(path: Path) -> NDArray[np.uint64]:
@@ -68,47 +57,23 @@ def read_ids(path: Path) -> NDArray[np.uint64]:
     Raises:
         LandmarksError: The file, line and field that are wrong.
     """
-    ids = _joined(each_block(path, ("id",), _row_ids), np.uint64)
+    ids = np.concatenate([np.empty(0, np.uint64), *(rows.ids("id") for rows in read_rows(path, ("id",)))])
     with _naming(path):
         ImageTable.unlabelled(ids)
     return ids
 
 
-def each_block(path: Path, columns: Sequence[str], read: Callable[[Block], T]) -> list[T]:
-    """What `read` makes of each block of a file. Raises LandmarksError where that raises FormatError."""
-    try:
-        return [read(block) for block in read_columns(path, columns)]
-    except FormatError as error:
-        raise LandmarksError(str(error)) from error
-
-
-def landmark_numbers(block: Block, column: int) -> NDArray[np.int32]:
-    """A column of landmark numbers, int32 [R]. Raises FormatError."""
-    starts, ends = block.starts[:, column], block.ends[:, column]
-    numbers = np.where(ends - starts <= LANDMARK_DIGITS, block.landmarks(starts, ends), -1)
-    if numbers.min(initial=0) < 0:
-        row = int(np.argmax(numbers < 0))
-        problem = f"{block.text(starts[row], ends[row])} is not a landmark number"
-        raise block.error(row, column, problem, f"write 1 to {LANDMARK_DIGITS} digits")
+def landmark_numbers(rows: Rows) -> NDArray[np.int32]:
+    """The column `landmark_id`, int32 [R]. Raises FormatError."""
+    numbers = rows.whole_numbers("landmark_id")
+    wrong = (numbers < 0) | (numbers >= 10**LANDMARK_DIGITS)
+    rows.refuse(wrong, "landmark_id", "is not a landmark number", f"write 1 to {LANDMARK_DIGITS} digits")
     return numbers.astype(np.int32)
 
 
-def _row_ids(block: Block) -> NDArray[np.uint64]:
-    """`Block.row_ids`, which looks for several ids in each field, in half the time where there are none."""
-    starts = block.starts[:, 0]
-    if (block.ends[:, 0] - starts == ID_DIGITS).all():
-        ids, valid = parse_hex(np.lib.stride_tricks.sliding_window_view(block.data, ID_DIGITS)[starts])
-        if valid.all():
-            return ids
-    return block.row_ids()
-
-
-def _joined(parts: list[NDArray[Number]], dtype: type[Number]) -> NDArray[Number]:
-    return np.concatenate([np.empty(0, dtype), *parts])
-
-
-def _table(path: Path, ids: NDArray[np.uint64], numbers: NDArray[np.int32], prefix: str) -> ImageTable:
-    distinct, landmarks = _distinct(numbers)
+def _table(path: Path, parts: Sequence[tuple[NDArray[np.uint64], NDArray[np.int32]]], prefix: str) -> ImageTable:
+    ids = np.concatenate([np.empty(0, np.uint64), *(part[0] for part in parts)])
+    distinct, landmarks = _distinct(np.concatenate([np.empty(0, np.int32), *(part[1] for part in parts)]))
     names = np.array([f"{prefix}{number}" for number in distinct], dtype=np.str_)
     with _naming(path):
         return ImageTable(ids, landmarks, names)

@@ -5,15 +5,12 @@ changed since lands in a batch where it does not fit as well, and is cropped or 
 it is enough to keep them under a hash of the set's ids.
 """
 
-import fcntl
 import logging
-import tempfile
+import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +18,14 @@ from rich.console import Console
 from rich.progress import Progress
 from torch.utils.data import DataLoader, Dataset
 
-from landmarks.data.images.read_size import read_size
+from landmarks.data.images.dimensions import read_size
 from landmarks.data.source import ImageSet
-from landmarks.data.stores.store import MissingImageError
+from landmarks.data.stores import MissingImageError
 from landmarks.errors import LandmarksError
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage import ChangedError, Column, RowLog, check_folder, map_array
 
 BLOCK = 2048  # pictures that a worker reads between two reports
+COLUMNS = {"sizes": Column(np.uint16, (2,))}
 Sizes = NDArray[np.uint16]
 
 log = logging.getLogger(__name__)
@@ -55,16 +53,19 @@ def picture_sizes(images: ImageSet, folder: Path, workers: int = 0) -> Sizes:
     if found is not None:
         return found
     try:
-        with _locked(path.with_suffix(".partial")) as partial:
-            found = _open(path, len(images))  # perhaps the process that had the lock before has made it
-            return _measure(images, partial, path, workers) if found is None else found
+        with RowLog(path.with_suffix(".partial"), COLUMNS, wait=True) as rows:
+            found = _open(path, len(images))  # perhaps the process that was waited for has made it
+            if found is not None:
+                rows.discard()
+                return found
+            return _measure(images, rows, path, workers)
     except OSError as error:
         raise LandmarksError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def sizes_path(images: ImageSet, folder: Path) -> Path:
-    """The file that holds the sizes of these pictures once they are known."""
-    return folder / f"{blake2b(images.table.ids.tobytes(), digest_size=8).hexdigest()}.npy"
+    """The folder that holds the sizes of these pictures once they are known."""
+    return folder / blake2b(images.table.ids.tobytes(), digest_size=8).hexdigest()
 
 
 class _Blocks(Dataset[tuple[Sizes, str]]):
@@ -85,13 +86,9 @@ class _Blocks(Dataset[tuple[Sizes, str]]):
         return sizes, missing
 
 
-def _measure(images: ImageSet, partial: BinaryIO, path: Path, workers: int) -> Sizes:
-    """Append to what `partial` holds until it is complete, then give it its name."""
-    partial.seek(0)
-    data = partial.read()
-    known = np.frombuffer(data, np.uint16, count=min(len(data) // 4, len(images)) * 2).reshape(-1, 2)
-    partial.truncate(known.nbytes)  # the last write may have been cut off
-    partial.seek(known.nbytes)
+def _measure(images: ImageSet, rows: RowLog, path: Path, workers: int) -> Sizes:
+    """Append to the rows that are there until they are complete, then give them their name."""
+    known = rows.read("sizes")
     parts, keep, started = [known], True, time.perf_counter()
     starts = range(len(known), len(images), BLOCK)
     loader = DataLoader(_Blocks(images), batch_size=None, sampler=starts, num_workers=workers, collate_fn=_as_it_is)
@@ -102,16 +99,16 @@ def _measure(images: ImageSet, partial: BinaryIO, path: Path, workers: int) -> S
                 log.warning("sizes of pictures are read again next time, for not all could be: %s", missing)
                 keep = False  # what is unreachable now may be there tomorrow
             if keep:
-                partial.write(sizes.tobytes())
-                partial.flush()
+                rows.add({"sizes": sizes})
             parts.append(sizes)
             progress.advance(task, len(sizes))
     whole = np.concatenate(parts)
     log.info("read the sizes of %d pictures in %.1f s", len(whole) - len(known), time.perf_counter() - started)
     if keep:
-        with atomic_file(path) as file:
-            np.save(file, whole)
-        path.with_suffix(".partial").unlink(missing_ok=True)
+        try:
+            rows.finish(path)
+        except (ChangedError, FileNotFoundError) as error:  # without locks: another process was at work as well
+            log.warning("sizes of pictures are read again next time: %s", error)
     return whole
 
 
@@ -119,24 +116,14 @@ def _as_it_is(block: Any) -> Any:
     return block
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for appending that no other process then has."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:  # this file system has no locks: do without what others have found
-            with tempfile.TemporaryFile() as own:
-                yield own
-        else:
-            yield file
-
-
 def _open(path: Path, count: int) -> Sizes | None:
-    """The sizes in a file, None if it is not there or damaged."""
-    try:
-        sizes = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    """The sizes in a folder, None if it is not there, or after removing one that is damaged."""
+    if not path.exists():
         return None
-    return sizes if sizes.shape == (count, 2) and sizes.dtype == np.uint16 else None
+    try:
+        check_folder(path, required=True)
+        return map_array(path / "sizes.npy", np.dtype(np.uint16), (count, 2))
+    except (OSError, ValueError, ChangedError) as error:
+        log.warning("%s cannot be used and is made again: %s", path, error)
+        shutil.rmtree(path, ignore_errors=True)
+        return None

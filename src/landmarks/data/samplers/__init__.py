@@ -1,1 +1,5 @@
 """Which pictures make a batch, as functions of (seed, epoch) alone."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

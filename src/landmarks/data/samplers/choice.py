@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.samplers.balanced import BalancedBatches
+from landmarks.data.samplers.class_balanced import BalancedBatches
 from landmarks.data.samplers.epoch import EpochBatches, Groups
 from landmarks.data.samplers.pairs import PairBatches
 from landmarks.data.samplers.shuffled import ShuffledBatches

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.samplers.balanced import BalancedBatches
+from landmarks.data.samplers.class_balanced import BalancedBatches
 from landmarks.data.samplers.epoch import Groups
 from landmarks.errors import LandmarksError
 

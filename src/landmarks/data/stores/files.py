@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.stores.store import MissingImageError
-from landmarks.data.table import find_sorted
-from landmarks.ids import format_id
+from landmarks.ids import find_sorted, format_id
 
 
 class FileStore:

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from landmarks.data.stores.files import read_file
 from landmarks.data.stores.store import ABSENT, IMAGE_NAME, MissingImageError
-from landmarks.data.table import find_sorted
-from landmarks.ids import format_id, parse_ids
+from landmarks.ids import find_sorted, format_id, parse_ids
 
 
 def picture_path(name: str) -> str:

@@ -7,8 +7,6 @@ it was written is not used.
 
 import json
 import os
-import secrets
-import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,8 +19,9 @@ from landmarks.data.stores.offset_table import MAX_TARS, IndexedTar, Offsets
 from landmarks.data.stores.tar_files import TarStamp
 from landmarks.data.stores.tar_members import MAX_PICTURE
 from landmarks.errors import LandmarksError
+from landmarks.storage import SEAL, UNSEALED, ChangedError, check_tensors, sealed_tensors
 
-FORMAT = "landmarks offsets 1"
+FORMAT = "landmarks offsets 2"
 
 _COLUMNS: dict[str, np.dtype[Any]] = {
     "ids": np.dtype(np.uint64),
@@ -31,7 +30,6 @@ _COLUMNS: dict[str, np.dtype[Any]] = {
     "length": np.dtype(np.uint32),
 }
 _MAX_HEADER = 1 << 24
-_CHUNK = 1 << 20
 
 
 def write_offsets(offsets: Offsets, path: Path) -> None:
@@ -42,30 +40,15 @@ def write_offsets(offsets: Offsets, path: Path) -> None:
     """
     columns: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(getattr(offsets, name)) for name in _COLUMNS}
     tars = [[tar.name, tar.stamp.size, tar.stamp.version, tar.pictures] for tar in offsets.tars]
-    checksums = {name: zlib.crc32(column.data) for name, column in columns.items()}
-    metadata = {"format": FORMAT, "tars": json.dumps(tars), "crc32": json.dumps(checksums)}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    metadata = {"format": FORMAT, "tars": json.dumps(tars), SEAL: UNSEALED}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            save_file(columns, temporary, metadata)
-            temporary.chmod(path.parent.stat().st_mode & 0o666)  # it was for its owner alone
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with sealed_tensors(path) as partial:
+            save_file(columns, partial, metadata)
     except (OSError, SafetensorError) as error:
         raise LandmarksError(
             f"{path}: the offset index cannot be written ({error}); make room, or set LANDMARKS_CACHE to a folder that "
             "can be written"
         ) from error
-
-
-def remove_unfinished(path: Path) -> None:
-    """Remove what writers of `path` that were killed have left. None may be at work."""
-    for left in path.parent.glob(f".{path.name}.*.tmp"):
-        left.unlink(missing_ok=True)
 
 
 def read_offsets(path: Path) -> Offsets:
@@ -83,16 +66,16 @@ def read_offsets(path: Path) -> Offsets:
         try:
             header = json.loads(file.read(size))
             metadata = header.pop("__metadata__")
-            if metadata.get("format") != FORMAT or header.keys() != _COLUMNS.keys():
+            if metadata.get("format") != FORMAT or SEAL not in metadata or header.keys() != _COLUMNS.keys():
                 raise ValueError("it is of another format or version")
+            check_tensors(path)
             tars = tuple(_tar(*entry) for entry in json.loads(metadata["tars"]))
-            checksums = json.loads(metadata["crc32"])
             columns: dict[str, NDArray[Any]] = {}
             for name, dtype in _COLUMNS.items():
                 begin, stop = _extent(header[name], dtype, end - start)
-                if _crc32(file.fileno(), start + begin, start + stop) != checksums[name]:
-                    raise ValueError(f"it is damaged: other {name} than were written")
                 columns[name] = _map(file, dtype, start + begin, stop - begin)
+        except ChangedError as error:
+            raise ValueError("it is damaged: it holds other bytes than were written") from error
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError("it is damaged: its header makes no sense") from error
     offsets = Offsets(tars, **columns)
@@ -121,15 +104,6 @@ def _map(file: BinaryIO, dtype: np.dtype[Any], start: int, size: int) -> NDArray
     if size == 0:
         return np.empty(0, dtype)
     return np.asarray(np.memmap(file, dtype, "r", offset=start, shape=size // dtype.itemsize))
-
-
-def _crc32(fd: int, start: int, end: int) -> int:
-    """Of a piece of a file, through a small buffer: pages of the map would count as memory of this process."""
-    checksum = 0
-    while start < end and (data := os.pread(fd, min(_CHUNK, end - start), start)):
-        checksum = zlib.crc32(data, checksum)
-        start += len(data)
-    return checksum
 
 
 def _require_sound(offsets: Offsets) -> None:

@@ -3,21 +3,20 @@
 Only tars that are new or have changed are read; what has changed, is gone or cannot be read is named.
 """
 
-import fcntl
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from landmarks.data.stores.offset_builder import OffsetBuilder
 from landmarks.data.stores.offset_builder import OnTar as OnTar
-from landmarks.data.stores.offset_file import read_offsets, remove_unfinished
+from landmarks.data.stores.offset_file import read_offsets
 from landmarks.data.stores.offset_table import MAX_TARS, NO_OFFSETS, Offsets, select
 from landmarks.data.stores.tar_files import TarFiles, TarStamp
 from landmarks.data.stores.tars import TarStore
 from landmarks.errors import LandmarksError
+from landmarks.storage import FileLock
 
 WORKERS = 8
 MOST_NAMED = 20
@@ -134,25 +133,15 @@ def _read(path: Path) -> Offsets | None:
         return None
 
 
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Let one process at a time make an index: the others of a distributed run find it ready."""
+def _lock(path: Path) -> FileLock:
+    """Let one process at a time make an index: the others of a distributed run find it ready.
+
+    Where the file system has no locks, two processes do the same work, and each puts a whole file there.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_suffix(".lock").open("a")
+        return FileLock(path.with_suffix(".lock"), wait=True)
     except OSError as error:
         raise LandmarksError(
             f"{path}: the offset index cannot be written ({error.strerror}); set LANDMARKS_CACHE to one that can"
         ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("another process makes %s: waiting for it", path)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:
-            # This file system has no locks: two processes then do the same work, and each puts a whole file there.
-            yield
-            return
-        remove_unfinished(path)
-        yield

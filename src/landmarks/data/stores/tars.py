@@ -13,9 +13,8 @@ from landmarks.data.stores.offset_file import read_offsets
 from landmarks.data.stores.store import ABSENT, MissingImageError
 from landmarks.data.stores.tar_files import TarFiles
 from landmarks.data.stores.tar_members import BLOCK, announces
-from landmarks.data.table import find_sorted
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_id
+from landmarks.ids import find_sorted, format_id
 
 RENEW = "run `landmarks data index`"
 

@@ -17,7 +17,7 @@ import urllib3
 
 from landmarks.data.transfer.partial_file import PartialFile
 from landmarks.errors import LandmarksError
-from landmarks.storage.retry import PATIENT, RetryPolicy, TemporaryError, is_temporary, retry_after
+from landmarks.storage import PATIENT, RetryPolicy, TemporaryError, is_temporary, retry_after
 
 CHUNK_BYTES = 1 << 20
 CONNECT_SECONDS = 15.0

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.detection.metrics.judging import CHALLENGE_2018, OPEN_IMAGES_V2, Judged, Rules, judge
-from landmarks.recognition.detections.boxes import Detections
+from landmarks.recognition import Detections
 
 EVALUATORS: Mapping[str, Rules] = {"challenge_2018": CHALLENGE_2018, "open_images_v2": OPEN_IMAGES_V2}
 

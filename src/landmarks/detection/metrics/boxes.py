@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.metrics.errors import FormatError
-from landmarks.recognition.detections.boxes import check_boxes, check_labels
+from landmarks.errors import FormatError
+from landmarks.recognition import check_boxes, check_labels
 
 
 @dataclass(frozen=True, eq=False)

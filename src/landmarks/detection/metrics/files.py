@@ -18,12 +18,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from landmarks.detection.metrics.boxes import BoxTruth
-from landmarks.metrics.csv_rows import Kind, Rows, read_rows
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.hex_ids import format_hex
-from landmarks.recognition.detections.boxes import Detections
-from landmarks.recognition.detections.tables import BOX_COLUMNS, NAMED_COLUMNS, corners_of, joined, sorted_names
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.errors import FormatError
+from landmarks.ids import format_ids
+from landmarks.recognition import CORNERS, NAMED_COLUMNS, Detections, corners_of, joined, sorted_names
+from landmarks.storage import Rows, atomic_file, read_rows
 
 DETECTIONS_HEADER = "ImageID,LabelName,Score,XMin,XMax,YMin,YMax\n"
 
@@ -44,13 +42,13 @@ def read_truth(boxes: str | Path, image_labels: str | Path) -> BoxTruth:
             corners_of(rows, outside=0),
             _one_of(rows, "IsGroupOf", 0, 1, -1),
         )
-        for rows in read_rows(Path(boxes), BOX_COLUMNS | {"IsGroupOf": Kind.NUMBER})
+        for rows in read_rows(Path(boxes), NAMED_COLUMNS, numbers=(*CORNERS, "IsGroupOf"))
     ]
     if not true:
         raise FormatError.at(Path(boxes), "there is no box in it", "give the boxes of the pictures to score")
     verified = [
         (rows.ids("ImageID"), rows.codes("LabelName", codes), _one_of(rows, "Confidence", 0, 1))
-        for rows in read_rows(Path(image_labels), NAMED_COLUMNS | {"Confidence": Kind.NUMBER})
+        for rows in read_rows(Path(image_labels), NAMED_COLUMNS, numbers=("Confidence",))
     ]
     classes, places = sorted_names(codes)
     return BoxTruth(
@@ -79,7 +77,7 @@ def detection_lines(detections: Detections) -> Iterator[bytes]:
         part = slice(first, first + _WRITE_ROWS)
         left, top, right, bottom = detections.boxes[part].T
         table = pl.DataFrame({
-            "ImageID": format_hex(detections.image_ids[part]).view("S16").reshape(-1).astype(np.str_),
+            "ImageID": format_ids(detections.image_ids[part]),
             "LabelName": detections.classes[detections.labels[part]],
             "Score": detections.scores[part],
             "XMin": left, "XMax": right, "YMin": top, "YMax": bottom,

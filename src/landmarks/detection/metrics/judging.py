@@ -24,8 +24,8 @@ from landmarks.detection.metrics.overlaps import (
     intersection_over_detection,
     intersection_over_union,
 )
-from landmarks.metrics.errors import FormatError
-from landmarks.recognition.detections.boxes import Detections
+from landmarks.errors import FormatError
+from landmarks.recognition import Detections
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from torchmetrics import Metric
 from landmarks.detection.metrics.average_precision import average_precisions, mean_average_precision
 from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.detection.metrics.judging import CHALLENGE_2018, Judged, Rules, judge
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.hex_ids import hex_of
-from landmarks.recognition.detections.boxes import Detections
+from landmarks.errors import FormatError
+from landmarks.ids import format_id
+from landmarks.recognition import Detections
 
 
 class OpenImagesMAP(Metric):
@@ -83,7 +83,7 @@ class OpenImagesMAP(Metric):
             )
         stray = ~np.isin(detections.image_ids, ordered)
         if stray.any():
-            image_id = hex_of(detections.image_ids[np.argmax(stray)])
+            image_id = format_id(detections.image_ids[np.argmax(stray)])
             raise FormatError(f"a detection is in picture {image_id}, which is none of the {len(ordered)} given")
         known = truth.of_images(ordered)
         judged = judge(known, detections, self.rules)

@@ -1,1 +1,5 @@
 """Open Images V4: pictures with boxes, classes in a hierarchy, and batches for a detector."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,7 +6,7 @@ the challenges, which have fewer or more, are read as well. Formats:
 https://storage.googleapis.com/openimages/web/download_v4.html
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.detection.metrics import Ancestors, repeated
 from landmarks.detection.openimages.detection_set import BoxFlag
 from landmarks.detection.openimages.faults import Faults, Policy
 from landmarks.errors import LandmarksError
-from landmarks.metrics.csv_rows import Kind, Rows, read_rows
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.hex_ids import hex_of
-from landmarks.recognition.detections.tables import BOX_COLUMNS, CORNERS, NAMED_COLUMNS
+from landmarks.ids import format_id
+from landmarks.recognition import CORNERS, NAMED_COLUMNS
+from landmarks.storage import Rows, read_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,29 +71,26 @@ def read_box_rows(
     faults = Faults(path, policy)
     codes = {name: code for code, name in enumerate(names.tolist())}
     parts, doubtful = [], [np.empty(0, np.uint64)]
-    try:
-        columns = BOX_COLUMNS | {str(flag.name): Kind.NUMBER for flag in there}
-        for rows in read_rows(path, columns):
-            ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
-            corners = np.stack([rows.numbers(name) for name in CORNERS], axis=1)
-            values = _flags(rows, there)
-            cut = np.clip(corners, 0, 1)
-            low, high, cut_low, cut_high = corners[:, :2], corners[:, 2:], cut[:, :2], cut[:, 2:]
-            usable = faults.judge(
-                {
-                    "of an unknown class": labels >= len(names),
-                    "a box with XMin > XMax or YMin > YMax": np.any(low > high, axis=1),
-                    "a box without area": np.any(low == high, axis=1),
-                    "a box outside the picture": np.any(cut_low >= cut_high, axis=1),
-                },
-                {"a box that stands out of the picture": np.any(cut != corners, axis=1)},
-                partial(_describe, rows),
-            )
-            doubtful.append(np.unique(ids[~usable]))
-            cut = cut.astype(np.float64 if exact else np.float32)
-            parts.append((ids[usable], labels[usable], cut[usable], values[usable]))
-    except FormatError as error:
-        raise LandmarksError(str(error)) from error
+    numbers = (*CORNERS, *(str(flag.name) for flag in there))
+    for rows in read_rows(path, NAMED_COLUMNS, numbers=numbers):
+        ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
+        corners = np.stack([rows.numbers(name) for name in CORNERS], axis=1)
+        values = _flags(rows, there)
+        cut = np.clip(corners, 0, 1)
+        low, high, cut_low, cut_high = corners[:, :2], corners[:, 2:], cut[:, :2], cut[:, 2:]
+        usable = faults.judge(
+            {
+                "of an unknown class": labels >= len(names),
+                "a box with XMin > XMax or YMin > YMax": np.any(low > high, axis=1),
+                "a box without area": np.any(low == high, axis=1),
+                "a box outside the picture": np.any(cut_low >= cut_high, axis=1),
+            },
+            {"a box that stands out of the picture": np.any(cut != corners, axis=1)},
+            partial(_describe, rows),
+        )
+        doubtful.append(np.unique(ids[~usable]))
+        cut = cut.astype(np.float64 if exact else np.float32)
+        parts.append((ids[usable], labels[usable], cut[usable], values[usable]))
     if not parts:
         raise LandmarksError(f"{path}: there is no box in it; fetch the file again, or give another")
     ids, labels, boxes, values = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -102,7 +99,7 @@ def read_box_rows(
         order = np.argsort(ids, kind="stable")
         ids, labels, boxes, values = ids[order], labels[order], boxes[order], values[order]
     if not exact and (again := repeated_rows(ids, labels, boxes)).any():
-        shown = f"of image {hex_of(ids[np.argmax(again)])}"
+        shown = f"of image {format_id(ids[np.argmax(again)])}"
         kept = faults.judge({"a repetition": again}, {}, lambda _: f"a row {shown}")
         faults.rows -= len(again)
         ids, labels, boxes, values = ids[kept], labels[kept], boxes[kept], values[kept]
@@ -124,23 +121,20 @@ def read_label_rows(path: Path, names: NDArray[np.str_], policy: Policy) -> Labe
     faults = Faults(path, policy)
     codes = {name: code for code, name in enumerate(names.tolist())}
     parts = []
-    try:
-        for rows in read_rows(path, NAMED_COLUMNS | {"Confidence": Kind.NUMBER}):
-            ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
-            confidence = rows.numbers("Confidence")
-            neither = ~np.isin(confidence, (0, 1))
-            rows.refuse(neither, "Confidence", "is neither 0 nor 1", "give labels that people verified")
-            usable = faults.judge({"of an unknown class": labels >= len(names)}, {}, partial(_describe, rows))
-            parts.append((ids[usable], labels[usable], confidence[usable] == 1))
-    except FormatError as error:
-        raise LandmarksError(str(error)) from error
+    for rows in read_rows(path, NAMED_COLUMNS, numbers=("Confidence",)):
+        ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
+        confidence = rows.numbers("Confidence")
+        neither = ~np.isin(confidence, (0, 1))
+        rows.refuse(neither, "Confidence", "is neither 0 nor 1", "give labels that people verified")
+        usable = faults.judge({"of an unknown class": labels >= len(names)}, {}, partial(_describe, rows))
+        parts.append((ids[usable], labels[usable], confidence[usable] == 1))
     if not parts:
         raise LandmarksError(f"{path}: there is no label in it; fetch the file again, or give another")
     faults.report("image-level labels")
     return LabelRows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def expand_rows(rows: BoxRows, names: NDArray[np.str_], ancestors: Mapping[str, Sequence[str]]) -> BoxRows:
+def expand_rows(rows: BoxRows, names: NDArray[np.str_], ancestors: Ancestors) -> BoxRows:
     """Repeat each box for every ancestor of its class; those of a picture stay side by side.
 
     Args:
@@ -149,22 +143,11 @@ def expand_rows(rows: BoxRows, names: NDArray[np.str_], ancestors: Mapping[str, 
         ancestors: For a machine name those of the classes that it is a kind of.
     """
     place = {name: row for row, name in enumerate(names.tolist())}
-    added = [
+    targets = [
         [label, *(place[above] for above in ancestors.get(name, ()) if above in place)] for name, label in place.items()
     ]
-    counts = np.array([len(labels) for labels in added])
-    first = np.cumsum(counts) - counts
-    times = counts[rows.labels]
-    source = np.repeat(np.arange(len(times)), times)
-    turn = np.arange(len(source)) - np.repeat(np.cumsum(times) - times, times)
-    labels = np.array([label for labels in added for label in labels], dtype=np.int32)
-    return replace(
-        rows,
-        ids=rows.ids[source],
-        labels=labels[first[rows.labels[source]] + turn],
-        boxes=rows.boxes[source],
-        flags=rows.flags[source],
-    )
+    source, labels = repeated(rows.labels, targets)
+    return replace(rows, ids=rows.ids[source], labels=labels, boxes=rows.boxes[source], flags=rows.flags[source])
 
 
 def repeated_rows(ids: NDArray[np.uint64], labels: NDArray[np.int32], boxes: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -7,8 +7,7 @@ import albumentations
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.images.crops import generators
-from landmarks.data.images.transforms import leaves
+from landmarks.data import generators, leaves
 from landmarks.errors import LandmarksError
 
 

@@ -17,16 +17,20 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from landmarks.data.dataset import Unreadable
-from landmarks.data.images.decode import UnreadableImageError, largest_divisor, open_image
-from landmarks.data.samplers.epoch import Draw
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.store import MissingImageError
+from landmarks.data import (
+    Draw,
+    ImageSet,
+    MissingImageError,
+    Unreadable,
+    UnreadableImageError,
+    largest_divisor,
+    open_image,
+)
 from landmarks.detection.openimages.augmentation import BoxAugmentation
-from landmarks.detection.openimages.detection_set import BoxFlag, PictureBoxes
+from landmarks.detection.openimages.detection_set import PictureBoxes
 from landmarks.detection.openimages.resize import DetectionResize
 from landmarks.ids import format_id
-from landmarks.recognition.detections.classes import BACKGROUND
+from landmarks.recognition import BACKGROUND
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,17 +41,13 @@ class DetectionSample:
         image: uint8 [H, W, 3].
         boxes: float32 [n, 4], XMin, YMin, XMax, YMax in pixels of `image`.
         labels: int64 [n], 1..C.
-        group_of: bool [n].
         image_id: Its id.
-        size: Width and height of the file's picture.
     """
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
-    group_of: NDArray[np.bool_]
     image_id: int
-    size: tuple[int, int]
 
 
 class DetectionDataset(Dataset[DetectionSample | Unreadable]):
@@ -96,8 +96,8 @@ class DetectionDataset(Dataset[DetectionSample | Unreadable]):
             return Unreadable(format_id(image_id), str(error))
         except UnreadableImageError as error:
             return Unreadable(format_id(image_id), f"image {format_id(image_id)}: {error}")
-        rows = slice(0) if self.boxes is None else self.boxes.of(row)
-        boxes = self._shares(rows) * _sides(image)
+        shares, labels = self._boxes_of(row)
+        boxes = shares * _sides(image)
         kept = np.arange(len(boxes))
         if self.augmentation is not None and isinstance(draw, tuple):
             try:
@@ -109,29 +109,19 @@ class DetectionDataset(Dataset[DetectionSample | Unreadable]):
         resized = self.resize(image)
         boxes = boxes * (_sides(resized) / _sides(image))
         large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= self.min_side
-        labels, flags = self._labels(rows)
-        return DetectionSample(
-            image=resized,
-            boxes=boxes[large],
-            labels=labels[kept[large]],
-            group_of=flags[kept[large]],
-            image_id=image_id,
-            size=(encoded.width, encoded.height),
-        )
+        return DetectionSample(resized, boxes[large], labels[kept[large]], image_id)
 
     def _divisor(self, height: int, width: int) -> int:
         if not self.decode_margin:
             return 1
         return largest_divisor(1 / (self.resize.scale(height, width) * self.decode_margin))
 
-    def _shares(self, rows: slice) -> NDArray[np.float32]:
-        return np.empty((0, 4), np.float32) if self.boxes is None else self.boxes.boxes[rows]
-
-    def _labels(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    def _boxes_of(self, row: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Boxes as shares of an image, float32 [n, 4], and their labels, int64 [n]."""
         if self.boxes is None:
-            return np.empty(0, np.int64), np.empty(0, np.bool_)
-        groups = (self.boxes.flags[rows] & np.uint8(BoxFlag.IsGroupOf)) != 0
-        return self.boxes.labels[rows].astype(np.int64) + BACKGROUND, groups
+            return np.empty((0, 4), np.float32), np.empty(0, np.int64)
+        rows = self.boxes.of(row)
+        return self.boxes.boxes[rows], self.boxes.labels[rows].astype(np.int64) + BACKGROUND
 
 
 def _sides(image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -145,20 +135,18 @@ def collate(samples: Sequence[DetectionSample | Unreadable]) -> dict[str, Any]:
 
     Returns:
         `image`: list of uint8 [3, H, W] RGB; `targets`: list of dicts of `boxes` float32 [n, 4] in pixels of the
-        picture, `labels` int64 [n] in 1..C and `group_of` bool [n]; `id`: list of int; `size`: list of (width,
-        height) of the files' pictures; `unreadable`: list of (id, reason) of those that are left out of the others.
+        picture and `labels` int64 [n] in 1..C; `id`: list of int; `unreadable`: list of (id, reason) of those that
+        are left out of the others.
     """
     kept = [sample for sample in samples if isinstance(sample, DetectionSample)]
     counts = [len(sample.boxes) for sample in kept]
     # Parts of one tensor: each that a worker hands over alone would hold a file descriptor of the training process.
     boxes = torch.from_numpy(np.concatenate([np.empty((0, 4), np.float32), *(sample.boxes for sample in kept)]))
     labels = torch.from_numpy(np.concatenate([np.empty(0, np.int64), *(sample.labels for sample in kept)]))
-    groups = torch.from_numpy(np.concatenate([np.empty(0, np.bool_), *(sample.group_of for sample in kept)]))
-    parts = zip(boxes.split(counts), labels.split(counts), groups.split(counts), strict=True)
+    parts = zip(boxes.split(counts), labels.split(counts), strict=True)
     return {
         "image": [torch.from_numpy(np.ascontiguousarray(sample.image)).permute(2, 0, 1) for sample in kept],
-        "targets": [{"boxes": box, "labels": label, "group_of": group} for box, label, group in parts],
+        "targets": [{"boxes": box, "labels": label} for box, label in parts],
         "id": [sample.image_id for sample in kept],
-        "size": [sample.size for sample in kept],
         "unreadable": [(sample.image_id, sample.reason) for sample in samples if isinstance(sample, Unreadable)],
     }

@@ -10,9 +10,9 @@ from enum import IntFlag
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.source import ImageSet
+from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.classes import DetectionClasses
+from landmarks.recognition import DetectionClasses
 
 
 class BoxFlag(IntFlag):
@@ -63,11 +63,7 @@ class PictureBoxes:
     @property
     def group_of(self) -> NDArray[np.bool_]:
         """Whether a box holds several objects that touch, bool [B]."""
-        return self.has(BoxFlag.IsGroupOf)
-
-    def has(self, flag: BoxFlag) -> NDArray[np.bool_]:
-        """Whether any of these flags is set, bool [B]."""
-        return (self.flags & np.uint8(flag)) != 0
+        return (self.flags & np.uint8(BoxFlag.IsGroupOf)) != 0
 
     def counts(self) -> NDArray[np.int64]:
         """Boxes of each picture, int64 [N]."""
@@ -83,11 +79,6 @@ class PictureBoxes:
         counts = self.counts()[chosen]
         start = np.concatenate([[0], np.cumsum(counts)])
         rows = np.repeat(self.start[chosen] - start[:-1], counts) + np.arange(start[-1])
-        return PictureBoxes(start, self.labels[rows], self.boxes[rows], self.flags[rows])
-
-    def keep(self, rows: NDArray[np.bool_]) -> "PictureBoxes":
-        """Only some of the boxes, bool [B]; the pictures stay."""
-        start = np.concatenate([[0], np.cumsum(rows)])[self.start]
         return PictureBoxes(start, self.labels[rows], self.boxes[rows], self.flags[rows])
 
 

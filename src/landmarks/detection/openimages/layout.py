@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from landmarks.data.stores.flat_folder import FlatFolderStore
+from landmarks.data import FlatFolderStore
 from landmarks.errors import LandmarksError
 
 Split = Literal["train", "validation", "test"]

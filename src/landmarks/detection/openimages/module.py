@@ -7,34 +7,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
-import torch
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from landmarks.data.images.aspect import group_shapes
-from landmarks.data.loader import ResumableLoader
-from landmarks.data.module import single_thread
-from landmarks.data.roots import Root, open_root
-from landmarks.data.samplers.epoch import EpochBatches, Groups
-from landmarks.data.samplers.repeated import RepeatedBatches, repeat_factors
-from landmarks.data.samplers.shapes import ShapeBatches
-from landmarks.data.samplers.shuffled import ShuffledBatches
-from landmarks.data.shapes import PictureShapes
-from landmarks.data.source import ImageSet
-from landmarks.detection.metrics.boxes import BoxTruth
+from landmarks.data import (
+    EpochBatches,
+    Groups,
+    PictureShapes,
+    RepeatedBatches,
+    ResumableDataModule,
+    Root,
+    ShapeBatches,
+    ShuffledBatches,
+    group_shapes,
+    open_root,
+    repeat_factors,
+    require_least,
+)
+from landmarks.detection.metrics import BoxTruth
 from landmarks.detection.openimages.augmentation import BoxAugmentation
 from landmarks.detection.openimages.dataset import DetectionDataset, collate
-from landmarks.detection.openimages.detection_set import DetectionSet, PictureBoxes
+from landmarks.detection.openimages.detection_set import DetectionSet
 from landmarks.detection.openimages.resize import DetectionResize
 from landmarks.detection.openimages.source import OpenImages
-from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.classes import DetectionClasses
+from landmarks.recognition import DetectionClasses
 
 log = logging.getLogger(__name__)
 
 
-class DetectionDataModule(pl.LightningDataModule):
+class DetectionDataModule(ResumableDataModule):
     """Training batches and the pictures to score of a source with boxes.
 
     Use it with `Trainer(use_distributed_sampler=False)`: its samplers shard themselves. Batches are those of
@@ -92,26 +92,23 @@ class DetectionDataModule(pl.LightningDataModule):
         min_side: float = 1.0,
         max_unreadable: int = 100,
     ) -> None:
-        super().__init__()
-        for key, value, least in (
-            ("batch_size", batch_size, 1),
-            ("eval_batch_size", eval_batch_size, 1),
-            ("num_workers", num_workers, 0),
-            ("validation_pictures", validation_pictures if validation_pictures is not None else 1, 1),
-            ("repeat_threshold", repeat_threshold, 0),
-            ("aspect_groups", aspect_groups, 0),
-            ("decode_margin", decode_margin, 0),
-            ("min_side", min_side, 0),
-            ("max_unreadable", max_unreadable, 0),
-        ):
-            if value < least:
-                raise LandmarksError(f"data.{key} is {value}: it must be {least} or more")
+        super().__init__(num_workers)
+        require_least(
+            batch_size=(batch_size, 1),
+            eval_batch_size=(eval_batch_size, 1),
+            num_workers=(num_workers, 0),
+            validation_pictures=(validation_pictures if validation_pictures is not None else 1, 1),
+            repeat_threshold=(repeat_threshold, 0),
+            aspect_groups=(aspect_groups, 0),
+            decode_margin=(decode_margin, 0),
+            min_side=(min_side, 0),
+            max_unreadable=(max_unreadable, 0),
+        )
         self.root = open_root(root)
         self.source = source(self.root)
         self.resize = DetectionResize(image_size, max_size)
         self.shapes = group_shapes(aspect_groups, image_size) if aspect_groups else []
         self.batch_size = batch_size
-        self.num_workers = num_workers
         self.augmentation = augmentation
         self.seed = seed
         self.eval_batch_size = eval_batch_size
@@ -121,8 +118,6 @@ class DetectionDataModule(pl.LightningDataModule):
         self.min_side = min_side
         self.max_unreadable = max_unreadable
         self._is_set_up = False
-        self._train_loader: ResumableLoader | None = None
-        self._resumed: dict[str, Any] | None = None
 
     def prepare_data(self) -> None:
         """Check the files; Lightning calls this on one process only."""
@@ -148,55 +143,22 @@ class DetectionDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """Augmented batches, every epoch in another order. Raises LandmarksError if the pictures do not fill one."""
         images, boxes = self.train_set.images, self.train_set.boxes
-        self._train_loader = ResumableLoader(
-            DetectionDataset(images, self.resize, boxes, self.augmentation, self.decode_margin, self.min_side),
-            self._batches(),
-            collate_fn=collate,
-            num_workers=self.num_workers,
-            worker_init_fn=single_thread,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
-        if self._resumed is not None:
-            self._train_loader.load_state_dict(self._resumed)
-        return self._train_loader
+        dataset = DetectionDataset(images, self.resize, boxes, self.augmentation, self.decode_margin, self.min_side)
+        return self._training_loader(dataset, self._batches(), collate)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Batches of `val_set`, each picture once over all ranks."""
-        return self.eval_loader(self.val_set.images, self.val_set.boxes)
+        images, boxes = self.val_set.images, self.val_set.boxes
+        alike = np.zeros((len(images), 2), dtype=np.int64)
+        return DataLoader(
+            DetectionDataset(images, self.resize, boxes, decode_margin=self.decode_margin),
+            batch_sampler=ShapeBatches(alike, self.eval_batch_size, *self._rank()),
+            **self._options(collate),
+        )
 
     def test_dataloader(self) -> DataLoader[Any]:
         """The same; `data.source.evaluation_split` says of which split."""
         return self.val_dataloader()
-
-    def eval_loader(
-        self, images: ImageSet, boxes: PictureBoxes | None = None, done: NDArray[np.bool_] | None = None
-    ) -> DataLoader[Any]:
-        """Batches of any pictures, not augmented: this rank's share, in the order of the table.
-
-        Args:
-            images: N pictures.
-            boxes: What is known to be in them, if anything.
-            done: Rows to leave out, bool [N].
-        """
-        rank, world_size = self._rank()
-        alike = np.zeros((len(images), 2), dtype=np.int64)
-        return DataLoader(
-            DetectionDataset(images, self.resize, boxes, decode_margin=self.decode_margin),
-            batch_sampler=ShapeBatches(alike, self.eval_batch_size, rank, world_size, done),
-            collate_fn=collate,
-            num_workers=self.num_workers,
-            worker_init_fn=single_thread,
-            pin_memory=torch.cuda.is_available(),
-        )
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the place in the epoch, for a checkpoint."""
-        return {} if self._train_loader is None else {"train_loader": self._train_loader.state_dict()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Make the next training loader go on from that place."""
-        self._resumed = state_dict["train_loader"]
 
     def _validation(self) -> tuple[DetectionSet, BoxTruth]:
         whole, truth = self.source.validation(), self.source.truth()
@@ -221,6 +183,3 @@ class DetectionDataModule(pl.LightningDataModule):
         return PictureShapes(self.root, self.num_workers).aspect_groups(
             self.train_set.images, self.shapes, cropped=False
         )
-
-    def _rank(self) -> tuple[int, int]:
-        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError
 
 

@@ -18,19 +18,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.roots import Root, local_folder
-from landmarks.data.source import ImageSet
-from landmarks.data.table import ImageTable, find_sorted
-from landmarks.detection.metrics.boxes import BoxTruth
-from landmarks.detection.metrics.hierarchy import expand_truth
+from landmarks.data import ImageSet, ImageTable, Root, local_folder
+from landmarks.detection.metrics import Ancestors, BoxTruth, expand_truth, read_hierarchy
 from landmarks.detection.openimages.annotations import BoxRows, LabelRows, expand_rows, read_box_rows, read_label_rows
 from landmarks.detection.openimages.detection_set import BoxFlag, DetectionSet, PictureBoxes
 from landmarks.detection.openimages.faults import Policy
-from landmarks.detection.openimages.hierarchy import Hierarchy, read_hierarchy
 from landmarks.detection.openimages.layout import OpenImagesLayout, Split
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_ids
-from landmarks.recognition.detections.classes import DetectionClasses, read_classes
+from landmarks.ids import find_sorted, format_ids
+from landmarks.recognition import DetectionClasses, read_classes
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +92,8 @@ class OpenImages:
         """The classes to detect."""
         return self._classes
 
-    def hierarchy(self) -> Hierarchy:
-        """Which class is a kind of which."""
+    def hierarchy(self) -> Ancestors:
+        """For each class by machine name all those that it is a kind of."""
         return self._hierarchy
 
     def train(self) -> DetectionSet:
@@ -125,14 +121,14 @@ class OpenImages:
             present=labels.present,
             classes=self._known,
         )
-        return expand_truth(annotated, self._hierarchy.ancestors).of_classes(self._classes.names)
+        return expand_truth(annotated, self._hierarchy).of_classes(self._classes.names)
 
     @cached_property
     def _classes(self) -> DetectionClasses:
         return read_classes(self.files.class_descriptions())
 
     @cached_property
-    def _hierarchy(self) -> Hierarchy:
+    def _hierarchy(self) -> Ancestors:
         return read_hierarchy(self.files.hierarchy())
 
     @cached_property
@@ -141,7 +137,7 @@ class OpenImages:
         names = dict.fromkeys(self._classes.names.tolist())
         for path in self.files.known_classes():
             names.update(dict.fromkeys(read_classes(path).names.tolist()))
-        names.update(dict.fromkeys(self._hierarchy.ancestors))
+        names.update(dict.fromkeys(self._hierarchy))
         return np.array(list(names), dtype=np.str_)
 
     @cached_property
@@ -149,7 +145,7 @@ class OpenImages:
         path = self.files.boxes("train")
         rows = read_box_rows(path, self._known, self.bad_boxes, self.skip)
         if self.expand:
-            rows = expand_rows(rows, self._known, self._hierarchy.ancestors)
+            rows = expand_rows(rows, self._known, self._hierarchy)
         listed = rows.labels < len(self._classes)
         skipped = (rows.flags & np.uint8(sum(set(self.skip)))) != 0
         log.info(

@@ -1,4 +1,4 @@
-"""Copies of given descriptors that a search can read quickly, made chunk by chunk and kept in the cache.
+"""Copies precomputed descriptors where a search cannot read them quickly: chunk by chunk, into the cache.
 
 What is in rows of float16 or float32 already is searched where it lies.
 """
@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.retrieval.blocks import MIB, Descriptors, rows_in_budget
-from landmarks.retrieval.cache import Cache, Column
-from landmarks.retrieval.descriptors.ensemble import join_rows
+from landmarks.retrieval import MIB, Cache, Descriptors, join_rows, rows_in_budget
+from landmarks.storage import Column
 
 CHUNK_BYTES = 64 * MIB
 

@@ -11,9 +11,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from landmarks.config.check import check_config, refuse_missing
-from landmarks.config.record import write_record
-from landmarks.config.settings import EvaluateSettings
+from landmarks.config import EvaluateSettings, check_config, refuse_missing, write_record
 from landmarks.evaluation.evidence import open_evidence
 from landmarks.evaluation.monitor import check_monitor
 from landmarks.evaluation.outputs import remove_outputs, write_evaluation
@@ -26,10 +24,8 @@ from landmarks.evaluation.precomputed.keys import (
     used_part,
 )
 from landmarks.evaluation.scoring import ALL, evaluate_descriptors
-from landmarks.recognition.evidence import NO_EVIDENCE
-from landmarks.recognition.state import RecognitionPipeline
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.pipeline import Pipeline
+from landmarks.recognition import NO_EVIDENCE, RecognitionPipeline
+from landmarks.retrieval import Cache, Pipeline
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.gldv2.tables import read_ids as read_csv_ids
+from landmarks.data import read_ids as read_csv_ids
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_id, parse_ids
-from landmarks.metrics.lookup import first_repeat
-from landmarks.storage.npy_header import read_any_header
+from landmarks.ids import first_repeat, format_id, parse_ids
+from landmarks.storage import read_any_header
 
 MAGIC = b"\x93NUMPY"
 ZIP = b"PK"

@@ -11,10 +11,7 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from landmarks.data.ground_truth import GroundTruth
-from landmarks.data.held_out import HeldOut, HeldOutSource
-from landmarks.data.roots import open_root
-from landmarks.data.source import ImageSet, Source
+from landmarks.data import GroundTruth, HeldOut, HeldOutSource, ImageSet, Source, open_root
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.inputs import NO_NAMES, Inputs, OfficialNumbers
 from landmarks.evaluation.precomputed.files import map_floats, read_labels
@@ -22,11 +19,7 @@ from landmarks.evaluation.precomputed.keys import ids_key
 from landmarks.evaluation.precomputed.sets import PrecomputedSet, open_set, require_comparable
 from landmarks.evaluation.precomputed.truth import count_truth, read_truth
 from landmarks.ids import format_id
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import NOT_COMPARED
-from landmarks.retrieval.descriptors.regions import regions_of
-from landmarks.retrieval.state import Need
+from landmarks.retrieval import NOT_COMPARED, Cache, DescriptorSet, Need, regions_of
 
 
 @dataclass(frozen=True)
@@ -127,6 +120,20 @@ def images_by_id(images: ImageSet, of: PrecomputedSet) -> ImageSet:
     return images.take(rows)
 
 
+def open_source(data: DictConfig) -> Source:
+    """Open the source that `data` names by its keys `source`, `root` and `held_out`.
+
+    Raises:
+        LandmarksError: a folder that is not there.
+    """
+    root = open_root(data.root)
+    if isinstance(root, Path) and not root.is_dir():
+        raise LandmarksError(f"data.root={root}: there is no such folder, and descriptors.use_data asks for it")
+    source: Source = instantiate(data.source)(root)
+    held_out: HeldOut = instantiate(data.held_out)
+    return HeldOutSource(source, held_out) if held_out.landmarks else source
+
+
 class _Data:
     """The data set, opened no further than it is asked for: without the batches of training."""
 
@@ -135,14 +142,7 @@ class _Data:
 
     @cached_property
     def source(self) -> Source:
-        """The source that `data` names by its keys `source`, `root` and `held_out`."""
-        data = self._config.data
-        root = open_root(data.root)
-        if isinstance(root, Path) and not root.is_dir():
-            raise LandmarksError(f"data.root={root}: there is no such folder, and descriptors.use_data asks for it")
-        source: Source = instantiate(data.source)(root)
-        held_out: HeldOut = instantiate(data.held_out)
-        return HeldOutSource(source, held_out) if held_out.landmarks else source
+        return open_source(self._config.data)
 
     @cached_property
     def prepared(self) -> Source:

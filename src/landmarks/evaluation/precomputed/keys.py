@@ -7,10 +7,11 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from landmarks.config.check import ConfigError
-from landmarks.retrieval.state import Need
+from landmarks.config import ConfigError
+from landmarks.retrieval import Need
 
 USED = (
+    "job",
     "name",
     "seed",
     "run_dir",
@@ -29,7 +30,7 @@ USED_OF_DATA = ("root", "source", "held_out")
 
 
 def used_part(config: DictConfig) -> DictConfig:
-    """The configuration without what given descriptors have no use for, so that it need not be imported either."""
+    """Leave out what precomputed descriptors have no use for, so that it need not be imported either."""
     used = OmegaConf.masked_copy(config, list(USED))
     if config.descriptors.use_data:
         with open_dict(used):

@@ -1,4 +1,4 @@
-"""One side of a search as it is given: a file, a folder of a descriptor set, or several of them to be joined."""
+"""Opens one side of a search: a file, a folder of a descriptor set, or several of them to be joined."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,16 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.source import ImageSet
+from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.inputs import EvaluationSet
 from landmarks.evaluation.precomputed.copies import in_search_order, joined_copy
 from landmarks.evaluation.precomputed.files import map_floats, read_ids
-from landmarks.retrieval.blocks import Descriptors, check_rows
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.ensemble import common_pictures
-from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.retrieval import Cache, Descriptors, DescriptorSet, ExtractionProtocol, check_rows, common_pictures
 
 # Share of the pictures that may be absent from one of several sets; they are left out.
 MAX_MISSING = 0.01
@@ -25,7 +21,7 @@ MAX_MISSING = 0.01
 
 @dataclass(frozen=True)
 class PrecomputedSet:
-    """Descriptors of some pictures, and what is known of them.
+    """Descriptors of some images as files, and what is known of the images.
 
     Attributes:
         key: of the configuration, such as ``"descriptors.queries"``.

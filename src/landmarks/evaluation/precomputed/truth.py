@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from landmarks.data.ground_truth import GroundTruth
+from landmarks.data import GroundTruth
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.precomputed.files import read_labels
 from landmarks.evaluation.precomputed.sets import PrecomputedSet
-from landmarks.metrics.lookup import find_rows
-from landmarks.metrics.solution_files import read_recognition_solution, read_retrieval_solution
-from landmarks.metrics.solutions import RetrievalSolution, scored_rows
+from landmarks.ids import find_rows
+from landmarks.metrics import RetrievalSolution, read_recognition_solution, read_retrieval_solution, scored_rows
 
 log = logging.getLogger(__name__)
 

@@ -1,1 +1,5 @@
 """Weights that PaddlePaddle's Fluid saved, read without that framework."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

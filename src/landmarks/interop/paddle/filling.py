@@ -15,11 +15,8 @@ from torch import Tensor
 
 from landmarks.errors import LandmarksError
 from landmarks.interop.paddle.variables import Variables, counted
-from landmarks.losses.softmax import Softmax
-from landmarks.models.build import released_net
-from landmarks.models.released_models import RELEASED_MODELS, ReleasedModel
-from landmarks.models.released_names import Variable, as_parameter, released_names
-from landmarks.models.weights import HEAD
+from landmarks.losses import Softmax
+from landmarks.models import HEAD, RELEASED_MODELS, ReleasedModel, Variable, as_parameter, released_names, released_net
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,14 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from landmarks.data.images.preprocessing import Preprocessing
+from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.interop.paddle.filling import count_classes, fill
 from landmarks.interop.paddle.labels import NO_NAMES, ClassNames
 from landmarks.interop.paddle.variables import Variables
-from landmarks.models.model_file import write_model
-from landmarks.models.record import ModelRecord
-from landmarks.models.released_models import RELEASED_MODELS
+from landmarks.models import RELEASED_MODELS, ModelRecord, write_model
 
 SOURCE = "released 2019 weights"
 TRAINED_ON = {

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from landmarks.data.gldv2.categories import read_categories, titles_of
+from landmarks.data import read_categories, titles_of
 from landmarks.errors import LandmarksError
-from landmarks.models.released_models import RELEASED_MODELS
+from landmarks.models import RELEASED_MODELS
 
 LARGEST_FILE = 64 << 20  # bytes; 203,094 landmarks take two million
 COLUMNS = ("class", "landmark_id")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.hex_ids import hex_of
+from landmarks.errors import FormatError
+from landmarks.ids import format_id
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,10 @@ class Detections:
         if self.scores.shape != self.labels.shape or not np.isfinite(self.scores).all():
             raise FormatError("detections need one finite score a box; give a number")
 
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Detections":
+        """Some of the boxes, by their rows or a mask."""
+        return Detections(self.image_ids[rows], self.labels[rows], self.scores[rows], self.boxes[rows], self.classes)
+
 
 def check_boxes(
     what: str,
@@ -54,7 +58,7 @@ def check_boxes(
     wrong = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise FormatError(f"{what}: image {hex_of(image_ids[row])} has the box {boxes[row].tolist()}; "
+        raise FormatError(f"{what}: image {format_id(image_ids[row])} has the box {boxes[row].tolist()}; "
                           "give XMin, YMin, XMax, YMax in rising order")  # fmt: skip
 
 

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.hex_ids import hex_of
-from landmarks.metrics.lookup import find_rows
+from landmarks.ids import find_rows, format_id
 from landmarks.recognition.detections.classes import read_classes
 from landmarks.recognition.detections.found_objects import FoundObjects
 from landmarks.recognition.detections.protocol import DetectionProtocol
@@ -22,17 +20,18 @@ from landmarks.recognition.detections.tables import (
     PARTIAL_SUFFIX,
     PROTOCOL_FILE,
     Images,
-    as_landmarks_error,
     read_boxes,
     read_images,
 )
+from landmarks.storage import ChangedError, check_folder
 
 
 def read_detections(folder: str | Path) -> FoundObjects:
     """Read a finished set.
 
     Raises:
-        LandmarksError: it is missing, unfinished, damaged or cut off; names the file and the line.
+        LandmarksError: it is missing, unfinished, damaged or cut off, names the file and the line; or it does not hold
+            what was written, where it has checksums, which sets of earlier versions lack.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -44,13 +43,14 @@ def read_detections(folder: str | Path) -> FoundObjects:
         raise LandmarksError(f"{folder}: no such folder of detections")
     DetectionProtocol.read(folder / PROTOCOL_FILE)
     classes = read_classes(folder / CLASSES_FILE)
-    try:
-        images = read_images(folder / IMAGES_FILE)
-        boxes = read_boxes(folder / BOXES_FILE, classes.names)
-    except FormatError as error:
-        raise as_landmarks_error(error) from error
+    images = read_images(folder / IMAGES_FILE)
+    boxes = read_boxes(folder / BOXES_FILE, classes.names)
     found = FoundObjects(boxes, images.ids[images.readable], classes, str(folder))
     _require_all(folder, images, boxes.image_ids)
+    try:
+        check_folder(folder)
+    except (ChangedError, OSError) as error:
+        raise LandmarksError(f"{error}; detect again") from error
     return found
 
 
@@ -61,6 +61,6 @@ def _require_all(folder: Path, images: Images, image_ids: NDArray[np.uint64]) ->
     if len(wrong):
         row = int(wrong[0])
         raise LandmarksError(
-            f"{folder / BOXES_FILE}: picture {hex_of(images.ids[row])} has {counts[row]} boxes, {IMAGES_FILE} says "
+            f"{folder / BOXES_FILE}: picture {format_id(images.ids[row])} has {counts[row]} boxes, {IMAGES_FILE} says "
             f"{images.boxes[row]}: the files were cut off or changed; detect again"
         )

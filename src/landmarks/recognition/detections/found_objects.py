@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.metrics.hex_ids import hex_of
-from landmarks.metrics.lookup import find_rows, first_repeat
+from landmarks.ids import find_rows, first_repeat, format_id
 from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
 
@@ -37,10 +36,10 @@ class FoundObjects:
             raise LandmarksError(f"{self.name}: the boxes have other classes ({', '.join(self.boxes.classes[:3])} …)")
         again = first_repeat(self.looked_at)
         if again is not None:
-            raise LandmarksError(f"{self.name}: picture {hex_of(self.looked_at[again])} was looked at twice")
+            raise LandmarksError(f"{self.name}: picture {format_id(self.looked_at[again])} was looked at twice")
         strange = np.flatnonzero(find_rows(self.boxes.image_ids, self.looked_at) < 0)
         if len(strange):
             raise LandmarksError(
-                f"{self.name}: picture {hex_of(self.boxes.image_ids[strange[0]])} has boxes, but is not among those "
+                f"{self.name}: picture {format_id(self.boxes.image_ids[strange[0]])} has boxes, but is not among those "
                 "looked at"
             )

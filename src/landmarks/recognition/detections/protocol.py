@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from landmarks.errors import LandmarksError
+from landmarks.storage import atomic_file
 
 MAX_BYTES = 1 << 20
 
@@ -56,9 +57,8 @@ class DetectionProtocol:
 
     def write(self, path: Path) -> None:
         """Write as indented JSON, whole or not at all."""
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        with atomic_file(path) as file:
+            file.write((json.dumps(asdict(self), indent=2) + "\n").encode())
 
     @staticmethod
     def read(path: Path) -> "DetectionProtocol":

@@ -16,13 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.gldv2.quoted_csv import read_columns
-from landmarks.errors import LandmarksError
-from landmarks.metrics.csv_block import Block
-from landmarks.metrics.csv_rows import Kind, Rows, read_rows
-from landmarks.metrics.errors import FormatError
 from landmarks.recognition.detections.boxes import Detections
 from landmarks.recognition.detections.classes import DetectionClasses
+from landmarks.storage import Rows, read_rows
 
 BOXES_FILE = "detections.csv"
 IMAGES_FILE = "images.csv"
@@ -33,8 +29,7 @@ DETECTIONS = "_detections"  # behind the name of a split, in the folder of an ex
 
 IMAGE_COLUMNS = ("ImageID", "Boxes", "Reason")
 CORNERS = ("XMin", "YMin", "XMax", "YMax")
-NAMED_COLUMNS = {"ImageID": Kind.ID, "LabelName": Kind.NAME}
-BOX_COLUMNS = NAMED_COLUMNS | dict.fromkeys(CORNERS, Kind.NUMBER)
+NAMED_COLUMNS = ("ImageID", "LabelName")
 OUTSIDE = 0.5  # shares of the image by which a found box may stick out
 
 
@@ -77,7 +72,7 @@ def read_boxes(path: str | Path, classes: NDArray[np.str_] | None = None) -> Det
     known = None if classes is None else set(classes.tolist())
     codes = {} if classes is None else {name: row for row, name in enumerate(classes.tolist())}
     found = []
-    for rows in read_rows(Path(path), BOX_COLUMNS | {"Score": Kind.NUMBER}):
+    for rows in read_rows(Path(path), NAMED_COLUMNS, numbers=("Score", *CORNERS)):
         labels = rows.codes("LabelName", codes)
         if known is not None:
             rows.refuse(labels >= len(known), "LabelName", "is none of the classes", "give one of their names")
@@ -127,22 +122,10 @@ def read_images(path: Path) -> Images:
         FormatError: names the file, the line and the field.
     """
     parts = [Images(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.bool_))]
-    for block in read_columns(path, IMAGE_COLUMNS):
-        counts = block.landmarks(block.starts[:, 1], block.ends[:, 1])
-        _refuse(block, 1, counts < 0, "is no number of boxes", "write a whole number of 0 and more")
-        readable = block.starts[:, 2] == block.ends[:, 2]
-        _refuse(block, 1, ~readable & (counts > 0), "boxes, though the picture could not be read", "write 0")
-        parts.append(Images(block.row_ids(), counts, readable))
+    for rows in read_rows(path, IMAGE_COLUMNS):
+        counts = rows.whole_numbers("Boxes")
+        rows.refuse(counts < 0, "Boxes", "is no number of boxes", "write a whole number of 0 and more")
+        readable = (rows.fields["Reason"] == "").to_numpy()
+        rows.refuse(~readable & (counts > 0), "Boxes", "boxes, though the image could not be read", "write 0")
+        parts.append(Images(rows.ids("ImageID"), counts, readable))
     return Images(*(np.concatenate(values) for values in zip(*parts, strict=True)))
-
-
-def _refuse(block: Block, column: int, wrong: NDArray[np.bool_], problem: str, remedy: str) -> None:
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        shown = block.text(int(block.starts[row, column]), int(block.ends[row, column]))
-        raise block.error(row, column, f"{shown} {problem}", remedy)
-
-
-def as_landmarks_error(error: FormatError) -> LandmarksError:
-    """The same message for those who only know `LandmarksError`."""
-    return LandmarksError(str(error))

@@ -11,15 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.metrics.hex_ids import hex_of
-from landmarks.metrics.lookup import find_rows, first_repeat
-from landmarks.recognition.label_spaces import join_label_spaces
-from landmarks.recognition.predictions import Predictions
+from landmarks.ids import find_rows, first_repeat, format_id
+from landmarks.recognition.predictions import Predictions, join_label_spaces
 from landmarks.recognition.state import RecognitionState
 from landmarks.recognition.votes import NO_LANDMARK, add_votes
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.state import MISSING, Need
+from landmarks.retrieval import MISSING, Need, Ranking, Resources
 
 log = logging.getLogger(__name__)
 
@@ -96,14 +92,14 @@ class ClassifierJoin:
 def _check(predictions: Predictions) -> None:
     again = first_repeat(predictions.ids)
     if again is not None:
-        raise LandmarksError(f"{predictions.name}: picture {hex_of(predictions.ids[again])} is there twice")
+        raise LandmarksError(f"{predictions.name}: picture {format_id(predictions.ids[again])} is there twice")
     unique, counts = np.unique(predictions.landmark_names, return_counts=True)
     if (counts > 1).any():
         raise LandmarksError(f"{predictions.name}: landmark {unique[np.argmax(counts > 1)]} is named twice")
     ordered = np.sort(predictions.landmarks, axis=1)
     twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] != NO_LANDMARK)).any(axis=1)
     if twice.any():
-        picture = hex_of(predictions.ids[np.argmax(twice)])
+        picture = format_id(predictions.ids[np.argmax(twice)])
         raise LandmarksError(f"{predictions.name}: picture {picture} has one landmark twice; predict again")
 
 

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections.found_objects import FoundObjects
-from landmarks.recognition.evidence import Evidence
+from landmarks.recognition.detections import FoundObjects
 from landmarks.recognition.non_landmark import NO_BOX, Judgement, NonLandmarkRule
+from landmarks.recognition.predictions import Evidence
 from landmarks.recognition.state import RecognitionState
 from landmarks.recognition.votes import push_down
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.state import MISSING, Need
+from landmarks.retrieval import MISSING, Need, Resources
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +43,15 @@ class NonLandmarkFilter:
         self.action = action
         self._told = False
 
-    def check(self, evidence: Evidence) -> None:
+    def check(self, given: Evidence | RecognitionState) -> None:
         """Refuse a detector that lacks classes of the rule, before any work.
 
         Raises:
             LandmarksError: see `NonLandmarkRule.find_classes`.
         """
-        if evidence.detections is None:
+        if given.detections is None:
             return
-        unknown = self.rule.find_classes(evidence.detections.classes).unknown
+        unknown = self.rule.find_classes(given.detections.classes).unknown
         if unknown and not self._told:
             log.info("Non-landmark filter: %d classes that the detector does not know: %s",
                      len(unknown), ", ".join(unknown[:SHOWN]) + " …" * (len(unknown) > SHOWN))  # fmt: skip

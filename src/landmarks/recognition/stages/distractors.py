@@ -12,7 +12,7 @@ import numpy as np
 from landmarks.errors import LandmarksError
 from landmarks.recognition.state import RecognitionState
 from landmarks.recognition.votes import push_down
-from landmarks.retrieval.resources import Resources
+from landmarks.retrieval import Resources
 
 
 class DistractorPush:

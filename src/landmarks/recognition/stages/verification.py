@@ -5,18 +5,16 @@ images for each landmark (Ozaki and Yokoo, "Large-scale Landmark Retrieval/Recog
 Dataset", 2019). After a vote of the 3 nearest by similarity this stage, with `depth` and `k` 3, adds up to that sum.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from landmarks.errors import LandmarksError
 from landmarks.recognition.state import RecognitionState
 from landmarks.recognition.votes import NO_LANDMARK, add_votes
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.stages.verification import Verification, verified
+from landmarks.retrieval import Geometry, LocalFeatureStore, Matcher, Resources, Verification, verified
 
 
-@dataclass(frozen=True)
 class NeighbourVerification(Verification):
     """Adds the evidence of verified neighbours to the scores of their landmarks.
 
@@ -24,18 +22,28 @@ class NeighbourVerification(Verification):
     state's `verified`; the note ``inliers`` holds the largest count among neighbours that show the predicted landmark.
     That fewer than `min_inliers` are chance is ours, the published rule has no floor.
 
-    Attributes:
+    The other arguments are those of `Verification`.
+
+    Args:
         depth: nearest train images that are looked at.
         k: of these, how many count at most: those with the most evidence, the nearer ones where it is equal.
     """
 
-    depth: int = 3
-    k: int = 3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.k < 1:
-            raise LandmarksError(f"verification: k is {self.k}: it must be 1 or more")
+    def __init__(
+        self,
+        features: LocalFeatureStore,
+        matcher: Matcher | None = None,
+        geometry: Geometry | None = None,
+        depth: int = 3,
+        k: int = 3,
+        min_inliers: int = 8,
+        saturation: int = 70,
+        weight: float = 1.0,
+    ) -> None:
+        super().__init__(features, matcher, geometry, depth, min_inliers, saturation, weight)
+        if k < 1:
+            raise LandmarksError(f"verification: k is {k}: it must be 1 or more")
+        self.k = k
 
     def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
         """The state with verified neighbours, candidates that they have raised, and the note ``inliers``.

@@ -5,7 +5,7 @@ import numpy as np
 from landmarks.errors import LandmarksError
 from landmarks.recognition.state import RecognitionState
 from landmarks.recognition.votes import Weights, candidates
-from landmarks.retrieval.resources import Resources
+from landmarks.retrieval import Resources
 
 
 class NeighbourVotes:

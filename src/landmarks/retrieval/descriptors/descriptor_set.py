@@ -71,7 +71,7 @@ class DescriptorSet:
             try:
                 check_folder(folder)
             except (ChangedError, OSError) as error:
-                raise LandmarksError(f"{error}; extract the set again") from error
+                raise LandmarksError(f"{error}; remove the set and extract it again") from error
         return found
 
     def __len__(self) -> int:

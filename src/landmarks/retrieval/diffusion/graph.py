@@ -65,7 +65,7 @@ def query_weights(neighbours: Ranking, num_nodes: int, gamma: float = 3.0) -> sp
 
     Returns:
         float32 [Q, N], rows sorted by column; ``query_weights(…)[start:stop].toarray()`` is right-hand sides for
-        `landmarks.retrieval.diffusion.solve.solve`.
+        `landmarks.retrieval.diffusion.solver.solve`.
 
     Raises:
         LandmarksError: a neighbour outside [0, num_nodes).

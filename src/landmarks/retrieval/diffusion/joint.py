@@ -10,19 +10,18 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from landmarks.retrieval.blocks import MIB, Descriptors, check_rows, rows_in_budget
-from landmarks.retrieval.cache import Column
 from landmarks.retrieval.diffusion.offline import DiffusedRows
 from landmarks.retrieval.diffusion.products import LargestEntries, SparseRows
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.index import check_search
-
-# Rows copied at once.
-CHUNK = 16_384
+from landmarks.retrieval.search import check_search
+from landmarks.storage import Column
 
 
-def concatenated(queries: Descriptors, index: Descriptors, resources: Resources) -> Descriptors:
+def concatenated(queries: Descriptors, index: Descriptors, resources: Resources, chunk: int = 16_384) -> Descriptors:
     """Queries, then index images, [Q + N, D], memory-mapped out of the cache: they may not fit into memory.
+
+    `chunk` rows are copied at once.
 
     Raises:
         LandmarksError: other dimensions, a bad row, or no room for the cache.
@@ -38,7 +37,7 @@ def concatenated(queries: Descriptors, index: Descriptors, resources: Resources)
 
     columns = {"descriptors": Column(dtype, (index.shape[1],))}
     count = len(queries) + len(index)
-    return resources.cache.rows("joined", count, columns, make, CHUNK, [queries, index], {})["descriptors"]
+    return resources.cache.rows("joined", count, columns, make, chunk, [queries, index], {})["descriptors"]
 
 
 def largest_cosines(rows: DiffusedRows, num_queries: int, depth: int, resources: Resources) -> Ranking:

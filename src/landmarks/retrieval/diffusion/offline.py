@@ -5,24 +5,27 @@ that was normalised as a whole, and ``(I - alpha S) f = e_i`` is solved there. K
 for 761,757 images with 1000 places, which neither memory nor a second run should pay for.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from landmarks.retrieval.blocks import Descriptors
-from landmarks.retrieval.cache import Column
 from landmarks.retrieval.diffusion.copies import last_copies, later_first, stand_in
 from landmarks.retrieval.diffusion.graph import knn_graph
-from landmarks.retrieval.diffusion.truncated import similar_together, truncated_solve
+from landmarks.retrieval.diffusion.solver import conjugate_gradients, graph_arrays
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval.search import all_neighbours
+from landmarks.storage import Column
 
-# Images between two moments at which a kill loses nothing.
+# Images looked at, and kept, together.
 CHUNK = 8192
 
 
@@ -61,7 +64,9 @@ class DiffusedRows(NamedTuple):
     values: NDArray[np.float32]
 
 
-def diffused_rows(database: Descriptors, parameters: OfflineParameters, resources: Resources) -> DiffusedRows:
+def diffused_rows(
+    database: Descriptors, parameters: OfflineParameters, resources: Resources, chunk: int = CHUNK
+) -> DiffusedRows:
     """Diffuse from every image of a set, out of the cache or made now; memory-mapped.
 
     Of images with identical descriptors the last one stands for all, see `landmarks.retrieval.diffusion.copies`.
@@ -70,6 +75,7 @@ def diffused_rows(database: Descriptors, parameters: OfflineParameters, resource
         database: [N, D].
         parameters: how.
         resources: neighbours, cache, workers.
+        chunk: images between two moments at which a kill loses nothing.
 
     Returns:
         Rows of T = min(truncation, N) places, 8 bytes each on the disk.
@@ -95,7 +101,7 @@ def diffused_rows(database: Descriptors, parameters: OfflineParameters, resource
         num_images,
         {"images": Column(np.int32), "columns": Column(np.int32, (places,)), "values": Column(np.float32, (places,))},
         make,
-        CHUNK,
+        chunk,
         [database],
         {**asdict(parameters), "truncation": places, "searcher": resources.neighbours.signature()},
     )
@@ -117,3 +123,113 @@ def _prepare(
     last = last_copies(database)
     graph = knn_graph(nearest, parameters.gamma, last)
     return graph, last, others, similar_together(graph)
+
+
+def truncated_solve(
+    graph: sparse.csr_array,
+    columns: NDArray[np.int32],
+    alpha: float,
+    iterations: int,
+    tolerance: float,
+    workers: int,
+    group: int = 32,
+    task: int = 256,
+) -> NDArray[np.float32]:
+    """Solve ``(I - alpha S) f = e`` on a part of the graph for each row, e being 1 at the row's first node.
+
+    In float64, from f = 0; it ends like `landmarks.retrieval.diffusion.solver.solve`.
+
+    Args:
+        graph: S, float32 [N, N].
+        columns: int32 [B, T] distinct nodes of each part; -1 = empty, not in the first place. Rows with much in
+            common had best stand together, as `similar_together` puts them; the result does not depend on it.
+        alpha: share of a node's value that it takes from its neighbours.
+        iterations: steps of conjugate gradients at most.
+        tolerance: relative residual that is good enough.
+        workers: threads; the result does not depend on them.
+        group: images taken together: more share a pass, but have less in common.
+        task: rows that a thread takes at a time.
+
+    Returns:
+        float32 [B, T]: f at `columns`, 0 where empty.
+    """
+    arrays = graph_arrays(graph)
+    values = np.zeros(columns.shape, np.float32)
+
+    def part(first: int) -> None:
+        rows = slice(first, first + task)
+        unions = [np.unique(columns[i : i + group]) for i in range(first, min(first + task, len(columns)), group)]
+        ends = np.cumsum([len(union) for union in unions])
+        nodes = np.concatenate(unions)
+        _solve_parts(*arrays, columns[rows], group, nodes, ends, alpha, iterations, tolerance, values[rows])
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(part, range(0, len(columns), task)))
+    return values
+
+
+def similar_together(graph: sparse.csr_array) -> NDArray[np.int32]:
+    """An order of all nodes, int32 [N], in which near ones stand together: the reverse Cuthill-McKee order.
+
+    Args:
+        graph: [N, N] with entries at the same places above and below the diagonal.
+    """
+    return reverse_cuthill_mckee(graph, symmetric_mode=True)
+
+
+@numba.njit(nogil=True, cache=True)
+def _solve_parts(
+    starts: NDArray[np.int64],
+    edge_columns: NDArray[np.uint32],
+    edge_values: NDArray[np.float32],
+    columns: NDArray[np.int32],
+    group: int,
+    unions: NDArray[np.int32],
+    ends: NDArray[np.int64],
+    alpha: float,
+    iterations: int,
+    tolerance: float,
+    values: NDArray[np.float32],
+) -> None:
+    """Write f at `columns` [B, T] into `values` [B, T], which holds zeros.
+
+    Every `group` rows share a union of their nodes: sorted, perhaps after a -1, up to `ends` [B / group] in `unions`.
+    """
+    rows, places = columns.shape
+    local = np.full(len(starts) - 1, -1, np.int32)  # number of a node within the union
+    begin = 0
+    for number in range(len(ends)):
+        first, width = number * group, min(group, rows - number * group)
+        nodes = unions[begin : ends[number]]
+        begin = ends[number]
+        if nodes[0] < 0:
+            nodes = nodes[1:]
+        count, bound = len(nodes), 0
+        for i in range(count):
+            local[nodes[i]] = i
+            bound += starts[nodes[i] + 1] - starts[nodes[i]]
+        local_starts, edges = np.empty(count + 1, np.int64), 0
+        local_columns, local_values = np.empty(bound, np.uint32), np.empty(bound, np.float32)
+        for i in range(count):
+            local_starts[i] = edges
+            for edge in range(starts[nodes[i]], starts[nodes[i] + 1]):
+                target = local[edge_columns[edge]]
+                if target >= 0:
+                    local_columns[edges], local_values[edges] = target, edge_values[edge]
+                    edges += 1
+        local_starts[count] = edges
+        residual, member = np.zeros((count, width)), np.zeros((count, width), np.bool_)
+        for c in range(width):
+            residual[local[columns[first + c, 0]], c] = 1.0
+            for place in range(places):
+                if columns[first + c, place] >= 0:
+                    member[local[columns[first + c, place]], c] = True
+        solution = conjugate_gradients(
+            local_starts, local_columns, local_values, residual, member, alpha, iterations, tolerance
+        )
+        for c in range(width):
+            for place in range(places):
+                if columns[first + c, place] >= 0:
+                    values[first + c, place] = solution[local[columns[first + c, place]], c]
+        for i in range(count):
+            local[nodes[i]] = -1

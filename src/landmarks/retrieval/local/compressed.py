@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.cache import Column
 from landmarks.retrieval.local.faiss_search import Found, distances, faiss_threads, require_faiss
 from landmarks.retrieval.local.strongest import StrongestFeatures
 from landmarks.retrieval.resources import Resources
+from landmarks.storage import Column
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class CompressedIndex:
         resources: cache, seed and number of threads.
 
     Raises:
-        LandmarksError: codes that do not fit the descriptors, no room for the cache, or a damaged entry in it.
+        LandmarksError: codes that do not fit the descriptors, or no room for the cache.
     """
 
     def __init__(
@@ -132,21 +132,11 @@ def _set_words(index: Any, words: NDArray[np.float32]) -> None:
 
 
 def _fill(index: Any, codes: NDArray[np.uint8], cells: int) -> None:
-    """Put codes [M, …], each behind the little-endian number of its cell, into lists of the right size.
-
-    Raises:
-        LandmarksError: a cell that does not exist.
-    """
+    """Put codes [M, …], each behind the little-endian number of its cell, into lists of the right size."""
     place = 256 ** np.arange(codes.shape[1] - index.code_size)
     sizes = np.zeros(cells, np.int64)
     for start in range(0, len(codes), BLOCK):
-        count = np.bincount(codes[start : start + BLOCK, : len(place)] @ place, minlength=cells)
-        if len(count) > cells:
-            raise LandmarksError(
-                "local search: the codes in the cache are damaged; remove the entries local_codes-… from cache.folder "
-                "and run the same again"
-            )
-        sizes += count
+        sizes += np.bincount(codes[start : start + BLOCK, : len(place)] @ place, minlength=cells)
     for cell, size in enumerate(sizes.tolist()):  # room first: lists that grow take twice the memory
         index.invlists.resize(cell, size)
         index.invlists.resize(cell, 0)

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.images.decode import UnreadableImageError, decode
-from landmarks.data.source import ImageSet
-from landmarks.data.stores.store import MissingImageError
-from landmarks.models.local_features.extractor import LocalExtractor, LocalFeatures
+from landmarks.data import ImageSet, MissingImageError, UnreadableImageError, decode
+from landmarks.models import LocalExtractor, LocalFeatures
 from landmarks.retrieval.local.records import Records, find, is_sound
 from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns
 

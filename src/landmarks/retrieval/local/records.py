@@ -14,7 +14,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.models.local_features.extractor import LocalFeatures
+from landmarks.models import LocalFeatures
 from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns, column_file, column_types
 from landmarks.storage import AppendLog, no_head
 

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.cache import Column
 from landmarks.retrieval.local.inverted import FeatureIndex, InvertedFile, open_index
 from landmarks.retrieval.local.strongest import StrongestFeatures
 from landmarks.retrieval.local.table import LocalFeatureTable
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
+from landmarks.storage import Column
 
 # Queries that are searched before the result is written down.
 CHUNK = 32

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.source import ImageSet
+from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
-from landmarks.models.local_features.extractor import LocalExtractor
+from landmarks.models import LocalExtractor
 from landmarks.retrieval.local.extraction import Extraction, Found
 from landmarks.retrieval.local.records import FeatureFiles
 from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns, LocalFeatureTable

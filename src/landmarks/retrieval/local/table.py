@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from landmarks.models.local_features.extractor import LocalFeatures
+from landmarks.models import LocalFeatures
 
 KEY_BYTES = 16
 FILES = ("points", "scales", "descriptors")

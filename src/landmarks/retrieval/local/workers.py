@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 import cv2
 
-from landmarks.data.processes import leave_with_parent
+from landmarks.data import leave_with_parent
 from landmarks.errors import LandmarksError
 
 Job = TypeVar("Job")

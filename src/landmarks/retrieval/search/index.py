@@ -28,8 +28,7 @@ from landmarks.retrieval.blocks import (
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.search import bfloat16
 from landmarks.retrieval.search.backends import Backend, BackendName, Candidates, choose_backend
-from landmarks.retrieval.search.near_ties import search_float64
-from landmarks.retrieval.search.rescoring import rescored, rescored_lists
+from landmarks.retrieval.search.exact_scores import rescored, rescored_lists, search_float64
 
 # Candidates beyond K. With fewer, more queries need the float64 search; with more, rescoring costs more.
 MARGIN = 28

@@ -12,21 +12,22 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, check_matrix, check_rows
-from landmarks.retrieval.cache import Column
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
+from landmarks.storage import Column
 
 # Images searched at once; the database is read once for each such group.
 GROUP = 16_384
 
 
-def all_neighbours(database: Descriptors, k: int, resources: Resources) -> Ranking:
+def all_neighbours(database: Descriptors, k: int, resources: Resources, group: int = GROUP) -> Ranking:
     """The k nearest other images of every image, memory-mapped out of the cache.
 
     Args:
         database: [N, D].
         k: neighbours; an image is never its own.
         resources: `neighbours` finds them.
+        group: images searched for, and kept, together.
 
     Returns:
         Ranking [N, k]; places beyond N - 1 are empty.
@@ -48,7 +49,7 @@ def all_neighbours(database: Descriptors, k: int, resources: Resources) -> Ranki
         len(database),
         {"indices": Column(np.int32, (k,)), "scores": Column(np.float32, (k,))},
         make,
-        GROUP,
+        group,
         [database],
         {"k": k, "searcher": resources.neighbours.signature()},
     )

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.retrieval.blocks import Descriptors
-from landmarks.retrieval.cache import Column
 from landmarks.retrieval.expansion import Weights, check_expansion, expand
 from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval.search import all_neighbours
 from landmarks.retrieval.state import SearchState
+from landmarks.storage import Column
 
 # Index images expanded at once.
 CHUNK = 16_384

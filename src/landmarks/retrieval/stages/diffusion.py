@@ -11,15 +11,22 @@ from typing import Literal, get_args
 import numpy as np
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.diffusion.fill import filled
-from landmarks.retrieval.diffusion.graph import knn_graph, query_weights
-from landmarks.retrieval.diffusion.joint import concatenated, largest_cosines
-from landmarks.retrieval.diffusion.offline import OfflineParameters, diffused_rows
-from landmarks.retrieval.diffusion.products import LargestEntries, SparseRows
-from landmarks.retrieval.diffusion.solve import check_solver, rows_at_once, solve
-from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.diffusion import (
+    LargestEntries,
+    OfflineParameters,
+    SparseRows,
+    check_solver,
+    concatenated,
+    diffused_rows,
+    knn_graph,
+    largest_cosines,
+    query_weights,
+    rows_at_once,
+    solve,
+)
+from landmarks.retrieval.ranking import Ranking, completed
 from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval.search import all_neighbours
 from landmarks.retrieval.state import SearchState
 
 Mode = Literal["offline", "joint", "online"]
@@ -78,7 +85,7 @@ class Diffusion:
         if 0 in (len(state.queries), len(state.index), earlier.depth):
             return state
         find = {"offline": self._offline, "joint": self._joint, "online": self._online}[self.mode]
-        return state.with_ranking(filled(find(state, earlier.depth, resources), earlier))
+        return state.with_ranking(completed(find(state, earlier.depth, resources), earlier))
 
     def _offline(self, state: SearchState, depth: int, resources: Resources) -> Ranking:
         near = resources.index.search(state.queries, state.index, self.query_k)

@@ -9,10 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.local.inverted import InvertedFile
-from landmarks.retrieval.local.search import Voting, search_by_votes
-from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.local.strongest import StrongestFeatures
+from landmarks.retrieval.local import InvertedFile, LocalFeatureStore, StrongestFeatures, Voting, search_by_votes
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.state import Need, SearchState

@@ -15,18 +15,24 @@ from scipy import sparse
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import MIB, Descriptors
-from landmarks.retrieval.cache import Column
-from landmarks.retrieval.descriptors.regions import check_regions, gather_regions
-from landmarks.retrieval.diffusion.fill import filled
-from landmarks.retrieval.diffusion.graph import knn_graph, query_weights
-from landmarks.retrieval.diffusion.products import LargestEntries
-from landmarks.retrieval.diffusion.region_graph import RegionDiffusion, diffuse_within, working_bytes
-from landmarks.retrieval.diffusion.region_pooling import PoolingKind, RegionPooling
-from landmarks.retrieval.diffusion.solve import rows_at_once, solve
-from landmarks.retrieval.ranking import EMPTY, Ranking, best
+from landmarks.retrieval.descriptors import check_regions, gather_regions
+from landmarks.retrieval.diffusion import (
+    LargestEntries,
+    PoolingKind,
+    RegionDiffusion,
+    RegionPooling,
+    diffuse_within,
+    knn_graph,
+    query_weights,
+    region_working_bytes,
+    rows_at_once,
+    solve,
+)
+from landmarks.retrieval.ranking import EMPTY, Ranking, best, completed
 from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval.search import all_neighbours
 from landmarks.retrieval.state import MISSING, Need, SearchState
+from landmarks.storage import Column
 
 # Queries whose short lists are diffused before the result is written down; images whose weights are found at once.
 QUERIES, IMAGES = 64, 1024
@@ -107,12 +113,12 @@ class RegionalDiffusion:
         else:
             short = Ranking(earlier.indices[:, : self.candidates], earlier.scores[:, : self.candidates])
             found = self._short_lists(queries, index, short, resources)
-        return state.with_ranking(filled(found, earlier))
+        return state.with_ranking(completed(found, earlier))
 
     def _short_lists(self, queries: Descriptors, index: Descriptors, short: Ranking, resources: Resources) -> Ranking:
         """The images of each row of `short` that are reached, each query on a graph of its own."""
         nodes = short.depth * index.shape[1]
-        each = working_bytes(nodes, index.shape[2], self.diffusion)
+        each = region_working_bytes(nodes, index.shape[2], self.diffusion)
         threads = max(1, min(resources.workers, resources.memory_budget_mb * MIB // each))
 
         def score(query: int) -> NDArray[np.float32]:

@@ -5,30 +5,26 @@ inliers join the global score follows the form that the first place of the 2019 
 similarity + min(70, inliers) / 70, with a floor of ours below which a count is chance and says nothing.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.local.geometry import Geometry
-from landmarks.retrieval.local.matching import Matcher
-from landmarks.retrieval.local.store import LocalFeatureStore
-from landmarks.retrieval.local.verify import count_inliers
+from landmarks.retrieval.local import Geometry, LocalFeatureStore, Matcher, count_inliers
 from landmarks.retrieval.ranking import EMPTY, Ranking
 from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.state import Need, SearchState
 
 
-@dataclass(frozen=True)
 class Verification:
     """What verification is in retrieval and in recognition: counting inliers, and what a count is worth.
 
-    Attributes:
+    Args:
         features: store of the local features.
-        matcher: finds tentative pairs.
-        geometry: says which of them agree.
+        matcher: finds tentative pairs; by default `Matcher()`.
+        geometry: says which of them agree; by default `Geometry()`.
         depth: images of each ranking that are looked at.
         min_inliers: fewer are no evidence. What chance gives depends on the model, see `Geometry`.
         saturation: more inliers than this are no more evidence.
@@ -40,24 +36,32 @@ class Verification:
 
     needs: ClassVar[frozenset[Need]] = frozenset({"pictures"})
 
-    features: LocalFeatureStore
-    matcher: Matcher = field(default_factory=Matcher)
-    geometry: Geometry = field(default_factory=Geometry)
-    depth: int = 100
-    min_inliers: int = 8
-    saturation: int = 70
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.depth < 1:
-            raise LandmarksError(f"verification: depth is {self.depth}: it must be 1 or more")
-        if not 1 <= self.min_inliers <= self.saturation:
+    def __init__(
+        self,
+        features: LocalFeatureStore,
+        matcher: Matcher | None = None,
+        geometry: Geometry | None = None,
+        depth: int = 100,
+        min_inliers: int = 8,
+        saturation: int = 70,
+        weight: float = 1.0,
+    ) -> None:
+        if depth < 1:
+            raise LandmarksError(f"verification: depth is {depth}: it must be 1 or more")
+        if not 1 <= min_inliers <= saturation:
             raise LandmarksError(
                 "verification: min_inliers must be 1 or more and saturation no less than it, got "
-                f"{self.min_inliers} and {self.saturation}"
+                f"{min_inliers} and {saturation}"
             )
-        if not 0 <= self.weight < np.inf:
-            raise LandmarksError(f"verification: weight is {self.weight}: it must be 0 or more")
+        if not 0 <= weight < np.inf:
+            raise LandmarksError(f"verification: weight is {weight}: it must be 0 or more")
+        self.features = features
+        self.matcher = matcher or Matcher()
+        self.geometry = geometry or Geometry()
+        self.depth = depth
+        self.min_inliers = min_inliers
+        self.saturation = saturation
+        self.weight = weight
 
     def inliers(self, state: SearchState, resources: Resources) -> NDArray[np.int32]:
         """Count inliers between every query and the first images of its ranking, or find them in the cache.
@@ -89,7 +93,6 @@ class Verification:
         return np.where(inliers >= self.min_inliers, worth, 0).astype(np.float32)
 
 
-@dataclass(frozen=True)
 class SpatialVerification(Verification):
     """Counts inliers between every query and its first index images, and re-ranks by them.
 
@@ -98,13 +101,27 @@ class SpatialVerification(Verification):
     all that have no evidence where scores are cosine similarities. Later stages find the counts in the state's
     `verified`: the images with at least one inlier, by falling count, in their earlier order where counts are equal.
 
-    Attributes:
+    The other arguments are those of `Verification`.
+
+    Args:
         by_inliers: order by the number of inliers alone: images with evidence before all others, whatever the scores
             of the ranking are; their new score is the best one so far plus their inliers. `weight` and `saturation`
             then mean nothing.
     """
 
-    by_inliers: bool = False
+    def __init__(
+        self,
+        features: LocalFeatureStore,
+        matcher: Matcher | None = None,
+        geometry: Geometry | None = None,
+        depth: int = 100,
+        min_inliers: int = 8,
+        saturation: int = 70,
+        weight: float = 1.0,
+        by_inliers: bool = False,
+    ) -> None:
+        super().__init__(features, matcher, geometry, depth, min_inliers, saturation, weight)
+        self.by_inliers = by_inliers
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
         """The state with the re-ranked ranking and the verified images.

@@ -9,13 +9,10 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from landmarks.evaluation.evidence import EvidenceToCome, open_evidence
-from landmarks.evaluation.inputs import Inputs
-from landmarks.evaluation.scoring import Result, Scores, evaluate_descriptors
-from landmarks.extraction.callback import DescriptorExtraction, data_of
-from landmarks.extraction.views import Extraction
-from landmarks.recognition.state import RecognitionPipeline
-from landmarks.retrieval.pipeline import Pipeline
+from landmarks.evaluation import EvidenceToCome, Inputs, Result, Scores, evaluate_descriptors, open_evidence
+from landmarks.extraction import DescriptorExtraction, Extraction, data_of
+from landmarks.recognition import RecognitionPipeline
+from landmarks.retrieval import Pipeline
 from landmarks.training.module import LandmarkModule
 
 

@@ -6,10 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from landmarks.data.gldv2.checks.containers import Container, indexed_tars, open_folders, open_tar
-from landmarks.data.stores.offsets import update_offsets
-from landmarks.data.stores.store import MissingImageError
-from landmarks.data.stores.tar_files import LocalTars
+from landmarks.data.gldv2.checks import Container, indexed_tars, open_folders, open_tar
+from landmarks.data.stores import LocalTars, MissingImageError, update_offsets
 from landmarks.ids import format_ids
 
 NAMES = [f"{number * 0x0123456789ABCDEF % 2**64:016x}" for number in (9, 3, 7, 1, 8, 2)]

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data.gldv2.checks.findings import Fault, FileProblem, Findings
-from landmarks.data.image_lists import read_image_list
+from landmarks.data import read_image_list
+from landmarks.data.gldv2.checks import Fault, FileProblem, Findings
 from landmarks.ids import format_ids
 
 COUNTS = {"listed": 10, "present": 9, "without_landmark": 0, "landmarks": 3, "landmarks_with_one_picture": 1}

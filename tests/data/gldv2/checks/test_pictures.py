@@ -7,9 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from landmarks.data.gldv2.checks.containers import TarContainer, open_tar
-from landmarks.data.gldv2.checks.pictures import check_containers, check_picture, find_checked
-from landmarks.data.stores.tar_files import LocalTars
+from landmarks.data.gldv2.checks import TarContainer, check_containers, check_picture, find_checked, open_tar
+from landmarks.data.stores import LocalTars
 
 RUN_UNTIL_RECORDED = """
 import sys, time

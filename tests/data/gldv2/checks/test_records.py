@@ -3,9 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from landmarks.data.gldv2.checks.containers import open_tar
-from landmarks.data.gldv2.checks.pictures import ContainerCheck, check_containers, find_checked
-from landmarks.data.stores.tar_files import LocalTars
+from landmarks.data.gldv2.checks import ContainerCheck, check_containers, find_checked, open_tar
+from landmarks.data.stores import LocalTars
 
 TAR = "train/images_004.tar"
 

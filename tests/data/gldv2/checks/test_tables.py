@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.data.gldv2.checks.tables import TableCheck, check_table
+from landmarks.data.gldv2.checks import TableCheck, check_table
 from landmarks.ids import format_ids
 
 A, B, C, D = (f"{number:016x}" for number in (10, 11, 12, 2**63 + 5))

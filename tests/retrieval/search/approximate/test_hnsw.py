@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.search.approximate.hnsw import HnswIndex
-from landmarks.retrieval.search.approximate.recall import recall
-from landmarks.retrieval.search.index import ExactIndex
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.search.approximate import HnswIndex, recall
 
 
 def test_a_wider_walk_finds_more():

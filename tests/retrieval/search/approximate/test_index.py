@@ -9,16 +9,11 @@ from hydra.utils import instantiate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landmarks.config.check import check_config
-from landmarks.config.settings import TrainSettings
+from landmarks.config import TrainSettings, check_config
 from landmarks.errors import LandmarksError
+from landmarks.retrieval.search import ExactIndex, all_neighbours
+from landmarks.retrieval.search.approximate import HnswIndex, IvfPqIndex, ScalarIndex, recall
 from landmarks.retrieval.search.approximate import index as index_module
-from landmarks.retrieval.search.approximate.hnsw import HnswIndex
-from landmarks.retrieval.search.approximate.ivf_pq import IvfPqIndex
-from landmarks.retrieval.search.approximate.recall import recall
-from landmarks.retrieval.search.approximate.scalar import ScalarIndex
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.search.neighbours import all_neighbours
 from resources import make_resources
 
 KINDS = [HnswIndex, IvfPqIndex, ScalarIndex]

@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.search.approximate.inverted_lists import (
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.search.approximate import (
     ROWS_PER_LIST,
     SAMPLE,
+    ScalarIndex,
     number_of_lists,
     number_of_probes,
+    recall,
 )
-from landmarks.retrieval.search.approximate.recall import recall
-from landmarks.retrieval.search.approximate.scalar import ScalarIndex
-from landmarks.retrieval.search.index import ExactIndex
 
 
 def test_lists_grow_with_the_set_as_far_as_it_can_train_them():

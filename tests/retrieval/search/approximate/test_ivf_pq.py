@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.search.approximate.ivf_pq import IvfPqIndex
-from landmarks.retrieval.search.approximate.recall import recall
-from landmarks.retrieval.search.index import ExactIndex
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.search.approximate import IvfPqIndex, recall
 
 
 @pytest.mark.parametrize(("dim", "asked", "taken"), [(24, 10, 8), (7, 64, 7), (13, 5, 1)])

@@ -1,7 +1,7 @@
 import numpy as np
 
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.search.approximate.recall import recall
+from landmarks.retrieval import Ranking
+from landmarks.retrieval.search.approximate import recall
 
 
 def ranking(indices, scores):

@@ -1,8 +1,7 @@
 import numpy as np
 
-from landmarks.retrieval.search.approximate.recall import recall
-from landmarks.retrieval.search.approximate.scalar import ScalarIndex
-from landmarks.retrieval.search.index import ExactIndex
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.search.approximate import ScalarIndex, recall
 
 
 def test_eight_bits_hardly_change_the_order():

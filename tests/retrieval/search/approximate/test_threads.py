@@ -1,7 +1,7 @@
 import faiss
 import pytest
 
-from landmarks.retrieval.search.approximate.threads import on_one_thread
+from landmarks.retrieval.search.approximate import on_one_thread
 
 
 def test_one_thread_inside_and_as_many_as_before_outside():

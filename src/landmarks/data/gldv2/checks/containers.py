@@ -14,16 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2.layout import GLDv2Layout
-from landmarks.data.stores.folder import FolderStore
-from landmarks.data.stores.offset_table import Offsets
-from landmarks.data.stores.offsets import OnTar, update_offsets
-from landmarks.data.stores.store import IMAGE_NAME, MissingImageError
-from landmarks.data.stores.tar_files import TarFiles, TarStamp
-from landmarks.data.stores.tar_headers import read_headers
-from landmarks.data.stores.tar_members import BLOCK
-from landmarks.data.table import find_sorted
+from landmarks.data.stores import (
+    BLOCK,
+    IMAGE_NAME,
+    FolderStore,
+    MissingImageError,
+    Offsets,
+    OnTar,
+    TarFiles,
+    TarStamp,
+    read_headers,
+    update_offsets,
+)
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_id, parse_ids
+from landmarks.ids import find_sorted, format_id, parse_ids
 
 READ_BYTES = 4 << 20
 HEX_DIGITS = "0123456789abcdef"

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from landmarks.data.gldv2.checks.pictures import PictureFault
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id, format_ids
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage import atomic_file
 
 Split = Literal["train", "train_clean", "index", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
+CHECKED_SPLITS: tuple[Split, ...] = get_args(Split)
 FOLDER: dict[Split, str] = {"train": "train", "train_clean": "train", "index": "index", "test": "test"}
 # What `train.py data=gldv2` reads unless told otherwise: train_clean to train on and to vote, index and test to score.
 NEEDED: tuple[Split, ...] = ("train_clean", "index", "test")

@@ -16,12 +16,12 @@ import simplejpeg
 from pydantic import BaseModel, Field, ValidationError
 
 from landmarks.data.gldv2.checks.containers import Container
-from landmarks.data.images.decode import UnreadableImageError, decode
+from landmarks.data.images import UnreadableImageError, decode
 from landmarks.data.processes import leave_with_parent
-from landmarks.data.stores.store import MissingImageError
+from landmarks.data.stores import MissingImageError
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
-from landmarks.storage.atomic_file import atomic_file
+from landmarks.storage import atomic_file
 
 PictureFault = Literal["unreadable", "tiny", "extreme_aspect"]
 

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from landmarks.data.gldv2.checks.findings import Fault, FileProblem, Split
 from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.gldv2.tables import INDEX_PREFIX, read_clean, read_ids, read_labels
-from landmarks.data.table import NO_NAMES, ImageTable, find_sorted
-from landmarks.errors import LandmarksError
-from landmarks.ids import parse_ids
-from landmarks.metrics.errors import FormatError
-from landmarks.metrics.solution_files import read_recognition_solution, read_retrieval_solution
+from landmarks.data.table import NO_NAMES, ImageTable
+from landmarks.errors import FormatError, LandmarksError
+from landmarks.ids import find_sorted, parse_ids
+from landmarks.metrics import read_recognition_solution, read_retrieval_solution
 
 LABELS = "index_image_to_landmark"
 # Where images of a split must not be as well: among what is searched, or among the queries.

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, gather, prepared_blocks
-from landmarks.retrieval.search.approximate.index import ApproximateIndex
-from landmarks.retrieval.search.approximate.threads import on_one_thread
+from landmarks.retrieval.search.approximate.index import ApproximateIndex, on_one_thread
 
 # Rows that show the range of each component.
 SAMPLE = 16_384

@@ -9,6 +9,8 @@ import logging
 import math
 import weakref
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,9 +21,8 @@ from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, check_rows, gather
 from landmarks.retrieval.cache import fingerprint
 from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.search.approximate.recall import recall
+from landmarks.retrieval.search.exact_scores import rescored
 from landmarks.retrieval.search.index import ExactIndex, check_search
-from landmarks.retrieval.search.rescoring import rescored
 
 log = logging.getLogger(__name__)
 
@@ -159,3 +160,38 @@ class ApproximateIndex(ABC):
         exact = self._exact.search(sample, database, ranking.depth)
         share = recall(Ranking(ranking.indices[rows], ranking.scores[rows]), exact)
         log.info("%s: recall@%d %.4f on %d queries against exact search", self.kind, ranking.depth, share, number)
+
+
+def recall(found: Ranking, exact: Ranking) -> float:
+    """Recall@K: the share of the exact results that were found.
+
+    An image counts as found in place of another with the same score, because which of several copies of a picture
+    takes the last place is no error.
+
+    Args:
+        found: [Q, K] with exact scores of what was found.
+        exact: [Q, K] of the same queries.
+
+    Returns:
+        Mean over queries, 0 to 1; 1 where there is nothing to find.
+    """
+    wanted = exact.filled.sum(axis=1)
+    if not wanted.any():
+        return 1.0
+    last = np.take_along_axis(exact.scores, np.maximum(wanted - 1, 0)[:, None], axis=1)
+    hits = (found.filled & (found.scores >= last)).sum(axis=1)
+    return float(np.mean(np.minimum(hits, wanted)[wanted > 0] / wanted[wanted > 0]))
+
+
+@contextmanager
+def on_one_thread(wanted: bool = True) -> Iterator[None]:
+    """A block in which faiss works on one thread, or on as many as before where that is not wanted."""
+    import faiss
+
+    threads = faiss.omp_get_max_threads()
+    if wanted:
+        faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)

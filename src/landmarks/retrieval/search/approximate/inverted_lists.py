@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, gather, prepared_blocks
-from landmarks.retrieval.search.approximate.index import ApproximateIndex
-from landmarks.retrieval.search.approximate.threads import on_one_thread
+from landmarks.retrieval.search.approximate.index import ApproximateIndex, on_one_thread
 
 # Rows that centroids and codes are trained on at most: 256 MiB of 512 dimensions.
 SAMPLE = 131_072

@@ -1,0 +1,220 @@
+"""The nearest pictures of the same landmark for every picture, and how near those of other landmarks come.
+
+Same-class neighbours may vouch for a picture. All products within a landmark are taken, the sum of the squared sizes of
+the landmarks and nothing N x N. Most landmarks are small: pictures of many are compared at once, each with a window of
+rows, for a call of a library for each of 203,094 landmarks would cost more than its work. Large landmarks go to the
+exact search, piece by piece.
+
+Other-class neighbours are what these must beat to count as agreeing. A similarity means nothing by itself: it depends
+on the network, and on whether a picture shows something that many others show too. So each picture brings its own bar:
+the similarity of its b-th nearest picture of another landmark. Searched in all N pictures this is its list of nearest
+neighbours, cut at the b-th of another landmark, as the winners of 2019 cleaned the train set by neighbours in it. That
+is N² products; against a random sample of S pictures it is N x S, and the bar is the b-th nearest of a sample instead.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.cleaning.pictures import LandmarkPictures
+from landmarks.errors import LandmarksError
+from landmarks.retrieval import (
+    MIB,
+    Descriptors,
+    ExactIndex,
+    Ranking,
+    Resources,
+    best,
+    row_products,
+    rows_in_budget,
+    without_self,
+)
+from landmarks.storage import Column
+
+CHUNK = 16_384  # pictures that are searched for, and kept, together
+
+
+class Sizes(NamedTuple):
+    """How much is compared at once; no result depends on it.
+
+    Attributes:
+        chunk: pictures that are kept together.
+        windows: landmarks of up to so many pictures are compared in windows of that many.
+        window_bytes: for the windows of many pictures.
+        piece: pictures of a large landmark that are in memory at once.
+    """
+
+    chunk: int = CHUNK
+    windows: tuple[int, ...] = (4, 8, 16, 32, 64, 128)
+    window_bytes: int = 64 * MIB
+    piece: int = 65_536
+
+
+DEFAULT_SIZES = Sizes()
+
+
+def same_class_neighbours(
+    pictures: LandmarkPictures, k: int, resources: Resources, sizes: Sizes = DEFAULT_SIZES
+) -> Ranking:
+    """The k nearest other pictures of the same landmark, memory-mapped out of the cache.
+
+    Args:
+        pictures: N of them.
+        k: places; empty ones where a landmark has fewer others.
+        resources: the cache, and the budget of memory.
+        sizes: how much is compared at once.
+
+    Returns:
+        Ranking [N, k] of places in `pictures`, scored by cosine similarity.
+
+    Raises:
+        LandmarksError: no room for the cache; what was found so far is kept.
+    """
+    work = _SameClass(pictures, k, resources, sizes)
+    kept = resources.cache.rows(
+        "tidying-fellows",
+        len(pictures),
+        {"indices": Column(np.int32, (k,)), "scores": Column(np.float32, (k,))},
+        work,
+        sizes.chunk,
+        [pictures.descriptors, pictures.rows, pictures.landmarks],
+        {"k": k},
+    )
+    return Ranking(kept["indices"], kept["scores"])
+
+
+class _SameClass:
+    def __init__(self, pictures: LandmarkPictures, k: int, resources: Resources, sizes: Sizes) -> None:
+        self.pictures = pictures
+        self.sizes = sizes
+        self.k = k
+        self.search = ExactIndex(k + 1, memory_budget_mb=resources.memory_budget_mb)
+
+    def __call__(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
+        """The lists of the pictures from `start` to before `stop`."""
+        indices = np.full((stop - start, self.k), -1, np.int32)
+        scores = np.full((stop - start, self.k), -np.inf, np.float32)
+        for rows, found in (*self._of_small(start, stop), *self._of_large(start, stop)):
+            indices[rows - start], scores[rows - start] = found.indices, found.scores
+        return {"indices": indices, "scores": scores}
+
+    def _of_small(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], Ranking]]:
+        rows = np.arange(start, stop)
+        landmarks = self.pictures.landmarks[start:stop]
+        firsts = self.pictures.starts[landmarks]
+        sizes = self.pictures.counts[landmarks]
+        windows = self.sizes.windows
+        small = (sizes > 1) & (sizes <= windows[-1])
+        if not small.any():
+            return
+        # A chunk may begin and end within a landmark.
+        begin = int(firsts[small].min())
+        block = self.pictures.read(slice(begin, int((firsts + sizes)[small].max())))
+        for narrower, width in zip((1, *windows), windows, strict=False):
+            chosen = np.flatnonzero((sizes > narrower) & (sizes <= width))
+            step = rows_in_budget(24 * width + 4 * block.shape[1], self.sizes.window_bytes)
+            for first in range(0, len(chosen), step):
+                part = chosen[first : first + step]
+                window = firsts[part, None] + np.arange(width)
+                window[(window >= (firsts + sizes)[part, None]) | (window == rows[part, None])] = -1
+                seen = np.where(window >= 0, window - begin, -1)
+                products = row_products(block[rows[part] - begin], block, seen, normalize=False)
+                yield rows[part], best(window, products, self.k)
+
+    def _of_large(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], Ranking]]:
+        landmarks = np.unique(self.pictures.landmarks[start:stop])
+        for landmark in landmarks[self.pictures.counts[landmarks] > self.sizes.windows[-1]].tolist():
+            begin, end = self.pictures.starts[landmark : landmark + 2].tolist()
+            rows = np.arange(max(start, begin), min(stop, end))
+            queries = self.pictures.read(rows)
+            merged = Ranking.empty(len(rows), 0)
+            for first in range(begin, end, self.sizes.piece):
+                part = slice(first, min(first + self.sizes.piece, end))
+                found = self.search.search(queries, self.pictures.read(part))
+                places = np.where(found.filled, found.indices + first, -1)
+                merged = best(
+                    np.concatenate([merged.indices, places], axis=1),
+                    np.concatenate([merged.scores, found.scores], axis=1),
+                    self.k + 1,
+                )
+            yield rows, without_self(merged, int(rows[0]))
+
+
+@dataclass(frozen=True, eq=False)
+class Bars:
+    """The bar for each picture.
+
+    Attributes:
+        similarities: float32 [N], of its `rank`-th nearest picture of another landmark.
+        numbers: int64 [C], how many pictures of other landmarks each landmark was compared with.
+        rank: b.
+    """
+
+    similarities: NDArray[np.float32]
+    numbers: NDArray[np.int64]
+    rank: int
+
+
+def other_class_bars(
+    pictures: LandmarkPictures, rank: int, sample: int | None, same_class: int, resources: Resources, chunk: int = CHUNK
+) -> Bars:
+    """Find each picture's `rank`-th nearest picture of another landmark.
+
+    A picture whose landmark fills the first places of the search before `rank` others have come gets the similarity of
+    the last of these places. That leaves at least `same_class` neighbours above its bar, so that nothing changes for a
+    rule that looks at no more of them.
+
+    Args:
+        pictures: N of them.
+        rank: b, at least 1.
+        sample: so many pictures, drawn at random, are searched; None or at least N searches all.
+        same_class: how many same-class neighbours of a picture are looked at.
+        resources: `index` searches a sample, `neighbours` all; the cache and the seed of the sample.
+        chunk: pictures that are searched for, and kept, together.
+
+    Raises:
+        LandmarksError: fewer than `rank` pictures of other landmarks, or no room for the cache.
+    """
+    everything = sample is None or sample >= len(pictures)
+    if everything or sample is None:
+        drawn = np.arange(len(pictures))
+    else:
+        drawn = np.sort(np.random.default_rng(resources.seed).choice(len(pictures), sample, replace=False))
+    numbers = len(drawn) - np.bincount(pictures.landmarks[drawn], minlength=len(pictures.landmark_names))
+    described = pictures.counts > 0
+    if numbers[described].min() < rank:
+        name = pictures.landmark_names[described][numbers[described].argmin()]
+        raise LandmarksError(
+            f"landmark {name} can be compared with {numbers[described].min()} pictures of other landmarks only, but "
+            f"the bar is the {rank}-th nearest of them: lower --outsiders or compare with more pictures (--sample)"
+        )
+    searcher = resources.neighbours if everything else resources.index
+    database: Descriptors
+    if everything:
+        database = pictures.descriptors
+        landmarks = np.full(len(database), -1, np.int32)
+        landmarks[pictures.rows] = pictures.landmarks
+    else:
+        database, landmarks = pictures.read(drawn), pictures.landmarks[drawn]
+    depth = min(len(database), same_class + rank + 1)  # one more for the picture itself
+
+    def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
+        found = searcher.search(pictures.read(slice(start, stop)), database, depth)
+        foreign = found.filled & (landmarks[found.indices] != pictures.landmarks[start:stop, None])
+        place = ((foreign.cumsum(axis=1) < rank) & found.filled).sum(axis=1)
+        last = found.filled.sum(axis=1) - 1  # an approximate search may leave places empty
+        return {"similarities": found.scores[np.arange(stop - start), np.minimum(place, last)]}
+
+    kept = resources.cache.rows(
+        "tidying-outsiders",
+        len(pictures),
+        {"similarities": Column(np.float32)},
+        make,
+        chunk,
+        [pictures.descriptors, pictures.rows, pictures.landmarks, np.empty(0) if everything else drawn],
+        {"rank": rank, "depth": depth, "searcher": searcher.signature()},
+    )
+    return Bars(kept["similarities"], numbers, rank)

@@ -1,0 +1,154 @@
+"""Checks a Google Landmarks v2 folder: tables against pictures, and on request every picture itself.
+
+Training stops at the first thing that is wrong. Here all of it is collected, so that one download or one repair mends
+it. Whether training can start is judged as `GLDv2` judges it, see `Findings.can_train`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from landmarks.data.gldv2.checks.containers import Inventory, take_inventory
+from landmarks.data.gldv2.checks.findings import (
+    CHECKED_SPLITS,
+    FOLDER,
+    MAX_UNREADABLE,
+    NEEDED,
+    PICTURE_FAULTS,
+    Fault,
+    FileProblem,
+    Findings,
+    Split,
+)
+from landmarks.data.gldv2.checks.pictures import ContainerCheck, check_containers, find_checked
+from landmarks.data.gldv2.checks.tables import Tables, table_findings
+from landmarks.data.gldv2.indexing import show_tars
+from landmarks.data.gldv2.layout import GLDv2Layout
+from landmarks.data.gldv2.release import parse_md5
+from landmarks.data.roots import Root
+from landmarks.errors import LandmarksError
+from landmarks.ids import find_sorted, parse_ids
+from landmarks.progress import Progress
+from landmarks.storage import derived_folder
+
+
+def verify(root: Root, progress: Progress, splits: Sequence[Split] | None = None, workers: int = 0) -> Findings:
+    """Check a folder in the official layout.
+
+    Args:
+        root: The folder, or the address of one that holds tars.
+        progress: Shows how many tars are read and how many images decoded.
+        splits: What to check, and what must be usable for training to start. None checks all splits; needed are then
+            those that `data=gldv2` uses by default.
+        workers: Processes that decode the images not decoded by an earlier check; 0 decodes none.
+
+    Raises:
+        LandmarksError: There is no such folder, or something cannot be kept in its derived folder.
+    """
+    if isinstance(root, Path) and not root.is_dir():
+        raise LandmarksError(f"{root}: there is no such folder; give the one that holds train, metadata and so on")
+    chosen = [split for split in CHECKED_SPLITS if split in (splits or CHECKED_SPLITS)]
+    layout = GLDv2Layout(root)
+    tables = Tables(layout)
+    found = [finding for split in chosen for finding in table_findings(tables, split)]
+    counts = {}
+    inventories = []
+    for folder in dict.fromkeys(FOLDER[split] for split in chosen):
+        inventory = take_inventory(layout, folder, show_tars(progress, folder))
+        sharing = [split for split in chosen if FOLDER[split] == folder]
+        found += _container_findings(root, inventory, sharing)
+        for split in sharing:
+            there = find_sorted(inventory.ids, tables.ids(split)) >= 0
+            images = tables.images_a_landmark(split)
+            counts[split] = {
+                "listed": len(there),
+                "present": int(there.sum()),
+                "without_landmark": max(0, len(there) - int(images.sum())),
+                "landmarks": len(images),
+                "landmarks_with_one_picture": int((images == 1).sum()),
+            }
+            found += _compare(tables, inventory, split)
+        inventories.append((inventory, sharing))
+    if workers:
+        checks = _decode(root, [inventory for inventory, _ in inventories], workers, progress)
+        for inventory, sharing in inventories:
+            here = {container.name: checks[container.name] for container in inventory.containers}
+            found += _md5_problems(root, here, sharing)
+            found += _picture_faults(here, sharing, tables)
+    return Findings(
+        root=str(root),
+        deep=workers > 0,
+        needed=tuple(split for split in chosen if splits or split in NEEDED),
+        counts=counts,
+        faults=tuple(one for one in found if isinstance(one, Fault) and len(one.ids)),
+        problems=tuple(one for one in found if isinstance(one, FileProblem)),
+    )
+
+
+def _container_findings(root: Root, inventory: Inventory, sharing: list[Split]) -> Iterator[Fault | FileProblem]:
+    """Find what is wrong with tars, for all splits that lie in them."""
+    blocks, folder = frozenset(sharing), inventory.folder
+    if not inventory.containers and not inventory.refused:
+        yield FileProblem(
+            f"{root / folder}: no tar and no extracted folder; `landmarks data download --root {root} "
+            f"--split {folder}` fetches them",
+            blocks,
+        )
+    yield from (FileProblem(refused, blocks) for refused in inventory.refused)
+    ids, where = inventory.twice()
+    yield Fault("stored_twice", sharing[0], ids, where, blocks)
+
+
+def _compare(tables: Tables, inventory: Inventory, split: Split) -> Iterator[Fault]:
+    """Compare the table of a split with the images that are there."""
+    ids = tables.ids(split)
+    absent = ids[find_sorted(inventory.ids, ids) < 0]
+    yield Fault("missing", split, absent, [f"not in {inventory.folder}/"] * len(absent), frozenset([split]))
+    check = tables.check(split)
+    if split != "train_clean" and check is not None and check.is_known:  # the rest of train is no fault of train_clean
+        yield Fault("unlisted", split, *inventory.unlisted(ids))
+
+
+def _decode(
+    root: Root, inventories: Sequence[Inventory], workers: int, progress: Progress
+) -> dict[str, ContainerCheck]:
+    """Decode all images that no earlier check of the same tar or folder has decoded; return all checks by name."""
+    records = derived_folder(root) / "checks"
+    containers = [container for inventory in inventories for container in inventory.containers]
+    known = find_checked(containers, records)
+    new = [container for container in containers if container.name not in known]
+    total = sum(len(container.ids) for container in new)
+    progress.show("decoding pictures", 0, total, "pictures")
+    return known | check_containers(
+        new, records, workers, lambda done: progress.show("decoding pictures", done, total, "pictures")
+    )
+
+
+def _md5_problems(root: Root, checks: Mapping[str, ContainerCheck], sharing: list[Split]) -> Iterator[FileProblem]:
+    for name, check in checks.items():
+        folder, _, tar = name.partition("/")
+        published = root / "md5sum" / folder / f"md5.{tar.removesuffix('.tar')}.txt"
+        expected = parse_md5(published.read_text(errors="replace"), tar) if check.md5 and published.is_file() else None
+        if expected not in (None, check.md5):
+            yield FileProblem(
+                f"{root / name}: its MD5 is {check.md5}, the published one {expected}; remove the tar and "
+                f"`landmarks data download --root {root} --split {folder}` fetches it again",
+                frozenset(sharing),
+            )
+
+
+def _picture_faults(checks: Mapping[str, ContainerCheck], sharing: list[Split], tables: Tables) -> Iterator[Fault]:
+    """Sort the bad images of a folder by their faults, for each split that they belong to."""
+    for kind in PICTURE_FAULTS:
+        bad = [
+            (image_id, f"{name}, {reason}")
+            for name, check in checks.items()
+            for image_id, fault, reason in check.bad
+            if fault == kind
+        ]
+        ids = parse_ids([image_id for image_id, _ in bad])
+        for split in sharing:
+            rows = np.flatnonzero(find_sorted(tables.ids(split), ids) >= 0)  # what no table names is nobody's image
+            stops = kind == "unreadable" and len(rows) > MAX_UNREADABLE
+            yield Fault(kind, split, ids[rows], [bad[row][1] for row in rows], frozenset([split] if stops else []))

@@ -1,0 +1,10 @@
+from .http_file import DownloadError as DownloadError
+from .http_file import Expected as Expected
+from .http_file import HttpFiles as HttpFiles
+from .http_file import NotServedError as NotServedError
+from .http_file import Served as Served
+from .http_file import StoppedError as StoppedError
+from .http_file import UnreachableError as UnreachableError
+from .partial_file import DiskFullError as DiskFullError
+from .partial_file import PartialFile as PartialFile
+from .partial_file import partial_name as partial_name

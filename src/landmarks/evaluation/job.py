@@ -1,0 +1,72 @@
+"""Evaluates a checkpoint on any data: extracts descriptors, then evaluates them."""
+
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from landmarks.config import EvaluateSettings, check_config, refuse_missing, write_record
+from landmarks.data import LandmarkDataModule
+from landmarks.evaluation.evidence import EvidenceToCome, open_evidence
+from landmarks.evaluation.inputs import Inputs
+from landmarks.evaluation.outputs import write_evaluation
+from landmarks.evaluation.scoring import evaluate_descriptors
+from landmarks.extraction import Extraction, describe
+from landmarks.models import OpenedModel, open_model
+from landmarks.recognition import RecognitionPipeline
+from landmarks.retrieval import Pipeline
+
+
+def evaluate_job(config: DictConfig) -> float | None:
+    """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
+    refuse_missing(config)
+    trained = open_model(config.checkpoint, "descriptors")
+    check_config(config, EvaluateSettings)
+    run_dir = Path(config.run_dir)
+    write_record(config, run_dir)
+    return evaluate(config, run_dir, trained)
+
+
+def evaluate(config: DictConfig, run_dir: Path, trained: OpenedModel | None = None) -> float | None:
+    """Describe queries, index and gallery, search, re-rank, vote, score, and write it all.
+
+    Descriptors that an interrupted evaluation left in the run folder are not made again. All ranks describe; rank 0
+    alone does the rest, and nobody waits for it.
+
+    Args:
+        config: a checked configuration.
+        run_dir: folder of the evaluation.
+        trained: the network; by default that of the checkpoint.
+
+    Returns:
+        The monitored figure, or None where the data have no ground truth, and on all ranks but the first.
+
+    Raises:
+        LandmarksError: bad input of any kind.
+    """
+    trained = trained or open_model(config.checkpoint, "descriptors")
+    pipeline: Pipeline = instantiate(config.pipeline)
+    recognition: RecognitionPipeline = instantiate(config.recognition)
+    extraction: Extraction = instantiate(config.extraction)
+    extraction.require(pipeline)
+    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
+        trained=trained.preprocessing, scales=extraction.scales
+    )
+    data.prepare_data()
+    data.setup("validate")
+    gallery_names = data.gallery_set.table.landmark_names
+    opened = open_evidence(config.predictions, config.detections, data.query_set.table.ids, gallery_names)
+    evidence = EvidenceToCome.open(opened, trained.head, trained.landmark_names, extraction, gallery_names)
+    evidence.require(recognition, config.monitor)
+    extracted = describe(config, run_dir, trained, data, run_dir / "descriptors", replace_others=True)
+    if not extracted.sets:
+        return None
+    found = evidence.complete(extracted.sets["queries"].descriptors, config.trainer.accelerator)
+    inputs = Inputs.extracted(extracted.sets, data.source, data.truth, data.sizes)
+    result = evaluate_descriptors(inputs, pipeline, recognition, found)
+    figures = {
+        "checkpoint": str(config.checkpoint),
+        "trained_on": trained.trained_on,
+        "unreadable": extracted.unreadable,
+    }
+    return write_evaluation(run_dir, config, result, trained.name, f"{trained.name} on {data.source.name}", figures)

@@ -1,0 +1,123 @@
+"""Chooses what the pictures of a run show: names for both sides, and which results are right."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.data import GroundTruth, ImageSet, ImageTable, Source, decode, read_by_id
+from landmarks.evaluation.scoring import Recognised
+from landmarks.metrics import average_precision, relevance
+from landmarks.report import ReadImage, RecognitionSheet, Sheet
+from landmarks.retrieval import Ranking
+
+SHORT_SIDE = 256  # of what is drawn; more is wasted on a tile
+
+
+def sample_sheet(
+    ranking: Ranking,
+    query_ids: NDArray[np.uint64],
+    index_ids: NDArray[np.uint64],
+    truth: GroundTruth,
+    index_table: ImageTable,
+    source: Source,
+) -> Sheet | None:
+    """Return the sheet of all queries with a known answer, or None where none is known.
+
+    A query is known if retrieval scores it, or if recognition says that it shows no landmark.
+
+    Args:
+        ranking: [Q, K].
+        query_ids: uint64 [Q].
+        index_ids: uint64 [N], what the rows of the ranking mean.
+        truth: of both tasks.
+        index_table: says which landmark each index picture shows.
+        source: says what people call the landmarks.
+    """
+    solution = truth.retrieval
+    if solution is None:
+        return None
+    scored = np.isin(query_ids, solution.query_ids)
+    without = np.isin(query_ids, _without_landmark(truth)) & ~scored
+    rows = np.flatnonzero(scored | without)
+    if not len(rows):
+        return None
+    ranking = Ranking(ranking.indices[rows], ranking.scores[rows])
+    relevant = np.zeros(ranking.indices.shape, np.bool_)
+    quality = np.full(len(rows), np.nan)
+    known = scored[rows]
+    ids = query_ids[rows]
+    ranked = index_ids[np.maximum(ranking.indices, 0)]
+    relevant[known] = relevance(solution, ids[known], ranked[known], ranking.filled[known])
+    order = np.argsort(solution.query_ids)
+    truth_rows = order[np.searchsorted(solution.query_ids, ids[known], sorter=order)]
+    quality[known] = average_precision(relevant[known], solution.num_positives[truth_rows])
+
+    name = _namer(source, index_table)
+    query_names = np.full(len(rows), "", dtype=object)
+    first_positive = solution.positives[solution.positives_start[truth_rows]]
+    query_names[known] = name(first_positive)
+    return Sheet(
+        ranking,
+        relevant,
+        quality,
+        ids,
+        index_ids,
+        query_names.astype(np.str_),
+        name(index_ids).astype(np.str_),
+    )
+
+
+def recognition_sheet(recognised: Recognised, truth: GroundTruth, source: Source) -> RecognitionSheet | None:
+    """Return the sheet of all answered and all filtered queries, or None where there is none.
+
+    Args:
+        recognised: what recognition came to.
+        truth: what is right, where anybody knows.
+        source: says what people call the landmarks.
+    """
+    state, predicted = recognised.result.state, recognised.result.ranking.first
+    count = len(predicted)
+    filtered = state.notes.get("no_landmark", np.zeros(count, np.bool_))
+    if not (filtered | (predicted >= 0)).any():
+        return None
+    names = np.array([*_called(source, state.landmark_names), ""])[predicted]  # the last is what -1 looks up
+    why = state.notes.get("detector", np.full(count, ""))
+    found = state.detections
+    return RecognitionSheet.of(recognised.submission, names, filtered, why, truth.recognition, found)
+
+
+def picture_reader(query_set: ImageSet, index_set: ImageSet) -> ReadImage:
+    """Return a function from a query's or an index picture's id to its pixels, uint8 [H, W, 3]."""
+    queries = set(query_set.table.ids.tolist())
+
+    def read(image_id: int) -> NDArray[np.uint8]:
+        images = query_set if image_id in queries else index_set
+        return decode(read_by_id(images.store, image_id), SHORT_SIDE)
+
+    return read
+
+
+def _without_landmark(truth: GroundTruth) -> NDArray[np.uint64]:
+    recognition = truth.recognition
+    if recognition is None:
+        return np.empty(0, np.uint64)
+    return recognition.image_ids[~recognition.has_landmark]
+
+
+def _called(source: Source, landmark_names: NDArray[np.str_]) -> list[str]:
+    """What people call landmarks."""
+    categories = source.category_names()
+    named = ((categories.get(name), name.rpartition(":")[2].replace("_", " ")) for name in landmark_names.tolist())
+    return [title or name for title, name in named]
+
+
+def _namer(source: Source, table: ImageTable) -> Callable[[NDArray[np.uint64]], NDArray[np.object_]]:
+    """Return a function from index ids to what people call their landmark; unknown ones are empty."""
+    by_landmark = np.array([*_called(source, table.landmark_names), ""], dtype=object)
+
+    def name(ids: NDArray[np.uint64]) -> NDArray[np.object_]:
+        rows = table.find(ids)
+        return by_landmark[np.where(rows >= 0, table.landmarks[rows], -1)]
+
+    return name

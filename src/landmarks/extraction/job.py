@@ -1,0 +1,161 @@
+"""Describes the pictures of a data set with a trained network, on any number of devices, and goes on after a kill.
+
+`landmarks extract` ends here; an evaluation begins here.
+"""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from landmarks.config import ExtractSettings, check_config, refuse_missing, write_record
+from landmarks.data import LandmarkDataModule
+from landmarks.errors import LandmarksError
+from landmarks.extraction.callback import RemainingImages, ResumedExtraction
+from landmarks.extraction.inference import OnnxInference
+from landmarks.extraction.launch import ranks_launched
+from landmarks.extraction.module import DescriptorModule
+from landmarks.extraction.predict import PREDICTIONS, check_predictions, predict
+from landmarks.extraction.unreadable import UnreadablePictures
+from landmarks.extraction.views import Described, Extraction
+from landmarks.models import OpenedModel, open_model
+from landmarks.retrieval import DescriptorSet
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What an extraction gave.
+
+    Attributes:
+        sets: what was described, by name; empty on all ranks but the first.
+        rates: pictures a second of each set; none where nothing was left to do.
+        unreadable: why pictures were left out, by id.
+    """
+
+    sets: dict[str, Described]
+    rates: dict[str, float]
+    unreadable: dict[str, str]
+
+
+def extract_job(config: DictConfig) -> None:
+    """Open the checkpoint, take from it what the configuration leaves open, check, and extract."""
+    refuse_missing(config)
+    trained = open_model(config.checkpoint, "descriptors")
+    check_config(config, ExtractSettings)
+    if not config.splits:
+        raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
+    run_dir = Path(config.run_dir)
+    if config.predictions:
+        check_predictions(config, trained)
+    write_record(config, run_dir)
+    extract(config, run_dir, trained)
+
+
+def extract(config: DictConfig, run_dir: Path, trained: OpenedModel | None = None) -> None:
+    """Write the descriptor sets of the named splits into the run folder, and print what they are.
+
+    Where predictions are asked for, they are made of the descriptors, and made again by every run: it takes little.
+
+    Args:
+        config: a checked configuration.
+        run_dir: gets a folder for each split, and another for its predictions.
+        trained: the network; by default that of the checkpoint.
+
+    Raises:
+        LandmarksError: bad input of any kind, or a set in the run folder that was made otherwise.
+    """
+    trained = trained or open_model(config.checkpoint, "descriptors")
+    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
+        trained=trained.preprocessing, splits=config.splits, scales=config.extraction.scales
+    )
+    data.prepare_data()
+    data.setup("validate")
+    extracted = describe(config, run_dir, trained, data, run_dir, dtype=config.dtype)
+    if extracted.sets:
+        Console().print(_overview(extracted))
+        if config.predictions:
+            for name, found in extracted.sets.items():
+                folder = run_dir / f"{name}{PREDICTIONS}"
+                predict(found.descriptors, trained, config.predictions, folder, config.trainer.accelerator)
+        Console().print(f"The sets are in [bold]{run_dir}[/]", soft_wrap=True)
+
+
+def describe(
+    config: DictConfig,
+    run_dir: Path,
+    trained: OpenedModel,
+    data: LandmarkDataModule,
+    folder: Path,
+    dtype: Literal["float32", "float16"] = "float32",
+    replace_others: bool = False,
+) -> Extracted:
+    """Describe `data.evaluated`; what lies in the folder already, made in the same way, is not done again.
+
+    Args:
+        config: of an evaluation or an extraction.
+        run_dir: of the run.
+        trained: the network.
+        data: which pictures; set up.
+        folder: gets a descriptor set for each name.
+        dtype: of the descriptors on disk.
+        replace_others: replace sets that were made otherwise instead of refusing to go on.
+
+    Raises:
+        LandmarksError: bad input of any kind.
+    """
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    module = DescriptorModule(
+        trained.network, channels_last=config.channels_last, compile=config.inference == "compile"
+    )
+    views: Extraction = instantiate(config.extraction)
+    extraction = ResumedExtraction(folder, views, trained.name, dtype, replace_others)
+    unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
+    engine = [OnnxInference(views)] if config.inference == "onnx" else []
+    progress = [instantiate(node) for node in (config.callbacks.progress,) if node is not None]
+    trainer: pl.Trainer = instantiate(
+        config.trainer,
+        callbacks=[*engine, extraction, unreadable, *progress],
+        logger=False,
+        enable_checkpointing=False,
+        default_root_dir=str(run_dir),
+    )
+    with ranks_launched(trainer.strategy, run_dir), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Total length of")
+        counts = ", ".join(f"{len(images)} {name}" for name, images in data.evaluated.items())
+        log.info("Describing with %s: %s", trained.name, counts)
+        if data.preprocessing != (made_for := trained.preprocessing):
+            log.info("At %s; its checkpoint says %s", data.preprocessing, made_for)
+        trainer.validate(module, RemainingImages(data, extraction), verbose=False)
+        sets = extraction.finish(trainer)
+    rates = {
+        name: (len(found.descriptors) - extraction.reused[name]) / extraction.seconds[name]
+        for name, found in sets.items()
+        if extraction.seconds.get(name)
+    }
+    return Extracted(sets, rates, unreadable.reasons)
+
+
+def _overview(extracted: Extracted) -> Table:
+    table = Table(title="Descriptor sets", title_justify="left")
+    for heading in ("set", "rows", "dim", "type", "MiB", "pictures/s", "unreadable"):
+        table.add_column(heading, justify="left" if heading == "set" else "right")
+    for name, found in extracted.sets.items():
+        rate = f"{extracted.rates[name]:.1f}" if name in extracted.rates else "all there"
+        table.add_row(*_cells(found.descriptors), rate, str(len(found.images) - len(found.descriptors)))
+        if found.regions is not None:
+            table.add_row(*_cells(found.regions), "", "")
+    return table
+
+
+def _cells(found: DescriptorSet) -> tuple[str, ...]:
+    values = found.descriptors
+    return Path(found.name).name, str(len(found)), str(found.dim), str(values.dtype), f"{values.nbytes / 2**20:.1f}"

@@ -1,0 +1,78 @@
+"""Values in groups, such as the correct images of each query, looked up without Python loops."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SLOTS = 4  # a value
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, and its bits look random: multiplying by it spreads any values
+
+
+def group_of_each(start: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Name the group of every value in CSR layout: [G+1] boundaries -> int64 [start[-1]]."""
+    return np.repeat(np.arange(len(start) - 1), np.diff(start))
+
+
+class GroupedValues:
+    """A table of hashes of values in groups, in CSR layout: of 100 look-ups in a query's images, most end in one step.
+
+    The slots of a group lie side by side, so that its look-ups stay in the processor's cache. A value whose slot is
+    taken lies in the next free one.
+
+    Args:
+        values: uint64 or int64 [V], group g is `values[start[g]:start[g + 1]]`, in any order.
+        start: int64 [G+1] boundaries.
+
+    Attributes:
+        values: as given.
+        groups: int64 [V], the group of each value.
+        repeated: int64, rows of values that occur more than once in their group, but for one of each.
+    """
+
+    def __init__(self, values: NDArray[Any], start: NDArray[np.int64]) -> None:
+        self.values, self.groups = values, group_of_each(start)
+        self._first_slot, self._num_slots = start[:-1] * _SLOTS, np.diff(start).astype(np.uint64) * np.uint64(_SLOTS)
+        self._table = np.full(len(values) * _SLOTS + 1, -1, np.int32)
+        rows, slots = np.arange(len(values)), self._slots(values, self.groups)
+        repeated = [rows[:0]]
+        while len(rows):
+            free = self._table[slots] < 0
+            self._table[slots[free]] = rows[free]  # one of those that want the same slot
+            there = self._table[slots]
+            same = (self.values[there] == self.values[rows]) & (self.groups[there] == self.groups[rows])
+            repeated.append(rows[same & (there != rows)])
+            rows, slots = rows[~same], (slots[~same] + 1) % len(self._table)
+        self.repeated = np.concatenate(repeated)
+
+    def find(self, wanted: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Find each wanted value in its own group.
+
+        Args:
+            wanted: [N] values, of the same kind.
+            groups: int64 [N] the group in which to look; -1 for none.
+
+        Returns:
+            int64 [N] its row in `values`, -1 where the group lacks the value.
+        """
+        found = np.full(len(wanted), -1, np.int64)
+        if len(self.values) == 0:
+            return found
+        slots = self._slots(wanted, groups)
+        there = self._table[slots]
+        asked = np.flatnonzero((there >= 0) & (groups >= 0))
+        slots, there = slots[asked], there[asked]
+        while len(asked):
+            hit = (self.values[there] == wanted[asked]) & (self.groups[there] == groups[asked])
+            found[asked[hit]] = there[hit]
+            asked, slots = asked[~hit], (slots[~hit] + 1) % len(self._table)
+            there = self._table[slots]
+            taken = there >= 0  # the search ends at a free slot
+            asked, slots, there = asked[taken], slots[taken], there[taken]
+        return found
+
+    def _slots(self, values: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The slot in which each value should lie."""
+        share = (values.astype(np.uint64, copy=False) * _SPREAD) >> np.uint64(32)
+        within = (share * self._num_slots[groups]) >> np.uint64(32)
+        return self._first_slot[groups] + within.view(np.int64)

@@ -1,0 +1,13 @@
+from .backends import choose_backend as choose_backend
+from .bfloat16 import lowest_score as lowest_score
+from .bfloat16 import product_error as product_error
+from .bfloat16 import propose as propose
+from .bfloat16 import rounded_rows as rounded_rows
+from .bfloat16 import slice_rows as slice_rows
+from .exact_scores import rescored as rescored
+from .exact_scores import rescored_lists as rescored_lists
+from .exact_scores import search_float64 as search_float64
+from .index import ExactIndex as ExactIndex
+from .index import Searcher as Searcher
+from .index import check_search as check_search
+from .neighbours import all_neighbours as all_neighbours

@@ -1,0 +1,126 @@
+"""Exact scores, which decide whatever a fast or approximate search proposes.
+
+Float64 inner products of the original descriptors, rounded to float32: the one definition of a score that exact and
+approximate search share, so that a score does not tell which way its image was found.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.retrieval.blocks import Descriptors, prepared_blocks, row_products, rows_in_budget
+from landmarks.retrieval.ranking import EMPTY, Ranking, best
+
+
+def rescored(
+    queries: NDArray[np.float32], database: Descriptors, candidates: NDArray[np.integer], k: int, normalize: bool
+) -> Ranking:
+    """Order candidates by their exact scores and keep k.
+
+    Args:
+        queries: [Q, D], already prepared like the index.
+        database: [N, D], may be memory-mapped; only the candidates' rows are read.
+        candidates: [Q, C] rows of `database`, each once a query; -1 = empty.
+        k: places of the ranking.
+        normalize: L2-normalise the index rows.
+
+    Returns:
+        Ranking [Q, k]; equal scores in order of row.
+    """
+    return best(candidates, row_products(queries, database, candidates, normalize), k)
+
+
+def rescored_lists(
+    queries: NDArray[np.float32],
+    database: Descriptors,
+    query: NDArray[np.int64],
+    row: NDArray[np.int64],
+    k: int,
+    normalize: bool,
+    at_once: int = 1024,
+) -> Ranking:
+    """Like `rescored`, with as many candidates for each query as it needs: scattered pairs [M] of query and row.
+
+    Queries with about as many candidates are taken together, `at_once`, so that little is filled up.
+    """
+    counts = np.bincount(query, minlength=len(queries))
+    order = np.argsort(query, kind="stable")
+    query, row = query[order], row[order]
+    place = np.arange(len(query)) - (np.cumsum(counts) - counts)[query]
+    ranking = Ranking.empty(len(queries), k)
+    by_count = np.argsort(counts, kind="stable")
+    rank = np.empty_like(by_count)
+    rank[by_count] = np.arange(len(by_count))
+    order = np.argsort(rank[query], kind="stable")
+    query, row, place = query[order], row[order], place[order]
+    ends = np.cumsum(counts[by_count])
+    for first in range(0, len(queries), at_once):
+        part = by_count[first : first + at_once]
+        pairs = slice(ends[first] - counts[part[0]], ends[first + len(part) - 1])
+        candidates = np.full((len(part), counts[part[-1]]), EMPTY, np.int64)
+        candidates[rank[query[pairs]] - first, place[pairs]] = row[pairs]
+        found = rescored(queries[part], database, candidates, k, normalize)
+        ranking.indices[part], ranking.scores[part] = found.indices, found.scores
+    return ranking
+
+
+# Queries multiplied at once.
+TILE = 64
+
+
+def search_float64(
+    queries: NDArray[np.float32],
+    database: Descriptors,
+    floor: NDArray[np.float32],
+    k: int,
+    normalize: bool,
+    budget_bytes: int,
+) -> Ranking:
+    """The k largest inner products, computed in float64 and rounded to float32, ties in order of row.
+
+    Args:
+        queries: [Q, D], already prepared like the index.
+        database: [N, D] with N >= k.
+        floor: [Q] a score that at least k index rows reach, so that lower ones can be left out at once.
+        k: places of the ranking.
+        normalize: L2-normalise the index rows.
+        budget_bytes: working memory.
+
+    Returns:
+        Ranking [Q, k].
+    """
+    ranking = Ranking.empty(len(queries), k)
+    if not len(queries):
+        return ranking
+    indices, scores, floor = ranking.indices, ranking.scores, floor.copy()
+    # A score costs 8 bytes, its rounding 4, its mask 1 and, where all rows tie, its entry in the lists 40 more.
+    rows = rows_in_budget(12 * queries.shape[1] + 53 * TILE, budget_bytes)
+    for start, block in prepared_blocks(database, rows, "index descriptors", normalize):
+        block64 = block.astype(np.float64)
+        for first in range(0, len(queries), TILE):
+            part = slice(first, first + TILE)
+            products = (queries[part].astype(np.float64) @ block64.T).astype(np.float32)
+            # Equal scores with a lower row are already held, so a full row of ties at the floor may still lose.
+            query, row = np.nonzero(products >= floor[part, None])
+            held_query, held_place = np.nonzero(indices[part] != EMPTY)
+            query = np.concatenate([held_query, query])
+            score = np.concatenate([scores[part][held_query, held_place], products[query[len(held_query) :], row]])
+            row = np.concatenate([indices[part][held_query, held_place], row + start])
+            _fill(indices[part], scores[part], query, row, score)
+        floor = np.maximum(floor, scores[:, -1])
+    return Ranking(indices, scores)
+
+
+def _fill(
+    indices: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    query: NDArray[np.int64],
+    row: NDArray[np.int64],
+    score: NDArray[np.float32],
+) -> None:
+    """Write the best of scattered (query, row, score) results into the ranking's rows, in place."""
+    order = np.lexsort((row, -score, query))
+    query, row, score = query[order], row[order], score[order]
+    place = np.arange(len(query)) - np.searchsorted(query, query)
+    keep = place < indices.shape[1]
+    indices[query[keep], place[keep]] = row[keep]
+    scores[query[keep], place[keep]] = score[keep]

@@ -1,0 +1,9 @@
+from .dba import DatabaseAugmentation as DatabaseAugmentation
+from .diffusion import Diffusion as Diffusion
+from .guided_expansion import GuidedExpansion as GuidedExpansion
+from .local_search import LocalSearch as LocalSearch
+from .qe import QueryExpansion as QueryExpansion
+from .regional_diffusion import RegionalDiffusion as RegionalDiffusion
+from .search import Search as Search
+from .verification import SpatialVerification as SpatialVerification
+from .verification import verified as verified

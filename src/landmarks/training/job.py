@@ -1,0 +1,196 @@
+"""The train job: compose, train, evaluate, report. Reads from top to bottom.
+
+`run_training` is the same for every task; what a task brings to it are `Parts`.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import WandbLogger
+from torch import nn
+
+from landmarks.config import TrainSettings, check_config, write_record
+from landmarks.data import LandmarkDataModule
+from landmarks.errors import LandmarksError
+from landmarks.evaluation import Scores, figure, write_result
+from landmarks.extraction import ranks_launched
+from landmarks.models import checkpoint_record, find_resume, load_trained_weights
+from landmarks.report import plot_curves
+from landmarks.training.callbacks import DescriptorEvaluation
+from landmarks.training.logs import log_files, set_log_aside
+from landmarks.training.module import LandmarkModule
+from landmarks.training.whole_files import WholeFiles
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run after training, on rank 0.
+
+    Attributes:
+        run_dir: its folder.
+        evaluation: the callback of that name, with what the last evaluation found.
+        results: figures of the evaluations, "untrained" where it was asked for and "trained".
+        figures: plain values for `metrics.json` that every task has.
+    """
+
+    run_dir: Path
+    evaluation: pl.Callback
+    results: dict[str, Scores]
+    figures: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a task brings to the train job.
+
+    Attributes:
+        data: as `ready` gives them.
+        module: what is trained; it puts a record of itself into its checkpoints.
+        amount: of the data, for the log, such as "1200 images of 93 landmarks".
+        report: writes figures and pages of a trained run into its folder, and prints them.
+        check: refuses a trainer that these data do not suit, before any work; None accepts all.
+    """
+
+    data: pl.LightningDataModule
+    module: pl.LightningModule
+    amount: str
+    report: Callable[[TrainedRun], None]
+    check: Callable[[pl.Trainer], None] | None = None
+
+
+def train_job(config: DictConfig) -> float | None:
+    """Check the configuration, record it, train, and return the monitored figure for sweeps."""
+    if config.model.get("_partial_"):  # it waits for the number of classes
+        raise LandmarksError(
+            "This model finds objects and describes no landmarks: train it with task=detection, as "
+            "experiments=res50_oid_v4_detector does, or choose another model."
+        )
+    check_config(config, TrainSettings)
+    run_dir = Path(config.run_dir)
+    write_record(config, run_dir)
+    return train(config, run_dir)
+
+
+def train(config: DictConfig, run_dir: Path) -> float | None:
+    """Train and evaluate a descriptor network; see `run_training`."""
+    return run_training(config, run_dir, _landmark_parts)
+
+
+def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictConfig], Parts]) -> float | None:
+    """Train and evaluate one run of any task.
+
+    Args:
+        config: a checked configuration.
+        run_dir: folder of the run; checkpoints, logs, images and `metrics.json` go there.
+        make_parts: makes the data and the module of the task, once the seed is set.
+
+    Returns:
+        The monitored figure of the best checkpoint, or None where the data have no ground truth.
+
+    Raises:
+        LandmarksError: bad input of any kind, before training wherever that is possible.
+    """
+    resume = find_resume(config.resume, run_dir)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    parts = make_parts(config)
+    module, data = parts.module, parts.data
+    if resume is not None:
+        set_log_aside(run_dir)
+    # in the order of the file: the checkpoint is chosen by what the evaluation logs
+    callbacks = {name: instantiate(node) for name, node in config.callbacks.items() if node is not None}
+    evaluation = callbacks["evaluation"]
+    loggers = [instantiate(node) for node in (config.logger or {}).values()]
+    trainer: pl.Trainer = instantiate(
+        config.trainer,
+        callbacks=list(callbacks.values()),
+        plugins=[WholeFiles()],
+        logger=loggers,
+        default_root_dir=str(run_dir),
+    )
+    if parts.check is not None:
+        parts.check(trainer)
+
+    results: dict[str, Scores] = {}
+    try:
+        with ranks_launched(trainer.strategy, run_dir):
+            if config.evaluate_untrained and resume is None:
+                log.info("Evaluating the untrained network")
+                trainer.validate(module, data, verbose=False)
+                results["untrained"] = evaluation.scores
+            log.info("Training on %s", parts.amount)
+            started = time.perf_counter()
+            trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+            seconds = time.perf_counter() - started
+            if best := callbacks["checkpoint"].best_model_path:
+                log.info("Evaluating the best checkpoint, %s", best)
+                load_trained_weights(module, best)
+            trainer.validate(module, data, verbose=False)
+            results["trained"] = evaluation.scores
+        value = figure(evaluation.scores, config.monitor)
+        if trainer.is_global_zero:
+            figures = {
+                "job": config.job,
+                "task": config.task,
+                "name": config.name,
+                "monitor": {"name": config.monitor, "value": value},
+                **results,
+                "training": {"steps": trainer.global_step, "epochs": trainer.current_epoch, "seconds": seconds},
+                "unreadable": callbacks["unreadable"].reasons,
+                "published": OmegaConf.to_container(config.published) if "published" in config else None,
+            }
+            if logs := log_files(run_dir):
+                plot_curves(logs, run_dir / "curves.png")
+            parts.report(TrainedRun(run_dir, evaluation, results, figures))
+    finally:
+        if any(isinstance(logger, WandbLogger) for logger in loggers):
+            import wandb  # a second that other runs need not wait for
+
+            wandb.finish()  # else the next job of a sweep would go on in this run
+    return value
+
+
+def ready(data: pl.LightningDataModule) -> None:
+    """Set data up for training, and refuse batches that cannot be drawn before any other work."""
+    data.prepare_data()
+    data.setup("fit")
+    data.train_dataloader()
+
+
+def _landmark_parts(config: DictConfig) -> Parts:
+    make_loss = instantiate(config.loss)
+    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
+        pairs=make_loss.func.needs_pairs, scales=config.extraction.scales
+    )
+    ready(data)
+    model = instantiate(config.model)
+    module = LandmarkModule(
+        model,
+        _build_loss(make_loss, data.num_landmarks, model.dim),
+        optimizer=instantiate(config.optimizer),
+        scheduler=instantiate(config.scheduler),
+        channels_last=config.channels_last,
+        compile=config.compile,
+        record=checkpoint_record(config, data),
+    )
+
+    def report(run: TrainedRun) -> None:
+        assert isinstance(run.evaluation, DescriptorEvaluation) and run.evaluation.result is not None
+        write_result(run.run_dir, config, run.evaluation.result, run.results, config.name, run.figures)
+
+    return Parts(data, module, f"{len(data.train_set)} pictures of {data.num_landmarks} landmarks", report)
+
+
+def _build_loss(make_loss: Callable[..., nn.Module], num_landmarks: int, dim: int) -> nn.Module:
+    try:
+        return make_loss(num_landmarks=num_landmarks, dim=dim)
+    except ValueError as error:  # losses know nothing of ours, our error type included
+        raise LandmarksError(f"loss: {error}") from error

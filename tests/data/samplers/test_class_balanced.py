@@ -1,0 +1,121 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landmarks.data.samplers import BalancedBatches, draw_landmarks, draw_pictures
+from landmarks.errors import LandmarksError
+
+landmark_lists = st.lists(st.integers(-1, 12), min_size=4, max_size=120)
+
+
+@given(
+    marks=landmark_lists,
+    each=st.integers(1, 5),
+    share=st.integers(1, 3),
+    world=st.integers(1, 3),
+    power=st.sampled_from([0.0, 0.5, 1.0]),
+    num_groups=st.integers(1, 3),
+)
+def test_a_step_holds_different_landmarks_and_as_many_pictures_of_each(
+    marks: list[int], each: int, share: int, world: int, power: float, num_groups: int
+) -> None:
+    landmarks = np.array(marks, dtype=np.int32)
+    groups = np.arange(len(marks)) * 7 % num_groups
+    most = max(len(set(landmarks[groups == group].tolist()) - {-1}) for group in range(num_groups))
+    options = {"groups": groups, "images_per_landmark": each, "size_power": power}
+    if most < share * world:
+        with pytest.raises(LandmarksError, match=f"{most} landmarks have 1 or more .* at most {most // world * each} "):
+            BalancedBatches(landmarks, share * each, world_size=world, **options)
+        return
+    samplers = [BalancedBatches(landmarks, share * each, 5, rank, world, **options) for rank in range(world)]
+    steps = list(zip(*samplers, strict=True))  # all ranks have the same number of batches
+    assert len(steps) == len(samplers[0]) >= 1
+    for step in steps:
+        assert all(len(batch) == share * each for batch in step)
+        drawn = np.array([row for batch in step for row, _ in batch]).reshape(-1, each)
+        assert (landmarks[drawn] == landmarks[drawn][:, :1]).all() and (landmarks[drawn] >= 0).all()
+        assert len(set(landmarks[drawn[:, 0]].tolist())) == share * world  # no landmark twice, on any rank
+        (group,) = {int(groups[row]) for row in drawn.ravel()}
+        for pictures in drawn.tolist():
+            there = int(((landmarks == landmarks[pictures[0]]) & (groups == group)).sum())
+            times = Counter(pictures).values()
+            assert len(times) == min(each, there)  # different ones as long as there are
+            assert max(times) - min(times) <= 1
+
+
+def frequencies(sampler: BalancedBatches, epochs: int, num_images: int) -> np.ndarray:
+    """How often each picture is drawn in a batch, on average."""
+    counts, batches = np.zeros(num_images), 0
+    for epoch in range(epochs):
+        sampler.set_epoch(epoch)
+        for batch in sampler:
+            batches += 1
+            np.add.at(counts, [row for row, _ in batch], 1)
+    return counts / batches
+
+
+SIZES = [1, 2, 4, 9, 16]
+LANDMARKS = np.repeat(np.arange(5, dtype=np.int32), SIZES)
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_landmarks_are_drawn_by_their_size_and_their_pictures_evenly(power: float, grouped: bool) -> None:
+    groups = np.random.default_rng(4).integers(2, size=len(LANDMARKS)) if grouped else None
+    sampler = BalancedBatches(LANDMARKS, 2, groups=groups, images_per_landmark=2, size_power=power)
+    found = frequencies(sampler, 300, len(LANDMARKS))
+    expected = np.array(SIZES) ** power / (np.array(SIZES) ** power).sum()
+    assert np.bincount(LANDMARKS, found) / 2 == pytest.approx(expected, abs=0.02)
+    for landmark, size in enumerate(SIZES):
+        assert found[landmark == LANDMARKS] == pytest.approx(2 * expected[landmark] / size, rel=0.3)
+
+
+def test_draws_without_replacement_are_by_weight_among_those_left() -> None:
+    weights = np.array([4.0, 2.0, 1.0, 1.0])
+    counts = np.zeros((4, 4))
+    for seed in range(4000):
+        first, second = draw_landmarks(np.random.default_rng(seed), weights, 2)
+        counts[first, second] += 1
+    expected = weights[:, None] / 8 * weights / (8 - weights)[:, None]
+    np.fill_diagonal(expected, 0)
+    assert counts / 4000 == pytest.approx(expected, abs=0.025)
+
+
+def test_pictures_of_a_landmark_come_in_every_order() -> None:
+    drawn = draw_pictures(np.random.default_rng(0), np.full(6000, 4), 3)
+    orders = Counter(map(tuple, drawn.tolist()))
+    assert len(orders) == 24 and min(orders.values()) > 180 and max(orders.values()) < 330
+
+
+def test_all_landmarks_of_google_landmarks() -> None:
+    sizes = np.random.default_rng(0).zipf(1.7, 203_094).clip(1, 10_000)
+    landmarks = np.repeat(np.arange(203_094, dtype=np.int32), sizes)
+    sampler = BalancedBatches(landmarks, 256, images_per_landmark=4, world_size=8)
+    batch = next(iter(sampler))
+    assert len({int(landmarks[row]) for row, _ in batch}) == 64
+
+
+def test_a_group_of_few_landmarks_is_left_out_aloud(caplog: pytest.LogCaptureFixture) -> None:
+    groups = (LANDMARKS >= 3).astype(np.int64)  # two landmarks, 25 pictures
+    sampler = BalancedBatches(LANDMARKS, 6, groups=groups, images_per_landmark=2)
+    assert "25 of 32 training images are in groups of fewer than 3 landmarks" in caplog.text
+    assert {int(groups[row]) for batch in sampler for row, _ in batch} == {0}
+    assert len(sampler) == 7 // 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images_per_landmark": 4}, r"data\.batch_size is 6: .* multiple of sampler\.images_per_landmark, .* 4"),
+        ({"images_per_landmark": 0}, r"sampler\.images_per_landmark"),
+        ({"images_per_landmark": 2, "size_power": -1.0}, r"sampler\.size_power is -1\.0: it must be 0 or more"),
+        ({"images_per_landmark": 1}, r"5 landmarks have 1 or more .* need 6 .* data\.batch_size to at most 5 "),
+        ({"images_per_landmark": 1, "groups": LANDMARKS // 3}, "3 landmarks have 1 or more .* of one group, "),
+    ],
+)
+def test_impossible_batches_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(LandmarksError, match=message):
+        BalancedBatches(LANDMARKS, 6, **changes)  # type: ignore[arg-type]
