@@ -56,14 +56,7 @@ class ImageList:
         return rows
 
     def refuse_unknown(self, tables: Iterable[tuple[str, Callable[[], ImageTable]]]) -> None:
-        """Refuse entries that no table knows; later tables are opened only while some entry is unknown.
-
-        Args:
-            tables: Names for the message, and functions that open the tables.
-
-        Raises:
-            LandmarksError: The line of the first such entry, and how many there are.
-        """
+        """Refuse entries that no table knows; later tables are opened only while some entry is unknown."""
         unknown, landmarks = np.arange(len(self.ids)), dict(self.landmarks)
         searched = []
         for name, opened in tables:

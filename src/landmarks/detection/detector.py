@@ -129,12 +129,7 @@ def faster_rcnn(
 
 
 class Pyramid(nn.Module):
-    """A backbone and the pyramid over it, in the names of torchvision's detectors.
-
-    Args:
-        body: Pictures [B, 3, H, W] -> maps, finest first; a network of timm with `features_only`.
-        channels: Of every level.
-    """
+    """A backbone and the pyramid over it, in the names of torchvision's detectors."""
 
     def __init__(self, body: Any, channels: int) -> None:
         super().__init__()

@@ -55,17 +55,6 @@ def evaluate_detector(config: DictConfig, run_dir: Path, trained: TrainedDetecto
     """Look for objects in the pictures to score, score them, and write it all.
 
     What an interrupted evaluation left in the run folder is not looked for again.
-
-    Args:
-        config: a checked configuration.
-        run_dir: folder of the evaluation.
-        trained: the detector.
-
-    Returns:
-        mAP at IoU 0.5 by the rules of the 2018 challenge; NaN where no picture shows a known class.
-
-    Raises:
-        LandmarksError: bad input of any kind.
     """
     data: DetectionDataModule = instantiate(config.data)
     data.prepare_data()

@@ -22,12 +22,7 @@ FIGURES = {"challenge_2018": "map@0.5", "open_images_v2": "v2_map@0.5"}  # evalu
 
 
 class Judges:
-    """The metrics of both evaluators over the images of some data.
-
-    Args:
-        data: what is true of the images, set up.
-        device: where ranks exchange their verdicts.
-    """
+    """The metrics of both evaluators over the images of some data."""
 
     def __init__(self, data: DetectionDataModule, device: torch.device | str = "cpu") -> None:
         self._truth = data.truth

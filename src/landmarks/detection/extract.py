@@ -30,16 +30,7 @@ def extract_detections_job(config: DictConfig) -> None:
 
 
 def extract_detections(config: DictConfig, run_dir: Path, trained: TrainedDetector) -> None:
-    """Write the detections of the named splits into the run folder, and print what they are.
-
-    Args:
-        config: a checked configuration.
-        run_dir: gets a folder `<split>_detections` for each split.
-        trained: the detector.
-
-    Raises:
-        LandmarksError: bad input of any kind, or detections in the run folder that were made otherwise.
-    """
+    """Write the detections of the named splits into the run folder, and print what they are."""
     data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
         trained=trained.preprocessing, splits=config.splits
     )

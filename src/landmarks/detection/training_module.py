@@ -81,13 +81,7 @@ class DetectorModule(pl.LightningModule):
 
 
 def prepared(model: FasterRCNN, channels_last: bool, compile: bool) -> FasterRCNN:
-    """Make a detector ready to run.
-
-    Args:
-        model: changed in place.
-        channels_last: keep pictures and weights in NHWC order, which convolutions on recent hardware prefer.
-        compile: run the backbone and its pyramid through `torch.compile`; the rest has other shapes in every batch.
-    """
+    """Make a detector ready to run."""
     if channels_last:
         model = model.to(memory_format=torch.channels_last)
     if compile:  # in place: the names in checkpoints stay those of the plain network

@@ -7,9 +7,7 @@ from numpy.typing import NDArray
 
 from landmarks.metrics import RecognitionSolution, RecognitionSubmission, RetrievalSolution
 
-if (
-    TYPE_CHECKING
-):  # torchmetrics brings torchvision and matplotlib: a search without a truth starts without
+if TYPE_CHECKING:  # torchmetrics brings torchvision and matplotlib: a search without a truth starts without
     from landmarks.metrics import Scores
 
 
@@ -19,17 +17,7 @@ def score_ranking(
     index_ids: NDArray[np.uint64],
     indices: NDArray[np.integer],
 ) -> "Scores":
-    """Compute mAP@100 and its companions on this process, which has the rankings of all queries.
-
-    Args:
-        solution: the ground truth.
-        query_ids: uint64 [Q].
-        index_ids: uint64 [N].
-        indices: [Q, K], rows of `index_ids`, best first, -1 empty.
-
-    Raises:
-        FormatError: the solution does not know a query.
-    """
+    """Compute mAP@100 and its companions on this process, which has the rankings of all queries."""
     from landmarks.metrics import RetrievalMetric
 
     valid = indices >= 0
@@ -42,11 +30,7 @@ def score_ranking(
 
 
 def score_predictions(solution: RecognitionSolution, predictions: RecognitionSubmission) -> "Scores":
-    """Compute GAP and its companions on this process, which has the predictions for all queries.
-
-    Raises:
-        FormatError: the solution does not know a query.
-    """
+    """Compute GAP and its companions on this process, which has the predictions for all queries."""
     from landmarks.metrics import RecognitionMetric
 
     metric = RecognitionMetric(solution, sync_on_compute=False)

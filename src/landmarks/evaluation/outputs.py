@@ -61,12 +61,7 @@ def write_evaluation(
     figures: Mapping[str, Any],
     facts: Mapping[str, str] | None = None,
 ) -> float | None:
-    """Write and print a whole evaluation, see `write_result`.
-
-    Returns:
-        The figure that stands for the run: the monitored one, or the nearest one that somebody knows; None where
-        there is no ground truth.
-    """
+    """Write and print a whole evaluation, see `write_result`."""
     scores = known_scores(result.scores)
     monitor = choose_monitor(config.monitor, scores)
     value = figure(scores, monitor)

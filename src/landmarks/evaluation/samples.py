@@ -69,13 +69,7 @@ def sample_sheet(
 
 
 def recognition_sheet(recognised: Recognised, truth: GroundTruth, source: Source) -> RecognitionSheet | None:
-    """Return the sheet of all answered and all filtered queries, or None where there is none.
-
-    Args:
-        recognised: what recognition came to.
-        truth: what is right, where anybody knows.
-        source: says what people call the landmarks.
-    """
+    """Return the sheet of all answered and all filtered queries, or None where there is none."""
     state, predicted = recognised.result.state, recognised.result.ranking.first
     count = len(predicted)
     filtered = state.notes.get("no_landmark", np.zeros(count, np.bool_))

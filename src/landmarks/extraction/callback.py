@@ -198,13 +198,6 @@ class ResumedExtraction(DescriptorExtraction):
     """Goes on with what an interrupted run left in the folder; `finish` is called once `Trainer.validate` is done.
 
     Not in a hook of Lightning, which skips the loop and its hooks on a rank for which nothing is left.
-
-    Args:
-        folder: see `DescriptorExtraction`.
-        extraction: see `DescriptorExtraction`.
-        model_name: see `DescriptorExtraction`.
-        dtype: see `DescriptorExtraction`.
-        replace_others: replace sets that were made otherwise instead of refusing to go on.
     """
 
     def __init__(
@@ -225,12 +218,7 @@ class ResumedExtraction(DescriptorExtraction):
 
 
 class RemainingImages(pl.LightningDataModule):
-    """Reads of each set the images that are not described yet.
-
-    Args:
-        data: set up.
-        extraction: knows what is described when the loaders are made.
-    """
+    """Reads of each set the images that are not described yet."""
 
     def __init__(self, data: LandmarkDataModule, extraction: ResumedExtraction) -> None:
         super().__init__()

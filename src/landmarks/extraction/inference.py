@@ -52,14 +52,7 @@ class OnnxInference(pl.Callback):
 
 
 def onnx_engine(net: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Export a network and compare the two on images made up for that.
-
-    Args:
-        net: normalised images float32 [B, 3, H, W] to descriptors float32 [B, D], on the CPU, in eval mode.
-
-    Raises:
-        LandmarksError: it cannot be exported, or ONNX Runtime gives something else.
-    """
+    """Export a network and compare the two on images made up for that."""
     from landmarks.models import OnnxNetwork, onnx_model, to_bytes  # of an extra
 
     log.info("Exporting the network for ONNX Runtime")

@@ -18,15 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def check_predictions(config: DictConfig, trained: OpenedModel) -> None:
-    """Refuse, before any work, predictions that cannot be made or written.
-
-    Args:
-        config: of an extraction, with `predictions` landmarks of each picture.
-        trained: the network.
-
-    Raises:
-        LandmarksError: the checkpoint has no classifier, it does not fit the views, or something is in the way.
-    """
+    """Refuse, before any work, predictions that cannot be made or written."""
     if config.predictions < 0:
         raise LandmarksError(
             f"predictions={config.predictions}: ask for 1 landmark of each picture or more, or for none: 0"
@@ -43,18 +35,7 @@ def check_predictions(config: DictConfig, trained: OpenedModel) -> None:
 
 
 def predict(found: DescriptorSet, trained: OpenedModel, k: int, folder: Path, accelerator: str) -> None:
-    """Write the k likeliest landmarks of described pictures into a folder, instead of what an earlier run wrote.
-
-    Args:
-        found: as the network described them.
-        trained: the network and its head.
-        k: landmarks of each picture.
-        folder: see `recognition.prediction_files`.
-        accelerator: the trainer's.
-
-    Raises:
-        LandmarksError: scores that are not finite, or a full disk.
-    """
+    """Write the k likeliest landmarks of described pictures into a folder, instead of what an earlier run wrote."""
     assert trained.head is not None
     to_device(trained.head, accelerator)
     predictions = classify(found, trained.head, np.array(trained.landmark_names), k)

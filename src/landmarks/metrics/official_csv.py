@@ -19,15 +19,7 @@ FILES = {
 
 
 def read_official(path: Path, columns: tuple[str, ...]) -> Iterator[Rows]:
-    """Read a file block by block, see `read_rows`.
-
-    Args:
-        path: the file.
-        columns: its header, one of `FILES`.
-
-    Raises:
-        FormatError: the file is missing or unreadable, is another kind of file, or a line has other fields.
-    """
+    """Read a file block by block, see `read_rows`."""
 
     def refuse_others(names: Sequence[str]) -> None:
         found = tuple(names)
@@ -42,11 +34,7 @@ def read_official(path: Path, columns: tuple[str, ...]) -> Iterator[Rows]:
 
 
 def refuse_repeats(path: Path, ids: NDArray[np.uint64], lines: NDArray[np.int64]) -> None:
-    """Refuse a file in which an id comes twice: uint64 [N] and their lines [N].
-
-    Raises:
-        FormatError: the line of the first id that was there before.
-    """
+    """Refuse a file in which an id comes twice: uint64 [N] and their lines [N]."""
     row = first_repeat(ids)
     if row is not None:
         problem = f"id {format_id(ids[row])} was there before"

@@ -17,14 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 def checkpoint_blocks(backbone: nn.Module) -> bool:
-    """Keep only the inputs of a backbone's blocks while it trains.
-
-    Args:
-        backbone: It has timm's `set_grad_checkpointing`, or holds a `network` of timm that has it.
-
-    Returns:
-        Whether it can be done: some networks of timm have no such blocks.
-    """
+    """Keep only the inputs of a backbone's blocks while it trains."""
     network = getattr(backbone, "network", backbone)
     switch: Callable[[bool], Any] | None = getattr(network, "set_grad_checkpointing", None)
     try:

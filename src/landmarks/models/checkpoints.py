@@ -70,19 +70,7 @@ def open_checkpoint(path: str | Path, mapped: bool = False, check: bool = True) 
 
 
 def model_record(path: str | Path, found: Mapping[str, Any]) -> tuple[ModelRecord, Any]:
-    """Say of a checkpoint what a model file says of itself.
-
-    Args:
-        path: The checkpoint.
-        found: What `open_checkpoint` gave.
-
-    Returns:
-        The record, and the data that it was trained on as plain values.
-
-    Raises:
-        LandmarksError: It holds no record, or that of another version, or asks for a network or loss that is neither
-            ours nor named in the working directory, see `landmarks.models.architecture`.
-    """
+    """Say of a checkpoint what a model file says of itself."""
     values = found.get("landmarks")
     if not isinstance(values, dict) or values.get("record_version") != RECORD_VERSION:
         raise LandmarksError(f"checkpoint {path}: was not written by this version of landmarks ({__version__})")
@@ -115,9 +103,6 @@ def open_weights(path: str | Path, found: Mapping[str, Any], record: ModelRecord
     """Build the network and the head that a checkpoint describes and give them its weights.
 
     The head's weights stay in the file until they are used.
-
-    Raises:
-        LandmarksError: It describes what cannot be built, or its weights do not fit.
     """
     more = {"num_classes": record.classes} if record.task == "detection" else {}
     try:

@@ -131,11 +131,7 @@ class OnnxNetwork(nn.Module):
 
 
 class LogitsAsScores(ClassHead):
-    """The head of a network that gives logits already: their softmax is what is asked for.
-
-    Args:
-        num_landmarks: Number of classes C.
-    """
+    """The head of a network that gives logits already: their softmax is what is asked for."""
 
     def __init__(self, num_landmarks: int) -> None:
         super().__init__(num_landmarks, 1)

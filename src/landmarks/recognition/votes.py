@@ -81,11 +81,7 @@ def candidates(
 
 
 def check_landmarks(gallery_landmarks: NDArray[np.int32], num_landmarks: int) -> None:
-    """Refuse a gallery [N] whose landmarks lie outside the label space.
-
-    Raises:
-        LandmarksError: names the first such row.
-    """
+    """Refuse a gallery [N] whose landmarks lie outside the label space."""
     wrong = np.flatnonzero((gallery_landmarks < NO_LANDMARK) | (gallery_landmarks >= num_landmarks))
     if len(wrong):
         raise LandmarksError(

@@ -13,19 +13,7 @@ from landmarks.report.table import change, number
 
 
 def write_page(out: str | Path, template: str, **values: Any) -> Path:
-    """Write a page.
-
-    Args:
-        out: HTML file to write.
-        template: name of a file in `templates/`; whatever it is given is text and escaped.
-        **values: what it shows.
-
-    Returns:
-        `out`.
-
-    Raises:
-        LandmarksError: an image that cannot be read, or a page that cannot be written.
-    """
+    """Write a page."""
     out = Path(out)
     try:
         out.write_text(_templates().get_template(template).render(values), encoding="utf-8")

@@ -52,11 +52,7 @@ class OffsetBuilder:
         self._stopped = Event()
 
     def run(self, wanted: dict[str, TarStamp], workers: int, on_tar: OnTar | None) -> None:
-        """Read the tars, several at a time, and write the index at the end and in between, whatever happens.
-
-        Raises:
-            LandmarksError: The index cannot be written.
-        """
+        """Read the tars, several at a time, and write the index at the end and in between, whatever happens."""
         if wanted:
             log.info("reading the headers of %d tars for %s", len(wanted), self.path)
         next_write = time.monotonic() + SECONDS_BETWEEN_WRITES

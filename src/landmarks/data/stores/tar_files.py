@@ -103,11 +103,7 @@ class LocalTars:
 
 
 class OpenTar:
-    """Reads from one open file, here and there; it is closed when nobody holds this any more.
-
-    Args:
-        fd: Its descriptor, which is taken over.
-    """
+    """Reads from one open file, here and there; it is closed when nobody holds this any more."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd

@@ -173,12 +173,6 @@ def _overlapping(
 def _best_of_each(
     boxes: NDArray[np.int64], found: NDArray[np.float64], scores: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """The row of highest score for each true box; equal scores are decided by the corners, not by the order of rows.
-
-    Args:
-        boxes: int64 [N], true boxes.
-        found: float64 [N, 4], detections on them.
-        scores: float64 [N].
-    """
+    """The row of highest score for each true box; equal scores are decided by the corners, not by the order of rows."""
     order = np.lexsort((*found.T[::-1], -scores, boxes))
     return order[np.diff(boxes[order], prepend=-1) > 0]

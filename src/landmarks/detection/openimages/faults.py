@@ -44,19 +44,7 @@ class Faults:
         mended: dict[str, NDArray[np.bool_]],
         describe: Callable[[int], str],
     ) -> NDArray[np.bool_]:
-        """Account for some rows.
-
-        Args:
-            faults: For each kind of fault which rows have it, bool [R]; of several kinds the first counts.
-            mended: For each kind of repair which rows got it, bool [R]; it counts where there is no fault.
-            describe: Gives line and contents of a row.
-
-        Returns:
-            Which rows can be used, bool [R].
-
-        Raises:
-            LandmarksError: A row has a fault or was mended, and the policy is "error".
-        """
+        """Account for some rows."""
         usable = ~np.any(list(faults.values()), axis=0)
         self.rows += len(usable)
         if self.policy == "error":

@@ -104,11 +104,7 @@ def open_inputs(config: DictConfig, needs: Collection[Need], recognition: Collec
 
 
 def images_by_id(images: ImageSet, of: PrecomputedSet) -> ImageSet:
-    """Find the images of a set, in its order.
-
-    Raises:
-        LandmarksError: ids that are not there (count and first one).
-    """
+    """Find the images of a set, in its order."""
     ids = of.known_ids
     rows = images.table.find(ids)
     missing = np.flatnonzero(rows < 0)

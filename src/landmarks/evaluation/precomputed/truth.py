@@ -19,12 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def read_truth(keys: DictConfig, queries: PrecomputedSet, index: PrecomputedSet, known: GroundTruth) -> GroundTruth:
-    """Read the files that `descriptors` names; what they leave open is what the data set knows.
-
-    Raises:
-        LandmarksError: a file that cannot be used.
-        FormatError: a malformed solution.
-    """
+    """Read the files that `descriptors` names; what they leave open is what the data set knows."""
     retrieval, recognition, labels = known.retrieval, known.recognition, None
     if keys.query_labels is not None:
         retrieval, labels = None, (_labels(keys.query_labels, queries), _labels(keys.index_labels, index))

@@ -80,11 +80,7 @@ class ExtractionProtocol:
 
 
 def protocol_from_json(values: Any, path: Path) -> ExtractionProtocol:
-    """The protocol in what was read as JSON from `path`, which errors name.
-
-    Raises:
-        LandmarksError: unknown, absent or mistyped key.
-    """
+    """The protocol in what was read as JSON from `path`, which errors name."""
     if not isinstance(values, dict):
         raise LandmarksError(f"{path}: expected a JSON object")
     known = {f.name: f for f in fields(ExtractionProtocol)}

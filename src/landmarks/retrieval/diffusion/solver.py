@@ -116,21 +116,7 @@ def conjugate_gradients(
     iterations: int,
     tolerance: float,
 ) -> NDArray[np.float64]:
-    """Solve ``(I - alpha S) f = y`` on a part of the graph for each column.
-
-    Args:
-        starts: int64 [N + 1] where the rows of S begin.
-        columns: uint32, of each entry of S.
-        values: float32, of each entry of S.
-        residual: float64 [N, W] right-hand sides, 0 outside their parts; overwritten.
-        member: bool [N, W], which nodes the part of each column has; elsewhere its f is 0.
-        alpha: share of a node's value that it takes from its neighbours.
-        iterations: steps at most.
-        tolerance: relative residual that is good enough.
-
-    Returns:
-        float64 [N, W].
-    """
+    """Solve ``(I - alpha S) f = y`` on a part of the graph for each column."""
     # Plain loops over numbers: whole-array expressions cost seconds of compilation. The inner ones run over columns
     # and become vector instructions.
     num_nodes, width = residual.shape

@@ -31,16 +31,6 @@ class CompressedIndex:
 
     Cell centres are rounded to whole numbers: distances between whole numbers are exact in float32, so which cells are
     nearest does not depend on how many features are searched or encoded at once.
-
-    Args:
-        features: at least 256.
-        cells: of the inverted file, no more than features.
-        code_bytes: of a feature.
-        probes: cells looked at for a query feature.
-        resources: cache, seed and number of threads.
-
-    Raises:
-        LandmarksError: codes that do not fit the descriptors, or no room for the cache.
     """
 
     def __init__(

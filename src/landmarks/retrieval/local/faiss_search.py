@@ -15,11 +15,7 @@ Found = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 def require_faiss() -> Any:
-    """The module.
-
-    Raises:
-        LandmarksError: it is not installed.
-    """
+    """The module."""
     if importlib.util.find_spec("faiss") is None:
         raise LandmarksError("local search needs faiss: install faiss-cpu or faiss-gpu")
     import faiss

@@ -77,16 +77,7 @@ class FeatureIndex(Protocol):
     """The descriptors of the index images, ready for searches."""
 
     def search(self, descriptors: NDArray[np.uint8], k: int) -> Found:
-        """The k nearest features of each query feature.
-
-        Args:
-            descriptors: uint8 [F, D].
-            k: how many.
-
-        Returns:
-            Distances, float32 [F, k], rising along a row, in steps of the extractor's quantisation; inf where there
-            are fewer. And rows of the features, int64 [F, k]; -1 where there are fewer.
-        """
+        """The k nearest features of each query feature."""
         ...
 
 
@@ -108,12 +99,7 @@ def open_index(features: StrongestFeatures, settings: InvertedFile, resources: R
 
 
 class ExactFeatureIndex:
-    """All descriptors in memory: whole numbers, whose distances are exact in float32 whatever the order of sums.
-
-    Args:
-        features: at least one.
-        threads: that search.
-    """
+    """All descriptors in memory: whole numbers, whose distances are exact in float32 whatever the order of sums."""
 
     def __init__(self, features: StrongestFeatures, threads: int) -> None:
         self._vectors = features.rows(0, len(features)).astype(np.float32)

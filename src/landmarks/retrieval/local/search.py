@@ -132,20 +132,7 @@ def count_votes(
     num_queries: int,
     depth: int,
 ) -> Ranking:
-    """Add up votes per query and image, sparse, and keep the best images.
-
-    Args:
-        weights: [F, n] of votes; 0 is none.
-        rows: int64 [F, n], the index features that they are for.
-        of_query: int64 [F], query of each feature, rising.
-        features: of the index.
-        smoothing: added to the number of features of an image.
-        num_queries: Q.
-        depth: K.
-
-    Returns:
-        Ranking [Q, K].
-    """
+    """Add up votes per query and image, sparse, and keep the best images."""
     feature, place = np.nonzero(weights > 0)
     weight, row, query = weights[feature, place], rows[feature, place], of_query[feature]
     # An index feature takes the best vote of each query, then a query feature gives its best to each image. Where

@@ -36,21 +36,7 @@ def number_of_probes(lists: int, asked: int | None) -> int:
 
 
 class InvertedLists(ApproximateIndex):
-    """Search in the nearest cells.
-
-    Args:
-        k: see `ApproximateIndex`, like `oversampling`, `memory_budget_mb`, `seed` and `recall_queries`.
-        lists: cells; None takes 4 √N.
-        probes: cells that a query looks into, None for a tenth; with as many as there are lists it looks at every
-            image.
-        oversampling: candidates a place.
-        memory_budget_mb: MiB.
-        seed: of training.
-        recall_queries: queries to measure recall on.
-
-    Raises:
-        LandmarksError: a parameter out of range, or faiss is not installed.
-    """
+    """Search in the nearest cells."""
 
     def __init__(
         self,
