@@ -38,12 +38,6 @@ def test_two_pairs_of_one_landmark_share_the_target() -> None:
     torch.testing.assert_close(NPairs(9, 3, l2=0.0)(x, torch.full((4,), 5)), expected)
 
 
-def test_a_single_pair_is_only_the_penalty() -> None:
-    x = torch.randn(2, 3)
-    expected = 0.5 * 0.01 * x.square().sum(dim=1).mean()
-    torch.testing.assert_close(NPairs(9, 3)(x, torch.tensor([4, 4])), expected)
-
-
 def test_autocast_does_not_change_the_loss() -> None:
     x, labels = torch.randn(8, 5), torch.arange(4).repeat_interleave(2)
     expected = NPairs(4, 5)(x, labels)

@@ -1,38 +1,100 @@
-"""Networks as plain values: what can be asked for, and what is refused."""
+"""Every file in `conf/model` and `conf/loss` builds what it says, also from plain values; what cannot be is named."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
-from omegaconf import OmegaConf
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
 
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
-from landmarks.models import build_head, build_loss, build_network, plain_loss, plain_network
+from landmarks.models import (
+    AveragePool,
+    DescriptorNet,
+    GeM,
+    build_head,
+    build_loss,
+    build_network,
+    plain_loss,
+    plain_network,
+    released_net,
+)
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
+MODELS, LOSSES = (sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in ("model", "loss"))
 
 
-@pytest.mark.parametrize("path", sorted((CONF / "model").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_model_is_plain_and_can_be_built(path: Path) -> None:
-    node = OmegaConf.load(path)
-    if OmegaConf.is_missing(node, "name"):
-        node.name = "test_resnet"
-    plain = plain_network(node)
-    assert plain is not None and not any(key.startswith("_") for key in plain) and "checkpointing" not in plain
-    more = {"num_classes": 2} if plain["network"] == "faster_rcnn" else {}
+def node(model: str, *options: str) -> DictConfig:
+    with initialize_config_dir(str(CONF / "model"), version_base=None):
+        return compose(model, [f"++{o}" for o in (*(["name=test_resnet"] if model == "timm" else []), *options)])
+
+
+def build(model: str, *options: str) -> DescriptorNet:
+    net = instantiate(node(model, *options))
+    assert isinstance(net, DescriptorNet)
+    return net
+
+
+def test_the_files() -> None:
+    own = ["inceptionv4", "res152", "res18", "res200", "se_x152", "timm"]
+    assert ["faster_rcnn_resnet50", "faster_rcnn_small", *own] == MODELS
+    assert LOSSES == ["arcmargin", "npairs", "softmax"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_is_plain_and_can_be_built(model: str) -> None:
+    plain = plain_network(node(model))
+    assert not any(key.startswith("_") for key in plain) and "checkpointing" not in plain
+    detects = model.startswith("faster_rcnn")
     with torch.device("meta"):
-        net = build_network(plain, **more)
-    assert not net.training and next(net.parameters()).is_meta
+        net = build_network(plain, **({"num_classes": 2} if detects else {}))
+        assert not net.training and next(net.parameters()).is_meta
+        if not detects:
+            net = build(model, "dim=24").eval()
+            assert isinstance(net.pooling, AveragePool) and net(torch.empty(2, 3, 96, 128)).shape == (2, 24)
 
 
-@pytest.mark.parametrize("path", sorted((CONF / "loss").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_loss_is_plain_and_can_be_built(path: Path) -> None:
-    plain = plain_loss(OmegaConf.load(path))
-    assert plain is not None
-    loss = build_loss(plain, 5, 4)
-    assert (build_head(plain, 5, 4) is None) == (not isinstance(loss, ClassHead))
+def test_the_options() -> None:
+    net = build("res18", "pooling=gem", "batch_norm=true", "dropout=0.2", "dim=null")
+    assert isinstance(net.pooling, GeM) and net.dim == 512
+    assert isinstance(net.batch_norm, torch.nn.BatchNorm1d) and net.dropout.p == 0.2
+    assert build("res18").dim == 512
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_is_plain_and_can_be_built(loss: str) -> None:
+    config = OmegaConf.load(CONF / "loss" / f"{loss}.yaml")
+    module = instantiate(config)(num_landmarks=10, dim=4)
+    assert module.needs_pairs == (loss == "npairs")
+    value = module(torch.randn(4, 4), torch.tensor([3, 3, 9, 9]))
+    assert value.shape == () and value.isfinite()
+    plain = plain_loss(config)
+    assert type(build_loss(plain, 5, 4)) is type(module)
+    assert (build_head(plain, 5, 4) is None) == (not isinstance(module, ClassHead))
+
+
+@pytest.mark.parametrize("backbone", ["res200", "se_x152", "inceptionv4"])
+def test_backbones_without_imagenet_weights_say_so(backbone: str) -> None:
+    with pytest.raises(LandmarksError, match=rf"no ImageNet weights for {backbone}.*model\.pretrained=false"):
+        released_net(backbone, pretrained=True)
+
+
+def test_imagenet_weights_of_the_152_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = timm.create_model("resnet152d", num_classes=0)
+    monkeypatch.setattr("landmarks.models.build.create_pretrained", {"resnet152d": source}.__getitem__)
+    net = released_net("res152", pretrained=True)
+    ours = net.backbone.state_dict()
+    assert all(torch.equal(ours[name], value) for name, value in source.state_dict().items())
+
+
+def test_a_file_fills_the_network(tmp_path: Path) -> None:
+    source = build("res18", "dim=8")
+    torch.save(source.state_dict(), tmp_path / "net.pt")
+    assert torch.equal(build("res18", "dim=8", f"pretrained={tmp_path / 'net.pt'}").fc.weight, source.fc.weight)
 
 
 def test_a_detector_on_pretrained_weights_keeps_its_batch_norm_without_looking_for_the_file() -> None:

@@ -12,7 +12,7 @@ import landmarks
 from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.losses import ArcMargin, Softmax
-from landmarks.models import ModelRecord, build_network, open_parts, write_model
+from landmarks.models import ModelRecord, build_network, write_model
 
 NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8, "pooling": "gem"}
 PREPARED = Preprocessing("released", 64)
@@ -94,27 +94,6 @@ def test_missing_and_strange_files_are_named(path: Path, tmp_path: Path) -> None
         landmarks.load_model(tmp_path / "weights.safetensors")
 
 
-def test_damaged_files_are_errors(path: Path) -> None:
-    whole = path.read_bytes()
-    chance = random.Random(0)
-    header = int.from_bytes(whole[:8], "little") + 8
-    refused = 0
-    for _ in range(150):
-        damaged = bytearray(whole)
-        if chance.random() < 0.5:
-            damaged = damaged[: chance.randrange(len(whole))]
-        else:
-            for _ in range(chance.randrange(1, 4)):
-                damaged[chance.randrange(header)] = chance.randrange(256)
-        path.write_bytes(damaged)
-        try:
-            landmarks.load_model(path)
-        except LandmarksError as error:
-            assert "net.safetensors" in str(error)
-            refused += 1
-    assert refused > 75  # a changed digit of a name for people does no harm
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -151,19 +130,26 @@ def test_others_may_read_it_as_any_new_file(path: Path, tmp_path: Path) -> None:
     assert path.stat().st_mode == (tmp_path / "any").stat().st_mode
 
 
-def test_network_and_head_come_apart(tmp_path: Path, path: Path) -> None:
-    assert open_parts(path)[1] is None
+def test_a_file_without_a_checksum_is_opened(path: Path) -> None:
+    save_file(load_file(path), path, RECORD.to_metadata())
+    assert landmarks.read_record(path) == RECORD
+    landmarks.load_model(path)
 
 
-def test_a_flipped_bit_is_an_error_or_changes_nothing(path: Path) -> None:
+def test_damage_is_an_error_or_changes_nothing(path: Path) -> None:
     images = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         expected = landmarks.load_model(path)(images)
     good, chance, noticed = path.read_bytes(), random.Random(0), 0
     header = 8 + int.from_bytes(good[:8], "little")
-    for number in range(60):
+    for number in range(120):
         bad = bytearray(good)
-        bad[chance.randrange(len(bad) if number % 2 else header)] ^= 1 << chance.randrange(8)
+        if number % 4 == 0:
+            del bad[chance.randrange(len(good)) :]
+        elif number % 4 == 1:
+            bad[chance.randrange(header)] = chance.randrange(256)
+        else:  # a bit flips in the header or anywhere
+            bad[chance.randrange(header if number % 4 == 2 else len(bad))] ^= 1 << chance.randrange(8)
         path.write_bytes(bad)
         try:
             with torch.inference_mode():
@@ -171,11 +157,4 @@ def test_a_flipped_bit_is_an_error_or_changes_nothing(path: Path) -> None:
         except LandmarksError as error:
             assert str(path) in str(error)
             noticed += 1
-    assert noticed > 55
-
-
-def test_a_file_without_a_checksum_is_opened(path: Path) -> None:
-    """Such as one of an earlier version."""
-    save_file(load_file(path), path, RECORD.to_metadata())
-    assert landmarks.read_record(path) == RECORD
-    landmarks.load_model(path)
+    assert noticed > 115

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from landmarks.errors import LandmarksError
-from landmarks.models import TOLERANCE, exported_program, first_line, in_silence, largest_difference, timm_net
+from landmarks.models import TOLERANCE, exported_program, in_silence, largest_difference, timm_net
 
 
 @pytest.mark.parametrize("shape", [(1, 64, 64), (5, 64, 96), (3, 192, 64), (2, 96, 352)])
@@ -73,8 +73,3 @@ def test_exporters_keep_silent(capsys: pytest.CaptureFixture[str]) -> None:
             logger.warning("chatter")
             warnings.warn("chatter", stacklevel=1)
     assert not seen and logger.level == level and capsys.readouterr() == ("", "")
-
-
-def test_first_lines() -> None:
-    assert first_line(ValueError("\n one\ntwo")) == "one"
-    assert first_line(ValueError()) == "ValueError"

@@ -142,7 +142,7 @@ def test_a_file_that_begins_otherwise_is_refused(tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_bytes(start)
         with AppendLog(tmp_path, {"a.csv": b"head,line\n"}) as log:
             assert log.sizes == {"a.csv": 10} and (tmp_path / "a.csv").read_bytes() == b"head,line\n"
-    with pytest.raises(ValueError, match="a.csv: does not begin with other,line"):
+    with pytest.raises(ValueError, match=r"a\.csv: does not begin with other,line"):
         AppendLog(tmp_path, {"a.csv": b"other,line\n"})
 
 

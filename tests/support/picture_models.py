@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
@@ -125,3 +126,21 @@ def broken_pictures(folder: Path) -> dict[str, Path]:
     photograph(folder / "dot.png", height=1, width=1)
     photograph(folder / "line.png", height=7, width=200)
     return paths
+
+
+@pytest.fixture(scope="session")
+def retrieval(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Written once for all tests of a process, as the next two; do not write into them."""
+    return retrieval_file(tmp_path_factory.mktemp("models") / "net.safetensors")
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three landmarks, of which one is of other data than Google's."""
+    path = tmp_path_factory.mktemp("models") / "namer.safetensors"
+    return classifier_file(path, ("1501", "42", "Tour Eiffel"), ("Old bridge", "", "The tower"))
+
+
+@pytest.fixture(scope="session")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return detector_file(tmp_path_factory.mktemp("models") / "finder.safetensors")

@@ -82,13 +82,7 @@ def _for_task(model: OpenedModel, asked: Asked | None) -> OpenedModel:
 
 @dataclass(frozen=True)
 class Written:
-    """A file that agrees with its network.
-
-    Attributes:
-        path: of the file.
-        bytes: its size.
-        difference: the largest between the two, in spreads of the outputs, see `models.agreement`.
-    """
+    """A file that agrees with its network; `difference` is the largest between the two, see `models.agreement`."""
 
     path: Path
     bytes: int
@@ -96,13 +90,7 @@ class Written:
 
 
 def write_file(model: OpenedModel, path: Path, kind: str) -> Written:
-    """Write a model and check it.
-
-    Args:
-        model: what to write.
-        path: where; a file that is there is replaced.
-        kind: "safetensors", "onnx" or "torch".
-    """
+    """Write a model as a file of kind "safetensors", "onnx" or "torch", over one that is there, and check it."""
     if model.record.task == "detection" and kind != "safetensors":
         raise LandmarksError(
             f"a detector cannot be written as {kind}: how many boxes it works on depends on what it sees, and the two "

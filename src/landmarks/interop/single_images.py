@@ -38,14 +38,7 @@ def describe_pictures(describer: "OpenedModel", paths: Iterable[str | Path]) -> 
 
 
 def similarities(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The cosines of the first picture with each of the others.
-
-    Args:
-        descriptors: [N, D], none of them zero, N at least 1.
-
-    Returns:
-        float64 [N - 1], in [-1, 1].
-    """
+    """Compute the cosines of the first descriptor with each of the others: [N, D], none zero, to float64 [N - 1]."""
     rows = descriptors.astype(np.float64)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return np.clip(rows[1:] @ rows[0], -1.0, 1.0)  # rounding may have passed 1
@@ -107,13 +100,7 @@ def classify_pictures(
 
 
 def landmark_class(classifier: "OpenedModel", label: int, categories: Mapping[int, str] | None = None) -> LandmarkClass:
-    """What a label stands for.
-
-    Args:
-        classifier: as above.
-        label: in [0, C).
-        categories: names of landmarks by landmark_id, which go before those of the model.
-    """
+    """Say what a label stands for; `categories` are names by landmark_id, which go before those of the model."""
     from landmarks.models import MAX_DIGITS
 
     record = classifier.record

@@ -12,16 +12,13 @@ from landmarks.losses.cross_entropy import chunked_cross_entropy
 
 
 class MarginHead(ClassHead):
-    """The base of margin losses, which override `with_margin`.
+    """The base of margin losses, which override `with_margin`; only the directions of its weights count.
 
     Args:
         num_landmarks: Number of classes C.
         dim: Length of the descriptors D.
         scale: Factor of all cosines, above 0.
         chunk: How many classes to hold at a time; it changes memory and speed only.
-
-    Attributes:
-        weight: float32 [C, D]; only its directions count.
     """
 
     reads_length: ClassVar[bool] = False

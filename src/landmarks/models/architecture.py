@@ -41,12 +41,7 @@ def plain_loss(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_network(plain: Mapping[str, Any], **more: Any) -> nn.Module:
-    """Build what `plain_network` gave, with random weights, in eval mode.
-
-    Args:
-        plain: `network` and the options of what builds it.
-        more: Options that the values do not hold, such as a detector's `num_classes`.
-    """
+    """Build what `plain_network` gave, with random weights, in eval mode; `more` is what the values do not hold."""
     parameters = _parameters("network", plain)
     options = {key: value for key, value in NOT_FETCHED.items() if key in parameters}
     if "fill" in parameters:  # its layers depend on whether there were pretrained weights, but these come from the file

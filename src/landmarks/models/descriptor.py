@@ -60,7 +60,7 @@ class DescriptorNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised float [B, 3, H, W] (see `models.normalize`) to descriptors [B, dim]."""
+        """Normalised float [B, 3, H, W] (see `models.normalize`), sides multiples of 32, to descriptors [B, dim]."""
         return self._from_pooled(self.pooling(self._features(images)))
 
     def describe(self, images: Tensor, levels: int) -> tuple[Tensor, Tensor]:

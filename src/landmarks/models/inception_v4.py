@@ -37,10 +37,7 @@ class Concat(nn.Module):
 class InceptionV4(nn.Module):
     """Float [B, 3, H, W] to [B, 1536, H/32 - 2, W/32 - 2] at multiples of 32; sides of 96 pixels or more.
 
-    Attributes:
-        num_features: 1536.
-        grad_checkpointing: Keep only the inputs of the stem's parts and the blocks while training.
-        stem, blocks: in the order of the paper; `models.released_names` walks them in the order of creation.
+    `stem` and `blocks` are in the order of the paper; `models.released_names` walks them in the order of creation.
     """
 
     num_features = 1536

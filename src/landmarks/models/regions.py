@@ -25,16 +25,11 @@ def region_count(levels: int) -> int:
 
 
 def region_grid(height: int, width: int, levels: int) -> list[Region]:
-    """The regions of a feature map: level by level, row by row.
+    """Give the regions of a feature map of `height` x `width` positions: level by level, row by row.
 
     Level l has l x l regions whose sides are 2/(l+1) of the map's, each starting half a side after the one before.
     Bounds are rounded outwards, so that every level covers all positions, no region is empty (on a map of 1 x 1 all
     are the whole map), and the regions of a mirrored map are the mirrored regions.
-
-    Args:
-        height: of the feature map, in positions.
-        width: of the feature map, in positions.
-        levels: how many levels; level 1 is the whole map.
     """
     if height < 1 or width < 1:
         raise ValueError(f"a feature map of {height} x {width} has no regions")

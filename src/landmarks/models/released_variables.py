@@ -39,16 +39,15 @@ class Layer(NamedTuple):
 
 
 def released_names(model: ReleasedModel, backbone: nn.Module) -> dict[str, Variable]:
-    """Maps every parameter and batch-norm statistic of ours to the released variable that fills it.
+    """Map every parameter and batch-norm statistic of ours to the released variable that fills it.
 
     Args:
         model: A row of `RELEASED_MODELS`.
         backbone: Our network of the row's `backbone`; only its structure is read.
 
     Returns:
-        Our name to the variable. Ours start with `backbone.` and `fc.`, as in the `state_dict` of a
-        `DescriptorNet`, and with `classifier.` for the `weight` and `bias` of the softmax loss.
-        `num_batches_tracked` has no counterpart and is left out.
+        Our name to the variable, named as in the `state_dict` of a `DescriptorNet`, and `classifier.weight` and
+        `.bias` for the softmax loss. `num_batches_tracked` has no counterpart and is left out.
     """
     names: dict[str, Variable] = {}
     for layer in _layers(model, backbone):
@@ -61,17 +60,9 @@ def released_names(model: ReleasedModel, backbone: nn.Module) -> dict[str, Varia
 
 
 def as_parameter(value: NDArray[np.generic], variable: Variable, shape: tuple[int, ...]) -> NDArray[np.generic]:
-    """Lays a released variable out as our parameter.
+    """Lay a released variable out as our parameter of a shape; LandmarksError where they do not fit.
 
     Fully connected weights are stored [in, out]; ours are [out, in], or [out, in, 1, 1] in channel attention.
-
-    Args:
-        value: The released values, in their own shape.
-        variable: What they are.
-        shape: The shape of our parameter.
-
-    Returns:
-        The same values in `shape`.
     """
     laid_out = value.T if variable.role == "fc" else value
     expected = shape[:2] if variable.role == "fc" else shape

@@ -111,11 +111,7 @@ class RootSift:
         return {"extractor": "rootsift", "version": 1, "opencv": cv2.__version__, **vars(self)}
 
     def __call__(self, image: NDArray[np.uint8]) -> LocalFeatures:
-        """The strongest features first; none in a blank or tiny picture.
-
-        Args:
-            image: uint8 [H, W, 3] RGB.
-        """
+        """Find the strongest features of an image, uint8 [H, W, 3] RGB; none where it is blank or tiny."""
         height, width = image.shape[:2]
         if min(height, width) < MIN_SHORT_SIDE:
             return LocalFeatures.none(DIM, (height, width))

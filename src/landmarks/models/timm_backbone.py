@@ -23,19 +23,10 @@ TIMEOUT = 10.0
 
 
 class TimmBackbone(nn.Module):
-    """A network of timm without its head.
+    """A network of timm without its head, by its name there; `num_features` is the channels of its map.
 
-    Networks with a fixed input size are built with timm's `dynamic_img_size` where they have it, and then
-    take any size. Weights trained with another mean and standard deviation than ImageNet's get what they
-    expect.
-
-    Args:
-        name: timm's name, with or without a tag: `convnext_tiny`, `vit_small_patch14_dinov2.lvd142m`.
-        pretrained: Fetch timm's weights.
-
-    Attributes:
-        num_features: Channels of the feature map.
-        network: The network itself.
+    Networks with a fixed input size are built with timm's `dynamic_img_size` where they have it, and then take any
+    size. Weights trained with another mean and standard deviation than ImageNet's get what they expect.
     """
 
     scale: Tensor
@@ -144,7 +135,7 @@ def _create(name: str, pretrained: bool) -> Any:
     return _create_with(name, pretrained, {})
 
 
-def _create_with(name: str, pretrained: bool, options: dict[str, bool]) -> Any:
+def _create_with(name: str, pretrained: bool, options: dict[str, Any]) -> Any:
     if pretrained:
         return create_pretrained(name, **options)
     return timm.create_model(name, pretrained=False, num_classes=0, **options)

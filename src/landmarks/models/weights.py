@@ -21,7 +21,7 @@ SHOWN = 3
 
 
 def load_weights(net: DescriptorNet, path: Path) -> None:
-    """Fills a network from a file: every parameter, or an error and the network as it was.
+    """Fill a network from a file: every parameter, or an error and the network as it was.
 
     The file is safetensors (`.safetensors`) or a torch checkpoint, which is read without unpickling objects.
     It holds one of these, told apart by the names in it:
@@ -30,10 +30,6 @@ def load_weights(net: DescriptorNet, path: Path) -> None:
     - a Lightning checkpoint of ours, where the same names follow `model.`;
     - a backbone only, in the names of timm or of our backbone. Its classifier is left out, and the descriptor
       layer keeps the values it starts with.
-
-    Args:
-        net: The network to fill.
-        path: The file.
     """
     weights = read_weights(path)
     if any(name.startswith("model.backbone.") for name in weights):

@@ -16,22 +16,14 @@ from typing import BinaryIO
 
 @contextmanager
 def atomic_file(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
-    """Open a new file that takes the name `path`, whatever has it, when the block ends without an error.
-
-    Args:
-        path: Of the file. Its folder is made where it is missing.
-        sync: Wait until the file is on the disk, so that it is whole even after a power failure.
-    """
+    """Open a new file that takes the name `path`, whatever has it, when the block ends; `sync` outlives a power cut."""
     with atomic_path(path, sync) as partial, partial.open("wb") as file:
         yield file
 
 
 @contextmanager
 def atomic_path(path: Path, sync: bool = True) -> Iterator[Path]:
-    """Yield a free name beside `path` for a file that takes that name when the block ends without an error.
-
-    For writers that want a name instead of an open file. See `atomic_file`.
-    """
+    """Yield a free name beside `path`, for writers that want a name instead of an open file; see `atomic_file`."""
     partial = _beside(path)
     try:
         with _naming(path):

@@ -54,7 +54,7 @@ class Rows:
         return whole_numbers(self.fields[column])
 
     def ids(self, column: str) -> NDArray[np.uint64]:
-        """A column of image ids, uint64 [R]."""
+        """Read a column of image ids, uint64 [R]. Raises FormatError where a field is not 16 lowercase hex digits."""
         texts = self.fields[column]
         ids = split_ids(_joined(texts, " "))
         if ids is not None and len(ids) == len(texts):
@@ -112,13 +112,7 @@ class Rows:
 
 
 class Words(NamedTuple):
-    """Space-separated words of a column.
-
-    Attributes:
-        rows: to which they belong.
-        texts: the words of all rows, [W].
-        offsets: int64 [R+1], row r has the words `offsets[r]` to `offsets[r + 1]`.
-    """
+    """Space-separated words of a column, texts [W]; row r has the words `offsets[r]` to `offsets[r + 1]`."""
 
     rows: Rows
     texts: pl.Series

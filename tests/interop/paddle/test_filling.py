@@ -29,30 +29,30 @@ def test_every_value_comes_where_it_belongs(name: str, classes: int, tmp_path: P
     variables = open_variables(write_separate(tmp_path, values))
     assert count_classes(RELEASED_MODELS[name], variables) == classes
     read: list[int] = []
-    filled = fill(name, variables, read.append)
+    net, head = fill(name, variables, read.append)
     assert sum(read) == variables.nbytes and len(read) == len(values)
     # nothing but a layout changes: as many numbers, and the same ones
-    tensors = {**filled.net, **{f"classifier.{key}": value for key, value in (filled.head or {}).items()}}
+    tensors = {**net, **{f"classifier.{key}": value for key, value in (head or {}).items()}}
     counters = [key for key in tensors if key.endswith("num_batches_tracked")]
     assert counters and all(tensors.pop(key) == 0 for key in counters)
     ours = np.sort(np.concatenate([value.numpy().ravel() for value in tensors.values()]))
     assert np.array_equal(ours, np.sort(np.concatenate([value.ravel() for value in values.values()])))
     if name == V1:
-        assert filled.head is not None
-        assert np.array_equal(filled.head["weight"].numpy(), values["fc_1.w_0"].T)
-        assert np.array_equal(filled.net["fc.weight"].numpy(), values["fc_0.w_0"].T)
-        assert np.array_equal(filled.net["backbone.bn1.running_var"].numpy(), values["bnv1_3_variance"])
+        assert head is not None
+        assert np.array_equal(head["weight"].numpy(), values["fc_1.w_0"].T)
+        assert np.array_equal(net["fc.weight"].numpy(), values["fc_0.w_0"].T)
+        assert np.array_equal(net["backbone.bn1.running_var"].numpy(), values["bnv1_3_variance"])
     if name == RETRIEVAL:
-        assert filled.head is None
-    assert all(value.is_contiguous() for value in filled.net.values())
+        assert head is None
+    assert all(value.is_contiguous() for value in net.values())
 
 
 def test_other_floats_become_float32(tmp_path: Path) -> None:
     values = random_values(V2)
     stored = {name: value.astype(np.float16 if n % 2 else np.float64) for n, (name, value) in enumerate(values.items())}
-    filled = fill(V2, open_variables(write_separate(tmp_path, stored)))
-    assert filled.net["backbone.bn1.weight"].dtype == torch.float32
-    assert torch.allclose(filled.net["backbone.bn1.weight"], torch.from_numpy(values["bnv1_3_scale"]), rtol=1e-3)
+    net, _ = fill(V2, open_variables(write_separate(tmp_path, stored)))
+    assert net["backbone.bn1.weight"].dtype == torch.float32
+    assert torch.allclose(net["backbone.bn1.weight"], torch.from_numpy(values["bnv1_3_scale"]), rtol=1e-3)
 
 
 def test_all_that_is_wrong_is_in_one_message(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_what_training_kept_may_be_left_out(tmp_path: Path) -> None:
     assert f"{len(more) - 1} extra: " in said and f"and {len(more) - 11} more" in said and "missing" not in said
     variables = open_variables(tmp_path / "m", ("*_velocity_0", "learning_rate*", "@*"))
     assert variables.left_out == len(more)
-    assert fill(V2, variables).head is not None
+    assert fill(V2, variables)[1] is not None
 
 
 def test_the_name_that_would_fit_is_said(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from landmarks.data.images import Preprocessing, resize_released
+from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.interop import describe_pictures, similarities
-from landmarks.models import OpenedModel, load_model, normalize, open_model
+from landmarks.models import OpenedModel, load_model, open_model
 from picture_models import photograph, turned
 from pictures import scene
 
@@ -41,16 +41,6 @@ def fake(retrieval: Path, side: int, give: Callable[[torch.Tensor], torch.Tensor
     return replace(opened, record=record, network=network)
 
 
-def test_the_network_sees_the_pixels_of_the_released_resize(retrieval: Path, tmp_path: Path) -> None:
-    seen: list[torch.Tensor] = []
-    describer = fake(retrieval, 96, lambda images: seen.append(images) or torch.ones(1, 2))
-    paths = [photograph(tmp_path / f"{i}.png", i, *size) for i, size in enumerate([(120, 161), (500, 90), (31, 31)])]
-    describe_pictures(describer, paths)
-    for images, path in zip(seen, paths, strict=True):
-        pixels = torch.from_numpy(resize_released(np.asarray(Image.open(path)), 96)).permute(2, 0, 1)[None]
-        assert torch.equal(images, normalize(pixels.contiguous()))
-
-
 def test_a_picture_on_its_side_is_described_upright(retrieval: Path, tmp_path: Path) -> None:
     image = scene(5, 100, 140)
     Image.fromarray(image).save(tmp_path / "plain.png")
@@ -75,7 +65,3 @@ def test_descriptors_without_direction_are_an_error_that_names_the_picture(
     describer = fake(retrieval, 64, lambda images: torch.full((1, 4), value))
     with pytest.raises(LandmarksError, match=r"a\.png: net gives a descriptor that is not finite, or nothing"):
         describe_pictures(describer, [path])
-
-
-def test_no_picture_gives_no_row(retrieval: Path) -> None:
-    assert len(describe_pictures(open_model(retrieval, "descriptors"), [])) == 0

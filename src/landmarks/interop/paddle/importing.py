@@ -1,15 +1,36 @@
-"""One of the released models, as PaddlePaddle saved it, to a model file of ours."""
+"""One of the released models, as PaddlePaddle saved it, to a model file of ours.
 
+Released variables become parameters of our network: each is used once, each filled once. The original converter leaves
+a parameter random when its file is missing. Here what is missing, extra, of another shape or type, not finite, or no
+variance is listed, in one message.
+"""
+
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
 from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.interop.paddle.filling import count_classes, fill
 from landmarks.interop.paddle.labels import NO_NAMES, ClassNames
-from landmarks.interop.paddle.variables import Variables
-from landmarks.models import RELEASED_MODELS, ModelRecord, write_model
+from landmarks.interop.paddle.variables import Variables, counted
+from landmarks.losses import Softmax
+from landmarks.models import (
+    HEAD,
+    RELEASED_MODELS,
+    ModelRecord,
+    ReleasedModel,
+    Variable,
+    as_parameter,
+    released_names,
+    released_net,
+    write_model,
+)
 
 SOURCE = "released 2019 weights"
 TRAINED_ON = {
@@ -50,13 +71,13 @@ def import_released(
         watch: Called with the number of bytes of each variable after it was read.
     """
     classes = count_classes(RELEASED_MODELS[name], variables)
-    filled = fill(name, variables, watch)
+    net, head = fill(name, variables, watch)
     if names.labels and len(names.labels) != classes:
         raise LandmarksError(
             f"{len(names.labels):,} labels are given, and {name} in {variables.folder} has {classes:,} classes"
         )
     record = _record(name, classes, names)
-    write_model(target, record, filled.net, filled.head)
+    write_model(target, record, net, head)
     used = (stored.described for stored in variables.stored.values())
     return Imported(record, sum(described.nbytes // described.dtype.itemsize for described in used))
 
@@ -85,3 +106,110 @@ def _record(name: str, classes: int, names: ClassNames) -> ModelRecord:
 
 def _loss(name: str) -> str:
     return next(loss for loss in ("arcmargin", "npairs", "softmax") if loss in name)
+
+
+def count_classes(model: ReleasedModel, variables: Variables) -> int:
+    """How many classes a saved classifier tells apart, by the shapes of its last layer; 0 for the retrieval models.
+
+    A layer that is missing or of a strange shape counts as one class; `fill` says what is wrong with it.
+    """
+    if model.classifier is None:
+        return 0
+    for end in (".w_0", ".b_0"):
+        stored = variables.stored.get(model.classifier + end)
+        if stored is not None and stored.described.shape:
+            return stored.described.shape[-1]
+    return 1
+
+
+def fill(
+    name: str, variables: Variables, watch: Callable[[int], None] = lambda count: None
+) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
+    """Read all variables into the parameters of a released model, float32.
+
+    Args:
+        name: A key of `RELEASED_MODELS`.
+        variables: Of the saved model.
+        watch: Called with the number of bytes of each variable after it was read.
+
+    Returns:
+        The `state_dict` of the descriptor network, and that of the softmax layer; None for the retrieval models.
+    """
+    model = RELEASED_MODELS[name]
+    classes = count_classes(model, variables)
+    with torch.device("meta"):  # names and shapes alone
+        net = released_net(model.backbone, dim=model.dim)
+        expected = net.state_dict()
+        if classes:
+            expected |= {f"{HEAD}{key}": value for key, value in Softmax(classes, net.dim).state_dict().items()}
+    names = released_names(model, net.backbone)
+    problems: defaultdict[str, list[str]] = defaultdict(list)
+    filled: dict[str, Tensor] = {}
+    for key, parameter in expected.items():
+        if key.endswith("num_batches_tracked"):  # that framework does not count them
+            filled[key] = torch.zeros(parameter.shape, dtype=parameter.dtype)
+            continue
+        variable = names[key]
+        if variable.name not in variables.stored:
+            problems["missing"].append(variable.name)
+            continue
+        value = _parameter(variables, variable, tuple(parameter.shape), problems)
+        watch(variables.stored[variable.name].described.nbytes)
+        if value is not None:
+            filled[key] = torch.from_numpy(value)
+    used = {variable.name for variable in names.values()}
+    problems["extra"] += [one for one in variables.stored if one not in used]
+    if any(problems.values()):
+        raise LandmarksError(_message(name, variables, problems))
+    head = {key.removeprefix(HEAD): value for key, value in filled.items() if key.startswith(HEAD)}
+    return {key: value for key, value in filled.items() if not key.startswith(HEAD)}, head or None
+
+
+def _parameter(
+    variables: Variables, variable: Variable, shape: tuple[int, ...], problems: dict[str, list[str]]
+) -> NDArray[np.float32] | None:
+    """The values as our parameter; None after noting what is wrong with them."""
+    described = variables.stored[variable.name].described
+    if described.dtype.kind != "f":
+        problems["of another type"].append(f"{variable.name} (holds {described.dtype.name}, weights are float)")
+        return None
+    stored = variables.read(variable.name)
+    try:
+        laid_out = as_parameter(stored, variable, shape)
+    except LandmarksError as error:
+        problems["of another shape"].append(str(error))
+        return None
+    with np.errstate(over="ignore"):  # too large a float64 becomes infinite, which is noted
+        value = np.ascontiguousarray(laid_out, np.float32)
+    if not np.isfinite(value).all():
+        problems["with infinite values or NaN"].append(variable.name)
+        return None
+    if variable.role == "variance" and value.min() < 0:
+        problems["with negative variances"].append(variable.name)
+        return None
+    return value
+
+
+def _message(name: str, variables: Variables, problems: dict[str, list[str]]) -> str:
+    lines = [f"{variables.folder}: its variables are not those of {name}"]
+    lines += [f"  {counted(kind, names)}" for kind, names in problems.items() if names]
+    strange = problems["missing"] or problems["extra"]
+    if strange and (others := _models_of(set(variables.stored), name)):
+        lines.append(f"These are the variables of {' or '.join(others)}: import them by that name")
+    elif problems["extra"]:
+        lines.append(
+            "What training kept beside the weights may be left out by its names: --leave-out '*_velocity_0' "
+            "--leave-out 'learning_rate*' --leave-out '@*'"
+        )
+    return "\n".join(lines)
+
+
+def _models_of(found: set[str], asked: str) -> list[str]:
+    """The other released models that have just these variables."""
+    fitting = []
+    for name, model in RELEASED_MODELS.items():
+        with torch.device("meta"):
+            net = released_net(model.backbone, dim=model.dim)
+        if name != asked and {variable.name for variable in released_names(model, net.backbone).values()} == found:
+            fitting.append(name)
+    return fitting

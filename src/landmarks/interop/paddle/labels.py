@@ -14,12 +14,7 @@ COLUMNS = ("class", "landmark_id")
 
 
 class ClassNames(NamedTuple):
-    """What the classes of a classifier are.
-
-    Attributes:
-        labels: str [C], the landmark_id of each; empty where nobody said.
-        titles: str [C], the name of each for people, empty text where there is none; empty where nobody said.
-    """
+    """The landmark_id of each class, and its name for people; both empty where nobody said, a title also alone."""
 
     labels: tuple[str, ...]
     titles: tuple[str, ...]
@@ -29,13 +24,7 @@ NO_NAMES = ClassNames((), ())
 
 
 def read_class_names(name: str, labels: Path | None, categories: Path | None) -> ClassNames:
-    """Read what the classes of a released model are.
-
-    Args:
-        name: A key of `RELEASED_MODELS`.
-        labels: See `read_labels`.
-        categories: The data set's `train_label_to_category.csv`; with labels only.
-    """
+    """Read what the classes of a released model are; `categories` is `train_label_to_category.csv`."""
     if (labels or categories) and RELEASED_MODELS[name].classifier is None:
         raise LandmarksError(f"{name} describes pictures and has no classes; leave out --labels and --categories")
     if labels is None:
@@ -49,14 +38,10 @@ def read_class_names(name: str, labels: Path | None, categories: Path | None) ->
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """Read the landmark of each class.
+    """Read the landmark of each class, str [C].
 
-    Args:
-        path: Text with a landmark_id a line, class 0 first; or CSV with the column landmark_id, or with the columns
-            class (0 to C - 1, each once, in any order) and landmark_id.
-
-    Returns:
-        str [C], of each class.
+    The file is text with a landmark_id a line, class 0 first; or CSV with the column landmark_id, or with the columns
+    class (0 to C - 1, each once, in any order) and landmark_id.
     """
     rows = _rows(path)
     number, first = next(rows, (1, ["landmark_id"]))

@@ -7,8 +7,7 @@ name, whether it is kept, and type, element type and shape. Operators are passed
 from pathlib import Path
 
 from landmarks.errors import LandmarksError
-from landmarks.interop.paddle.tensor import Description, read_description
-from landmarks.interop.paddle.wire import BYTES, VARINT, Field, fields
+from landmarks.interop.paddle.tensor import BYTES, VARINT, Description, Field, fields, read_description
 
 LARGEST_FILE = 64 << 20  # bytes; a thousand layers take two million, or fifteen with their gradients
 MOST_VARIABLES = 100_000
@@ -20,14 +19,7 @@ NOT_SAVED = {9: "feed", 10: "fetch", 15: "reader", 17: "raw"}  # kept, but witho
 
 
 def read_program(path: Path) -> dict[str, Description]:
-    """The variables whose values `params` holds.
-
-    Args:
-        path: Of the file `model`.
-
-    Returns:
-        Name to type and shape, in the order in which `params` holds the values: sorted by name.
-    """
+    """Read which variables `params` holds: name to type and shape, sorted by name as their values are."""
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE:

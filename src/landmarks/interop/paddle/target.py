@@ -10,13 +10,7 @@ SUFFIX = ".safetensors"
 
 
 def check_target(target: Path, source: Path, overwrite: bool) -> None:
-    """Refuse a model file that could not be written.
-
-    Args:
-        target: The new file.
-        source: Folder of the saved model.
-        overwrite: Whether a file that is there may be written over.
-    """
+    """Refuse a model file that could not be written; `source` is the folder of the saved model."""
     if target.suffix != SUFFIX:
         raise LandmarksError(f"{target}: a model file ends in {SUFFIX}")
     if target.is_dir():

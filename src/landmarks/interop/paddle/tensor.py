@@ -4,9 +4,14 @@ As Fluid's `TensorToStream` writes it: uint32 version of the sequence levels; ui
 count of bytes and the bytes; uint32 version of the tensor; int32 length of a protobuf message `TensorDesc` (field 1
 the type, field 2 the dimensions); the values in row-major order. Nothing is allocated for a length that the file does
 not have the bytes for.
+
+Of protobuf (https://protobuf.dev/programming-guides/encoding) only the fields of a message are walked. A message is
+never entered but by a caller who knows its fields, so that nesting is as deep as the code that reads it; a varint has
+ten bytes at most; a length that points beyond its message is refused before anything is copied.
 """
 
 import struct
+from collections.abc import Iterator
 from io import BufferedReader
 from math import prod
 from typing import NamedTuple
@@ -15,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.interop.paddle.wire import BYTES, VARINT, fields, read_varint, signed
 
 TYPES: dict[int, np.dtype[np.generic]] = {
     0: np.dtype(np.bool_),
@@ -32,6 +36,12 @@ MOST_LEVELS = 16  # weights have none, sequences one or two
 MOST_DIMENSIONS = 9  # Fluid's own limit
 LONGEST_DESCRIPTION = 256  # bytes; nine dimensions of ten bytes each and the type take 101
 
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+LONGEST_VARINT = 10  # bytes
+MOST_FIELDS = 64  # of one message, unless its reader expects more
+
+_FIXED = {FIXED64: 8, FIXED32: 4}
+
 
 class Description(NamedTuple):
     """Type and shape of a tensor; -1 is a dimension that is not known before the network runs."""
@@ -46,12 +56,7 @@ class Description(NamedTuple):
 
 
 def read_header(file: BufferedReader, end: int) -> Description:
-    """Read up to the values, which then begin where the file stands and end at `end` at the latest.
-
-    Args:
-        file: Stands where the stream begins.
-        end: Where the file ends.
-    """
+    """Read up to the values, which then begin where the file stands and must end at `end` at the latest."""
     _require_version("sequence levels", *_unpack("<I", file, end))
     (levels,) = _unpack("<Q", file, end)
     if levels > MOST_LEVELS:
@@ -125,3 +130,59 @@ def _read(file: BufferedReader, length: int, end: int) -> bytes:
 def _require_version(what: str, found: int) -> None:
     if found != 0:
         raise LandmarksError(f"version {found} of {what}; version 0 is read. It may be no tensor of this format")
+
+
+class Field(NamedTuple):
+    """One field of a message: `value` is of a varint, as unsigned 64 bits; `data` are the bytes of all other kinds."""
+
+    number: int
+    kind: int
+    value: int
+    data: memoryview
+
+
+def fields(message: memoryview, most: int = MOST_FIELDS) -> Iterator[Field]:
+    """Walk the fields of a message in their order; there may be `most` at most."""
+    at, count = 0, 0
+    while at < len(message):
+        count += 1
+        if count > most:
+            raise LandmarksError(f"a message of more than {most:,} fields")
+        tag, at = read_varint(message, at)
+        number, kind = tag >> 3, tag & 7
+        if not 0 < number < 1 << 29:
+            raise LandmarksError(f"a field of number {number}")
+        if kind == VARINT:
+            value, at = read_varint(message, at)
+            yield Field(number, kind, value, message[at:at])
+            continue
+        if kind == BYTES:
+            length, at = read_varint(message, at)
+        elif kind in _FIXED:
+            length = _FIXED[kind]
+        else:
+            raise LandmarksError(f"a field of kind {kind}")
+        if length > len(message) - at:
+            raise LandmarksError(f"a field of {length:,} bytes where {len(message) - at:,} are left")
+        yield Field(number, kind, 0, message[at : at + length])
+        at += length
+
+
+def read_varint(message: memoryview, at: int) -> tuple[int, int]:
+    """The number at a place, as unsigned 64 bits, and the place behind it. Raises LandmarksError."""
+    value = 0
+    for place in range(LONGEST_VARINT):
+        if at + place >= len(message):
+            raise LandmarksError("it ends within a number")
+        byte = message[at + place]
+        value |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            if value >> 64:
+                break
+            return value, at + place + 1
+    raise LandmarksError("a number of more than 64 bits")
+
+
+def signed(value: int) -> int:
+    """What a field of type int32 or int64 means by an unsigned 64-bit number."""
+    return value - (1 << 64) if value >> 63 else value

@@ -40,14 +40,7 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True)
 class Variables:
-    """The variables of a saved model.
-
-    Attributes:
-        folder: which holds them.
-        layout: How.
-        stored: Name to place, without those that were left out.
-        left_out: How many those are.
-    """
+    """The variables of a saved model: name to place, without those that were left out, and how many those are."""
 
     folder: Path
     layout: Literal["separate", "combined"]
