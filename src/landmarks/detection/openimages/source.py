@@ -11,6 +11,7 @@ Files of the 2018 challenge are found by their names, too (see `OpenImagesLayout
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -18,17 +19,75 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data import ImageSet, ImageTable, Root, local_folder
+from landmarks.data import FlatFolderStore, ImageSet, ImageTable, Root, local_folder
 from landmarks.detection.metrics import Ancestors, BoxTruth, expand_truth, read_hierarchy
-from landmarks.detection.openimages.annotations import BoxRows, LabelRows, expand_rows, read_box_rows, read_label_rows
+from landmarks.detection.openimages.annotations import (
+    BoxRows,
+    LabelRows,
+    Policy,
+    expand_rows,
+    read_box_rows,
+    read_label_rows,
+)
 from landmarks.detection.openimages.detection_set import BoxFlag, DetectionSet, PictureBoxes
-from landmarks.detection.openimages.faults import Policy
-from landmarks.detection.openimages.layout import OpenImagesLayout, Split
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, format_ids
 from landmarks.recognition import DetectionClasses, read_classes
 
+Split = Literal["train", "validation", "test"]
+
+CLASSES = ("challenge-2018-class-descriptions-500.csv", "class-descriptions-boxable.csv")
+HIERARCHY = "bbox_labels_600_hierarchy.json"
+BOXES = ("{}-annotations-bbox.csv", "challenge-2018-{}-annotations-bbox.csv")
+IMAGE_LABELS = (
+    "{}-annotations-human-imagelabels-boxable.csv",
+    "challenge-2018-{}-annotations-human-imagelabels.csv",
+)
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OpenImagesLayout:
+    """The files below a root; of several official names the first that is there counts."""
+
+    root: Path
+    classes: Path | None = None
+
+    def class_descriptions(self) -> Path:
+        """The classes to detect."""
+        if self.classes is not None:
+            return self.root / self.classes  # an absolute path stays
+        return self._first(CLASSES)
+
+    def boxes(self, split: Split) -> Path:
+        """The boxes of a split."""
+        return self._first([name.format(split) for name in BOXES])
+
+    def image_labels(self, split: Split) -> Path:
+        """The verified image-level labels of a split."""
+        return self._first([name.format(split) for name in IMAGE_LABELS])
+
+    def require(self, evaluation: Split) -> None:
+        """Raise one LandmarksError that lists what is missing for training and for the evaluation of a split."""
+        splits: tuple[Split, ...] = ("train", evaluation)
+        files = [
+            self.class_descriptions(),
+            self.root / HIERARCHY,
+            *map(self.boxes, splits),
+            self.image_labels(evaluation),
+        ]
+        missing = [str(path) for path in files if not path.is_file()]
+        missing += [f"{self.root / split}/<id>.jpg" for split in splits if not (self.root / split).is_dir()]
+        if missing:
+            lines = "\n  ".join(missing)
+            raise LandmarksError(
+                f"data.root={self.root} is not a complete Open Images folder; it lacks\n  {lines}\n"
+                "The download page of Open Images V4 has them under these names"
+            )
+
+    def _first(self, names: list[str] | tuple[str, ...]) -> Path:
+        paths = [self.root / name for name in names]
+        return next((path for path in paths if path.is_file()), paths[0])
 
 
 class OpenImages:
@@ -49,9 +108,6 @@ class OpenImages:
         bad_boxes: What to do about rows that cannot be right: "skip" leaves them out and logs how many of each kind,
             "error" stops at the first.
         name: What figures are stamped with; another set in this layout has another name.
-
-    Raises:
-        LandmarksError: `skip` names what is no flag.
     """
 
     def __init__(
@@ -77,16 +133,9 @@ class OpenImages:
         self.bad_boxes: Policy = bad_boxes
         self.skip = [_flag(name) for name in skip] + ([BoxFlag.IsGroupOf] if group_of == "ignore" else [])
 
-    def prepare(self, evaluation: bool = True) -> None:
-        """Check that all files are there.
-
-        Args:
-            evaluation: Whether those to score with are needed too.
-
-        Raises:
-            LandmarksError: Lists everything that is missing.
-        """
-        self.files.require(train=True, evaluation=self.evaluation_split if evaluation else None)
+    def prepare(self) -> None:
+        """Check that all files are there; an error lists everything that is missing."""
+        self.files.require(self.evaluation_split)
 
     def classes(self) -> DetectionClasses:
         """The classes to detect."""
@@ -129,13 +178,16 @@ class OpenImages:
 
     @cached_property
     def _hierarchy(self) -> Ancestors:
-        return read_hierarchy(self.files.hierarchy())
+        return read_hierarchy(self.root / HIERARCHY)
 
     @cached_property
     def _known(self) -> NDArray[np.str_]:
-        """All machine names that may be in a table, those of the classes to detect first: str [K]."""
+        """All machine names that may be in a table, those of the classes to detect first: str [K].
+
+        Names that are in no table of classes that is there, nor in the hierarchy, are mistakes.
+        """
         names = dict.fromkeys(self._classes.names.tolist())
-        for path in self.files.known_classes():
+        for path in (self.root / name for name in CLASSES if (self.root / name).is_file()):
             names.update(dict.fromkeys(read_classes(path).names.tolist()))
         names.update(dict.fromkeys(self._hierarchy))
         return np.array(list(names), dtype=np.str_)
@@ -155,7 +207,7 @@ class OpenImages:
             np.count_nonzero(~listed),
             np.count_nonzero(listed & skipped),
         )
-        store = self.files.pictures("train")
+        store = FlatFolderStore(self.root / "train")
         pictures = _distinct(rows.ids[listed & ~skipped])
         if self.background:
             seen = np.union1d(rows.ids[listed], rows.doubtful)
@@ -177,7 +229,7 @@ class OpenImages:
     def _validation(self) -> DetectionSet:
         boxes, _ = self._scored
         table = ImageTable.unlabelled(np.union1d(self._truth.image_ids, self._truth.verified_image_ids))
-        images = ImageSet(table, self.files.pictures(self.evaluation_split))
+        images = ImageSet(table, FlatFolderStore(self.root / self.evaluation_split))
         found = self._present(images, self.evaluation_split)
         return self._with_boxes(found, boxes, boxes.labels < len(self._classes))
 
