@@ -6,12 +6,11 @@
     root/challenge-2018-class-descriptions-500.csv, or class-descriptions-boxable.csv
     root/bbox_labels_600_hierarchy.json
 
-Files of the 2018 challenge are found by their names, too (see `OpenImagesLayout`).
+Files of the 2018 challenge are found by their names, too.
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -34,8 +33,6 @@ from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, format_ids
 from landmarks.recognition import DetectionClasses, read_classes
 
-Split = Literal["train", "validation", "test"]
-
 CLASSES = ("challenge-2018-class-descriptions-500.csv", "class-descriptions-boxable.csv")
 HIERARCHY = "bbox_labels_600_hierarchy.json"
 BOXES = ("{}-annotations-bbox.csv", "challenge-2018-{}-annotations-bbox.csv")
@@ -44,50 +41,6 @@ IMAGE_LABELS = (
     "challenge-2018-{}-annotations-human-imagelabels.csv",
 )
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class OpenImagesLayout:
-    """The files below a root; of several official names the first that is there counts."""
-
-    root: Path
-    classes: Path | None = None
-
-    def class_descriptions(self) -> Path:
-        """The classes to detect."""
-        if self.classes is not None:
-            return self.root / self.classes  # an absolute path stays
-        return self._first(CLASSES)
-
-    def boxes(self, split: Split) -> Path:
-        """The boxes of a split."""
-        return self._first([name.format(split) for name in BOXES])
-
-    def image_labels(self, split: Split) -> Path:
-        """The verified image-level labels of a split."""
-        return self._first([name.format(split) for name in IMAGE_LABELS])
-
-    def require(self, evaluation: Split) -> None:
-        """Raise one LandmarksError that lists what is missing for training and for the evaluation of a split."""
-        splits: tuple[Split, ...] = ("train", evaluation)
-        files = [
-            self.class_descriptions(),
-            self.root / HIERARCHY,
-            *map(self.boxes, splits),
-            self.image_labels(evaluation),
-        ]
-        missing = [str(path) for path in files if not path.is_file()]
-        missing += [f"{self.root / split}/<id>.jpg" for split in splits if not (self.root / split).is_dir()]
-        if missing:
-            lines = "\n  ".join(missing)
-            raise LandmarksError(
-                f"data.root={self.root} is not a complete Open Images folder; it lacks\n  {lines}\n"
-                "The download page of Open Images V4 has them under these names"
-            )
-
-    def _first(self, names: list[str] | tuple[str, ...]) -> Path:
-        paths = [self.root / name for name in names]
-        return next((path for path in paths if path.is_file()), paths[0])
 
 
 class OpenImages:
@@ -125,8 +78,9 @@ class OpenImages:
     ) -> None:
         self.name = name
         self.root = local_folder(root)
-        self.files = OpenImagesLayout(self.root, None if classes is None else Path(classes))
-        self.evaluation_split: Split = evaluation_split
+        # a path below the root, or an absolute one, which stays
+        self._class_table = self._file(CLASSES) if classes is None else self.root / classes
+        self.evaluation_split = evaluation_split
         self.expand = expand
         self.background = background
         self.missing = missing
@@ -135,7 +89,17 @@ class OpenImages:
 
     def prepare(self) -> None:
         """Check that all files are there; an error lists everything that is missing."""
-        self.files.require(self.evaluation_split)
+        splits = ("train", self.evaluation_split)
+        files = [self._class_table, self.root / HIERARCHY, *(self._file(BOXES, split) for split in splits)]
+        files.append(self._file(IMAGE_LABELS, self.evaluation_split))
+        missing = [str(path) for path in files if not path.is_file()]
+        missing += [f"{self.root / split}/<id>.jpg" for split in splits if not (self.root / split).is_dir()]
+        if missing:
+            lines = "\n  ".join(missing)
+            raise LandmarksError(
+                f"data.root={self.root} is not a complete Open Images folder; it lacks\n  {lines}\n"
+                "The download page of Open Images V4 has them under these names"
+            )
 
     def classes(self) -> DetectionClasses:
         """The classes to detect."""
@@ -174,7 +138,7 @@ class OpenImages:
 
     @cached_property
     def _classes(self) -> DetectionClasses:
-        return read_classes(self.files.class_descriptions())
+        return read_classes(self._class_table)
 
     @cached_property
     def _hierarchy(self) -> Ancestors:
@@ -194,7 +158,7 @@ class OpenImages:
 
     @cached_property
     def _train(self) -> DetectionSet:
-        path = self.files.boxes("train")
+        path = self._file(BOXES, "train")
         rows = read_box_rows(path, self._known, self.bad_boxes, self.skip)
         if self.expand:
             rows = expand_rows(rows, self._known, self._hierarchy)
@@ -221,8 +185,8 @@ class OpenImages:
     def _scored(self) -> tuple[BoxRows, LabelRows]:
         split = self.evaluation_split
         return (
-            read_box_rows(self.files.boxes(split), self._known, self.bad_boxes, exact=True),
-            read_label_rows(self.files.image_labels(split), self._known, self.bad_boxes),
+            read_box_rows(self._file(BOXES, split), self._known, self.bad_boxes, exact=True),
+            read_label_rows(self._file(IMAGE_LABELS, split), self._known, self.bad_boxes),
         )
 
     @cached_property
@@ -239,6 +203,11 @@ class OpenImages:
         start = np.append(np.searchsorted(rows.ids[kept], images.table.ids), np.count_nonzero(kept))
         boxes = rows.boxes[kept].astype(np.float32, copy=False)
         return DetectionSet(images, PictureBoxes(start, rows.labels[kept], boxes, rows.flags[kept]), self._classes)
+
+    def _file(self, names: Sequence[str], split: str = "") -> Path:
+        """Of several official names the first that is there counts."""
+        paths = [self.root / name.format(split) for name in names]
+        return next((path for path in paths if path.is_file()), paths[0])
 
     def _present(self, images: ImageSet, split: str) -> ImageSet:
         absent = images.table.ids[~images.present]
