@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from labelled import labelled
-from landmarks.cleaning import AgreementRule, Verdict, tidy
+from landmarks.cleaning import AgreementRule, tidy
 from landmarks.errors import LandmarksError
 from landmarks.retrieval import Cache
 from resources import make_resources
@@ -43,12 +43,3 @@ def test_nothing_left_is_an_error() -> None:
         tidy(table, described, make_resources(), AgreementRule(min_images=11))
     with pytest.raises(LandmarksError, match="no landmark is left"):
         tidy(table, described, make_resources(), AgreementRule(min_similarity=1.0))
-
-
-def test_fates_are_named_in_the_report() -> None:
-    table, described, _ = labelled([10, 10, 10])
-    fell = tidy(table, described, make_resources()).as_json()["fell"]
-    assert fell.keys() == {
-        "no_descriptor",
-        *(verdict.name.lower() for verdict in Verdict if verdict is not Verdict.KEPT),
-    }

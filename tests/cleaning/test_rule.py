@@ -158,4 +158,4 @@ def test_wrong_labels_are_found_however_alike_all_pictures_are(sample: int | Non
 )
 def test_parameters_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(LandmarksError, match=next(iter(wrong))):
-        AgreementRule(**wrong)  # type: ignore[arg-type]
+        AgreementRule(**wrong)

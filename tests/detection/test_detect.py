@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
 
 from landmarks.data.images import Preprocessing
-from landmarks.detection import Detector, TrainedDetector
+from landmarks.detection import Detector, TrainedDetector, find_objects, ids_of
 from landmarks.detection import detect as module
-from landmarks.detection.openimages import DetectionResize, OpenImages
+from landmarks.detection.openimages import OpenImages
 from landmarks.errors import LandmarksError
 from landmarks.extraction import TooManyUnreadableError, UnreadablePictures
 from landmarks.models import plain_network
@@ -33,7 +34,10 @@ def trained(compose_config: Compose, small_run: list[str], tmp_path: Path) -> Tr
 
 
 def detector(trained: TrainedDetector, batch_size: int = 4, workers: int = 0) -> Detector:
-    return Detector(trained, DetectionResize(48, 80), "cpu", batch_size=batch_size, num_workers=workers)
+    data = {"image_size": None, "eval_batch_size": batch_size, "num_workers": workers}
+    trainer = {"accelerator": "cpu", "precision": "32-true"}
+    settings = {"inference": "eager", "channels_last": True, "data": data, "trainer": trainer}
+    return Detector(OmegaConf.create(settings), trained)
 
 
 def assert_same(one: FoundObjects, other: FoundObjects) -> None:
@@ -98,3 +102,36 @@ def test_other_rules_are_not_mixed_in(trained: TrainedDetector, rectangles: Path
     stricter = replace(trained, network={**trained.network, "score_threshold": 0.5})
     with pytest.raises(LandmarksError, match="made otherwise"):
         detector(stricter).detect(images, tmp_path / "a", "openimages", "validation")
+
+
+NAMES = np.array(["/m/a", "/m/b", "/m/c"])
+
+
+class Fixed(nn.Module):
+    """Finds the same boxes in every picture but in small ones none."""
+
+    def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
+        boxes = torch.tensor([[10.0, 5.0, 20.0, 40.0], [0.0, 0.0, 40.0, 20.0]])
+        found = {"boxes": boxes, "labels": torch.tensor([3, 1]), "scores": torch.tensor([0.75, 0.5])}
+        return [{key: value[: 2 * (image.shape[2] > 10)] for key, value in found.items()} for image in images]
+
+
+def test_boxes_become_shares_of_their_own_picture_and_labels_rows_of_classes() -> None:
+    images = [torch.zeros(3, 80, 40), torch.zeros(3, 5, 5), torch.zeros(3, 40, 80)]
+    found = find_objects(Fixed(), images, np.array([7, 8, 2**64 - 1], np.uint64), NAMES)
+    assert found.image_ids.tolist() == [7, 7, 2**64 - 1, 2**64 - 1]
+    assert found.labels.tolist() == [2, 0, 2, 0]
+    assert found.scores.tolist() == [0.75, 0.5] * 2
+    np.testing.assert_allclose(found.boxes[0], [0.25, 0.0625, 0.5, 0.5])
+    np.testing.assert_allclose(found.boxes[2], [0.125, 0.125, 0.25, 1.0])
+
+
+@pytest.mark.parametrize("images", [[], [torch.zeros(3, 5, 5)]])
+def test_nothing_found_is_a_set_of_no_boxes(images: list[Tensor]) -> None:
+    found = find_objects(Fixed(), images, np.arange(len(images), dtype=np.uint64), NAMES)
+    assert found.boxes.shape == (0, 4)
+    assert found.labels.dtype == np.int32
+
+
+def test_large_ids_survive() -> None:
+    assert ids_of({"id": [2**64 - 1, 1]}).tolist() == [2**64 - 1, 1]

@@ -102,11 +102,9 @@ def test_a_damaged_picture_is_counted(compose_config: Compose, small_run: list[s
     ("override", "message"),
     [
         ("+model.anchors=[8]", r"model.anchors: .* has no such key; did you mean 'anchor_sizes'"),
-        ("+data.imagesize=3", "data.imagesize: .* has no such key; did you mean 'image_size'"),
         ("model.box_samples=many", "model.box_samples: 'many' will not do"),
         ("loss=arcmargin", "loss: .* will not do: it should be None"),
         ("task=detecting", "task: 'detecting' will not do"),
-        ("data.max_unreadable=few", "data.max_unreadable"),
     ],
 )
 def test_a_slip_in_the_configuration_is_named(

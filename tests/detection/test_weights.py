@@ -66,7 +66,7 @@ def test_the_names_of_torchvisions_older_detectors_are_known(tmp_path: Path) -> 
 )
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, change: object, message: str) -> None:
     state = dict(small().state_dict())
-    change(state)  # type: ignore[operator]
+    change(state)
     torch.save(state, tmp_path / "w.pth")
     with pytest.raises(LandmarksError, match=message):
         load_detector_weights(small(), tmp_path / "w.pth")
@@ -76,11 +76,3 @@ def test_a_backbone_of_another_network_is_refused(tmp_path: Path) -> None:
     save_file(timm.create_model("test_efficientnet").state_dict(), tmp_path / "other.safetensors")
     with pytest.raises(LandmarksError, match=r"(?s)other\.safetensors does not fit the detector: .*size mismatch"):
         load_detector_weights(small(), tmp_path / "other.safetensors")
-
-
-def test_a_missing_file_and_a_damaged_one_are_named(tmp_path: Path) -> None:
-    with pytest.raises(LandmarksError, match="no such file"):
-        load_detector_weights(small(), tmp_path / "none.pth")
-    (tmp_path / "bad.pth").write_bytes(b"no weights")
-    with pytest.raises(LandmarksError, match=r"bad\.pth is not a weight file"):
-        load_detector_weights(small(), tmp_path / "bad.pth")

@@ -71,7 +71,7 @@ def test_no_more_scores_at_once_than_stated() -> None:
 
 
 def described(values: np.ndarray, **protocol: object) -> DescriptorSet:
-    made = ExtractionProtocol(model="m", weights="w", input_size=64, resize="square", **protocol)  # type: ignore[arg-type]
+    made = ExtractionProtocol(model="m", weights="w", input_size=64, resize="square", **protocol)
     return DescriptorSet(np.arange(len(values), dtype=np.uint64), values.astype(np.float32), made, "queries")
 
 

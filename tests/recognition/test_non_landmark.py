@@ -1,4 +1,5 @@
 import dataclasses
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from omegaconf import OmegaConf
 from found import CLASSES, TITLES, Box, found_objects
 from landmarks.config import config_root
 from landmarks.errors import LandmarksError
-from landmarks.recognition import NonLandmarkRule
+from landmarks.recognition import NonLandmarkRule, covered_area
 from landmarks.recognition.detections import DetectionClasses, read_classes
 
 RULE = NonLandmarkRule({"buildings": ["Tower"]}, {"people": ["Person"], "animals": ["dog"]}, least_area=0.4)
@@ -57,7 +58,7 @@ BOXES = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(boxes=BOXES, more=BOXES)
 def test_more_evidence_pulls_to_its_own_side(boxes: list[Box], more: list[Box]) -> None:
     ids = np.arange(5, dtype=np.uint64)
@@ -151,3 +152,21 @@ def test_the_rule_in_yaml_names_classes_of_the_released_detector(shared_data: Pa
     assert not (sides.speaks_for & sides.speaks_against).any()
     neutral = set(classes.titles[~(sides.speaks_for | sides.speaks_against)].tolist())
     assert {"Tree", "Boat", "Train", "Window", "Flag", "Vehicle"} <= neutral
+
+
+GRID = 16
+
+
+@given(counts=st.lists(st.integers(0, 12), max_size=6), seed=st.integers(0, 2**32 - 1))
+def test_equals_counting_pixels(counts: list[int], seed: int) -> None:
+    """Corners on a grid, some outside the picture, so that pixels count exactly."""
+    rng = np.random.default_rng(seed)
+    corners = np.sort(rng.integers(-3, GRID + 4, (sum(counts), 2, 2)), axis=1).reshape(-1, 4)
+    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    expected = []
+    for first, last in pairwise(start):
+        pixels = np.zeros((GRID, GRID), bool)
+        for left, top, right, bottom in np.clip(corners[first:last], 0, GRID):
+            pixels[top:bottom, left:right] = True
+        expected.append(pixels.mean())
+    np.testing.assert_array_equal(covered_area(corners / GRID, start), expected)

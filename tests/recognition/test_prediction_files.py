@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition import Predictions, prediction_files, read_predictions, write_predictions
+from landmarks.recognition import Predictions, predictions, read_predictions, write_predictions
 from landmarks.retrieval.descriptors import ExtractionProtocol
 
 PROTOCOL = ExtractionProtocol(model="m", weights="w", input_size=64, resize="square")
@@ -78,7 +78,7 @@ def claiming(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "harm", "words"),
     [
-        *((name, Path.unlink, name.split(".")[0]) for name in sorted(prediction_files.FILES)),
+        *((name, Path.unlink, name.split(".")[0]) for name in sorted(predictions.FILES)),
         *((f"{name}.npy", cut, "its header needs|damaged") for name in ("ids", "landmarks", "probabilities")),
         ("landmarks.npy", claiming, "damaged, or no predictions"),
         ("landmarks.npy", saved(2), "expected pictures by landmarks"),

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition import LandmarkGroups, RecognitionReranking, Votes
+from landmarks.recognition import RecognitionReranking
 from landmarks.retrieval import Cache, Gallery, Ranking, SearchState, best
 from landmarks.retrieval.search import ExactIndex
 from landmarks.retrieval.stages import Search
@@ -92,13 +92,6 @@ def test_equals_brute_force(data):
     found.check(6, num_index)
     kept = ranking.filled & found.filled
     np.testing.assert_array_equal(found.scores[kept], ranking.scores[kept])
-
-
-def test_images_in_the_ranking_do_not_hide_those_that_are_missed():
-    index = Votes(np.zeros(10, np.int32), np.linspace(3, 2, 10, dtype=np.float32))
-    ranking = Ranking(np.array([[0, 1, 2]], np.int32), np.zeros((1, 3), np.float32))
-    rows, wanted = LandmarkGroups(index).missed(Votes(np.zeros(1, np.int32), np.ones(1, np.float32)), ranking, 0.6)
-    assert rows[wanted].tolist() == [3, 4, 5]
 
 
 def test_labels_of_the_index_are_kept(tmp_path):

@@ -4,6 +4,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,32 @@ def test_what_is_missing_is_named_before_any_work(name: str, tmp_path: Path) -> 
     stages = {"search": Search(K), "votes": NeighbourVotes(3), name: STAGES[name](tmp_path)}
     with pytest.raises(LandmarksError, match=f"stage {name} needs"):
         Pipeline(ExactIndex(K), stages, workers=1).run(bare)
+
+
+NAN, INF = float("nan"), float("inf")
+OUT_OF_RANGE = {
+    Search: ("k is 0", [{"k": 0}]),
+    NeighbourVotes: ("k=0", [{"k": 0}]),
+    partial(NeighbourVerification, LocalFeatureStore(Corners())): (
+        "verification",
+        [{"depth": 0}, {"k": 0}, {"min_inliers": 0}, {"min_inliers": 80}, {"weight": -1.0}, {"weight": NAN}],
+    ),
+    DistractorPush: ("distractors", [{"limit": 0}, *({"per_gallery_image": wrong} for wrong in (-1.0, NAN, INF))]),
+    ConfidenceCalibration: (
+        "calibration",
+        [{"sample": 1}, {"hidden": -0.1}, {"hidden": NAN}, {"k": 2}, {"votes": 0}, {"regularisation": 0.0},
+         {"regularisation": NAN}, {"max_images": 0}],
+    ),
+    ClassifierJoin: (
+        "classifier",
+        [{"weight": -1.0}, {"weight": NAN}, {"factor": INF}, {"min_probability": 1.5}, {"min_probability": NAN}],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", OUT_OF_RANGE)
+def test_numbers_out_of_range_are_refused(make: Callable[..., object]) -> None:
+    message, cases = OUT_OF_RANGE[make]
+    for wrong in cases:
+        with pytest.raises(LandmarksError, match=message):
+            make(**wrong)

@@ -2,7 +2,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
@@ -38,18 +38,11 @@ def test_equals_a_transparent_reference(data):
     scores = rng.choice(np.array([-0.5, 0.25, 0.5, 0.75], np.float32), (7, gallery_size))
     rows = np.tile(np.arange(gallery_size), (7, 1))
     ranking = best(rows, scores, max(k, data.draw(st.integers(1, 40))))
-    votes = vote(ranking, gallery, landmarks, k, power)
-    for got, score, (winner, expected) in zip(*votes, reference(ranking, gallery, k, power), strict=True):
+    found = candidates(ranking, gallery, landmarks, k, power)
+    winners = zip(found.first, found.confidence, reference(ranking, gallery, k, power), strict=True)
+    for got, score, (winner, expected) in winners:
         assert got == winner
         assert score == pytest.approx(expected, rel=1e-6)
-
-
-def test_two_of_one_beat_a_nearer_single():
-    ranking = ranking_of([[0, 1, 2]], [[0.9, 0.6, 0.5]])
-    votes = vote(ranking, np.array([4, 7, 7], np.int32), 10)
-    assert votes.landmarks.tolist() == [7]
-    assert votes.scores[0] == pytest.approx(1.1)
-    assert vote(ranking, np.array([4, 7, 7], np.int32), 10, power=4).landmarks.tolist() == [4]
 
 
 def test_unlabelled_neighbours_take_places_and_empty_rows_give_no_prediction():
@@ -89,26 +82,6 @@ def test_a_vote_may_fall_with_the_rank():
     assert fallen.scores[0] == pytest.approx([0.6, 0.5 * 2 / 3 + 0.5 / 3])
 
 
-@given(data=st.data())
-def test_gather_sums_as_a_dictionary_would(data: st.DataObject) -> None:
-    queries, landmarks = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 4))
-    count = data.draw(st.integers(0, 30))
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    query, landmark = rng.integers(0, queries, count), rng.integers(-1, landmarks, count)
-    weight = rng.choice([0.25, 0.5, 1.0], count)  # sums tie often, and are exact
-    sums: list[dict[int, float]] = [{} for _ in range(queries)]
-    for q, name, w in zip(query.tolist(), landmark.tolist(), weight.tolist(), strict=True):
-        if name >= 0:
-            sums[q][name] = sums[q].get(name, 0.0) + w
-    found = sum_votes(query, landmark, weight, queries, landmarks)
-    for row, expected in enumerate(sums):
-        # sorted() is stable, and a dictionary keeps the order of first sight
-        best = sorted(expected.items(), key=lambda pair: -pair[1])
-        filled = found.filled[row]
-        assert found.indices[row][filled].tolist() == [name for name, _ in best]
-        assert found.scores[row][filled].tolist() == [total for _, total in best]
-
-
 def test_the_first_place_is_the_prediction() -> None:
     found = ranking_of([[3, 1], [-1, -1]], [[0.5, 0.25], [-np.inf, -np.inf]])
     assert found.first.tolist() == [3, -1]
@@ -123,7 +96,6 @@ def test_rescored_puts_in_order_and_removes() -> None:
     assert again.scores[1].tolist() == [-2, -np.inf, -np.inf]
 
 
-@settings(max_examples=100)
 @given(data=st.data())
 def test_pushing_down_keeps_order(data: st.DataObject) -> None:
     queries = data.draw(st.integers(1, 8))
@@ -160,7 +132,7 @@ def test_adds_as_a_dictionary_would_and_leaves_the_rest(data: st.DataObject) -> 
         )
 
     before = sum_votes(*votes(data.draw(st.integers(0, 12))), queries, landmarks)
-    query, landmark, weight = votes(data.draw(st.integers(0, 6)))
+    query, landmark, weight = votes(data.draw(st.integers(0, 20)))
     after = add_votes(before, query, landmark, weight, landmarks)
     for row in range(queries):
         filled = before.filled[row]

@@ -1,12 +1,11 @@
 from .clean import Tidied as Tidied
+from .clean import make_resources as make_resources
+from .clean import refuse_existing as refuse_existing
 from .clean import tidy as tidy
-from .gldv2 import make_resources as make_resources
-from .gldv2 import refuse_existing as refuse_existing
-from .gldv2 import tidy_gldv2 as tidy_gldv2
-from .gldv2 import train_images as train_images
-from .gldv2 import write_tidied as write_tidied
+from .clean import tidy_gldv2 as tidy_gldv2
+from .clean import train_images as train_images
+from .clean import write_tidied as write_tidied
 from .neighbours import Bars as Bars
-from .neighbours import Sizes as Sizes
 from .neighbours import other_class_bars as other_class_bars
 from .neighbours import same_class_neighbours as same_class_neighbours
 from .pictures import LandmarkPictures as LandmarkPictures

@@ -1,8 +1,9 @@
-"""Cleans a train set from its table and its descriptors: neighbours, bars, rule, verification; then says what fell."""
+"""Cleans a train set by its table and descriptors: neighbours, bars, rule, verification; says what fell, and why."""
 
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,26 +13,30 @@ from landmarks.cleaning.neighbours import Bars, other_class_bars, same_class_nei
 from landmarks.cleaning.pictures import LandmarkPictures, match
 from landmarks.cleaning.rule import AgreementRule, Verdict
 from landmarks.cleaning.verification import Verification
-from landmarks.data import ImageSet, ImageTable
+from landmarks.data import (
+    GLDv2,
+    GLDv2Layout,
+    ImageSet,
+    ImageTable,
+    available_cores,
+    open_root,
+    read_labels,
+    write_clean,
+)
 from landmarks.errors import LandmarksError
-from landmarks.retrieval import DescriptorSet, Ranking, Resources
+from landmarks.retrieval import Cache, DescriptorSet, ExactIndex, HnswIndex, IvfPqIndex, Ranking, Resources
 
 log = logging.getLogger(__name__)
 
 SAMPLE = 65_536
+SEARCHES = {"exact": ExactIndex, "hnsw": HnswIndex, "ivf_pq": IvfPqIndex}
 
 
 @dataclass(frozen=True, eq=False)
 class Tidied:
-    """What came of it.
+    """What came of N images with label and descriptor, of `landmarks_before` landmarks with and without descriptors.
 
-    Attributes:
-        pictures: those with a label and a descriptor, N.
-        verdicts: uint8 [N] of `Verdict`.
-        neighbours: Ranking [N, K], the nearest of the same landmark.
-        bars: what these had to beat.
-        rule: by which it was decided.
-        landmarks_before: landmarks of the table, with and without descriptors.
+    Verdicts are uint8 [N] of `Verdict`, neighbours a Ranking [N, K] of the same landmark, bars what these had to beat.
     """
 
     pictures: LandmarkPictures
@@ -89,9 +94,6 @@ def tidy(
         sample: pictures that stand for all others; None takes all.
         verification: look at local features, too.
         images: opens the pictures for that; only then needed.
-
-    Raises:
-        LandmarksError: sets that do not fit, bad rows, no room, or nothing that agrees.
     """
     rule = rule or AgreementRule()
     pictures = match(table, described)
@@ -124,3 +126,48 @@ def _warn_if_capped(rule: AgreementRule, pictures: LandmarkPictures, bars: Bars)
             np.count_nonzero(capped),
             rule.same_class,
         )
+
+
+def tidy_gldv2(
+    root: str,
+    descriptors: Path,
+    resources: Resources,
+    rule: AgreementRule,
+    sample: int | None,
+    verification: Verification | None,
+) -> Tidied:
+    """Decide which images of a Google Landmarks v2 folder's or address's train.csv to keep. See `tidy`."""
+    layout = GLDv2Layout(open_root(root))
+    if not layout.has_table("train"):
+        raise LandmarksError(
+            f"{layout.root / 'metadata' / 'train.csv'}: not there; `landmarks data download --root FOLDER --split "
+            "metadata` fetches it"
+        )
+    table = read_labels(layout.table("train"))
+    described = DescriptorSet.open(descriptors)
+    return tidy(table, described, resources, rule, sample, verification, lambda: train_images(root))
+
+
+def make_resources(search: str, memory_mb: int, workers: int | None, seed: int) -> Resources:
+    """Return what to search with; `search` is one of `SEARCHES`, for a search in all images."""
+    neighbours = SEARCHES[search](memory_budget_mb=memory_mb)
+    return Resources(ExactIndex(memory_budget_mb=memory_mb), neighbours, Cache(), workers or available_cores(), seed)
+
+
+def train_images(root: str) -> ImageSet:
+    """Open the images of train.csv that are there."""
+    return GLDv2(root, train_split="train", missing="skip").train()
+
+
+def refuse_existing(out: Path, force: bool) -> None:
+    """Raise LandmarksError if `out` cannot be written, or not without `force`."""
+    if out.is_dir():
+        raise LandmarksError(f"--out {out} is a folder: name the file to write")
+    if out.exists() and not force:
+        raise LandmarksError(f"--out {out} exists already: remove it, name another file, or replace it with --force")
+
+
+def write_tidied(tidied: Tidied, out: Path) -> None:
+    """Write the images that stay as train_clean.csv is."""
+    kept, images = tidied.kept, tidied.pictures
+    write_clean(out, images.ids[kept], images.landmark_names[images.landmarks[kept]])

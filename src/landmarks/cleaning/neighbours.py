@@ -14,7 +14,7 @@ is N² products; against a random sample of S pictures it is N x S, and the bar 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,52 +34,26 @@ from landmarks.retrieval import (
 )
 from landmarks.storage import Column
 
-CHUNK = 16_384  # pictures that are searched for, and kept, together
+# How much is compared at once; no result depends on it.
+CHUNK = 16_384  # images that are searched for, and kept, together
+WINDOWS = (4, 8, 16, 32, 64, 128)  # landmarks of up to so many images are compared in windows of that many
+WINDOW_BYTES = 64 * MIB  # for the windows of many images
+PIECE = 65_536  # images of a large landmark that are in memory at once
 
 
-class Sizes(NamedTuple):
-    """How much is compared at once; no result depends on it.
+def same_class_neighbours(pictures: LandmarkPictures, k: int, resources: Resources) -> Ranking:
+    """Find the k nearest other images of the same landmark, memory-mapped out of the cache.
 
-    Attributes:
-        chunk: pictures that are kept together.
-        windows: landmarks of up to so many pictures are compared in windows of that many.
-        window_bytes: for the windows of many pictures.
-        piece: pictures of a large landmark that are in memory at once.
+    Returns a Ranking [N, k] of places in `pictures`, by cosine similarity; empty places where a landmark has fewer
+    others.
     """
-
-    chunk: int = CHUNK
-    windows: tuple[int, ...] = (4, 8, 16, 32, 64, 128)
-    window_bytes: int = 64 * MIB
-    piece: int = 65_536
-
-
-DEFAULT_SIZES = Sizes()
-
-
-def same_class_neighbours(
-    pictures: LandmarkPictures, k: int, resources: Resources, sizes: Sizes = DEFAULT_SIZES
-) -> Ranking:
-    """The k nearest other pictures of the same landmark, memory-mapped out of the cache.
-
-    Args:
-        pictures: N of them.
-        k: places; empty ones where a landmark has fewer others.
-        resources: the cache, and the budget of memory.
-        sizes: how much is compared at once.
-
-    Returns:
-        Ranking [N, k] of places in `pictures`, scored by cosine similarity.
-
-    Raises:
-        LandmarksError: no room for the cache; what was found so far is kept.
-    """
-    work = _SameClass(pictures, k, resources, sizes)
+    work = _SameClass(pictures, k, resources)
     kept = resources.cache.rows(
         "tidying-fellows",
         len(pictures),
         {"indices": Column(np.int32, (k,)), "scores": Column(np.float32, (k,))},
         work,
-        sizes.chunk,
+        CHUNK,
         [pictures.descriptors, pictures.rows, pictures.landmarks],
         {"k": k},
     )
@@ -87,9 +61,8 @@ def same_class_neighbours(
 
 
 class _SameClass:
-    def __init__(self, pictures: LandmarkPictures, k: int, resources: Resources, sizes: Sizes) -> None:
+    def __init__(self, pictures: LandmarkPictures, k: int, resources: Resources) -> None:
         self.pictures = pictures
-        self.sizes = sizes
         self.k = k
         self.search = ExactIndex(k + 1, memory_budget_mb=resources.memory_budget_mb)
 
@@ -106,16 +79,15 @@ class _SameClass:
         landmarks = self.pictures.landmarks[start:stop]
         firsts = self.pictures.starts[landmarks]
         sizes = self.pictures.counts[landmarks]
-        windows = self.sizes.windows
-        small = (sizes > 1) & (sizes <= windows[-1])
+        small = (sizes > 1) & (sizes <= WINDOWS[-1])
         if not small.any():
             return
         # A chunk may begin and end within a landmark.
         begin = int(firsts[small].min())
         block = self.pictures.read(slice(begin, int((firsts + sizes)[small].max())))
-        for narrower, width in zip((1, *windows), windows, strict=False):
+        for narrower, width in zip((1, *WINDOWS), WINDOWS, strict=False):
             chosen = np.flatnonzero((sizes > narrower) & (sizes <= width))
-            step = rows_in_budget(24 * width + 4 * block.shape[1], self.sizes.window_bytes)
+            step = rows_in_budget(24 * width + 4 * block.shape[1], WINDOW_BYTES)
             for first in range(0, len(chosen), step):
                 part = chosen[first : first + step]
                 window = firsts[part, None] + np.arange(width)
@@ -126,13 +98,13 @@ class _SameClass:
 
     def _of_large(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], Ranking]]:
         landmarks = np.unique(self.pictures.landmarks[start:stop])
-        for landmark in landmarks[self.pictures.counts[landmarks] > self.sizes.windows[-1]].tolist():
+        for landmark in landmarks[self.pictures.counts[landmarks] > WINDOWS[-1]].tolist():
             begin, end = self.pictures.starts[landmark : landmark + 2].tolist()
             rows = np.arange(max(start, begin), min(stop, end))
             queries = self.pictures.read(rows)
             merged = Ranking.empty(len(rows), 0)
-            for first in range(begin, end, self.sizes.piece):
-                part = slice(first, min(first + self.sizes.piece, end))
+            for first in range(begin, end, PIECE):
+                part = slice(first, min(first + PIECE, end))
                 found = self.search.search(queries, self.pictures.read(part))
                 places = np.where(found.filled, found.indices + first, -1)
                 merged = best(
@@ -145,12 +117,9 @@ class _SameClass:
 
 @dataclass(frozen=True, eq=False)
 class Bars:
-    """The bar for each picture.
+    """The bar for each image: the similarity float32 [N] of its `rank`-th nearest image of another landmark.
 
-    Attributes:
-        similarities: float32 [N], of its `rank`-th nearest picture of another landmark.
-        numbers: int64 [C], how many pictures of other landmarks each landmark was compared with.
-        rank: b.
+    `numbers`, int64 [C], says how many images of other landmarks each landmark was compared with.
     """
 
     similarities: NDArray[np.float32]
@@ -159,24 +128,13 @@ class Bars:
 
 
 def other_class_bars(
-    pictures: LandmarkPictures, rank: int, sample: int | None, same_class: int, resources: Resources, chunk: int = CHUNK
+    pictures: LandmarkPictures, rank: int, sample: int | None, same_class: int, resources: Resources
 ) -> Bars:
-    """Find each picture's `rank`-th nearest picture of another landmark.
+    """Find each image's `rank`-th nearest image of another landmark, in a sample of so many images, or None for all.
 
-    A picture whose landmark fills the first places of the search before `rank` others have come gets the similarity of
+    An image whose landmark fills the first places of the search before `rank` others have come gets the similarity of
     the last of these places. That leaves at least `same_class` neighbours above its bar, so that nothing changes for a
     rule that looks at no more of them.
-
-    Args:
-        pictures: N of them.
-        rank: b, at least 1.
-        sample: so many pictures, drawn at random, are searched; None or at least N searches all.
-        same_class: how many same-class neighbours of a picture are looked at.
-        resources: `index` searches a sample, `neighbours` all; the cache and the seed of the sample.
-        chunk: pictures that are searched for, and kept, together.
-
-    Raises:
-        LandmarksError: fewer than `rank` pictures of other landmarks, or no room for the cache.
     """
     everything = sample is None or sample >= len(pictures)
     if everything or sample is None:
@@ -213,7 +171,7 @@ def other_class_bars(
         len(pictures),
         {"similarities": Column(np.float32)},
         make,
-        chunk,
+        CHUNK,
         [pictures.descriptors, pictures.rows, pictures.landmarks, np.empty(0) if everything else drawn],
         {"rank": rank, "depth": depth, "searcher": searcher.signature()},
     )

@@ -17,16 +17,14 @@ from landmarks.retrieval import Descriptors, DescriptorSet, check_rows, gather
 
 @dataclass(frozen=True, eq=False)
 class LandmarkPictures:
-    """Pictures in ascending order of landmark, then of id.
+    """Images in ascending order of landmark, then of id.
 
     Attributes:
         ids: uint64 [N].
-        landmarks: int32 [N], ascending, indices into `landmark_names`.
-        landmark_names: str [C].
-        starts: int64 [C + 1]; landmark l has the pictures `starts[l]` to `starts[l + 1]`, perhaps none.
-        rows: int64 [N], the row of each picture in `descriptors`.
-        descriptors: [M, D], as extracted; usually memory-mapped.
-        undescribed: how many pictures of the table have no descriptor and are not among these.
+        landmarks: int32 [N], ascending, indices into `landmark_names`, str [C].
+        starts: int64 [C + 1]; landmark l has the images `starts[l]` to `starts[l + 1]`, perhaps none.
+        rows: int64 [N], the row of each image in `descriptors` [M, D], as extracted; usually memory-mapped.
+        undescribed: how many images of the table have no descriptor and are not among these.
     """
 
     ids: NDArray[np.uint64]
@@ -55,16 +53,7 @@ class LandmarkPictures:
 
 
 def match(table: ImageTable, described: DescriptorSet) -> LandmarkPictures:
-    """Join a table of labels and a descriptor set by id.
-
-    Args:
-        table: pictures and their landmarks; those without one (-1) are not looked at.
-        described: their descriptors; a picture that could not be read has none.
-
-    Raises:
-        LandmarksError: descriptors of regions, of pictures that the table does not know, of no labelled picture, or
-            rows of NaN or zeros.
-    """
+    """Join a table of labels and a descriptor set by id; images without landmark (-1) or descriptor are left out."""
     protocol = described.protocol
     if protocol.regions:
         raise LandmarksError(f"{described.name}: holds descriptors of regions; give those of whole pictures")

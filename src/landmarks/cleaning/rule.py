@@ -57,9 +57,6 @@ class AgreementRule:
         group_share: of the largest group, the least size of others; 1 keeps the largest alone, 0 all.
         min_images: landmarks with fewer pictures fall.
         min_similarity: a neighbour with a lower cosine similarity never agrees; -1 leaves it to the bar.
-
-    Raises:
-        LandmarksError: a parameter out of range.
     """
 
     same_class: int = 16
@@ -84,14 +81,10 @@ class AgreementRule:
             )
 
     def required(self, counts: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
-        """How many same-class neighbours must agree with a picture.
+        """Tell how many same-class neighbours must agree with an image, int64 [C], at most `same_class`.
 
-        Args:
-            counts: int64 [C], pictures of each landmark.
-            others: int64 [C], pictures of other landmarks that its pictures were compared with.
-
-        Returns:
-            int64 [C], at most `same_class`.
+        It depends on the images of each landmark, [C], and on those of other landmarks that they were compared with,
+        [C].
         """
         own = np.maximum(counts - 1, 1)
         least = np.full(len(counts), self.min_agreeing)
@@ -107,15 +100,9 @@ class AgreementRule:
         return (neighbours.indices[rows] >= 0) & (neighbours.scores[rows] >= bar[:, None])
 
     def verdicts(self, pictures: LandmarkPictures, neighbours: Ranking, bars: Bars) -> NDArray[np.uint8]:
-        """Apply the rule.
+        """Apply the rule to N images and their nearest neighbours [N, same_class].
 
-        Args:
-            pictures: N of them.
-            neighbours: Ranking [N, same_class], the nearest of each.
-            bars: what these must beat.
-
-        Returns:
-            uint8 [N] of `Verdict`; before `small_landmarks`, which verification may still precede.
+        Returns uint8 [N] of `Verdict`, before `small_landmarks`, which verification may still precede.
         """
         required = self.required(pictures.counts, bars.numbers)[pictures.landmarks]
         stays = np.empty(len(pictures), np.bool_)

@@ -32,9 +32,6 @@ class Verification:
         features: keeps the local features.
         matcher: finds tentative pairs of points.
         geometry: says which of them move alike.
-
-    Raises:
-        LandmarksError: a number below 1.
     """
 
     partners: int = 5
@@ -58,23 +55,7 @@ class Verification:
         bars: Bars,
         resources: Resources,
     ) -> NDArray[np.uint8]:
-        """Let pictures fall that the rule keeps and no neighbour verifies.
-
-        Args:
-            pictures: N of them.
-            images: where they can be read.
-            verdicts: uint8 [N], what the rule says.
-            rule: which neighbours agree.
-            neighbours: Ranking [N, same_class].
-            bars: what these must beat.
-            resources: processes, cache and seed.
-
-        Returns:
-            uint8 [N].
-
-        Raises:
-            LandmarksError: pictures that are not there, or no room for features or counts; what was done is kept.
-        """
+        """Let images fall that the rule, by its verdicts uint8 [N], keeps and no neighbour verifies."""
         shown, places = np.unique(self._pairs(verdicts == Verdict.KEPT, rule, neighbours, bars), return_inverse=True)
         pairs = places.reshape(-1, 2).astype(np.int32)
         rows = images.table.find(pictures.ids[shown])

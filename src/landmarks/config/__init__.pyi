@@ -1,4 +1,5 @@
 from .check import ConfigError as ConfigError
+from .check import built_class as built_class
 from .check import check_config as check_config
 from .check import problems_of as problems_of
 from .check import refuse_missing as refuse_missing

@@ -146,6 +146,13 @@ def _check_target(node: DictConfig, name: str) -> Iterator[str]:
                 yield f"{name}.{key}: missing, and {node['_target_']} needs it"
 
 
+def built_class(node: DictConfig) -> type | None:
+    """Tell the class of what a node builds: its target, or what a function is annotated to return; None if unknown."""
+    target = get_object(node["_target_"])
+    made = target if inspect.isclass(target) else _type_hints(target).get("return")
+    return made if inspect.isclass(made) else None
+
+
 def _type_hints(target: Any) -> dict[str, Any]:
     source = target.__init__ if inspect.isclass(target) else target
     try:

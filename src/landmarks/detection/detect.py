@@ -1,91 +1,134 @@
-"""Looks for objects in any set of pictures with a trained detector, and goes on after a kill.
+"""Opens trained detectors, and looks for objects with them in any set of images; goes on after a kill.
 
 One device does it; what it finds is written as it comes, see `landmarks.recognition.detections.files`.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader
+from torchvision.models.detection import FasterRCNN
 
+from landmarks import __version__
 from landmarks.config import versions
-from landmarks.data import ImageSet, single_thread
-from landmarks.detection.checkpoints import TrainedDetector
-from landmarks.detection.finding import find_objects, ids_of
+from landmarks.data import ImageSet, Preprocessing, single_thread
+from landmarks.detection.detector import prepared
 from landmarks.detection.openimages import DetectionDataset, DetectionResize, collate
-from landmarks.detection.training_module import prepared
 from landmarks.detection.writer import DetectionWriter
 from landmarks.errors import LandmarksError
 from landmarks.extraction import UnreadablePictures
-from landmarks.models import weights_hash
-from landmarks.recognition import DetectionProtocol, Detections, FoundObjects, read_detections
+from landmarks.models import RECORD_VERSION, Device, open_model, weights_hash
+from landmarks.recognition import (
+    BACKGROUND,
+    DetectionClasses,
+    DetectionProtocol,
+    Detections,
+    FoundObjects,
+    read_detections,
+)
 
 log = logging.getLogger(__name__)
 
 
-class Detector:
-    """A trained detector on its device.
+@dataclass(frozen=True)
+class TrainedDetector:
+    """A detector with trained weights, in eval mode, and where it comes from.
 
-    Args:
-        trained: its network, which is changed in place.
-        resize: to the size that the network gets.
-        accelerator: as the trainer calls it, such as "auto".
-        precision: as the trainer calls it, such as "bf16-mixed".
-        batch_size: pictures at a time.
-        num_workers: processes that read pictures; 0 reads in this one.
-        channels_last: see `prepared`.
-        compile: see `prepared`.
+    Class i is the model's label i + 1; `network` is what `landmarks.models.build_network` takes, rules of inference
+    included.
     """
 
-    @classmethod
-    def from_config(cls, config: DictConfig, trained: TrainedDetector) -> Self:
-        """Make ready what an evaluation or an extraction asks for; its long side grows and shrinks with the short.
+    model: FasterRCNN
+    name: str
+    classes: DetectionClasses
+    preprocessing: Preprocessing
+    network: Mapping[str, Any]
+    trained_on: Any
 
-        Raises:
-            LandmarksError: ONNX Runtime is asked for.
-        """
+
+def detector_record(config: DictConfig, classes: DetectionClasses) -> dict[str, Any]:
+    """Return the plain values that go into every checkpoint of a run."""
+    return {
+        "record_version": RECORD_VERSION,
+        "landmarks_version": __version__,
+        "task": "detection",
+        "config": OmegaConf.to_container(config, resolve=True),
+        "preprocessing": asdict(Preprocessing("detection", config.data.image_size, config.data.max_size)),
+        "class_names": classes.names.tolist(),
+        "class_titles": classes.titles.tolist(),
+    }
+
+
+def load_detector(path: str | Path, device: Device = "cpu") -> TrainedDetector:
+    """Open a detector of a run or a model file; see `landmarks.models.opened.open_model`."""
+    opened = open_model(path, "boxes", device)
+    record, model = opened.record, opened.network
+    assert isinstance(model, FasterRCNN)
+    classes = DetectionClasses(np.array(record.labels, np.str_), np.array(record.titles or record.labels, np.str_))
+    return TrainedDetector(model, record.name, classes, record.preprocessing, record.architecture, opened.trained_on)
+
+
+def find_objects(
+    model: FasterRCNN, images: Sequence[Tensor], ids: NDArray[np.uint64], classes: NDArray[np.str_]
+) -> Detections:
+    """Look for objects with a model in eval mode, in B images uint8 [3, H, W] on its device, ids uint64 [B].
+
+    Class i is the model's label i + 1. Boxes come as shares of the images, best first in each.
+    """
+    found: list[dict[str, Tensor]] = model(list(images)) if images else []
+    shares = [
+        one["boxes"] / one["boxes"].new_tensor([*image.shape[:0:-1], *image.shape[:0:-1]])
+        for one, image in zip(found, images, strict=True)
+    ]
+    return Detections(
+        image_ids=np.repeat(ids, [len(boxes) for boxes in shares]),
+        labels=_joined([one["labels"] for one in found]).astype(np.int32) - BACKGROUND,
+        scores=_joined([one["scores"] for one in found]).astype(np.float64),
+        boxes=_joined(shares).astype(np.float64).reshape(-1, 4),
+        classes=classes,
+    )
+
+
+def ids_of(batch: dict[str, list[int]]) -> NDArray[np.uint64]:
+    """The ids of a batch's pictures, uint64 [B]."""
+    return np.array(batch["id"], dtype=np.uint64)
+
+
+def _joined(parts: Sequence[Tensor]) -> NDArray[np.floating | np.integer]:
+    joined: NDArray[np.floating | np.integer] = torch.cat(list(parts)).cpu().numpy() if parts else np.empty(0)
+    return joined
+
+
+class Detector:
+    """A trained detector, whose network is changed in place, on its device, as an evaluation or an extraction asks for.
+
+    The long side of images grows and shrinks with the short.
+    """
+
+    def __init__(self, config: DictConfig, trained: TrainedDetector) -> None:
         if config.inference == "onnx":
             raise LandmarksError("inference=onnx: a detector runs in torch alone; choose inference=eager")
         size = config.data.image_size
-        used = trained.preprocessing if size is None else trained.preprocessing.with_short_side(size)
-        return cls(
-            trained,
-            DetectionResize.of(used),
-            config.trainer.accelerator,
-            config.trainer.precision,
-            config.data.eval_batch_size,
-            config.data.num_workers,
-            config.channels_last,
-            config.inference == "compile",
-        )
-
-    def __init__(
-        self,
-        trained: TrainedDetector,
-        resize: DetectionResize,
-        accelerator: str = "auto",
-        precision: str = "32-true",
-        batch_size: int = 8,
-        num_workers: int = 0,
-        channels_last: bool = True,
-        compile: bool = False,
-    ) -> None:
         self.trained = trained
-        self.resize = resize
-        self.precision = precision
-        self.batch_size = batch_size
-        self.num_workers = num_workers
-        self._fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
-        self._model = prepared(trained.model.to(self._fabric.device).eval(), channels_last, compile)
+        self.resize = DetectionResize.of(
+            trained.preprocessing if size is None else trained.preprocessing.with_short_side(size)
+        )
+        self.precision: Any = config.trainer.precision
+        self.batch_size = config.data.eval_batch_size
+        self.num_workers = config.data.num_workers
+        self._fabric = Fabric(accelerator=config.trainer.accelerator, devices=1, precision=self.precision)
+        model = trained.model.to(self._fabric.device).eval()
+        self._model = prepared(model, config.channels_last, config.inference == "compile")
 
     def detect(
         self,
@@ -97,19 +140,10 @@ class Detector:
         unreadable: UnreadablePictures | None = None,
         progress: bool = False,
     ) -> FoundObjects:
-        """Look for objects; pictures that lie in the folder already, searched in the same way, are not read again.
+        """Look for objects; images that lie in the folder already, searched in the same way, are not read again.
 
-        Args:
-            images: where to look.
-            folder: of the set of detections.
-            data: name of the data set, for the protocol.
-            split: its name, for the protocol.
-            upright: turn pictures as their EXIF orientation says; boxes of Open Images refer to unturned ones.
-            unreadable: keeps account of pictures that cannot be read.
-            progress: show a bar.
-
-        Raises:
-            LandmarksError: detections of another kind lie there, the disk refuses, or too many pictures cannot be read.
+        The names of data set and split go into the protocol. `upright` turns images as their EXIF orientation says;
+        boxes of Open Images refer to unturned ones. Raises LandmarksError where detections of another kind lie there.
         """
         with DetectionWriter(folder, self.trained.classes, self._protocol(data, split)) as writer:
             done = np.isin(images.table.ids, writer.done)

@@ -32,13 +32,14 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from landmarks.data import MEAN, STD
-from landmarks.detection.weights import load_detector_weights
 from landmarks.errors import LandmarksError
-from landmarks.models import create_pretrained, normalize
+from landmarks.models import SHOWN, create_pretrained, normalize, read_weights
 
 CELLS = 7  # side of the grid that a region is pooled to
 ASPECT_RATIOS = (0.5, 1.0, 2.0)  # height over width of anchors
 STEM = ("conv1", "bn1", "layer1", "conv_stem", "stem")  # what ImageNet weights know better than a short training
+CLASSES = "roi_heads.box_predictor."  # what depends on the number of classes
+COUNTER = "num_batches_tracked"  # batch norm with a fixed momentum never reads it
 
 
 def faster_rcnn(
@@ -81,10 +82,6 @@ def faster_rcnn(
         nms_threshold: Boxes of one class that overlap more than this are one.
         max_boxes: Most boxes of a picture.
         fill: False leaves random what `pretrained` says where weights come from, for a checkpoint to fill.
-
-    Raises:
-        LandmarksError: There is no such network or it has no such maps, a value cannot be, or the weights cannot be
-            had or do not fit.
     """
     if num_classes < 1 or len(anchor_sizes) != len(strides) + 1:
         raise LandmarksError(
@@ -125,6 +122,15 @@ def faster_rcnn(
         pyramid.body = freeze_batch_norm_2d(pyramid.body)
         for name, parameter in pyramid.body.named_parameters():
             parameter.requires_grad_(not name.startswith(STEM))
+    return model
+
+
+def prepared(model: FasterRCNN, channels_last: bool, compile: bool) -> FasterRCNN:
+    """Make a detector ready to run."""
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    if compile:  # in place: the names in checkpoints stay those of the plain network
+        model.backbone.compile(dynamic=True)
     return model
 
 
@@ -204,3 +210,44 @@ def _body(name: str, given: Mapping[str, Any], strides: Sequence[int], pretraine
     if pretrained:
         return create_pretrained(name, **options)
     return timm.create_model(name, pretrained=False, **options)
+
+
+def load_detector_weights(model: FasterRCNN, path: Path) -> None:
+    """Fill a detector from a `.safetensors` file or a torch checkpoint, which is read without unpickling objects.
+
+    Names decide what the file holds:
+
+    - a detector, `backbone.body.…`, as torchvision and we save it, or a checkpoint of ours, where the same names
+      follow `model.`; its layer of classes is left out where it knows another number of them;
+    - a backbone, in timm's or torchvision's names; what it has besides, such as its classifier, is left out.
+
+    After an error, which names the file and what does not fit, the model is of no use.
+    """
+    weights = read_weights(path)
+    if any(name.startswith("model.backbone.") for name in weights):
+        weights = {name.removeprefix("model."): w for name, w in weights.items() if name.startswith("model.")}
+    if any(name.startswith("backbone.body.") for name in weights):
+        _load(model, _of_same_classes(model, weights), path)
+        return
+    body = model.backbone.body
+    own = body.state_dict().keys()
+    _load(body, {name: w for name, w in weights.items() if name in own}, path)
+
+
+def _of_same_classes(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    own = {name: w for name, w in model.state_dict().items() if name.startswith(CLASSES)}
+    if all(name in weights and weights[name].shape == w.shape for name, w in own.items()):
+        return weights
+    return {**weights, **own}
+
+
+def _load(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    try:
+        found = network.load_state_dict(weights, strict=False)
+    except RuntimeError as error:  # names every tensor of another shape
+        raise LandmarksError(f"model.pretrained={path} does not fit the detector: {error}") from None
+    missing = [name for name in found.missing_keys if not name.endswith(COUNTER)]
+    for kind, names in (("missing", missing), ("unknown", found.unexpected_keys)):
+        if names:
+            shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+            raise LandmarksError(f"model.pretrained={path} does not fit the detector: {len(names)} {kind}: {shown}")

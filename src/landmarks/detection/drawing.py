@@ -35,13 +35,7 @@ LONGEST_NAME = 200  # bytes; file systems end at 255
 
 @dataclass(frozen=True, eq=False)
 class DrawnBoxes:
-    """Boxes of one image.
-
-    Attributes:
-        corners: [n, 4], XMin, YMin, XMax, YMax as shares of width and height.
-        titles: [n], classes for people.
-        scores: [n], or None for what is true.
-    """
+    """Boxes [n, 4] of one image, as shares of its sides, with titles [n] and scores [n], None for what is true."""
 
     corners: NDArray[np.floating]
     titles: NDArray[np.str_]
@@ -50,14 +44,7 @@ class DrawnBoxes:
 
 @dataclass(frozen=True, eq=False)
 class BoxedImage:
-    """An image of the sheet.
-
-    Attributes:
-        image: uint8 [H, W, 3] RGB, or None where it could not be read.
-        name: below it.
-        true: what it shows.
-        found: what a detector found.
-    """
+    """An image of the sheet, uint8 [H, W, 3] RGB or None where it could not be read, with its name and boxes."""
 
     image: NDArray[np.uint8] | None
     name: str
@@ -66,15 +53,10 @@ class BoxedImage:
 
 
 def draw_on(image: Image.Image, boxes: DrawnBoxes, colours: Mapping[str, Colour], text: int = TEXT) -> None:
-    """Draw boxes and their names, the surest on top, or the smallest where there are no scores.
+    """Draw boxes and their names on an RGB image, the surest on top, or the smallest where there are no scores.
 
-    A name stands above its box, or in it where there is no room, and never leaves the image.
-
-    Args:
-        image: RGB; changed in place.
-        boxes: where and what.
-        colours: of each title.
-        text: height of the letters, pixels; lines go with it.
+    A name stands above its box, or in it where there is no room, and never leaves the image. Lines grow with the
+    letters.
     """
     pen, face, line = ImageDraw.Draw(image), font(text), max(round(LINE * text), 1)
     corners = boxes.corners.clip(0, 1) * np.tile(np.array(image.size) - 1, 2)
@@ -93,12 +75,7 @@ def draw_on(image: Image.Image, boxes: DrawnBoxes, colours: Mapping[str, Colour]
 
 
 def draw_sheet(images: Sequence[BoxedImage], out: Path) -> None:
-    """Draw each image twice, with its true and with its found boxes.
-
-    Args:
-        images: in order, at least one.
-        out: PNG to write.
-    """
+    """Draw each of some images, at least one, twice, with its true and with its found boxes, into a PNG."""
     titles = sorted({title for one in images for boxes in (one.true, one.found) for title in boxes.titles.tolist()})
     colours = {title: CLASS_COLOURS[number % len(CLASS_COLOURS)] for number, title in enumerate(titles)}
     columns = min(COLUMNS, len(images))

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 
-from landmarks.detection.finding import ids_of
+from landmarks.detection.detect import ids_of
 from landmarks.detection.metrics import EVALUATORS, OpenImagesMAP, expand_detections
 from landmarks.detection.openimages import DetectionDataModule
 from landmarks.evaluation import Scores
@@ -105,16 +105,7 @@ class DetectionEvaluation(pl.Callback):
 
 
 def sample_pictures(counts: NDArray[np.int64], pictures: int, seed: int = 0) -> NDArray[np.int64]:
-    """Choose pictures to draw, one of them without a box if there is such a picture.
-
-    Args:
-        counts: int64 [N], boxes of each picture.
-        pictures: how many.
-        seed: of the choice.
-
-    Returns:
-        Rows int64 [n], ascending.
-    """
+    """Choose rows of images to draw, int64 [n] ascending; one without a box is among them if there is any."""
     random = np.random.default_rng([seed, 2])
     empty, others = np.flatnonzero(counts == 0), np.flatnonzero(counts)
     bare = min(1, len(empty), pictures)

@@ -60,12 +60,8 @@ def write_findings(
 ) -> None:
     """Write everything that can be had from an evaluation, instead of what an earlier one left, and print it.
 
-    Args:
-        run_dir: gets `metrics.json`, `boxes.png`, `report.html` and perhaps `predictions.csv`.
-        title: of the page.
-        findings: of the evaluation.
-        figures: plain values for `metrics.json`; the average precision of each class is added.
-        facts: what the figures are of, for the page.
+    The average precision of each class joins the plain figures in `metrics.json`; facts, on the page, say what they are
+    of.
     """
     for name in OUTPUTS:
         (run_dir / name).unlink(missing_ok=True)

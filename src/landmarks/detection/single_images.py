@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from landmarks.detection.checkpoints import TrainedDetector
-from landmarks.detection.finding import find_objects
+from landmarks.detection.detect import TrainedDetector, find_objects
 from landmarks.detection.openimages import DetectionResize
 from landmarks.errors import LandmarksError
 from landmarks.interop import read_picture
@@ -24,13 +23,9 @@ from landmarks.interop import read_picture
 
 @dataclass(frozen=True, eq=False)
 class PictureObjects:
-    """Objects in one picture, best first.
+    """Objects in one upright image, uint8 [H, W, 3] RGB, best first.
 
-    Attributes:
-        boxes: float64 [n, 4]: left, top, width, height, in pixels of the upright picture.
-        labels: int32 [n], rows of the detector's classes.
-        scores: float64 [n].
-        picture: uint8 [H, W, 3] RGB, upright.
+    Boxes float64 [n, 4] are left, top, width and height in pixels; labels int32 [n] are rows of the detector's classes.
     """
 
     boxes: NDArray[np.float64]

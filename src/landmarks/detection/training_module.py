@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
-from landmarks.detection.finding import find_objects, ids_of
+from landmarks.detection.detect import find_objects, ids_of
+from landmarks.detection.detector import prepared
 from landmarks.errors import LandmarksError
 from landmarks.recognition import Detections
 from landmarks.training import OptimizerFactory, SchedulerFactory, build_optimizers
@@ -19,16 +20,8 @@ class DetectorModule(pl.LightningModule):
     """Trains a Faster R-CNN on batches of `landmarks.detection.openimages`.
 
     Boxes of groups are learned like others: left out, what they show would be learned as background, and torchvision
-    has no third way. `data.source.group_of=ignore` does leave them out.
-
-    Args:
-        model: see `landmarks.detection.detector.faster_rcnn`.
-        classes: str [C], machine names; class i is the model's label i + 1.
-        optimizer: from parameters to an optimiser.
-        scheduler: from (optimizer, total_steps) to a schedule counted in steps.
-        channels_last: see `prepared`.
-        compile: see `prepared`.
-        record: plain values stored in every checkpoint, enough to build the model again.
+    has no third way. `data.source.group_of=ignore` does leave them out. Class i is the model's label i + 1, and the
+    record, plain values enough to build the model again, goes into every checkpoint.
     """
 
     def __init__(
@@ -49,11 +42,7 @@ class DetectorModule(pl.LightningModule):
         self._make_scheduler = scheduler
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Return the sum of the four losses of a batch.
-
-        Raises:
-            LandmarksError: it is not finite.
-        """
+        """Return the sum of the four losses of a batch, which must be finite."""
         losses: dict[str, Tensor] = self.model(batch["image"], batch["targets"])
         loss = torch.stack(list(losses.values())).sum()
         if not loss.isfinite():
@@ -78,12 +67,3 @@ class DetectorModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put the record beside the weights, so that a checkpoint explains itself."""
         checkpoint["landmarks"] = self.record
-
-
-def prepared(model: FasterRCNN, channels_last: bool, compile: bool) -> FasterRCNN:
-    """Make a detector ready to run."""
-    if channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    if compile:  # in place: the names in checkpoints stay those of the plain network
-        model.backbone.compile(dynamic=True)
-    return model

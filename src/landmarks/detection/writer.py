@@ -37,17 +37,8 @@ from landmarks.storage import CHECKSUMS_FILE, AppendLog, atomic_file
 class DetectionWriter:
     """Appends detections; used in a ``with`` statement, ended with `close`.
 
-    A set of exactly the same protocol and classes that lies there, finished or not, is gone on with. Leaving the
-    ``with`` block without `close` keeps the unfinished set.
-
-    Args:
-        folder: of the finished set.
-        classes: what the detector tells apart.
-        protocol: what makes the detections.
-
-    Raises:
-        OtherSetError: what lies there was made otherwise.
-        LandmarksError: another process writes it, it is damaged, or the disk refuses.
+    A set of exactly the same protocol and classes that lies there, finished or not, is gone on with; another one is an
+    OtherSetError. Leaving the ``with`` block without `close` keeps the unfinished set.
     """
 
     def __init__(self, folder: str | Path, classes: DetectionClasses, protocol: DetectionProtocol) -> None:
@@ -86,15 +77,9 @@ class DetectionWriter:
         return np.concatenate(self._parts)
 
     def add(self, ids: NDArray[np.uint64], found: Detections) -> None:
-        """Append what was found in some pictures.
+        """Append boxes of the writer's classes, in any order, that were found in some images, ids uint64 [B].
 
-        Args:
-            ids: uint64 [B], the pictures looked at; nothing may have been found in some.
-            found: boxes of the writer's classes in those pictures, in any order.
-
-        Raises:
-            LandmarksError: a picture was there before, a box is in none of `ids` or of other classes, or a full disk.
-                What was added before stays good.
+        What was added before stays good where this is refused, or the disk is full.
         """
         self._refuse_repeats(ids)
         if found.classes.tolist() != self.names.tolist():
@@ -119,11 +104,7 @@ class DetectionWriter:
         self._unreadable += csv_lines(rows)
 
     def close(self) -> None:
-        """Give the folder its final name.
-
-        Raises:
-            LandmarksError: a file does not hold what was written, or the disk refused.
-        """
+        """Give the folder its final name, if its files hold what was written."""
         if self._closed:
             return
         self._append({IMAGES_FILE: self._unreadable})

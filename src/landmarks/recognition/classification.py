@@ -29,9 +29,6 @@ def classify(found: DescriptorSet, head: ClassHead, landmark_names: NDArray[np.s
         head: of the network that described the pictures; computes where its weights lie.
         landmark_names: str [C], what the head's classes are called.
         k: landmarks of each picture; no more than there are.
-
-    Raises:
-        LandmarksError: the head and the descriptors or names do not belong together, or it gives no finite scores.
     """
     protocol = found.protocol
     require_views(head, protocol.scales, protocol.flip, found.name)
@@ -45,11 +42,7 @@ def classify(found: DescriptorSet, head: ClassHead, landmark_names: NDArray[np.s
 
 
 def require_views(head: ClassHead, scales: tuple[float, ...], flip: bool, name: str) -> None:
-    """Refuse sums of normalised views where the head reads lengths: they are nothing that it was trained on.
-
-    Raises:
-        LandmarksError: says which setting of the extraction to change.
-    """
+    """Refuse sums of normalised views where the head reads lengths: they are nothing that it was trained on."""
     if head.reads_length and (len(scales) > 1 or flip):
         views = f"extraction.scales={list(scales)} extraction.flip={str(flip).lower()}"
         raise LandmarksError(
@@ -73,21 +66,10 @@ def likeliest(
     pictures: int = PICTURES,
     classes: int = CLASSES,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The best k classes of each row by the dense softmax, found in pieces. Equal scores: the lower class first.
+    """Find the best k classes of each row [N, D] by the dense softmax, in pieces of `pictures` rows by `classes`.
 
-    Args:
-        descriptors: [N, D], in memory or memory-mapped.
-        head: C classes.
-        k: 1 or more.
-        name: what the matrix is, for messages.
-        pictures: rows at a time.
-        classes: classes at a time.
-
-    Returns:
-        Classes int32 and probabilities float32, both [N, min(k, C)], the likeliest first.
-
-    Raises:
-        LandmarksError: k below 1, or scores that are not finite.
+    Returns classes int32 and probabilities float32, both [N, min(k, C)], the likeliest first; of equal scores the lower
+    class. Raises LandmarksError for k below 1, and for scores that are not finite; `name` says of what.
     """
     if k < 1:
         raise LandmarksError(f"predictions: {k} landmarks of each picture asked for; ask for 1 or more")

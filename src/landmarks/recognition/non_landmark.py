@@ -24,13 +24,7 @@ Groups = Mapping[str, Sequence[str] | None]
 
 
 class Sides(NamedTuple):
-    """The classes of a detector that a rule names.
-
-    Attributes:
-        speaks_for: bool [C].
-        speaks_against: bool [C].
-        unknown: names in the rule that are none of the detector's.
-    """
+    """Which classes of a detector a rule names, bool [C] for each side, and the names in it that are none of them."""
 
     speaks_for: NDArray[np.bool_]
     speaks_against: NDArray[np.bool_]
@@ -77,9 +71,6 @@ class NonLandmarkRule:
         found_nothing: what to do with a picture that was looked at and in which nothing at all was found.
         missing_classes: "ignore" lets the rule name classes that the detector does not know, as long as it knows some
             of either side.
-
-    Raises:
-        LandmarksError: a bound lies outside (0, 1], or a side is empty.
     """
 
     speaks_for: Groups
@@ -99,12 +90,7 @@ class NonLandmarkRule:
                 raise LandmarksError(f"non-landmark rule: {name} names no class")
 
     def find_classes(self, classes: DetectionClasses) -> Sides:
-        """Find the rule's classes among the detector's.
-
-        Raises:
-            LandmarksError: the detector does not know a class, or with ``missing_classes: ignore`` none of a side;
-                says which title may have been meant. Or a class speaks for both sides.
-        """
+        """Find the rule's classes among the detector's; an error says which title may have been meant."""
         sides = [_find(_names(groups), classes) for groups in (self.speaks_for, self.speaks_against)]
         unknown = tuple(name for _, missing in sides for name in missing)
         if unknown and self.missing_classes == "error":
@@ -121,15 +107,7 @@ class NonLandmarkRule:
         return Sides(sides[0][0], sides[1][0], unknown)
 
     def judge(self, found: FoundObjects, query_ids: NDArray[np.uint64]) -> Judgement:
-        """Weigh what was found in every query.
-
-        Args:
-            found: objects in the queries, and perhaps in other pictures.
-            query_ids: uint64 [Q], each once.
-
-        Raises:
-            LandmarksError: see `find_classes`.
-        """
+        """Weigh what was found in every query, ids uint64 [Q], each once."""
         is_for, is_against, _ = self.find_classes(found.classes)
         count, boxes = len(query_ids), found.boxes
         query = find_rows(boxes.image_ids, query_ids)
@@ -194,15 +172,10 @@ def _best(
 
 
 def covered_area(boxes: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Area of the union of the boxes of every picture, as a share of the picture.
+    """Measure the union of the boxes of every image, float64 [Q] as a share of it; n boxes take time n².
 
-    Args:
-        boxes: float64 [P, 4], XMin, YMin, XMax, YMax as shares of width and height, picture by picture; what lies
-            outside [0, 1] does not count.
-        start: int64 [Q + 1], picture q has the boxes `start[q]` to `start[q + 1]`.
-
-    Returns:
-        float64 [Q] in [0, 1]; a picture with n boxes takes time n².
+    Boxes [P, 4] are shares of width and height, image by image; what lies outside [0, 1] does not count. Image q has
+    the boxes `start[q]` to `start[q + 1]`.
     """
     boxes = np.clip(boxes, 0, 1)
     picture = np.repeat(np.arange(len(start) - 1), np.diff(start))

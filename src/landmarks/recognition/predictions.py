@@ -1,14 +1,45 @@
-"""What recognition may look at besides descriptors: a classifier's predictions and a detector's boxes."""
+"""A classifier's predictions, in memory and on disk, and what else recognition may look at besides descriptors.
+
+Predictions lie in a folder, which has its name only when it is whole:
+
+    ids.npy             uint64 [N]
+    landmarks.npy       int32 [N, k], lines of landmark_names.txt from 0, the likeliest first
+    probabilities.npy   float32 [N, k]
+    landmark_names.txt  one a line, in the order of the classifier
+    protocol.json       how the images were embedded, see `ExtractionProtocol`
+
+Files are held against their own headers before memory is taken, and nothing is unpickled.
+"""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
+from landmarks.ids import first_repeat, format_id
 from landmarks.recognition.detections import FoundObjects
 from landmarks.recognition.votes import NO_LANDMARK
-from landmarks.retrieval import Need
+from landmarks.retrieval import ExtractionProtocol, Need
+from landmarks.storage import (
+    CHECKSUMS_FILE,
+    ChangedError,
+    atomic_folder,
+    check_folder,
+    map_array,
+    read_header,
+    write_checksums,
+)
+
+IDS_FILE = "ids.npy"
+LANDMARKS_FILE = "landmarks.npy"
+PROBABILITIES_FILE = "probabilities.npy"
+NAMES_FILE = "landmark_names.txt"
+PROTOCOL_FILE = "protocol.json"
+FILES = frozenset({IDS_FILE, LANDMARKS_FILE, PROBABILITIES_FILE, NAMES_FILE, PROTOCOL_FILE})
+"""Beside them lies ``checksums.txt``, which predictions of earlier versions lack."""
+MAX_NAMES_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -21,9 +52,6 @@ class Predictions:
         probabilities: float32 [N, k], of a softmax over all landmarks of the classifier; 0 where empty.
         landmark_names: str [C], the classifier's label space.
         name: where they come from, for messages.
-
-    Raises:
-        LandmarksError: the arrays do not fit each other.
     """
 
     ids: NDArray[np.uint64]
@@ -47,12 +75,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Opened evidence; None where there is none of a kind.
-
-    Attributes:
-        predictions: of a classifier, about the queries.
-        detections: of a detector, in the queries.
-    """
+    """Opened evidence about the queries, of a classifier and of a detector; None where there is none of a kind."""
 
     predictions: Predictions | None = None
     detections: FoundObjects | None = None
@@ -68,14 +91,10 @@ NO_EVIDENCE = Evidence()
 
 
 def join_label_spaces(names: NDArray[np.str_], others: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.int32]]:
-    """Append to one label space what another one knows besides.
+    """Append to one label space, str [C], what another one, str [D], knows besides.
 
-    Args:
-        names: str [C], each once; they keep their numbers.
-        others: str [D], each once.
-
-    Returns:
-        The joint names, str [L], and the number there of each of the others, int32 [D].
+    Returns the joint names, of which the first C keep their numbers, and the number there of each of the others, int32
+    [D].
     """
     if not len(names) or not len(others):
         return np.concatenate([names, others]), np.arange(len(names), len(names) + len(others), dtype=np.int32)
@@ -84,3 +103,90 @@ def join_label_spaces(names: NDArray[np.str_], others: NDArray[np.str_]) -> tupl
     known = names[order[place]] == others
     number = np.where(known, order[place], len(names) + np.cumsum(~known) - 1)
     return np.concatenate([names, others[~known]]), number.astype(np.int32)
+
+
+def write_predictions(folder: str | Path, predictions: Predictions, protocol: ExtractionProtocol) -> None:
+    """Write predictions whole or not at all, with what embedded the images; predictions that lie there are replaced.
+
+    Raises:
+        LandmarksError: another kind of folder is in the way, a name that no line can hold, or a full disk.
+    """
+    folder = Path(folder)
+    strange = np.flatnonzero(np.strings.find(predictions.landmark_names, "\n") >= 0)
+    if len(strange):
+        name = str(predictions.landmark_names[strange[0]])
+        raise LandmarksError(f"{folder}: the landmark name {name!r} has a line break: rename it")
+    refuse_other_folder(folder)
+    try:
+        with atomic_folder(folder) as partial:
+            np.save(partial / IDS_FILE, predictions.ids)
+            np.save(partial / LANDMARKS_FILE, predictions.landmarks)
+            np.save(partial / PROBABILITIES_FILE, predictions.probabilities)
+            names = "".join(f"{name}\n" for name in predictions.landmark_names.tolist())
+            (partial / NAMES_FILE).write_bytes(names.encode())
+            protocol.write(partial / PROTOCOL_FILE)
+            write_checksums(partial)
+    except OSError as error:
+        raise LandmarksError(f"{folder}: the predictions cannot be written ({error.strerror})") from error
+
+
+def refuse_other_folder(folder: Path) -> None:
+    """Refuse to replace anything but predictions: a file, or a folder that holds other files."""
+    if folder.exists() and not (
+        folder.is_dir() and {path.name for path in folder.iterdir()} <= FILES | {CHECKSUMS_FILE}
+    ):
+        raise LandmarksError(f"{folder}: something else lies here: move it, or choose another folder for predictions")
+
+
+def read_predictions(folder: str | Path) -> Predictions:
+    """Open what `write_predictions` wrote.
+
+    Raises:
+        LandmarksError: not there, damaged, cut off, not what the header says, or not what was written.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise LandmarksError(f"{folder}: no such folder of predictions")
+    absent = sorted(FILES - {path.name for path in folder.iterdir()})
+    if absent:
+        raise LandmarksError(
+            f"{folder}: holds no predictions, for it lacks {', '.join(absent)}; `landmarks extract … predictions=10` "
+            "writes them, into folders that are called <split>_predictions"
+        )
+    ExtractionProtocol.read(folder / PROTOCOL_FILE)
+    names = _read_names(folder / NAMES_FILE)
+    try:
+        with (folder / LANDMARKS_FILE).open("rb") as file:
+            shape = read_header(file).shape
+        if len(shape) != 2 or min(shape) < 1:
+            raise ValueError(f"{LANDMARKS_FILE}: expected pictures by landmarks, found {shape}")
+        ids: NDArray[np.uint64] = np.array(map_array(folder / IDS_FILE, np.dtype(np.uint64), shape[:1]))
+        landmarks = np.array(map_array(folder / LANDMARKS_FILE, np.dtype(np.int32), shape))
+        probabilities = np.array(map_array(folder / PROBABILITIES_FILE, np.dtype(np.float32), shape))
+    except (OSError, ValueError) as error:
+        raise LandmarksError(f"{folder}: damaged, or no predictions: {error}; predict again") from error
+    again = first_repeat(ids)
+    if again is not None:
+        raise LandmarksError(f"{folder}: picture {format_id(ids[again])} is there twice; predict again")
+    found = Predictions(ids, landmarks, probabilities, names, str(folder))
+    try:
+        check_folder(folder)
+    except (ChangedError, OSError) as error:
+        raise LandmarksError(f"{error}; predict again") from error
+    return found
+
+
+def _read_names(path: Path) -> NDArray[np.str_]:
+    try:
+        if path.stat().st_size > MAX_NAMES_BYTES:
+            raise LandmarksError(f"{path}: larger than {MAX_NAMES_BYTES} bytes, so no list of landmarks")
+        text = path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LandmarksError(f"{path}: no readable names of landmarks ({error}); predict again") from error
+    lines = text.split("\n")
+    if max(map(len, lines)) * len(lines) > MAX_NAMES_BYTES:  # an array gives each name the room of the longest
+        raise LandmarksError(f"{path}: names too long for landmarks; predict again")
+    names = np.array(lines[:-1], dtype=np.str_)
+    if lines[-1] or not len(names) or len(np.unique(names)) < len(names):
+        raise LandmarksError(f"{path}: the list of landmarks is cut off, or names one twice; predict again")
+    return names

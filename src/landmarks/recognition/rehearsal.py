@@ -21,24 +21,14 @@ GROUP = 1024  # images that ask together; the gallery is read once for each such
 
 
 class Rehearsal(NamedTuple):
-    """What came of it, for n images of the gallery.
-
-    Attributes:
-        features: float64 [n, 4] in the order of FEATURES.
-        right: bool [n], whether the vote found the image's landmark.
-    """
+    """What came of it: features float64 [n, 4] in the order of FEATURES; bool [n], whether the vote was right."""
 
     features: NDArray[np.float64]
     right: NDArray[np.bool_]
 
 
 class Cast(NamedTuple):
-    """Who plays the queries.
-
-    Attributes:
-        rows: int64 [n] of the gallery.
-        hidden: bool [n], whose landmark is left out.
-    """
+    """Who plays the queries: rows of the gallery, int64 [n], and whose landmark is left out, bool [n]."""
 
     rows: NDArray[np.int64]
     hidden: NDArray[np.bool_]
@@ -47,7 +37,7 @@ class Cast(NamedTuple):
 def features_of(
     neighbours: Ranking, gallery_landmarks: NDArray[np.int32], predicted: NDArray[np.int32], k: int
 ) -> NDArray[np.float64]:
-    """What the k nearest gallery images say about a prediction.
+    """Tell what the k nearest of neighbours [Q, K] say about the predicted landmarks [Q]: float64 [Q, 4].
 
     - similarity: of the nearest one that shows the predicted landmark.
     - margin: that minus the similarity of the nearest one that does not.
@@ -55,15 +45,6 @@ def features_of(
     - density: similarity of the k-th.
 
     Negative similarities, empty places and what is not there count as 0.
-
-    Args:
-        neighbours: [Q, K >= k].
-        gallery_landmarks: int32 [G].
-        predicted: int32 [Q]; -1 = none.
-        k: neighbours that are looked at.
-
-    Returns:
-        float64 [Q, 4].
     """
     shown, filled = neighbours.indices[:, :k], neighbours.filled[:, :k]
     scores = np.where(filled, np.maximum(neighbours.scores[:, :k], 0), 0).astype(np.float64)
@@ -79,12 +60,8 @@ def features_of(
 def choose(gallery: Gallery, size: int, hidden: float, max_images: int, seed: int) -> Cast:
     """Draw images that have a landmark, all of them where there are fewer than `size`.
 
-    Args:
-        gallery: labelled train images.
-        size: images to draw.
-        hidden: part of them whose landmark is left out.
-        max_images: landmarks with more gallery images are never left out: that would need too deep a search.
-        seed: of the draw.
+    A part of them, `hidden`, is to have its landmark left out, but not those of landmarks with more than `max_images`
+    gallery images, which would need too deep a search.
     """
     generator = np.random.default_rng(seed)
     labelled = np.flatnonzero(gallery.landmarks != NO_LANDMARK)
@@ -97,18 +74,9 @@ def choose(gallery: Gallery, size: int, hidden: float, max_images: int, seed: in
 
 
 def rehearse(gallery: Gallery, cast: Cast, k: int, votes: int, resources: Resources, group: int = GROUP) -> Rehearsal:
-    """Let the chosen images vote as queries do; out of the cache if it has been done.
+    """Let the chosen images vote as queries do, `group` together; out of the cache if it has been done.
 
-    Args:
-        gallery: labelled train images.
-        cast: the images that ask.
-        k: neighbours that the features look at.
-        votes: neighbours that vote, by similarity.
-        resources: `index` searches, `cache` keeps.
-        group: images that ask together.
-
-    Raises:
-        LandmarksError: a bad descriptor, or no room for the cache.
+    The features look at k neighbours, of which the first `votes` vote, by similarity.
     """
 
     def make(start: int, stop: int) -> dict[str, NDArray[np.float64] | NDArray[np.bool_]]:

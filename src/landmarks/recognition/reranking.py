@@ -5,6 +5,7 @@ sorts and fills the rankings by these labels (Ozaki and Yokoo, "Large-scale Land
 Noisy and Diverse Dataset", 2019).
 """
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,6 +33,7 @@ GROUP = 16_384
 FRONT, INSERTED, BACK, NOWHERE = range(4)
 
 
+@dataclass(frozen=True)
 class RecognitionReranking:
     """Sort step and insert step by landmark labels.
 
@@ -45,32 +47,26 @@ class RecognitionReranking:
         insert: insert step: index images with the query's landmark that the ranking lacks, by falling score, behind
             the last one that it has, or first if it has none.
         insert_threshold: an image is inserted if its score and the query's sum to more than this.
-
-    Raises:
-        LandmarksError: k below 1, a threshold that is not a number, or neither step.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"gallery"})
 
-    def __init__(self, k: int = 3, sort: bool = True, insert: bool = True, insert_threshold: float = 0.6) -> None:
-        if k < 1 or not np.isfinite(insert_threshold):
+    k: int = 3
+    sort: bool = True
+    insert: bool = True
+    insert_threshold: float = 0.6
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or not np.isfinite(self.insert_threshold):
             raise LandmarksError(
-                f"recognition re-ranking: k must be 1 or more and insert_threshold a number, got k={k}, "
-                f"insert_threshold={insert_threshold}"
+                f"recognition re-ranking: k must be 1 or more and insert_threshold a number, got k={self.k}, "
+                f"insert_threshold={self.insert_threshold}"
             )
-        if not sort and not insert:
+        if not self.sort and not self.insert:
             raise LandmarksError("recognition re-ranking: sort and insert are both off; take the stage out instead")
-        self.k = k
-        self.sort = sort
-        self.insert = insert
-        self.insert_threshold = insert_threshold
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """The state with a ranking by landmarks, of the same depth.
-
-        Raises:
-            LandmarksError: no ranking yet, no gallery, or descriptors that do not fit the gallery's.
-        """
+        """Return the state with a ranking by landmarks, of the same depth."""
         ranking = state.require_ranking("recognition re-ranking")
         if state.gallery is None:
             raise LandmarksError(f"recognition re-ranking needs {MISSING['gallery']}")
@@ -96,11 +92,7 @@ class RecognitionReranking:
         )
 
     def label_index(self, index: Descriptors, gallery: Gallery, resources: Resources, group: int = GROUP) -> Votes:
-        """Landmark and score of every index image [N], out of the cache: it costs a search of N images in the gallery.
-
-        Raises:
-            LandmarksError: a bad row, other dimensions, or no room for the cache.
-        """
+        """Label every index image [N], out of the cache: it costs a search of N images in the gallery."""
 
         def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
             return _label(index[start:stop], gallery, self.k, resources)._asdict()
@@ -136,11 +128,7 @@ class RecognitionReranking:
 
 
 class LandmarkGroups:
-    """Index images by landmark, those with the highest scores first (the lower row first where scores are equal).
-
-    Args:
-        index: landmark and score of every index image [N].
-    """
+    """Index images by landmark, those with the highest scores first (the lower row first where scores are equal)."""
 
     def __init__(self, index: Votes) -> None:
         labelled = np.flatnonzero(index.landmarks != NO_LANDMARK)
@@ -151,16 +139,10 @@ class LandmarkGroups:
         self._num_index = len(index.landmarks)
 
     def missed(self, queries: Votes, ranking: Ranking, threshold: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Index images of each query's landmark that its ranking lacks and that are sure enough.
+        """Find index images of each query's landmark that its ranking [Q, K] lacks and that are sure enough.
 
-        Args:
-            queries: landmark and score of every query [Q].
-            ranking: [Q, K] what they have.
-            threshold: for the sum of both scores.
-
-        Returns:
-            Rows [Q, M], by falling score, M at most 2 K; and bool [Q, M], which of them are meant. All that could
-            find a place among K are there.
+        Returns rows [Q, M], by falling score, and bool [Q, M], which of them are meant. M is at most 2 K, and all that
+        could find a place among K are there.
         """
         first = np.searchsorted(self._landmarks, queries.landmarks)
         end = np.where(

@@ -69,15 +69,7 @@ class RecognitionState(SearchState):
         landmark_names: NDArray[np.str_],
         **beside: Any,
     ) -> Self:
-        """The state before the first stage.
-
-        Args:
-            query_ids: uint64 [Q].
-            queries: [Q, D] query descriptors.
-            gallery: labelled train images.
-            landmark_names: str [L], what the gallery's landmarks are called.
-            beside: further attributes, such as ``index_pictures`` or ``detections``.
-        """
+        """Make the state before the first stage; ``beside`` are attributes such as ``index_pictures``."""
         return cls(
             queries, gallery.descriptors, gallery=gallery, query_ids=query_ids, landmark_names=landmark_names, **beside
         )
@@ -88,10 +80,6 @@ class RecognitionState(SearchState):
         return self.candidates
 
     def require_answer(self, stage: str) -> Ranking:
-        """The candidates, or an error that says which stage comes too early."""
-        return self.require_candidates(stage)
-
-    def require_candidates(self, stage: str) -> Ranking:
         """The candidates, or an error that says which stage comes too early."""
         if self.candidates is None:
             raise LandmarksError(f"stage {stage} needs candidates: put a vote before it")

@@ -19,12 +19,7 @@ Weights = Literal["similarity", "rank"]
 
 
 class Votes(NamedTuple):
-    """One prediction a query.
-
-    Attributes:
-        landmarks: int32 [Q]; -1 = none of the neighbours has a landmark, no prediction.
-        scores: float32 [Q], 0 where there is no prediction.
-    """
+    """One prediction a query: landmarks int32 [Q], -1 for none, and scores float32 [Q], 0 where there is none."""
 
     landmarks: NDArray[np.int32]
     scores: NDArray[np.float32]
@@ -35,10 +30,9 @@ def vote(
     gallery_landmarks: NDArray[np.int32],
     num_landmarks: int,
     k: int = 3,
-    power: float = 1.0,
 ) -> Votes:
-    """The winners of `candidates`, one a query."""
-    found = candidates(ranking, gallery_landmarks, num_landmarks, k, power)
+    """Give the winners of `candidates`, one a query."""
+    found = candidates(ranking, gallery_landmarks, num_landmarks, k)
     return Votes(found.first, found.confidence)
 
 
@@ -63,9 +57,6 @@ def candidates(
         k: neighbours that vote.
         power: exponent of the similarity; 0 counts heads, more than 1 trusts near neighbours more.
         weights: "rank" multiplies similarity^power by 1 - rank/k, which falls from 1 to 1/k.
-
-    Raises:
-        LandmarksError: fewer than k places, a row outside the gallery, or a landmark outside the label space.
     """
     if ranking.depth < k:
         raise LandmarksError(f"votes: {k} neighbours asked for, the ranking has {ranking.depth} places")
@@ -96,20 +87,11 @@ def sum_votes(
     num_queries: int,
     num_landmarks: int,
 ) -> Ranking:
-    """Sum weights for each landmark of each query.
+    """Sum weights [V] for each landmark [V] of each query [V]; the landmark -1 is voted for by nothing.
 
     The sums of equal landmarks are taken in the order given, and of landmarks with equal sums the one that was given
-    first stands first: both are repeatable.
-
-    Args:
-        queries: [V] the query of every vote.
-        landmarks: [V] what it votes for, in [0, num_landmarks); -1 votes for nothing.
-        weights: [V] finite.
-        num_queries: Q.
-        num_landmarks: size of the label space.
-
-    Returns:
-        As many places as the query with the most landmarks needs, at least one.
+    first stands first: both are repeatable. There are as many places as the query with the most landmarks needs, at
+    least one.
     """
     counts = landmarks != NO_LANDMARK
     query, landmark = queries[counts].astype(np.int64), landmarks[counts].astype(np.int64)
@@ -134,13 +116,9 @@ def sum_votes(
 
 
 def push_down(candidates: Ranking, chosen: NDArray[np.bool_]) -> Ranking:
-    """Lower the scores of some queries so that their confidences lie below those of all others.
+    """Lower the scores of some of Q queries, bool [Q], so that their confidences lie below those of all others.
 
     All are lowered by one amount, so their order and distances stay (scores closer than float32 resolves there tie).
-
-    Args:
-        candidates: of Q queries.
-        chosen: bool [Q], the queries.
     """
     predicted = candidates.filled[:, 0]
     above, below = candidates.confidence[predicted & ~chosen], candidates.confidence[predicted & chosen]
@@ -161,17 +139,10 @@ def add_votes(
     weights: NDArray[np.floating],
     num_landmarks: int,
 ) -> Ranking:
-    """Add weights to landmarks of queries.
+    """Add weights [V] to landmarks [V] of queries [V]; to a query of which none is named nothing changes.
 
-    A query to which nothing is added keeps its candidates and scores. Equal sums keep the order of `candidates`, and a
-    landmark that was none of them stands behind those with the same sum.
-
-    Args:
-        candidates: of Q queries.
-        queries: [V] the query of every weight.
-        landmarks: [V] the landmark that it is for, in [0, num_landmarks); -1 = none.
-        weights: [V] finite.
-        num_landmarks: size of the label space.
+    Equal sums keep the order of `candidates`, and a landmark that was none of them stands behind those with the same
+    sum.
     """
     rows, places = np.nonzero(candidates.filled)
     return sum_votes(

@@ -15,8 +15,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
 from torch import nn
+from torchvision.models.detection import FasterRCNN
 
-from landmarks.config import TrainSettings, check_config, write_record
+from landmarks.config import TrainSettings, built_class, check_config, write_record
 from landmarks.data import LandmarkDataModule
 from landmarks.errors import LandmarksError
 from landmarks.evaluation import Scores, figure, write_result
@@ -69,12 +70,12 @@ class Parts:
 
 def train_job(config: DictConfig) -> float | None:
     """Check the configuration, record it, train, and return the monitored figure for sweeps."""
-    if config.model.get("_partial_"):  # it waits for the number of classes
+    check_config(config, TrainSettings)
+    if issubclass(built_class(config.model) or object, FasterRCNN):
         raise LandmarksError(
             "This model finds objects and describes no landmarks: train it with task=detection, as "
             "experiments=res50_oid_v4_detector does, or choose another model."
         )
-    check_config(config, TrainSettings)
     run_dir = Path(config.run_dir)
     write_record(config, run_dir)
     return train(config, run_dir)

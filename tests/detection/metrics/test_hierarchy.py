@@ -9,25 +9,18 @@ import pytest
 
 from landmarks.detection.metrics import BoxTruth, expand_detections, expand_truth, read_hierarchy, score_detections
 from landmarks.errors import LandmarksError
-from landmarks.recognition.detections import Detections, read_classes
+from landmarks.recognition.detections import read_classes
+from true_boxes import Label, box_truth, found_boxes
 
 # A castle is a building and a tourist sight, both are things; a house is a building.
 ANCESTORS = {"castle": ["building", "sight", "thing"], "house": ("thing", "building"), "building": {"thing"},
              "sight": ["thing"], "thing": [], "car": []}  # fmt: skip
-BOX = [0.0, 0.0, 0.5, 0.5]
+BOX = (0.0, 0.0, 0.5, 0.5)
 
 
-def truth(classes: list[str], boxes: list[tuple[int, str]], labels: list[tuple[int, str, bool]]) -> BoxTruth:
-    return BoxTruth(
-        image_ids=np.array([image for image, _ in boxes], np.uint64),
-        labels=np.array([classes.index(name) for _, name in boxes], np.int32),
-        boxes=np.array([BOX] * len(boxes)).reshape(-1, 4),
-        group_of=np.array([image % 2 == 1 for image, _ in boxes], np.bool_),
-        verified_image_ids=np.array([image for image, *_ in labels], np.uint64),
-        verified_labels=np.array([classes.index(name) for _, name, _ in labels], np.int32),
-        present=np.array([present for *_, present in labels], np.bool_),
-        classes=np.array(classes, np.str_),
-    )
+def truth(classes: list[str], boxes: list[tuple[int, str]], labels: list[Label]) -> BoxTruth:
+    """All boxes are alike; those of image 1 are groups."""
+    return box_truth(classes, [(image, name, BOX, image == 1) for image, name in boxes], labels)
 
 
 def named(images: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> list[tuple[int, str]]:
@@ -75,10 +68,7 @@ def test_a_class_outside_the_hierarchy_stays_as_it_is() -> None:
 
 
 def test_detections_go_up_with_their_scores() -> None:
-    found = Detections(
-        np.array([1, 2], np.uint64), np.array([1, 0], np.int32), np.array([0.5, 0.75]),
-        np.array([BOX, BOX]), np.array(["car", "castle"]),
-    )  # fmt: skip
+    found = found_boxes(["car", "castle"], [(1, "castle", BOX, 0.5), (2, "car", BOX, 0.75)])
     expanded = expand_detections(found, ANCESTORS)
     assert named(expanded.image_ids, expanded.labels, expanded.classes) == [
         (1, "building"), (1, "castle"), (1, "sight"), (1, "thing"), (2, "car"),
@@ -88,10 +78,7 @@ def test_detections_go_up_with_their_scores() -> None:
 
 def test_the_general_class_is_right_of_the_special_one_and_not_the_other_way() -> None:
     expanded = expand_truth(truth(["castle"], [(2, "castle")], []), ANCESTORS)
-    found = Detections(
-        np.array([2, 2], np.uint64), np.array([0, 1], np.int32), np.array([0.5, 0.75]),
-        np.array([BOX, BOX]), np.array(["building", "house"]),
-    )  # fmt: skip
+    found = found_boxes(["building", "house"], [(2, "building", BOX, 0.5), (2, "house", BOX, 0.75)])
     figures = score_detections(expanded.of_classes(np.array(["building", "castle", "house"])), found)
     precisions = figures["challenge_2018"].as_dict()["ap@0.5"]
     assert precisions == {"building": 1.0, "castle": 0.0, "house": None}
@@ -118,43 +105,29 @@ def test_the_official_hierarchy(shared_data: Path) -> None:
         assert all(set(tree[other]) <= set(names) for other in names)
 
 
+def tree(*below: Any) -> bytes:
+    return json.dumps({"LabelName": "/m/root", "Subcategory": list(below)}).encode()
+
+
 @pytest.mark.parametrize(
-    ("tree", "message"),
+    ("content", "message"),
     [
-        ([], "is no class"),
-        ({"LabelName": "/m/root", "Subcategory": [{"LabelName": ""}]}, "is no class"),
-        ({"LabelName": "/m/root", "Subcategory": [{"Subcategory": []}]}, "is no class"),
-        ({"LabelName": "/m/root", "Subcategory": {"LabelName": "/m/a"}}, "Subcategory of /m/root is no list"),
+        (b"[]", "is no class"),
+        (tree({"LabelName": ""}), "is no class"),
+        (tree({"Subcategory": []}), "is no class"),
+        (b'{"LabelName": "/m/root", "Subcategory": {"LabelName": "/m/a"}}', "Subcategory of /m/root is no list"),
+        (tree({"LabelName": "/m/a", "Subcategory": [{"LabelName": "/m/b", "Subcategory": [{"LabelName": "/m/a"}]}]}),
+         "/m/a is a kind of itself"),
+        (None, "cannot be read"),
+        (b'{"LabelName": "/m/root", "Sub', r"is no JSON .*fetch the file again"),
+        (b"\xff\xfe\x00", "is no JSON"),
+        (b'{"LabelName":"/m/r","Subcategory":[' * 200 + b'{"LabelName":"/m/x"}' + b"]}" * 200, "more than 100 levels"),
+        (b'{"LabelName":"/m/r","Subcategory":[' * 100_000, "is no JSON"),
     ],
-)
-def test_what_is_no_hierarchy(tmp_path: Path, tree: Any, message: str) -> None:
+)  # fmt: skip
+def test_what_is_no_hierarchy(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "tree.json"
-    path.write_text(json.dumps(tree))
+    if content is not None:
+        path.write_bytes(content)
     with pytest.raises(LandmarksError, match=message):
-        read_hierarchy(path)
-
-
-def test_a_class_cannot_be_a_kind_of_itself(tmp_path: Path) -> None:
-    path = tmp_path / "tree.json"
-    inner = {"LabelName": "/m/a", "Subcategory": [{"LabelName": "/m/b", "Subcategory": [{"LabelName": "/m/a"}]}]}
-    path.write_text(json.dumps({"LabelName": "/m/root", "Subcategory": [inner]}))
-    with pytest.raises(LandmarksError, match="/m/a is a kind of itself"):
-        read_hierarchy(path)
-
-
-def test_files_that_are_no_json(tmp_path: Path) -> None:
-    path = tmp_path / "tree.json"
-    with pytest.raises(LandmarksError, match="cannot be read"):
-        read_hierarchy(path)
-    path.write_bytes(b'{"LabelName": "/m/root", "Sub')
-    with pytest.raises(LandmarksError, match=r"is no JSON .*fetch the file again"):
-        read_hierarchy(path)
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(LandmarksError, match="is no JSON"):
-        read_hierarchy(path)
-    path.write_text('{"LabelName":"/m/r","Subcategory":[' * 200 + '{"LabelName":"/m/x"}' + "]}" * 200)
-    with pytest.raises(LandmarksError, match="more than 100 levels"):
-        read_hierarchy(path)
-    path.write_text('{"LabelName":"/m/r","Subcategory":[' * 100_000)
-    with pytest.raises(LandmarksError, match="is no JSON"):
         read_hierarchy(path)

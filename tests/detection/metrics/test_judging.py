@@ -1,6 +1,7 @@
 """Which detections count: the rules one by one, and any case against a plain program that follows them in loops."""
 
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,40 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landmarks.detection.metrics import CHALLENGE_2018, OPEN_IMAGES_V2, BoxTruth, Judged, Rules, judge
+from landmarks.detection.metrics import (
+    CHALLENGE_2018,
+    OPEN_IMAGES_V2,
+    Judged,
+    Rules,
+    best_overlaps,
+    intersection_over_union,
+    judge,
+    judging,
+)
 from landmarks.errors import FormatError
-from landmarks.recognition.detections import Detections
+from true_boxes import Found, Label, True_, box_truth, found_boxes
 
 A, B, C = "/m/a", "/m/b", "/m/c"
 LEFT, RIGHT, WHOLE = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0), (0.0, 0.0, 1.0, 1.0)
 TRUTH_CLASSES, FOUND_CLASSES = [A, B, C], ["/m/new", C, B, A]
 
-True_ = tuple[int, str, tuple[float, float, float, float], bool]
-Found = tuple[int, str, tuple[float, float, float, float], float]
-Label = tuple[int, str, bool]
-
-
-def truth(boxes: list[True_], labels: list[Label]) -> BoxTruth:
-    return BoxTruth(
-        image_ids=np.array([box[0] for box in boxes], np.uint64),
-        labels=np.array([TRUTH_CLASSES.index(box[1]) for box in boxes], np.int32),
-        boxes=np.array([box[2] for box in boxes], np.float64).reshape(-1, 4),
-        group_of=np.array([box[3] for box in boxes], np.bool_),
-        verified_image_ids=np.array([label[0] for label in labels], np.uint64),
-        verified_labels=np.array([TRUTH_CLASSES.index(label[1]) for label in labels], np.int32),
-        present=np.array([label[2] for label in labels], np.bool_),
-        classes=np.array(TRUTH_CLASSES),
-    )
-
-
-def detections(found: list[Found]) -> Detections:
-    return Detections(
-        image_ids=np.array([box[0] for box in found], np.uint64),
-        labels=np.array([FOUND_CLASSES.index(box[1]) for box in found], np.int32),
-        scores=np.array([box[3] for box in found], np.float64),
-        boxes=np.array([box[2] for box in found], np.float64).reshape(-1, 4),
-        classes=np.array(FOUND_CLASSES),
-    )
+truth, detections = partial(box_truth, TRUTH_CLASSES), partial(found_boxes, FOUND_CLASSES)
 
 
 def rows(judged: Judged) -> list[tuple[Any, ...]]:
@@ -58,19 +43,50 @@ def hits(boxes: list[True_], labels: list[Label], found: list[Found], rules: Rul
 
 BOTH = pytest.mark.parametrize("rules", [CHALLENGE_2018, OPEN_IMAGES_V2])
 
-
-@BOTH
-def test_the_second_detection_of_a_box_is_wrong_even_beside_another_box(rules: Rules) -> None:
-    boxes = [(1, A, WHOLE, False), (1, A, LEFT, False)]
+# What is known, what was found, and (score, hit) of what counts: by the challenge, and by V2 where that differs.
+RULES_BY_EXAMPLE: dict[str, tuple] = {
     # Both overlap WHOLE most, so the second does not fall back on LEFT, which it also overlaps by half and more.
-    found = [(1, A, (0, 0, 0.9, 1.0), 0.9), (1, A, (0, 0, 0.8, 1.0), 0.8)]
-    assert hits(boxes, [], found, rules) == [(0.9, 1), (0.8, 0)]
+    "the second of a box is wrong even beside another box": (
+        [(1, A, WHOLE, False), (1, A, LEFT, False)], [],
+        [(1, A, (0, 0, 0.9, 1.0), 0.9), (1, A, (0, 0, 0.8, 1.0), 0.8)], [(0.9, 1), (0.8, 0)],
+    ),
+    "exactly one half is enough": ([(1, A, WHOLE, False)], [], [(1, A, LEFT, 0.9)], [(0.9, 1)]),
+    "less is not": ([(1, A, WHOLE, False)], [], [(1, A, (0, 0, 0.499, 1), 0.9)], [(0.9, 0)]),
+    # The surer one takes the single object, the other one is a part of the group, not a second find.
+    "a single object in a group comes first": (
+        [(1, A, WHOLE, True), (1, A, LEFT, False)], [], [(1, A, LEFT, 0.4), (1, A, (0, 0, 0.45, 1), 0.9)],
+        [(0.9, 1), (0.4, 1)], [(0.9, 1)],
+    ),
+    "one larger than the group is wrong": ([(1, A, (0, 0, 0.4, 1.0), True)], [], [(1, A, WHOLE, 0.9)], [(0.9, 0)]),
+    "a group is not found by a score of zero": ([(1, A, WHOLE, True)], [], [(1, A, LEFT, 0.0)], []),
+    "an object is": ([(1, A, WHOLE, False)], [], [(1, A, LEFT, 0.0)], [(0, 1)]),
+    "a class that is there was looked for": (
+        [(1, A, WHOLE, False)], [(1, B, True)], [(1, B, WHOLE, 0.9), (1, C, WHOLE, 0.8)],
+        [(0.9, 0)], [(0.9, 0), (0.8, 0)],
+    ),
+    "a class that is absent too": (
+        [(1, A, WHOLE, False)], [(1, B, False)], [(1, B, WHOLE, 0.9), (1, C, WHOLE, 0.8)],
+        [(0.9, 0)], [(0.9, 0), (0.8, 0)],
+    ),
+    "a box verifies its class": ([(1, A, LEFT, False)], [], [(1, A, RIGHT, 0.9)], [(0.9, 0)]),
+    "a group does too": ([(1, A, LEFT, True)], [], [(1, A, RIGHT, 0.9)], [(0.9, 0)]),
+    "unknown images and classes count nowhere": (
+        [(1, A, WHOLE, False)], [], [(2, A, WHOLE, 0.9), (1, "/m/new", WHOLE, 0.8), (0, A, WHOLE, 0.7)], [],
+    ),
+    "nothing is known": ([], [], [(2, A, WHOLE, 0.9), (1, "/m/new", WHOLE, 0.8)], []),
+    # LEFT takes the object and leaves nothing to RIGHT; the other way round LEFT would have found the group.
+    "equal scores on an object are decided by corners": (
+        [(1, A, WHOLE, False), (1, A, LEFT, True)], [], [(1, A, RIGHT, 0.5), (1, A, LEFT, 0.5)], [(0.5, 1), (0.5, 0)],
+    ),
+}  # fmt: skip
 
 
-@BOTH
-def test_the_threshold_is_reached_at_exactly_one_half(rules: Rules) -> None:
-    assert hits([(1, A, WHOLE, False)], [], [(1, A, LEFT, 0.9)], rules) == [(0.9, 1)]
-    assert hits([(1, A, WHOLE, False)], [], [(1, A, (0, 0, 0.499, 1), 0.9)], rules) == [(0.9, 0)]
+@pytest.mark.parametrize("name", RULES_BY_EXAMPLE)
+def test_the_rules_by_example(name: str) -> None:
+    boxes, labels, found, *expected = RULES_BY_EXAMPLE[name]
+    for order in (found, found[::-1]):
+        assert hits(boxes, labels, order, CHALLENGE_2018) == expected[0]
+        assert hits(boxes, labels, order, OPEN_IMAGES_V2) == expected[-1]
 
 
 def test_a_group_counts_once_or_not_at_all() -> None:
@@ -81,50 +97,6 @@ def test_a_group_counts_once_or_not_at_all() -> None:
     assert hits(boxes, [], found, Rules(False, 0.25)) == [(0.9, 0.25), (0.8, 0)]
     assert judge(truth(boxes, []), detections(found), CHALLENGE_2018).num_boxes.tolist() == [1, 0, 0]
     assert judge(truth(boxes, []), detections(found), OPEN_IMAGES_V2).num_boxes.tolist() == [0, 0, 0]
-
-
-def test_a_single_object_inside_a_group_comes_first() -> None:
-    boxes = [(1, A, WHOLE, True), (1, A, LEFT, False)]
-    found = [(1, A, LEFT, 0.4), (1, A, (0, 0, 0.45, 1), 0.9)]
-    # The surer one takes the single object, the other one is a part of the group, not a second find.
-    assert hits(boxes, [], found, CHALLENGE_2018) == [(0.9, 1), (0.4, 1)]
-    assert hits(boxes, [], found, OPEN_IMAGES_V2) == [(0.9, 1)]
-
-
-def test_equal_scores_on_one_object_are_decided_by_their_corners() -> None:
-    boxes = [(1, A, WHOLE, False), (1, A, LEFT, True)]
-    # LEFT takes the object and leaves nothing to RIGHT; the other way round LEFT would have found the group.
-    for found in ([(1, A, LEFT, 0.5), (1, A, RIGHT, 0.5)], [(1, A, RIGHT, 0.5), (1, A, LEFT, 0.5)]):
-        assert hits(boxes, [], found, CHALLENGE_2018) == [(0.5, 1), (0.5, 0)]
-
-
-def test_a_detection_larger_than_the_group_is_wrong() -> None:
-    boxes = [(1, A, (0, 0, 0.4, 1.0), True)]
-    assert hits(boxes, [], [(1, A, WHOLE, 0.9)], CHALLENGE_2018) == [(0.9, 0)]
-
-
-def test_a_group_is_not_found_by_a_score_of_zero() -> None:
-    assert hits([(1, A, WHOLE, True)], [], [(1, A, LEFT, 0.0)], CHALLENGE_2018) == []
-    assert hits([(1, A, WHOLE, False)], [], [(1, A, LEFT, 0.0)], CHALLENGE_2018) == [(0, 1)]
-
-
-@pytest.mark.parametrize("present", [True, False])
-def test_unverified_classes_are_left_out_by_the_challenge_only(present: bool) -> None:
-    boxes, found = [(1, A, WHOLE, False)], [(1, B, WHOLE, 0.9), (1, C, WHOLE, 0.8)]
-    assert hits(boxes, [(1, B, present)], found, CHALLENGE_2018) == [(0.9, 0)]
-    assert hits(boxes, [(1, B, present)], found, OPEN_IMAGES_V2) == [(0.9, 0), (0.8, 0)]
-
-
-def test_a_box_verifies_its_class() -> None:
-    assert hits([(1, A, LEFT, False)], [], [(1, A, RIGHT, 0.9)], CHALLENGE_2018) == [(0.9, 0)]
-    assert hits([(1, A, LEFT, True)], [], [(1, A, RIGHT, 0.9)], CHALLENGE_2018) == [(0.9, 0)]
-
-
-@BOTH
-def test_unknown_pictures_and_classes_count_nowhere(rules: Rules) -> None:
-    found = [(2, A, WHOLE, 0.9), (1, "/m/new", WHOLE, 0.8), (0, A, WHOLE, 0.7)]
-    assert hits([(1, A, WHOLE, False)], [], found, rules) == []
-    assert hits([], [], found, rules) == []
 
 
 @BOTH
@@ -202,17 +174,31 @@ RULES = st.builds(
 )
 
 
-@settings(max_examples=150)
-@given(BOXES, LABELS, FOUND, RULES)
-def test_equals_the_plain_program(boxes: list[True_], labels: list[Label], found: list[Found], rules: Rules) -> None:
-    assert rows(judge(truth(boxes, labels), detections(found), rules)) == plain(boxes, labels, found, rules)
-
-
+@settings(max_examples=100)
 @given(BOXES, LABELS, FOUND, RULES, st.randoms(use_true_random=False))
-def test_the_order_of_detections_and_labels_changes_nothing(
+def test_equals_the_plain_program_whatever_the_order_of_detections_and_labels(
     boxes: list[True_], labels: list[Label], found: list[Found], rules: Rules, random: Any
 ) -> None:
-    before = judge(truth(boxes, labels), detections(found), rules)
-    after = judge(truth(boxes, random.sample(labels, len(labels))), detections(random.sample(found, len(found))), rules)
-    assert rows(after) == rows(before)
-    assert after.num_boxes.tolist() == before.num_boxes.tolist()
+    expected = plain(boxes, labels, found, rules)
+    judged = judge(
+        truth(boxes, random.sample(labels, len(labels))), detections(random.sample(found, len(found))), rules
+    )
+    assert rows(judged) == expected
+    counts = [
+        sum(rules.group_of_weight if group else 1 for _, of, _, group in boxes if of == name) for name in (A, B, C)
+    ]
+    assert judged.num_boxes.tolist() == counts
+
+
+@pytest.mark.parametrize("pairs", [1, 7, 1 << 20])
+def test_blocks_of_any_size_find_the_same(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "PAIRS", pairs)
+    rng = np.random.default_rng(0)
+    found, true = (np.sort(rng.integers(0, 9, (n, 2, 2)), axis=1).reshape(n, 4) / 8 for n in (60, 30))
+    first = rng.integers(0, 30, 60)
+    last = first + 1 + rng.integers(0, 30 - first)
+    largest, rows = best_overlaps(found, first, last, true, intersection_over_union)
+    for row in range(60):
+        shares = intersection_over_union(np.repeat(found[row : row + 1], 30, axis=0), true)[first[row] : last[row]]
+        assert largest[row] == shares.max()
+        assert rows[row] == first[row] + np.argmax(shares)

@@ -93,14 +93,10 @@ def test_for_scoring_corners_are_exact_and_repetitions_stay(tmp_path: Path) -> N
     [
         ("", "the file is empty"),
         (HEADER, "there is no box in it"),
-        (HEADER + "\n\n", "there is no box in it"),
         ("ImageID,LabelName,XMin,XMax,YMin,YMax\n", "'IsGroupOf' is missing"),
-        ("ImageID,Name,XMin,XMax,YMin,YMax,IsGroupOf\n", "'LabelName' is missing"),
         (HEADER + SOUND + "0000000000000002,/m/dog,0.1,0.2,0.3\n", "line 3: 5 fields instead of 7"),
         (HEADER + SOUND + "0000000000000002,/m/dog,left,0.2,0.3,0.4,0\n", "line 3, field 'XMin'"),
-        (HEADER + SOUND + "0000000000000002,/m/dog,nan,0.2,0.3,0.4,0\n", "line 3, field 'XMin'"),
         (HEADER + SOUND + "0000000000000002,/m/dog,0.1,0.2,0.3,0.4,2\n", "line 3, field 'IsGroupOf'"),
-        (HEADER + SOUND + "000000000000002,/m/dog,0.1,0.2,0.3,0.4,0\n", "line 3, field 'ImageID'"),
         (HEADER + SOUND + "000000000000000G,/m/dog,0.1,0.2,0.3,0.4,0\n", "line 3, field 'ImageID'"),
     ],
 )

@@ -89,7 +89,6 @@ def test_the_test_split_can_be_scored_instead(tiny: Any) -> None:
     source = OpenImages(tiny.root, evaluation_split="test")
     source.prepare()
     assert len(source.validation()) == 3 and len(source.truth().labels) == 5
-    OpenImages(tiny.root).prepare(evaluation=False)
     with pytest.raises(LandmarksError, match=r"validation-annotations-bbox\.csv\n.*\n.*validation/<id>\.jpg"):
         OpenImages(tiny.root).prepare()
 

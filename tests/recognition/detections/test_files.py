@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from found import CLASSES, PROTOCOL, found_objects, write_detections
-from landmarks.errors import LandmarksError
-from landmarks.recognition.detections import DetectionClasses, Detections, FoundObjects, read_detections
+from landmarks.errors import FormatError, LandmarksError
+from landmarks.recognition.detections import (
+    MAX_BYTES,
+    DetectionClasses,
+    DetectionProtocol,
+    Detections,
+    FoundObjects,
+    read_detections,
+    read_images,
+)
 
 CORNERS = (0.25, 0.0, 1.0, 0.5)
 FOUND = found_objects([(1, "Dog", 0.75, CORNERS), (3, "Tower", 0.1, CORNERS), (1, "Tree", 0.3, CORNERS)], [1, 2, 3])
@@ -73,3 +82,70 @@ def test_no_set_and_an_unfinished_one(tmp_path: Path) -> None:
     (tmp_path / "d.partial").mkdir()
     with pytest.raises(LandmarksError, match="run the same detection again"):
         read_detections(tmp_path / "d")
+
+
+def test_pictures_without_boxes_and_unreadable_ones_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "images.csv").write_text('ImageID,Boxes,Reason\n00000000000000ff,0,\n0000000000000001,0,"a, ""b"""\n')
+    images = read_images(tmp_path / "images.csv")
+    assert images.ids.tolist() == [255, 1]
+    assert images.readable.tolist() == [True, False]
+    (tmp_path / "images.csv").write_text("ImageID,Boxes,Reason\n")
+    assert len(read_images(tmp_path / "images.csv").ids) == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("00000000000000ff,-1,", "field 'Boxes': '-1' is no number of boxes"),
+        ("00000000000000ff,,", "field 'Boxes'"),
+        ("00000000000000ff,2,broken", "boxes, though the image could not be read"),
+        ("nothing,0,", "'nothing' is not an image id"),
+    ],
+)
+def test_wrong_pictures_are_named(tmp_path: Path, row: str, message: str) -> None:
+    path = tmp_path / "images.csv"
+    path.write_text(f"ImageID,Boxes,Reason\n{row}\n")
+    with pytest.raises(FormatError, match=f"line 2.*{message}"):
+        read_images(path)
+
+
+def test_a_picture_is_looked_at_once_and_before_it_has_boxes() -> None:
+    assert len(found_objects([], [3]).boxes.scores) == 0
+    with pytest.raises(LandmarksError, match="0000000000000007 was looked at twice"):
+        found_objects([], [7, 7])
+    with pytest.raises(LandmarksError, match="0000000000000002 has boxes, but"):
+        found_objects([(2, "Dog", 0.5, CORNERS)], [1])
+
+
+def test_classes_are_those_of_the_boxes() -> None:
+    others = DetectionClasses(CLASSES.names[::-1], CLASSES.titles)
+    with pytest.raises(LandmarksError, match="other classes"):
+        dataclasses.replace(found_objects([], [1]), classes=others, looked_at=np.array([1], np.uint64))
+
+
+def test_it_survives_a_round_trip_and_names_what_differs(tmp_path: Path) -> None:
+    protocol = dataclasses.replace(PROTOCOL, versions={"torch": "2.11"}, score_threshold=0.25)
+    protocol.write(tmp_path / "p.json")
+    assert DetectionProtocol.read(tmp_path / "p.json") == protocol
+    assert PROTOCOL.differences(PROTOCOL) == []
+    assert PROTOCOL.differences(protocol) == ["score_threshold: 0.1 != 0.25", "versions: {} != {'torch': '2.11'}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "Invalid JSON"),
+        ("[" * 100_000, "Invalid JSON"),
+        ("[]", "object"),
+        ('{"model": "m"}', "weights: Field required"),
+        ('{"model": 3, "weights": "w", "input_size": "800"}', "model: Input should be a valid string.*input_size"),
+        ('{"surprise": 1}', "surprise"),
+        (" " * (MAX_BYTES + 1), "larger than"),
+    ],
+)
+def test_a_damaged_protocol_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "protocol.json"
+    path.write_text(text)
+    with pytest.raises(LandmarksError, match=message) as caught:
+        DetectionProtocol.read(path)
+    assert str(path) in str(caught.value)

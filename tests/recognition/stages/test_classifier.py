@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition import Predictions, RecognitionState
+from landmarks.recognition import Predictions, RecognitionState, join_label_spaces
 from landmarks.recognition.stages import ClassifierJoin
 from landmarks.retrieval import Gallery, Ranking
 from resources import make_resources
@@ -25,9 +25,7 @@ def predictions(
 
 
 def joined(state: RecognitionState, said: Predictions, **parameters: float | bool) -> RecognitionState:
-    after = ClassifierJoin(**parameters)(replace(state, predictions=said), RESOURCES)  # type: ignore[arg-type]
-    assert after.candidates is not None
-    return after
+    return ClassifierJoin(**parameters)(replace(state, predictions=said), RESOURCES)
 
 
 def test_landmarks_are_joined_by_name_whatever_the_order_of_pictures(make_state: Make) -> None:
@@ -36,7 +34,6 @@ def test_landmarks_are_joined_by_name_whatever_the_order_of_pictures(make_state:
     after = joined(state, said)
     assert after.landmark_names.tolist() == ["zero", "one", "two", "nine"]
     found = after.candidates
-    assert found is not None
     assert found.indices.tolist() == [[1, 0], [1, 3], [2, -1]]  # equal sums keep the order: one before nine
     assert found.scores.tolist() == [[0.75, 0.625], [0.75, 0.75], [0.75, -np.inf]]
     assert after.notes["probability"][:2].tolist() == [0.5, 0.25]
@@ -47,23 +44,20 @@ def test_the_product_lifts_what_is_there_and_the_sum_what_is_not(make_state: Mak
     state = make_state([[0, 1]], [[0.5, -0.5]])
     said = predictions([10], [[0, 1, 2]], [[0.5, 0.25, 0.125]])
     product = joined(state, said, weight=0, factor=2).candidates
-    assert product is not None
     assert product.indices.tolist() == [[0, 1]] and product.scores.tolist() == [[0.625, -0.5]]
     closed = joined(state, said, new_candidates=False).candidates
-    assert closed is not None and closed.indices.tolist() == [[0, 1]]
+    assert closed.indices.tolist() == [[0, 1]]
     assert closed.scores.tolist() == [[0.625, -0.25]]
 
 
 def test_little_probabilities_say_nothing(make_state: Make) -> None:
     state = make_state([[0, 1]], [[0.5, 0.25]])
     after = joined(state, predictions([10], [[1, 0]], [[0.25, 0.0]]), min_probability=0.3)
-    assert state.candidates is not None and after.candidates is not None
     assert np.array_equal(after.candidates.scores, state.candidates.scores)
 
 
 def test_a_query_without_candidates_gets_the_classifiers(make_state: Make) -> None:
     after = joined(make_state([[-1]], [[-np.inf]]), predictions([10], [[0, -1]], [[0.5, 0.0]]))
-    assert after.candidates is not None
     assert after.candidates.first.tolist() == [3] and after.candidates.confidence.tolist() == [0.5]
 
 
@@ -89,7 +83,6 @@ def test_joins_as_a_dictionary_would(data: st.DataObject) -> None:
     )
     after = joined(state, said, weight=weight, factor=factor)
     found = after.candidates
-    assert found is not None
     for row in range(count):
         sums = dict(zip(names[landmarks[row]].tolist(), scores[row].tolist(), strict=True))
         if told[row]:
@@ -116,11 +109,11 @@ def test_broken_predictions_are_named(make_state: Make, said: Predictions, messa
         joined(make_state([[0]], [[0.5]]), said)
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [{"weight": -1.0}, {"weight": float("nan")}, {"factor": float("inf")}, {"min_probability": 1.5},
-     {"min_probability": float("nan")}],
-)  # fmt: skip
-def test_numbers_out_of_range_are_refused(parameters: dict[str, float]) -> None:
-    with pytest.raises(LandmarksError, match="classifier"):
-        ClassifierJoin(**parameters)  # type: ignore[arg-type]
+TEXTS = st.lists(st.text("abc", min_size=1, max_size=3), unique=True, max_size=8)
+
+
+@given(TEXTS, TEXTS)
+def test_names_keep_their_numbers_and_others_find_theirs(names: list[str], others: list[str]) -> None:
+    joint, numbers = join_label_spaces(np.array(names, np.str_), np.array(others, np.str_))
+    assert joint.tolist() == names + [name for name in others if name not in names]
+    assert [joint[number] for number in numbers] == others and numbers.dtype == np.int32

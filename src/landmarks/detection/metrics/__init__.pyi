@@ -17,8 +17,8 @@ from .judging import CHALLENGE_2018 as CHALLENGE_2018
 from .judging import OPEN_IMAGES_V2 as OPEN_IMAGES_V2
 from .judging import Judged as Judged
 from .judging import Rules as Rules
+from .judging import best_overlaps as best_overlaps
+from .judging import intersection_over_detection as intersection_over_detection
+from .judging import intersection_over_union as intersection_over_union
 from .judging import judge as judge
-from .overlaps import best_overlaps as best_overlaps
-from .overlaps import intersection_over_detection as intersection_over_detection
-from .overlaps import intersection_over_union as intersection_over_union
 from .streaming import OpenImagesMAP as OpenImagesMAP

@@ -48,22 +48,19 @@ class DetectionFigures:
         return {f"map@{self.overlap:g}": values[0], f"ap@{self.overlap:g}": each}
 
 
-def score_detections(
-    truth: BoxTruth, detections: Detections, overlap: float = 0.5, evaluators: Mapping[str, Rules] = EVALUATORS
-) -> dict[str, DetectionFigures]:
+def score_detections(truth: BoxTruth, detections: Detections, overlap: float = 0.5) -> dict[str, DetectionFigures]:
     """Compute mean and per-class average precision as each evaluator does.
 
     Args:
         truth: boxes and image-level labels, expanded along the hierarchy if the classes have one.
         detections: boxes found; those in pictures or of classes that the truth does not know count nowhere.
         overlap: threshold of intersection over union.
-        evaluators: name -> rules.
 
     Returns:
         name -> figures, a class each row of `truth.classes`.
     """
     figures = {}
-    for name, rules in evaluators.items():
+    for name, rules in EVALUATORS.items():
         judged = judge(truth, detections, dataclasses.replace(rules, overlap=overlap))
         figures[name] = DetectionFigures(truth.classes, average_precisions(judged), judged.num_boxes, overlap)
     return figures

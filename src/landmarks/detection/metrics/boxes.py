@@ -26,9 +26,6 @@ class BoxTruth:
         verified_labels: int32 [V], rows of `classes`.
         present: bool [V], whether the class was found (confidence 1) or found absent (0).
         classes: str [C], machine names, each once.
-
-    Raises:
-        FormatError: the arrays do not fit each other, or hold what is no box; a class comes twice.
     """
 
     image_ids: NDArray[np.uint64]
@@ -49,11 +46,7 @@ class BoxTruth:
         check_labels("image-level labels", self.verified_labels, self.classes)
 
     def of_images(self, image_ids: NDArray[np.uint64]) -> "BoxTruth":
-        """What is known of some pictures; after the first call without a search through all boxes.
-
-        Args:
-            image_ids: uint64 [N], each once; nothing may be known of a picture.
-        """
+        """Take what is known, perhaps nothing, of some images, each once; only the first call searches all boxes."""
         return self._rows(_find(self._box_order, image_ids), _find(self._verified_order, image_ids))
 
     def of_classes(self, classes: NDArray[np.str_]) -> "BoxTruth":

@@ -36,9 +36,6 @@ def read_hierarchy(path: str | Path) -> Mapping[str, tuple[str, ...]]:
 
     Returns:
         For every class, by machine name, all those that it is a kind of, closer ones first.
-
-    Raises:
-        LandmarksError: The file cannot be read, is no such tree, or makes a class a kind of itself.
     """
     path = Path(path)
     try:
@@ -93,12 +90,7 @@ def expand_truth(truth: BoxTruth, ancestors: Ancestors) -> BoxTruth:
 
 
 def expand_detections(detections: Detections, ancestors: Ancestors) -> Detections:
-    """Repeat each detection, with its score, for all classes above its own.
-
-    Args:
-        detections: of a detector that knows no hierarchy.
-        ancestors: as in `expand_truth`.
-    """
+    """Repeat each detection of a detector that knows no hierarchy, with its score, for all classes above its own."""
     names: list[str] = detections.classes.tolist()
     classes, row_of_name = _extended(names, [ancestors])
     rows, labels = repeated(detections.labels, _rows_of(names, ancestors, row_of_name))

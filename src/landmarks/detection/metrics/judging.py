@@ -12,20 +12,82 @@ Source: the evaluation pages of Open Images V4 and of its 2018 challenge
 IJCV 2020, section 5.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.detection.metrics.boxes import BoxTruth
-from landmarks.detection.metrics.overlaps import (
-    Overlap,
-    best_overlaps,
-    intersection_over_detection,
-    intersection_over_union,
-)
 from landmarks.errors import FormatError
 from landmarks.recognition import Detections
+
+PAIRS = 1 << 20  # of a block; about 100 bytes each
+
+Overlap = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+
+
+def intersection_over_union(found: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shared area over joint area of boxes [N, 4] and [N, 4]: float64 [N], 0 where neither has an area."""
+    shared = _intersection(found, true)
+    return _share(shared, _area(found) + _area(true) - shared)
+
+
+def intersection_over_detection(found: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shared area over the area of the found box, boxes [N, 4] and [N, 4]: float64 [N], 0 for a box without area."""
+    return _share(_intersection(found, true), _area(found))
+
+
+def best_overlaps(
+    found: NDArray[np.float64],
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    true: NDArray[np.float64],
+    overlap: Overlap,
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Find the true box [T, 4] with which each found box [N, 4] overlaps most.
+
+    The true boxes of found box i are the rows `first[i]` to `last[i]`, at least one. Returns the largest overlaps,
+    float64 [N], and the rows that have them, int64 [N], the first of equal ones. Pairs are formed a block at a time, so
+    that memory does not grow with their number.
+    """
+    largest, rows = np.zeros(len(found)), np.zeros(len(found), np.int64)
+    for part in _blocks(last - first):
+        counts = last[part] - first[part]
+        starts = np.cumsum(counts) - counts
+        owners = np.repeat(np.arange(len(counts)), counts)
+        partners = np.arange(len(owners)) + np.repeat(first[part] - starts, counts)
+        overlaps = overlap(found[part][owners], true[partners])
+        largest[part] = np.maximum.reduceat(overlaps, starts)
+        best = np.flatnonzero(overlaps == largest[part][owners])
+        best = best[np.diff(owners[best], prepend=-1) > 0]
+        rows[part] = partners[best]
+    return largest, rows
+
+
+def _blocks(counts: NDArray[np.int64]) -> Iterator[slice]:
+    """Cut rows into runs whose `counts` add up to `PAIRS` at most, or that are one row."""
+    ends = np.cumsum(counts)
+    begin = 0
+    while begin < len(counts):
+        before = int(ends[begin - 1]) if begin else 0
+        end = max(begin + 1, int(np.searchsorted(ends, before + PAIRS, side="right")))
+        yield slice(begin, end)
+        begin = end
+
+
+def _area(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def _intersection(found: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
+    sides = np.minimum(found[:, 2:], true[:, 2:]) - np.maximum(found[:, :2], true[:, :2])
+    sides = np.maximum(sides, 0)
+    return sides[:, 0] * sides[:, 1]
+
+
+def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 @dataclass(frozen=True)
@@ -37,9 +99,6 @@ class Rules:
             image-level label, positive or negative, nor a box there. Otherwise they are wrong.
         group_of_weight: what a group-of box counts, found or missed, against 1 of a single object; 0 for not at all.
         overlap: threshold, of intersection over union, and over the detection's area for group-of boxes.
-
-    Raises:
-        FormatError: a threshold outside ]0, 1] or a negative weight.
     """
 
     verified_only: bool
@@ -59,14 +118,10 @@ OPEN_IMAGES_V2 = Rules(verified_only=False, group_of_weight=0.0)
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What is left of detections to compute average precision.
+    """What is left of J detections to compute average precision; labels are rows of the truth's classes.
 
-    Attributes:
-        image_ids: uint64 [J].
-        labels: int32 [J], rows of the truth's classes.
-        scores: float64 [J].
-        hits: float64 [J], 0 for wrong, 1 for right, the weight of a group-of box for the one that found it.
-        num_boxes: float64 [C], true boxes of each class, a group-of box with its weight.
+    A hit is 0 for wrong, 1 for right, the weight of a group-of box for the one that found it; the number of true boxes
+    of each class, float64 [C], counts a group-of box with its weight.
     """
 
     image_ids: NDArray[np.uint64]

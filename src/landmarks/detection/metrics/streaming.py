@@ -64,15 +64,9 @@ class OpenImagesMAP(Metric):
             self.add_state(name, [], dist_reduce_fx="cat")
 
     def update(self, image_ids: NDArray[np.uint64], detections: Detections, truth: BoxTruth) -> None:
-        """Add pictures.
+        """Add images, ids uint64 [N], each once, also those in which nothing was found.
 
-        Args:
-            image_ids: uint64 [N], the pictures, each once, also those in which nothing was found.
-            detections: in these pictures.
-            truth: of these and any other pictures; given the whole of it every time, it is sorted once.
-
-        Raises:
-            FormatError: a picture comes twice, a detection is in another one, or the truth has other classes.
+        The truth may be that of other images too: given the whole of it every time, it is sorted once.
         """
         if not np.array_equal(truth.classes, self.classes):
             raise FormatError("the truth has other classes than the metric; make the metric with those of the truth")

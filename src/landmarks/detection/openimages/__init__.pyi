@@ -5,11 +5,11 @@ from .annotations import read_label_rows as read_label_rows
 from .annotations import repeated_rows as repeated_rows
 from .augmentation import BoxAugmentation as BoxAugmentation
 from .dataset import DetectionDataset as DetectionDataset
+from .dataset import DetectionResize as DetectionResize
 from .dataset import DetectionSample as DetectionSample
 from .dataset import collate as collate
 from .detection_set import BoxFlag as BoxFlag
 from .detection_set import DetectionSet as DetectionSet
 from .detection_set import PictureBoxes as PictureBoxes
 from .module import DetectionDataModule as DetectionDataModule
-from .resize import DetectionResize as DetectionResize
 from .source import OpenImages as OpenImages

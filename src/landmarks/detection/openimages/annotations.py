@@ -6,33 +6,95 @@ the challenges, which have fewer or more, are read as well. Formats:
 https://storage.googleapis.com/openimages/web/download_v4.html
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.detection.metrics import Ancestors, repeated
 from landmarks.detection.openimages.detection_set import BoxFlag
-from landmarks.detection.openimages.faults import Faults, Policy
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
 from landmarks.recognition import CORNERS, NAMED_COLUMNS
 from landmarks.storage import Rows, read_rows
 
+Policy = Literal["error", "skip"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Faults:
+    """What cannot be right in an annotation file: counted by kind and told once, or the first of it an error.
+
+    Among millions of boxes drawn by hand a few are wrong. To leave them out unsaid would hide that a file was converted
+    badly; to stop at each would make the others useless. Kept of each kind: how many rows have it, and the first of
+    them.
+    """
+
+    path: Path
+    policy: Policy
+    rows: int = 0
+    left_out: dict[str, tuple[int, str]] = field(default_factory=dict)
+    mended: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def judge(
+        self,
+        faults: dict[str, NDArray[np.bool_]],
+        mended: dict[str, NDArray[np.bool_]],
+        describe: Callable[[int], str],
+    ) -> NDArray[np.bool_]:
+        """Account for some rows."""
+        usable = ~np.any(list(faults.values()), axis=0)
+        self.rows += len(usable)
+        if self.policy == "error":
+            self._refuse({**faults, **mended}, describe)
+        free = np.ones(len(usable), np.bool_)
+        for kind, rows in faults.items():
+            self._count(self.left_out, kind, rows & free, describe)
+            free &= ~rows
+        for kind, rows in mended.items():
+            self._count(self.mended, kind, rows & usable, describe)
+        return usable
+
+    def report(self, what: str) -> None:
+        """Log what was left out and what was mended, each in one line, if anything was."""
+        for account, verb in ((self.left_out, "left out"), (self.mended, "mended")):
+            if account:
+                count = sum(count for count, _ in account.values())
+                kinds = "; ".join(f"{count} {kind}, first {first}" for kind, (count, first) in account.items())
+                log.warning("%s: %d of %d %s %s: %s", self.path, count, self.rows, what, verb, kinds)
+
+    def _refuse(self, faults: dict[str, NDArray[np.bool_]], describe: Callable[[int], str]) -> None:
+        firsts = [(int(np.argmax(rows)), kind) for kind, rows in faults.items() if rows.any()]
+        if firsts:
+            row, kind = min(firsts, key=lambda first: first[0])
+            raise LandmarksError(
+                f"{self.path}, {describe(row)} is {kind}; correct it, or leave such rows out with "
+                "data.source.bad_boxes=skip"
+            )
+
+    @staticmethod
+    def _count(
+        account: dict[str, tuple[int, str]], kind: str, rows: NDArray[np.bool_], describe: Callable[[int], str]
+    ) -> None:
+        count = int(np.count_nonzero(rows))
+        if count:
+            before, first = account.get(kind) or (0, describe(int(np.argmax(rows))))
+            account[kind] = (before + count, first)
+
 
 @dataclass(frozen=True, eq=False)
 class BoxRows:
-    """Boxes, those of a picture side by side and pictures by rising id.
+    """B boxes within [0, 1], those of an image side by side and images by rising id.
 
-    Attributes:
-        ids: uint64 [B].
-        labels: int32 [B], rows of the names that were asked for.
-        boxes: float32 or float64 [B, 4], XMin, YMin, XMax, YMax within [0, 1].
-        flags: uint8 [B], sums of `BoxFlag`.
-        doubtful: uint64 [U], ascending: pictures of which a row was left out.
+    Labels are rows of the names that were asked for, flags sums of `BoxFlag`; doubtful are the ids, ascending, of
+    images of which a row was left out.
     """
 
     ids: NDArray[np.uint64]
@@ -44,7 +106,7 @@ class BoxRows:
 
 @dataclass(frozen=True, eq=False)
 class LabelRows:
-    """Image-level labels: `ids` uint64 [V], `labels` int32 [V], `present` bool [V], whether the picture shows it."""
+    """V image-level labels, and whether the image shows them."""
 
     ids: NDArray[np.uint64]
     labels: NDArray[np.int32]
@@ -54,18 +116,11 @@ class LabelRows:
 def read_box_rows(
     path: Path, names: NDArray[np.str_], policy: Policy, flags: Sequence[BoxFlag] = (), exact: bool = False
 ) -> BoxRows:
-    """Read boxes.
+    """Read boxes, of the classes `names`, from a file such as `{split}-annotations-bbox.csv`.
 
-    Args:
-        path: `{split}-annotations-bbox.csv` or the like.
-        names: Machine names of all classes that may be there.
-        policy: What to do about boxes that cannot be right.
-        flags: Columns that must be there besides IsGroupOf; other flags count as 0 where their column is missing.
-        exact: For scoring: corners in float64, not in half the memory, and repetitions stay, as in the official
-            evaluation.
-
-    Raises:
-        LandmarksError: The file, and the line and field that is wrong.
+    The columns of the given flags must be there besides IsGroupOf; other flags count as 0 where their column is
+    missing. `exact` is for scoring: corners in float64, not in half the memory, and repetitions stay, as in the
+    official evaluation.
     """
     there = _flags_of(path, [BoxFlag.IsGroupOf, *flags])
     faults = Faults(path, policy)
@@ -108,16 +163,7 @@ def read_box_rows(
 
 
 def read_label_rows(path: Path, names: NDArray[np.str_], policy: Policy) -> LabelRows:
-    """Read image-level labels that people verified, in the order of the file.
-
-    Args:
-        path: `{split}-annotations-human-imagelabels-boxable.csv` or the like.
-        names: Machine names of all classes that may be there.
-        policy: What to do about other classes.
-
-    Raises:
-        LandmarksError: The file, and the line and field that is wrong.
-    """
+    """Read image-level labels that people verified, in the order of the file."""
     faults = Faults(path, policy)
     codes = {name: code for code, name in enumerate(names.tolist())}
     parts = []
@@ -135,12 +181,9 @@ def read_label_rows(path: Path, names: NDArray[np.str_], policy: Policy) -> Labe
 
 
 def expand_rows(rows: BoxRows, names: NDArray[np.str_], ancestors: Ancestors) -> BoxRows:
-    """Repeat each box for every ancestor of its class; those of a picture stay side by side.
+    """Repeat each box for every ancestor of its class; those of an image stay side by side.
 
-    Args:
-        rows: B boxes.
-        names: str [K], what their labels mean; ancestors that are not among them are left out.
-        ancestors: For a machine name those of the classes that it is a kind of.
+    Ancestors that are not among `names`, which the labels mean, are left out.
     """
     place = {name: row for row, name in enumerate(names.tolist())}
     targets = [
@@ -151,17 +194,9 @@ def expand_rows(rows: BoxRows, names: NDArray[np.str_], ancestors: Ancestors) ->
 
 
 def repeated_rows(ids: NDArray[np.uint64], labels: NDArray[np.int32], boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Which boxes have the picture, the class and the corners of a box before them.
+    """Tell which boxes [B, 4] have the image, the class and the corners of a box before them: bool [B].
 
     Rows are compared by a hash of eight bytes, and in full only where two share one.
-
-    Args:
-        ids: uint64 [B].
-        labels: int32 [B].
-        boxes: float [B, 4].
-
-    Returns:
-        bool [B].
     """
     digest = ids.copy()
     for column in (labels, *boxes.T):

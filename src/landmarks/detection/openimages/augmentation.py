@@ -13,13 +13,7 @@ from landmarks.errors import LandmarksError
 
 @dataclass(frozen=True, eq=False)
 class BoxedPicture:
-    """A picture `image` uint8 [H, W, 3], and `boxes` float32 [n, 4] in its pixels, XMin, YMin, XMax, YMax.
-
-    Attributes:
-        image: The picture.
-        boxes: Where things are.
-        rows: int64 [n], which of the boxes that went in each one is; crops lose some.
-    """
+    """An image uint8 [H, W, 3], boxes float32 [n, 4] in its pixels, and which each was, int64 [n]; crops lose some."""
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
@@ -33,9 +27,6 @@ class BoxAugmentation:
         transforms: Applied in this order, such as `albumentations.HorizontalFlip(p=0.5)` and
             `albumentations.RandomSizedBBoxSafeCrop`. What comes out may have any size.
         min_visibility: A box of which a crop leaves less than this share of its area is lost.
-
-    Raises:
-        LandmarksError: A transform got an argument it does not know, cannot treat boxes, or gives no uint8 picture.
     """
 
     def __init__(
@@ -65,13 +56,7 @@ class BoxAugmentation:
             )
 
     def __call__(self, image: NDArray[np.uint8], boxes: NDArray[np.float32], seed: int) -> BoxedPicture:
-        """Augment one picture.
-
-        Args:
-            image: uint8 [H, W, 3].
-            boxes: float32 [n, 4], in pixels, none without area.
-            seed: Decides all that is left to chance.
-        """
+        """Augment an image uint8 [H, W, 3] with boxes float32 [n, 4] in pixels; the seed decides all left to chance."""
         self._compose.set_random_state(*generators(seed))
         if not self._moves:
             return BoxedPicture(self._compose(image=image)["image"], boxes, np.arange(len(boxes)))

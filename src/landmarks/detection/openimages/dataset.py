@@ -10,8 +10,9 @@ so it is passed over unless a set of pictures without boxes is read.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from landmarks.data import (
     Draw,
     ImageSet,
     MissingImageError,
+    Preprocessing,
     Unreadable,
     UnreadableImageError,
     largest_divisor,
@@ -28,21 +30,58 @@ from landmarks.data import (
 )
 from landmarks.detection.openimages.augmentation import BoxAugmentation
 from landmarks.detection.openimages.detection_set import PictureBoxes
-from landmarks.detection.openimages.resize import DetectionResize
+from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
 from landmarks.recognition import BACKGROUND
 
 
+@dataclass(frozen=True)
+class DetectionResize:
+    """Sizes images for a detector: the short side to one size, or less where the long side would exceed another.
+
+    The aspect ratio stays. The released detector and torchvision's have 800 and 1333. Small images are enlarged, as
+    there.
+    """
+
+    short_side: int = 800
+    long_side: int = 1333
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.short_side <= self.long_side:
+            raise LandmarksError(
+                f"data.image_size {self.short_side} and data.max_size {self.long_side}: the short side of a picture "
+                "must be 1 or more, and the long side no less"
+            )
+
+    @classmethod
+    def of(cls, preprocessing: Preprocessing) -> Self:
+        """Make the resize that a checkpoint or model file of a detector records."""
+        return cls(preprocessing.short_side, preprocessing.long_side or preprocessing.short_side)
+
+    def shape(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of what comes out for a picture of `height` x `width`, at least 1."""
+        scale = self.scale(height, width)
+        return max(round(height * scale), 1), max(round(width * scale), 1)
+
+    def scale(self, height: int, width: int) -> float:
+        """By how much a picture of `height` x `width` is enlarged."""
+        return min(self.short_side / min(height, width), self.long_side / max(height, width))
+
+    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize one picture: uint8 [H, W, 3] -> uint8 [H', W', 3]."""
+        height, width = self.shape(*image.shape[:2])
+        if (height, width) == image.shape[:2]:
+            return image
+        shrinks = height < image.shape[0] or width < image.shape[1]
+        # Bilinear weights of four pixels alias where it shrinks; areas do not.
+        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        resized: NDArray[Any] = cv2.resize(image, (width, height), interpolation=interpolation)
+        return resized
+
+
 @dataclass(frozen=True, eq=False)
 class DetectionSample:
-    """A picture ready for a batch.
-
-    Attributes:
-        image: uint8 [H, W, 3].
-        boxes: float32 [n, 4], XMin, YMin, XMax, YMax in pixels of `image`.
-        labels: int64 [n], 1..C.
-        image_id: Its id.
-    """
+    """An image uint8 [H, W, 3] for a batch, boxes float32 [n, 4] in its pixels, labels int64 [n] in 1..C."""
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
@@ -51,17 +90,12 @@ class DetectionSample:
 
 
 class DetectionDataset(Dataset[DetectionSample | Unreadable]):
-    """Pictures with boxes, indexed by a row, or by (row, seed) where they are augmented.
+    """Images with boxes, indexed by a row, or by (row, seed) where they are augmented.
 
-    Args:
-        images: N pictures.
-        resize: To the size that the network gets.
-        boxes: Of these pictures; None where none are known, as for pictures to search for objects.
-        augmentation: Applied to draws (row, seed); None leaves pictures as they are.
-        decode_margin: JPEGs are decoded at 1/2, 1/4 or 1/8 where they are then still this many times as high and wide
-            as what the network gets; 0 decodes in full. Crops enlarge what they leave, and need more.
-        min_side: Boxes with a side of fewer pixels, as the network gets them, are left out.
-        upright: Turn pictures as their EXIF orientation says; None does so where there are no boxes.
+    Without boxes, as for images to search for objects, files are turned upright as their EXIF orientation says, unless
+    `upright` says otherwise. JPEGs are decoded at 1/2, 1/4 or 1/8 where they are then still `decode_margin` times as
+    high and wide as what the network gets; 0 decodes in full. Crops enlarge what they leave, and need more. Boxes with
+    a side of less than `min_side` pixels, as the network gets them, are left out.
     """
 
     def __init__(

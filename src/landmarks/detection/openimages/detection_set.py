@@ -27,16 +27,10 @@ class BoxFlag(IntFlag):
 
 @dataclass(frozen=True, eq=False)
 class PictureBoxes:
-    """Boxes of N pictures.
+    """Boxes of N images, those of image i the rows start[i]:start[i+1].
 
-    Attributes:
-        start: int64 [N+1], the boxes of picture i are rows start[i]:start[i+1].
-        labels: int32 [B], rows of the set's classes, from 0.
-        boxes: float32 [B, 4], XMin, YMin, XMax, YMax as shares of the picture's width and height.
-        flags: uint8 [B], sums of `BoxFlag`.
-
-    Raises:
-        LandmarksError: The arrays do not fit each other.
+    Labels int32 [B] are rows of the set's classes, boxes float32 [B, 4] shares of width and height, flags sums of
+    `BoxFlag`.
     """
 
     start: NDArray[np.int64]
@@ -84,16 +78,7 @@ class PictureBoxes:
 
 @dataclass(frozen=True, eq=False)
 class DetectionSet:
-    """Pictures, and the boxes in them.
-
-    Attributes:
-        images: N pictures; their table has no landmarks.
-        boxes: Row i of `images` shows the boxes of picture i, perhaps none.
-        classes: What the labels of the boxes mean.
-
-    Raises:
-        LandmarksError: There are more or fewer pictures than lists of boxes.
-    """
+    """Images, whose table has no landmarks, the boxes in them, perhaps none, and what the labels of the boxes mean."""
 
     images: ImageSet
     boxes: PictureBoxes

@@ -25,9 +25,8 @@ from landmarks.data import (
 )
 from landmarks.detection.metrics import BoxTruth
 from landmarks.detection.openimages.augmentation import BoxAugmentation
-from landmarks.detection.openimages.dataset import DetectionDataset, collate
+from landmarks.detection.openimages.dataset import DetectionDataset, DetectionResize, collate
 from landmarks.detection.openimages.detection_set import DetectionSet
-from landmarks.detection.openimages.resize import DetectionResize
 from landmarks.detection.openimages.source import OpenImages
 from landmarks.recognition import DetectionClasses
 
@@ -64,9 +63,6 @@ class DetectionDataModule(ResumableDataModule):
         train_set, val_set: DetectionSet, after `setup`.
         classes: DetectionClasses, after `setup`.
         truth: BoxTruth of `val_set`, expanded along the hierarchy, after `setup`.
-
-    Raises:
-        LandmarksError: A value cannot be.
     """
 
     train_set: DetectionSet
@@ -155,10 +151,6 @@ class DetectionDataModule(ResumableDataModule):
             batch_sampler=ShapeBatches(alike, self.eval_batch_size, *self._rank()),
             **self._options(collate),
         )
-
-    def test_dataloader(self) -> DataLoader[Any]:
-        """The same; `data.source.evaluation_split` says of which split."""
-        return self.val_dataloader()
 
     def _validation(self) -> tuple[DetectionSet, BoxTruth]:
         whole, truth = self.source.validation(), self.source.truth()

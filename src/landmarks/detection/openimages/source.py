@@ -6,7 +6,7 @@
     root/challenge-2018-class-descriptions-500.csv, or class-descriptions-boxable.csv
     root/bbox_labels_600_hierarchy.json
 
-Files of the 2018 challenge are found by their names, too (see `OpenImagesLayout`).
+Files of the 2018 challenge are found by their names, too.
 """
 
 import logging
@@ -18,16 +18,28 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data import ImageSet, ImageTable, Root, local_folder
+from landmarks.data import FlatFolderStore, ImageSet, ImageTable, Root, local_folder
 from landmarks.detection.metrics import Ancestors, BoxTruth, expand_truth, read_hierarchy
-from landmarks.detection.openimages.annotations import BoxRows, LabelRows, expand_rows, read_box_rows, read_label_rows
+from landmarks.detection.openimages.annotations import (
+    BoxRows,
+    LabelRows,
+    Policy,
+    expand_rows,
+    read_box_rows,
+    read_label_rows,
+)
 from landmarks.detection.openimages.detection_set import BoxFlag, DetectionSet, PictureBoxes
-from landmarks.detection.openimages.faults import Policy
-from landmarks.detection.openimages.layout import OpenImagesLayout, Split
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, format_ids
 from landmarks.recognition import DetectionClasses, read_classes
 
+CLASSES = ("challenge-2018-class-descriptions-500.csv", "class-descriptions-boxable.csv")
+HIERARCHY = "bbox_labels_600_hierarchy.json"
+BOXES = ("{}-annotations-bbox.csv", "challenge-2018-{}-annotations-bbox.csv")
+IMAGE_LABELS = (
+    "{}-annotations-human-imagelabels-boxable.csv",
+    "challenge-2018-{}-annotations-human-imagelabels.csv",
+)
 log = logging.getLogger(__name__)
 
 
@@ -49,9 +61,6 @@ class OpenImages:
         bad_boxes: What to do about rows that cannot be right: "skip" leaves them out and logs how many of each kind,
             "error" stops at the first.
         name: What figures are stamped with; another set in this layout has another name.
-
-    Raises:
-        LandmarksError: `skip` names what is no flag.
     """
 
     def __init__(
@@ -69,24 +78,28 @@ class OpenImages:
     ) -> None:
         self.name = name
         self.root = local_folder(root)
-        self.files = OpenImagesLayout(self.root, None if classes is None else Path(classes))
-        self.evaluation_split: Split = evaluation_split
+        # a path below the root, or an absolute one, which stays
+        self._class_table = self._file(CLASSES) if classes is None else self.root / classes
+        self.evaluation_split = evaluation_split
         self.expand = expand
         self.background = background
         self.missing = missing
         self.bad_boxes: Policy = bad_boxes
         self.skip = [_flag(name) for name in skip] + ([BoxFlag.IsGroupOf] if group_of == "ignore" else [])
 
-    def prepare(self, evaluation: bool = True) -> None:
-        """Check that all files are there.
-
-        Args:
-            evaluation: Whether those to score with are needed too.
-
-        Raises:
-            LandmarksError: Lists everything that is missing.
-        """
-        self.files.require(train=True, evaluation=self.evaluation_split if evaluation else None)
+    def prepare(self) -> None:
+        """Check that all files are there; an error lists everything that is missing."""
+        splits = ("train", self.evaluation_split)
+        files = [self._class_table, self.root / HIERARCHY, *(self._file(BOXES, split) for split in splits)]
+        files.append(self._file(IMAGE_LABELS, self.evaluation_split))
+        missing = [str(path) for path in files if not path.is_file()]
+        missing += [f"{self.root / split}/<id>.jpg" for split in splits if not (self.root / split).is_dir()]
+        if missing:
+            lines = "\n  ".join(missing)
+            raise LandmarksError(
+                f"data.root={self.root} is not a complete Open Images folder; it lacks\n  {lines}\n"
+                "The download page of Open Images V4 has them under these names"
+            )
 
     def classes(self) -> DetectionClasses:
         """The classes to detect."""
@@ -125,24 +138,27 @@ class OpenImages:
 
     @cached_property
     def _classes(self) -> DetectionClasses:
-        return read_classes(self.files.class_descriptions())
+        return read_classes(self._class_table)
 
     @cached_property
     def _hierarchy(self) -> Ancestors:
-        return read_hierarchy(self.files.hierarchy())
+        return read_hierarchy(self.root / HIERARCHY)
 
     @cached_property
     def _known(self) -> NDArray[np.str_]:
-        """All machine names that may be in a table, those of the classes to detect first: str [K]."""
+        """All machine names that may be in a table, those of the classes to detect first: str [K].
+
+        Names that are in no table of classes that is there, nor in the hierarchy, are mistakes.
+        """
         names = dict.fromkeys(self._classes.names.tolist())
-        for path in self.files.known_classes():
+        for path in (self.root / name for name in CLASSES if (self.root / name).is_file()):
             names.update(dict.fromkeys(read_classes(path).names.tolist()))
         names.update(dict.fromkeys(self._hierarchy))
         return np.array(list(names), dtype=np.str_)
 
     @cached_property
     def _train(self) -> DetectionSet:
-        path = self.files.boxes("train")
+        path = self._file(BOXES, "train")
         rows = read_box_rows(path, self._known, self.bad_boxes, self.skip)
         if self.expand:
             rows = expand_rows(rows, self._known, self._hierarchy)
@@ -155,7 +171,7 @@ class OpenImages:
             np.count_nonzero(~listed),
             np.count_nonzero(listed & skipped),
         )
-        store = self.files.pictures("train")
+        store = FlatFolderStore(self.root / "train")
         pictures = _distinct(rows.ids[listed & ~skipped])
         if self.background:
             seen = np.union1d(rows.ids[listed], rows.doubtful)
@@ -169,15 +185,15 @@ class OpenImages:
     def _scored(self) -> tuple[BoxRows, LabelRows]:
         split = self.evaluation_split
         return (
-            read_box_rows(self.files.boxes(split), self._known, self.bad_boxes, exact=True),
-            read_label_rows(self.files.image_labels(split), self._known, self.bad_boxes),
+            read_box_rows(self._file(BOXES, split), self._known, self.bad_boxes, exact=True),
+            read_label_rows(self._file(IMAGE_LABELS, split), self._known, self.bad_boxes),
         )
 
     @cached_property
     def _validation(self) -> DetectionSet:
         boxes, _ = self._scored
         table = ImageTable.unlabelled(np.union1d(self._truth.image_ids, self._truth.verified_image_ids))
-        images = ImageSet(table, self.files.pictures(self.evaluation_split))
+        images = ImageSet(table, FlatFolderStore(self.root / self.evaluation_split))
         found = self._present(images, self.evaluation_split)
         return self._with_boxes(found, boxes, boxes.labels < len(self._classes))
 
@@ -187,6 +203,11 @@ class OpenImages:
         start = np.append(np.searchsorted(rows.ids[kept], images.table.ids), np.count_nonzero(kept))
         boxes = rows.boxes[kept].astype(np.float32, copy=False)
         return DetectionSet(images, PictureBoxes(start, rows.labels[kept], boxes, rows.flags[kept]), self._classes)
+
+    def _file(self, names: Sequence[str], split: str = "") -> Path:
+        """Of several official names the first that is there counts."""
+        paths = [self.root / name.format(split) for name in names]
+        return next((path for path in paths if path.is_file()), paths[0])
 
     def _present(self, images: ImageSet, split: str) -> ImageSet:
         absent = images.table.ids[~images.present]

@@ -1,9 +1,9 @@
 from .boxes import Detections as Detections
+from .boxes import FoundObjects as FoundObjects
 from .classes import DetectionClasses as DetectionClasses
 from .classes import read_classes as read_classes
+from .files import read_boxes as read_boxes
 from .files import read_detections as read_detections
-from .found_objects import FoundObjects as FoundObjects
+from .files import read_images as read_images
 from .protocol import MAX_BYTES as MAX_BYTES
 from .protocol import DetectionProtocol as DetectionProtocol
-from .tables import read_boxes as read_boxes
-from .tables import read_images as read_images

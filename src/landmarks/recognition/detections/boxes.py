@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.errors import FormatError
-from landmarks.ids import format_id
+from landmarks.errors import FormatError, LandmarksError
+from landmarks.ids import find_rows, first_repeat, format_id
+from landmarks.recognition.detections.classes import DetectionClasses
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +23,6 @@ class Detections:
         scores: float64 [P], finite.
         boxes: float64 [P, 4], XMin, YMin, XMax, YMax.
         classes: str [C], machine names such as /m/01fdzj, each once.
-
-    Raises:
-        FormatError: the arrays do not fit each other, or hold what is no box or score; a class comes twice.
     """
 
     image_ids: NDArray[np.uint64]
@@ -70,3 +68,33 @@ def check_labels(what: str, labels: NDArray[np.int32], classes: NDArray[np.str_]
         raise FormatError(f"{what}: class {twice} comes twice; name it once")
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
         raise FormatError(f"{what}: a label lies outside the {len(classes)} classes; give rows of `classes`")
+
+
+@dataclass(frozen=True, eq=False)
+class FoundObjects:
+    """Boxes in pictures that a detector looked at.
+
+    Attributes:
+        boxes: the boxes, pictures in any order.
+        looked_at: uint64 [N], every picture that was read and searched, each once; in some nothing is found.
+        classes: `boxes.classes` with what people call them.
+        name: where they come from, for messages.
+    """
+
+    boxes: Detections
+    looked_at: NDArray[np.uint64]
+    classes: DetectionClasses
+    name: str = "detections"
+
+    def __post_init__(self) -> None:
+        if self.classes.names.tolist() != self.boxes.classes.tolist():
+            raise LandmarksError(f"{self.name}: the boxes have other classes ({', '.join(self.boxes.classes[:3])} …)")
+        again = first_repeat(self.looked_at)
+        if again is not None:
+            raise LandmarksError(f"{self.name}: picture {format_id(self.looked_at[again])} was looked at twice")
+        strange = np.flatnonzero(find_rows(self.boxes.image_ids, self.looked_at) < 0)
+        if len(strange):
+            raise LandmarksError(
+                f"{self.name}: picture {format_id(self.boxes.image_ids[strange[0]])} has boxes, but is not among those "
+                "looked at"
+            )

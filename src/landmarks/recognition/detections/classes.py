@@ -26,9 +26,6 @@ class DetectionClasses:
     Attributes:
         names: str [C], machine names such as /m/01fdzj, each once.
         titles: str [C], for people, such as "Tower".
-
-    Raises:
-        LandmarksError: The arrays do not fit each other, are empty, or a name comes twice.
     """
 
     names: NDArray[np.str_]

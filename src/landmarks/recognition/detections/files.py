@@ -1,29 +1,129 @@
-"""Reads sets of detections: what a detector found in some images, which those are, and what made it.
+"""Sets of detections on disk: boxes, the images that were looked at, the classes, and what made them.
 
-A folder of CSV files that other tools read as well (`tables` says which); nothing is unpickled.
+A folder of CSV files that other tools read as well; nothing is unpickled.
+
+``detections.csv``  ImageID,LabelName,Score,XMin,XMax,YMin,YMax: predictions in the format of the Open Images challenges
+``images.csv``      ImageID,Boxes,Reason: every image in the same order, how many boxes it has, and where it could
+                    not be read, why not
+``classes.csv``     LabelName,title without a header, the format of Open Images' class-descriptions files
+``protocol.json``   what made them
 """
 
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_rows, format_id
-from landmarks.recognition.detections.classes import read_classes
-from landmarks.recognition.detections.found_objects import FoundObjects
+from landmarks.recognition.detections.boxes import Detections, FoundObjects
+from landmarks.recognition.detections.classes import DetectionClasses, read_classes
 from landmarks.recognition.detections.protocol import DetectionProtocol
-from landmarks.recognition.detections.tables import (
-    BOXES_FILE,
-    CLASSES_FILE,
-    IMAGES_FILE,
-    PARTIAL_SUFFIX,
-    PROTOCOL_FILE,
-    Images,
-    read_boxes,
-    read_images,
-)
-from landmarks.storage import ChangedError, check_folder
+from landmarks.storage import ChangedError, Rows, check_folder, read_rows
+
+BOXES_FILE = "detections.csv"
+IMAGES_FILE = "images.csv"
+CLASSES_FILE = "classes.csv"
+PROTOCOL_FILE = "protocol.json"
+PARTIAL_SUFFIX = ".partial"
+DETECTIONS = "_detections"  # behind the name of a split, in the folder of an extraction
+
+IMAGE_COLUMNS = ("ImageID", "Boxes", "Reason")
+CORNERS = ("XMin", "YMin", "XMax", "YMax")
+NAMED_COLUMNS = ("ImageID", "LabelName")
+OUTSIDE = 0.5  # shares of the image by which a found box may stick out
+
+
+class Images(NamedTuple):
+    """Rows of ``images.csv``: ids uint64 [N], how many boxes each has, int64 [N], and which could be read, bool [N]."""
+
+    ids: NDArray[np.uint64]
+    boxes: NDArray[np.int64]
+    readable: NDArray[np.bool_]
+
+
+def classes_text(classes: DetectionClasses) -> bytes:
+    """The content of ``classes.csv``."""
+    return csv_lines(zip(classes.names.tolist(), classes.titles.tolist(), strict=True))
+
+
+def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:
+    """Rows as lines of a CSV file; no field may hold a line break."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def read_boxes(path: str | Path, classes: NDArray[np.str_] | None = None) -> Detections:
+    """Read predicted boxes. A file of a header alone holds none.
+
+    Args:
+        path: the file.
+        classes: str [C], the names that may occur, which labels are rows of; by default those that do, sorted.
+
+    Raises:
+        FormatError: names the file, the line and the field.
+    """
+    known = None if classes is None else set(classes.tolist())
+    codes = {} if classes is None else {name: row for row, name in enumerate(classes.tolist())}
+    found = []
+    for rows in read_rows(Path(path), NAMED_COLUMNS, numbers=("Score", *CORNERS)):
+        labels = rows.codes("LabelName", codes)
+        if known is not None:
+            rows.refuse(labels >= len(known), "LabelName", "is none of the classes", "give one of their names")
+        found.append((rows.ids("ImageID"), labels, rows.numbers("Score"), corners_of(rows, OUTSIDE)))
+    names, places = sorted_names(codes) if classes is None else (classes, np.arange(len(classes), dtype=np.int32))
+    return Detections(
+        image_ids=joined(found, 0, np.empty(0, np.uint64)),
+        labels=places[joined(found, 1, np.empty(0, np.int32))],
+        scores=joined(found, 2, np.empty(0)),
+        boxes=joined(found, 3, np.empty((0, 4))),
+        classes=names,
+    )
+
+
+def corners_of(rows: Rows, outside: float) -> NDArray[np.float64]:
+    """Boxes float64 [R, 4] that have no negative side and lie in [-outside, 1 + outside]."""
+    boxes = np.stack([rows.numbers(name) for name in CORNERS], axis=1)
+    remedy = "give shares of the picture's width and height"
+    for column, name in enumerate(CORNERS):
+        values = boxes[:, column]
+        problem = "is outside the picture" if outside == 0 else "is far outside the picture"
+        rows.refuse((values < -outside) | (values > 1 + outside), name, problem, remedy)
+    for low, high in ((0, 2), (1, 3)):
+        smaller = boxes[:, high] < boxes[:, low]
+        rows.refuse(smaller, CORNERS[high], f"is less than {CORNERS[low]}", "give the smaller value first")
+    return boxes
+
+
+def joined(parts: Sequence[tuple[NDArray[Any], ...]], column: int, empty: NDArray[Any]) -> NDArray[Any]:
+    """One column of all blocks; `empty` has the dtype and shape of none."""
+    return np.concatenate([empty, *(part[column] for part in parts)])
+
+
+def sorted_names(codes: Mapping[str, int]) -> tuple[NDArray[np.str_], NDArray[np.int32]]:
+    """The names in order, str [C], and the place of each code among them, int32 [C]."""
+    names = np.array(list(codes), np.str_)
+    order = np.argsort(names)
+    places = np.empty(len(names), np.int32)
+    places[order] = np.arange(len(names))
+    return names[order], places
+
+
+def read_images(path: Path) -> Images:
+    """Read ``images.csv``. Raises FormatError, which names the file, the line and the field."""
+    parts = [Images(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.bool_))]
+    for rows in read_rows(path, IMAGE_COLUMNS):
+        counts = rows.whole_numbers("Boxes")
+        rows.refuse(counts < 0, "Boxes", "is no number of boxes", "write a whole number of 0 and more")
+        readable = (rows.fields["Reason"] == "").to_numpy()
+        rows.refuse(~readable & (counts > 0), "Boxes", "boxes, though the image could not be read", "write 0")
+        parts.append(Images(rows.ids("ImageID"), counts, readable))
+    return Images(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
 def read_detections(folder: str | Path) -> FoundObjects:

@@ -62,11 +62,7 @@ class DetectionProtocol:
 
     @staticmethod
     def read(path: Path) -> "DetectionProtocol":
-        """Read what `write` wrote.
-
-        Raises:
-            LandmarksError: missing, oversized or malformed file; unknown, absent or mistyped key.
-        """
+        """Read what `write` wrote. Raises LandmarksError for a file that is missing, oversized or malformed."""
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise LandmarksError(f"{path}: larger than {MAX_BYTES} bytes, so not a protocol")

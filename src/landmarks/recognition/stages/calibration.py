@@ -26,16 +26,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LogisticRegression:
-    """p = 1 / (1 + exp(-(bias + sum of weight x (feature - mean) / spread))).
+    """p = 1 / (1 + exp(-(bias + sum of weight x (feature - mean) / spread))), over F features.
 
     Small enough to be own code, and the same numbers with any number of threads: sums run over rows in one order (no
-    BLAS), so that the weights do not depend on how a library splits its work.
-
-    Attributes:
-        weights: float64 [F], of standardised features, so that they can be compared.
-        bias: of a picture whose features are all at their means.
-        means: float64 [F].
-        spreads: float64 [F], standard deviations; 1 where a feature never varies.
+    BLAS), so that the weights do not depend on how a library splits its work. The spread of a feature that never varies
+    is 1.
     """
 
     weights: NDArray[np.float64]
@@ -51,13 +46,10 @@ class LogisticRegression:
     def fit(
         features: NDArray[np.float64], right: NDArray[np.bool_], regularisation: float = 0.01
     ) -> "LogisticRegression":
-        """Learn from rows.
+        """Learn from rows [N, F], N at least 1, and which of them are right, bool [N].
 
-        Args:
-            features: [N, F], N at least 1.
-            right: bool [N].
-            regularisation: of the squared weights, beside the mean log loss. Above 0 the weights stay finite where
-                the two kinds can be told apart perfectly.
+        Regularisation of the squared weights stands beside the mean log loss. Above 0 the weights stay finite where the
+        two kinds can be told apart perfectly.
         """
         means, spreads = features.mean(axis=0), features.std(axis=0)
         spreads = np.where(spreads > 1e-12, spreads, 1.0)
@@ -83,6 +75,7 @@ def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.exp(-np.logaddexp(0, -logits))
 
 
+@dataclass(frozen=True)
 class ConfidenceCalibration:
     """Gives every prediction the probability of being right as confidence, learnt on gallery images.
 
@@ -97,43 +90,33 @@ class ConfidenceCalibration:
         votes: neighbours that vote for the landmarks of the sample: the k of the votes before.
         regularisation: of the logistic regression.
         max_images: landmarks with more gallery images are never left out.
-
-    Raises:
-        LandmarksError: a parameter out of range.
     """
 
-    def __init__(
-        self,
-        sample: int = 5000,
-        hidden: float = 0.5,
-        k: int = 10,
-        votes: int = 3,
-        regularisation: float = 0.01,
-        max_images: int = 1000,
-    ) -> None:
-        if sample < 2 or max_images < 1:
-            raise LandmarksError(f"calibration: sample must be 2 or more and max_images 1, got {sample}, {max_images}")
-        if not 1 <= votes <= k:
-            raise LandmarksError(f"calibration: votes must be 1 or more and k no less than it, got {votes} and {k}")
-        if not 0 <= hidden <= 1 or not 0 < regularisation < np.inf:
+    sample: int = 5000
+    hidden: float = 0.5
+    k: int = 10
+    votes: int = 3
+    regularisation: float = 0.01
+    max_images: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.sample < 2 or self.max_images < 1:
             raise LandmarksError(
-                f"calibration: hidden must be between 0 and 1 and regularisation above 0, got {hidden} and "
-                f"{regularisation}"
+                f"calibration: sample must be 2 or more and max_images 1, got {self.sample}, {self.max_images}"
             )
-        self.sample = sample
-        self.hidden = hidden
-        self.k = k
-        self.votes = votes
-        self.regularisation = regularisation
-        self.max_images = max_images
+        if not 1 <= self.votes <= self.k:
+            raise LandmarksError(
+                f"calibration: votes must be 1 or more and k no less than it, got {self.votes} and {self.k}"
+            )
+        if not 0 <= self.hidden <= 1 or not 0 < self.regularisation < np.inf:
+            raise LandmarksError(
+                f"calibration: hidden must be between 0 and 1 and regularisation above 0, got {self.hidden} and "
+                f"{self.regularisation}"
+            )
 
     def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
-        """The state with calibrated candidates and the notes.
-
-        Raises:
-            LandmarksError: no neighbours or candidates yet, fewer than k neighbours, or a bad gallery descriptor.
-        """
-        neighbours, candidates = state.require_ranking("calibration"), state.require_candidates("calibration")
+        """Return the state with calibrated candidates and the notes."""
+        neighbours, candidates = state.require_ranking("calibration"), state.require_answer("calibration")
         if neighbours.depth < self.k:
             raise LandmarksError(
                 f"calibration: k is {self.k}, but the search gives {neighbours.depth} neighbours: raise the search's k"

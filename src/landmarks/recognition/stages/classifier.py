@@ -4,7 +4,7 @@ The second place of 2019 did so; how its scores were weighed was not published, 
 """
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from landmarks.retrieval import MISSING, Need, Ranking, Resources
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
 class ClassifierJoin:
     """Raises landmarks by the classifier's probability p: score + factor x max(score, 0) x p + weight x p.
 
@@ -32,36 +33,26 @@ class ClassifierJoin:
         factor: of the product; 1 doubles the score of a landmark of which the classifier is sure.
         min_probability: a lower probability is chance and says nothing.
         new_candidates: landmarks that no neighbour has named may enter, with weight x p as score.
-
-    Raises:
-        LandmarksError: a parameter out of range.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"predictions"})
 
-    def __init__(
-        self,
-        weight: float = 1.0,
-        factor: float = 0.0,
-        min_probability: float = 0.0,
-        new_candidates: bool = True,
-    ) -> None:
-        if not (0 <= weight < np.inf and 0 <= factor < np.inf):
-            raise LandmarksError(f"classifier: weight and factor must be 0 or more, got {weight} and {factor}")
-        if not 0 <= min_probability <= 1:
-            raise LandmarksError(f"classifier: min_probability is {min_probability}: it must be between 0 and 1")
-        self.weight = weight
-        self.factor = factor
-        self.min_probability = min_probability
-        self.new_candidates = new_candidates
+    weight: float = 1.0
+    factor: float = 0.0
+    min_probability: float = 0.0
+    new_candidates: bool = True
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.weight < np.inf and 0 <= self.factor < np.inf):
+            raise LandmarksError(
+                f"classifier: weight and factor must be 0 or more, got {self.weight} and {self.factor}"
+            )
+        if not 0 <= self.min_probability <= 1:
+            raise LandmarksError(f"classifier: min_probability is {self.min_probability}: it must be between 0 and 1")
 
     def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
-        """The state with joined candidates and label space, and the note ``probability``.
-
-        Raises:
-            LandmarksError: no candidates yet, no predictions, or predictions that name a picture or a landmark twice.
-        """
-        candidates, predictions = state.require_candidates("classifier"), state.predictions
+        """Return the state with joined candidates and label space, and the note ``probability``."""
+        candidates, predictions = state.require_answer("classifier"), state.predictions
         if predictions is None:
             raise LandmarksError(f"stage classifier needs {MISSING['predictions']}")
         _check(predictions)

@@ -44,11 +44,7 @@ class NonLandmarkFilter:
         self._told = False
 
     def check(self, given: Evidence | RecognitionState) -> None:
-        """Refuse a detector that lacks classes of the rule, before any work.
-
-        Raises:
-            LandmarksError: see `NonLandmarkRule.find_classes`.
-        """
+        """Refuse a detector that lacks classes of the rule, before any work."""
         if given.detections is None:
             return
         unknown = self.rule.find_classes(given.detections.classes).unknown
@@ -58,12 +54,8 @@ class NonLandmarkFilter:
             self._told = True
 
     def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
-        """The state with other candidates, and the notes ``no_landmark`` and ``detector``.
-
-        Raises:
-            LandmarksError: no candidates yet, no detections, or a detector that lacks classes of the rule.
-        """
-        candidates, found = state.require_candidates("non-landmark filter"), state.detections
+        """Return the state with other candidates, and the notes ``no_landmark`` and ``detector``."""
+        candidates, found = state.require_answer("non-landmark filter"), state.detections
         if found is None:
             raise LandmarksError(f"stage non-landmark filter needs {MISSING['detections']}")
         judged = self.rule.judge(found, state.query_ids)

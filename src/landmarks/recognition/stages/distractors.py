@@ -7,6 +7,8 @@ queries of which few show a landmark 30 times is often; where the queries show o
 so a landmark may also be allowed so many predictions for each gallery image that it has, which is ours as well.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from landmarks.errors import LandmarksError
@@ -15,6 +17,7 @@ from landmarks.recognition.votes import push_down
 from landmarks.retrieval import Resources
 
 
+@dataclass(frozen=True)
 class DistractorPush:
     """Puts the confidence of queries that predict a suspicious landmark below that of all others.
 
@@ -25,27 +28,21 @@ class DistractorPush:
     Args:
         limit: a landmark is suspicious if it is predicted more often.
         per_gallery_image: and more often than this times the number of its gallery images; 0 leaves the limit alone.
-
-    Raises:
-        LandmarksError: a limit below 1, or a negative number of predictions.
     """
 
-    def __init__(self, limit: int = 30, per_gallery_image: float = 0.0) -> None:
-        if limit < 1 or not 0 <= per_gallery_image < np.inf:
+    limit: int = 30
+    per_gallery_image: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.limit < 1 or not 0 <= self.per_gallery_image < np.inf:
             raise LandmarksError(
-                f"distractors: limit must be 1 or more and per_gallery_image 0 or more, got {limit} and "
-                f"{per_gallery_image}"
+                f"distractors: limit must be 1 or more and per_gallery_image 0 or more, got {self.limit} and "
+                f"{self.per_gallery_image}"
             )
-        self.limit = limit
-        self.per_gallery_image = per_gallery_image
 
     def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
-        """The state with confidences pushed down, and the notes ``times_predicted`` and ``distractor``.
-
-        Raises:
-            LandmarksError: no candidates yet.
-        """
-        candidates = state.require_candidates("distractors")
+        """Return the state with confidences pushed down, and the notes ``times_predicted`` and ``distractor``."""
+        candidates = state.require_answer("distractors")
         num_landmarks = len(state.landmark_names)
         # One more for -1, which stands for no prediction and no landmark.
         times = np.bincount(candidates.first + 1, minlength=num_landmarks + 1)

@@ -46,12 +46,8 @@ class NeighbourVerification(Verification):
         self.k = k
 
     def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
-        """The state with verified neighbours, candidates that they have raised, and the note ``inliers``.
-
-        Raises:
-            LandmarksError: no neighbours or candidates yet, pictures that cannot be read, or no room for what is kept.
-        """
-        candidates = state.require_candidates("verification")
+        """Return the state with verified neighbours, candidates that they have raised, and the note ``inliers``."""
+        candidates = state.require_answer("verification")
         inliers = self.inliers(state, resources)
         neighbours = state.require_ranking("verification")
         shown = neighbours.indices[:, : inliers.shape[1]]

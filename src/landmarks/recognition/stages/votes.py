@@ -1,5 +1,7 @@
 """The second stage: the nearest train images vote for their landmarks."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from landmarks.errors import LandmarksError
@@ -8,6 +10,7 @@ from landmarks.recognition.votes import Weights, candidates
 from landmarks.retrieval import Resources
 
 
+@dataclass(frozen=True)
 class NeighbourVotes:
     """Soft vote of the k nearest train images.
 
@@ -15,24 +18,18 @@ class NeighbourVotes:
         k: neighbours that vote.
         power: a vote weighs similarity^power; 0 counts heads, more than 1 trusts near neighbours more.
         weights: "rank" also lets a vote fall linearly with the neighbour's rank.
-
-    Raises:
-        LandmarksError: k below 1 or power below 0.
     """
 
-    def __init__(self, k: int = 3, power: float = 1.0, weights: Weights = "similarity") -> None:
-        if k < 1 or not 0 <= power < np.inf:
-            raise LandmarksError(f"votes: k must be 1 or more and power 0 or more, got k={k}, power={power}")
-        self.k = k
-        self.power = power
-        self.weights = weights
+    k: int = 3
+    power: float = 1.0
+    weights: Weights = "similarity"
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or not 0 <= self.power < np.inf:
+            raise LandmarksError(f"votes: k must be 1 or more and power 0 or more, got k={self.k}, power={self.power}")
 
     def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
-        """The state with candidates.
-
-        Raises:
-            LandmarksError: no neighbours yet, or fewer than k.
-        """
+        """Return the state with candidates."""
         neighbours = state.require_ranking("votes")
         landmarks = state.gallery.landmarks
         found = candidates(neighbours, landmarks, state.gallery.num_landmarks, self.k, self.power, self.weights)

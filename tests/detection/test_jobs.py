@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig
 from PIL import Image
 
-from landmarks.detection import evaluate_detector_job, extract_detections_job
+from landmarks.detection import evaluate_detector_job, extract_detections_job, sample_pictures
 from landmarks.detection.metrics import score_detections
 from landmarks.detection.openimages import OpenImages
 from landmarks.errors import LandmarksError
@@ -63,3 +63,17 @@ def test_a_detector_is_evaluated_and_used_by_its_checkpoint_alone(
         evaluate_detector_job(compose_config("evaluate", f"checkpoint={checkpoint}", run_dir=out))
     with pytest.raises(LandmarksError, match="splits is empty"):
         extract_detections_job(compose_config("extract", *used[:-1], "splits=[]", run_dir=out))
+
+
+def test_a_sample_holds_one_picture_without_boxes_and_is_the_same_every_time() -> None:
+    counts = np.array([0, 0, 3, 1, 0, 2, 5, 1, 1])
+    rows = sample_pictures(counts, 4, seed=1)
+    assert len(rows) == 4
+    assert (counts[rows] == 0).sum() == 1
+    assert np.array_equal(rows, sample_pictures(counts, 4, seed=1))
+    assert any(not np.array_equal(rows, sample_pictures(counts, 4, seed=seed)) for seed in range(2, 6))
+
+
+@pytest.mark.parametrize(("counts", "expected"), [([], 0), ([0, 0], 1), ([2], 1), ([2, 1, 0], 3)])
+def test_there_may_be_fewer_pictures(counts: list[int], expected: int) -> None:
+    assert len(sample_pictures(np.array(counts, np.int64), 8)) == expected

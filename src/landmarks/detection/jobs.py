@@ -1,0 +1,215 @@
+"""The jobs of a detector: train it, evaluate it on data with boxes, and write what it finds in a data set's images."""
+
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.console import Console
+from rich.table import Table
+from torchvision.models.detection import FasterRCNN
+
+from landmarks.config import (
+    DetectorEvaluateSettings,
+    DetectorSettings,
+    ExtractSettings,
+    built_class,
+    check_config,
+    refuse_missing,
+    write_record,
+)
+from landmarks.data import LandmarkDataModule
+from landmarks.detection.detect import Detector, TrainedDetector, detector_record, load_detector
+from landmarks.detection.evaluation import SPLIT, DetectionEvaluation, Judges, sample_pictures
+from landmarks.detection.openimages import DetectionDataModule
+from landmarks.detection.outputs import Findings, write_findings
+from landmarks.detection.training_module import DetectorModule
+from landmarks.errors import LandmarksError
+from landmarks.evaluation import protocol_stamp
+from landmarks.extraction import UnreadablePictures
+from landmarks.models import weights_hash
+from landmarks.recognition import DETECTIONS, PROTOCOL_FILE, DetectionProtocol, FoundObjects
+from landmarks.training import Parts, TrainedRun, ready, run_training
+
+USED = ("job", "name", "seed", "run_dir", "channels_last", "inference", "checkpoint", "trainer")
+CALLBACKS = ("unreadable", "progress")
+LANDMARKS_ONLY = ("validation", "resize")  # keys of `data` in conf/evaluate.yaml that images with boxes do not have
+DRAWN = 8
+
+
+def train_detector_job(config: DictConfig) -> float | None:
+    """Check the configuration, record it, train, and return the monitored figure for sweeps."""
+    check_config(config, DetectorSettings)
+    if not issubclass(built_class(config.model) or FasterRCNN, FasterRCNN):
+        raise LandmarksError("task=detection needs a model that finds objects, such as model=faster_rcnn_resnet50")
+    run_dir = Path(config.run_dir)
+    write_record(config, run_dir, "detection")
+    return train_detector(config, run_dir)
+
+
+def train_detector(config: DictConfig, run_dir: Path) -> float | None:
+    """Train and evaluate a detector; see `landmarks.training.job.run_training`."""
+    return run_training(config, run_dir, _detector_parts)
+
+
+def _detector_parts(config: DictConfig) -> Parts:
+    data: DetectionDataModule = instantiate(config.data)
+    ready(data)
+    module = DetectorModule(
+        instantiate(config.model)(num_classes=len(data.classes)),
+        data.classes.names,
+        optimizer=instantiate(config.optimizer),
+        scheduler=instantiate(config.scheduler),
+        channels_last=config.channels_last,
+        compile=config.compile,
+        record=detector_record(config, data.classes),
+    )
+
+    def check(trainer: pl.Trainer) -> None:
+        if len(data.val_set) <= data.eval_batch_size * (trainer.world_size - 1):  # a rank without any hangs the others
+            raise LandmarksError(
+                f"{len(data.val_set)} pictures to score give no batch of {data.eval_batch_size} to each of the "
+                f"{trainer.world_size} devices: lower data.eval_batch_size"
+            )
+
+    def report(run: TrainedRun) -> None:
+        evaluation = run.evaluation
+        assert isinstance(evaluation, DetectionEvaluation)
+        found = Findings(
+            run.results, evaluation.by_class, data.val_set, evaluation.sample, evaluation.found, data.classes
+        )
+        weights = {"model": config.name, "weights": weights_hash(module.model), "input_size": data.resize.short_side}
+        sizes = {"train": len(data.train_set), "validation": len(data.val_set), "classes": len(data.classes)}
+        figures = {**run.figures, "protocol": [weights], "data": {"source": data.source.name, **sizes}}
+        facts = {
+            "data": f"{data.source.name}: {len(data.train_set)} pictures to train on, {len(data.val_set)} to score",
+            "classes": str(len(data.classes)),
+        }
+        write_findings(run.run_dir, config.name, found, figures, facts)
+
+    return Parts(data, module, f"{len(data.train_set)} pictures of {len(data.classes)} classes", report, check)
+
+
+def evaluate_detector_job(config: DictConfig) -> float | None:
+    """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
+    refuse_missing(config)
+    trained = load_detector(config.checkpoint)
+    if not issubclass(built_class(config.data) or DetectionDataModule, DetectionDataModule):
+        raise LandmarksError(
+            f"checkpoint {config.checkpoint} is a detector, and these data have no boxes to score it with: choose "
+            "data=openimages, or write what it finds: landmarks extract checkpoint=… data=gldv2 data.root=PATH"
+        )
+    used = _used_part(config, trained)
+    check_config(used, DetectorEvaluateSettings)
+    run_dir = Path(used.run_dir)
+    write_record(used, run_dir, "detection")
+    return _evaluate(used, run_dir, trained)
+
+
+def _used_part(config: DictConfig, trained: TrainedDetector) -> DictConfig:
+    """The configuration without what a detector has no use for; sizes that are left open are those of training."""
+    used = OmegaConf.masked_copy(config, list(USED))
+    with open_dict(used):
+        used.callbacks = OmegaConf.masked_copy(config.callbacks, list(CALLBACKS))
+        used.data = OmegaConf.masked_copy(config.data, [k for k in config.data if k not in LANDMARKS_ONLY])
+        if used.data.image_size is None:
+            trained_with = trained.preprocessing
+            used.data.image_size, used.data.max_size = trained_with.short_side, trained_with.long_side
+    return used
+
+
+def _evaluate(config: DictConfig, run_dir: Path, trained: TrainedDetector) -> float:
+    """Look for objects in the pictures to score, score them, and write it all.
+
+    What an interrupted evaluation left in the run folder is not looked for again.
+    """
+    data: DetectionDataModule = instantiate(config.data)
+    data.prepare_data()
+    data.setup("validate")
+    unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
+    folder = run_dir / "detections"
+    found = Detector(config, trained).detect(
+        data.val_set.images,
+        folder,
+        data.source.name,
+        data.source.evaluation_split,
+        upright=False,
+        unreadable=unreadable,
+        progress=config.callbacks.progress is not None,
+    )
+    ids = data.val_set.images.table.ids
+    boxes = found.boxes.take(np.isin(found.boxes.image_ids, ids))
+    judges = Judges(data)
+    expanded = judges.update(ids, boxes)  # an image that could not be read counts as one in which nothing was found
+    scores, by_class = judges.compute()
+    unknown = np.setdiff1d(data.classes.names, trained.classes.names)
+
+    figures = {
+        "job": config.job,
+        "task": "detection",
+        "name": config.name,
+        "checkpoint": str(config.checkpoint),
+        "scores": scores,
+        "protocol": protocol_stamp([DetectionProtocol.read(folder / PROTOCOL_FILE)]),
+        "trained_on": trained.trained_on,
+        "unreadable": unreadable.reasons,
+        "data": {
+            "source": data.source.name,
+            "split": data.source.evaluation_split,
+            "pictures": len(data.val_set),
+            "classes": len(data.classes),
+            "classes_the_detector_lacks": len(unknown),
+            "boxes_found": len(boxes.labels),
+        },
+    }
+    facts = {
+        "detector": f"{trained.name}, {len(trained.classes)} classes",
+        "data": f"{data.source.name}, {data.source.evaluation_split}: {len(data.val_set)} pictures",
+        "classes": f"{len(data.classes)}, of which the detector lacks {len(unknown)}",
+    }
+    sample = sample_pictures(data.val_set.boxes.counts(), DRAWN, config.seed)
+    findings = Findings(
+        {trained.name: scores}, by_class, data.val_set, sample, [boxes], trained.classes, predictions=expanded
+    )
+    write_findings(run_dir, f"{trained.name} on {data.source.name}", findings, figures, facts)
+    return scores[SPLIT]["map@0.5"]
+
+
+def extract_detections_job(config: DictConfig) -> None:
+    """Write what a checkpoint detects in the named splits into the run folder, and print how much that is."""
+    refuse_missing(config)
+    trained = load_detector(config.checkpoint)
+    check_config(config, ExtractSettings)
+    if not config.splits:
+        raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
+    run_dir = Path(config.run_dir)
+    write_record(config, run_dir, "detection")
+    data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
+        trained=trained.preprocessing, splits=config.splits
+    )
+    data.prepare_data()
+    data.setup("validate")
+    detector = Detector(config, trained)
+    unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
+    table = Table("set", title="Detections", title_justify="left")
+    for heading in ("pictures", "with boxes", "boxes", "unreadable"):
+        table.add_column(heading, justify="right")
+    for name, images in data.evaluated.items():
+        found = detector.detect(
+            images,
+            run_dir / f"{name}{DETECTIONS}",
+            data.source.name,
+            name,
+            unreadable=unreadable,
+            progress=config.callbacks.progress is not None,
+        )
+        table.add_row(f"{name}{DETECTIONS}", *_counts(found, len(images)))
+    Console().print(table)
+    Console().print(f"The sets are in [bold]{run_dir}[/]", soft_wrap=True)
+
+
+def _counts(found: FoundObjects, pictures: int) -> tuple[str, ...]:
+    ids = found.boxes.image_ids
+    looked_at = len(found.looked_at)
+    return str(looked_at), str(len(np.unique(ids))), str(len(ids)), str(pictures - looked_at)
