@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data import HeldOut, HeldOutSource, ImageSet, ImageTable, Source, hold_out
-from landmarks.data.folder import PhotoFolder
+from landmarks.data import HeldOut, HeldOutSource, ImageSet, ImageTable, PhotoFolder, Source, hold_out
 from landmarks.data.gldv2 import GLDv2
 from landmarks.data.stores import FolderStore
 from landmarks.errors import LandmarksError

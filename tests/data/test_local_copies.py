@@ -44,7 +44,7 @@ def test_a_file_is_fetched_once_until_it_changes(copies: LocalCopies, server: An
 def test_a_large_file_comes_in_pieces_that_are_tried_again(
     copies: LocalCopies, server: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("landmarks.data.local_copies.CHUNK", 1000)
+    monkeypatch.setattr("landmarks.data.remote_files.CHUNK", 1000)
     content = os.urandom(2500)
     (server.folder / NAME).write_bytes(content)
     server.fail(NAME, truncate=500, times=1)

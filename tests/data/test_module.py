@@ -14,8 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
-from landmarks.data import LandmarkDataModule, Sample, ValidationSize, single_thread
-from landmarks.data.folder import PhotoFolder
+from landmarks.data import LandmarkDataModule, PhotoFolder, Sample, ValidationSize, single_thread
 from landmarks.data.gldv2 import GLDv2
 from landmarks.data.images import Augmentation, Preprocessing, decode
 from landmarks.errors import LandmarksError

@@ -17,8 +17,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ground_truth import GroundTruth
-from landmarks.data.source import ImageSet, Source
+from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_ids

@@ -4,8 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data import Source
-from landmarks.data.folder import PhotoFolder
+from landmarks.data import PhotoFolder, Source
 from landmarks.errors import LandmarksError
 
 Write = Callable[[dict[str, int]], Path]

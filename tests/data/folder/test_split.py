@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data.folder import INDEX, QUERY, TRAIN, SplitPhotos, split_photos
-from landmarks.data.folder import split as folder_split
+from landmarks.data import photo_folder as module
+from landmarks.data.photo_folder import INDEX, QUERY, TRAIN, SplitPhotos, split_photos
 from landmarks.errors import LandmarksError
 
 Write = Callable[[dict[str, int]], Path]
@@ -109,6 +109,6 @@ def test_nothing_to_find(tmp_path: Path, photo_folder: Write) -> None:
 
 
 def test_two_pictures_with_one_id_are_named(photo_folder: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_split, "_digest", lambda key, purpose: 7)
+    monkeypatch.setattr(module, "_digest", lambda key, purpose: 7)
     with pytest.raises(LandmarksError, match=r"000\.jpg and .*001\.jpg get the same id"):
         deal(photo_folder({"Arch": 2}))

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landmarks.data import read_image_list
-from landmarks.data.gldv2 import clean_table, read_clean, write_clean
+from landmarks.data.gldv2 import read_clean, write_clean
+from landmarks.data.gldv2 import tables as module
 from landmarks.errors import LandmarksError
 
 
@@ -19,7 +20,7 @@ def test_what_is_written_is_read_again(
     ids = np.random.default_rng(seed).choice(1 << 60, sum(counts), replace=False).astype(np.uint64)
     numbers = np.repeat(np.arange(len(counts)) * 7, counts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clean_table, "BLOCK", block)
+        patch.setattr(module, "BLOCK", block)
         write_clean(path, ids, numbers.astype(str))
     table = read_clean(path)
     assert (table.ids == ids).all() and (table.landmark_names[table.landmarks].astype(int) == numbers).all()
@@ -40,7 +41,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mon
     def full(ids: np.ndarray) -> list[str]:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(clean_table, "format_ids", full)
+    monkeypatch.setattr(module, "format_ids", full)
     with pytest.raises(LandmarksError, match=r"clean\.csv: cannot be written \(No space left on device\)"):
         write_clean(path, np.array([10], np.uint64), np.array(["1"]))
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]

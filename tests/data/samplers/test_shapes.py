@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.samplers import ShapeBatches
+from landmarks.data import ShapeBatches
 from landmarks.errors import LandmarksError
 
 SHAPES = st.lists(st.sampled_from([(32, 32), (32, 64), (64, 32), (96, 64), (0, 0)]), max_size=60)

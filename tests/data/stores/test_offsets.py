@@ -15,7 +15,6 @@ from landmarks.data.stores import (
     ReadTar,
     TarStore,
     Update,
-    offset_builder,
     open_tar_store,
     read_by_id,
     read_offsets,
@@ -200,8 +199,8 @@ class Stuck(LocalTars):
 
 
 def test_a_killed_run_loses_only_the_tars_in_work(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offset_builder, "SECONDS_BETWEEN_WRITES", 0.0)
-    monkeypatch.setattr(offset_builder, "SHARE_OF_WRITES", 1e9)
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_WRITES", 0.0)
+    monkeypatch.setattr(module, "SHARE_OF_WRITES", 1e9)
     process = FORK.Process(target=update_offsets, args=(Stuck(split.folder), split.path), daemon=True)
     process.start()
     deadline = time.monotonic() + 30

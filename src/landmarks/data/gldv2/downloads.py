@@ -14,16 +14,9 @@ from typing import Any, Literal, TypeVar, get_args
 
 from rich.filesize import decimal
 
+from landmarks.data.gldv2.http_file import DownloadError, Expected, HttpFiles, NotServedError, Served
+from landmarks.data.gldv2.partial_file import DiskFullError, partial_name
 from landmarks.data.gldv2.release import BASE_URL, ReleaseFile, parse_md5
-from landmarks.data.transfer import (
-    DiskFullError,
-    DownloadError,
-    Expected,
-    HttpFiles,
-    NotServedError,
-    Served,
-    partial_name,
-)
 from landmarks.errors import LandmarksError
 from landmarks.progress import BYTES, Progress
 from landmarks.storage import PATIENT, RetryPolicy

@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2 import tables
-from landmarks.data.gldv2.categories import read_categories
 from landmarks.data.gldv2.layout import GLDv2Layout
-from landmarks.data.ground_truth import GroundTruth
+from landmarks.data.gldv2.tables import read_categories
 from landmarks.data.image_lists import listed_rows, read_image_list
 from landmarks.data.roots import Root, open_root
-from landmarks.data.source import ImageSet, Source
+from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.data.stores import ImageStore, JoinedStore
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError

@@ -5,17 +5,19 @@ different spaces of landmark numbers: number 1501 here and 1501 there are differ
 landmark is called "1501" and an index landmark "index:1501", and no code can confuse the two.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.ids import find_sorted, format_ids
-from landmarks.storage import Rows, read_rows
+from landmarks.ids import ID_DIGITS, find_sorted, format_ids
+from landmarks.storage import Rows, atomic_file, read_rows
 
 INDEX_PREFIX = "index:"
 LANDMARK_DIGITS = 9  # more would not fit into int32
@@ -115,3 +117,86 @@ def refuse_unknown(path: Path, ids: NDArray[np.uint64], known: NDArray[np.uint64
             f"{path}: {len(unknown)} images are not in {listed_in}, "
             f"first {', '.join(format_ids(unknown[:3]))}; the two files must be of the same release"
         )
+
+
+BLOCK = 1 << 18  # pictures whose ids are text at the same time, more or less
+
+
+def write_clean(path: Path, ids: NDArray[np.uint64], landmarks: NDArray[np.str_]) -> None:
+    """Write a file that `tables.read_clean` reads, whole or not at all.
+
+    Args:
+        path: the file; its folder is made.
+        ids: uint64 [N], pictures, those of one landmark together.
+        landmarks: str [N], the landmark number of each.
+
+    Raises:
+        LandmarksError: the file cannot be written.
+    """
+    first = np.append(np.flatnonzero(np.append(True, landmarks[1:] != landmarks[:-1])[: len(ids)]), len(ids))
+    try:
+        with atomic_file(path) as file:
+            file.write(b"landmark_id,images\n")
+            line = 0
+            while line < len(first) - 1:
+                last = max(line + 1, int(np.searchsorted(first, first[line] + BLOCK, side="right")) - 1)
+                text = " ".join(format_ids(ids[first[line] : first[last]]))
+                begins = (first[line : last + 1] - first[line]) * (ID_DIGITS + 1)
+                names = landmarks[first[line:last]].tolist()
+                lines = [
+                    f"{name},{text[begin : end - 1]}\n"
+                    for name, begin, end in zip(names, begins[:-1].tolist(), begins[1:].tolist(), strict=True)
+                ]
+                file.write("".join(lines).encode("ascii"))
+                line = last
+    except OSError as error:
+        raise LandmarksError(f"{path}: cannot be written ({error.strerror}); nothing was") from error
+
+
+MARK = "Category:"
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
+def read_categories(path: Path) -> dict[int, str]:
+    """Read the names of all landmarks of `*_label_to_category.csv` (landmark_id, category).
+
+    Args:
+        path: The CSV file; 203,094 landmarks take a second.
+
+    Returns:
+        Landmark number to name, such as `{1501: "Eiffel Tower"}`, in the order of the file.
+
+    Raises:
+        LandmarksError: The file, line and field that are wrong, or a landmark that comes twice.
+    """
+    names: dict[int, str] = {}
+    for rows in read_rows(path, ("landmark_id", "category"), any_bytes=True):
+        for number, category in zip(landmark_numbers(rows).tolist(), rows.texts("category"), strict=True):
+            if number in names:
+                raise LandmarksError(f"{path}: landmark {number} comes more than once; keep one line of it")
+            names[number] = category_name(category)
+    return names
+
+
+def category_name(value: str) -> str:
+    """`http://commons.wikimedia.org/wiki/Category:Caf%C3%A9_Museum` and `Category:Café_Museum` to "Café Museum"."""
+    text = CONTROL.sub("", unquote(value))  # which a terminal would obey
+    return text[text.find(MARK) + len(MARK) if MARK in text else 0 :].replace("_", " ").strip()
+
+
+def titles_of(labels: Sequence[str], categories: Mapping[int, str], path: Path) -> tuple[str, ...]:
+    """The name for people of each class; empty where the categories have none.
+
+    Args:
+        labels: str [C], landmark ids or whatever else the classes are called.
+        categories: see `read_categories`.
+        path: of the categories, for the message.
+
+    Raises:
+        LandmarksError: The categories name none of the classes.
+    """
+    numbers = (int(label) if label.isascii() and label.isdigit() else -1 for label in labels)
+    titles = tuple(categories.get(number, "") for number in numbers)
+    if not any(titles):
+        raise LandmarksError(f"{path}: names none of the {len(labels):,} classes; are these labels landmark ids?")
+    return titles

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.samplers.class_balanced import BalancedBatches
+from landmarks.data.samplers.class_balanced import BalancedBatches, PairBatches
 from landmarks.data.samplers.epoch import EpochBatches, Groups
-from landmarks.data.samplers.pairs import PairBatches
 from landmarks.data.samplers.shuffled import ShuffledBatches
 from landmarks.errors import LandmarksError
 

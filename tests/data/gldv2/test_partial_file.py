@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.data.transfer import DiskFullError, PartialFile, partial_name
+from landmarks.data.gldv2 import DiskFullError, PartialFile, partial_name
 from landmarks.errors import LandmarksError
 
 
@@ -46,7 +46,7 @@ def test_nothing_received_leaves_nothing(tmp_path: Path) -> None:
 
 def test_only_one_process_at_a_time(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from landmarks.data.transfer.partial_file import PartialFile\n"
+        "import sys; from pathlib import Path; from landmarks.data.gldv2.partial_file import PartialFile\n"
         "with PartialFile(Path(sys.argv[1])) as partial:\n"
         "    partial.append(b'theirs'); print(flush=True); sys.stdin.read()"
     )

@@ -15,7 +15,7 @@ from typing import TypeVar
 import requests
 import urllib3
 
-from landmarks.data.transfer.partial_file import PartialFile
+from landmarks.data.gldv2.partial_file import PartialFile
 from landmarks.errors import LandmarksError
 from landmarks.storage import PATIENT, RetryPolicy, TemporaryError, is_temporary, retry_after
 

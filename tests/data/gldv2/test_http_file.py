@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from http_server import HttpServer
-from landmarks.data.transfer import (
+from landmarks.data.gldv2 import (
     DownloadError,
     Expected,
     HttpFiles,
