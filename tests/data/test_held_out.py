@@ -172,11 +172,3 @@ def test_own_photographs_can_be_held_out(photo_folder: Callable[[dict[str, int]]
     index = source.index()
     shown = [index.store.path(int(i)).parent.name for i in index.table.ids]  # type: ignore[attr-defined]
     assert [mark >= 0 for mark in index.table.landmarks] == [folder == name for folder in shown]
-
-
-def test_mini(shared_data: Path) -> None:
-    source = HeldOutSource(GLDv2(shared_data / "gldv2_mini", "train"), HeldOut(2, 3, 30, 4))
-    source.prepare()
-    assert source.train().table.num_landmarks < 66
-    assert len(source.queries()) == 10 and "62380" in source.category_names()
-    assert source.truth().retrieval.num_positives.min() > 100  # type: ignore[union-attr]

@@ -140,13 +140,6 @@ def test_another_module_goes_on_in_the_middle_of_an_epoch(tiny: Any, workers: in
         assert torch.equal(one["row"], other["row"]) and torch.equal(one["image"], other["image"])
 
 
-def test_too_few_pictures_for_a_batch(tiny: Any) -> None:
-    module = build("gldv2", tiny.root, batch_size=9)
-    module.setup()
-    with pytest.raises(LandmarksError, match="8 training images do not fill one batch of 9"):
-        module.train_dataloader()
-
-
 def test_a_damaged_picture_is_reported_from_a_worker(tiny: Any) -> None:
     import tarfile
 

@@ -70,6 +70,7 @@ from .samplers.choice import by_loss as by_loss
 from .samplers.epoch import Draw as Draw
 from .samplers.epoch import EpochBatches as EpochBatches
 from .samplers.epoch import Groups as Groups
+from .samplers.epoch import Share as Share
 from .samplers.shuffled import RepeatedBatches as RepeatedBatches
 from .samplers.shuffled import ShuffledBatches as ShuffledBatches
 from .samplers.shuffled import repeat_factors as repeat_factors

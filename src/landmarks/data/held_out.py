@@ -131,11 +131,7 @@ class HeldOutSource(Source):
 
 
 def hold_out(images: ImageSet, size: HeldOut) -> HeldOutSets:
-    """Deal labelled images to training, queries and index.
-
-    Raises:
-        LandmarksError: There are too few landmarks or images for `size`; names the key.
-    """
+    """Deal labelled images to training, queries and index."""
     table = images.table
     role, place = _deal_landmarks(table, size)
     asked, turn = _in_order(table, role == ASKED, place, size.seed)

@@ -33,25 +33,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SplitPhotos:
-    """All pictures of a folder.
-
-    Attributes:
-        table: Their ids (a hash of the path) and landmarks, named after their folders.
-        split: int64 [N], TRAIN, INDEX or QUERY.
-        store: Their files.
-    """
+    """All pictures of a folder: their ids are a hash of the path, their landmarks named after their folders."""
 
     table: ImageTable
-    split: NDArray[np.int64]
+    split: NDArray[np.int64]  # TRAIN, INDEX or QUERY
     store: FileStore
 
 
 def split_photos(root: Path, index_share: float, query_share: float, min_split: int, non_landmark: str) -> SplitPhotos:
-    """Find and deal the pictures; the arguments are those of PhotoFolder.
-
-    Raises:
-        LandmarksError: There is no such folder, no picture in a folder, or two pictures hash to one id.
-    """
+    """Find and deal the pictures; the arguments are those of PhotoFolder."""
     found = _find(root)
     others = found.pop(non_landmark, [])
     names = list(found)

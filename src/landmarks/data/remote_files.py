@@ -37,16 +37,11 @@ class RemoteFiles:
 
     A server may lack listing; it must know byte ranges. Every error is an OSError: FileNotFoundError and
     PermissionError for what the server says at once, others when all attempts have failed.
-
-    Attributes:
-        root: Address of the folder.
-        retry: How often to try again.
-        timeout: Seconds that one attempt may take.
     """
 
     root: UPath
     retry: RetryPolicy = QUICK
-    timeout: float = TIMEOUT
+    timeout: float = TIMEOUT  # seconds that one attempt may take
 
     def address(self, name: str) -> str:
         """For messages."""
@@ -180,11 +175,7 @@ class LocalCopies:
     folder: Path
 
     def fetch(self, name: str, path: str) -> Path:
-        """Bring `folder/path` up to date with the file called `name` there.
-
-        Raises:
-            OSError: No answer, no room, or the file changed while it was read.
-        """
+        """Bring `folder/path` up to date with the file called `name` there. Raises OSError."""
         copy = self.folder / path
         copy.parent.mkdir(parents=True, exist_ok=True)
         origin = copy.with_name(f"{copy.name}.origin")

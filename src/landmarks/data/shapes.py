@@ -69,12 +69,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PictureShapes:
-    """Groups pictures by shape; their sizes are read once and kept.
-
-    Attributes:
-        root: Folder or address of the pictures.
-        num_workers: Processes that read sizes; 0 reads in this one.
-    """
+    """Groups the pictures of a folder or address by shape; their sizes are read once, by some workers, and kept."""
 
     root: Root
     num_workers: int
@@ -82,10 +77,7 @@ class PictureShapes:
     def aspect_groups(self, images: ImageSet, shapes: list[Shape], cropped: bool = True) -> NDArray[np.int8]:
         """The group of each training picture, int8 [N], where each group trains at one of `shapes`.
 
-        Args:
-            images: Training pictures.
-            shapes: Of the groups.
-            cropped: Pictures are cut to the shape of their group; what that costs is logged.
+        What it costs is logged if pictures are `cropped` to the shape of their group.
         """
         sizes = self._sizes(images)
         groups = assign_groups(sizes, shapes)
@@ -107,15 +99,8 @@ class PictureShapes:
         """A rank's share of the rows, in batches of one shape where pictures keep their aspect ratio.
 
         Else, and at an address where sizes are not known yet, in the order of the table: there a request for each
-        header would cost about as much time as one for each picture.
-
-        Args:
-            images: N pictures.
-            resizes: One for each scale at which a picture is described.
-            batch_size: Most pictures in a batch; fewer where a rank would get none.
-            rank: This process.
-            world_size: Processes that share the set.
-            done: Rows to leave out, bool [N].
+        header would cost about as much time as one for each picture. There is a resize for each scale; batches are
+        smaller where a rank would get none; rows that are `done`, bool [N], are left out.
         """
         batch_size = min(batch_size, max(len(images) // world_size, 1))
         known = isinstance(self.root, Path) or sizes_path(images, self._folder).exists()

@@ -120,11 +120,9 @@ class Source(ABC):
 
     @abstractmethod
     def prepare(self, training: bool = True, evaluation: bool = True) -> None:
-        """Check that all is there. One LandmarksError lists what is missing.
+        """Check that all is there that training needs, evaluation, or both (the gallery).
 
-        Args:
-            training: Whether pictures to train on are needed, and with `evaluation` the gallery.
-            evaluation: Whether index and queries are needed.
+        One LandmarksError lists what is missing.
         """
 
     @abstractmethod
@@ -151,17 +149,10 @@ class Source(ABC):
     def submission_landmark(
         self, landmark: NDArray[np.int32], landmark_names: NDArray[np.str_] | None = None
     ) -> NDArray[np.int64]:
-        """The numbers by which recognition submissions and solutions call landmarks.
+        """The numbers by which recognition submissions and solutions call landmarks, int32 [N] -> int64 [N]; -1 stays.
 
-        Args:
-            landmark: int32 [N], indices into the label space; -1 stays -1.
-            landmark_names: str [C], the label space; None is that of `train()`.
-
-        Returns:
-            int64 [N].
-
-        Raises:
-            LandmarksError: The label space has no such numbers, as the GLDv2 index set's.
+        The landmarks are indices into `landmark_names`, str [C], or None for the label space of `train()`. Raises
+        LandmarksError where a label space has no such numbers, as the GLDv2 index set's.
         """
 
     def category_names(self) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 
 from landmarks.data import ImageSet, Source
 from landmarks.data.gldv2 import GLDv2
-from landmarks.data.stores import FolderStore, TarStore
+from landmarks.data.stores import FolderStore
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_ids
 
@@ -85,11 +85,6 @@ def test_tars_and_extracted_folders_give_the_same(tiny: Any) -> None:
     extract(tiny.root, "test")
     assert isinstance(GLDv2(tiny.root).train().store, FolderStore)
     assert contents() == from_tars
-
-
-def test_tars_win_where_both_are_there(tiny: Any) -> None:
-    (tiny.root / "train/0/0/0").mkdir(parents=True)
-    assert isinstance(GLDv2(tiny.root).train().store, TarStore)
 
 
 def test_min_images_drops_landmarks_from_training_only(tiny: Any) -> None:

@@ -2,10 +2,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from landmarks.data.gldv2 import read_clean, read_ids, read_labels, refuse_unknown
+from landmarks.data import read_image_list
+from landmarks.data.gldv2 import (
+    category_name,
+    read_categories,
+    read_clean,
+    read_ids,
+    read_labels,
+    refuse_unknown,
+    titles_of,
+    write_clean,
+)
+from landmarks.data.gldv2 import tables as module
 from landmarks.errors import LandmarksError
 from landmarks.ids import parse_ids
+from landmarks.storage import csv as csv_reader
 
 A, B, C = "000000000000000a", "000000000000000b", "000000000000000c"
 
@@ -95,3 +109,95 @@ def test_unknown_images_are_counted_and_named() -> None:
     with pytest.raises(LandmarksError, match=rf"a\.csv: 2 images are not in b\.csv, first {B}, {C};"):
         refuse_unknown(Path("a.csv"), parse_ids([B, A, C]), parse_ids([A]), Path("b.csv"))
     refuse_unknown(Path("a.csv"), np.empty(0, np.uint64), np.empty(0, np.uint64), Path("b.csv"))
+
+
+@settings(max_examples=15)
+@given(counts=st.lists(st.integers(1, 9), min_size=1, max_size=12), seed=st.integers(0, 9))
+def test_what_is_written_is_read_again(tmp_path_factory: pytest.TempPathFactory, counts: list[int], seed: int) -> None:
+    path = tmp_path_factory.mktemp("clean") / "train_clean.csv"
+    ids = np.random.default_rng(seed).choice(1 << 60, sum(counts), replace=False).astype(np.uint64)
+    numbers = np.repeat(np.arange(len(counts)) * 7, counts)
+    write_clean(path, ids, numbers.astype(str))
+    table = read_clean(path)
+    assert (table.ids == ids).all() and (table.landmark_names[table.landmarks].astype(int) == numbers).all()
+    assert (read_image_list(path).ids == ids).all()  # data.source.include takes it as it is
+
+
+def test_the_bytes_are_the_official_ones(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "clean.csv"
+    write_clean(path, np.array([10, 11, 255], np.uint64), np.array(["1", "1", "203093"]))
+    lines = ["landmark_id,images", "1,000000000000000a 000000000000000b", "203093,00000000000000ff", ""]
+    assert path.read_bytes().decode() == "\n".join(lines)
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "clean.csv"
+    path.write_text("before")
+
+    def full(ids: np.ndarray) -> list[str]:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "format_ids", full)
+    with pytest.raises(LandmarksError, match=r"clean\.csv: cannot be written \(No space left on device\)"):
+        write_clean(path, np.array([10], np.uint64), np.array(["1"]))
+    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
+COMMONS = "http://commons.wikimedia.org/wiki/Category"
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (f"{COMMONS}:Happy_Valley_Racecourse", "Happy Valley Racecourse"),
+        (f"{COMMONS}:Caf%C3%A9_%22Museum%22,_Vienna", 'Café "Museum", Vienna'),
+        (f"{COMMONS}%3AEiffel_Tower", "Eiffel Tower"),
+        ("Category:Île de la Cité", "Île de la Cité"),
+        ("Category:Star Wars Category: the exhibition", "Star Wars Category: the exhibition"),
+        ("Tower_Bridge", "Tower Bridge"),
+        ("Category:100% wool %FF", "100% wool \N{REPLACEMENT CHARACTER}"),
+        (f"{COMMONS}:A%1B%5B31m%0AB", "A[31mB"),
+        ("", ""),
+    ],
+)
+def test_what_people_read(value: str, name: str) -> None:
+    assert category_name(value) == name
+
+
+def test_a_file_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "train_label_to_category.csv"
+    quoted = f'"{COMMONS}:A_""B"",_C"'
+    path.write_text(f"landmark_id,category\n7,Category:Tower\n203093,{quoted}\n1,\n5,Category:Île\n", encoding="utf-8")
+    expected = {7: "Tower", 203093: 'A "B", C', 1: "", 5: "Île"}
+    assert read_categories(path) == expected
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 80)
+    assert read_categories(path) == expected
+
+
+def test_the_miniature_data_set(shared_data: Path) -> None:
+    names = read_categories(shared_data / "gldv2_mini" / "metadata" / "train_label_to_category.csv")
+    assert names[155357] == "gc arc de triomphe"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("landmark_id,category\n7,a\n7,b\n", "landmark 7 comes more than once"),
+        ("landmark_id,category\nseven,a\n", "line 2, field 'landmark_id'.*'seven'"),
+        ("landmark_id,name\n7,a\n", "column 'category' is missing"),
+        ("landmark_id,category\n7,a,b\n", "line 2: 3 fields instead of 2"),
+        ("", "empty"),
+    ],
+)
+def test_wrong_categories_are_named(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "categories.csv"
+    path.write_text(text)
+    with pytest.raises(LandmarksError, match=rf"categories\.csv.*{problem}"):
+        read_categories(path)
+
+
+def test_classes_are_named_by_their_landmarks() -> None:
+    names = {7: "Tower", 8: "Bridge"}
+    assert titles_of(("8", "index:7", "Dom", "7", "\u0667"), names, Path("c.csv")) == ("Bridge", "", "", "Tower", "")
+    with pytest.raises(LandmarksError, match=r"c\.csv: names none of the 2 classes"):
+        titles_of(("1", "2"), names, Path("c.csv"))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.images import Augmentation, draw_crop, generators, largest_divisor, open_image
+from landmarks.data.images import Augmentation, draw_crop, generators, largest_divisor, open_image, scaled
 from landmarks.errors import LandmarksError
 
 
@@ -176,3 +176,18 @@ def test_unknown_argument_is_an_error_not_a_warning() -> None:
         flip = A.OneOf([A.HorizontalFlip(probability=1)])
     with pytest.raises(LandmarksError, match="HorizontalFlip has no argument 'probability'"):
         Augmentation([flip, A.Resize(8, 8)], 8)
+
+
+@given(
+    box=st.tuples(*[st.integers(0, 100)] * 4),
+    size=st.tuples(st.integers(1, 100), st.integers(1, 100)),
+    divisor=st.sampled_from([1, 2, 4, 8]),
+)
+def test_scaled_boxes_lie_inside(box: tuple[int, int, int, int], size: tuple[int, int], divisor: int) -> None:
+    left, right = sorted(side % (size[1] + 1) for side in box[::2])
+    top, bottom = sorted(side % (size[0] + 1) for side in box[1::2])
+    small = -(-size[0] // divisor), -(-size[1] // divisor)
+    x, y, x2, y2 = scaled((left, top, right, bottom), size, small)
+    assert 0 <= x < x2 <= small[1] and 0 <= y < y2 <= small[0]
+    if divisor == 1 and left < right and top < bottom:
+        assert (x, y, x2, y2) == (left, top, right, bottom)

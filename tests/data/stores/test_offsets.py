@@ -72,7 +72,8 @@ ALL = tuple(f"images_{number:03d}.tar" for number in range(6))
 
 def test_the_index_is_made_once(split: Split) -> None:
     told: list[tuple[str, int, int]] = []
-    store = open_tar_store(split.files, split.path, lambda *values: told.append(values))
+    update_offsets(split.files, split.path, on_tar=lambda *values: told.append(values))
+    store = open_tar_store(split.files, split.path)
     assert sorted(name for name, _, _ in told) == list(ALL)
     assert [(done, total) for _, done, total in told] == [(i, 6) for i in range(1, 7)]
     assert all(read_by_id(store, int(i)) == name.encode() * 40 for i, name in zip(IDS, NAMES, strict=True))

@@ -22,10 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RemoteGLDv2:
-    """The files below `root`, by names such as "metadata/train.csv". See LocalGLDv2.
-
-    All methods raise a LandmarksError that names the address if there is no answer.
-    """
+    """The files below `root`. See LocalGLDv2; errors name the address if there is no answer."""
 
     root: UPath
     _tars: dict[str, RemoteTars] = field(default_factory=dict, init=False, compare=False)

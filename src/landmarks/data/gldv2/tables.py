@@ -8,6 +8,7 @@ landmark is called "1501" and an index landmark "index:1501", and no code can co
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -16,36 +17,27 @@ from numpy.typing import NDArray
 
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.ids import ID_DIGITS, find_sorted, format_ids
+from landmarks.ids import find_sorted, format_ids
 from landmarks.storage import Rows, atomic_file, read_rows
 
 INDEX_PREFIX = "index:"
 LANDMARK_DIGITS = 9  # more would not fit into int32
+MARK = "Category:"
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def read_labels(path: Path, prefix: str = "") -> ImageTable:
     """Read `train.csv` (id, url, landmark_id) or `index_image_to_landmark.csv` (id, landmark_id).
 
-    Args:
-        path: The CSV file.
-        prefix: Put before each landmark number to make its name.
-
-    Returns:
-        The images in the order of the file; the label space is sorted by number.
-
-    Raises:
-        LandmarksError: The file, line and field that are wrong.
+    The images come in the order of the file. The label space is sorted by number; a name is the prefix and the number.
+    Errors of all these readers name the file, line and field that are wrong.
     """
     parts = [(rows.ids("id"), landmark_numbers(rows)) for rows in read_rows(path, ("id", "landmark_id"))]
     return _table(path, parts, prefix)
 
 
 def read_clean(path: Path) -> ImageTable:
-    """Read `train_clean.csv`: landmark_id and its images, separated by spaces, a landmark a line.
-
-    Raises:
-        LandmarksError: The file, line and field that are wrong.
-    """
+    """Read `train_clean.csv`: landmark_id and its images, separated by spaces, a landmark a line."""
     parts = []
     for rows in read_rows(path, ("landmark_id", "images")):
         ids, offsets = rows.id_lists("images")
@@ -54,11 +46,7 @@ def read_clean(path: Path) -> ImageTable:
 
 
 def read_ids(path: Path) -> NDArray[np.uint64]:
-    """Read the column `id` of `index.csv`, `test.csv` or `train.csv`: uint64 [N], each id once.
-
-    Raises:
-        LandmarksError: The file, line and field that are wrong.
-    """
+    """Read the column `id` of `index.csv`, `test.csv` or `train.csv`: uint64 [N], each id once."""
     ids = np.concatenate([np.empty(0, np.uint64), *(rows.ids("id") for rows in read_rows(path, ("id",)))])
     with _naming(path):
         ImageTable.unlabelled(ids)
@@ -103,14 +91,7 @@ def _distinct(numbers: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np
 
 
 def refuse_unknown(path: Path, ids: NDArray[np.uint64], known: NDArray[np.uint64], listed_in: Path) -> None:
-    """Raise LandmarksError if an id that `path` names is not listed in another file.
-
-    Args:
-        path: The file that names the ids.
-        ids: uint64 [N].
-        known: uint64 [M].
-        listed_in: The file that lists all known ids.
-    """
+    """Raise LandmarksError if an id that `path` names, uint64 [N], is not among the known of the file `listed_in`."""
     unknown = ids[find_sorted(np.sort(known), ids) < 0]
     if len(unknown):
         raise LandmarksError(
@@ -119,55 +100,29 @@ def refuse_unknown(path: Path, ids: NDArray[np.uint64], known: NDArray[np.uint64
         )
 
 
-BLOCK = 1 << 18  # pictures whose ids are text at the same time, more or less
-
-
 def write_clean(path: Path, ids: NDArray[np.uint64], landmarks: NDArray[np.str_]) -> None:
-    """Write a file that `tables.read_clean` reads, whole or not at all.
+    """Write a file that `read_clean` reads, whole or not at all; its folder is made.
 
     Args:
-        path: the file; its folder is made.
-        ids: uint64 [N], pictures, those of one landmark together.
+        path: the file.
+        ids: uint64 [N], images, those of one landmark together.
         landmarks: str [N], the landmark number of each.
-
-    Raises:
-        LandmarksError: the file cannot be written.
     """
-    first = np.append(np.flatnonzero(np.append(True, landmarks[1:] != landmarks[:-1])[: len(ids)]), len(ids))
+    starts = np.flatnonzero(np.append(True, landmarks[1:] != landmarks[:-1])[: len(ids)])
     try:
         with atomic_file(path) as file:
             file.write(b"landmark_id,images\n")
-            line = 0
-            while line < len(first) - 1:
-                last = max(line + 1, int(np.searchsorted(first, first[line] + BLOCK, side="right")) - 1)
-                text = " ".join(format_ids(ids[first[line] : first[last]]))
-                begins = (first[line : last + 1] - first[line]) * (ID_DIGITS + 1)
-                names = landmarks[first[line:last]].tolist()
-                lines = [
-                    f"{name},{text[begin : end - 1]}\n"
-                    for name, begin, end in zip(names, begins[:-1].tolist(), begins[1:].tolist(), strict=True)
-                ]
-                file.write("".join(lines).encode("ascii"))
-                line = last
+            for start, end in pairwise([*starts.tolist(), len(ids)]):
+                file.write(f"{landmarks[start]},{' '.join(format_ids(ids[start:end]))}\n".encode("ascii"))
     except OSError as error:
         raise LandmarksError(f"{path}: cannot be written ({error.strerror}); nothing was") from error
 
 
-MARK = "Category:"
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-
-
 def read_categories(path: Path) -> dict[int, str]:
-    """Read the names of all landmarks of `*_label_to_category.csv` (landmark_id, category).
+    """Read the names of all landmarks of `*_label_to_category.csv` (landmark_id, category), in the order of the file.
 
-    Args:
-        path: The CSV file; 203,094 landmarks take a second.
-
-    Returns:
-        Landmark number to name, such as `{1501: "Eiffel Tower"}`, in the order of the file.
-
-    Raises:
-        LandmarksError: The file, line and field that are wrong, or a landmark that comes twice.
+    A landmark of the data set is a category of Wikimedia Commons, which the file gives as an address or as
+    `Category:Eiffel_Tower`. People read "Eiffel Tower": `{1501: "Eiffel Tower"}`.
     """
     names: dict[int, str] = {}
     for rows in read_rows(path, ("landmark_id", "category"), any_bytes=True):
@@ -185,16 +140,7 @@ def category_name(value: str) -> str:
 
 
 def titles_of(labels: Sequence[str], categories: Mapping[int, str], path: Path) -> tuple[str, ...]:
-    """The name for people of each class; empty where the categories have none.
-
-    Args:
-        labels: str [C], landmark ids or whatever else the classes are called.
-        categories: see `read_categories`.
-        path: of the categories, for the message.
-
-    Raises:
-        LandmarksError: The categories name none of the classes.
-    """
+    """The name for people of each class, by its landmark id; empty where the categories read from `path` have none."""
     numbers = (int(label) if label.isascii() and label.isdigit() else -1 for label in labels)
     titles = tuple(categories.get(number, "") for number in numbers)
     if not any(titles):

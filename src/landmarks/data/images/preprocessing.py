@@ -21,15 +21,8 @@ def resize_released(image: NDArray[np.uint8], short_side: int, max_ratio: float 
     """The resize of the released 2019 retrieval program: whole picture, no crop, Lanczos.
 
     The short side goes to `short_side`; each side is rounded, then floored to a multiple of 32 (at least one of it),
-    so the aspect ratio changes slightly. A picture longer than `max_ratio` to 1 shrinks by max_ratio / ratio.
-
-    Args:
-        image: uint8 [H, W, 3].
-        short_side: Pixels.
-        max_ratio: Largest long side / short side at full size.
-
-    Returns:
-        uint8 [H', W', 3], both sides multiples of 32.
+    so the aspect ratio changes slightly. A picture longer than `max_ratio` to 1 shrinks by max_ratio / ratio. uint8
+    [H, W, 3] -> uint8 [H', W', 3].
     """
     return resize_to(image, *released_shape(image.shape[0], image.shape[1], short_side, max_ratio))
 
@@ -49,14 +42,8 @@ def released_shape(height: int, width: int, short_side: int, max_ratio: float = 
 def centre_crop(image: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
     """The resize of the released 2019 classification program: bilinear, then a square from the middle.
 
-    The short side goes to `short_side`, and each side is rounded and floored to a multiple of 32 as above.
-
-    Args:
-        image: uint8 [H, W, 3].
-        short_side: Pixels.
-
-    Returns:
-        uint8 [S, S, 3], S = `short_side` floored to a multiple of 32.
+    The short side goes to `short_side`, and each side is rounded and floored to a multiple of 32 as above: uint8
+    [H, W, 3] -> uint8 [S, S, 3], S = `short_side` floored to a multiple of 32.
     """
     limit = LONGEST * min(image.shape[:2])
     image = _middle(image, min(image.shape[0], limit), min(image.shape[1], limit))
@@ -110,9 +97,6 @@ class Preprocessing:
         long_side: Pixels at most; for detection only.
         mean: Of pixels in [0, 1], RGB; taken off after the resize.
         std: What is divided by then.
-
-    Raises:
-        LandmarksError: An unknown mode, or no positive number of pixels.
     """
 
     mode: Literal[ResizeMode, "detection"]
@@ -184,15 +168,7 @@ class ResizeRule:
     mode: ResizeMode | None = "released"
 
     def preprocessing(self, image_size: int | None, trained: Preprocessing | None = None) -> Preprocessing:
-        """Make the one object that all jobs read.
-
-        Args:
-            image_size: `data.image_size`.
-            trained: What the weights were trained with; it holds wherever the configuration says nothing else.
-
-        Raises:
-            LandmarksError: A size or mode that nobody said.
-        """
+        """Make the one object that all jobs read, where the configuration says nothing as weights were `trained`."""
         short_side = self.short_side or image_size
         if trained is not None:
             found = trained if short_side is None else trained.with_short_side(short_side)

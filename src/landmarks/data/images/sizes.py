@@ -30,11 +30,7 @@ LARGEST = 2**16 - 1  # sizes are kept as uint16
 
 
 def read_size(images: ImageSet, row: int) -> tuple[int, int]:
-    """Height and width of one picture, upright, as `decode` would give it; 0 x 0 if its header cannot be read.
-
-    Raises:
-        MissingImageError: Its bytes are not there.
-    """
+    """Height and width of one picture, upright, as `decode` would give it; 0 x 0 if its header cannot be read."""
     data = images.read(row, HEAD)
     try:
         while True:
@@ -64,21 +60,10 @@ log = logging.getLogger(__name__)
 
 
 def picture_sizes(images: ImageSet, folder: Path, workers: int = 0) -> Sizes:
-    """Height and width of each picture, upright.
+    """Height and width of each picture, upright: uint16 [N, 2], mapped from a file below `folder`; 0 x 0 if unreadable.
 
     An interrupted call keeps what it has found, and the next one goes on from there. Where several processes ask
-    at once, one does the work and the others wait for it.
-
-    Args:
-        images: N pictures.
-        folder: Where sizes are kept, such as `derived_folder(root) / "sizes"`.
-        workers: Processes that read; 0 reads in this one.
-
-    Returns:
-        uint16 [N, 2], mapped from a file. Unreadable pictures are 0 x 0.
-
-    Raises:
-        LandmarksError: The folder cannot be written.
+    at once, one does the work and the others wait for it. Without workers it is this one.
     """
     path = sizes_path(images, folder)
     found = _open(path, len(images))

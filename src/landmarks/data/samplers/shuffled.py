@@ -1,11 +1,12 @@
 """Every picture once an epoch."""
 
 from collections.abc import Iterator
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.samplers.epoch import SEEDS, Draw, EpochBatches, Groups, fingerprint
+from landmarks.data.samplers.epoch import SEEDS, Draw, EpochBatches, Groups, Share, fingerprint
 from landmarks.errors import LandmarksError
 
 
@@ -20,31 +21,16 @@ class ShuffledBatches(EpochBatches):
     Args:
         num_images: N, pictures in the table.
         batch_size: Pictures in a batch of one rank.
-        seed: Of the whole run.
-        rank: This process, 0 <= rank < world_size.
-        world_size: Processes that share the epoch.
-        groups: int [N], group of each picture; None puts all into one.
-
-    Raises:
-        LandmarksError: N is smaller than one batch over all ranks.
+        **share: See `Share`.
     """
 
-    def __init__(
-        self,
-        num_images: int,
-        batch_size: int,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        groups: Groups | None = None,
-    ) -> None:
-        super().__init__(batch_size, seed, rank, world_size, groups)
+    def __init__(self, num_images: int, batch_size: int, **share: Unpack[Share]) -> None:
+        super().__init__(batch_size, **share)
         self.num_images = num_images
         if num_images < self.step:
             raise LandmarksError(
-                f"{num_images} training images do not fill one batch of {batch_size} on {world_size} "
-                "device(s); "
-                f"set data.batch_size to at most {num_images // world_size}"
+                f"{num_images} training images do not fill one batch of {batch_size} on {self.world_size} "
+                f"device(s); set data.batch_size to at most {num_images // self.world_size}"
             )
 
     def __len__(self) -> int:
@@ -89,25 +75,11 @@ class RepeatedBatches(ShuffledBatches):
     Args:
         repeats: float64 [N], 1 and more.
         batch_size: Pictures in a batch of one rank.
-        seed: Of the whole run.
-        rank: This process, 0 <= rank < world_size.
-        world_size: Processes that share the epoch.
-        groups: int [N], group of each picture; None puts all into one.
-
-    Raises:
-        LandmarksError: The pictures do not fill one batch over all ranks.
+        **share: See `Share`.
     """
 
-    def __init__(
-        self,
-        repeats: NDArray[np.float64],
-        batch_size: int,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        groups: Groups | None = None,
-    ) -> None:
-        super().__init__(int(repeats.sum()), batch_size, seed, rank, world_size, groups)
+    def __init__(self, repeats: NDArray[np.float64], batch_size: int, **share: Unpack[Share]) -> None:
+        super().__init__(int(repeats.sum()), batch_size, **share)
         self.repeats = repeats
 
     def identity(self) -> dict[str, int | float | str]:
@@ -128,9 +100,9 @@ def repeat_factors(
     A class in a share f of the pictures asks for max(1, sqrt(threshold / f)), a picture for the most of its classes.
 
     Args:
-        start: int64 [N+1], the labels of picture i are rows start[i]:start[i+1].
-        labels: int32 [B].
-        classes: C.
+        start: int64 [N+1], the labels of picture i are rows start[i]:start[i+1] of int32 [B] `labels`.
+        labels: Below `classes`.
+        classes: Their number.
         threshold: The share of pictures below which a class is rare; 0.001 in the paper.
 
     Returns:

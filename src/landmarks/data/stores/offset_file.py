@@ -38,24 +38,17 @@ class IndexedTar:
 
 @dataclass(frozen=True, eq=False)
 class Offsets:
-    """Where the pictures of a split are.
+    """Where the N pictures of a split are, sorted by id, in 18 bytes a picture.
 
-    18 bytes a picture. Blocks because pictures in tars begin at multiples of 512: as many bits for a byte would end
-    at 4 GiB, and twice as many would be 20 MB more for the train split.
-
-    Attributes:
-        tars: At most 65,536.
-        ids: uint64 [N], strictly increasing.
-        tar: uint16 [N], indices into `tars`.
-        block: uint32 [N], where the bytes of each picture begin, in blocks of 512 bytes.
-        length: uint32 [N], bytes of each picture.
+    Blocks because pictures in tars begin at multiples of 512: as many bits for a byte would end at 4 GiB, and twice as
+    many would be 20 MB more for the train split.
     """
 
-    tars: tuple[IndexedTar, ...]
-    ids: NDArray[np.uint64]
-    tar: NDArray[np.uint16]
-    block: NDArray[np.uint32]
-    length: NDArray[np.uint32]
+    tars: tuple[IndexedTar, ...]  # at most 65,536
+    ids: NDArray[np.uint64]  # strictly increasing
+    tar: NDArray[np.uint16]  # indices into `tars`
+    block: NDArray[np.uint32]  # where the bytes of each picture begin, in blocks of 512 bytes
+    length: NDArray[np.uint32]  # bytes of each picture
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,11 +70,9 @@ def select(offsets: Offsets, is_kept: Callable[[IndexedTar], bool]) -> Offsets:
 
 
 def merge(offsets: Offsets, added: Sequence[tuple[IndexedTar, Pictures]]) -> tuple[Offsets, dict[str, tuple[str, str]]]:
-    """Put tars into the index.
+    """Put tars into the index: the index, and the tars left out because one before them holds one of their pictures.
 
-    Returns:
-        The index, and the tars that were left out because one before them, here or in `offsets`, holds one of their
-        pictures: name -> (name of the other tar, id of the picture).
+    These as name -> (name of the other tar, id of the picture).
     """
     if not added:
         return offsets, {}
@@ -116,11 +107,7 @@ _MAX_HEADER = 1 << 24
 
 
 def write_offsets(offsets: Offsets, path: Path) -> None:
-    """Put an index at `path`, whole or not at all, also when the machine stops.
-
-    Raises:
-        LandmarksError: The folder cannot be written or the disk is full.
-    """
+    """Put an index at `path`, whole or not at all, also when the machine stops."""
     columns: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(getattr(offsets, name)) for name in _COLUMNS}
     tars = [[tar.name, tar.stamp.size, tar.stamp.version, tar.pictures] for tar in offsets.tars]
     metadata = {"format": FORMAT, "tars": json.dumps(tars), SEAL: UNSEALED}
@@ -135,12 +122,7 @@ def write_offsets(offsets: Offsets, path: Path) -> None:
 
 
 def read_offsets(path: Path) -> Offsets:
-    """Map an index.
-
-    Raises:
-        OSError: It cannot be read; FileNotFoundError if it is not there.
-        ValueError: It is damaged, or of another format or version.
-    """
+    """Map an index. Raises OSError if it cannot be read, ValueError if it is damaged or of another format."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         start, end = 8 + size, os.fstat(file.fileno()).st_size

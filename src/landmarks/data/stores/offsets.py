@@ -38,17 +38,11 @@ log = logging.getLogger(__name__)
 
 
 class OffsetBuilder:
-    """Reads tars and puts them into an index.
+    """Reads tars and puts them into `offsets`, the part of an index that is good; `before` are all tars that it had.
 
-    Args:
-        files: Where they are.
-        path: The file of the index.
-        offsets: What of the index is good already.
-        before: The tars that were in it before, good or not.
-
-    Attributes:
-        offsets: The index as it was written last.
-        refused: A message for each tar that could not be put into it.
+    Finished tars are written every few seconds, so that a run that is cut off goes on where it stopped: an unfinished
+    index is a good index of fewer tars. Threads do the work: at half a million headers a second the interpreter is
+    never what one waits for, but disks and networks are. `refused` has a message for each tar that cannot be put in.
     """
 
     def __init__(self, files: TarFiles, path: Path, offsets: Offsets, before: dict[str, TarStamp]) -> None:
@@ -128,14 +122,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Update:
-    """An index that was brought up to date, and what that took.
+    """An index that was brought up to date: tars that are new, other ones than before, or gone, by name.
 
-    Attributes:
-        offsets: The index.
-        new: Names of tars that were not in it before.
-        changed: Names of tars that were other ones before.
-        gone: Names of tars that are not there any more.
-        refused: A message for each tar that is not in it because it could not be.
+    `refused` has a message for each tar that could not be put into it.
     """
 
     offsets: Offsets
@@ -145,18 +134,12 @@ class Update:
     refused: tuple[str, ...] = ()
 
 
-def open_tar_store(files: TarFiles, offsets: Path, on_tar: OnTar | None = None) -> TarStore:
-    """Open the pictures of a split; its offset index is made or brought up to date first.
+def open_tar_store(files: TarFiles, offsets: Path) -> TarStore:
+    """Open the pictures of a split; the index at `offsets` is made or brought up to date first.
 
-    Args:
-        files: Its tars.
-        offsets: The file of the index.
-        on_tar: Called with a name, how many tars are done and of how many, after each tar that had to be read.
-
-    Raises:
-        LandmarksError: Tars are damaged, hostile, unreadable or hold the same picture; they are named.
+    Raises LandmarksError that names tars which are damaged, hostile, unreadable or hold the same picture.
     """
-    refused = update_offsets(files, offsets, on_tar=on_tar).refused
+    refused = update_offsets(files, offsets).refused
     if refused:
         raise LandmarksError(_named(refused, "\n"))
     return TarStore(files, offsets)
@@ -172,11 +155,9 @@ def update_offsets(
         path: The file of the index.
         workers: Tars read at the same time.
         rebuild: Read all tars, also those that have not changed.
-        on_tar: See `open_tar_store`.
+        on_tar: Called with a name, how many tars are done and of how many, after each tar that had to be read.
 
-    Raises:
-        LandmarksError: Tars cannot be asked for their size, or the index cannot be written.
-        KeyboardInterrupt: What was finished until then is in the index.
+    What is finished when it is interrupted is in the index.
     """
     stamps = _stamps(files, workers)
     if not rebuild and (there := _read(path)) is not None and _agree(there, stamps):
@@ -236,10 +217,7 @@ def _read(path: Path) -> Offsets | None:
 
 
 def _lock(path: Path) -> FileLock:
-    """Let one process at a time make an index: the others of a distributed run find it ready.
-
-    Where the file system has no locks, two processes do the same work, and each puts a whole file there.
-    """
+    """Let one process at a time make an index; without locks two do the same work, and each puts a whole file there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(path.with_suffix(".lock"), wait=True)

@@ -25,13 +25,7 @@ READ_AHEAD = 8 << 20
 
 @dataclass(frozen=True)
 class RemoteTars:
-    """Tars below an address, read by range.
-
-    Attributes:
-        files: What can be asked there.
-        folder: "train", "index" or "test".
-        tars: Their names; see `find_tars`.
-    """
+    """Tars in the `folder` "train", "index" or "test" at an address, read by range; see `find_tars`."""
 
     files: RemoteFiles
     folder: str
@@ -59,12 +53,7 @@ class RemoteTars:
 
 
 class ReadAhead:
-    """Serves small reads that go forwards out of large ones, the last of which it keeps.
-
-    Args:
-        read: `read(offset, length)` gives bytes, fewer only at the end.
-        block: Bytes to read at once.
-    """
+    """Serves small reads that go forwards out of large ones of `block` bytes, the last of which it keeps."""
 
     def __init__(self, read: ReadTar, block: int = READ_AHEAD) -> None:
         self._read = read
@@ -86,15 +75,8 @@ class ReadAhead:
 def find_tars(files: RemoteFiles, folder: str, indexed: Callable[[], Iterable[str]]) -> RemoteTars:
     """The tars of a folder at an address.
 
-    A server that lists no folders is asked for the tars of the official numbering, up to the first that is not there.
-
-    Args:
-        files: What can be asked there.
-        folder: "train", "index" or "test".
-        indexed: The tars of an offset index that lies there; asked only if there is no list.
-
-    Raises:
-        OSError: No answer.
+    A server that lists no folders is asked for the tars of an offset index that lies there, which `indexed` gives, and
+    for those of the official numbering, up to the first that is not there. Raises OSError if there is no answer.
     """
     listed = files.names(folder)
     if listed:
@@ -121,23 +103,14 @@ def exists(files: RemoteFiles, name: str) -> bool:
 
 
 class RemoteFolderStore:
-    """The extracted tree `a/b/c/<id>.jpg` below a folder at an address.
-
-    Args:
-        files: What can be asked there.
-        folder: "train", "index" or "test".
-    """
+    """The extracted tree `a/b/c/<id>.jpg` below the `folder` "train", "index" or "test" at an address."""
 
     def __init__(self, files: RemoteFiles, folder: str) -> None:
         self.files = files
         self.folder = folder
 
     def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """See ImageStore. Where the server lists no folders all images count as present until they are read.
-
-        Raises:
-            LandmarksError: No answer.
-        """
+        """See ImageStore. Where the server lists no folders all images count as present until they are read."""
         try:
             if not self.files.names(self.folder):
                 return np.zeros(len(ids), dtype=np.int32)

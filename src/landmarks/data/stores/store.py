@@ -37,11 +37,7 @@ class ImageStore(Protocol):
         ...
 
     def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
-        """The encoded image, or its first `length` bytes.
-
-        Raises:
-            MissingImageError: It names the id and the place.
-        """
+        """The encoded image, or its first `length` bytes. Raises MissingImageError that names id and place."""
         ...
 
 
@@ -52,12 +48,7 @@ def read_by_id(store: ImageStore, image_id: int) -> bytes:
 
 
 class FileStore:
-    """Files with any names: a path for each id.
-
-    Args:
-        ids: uint64 [N].
-        paths: N paths, in the order of `ids`.
-    """
+    """Files with any names: N paths, each of the id, uint64 [N], in the same place."""
 
     def __init__(self, ids: NDArray[np.uint64], paths: Sequence[Path]) -> None:
         order = np.argsort(ids)
@@ -75,11 +66,7 @@ class FileStore:
 
     def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
         """See ImageStore."""
-        path = self._path(image_id, location)
-        try:
-            return read_file(path, length)
-        except OSError as error:
-            raise MissingImageError(f"image {format_id(image_id)}: cannot read {path} ({error.strerror})") from error
+        return _read_file(self._path(image_id, location), image_id, length)
 
     def _path(self, image_id: int, location: int) -> Path:
         if location < 0:
@@ -87,10 +74,12 @@ class FileStore:
         return Path(os.fsdecode(bytes(self._paths[location])))
 
 
-def read_file(path: Path, length: int | None = None) -> bytes:
-    """The bytes of a file, or its first `length`. Raises OSError."""
-    with path.open("rb", buffering=0) as file:
-        return file.read(-1 if length is None else length)
+def _read_file(path: Path, image_id: int, length: int | None) -> bytes:
+    try:
+        with path.open("rb", buffering=0) as file:
+            return file.read(-1 if length is None else length)
+    except OSError as error:
+        raise MissingImageError(f"image {format_id(image_id)}: cannot read {path} ({error.strerror})") from error
 
 
 def picture_path(name: str) -> str:
@@ -106,9 +95,12 @@ def folders_of(ids: NDArray[np.uint64]) -> list[str]:
 
 
 def located(ids: NDArray[np.uint64], names: Iterable[str]) -> NDArray[np.int32]:
-    """What `locate` answers in an extracted tree whose folders hold files of these names."""
-    found = np.sort(parse_ids([match[1] for name in names if (match := IMAGE_NAME.fullmatch(name))]))
-    return np.where(find_sorted(found, ids) >= 0, 0, ABSENT).astype(np.int32)
+    """What `locate` answers where there are files of these names."""
+    return np.where(find_sorted(_ids_of(names), ids) >= 0, 0, ABSENT).astype(np.int32)
+
+
+def _ids_of(names: Iterable[str]) -> NDArray[np.uint64]:
+    return np.sort(parse_ids([match[1] for name in names if (match := IMAGE_NAME.fullmatch(name))]))
 
 
 class FolderStore:
@@ -127,19 +119,13 @@ class FolderStore:
 
     def read(self, image_id: int, location: int = 0, length: int | None = None) -> bytes:
         """See ImageStore."""
-        name = format_id(image_id)
-        path = self.root / picture_path(name)
-        try:
-            return read_file(path, length)
-        except OSError as error:
-            raise MissingImageError(f"image {name}: cannot read {path} ({error.strerror})") from error
+        return _read_file(self.root / picture_path(format_id(image_id)), image_id, length)
 
 
 class FlatFolderStore:
-    """Pictures `folder/<id>.jpg`.
+    """Pictures `folder/<id>.jpg`, as Open Images hands them out.
 
-    Args:
-        folder: It is listed where pictures are looked up, once each time: 1.7 million names take some seconds.
+    The folder is listed each time that pictures are looked up: 1.7 million names take some seconds.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -147,7 +133,7 @@ class FlatFolderStore:
 
     def ids(self) -> NDArray[np.uint64]:
         """The ids of all pictures that are there, ascending, uint64 [N]."""
-        return np.sort(parse_ids([match[1] for name in self._names() if (match := IMAGE_NAME.fullmatch(name))]))
+        return _ids_of(self._names())
 
     def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
         """See ImageStore."""
@@ -155,12 +141,7 @@ class FlatFolderStore:
 
     def read(self, image_id: int, location: int = 0, length: int | None = None) -> bytes:
         """See ImageStore."""
-        name = format_id(image_id)
-        path = self.folder / f"{name}.jpg"
-        try:
-            return read_file(path, length)
-        except OSError as error:
-            raise MissingImageError(f"image {name}: cannot read {path} ({error.strerror})") from error
+        return _read_file(self.folder / f"{format_id(image_id)}.jpg", image_id, length)
 
     def _names(self) -> list[str]:
         try:
@@ -170,13 +151,7 @@ class FlatFolderStore:
 
 
 class JoinedStore:
-    """Two stores as one. Even locations are in the first store, odd ones in the second.
-
-    Args:
-        first_ids: uint64 [N], the ids that `first` answers for; all others go to `second`.
-        first: A store.
-        second: Another store.
-    """
+    """Two stores as one: `first` answers for `first_ids`, uint64 [N], with even locations, `second` for all others."""
 
     def __init__(self, first_ids: NDArray[np.uint64], first: ImageStore, second: ImageStore) -> None:
         self._first_ids = first_ids

@@ -11,12 +11,9 @@ ReadTar = Callable[[int, int], bytes]
 
 @dataclass(frozen=True)
 class TarStamp:
-    """What tells whether a tar is still the one that was indexed.
+    """What tells whether a tar is still the one that was indexed: its bytes, and what changes with the content.
 
-    Attributes:
-        size: Bytes.
-        version: Changes whenever the content may have: a modification time in nanoseconds, or what a server calls
-            it and its value, as in `ETag "5d41"`.
+    The version is a modification time in nanoseconds, or what a server calls it and its value, as in `ETag "5d41"`.
     """
 
     size: int
@@ -66,9 +63,7 @@ class LocalTars:
 
     A tar is opened for each read: that costs about 10 microseconds against milliseconds of decoding, and leaves no
     descriptor to share between processes or threads, nor 600 of them open in each worker.
-
-    Attributes:
-        folder: `root/train`, `root/index` or `root/test`. Hidden files in it are no tars.
+    Hidden files in the folder are no tars.
     """
 
     folder: Path

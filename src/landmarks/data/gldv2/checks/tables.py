@@ -41,7 +41,6 @@ READERS: dict[str, Callable[[Path], ImageTable]] = {
     "test": lambda path: ImageTable.unlabelled(read_ids(path)),
 }
 
-
 NO_IDS = np.empty(0, dtype=np.uint64)
 
 
