@@ -137,8 +137,7 @@ def test_impossible_sizes_are_named(field: str, value: int) -> None:
 
 def test_a_release_without_its_test_and_index_images_is_enough(tiny: Any) -> None:
     for folder in ("test", "index"):
-        for path in (tiny.root / folder).iterdir():
-            path.unlink()
+        tiny.remove_tars(folder)
         tiny.csv(folder).unlink()
     source: Source = HeldOutSource(GLDv2(tiny.root, "train"), HeldOut(1, 1, 1, 0))
     source.prepare()

@@ -8,24 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data import ImageSet, ImageTable, PictureShapes, Root, ShapeBatches, open_root
+from landmarks.data import ImageSet, PictureShapes, Root, ShapeBatches, open_root
 from landmarks.data.images import Preprocessing, group_shapes, picture_sizes
-from landmarks.data.stores import FileStore
 from landmarks.errors import LandmarksError
 from landmarks.storage import derived_folder
+from pictures import image_set
 
 SMALL = Preprocessing("released", 64)
 ADDRESS = open_root("https://example.org/gldv2")
 
 
 @pytest.fixture
-def images(tmp_path: Path, make: SimpleNamespace) -> ImageSet:
+def images(make: SimpleNamespace) -> ImageSet:
     """Six pictures, wide and high by turns."""
-    paths = [tmp_path / f"{number}.jpg" for number in range(6)]
-    for number, path in enumerate(paths):
-        path.write_bytes(make.jpeg(number, *((60, 120) if number % 2 else (120, 60))))
-    table = ImageTable.unlabelled(np.arange(6, dtype=np.uint64))
-    return ImageSet(table, FileStore(table.ids, paths))
+    return image_set([make.jpeg(number, *((60, 120) if number % 2 else (120, 60))) for number in range(6)])
 
 
 def test_wide_and_high_pictures_train_apart(images: ImageSet, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -59,11 +55,8 @@ def test_sizes_are_asked_for_where_they_help_and_are_cheap(
 
 
 def test_pictures_alike_at_one_scale_and_not_at_another_are_kept_apart(tmp_path: Path, make: SimpleNamespace) -> None:
-    paths = [tmp_path / f"{number}.jpg" for number in range(4)]
-    for number, path in enumerate(paths):  # 64 x 64 at 64 pixels, but 128 x 128 and 128 x 160 at 128
-        path.write_bytes(make.jpeg(number, 100, 128 if number % 2 else 100))
-    table = ImageTable.unlabelled(np.arange(4, dtype=np.uint64))
-    images = ImageSet(table, FileStore(table.ids, paths))
+    # 64 x 64 at 64 pixels, but 128 x 128 and 128 x 160 at 128
+    images = image_set([make.jpeg(number, 100, 128 if number % 2 else 100) for number in range(4)])
     shapes = PictureShapes(tmp_path, 0)
     assert list(shapes.evaluation_batches(images, [SMALL], 4)) == [[0, 1, 2, 3]]
     assert list(shapes.evaluation_batches(images, [SMALL, Preprocessing("released", 128)], 4)) == [[1, 3], [0, 2]]

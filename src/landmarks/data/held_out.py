@@ -104,12 +104,6 @@ class HeldOutSource(Source):
         """What the queries should find."""
         return self._sets.truth
 
-    def submission_landmark(
-        self, landmark: NDArray[np.int32], landmark_names: NDArray[np.str_] | None = None
-    ) -> NDArray[np.int64]:
-        """The index itself, for no official solution knows this set. See Source."""
-        return landmark.astype(np.int64)
-
     def category_names(self) -> dict[str, str]:
         """Landmark name -> what people call it, if the other source knows that."""
         return self.source.category_names()

@@ -25,7 +25,6 @@ class TrainingPictures(Protocol):
 
     def __getitem__(self, draw: Draw) -> Any:
         """One picture, by its row and the seed of its augmentation."""
-        ...
 
 
 class ResumableLoader(DataLoader[Any]):

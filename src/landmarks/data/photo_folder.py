@@ -195,12 +195,6 @@ class PhotoFolder(Source):
             public[rows[np.argsort(queries.ids[rows])[::2]]] = True  # ids are hashes: every second by chance
         return GroundTruth.of_tables(queries, public, index)
 
-    def submission_landmark(
-        self, landmark: NDArray[np.int32], landmark_names: NDArray[np.str_] | None = None
-    ) -> NDArray[np.int64]:
-        """The index itself: there is one label space. See Source."""
-        return landmark.astype(np.int64)
-
     def _part(self, split: int) -> ImageSet:
         photos = self._photos
         return ImageSet(photos.table.take(photos.split == split), photos.store)

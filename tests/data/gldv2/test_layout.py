@@ -13,8 +13,7 @@ def test_pictures_are_read_from_tars_if_there_are_any(tiny: Any) -> None:
     store = files.open_store("train")
     assert isinstance(store, TarStore) and len(store) == len(tiny.train)
     assert (derived_folder(tiny.root) / "offsets/train.safetensors").is_file()
-    for tar in (tiny.root / "train").glob("*.tar"):
-        tar.unlink()
+    tiny.remove_tars("train")
     assert isinstance(files.open_store("train"), FolderStore)
 
 

@@ -42,13 +42,6 @@ def assert_same(remote: GLDv2, local: GLDv2) -> None:
         assert [here.read(row) for row in range(len(here))] == [there.read(row) for row in range(len(there))], name
 
 
-def extract(root: Path) -> None:
-    for folder in ("train", "index", "test"):
-        for tar in (root / folder).glob("*.tar"):
-            shutil.unpack_archive(tar, root / folder, filter="data")
-            tar.unlink()
-
-
 @pytest.mark.parametrize("split", ["train_clean", "train+index"])
 def test_an_address_is_the_same_as_the_folder(tiny: Any, server: Any, split: Any) -> None:
     remote, local = GLDv2(server.url, split), GLDv2(tiny.root, split)
@@ -61,7 +54,7 @@ def test_an_address_is_the_same_as_the_folder(tiny: Any, server: Any, split: Any
 
 
 def test_an_extracted_tree_is_the_same_too(tiny: Any, server: Any) -> None:
-    extract(tiny.root)
+    tiny.remove_tars("train", "index", "test", extract=True)
     assert_same(GLDv2(server.url), GLDv2(tiny.root))
     assert not [request for request in server.requests if request.path.endswith(".tar")]
 
@@ -69,7 +62,7 @@ def test_an_extracted_tree_is_the_same_too(tiny: Any, server: Any) -> None:
 @pytest.mark.parametrize("extracted", [False, True])
 def test_lists_are_not_needed(tiny: Any, server: Any, extracted: bool) -> None:
     if extracted:
-        extract(tiny.root)
+        tiny.remove_tars("train", "index", "test", extract=True)
     for folder in ("train", "index", "test"):
         server.fail(f"{folder}/", status=403)
     assert_same(GLDv2(server.url), GLDv2(tiny.root))
@@ -89,8 +82,7 @@ def test_an_index_beside_the_data_names_the_tars_and_saves_reading_them(tiny: An
 
 def test_what_is_missing_is_listed_by_address(tiny: Any, server: Any) -> None:
     tiny.csv("train_clean").unlink()
-    for tar in (tiny.root / "index").iterdir():
-        tar.unlink()
+    tiny.remove_tars("index")
     with pytest.raises(LandmarksError) as error:
         GLDv2(server.url).prepare()
     lines = str(error.value).splitlines()

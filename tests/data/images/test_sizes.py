@@ -19,7 +19,7 @@ from landmarks.data.images import (
     sizes_path,
 )
 from landmarks.data.images import sizes as module
-from landmarks.data.stores import FileStore, MissingImageError
+from landmarks.data.stores import FileStore
 from landmarks.storage import RowLog
 
 
@@ -70,7 +70,7 @@ def test_sizes_are_those_of_the_decoded_pictures(mixed: ImageSet, tmp_path: Path
     assert not sizes[9:].any() and sizes[:9].all()
 
 
-def test_they_are_read_once(mixed: ImageSet, tmp_path: Path) -> None:
+def test_sizes_are_read_once(mixed: ImageSet, tmp_path: Path) -> None:
     first = np.array(picture_sizes(mixed, tmp_path / "sizes"))
     for path in (tmp_path / "mixed").iterdir():
         path.unlink()
@@ -145,15 +145,6 @@ def test_a_folder_that_cannot_be_written(mixed: ImageSet, tmp_path: Path) -> Non
         picture_sizes(mixed, tmp_path / "file" / "sizes")
 
 
-def test_real_photographs(shared_data: Path, tmp_path: Path) -> None:
-    paths = sorted((shared_data / "landmark_test_images").iterdir())
-    images = image_set(tmp_path / "real", [path.read_bytes() for path in paths])
-    sizes = picture_sizes(images, tmp_path / "sizes")
-    for path, size in zip(paths, sizes.tolist(), strict=True):
-        with Image.open(path) as image:
-            assert size == [image.height, image.width]
-
-
 class Spy:
     """A store of one picture that remembers how many bytes it was asked for."""
 
@@ -185,17 +176,3 @@ def test_a_long_header_is_read_to_its_end_and_no_further(make: SimpleNamespace) 
     store = Spy(make.encoded(make.picture(0, 300, 400), icc_profile=profile))
     assert read_size(one(store), 0) == (300, 400)
     assert 2 <= len(store.lengths) <= 6 and None not in store.lengths
-
-
-@pytest.mark.parametrize("data", [b"", b"<html>404</html>", b"\xff\xd8\xff"])
-def test_what_has_no_size_is_nothing(data: bytes) -> None:
-    assert read_size(one(Spy(data)), 0) == (0, 0)
-
-
-def test_a_missing_picture_is_an_error_of_its_store(tmp_path: Path) -> None:
-    class Empty(Spy):
-        def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
-            raise MissingImageError("image 0000000000000007 is away")
-
-    with pytest.raises(MissingImageError, match="away"):
-        read_size(one(Empty(b"")), 0)

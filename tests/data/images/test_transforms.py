@@ -1,8 +1,6 @@
 import pickle
 import random
-import tarfile
 import warnings
-from pathlib import Path
 from types import SimpleNamespace
 
 import albumentations as A  # noqa: N812 - the name its users know
@@ -11,16 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.images import Augmentation, draw_crop, generators, largest_divisor, open_image, scaled
+from landmarks.data.images import Augmentation, draw_crop, generators, scaled
 from landmarks.errors import LandmarksError
-
-
-@pytest.fixture(scope="session")
-def photographs(shared_data: Path) -> list[bytes]:
-    """Forty real photographs of 200 pixels and more."""
-    with tarfile.open(shared_data / "gldv2_mini" / "index" / "images_000.tar") as tar:
-        files = [tar.extractfile(member) for member in tar.getmembers() if member.isreg()]
-        return [file.read() for file in files[:40] if file is not None]
 
 
 def random_augmentation(size: int = 32) -> Augmentation:
@@ -107,22 +97,6 @@ def test_a_picture_decoded_smaller_shows_the_same_part(
     limit = 255 * divisor / min(size) + 3
     assert np.abs(full.astype(int) - small)[..., :2].mean() < limit
     assert full.shape == small.shape == (*augmentation.shape, 3)
-
-
-def test_real_photographs_decoded_smaller_differ_as_jpegs_do(photographs: list[bytes]) -> None:
-    augmentation = Augmentation(
-        [A.RandomResizedCrop((48, 48), scale=(0.2, 1.0), area_for_downscale="image"), A.HorizontalFlip(p=0.5)], 48
-    )
-    differences = []
-    for seed, data in enumerate(photographs):
-        encoded = open_image(data)
-        size = encoded.height, encoded.width
-        divisor = largest_divisor(augmentation.shrink(*size, seed) / 1.25)
-        if divisor > 1:
-            full, small = (augmentation(encoded.decode(d), seed, size) for d in (1, divisor))
-            differences.append(np.abs(full.astype(float) - small).mean())
-    assert len(differences) > len(photographs) / 2
-    assert np.mean(differences) < 5 and max(differences) < 15
 
 
 def test_shrink_says_how_much_of_a_picture_is_shown() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.samplers import BalancedBatches, PairBatches, draw_landmarks, draw_pictures
+from landmarks.data.samplers import BalancedBatches, PairBatches, draw_landmarks
 from landmarks.errors import LandmarksError
 
 landmark_lists = st.lists(st.integers(-1, 12), min_size=4, max_size=120)
@@ -87,20 +87,6 @@ def test_draws_without_replacement_are_by_weight_among_those_left() -> None:
     assert counts / 4000 == pytest.approx(expected, abs=0.025)
 
 
-def test_pictures_of_a_landmark_come_in_every_order() -> None:
-    drawn = draw_pictures(np.random.default_rng(0), np.full(6000, 4), 3)
-    orders = Counter(map(tuple, drawn.tolist()))
-    assert len(orders) == 24 and min(orders.values()) > 180 and max(orders.values()) < 330
-
-
-def test_all_landmarks_of_google_landmarks() -> None:
-    sizes = np.random.default_rng(0).zipf(1.7, 203_094).clip(1, 10_000)
-    landmarks = np.repeat(np.arange(203_094, dtype=np.int32), sizes)
-    sampler = BalancedBatches(landmarks, 256, images_per_landmark=4, world_size=8)
-    batch = next(iter(sampler))
-    assert len({int(landmarks[row]) for row, _ in batch}) == 64
-
-
 def test_a_group_of_few_landmarks_is_left_out_aloud(caplog: pytest.LogCaptureFixture) -> None:
     groups = (LANDMARKS >= 3).astype(np.int64)  # two landmarks, 25 pictures
     sampler = BalancedBatches(LANDMARKS, 6, groups=groups, images_per_landmark=2)
@@ -158,21 +144,6 @@ def test_the_draws_of_a_seed_stay_what_they_were() -> None:
         [12, 11, 1, 2],
         [7, 9, 1, 2],
     ]
-
-
-def test_pairs_reach_every_picture_evenly() -> None:
-    landmarks = np.array([0] * 4 + [1] * 2 + [2] + [-1] * 3 + [3] * 6, dtype=np.int32)
-    sampler = PairBatches(landmarks, 4)
-    counts, steps = np.zeros(len(landmarks)), 0
-    for epoch in range(600):
-        sampler.set_epoch(epoch)
-        for batch in sampler:
-            steps += 1
-            counts[[row for row, _ in batch]] += 1
-    assert counts[landmarks == 2].sum() == counts[landmarks == -1].sum() == 0
-    for landmark in (0, 1, 3):
-        pictures = counts[landmarks == landmark] / steps
-        assert pictures == pytest.approx(np.full(len(pictures), 2 * 2 / 3 / len(pictures)), rel=0.15)
 
 
 def test_odd_batch_of_pairs_is_refused() -> None:

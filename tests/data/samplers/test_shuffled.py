@@ -71,12 +71,6 @@ def test_groups_of_any_size_are_drawn_evenly_over_the_epochs() -> None:
         assert drawn[groups == group] == pytest.approx(600, rel=tolerance)
 
 
-def test_four_million_pictures_in_groups() -> None:
-    groups = np.random.default_rng(0).integers(5, size=4_132_914, dtype=np.int8)
-    batch = next(iter(ShuffledBatches(len(groups), 256, groups=groups)))
-    assert len({int(groups[row]) for row, _ in batch}) == 1
-
-
 REPEATS = np.array([1.0, 2.5, 1.0, 1.25, 4.0, 1.0])
 
 

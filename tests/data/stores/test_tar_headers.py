@@ -254,10 +254,6 @@ def test_other_files_are_called_what_they_are(start: bytes, said: str) -> None:
         index(start.ljust(10240, b"\x01"))
 
 
-def test_no_members_at_all() -> None:
-    assert len(index(tar_of()).ids) == 0
-
-
 def test_a_tar_beyond_two_tebibytes_is_refused_unread() -> None:
     with pytest.raises(RefusedTarError, match="2,199,023,255,552 can be indexed"):
         read_headers(opened(b""), tar_headers.MAX_TAR + 1)

@@ -48,13 +48,8 @@ def centre_crop(image: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
     limit = LONGEST * min(image.shape[:2])
     image = _middle(image, min(image.shape[0], limit), min(image.shape[1], limit))
     resized = _resized(image, *_scaled(image.shape[0], image.shape[1], short_side), Image.Resampling.BILINEAR)
-    side = crop_side(short_side)
+    side = _floored(short_side)
     return np.ascontiguousarray(_middle(resized, side, side))
-
-
-def crop_side(short_side: int) -> int:
-    """Side of the square that `centre_crop` shows, pixels."""
-    return _floored(short_side)
 
 
 def _middle(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
@@ -134,7 +129,7 @@ class Preprocessing:
         if self.mode == "square":
             return self.short_side, self.short_side
         if self.mode == "crop":
-            return crop_side(self.short_side), crop_side(self.short_side)
+            return _floored(self.short_side), _floored(self.short_side)
         if self.mode == "detection":
             raise LandmarksError("images sized for a detector are none for a network that describes them")
         return released_shape(height, width, self.short_side)

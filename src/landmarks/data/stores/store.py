@@ -34,11 +34,9 @@ class ImageStore(Protocol):
 
     def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Where each image is, in numbers that only this store understands: uint64 [N] -> int32 [N], -1 if absent."""
-        ...
 
     def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
         """The encoded image, or its first `length` bytes. Raises MissingImageError that names id and place."""
-        ...
 
 
 def read_by_id(store: ImageStore, image_id: int) -> bytes:

@@ -38,23 +38,18 @@ class TarFiles(Protocol):
 
     def names(self) -> list[str]:
         """All tars, sorted."""
-        ...
 
     def stamp(self, name: str) -> TarStamp:
         """Size and version of a tar. Raises OSError."""
-        ...
 
     def read(self, name: str, offset: int, length: int) -> bytes:
         """Bytes from `offset`; fewer than `length` only where the file ends. Raises OSError."""
-        ...
 
     def walk(self, name: str) -> ReadTar:
         """`read(offset, length)` of one tar for whoever goes through it from front to back, by one thread."""
-        ...
 
     def address(self, name: str) -> str:
         """Path or URL of a tar, for messages; of their folder if the name is empty."""
-        ...
 
 
 @dataclass(frozen=True)

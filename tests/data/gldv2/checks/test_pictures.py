@@ -151,8 +151,8 @@ def test_a_record_holds_while_its_tar_is_the_same(files: LocalTars) -> None:
     assert [bad[:2] for bad in check.bad] == [("8000000000000001", "unreadable"), (f"{3:016x}", "tiny")]
     assert check.bad[1][2] == "5 x 3 pixels" and check.md5 is not None and len(check.md5) == 32
     before = (files.folder / "images_004.tar").stat().st_mtime_ns
-    for time, names in ((1, set()), (before, {TAR})):
-        os.utime(files.folder / "images_004.tar", ns=(time, time))
+    for stamp, names in ((1, set()), (before, {TAR})):
+        os.utime(files.folder / "images_004.tar", ns=(stamp, stamp))
         assert set(found(files)) == names
 
 
