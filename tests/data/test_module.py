@@ -5,7 +5,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import albumentations as A  # noqa: N812 - the name its users know
 import cv2
 import pytest
 import pytorch_lightning as pl
@@ -15,9 +14,8 @@ from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
 from landmarks.data import LandmarkDataModule, Sample, ValidationSize, single_thread
-from landmarks.data.folder import PhotoFolder
 from landmarks.data.gldv2 import GLDv2
-from landmarks.data.images import Augmentation, Preprocessing, decode
+from landmarks.data.images import Preprocessing, decode
 from landmarks.errors import LandmarksError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -141,20 +139,8 @@ def test_another_module_goes_on_in_the_middle_of_an_epoch(tiny: Any, workers: in
         assert torch.equal(one["row"], other["row"]) and torch.equal(one["image"], other["image"])
 
 
-def test_too_few_pictures_for_a_batch(tiny: Any) -> None:
-    module = build("gldv2", tiny.root, batch_size=9)
-    module.setup()
-    with pytest.raises(LandmarksError, match="8 training images do not fill one batch of 9"):
-        module.train_dataloader()
-
-
 def test_a_damaged_picture_is_reported_from_a_worker(tiny: Any) -> None:
-    import tarfile
-
-    for path in (tiny.root / "train").glob("*.tar"):
-        with tarfile.open(path) as tar:
-            tar.extractall(tiny.root / "train", filter="data")
-        path.unlink()
+    tiny.remove_tars("train", extract=True)
     victim = sorted((tiny.root / "train").rglob("*.jpg"))[0]
     victim.write_bytes(victim.read_bytes()[:300])
     module = build("gldv2", tiny.root, "none", source__train_split="train", batch_size=12, num_workers=1)
@@ -194,19 +180,6 @@ def test_opencv_stays_on_one_thread_in_workers() -> None:
     )
     assert set(loader) == {1}
     assert cv2.getNumThreads() == before
-
-
-def test_own_photographs(photo_folder: Callable[[dict[str, int]], Path]) -> None:
-    module = build("folder", photo_folder({"Arch": 14, "Bridge": 14, "Castle": 2}), batch_size=4)
-    module.setup()
-    assert isinstance(module.source, PhotoFolder)
-    assert module.num_landmarks == 3 and len(module.query_set) > 0
-    assert next(iter(module.train_dataloader()))["image"].shape == (4, 3, 48, 48)
-
-
-def test_preparation_comes_first_without_a_trainer(tmp_path: Path) -> None:
-    with pytest.raises(LandmarksError, match="not a complete Google Landmarks v2 folder"):
-        build("gldv2", tmp_path).setup()
 
 
 def test_validation_on_landmarks_held_out_of_training(tiny: Any) -> None:
@@ -330,9 +303,3 @@ def test_scales_sets_and_what_is_described_may_be_chosen(wide_and_high: Path) ->
         small, large = (images.shape for images in group["images"])
         assert large[2:] == (2 * small[2], 2 * small[3])
     assert len(loader) == len(groups)  # one shape a batch
-
-
-def test_a_list_that_cannot_be_reshaped(tiny: Any) -> None:
-    flip_first = partial(Augmentation, [A.HorizontalFlip(), A.Resize(48, 48)])
-    with pytest.raises(LandmarksError, match=r"data\.aspect_groups needs a list that begins with"):
-        LandmarkDataModule(tiny.root, GLDv2, flip_first, 4, 0, 48, aspect_groups=3)

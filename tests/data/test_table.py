@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from landmarks import ids as ids_module
 from landmarks.data import ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.ids import find_sorted
 
 
 def table(ids: list[int], landmarks: list[int], names: list[str]) -> ImageTable:
@@ -99,7 +98,3 @@ def test_find_agrees_with_a_dictionary(ids: list[int], wanted: list[int]) -> Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ids_module, "FIND_BLOCK", 7)
         assert images.find(np.array(wanted, dtype=np.uint64)).tolist() == expected
-
-
-def test_find_sorted_in_nothing() -> None:
-    assert find_sorted(np.empty(0, np.uint64), np.array([3], dtype=np.uint64)).tolist() == [-1]

@@ -1,6 +1,7 @@
 """Small sets of made-up pictures in the layouts that the sources read."""
 
 import io
+import shutil
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -55,6 +56,13 @@ class TinyGLDv2:
         text = self.csv(name).read_text()
         assert old in text
         self.csv(name).write_text(text.replace(old, new, 1))
+
+    def remove_tars(self, *splits: str, extract: bool = False) -> None:
+        """Leave folders without tars, empty or with what was in them."""
+        for path in [path for split in splits for path in (self.root / split).glob("*.tar")]:
+            if extract:
+                shutil.unpack_archive(path, path.parent, filter="data")
+            path.unlink()
 
 
 def image_id(split: int, number: int) -> str:

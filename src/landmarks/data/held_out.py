@@ -17,8 +17,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ground_truth import GroundTruth
-from landmarks.data.source import ImageSet, Source
+from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_ids
@@ -105,12 +104,6 @@ class HeldOutSource(Source):
         """What the queries should find."""
         return self._sets.truth
 
-    def submission_landmark(
-        self, landmark: NDArray[np.int32], landmark_names: NDArray[np.str_] | None = None
-    ) -> NDArray[np.int64]:
-        """The index itself, for no official solution knows this set. See Source."""
-        return landmark.astype(np.int64)
-
     def category_names(self) -> dict[str, str]:
         """Landmark name -> what people call it, if the other source knows that."""
         return self.source.category_names()
@@ -132,11 +125,7 @@ class HeldOutSource(Source):
 
 
 def hold_out(images: ImageSet, size: HeldOut) -> HeldOutSets:
-    """Deal labelled images to training, queries and index.
-
-    Raises:
-        LandmarksError: There are too few landmarks or images for `size`; names the key.
-    """
+    """Deal labelled images to training, queries and index."""
     table = images.table
     role, place = _deal_landmarks(table, size)
     asked, turn = _in_order(table, role == ASKED, place, size.seed)

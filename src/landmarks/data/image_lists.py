@@ -29,19 +29,12 @@ COLUMNS = ("images", "id", "landmark_id")
 
 @dataclass(frozen=True, eq=False)
 class ImageList:
-    """The entries of a list, and for messages the lines on which they stand.
-
-    Attributes:
-        path: The file.
-        ids: uint64 [N], images.
-        id_lines: int64 [N].
-        landmarks: Landmark names as in an image table, each with its line.
-    """
+    """The N images and the landmarks of a list, and for messages the lines on which they stand."""
 
     path: Path
     ids: NDArray[np.uint64]
     id_lines: NDArray[np.int64]
-    landmarks: Mapping[str, int]
+    landmarks: Mapping[str, int]  # names as in an image table, each with its line
 
     def __len__(self) -> int:
         return len(self.ids) + len(self.landmarks)
@@ -136,19 +129,9 @@ def listed_rows(
     exclude: Path | None,
     tables: Sequence[tuple[str, Callable[[], ImageTable]]],
 ) -> NDArray[np.bool_]:
-    """Which images of a table remain after a list of those to keep and a list of those to leave out.
+    """Which images of a table remain after a list of those to keep and a list of those to leave out: bool [N].
 
-    Args:
-        table: The images.
-        include: A list; None keeps all.
-        exclude: A list; None leaves none out.
-        tables: As for `ImageList.refuse_unknown`: what entries may name, whether it is in `table` or not.
-
-    Returns:
-        bool [N].
-
-    Raises:
-        LandmarksError: A list is wrong or names what no table knows, or no image remains.
+    Entries may name what one of `tables` knows, see `ImageList.refuse_unknown`, whether it is in `table` or not.
     """
     rows = np.ones(len(table), dtype=np.bool_)
     for path, keep in ((include, True), (exclude, False)):

@@ -25,19 +25,13 @@ class TrainingPictures(Protocol):
 
     def __getitem__(self, draw: Draw) -> Any:
         """One picture, by its row and the seed of its augmentation."""
-        ...
 
 
 class ResumableLoader(DataLoader[Any]):
     """Training batches from a place in an epoch on.
 
     Between epochs anything about the data may change. In the middle of one the batches that are left exist only
-    for the same table, sampler, batch size, seed and number of devices.
-
-    Args:
-        dataset: Training pictures.
-        batches: Draws them.
-        **options: Of `torch.utils.data.DataLoader`.
+    for the same table, sampler, batch size, seed and number of devices. Options are those of DataLoader.
     """
 
     def __init__(self, dataset: TrainingPictures, batches: EpochBatches, **options: Any) -> None:
@@ -48,13 +42,10 @@ class ResumableLoader(DataLoader[Any]):
         self._resumed: dict[str, Any] | None = None
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """Yield the batches of the chosen epoch that are left.
+        """Yield the batches of the chosen epoch that are left; refuse one that was begun with other pictures.
 
         The workers start with the first `next`: Lightning asks for the iterator of a resumed run before it sets the
         epoch.
-
-        Raises:
-            LandmarksError: The epoch was begun with other pictures or settings.
         """
         if self._resumed is not None and self._resumed["epoch"] == self._batches.epoch:
             self._require_same(self._resumed["identity"])
@@ -99,10 +90,7 @@ class ResumableDataModule(pl.LightningDataModule):
     """A data module whose place in the epoch goes into checkpoints.
 
     Lightning has a way of its own for states of loaders, but forgets to load them where the length of a schedule was
-    asked for.
-
-    Args:
-        num_workers: Processes that read images; 0 reads in the main process.
+    asked for. Without workers images are read in the main process.
     """
 
     def __init__(self, num_workers: int) -> None:

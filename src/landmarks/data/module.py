@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from landmarks.data.dataset import EvalDataset, TrainDataset, collate_eval, collate_train
-from landmarks.data.ground_truth import GroundTruth
 from landmarks.data.held_out import HeldOut, HeldOutSource
 from landmarks.data.images import Augmentation, Preprocessing, ResizeRule, group_shapes
 from landmarks.data.loader import ResumableDataModule, require_least
 from landmarks.data.roots import Root, open_root
 from landmarks.data.samplers import MakeBatches, by_loss
 from landmarks.data.shapes import PictureShapes
-from landmarks.data.source import ImageSet, Source
+from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.data.validation import ValidationSize, select_gallery, select_index, select_queries
 
 ALL = ValidationSize()
@@ -47,9 +46,7 @@ class LandmarkDataModule(ResumableDataModule):
         eval_batch_size: Evaluation pictures in a batch of one device.
         validation: How much of the evaluation sets to use.
         held_out: Validate on landmarks taken out of training instead of on the source's own evaluation sets.
-        decode_margin: JPEGs are decoded at 1/2, 1/4 or 1/8 where what the augmentation shows of them is then
-            still this many times as high and as wide as its output. At 1 nothing has to be enlarged, below 1.25
-            the output is visibly softer; 0 decodes in full.
+        decode_margin: See TrainDataset.
         aspect_groups: Train in batches of one aspect ratio, of this many ratios (see `aspect`), instead of
             squares: crops then leave less of a picture out. 0 trains on squares.
         max_unreadable: Unreadable pictures that a run tolerates. The module only carries it; a training
@@ -195,12 +192,8 @@ class LandmarkDataModule(ResumableDataModule):
     ) -> DataLoader[Any]:
         """Batches of `collate_eval` over a rank's share of any images.
 
-        Where pictures keep their aspect ratio, batches are of one shape, and so in another order than the table.
-
-        Args:
-            images: what to read.
-            done: ids to leave out, uint64 [n].
-            ranks: whose share, the rank and their number; that of the trainer by default.
+        Where pictures keep their aspect ratio, batches are of one shape, and so in another order than the table. Ids
+        that are `done`, uint64 [n], are left out; `ranks` are a rank and their number, by default the trainer's.
         """
         resizes = [self.preprocessing.scaled(scale) for scale in self.scales]
         left_out = None if done is None else np.isin(images.table.ids, done)

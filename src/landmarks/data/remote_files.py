@@ -5,8 +5,13 @@ error whichever package answers, and connections that survive a fork.
 """
 
 import errno
+import fcntl
+import json
+import logging
 import os
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,7 +21,8 @@ from upath import UPath
 
 from landmarks.data.stores import TarStamp
 from landmarks.errors import LandmarksError
-from landmarks.storage import QUICK, RetryPolicy, TemporaryError, is_temporary
+from landmarks.progress import BYTES, show_progress
+from landmarks.storage import QUICK, RetryPolicy, TemporaryError, atomic_file, is_temporary
 
 TIMEOUT = 30.0
 
@@ -31,16 +37,11 @@ class RemoteFiles:
 
     A server may lack listing; it must know byte ranges. Every error is an OSError: FileNotFoundError and
     PermissionError for what the server says at once, others when all attempts have failed.
-
-    Attributes:
-        root: Address of the folder.
-        retry: How often to try again.
-        timeout: Seconds that one attempt may take.
     """
 
     root: UPath
     retry: RetryPolicy = QUICK
-    timeout: float = TIMEOUT
+    timeout: float = TIMEOUT  # seconds that one attempt may take
 
     def address(self, name: str) -> str:
         """For messages."""
@@ -159,3 +160,40 @@ def _final(error: Exception, path: str) -> OSError | None:
     if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
         return FileNotFoundError(errno.ENOENT, "no such file", path)
     return None
+
+
+CHUNK = 4 << 20
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LocalCopies:
+    """Copies in `folder` of files at an address."""
+
+    files: RemoteFiles
+    folder: Path
+
+    def fetch(self, name: str, path: str) -> Path:
+        """Bring `folder/path` up to date with the file called `name` there. Raises OSError."""
+        copy = self.folder / path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        origin = copy.with_name(f"{copy.name}.origin")
+        with origin.open("a+") as record:
+            with suppress(OSError):  # a file system without locks: each process then makes its own copy
+                fcntl.flock(record, fcntl.LOCK_EX)
+            stamp = self.files.stamp(name)
+            if not copy.is_file() or origin.read_text() != json.dumps(asdict(stamp)):
+                record.truncate(0)
+                self._copy(name, copy, stamp)
+                record.write(json.dumps(asdict(stamp)))
+        return copy
+
+    def _copy(self, name: str, copy: Path, stamp: TarStamp) -> None:
+        log.info("copying %s (%s bytes) to %s", self.files.address(name), f"{stamp.size:,}", copy)
+        with atomic_file(copy) as file, show_progress() as progress:
+            for offset in range(0, stamp.size, CHUNK):
+                file.write(self.files.read(name, offset, min(CHUNK, stamp.size - offset)))
+                progress.show(f"copying {name}", file.tell(), stamp.size, BYTES)
+            if file.tell() != stamp.size or self.files.stamp(name) != stamp:
+                raise OSError(f"{self.files.address(name)} changed while it was read; start again")

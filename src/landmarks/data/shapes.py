@@ -1,30 +1,75 @@
 """Batches of one shape: which pictures of a set go together, found from the sizes in their headers."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch.utils.data import Sampler
 
 from landmarks.data.images import Preprocessing, Shape, Sizes, assign_groups, cropped_away, picture_sizes, sizes_path
 from landmarks.data.roots import Root
-from landmarks.data.samplers import ShapeBatches
 from landmarks.data.source import ImageSet
+from landmarks.errors import LandmarksError
 from landmarks.storage import derived_folder
+
+
+class ShapeBatches(Sampler[list[int]]):
+    """Each row of an evaluation set in exactly one batch of one rank, without padding; a batch has one shape.
+
+    Batches of many pixels come first: what does not fit into memory fails at once. Ranks take turns, and so
+    have about as much to do.
+
+    Which rows make a batch depends on neither the ranks nor on what is done already: the last digits of a descriptor
+    depend on its batch, and an interrupted extraction shall end with the same ones.
+
+    Args:
+        shapes: Height and width of each picture as the network gets it, int [N, 2], or those of several views of
+            it side by side, [N, 2 * views]. Where all are alike, batches keep the order of the table.
+        batch_size: Most pictures in a batch of one rank.
+        rank: This process, 0 <= rank < world_size.
+        world_size: Processes that share the set.
+        done: Rows to leave out, bool [N]; None for none.
+    """
+
+    def __init__(
+        self,
+        shapes: NDArray[np.integer],
+        batch_size: int,
+        rank: int = 0,
+        world_size: int = 1,
+        done: NDArray[np.bool_] | None = None,
+    ) -> None:
+        if batch_size < 1 or not 0 <= rank < world_size:
+            raise LandmarksError(f"batch_size {batch_size}, rank {rank} of {world_size}: not possible")
+        pixels = (shapes[:, ::2].astype(np.int64) * shapes[:, 1::2]).sum(axis=1)
+        order = np.lexsort((*shapes.T, -pixels))  # stable: rows of a shape stay in the order of the table
+        bounds = np.flatnonzero(np.any(np.diff(shapes[order], axis=0), axis=1)) + 1
+        batches = [
+            rows[start : start + batch_size]
+            for rows in np.split(order, bounds)
+            for start in range(0, len(rows), batch_size)
+        ]
+        batches.sort(key=lambda rows: -len(rows) * int(pixels[rows[0]]) if len(rows) else 0)
+        if done is not None:
+            batches = [rows[~done[rows]] for rows in batches]
+        self._batches = [rows for rows in batches if len(rows)][rank::world_size]
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (rows.tolist() for rows in self._batches)
+
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class PictureShapes:
-    """Groups pictures by shape; their sizes are read once and kept.
-
-    Attributes:
-        root: Folder or address of the pictures.
-        num_workers: Processes that read sizes; 0 reads in this one.
-    """
+    """Groups the pictures of a folder or address by shape; their sizes are read once, by some workers, and kept."""
 
     root: Root
     num_workers: int
@@ -32,10 +77,7 @@ class PictureShapes:
     def aspect_groups(self, images: ImageSet, shapes: list[Shape], cropped: bool = True) -> NDArray[np.int8]:
         """The group of each training picture, int8 [N], where each group trains at one of `shapes`.
 
-        Args:
-            images: Training pictures.
-            shapes: Of the groups.
-            cropped: Pictures are cut to the shape of their group; what that costs is logged.
+        What it costs is logged if pictures are `cropped` to the shape of their group.
         """
         sizes = self._sizes(images)
         groups = assign_groups(sizes, shapes)
@@ -57,15 +99,8 @@ class PictureShapes:
         """A rank's share of the rows, in batches of one shape where pictures keep their aspect ratio.
 
         Else, and at an address where sizes are not known yet, in the order of the table: there a request for each
-        header would cost about as much time as one for each picture.
-
-        Args:
-            images: N pictures.
-            resizes: One for each scale at which a picture is described.
-            batch_size: Most pictures in a batch; fewer where a rank would get none.
-            rank: This process.
-            world_size: Processes that share the set.
-            done: Rows to leave out, bool [N].
+        header would cost about as much time as one for each picture. There is a resize for each scale; batches are
+        smaller where a rank would get none; rows that are `done`, bool [N], are left out.
         """
         batch_size = min(batch_size, max(len(images) // world_size, 1))
         known = isinstance(self.root, Path) or sizes_path(images, self._folder).exists()

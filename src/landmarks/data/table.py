@@ -84,11 +84,7 @@ class ImageTable:
         return self.ids[order], order
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "ImageTable":
-        """The given rows (indices or a mask), the label space unchanged.
-
-        Raises:
-            LandmarksError: A row is given twice.
-        """
+        """The given rows (indices, each once, or a mask), the label space unchanged."""
         if rows.dtype != np.bool_:
             taken = np.zeros(len(self), dtype=np.bool_)
             taken[rows] = True
@@ -115,11 +111,7 @@ class ImageTable:
         return _unchecked(self.ids[rows], landmarks[rows], self.landmark_names[kept], locations)
 
     def joined(self, other: "ImageTable") -> "ImageTable":
-        """This table and then another, to be located anew; likewise their label spaces, none of them merged.
-
-        Raises:
-            LandmarksError: An image or a landmark is in both.
-        """
+        """This table and then another, to be located anew; likewise their label spaces, none of them merged."""
         shifted = np.where(other.landmarks >= 0, other.landmarks + self.num_landmarks, -1).astype(np.int32)
         return ImageTable(
             np.concatenate([self.ids, other.ids]),

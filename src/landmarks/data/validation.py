@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.ground_truth import GroundTruth
-from landmarks.data.source import ImageSet
+from landmarks.data.source import GroundTruth, ImageSet
 from landmarks.errors import LandmarksError
 
 

@@ -15,9 +15,8 @@ from types import SimpleNamespace
 import pytest
 
 from http_server import HttpServer
-from landmarks.data.gldv2 import NEEDED, Outcome, download, metadata_files, tar_files
+from landmarks.data.gldv2 import NEEDED, Outcome, PartialFile, download, metadata_files, partial_name, tar_files
 from landmarks.data.gldv2 import downloads as module
-from landmarks.data.transfer import PartialFile, partial_name
 from landmarks.errors import LandmarksError
 from landmarks.storage import RetryPolicy
 from shown import Shown

@@ -29,8 +29,7 @@ def test_a_split_that_fails_does_not_stop_the_others(tiny: Any) -> None:
 
 
 def test_splits_without_tars_are_left_out_unless_chosen(tiny: Any) -> None:
-    for path in (tiny.root / "test").iterdir():
-        path.unlink()
+    tiny.remove_tars("test")
     assert [each.split for each in index_splits(tiny.root, Shown())] == ["train", "index"]
     assert [each.split for each in index_splits(tiny.root, Shown(), ["index"])] == ["index"]
     with pytest.raises(LandmarksError, match=r"test: no tars there, expected test/images_000.tar"):

@@ -1,4 +1,3 @@
-import multiprocessing
 import shutil
 import socket
 from collections.abc import Callable
@@ -10,7 +9,7 @@ import pytest
 
 from landmarks.data import ImageSet
 from landmarks.data.gldv2 import GLDv2
-from landmarks.data.stores import LocalTars, MissingImageError, open_tar_store
+from landmarks.data.stores import LocalTars, open_tar_store
 from landmarks.errors import LandmarksError
 from landmarks.storage import RetryPolicy
 
@@ -43,13 +42,6 @@ def assert_same(remote: GLDv2, local: GLDv2) -> None:
         assert [here.read(row) for row in range(len(here))] == [there.read(row) for row in range(len(there))], name
 
 
-def extract(root: Path) -> None:
-    for folder in ("train", "index", "test"):
-        for tar in (root / folder).glob("*.tar"):
-            shutil.unpack_archive(tar, root / folder, filter="data")
-            tar.unlink()
-
-
 @pytest.mark.parametrize("split", ["train_clean", "train+index"])
 def test_an_address_is_the_same_as_the_folder(tiny: Any, server: Any, split: Any) -> None:
     remote, local = GLDv2(server.url, split), GLDv2(tiny.root, split)
@@ -61,15 +53,8 @@ def test_an_address_is_the_same_as_the_folder(tiny: Any, server: Any, split: Any
     assert np.array_equal(there.recognition.image_ids, here.recognition.image_ids)
 
 
-def test_real_photographs_are_the_same(shared_data: Path, http_server: Callable[[Path], Any]) -> None:
-    remote, local = GLDv2(http_server(shared_data / "gldv2_mini").url), GLDv2(shared_data / "gldv2_mini")
-    for (name, here), there in zip(sets_of(local).items(), sets_of(remote).values(), strict=True):
-        assert np.array_equal(here.table.ids, there.table.ids), name
-        assert all(here.read(row) == there.read(row) for row in range(0, len(here), 97)), name
-
-
 def test_an_extracted_tree_is_the_same_too(tiny: Any, server: Any) -> None:
-    extract(tiny.root)
+    tiny.remove_tars("train", "index", "test", extract=True)
     assert_same(GLDv2(server.url), GLDv2(tiny.root))
     assert not [request for request in server.requests if request.path.endswith(".tar")]
 
@@ -77,7 +62,7 @@ def test_an_extracted_tree_is_the_same_too(tiny: Any, server: Any) -> None:
 @pytest.mark.parametrize("extracted", [False, True])
 def test_lists_are_not_needed(tiny: Any, server: Any, extracted: bool) -> None:
     if extracted:
-        extract(tiny.root)
+        tiny.remove_tars("train", "index", "test", extract=True)
     for folder in ("train", "index", "test"):
         server.fail(f"{folder}/", status=403)
     assert_same(GLDv2(server.url), GLDv2(tiny.root))
@@ -95,43 +80,9 @@ def test_an_index_beside_the_data_names_the_tars_and_saves_reading_them(tiny: An
     assert_same(GLDv2(server.url), GLDv2(tiny.root))
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_workers_read_the_same(tiny: Any, server: Any, method: str) -> None:
-    images, local = sets_of(GLDv2(server.url))["train"], sets_of(GLDv2(tiny.root))["train"]
-    expected = [local.read(row) for row in range(len(local))]
-    assert [images.read(row) for row in range(len(images))] == expected  # leaves a connection open
-    with multiprocessing.get_context(method).Pool(1) as pool:
-        assert pool.map(images.read, range(len(images)), chunksize=2) == expected
-
-
-def test_a_changed_table_is_read_again(tiny: Any, server: Any) -> None:
-    before = sets_of(GLDv2(server.url, "train"))["train"]
-    first = next(iter(tiny.train))
-    tiny.edit("train", f"{first},,7", f"{first},,20")
-    after = sets_of(GLDv2(server.url, "train"))["train"]
-    assert (before.table.landmarks != after.table.landmarks).sum() == 1
-    assert len(server.seen("metadata/train.csv")) == 2
-
-
-def test_an_error_that_passes_costs_no_picture(server: Any) -> None:
-    images = sets_of(GLDv2(server.url))["train"]
-    for number in (0, 1):
-        server.fail(f"train/images_00{number}.tar", status=500, times=1)
-    assert all(images.read(row) for row in range(len(images)))
-
-
-def test_a_server_that_dies_makes_pictures_unreadable(server: Any) -> None:
-    images = sets_of(GLDv2(server.url))["train"]
-    for number in (0, 1):
-        server.fail(f"train/images_00{number}.tar", status=503)
-    with pytest.raises(MissingImageError, match=rf"{server.url}/train/images_00\d\.tar.*503"):
-        images.read(0)
-
-
 def test_what_is_missing_is_listed_by_address(tiny: Any, server: Any) -> None:
     tiny.csv("train_clean").unlink()
-    for tar in (tiny.root / "index").iterdir():
-        tar.unlink()
+    tiny.remove_tars("index")
     with pytest.raises(LandmarksError) as error:
         GLDv2(server.url).prepare()
     lines = str(error.value).splitlines()

@@ -2,7 +2,6 @@ import logging
 import pickle
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from landmarks.data import ImageSet, Source
 from landmarks.data.gldv2 import GLDv2
-from landmarks.data.stores import FolderStore, TarStore
+from landmarks.data.stores import FolderStore
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_ids
 
@@ -22,13 +21,6 @@ def labels(images: ImageSet) -> dict[str, str | None]:
         name: str(names[mark]) if mark >= 0 else None
         for name, mark in zip(format_ids(images.table.ids), marks, strict=True)
     }
-
-
-def extract(root: Path, split: str) -> None:
-    for path in sorted((root / split).glob("*.tar")):
-        with tarfile.open(path) as tar:
-            tar.extractall(root / split, filter="data")
-        path.unlink()
 
 
 @pytest.mark.parametrize("split", ["train", "train_clean", "index", "train+index"])
@@ -79,17 +71,11 @@ def test_tars_and_extracted_folders_give_the_same(tiny: Any) -> None:
         }
 
     from_tars = contents()
-    extract(tiny.root, "index")  # each split by itself
+    tiny.remove_tars("index", extract=True)  # each split by itself
     assert contents() == from_tars
-    extract(tiny.root, "train")
-    extract(tiny.root, "test")
+    tiny.remove_tars("train", "test", extract=True)
     assert isinstance(GLDv2(tiny.root).train().store, FolderStore)
     assert contents() == from_tars
-
-
-def test_tars_win_where_both_are_there(tiny: Any) -> None:
-    (tiny.root / "train/0/0/0").mkdir(parents=True)
-    assert isinstance(GLDv2(tiny.root).train().store, TarStore)
 
 
 def test_min_images_drops_landmarks_from_training_only(tiny: Any) -> None:
@@ -130,8 +116,7 @@ def test_lists_may_name_what_the_whole_data_set_knows(tiny: Any, tmp_path: Path)
 def test_one_error_lists_all_that_is_missing(tiny: Any) -> None:
     for name in ("train_clean", "test", "index_image_to_landmark"):
         tiny.csv(name).unlink()
-    for path in (tiny.root / "test").iterdir():
-        path.unlink()
+    tiny.remove_tars("test")
     with pytest.raises(LandmarksError) as caught:
         GLDv2(tiny.root, train_split="train+index").prepare()
     lines = str(caught.value).splitlines()
@@ -145,9 +130,7 @@ def test_one_error_lists_all_that_is_missing(tiny: Any) -> None:
 def test_only_what_is_trained_on_is_needed_without_evaluation(tiny: Any) -> None:
     for name in ("train_clean", "index", "test"):
         tiny.csv(name).unlink()
-    for folder in ("index", "test"):
-        for path in (tiny.root / folder).iterdir():
-            path.unlink()
+    tiny.remove_tars("index", "test")
     GLDv2(tiny.root, train_split="train").prepare(evaluation=False)
     with pytest.raises(LandmarksError) as caught:
         GLDv2(tiny.root, train_split="index").prepare(evaluation=False)
@@ -158,8 +141,7 @@ def test_only_queries_and_index_are_needed_without_training(tiny: Any) -> None:
     """Retrieval with released weights needs 95 of the 595 GB."""
     for name in ("train", "train_clean"):
         tiny.csv(name).unlink()
-    for path in (tiny.root / "train").iterdir():
-        path.unlink()
+    tiny.remove_tars("train")
     GLDv2(tiny.root).prepare(training=False)
     with pytest.raises(LandmarksError, match=r"train_clean\.csv"):
         GLDv2(tiny.root).prepare()

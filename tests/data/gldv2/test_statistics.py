@@ -49,8 +49,7 @@ def test_what_is_not_there_is_left_out(tiny: Any) -> None:
     tiny.csv("train").unlink()
     tiny.csv("index_image_to_landmark").unlink()
     (tiny.root / "ground_truth/recognition_solution_v2.1.csv").unlink()
-    for path in (tiny.root / "test").iterdir():
-        path.unlink()
+    tiny.remove_tars("test")
     found = read_statistics(tiny.root)
     assert set(found["splits"]) == {"train_clean", "index", "test"} and set(found["queries"]) == {"retrieval"}
     assert found["splits"]["index"]["landmarks"] == 0 and found["splits"]["test"]["tars"] == 0

@@ -9,7 +9,15 @@ import pytest
 from PIL import Image
 
 from landmarks.data import ImageSet, ImageTable
-from landmarks.data.images import ORIENTATION_TAG, UnreadableImageError, decode, picture_sizes, sizes_path
+from landmarks.data.images import (
+    HEAD,
+    ORIENTATION_TAG,
+    UnreadableImageError,
+    decode,
+    picture_sizes,
+    read_size,
+    sizes_path,
+)
 from landmarks.data.images import sizes as module
 from landmarks.data.stores import FileStore
 from landmarks.storage import RowLog
@@ -62,7 +70,7 @@ def test_sizes_are_those_of_the_decoded_pictures(mixed: ImageSet, tmp_path: Path
     assert not sizes[9:].any() and sizes[:9].all()
 
 
-def test_they_are_read_once(mixed: ImageSet, tmp_path: Path) -> None:
+def test_sizes_are_read_once(mixed: ImageSet, tmp_path: Path) -> None:
     first = np.array(picture_sizes(mixed, tmp_path / "sizes"))
     for path in (tmp_path / "mixed").iterdir():
         path.unlink()
@@ -137,10 +145,34 @@ def test_a_folder_that_cannot_be_written(mixed: ImageSet, tmp_path: Path) -> Non
         picture_sizes(mixed, tmp_path / "file" / "sizes")
 
 
-def test_real_photographs(shared_data: Path, tmp_path: Path) -> None:
-    paths = sorted((shared_data / "landmark_test_images").iterdir())
-    images = image_set(tmp_path / "real", [path.read_bytes() for path in paths])
-    sizes = picture_sizes(images, tmp_path / "sizes")
-    for path, size in zip(paths, sizes.tolist(), strict=True):
-        with Image.open(path) as image:
-            assert size == [image.height, image.width]
+class Spy:
+    """A store of one picture that remembers how many bytes it was asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.lengths: list[int | None] = []
+
+    def locate(self, ids: np.ndarray) -> np.ndarray:
+        return np.zeros(len(ids), np.int32)
+
+    def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
+        self.lengths.append(length)
+        return self.data[:length]
+
+
+def one(store: Spy) -> ImageSet:
+    return ImageSet(ImageTable.unlabelled(np.array([7], np.uint64)), store)
+
+
+def test_the_first_bytes_of_a_photograph_are_enough(make: SimpleNamespace) -> None:
+    store = Spy(make.jpeg(0, 300, 400))
+    assert len(store.data) > HEAD
+    assert read_size(one(store), 0) == (300, 400)
+    assert store.lengths == [HEAD]
+
+
+def test_a_long_header_is_read_to_its_end_and_no_further(make: SimpleNamespace) -> None:
+    profile = np.random.default_rng(0).bytes(100_000)
+    store = Spy(make.encoded(make.picture(0, 300, 400), icc_profile=profile))
+    assert read_size(one(store), 0) == (300, 400)
+    assert 2 <= len(store.lengths) <= 6 and None not in store.lengths

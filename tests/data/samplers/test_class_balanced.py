@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data.samplers import BalancedBatches, draw_landmarks, draw_pictures
+from landmarks.data.samplers import BalancedBatches, PairBatches, draw_landmarks
 from landmarks.errors import LandmarksError
 
 landmark_lists = st.lists(st.integers(-1, 12), min_size=4, max_size=120)
@@ -30,7 +30,10 @@ def test_a_step_holds_different_landmarks_and_as_many_pictures_of_each(
         with pytest.raises(LandmarksError, match=f"{most} landmarks have 1 or more .* at most {most // world * each} "):
             BalancedBatches(landmarks, share * each, world_size=world, **options)
         return
-    samplers = [BalancedBatches(landmarks, share * each, 5, rank, world, **options) for rank in range(world)]
+    samplers = [
+        BalancedBatches(landmarks, share * each, seed=5, rank=rank, world_size=world, **options)
+        for rank in range(world)
+    ]
     steps = list(zip(*samplers, strict=True))  # all ranks have the same number of batches
     assert len(steps) == len(samplers[0]) >= 1
     for step in steps:
@@ -84,20 +87,6 @@ def test_draws_without_replacement_are_by_weight_among_those_left() -> None:
     assert counts / 4000 == pytest.approx(expected, abs=0.025)
 
 
-def test_pictures_of_a_landmark_come_in_every_order() -> None:
-    drawn = draw_pictures(np.random.default_rng(0), np.full(6000, 4), 3)
-    orders = Counter(map(tuple, drawn.tolist()))
-    assert len(orders) == 24 and min(orders.values()) > 180 and max(orders.values()) < 330
-
-
-def test_all_landmarks_of_google_landmarks() -> None:
-    sizes = np.random.default_rng(0).zipf(1.7, 203_094).clip(1, 10_000)
-    landmarks = np.repeat(np.arange(203_094, dtype=np.int32), sizes)
-    sampler = BalancedBatches(landmarks, 256, images_per_landmark=4, world_size=8)
-    batch = next(iter(sampler))
-    assert len({int(landmarks[row]) for row, _ in batch}) == 64
-
-
 def test_a_group_of_few_landmarks_is_left_out_aloud(caplog: pytest.LogCaptureFixture) -> None:
     groups = (LANDMARKS >= 3).astype(np.int64)  # two landmarks, 25 pictures
     sampler = BalancedBatches(LANDMARKS, 6, groups=groups, images_per_landmark=2)
@@ -119,3 +108,44 @@ def test_a_group_of_few_landmarks_is_left_out_aloud(caplog: pytest.LogCaptureFix
 def test_impossible_batches_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(LandmarksError, match=message):
         BalancedBatches(LANDMARKS, 6, **changes)  # type: ignore[arg-type]
+
+
+@given(marks=landmark_lists, pairs=st.integers(1, 5), world=st.integers(1, 3), epoch=st.integers(0, 2))
+def test_pairs_are_laid_out_anchor_positive(marks: list[int], pairs: int, world: int, epoch: int) -> None:
+    landmarks = np.array(marks, dtype=np.int32)
+    usable = [m for m in set(marks) - {-1} if marks.count(m) >= 2]
+    if len(usable) < pairs * world:
+        with pytest.raises(LandmarksError, match=f"{len(usable)} landmarks have 2 or more"):
+            PairBatches(landmarks, pairs * 2, world_size=world)
+        return
+    samplers = [PairBatches(landmarks, pairs * 2, seed=5, rank=rank, world_size=world) for rank in range(world)]
+    for sampler in samplers:
+        sampler.set_epoch(epoch)
+    steps = list(zip(*samplers, strict=True))  # all ranks have the same number of batches
+    assert len(steps) == len(samplers[0]) >= 1
+    for step in steps:
+        drawn = [row for batch in step for row, _ in batch]
+        anchors, positives = landmarks[drawn[::2]], landmarks[drawn[1::2]]
+        assert (anchors == positives).all() and (anchors >= 0).all()
+        assert len(set(anchors.tolist())) == pairs * world  # no landmark twice, on any rank
+        assert len(set(drawn)) == len(drawn)  # two different pictures
+        assert all(len(batch) == pairs * 2 for batch in step)
+
+
+def test_the_draws_of_a_seed_stay_what_they_were() -> None:
+    """Runs of the released recipe must not change with the code: these are the draws of its first version."""
+    landmarks = np.repeat(np.arange(6, dtype=np.int32), [1, 2, 3, 4, 5, 6])
+    sampler = PairBatches(landmarks, 4, seed=7)
+    sampler.set_epoch(3)
+    assert [[row for row, _ in batch] for batch in sampler] == [
+        [9, 6, 17, 15],
+        [15, 19, 7, 8],
+        [15, 17, 6, 9],
+        [12, 11, 1, 2],
+        [7, 9, 1, 2],
+    ]
+
+
+def test_odd_batch_of_pairs_is_refused() -> None:
+    with pytest.raises(LandmarksError, match="must be even"):
+        PairBatches(np.array([0, 0], dtype=np.int32), 3)

@@ -15,7 +15,6 @@ from landmarks.data.stores import (
     ReadTar,
     TarStore,
     Update,
-    offset_builder,
     open_tar_store,
     read_by_id,
     read_offsets,
@@ -73,7 +72,8 @@ ALL = tuple(f"images_{number:03d}.tar" for number in range(6))
 
 def test_the_index_is_made_once(split: Split) -> None:
     told: list[tuple[str, int, int]] = []
-    store = open_tar_store(split.files, split.path, lambda *values: told.append(values))
+    update_offsets(split.files, split.path, on_tar=lambda *values: told.append(values))
+    store = open_tar_store(split.files, split.path)
     assert sorted(name for name, _, _ in told) == list(ALL)
     assert [(done, total) for _, done, total in told] == [(i, 6) for i in range(1, 7)]
     assert all(read_by_id(store, int(i)) == name.encode() * 40 for i, name in zip(IDS, NAMES, strict=True))
@@ -200,8 +200,8 @@ class Stuck(LocalTars):
 
 
 def test_a_killed_run_loses_only_the_tars_in_work(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offset_builder, "SECONDS_BETWEEN_WRITES", 0.0)
-    monkeypatch.setattr(offset_builder, "SHARE_OF_WRITES", 1e9)
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_WRITES", 0.0)
+    monkeypatch.setattr(module, "SHARE_OF_WRITES", 1e9)
     process = FORK.Process(target=update_offsets, args=(Stuck(split.folder), split.path), daemon=True)
     process.start()
     deadline = time.monotonic() + 30

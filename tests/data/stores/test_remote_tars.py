@@ -1,3 +1,5 @@
+import pickle
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,15 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from upath import UPath
 
 from landmarks.data import RemoteFiles, open_root
 from landmarks.data.stores import (
     LocalTars,
     MissingImageError,
     ReadAhead,
+    RemoteFolderStore,
     RemoteTars,
-    TarStamp,
     find_tars,
     open_tar_store,
     read_by_id,
@@ -37,31 +38,25 @@ def server(tmp_path: Path, make: SimpleNamespace, http_server: Callable[[Path], 
 
 @pytest.fixture
 def files(server: Any) -> RemoteFiles:
-    root = open_root(server.url)
-    assert isinstance(root, UPath)
-    return RemoteFiles(root, retry=RetryPolicy(attempts=2, first_wait=0.01), timeout=5)
+    return open_files(server.url)
+
+
+def open_files(url: str) -> RemoteFiles:
+    return RemoteFiles(open_root(url), retry=RetryPolicy(attempts=2, first_wait=0.01), timeout=5)  # type: ignore[arg-type]
 
 
 def no_index() -> list[str]:
     return []
 
 
-def test_every_image_is_read_out_of_its_tar(files: RemoteFiles, tmp_path: Path) -> None:
-    tars = find_tars(files, "train", no_index)
-    store = open_tar_store(tars, tmp_path / "train.safetensors")
-    assert {name: read_by_id(store, int(number)) for name, number in zip(NAMES, parse_ids(NAMES), strict=True)} == BYTES
-
-
-def test_one_request_reads_one_image(files: RemoteFiles, server: Any, tmp_path: Path) -> None:
+def test_headers_come_in_large_pieces_and_an_image_in_one_request(
+    files: RemoteFiles, server: Any, tmp_path: Path
+) -> None:
     store = open_tar_store(find_tars(files, "train", no_index), tmp_path / "train.safetensors")
-    before = len(server.requests)
-    read_by_id(store, int(parse_ids(NAMES)[3]))
-    assert len(server.requests) - before == 1
-
-
-def test_the_headers_of_a_tar_come_in_large_pieces(files: RemoteFiles, server: Any, tmp_path: Path) -> None:
-    open_tar_store(find_tars(files, "train", no_index), tmp_path / "train.safetensors")
     assert len(server.seen("train/images_000.tar")) == 1
+    before = len(server.requests)
+    assert {name: read_by_id(store, int(number)) for name, number in zip(NAMES, parse_ids(NAMES), strict=True)} == BYTES
+    assert len(server.requests) - before == len(NAMES)
 
 
 def test_without_a_list_the_official_names_are_tried_until_one_is_missing(files: RemoteFiles, server: Any) -> None:
@@ -103,13 +98,6 @@ def test_a_tar_of_another_size_is_indexed_again_one_of_the_same_size_found_out_b
     assert read_by_id(store, first) == b"new" * 9999
 
 
-def test_stamps_of_two_kinds_are_compared_by_size() -> None:
-    disk, server = TarStamp(5, "1700000000"), TarStamp(5, 'ETag "abc"')
-    assert disk.agrees_with(server) and server.agrees_with(disk)
-    assert not disk.agrees_with(TarStamp(5, "1700000001")) and not server.agrees_with(TarStamp(5, 'ETag "abd"'))
-    assert not disk.agrees_with(TarStamp(6, 'ETag "abc"'))
-
-
 def test_a_server_that_dies_is_a_missing_image_at_its_address(files: RemoteFiles, server: Any, tmp_path: Path) -> None:
     store = open_tar_store(find_tars(files, "train", no_index), tmp_path / "train.safetensors")
     server.fail("train/images_000.tar", status=502)
@@ -133,3 +121,47 @@ def test_a_damaged_tar_is_named_by_its_address(files: RemoteFiles, server: Any, 
 def test_reading_ahead_changes_no_byte(content: bytes, reads: list[tuple[int, int]], block: int) -> None:
     read = ReadAhead(lambda offset, length: content[offset : offset + length], block)
     assert [read(*where) for where in reads] == [content[start : start + length] for start, length in reads]
+
+
+A, B, C = "abc0000000000001", "abc0000000000002", "0120000000000003"
+IDS = parse_ids([A, B, C])
+
+
+@pytest.fixture
+def extracted(tmp_path: Path, http_server: Callable[[Path], Any]) -> Any:
+    """A server of an extracted tree."""
+    for name, data in ((A, b"one"), (C, b"three")):
+        path = tmp_path / "train" / name[0] / name[1] / name[2] / f"{name}.jpg"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(data)
+    (tmp_path / "train/a/b/c/notes.txt").write_text("not a picture")
+    return http_server(tmp_path)
+
+
+def open_store(url: str) -> RemoteFolderStore:
+    return RemoteFolderStore(open_files(url), "train")
+
+
+def test_the_extracted_tree_is_listed_and_read(extracted: Any) -> None:
+    store = pickle.loads(pickle.dumps(open_store(extracted.url)))
+    assert store.locate(IDS).tolist() == [0, -1, 0]
+    assert (store.read(int(IDS[2])), store.read(int(IDS[2]), 0, 2)) == (b"three", b"th")
+    with pytest.raises(MissingImageError, match=f"{B}.*{extracted.url}/train/a/b/c/{B}.jpg"):
+        store.read(int(IDS[1]))
+
+
+def test_without_lists_images_are_there_until_they_are_read(extracted: Any) -> None:
+    extracted.fail("train/", status=403)
+    store = open_store(extracted.url)
+    assert store.locate(IDS).tolist() == [0, 0, 0]
+    assert store.read(int(IDS[0])) == b"one"
+    with pytest.raises(MissingImageError, match=B):
+        store.read(int(IDS[1]))
+
+
+def test_no_answer_is_one_message_with_the_address() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(LandmarksError, match=f"{url}/train: .*is the address right"):
+            open_store(url).locate(IDS)

@@ -1,9 +1,9 @@
 import multiprocessing
 import pickle
 import tarfile
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import partial
+from multiprocessing.pool import Pool, ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +27,7 @@ from landmarks.ids import parse_ids
 NAMES = [f"{i:03x}{i * 7919:013x}" for i in range(20)]
 BYTES = {name: name.encode() * (i + 1) for i, name in enumerate(NAMES)}
 IDS = parse_ids(NAMES)
+FORK, SPAWN = (multiprocessing.get_context(method) for method in ("fork", "spawn"))
 
 
 def opened(tars: Sequence[Path]) -> TarStore:
@@ -84,20 +85,13 @@ def test_mini_tars_and_their_extraction_hold_the_same_bytes(shared_data: Path, t
     assert all(read_by_id(store, int(i)) == extracted.read(int(i)) for i in ids)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_other_processes_read_the_same(tars: list[Path], method: str) -> None:
+@pytest.mark.parametrize("make_pool", [FORK.Pool, SPAWN.Pool, ThreadPool])
+def test_other_processes_and_threads_read_the_same(tars: list[Path], make_pool: Callable[[int], Pool]) -> None:
     store = opened(tars)
     read_all(store)  # whatever a process may keep from reading must not disturb the next
-    with multiprocessing.get_context(method).Pool(2) as pool:
+    with make_pool(2) as pool:
         results = pool.map(partial(read_by_id, store), [int(i) for i in np.tile(IDS, 10)], chunksize=5)
     assert results == list(BYTES.values()) * 10
-
-
-def test_threads_read_the_same(tars: list[Path]) -> None:
-    store = opened(tars)
-    with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(partial(read_by_id, store), [int(i) for i in np.tile(IDS, 50)]))
-    assert results == list(BYTES.values()) * 50
 
 
 def test_a_pickled_store_does_not_carry_its_index(tars: list[Path]) -> None:

@@ -14,16 +14,9 @@ from typing import Any, Literal, TypeVar, get_args
 
 from rich.filesize import decimal
 
+from landmarks.data.gldv2.http_file import DownloadError, Expected, HttpFiles, NotServedError, Served
+from landmarks.data.gldv2.partial_file import DiskFullError, partial_name
 from landmarks.data.gldv2.release import BASE_URL, ReleaseFile, parse_md5
-from landmarks.data.transfer import (
-    DiskFullError,
-    DownloadError,
-    Expected,
-    HttpFiles,
-    NotServedError,
-    Served,
-    partial_name,
-)
 from landmarks.errors import LandmarksError
 from landmarks.progress import BYTES, Progress
 from landmarks.storage import PATIENT, RetryPolicy
@@ -36,7 +29,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file: `size` in bytes as it lies there (0 if it does not), and why."""
+    """What became of a file, its `size` in bytes as it lies there (0 if it does not), and why."""
 
     path: str
     state: State
@@ -96,11 +89,7 @@ def download(
 
     Returns:
         An outcome for each of `files`, in their order. A file that fails does not stop the others, unless the disk
-        is full.
-
-    Raises:
-        LandmarksError: Nobody answers, the disk has not enough room, or the folder cannot be written.
-        KeyboardInterrupt: Passed on at once; what was received is kept.
+        is full. What was received is always kept.
     """
     if ":/" in str(root):  # what a path makes of s3://
         raise LandmarksError(f"--root {root}: choose a folder of this machine; upload it from there")
@@ -191,7 +180,14 @@ class _Download:
             self.meter.reached(job, path.stat().st_size)
             return "skipped", "there already, md5 right"
         if path.is_file():
-            self._make_partial(job)
+            size = path.stat().st_size
+            if job.size is not None and size > job.size:
+                raise DownloadError(
+                    f"{path}: has {size:,} bytes and {self._url(file.path)} only {job.size:,}; move it away to "
+                    "download that one"
+                )
+            if md5 is not None and not partial_name(path).exists():  # there is a sum to judge it by
+                path.rename(partial_name(path))
         expected = Expected(md5, file.is_first_line)
         self.http.fetch(self._url(file.path), path, expected, job.answer, lambda size: self.meter.reached(job, size))
         return "done", "md5 right" if md5 else "length and first line right; no md5 is published"
@@ -205,17 +201,6 @@ class _Download:
         if (md5 := _read_md5(path, tar_name)) is None:
             raise LandmarksError(f"{path}: cannot be read; remove it")
         return md5
-
-    def _make_partial(self, job: _Job) -> None:
-        """Make a file that has the name but is not the right one the partial file, if there is a sum to judge it by."""
-        size = job.path.stat().st_size
-        if job.size is not None and size > job.size:
-            raise DownloadError(
-                f"{job.path}: has {size:,} bytes and {self._url(job.file.path)} only {job.size:,}; move it away "
-                "to download that one"
-            )
-        if job.file.md5_path is not None and not partial_name(job.path).exists():
-            job.path.rename(partial_name(job.path))
 
     def _url(self, path: str) -> str:
         return f"{self.base_url}/{path}"

@@ -14,14 +14,7 @@ from landmarks.progress import Progress
 
 @dataclass(frozen=True)
 class IndexedSplit:
-    """What came of a split.
-
-    Attributes:
-        split: "train", "index" or "test".
-        offsets: The file of its index.
-        update: What was done, and the index.
-        seconds: That it took.
-    """
+    """What came of the split "train", "index" or "test"."""
 
     split: str
     offsets: Path
@@ -57,17 +50,9 @@ def index_splits(
     workers: int = WORKERS,
     rebuild: bool = False,
 ) -> list[IndexedSplit]:
-    """Index one split after the other, also if one fails: see `Update.refused`.
+    """Index the chosen splits, by default all that have tars, one after the other, also if one fails.
 
-    Args:
-        root: The data set.
-        progress: Shows how many tars are read.
-        chosen: Splits; None stands for all that have tars.
-        workers: See `update_offsets`.
-        rebuild: See `update_offsets`.
-
-    Raises:
-        LandmarksError: There is no tar, or none of a split that was chosen.
+    See `update_offsets` for `workers` and `rebuild`, `Update.refused` for failures.
     """
     layout, done = GLDv2Layout(root), []
     for split in _splits_with_tars(layout, chosen):

@@ -48,10 +48,7 @@ class LocalGLDv2:
         return LocalTars(self.root / folder)
 
     def offsets(self, folder: str) -> Path:
-        """Return the offset index of these tars; it need not be there or up to date.
-
-        Where the cache takes the place of a folder that cannot be written, it begins with a copy.
-        """
+        """Return their offset index, perhaps absent or old; a cache in place of the folder begins with a copy of it."""
         name = f"offsets/{folder}.safetensors"
         path, beside = derived_folder(self.root) / name, self.root / FOLDER / name
         if not path.exists() and beside.is_file():

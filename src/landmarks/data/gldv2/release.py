@@ -70,11 +70,7 @@ def metadata_files() -> list[ReleaseFile]:
 
 
 def chosen_files(splits: Sequence[str], tars: str | None = None) -> list[ReleaseFile]:
-    """All files of some of `SPLITS`, or only the tars of these numbers.
-
-    Raises:
-        LandmarksError: `tars` is no choice of tars of these splits, see `parse_tar_numbers`.
-    """
+    """All files of some of `SPLITS`, or only the tars that `parse_tar_numbers` reads from `tars`."""
     with_tars = [name for name in splits if name in TARS]
     if tars is not None and not with_tars:
         raise LandmarksError(f"--tars {tars}: the metadata has no tars; choose --split train, index or test")
@@ -85,11 +81,7 @@ def chosen_files(splits: Sequence[str], tars: str | None = None) -> list[Release
 
 
 def parse_tar_numbers(text: str, split: str) -> list[int]:
-    """Read a choice of tars such as "7", "0-99" or "0-3,8": each number once, in order.
-
-    Raises:
-        LandmarksError: the text is no such choice, or the split has no such tar.
-    """
+    """Read a choice of tars such as "7", "0-99" or "0-3,8": each number once, in order."""
     last = TARS[split] - 1
     numbers: set[int] = set()
     for part in text.split(","):

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from upath import UPath
 
-from landmarks.data.local_copies import LocalCopies
-from landmarks.data.remote_files import RemoteFiles, unreachable
+from landmarks.data.remote_files import LocalCopies, RemoteFiles, unreachable
 from landmarks.data.stores import RemoteFolderStore, RemoteTars, exists, find_tars, read_offsets
 from landmarks.errors import LandmarksError
 from landmarks.storage import FOLDER, derived_folder
@@ -23,10 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RemoteGLDv2:
-    """The files below `root`, by names such as "metadata/train.csv". See LocalGLDv2.
-
-    All methods raise a LandmarksError that names the address if there is no answer.
-    """
+    """The files below `root`. See LocalGLDv2; errors name the address if there is no answer."""
 
     root: UPath
     _tars: dict[str, RemoteTars] = field(default_factory=dict, init=False, compare=False)

@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2 import tables
-from landmarks.data.gldv2.categories import read_categories
-from landmarks.data.gldv2.layout import GLDv2Layout
-from landmarks.data.ground_truth import GroundTruth
+from landmarks.data.gldv2.layout import GLDv2Layout, Task
+from landmarks.data.gldv2.tables import read_categories
 from landmarks.data.image_lists import listed_rows, read_image_list
 from landmarks.data.roots import Root, open_root
-from landmarks.data.source import ImageSet, Source
+from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.data.stores import ImageStore, JoinedStore
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
@@ -147,28 +146,22 @@ class GLDv2(Source):
 
     def truth(self) -> GroundTruth:
         """The v2.1 solutions, as far as they are there."""
-        retrieval, recognition = self.files.solution("retrieval"), self.files.solution("recognition")
-        truth = GroundTruth(
-            retrieval=read_retrieval_solution(retrieval) if self.files.has_solution("retrieval") else None,
-            recognition=read_recognition_solution(recognition) if self.files.has_solution("recognition") else None,
-        )
-        if truth.retrieval is None:
-            log.warning(
-                "%s is not there: retrieval can be answered but not scored", self.files.solution_address("retrieval")
-            )
-        else:
-            self._refuse_unknown_queries(retrieval, truth.retrieval.query_ids)
-        if truth.recognition is None:
-            log.warning(
-                "%s is not there: recognition can be answered but not scored",
-                self.files.solution_address("recognition"),
-            )
-        else:
-            self._refuse_unknown_queries(recognition, truth.recognition.image_ids)
-        return truth
+        retrieval = read_retrieval_solution(path) if (path := self._solution("retrieval")) else None
+        recognition = read_recognition_solution(path) if (path := self._solution("recognition")) else None
+        if retrieval is not None:
+            self._refuse_unknown_queries("retrieval", retrieval.query_ids)
+        if recognition is not None:
+            self._refuse_unknown_queries("recognition", recognition.image_ids)
+        return GroundTruth(retrieval, recognition)
 
-    def _refuse_unknown_queries(self, path: Path, ids: NDArray[np.uint64]) -> None:
-        tables.refuse_unknown(path, ids, self._test_ids, self.files.table("test"))
+    def _solution(self, task: Task) -> Path | None:
+        if self.files.has_solution(task):
+            return self.files.solution(task)
+        log.warning("%s is not there: %s can be answered but not scored", self.files.solution_address(task), task)
+        return None
+
+    def _refuse_unknown_queries(self, task: Task, ids: NDArray[np.uint64]) -> None:
+        tables.refuse_unknown(self.files.solution(task), ids, self._test_ids, self.files.table("test"))
 
     def submission_landmark(
         self, landmark: NDArray[np.int32], landmark_names: NDArray[np.str_] | None = None

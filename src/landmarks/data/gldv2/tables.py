@@ -5,9 +5,12 @@ different spaces of landmark numbers: number 1501 here and 1501 there are differ
 landmark is called "1501" and an index landmark "index:1501", and no code can confuse the two.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,35 +18,26 @@ from numpy.typing import NDArray
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, format_ids
-from landmarks.storage import Rows, read_rows
+from landmarks.storage import Rows, atomic_file, read_rows
 
 INDEX_PREFIX = "index:"
 LANDMARK_DIGITS = 9  # more would not fit into int32
+MARK = "Category:"
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def read_labels(path: Path, prefix: str = "") -> ImageTable:
     """Read `train.csv` (id, url, landmark_id) or `index_image_to_landmark.csv` (id, landmark_id).
 
-    Args:
-        path: The CSV file.
-        prefix: Put before each landmark number to make its name.
-
-    Returns:
-        The images in the order of the file; the label space is sorted by number.
-
-    Raises:
-        LandmarksError: The file, line and field that are wrong.
+    The images come in the order of the file. The label space is sorted by number; a name is the prefix and the number.
+    Errors of all these readers name the file, line and field that are wrong.
     """
     parts = [(rows.ids("id"), landmark_numbers(rows)) for rows in read_rows(path, ("id", "landmark_id"))]
     return _table(path, parts, prefix)
 
 
 def read_clean(path: Path) -> ImageTable:
-    """Read `train_clean.csv`: landmark_id and its images, separated by spaces, a landmark a line.
-
-    Raises:
-        LandmarksError: The file, line and field that are wrong.
-    """
+    """Read `train_clean.csv`: landmark_id and its images, separated by spaces, a landmark a line."""
     parts = []
     for rows in read_rows(path, ("landmark_id", "images")):
         ids, offsets = rows.id_lists("images")
@@ -52,11 +46,7 @@ def read_clean(path: Path) -> ImageTable:
 
 
 def read_ids(path: Path) -> NDArray[np.uint64]:
-    """Read the column `id` of `index.csv`, `test.csv` or `train.csv`: uint64 [N], each id once.
-
-    Raises:
-        LandmarksError: The file, line and field that are wrong.
-    """
+    """Read the column `id` of `index.csv`, `test.csv` or `train.csv`: uint64 [N], each id once."""
     ids = np.concatenate([np.empty(0, np.uint64), *(rows.ids("id") for rows in read_rows(path, ("id",)))])
     with _naming(path):
         ImageTable.unlabelled(ids)
@@ -101,17 +91,58 @@ def _distinct(numbers: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np
 
 
 def refuse_unknown(path: Path, ids: NDArray[np.uint64], known: NDArray[np.uint64], listed_in: Path) -> None:
-    """Raise LandmarksError if an id that `path` names is not listed in another file.
-
-    Args:
-        path: The file that names the ids.
-        ids: uint64 [N].
-        known: uint64 [M].
-        listed_in: The file that lists all known ids.
-    """
+    """Raise LandmarksError if an id that `path` names, uint64 [N], is not among the known of the file `listed_in`."""
     unknown = ids[find_sorted(np.sort(known), ids) < 0]
     if len(unknown):
         raise LandmarksError(
             f"{path}: {len(unknown)} images are not in {listed_in}, "
             f"first {', '.join(format_ids(unknown[:3]))}; the two files must be of the same release"
         )
+
+
+def write_clean(path: Path, ids: NDArray[np.uint64], landmarks: NDArray[np.str_]) -> None:
+    """Write a file that `read_clean` reads, whole or not at all; its folder is made.
+
+    Args:
+        path: the file.
+        ids: uint64 [N], images, those of one landmark together.
+        landmarks: str [N], the landmark number of each.
+    """
+    starts = np.flatnonzero(np.append(True, landmarks[1:] != landmarks[:-1])[: len(ids)])
+    try:
+        with atomic_file(path) as file:
+            file.write(b"landmark_id,images\n")
+            for start, end in pairwise([*starts.tolist(), len(ids)]):
+                file.write(f"{landmarks[start]},{' '.join(format_ids(ids[start:end]))}\n".encode("ascii"))
+    except OSError as error:
+        raise LandmarksError(f"{path}: cannot be written ({error.strerror}); nothing was") from error
+
+
+def read_categories(path: Path) -> dict[int, str]:
+    """Read the names of all landmarks of `*_label_to_category.csv` (landmark_id, category), in the order of the file.
+
+    A landmark of the data set is a category of Wikimedia Commons, which the file gives as an address or as
+    `Category:Eiffel_Tower`. People read "Eiffel Tower": `{1501: "Eiffel Tower"}`.
+    """
+    names: dict[int, str] = {}
+    for rows in read_rows(path, ("landmark_id", "category"), any_bytes=True):
+        for number, category in zip(landmark_numbers(rows).tolist(), rows.texts("category"), strict=True):
+            if number in names:
+                raise LandmarksError(f"{path}: landmark {number} comes more than once; keep one line of it")
+            names[number] = category_name(category)
+    return names
+
+
+def category_name(value: str) -> str:
+    """`http://commons.wikimedia.org/wiki/Category:Caf%C3%A9_Museum` and `Category:Café_Museum` to "Café Museum"."""
+    text = CONTROL.sub("", unquote(value))  # which a terminal would obey
+    return text[text.find(MARK) + len(MARK) if MARK in text else 0 :].replace("_", " ").strip()
+
+
+def titles_of(labels: Sequence[str], categories: Mapping[int, str], path: Path) -> tuple[str, ...]:
+    """The name for people of each class, by its landmark id; empty where the categories read from `path` have none."""
+    numbers = (int(label) if label.isascii() and label.isdigit() else -1 for label in labels)
+    titles = tuple(categories.get(number, "") for number in numbers)
+    if not any(titles):
+        raise LandmarksError(f"{path}: names none of the {len(labels):,} classes; are these labels landmark ids?")
+    return titles

@@ -21,14 +21,11 @@ def group_shapes(groups: int, image_size: int) -> list[Shape]:
     """The shapes of the groups, from high to wide: at most `groups`, for at small sizes neighbours coincide.
 
     Args:
-        groups: How many ratios; with an odd number, one of them is the square.
+        groups: How many ratios, 1 to 15; with an odd number, one of them is the square.
         image_size: Side of the square of which every shape has about the area, pixels.
 
     Returns:
         Heights and widths, multiples of 32.
-
-    Raises:
-        LandmarksError: `groups` is not between 1 and 15.
     """
     if not 1 <= groups <= MOST_GROUPS:
         raise LandmarksError(f"data.aspect_groups is {groups}: it must be 0 (off) or up to {MOST_GROUPS}")
@@ -49,15 +46,7 @@ def _closest_shape(ratio: float, image_size: int) -> Shape:
 
 
 def assign_groups(sizes: NDArray[np.integer], shapes: list[Shape]) -> NDArray[np.int8]:
-    """The group whose ratio is closest to that of each picture.
-
-    Args:
-        sizes: Heights and widths [N, 2]; pictures of unknown size (0 x 0) count as squares.
-        shapes: Of the groups.
-
-    Returns:
-        int8 [N].
-    """
+    """The group whose ratio is closest to that of each picture; sizes [N, 2], 0 x 0 counts as a square -> int8 [N]."""
     logarithms = np.array([np.log(width / height) for height, width in shapes])
     height, width = np.where(sizes.all(axis=1, keepdims=True), sizes, 1).T
     order = np.argsort(logarithms)

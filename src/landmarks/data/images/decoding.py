@@ -45,12 +45,7 @@ class UnreadableImageError(LandmarksError):
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """A picture of which only the header was read; see `open_image`.
-
-    Attributes:
-        height: Pixels, upright.
-        width: Pixels, upright.
-    """
+    """A picture of which only the header was read, upright; see `open_image`."""
 
     height: int
     width: int
@@ -64,27 +59,15 @@ class EncodedImage:
         return EncodedImage(height, width, 1, self._load)
 
     def decode(self, divisor: int = 1) -> NDArray[np.uint8]:
-        """Decode to upright RGB.
+        """Decode to upright RGB, uint8 [H, W, 3]. Raises UnreadableImageError.
 
-        Args:
-            divisor: 1, 2, 4 or 8. A JPEG comes out at this part of its size, rounded up; other formats are not
-                shrunk.
-
-        Returns:
-            uint8 [H, W, 3].
-
-        Raises:
-            UnreadableImageError: Damaged, or cut off.
+        The divisor is 1, 2, 4 or 8: a JPEG comes out at this part of its size, rounded up; others are not shrunk.
         """
         return _upright(self._load(divisor), self._orientation)
 
 
 def open_image(data: bytes) -> EncodedImage:
-    """Read the header of a picture of any common format.
-
-    Raises:
-        UnreadableImageError: Not a picture, of more than `MAX_PIXELS`, or made to take hours or all memory.
-    """
+    """Read the header of a picture of any common format. Raises UnreadableImageError also for decompression bombs."""
     if not data.strip(b"\x00"):
         raise UnreadableImageError("the file is empty" if not data else "the file holds nothing but zeros")
     if data.startswith(START):
@@ -105,7 +88,7 @@ def decode(data: bytes, min_short_side: int | None = None) -> NDArray[np.uint8]:
         uint8 [H, W, 3].
 
     Raises:
-        UnreadableImageError: Damaged, cut off, not a picture, or of more than `MAX_PIXELS`.
+        UnreadableImageError: Damaged, cut off, not a picture, or too large.
     """
     image = open_image(data)
     if min_short_side is None:

@@ -19,21 +19,13 @@ _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 
 
 class JpegHeader(NamedTuple):
-    """What stands before the pixels.
-
-    Attributes:
-        height: Pixels, as stored.
-        width: Pixels, as stored.
-        orientation: EXIF orientation 1..8; 1 where there is none.
-        many_scans: Further scans may follow the first: a progressive file, or one with a scan for each colour.
-        end: Where the first scan begins, bytes.
-    """
+    """What stands before the pixels; height and width as stored."""
 
     height: int
     width: int
-    orientation: int
-    many_scans: bool
-    end: int
+    orientation: int  # of EXIF, 1..8; 1 where there is none
+    many_scans: bool  # further ones may follow the first: a progressive file, or one with a scan for each colour
+    end: int  # where the first scan begins, bytes
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -50,14 +42,9 @@ class TruncatedHeaderError(ValueError):
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader:
-    """Read the header of a JPEG.
+    """Read the header of a JPEG from the file or its beginning.
 
-    Args:
-        data: The file or its beginning.
-
-    Raises:
-        TruncatedHeaderError: The header is longer than `data`.
-        ValueError: This is no JPEG header.
+    Raises ValueError if there is none, TruncatedHeaderError if it is longer than `data`.
     """
     if data[:2] != START:
         raise ValueError("no start of image")
@@ -96,11 +83,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
 
 
 def exif_orientation(tiff: bytes) -> int:
-    """The orientation in an EXIF block, 1..8; 1 where it has none or is damaged: the pixels may still be sound.
-
-    Args:
-        tiff: The block, from its byte order mark on.
-    """
+    """The orientation in an EXIF block from its byte order mark on; 1 if it is damaged: the pixels may be sound."""
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
     if order is None or len(tiff) < 8:
         return 1

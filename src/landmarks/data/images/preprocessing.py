@@ -6,10 +6,70 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from landmarks.data.images.resize import centre_crop, crop_side, released_shape, resize_to
 from landmarks.errors import LandmarksError
+
+MULTIPLE = 32
+"""The total stride of the networks, pixels."""
+LONGEST = 8
+"""Of a picture longer than this to 1, a centre crop sees the middle only; the rest is not resized."""
+
+
+def resize_released(image: NDArray[np.uint8], short_side: int, max_ratio: float = 3.0) -> NDArray[np.uint8]:
+    """The resize of the released 2019 retrieval program: whole picture, no crop, Lanczos.
+
+    The short side goes to `short_side`; each side is rounded, then floored to a multiple of 32 (at least one of it),
+    so the aspect ratio changes slightly. A picture longer than `max_ratio` to 1 shrinks by max_ratio / ratio. uint8
+    [H, W, 3] -> uint8 [H', W', 3].
+    """
+    return resize_to(image, *released_shape(image.shape[0], image.shape[1], short_side, max_ratio))
+
+
+def resize_to(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resize with Lanczos: uint8 [H, W, 3] -> uint8 [height, width, 3]."""
+    return _resized(image, height, width, Image.Resampling.LANCZOS)
+
+
+def released_shape(height: int, width: int, short_side: int, max_ratio: float = 3.0) -> tuple[int, int]:
+    """Height and width that `resize_released` gives a picture of `height` x `width`."""
+    ratio = max(height, width) / min(height, width)
+    target = short_side if ratio <= max_ratio else short_side * max_ratio / ratio
+    return _scaled(height, width, target)
+
+
+def centre_crop(image: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
+    """The resize of the released 2019 classification program: bilinear, then a square from the middle.
+
+    The short side goes to `short_side`, and each side is rounded and floored to a multiple of 32 as above: uint8
+    [H, W, 3] -> uint8 [S, S, 3], S = `short_side` floored to a multiple of 32.
+    """
+    limit = LONGEST * min(image.shape[:2])
+    image = _middle(image, min(image.shape[0], limit), min(image.shape[1], limit))
+    resized = _resized(image, *_scaled(image.shape[0], image.shape[1], short_side), Image.Resampling.BILINEAR)
+    side = _floored(short_side)
+    return np.ascontiguousarray(_middle(resized, side, side))
+
+
+def _middle(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return image[top : top + height, left : left + width]
+
+
+def _scaled(height: int, width: int, short_side: float) -> tuple[int, int]:
+    scale = short_side / min(height, width)
+    return _floored(round(height * scale)), _floored(round(width * scale))
+
+
+def _floored(side: int) -> int:
+    return max(side // MULTIPLE, 1) * MULTIPLE
+
+
+def _resized(image: NDArray[np.uint8], height: int, width: int, window: Image.Resampling) -> NDArray[np.uint8]:
+    # Pillow's windows widen when it shrinks; OpenCV's do not, and alias.
+    return np.array(Image.fromarray(image).resize((width, height), window))
+
 
 MEAN = (0.485, 0.456, 0.406)
 """ImageNet's mean, RGB, of pixels in [0, 1]; the released models and most of timm's use it."""
@@ -32,9 +92,6 @@ class Preprocessing:
         long_side: Pixels at most; for detection only.
         mean: Of pixels in [0, 1], RGB; taken off after the resize.
         std: What is divided by then.
-
-    Raises:
-        LandmarksError: An unknown mode, or no positive number of pixels.
     """
 
     mode: Literal[ResizeMode, "detection"]
@@ -72,7 +129,7 @@ class Preprocessing:
         if self.mode == "square":
             return self.short_side, self.short_side
         if self.mode == "crop":
-            return crop_side(self.short_side), crop_side(self.short_side)
+            return _floored(self.short_side), _floored(self.short_side)
         if self.mode == "detection":
             raise LandmarksError("images sized for a detector are none for a network that describes them")
         return released_shape(height, width, self.short_side)
@@ -106,15 +163,7 @@ class ResizeRule:
     mode: ResizeMode | None = "released"
 
     def preprocessing(self, image_size: int | None, trained: Preprocessing | None = None) -> Preprocessing:
-        """Make the one object that all jobs read.
-
-        Args:
-            image_size: `data.image_size`.
-            trained: What the weights were trained with; it holds wherever the configuration says nothing else.
-
-        Raises:
-            LandmarksError: A size or mode that nobody said.
-        """
+        """Make the one object that all jobs read, where the configuration says nothing as weights were `trained`."""
         short_side = self.short_side or image_size
         if trained is not None:
             found = trained if short_side is None else trained.with_short_side(short_side)

@@ -18,11 +18,39 @@ from rich.console import Console
 from rich.progress import Progress
 from torch.utils.data import DataLoader, Dataset
 
-from landmarks.data.images.dimensions import read_size
+from landmarks.data.images.decoding import MAX_PIXELS, UnreadableImageError, open_image
+from landmarks.data.images.jpeg_header import TruncatedHeaderError, read_jpeg_header
 from landmarks.data.source import ImageSet
 from landmarks.data.stores import MissingImageError
 from landmarks.errors import LandmarksError
 from landmarks.storage import ChangedError, Column, RowLog, check_folder, map_array
+
+HEAD = 4096  # bytes; the headers of photographs without EXIF end before 1,000
+LARGEST = 2**16 - 1  # sizes are kept as uint16
+
+
+def read_size(images: ImageSet, row: int) -> tuple[int, int]:
+    """Height and width of one picture, upright, as `decode` would give it; 0 x 0 if its header cannot be read."""
+    data = images.read(row, HEAD)
+    try:
+        while True:
+            try:
+                header = read_jpeg_header(data)
+            except TruncatedHeaderError as error:
+                more = images.read(row, max(error.needed, 4 * len(data)))
+                if len(more) == len(data):
+                    raise
+                data = more
+            else:
+                height, width = header.upright
+                return (height, width) if 0 < height * width <= MAX_PIXELS else (0, 0)
+    except ValueError:  # not a JPEG, or an odd one
+        try:
+            image = open_image(images.read(row))
+        except UnreadableImageError:
+            return 0, 0
+        return min(image.height, LARGEST), min(image.width, LARGEST)
+
 
 BLOCK = 2048  # pictures that a worker reads between two reports
 COLUMNS = {"sizes": Column(np.uint16, (2,))}
@@ -32,21 +60,10 @@ log = logging.getLogger(__name__)
 
 
 def picture_sizes(images: ImageSet, folder: Path, workers: int = 0) -> Sizes:
-    """Height and width of each picture, upright.
+    """Height and width of each picture, upright: uint16 [N, 2], mapped from a file below `folder`; 0 x 0 if unreadable.
 
     An interrupted call keeps what it has found, and the next one goes on from there. Where several processes ask
-    at once, one does the work and the others wait for it.
-
-    Args:
-        images: N pictures.
-        folder: Where sizes are kept, such as `derived_folder(root) / "sizes"`.
-        workers: Processes that read; 0 reads in this one.
-
-    Returns:
-        uint16 [N, 2], mapped from a file. Unreadable pictures are 0 x 0.
-
-    Raises:
-        LandmarksError: The folder cannot be written.
+    at once, one does the work and the others wait for it. Without workers it is this one.
     """
     path = sizes_path(images, folder)
     found = _open(path, len(images))

@@ -5,6 +5,7 @@ hands over a quarter of the bytes, and the mean and the standard deviation are t
 """
 
 import inspect
+import random
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import partial
@@ -14,8 +15,30 @@ import albumentations
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.images.crops import draw_crop, generators, scaled
 from landmarks.errors import LandmarksError
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+Generators = tuple[np.random.Generator, random.Random]
+
+
+def generators(seed: int) -> Generators:
+    """The two random states of albumentations, new from a seed."""
+    return np.random.default_rng(seed), random.Random(seed)
+
+
+def draw_crop(crop: albumentations.RandomResizedCrop, size: tuple[int, int], state: Generators) -> Box:
+    """Draw the crop of a picture of `size`, height and width in pixels; advances `state`."""
+    crop.set_random_state(*state)
+    return crop.get_params_dependent_on_data({"shape": size}, {})["crop_coords"]
+
+
+def scaled(box: Box, full_size: tuple[int, int], size: tuple[int, int]) -> Box:
+    """The same part of a picture in a copy of another size (height and width), at least one pixel of it."""
+    left, right = (round(side * size[1] / full_size[1]) for side in box[::2])
+    top, bottom = (round(side * size[0] / full_size[0]) for side in box[1::2])
+    left, top = min(left, size[1] - 1), min(top, size[0] - 1)
+    return left, top, max(right, left + 1), max(bottom, top + 1)
+
 
 Transform: TypeAlias = albumentations.BasicTransform | albumentations.BaseCompose
 
@@ -35,20 +58,9 @@ class Augmentation:
         transforms: albumentations transforms, applied in this order. One that waits for its size, `_partial_` in
             YAML, gets that of the output.
         image_size: Height and width of what comes out, pixels.
-
-    Attributes:
-        shape: Height and width of what comes out; see `reshaped`.
-
-    Raises:
-        LandmarksError: A transform got an argument it does not know, or the list does not give uint8 pictures
-            of [image_size, image_size, 3].
     """
 
-    def __init__(
-        self,
-        transforms: Sequence[Transform | Callable[..., Transform]],
-        image_size: int,
-    ) -> None:
+    def __init__(self, transforms: Sequence[Transform | Callable[..., Transform]], image_size: int) -> None:
         made = [_sized(transform, image_size) for transform in transforms]
         self.image_size = image_size
         self.shape = (image_size, image_size)
@@ -64,16 +76,7 @@ class Augmentation:
     def __call__(
         self, image: NDArray[np.uint8], seed: int, full_size: tuple[int, int] | None = None
     ) -> NDArray[np.uint8]:
-        """Augment one picture.
-
-        Args:
-            image: uint8 [H, W, 3].
-            seed: Decides all that is left to chance.
-            full_size: Height and width of the picture, where `image` was decoded smaller.
-
-        Returns:
-            uint8 [*shape, 3].
-        """
+        """Augment one picture, uint8 [H, W, 3] -> uint8 [*shape, 3]; `full_size` where it was decoded smaller."""
         state = generators(seed)
         if isinstance(self._first, albumentations.RandomResizedCrop):
             full_size = full_size or image.shape[:2]
@@ -87,8 +90,7 @@ class Augmentation:
     def shrink(self, height: int, width: int, seed: int) -> float:
         """How many times as long as the output is what `seed` shows of a picture, on its closer side.
 
-        Returns:
-            0 where the list begins with neither `RandomResizedCrop` nor `Resize`: what it shows is unknown.
+        0 where the list begins with neither `RandomResizedCrop` nor `Resize`: what it shows is unknown.
         """
         if self._first is None:
             return 0.0
@@ -98,12 +100,7 @@ class Augmentation:
         return min((bottom - top) / self.shape[0], (right - left) / self.shape[1])
 
     def reshaped(self, height: int, width: int) -> "Augmentation":
-        """The same list with an output of another shape; crops have the ratio of the shape, and vary as before.
-
-        Raises:
-            LandmarksError: The list begins with neither `RandomResizedCrop` nor `Resize`, or later transforms
-                insist on a shape of their own.
-        """
+        """The same list with an output of another shape; crops have the ratio of the shape, and vary as before."""
         if self._first is None:
             raise LandmarksError(
                 "augmentation: data.aspect_groups needs a list that begins with RandomResizedCrop or Resize"

@@ -6,12 +6,12 @@ most landmarks have a handful of pictures, some have thousands. Drawing landmark
 
 import logging
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.samplers.epoch import SEEDS, Draw, EpochBatches, Groups
+from landmarks.data.samplers.epoch import SEEDS, Draw, EpochBatches, Groups, Share
 from landmarks.errors import LandmarksError
 
 log = logging.getLogger(__name__)
@@ -41,31 +41,22 @@ class BalancedBatches(EpochBatches):
     Args:
         landmarks: int32 [N], landmark of each picture; -1 is never drawn.
         batch_size: Pictures in a batch of one rank.
-        seed: Of the whole run.
-        rank: This process, 0 <= rank < world_size.
-        world_size: Processes that share the epoch.
-        groups: int [N], group of each picture; None puts all into one.
         images_per_landmark: Pictures of a landmark, a divisor of batch_size.
         size_power: 0 draws every landmark alike, 1 every picture alike, 0.5 lies between.
         repeat: Draw landmarks that have fewer pictures, too; else they are never drawn.
-
-    Raises:
-        LandmarksError: `batch_size` cannot be divided so, or there are too few landmarks for a step.
+        **share: See `Share`.
     """
 
     def __init__(
         self,
         landmarks: NDArray[np.int32],
         batch_size: int,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        groups: Groups | None = None,
         images_per_landmark: int = 4,
         size_power: float = 0.5,
         repeat: bool = True,
+        **share: Unpack[Share],
     ) -> None:
-        super().__init__(batch_size, seed, rank, world_size, groups)
+        super().__init__(batch_size, **share)
         if images_per_landmark < 1 or batch_size % images_per_landmark:
             raise LandmarksError(
                 f"data.batch_size is {batch_size}: it must be a multiple of sampler.images_per_landmark, "
@@ -77,18 +68,18 @@ class BalancedBatches(EpochBatches):
         self.size_power = size_power
         self._chosen = self.step // images_per_landmark  # landmarks of a step
         least = 1 if repeat else images_per_landmark
-        self._rows, cells = _cells(landmarks, groups, least, size_power)
+        self._rows, cells = _cells(landmarks, self.groups, least, size_power)
         self._groups = [group for group in cells if len(group.counts) >= self._chosen]
         drawable, whole = (sum(int(group.counts.sum()) for group in part) for part in (self._groups, cells))
         if not self._groups:
             most = max((len(group.counts) for group in cells), default=0)
+            fitting = most // self.world_size * images_per_landmark
             raise LandmarksError(
                 f"{most} landmarks have {least} or more training images{' of one group' if len(cells) > 1 else ''}, "
-                f"but {world_size} batch(es) of {batch_size // images_per_landmark} landmarks need {self._chosen} "
-                f"different ones; set data.batch_size to at most {most // world_size * images_per_landmark} or train "
-                "on a split with more landmarks"
+                f"but {self.world_size} batch(es) of {batch_size // images_per_landmark} landmarks need {self._chosen} "
+                f"different ones; set data.batch_size to at most {fitting} or train on a split with more landmarks"
             )
-        if drawable < whole and rank == 0:
+        if drawable < whole and self.rank == 0:
             log.warning(
                 "%d of %d training images are in groups of fewer than %d landmarks and will not be drawn; a smaller "
                 "data.batch_size would reach them",
@@ -171,3 +162,18 @@ def _cells(
     weights = totals**size_power * (counts / totals)
     of_group = [np.flatnonzero(cells // classes == group) for group in np.unique(cells // classes)]
     return labelled[order], [_Landmarks(starts[own], counts[own], weights[own]) for own in of_group]
+
+
+class PairBatches(BalancedBatches):
+    """Batches by class for pair losses: batch / 2 landmarks, two different pictures of each.
+
+    Laid out anchor, positive, anchor, positive…, no landmark twice in a batch (nor in the same step of
+    another rank), every landmark as often as another. An epoch has as many batches as fit the pictures of
+    landmarks that have at least two. The layout is the one of the released npairs model, after Sohn, "Improved
+    Deep Metric Learning with Multi-class N-pair Loss Objective", NIPS 2016.
+    """
+
+    def __init__(self, landmarks: NDArray[np.int32], batch_size: int, **share: Unpack[Share]) -> None:
+        if batch_size % 2:
+            raise LandmarksError(f"data.batch_size is {batch_size}: a batch of pairs must be even")
+        super().__init__(landmarks, batch_size, 2, 0.0, repeat=False, **share)

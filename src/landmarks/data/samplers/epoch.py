@@ -10,7 +10,7 @@ so that all of them can be cut to the same shape.
 
 import hashlib
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,15 @@ from landmarks.errors import LandmarksError
 Draw = tuple[int, int]  # a row of the table, and the seed of its augmentation
 Groups = NDArray[np.integer]  # [N], at least 0: the group of each picture
 SEEDS = 2**63
+
+
+class Share(TypedDict, total=False):
+    """What every training sampler takes: the run's `seed`, this process and all of them, and a group for each image."""
+
+    seed: int
+    rank: int
+    world_size: int
+    groups: Groups | None
 
 
 class EpochBatches(Sampler[list[Draw]], ABC):

@@ -7,6 +7,8 @@ it was written is not used.
 
 import json
 import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,11 +17,83 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from landmarks.data.stores.offset_table import MAX_TARS, IndexedTar, Offsets
 from landmarks.data.stores.tar_files import TarStamp
+from landmarks.data.stores.tar_headers import Pictures
 from landmarks.data.stores.tar_members import MAX_PICTURE
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_id
 from landmarks.storage import SEAL, UNSEALED, ChangedError, check_tensors, sealed_tensors
+
+MAX_TARS = 1 << 16
+
+
+@dataclass(frozen=True)
+class IndexedTar:
+    """A tar as it was when its headers were read, and how many pictures it holds."""
+
+    name: str
+    stamp: TarStamp
+    pictures: int
+
+
+@dataclass(frozen=True, eq=False)
+class Offsets:
+    """Where the N pictures of a split are, sorted by id, in 18 bytes a picture.
+
+    Blocks because pictures in tars begin at multiples of 512: as many bits for a byte would end at 4 GiB, and twice as
+    many would be 20 MB more for the train split.
+    """
+
+    tars: tuple[IndexedTar, ...]  # at most 65,536
+    ids: NDArray[np.uint64]  # strictly increasing
+    tar: NDArray[np.uint16]  # indices into `tars`
+    block: NDArray[np.uint32]  # where the bytes of each picture begin, in blocks of 512 bytes
+    length: NDArray[np.uint32]  # bytes of each picture
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+NO_OFFSETS = Offsets((), np.empty(0, np.uint64), np.empty(0, np.uint16), np.empty(0, np.uint32), np.empty(0, np.uint32))
+
+
+def select(offsets: Offsets, is_kept: Callable[[IndexedTar], bool]) -> Offsets:
+    """The pictures of some of the tars."""
+    kept = np.array([is_kept(tar) for tar in offsets.tars], dtype=np.bool_)
+    if kept.all():
+        return offsets
+    renumbered = (np.cumsum(kept) - 1).astype(np.uint16)
+    rows = kept[offsets.tar]
+    tars = tuple(tar for tar, keep in zip(offsets.tars, kept, strict=True) if keep)
+    tar = renumbered[offsets.tar[rows]]
+    return Offsets(tars, offsets.ids[rows], tar, offsets.block[rows], offsets.length[rows])
+
+
+def merge(offsets: Offsets, added: Sequence[tuple[IndexedTar, Pictures]]) -> tuple[Offsets, dict[str, tuple[str, str]]]:
+    """Put tars into the index: the index, and the tars left out because one before them holds one of their pictures.
+
+    These as name -> (name of the other tar, id of the picture).
+    """
+    if not added:
+        return offsets, {}
+    tars = (*offsets.tars, *(tar for tar, _ in added))
+    pictures = [part for _, part in added]
+    numbers = [np.full(len(part.ids), len(offsets.tars) + i, np.uint16) for i, part in enumerate(pictures)]
+    ids = np.concatenate([offsets.ids, *(part.ids for part in pictures)])
+    order = np.argsort(ids, kind="stable")
+    ids = ids[order]
+    tar = np.concatenate([offsets.tar, *numbers])[order]
+    block = np.concatenate([offsets.block, *(part.blocks for part in pictures)])[order]
+    length = np.concatenate([offsets.length, *(part.lengths for part in pictures)])[order]
+    twice = np.flatnonzero(ids[1:] == ids[:-1])
+    # The order is stable: of two with the same id the later tar comes second.
+    left_out = {
+        tars[tar[row + 1]].name: (tars[tar[row]].name, format_id(ids[row]))
+        for row in reversed(twice)  # so that the first picture of each tar is told
+    }
+    merged = Offsets(tars, ids, tar, block, length)
+    return select(merged, lambda tar: tar.name not in left_out), left_out
+
 
 FORMAT = "landmarks offsets 2"
 
@@ -33,11 +107,7 @@ _MAX_HEADER = 1 << 24
 
 
 def write_offsets(offsets: Offsets, path: Path) -> None:
-    """Put an index at `path`, whole or not at all, also when the machine stops.
-
-    Raises:
-        LandmarksError: The folder cannot be written or the disk is full.
-    """
+    """Put an index at `path`, whole or not at all, also when the machine stops."""
     columns: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(getattr(offsets, name)) for name in _COLUMNS}
     tars = [[tar.name, tar.stamp.size, tar.stamp.version, tar.pictures] for tar in offsets.tars]
     metadata = {"format": FORMAT, "tars": json.dumps(tars), SEAL: UNSEALED}
@@ -52,12 +122,7 @@ def write_offsets(offsets: Offsets, path: Path) -> None:
 
 
 def read_offsets(path: Path) -> Offsets:
-    """Map an index.
-
-    Raises:
-        OSError: It cannot be read; FileNotFoundError if it is not there.
-        ValueError: It is damaged, or of another format or version.
-    """
+    """Map an index. Raises OSError if it cannot be read, ValueError if it is damaged or of another format."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         start, end = 8 + size, os.fstat(file.fileno()).st_size

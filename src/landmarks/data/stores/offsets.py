@@ -4,19 +4,115 @@ Only tars that are new or have changed are read; what has changed, is gone or ca
 """
 
 import logging
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
-from landmarks.data.stores.offset_builder import OffsetBuilder
-from landmarks.data.stores.offset_builder import OnTar as OnTar
-from landmarks.data.stores.offset_file import read_offsets
-from landmarks.data.stores.offset_table import MAX_TARS, NO_OFFSETS, Offsets, select
+from landmarks.data.stores.offset_file import (
+    MAX_TARS,
+    NO_OFFSETS,
+    IndexedTar,
+    Offsets,
+    merge,
+    read_offsets,
+    select,
+    write_offsets,
+)
 from landmarks.data.stores.tar_files import TarFiles, TarStamp
+from landmarks.data.stores.tar_headers import Pictures, read_headers
+from landmarks.data.stores.tar_members import RefusedTarError
 from landmarks.data.stores.tars import TarStore
 from landmarks.errors import LandmarksError
 from landmarks.storage import FileLock
+
+SECONDS_BETWEEN_WRITES = 10.0
+# Writing a large index takes a second: it is done so rarely that it takes at most this share of the time.
+SHARE_OF_WRITES = 0.05
+
+OnTar = Callable[[str, int, int], None]
+
+log = logging.getLogger(__name__)
+
+
+class OffsetBuilder:
+    """Reads tars and puts them into `offsets`, the part of an index that is good; `before` are all tars that it had.
+
+    Finished tars are written every few seconds, so that a run that is cut off goes on where it stopped: an unfinished
+    index is a good index of fewer tars. Threads do the work: at half a million headers a second the interpreter is
+    never what one waits for, but disks and networks are. `refused` has a message for each tar that cannot be put in.
+    """
+
+    def __init__(self, files: TarFiles, path: Path, offsets: Offsets, before: dict[str, TarStamp]) -> None:
+        self.files = files
+        self.path = path
+        self.offsets = offsets
+        self.before = before
+        self.refused: list[str] = []
+        self._finished: list[tuple[IndexedTar, Pictures]] = []
+        self._stopped = Event()
+
+    def run(self, wanted: dict[str, TarStamp], workers: int, on_tar: OnTar | None) -> None:
+        """Read the tars, several at a time, and write the index at the end and in between, whatever happens."""
+        if wanted:
+            log.info("reading the headers of %d tars for %s", len(wanted), self.path)
+        next_write = time.monotonic() + SECONDS_BETWEEN_WRITES
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                jobs = {pool.submit(self._read_tar, name, stamp): name for name, stamp in wanted.items()}
+                for done, job in enumerate(as_completed(jobs), 1):
+                    try:
+                        self._finished.append(job.result())
+                    except LandmarksError as error:
+                        self.refused.append(str(error))
+                    if on_tar:
+                        on_tar(jobs[job], done, len(wanted))
+                    if time.monotonic() > next_write:
+                        next_write = self._write()
+                        log.info("%d of %d tars are indexed", done, len(wanted))
+            finally:
+                self._stopped.set()
+                pool.shutdown(cancel_futures=True)
+                self._write()
+        self.refused.sort()
+        log.info("%s: %d pictures in %d tars", self.path, len(self.offsets), len(self.offsets.tars))
+
+    def _read_tar(self, name: str, stamp: TarStamp) -> tuple[IndexedTar, Pictures]:
+        address = self.files.address(name)
+        try:
+            read = self.files.walk(name)
+
+            def read_unless_stopped(offset: int, length: int) -> bytes:
+                if self._stopped.is_set():
+                    raise InterruptedError
+                return read(offset, length)
+
+            pictures = read_headers(read_unless_stopped, stamp.size)
+        except RefusedTarError as error:
+            message = f"{address}: {error}"
+            if name in self.before and self.before[name].size > stamp.size:
+                message += f" (it had {self.before[name].size:,} bytes when it was indexed, now {stamp.size:,})"
+            raise LandmarksError(message) from error
+        except OSError as error:
+            raise LandmarksError(f"{address}: cannot be read ({error.strerror or error})") from error
+        return IndexedTar(name, stamp, len(pictures.ids)), pictures
+
+    def _write(self) -> float:
+        """Put finished tars into the index and write it. Returns the time before which to leave it alone."""
+        start = time.monotonic()
+        self.offsets, left_out = merge(self.offsets, self._finished)
+        self._finished = []
+        for name, (other, image) in left_out.items():
+            self.refused.append(
+                f"image {image} is in {self.files.address(other)} and again in {self.files.address(name)}; remove the "
+                "copy that is not part of the set"
+            )
+        write_offsets(self.offsets, self.path)
+        end = time.monotonic()
+        return end + max(SECONDS_BETWEEN_WRITES, (end - start) / SHARE_OF_WRITES)
+
 
 WORKERS = 8
 MOST_NAMED = 20
@@ -26,14 +122,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Update:
-    """An index that was brought up to date, and what that took.
+    """An index that was brought up to date: tars that are new, other ones than before, or gone, by name.
 
-    Attributes:
-        offsets: The index.
-        new: Names of tars that were not in it before.
-        changed: Names of tars that were other ones before.
-        gone: Names of tars that are not there any more.
-        refused: A message for each tar that is not in it because it could not be.
+    `refused` has a message for each tar that could not be put into it.
     """
 
     offsets: Offsets
@@ -43,18 +134,12 @@ class Update:
     refused: tuple[str, ...] = ()
 
 
-def open_tar_store(files: TarFiles, offsets: Path, on_tar: OnTar | None = None) -> TarStore:
-    """Open the pictures of a split; its offset index is made or brought up to date first.
+def open_tar_store(files: TarFiles, offsets: Path) -> TarStore:
+    """Open the pictures of a split; the index at `offsets` is made or brought up to date first.
 
-    Args:
-        files: Its tars.
-        offsets: The file of the index.
-        on_tar: Called with a name, how many tars are done and of how many, after each tar that had to be read.
-
-    Raises:
-        LandmarksError: Tars are damaged, hostile, unreadable or hold the same picture; they are named.
+    Raises LandmarksError that names tars which are damaged, hostile, unreadable or hold the same picture.
     """
-    refused = update_offsets(files, offsets, on_tar=on_tar).refused
+    refused = update_offsets(files, offsets).refused
     if refused:
         raise LandmarksError(_named(refused, "\n"))
     return TarStore(files, offsets)
@@ -70,11 +155,9 @@ def update_offsets(
         path: The file of the index.
         workers: Tars read at the same time.
         rebuild: Read all tars, also those that have not changed.
-        on_tar: See `open_tar_store`.
+        on_tar: Called with a name, how many tars are done and of how many, after each tar that had to be read.
 
-    Raises:
-        LandmarksError: Tars cannot be asked for their size, or the index cannot be written.
-        KeyboardInterrupt: What was finished until then is in the index.
+    What is finished when it is interrupted is in the index.
     """
     stamps = _stamps(files, workers)
     if not rebuild and (there := _read(path)) is not None and _agree(there, stamps):
@@ -134,10 +217,7 @@ def _read(path: Path) -> Offsets | None:
 
 
 def _lock(path: Path) -> FileLock:
-    """Let one process at a time make an index: the others of a distributed run find it ready.
-
-    Where the file system has no locks, two processes do the same work, and each puts a whole file there.
-    """
+    """Let one process at a time make an index; without locks two do the same work, and each puts a whole file there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(path.with_suffix(".lock"), wait=True)

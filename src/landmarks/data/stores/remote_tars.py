@@ -4,14 +4,19 @@ Each picture is one request, so the distance to the server decides how many Data
 an answer one worker reads about 36 pictures a second, 8 read 280 and 16 read 440 (measured with decoding, two cores).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
-from landmarks.data.remote_files import RemoteFiles
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.data.remote_files import RemoteFiles, unreachable
+from landmarks.data.stores.store import MissingImageError, folders_of, located, picture_path
 from landmarks.data.stores.tar_files import ReadTar, TarStamp
+from landmarks.ids import format_id
 
 # Requests under way at once: what a server takes from one client, and enough to hide a distance of 100 ms.
 REQUESTS = 16
@@ -20,13 +25,7 @@ READ_AHEAD = 8 << 20
 
 @dataclass(frozen=True)
 class RemoteTars:
-    """Tars below an address, read by range.
-
-    Attributes:
-        files: What can be asked there.
-        folder: "train", "index" or "test".
-        tars: Their names; see `find_tars`.
-    """
+    """Tars in the `folder` "train", "index" or "test" at an address, read by range; see `find_tars`."""
 
     files: RemoteFiles
     folder: str
@@ -54,12 +53,7 @@ class RemoteTars:
 
 
 class ReadAhead:
-    """Serves small reads that go forwards out of large ones, the last of which it keeps.
-
-    Args:
-        read: `read(offset, length)` gives bytes, fewer only at the end.
-        block: Bytes to read at once.
-    """
+    """Serves small reads that go forwards out of large ones of `block` bytes, the last of which it keeps."""
 
     def __init__(self, read: ReadTar, block: int = READ_AHEAD) -> None:
         self._read = read
@@ -81,15 +75,8 @@ class ReadAhead:
 def find_tars(files: RemoteFiles, folder: str, indexed: Callable[[], Iterable[str]]) -> RemoteTars:
     """The tars of a folder at an address.
 
-    A server that lists no folders is asked for the tars of the official numbering, up to the first that is not there.
-
-    Args:
-        files: What can be asked there.
-        folder: "train", "index" or "test".
-        indexed: The tars of an offset index that lies there; asked only if there is no list.
-
-    Raises:
-        OSError: No answer.
+    A server that lists no folders is asked for the tars of an offset index that lies there, which `indexed` gives, and
+    for those of the official numbering, up to the first that is not there. Raises OSError if there is no answer.
     """
     listed = files.names(folder)
     if listed:
@@ -113,3 +100,40 @@ def exists(files: RemoteFiles, name: str) -> bool:
     except (FileNotFoundError, PermissionError):
         return False
     return True
+
+
+class RemoteFolderStore:
+    """The extracted tree `a/b/c/<id>.jpg` below the `folder` "train", "index" or "test" at an address."""
+
+    def __init__(self, files: RemoteFiles, folder: str) -> None:
+        self.files = files
+        self.folder = folder
+
+    def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """See ImageStore. Where the server lists no folders all images count as present until they are read."""
+        try:
+            if not self.files.names(self.folder):
+                return np.zeros(len(ids), dtype=np.int32)
+            return located(ids, self._listed(folders_of(ids)))
+        except OSError as error:
+            raise unreachable(self.files.address(self.folder), error) from error
+
+    def path(self, name: str) -> str:
+        """Where the image with this id in 16 digits belongs, below the root of `files`."""
+        return f"{self.folder}/{picture_path(name)}"
+
+    def _listed(self, folders: list[str]) -> Iterator[str]:
+        with ThreadPoolExecutor(REQUESTS) as pool:
+            for names in pool.map(lambda folder: self.files.names(f"{self.folder}/{folder}"), folders):
+                yield from names
+
+    def read(self, image_id: int, location: int = 0, length: int | None = None) -> bytes:
+        """See ImageStore."""
+        name = format_id(image_id)
+        path = self.path(name)
+        try:
+            return self.files.read(path, 0, length)
+        except OSError as error:
+            raise MissingImageError(
+                f"image {name}: cannot read {self.files.address(path)} ({error.strerror})"
+            ) from error

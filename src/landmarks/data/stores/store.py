@@ -4,13 +4,18 @@ A store is opened once in the main process and then used by DataLoader workers, 
 safe under fork, spawn and threads: none keeps an open file or a position.
 """
 
+import os
 import re
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
+from landmarks.ids import find_sorted, format_id, parse_ids
 
 IMAGE_NAME = re.compile(r"([0-9a-f]{16})\.jpg")
 ABSENT = -1
@@ -29,18 +34,150 @@ class ImageStore(Protocol):
 
     def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Where each image is, in numbers that only this store understands: uint64 [N] -> int32 [N], -1 if absent."""
-        ...
 
     def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
-        """The encoded image, or its first `length` bytes.
-
-        Raises:
-            MissingImageError: It names the id and the place.
-        """
-        ...
+        """The encoded image, or its first `length` bytes. Raises MissingImageError that names id and place."""
 
 
 def read_by_id(store: ImageStore, image_id: int) -> bytes:
     """Look one image up and read it; for many images, locate all of them at once. Raises MissingImageError."""
     location = store.locate(np.array([image_id], dtype=np.uint64))[0]
     return store.read(image_id, int(location))
+
+
+class FileStore:
+    """Files with any names: N paths, each of the id, uint64 [N], in the same place."""
+
+    def __init__(self, ids: NDArray[np.uint64], paths: Sequence[Path]) -> None:
+        order = np.argsort(ids)
+        self._ids = ids[order]
+        # One array of bytes, not N Python objects, so that forked workers share it.
+        self._paths = np.array([os.fsencode(paths[i]) for i in order], dtype=np.bytes_)
+
+    def path(self, image_id: int) -> Path:
+        """Where the image lies. Raises MissingImageError for an id that the store does not know."""
+        return self._path(image_id, int(self.locate(np.array([image_id], dtype=np.uint64))[0]))
+
+    def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """See ImageStore."""
+        return find_sorted(self._ids, ids).astype(np.int32)
+
+    def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
+        """See ImageStore."""
+        return _read_file(self._path(image_id, location), image_id, length)
+
+    def _path(self, image_id: int, location: int) -> Path:
+        if location < 0:
+            raise MissingImageError(f"image {format_id(image_id)}: no file is known for it")
+        return Path(os.fsdecode(bytes(self._paths[location])))
+
+
+def _read_file(path: Path, image_id: int, length: int | None) -> bytes:
+    try:
+        with path.open("rb", buffering=0) as file:
+            return file.read(-1 if length is None else length)
+    except OSError as error:
+        raise MissingImageError(f"image {format_id(image_id)}: cannot read {path} ({error.strerror})") from error
+
+
+def picture_path(name: str) -> str:
+    """Where the image with this id in 16 digits lies in an extracted tree: `a/b/c/<id>.jpg`."""
+    return f"{name[0]}/{name[1]}/{name[2]}/{name}.jpg"
+
+
+def folders_of(ids: NDArray[np.uint64]) -> list[str]:
+    """The folders `a/b/c`, at most 4096, that hold these images in an extracted tree."""
+    return [
+        "/".join(f"{prefix:03x}") for prefix in np.flatnonzero(np.bincount((ids >> np.uint64(52)).astype(np.int64)))
+    ]
+
+
+def located(ids: NDArray[np.uint64], names: Iterable[str]) -> NDArray[np.int32]:
+    """What `locate` answers where there are files of these names."""
+    return np.where(find_sorted(_ids_of(names), ids) >= 0, 0, ABSENT).astype(np.int32)
+
+
+def _ids_of(names: Iterable[str]) -> NDArray[np.uint64]:
+    return np.sort(parse_ids([match[1] for name in names if (match := IMAGE_NAME.fullmatch(name))]))
+
+
+class FolderStore:
+    """The extracted tree of GLDv2: `root/a/b/c/<id>.jpg`, a, b, c the first three digits of the id.
+
+    Paths are computed, so that opening the store costs nothing.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """See ImageStore. Lists each of the at most 4096 folders once rather than asking for every file."""
+        folders = (self.root / folder for folder in folders_of(ids))
+        return located(ids, (path.name for folder in folders if folder.is_dir() for path in folder.iterdir()))
+
+    def read(self, image_id: int, location: int = 0, length: int | None = None) -> bytes:
+        """See ImageStore."""
+        return _read_file(self.root / picture_path(format_id(image_id)), image_id, length)
+
+
+class FlatFolderStore:
+    """Pictures `folder/<id>.jpg`, as Open Images hands them out.
+
+    The folder is listed each time that pictures are looked up: 1.7 million names take some seconds.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def ids(self) -> NDArray[np.uint64]:
+        """The ids of all pictures that are there, ascending, uint64 [N]."""
+        return _ids_of(self._names())
+
+    def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """See ImageStore."""
+        return located(ids, self._names())
+
+    def read(self, image_id: int, location: int = 0, length: int | None = None) -> bytes:
+        """See ImageStore."""
+        return _read_file(self.folder / f"{format_id(image_id)}.jpg", image_id, length)
+
+    def _names(self) -> list[str]:
+        try:
+            return os.listdir(self.folder)  # noqa: PTH208 - a Path for each of 1.7 million names would take minutes
+        except OSError as error:
+            raise LandmarksError(f"{self.folder}: the pictures cannot be listed ({error.strerror})") from error
+
+
+class JoinedStore:
+    """Two stores as one: `first` answers for `first_ids`, uint64 [N], with even locations, `second` for all others."""
+
+    def __init__(self, first_ids: NDArray[np.uint64], first: ImageStore, second: ImageStore) -> None:
+        self._first_ids = first_ids
+        self._stores = (first, second)
+
+    @cached_property
+    def _sorted_first_ids(self) -> NDArray[np.uint64]:
+        return np.sort(self._first_ids)
+
+    def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """See ImageStore."""
+        in_second = find_sorted(self._sorted_first_ids, ids) < 0
+        locations = np.empty(len(ids), dtype=np.int32)
+        for number, (store, chosen) in enumerate(zip(self._stores, (~in_second, in_second), strict=True)):
+            found = store.locate(ids[chosen])
+            locations[chosen] = _numbered(found, number)
+        return locations
+
+    def join(self, first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Locations of images that were located in their own store: int32 [A], int32 [B] -> int32 [A + B]."""
+        return np.concatenate([_numbered(first, 0), _numbered(second, 1)])
+
+    def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
+        """See ImageStore."""
+        if location < 0:
+            raise MissingImageError(f"image {format_id(image_id)} is in neither of the two sets")
+        return self._stores[location % 2].read(image_id, location // 2, length)
+
+
+def _numbered(locations: NDArray[np.int32], store: int) -> NDArray[np.int32]:
+    return np.where(locations >= 0, locations * 2 + store, ABSENT).astype(np.int32)

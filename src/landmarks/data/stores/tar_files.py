@@ -11,12 +11,9 @@ ReadTar = Callable[[int, int], bytes]
 
 @dataclass(frozen=True)
 class TarStamp:
-    """What tells whether a tar is still the one that was indexed.
+    """What tells whether a tar is still the one that was indexed: its bytes, and what changes with the content.
 
-    Attributes:
-        size: Bytes.
-        version: Changes whenever the content may have: a modification time in nanoseconds, or what a server calls
-            it and its value, as in `ETag "5d41"`.
+    The version is a modification time in nanoseconds, or what a server calls it and its value, as in `ETag "5d41"`.
     """
 
     size: int
@@ -41,23 +38,18 @@ class TarFiles(Protocol):
 
     def names(self) -> list[str]:
         """All tars, sorted."""
-        ...
 
     def stamp(self, name: str) -> TarStamp:
         """Size and version of a tar. Raises OSError."""
-        ...
 
     def read(self, name: str, offset: int, length: int) -> bytes:
         """Bytes from `offset`; fewer than `length` only where the file ends. Raises OSError."""
-        ...
 
     def walk(self, name: str) -> ReadTar:
         """`read(offset, length)` of one tar for whoever goes through it from front to back, by one thread."""
-        ...
 
     def address(self, name: str) -> str:
         """Path or URL of a tar, for messages; of their folder if the name is empty."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -66,9 +58,7 @@ class LocalTars:
 
     A tar is opened for each read: that costs about 10 microseconds against milliseconds of decoding, and leaves no
     descriptor to share between processes or threads, nor 600 of them open in each worker.
-
-    Attributes:
-        folder: `root/train`, `root/index` or `root/test`. Hidden files in it are no tars.
+    Hidden files in the folder are no tars.
     """
 
     folder: Path

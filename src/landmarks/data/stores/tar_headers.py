@@ -41,31 +41,19 @@ _IN_OCTAL_FIELD[np.frombuffer(b"01234567 \0", dtype=np.uint8)] = True
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """The pictures of one tar.
+    """The N pictures of one tar."""
 
-    Attributes:
-        ids: uint64 [N], sorted, unique.
-        blocks: uint32 [N], where the bytes of each picture begin, in blocks of 512 bytes.
-        lengths: uint32 [N], bytes of each picture.
-    """
-
-    ids: NDArray[np.uint64]
-    blocks: NDArray[np.uint32]
-    lengths: NDArray[np.uint32]
+    ids: NDArray[np.uint64]  # sorted, unique
+    blocks: NDArray[np.uint32]  # where the bytes of each picture begin, in blocks of 512 bytes
+    lengths: NDArray[np.uint32]  # bytes of each picture
 
 
 def read_headers(read: ReadTar, size: int) -> Pictures:
-    """Walk the headers of one tar.
+    """Walk the headers of one tar of `size` bytes.
 
     Allowed are regular files called `<id>.jpg` in any relative folder, folders, and pax headers that leave the
-    names and sizes alone.
-
-    Args:
-        read: `read(offset, length)` gives bytes of the tar, fewer only where it ends; what it raises is passed on.
-        size: Bytes of the tar.
-
-    Raises:
-        RefusedTarError: Anything else is in it, it is damaged, cut off or compressed, or holds a picture twice.
+    names and sizes alone. RefusedTarError says what else is in it, or that it is damaged, cut off, compressed or holds
+    a picture twice.
     """
     if size > MAX_TAR:
         raise RefusedTarError(f"has {size:,} bytes, at most {MAX_TAR:,} can be indexed; {REPAIR}")

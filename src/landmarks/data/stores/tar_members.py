@@ -42,14 +42,8 @@ def damaged(what: str) -> RefusedTarError:
 def picture_id(header: bytes, size: int, offset: int, read: ReadTar) -> int | None:
     """The id of the picture that a header announces, None for a folder or a pax header without consequences.
 
-    Args:
-        header: 512 bytes, not all zero.
-        size: Bytes that follow, as it says; -1 where that cannot be read.
-        offset: Where the header is in its tar.
-        read: `read(offset, length)` gives other bytes of the tar.
-
-    Raises:
-        RefusedTarError: The header is damaged, or announces anything else.
+    It is 512 bytes, not all zero, at `offset` in the tar; `size` is -1 where it cannot be read. Raises RefusedTarError
+    if it is damaged, or announces anything else.
     """
     _require_header(header, size, offset)
     name, kind = member_name(header), header[156:157]

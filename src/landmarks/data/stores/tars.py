@@ -20,16 +20,9 @@ RENEW = "run `landmarks data index`"
 
 
 class TarStore:
-    """Images inside tars, each read together with its header by one request.
+    """Images inside tars, each read together with its header by one request; see `open_tar_store`.
 
     The index is mapped from its file, also in processes that the store is sent to: they share one copy.
-
-    Args:
-        files: The tars.
-        offsets: Their offset index, see `open_tar_store`.
-
-    Raises:
-        LandmarksError: The index is not there or damaged.
     """
 
     def __init__(self, files: TarFiles, offsets: Path) -> None:

@@ -17,6 +17,7 @@ from landmarks.data import (
     ResumableDataModule,
     Root,
     ShapeBatches,
+    Share,
     ShuffledBatches,
     group_shapes,
     open_root,
@@ -162,11 +163,12 @@ class DetectionDataModule(ResumableDataModule):
 
     def _batches(self) -> EpochBatches:
         rank, world_size = self._rank()
+        share = Share(seed=self.seed, rank=rank, world_size=world_size, groups=self._aspect_groups)
         boxes = self.train_set.boxes
         if not self.repeat_threshold:
-            return ShuffledBatches(len(boxes), self.batch_size, self.seed, rank, world_size, self._aspect_groups)
+            return ShuffledBatches(len(boxes), self.batch_size, **share)
         repeats = repeat_factors(boxes.start, boxes.labels, len(self.classes), self.repeat_threshold)
-        return RepeatedBatches(repeats, self.batch_size, self.seed, rank, world_size, self._aspect_groups)
+        return RepeatedBatches(repeats, self.batch_size, **share)
 
     @cached_property
     def _aspect_groups(self) -> Groups | None:

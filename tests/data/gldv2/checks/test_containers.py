@@ -48,19 +48,6 @@ def test_a_tar_that_shrinks_or_goes_is_a_missing_image(files: LocalTars) -> None
         container.read(0)
 
 
-def test_folders_hold_what_lies_where_it_belongs(tmp_path: Path) -> None:
-    for name, data in BYTES.items():
-        path = tmp_path / "test" / name[0] / name[1] / name[2] / f"{name}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        path.with_name("README.txt").write_text("no picture")
-        path.with_name(f"{'f' * 16}.jpg").write_text("in the wrong place")
-    found = open_folders(tmp_path, "test")
-    assert [container.name for container in found] == sorted({f"test/{name[0]}/{name[1]}" for name in NAMES})
-    assert {name: data for container in found for name, data in contents(container).items()} == BYTES
-    assert all(container.md5() is None for container in found)
-
-
 def test_the_stamp_of_a_folder_follows_its_files(tmp_path: Path) -> None:
     path = tmp_path / "test" / "a" / "b" / "c" / "abc0000000000001.jpg"
     path.parent.mkdir(parents=True)

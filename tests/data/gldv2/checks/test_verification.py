@@ -213,12 +213,7 @@ def test_extracted_folders_are_checked_like_tars(tiny: Any, make: SimpleNamespac
     def extracted(split: str, name: str) -> Path:
         return tiny.root / split / name[0] / name[1] / name[2] / f"{name}.jpg"
 
-    for split in ("train", "index", "test"):
-        for tar in (tiny.root / split).glob("*.tar"):
-            for name, data in read_tar(tar).items():
-                extracted(split, name).parent.mkdir(parents=True, exist_ok=True)
-                extracted(split, name).write_bytes(data)
-            tar.unlink()
+    tiny.remove_tars("train", "index", "test", extract=True)
     train = list(tiny.train)
     extracted("train", train[9]).unlink()
     extracted("train", train[8]).write_bytes(b"<html>")

@@ -148,10 +148,7 @@ class Inventory:
 
 
 def take_inventory(layout: GLDv2Layout, folder: str, on_tar: OnTar | None = None) -> Inventory:
-    """Ask the offset index of a folder, brought up to date, or list the extracted tree if there is no tar.
-
-    Raises LandmarksError if the index cannot be written or an extracted tree lies at an address.
-    """
+    """Ask the offset index of a folder, brought up to date, or list the extracted tree if there is no tar."""
     files = layout.tars(folder)
     names = files.names()
     if not names:

@@ -57,21 +57,15 @@ class FileProblem:
 class Findings:
     """All that was found.
 
-    Attributes:
-        root: The folder or address that was checked.
-        deep: Whether the images were decoded.
-        needed: The splits on which it depends whether training can start.
-        counts: Of each split that was checked: images in its table that are "listed", "present" or
-            "without_landmark"; its "landmarks", and "landmarks_with_one_picture".
-        faults: At most one of each kind and split and cause, none without images.
-        problems: Files with which something is wrong.
+    The counts of each split that was checked are: images in its table that are "listed", "present" or
+    "without_landmark"; its "landmarks", and "landmarks_with_one_picture".
     """
 
     root: str
-    deep: bool
-    needed: tuple[Split, ...]
+    deep: bool  # whether the images were decoded
+    needed: tuple[Split, ...]  # those on which it depends whether training can start
     counts: dict[Split, dict[str, int]]
-    faults: tuple[Fault, ...]
+    faults: tuple[Fault, ...]  # at most one of each kind and split and cause, none without images
     problems: tuple[FileProblem, ...]
 
     def usable(self, split: Split) -> bool:
@@ -153,9 +147,6 @@ class Findings:
 
         The columns are id, kind, split and where; the file can be given as `data.source.exclude`. An image of train
         and train_clean is listed once for each of its faults. Images of test are no part of any training.
-
-        Raises:
-            LandmarksError: The file cannot be written.
         """
         parts = [
             pl.DataFrame({"id": format_ids(fault.ids), "where": list(fault.where)}).select(

@@ -86,19 +86,9 @@ def find_checked(containers: Sequence[Container], records: Path) -> dict[str, Co
 def check_containers(
     containers: Sequence[Container], records: Path, workers: int, on_pictures: Callable[[int], None]
 ) -> dict[str, ContainerCheck]:
-    """Check all images of some containers in other processes.
+    """Check all images of some containers in other processes, and record below `records` what was found.
 
-    Args:
-        containers: Those without a valid record.
-        records: Folder for what is found; made here.
-        workers: Processes.
-        on_pictures: Told how many images are checked so far.
-
-    Returns:
-        What was found, by the name of the container.
-
-    Raises:
-        LandmarksError: A process ended abruptly, or `records` cannot be written. What was recorded stays.
+    Returns it by the name of the container. `on_pictures` is told how many images are checked so far.
     """
     context = multiprocessing.get_context("spawn")  # forked processes would inherit locks of our threads
     pool = ProcessPoolExecutor(workers, context, initializer=_enter_worker)

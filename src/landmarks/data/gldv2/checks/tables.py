@@ -6,6 +6,7 @@ whoever mends a table wants all of them.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,8 @@ READERS: dict[str, Callable[[Path], ImageTable]] = {
     "test": lambda path: ImageTable.unlabelled(read_ids(path)),
 }
 
-
 NO_IDS = np.empty(0, dtype=np.uint64)
+NO_TABLE = ImageTable.unlabelled(NO_IDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,27 +70,26 @@ class Tables:
 
     def __init__(self, layout: GLDv2Layout) -> None:
         self.layout = layout
-        self._checks: dict[str, TableCheck | None] = {}
-        self._ids: dict[str, NDArray[np.uint64]] = {}
+        self.check = cache(self._check)
+        self.ids = cache(self._ids)
 
-    def check(self, name: str) -> TableCheck | None:
-        """Return a table and what is wrong with it; None if there is no such file."""
-        if name not in self._checks:
-            there = self.layout.has_table(name)
-            self._checks[name] = check_table(name, self.layout.table(name)) if there else None
-        return self._checks[name]
+    def _check(self, name: str) -> TableCheck:
+        """Return a table and what is wrong with it."""
+        path = self.layout.table(name)
+        if self.layout.has_table(name):
+            return check_table(name, path)
+        if name == LABELS:  # an index without landmarks can be searched all the same
+            return TableCheck(NO_TABLE)
+        fetch = f"`landmarks data download --root {self.layout.root} --split metadata` fetches it"
+        return TableCheck(NO_TABLE, f"{path} is not there: {fetch}")
 
-    def ids(self, split: str) -> NDArray[np.uint64]:
+    def _ids(self, split: str) -> NDArray[np.uint64]:
         """Return the images that a split lists, as far as its table can be read: uint64 [N], ascending."""
-        if split not in self._ids:
-            check = self.check(split)
-            self._ids[split] = NO_IDS if check is None else np.sort(check.table.ids)
-        return self._ids[split]
+        return np.sort(self.check(split).table.ids)
 
     def images_a_landmark(self, split: Split) -> NDArray[np.int64]:
         """Return int64 [C]; of the index according to its table of landmarks."""
-        check = self.check(LABELS if split == "index" else split)
-        return np.empty(0, np.int64) if check is None else check.table.counts()
+        return self.check(LABELS if split == "index" else split).table.counts()
 
 
 def table_findings(tables: Tables, split: Split) -> Iterator[Fault | FileProblem]:
@@ -101,24 +101,19 @@ def table_findings(tables: Tables, split: Split) -> Iterator[Fault | FileProblem
         yield Fault("leaked", split, both, [f"also in metadata/{other}.csv"] * len(both))
     if split == "train_clean":
         yield from _unknown(tables, tables.ids(split), "train", "metadata/train_clean.csv")
-    if split == "index" and (labels := tables.check(LABELS)):
-        yield from _unknown(tables, np.sort(labels.table.ids), "index", f"metadata/{LABELS}.csv", split)
+    if split == "index":
+        yield from _unknown(tables, tables.ids(LABELS), "index", f"metadata/{LABELS}.csv", split)
     if split == "test":
         yield from _solution_findings(tables)
 
 
 def _file_findings(tables: Tables, split: Split) -> Iterator[Fault | FileProblem]:
     for name in (split, LABELS) if split == "index" else (split,):
-        check, path = tables.check(name), tables.layout.table(name)
-        if check is None:
-            if name != LABELS:  # an index without landmarks can be searched all the same
-                fetch = f"`landmarks data download --root {tables.layout.root} --split metadata` fetches it"
-                yield FileProblem(f"{path} is not there: {fetch}", frozenset([split]))
-            continue
+        check = tables.check(name)
         if check.problem is not None:
             yield FileProblem(check.problem, frozenset([split]))
         elif len(check.table) == 0 and name != LABELS:
-            yield FileProblem(f"{path}: lists no image; download it again", frozenset([split]))
+            yield FileProblem(f"{tables.layout.table(name)}: lists no image; download it again", frozenset([split]))
         place = [f"metadata/{name}.csv"]
         yield Fault("listed_twice", split, check.repeated, place * len(check.repeated))
         yield Fault("unlabelled", split, check.unlabelled, place * len(check.unlabelled))
@@ -144,8 +139,7 @@ def _solution_findings(tables: Tables) -> Iterator[Fault | FileProblem]:
 
 def _unknown(tables: Tables, ids: NDArray[np.uint64], split: Split, named_in: str, *blocks: Split) -> Iterator[Fault]:
     """Find images that a file names and the table of `split` does not list."""
-    check = tables.check(split)
-    if check is not None and check.is_known:
+    if tables.check(split).is_known:
         unknown = ids[find_sorted(tables.ids(split), ids) < 0]
         yield Fault("unknown", split, unknown, [named_in] * len(unknown), frozenset(blocks))
 
@@ -160,7 +154,7 @@ def check_table(name: str, path: Path) -> TableCheck:
 
 
 def _look_closer(name: str, path: Path, problem: str) -> TableCheck:
-    nothing = TableCheck(ImageTable.unlabelled(NO_IDS), problem)
+    nothing = TableCheck(NO_TABLE, problem)
     try:
         frame = pl.read_csv(path, infer_schema=False, encoding="utf8-lossy", truncate_ragged_lines=True)
     except (OSError, pl.exceptions.PolarsError):

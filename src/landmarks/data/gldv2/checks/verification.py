@@ -42,9 +42,6 @@ def verify(root: Root, progress: Progress, splits: Sequence[Split] | None = None
         splits: What to check, and what must be usable for training to start. None checks all splits; needed are then
             those that `data=gldv2` uses by default.
         workers: Processes that decode the images not decoded by an earlier check; 0 decodes none.
-
-    Raises:
-        LandmarksError: There is no such folder, or something cannot be kept in its derived folder.
     """
     if isinstance(root, Path) and not root.is_dir():
         raise LandmarksError(f"{root}: there is no such folder; give the one that holds train, metadata and so on")
@@ -105,8 +102,7 @@ def _compare(tables: Tables, inventory: Inventory, split: Split) -> Iterator[Fau
     ids = tables.ids(split)
     absent = ids[find_sorted(inventory.ids, ids) < 0]
     yield Fault("missing", split, absent, [f"not in {inventory.folder}/"] * len(absent), frozenset([split]))
-    check = tables.check(split)
-    if split != "train_clean" and check is not None and check.is_known:  # the rest of train is no fault of train_clean
+    if split != "train_clean" and tables.check(split).is_known:  # the rest of train is no fault of train_clean
         yield Fault("unlisted", split, *inventory.unlisted(ids))
 
 

@@ -1,9 +1,14 @@
 """Against a real local server that goes wrong in every way that is known of servers and networks."""
 
+import errno
+import fcntl
+import hashlib
 import os
 import random
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import md5
 from pathlib import Path
@@ -14,16 +19,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from http_server import HttpServer
-from landmarks.data.transfer import (
+from landmarks.data.gldv2 import (
+    DiskFullError,
     DownloadError,
     Expected,
     HttpFiles,
     NotServedError,
+    PartialFile,
     Served,
     StoppedError,
     UnreachableError,
     partial_name,
 )
+from landmarks.errors import LandmarksError
 from landmarks.storage import RetryPolicy
 
 QUICK = RetryPolicy(attempts=3, first_wait=0.0005, longest_wait=0.001)
@@ -171,13 +179,6 @@ def test_wrong_sum_twice_is_an_error_with_both_sums(place: Place) -> None:
     assert place.litter() == [] and place.ranges() == [None, None]
 
 
-def test_something_else_is_known_by_its_first_line(place: Place) -> None:
-    place.server.fail("a.tar", content=b"<html>\nHello</html>", method="*")
-    with pytest.raises(DownloadError, match="begins with '<html>'"):
-        place.fetch(Expected(is_first_line=lambda line: line == "id,url"))
-    assert place.litter() == []
-
-
 def test_neither_sum_nor_length_is_an_error(place: Place) -> None:
     place.server.fail("a.tar", no_length=True, method="*")
     with pytest.raises(DownloadError, match="tells no length"):
@@ -261,3 +262,39 @@ def test_whatever_happens_there_is_the_right_file_or_none(
         place.server.heal()
         place.fetch(served=served)  # the next run brings it
         assert place.path.read_bytes() == CONTENT
+
+
+def test_file_system_without_locks_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(file: object, operation: int) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with PartialFile(tmp_path / "a") as partial:
+        partial.append(b"bytes")
+        partial.finish()
+    assert (tmp_path / "a").read_bytes() == b"bytes"
+
+
+def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train").write_text("a file where a folder should be")
+    with pytest.raises(LandmarksError, match=r"train/a\.tar\.partial: cannot write here"):
+        PartialFile(tmp_path / "train/a.tar")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 64 KB."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("needs the right to mount a file system")
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_full_disk_keeps_what_fitted(small_disk: Path) -> None:
+    data = bytes(range(256)) * 400
+    with PartialFile(small_disk / "a") as partial:
+        with pytest.raises(DiskFullError, match=r"a\.partial: the disk is full after 65,536 bytes"):
+            partial.append(data)
+        assert partial.size == 65536 and partial.md5 == hashlib.md5(data[:65536]).hexdigest()
+    assert partial_name(small_disk / "a").read_bytes() == data[:65536]

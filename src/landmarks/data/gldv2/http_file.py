@@ -15,7 +15,7 @@ from typing import TypeVar
 import requests
 import urllib3
 
-from landmarks.data.transfer.partial_file import PartialFile
+from landmarks.data.gldv2.partial_file import PartialFile
 from landmarks.errors import LandmarksError
 from landmarks.storage import PATIENT, RetryPolicy, TemporaryError, is_temporary, retry_after
 
@@ -73,17 +73,11 @@ class Expected:
 
 @dataclass
 class HttpFiles:
-    """Fetches files, from any number of threads.
+    """Fetches files, from any number of threads."""
 
-    Attributes:
-        stop: Once set, all methods raise StoppedError as soon as they get to it.
-        retry: How often to try again; an attempt that brought bytes has not failed.
-        stall_seconds: How long a server may be silent.
-    """
-
-    stop: threading.Event
-    retry: RetryPolicy = PATIENT
-    stall_seconds: float = 30.0
+    stop: threading.Event  # once set, all methods raise StoppedError as soon as they get to it
+    retry: RetryPolicy = PATIENT  # an attempt that brought bytes has not failed
+    stall_seconds: float = 30.0  # how long a server may be silent
     _session: requests.Session = field(default_factory=requests.Session, init=False)
 
     def __post_init__(self) -> None:

@@ -25,9 +25,6 @@ class PartialFile:
     """Holds the first bytes of `path`, in a ``with`` statement; `size` and `md5` are of what is there.
 
     What an earlier run received is hashed and kept. Leaving the block without `finish` keeps the bytes.
-
-    Raises:
-        LandmarksError: The folder cannot be written, or another process receives this file.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,5 +1,0 @@
-"""Anybody's own photographs, a folder a landmark."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
