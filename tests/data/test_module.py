@@ -1,6 +1,7 @@
 import shutil
 from collections.abc import Callable
-from functools import partial
+from copy import deepcopy
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,17 +10,29 @@ import cv2
 import pytest
 import pytorch_lightning as pl
 import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import DataLoader
 
+from landmarks.config import config_root, register_resolvers, register_search_path
 from landmarks.data import LandmarkDataModule, Sample, ValidationSize, single_thread
 from landmarks.data.gldv2 import GLDv2
 from landmarks.data.images import Preprocessing, decode
 from landmarks.errors import LandmarksError
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
 Build = Callable[..., LandmarkDataModule]
+
+
+@cache
+def composed(data: str, augmentation: str, sampler: str) -> DictConfig:
+    register_search_path()
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    choices = [f"data={data}", f"augmentation={augmentation}", f"sampler={sampler}", "data.root=there", "run_dir=here"]
+    with initialize_config_dir(str(config_root() / "conf"), version_base="1.3"):
+        return compose("train", choices)
 
 
 def build(
@@ -31,16 +44,8 @@ def build(
     **changes: Any,
 ) -> LandmarkDataModule:
     """The data module as conf/ builds it, with some keys changed and further arguments."""
-    config = OmegaConf.create(
-        {
-            "seed": 0,
-            "data": OmegaConf.load(CONF / "data" / f"{data}.yaml"),
-            "augmentation": OmegaConf.load(CONF / "augmentation" / f"{augmentation}.yaml"),
-            "sampler": OmegaConf.load(CONF / "sampler" / f"{sampler}.yaml"),
-        }
-    )
-    config.data.root = str(root)
-    for key, value in {"num_workers": 0, "image_size": 48, **changes}.items():
+    config = deepcopy(composed(data, augmentation, sampler))
+    for key, value in {"root": str(root), "num_workers": 0, "image_size": 48, **changes}.items():
         OmegaConf.update(config.data, key.replace("__", "."), value)
     module = instantiate(config.data, _partial_=True)(**(arguments or {}))
     assert isinstance(module, LandmarkDataModule)

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data import PhotoFolder, Source
+from landmarks.data import INDEX, QUERY, TRAIN, PhotoFolder, Source, SplitPhotos, split_photos
 from landmarks.data import photo_folder as module
-from landmarks.data.photo_folder import INDEX, QUERY, TRAIN, SplitPhotos, split_photos
 from landmarks.errors import LandmarksError
 
 Write = Callable[[dict[str, int]], Path]

@@ -56,7 +56,12 @@ from .loader import ResumableLoader as ResumableLoader
 from .loader import require_least as require_least
 from .loader import single_thread as single_thread
 from .module import LandmarkDataModule as LandmarkDataModule
+from .photo_folder import INDEX as INDEX
+from .photo_folder import QUERY as QUERY
+from .photo_folder import TRAIN as TRAIN
 from .photo_folder import PhotoFolder as PhotoFolder
+from .photo_folder import SplitPhotos as SplitPhotos
+from .photo_folder import split_photos as split_photos
 from .processes import available_cores as available_cores
 from .processes import leave_with_parent as leave_with_parent
 from .remote_files import LocalCopies as LocalCopies
