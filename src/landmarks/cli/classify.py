@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from landmarks.cli.endings import named_endings
+from landmarks.cli.console import AsJson, named_endings
 from landmarks.cli.images import (
-    AsJson,
     Device,
     ImagePaths,
     ModelPath,
@@ -51,8 +49,7 @@ def classify(
     [{"rank", "label", "landmark_id", "category", "score"}, …]}, …]}`. `label` counts the model's classes from 0;
     `landmark_id`, a number of Google Landmarks v2, and `category` are null where nobody said.
     """
-    stderr = Console(stderr=True)
-    with named_endings(stderr):
+    with named_endings() as stderr:
         sizes = checked(model, pictures)
         names = None
         if categories is not None:

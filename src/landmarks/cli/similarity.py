@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from landmarks.cli.endings import named_endings
-from landmarks.cli.images import AsJson, Device, ModelPath, Size, Where, checked, followed, picture_entry, print_json
+from landmarks.cli.console import AsJson, named_endings
+from landmarks.cli.images import Device, ModelPath, Size, Where, checked, followed, picture_entry, print_json
 from landmarks.errors import shown
 
 FirstPath = Annotated[Path, typer.Argument(metavar="A", help="The image that the others are compared with.")]
@@ -29,8 +29,7 @@ def similarity(
     given, `name` what the model calls itself.
     """
     paths = [first, *others]
-    stderr = Console(stderr=True)
-    with named_endings(stderr):
+    with named_endings() as stderr:
         sizes = checked(model, paths)
         from landmarks.interop import describe_pictures, similarities
         from landmarks.models import open_model

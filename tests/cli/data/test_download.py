@@ -17,11 +17,11 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from http_server import HttpServer
-from landmarks.cli.data.download import download
+from landmarks.cli.data import download
 from landmarks.data.gldv2 import NEEDED
 
 CONTENT = bytes(range(256)) * 200
-PROGRAM = "import typer; from landmarks.cli.data.download import download; typer.run(download)"
+PROGRAM = "import typer; from landmarks.cli.data import download; typer.run(download)"
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner
 
-from landmarks.cli.data.stats import stats
+from landmarks.cli.data import stats
 from tiny_world import IMAGES
 
 app = typer.Typer()

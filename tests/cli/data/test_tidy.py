@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from described import write_set
 from http_server import HttpServer
-from landmarks.cli.data.tidy import tidy
+from landmarks.cli.tidy import tidy
 from landmarks.data.gldv2 import GLDv2, read_clean, read_labels
 
 app = typer.Typer()

@@ -9,7 +9,7 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from landmarks.cli.data.verify import verify
+from landmarks.cli.data import verify
 from landmarks.data.gldv2 import GLDv2
 
 app = typer.Typer()

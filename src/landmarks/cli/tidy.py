@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from landmarks.cli.endings import named_endings
+from landmarks.cli.console import AsJson, DataRoot, named_endings
 
 
 class Search(StrEnum):
@@ -24,7 +24,6 @@ class Search(StrEnum):
 RULE, PROOF, WORK = "Rule", "Verification", "Work"
 KEPT = "What was found is kept; the same command goes on from there."
 
-Root = Annotated[str, typer.Option(help="Folder or address of the data set.", show_default=False)]
 Descriptors = Annotated[
     Path,
     typer.Option(
@@ -92,11 +91,10 @@ SheetLandmark = Annotated[
     str | None,
     typer.Option("--sheet-landmark", metavar="NUMBER", help="That landmark; the one that lost most if not given."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def tidy(
-    root: Root,
+    root: DataRoot,
     descriptors: Descriptors,
     out: Out,
     force: Force = False,
@@ -142,8 +140,7 @@ def tidy(
     from landmarks.progress import show_progress
     from landmarks.report import draw_tidied, reader, sheet_landmark, tidied_table
 
-    stderr = Console(stderr=True, soft_wrap=True, highlight=False)
-    with named_endings(stderr, KEPT), show_progress(stderr, log_level=logging.INFO):
+    with named_endings(KEPT) as stderr, show_progress(stderr, log_level=logging.INFO):
         start = time.monotonic()
         refuse_existing(out, force)
         rule = AgreementRule(fellows, outsiders, min_agreeing, chance, group_share, min_images, min_similarity)
