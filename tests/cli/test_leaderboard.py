@@ -167,7 +167,7 @@ def test_a_system_takes_descriptors_that_are_there_and_makes_the_rest(
     stages = ("search", "recognition")
     models = ("tiny", "other")
     rows["both"] = Row("both", "map@100", 0.5, 0.6, "us", models=models, pipeline="first_place_2019", stages=stages)
-    monkeypatch.setattr("landmarks.leaderboard.rows.read_rows", lambda: rows)
+    monkeypatch.setattr("landmarks.leaderboard.read_rows", lambda: rows)
     words = ["--run", "both", "--root", str(tiny_world)]
     options = ["--", *TINY, *QUIET]
     done = call(*words, "--weights", "tiny=tiny.safetensors", *options)
