@@ -23,13 +23,7 @@ def classifier_figures(
 ) -> dict[str, dict[str, float]]:
     """Score `state.predictions` alone: figures by split; none without predictions or a solution.
 
-    Args:
-        state: queries and what a classifier says of them.
-        official: from rows int32 [N] of a label space str [L] to the numbers of the official files, int64 [N].
-        solution: what is right.
-
-    Raises:
-        FormatError: the solution does not know a query.
+    `official` turns rows int32 [N] of a label space str [L] into the numbers of the official files, int64 [N].
     """
     if state.predictions is None or solution is None:
         return {}

@@ -19,20 +19,13 @@ NO_NAMES = np.empty(0, np.str_)
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Descriptors of some images as a search reads them, and what is known of the images.
+    """Descriptors of some images as a search reads them, and what is known of the images."""
 
-    Attributes:
-        descriptors: [N, D] float16 or float32 in rows, usually memory-mapped.
-        ids: uint64 [N]; None where they are not known: then there is no submission.
-        images: in the order of the descriptors; None where no stage looks at them.
-        regions: [N, R, D], descriptors of parts of each image.
-        protocols: what made the descriptors, one for each joined model; None where nobody knows, as of plain files.
-    """
-
-    descriptors: Descriptors
-    ids: NDArray[np.uint64] | None = None
-    images: ImageSet | None = None
-    regions: Descriptors | None = None
+    descriptors: Descriptors  # [N, D] float16 or float32 in rows, usually memory-mapped
+    ids: NDArray[np.uint64] | None = None  # uint64 [N]; None where they are not known: then there is no submission
+    images: ImageSet | None = None  # in the order of the descriptors; None where no stage looks at them
+    regions: Descriptors | None = None  # [N, R, D], descriptors of parts of each image
+    # what made the descriptors, one for each joined model; None where nobody knows, as of plain files
     protocols: tuple[ExtractionProtocol | None, ...] = (None,)
 
     def __len__(self) -> int:
@@ -82,17 +75,7 @@ class Inputs:
     def extracted(
         cls, sets: Mapping[str, Described], source: Source, truth: GroundTruth, facts: Mapping[str, Any] | None = None
     ) -> "Inputs":
-        """Take the three sets of a data set that a network has just described.
-
-        Args:
-            sets: queries, index and gallery by these names.
-            source: says how submissions call the landmarks.
-            truth: what is right.
-            facts: what `metrics.json` says of the data besides their stamp.
-
-        Raises:
-            LandmarksError: descriptor sets made by different protocols.
-        """
+        """Take the three sets of a data set that a network has just made, by name; refuse different protocols."""
         for name in ("index", "gallery"):
             sets["queries"].descriptors.require_same_protocol(sets[name].descriptors)
         queries, index, gallery = (EvaluationSet.extracted(sets[name]) for name in ("queries", "index", "gallery"))

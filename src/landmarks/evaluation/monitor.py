@@ -18,17 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def check_monitor(monitor: str, recognised: bool, predictions: bool, split: str = "private") -> None:
-    """Refuse, before any work, to wait for a figure that will not be there.
-
-    Args:
-        monitor: such as private/map@100.
-        recognised: whether landmarks are recognised.
-        predictions: whether there is a classifier, which is scored by itself.
-        split: of the figures that the message names.
-
-    Raises:
-        LandmarksError: names the key, and the figures that there are.
-    """
+    """Refuse, before any work, to wait for a figure that will not be there; the message names those of `split`."""
     name = monitor.partition("/")[2]
     known = [*RETRIEVAL_FIGURES, *(RECOGNITION_FIGURES if recognised else ())]
     of_classifier = [f"{PREFIX}{figure}" for figure in RECOGNITION_FIGURES] if recognised else []

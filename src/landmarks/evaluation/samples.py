@@ -22,17 +22,9 @@ def sample_sheet(
     index_table: ImageTable,
     source: Source,
 ) -> Sheet | None:
-    """Return the sheet of all queries with a known answer, or None where none is known.
+    """Return the sheet of all queries uint64 [Q] with a known answer, or None where none is known.
 
     A query is known if retrieval scores it, or if recognition says that it shows no landmark.
-
-    Args:
-        ranking: [Q, K].
-        query_ids: uint64 [Q].
-        index_ids: uint64 [N], what the rows of the ranking mean.
-        truth: of both tasks.
-        index_table: says which landmark each index picture shows.
-        source: says what people call the landmarks.
     """
     solution = truth.retrieval
     if solution is None:

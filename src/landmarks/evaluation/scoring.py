@@ -26,17 +26,12 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Recognised:
-    """What recognition came to.
+    """What recognition came to."""
 
-    Attributes:
-        submission: one answer a query.
-        scores: figures by split, also of the classifier alone where there is one; empty without a solution.
-        result: the last state and the stages.
-    """
-
-    submission: RecognitionSubmission
+    submission: RecognitionSubmission  # one answer a query
+    # figures by split, also of the classifier alone where there is one; empty without a solution
     scores: Mapping[str, Mapping[str, float]]
-    result: PipelineResult[RecognitionState]
+    result: PipelineResult[RecognitionState]  # the last state and the stages
 
 
 @dataclass(frozen=True)
@@ -128,18 +123,9 @@ def retrieval_scores(
     query_ids: NDArray[np.uint64] | None = None,
     index_ids: NDArray[np.uint64] | None = None,
 ) -> Scores:
-    """Score a ranking, by ids or by labels; no figures where nobody knows what is right.
+    """Score a ranking [Q, K] of rows of the index, by ids or by labels; no figures where nobody knows what is right.
 
     Labels score only queries that have one and that an index image shares: official solutions hold no others.
-
-    Args:
-        truth: what is right.
-        ranking: [Q, K], rows of the index.
-        query_ids: uint64 [Q]; needed where there is a solution.
-        index_ids: uint64 [N]; likewise.
-
-    Raises:
-        FormatError: the solution does not know a query.
     """
     if truth.labels is not None:
         queries, index = truth.labels

@@ -62,11 +62,7 @@ class DescriptorExtraction(pl.Callback):
         self._since = 0.0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Tell the module which views to describe.
-
-        Raises:
-            LandmarksError: the data module reads images at other scales.
-        """
+        """Tell the module which views to describe."""
         data, module = data_of(trainer), module_of(pl_module)
         if data.scales != self.extraction.scales:
             raise LandmarksError(
@@ -93,16 +89,7 @@ class DescriptorExtraction(pl.Callback):
         self._start({})
 
     def go_on(self, trainer: pl.Trainer, pl_module: pl.LightningModule, replace_others: bool) -> None:
-        """Open the sets for writing, and note in `done` what they hold already.
-
-        Args:
-            trainer: whose ranks write.
-            pl_module: describes.
-            replace_others: replace sets that were made otherwise instead of refusing to go on.
-
-        Raises:
-            OtherSetError: a set that was made otherwise is in the way.
-        """
+        """Open the sets for writing, and note in `done` what they hold; refuse or replace sets made otherwise."""
         _share_buffers(trainer, module_of(pl_module))
         layers, data = self._layers(trainer, module_of(pl_module)), data_of(trainer)
         ids = {name: images.table.ids for name, images in data.evaluated.items()}
@@ -126,11 +113,7 @@ class DescriptorExtraction(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Write the descriptors of one batch.
-
-        Raises:
-            LandmarksError: a descriptor is NaN or infinite.
-        """
+        """Write the descriptors of one batch."""
         name, images = list(data_of(trainer).evaluated.items())[dataloader_idx]
         described: list[tuple[Tensor, list[Tensor]]] = outputs["described"]
         for rows, layers in described:
@@ -149,14 +132,7 @@ class DescriptorExtraction(pl.Callback):
         self._writers = {}
 
     def finish(self, trainer: pl.Trainer) -> dict[str, Described]:
-        """Join what all ranks wrote.
-
-        Returns:
-            On rank 0 the sets by name, on other ranks nothing.
-
-        Raises:
-            LandmarksError: not one picture of a set could be described.
-        """
+        """Join what all ranks wrote; on rank 0 return the sets by name."""
         for writer in self._writers.values() if not trainer.is_global_zero else ():
             writer.close()
         trainer.strategy.barrier()

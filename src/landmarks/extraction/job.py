@@ -33,17 +33,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Extracted:
-    """What an extraction gave.
+    """What an extraction gave."""
 
-    Attributes:
-        sets: what was described, by name; empty on all ranks but the first.
-        rates: pictures a second of each set; none where nothing was left to do.
-        unreadable: why pictures were left out, by id.
-    """
-
-    sets: dict[str, Described]
-    rates: dict[str, float]
-    unreadable: dict[str, str]
+    sets: dict[str, Described]  # what was described, by name; empty on all ranks but the first
+    rates: dict[str, float]  # pictures a second of each set; none where nothing was left to do
+    unreadable: dict[str, str]  # why pictures were left out, by id
 
 
 def extract_job(config: DictConfig) -> None:

@@ -36,11 +36,7 @@ class Extraction:
             raise LandmarksError(f"extraction.regions is {self.regions}: it must be 0 or more")
 
     def require(self, pipeline: Pipeline) -> None:
-        """Check, before any work, that what the stages need will be there.
-
-        Raises:
-            LandmarksError: a stage needs regions, and none are described.
-        """
+        """Check, before any work, that what the stages need will be there."""
         if "regions" in pipeline.needs and not self.regions:
             raise LandmarksError("The pipeline has a stage that needs regional descriptors: set extraction.regions=3.")
 

@@ -33,15 +33,10 @@ OURS = ("checkpoint", "descriptors", "run_dir", "splits", "predictions", "detect
 
 @dataclass(frozen=True)
 class Command:
-    """A run of `landmarks extract` or `landmarks evaluate`.
+    """A run of `landmarks extract` or `landmarks evaluate`."""
 
-    Attributes:
-        name: which of them.
-        overrides: its arguments.
-    """
-
-    name: Literal["extract", "evaluate"]
-    overrides: tuple[str, ...]
+    name: Literal["extract", "evaluate"]  # which of them
+    overrides: tuple[str, ...]  # its arguments
 
     def __str__(self) -> str:
         return shlex.join(["landmarks", self.name, *self.overrides])
@@ -81,19 +76,7 @@ def prepare(
 
 
 def measuring(row: Row, root: str, weights: Mapping[str, Path], out: Path, extra: Sequence[str] = ()) -> list[Command]:
-    """Find the commands that measure a row.
-
-    Args:
-        row: which can be run.
-        root: of the data set.
-        weights: of each part whose descriptors, predictions or detections are to be made.
-        out: folder of all rows.
-        extra: overrides of the user.
-
-    Raises:
-        LandmarksError: a part has neither weights nor what they would make, or an override that is not the user's to
-            give.
-    """
+    """Find the commands that measure a row, given the weights of each part that is to be made."""
     for override in extra:
         if override.startswith("-") or _top(override) in OURS:
             raise LandmarksError(f"{override}: is set by `leaderboard --run` itself; give --weights, --root and --out")
@@ -115,11 +98,7 @@ def measuring(row: Row, root: str, weights: Mapping[str, Path], out: Path, extra
 
 
 def check_commands(commands: Sequence[Command]) -> None:
-    """Check extractions and the evaluation after them, so that a slip does not show after hours of work.
-
-    Raises:
-        LandmarksError: lists what is wrong; errors of Hydra name overrides that it cannot understand.
-    """
+    """Check extractions and the evaluation after them, so that a slip does not show after hours of work."""
     for command in commands:
         config = composed(command.name, [one for one in command.overrides if not one.startswith("hydra.")])
         if command.name == "extract":

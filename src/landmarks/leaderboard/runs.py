@@ -58,24 +58,15 @@ class Solution:
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class Evaluated:
-    """The data that were evaluated, see `evaluation.stamp.data_stamp`; of a detector only `source` and what follows it.
+    """The data that were evaluated, see `data_stamp` of evaluation; of a detector only `source` and what follows it."""
 
-    Attributes:
-        source: name of the data set; None where nobody knows.
-        split: of a detector's pictures.
-        pictures: of a detector.
-        release: of the ground truth.
-        held_out: of the train images instead of the test set.
-        described: numbers of queries and index images that were searched.
-        truth: of each task; None where nobody knows what is right.
-    """
-
-    source: str | None = None
-    split: str | None = None
-    pictures: int | None = None
-    release: str | None = None
-    held_out: bool = False
-    described: dict[str, int] = Field(default_factory=dict)
+    source: str | None = None  # name of the data set; None where nobody knows
+    split: str | None = None  # of a detector's pictures
+    pictures: int | None = None  # of a detector
+    release: str | None = None  # of the ground truth
+    held_out: bool = False  # of the train images instead of the test set
+    described: dict[str, int] = Field(default_factory=dict)  # numbers of queries and index images that were searched
+    # of each task; None where nobody knows what is right
     truth: dict[str, Solution | None] = Field(default_factory=dict)
 
 
@@ -91,19 +82,12 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Run:
-    """A run whose figures carry a stamp.
+    """A run whose figures carry a stamp."""
 
-    Attributes:
-        folder: of the run.
-        written: when, in seconds since 1970.
-        scores: split to figure to value.
-        stamp: what the figures are of.
-    """
-
-    folder: Path
-    written: float
-    scores: Mapping[str, Mapping[str, float]]
-    stamp: Stamp
+    folder: Path  # of the run
+    written: float  # when, in seconds since 1970
+    scores: Mapping[str, Mapping[str, float]]  # split to figure to value
+    stamp: Stamp  # what the figures are of
 
     @property
     def trained(self) -> bool:

@@ -46,9 +46,6 @@ def global_average_precision(
 
     Returns:
         A number in [0, 1] when no image has more than one prediction; NaN if M is 0.
-
-    Raises:
-        FormatError: a score is NaN.
     """
     if np.isnan(scores).any():
         image_id = format_id(image_ids[np.argmax(np.isnan(scores))])

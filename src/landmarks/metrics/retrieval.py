@@ -50,14 +50,7 @@ def relevance(
 
 
 def submission_relevance(solution: RetrievalSolution, submission: RetrievalSubmission, k: int = K) -> NDArray[np.bool_]:
-    """Mark the ranks of a submission that hold a new correct image, in the order of the solution.
-
-    Returns:
-        bool [Q, k], Q queries of the solution; an unanswered query is all False.
-
-    Raises:
-        FormatError: the solution does not know a query of the submission.
-    """
+    """Mark the ranks of a submission that hold a new correct image: bool [Q, k], in the order of the solution."""
     solution_rows = scored_rows(submission.query_ids, solution.query_ids, solution.ignored_ids)
     relevant = np.zeros((len(solution.query_ids), k), np.bool_)
     for first in range(0, len(solution_rows), _BLOCK_ROWS):

@@ -61,14 +61,9 @@ class RetrievalSolution:
         return GroupedValues(self.positives, self.positives_start)
 
     def find_positives(self, rows: NDArray[np.int64], image_ids: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Look up index images among the correct ones of a query.
+        """Look up index images uint64 [N] among the correct ones of rows int64 [N] of `query_ids`, -1 for none.
 
-        Args:
-            rows: int64 [N], rows of `query_ids`, -1 for none.
-            image_ids: uint64 [N], index images.
-
-        Returns:
-            int64 [N], one number for each pair of a query and its correct image, -1 for an incorrect image.
+        Returns int64 [N], one number for each pair of a query and its correct image, -1 for an incorrect image.
         """
         return self._positives.find(image_ids, rows)
 

@@ -29,14 +29,7 @@ SMOOTHED_FROM = 40
 
 
 def read_curves(files: Sequence[str | Path]) -> dict[str, Curve]:
-    """Every logged column that has numbers, as ``name -> (steps int64 [n], values float64 [n])``.
-
-    Args:
-        files: ``metrics.csv`` files of one run, oldest first.
-
-    Raises:
-        LandmarksError: no file, an unreadable one, or one without a ``step`` column.
-    """
+    """Read every logged column that has numbers, name -> (steps int64 [n], values float64 [n]), oldest file first."""
     if not files:
         raise LandmarksError("curves: no metrics.csv given; does the run use Lightning's CSV logger?")
     points: dict[str, dict[int, float]] = {}

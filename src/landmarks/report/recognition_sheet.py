@@ -60,19 +60,7 @@ class RecognitionSheet:
         solution: RecognitionSolution | None = None,
         found: FoundObjects | None = None,
     ) -> "RecognitionSheet":
-        """Hold predictions against the truth.
-
-        Args:
-            submission: of Q queries.
-            names: see the class.
-            filtered: see the class.
-            why: see the class.
-            solution: what is right; queries that it ignores are left out.
-            found: see the class.
-
-        Raises:
-            FormatError: the solution does not know a query.
-        """
+        """Hold predictions against the truth; queries that the solution ignores are left out."""
         rows = np.arange(len(submission.image_ids))
         right, has_landmark = np.zeros(len(rows), np.bool_), None
         if solution is not None:
@@ -87,31 +75,17 @@ class RecognitionSheet:
 
 @dataclass(frozen=True)
 class Section:
-    """Some queries of one kind.
+    """Some queries of one kind."""
 
-    Attributes:
-        heading: says which.
-        frame: colour of the tiles' frames.
-        mark: a sign in their corners.
-        rows: int [n] of the sheet.
-        total: how many there are of this kind.
-    """
-
-    heading: str
-    frame: Colour
-    mark: str
-    rows: NDArray[np.intp]
-    total: int
+    heading: str  # says which
+    frame: Colour  # colour of the tiles' frames
+    mark: str  # a sign in their corners
+    rows: NDArray[np.intp]  # int [n] of the sheet
+    total: int  # how many there are of this kind
 
 
 def choose_sections(sheet: RecognitionSheet, count: int, seed: int = 0) -> list[Section]:
-    """At most `count` queries of every kind; kinds without queries are left out.
-
-    Args:
-        sheet: all queries.
-        count: of each kind.
-        seed: of the draw where no query is more telling than another.
-    """
+    """Choose at most `count` queries of every kind; kinds without queries are left out."""
     random = np.random.default_rng(seed)
     gone, answered, has = sheet.filtered, sheet.names != "", sheet.has_landmark
 

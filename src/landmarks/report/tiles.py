@@ -21,23 +21,14 @@ BADGE = 22
 
 @dataclass(frozen=True)
 class Tile:
-    """What one tile shows.
+    """What one tile shows."""
 
-    Attributes:
-        image: uint8 [H, W, 3] RGB, or None where it could not be read.
-        frame: colour of the frame.
-        name: first line, cut to the width.
-        note: second line.
-        dashed: a dashed frame instead of a solid one.
-        mark: a sign in the corner of the picture, for those who do not see red and green apart.
-    """
-
-    image: NDArray[np.uint8] | None
-    frame: Colour
-    name: str = ""
-    note: str = ""
-    dashed: bool = False
-    mark: str = ""
+    image: NDArray[np.uint8] | None  # uint8 [H, W, 3] RGB, or None where it could not be read
+    frame: Colour  # colour of the frame
+    name: str = ""  # first line, cut to the width
+    note: str = ""  # second line
+    dashed: bool = False  # a dashed frame instead of a solid one
+    mark: str = ""  # a sign in the corner of the picture, for those who do not see red and green apart
 
 
 def draw_tile(canvas: Image.Image, left: int, top: int, tile: Tile) -> None:

@@ -44,11 +44,7 @@ class LandmarkModule(DescriptorModule):
         return loss
 
     def configure_optimizers(self) -> Any:
-        """Build the optimiser over network and head, and a schedule that spans the whole run.
-
-        Raises:
-            LandmarksError: where neither steps nor epochs bound the run.
-        """
+        """Build the optimiser over network and head, and a schedule that spans the whole run."""
         return build_optimizers(self, self._make_optimizer, self._make_scheduler)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -19,13 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def in_search_order(array: NDArray[Any], name: str, cache: Cache) -> Descriptors:
-    """The array as a search reads it, float32 or float16 in rows: itself, or a copy on disk, in the cache.
-
-    Args:
-        array: [N, …] of float16, float32 or float64, in any byte order, in C or Fortran order.
-        name: for the log.
-        cache: keeps the copy.
-    """
+    """Return an array [N, …] as a search reads it, float32 or float16 in rows: itself, or a copy in the cache."""
     wanted = np.dtype(np.float16) if array.dtype.itemsize == 2 else np.dtype(np.float32)
     if array.dtype == wanted and array.flags.c_contiguous:
         return array
@@ -44,16 +38,9 @@ def in_search_order(array: NDArray[Any], name: str, cache: Cache) -> Descriptors
 def joined_copy(
     parts: Sequence[Descriptors], rows: Sequence[NDArray[np.int64] | None], weights: Sequence[float], cache: Cache
 ) -> Descriptors:
-    """Several models' descriptors of the same pictures as one, see `landmarks.retrieval.descriptors.ensemble`.
+    """Join several models' descriptors of the same images in the cache: float32 [N, sum of dimensions].
 
-    Args:
-        parts: a matrix of each model.
-        rows: of each part the row of every picture, int64 [N]; None where they are all rows in order.
-        weights: of the parts.
-        cache: keeps the copy.
-
-    Returns:
-        float32 [N, sum of the dimensions].
+    `rows` says which row of each part every image has, int64 [N]; None where they are all rows in order.
     """
     moved = [found for found in rows if found is not None]
     count = len(moved[0] if moved else parts[0])

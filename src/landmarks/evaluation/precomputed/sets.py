@@ -21,52 +21,30 @@ MAX_MISSING = 0.01
 
 @dataclass(frozen=True)
 class PrecomputedSet:
-    """Descriptors of some images as files, and what is known of the images.
+    """Descriptors of some images as files, and what is known of the images."""
 
-    Attributes:
-        key: of the configuration, such as ``"descriptors.queries"``.
-        parts: a matrix of each model, at least one; as they lie on the disk.
-        rows: of each part the row of every picture, int64 [N]; None where they are all rows in order.
-        names: where each part comes from.
-        protocols: what made each part; None for plain files.
-        ids: uint64 [N], or None where they are not known.
-        images: in the order of the descriptors, where a stage asks for them.
-        regions: [N, R, D], where a stage asks for them; as they lie on the disk.
-    """
-
-    key: str
-    parts: tuple[NDArray[Any], ...]
+    key: str  # of the configuration, such as ``"descriptors.queries"``
+    parts: tuple[NDArray[Any], ...]  # a matrix of each model, at least one; as they lie on the disk
+    # of each part the row of every picture, int64 [N]; None where they are all rows in order
     rows: tuple[NDArray[np.int64] | None, ...]
-    names: tuple[str, ...]
-    protocols: tuple[ExtractionProtocol | None, ...]
-    ids: NDArray[np.uint64] | None
-    images: ImageSet | None = None
-    regions: NDArray[Any] | None = None
+    names: tuple[str, ...]  # where each part comes from
+    protocols: tuple[ExtractionProtocol | None, ...]  # what made each part; None for plain files
+    ids: NDArray[np.uint64] | None  # uint64 [N], or None where they are not known
+    images: ImageSet | None = None  # in the order of the descriptors, where a stage asks for them
+    regions: NDArray[Any] | None = None  # [N, R, D], where a stage asks for them; as they lie on the disk
 
     def __len__(self) -> int:
         return len(self.parts[0] if self.rows[0] is None else self.rows[0])
 
     @property
     def known_ids(self) -> NDArray[np.uint64]:
-        """The ids.
-
-        Raises:
-            LandmarksError: they are not known.
-        """
+        """The ids."""
         if self.ids is None:
             raise LandmarksError(f"{self.key}: the ids of the pictures are needed")
         return self.ids
 
     def read(self, weights: Sequence[float] | None, cache: Cache) -> EvaluationSet:
-        """Look at every row, join what is to be joined, and give it as a search reads it.
-
-        Args:
-            weights: of the parts; None weighs all alike.
-            cache: keeps copies of what is not in the order or type that a search reads, and of what is joined.
-
-        Raises:
-            LandmarksError: rows of zeros, NaN or infinity (count and first row).
-        """
+        """Look at every row, join what is to be joined, and give it as a search reads it; copies lie in the cache."""
         parts = [_checked(part, name, cache) for part, name in zip(self.parts, self.names, strict=True)]
         used = [1.0] * len(parts) if weights is None else [float(weight) for weight in weights]
         descriptors = parts[0] if len(parts) == 1 else joined_copy(parts, self.rows, used, cache)
@@ -99,17 +77,7 @@ class PrecomputedSet:
 
 
 def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> PrecomputedSet:
-    """Open descriptors without reading them.
-
-    Args:
-        key: of the configuration, for messages.
-        given: an ``.npy`` file [N, D], a folder of a descriptor set, or several of either.
-        ids_file: the ids of plain files' rows, see `columns.read_ids`; sets bring theirs.
-
-    Raises:
-        LandmarksError: an unreadable file, another shape or type, parts of different pictures, or ids where there are
-            some already.
-    """
+    """Open descriptors without reading them: an ``.npy`` file [N, D], a folder of a set, or several of either."""
     paths = [Path(path).expanduser() for path in ([given] if isinstance(given, str) else given)]
     if not paths:
         raise LandmarksError(f"{key}: an empty list; name at least one file or folder")
@@ -138,11 +106,7 @@ def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> Prec
 
 
 def require_comparable(queries: PrecomputedSet, others: PrecomputedSet) -> None:
-    """Refuse sets that cannot be searched against each other.
-
-    Raises:
-        LandmarksError: another number of parts, other dimensions, or another protocol, where both have one.
-    """
+    """Refuse sets that cannot be searched against each other."""
     if len(queries.parts) != len(others.parts):
         raise LandmarksError(
             f"{queries.key} joins {len(queries.parts)} sets and {others.key} {len(others.parts)}; give both the same "

@@ -12,11 +12,7 @@ import torch
 
 
 class BatchSeed(pl.Callback):
-    """Seeds torch's generators before every training batch.
-
-    Args:
-        seed: of the whole run.
-    """
+    """Seeds torch's generators before every training batch."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

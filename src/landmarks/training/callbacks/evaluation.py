@@ -32,10 +32,6 @@ class DescriptorEvaluation(DescriptorExtraction):
     Attributes:
         scores: figures of the last evaluation.
         result: all that it found, on rank 0.
-
-    Raises:
-        LandmarksError: a stage needs regions, and `extraction` describes none. In `setup`, before any work: a stage
-            or the monitor needs predictions or detections that there are not, or their folders are not right.
     """
 
     def __init__(
