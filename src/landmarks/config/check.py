@@ -39,9 +39,6 @@ def check_config(config: DictConfig, settings: type) -> None:
     Args:
         config: the composed configuration, without Hydra's own node.
         settings: a dataclass with one typed field for every top-level key that is no group.
-
-    Raises:
-        ConfigError: listing every unknown, missing or mistyped key and every interpolation that leads nowhere.
     """
     refuse_missing(config)
     _refuse(list(_dead_interpolations(config)))

@@ -44,9 +44,6 @@ def open_evidence(
         detections: of a detector; None for none.
         query_ids: uint64 [Q], the images that they must be about.
         landmark_names: str [C], the landmarks of the gallery, some of which a classifier must know; None: not checked.
-
-    Raises:
-        LandmarksError: a folder is damaged or not there, or is about none of the queries or landmarks.
     """
     said = None if predictions is None else read_predictions(Path(predictions).expanduser())
     found = None if detections is None else read_detections(Path(detections).expanduser())
@@ -66,18 +63,12 @@ def open_evidence(
 
 @dataclass(frozen=True)
 class EvidenceToCome:
-    """Evidence that is opened before any work, and a classifier that will judge the queries once they are described.
+    """Evidence that is opened before any work, and a classifier that will judge the queries once they are described."""
 
-    Attributes:
-        opened: what was given as folders.
-        head: of the network that describes the queries; None where it has none that can judge them, or predictions
-            are given.
-        landmark_names: str [C], what the head's classes are called.
-    """
-
-    opened: Evidence
+    opened: Evidence  # what was given as folders
+    # of the network that describes the queries; None where it has none that can judge them, or predictions are given
     head: ClassHead | None
-    landmark_names: NDArray[np.str_]
+    landmark_names: NDArray[np.str_]  # str [C], what the head's classes are called
 
     @classmethod
     def open(

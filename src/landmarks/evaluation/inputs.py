@@ -40,29 +40,19 @@ class EvaluationSet:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Queries, what they are searched in, and what is right.
+    """Queries, what they are searched in, and what is right."""
 
-    Attributes:
-        queries: the test images.
-        index: the images to be found.
-        truth: what is right; a task without truth gets a submission but no figures.
-        source: the data set; None where there are only files.
-        gallery: labelled train images, which vote for landmarks; None where nothing can be recognised.
-        landmarks: int32 [G], rows of `landmark_names` for the gallery, -1 = none.
-        landmark_names: str [L].
-        official: how submissions and solutions call landmarks.
-        facts: what `metrics.json` says of the data besides their stamp.
-    """
-
-    queries: EvaluationSet
-    index: EvaluationSet
+    queries: EvaluationSet  # the test images
+    index: EvaluationSet  # the images to be found
+    # what is right; a task without truth gets a submission but no figures
     truth: GroundTruth = GroundTruth()  # noqa: RUF009 - frozen
-    source: Source | None = None
+    source: Source | None = None  # the data set; None where there are only files
+    # labelled train images, which vote for landmarks; None where nothing can be recognised
     gallery: EvaluationSet | None = None
-    landmarks: NDArray[np.int32] | None = None
-    landmark_names: NDArray[np.str_] = field(default_factory=lambda: NO_NAMES)
-    official: OfficialNumbers | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    landmarks: NDArray[np.int32] | None = None  # int32 [G], rows of `landmark_names` for the gallery, -1 = none
+    landmark_names: NDArray[np.str_] = field(default_factory=lambda: NO_NAMES)  # str [L]
+    official: OfficialNumbers | None = None  # how submissions and solutions call landmarks
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what `metrics.json` says of the data besides their stamp
 
     @property
     def labelled(self) -> Gallery | None:

@@ -40,9 +40,6 @@ def evaluate(config: DictConfig, run_dir: Path, trained: OpenedModel | None = No
 
     Returns:
         The monitored figure, or None where the data have no ground truth, and on all ranks but the first.
-
-    Raises:
-        LandmarksError: bad input of any kind.
     """
     trained = trained or open_model(config.checkpoint, "descriptors")
     pipeline: Pipeline = instantiate(config.pipeline)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.classifier_metrics import PREFIX
+from landmarks.evaluation.figures import PREFIX
 from landmarks.evaluation.scoring import ALL, Scores
 from landmarks.metrics import retrieval_figures
 
@@ -48,11 +48,7 @@ def choose_monitor(wanted: str, scores: Scores) -> str:
 
 
 def figure(scores: Mapping[str, Mapping[str, float]], name: str) -> float | None:
-    """Return one figure such as `public/map@100`, or None where there is no ground truth at all.
-
-    Raises:
-        LandmarksError: there are figures but none of that name.
-    """
+    """Return one figure such as `public/map@100`, or None where there is no ground truth at all."""
     if not scores:
         return None
     split, _, metric = name.partition("/")

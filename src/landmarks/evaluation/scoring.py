@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data import GroundTruth
-from landmarks.evaluation.classifier_metrics import classifier_figures
-from landmarks.evaluation.figures import score_predictions, score_ranking
+from landmarks.evaluation.figures import classifier_figures, score_predictions, score_ranking
 from landmarks.evaluation.inputs import Inputs
 from landmarks.metrics import K, RecognitionSubmission, RetrievalSubmission, retrieval_figures
 from landmarks.recognition import NO_EVIDENCE, Evidence, RecognitionPipeline, RecognitionState
@@ -36,22 +35,15 @@ class Recognised:
 
 @dataclass(frozen=True)
 class Result:
-    """What an evaluation found.
+    """What an evaluation found."""
 
-    Attributes:
-        inputs: what was evaluated.
-        scores: figures of both tasks by split; empty without ground truth. NaN in a split without queries.
-        ranking: the final ranking [Q, K], rows of the index.
-        dimensions: of the descriptors that were searched last.
-        stages: figures, seconds and memory after every stage of the retrieval pipeline.
-        recognised: what recognition came to, with stages of its own; None where nothing could be recognised.
-    """
-
-    inputs: Inputs = field(repr=False)
-    scores: Scores
-    ranking: Ranking
-    dimensions: int
+    inputs: Inputs = field(repr=False)  # what was evaluated
+    scores: Scores  # figures of both tasks by split; empty without ground truth. NaN in a split without queries.
+    ranking: Ranking  # the final ranking [Q, K], rows of the index
+    dimensions: int  # of the descriptors that were searched last
+    # figures, seconds and memory after every stage of the retrieval pipeline
     stages: tuple[StageReport, ...] = field(repr=False)
+    # what recognition came to, with stages of its own; None where nothing could be recognised
     recognised: Recognised | None = field(repr=False)
 
     @property
@@ -83,10 +75,6 @@ def evaluate_descriptors(
         recognition: from gallery neighbours to one landmark a query, stage by stage; None recognises nothing.
         evidence: what else recognition may look at. The classifier whose predictions are there is scored by itself,
             too: `classifier_gap` and its companions.
-
-    Raises:
-        LandmarksError: descriptors that cannot be compared, or whatever a stage finds wrong.
-        FormatError: a solution does not know a query.
     """
     queries, index, truth = inputs.queries, inputs.index, inputs.truth
 

@@ -40,7 +40,6 @@ class DescriptorExtraction(pl.Callback):
 
     Attributes:
         seconds: that this rank spent on each set.
-        reused: how many descriptors of each set were there already.
         done: ids uint64 [n] of each set that are described already.
     """
 
@@ -56,7 +55,6 @@ class DescriptorExtraction(pl.Callback):
         self.model_name = model_name
         self.dtype = dtype
         self.seconds: dict[str, float] = {}
-        self.reused: dict[str, int] = {}
         self.done: dict[str, NDArray[np.uint64]] = {}
         self._writers: dict[str, JointWriter] = {}
         self._since = 0.0
@@ -86,19 +84,7 @@ class DescriptorExtraction(pl.Callback):
         self._writers = {
             name: JointWriter(layers[name], images.table.ids, trainer.global_rank) for name, images in evaluated.items()
         }
-        self._start({})
-
-    def go_on(self, trainer: pl.Trainer, pl_module: pl.LightningModule, replace_others: bool) -> None:
-        """Open the sets for writing, and note in `done` what they hold; refuse or replace sets made otherwise."""
-        _share_buffers(trainer, module_of(pl_module))
-        layers, data = self._layers(trainer, module_of(pl_module)), data_of(trainer)
-        ids = {name: images.table.ids for name, images in data.evaluated.items()}
-        if trainer.is_global_zero:  # takes over what other ranks left, before they open new parts
-            self._writers = {name: JointWriter.resumed(layers[name], ids[name], replace_others) for name in ids}
-        self.done = trainer.strategy.broadcast({name: writer.ids for name, writer in self._writers.items()})
-        if not trainer.is_global_zero:
-            self._writers = {name: JointWriter(layers[name], ids[name], trainer.global_rank) for name in ids}
-        self._start({name: len(found) for name, found in self.done.items()})
+        self.seconds, self._since = {}, time.perf_counter()
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to count seconds: what an engine took to get ready belongs to no set."""
@@ -143,9 +129,6 @@ class DescriptorExtraction(pl.Callback):
         self._writers = {}
         return found
 
-    def _start(self, reused: dict[str, int]) -> None:
-        self.seconds, self.reused, self._since = {}, reused, time.perf_counter()
-
     def _layers(self, trainer: pl.Trainer, module: DescriptorModule) -> dict[str, list[Layer]]:
         data = data_of(trainer)
         dim: Any = module.model.dim
@@ -176,21 +159,24 @@ class ResumedExtraction(DescriptorExtraction):
     Not in a hook of Lightning, which skips the loop and its hooks on a rank for which nothing is left.
     """
 
-    def __init__(
-        self,
-        folder: str | Path,
-        extraction: Extraction = Extraction(),  # noqa: B008 - frozen
-        model_name: str = "model",
-        dtype: Literal["float32", "float16"] = "float32",
-        replace_others: bool = False,
-    ) -> None:
-        super().__init__(folder, extraction, model_name, dtype)
-        self.replace_others = replace_others
+    replace_others = False
+    """Whether sets that were made otherwise are replaced instead of refused."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Look for what is done, before the loaders are made."""
+        """Open the sets for writing and note what they hold already, before the loaders are made."""
         super().setup(trainer, pl_module, stage)
-        self.go_on(trainer, pl_module, self.replace_others)
+        module, ids = (
+            module_of(pl_module),
+            {name: images.table.ids for name, images in data_of(trainer).evaluated.items()},
+        )
+        _share_buffers(trainer, module)
+        layers = self._layers(trainer, module)
+        if trainer.is_global_zero:  # takes over what other ranks left, before they open new parts
+            self._writers = {name: JointWriter.resumed(layers[name], ids[name], self.replace_others) for name in ids}
+        self.done = trainer.strategy.broadcast({name: writer.ids for name, writer in self._writers.items()})
+        if not trainer.is_global_zero:
+            self._writers = {name: JointWriter(layers[name], ids[name], trainer.global_rank) for name in ids}
+        self._since = time.perf_counter()
 
 
 class RemainingImages(pl.LightningDataModule):

@@ -18,7 +18,6 @@ from landmarks.config import EvaluateSettings, ExtractSettings, check_config
 from landmarks.errors import LandmarksError
 from landmarks.evaluation import used_part
 from landmarks.extraction import PREDICTIONS
-from landmarks.leaderboard.row_commands import root_word
 from landmarks.leaderboard.rows import Row
 from landmarks.leaderboard.weights import composed, parse_weights, require_weights
 from landmarks.recognition import DETECTIONS, RecognitionPipeline
@@ -54,14 +53,11 @@ def prepare(
         weights: as of `--weights`.
         out: folder of all rows; a row's own is `out/<row>`.
         extra: overrides of the user.
-
-    Raises:
-        LandmarksError: what is missing, or is not the row's; errors of Hydra name overrides that it cannot understand.
     """
     if not row.models:
         raise LandmarksError(f"{row.name} is a figure of others ({row.source}): there is nothing here to run")
     if root is None:
-        raise LandmarksError(f"--run needs the data set: --root {root_word(row)}")
+        raise LandmarksError(f"--run needs the data set: --root {row.root_word}")
     if "://" not in root and not Path(root).expanduser().is_dir():
         raise LandmarksError(f"--root {root}: there is no such folder")
     paths = parse_weights(weights, row, rows)

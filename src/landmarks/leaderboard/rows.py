@@ -50,6 +50,11 @@ class Row:
         return task_of(self.metric)
 
     @property
+    def root_word(self) -> str:
+        """What stands in commands for the root of the data set, to be replaced by the reader."""
+        return "OPENIMAGES" if self.task == "detection" else "GLDV2"
+
+    @property
     def of_classifier(self) -> bool:
         """Whether the figure is of a classifier alone."""
         return self.metric.startswith("classifier_")
@@ -68,11 +73,7 @@ def task_of(metric: str) -> Task:
 
 
 def read_rows() -> dict[str, Row]:
-    """All rows by name: ours, those of the working directory, then systems.
-
-    Raises:
-        LandmarksError: a file of the working directory that cannot be read or lacks what a row needs.
-    """
+    """All rows by name: ours, those of the working directory, then systems."""
     extras = _load(_SYSTEMS)
     rows: dict[str, Row] = {}
     for folder in dict.fromkeys((config_root() / "experiments", Path.cwd() / "experiments")):

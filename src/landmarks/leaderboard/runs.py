@@ -102,25 +102,16 @@ class Run:
 
 @dataclass
 class FoundRuns:
-    """What lies in a folder.
+    """What lies in a folder."""
 
-    Attributes:
-        runs: with a stamp.
-        unstamped: folders of runs of older versions: nobody can say what their figures are of.
-        notes: files that are not what their name says, and why.
-    """
-
-    runs: list[Run] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)  # with a stamp
+    # folders of runs of older versions: nobody can say what their figures are of
     unstamped: list[Path] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # files that are not what their name says, and why
 
 
 def find_runs(folder: str | Path) -> FoundRuns:
-    """Read every `metrics.json` in a folder and those below it; links to folders are not followed.
-
-    Raises:
-        LandmarksError: there is no such folder.
-    """
+    """Read every `metrics.json` in a folder and those below it; links to folders are not followed."""
     folder = Path(folder)
     if not folder.is_dir():
         raise LandmarksError(f"{folder}: there is no such folder; runs are searched in runs/, or in --runs FOLDER")

@@ -60,12 +60,6 @@ def plot_curves(files: Sequence[str | Path], out: str | Path) -> Path:
     Args:
         files: ``metrics.csv`` files of one run, oldest first.
         out: PNG to write.
-
-    Returns:
-        `out`.
-
-    Raises:
-        LandmarksError: unreadable files, or neither a loss nor a score in them.
     """
     curves = read_curves(files)
     losses = {name: curve for name, curve in curves.items() if "loss" in name.lower()}

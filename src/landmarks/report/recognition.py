@@ -27,9 +27,6 @@ def write_recognition_notes(
         path: the file, written whole or not at all.
         submission: of Q queries.
         notes: column name to [Q]: numbers (empty where they are not finite), truth values (1 or 0) or texts.
-
-    Raises:
-        LandmarksError: a note has another length or the name of another column, or the file cannot be written.
     """
     count = len(submission.image_ids)
     for name, values in notes.items():

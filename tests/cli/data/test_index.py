@@ -12,12 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
 from http_server import HttpServer
-from landmarks.cli.data import index
+from landmarks.cli.data import app
 from landmarks.data.stores import read_offsets
 from landmarks.storage import derived_folder
 
@@ -58,9 +57,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def run(root: Path | str, *arguments: str) -> Result:
-    app = typer.Typer()
-    app.command()(index)
-    return CliRunner().invoke(app, ["--root", str(root), *arguments])
+    return CliRunner().invoke(app, ["index", "--root", str(root), *arguments])
 
 
 def rows(result: Result) -> dict[str, list[str]]:
