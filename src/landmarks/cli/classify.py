@@ -1,6 +1,7 @@
 """`landmarks classify`: the landmarks that a classifier sees in images."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,13 +72,7 @@ def classify(
             {
                 **picture_entry(path, sizes),
                 "classes": [
-                    {
-                        "rank": rank,
-                        "label": one.label,
-                        "landmark_id": one.landmark_id,
-                        "category": one.category,
-                        "score": score,
-                    }
+                    {"rank": rank, **asdict(one), "score": score}
                     for rank, (one, score) in enumerate(zip(row, row_scores, strict=True), start=1)
                 ],
             }

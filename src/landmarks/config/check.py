@@ -34,11 +34,9 @@ class ConfigError(LandmarksError):
 
 
 def check_config(config: DictConfig, settings: type) -> None:
-    """Check `config` as a whole.
+    """Check a composed configuration as a whole, without Hydra's own node.
 
-    Args:
-        config: the composed configuration, without Hydra's own node.
-        settings: a dataclass with one typed field for every top-level key that is no group.
+    `settings` is a dataclass with one typed field for every top-level key that is no group.
     """
     refuse_missing(config)
     _refuse(list(_dead_interpolations(config)))

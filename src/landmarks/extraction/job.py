@@ -62,11 +62,7 @@ def extract(config: DictConfig, run_dir: Path, trained: OpenedModel | None = Non
     """Write the descriptor sets of the named splits into the run folder, and print what they are.
 
     Where predictions are asked for, they are made of the descriptors, and made again by every run: it takes little.
-
-    Args:
-        config: a checked configuration.
-        run_dir: gets a folder for each split, and another for its predictions.
-        trained: the network; by default that of the checkpoint.
+    `trained` is by default the network of the checkpoint.
     """
     trained = trained or open_model(config.checkpoint, "descriptors")
     data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
@@ -93,16 +89,9 @@ def describe(
     dtype: Literal["float32", "float16"] = "float32",
     replace_others: bool = False,
 ) -> Extracted:
-    """Describe `data.evaluated`; what lies in the folder already, made in the same way, is not done again.
+    """Describe `data.evaluated`, a set in `folder` for each name; what lies there, made in the same way, is kept.
 
-    Args:
-        config: of an evaluation or an extraction.
-        run_dir: of the run.
-        trained: the network.
-        data: which pictures; set up.
-        folder: gets a descriptor set for each name.
-        dtype: of the descriptors on disk.
-        replace_others: replace sets that were made otherwise instead of refusing to go on.
+    `replace_others` replaces sets that were made otherwise instead of refusing to go on.
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
     module = DescriptorModule(

@@ -17,15 +17,10 @@ SHOWN = ("map@100", "gap", "classifier_gap", "map@0.5")
 
 
 def build_board(rows: Mapping[str, Row], found: FoundRuns, only: Row | None = None) -> Board:
-    """Match runs and rows.
+    """Match runs and rows; show all rows or one `only`.
 
     A run belongs to a row if it was made by exactly the row's models, by their names in its stamp. Of several the
     newest comes first, by the time of its `metrics.json`.
-
-    Args:
-        rows: all rows.
-        found: all runs.
-        only: show this row alone.
     """
     newest = sorted(found.runs, key=lambda run: run.written, reverse=True)
     compared: dict[str, list[Measured]] = {name: [] for name in rows}

@@ -46,13 +46,7 @@ def prepare(
 ) -> list[Command]:
     """Hold everything that is given for a row against it, and find the commands that measure it.
 
-    Args:
-        row: to be measured.
-        rows: all rows.
-        root: of the data set.
-        weights: as of `--weights`.
-        out: folder of all rows; a row's own is `out/<row>`.
-        extra: overrides of the user.
+    `weights` are as of `--weights`, `extra` the overrides of the user; a row's own folder is `out/<row>`.
     """
     if not row.models:
         raise LandmarksError(f"{row.name} is a figure of others ({row.source}): there is nothing here to run")

@@ -55,12 +55,7 @@ def read_curves(files: Sequence[str | Path]) -> dict[str, Curve]:
 
 
 def plot_curves(files: Sequence[str | Path], out: str | Path) -> Path:
-    """Draw losses on the left and mAP@100 and GAP on the right.
-
-    Args:
-        files: ``metrics.csv`` files of one run, oldest first.
-        out: PNG to write.
-    """
+    """Draw losses on the left and mAP@100 and GAP on the right, of ``metrics.csv`` files of one run, oldest first."""
     curves = read_curves(files)
     losses = {name: curve for name, curve in curves.items() if "loss" in name.lower()}
     scores = {name: curve for name, curve in curves.items() if name.endswith(SCORES)}

@@ -95,13 +95,7 @@ class Board:
 
 
 def write_leaderboard(out: str | Path, board: Board, rule: str) -> Path:
-    """Write the page.
-
-    Args:
-        out: HTML file to write; it refers to the reports of runs by relative addresses.
-        board: what to show.
-        rule: when a measured figure stands beside a published one, for people.
-    """
+    """Write the page, which refers to the reports of runs by relative addresses; `rule` is for people."""
     out = Path(out)
     return write_page(
         out,

@@ -74,12 +74,9 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
 
 
 def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictConfig], Parts]) -> float | None:
-    """Train and evaluate one run of any task.
+    """Train and evaluate one run of any task; its folder gets checkpoints, logs, images and `metrics.json`.
 
-    Args:
-        config: a checked configuration.
-        run_dir: folder of the run; checkpoints, logs, images and `metrics.json` go there.
-        make_parts: makes the data and the module of the task, once the seed is set.
+    `make_parts` makes the data and the module of the task, once the seed is set.
 
     Returns:
         The monitored figure of the best checkpoint, or None where the data have no ground truth.

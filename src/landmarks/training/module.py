@@ -21,10 +21,7 @@ def build_optimizers(
 ) -> dict[str, Any]:
     """Build what `LightningModule.configure_optimizers` returns; the schedule counts steps.
 
-    Args:
-        module: attached to its trainer.
-        make_optimizer: from parameters to an optimiser.
-        make_scheduler: from (optimizer, total_steps) to a schedule.
+    `make_optimizer` makes an optimiser of parameters, `make_scheduler` a schedule of (optimizer, total_steps).
     """
     total_steps = module.trainer.estimated_stepping_batches
     if math.isinf(total_steps):
