@@ -156,7 +156,7 @@ def _check_value(name: str, value: Any, hint: Any) -> Iterator[str]:
             return
         value = _plain(value)
     try:
-        adapter = TypeAdapter(hint, config=None if _has_own_config(hint) else ConfigDict(arbitrary_types_allowed=True))
+        adapter = TypeAdapter(hint, config=None if is_dataclass(hint) else ConfigDict(arbitrary_types_allowed=True))
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError, NameError):
         return
     try:
@@ -177,10 +177,6 @@ def _reason(error: Any) -> str:
     """Put pydantic's words into a half-sentence."""
     message: str = error["msg"]
     return message.replace("Input should be", "it should be").replace("Input", "it")
-
-
-def _has_own_config(hint: Any) -> bool:
-    return is_dataclass(hint)
 
 
 def _builds_objects(value: Any) -> bool:
