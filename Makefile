@@ -26,6 +26,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 setup: $(STAMP)
 
@@ -34,13 +35,15 @@ ifeq ($(PYTHON),)
 	$(error landmarks needs Python 3.11 or 3.12; name it with: make setup PYTHON=/path/to/python3.12)
 endif
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(LOCK)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	rm -f .venv/installed-*
 	touch $@
 
 lock: setup
+	echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-deps \
+	  --python-version 3.11 --output-file requirements-uv.lock -
 	$(COMPILE) --extra cpu --output-file requirements.lock
 	$(COMPILE) --extra gpu --output-file requirements-gpu.lock
 

@@ -13,7 +13,7 @@ from landmarks.training import train
 
 Compose = Callable[..., DictConfig]
 CHOICES = sorted((path.parent.name, path.stem) for path in (config_root() / "conf").glob("*/*.yaml"))
-GROUPS = [(group, name) for group, name in CHOICES if group != "stage"]  # stages are parts of pipelines
+GROUPS = [(group, name) for group, name in CHOICES if group != "stage" and name != "base"]  # parts of others
 STAGES = [name for group, name in CHOICES if group == "stage" and name != "inliers"]  # which is a part of two
 PIPELINES = [name for group, name in CHOICES if group == "pipeline"]
 RECOGNITION = [name for group, name in CHOICES if group == "recognition"]
