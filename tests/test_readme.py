@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,14 +78,9 @@ def photos(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder with a checkpoint and submissions, made by the command line itself."""
-    folder = tmp_path_factory.mktemp("run")
-    overrides = ["model=timm", "model.name=test_resnet", f"data.root={tiny_world}", *SMALL]
-    overrides += ["trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["train.py"])
-        train([*overrides, "data.batch_size=8", "callbacks.progress=null", f"hydra.run.dir={folder}"])
+def finished_run(trained_run: Any) -> Path:
+    """A run folder with a checkpoint and submissions."""
+    folder: Path = trained_run.folder
     return folder
 
 

@@ -3,16 +3,8 @@
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from landmarks.cli.main import app
 from landmarks.cli.train import train
-
-
-def test_help_names_the_commands() -> None:
-    done = CliRunner().invoke(app, ["--help"])
-    assert done.exit_code == 0
-    assert all(command in done.output for command in ("train", "evaluate", "extract", "score"))
 
 
 def test_a_sweep_reports_all_its_jobs(

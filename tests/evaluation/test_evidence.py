@@ -1,4 +1,4 @@
-"""Folders of evidence are opened before any work, and must be about these queries."""
+"""Evidence is opened before any work and must be about these queries; a network's own head may judge them."""
 
 import logging
 from dataclasses import replace
@@ -6,13 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from found import write_detections
 from landmarks.errors import LandmarksError
-from landmarks.evaluation import open_evidence, without_index_landmarks
-from landmarks.recognition import Predictions, write_predictions
+from landmarks.evaluation import EvidenceToCome, open_evidence, without_index_landmarks
+from landmarks.extraction import Extraction
+from landmarks.losses import ArcMargin, NPairs, Softmax
+from landmarks.recognition import NO_EVIDENCE, Predictions, write_predictions
 from landmarks.recognition.detections import DetectionClasses, DetectionProtocol, Detections, FoundObjects
-from landmarks.retrieval.descriptors import ExtractionProtocol
+from landmarks.retrieval import Pipeline
+from landmarks.retrieval.descriptors import DescriptorSet, ExtractionProtocol
+from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.stages import Search
 
 IDS = np.array([3, 1, 2], np.uint64)
 PREDICTIONS = Predictions(
@@ -71,3 +78,56 @@ def test_landmarks_of_the_index_set_are_no_answers() -> None:
     assert found.probabilities.tolist() == [[0.5, 0.125, 0], [0.25, 0.125, 0], [0.75, 0, 0]]
     plain = replace(PREDICTIONS, landmark_names=np.array(["7", "6", "5"]))
     assert without_index_landmarks(plain) is plain
+
+
+NAMES = ["7", "5", "9"]
+ONE_VIEW, VIEWS = Extraction(), Extraction(flip=True)
+
+
+class AsksTheClassifier(Search):
+    needs = frozenset({"predictions"})
+
+
+def opened(loss: object, extraction: Extraction = ONE_VIEW, names: list[str] = NAMES) -> EvidenceToCome:
+    return EvidenceToCome.open(NO_EVIDENCE, loss, names, extraction, np.array(["5", "1"]))
+
+
+def pipeline(stage: Search) -> Pipeline:
+    return Pipeline(ExactIndex(), {"first": stage})
+
+
+def test_a_head_judges_the_queries() -> None:
+    head = Softmax(3, 3)
+    head.weight.data = 10 * torch.eye(3)
+    made = ExtractionProtocol(model="m", weights="w", input_size=64, resize="square")
+    queries = DescriptorSet(np.arange(3, dtype=np.uint64), np.eye(3, dtype=np.float32), made)
+    evidence = opened(head)
+    evidence.require(pipeline(AsksTheClassifier()), "public/classifier_gap")
+    found = evidence.complete(queries).predictions
+    assert found is not None and found.landmark_names[found.landmarks[:, 0]].tolist() == NAMES
+
+
+@pytest.mark.parametrize(
+    ("loss", "extraction", "names", "words"),
+    [
+        (NPairs(3, 3), ONE_VIEW, NAMES, ""),
+        (None, ONE_VIEW, NAMES, ""),
+        (Softmax(3, 3), VIEWS, NAMES, "sums of several normalised views"),
+        (ArcMargin(3, 3), ONE_VIEW, ["index:5", "index:1", "8"], "trained on other landmarks"),
+    ],
+)
+def test_without_a_head_that_fits_there_are_no_predictions(
+    loss: nn.Module | None, extraction: Extraction, names: list[str], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        evidence = opened(loss, extraction, names)
+    assert evidence.head is None and [words in record.message for record in caplog.records] == [True] * bool(words)
+    evidence.require(pipeline(Search()), "public/gap")  # an evaluation that does not ask goes on
+    with pytest.raises(LandmarksError, match="stage first needs what a classifier says"):
+        evidence.require(pipeline(AsksTheClassifier()), "public/gap")
+    with pytest.raises(LandmarksError, match="monitor=private/classifier_top1"):
+        evidence.require(pipeline(Search()), "private/classifier_top1")
+
+
+def test_directions_fit_sums_of_views() -> None:
+    assert opened(ArcMargin(3, 3), VIEWS).head is not None

@@ -62,17 +62,11 @@ def test_it_finds_what_the_run_found(
     assert DescriptorSet.open(evaluated / "descriptors" / "index").protocol.flip
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"not a checkpoint", "damaged, or not a checkpoint"),
-        (b"", "damaged, or not a checkpoint"),
-    ],
-)
-def test_other_files_are_refused(compose_config: Compose, tmp_path: Path, content: bytes, words: str) -> None:
+@pytest.mark.parametrize("content", [b"not a checkpoint", b""])
+def test_other_files_are_refused(compose_config: Compose, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.ckpt"
     path.write_bytes(content)
-    with pytest.raises(LandmarksError, match=words):
+    with pytest.raises(LandmarksError, match="damaged, or not a checkpoint"):
         evaluate_job(compose_config("evaluate", f"checkpoint={path}", run_dir=tmp_path / "run"))
 
 

@@ -9,31 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from landmarks.detection import Detector
 from landmarks.errors import LandmarksError
 from landmarks.evaluation import evaluate_job
 from landmarks.extraction import Extraction, OnnxInference, extract_job, inference
-from landmarks.models import RECORD_VERSION
 from landmarks.retrieval.descriptors import DescriptorSet
 
 Compose = Callable[..., DictConfig]
-
-
-@pytest.fixture
-def overrides(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> list[str]:
-    """What an evaluation or an extraction with a small untrained network needs."""
-    config = compose_config("train", *tiny_run, run_dir=tmp_path)
-    torch.manual_seed(0)
-    state = {f"model.{name}": value for name, value in instantiate(config.model).state_dict().items()}
-    plain = OmegaConf.to_container(config, resolve=True)
-    prepared = {"mode": config.data.resize.mode, "short_side": config.data.image_size}
-    record = {"record_version": RECORD_VERSION, "config": plain, "preprocessing": prepared, "landmark_names": []}
-    torch.save({"state_dict": state, "landmarks": record}, tmp_path / "net.ckpt")
-    kept = [o for o in tiny_run if o.startswith(("data.root", "trainer.a", "trainer.d", "trainer.e"))]
-    return [*kept, f"checkpoint={tmp_path / 'net.ckpt'}", "callbacks.progress=null", "data.num_workers=0"]
 
 
 def test_onnx_gives_the_ranking_of_eager(compose_config: Compose, overrides: list[str], tmp_path: Path) -> None:
@@ -95,4 +79,4 @@ def test_results_that_differ_are_no_engine(monkeypatch: pytest.MonkeyPatch) -> N
 def test_detectors_have_no_onnx() -> None:
     config: Any = SimpleNamespace(inference="onnx")
     with pytest.raises(LandmarksError, match="inference=onnx: a detector runs in torch alone"):
-        Detector(config, None)  # type: ignore[arg-type]
+        Detector.from_config(config, None)  # type: ignore[arg-type]

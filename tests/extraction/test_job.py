@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from PIL import Image
 
 from landmarks.config import ConfigError
@@ -23,7 +23,7 @@ from landmarks.errors import LandmarksError
 from landmarks.evaluation.precomputed import evaluate_precomputed_job
 from landmarks.extraction import DescriptorModule, TooManyUnreadableError, extract_job
 from landmarks.losses import Softmax
-from landmarks.models import RECORD_VERSION, open_model
+from landmarks.models import open_model
 from landmarks.recognition import read_predictions
 from landmarks.retrieval.descriptors import DescriptorSet, OtherSetError, regions_of
 
@@ -43,26 +43,6 @@ JointWriter.add = add_and_count
 from landmarks.cli.main import main
 main()
 """
-
-
-@pytest.fixture
-def overrides(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> list[str]:
-    """What an extraction with a small untrained network needs."""
-    config = compose_config("train", *tiny_run, run_dir=tmp_path)
-    torch.manual_seed(0)
-    state = {f"model.{name}": value for name, value in instantiate(config.model).state_dict().items()}
-    plain = OmegaConf.to_container(config, resolve=True)
-    prepared = {"mode": config.data.resize.mode, "short_side": config.data.image_size}
-    record = {"record_version": RECORD_VERSION, "config": plain, "preprocessing": prepared, "landmark_names": []}
-    torch.save({"state_dict": state, "landmarks": record}, tmp_path / "net.ckpt")
-    kept = [o for o in tiny_run if o.startswith(("data.root", "trainer.a", "trainer.d", "trainer.e"))]
-    return [
-        *kept,
-        f"checkpoint={tmp_path / 'net.ckpt'}",
-        "callbacks.progress=null",
-        "data.num_workers=0",
-        "data.eval_batch_size=4",
-    ]
 
 
 @pytest.fixture

@@ -24,9 +24,6 @@ def test_past_the_limit_the_run_stops_with_names_and_advice() -> None:
     account.account([("00aa", "image 00aa: truncated")])
     with pytest.raises(TooManyUnreadableError, match=r"(?s)image 00bb: empty.*data\.max_unreadable"):
         account.account([("00bb", "image 00bb: empty")])
-
-
-def test_zero_stops_at_the_first() -> None:
     with pytest.raises(TooManyUnreadableError):
         UnreadablePictures(limit=0).account([("00aa", "image 00aa: truncated")])
 

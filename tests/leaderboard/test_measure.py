@@ -147,12 +147,6 @@ def test_any_path_survives_the_grammar_of_overrides(text: str) -> None:
     assert override.value() == [text, text]
 
 
-def test_plain_paths_are_not_quoted() -> None:
-    assert quoted("runs/leaderboard/a-b_1.ckpt") == "runs/leaderboard/a-b_1.ckpt"
-    assert quoted("/data/GLDV2") == "/data/GLDV2"
-    assert quoted("1e5") == "'1e5'" and quoted("a b/c") == "'a b/c'"
-
-
 def test_an_own_row_of_recognition_gets_a_gallery(tmp_path: Path) -> None:
     row = replace(ROWS["res152_arcmargin"], metric="gap", stages=("search", "votes"))
     first, second = measuring(row, "GLDV2", {row.name: WEIGHTS}, tmp_path)

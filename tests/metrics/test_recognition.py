@@ -121,22 +121,6 @@ def test_correctness_accepts_each_landmark_of_an_image() -> None:
     assert found.tolist() == [True, True, False, False, False, False]
 
 
-def test_nothing_predicted() -> None:
-    solution = solution_of({1: (True, [4])}, [])
-    assert score_recognition(solution, submission_of({}))["public"]["gap"] == 0
-
-
-def test_nan_scores_are_refused() -> None:
-    with pytest.raises(FormatError, match="000000000000000a has score NaN"):
-        global_average_precision(
-            np.array([0.0, np.nan]),
-            np.zeros(2, np.bool_),
-            1,
-            np.array([9, 10], np.uint64),
-            np.zeros(2, np.int64),
-        )
-
-
 def test_an_unknown_image_is_named() -> None:
     with pytest.raises(FormatError, match="000000000000002a is not in the solution"):
         score_recognition(solution_of({1: (True, [7])}, []), submission_of({42: (7, 0.5)}))

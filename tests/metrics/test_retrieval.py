@@ -13,8 +13,6 @@ from landmarks.metrics import (
     RetrievalSolution,
     RetrievalSubmission,
     average_precision,
-    first_correct_position,
-    precision_at,
     relevance,
     score_retrieval,
     submission_relevance,
@@ -155,11 +153,6 @@ def test_by_hand() -> None:
     relevant = np.array([[1, 0, 1, 0], [0, 0, 0, 0], [0, 1, 1, 1]], np.bool_)
     expected = [(1 + 2 / 3) / 3, 0, (1 / 2 + 2 / 3) / 3]
     assert average_precision(relevant, np.array([5, 1, 3]), k=3) == pytest.approx(expected)
-    assert precision_at(relevant, 3) == pytest.approx([2 / 3, 0, 2 / 3])
-    assert precision_at(relevant, 8) == pytest.approx([2 / 8, 0, 3 / 8])
-    assert first_correct_position(relevant, 4).tolist() == [1, 5, 2]
-    assert first_correct_position(relevant, 1).tolist() == [1, 2, 2]
-    assert first_correct_position(relevant[:, :0], 4).tolist() == [5, 5, 5]
 
 
 def test_ranks_beyond_100_do_not_count() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.report import Apart, Board, BoardRow, Measured, number, points, write_leaderboard
+from landmarks.report import Apart, Board, BoardRow, Measured, points, write_leaderboard
 
 NASTY = "<script>alert('x')</script> & \"more\""
 BOTH = {"public": 0.2676, "private": 0.302}
@@ -66,10 +66,6 @@ def test_what_is_apart_has_no_difference(tmp_path: Path) -> None:
 )
 def test_points_are_hundredths(difference: float | None, text: str) -> None:
     assert points(difference) == text
-
-
-def test_numbers() -> None:
-    assert (number(None), number(0.12345)) == ("\N{EN DASH}", "0.1235")
 
 
 def test_a_page_that_cannot_be_written_is_named(tmp_path: Path) -> None:

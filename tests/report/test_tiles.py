@@ -13,18 +13,6 @@ def test_pictures_keep_their_shape(height, width, size):
     assert letterboxed(np.zeros((height, width, 3), np.uint8)).size == size
 
 
-def test_a_solid_and_a_dashed_frame():
-    for dashed in (False, True):
-        canvas = Image.new("RGB", (tiles.TILE_WIDTH, tiles.TILE_HEIGHT), palette.PAPER)
-        picture = np.full((10, 10, 3), (0, 0, 255), np.uint8)
-        draw_tile(canvas, 0, 0, Tile(picture, palette.RIGHT, dashed=dashed))
-        pixels = np.asarray(canvas)
-        edge = (pixels[2, : tiles.TILE_WIDTH] == palette.RIGHT).all(axis=1)
-        assert edge[0]
-        assert edge.all() == (not dashed)
-        assert tuple(pixels[tiles.TILE_WIDTH // 2, tiles.TILE_WIDTH // 2]) == (0, 0, 255)
-
-
 def test_an_unreadable_picture_and_a_mark_are_drawn():
     canvas = Image.new("RGB", (tiles.TILE_WIDTH, tiles.TILE_HEIGHT), palette.PAPER)
     draw_tile(canvas, 0, 0, Tile(None, palette.WRONG, "name", "note", mark="✗"))

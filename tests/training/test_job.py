@@ -12,7 +12,7 @@ from PIL import Image
 
 from landmarks.errors import LandmarksError
 from landmarks.report import read_curves
-from landmarks.training import train
+from landmarks.training import LOG, log_files, set_log_aside, train
 
 Compose = Callable[..., DictConfig]
 
@@ -102,12 +102,6 @@ def test_resuming_needs_a_checkpoint(compose_config: Compose, tiny_run: list[str
         train(compose_config("train", *tiny_run, "resume=last", run_dir=tmp_path), tmp_path)
 
 
-def test_a_run_without_any_bound_says_so(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> None:
-    overrides = [*tiny_run, "trainer.max_epochs=-1", "evaluate_untrained=false"]
-    with pytest.raises(LandmarksError, match=r"set trainer\.max_epochs or trainer\.max_steps"):
-        train(compose_config("train", *overrides, run_dir=tmp_path), tmp_path)
-
-
 def test_wandb_offline_closes_its_run(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> None:
     import wandb
 
@@ -117,3 +111,16 @@ def test_wandb_offline_closes_its_run(compose_config: Compose, tiny_run: list[st
         train(compose_config("train", *overrides, run_dir=run_dir), run_dir)
         assert wandb.run is None
         assert list((run_dir / "wandb").glob("offline-run-*"))
+
+
+def test_logs_of_interrupted_runs_are_kept_in_order(tmp_path: Path) -> None:
+    assert log_files(tmp_path) == []
+    set_log_aside(tmp_path)  # nothing to keep yet
+    path = tmp_path / LOG
+    path.parent.mkdir()
+    for number in range(11):
+        path.write_text(str(number))
+        set_log_aside(tmp_path)
+        assert not path.exists()
+    path.write_text("11")
+    assert [file.read_text() for file in log_files(tmp_path)] == [str(number) for number in range(12)]

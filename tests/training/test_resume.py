@@ -14,8 +14,7 @@ from torch import Tensor
 
 from landmarks.errors import LandmarksError
 from landmarks.models import open_checkpoint
-from landmarks.training import LandmarkModule, WholeFiles
-from landmarks.training.callbacks import BatchSeed, LastCheckpoint
+from landmarks.training import BatchSeed, LandmarkModule, LastCheckpoint, WholeFiles
 
 Compose = Callable[..., DictConfig]
 Seen = tuple[int, list[int], int]  # epoch, rows, sum over all pixels

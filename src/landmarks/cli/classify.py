@@ -1,16 +1,15 @@
 """`landmarks classify`: the landmarks that a classifier sees in images."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from landmarks.cli.endings import named_endings
+from landmarks.cli.console import AsJson, named_endings
 from landmarks.cli.images import (
-    AsJson,
     Device,
     ImagePaths,
     ModelPath,
@@ -51,8 +50,7 @@ def classify(
     [{"rank", "label", "landmark_id", "category", "score"}, …]}, …]}`. `label` counts the model's classes from 0;
     `landmark_id`, a number of Google Landmarks v2, and `category` are null where nobody said.
     """
-    stderr = Console(stderr=True)
-    with named_endings(stderr):
+    with named_endings() as stderr:
         sizes = checked(model, pictures)
         names = None
         if categories is not None:
@@ -74,13 +72,7 @@ def classify(
             {
                 **picture_entry(path, sizes),
                 "classes": [
-                    {
-                        "rank": rank,
-                        "label": one.label,
-                        "landmark_id": one.landmark_id,
-                        "category": one.category,
-                        "score": score,
-                    }
+                    {"rank": rank, **asdict(one), "score": score}
                     for rank, (one, score) in enumerate(zip(row, row_scores, strict=True), start=1)
                 ],
             }

@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from landmarks.cli.endings import named_endings
+from landmarks.cli.console import AsJson, named_endings
 from landmarks.cli.images import (
-    AsJson,
     Device,
     ImagePaths,
     Where,
@@ -48,8 +46,7 @@ def detect(
     [{"class", "title", "score", "bbox": [x, y, width, height]}, …]}, …]}`. `class` is the machine name of Open Images,
     `drawn` the path of the drawn image or null.
     """
-    stderr = Console(stderr=True)
-    with named_endings(stderr, "Images that were drawn are kept."):
+    with named_endings("Images that were drawn are kept.") as stderr:
         sizes = checked(model, pictures)
         from landmarks.detection import detect_objects, draw_objects, load_detector, make_folder
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from landmarks.cli.endings import named_endings
+from landmarks.cli.console import named_endings
 from landmarks.errors import LandmarksError
 
 
@@ -68,8 +68,7 @@ def export(
     ONNX and torch.export take any number of pictures of any size, in multiples of 32 pixels; normalised as the file
     says, in its metadata. They need none of our code.
     """
-    stderr = Console(stderr=True, soft_wrap=True, highlight=False)
-    with named_endings(stderr):
+    with named_endings() as stderr:
         _check_model(model)
         if categories is not None and not categories.is_file():
             raise LandmarksError(f"--categories {categories}: there is no such file")

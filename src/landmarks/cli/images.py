@@ -34,7 +34,6 @@ ModelPath = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model file (.safetensors), a checkpoint (.ckpt), or .onnx.")
 ]
 ImagePaths = Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Images.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Device = Annotated[Where, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from landmarks.cli.endings import named_endings
+from landmarks.cli.console import named_endings
 from landmarks.config import suggest
 from landmarks.interop import Variables, check_target, open_variables
 from landmarks.models import RELEASED_MODELS
@@ -69,8 +69,7 @@ def import_paddle(
     Every variable is used once and every parameter filled once; whatever is missing, extra or of another shape is
     listed, and nothing is written then. The framework that wrote them is not needed.
     """
-    stderr = Console(stderr=True, soft_wrap=True, highlight=False)
-    with named_endings(stderr):
+    with named_endings() as stderr:
         check_target(dst, src, overwrite)
         # polars, which reads the categories, would make every other command start later
         from landmarks.interop import read_class_names

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from landmarks.cli.console import AsJson
 from landmarks.cli.evaluate import evaluate
 from landmarks.cli.extract import extract
 from landmarks.cli.hydra_main import mistakes_named
 from landmarks.errors import LandmarksError
 
 Runs = Annotated[Path, typer.Option(metavar="FOLDER", help="Where runs are, searched with all folders below.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a page.", show_default=False)]
 RunRow = Annotated[
     str | None, typer.Option("--run", metavar="ROW", help="Extract, search and score that row.", show_default=False)

@@ -5,13 +5,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from landmarks.cli.endings import named_endings
-from landmarks.cli.images import AsJson, Device, ModelPath, Size, Where, checked, followed, picture_entry, print_json
+from landmarks.cli.console import AsJson, named_endings
+from landmarks.cli.images import (
+    Device,
+    ModelPath,
+    Size,
+    Where,
+    checked,
+    followed,
+    numbers_table,
+    picture_entry,
+    print_json,
+)
 from landmarks.errors import shown
 
 FirstPath = Annotated[Path, typer.Argument(metavar="A", help="The image that the others are compared with.")]
@@ -29,8 +37,7 @@ def similarity(
     given, `name` what the model calls itself.
     """
     paths = [first, *others]
-    stderr = Console(stderr=True)
-    with named_endings(stderr):
+    with named_endings() as stderr:
         sizes = checked(model, paths)
         from landmarks.interop import describe_pictures, similarities
         from landmarks.models import open_model
@@ -53,10 +60,8 @@ def _print_cosines(
     name: str, paths: Sequence[Path], sizes: Mapping[Path, Size], seen: Mapping[Path, Size], cosines: Sequence[float]
 ) -> None:
     """Print a table of the cosines of the first image with the others; `seen` are the sizes the network saw."""
-    table = Table(title=Text(f"Similarity by {name}"), title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("cosine", "pixels", "seen at"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("picture", overflow="fold")
+    table = numbers_table("cosine", "pixels", "seen at", words="picture")
+    table.title, table.title_justify = Text(f"Similarity by {name}"), "left"
     for path, cosine in zip(paths, ["the first", *(f"{cosine:.4f}" for cosine in cosines)], strict=True):
         table.add_row(cosine, _size(sizes[path]), _size(seen[path]), Text(shown(path)))
     Console(highlight=False).print(table)

@@ -34,14 +34,9 @@ class ConfigError(LandmarksError):
 
 
 def check_config(config: DictConfig, settings: type) -> None:
-    """Check `config` as a whole.
+    """Check a composed configuration as a whole, without Hydra's own node.
 
-    Args:
-        config: the composed configuration, without Hydra's own node.
-        settings: a dataclass with one typed field for every top-level key that is no group.
-
-    Raises:
-        ConfigError: listing every unknown, missing or mistyped key and every interpolation that leads nowhere.
+    `settings` is a dataclass with one typed field for every top-level key that is no group.
     """
     refuse_missing(config)
     _refuse(list(_dead_interpolations(config)))
@@ -168,7 +163,7 @@ def _check_value(name: str, value: Any, hint: Any) -> Iterator[str]:
             return
         value = _plain(value)
     try:
-        adapter = TypeAdapter(hint, config=None if _has_own_config(hint) else ConfigDict(arbitrary_types_allowed=True))
+        adapter = TypeAdapter(hint, config=None if is_dataclass(hint) else ConfigDict(arbitrary_types_allowed=True))
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError, NameError):
         return
     try:
@@ -189,10 +184,6 @@ def _reason(error: Any) -> str:
     """Put pydantic's words into a half-sentence."""
     message: str = error["msg"]
     return message.replace("Input should be", "it should be").replace("Input", "it")
-
-
-def _has_own_config(hint: Any) -> bool:
-    return is_dataclass(hint)
 
 
 def _builds_objects(value: Any) -> bool:

@@ -30,12 +30,7 @@ class CompletedFiles(FileConfigSource):
         return "completed"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Load one file and complete it.
-
-        Raises:
-            LandmarksError: the file names a class after it has taken over values of another file, which the defaults
-                of that class would replace.
-        """
+        """Load one file and complete it."""
         result = super().load_config(config_path)
         if not isinstance(result.config, DictConfig):
             return result
@@ -59,11 +54,7 @@ def _takes_over_first(defaults: ListConfig | list[Any]) -> bool:
 
 
 def complete(config: Any) -> None:
-    """Add to every node with a `_target_` of ours the plain defaults of its constructor that the node leaves out.
-
-    Args:
-        config: a loaded file; changed in place. Nodes of libraries stay as they are.
-    """
+    """Add to every node with a `_target_` of ours, in place, the plain defaults of its constructor that it lacks."""
     if isinstance(config, ListConfig):
         for number in range(len(config)):
             if _has_value(config, number):
@@ -88,13 +79,8 @@ def _has_value(config: DictConfig | ListConfig, key: Any) -> bool:
 def plain_defaults(target: str) -> dict[str, Any]:
     """Return the arguments of a class or function with defaults that YAML can hold, in their order.
 
-    Args:
-        target: dotted name of a class or function of this package or of the working directory; for any other name
-            there are no defaults.
-
-    Returns:
-        Argument names to numbers, texts, truth values, None, and lists and mappings of these. Defaults that are
-        objects stay the constructor's own.
+    For names of neither this package nor the working directory there are none; defaults that are objects stay the
+    constructor's own.
     """
     module, _, name = target.rpartition(".")
     found = _find(module, name)

@@ -36,10 +36,7 @@ _PACKAGES = (
 def write_record(config: DictConfig, run_dir: Path, task: Task = "landmarks") -> None:
     """Write `config.yaml` (resolved) and `run.json` before any work: a failed run explains itself too.
 
-    Args:
-        config: of the run.
-        run_dir: its folder, which is made.
-        task: what it is about; with `config.job` the kind of the run, see `read_kind`.
+    `config.job` and `task` are the kind of the run, see `read_kind`.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, run_dir / "config.yaml", resolve=True)

@@ -1,8 +1,8 @@
-from .classifier_metrics import classifier_figures as classifier_figures
-from .classifier_metrics import with_classifiers as with_classifiers
 from .evidence import EvidenceToCome as EvidenceToCome
 from .evidence import open_evidence as open_evidence
 from .evidence import without_index_landmarks as without_index_landmarks
+from .figures import classifier_figures as classifier_figures
+from .figures import with_classifiers as with_classifiers
 from .inputs import Inputs as Inputs
 from .job import evaluate as evaluate
 from .job import evaluate_job as evaluate_job

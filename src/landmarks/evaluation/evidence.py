@@ -44,9 +44,6 @@ def open_evidence(
         detections: of a detector; None for none.
         query_ids: uint64 [Q], the images that they must be about.
         landmark_names: str [C], the landmarks of the gallery, some of which a classifier must know; None: not checked.
-
-    Raises:
-        LandmarksError: a folder is damaged or not there, or is about none of the queries or landmarks.
     """
     said = None if predictions is None else read_predictions(Path(predictions).expanduser())
     found = None if detections is None else read_detections(Path(detections).expanduser())
@@ -66,18 +63,12 @@ def open_evidence(
 
 @dataclass(frozen=True)
 class EvidenceToCome:
-    """Evidence that is opened before any work, and a classifier that will judge the queries once they are described.
+    """Evidence that is opened before any work, and a classifier that will judge the queries once they are described."""
 
-    Attributes:
-        opened: what was given as folders.
-        head: of the network that describes the queries; None where it has none that can judge them, or predictions
-            are given.
-        landmark_names: str [C], what the head's classes are called.
-    """
-
-    opened: Evidence
+    opened: Evidence  # what was given as folders
+    # of the network that describes the queries; None where it has none that can judge them, or predictions are given
     head: ClassHead | None
-    landmark_names: NDArray[np.str_]
+    landmark_names: NDArray[np.str_]  # str [C], what the head's classes are called
 
     @classmethod
     def open(
@@ -90,12 +81,8 @@ class EvidenceToCome:
     ) -> Self:
         """See whether the network's own head fits the queries; the log says why it does not.
 
-        Args:
-            opened: what was given as folders; a classifier's predictions stand in for the head.
-            loss: that the network was trained under; None where its weights are not there.
-            landmark_names: [C], what the loss calls its classes.
-            extraction: how queries are described.
-            gallery_names: str [L], the landmarks of the gallery.
+        Predictions that were opened stand in for the head. It is that of `loss`, None where its weights are not there;
+        `landmark_names` is what the loss calls its classes.
         """
         names = np.asarray(landmark_names, dtype=np.str_)
         fits = (
@@ -104,11 +91,7 @@ class EvidenceToCome:
         return cls(opened, loss if fits and isinstance(loss, ClassHead) else None, names)
 
     def require(self, recognition: RecognitionPipeline, monitor: str) -> None:
-        """Refuse to begin without what the stages of recognition and the monitor ask for.
-
-        Raises:
-            LandmarksError: says what is missing and how to give it.
-        """
+        """Refuse to begin without what the stages of recognition and the monitor ask for."""
         own: list[Need] = [] if self.head is None else ["predictions"]
         available = ["pictures", *self.opened.kinds, *own]
         recognition.require(available)
@@ -116,12 +99,7 @@ class EvidenceToCome:
         check_monitor(monitor, recognised=True, predictions="predictions" in available)
 
     def complete(self, queries: DescriptorSet, accelerator: str = "cpu") -> Evidence:
-        """Give all of it.
-
-        Args:
-            queries: as the head's network described them.
-            accelerator: the trainer's; unless it is "cpu", a head on the CPU moves to the GPU if there is one.
-        """
+        """Give all of it; unless `accelerator` is "cpu", a head moves to the GPU if there is one."""
         if self.head is None:
             return self.opened
         to_device(self.head, accelerator)

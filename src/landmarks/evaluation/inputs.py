@@ -19,20 +19,13 @@ NO_NAMES = np.empty(0, np.str_)
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Descriptors of some images as a search reads them, and what is known of the images.
+    """Descriptors of some images as a search reads them, and what is known of the images."""
 
-    Attributes:
-        descriptors: [N, D] float16 or float32 in rows, usually memory-mapped.
-        ids: uint64 [N]; None where they are not known: then there is no submission.
-        images: in the order of the descriptors; None where no stage looks at them.
-        regions: [N, R, D], descriptors of parts of each image.
-        protocols: what made the descriptors, one for each joined model; None where nobody knows, as of plain files.
-    """
-
-    descriptors: Descriptors
-    ids: NDArray[np.uint64] | None = None
-    images: ImageSet | None = None
-    regions: Descriptors | None = None
+    descriptors: Descriptors  # [N, D] float16 or float32 in rows, usually memory-mapped
+    ids: NDArray[np.uint64] | None = None  # uint64 [N]; None where they are not known: then there is no submission
+    images: ImageSet | None = None  # in the order of the descriptors; None where no stage looks at them
+    regions: Descriptors | None = None  # [N, R, D], descriptors of parts of each image
+    # what made the descriptors, one for each joined model; None where nobody knows, as of plain files
     protocols: tuple[ExtractionProtocol | None, ...] = (None,)
 
     def __len__(self) -> int:
@@ -47,29 +40,19 @@ class EvaluationSet:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Queries, what they are searched in, and what is right.
+    """Queries, what they are searched in, and what is right."""
 
-    Attributes:
-        queries: the test images.
-        index: the images to be found.
-        truth: what is right; a task without truth gets a submission but no figures.
-        source: the data set; None where there are only files.
-        gallery: labelled train images, which vote for landmarks; None where nothing can be recognised.
-        landmarks: int32 [G], rows of `landmark_names` for the gallery, -1 = none.
-        landmark_names: str [L].
-        official: how submissions and solutions call landmarks.
-        facts: what `metrics.json` says of the data besides their stamp.
-    """
-
-    queries: EvaluationSet
-    index: EvaluationSet
+    queries: EvaluationSet  # the test images
+    index: EvaluationSet  # the images to be found
+    # what is right; a task without truth gets a submission but no figures
     truth: GroundTruth = GroundTruth()  # noqa: RUF009 - frozen
-    source: Source | None = None
+    source: Source | None = None  # the data set; None where there are only files
+    # labelled train images, which vote for landmarks; None where nothing can be recognised
     gallery: EvaluationSet | None = None
-    landmarks: NDArray[np.int32] | None = None
-    landmark_names: NDArray[np.str_] = field(default_factory=lambda: NO_NAMES)
-    official: OfficialNumbers | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    landmarks: NDArray[np.int32] | None = None  # int32 [G], rows of `landmark_names` for the gallery, -1 = none
+    landmark_names: NDArray[np.str_] = field(default_factory=lambda: NO_NAMES)  # str [L]
+    official: OfficialNumbers | None = None  # how submissions and solutions call landmarks
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what `metrics.json` says of the data besides their stamp
 
     @property
     def labelled(self) -> Gallery | None:
@@ -82,17 +65,7 @@ class Inputs:
     def extracted(
         cls, sets: Mapping[str, Described], source: Source, truth: GroundTruth, facts: Mapping[str, Any] | None = None
     ) -> "Inputs":
-        """Take the three sets of a data set that a network has just described.
-
-        Args:
-            sets: queries, index and gallery by these names.
-            source: says how submissions call the landmarks.
-            truth: what is right.
-            facts: what `metrics.json` says of the data besides their stamp.
-
-        Raises:
-            LandmarksError: descriptor sets made by different protocols.
-        """
+        """Take the three sets of a data set that a network has just made, by name; refuse different protocols."""
         for name in ("index", "gallery"):
             sets["queries"].descriptors.require_same_protocol(sets[name].descriptors)
         queries, index, gallery = (EvaluationSet.extracted(sets[name]) for name in ("queries", "index", "gallery"))

@@ -28,21 +28,13 @@ def evaluate_job(config: DictConfig) -> float | None:
 
 
 def evaluate(config: DictConfig, run_dir: Path, trained: OpenedModel | None = None) -> float | None:
-    """Describe queries, index and gallery, search, re-rank, vote, score, and write it all.
+    """Describe queries, index and gallery, search, re-rank, vote, score, and write it all into the run folder.
 
-    Descriptors that an interrupted evaluation left in the run folder are not made again. All ranks describe; rank 0
-    alone does the rest, and nobody waits for it.
-
-    Args:
-        config: a checked configuration.
-        run_dir: folder of the evaluation.
-        trained: the network; by default that of the checkpoint.
+    Descriptors that an interrupted evaluation left there are not made again. All ranks describe; rank 0 alone does the
+    rest, and nobody waits for it. `trained` is by default the network of the checkpoint.
 
     Returns:
         The monitored figure, or None where the data have no ground truth, and on all ranks but the first.
-
-    Raises:
-        LandmarksError: bad input of any kind.
     """
     trained = trained or open_model(config.checkpoint, "descriptors")
     pipeline: Pipeline = instantiate(config.pipeline)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.classifier_metrics import PREFIX
+from landmarks.evaluation.figures import PREFIX
 from landmarks.evaluation.scoring import ALL, Scores
 from landmarks.metrics import retrieval_figures
 
@@ -18,17 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def check_monitor(monitor: str, recognised: bool, predictions: bool, split: str = "private") -> None:
-    """Refuse, before any work, to wait for a figure that will not be there.
-
-    Args:
-        monitor: such as private/map@100.
-        recognised: whether landmarks are recognised.
-        predictions: whether there is a classifier, which is scored by itself.
-        split: of the figures that the message names.
-
-    Raises:
-        LandmarksError: names the key, and the figures that there are.
-    """
+    """Refuse, before any work, to wait for a figure that will not be there; the message names those of `split`."""
     name = monitor.partition("/")[2]
     known = [*RETRIEVAL_FIGURES, *(RECOGNITION_FIGURES if recognised else ())]
     of_classifier = [f"{PREFIX}{figure}" for figure in RECOGNITION_FIGURES] if recognised else []
@@ -58,11 +48,7 @@ def choose_monitor(wanted: str, scores: Scores) -> str:
 
 
 def figure(scores: Mapping[str, Mapping[str, float]], name: str) -> float | None:
-    """Return one figure such as `public/map@100`, or None where there is no ground truth at all.
-
-    Raises:
-        LandmarksError: there are figures but none of that name.
-    """
+    """Return one figure such as `public/map@100`, or None where there is no ground truth at all."""
     if not scores:
         return None
     split, _, metric = name.partition("/")

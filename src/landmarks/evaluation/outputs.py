@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from landmarks.config import versions, write_json
-from landmarks.evaluation.classifier_metrics import with_classifiers
+from landmarks.evaluation.figures import Scores, with_classifiers
 from landmarks.evaluation.monitor import choose_monitor, figure, known_scores
-from landmarks.evaluation.samples import picture_reader, recognition_sheet, sample_sheet
+from landmarks.evaluation.samples import recognition_sheet, sample_sheet
 from landmarks.evaluation.scoring import Result
 from landmarks.evaluation.stamp import data_stamp, pipeline_stamp, protocol_stamp, solution_stamp
 from landmarks.metrics import write_recognition_submission, write_retrieval_submission
@@ -20,6 +20,7 @@ from landmarks.report import (
     ablation_table,
     draw_neighbours,
     draw_recognition,
+    reader,
     write_recognition_notes,
     write_stages,
     write_summary,
@@ -40,7 +41,6 @@ OUTPUTS = (
     "report.html",
 )
 
-Scores = Mapping[str, Mapping[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}
 PICTURES = {"Curves": "curves.png", "Sample queries": "neighbours.png", "Landmarks recognised": "recognition.png"}
 
 Ablations = Mapping[str, Sequence[StageReport]]  # heading to the reports of a pipeline
@@ -158,7 +158,7 @@ def _draw(run_dir: Path, result: Result) -> None:
     queries, index = inputs.queries, inputs.index
     if source is None or queries.images is None or queries.ids is None:
         return
-    read = picture_reader(queries.images, index.images or queries.images)
+    read = reader(queries.images, *([index.images] if index.images is not None else ()))
     if index.images is not None and index.ids is not None:
         sheet = sample_sheet(result.ranking, queries.ids, index.ids, inputs.truth, index.images.table, source)
         if sheet is not None:

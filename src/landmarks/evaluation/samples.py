@@ -5,13 +5,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data import GroundTruth, ImageSet, ImageTable, Source, decode, read_by_id
+from landmarks.data import GroundTruth, ImageTable, Source
 from landmarks.evaluation.scoring import Recognised
 from landmarks.metrics import average_precision, relevance
-from landmarks.report import ReadImage, RecognitionSheet, Sheet
+from landmarks.report import RecognitionSheet, Sheet
 from landmarks.retrieval import Ranking
-
-SHORT_SIDE = 256  # of what is drawn; more is wasted on a tile
 
 
 def sample_sheet(
@@ -22,17 +20,9 @@ def sample_sheet(
     index_table: ImageTable,
     source: Source,
 ) -> Sheet | None:
-    """Return the sheet of all queries with a known answer, or None where none is known.
+    """Return the sheet of all queries uint64 [Q] with a known answer, or None where none is known.
 
     A query is known if retrieval scores it, or if recognition says that it shows no landmark.
-
-    Args:
-        ranking: [Q, K].
-        query_ids: uint64 [Q].
-        index_ids: uint64 [N], what the rows of the ranking mean.
-        truth: of both tasks.
-        index_table: says which landmark each index picture shows.
-        source: says what people call the landmarks.
     """
     solution = truth.retrieval
     if solution is None:
@@ -79,17 +69,6 @@ def recognition_sheet(recognised: Recognised, truth: GroundTruth, source: Source
     why = state.notes.get("detector", np.full(count, ""))
     found = state.detections
     return RecognitionSheet.of(recognised.submission, names, filtered, why, truth.recognition, found)
-
-
-def picture_reader(query_set: ImageSet, index_set: ImageSet) -> ReadImage:
-    """Return a function from a query's or an index picture's id to its pixels, uint8 [H, W, 3]."""
-    queries = set(query_set.table.ids.tolist())
-
-    def read(image_id: int) -> NDArray[np.uint8]:
-        images = query_set if image_id in queries else index_set
-        return decode(read_by_id(images.store, image_id), SHORT_SIDE)
-
-    return read
 
 
 def _without_landmark(truth: GroundTruth) -> NDArray[np.uint64]:

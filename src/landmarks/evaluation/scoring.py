@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data import GroundTruth
-from landmarks.evaluation.classifier_metrics import classifier_figures
-from landmarks.evaluation.figures import score_predictions, score_ranking
+from landmarks.evaluation.figures import classifier_figures, score_predictions, score_ranking
 from landmarks.evaluation.inputs import Inputs
 from landmarks.metrics import K, RecognitionSubmission, RetrievalSubmission, retrieval_figures
 from landmarks.recognition import NO_EVIDENCE, Evidence, RecognitionPipeline, RecognitionState
@@ -26,37 +25,25 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Recognised:
-    """What recognition came to.
+    """What recognition came to."""
 
-    Attributes:
-        submission: one answer a query.
-        scores: figures by split, also of the classifier alone where there is one; empty without a solution.
-        result: the last state and the stages.
-    """
-
-    submission: RecognitionSubmission
+    submission: RecognitionSubmission  # one answer a query
+    # figures by split, also of the classifier alone where there is one; empty without a solution
     scores: Mapping[str, Mapping[str, float]]
-    result: PipelineResult[RecognitionState]
+    result: PipelineResult[RecognitionState]  # the last state and the stages
 
 
 @dataclass(frozen=True)
 class Result:
-    """What an evaluation found.
+    """What an evaluation found."""
 
-    Attributes:
-        inputs: what was evaluated.
-        scores: figures of both tasks by split; empty without ground truth. NaN in a split without queries.
-        ranking: the final ranking [Q, K], rows of the index.
-        dimensions: of the descriptors that were searched last.
-        stages: figures, seconds and memory after every stage of the retrieval pipeline.
-        recognised: what recognition came to, with stages of its own; None where nothing could be recognised.
-    """
-
-    inputs: Inputs = field(repr=False)
-    scores: Scores
-    ranking: Ranking
-    dimensions: int
+    inputs: Inputs = field(repr=False)  # what was evaluated
+    scores: Scores  # figures of both tasks by split; empty without ground truth. NaN in a split without queries.
+    ranking: Ranking  # the final ranking [Q, K], rows of the index
+    dimensions: int  # of the descriptors that were searched last
+    # figures, seconds and memory after every stage of the retrieval pipeline
     stages: tuple[StageReport, ...] = field(repr=False)
+    # what recognition came to, with stages of its own; None where nothing could be recognised
     recognised: Recognised | None = field(repr=False)
 
     @property
@@ -88,10 +75,6 @@ def evaluate_descriptors(
         recognition: from gallery neighbours to one landmark a query, stage by stage; None recognises nothing.
         evidence: what else recognition may look at. The classifier whose predictions are there is scored by itself,
             too: `classifier_gap` and its companions.
-
-    Raises:
-        LandmarksError: descriptors that cannot be compared, or whatever a stage finds wrong.
-        FormatError: a solution does not know a query.
     """
     queries, index, truth = inputs.queries, inputs.index, inputs.truth
 
@@ -128,18 +111,9 @@ def retrieval_scores(
     query_ids: NDArray[np.uint64] | None = None,
     index_ids: NDArray[np.uint64] | None = None,
 ) -> Scores:
-    """Score a ranking, by ids or by labels; no figures where nobody knows what is right.
+    """Score a ranking [Q, K] of rows of the index, by ids or by labels; no figures where nobody knows what is right.
 
     Labels score only queries that have one and that an index image shares: official solutions hold no others.
-
-    Args:
-        truth: what is right.
-        ranking: [Q, K], rows of the index.
-        query_ids: uint64 [Q]; needed where there is a solution.
-        index_ids: uint64 [N]; likewise.
-
-    Raises:
-        FormatError: the solution does not know a query.
     """
     if truth.labels is not None:
         queries, index = truth.labels

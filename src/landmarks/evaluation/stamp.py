@@ -38,14 +38,7 @@ def pipeline_stamp(retrieval: Sequence[StageReport], recognition: Sequence[Stage
 
 
 def data_stamp(source: Source | None, queries: int, index: int, truth: Mapping[str, Any]) -> dict[str, Any]:
-    """Which data the figures are of.
-
-    Args:
-        source: the data set; None where there are only files.
-        queries: pictures that were searched for, without those that could not be read.
-        index: pictures that were searched in, likewise.
-        truth: `solution_stamp` of each task, None where nobody knows what is right.
-    """
+    """Say which data the figures are of: source (None for files), counts of readable images, stamp of each task."""
     return {
         "source": None if source is None else source.name,
         "release": None if source is None else source.release,
@@ -56,12 +49,7 @@ def data_stamp(source: Source | None, queries: int, index: int, truth: Mapping[s
 
 
 def solution_stamp(solution: RetrievalSolution | RecognitionSolution | None, where: str) -> dict[str, Any] | None:
-    """How much a solution scores, and a digest of its ids, their parts and their numbers of answers.
-
-    Args:
-        solution: of either task.
-        where: it comes from.
-    """
+    """Say where a solution is from and how much it scores, with a digest of ids, parts and numbers of answers."""
     if solution is None:
         return None
     if isinstance(solution, RetrievalSolution):

@@ -1,12 +1,12 @@
 from .callback import DescriptorExtraction as DescriptorExtraction
 from .callback import data_of as data_of
 from .inference import OnnxInference as OnnxInference
+from .job import PREDICTIONS as PREDICTIONS
 from .job import describe as describe
 from .job import extract as extract
 from .job import extract_job as extract_job
 from .launch import ranks_launched as ranks_launched
 from .module import DescriptorModule as DescriptorModule
-from .predict import PREDICTIONS as PREDICTIONS
 from .unreadable import TooManyUnreadableError as TooManyUnreadableError
 from .unreadable import UnreadablePictures as UnreadablePictures
 from .views import Described as Described

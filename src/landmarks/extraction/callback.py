@@ -40,7 +40,6 @@ class DescriptorExtraction(pl.Callback):
 
     Attributes:
         seconds: that this rank spent on each set.
-        reused: how many descriptors of each set were there already.
         done: ids uint64 [n] of each set that are described already.
     """
 
@@ -56,17 +55,12 @@ class DescriptorExtraction(pl.Callback):
         self.model_name = model_name
         self.dtype = dtype
         self.seconds: dict[str, float] = {}
-        self.reused: dict[str, int] = {}
         self.done: dict[str, NDArray[np.uint64]] = {}
         self._writers: dict[str, JointWriter] = {}
         self._since = 0.0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Tell the module which views to describe.
-
-        Raises:
-            LandmarksError: the data module reads images at other scales.
-        """
+        """Tell the module which views to describe."""
         data, module = data_of(trainer), module_of(pl_module)
         if data.scales != self.extraction.scales:
             raise LandmarksError(
@@ -90,28 +84,7 @@ class DescriptorExtraction(pl.Callback):
         self._writers = {
             name: JointWriter(layers[name], images.table.ids, trainer.global_rank) for name, images in evaluated.items()
         }
-        self._start({})
-
-    def go_on(self, trainer: pl.Trainer, pl_module: pl.LightningModule, replace_others: bool) -> None:
-        """Open the sets for writing, and note in `done` what they hold already.
-
-        Args:
-            trainer: whose ranks write.
-            pl_module: describes.
-            replace_others: replace sets that were made otherwise instead of refusing to go on.
-
-        Raises:
-            OtherSetError: a set that was made otherwise is in the way.
-        """
-        _share_buffers(trainer, module_of(pl_module))
-        layers, data = self._layers(trainer, module_of(pl_module)), data_of(trainer)
-        ids = {name: images.table.ids for name, images in data.evaluated.items()}
-        if trainer.is_global_zero:  # takes over what other ranks left, before they open new parts
-            self._writers = {name: JointWriter.resumed(layers[name], ids[name], replace_others) for name in ids}
-        self.done = trainer.strategy.broadcast({name: writer.ids for name, writer in self._writers.items()})
-        if not trainer.is_global_zero:
-            self._writers = {name: JointWriter(layers[name], ids[name], trainer.global_rank) for name in ids}
-        self._start({name: len(found) for name, found in self.done.items()})
+        self.seconds, self._since = {}, time.perf_counter()
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to count seconds: what an engine took to get ready belongs to no set."""
@@ -126,11 +99,7 @@ class DescriptorExtraction(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Write the descriptors of one batch.
-
-        Raises:
-            LandmarksError: a descriptor is NaN or infinite.
-        """
+        """Write the descriptors of one batch."""
         name, images = list(data_of(trainer).evaluated.items())[dataloader_idx]
         described: list[tuple[Tensor, list[Tensor]]] = outputs["described"]
         for rows, layers in described:
@@ -149,14 +118,7 @@ class DescriptorExtraction(pl.Callback):
         self._writers = {}
 
     def finish(self, trainer: pl.Trainer) -> dict[str, Described]:
-        """Join what all ranks wrote.
-
-        Returns:
-            On rank 0 the sets by name, on other ranks nothing.
-
-        Raises:
-            LandmarksError: not one picture of a set could be described.
-        """
+        """Join what all ranks wrote; on rank 0 return the sets by name."""
         for writer in self._writers.values() if not trainer.is_global_zero else ():
             writer.close()
         trainer.strategy.barrier()
@@ -166,9 +128,6 @@ class DescriptorExtraction(pl.Callback):
             found[name] = Described(images, *self._writers[name].finish())
         self._writers = {}
         return found
-
-    def _start(self, reused: dict[str, int]) -> None:
-        self.seconds, self.reused, self._since = {}, reused, time.perf_counter()
 
     def _layers(self, trainer: pl.Trainer, module: DescriptorModule) -> dict[str, list[Layer]]:
         data = data_of(trainer)
@@ -200,21 +159,24 @@ class ResumedExtraction(DescriptorExtraction):
     Not in a hook of Lightning, which skips the loop and its hooks on a rank for which nothing is left.
     """
 
-    def __init__(
-        self,
-        folder: str | Path,
-        extraction: Extraction = Extraction(),  # noqa: B008 - frozen
-        model_name: str = "model",
-        dtype: Literal["float32", "float16"] = "float32",
-        replace_others: bool = False,
-    ) -> None:
-        super().__init__(folder, extraction, model_name, dtype)
-        self.replace_others = replace_others
+    replace_others = False
+    """Whether sets that were made otherwise are replaced instead of refused."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Look for what is done, before the loaders are made."""
+        """Open the sets for writing and note what they hold already, before the loaders are made."""
         super().setup(trainer, pl_module, stage)
-        self.go_on(trainer, pl_module, self.replace_others)
+        module, ids = (
+            module_of(pl_module),
+            {name: images.table.ids for name, images in data_of(trainer).evaluated.items()},
+        )
+        _share_buffers(trainer, module)
+        layers = self._layers(trainer, module)
+        if trainer.is_global_zero:  # takes over what other ranks left, before they open new parts
+            self._writers = {name: JointWriter.resumed(layers[name], ids[name], self.replace_others) for name in ids}
+        self.done = trainer.strategy.broadcast({name: writer.ids for name, writer in self._writers.items()})
+        if not trainer.is_global_zero:
+            self._writers = {name: JointWriter(layers[name], ids[name], trainer.global_rank) for name in ids}
+        self._since = time.perf_counter()
 
 
 class RemainingImages(pl.LightningDataModule):

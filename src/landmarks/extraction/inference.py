@@ -20,21 +20,13 @@ log = logging.getLogger(__name__)
 
 
 class OnnxInference(pl.Callback):
-    """Gives the module ONNX Runtime to compute its descriptors, before the first batch of a validation.
-
-    Args:
-        extraction: which views of an image are described.
-    """
+    """Gives the module ONNX Runtime to compute its descriptors, before the first batch of a validation."""
 
     def __init__(self, extraction: Extraction) -> None:
         self.extraction = extraction
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuse what cannot be, before any work.
-
-        Raises:
-            LandmarksError: ONNX Runtime cannot do what else is asked for.
-        """
+        """Refuse what cannot be, before any work."""
         obstacle = None
         if trainer.strategy.root_device.type != "cpu":
             obstacle = "it computes on the processor, and this run on a GPU: set trainer.accelerator=cpu"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -22,28 +23,25 @@ from landmarks.extraction.callback import RemainingImages, ResumedExtraction
 from landmarks.extraction.inference import OnnxInference
 from landmarks.extraction.launch import ranks_launched
 from landmarks.extraction.module import DescriptorModule
-from landmarks.extraction.predict import PREDICTIONS, check_predictions, predict
 from landmarks.extraction.unreadable import UnreadablePictures
 from landmarks.extraction.views import Described, Extraction
 from landmarks.models import OpenedModel, open_model
+from landmarks.recognition import classify, refuse_other_folder, require_views, to_device, write_predictions
 from landmarks.retrieval import DescriptorSet
+
+PREDICTIONS = "_predictions"
+"""What the name of a set's predictions ends with."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """What an extraction gave.
+    """What an extraction gave."""
 
-    Attributes:
-        sets: what was described, by name; empty on all ranks but the first.
-        rates: pictures a second of each set; none where nothing was left to do.
-        unreadable: why pictures were left out, by id.
-    """
-
-    sets: dict[str, Described]
-    rates: dict[str, float]
-    unreadable: dict[str, str]
+    sets: dict[str, Described]  # what was described, by name; empty on all ranks but the first
+    rates: dict[str, float]  # pictures a second of each set; none where nothing was left to do
+    unreadable: dict[str, str]  # why pictures were left out, by id
 
 
 def extract_job(config: DictConfig) -> None:
@@ -64,14 +62,7 @@ def extract(config: DictConfig, run_dir: Path, trained: OpenedModel | None = Non
     """Write the descriptor sets of the named splits into the run folder, and print what they are.
 
     Where predictions are asked for, they are made of the descriptors, and made again by every run: it takes little.
-
-    Args:
-        config: a checked configuration.
-        run_dir: gets a folder for each split, and another for its predictions.
-        trained: the network; by default that of the checkpoint.
-
-    Raises:
-        LandmarksError: bad input of any kind, or a set in the run folder that was made otherwise.
+    `trained` is by default the network of the checkpoint.
     """
     trained = trained or open_model(config.checkpoint, "descriptors")
     data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
@@ -98,26 +89,17 @@ def describe(
     dtype: Literal["float32", "float16"] = "float32",
     replace_others: bool = False,
 ) -> Extracted:
-    """Describe `data.evaluated`; what lies in the folder already, made in the same way, is not done again.
+    """Describe `data.evaluated`, a set in `folder` for each name; what lies there, made in the same way, is kept.
 
-    Args:
-        config: of an evaluation or an extraction.
-        run_dir: of the run.
-        trained: the network.
-        data: which pictures; set up.
-        folder: gets a descriptor set for each name.
-        dtype: of the descriptors on disk.
-        replace_others: replace sets that were made otherwise instead of refusing to go on.
-
-    Raises:
-        LandmarksError: bad input of any kind.
+    `replace_others` replaces sets that were made otherwise instead of refusing to go on.
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
     module = DescriptorModule(
         trained.network, channels_last=config.channels_last, compile=config.inference == "compile"
     )
     views: Extraction = instantiate(config.extraction)
-    extraction = ResumedExtraction(folder, views, trained.name, dtype, replace_others)
+    extraction = ResumedExtraction(folder, views, trained.name, dtype)
+    extraction.replace_others = replace_others
     unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
     engine = [OnnxInference(views)] if config.inference == "onnx" else []
     progress = [instantiate(node) for node in (config.callbacks.progress,) if node is not None]
@@ -137,7 +119,7 @@ def describe(
         trainer.validate(module, RemainingImages(data, extraction), verbose=False)
         sets = extraction.finish(trainer)
     rates = {
-        name: (len(found.descriptors) - extraction.reused[name]) / extraction.seconds[name]
+        name: (len(found.descriptors) - len(extraction.done[name])) / extraction.seconds[name]
         for name, found in sets.items()
         if extraction.seconds.get(name)
     }
@@ -159,3 +141,30 @@ def _overview(extracted: Extracted) -> Table:
 def _cells(found: DescriptorSet) -> tuple[str, ...]:
     values = found.descriptors
     return Path(found.name).name, str(len(found)), str(found.dim), str(values.dtype), f"{values.nbytes / 2**20:.1f}"
+
+
+def check_predictions(config: DictConfig, trained: OpenedModel) -> None:
+    """Refuse, before any work, predictions that cannot be made or written."""
+    if config.predictions < 0:
+        raise LandmarksError(
+            f"predictions={config.predictions}: ask for 1 landmark of each picture or more, or for none: 0"
+        )
+    if trained.head is None:
+        raise LandmarksError(
+            f"predictions={config.predictions}: {config.checkpoint} has no classifier (loss: {trained.loss}): use a "
+            "checkpoint whose loss has class weights, such as softmax, or leave predictions at 0"
+        )
+    views = config.extraction
+    require_views(trained.head, tuple(views.scales), views.flip, f"predictions={config.predictions}")
+    for name in config.splits:
+        refuse_other_folder(Path(config.run_dir) / f"{name}{PREDICTIONS}")
+
+
+def predict(found: DescriptorSet, trained: OpenedModel, k: int, folder: Path, accelerator: str) -> None:
+    """Write the k likeliest landmarks of described pictures into a folder, instead of what an earlier run wrote."""
+    assert trained.head is not None
+    to_device(trained.head, accelerator)
+    predictions = classify(found, trained.head, np.array(trained.landmark_names), k)
+    write_predictions(folder, predictions, found.protocol)
+    likeliest = float(np.median(predictions.probabilities[:, 0]))
+    log.info("%s: %d pictures, median probability of the likeliest landmark %.3f", folder, len(found), likeliest)

@@ -27,9 +27,7 @@ _VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "NODE_RANK", "LOCAL_RA
 def ranks_launched(strategy: Strategy, run_dir: Path) -> Iterator[None]:
     """Run the block as rank 0 with the other ranks of this node beside it; without DDP, just run it.
 
-    Args:
-        strategy: the trainer's strategy, which knows how many processes it wants.
-        run_dir: holds `config.yaml`; each child runs `python -m landmarks.cli.rank RUN_DIR`.
+    Each child runs `python -m landmarks.cli.rank RUN_DIR` and reads `config.yaml` there.
     """
     if not _we_launch(strategy):
         yield

@@ -23,9 +23,6 @@ class DescriptorModule(pl.LightningModule):
         channels_last: keep pictures and weights in NHWC order, which convolutions on recent hardware prefer.
         compile: run the network through `torch.compile`.
 
-    Raises:
-        LandmarksError: compiled and checkpointed at once.
-
     Attributes:
         extractions: which views of a picture are described in validation, for each loader; set by the callback that
             writes the descriptors.

@@ -32,11 +32,7 @@ class UnreadablePictures(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Account for the pictures left out of a training batch, before it is used.
-
-        Raises:
-            TooManyUnreadableError: also for a batch of which nothing is left.
-        """
+        """Account for the pictures left out of a training batch, before it is used."""
         self.account(batch["unreadable"])
         if not len(batch["image"]):
             raise TooManyUnreadableError(
@@ -57,14 +53,7 @@ class UnreadablePictures(pl.Callback):
         self.account(batch["unreadable"])
 
     def account(self, unreadable: list[tuple[str, str]]) -> None:
-        """Log new failures.
-
-        Args:
-            unreadable: (picture id, reason) pairs.
-
-        Raises:
-            TooManyUnreadableError: when more than `limit` different pictures failed; it lists them.
-        """
+        """Log new failures, pairs of image id and reason; stop the run when more than `limit` images failed."""
         for picture, reason in unreadable:
             if picture not in self.reasons:
                 self.reasons[picture] = reason

@@ -14,19 +14,12 @@ class Extraction:
     With more than one view the descriptor is the sum of the views' L2-normalised descriptors; with one it is what the
     network gives. The same holds for each region: it is described in every view, and the mirrored view's regions
     are put back into their places.
-
-    Attributes:
-        scales: factors of the input size, each a view of its own, resized from the original picture.
-        flip: also describe every view mirrored.
-        regions: levels of a grid of regions that are described too, for regional diffusion; 0 for none.
-
-    Raises:
-        LandmarksError: no scale, one that is not above 0, or fewer than 0 levels.
     """
 
+    # factors of the input size, each a view of its own, resized from the original picture
     scales: tuple[float, ...] = (1.0,)
-    flip: bool = False
-    regions: int = 0
+    flip: bool = False  # also describe every view mirrored
+    regions: int = 0  # levels of a grid of regions that are described too, for regional diffusion; 0 for none
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scales", tuple(float(scale) for scale in self.scales))
@@ -36,28 +29,18 @@ class Extraction:
             raise LandmarksError(f"extraction.regions is {self.regions}: it must be 0 or more")
 
     def require(self, pipeline: Pipeline) -> None:
-        """Check, before any work, that what the stages need will be there.
-
-        Raises:
-            LandmarksError: a stage needs regions, and none are described.
-        """
+        """Check, before any work, that what the stages need will be there."""
         if "regions" in pipeline.needs and not self.regions:
             raise LandmarksError("The pipeline has a stage that needs regional descriptors: set extraction.regions=3.")
 
 
 @dataclass(frozen=True)
 class Described:
-    """Pictures and what the network made of them.
+    """Pictures and what the network made of them."""
 
-    Attributes:
-        images: holds every described picture, in any order; also those that could not be read.
-        descriptors: of the n that could be read, in any order.
-        regions: of the same pictures, R x D values a row; None where they were not described.
-    """
-
-    images: ImageSet
-    descriptors: DescriptorSet
-    regions: DescriptorSet | None = None
+    images: ImageSet  # holds every described picture, in any order; also those that could not be read
+    descriptors: DescriptorSet  # of the n that could be read, in any order
+    regions: DescriptorSet | None = None  # of the same pictures, R x D values a row; None where they were not described
 
     @property
     def pictures(self) -> ImageSet:

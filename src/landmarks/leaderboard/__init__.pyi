@@ -1,4 +1,7 @@
+from .board import FROM_TRAINING as FROM_TRAINING
+from .board import FROM_WEIGHTS as FROM_WEIGHTS
 from .board import build_board as build_board
+from .board import commands as commands
 from .comparable import RULE as RULE
 from .comparable import obstacles as obstacles
 from .comparable import other_data as other_data
@@ -7,9 +10,6 @@ from .measure import check_commands as check_commands
 from .measure import measuring as measuring
 from .measure import prepare as prepare
 from .measure import quoted as quoted
-from .row_commands import FROM_TRAINING as FROM_TRAINING
-from .row_commands import FROM_WEIGHTS as FROM_WEIGHTS
-from .row_commands import commands as commands
 from .rows import Row as Row
 from .rows import find_row as find_row
 from .rows import read_rows as read_rows

@@ -1,27 +1,26 @@
-"""Puts runs beside the published figures, or apart from them, as `comparable` decides."""
+"""Puts runs beside the published figures, or apart from them, and names the commands that measure a row."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from landmarks.leaderboard.comparable import obstacles, other_data
-from landmarks.leaderboard.row_commands import commands
 from landmarks.leaderboard.rows import Row
 from landmarks.leaderboard.runs import SPLITS, Evaluated, FoundRuns, Run
+from landmarks.models import RELEASED_MODELS
 from landmarks.report import Apart, Board, BoardRow, Figures, Measured
 
+FROM_WEIGHTS = "from released weights"
+FROM_TRAINING = "from training"
+WEIGHTS, LABELS = "RELEASED", "LABELS"  # to be replaced by the reader
 SHOWN = ("map@100", "gap", "classifier_gap", "map@0.5")
 
 
 def build_board(rows: Mapping[str, Row], found: FoundRuns, only: Row | None = None) -> Board:
-    """Match runs and rows.
+    """Match runs and rows; show all rows or one `only`.
 
     A run belongs to a row if it was made by exactly the row's models, by their names in its stamp. Of several the
     newest comes first, by the time of its `metrics.json`.
-
-    Args:
-        rows: all rows.
-        found: all runs.
-        only: show this row alone.
     """
     newest = sorted(found.runs, key=lambda run: run.written, reverse=True)
     compared: dict[str, list[Measured]] = {name: [] for name in rows}
@@ -108,3 +107,44 @@ def _protocol(run: Run) -> str:
 
 def _when(run: Run) -> str:
     return datetime.fromtimestamp(run.written).isoformat(sep=" ", timespec="minutes")
+
+
+def commands(row: Row, rows: Mapping[str, Row]) -> dict[str, list[str]]:
+    """Commands by kind, in the order in which they are given; none for figures of others.
+
+    Released weights are expected in folders `RELEASED/<row>`. A training run is evaluated on the whole test set
+    afterwards: while it trains it is scored on a sample.
+    """
+    if not row.models:
+        return {}
+    found: dict[str, list[str]] = {}
+    if row.experiment is None or row.name in RELEASED_MODELS:
+        released = [part for part in row.parts if part in RELEASED_MODELS]
+        files = {part: f"{part}.safetensors" if part in released else _checkpoint(part) for part in row.parts}
+        found[FROM_WEIGHTS] = [*map(_import, released), _run(row, files)]
+    if row.experiment:
+        found[FROM_TRAINING] = [_train(row, rows), _run(row, {row.name: _checkpoint(row.name)})]
+    return found
+
+
+def _import(part: str) -> str:
+    labels = ["--labels", LABELS] if RELEASED_MODELS[part].classifier is not None else []  # no released file says them
+    return shlex.join(["landmarks", "import-paddle", part, f"{WEIGHTS}/{part}", f"{part}.safetensors", *labels])
+
+
+def _checkpoint(part: str) -> str:
+    return f"runs/{part}/checkpoints/best.ckpt"
+
+
+def _train(row: Row, rows: Mapping[str, Row]) -> str:
+    first = [f"model.pretrained={_checkpoint(row.begins_with)}"] if row.begins_with in rows and row.begins_with else []
+    words = [f"experiments={row.experiment}", f"data.root={row.root_word}", *first, f"hydra.run.dir=runs/{row.name}"]
+    return shlex.join(["python", "train.py", *words])
+
+
+def _run(row: Row, weights: Mapping[str, str]) -> str:
+    head = ["landmarks", "leaderboard", "--run", row.name, "--root", row.root_word]
+    if len(weights) == 1:
+        return shlex.join([*head, "--weights", *weights.values()])
+    lines = [shlex.join(head), *(shlex.join(["--weights", f"{part}={path}"]) for part, path in weights.items())]
+    return " \\\n  ".join(lines)

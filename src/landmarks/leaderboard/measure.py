@@ -18,7 +18,6 @@ from landmarks.config import EvaluateSettings, ExtractSettings, check_config
 from landmarks.errors import LandmarksError
 from landmarks.evaluation import used_part
 from landmarks.extraction import PREDICTIONS
-from landmarks.leaderboard.row_commands import root_word
 from landmarks.leaderboard.rows import Row
 from landmarks.leaderboard.weights import composed, parse_weights, require_weights
 from landmarks.recognition import DETECTIONS, RecognitionPipeline
@@ -33,15 +32,10 @@ OURS = ("checkpoint", "descriptors", "run_dir", "splits", "predictions", "detect
 
 @dataclass(frozen=True)
 class Command:
-    """A run of `landmarks extract` or `landmarks evaluate`.
+    """A run of `landmarks extract` or `landmarks evaluate`."""
 
-    Attributes:
-        name: which of them.
-        overrides: its arguments.
-    """
-
-    name: Literal["extract", "evaluate"]
-    overrides: tuple[str, ...]
+    name: Literal["extract", "evaluate"]  # which of them
+    overrides: tuple[str, ...]  # its arguments
 
     def __str__(self) -> str:
         return shlex.join(["landmarks", self.name, *self.overrides])
@@ -52,21 +46,12 @@ def prepare(
 ) -> list[Command]:
     """Hold everything that is given for a row against it, and find the commands that measure it.
 
-    Args:
-        row: to be measured.
-        rows: all rows.
-        root: of the data set.
-        weights: as of `--weights`.
-        out: folder of all rows; a row's own is `out/<row>`.
-        extra: overrides of the user.
-
-    Raises:
-        LandmarksError: what is missing, or is not the row's; errors of Hydra name overrides that it cannot understand.
+    `weights` are as of `--weights`, `extra` the overrides of the user; a row's own folder is `out/<row>`.
     """
     if not row.models:
         raise LandmarksError(f"{row.name} is a figure of others ({row.source}): there is nothing here to run")
     if root is None:
-        raise LandmarksError(f"--run needs the data set: --root {root_word(row)}")
+        raise LandmarksError(f"--run needs the data set: --root {row.root_word}")
     if "://" not in root and not Path(root).expanduser().is_dir():
         raise LandmarksError(f"--root {root}: there is no such folder")
     paths = parse_weights(weights, row, rows)
@@ -81,19 +66,7 @@ def prepare(
 
 
 def measuring(row: Row, root: str, weights: Mapping[str, Path], out: Path, extra: Sequence[str] = ()) -> list[Command]:
-    """Find the commands that measure a row.
-
-    Args:
-        row: which can be run.
-        root: of the data set.
-        weights: of each part whose descriptors, predictions or detections are to be made.
-        out: folder of all rows.
-        extra: overrides of the user.
-
-    Raises:
-        LandmarksError: a part has neither weights nor what they would make, or an override that is not the user's to
-            give.
-    """
+    """Find the commands that measure a row, given the weights of each part that is to be made."""
     for override in extra:
         if override.startswith("-") or _top(override) in OURS:
             raise LandmarksError(f"{override}: is set by `leaderboard --run` itself; give --weights, --root and --out")
@@ -115,11 +88,7 @@ def measuring(row: Row, root: str, weights: Mapping[str, Path], out: Path, extra
 
 
 def check_commands(commands: Sequence[Command]) -> None:
-    """Check extractions and the evaluation after them, so that a slip does not show after hours of work.
-
-    Raises:
-        LandmarksError: lists what is wrong; errors of Hydra name overrides that it cannot understand.
-    """
+    """Check extractions and the evaluation after them, so that a slip does not show after hours of work."""
     for command in commands:
         config = composed(command.name, [one for one in command.overrides if not one.startswith("hydra.")])
         if command.name == "extract":

@@ -25,44 +25,34 @@ OF_RECOGNITION = ("gap", "gap_ignoring_non_landmark", "top1")
 
 @dataclass(frozen=True)
 class Row:
-    """A row.
+    """A row."""
 
-    Attributes:
-        name: also of the model, in the protocol of descriptor sets.
-        metric: as `metrics.json` calls it, such as "map@100".
-        public: the published figure of the public queries; None if there is none.
-        private: likewise.
-        source: who published it, and of what.
-        note: what a reader of the figures should know.
-        models: rows of the models that describe pictures, one or several; none where we cannot run it.
-        pipeline: the choice of the retrieval or recognition pipeline; None for plain search or votes.
-        stages: of that pipeline; empty where the figure depends on none.
-        sizes: of each model the short sides in pixels that pictures may have been given; empty for any.
-        classifier: row of the model whose predictions recognition looks at.
-        detector: row of the model whose detections recognition looks at.
-        experiment: name of its file in `experiments/`; None of a system.
-        begins_with: row whose training comes before its own.
-    """
-
-    name: str
-    metric: str
-    public: float | None
-    private: float | None
-    source: str
-    note: str = ""
+    name: str  # also of the model, in the protocol of descriptor sets
+    metric: str  # as `metrics.json` calls it, such as "map@100"
+    public: float | None  # the published figure of the public queries; None if there is none
+    private: float | None  # likewise
+    source: str  # who published it, and of what
+    note: str = ""  # what a reader of the figures should know
+    # rows of the models that describe pictures, one or several; none where we cannot run it
     models: tuple[str, ...] = ()
-    pipeline: str | None = None
-    stages: tuple[str, ...] = ()
+    pipeline: str | None = None  # the choice of the retrieval or recognition pipeline; None for plain search or votes
+    stages: tuple[str, ...] = ()  # of that pipeline; empty where the figure depends on none
+    # of each model the short sides in pixels that pictures may have been given; empty for any
     sizes: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    classifier: str | None = None
-    detector: str | None = None
-    experiment: str | None = None
-    begins_with: str | None = None
+    classifier: str | None = None  # row of the model whose predictions recognition looks at
+    detector: str | None = None  # row of the model whose detections recognition looks at
+    experiment: str | None = None  # name of its file in `experiments/`; None of a system
+    begins_with: str | None = None  # row whose training comes before its own
 
     @property
     def task(self) -> Task:
         """What the figure is of."""
         return task_of(self.metric)
+
+    @property
+    def root_word(self) -> str:
+        """What stands in commands for the root of the data set, to be replaced by the reader."""
+        return "OPENIMAGES" if self.task == "detection" else "GLDV2"
 
     @property
     def of_classifier(self) -> bool:
@@ -83,11 +73,7 @@ def task_of(metric: str) -> Task:
 
 
 def read_rows() -> dict[str, Row]:
-    """All rows by name: ours, those of the working directory, then systems.
-
-    Raises:
-        LandmarksError: a file of the working directory that cannot be read or lacks what a row needs.
-    """
+    """All rows by name: ours, those of the working directory, then systems."""
     extras = _load(_SYSTEMS)
     rows: dict[str, Row] = {}
     for folder in dict.fromkeys((config_root() / "experiments", Path.cwd() / "experiments")):

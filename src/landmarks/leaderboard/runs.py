@@ -58,24 +58,15 @@ class Solution:
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class Evaluated:
-    """The data that were evaluated, see `evaluation.stamp.data_stamp`; of a detector only `source` and what follows it.
+    """The data that were evaluated, see `data_stamp` of evaluation; of a detector only `source` and what follows it."""
 
-    Attributes:
-        source: name of the data set; None where nobody knows.
-        split: of a detector's pictures.
-        pictures: of a detector.
-        release: of the ground truth.
-        held_out: of the train images instead of the test set.
-        described: numbers of queries and index images that were searched.
-        truth: of each task; None where nobody knows what is right.
-    """
-
-    source: str | None = None
-    split: str | None = None
-    pictures: int | None = None
-    release: str | None = None
-    held_out: bool = False
-    described: dict[str, int] = Field(default_factory=dict)
+    source: str | None = None  # name of the data set; None where nobody knows
+    split: str | None = None  # of a detector's pictures
+    pictures: int | None = None  # of a detector
+    release: str | None = None  # of the ground truth
+    held_out: bool = False  # of the train images instead of the test set
+    described: dict[str, int] = Field(default_factory=dict)  # numbers of queries and index images that were searched
+    # of each task; None where nobody knows what is right
     truth: dict[str, Solution | None] = Field(default_factory=dict)
 
 
@@ -91,19 +82,12 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Run:
-    """A run whose figures carry a stamp.
+    """A run whose figures carry a stamp."""
 
-    Attributes:
-        folder: of the run.
-        written: when, in seconds since 1970.
-        scores: split to figure to value.
-        stamp: what the figures are of.
-    """
-
-    folder: Path
-    written: float
-    scores: Mapping[str, Mapping[str, float]]
-    stamp: Stamp
+    folder: Path  # of the run
+    written: float  # when, in seconds since 1970
+    scores: Mapping[str, Mapping[str, float]]  # split to figure to value
+    stamp: Stamp  # what the figures are of
 
     @property
     def trained(self) -> bool:
@@ -118,25 +102,16 @@ class Run:
 
 @dataclass
 class FoundRuns:
-    """What lies in a folder.
+    """What lies in a folder."""
 
-    Attributes:
-        runs: with a stamp.
-        unstamped: folders of runs of older versions: nobody can say what their figures are of.
-        notes: files that are not what their name says, and why.
-    """
-
-    runs: list[Run] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)  # with a stamp
+    # folders of runs of older versions: nobody can say what their figures are of
     unstamped: list[Path] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # files that are not what their name says, and why
 
 
 def find_runs(folder: str | Path) -> FoundRuns:
-    """Read every `metrics.json` in a folder and those below it; links to folders are not followed.
-
-    Raises:
-        LandmarksError: there is no such folder.
-    """
+    """Read every `metrics.json` in a folder and those below it; links to folders are not followed."""
     folder = Path(folder)
     if not folder.is_dir():
         raise LandmarksError(f"{folder}: there is no such folder; runs are searched in runs/, or in --runs FOLDER")

@@ -29,12 +29,7 @@ NO_MATTER = {*IN_TRAINING_ONLY, "pretrained", "dropout"}  # options that evaluat
 
 
 def parse_weights(given: Sequence[str], row: Row, rows: Mapping[str, Row]) -> dict[str, Path]:
-    """Understand `--weights PATH` and `--weights NAME=PATH`: name of a part of the row to path.
-
-    Raises:
-        LandmarksError: a name that is none of the row's, one that comes twice, a path without a name where there are
-            several models, or one that is not there.
-    """
+    """Understand `--weights PATH` and `--weights NAME=PATH`: name of a part of the row to path."""
     found: dict[str, Path] = {}
     for text in given:
         name, separator, path = text.partition("=")
@@ -56,15 +51,7 @@ def parse_weights(given: Sequence[str], row: Row, rows: Mapping[str, Row]) -> di
 
 
 def require_weights(row: Row, path: Path) -> None:
-    """Refuse weights that are not those of a row.
-
-    Args:
-        row: of a single model.
-        path: a model file or a checkpoint.
-
-    Raises:
-        LandmarksError: the file is damaged or a folder, or the weights are of another network or run.
-    """
+    """Refuse a model file or a checkpoint that is not the one of a row of a single model."""
     if path.is_dir():
         if row.name not in RELEASED_MODELS:
             raise LandmarksError(f"{path} is a folder, and nothing was released for {row.name}: give a checkpoint")

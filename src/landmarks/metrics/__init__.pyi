@@ -4,8 +4,6 @@ from .recognition import global_average_precision as global_average_precision
 from .recognition import score_recognition as score_recognition
 from .retrieval import K as K
 from .retrieval import average_precision as average_precision
-from .retrieval import first_correct_position as first_correct_position
-from .retrieval import precision_at as precision_at
 from .retrieval import relevance as relevance
 from .retrieval import retrieval_figures as retrieval_figures
 from .retrieval import score_retrieval as score_retrieval

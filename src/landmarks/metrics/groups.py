@@ -46,15 +46,7 @@ class GroupedValues:
         self.repeated = np.concatenate(repeated)
 
     def find(self, wanted: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Find each wanted value in its own group.
-
-        Args:
-            wanted: [N] values, of the same kind.
-            groups: int64 [N] the group in which to look; -1 for none.
-
-        Returns:
-            int64 [N] its row in `values`, -1 where the group lacks the value.
-        """
+        """Find each wanted value [N] in its own group int64 [N], -1 for none: its row in `values`, -1 if not there."""
         found = np.full(len(wanted), -1, np.int64)
         if len(self.values) == 0:
             return found

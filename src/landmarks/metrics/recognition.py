@@ -10,8 +10,6 @@ Renders, "A family of contextual measures of similarity between distributions", 
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.errors import FormatError
-from landmarks.ids import format_id
 from landmarks.metrics.solutions import RecognitionSolution, scored_rows
 from landmarks.metrics.submissions import RecognitionSubmission
 
@@ -38,7 +36,7 @@ def global_average_precision(
     """Global average precision of some predictions.
 
     Args:
-        scores: float [N].
+        scores: float [N], numbers.
         correct: bool [N], whether the landmark is right.
         num_landmark_images: M, images that have a landmark, also those without a prediction.
         image_ids: uint64 [N], break ties in score, ascending.
@@ -46,13 +44,7 @@ def global_average_precision(
 
     Returns:
         A number in [0, 1] when no image has more than one prediction; NaN if M is 0.
-
-    Raises:
-        FormatError: a score is NaN.
     """
-    if np.isnan(scores).any():
-        image_id = format_id(image_ids[np.argmax(np.isnan(scores))])
-        raise FormatError(f"image {image_id} has score NaN, which has no place in the order; give a number")
     if num_landmark_images == 0:
         return float("nan")
     ordered = correct[np.lexsort((landmarks, image_ids, -scores))]

@@ -50,14 +50,7 @@ def relevance(
 
 
 def submission_relevance(solution: RetrievalSolution, submission: RetrievalSubmission, k: int = K) -> NDArray[np.bool_]:
-    """Mark the ranks of a submission that hold a new correct image, in the order of the solution.
-
-    Returns:
-        bool [Q, k], Q queries of the solution; an unanswered query is all False.
-
-    Raises:
-        FormatError: the solution does not know a query of the submission.
-    """
+    """Mark the ranks of a submission that hold a new correct image: bool [Q, k], in the order of the solution."""
     solution_rows = scored_rows(submission.query_ids, solution.query_ids, solution.ignored_ids)
     relevant = np.zeros((len(solution.query_ids), k), np.bool_)
     for first in range(0, len(solution_rows), _BLOCK_ROWS):
@@ -101,19 +94,6 @@ def average_precision(relevant: NDArray[np.bool_], num_positives: NDArray[np.int
     return np.bincount(rows, precision, minlength=len(relevant)) / np.minimum(num_positives, k)
 
 
-def precision_at(relevant: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
-    """Part of the first k ranks with a new correct image: bool [Q, K] -> float64 [Q]. Empty is wrong."""
-    return relevant[:, :k].sum(axis=1) / k
-
-
-def first_correct_position(relevant: NDArray[np.bool_], k: int = K) -> NDArray[np.int64]:
-    """Rank of the first correct image, from 1; k + 1 if the first k hold none: bool [Q, K] -> int64 [Q]."""
-    relevant = relevant[:, :k]
-    if relevant.shape[1] == 0:
-        return np.full(len(relevant), k + 1)
-    return np.where(relevant.any(axis=1), relevant.argmax(axis=1) + 1, k + 1)
-
-
 def retrieval_figures(relevant: NDArray[np.bool_], num_positives: NDArray[np.int64]) -> dict[str, float]:
     """Compute every figure of one split: means over queries, NaN if there is no query.
 
@@ -124,11 +104,13 @@ def retrieval_figures(relevant: NDArray[np.bool_], num_positives: NDArray[np.int
     if len(relevant) == 0:
         names = ["map@100", "map@10", *(f"precision@{k}" for k in PRECISION_RANKS)]
         return dict.fromkeys([*names, "mean_position", "median_position"], float("nan"))
-    positions = first_correct_position(relevant)
+    # of the first correct image, from 1; K + 1 if no rank that counts holds one
+    relevant = relevant[:, :K]
+    positions = np.where(relevant.any(axis=1), relevant.argmax(axis=1) + 1, K + 1)
     return {
         "map@100": float(average_precision(relevant, num_positives, 100).mean()),
         "map@10": float(average_precision(relevant, num_positives, 10).mean()),
-        **{f"precision@{k}": float(precision_at(relevant, k).mean()) for k in PRECISION_RANKS},
+        **{f"precision@{k}": float((relevant[:, :k].sum(axis=1) / k).mean()) for k in PRECISION_RANKS},
         "mean_position": float(positions.mean()),
         "median_position": float(np.median(positions)),
     }

@@ -22,22 +22,16 @@ from landmarks.metrics.groups import GroupedValues, group_of_each
 class RetrievalSolution:
     """Which index images are correct for each query.
 
-    Attributes:
-        query_ids: uint64 [Q], unique.
-        public: bool [Q], True public, False private.
-        positives_start: int64 [Q+1], boundaries of each query's correct images; every query has at least one.
-        positives: uint64 [P], ids of correct index images, unique inside a query.
-        ignored_ids: uint64 [I], query ids that are not scored.
-
     Raises:
         FormatError: the arrays break one of these rules.
     """
 
-    query_ids: NDArray[np.uint64]
-    public: NDArray[np.bool_]
+    query_ids: NDArray[np.uint64]  # uint64 [Q], unique
+    public: NDArray[np.bool_]  # bool [Q], True public, False private
+    # int64 [Q+1], boundaries of each query's correct images; every query has at least one
     positives_start: NDArray[np.int64]
-    positives: NDArray[np.uint64]
-    ignored_ids: NDArray[np.uint64]
+    positives: NDArray[np.uint64]  # uint64 [P], ids of correct index images, unique inside a query
+    ignored_ids: NDArray[np.uint64]  # uint64 [I], query ids that are not scored
 
     def __post_init__(self) -> None:
         _check_ids("query", self.query_ids, self.public, self.ignored_ids)
@@ -61,14 +55,9 @@ class RetrievalSolution:
         return GroupedValues(self.positives, self.positives_start)
 
     def find_positives(self, rows: NDArray[np.int64], image_ids: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Look up index images among the correct ones of a query.
+        """Look up index images uint64 [N] among the correct ones of rows int64 [N] of `query_ids`, -1 for none.
 
-        Args:
-            rows: int64 [N], rows of `query_ids`, -1 for none.
-            image_ids: uint64 [N], index images.
-
-        Returns:
-            int64 [N], one number for each pair of a query and its correct image, -1 for an incorrect image.
+        Returns int64 [N], one number for each pair of a query and its correct image, -1 for an incorrect image.
         """
         return self._positives.find(image_ids, rows)
 
@@ -77,22 +66,15 @@ class RetrievalSolution:
 class RecognitionSolution:
     """Which landmarks each test image shows; most show none.
 
-    Attributes:
-        image_ids: uint64 [Q], unique.
-        public: bool [Q], True public, False private.
-        landmarks_start: int64 [Q+1], boundaries of each image's landmarks.
-        landmarks: int64 [L], landmark numbers, >= 0.
-        ignored_ids: uint64 [I], image ids that are not scored.
-
     Raises:
         FormatError: the arrays break one of these rules.
     """
 
-    image_ids: NDArray[np.uint64]
-    public: NDArray[np.bool_]
-    landmarks_start: NDArray[np.int64]
-    landmarks: NDArray[np.int64]
-    ignored_ids: NDArray[np.uint64]
+    image_ids: NDArray[np.uint64]  # uint64 [Q], unique
+    public: NDArray[np.bool_]  # bool [Q], True public, False private
+    landmarks_start: NDArray[np.int64]  # int64 [Q+1], boundaries of each image's landmarks
+    landmarks: NDArray[np.int64]  # int64 [L], landmark numbers, >= 0
+    ignored_ids: NDArray[np.uint64]  # uint64 [I], image ids that are not scored
 
     def __post_init__(self) -> None:
         _check_ids("image", self.image_ids, self.public, self.ignored_ids)

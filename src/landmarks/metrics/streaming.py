@@ -69,14 +69,6 @@ class RetrievalMetric(_AnswersMetric):
     Args:
         solution: the ground truth; its queries that get no ranking count as unanswered.
         kwargs: of `torchmetrics.Metric`.
-
-    Example:
-        >>> one, start = np.array([1], np.uint64), np.array([0, 2])
-        >>> solution = RetrievalSolution(one, np.array([True]), start, np.array([7, 9], np.uint64), one[:0])
-        >>> metric = RetrievalMetric(solution)
-        >>> metric.update(torch.tensor([1]), torch.tensor([[7, 8, 9]]))
-        >>> round(metric.compute()["public/map@100"].item(), 4)
-        0.8333
     """
 
     _DTYPES: ClassVar = {"query_ids": torch.int64, "counts": torch.int64, "image_ids": torch.int64}
@@ -113,14 +105,6 @@ class RecognitionMetric(_AnswersMetric):
     Args:
         solution: the ground truth; its images that get no prediction count as unanswered.
         kwargs: of `torchmetrics.Metric`.
-
-    Example:
-        >>> ids, public = np.array([1, 2], np.uint64), np.array([True, True])
-        >>> solution = RecognitionSolution(ids, public, np.array([0, 1, 2]), np.array([7, 9]), ids[:0])
-        >>> metric = RecognitionMetric(solution)
-        >>> metric.update(torch.tensor([1, 2]), torch.tensor([7, 8]), torch.tensor([0.9, 0.8]))
-        >>> metric.compute()["public/gap"].item()
-        0.5
     """
 
     _DTYPES: ClassVar = {"image_ids": torch.int64, "landmarks": torch.int64, "confidences": torch.float64}

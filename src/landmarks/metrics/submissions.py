@@ -33,17 +33,11 @@ _NOTHING = (np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.int64)
 
 @dataclass(frozen=True, eq=False)
 class RetrievalSubmission:
-    """Index images retrieved for each query, best first.
+    """Index images retrieved for each query, best first."""
 
-    Attributes:
-        query_ids: uint64 [Q], unique.
-        start: int64 [Q+1], boundaries of each query's images; a query may have none.
-        image_ids: uint64 [P], retrieved index images.
-    """
-
-    query_ids: NDArray[np.uint64]
-    start: NDArray[np.int64]
-    image_ids: NDArray[np.uint64]
+    query_ids: NDArray[np.uint64]  # uint64 [Q], unique
+    start: NDArray[np.int64]  # int64 [Q+1], boundaries of each query's images; a query may have none
+    image_ids: NDArray[np.uint64]  # uint64 [P], retrieved index images
 
     def __post_init__(self) -> None:
         check_unique("query", self.query_ids)
@@ -62,17 +56,11 @@ class RetrievalSubmission:
 
 @dataclass(frozen=True, eq=False)
 class RecognitionSubmission:
-    """The landmark recognised in each image.
+    """The landmark recognised in each image."""
 
-    Attributes:
-        image_ids: uint64 [Q], unique.
-        landmarks: int64 [Q], landmark number, -1 for no prediction.
-        scores: float64 [Q], finite where there is a prediction; a higher score is a surer one.
-    """
-
-    image_ids: NDArray[np.uint64]
-    landmarks: NDArray[np.int64]
-    scores: NDArray[np.float64]
+    image_ids: NDArray[np.uint64]  # uint64 [Q], unique
+    landmarks: NDArray[np.int64]  # int64 [Q], landmark number, -1 for no prediction
+    scores: NDArray[np.float64]  # float64 [Q], finite where there is a prediction; a higher score is a surer one
 
     def __post_init__(self) -> None:
         check_unique("image", self.image_ids)

@@ -4,24 +4,28 @@ Both run from the surest to the most doubtful, so that what lies next to the lin
 how many pictures of the landmark agree with it, its similarity to the nearest of them, and what that had to beat.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from landmarks.cleaning import Tidied, Verdict
-from landmarks.data import ImageSet, decode
 from landmarks.errors import LandmarksError
 from landmarks.report.palette import INK, PAPER, RIGHT, WRONG
-from landmarks.report.tiles import PICTURE, TILE_HEIGHT, TILE_WIDTH, Tile, draw_tile, font
-
-# Gives a picture, uint8 [H, W, 3] RGB, by id; raises LandmarksError for one that cannot be read.
-ReadImage = Callable[[int], NDArray[np.uint8]]
+from landmarks.report.tiles import (
+    MARGIN,
+    SPACE,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    ReadImage,
+    Tile,
+    draw_tile,
+    font,
+    read_or_none,
+)
 
 COLUMNS, ROWS = 8, 3
-MARGIN, SPACE, HEADER = 24, 12, 36
+HEADER = 36
 REASONS = {
     Verdict.DISAGREEING: "too few",
     Verdict.SMALL_GROUP: "small group",
@@ -30,24 +34,8 @@ REASONS = {
 }
 
 
-def reader(images: ImageSet) -> ReadImage:
-    """Return what reads images by their ids, no larger than a tile needs."""
-
-    def read(image_id: int) -> NDArray[np.uint8]:
-        row = int(images.table.find(np.array([image_id], np.uint64))[0])
-        if row < 0:
-            raise LandmarksError("not there")
-        return decode(images.read(row), PICTURE)
-
-    return read
-
-
 def sheet_landmark(tidied: Tidied, name: str | None = None) -> int:
-    """The landmark of that name, or else the one that lost most pictures of those that keep some.
-
-    Raises:
-        LandmarksError: no described picture shows a landmark of that name.
-    """
+    """The landmark of that name, or else the one that lost most pictures of those that keep some."""
     pictures = tidied.pictures
     if name is None:
         kept = np.bincount(pictures.landmarks[tidied.kept], minlength=len(pictures.counts))
@@ -59,11 +47,7 @@ def sheet_landmark(tidied: Tidied, name: str | None = None) -> int:
 
 
 def draw_tidied(tidied: Tidied, landmark: int, read: ReadImage, out: str | Path) -> Path:
-    """Draw the sheet of a landmark (an index into its names) as PNG.
-
-    Raises:
-        LandmarksError: the file cannot be written.
-    """
+    """Draw the sheet of a landmark (an index into its names) as PNG."""
     pictures = tidied.pictures
     rows = np.arange(pictures.starts[landmark], pictures.starts[landmark + 1])
     margin = tidied.neighbours.scores[rows, 0] - tidied.bars.similarities[rows]
@@ -96,10 +80,7 @@ def draw_tidied(tidied: Tidied, landmark: int, read: ReadImage, out: str | Path)
 
 def _tile(tidied: Tidied, row: int, read: ReadImage) -> Tile:
     verdict = Verdict(int(tidied.verdicts[row]))
-    try:
-        image = read(int(tidied.pictures.ids[row]))
-    except LandmarksError:
-        image = None
+    image = read_or_none(read, int(tidied.pictures.ids[row]))
     nearest, bar = float(tidied.neighbours.scores[row, 0]), float(tidied.bars.similarities[row])
     note = f"{nearest:.2f}, outsiders {bar:.2f}" if np.isfinite(nearest) else f"alone, outsiders {bar:.2f}"
     agree = int(tidied.rule.agreeing(tidied.neighbours, tidied.bars, slice(row, row + 1)).sum())

@@ -29,14 +29,7 @@ SMOOTHED_FROM = 40
 
 
 def read_curves(files: Sequence[str | Path]) -> dict[str, Curve]:
-    """Every logged column that has numbers, as ``name -> (steps int64 [n], values float64 [n])``.
-
-    Args:
-        files: ``metrics.csv`` files of one run, oldest first.
-
-    Raises:
-        LandmarksError: no file, an unreadable one, or one without a ``step`` column.
-    """
+    """Read every logged column that has numbers, name -> (steps int64 [n], values float64 [n]), oldest file first."""
     if not files:
         raise LandmarksError("curves: no metrics.csv given; does the run use Lightning's CSV logger?")
     points: dict[str, dict[int, float]] = {}
@@ -62,18 +55,7 @@ def read_curves(files: Sequence[str | Path]) -> dict[str, Curve]:
 
 
 def plot_curves(files: Sequence[str | Path], out: str | Path) -> Path:
-    """Draw losses on the left and mAP@100 and GAP on the right.
-
-    Args:
-        files: ``metrics.csv`` files of one run, oldest first.
-        out: PNG to write.
-
-    Returns:
-        `out`.
-
-    Raises:
-        LandmarksError: unreadable files, or neither a loss nor a score in them.
-    """
+    """Draw losses on the left and mAP@100 and GAP on the right, of ``metrics.csv`` files of one run, oldest first."""
     curves = read_curves(files)
     losses = {name: curve for name, curve in curves.items() if "loss" in name.lower()}
     scores = {name: curve for name, curve in curves.items() if name.endswith(SCORES)}

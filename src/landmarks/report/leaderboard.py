@@ -30,67 +30,40 @@ HINT = "RELEASED/ROW is a folder of released weights. A checkpoint will do in pl
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures of a run.
+    """Figures of a run."""
 
-    Attributes:
-        run: its folder.
-        written: when, as people write it.
-        figures: of each split.
-        differences: from the published figures, where there are both.
-        protocol: how pictures were described, for people.
-    """
-
-    run: str
-    written: str
-    figures: Figures
-    differences: Figures
-    protocol: str
+    run: str  # its folder
+    written: str  # when, as people write it
+    figures: Figures  # of each split
+    differences: Figures  # from the published figures, where there are both
+    protocol: str  # how pictures were described, for people
 
 
 @dataclass(frozen=True)
 class BoardRow:
-    """A row of the table.
+    """A row of the table."""
 
-    Attributes:
-        name: of the row.
-        metric: what the figures are.
-        published: of each split.
-        source: who published them, and of what.
-        note: what a reader should know.
-        measured: on the same data in the same way, newest first.
-        commands: kind to the commands that measure it; empty where it cannot be run here.
-    """
-
-    name: str
-    metric: str
-    published: Figures
-    source: str
-    note: str
-    measured: tuple[Measured, ...] = ()
+    name: str  # of the row
+    metric: str  # what the figures are
+    published: Figures  # of each split
+    source: str  # who published them, and of what
+    note: str  # what a reader should know
+    measured: tuple[Measured, ...] = ()  # on the same data in the same way, newest first
+    # kind to the commands that measure it; empty where it cannot be run here
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Apart:
-    """A run whose figures stand beside no published ones.
+    """A run whose figures stand beside no published ones."""
 
-    Attributes:
-        run: its folder.
-        written: when.
-        models: that described the pictures.
-        data: name and sizes of what was evaluated.
-        figures: name to the figures of each split.
-        protocol: how pictures were described.
-        reasons: why.
-    """
-
-    run: str
-    written: str
-    models: str
-    data: str
-    figures: Mapping[str, Figures]
-    protocol: str
-    reasons: tuple[str, ...]
+    run: str  # its folder
+    written: str  # when
+    models: str  # that described the pictures
+    data: str  # name and sizes of what was evaluated
+    figures: Mapping[str, Figures]  # name to the figures of each split
+    protocol: str  # how pictures were described
+    reasons: tuple[str, ...]  # why
 
     @property
     def figure_lines(self) -> list[str]:
@@ -104,19 +77,12 @@ class Apart:
 
 @dataclass(frozen=True)
 class Board:
-    """All there is to show.
+    """All there is to show."""
 
-    Attributes:
-        rows: of the table.
-        apart: measured on other data or in another way.
-        unstamped: folders of runs that do not say what their figures are of.
-        notes: files that could not be read, and why.
-    """
-
-    rows: tuple[BoardRow, ...]
-    apart: tuple[Apart, ...] = ()
-    unstamped: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    rows: tuple[BoardRow, ...]  # of the table
+    apart: tuple[Apart, ...] = ()  # measured on other data or in another way
+    unstamped: tuple[str, ...] = ()  # folders of runs that do not say what their figures are of
+    notes: tuple[str, ...] = ()  # files that could not be read, and why
 
     @property
     def missing(self) -> dict[str, list[str]]:
@@ -129,19 +95,7 @@ class Board:
 
 
 def write_leaderboard(out: str | Path, board: Board, rule: str) -> Path:
-    """Write the page.
-
-    Args:
-        out: HTML file to write; it refers to the reports of runs by relative addresses.
-        board: what to show.
-        rule: when a measured figure stands beside a published one, for people.
-
-    Returns:
-        `out`.
-
-    Raises:
-        LandmarksError: it cannot be written.
-    """
+    """Write the page, which refers to the reports of runs by relative addresses; `rule` is for people."""
     out = Path(out)
     return write_page(
         out,

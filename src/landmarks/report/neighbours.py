@@ -5,7 +5,6 @@ model by its best day. Right results have a green frame and a tick, wrong ones a
 query without a landmark nothing can be right, so its results have a grey frame.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +14,21 @@ from PIL import Image, ImageDraw
 
 from landmarks.errors import LandmarksError
 from landmarks.report.palette import GREY, INK, NEUTRAL, PALE, PAPER, RIGHT, WRONG, Colour
-from landmarks.report.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, draw_tile, font
+from landmarks.report.tiles import (
+    MARGIN,
+    SPACE,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    ReadImage,
+    Tile,
+    draw_tile,
+    font,
+    read_or_none,
+)
 from landmarks.retrieval import EMPTY, Ranking
 
-# Gives a picture, uint8 [H, W, 3] RGB, by id; raises LandmarksError for one that cannot be read.
-ReadImage = Callable[[int], NDArray[np.uint8]]
-
-MARGIN = 24
+QUERIES, RESULTS = 7, 8  # rows, and results a row
 HEADER = 44
-SPACE = 12
 QUERY_SPACE = 26
 ROW_SPACE = 26
 # The legend needs as much beside the headings.
@@ -33,25 +38,15 @@ ROW_HEIGHT = TILE_HEIGHT + ROW_SPACE
 
 @dataclass(frozen=True)
 class Sheet:
-    """What the picture is drawn from.
+    """What the picture is drawn from."""
 
-    Attributes:
-        ranking: [Q, K].
-        relevant: bool [Q, K], places with a right image.
-        quality: float [Q], such as the average precision; NaN for queries without a landmark.
-        query_ids: uint64 [Q].
-        index_ids: uint64 [N].
-        query_names: [Q] shown under queries; empty for none.
-        index_names: [N] shown under results.
-    """
-
-    ranking: Ranking
-    relevant: NDArray[np.bool_]
-    quality: NDArray[np.floating]
-    query_ids: NDArray[np.uint64]
-    index_ids: NDArray[np.uint64]
-    query_names: NDArray[np.str_]
-    index_names: NDArray[np.str_]
+    ranking: Ranking  # [Q, K]
+    relevant: NDArray[np.bool_]  # bool [Q, K], places with a right image
+    quality: NDArray[np.floating]  # float [Q], such as the average precision; NaN for queries without a landmark
+    query_ids: NDArray[np.uint64]  # uint64 [Q]
+    index_ids: NDArray[np.uint64]  # uint64 [N]
+    query_names: NDArray[np.str_]  # [Q] shown under queries; empty for none
+    index_names: NDArray[np.str_]  # [N] shown under results
 
     def __post_init__(self) -> None:
         queries, index = self.ranking.num_queries, len(self.index_ids)
@@ -94,27 +89,10 @@ def choose_queries(quality: NDArray[np.floating], count: int, seed: int = 0) -> 
     return sample
 
 
-def draw_neighbours(
-    sheet: Sheet, read: ReadImage, out: str | Path, queries: int = 7, results: int = 8, seed: int = 0
-) -> Path:
-    """Draw one row a query: the query, then its best results.
-
-    Args:
-        sheet: rankings, names and what is right.
-        read: gives pictures by id.
-        out: PNG to write.
-        queries: rows.
-        results: results a row, at most K.
-        seed: of the sample.
-
-    Returns:
-        `out`.
-
-    Raises:
-        LandmarksError: no queries or no results asked for or given. A picture that cannot be read is shown as such.
-    """
-    results = min(results, sheet.ranking.depth)
-    sample = choose_queries(sheet.quality, queries, seed) if queries > 0 else []
+def draw_neighbours(sheet: Sheet, read: ReadImage, out: str | Path) -> Path:
+    """Draw one row a query, a mixed sample of them: the query, then its best results, as PNG."""
+    results = min(RESULTS, sheet.ranking.depth)
+    sample = choose_queries(sheet.quality, QUERIES)
     if not sample or results < 1:
         raise LandmarksError("neighbours: nothing to draw; needs at least one query and one result")
     width = max(LEAST_WIDTH, 2 * MARGIN + TILE_WIDTH + QUERY_SPACE + results * (TILE_WIDTH + SPACE) - SPACE)
@@ -141,7 +119,7 @@ def draw_neighbours(
 
 
 def _query_tile(sheet: Sheet, kind: str, query: int, read: ReadImage) -> Tile:
-    image = _image(read, int(sheet.query_ids[query]))
+    image = read_or_none(read, int(sheet.query_ids[query]))
     if np.isnan(sheet.quality[query]):
         return Tile(image, NEUTRAL, "no landmark", "nothing is right", dashed=True)
     return Tile(image, INK, str(sheet.query_names[query]), f"{kind}, AP {sheet.quality[query]:.3f}")
@@ -149,19 +127,12 @@ def _query_tile(sheet: Sheet, kind: str, query: int, read: ReadImage) -> Tile:
 
 def _result_tile(sheet: Sheet, query: int, place: int, read: ReadImage) -> Tile:
     row = int(sheet.ranking.indices[query, place])
-    image = _image(read, int(sheet.index_ids[row]))
+    image = read_or_none(read, int(sheet.index_ids[row]))
     name, note = str(sheet.index_names[row]) or "no landmark known", f"{sheet.ranking.scores[query, place]:.3f}"
     if np.isnan(sheet.quality[query]):
         return Tile(image, PALE, name, note)
     right = bool(sheet.relevant[query, place])
     return Tile(image, RIGHT if right else WRONG, name, note, mark="✓" if right else "✗")
-
-
-def _image(read: ReadImage, image_id: int) -> NDArray[np.uint8] | None:
-    try:
-        return read(image_id)
-    except LandmarksError:
-        return None
 
 
 def _draw_legend(pen: ImageDraw.ImageDraw, right: int, top: int, entries: tuple[tuple[str, str, Colour], ...]) -> None:

@@ -1,15 +1,19 @@
 """Fills the templates of pages, which need nothing but themselves: one style, images embedded, no script."""
 
 import base64
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from landmarks.errors import LandmarksError
 from landmarks.report.palette import css_colours
-from landmarks.report.table import change, number
+from landmarks.report.table import change, figures_of, number
+
+if TYPE_CHECKING:
+    from landmarks.retrieval import StageReport
 
 
 def write_page(out: str | Path, template: str, **values: Any) -> Path:
@@ -38,3 +42,37 @@ def _templates() -> Environment:
 
 def _embedded(path: str | Path) -> str:
     return "data:image/png;base64," + base64.b64encode(Path(path).read_bytes()).decode("ascii")
+
+
+def write_summary(
+    out: str | Path,
+    title: str,
+    scores: Mapping[str, Mapping[str, float]],
+    ablations: "Mapping[str, Sequence[StageReport]] | None" = None,
+    pictures: Mapping[str, str | Path] | None = None,
+    config: str = "",
+    facts: Mapping[str, str] | None = None,
+) -> Path:
+    """Write the page.
+
+    Args:
+        out: HTML file to write.
+        title: name of the run.
+        scores: figure to split to value.
+        ablations: heading to the reports of a pipeline.
+        pictures: heading to PNG file, in order.
+        config: the resolved configuration as YAML text.
+        facts: what the figures are of, name to text.
+    """
+    return write_page(
+        out,
+        "summary.html",
+        title=title,
+        scores=scores,
+        splits=list(dict.fromkeys(split for values in scores.values() for split in values)),
+        ablations=ablations or {},
+        figures_of=figures_of,
+        images=pictures or {},
+        config=config,
+        facts=facts or {},
+    )

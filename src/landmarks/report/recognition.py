@@ -21,15 +21,9 @@ _WRITE_ROWS = 8192
 def write_recognition_notes(
     path: str | Path, submission: RecognitionSubmission, notes: Mapping[str, NDArray[Any]]
 ) -> None:
-    """Write ``recognition.csv``: id, landmark and score (empty where there is no prediction), then all notes.
+    """Write ``recognition.csv`` whole: id, landmark and score (empty where there is no prediction), then all notes.
 
-    Args:
-        path: the file, written whole or not at all.
-        submission: of Q queries.
-        notes: column name to [Q]: numbers (empty where they are not finite), truth values (1 or 0) or texts.
-
-    Raises:
-        LandmarksError: a note has another length or the name of another column, or the file cannot be written.
+    Notes are columns [Q] by name: numbers (empty where not finite), truth values (1 or 0) or texts.
     """
     count = len(submission.image_ids)
     for name, values in notes.items():

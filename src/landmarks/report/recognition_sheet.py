@@ -15,10 +15,21 @@ from PIL import Image, ImageDraw
 from landmarks.errors import LandmarksError
 from landmarks.metrics import RecognitionSolution, RecognitionSubmission, correctness
 from landmarks.recognition import FoundObjects
-from landmarks.report.neighbours import MARGIN, SPACE, ReadImage
 from landmarks.report.palette import BOX, GREY, INK, NEUTRAL, PAPER, RIGHT, WRONG, Colour
-from landmarks.report.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, draw_tile, font, letterboxed
+from landmarks.report.tiles import (
+    MARGIN,
+    SPACE,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    ReadImage,
+    Tile,
+    draw_tile,
+    font,
+    letterboxed,
+    read_or_none,
+)
 
+COLUMNS = 7  # tiles of each kind
 HEADING = 34
 WHY_LINES, LINE = 3, 15
 ROW_HEIGHT = TILE_HEIGHT + WHY_LINES * LINE + 16
@@ -29,27 +40,17 @@ MOST_DRAWN = 4  # boxes of a picture, those of the largest score x area
 
 @dataclass(frozen=True, eq=False)
 class RecognitionSheet:
-    """What the picture is drawn from, one entry a query.
+    """What the picture is drawn from, one entry a query."""
 
-    Attributes:
-        ids: uint64 [Q].
-        names: str [Q], what people call the predicted landmark; empty for no prediction.
-        confidence: float [Q].
-        filtered: bool [Q], found to show no landmark.
-        why: str [Q], evidence in words; empty for none.
-        right: bool [Q], the prediction names a landmark of the query.
-        has_landmark: bool [Q], the query shows one; None where nobody knows, then `right` does not matter.
-        found: boxes to draw; None for none.
-    """
-
-    ids: NDArray[np.uint64]
-    names: NDArray[np.str_]
-    confidence: NDArray[np.floating]
-    filtered: NDArray[np.bool_]
-    why: NDArray[np.str_]
-    right: NDArray[np.bool_]
+    ids: NDArray[np.uint64]  # uint64 [Q]
+    names: NDArray[np.str_]  # str [Q], what people call the predicted landmark; empty for no prediction
+    confidence: NDArray[np.floating]  # float [Q]
+    filtered: NDArray[np.bool_]  # bool [Q], found to show no landmark
+    why: NDArray[np.str_]  # str [Q], evidence in words; empty for none
+    right: NDArray[np.bool_]  # bool [Q], the prediction names a landmark of the query
+    # bool [Q], the query shows one; None where nobody knows, then `right` does not matter
     has_landmark: NDArray[np.bool_] | None
-    found: FoundObjects | None = None
+    found: FoundObjects | None = None  # boxes to draw; None for none
 
     @staticmethod
     def of(
@@ -60,19 +61,7 @@ class RecognitionSheet:
         solution: RecognitionSolution | None = None,
         found: FoundObjects | None = None,
     ) -> "RecognitionSheet":
-        """Hold predictions against the truth.
-
-        Args:
-            submission: of Q queries.
-            names: see the class.
-            filtered: see the class.
-            why: see the class.
-            solution: what is right; queries that it ignores are left out.
-            found: see the class.
-
-        Raises:
-            FormatError: the solution does not know a query.
-        """
+        """Hold predictions against the truth; queries that the solution ignores are left out."""
         rows = np.arange(len(submission.image_ids))
         right, has_landmark = np.zeros(len(rows), np.bool_), None
         if solution is not None:
@@ -87,32 +76,18 @@ class RecognitionSheet:
 
 @dataclass(frozen=True)
 class Section:
-    """Some queries of one kind.
+    """Some queries of one kind."""
 
-    Attributes:
-        heading: says which.
-        frame: colour of the tiles' frames.
-        mark: a sign in their corners.
-        rows: int [n] of the sheet.
-        total: how many there are of this kind.
-    """
-
-    heading: str
-    frame: Colour
-    mark: str
-    rows: NDArray[np.intp]
-    total: int
+    heading: str  # says which
+    frame: Colour  # colour of the tiles' frames
+    mark: str  # a sign in their corners
+    rows: NDArray[np.intp]  # int [n] of the sheet
+    total: int  # how many there are of this kind
 
 
-def choose_sections(sheet: RecognitionSheet, count: int, seed: int = 0) -> list[Section]:
-    """At most `count` queries of every kind; kinds without queries are left out.
-
-    Args:
-        sheet: all queries.
-        count: of each kind.
-        seed: of the draw where no query is more telling than another.
-    """
-    random = np.random.default_rng(seed)
+def choose_sections(sheet: RecognitionSheet, count: int) -> list[Section]:
+    """Choose at most `count` queries of every kind; kinds without queries are left out."""
+    random = np.random.default_rng(0)
     gone, answered, has = sheet.filtered, sheet.names != "", sheet.has_landmark
 
     def drawn(rows: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -145,41 +120,22 @@ def choose_sections(sheet: RecognitionSheet, count: int, seed: int = 0) -> list[
     return sections
 
 
-def draw_recognition(
-    sheet: RecognitionSheet, read: ReadImage, out: str | Path, columns: int = 7, rows: int = 1, seed: int = 0
-) -> Path:
-    """Draw the sections below each other.
-
-    Args:
-        sheet: predictions and what is right.
-        read: gives pictures by id; one that cannot be read is shown as such.
-        out: PNG to write.
-        columns: tiles side by side.
-        rows: the most rows of each section.
-        seed: of the sample.
-
-    Returns:
-        `out`.
-
-    Raises:
-        LandmarksError: there is nothing to draw.
-    """
-    sections = choose_sections(sheet, columns * rows, seed)
+def draw_recognition(sheet: RecognitionSheet, read: ReadImage, out: str | Path) -> Path:
+    """Draw the sections below each other, a row of tiles for each, as PNG."""
+    sections = choose_sections(sheet, COLUMNS)
     if not sections:
         raise LandmarksError("recognition sheet: nothing to draw; there is neither a prediction nor a filtered query")
-    lines = [-(-len(section.rows) // columns) for section in sections]
-    width = 2 * MARGIN + columns * (TILE_WIDTH + SPACE) - SPACE
-    canvas = Image.new("RGB", (width, 2 * MARGIN + sum(HEADING + n * ROW_HEIGHT for n in lines)), PAPER)
+    width = 2 * MARGIN + COLUMNS * (TILE_WIDTH + SPACE) - SPACE
+    canvas = Image.new("RGB", (width, 2 * MARGIN + len(sections) * (HEADING + ROW_HEIGHT)), PAPER)
     pen, top = ImageDraw.Draw(canvas), MARGIN
-    for section, height in zip(sections, lines, strict=True):
+    for section in sections:
         pen.text((MARGIN, top), section.heading, fill=INK, font=font(17, bold=True))
         beside = MARGIN + font(17, bold=True).getlength(section.heading) + 12
         pen.text((beside, top + 3), f"{len(section.rows)} of {section.total}", fill=GREY, font=font(13))
         top += HEADING
         for place, row in enumerate(section.rows.tolist()):
-            left = MARGIN + place % columns * (TILE_WIDTH + SPACE)
-            _draw_query(canvas, left, top + place // columns * ROW_HEIGHT, sheet, row, section, read)
-        top += height * ROW_HEIGHT
+            _draw_query(canvas, MARGIN + place * (TILE_WIDTH + SPACE), top, sheet, row, section, read)
+        top += ROW_HEIGHT
     out = Path(out)
     canvas.save(out, format="PNG", optimize=True)
     return out
@@ -188,11 +144,9 @@ def draw_recognition(
 def _draw_query(
     canvas: Image.Image, left: int, top: int, sheet: RecognitionSheet, row: int, section: Section, read: ReadImage
 ) -> None:
-    try:
-        picture = letterboxed(read(int(sheet.ids[row])))
-    except LandmarksError:
-        image = None
-    else:
+    image = read_or_none(read, int(sheet.ids[row]))
+    if image is not None:
+        picture = letterboxed(image)
         _draw_boxes(picture, sheet, row)
         image = np.asarray(picture)
     name = str(sheet.names[row])

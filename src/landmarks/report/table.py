@@ -54,11 +54,7 @@ def ablation_table(stages: "Sequence[StageReport]", title: str = "Stages") -> Ta
 
 
 def write_stages(path: str | Path, stages: "Sequence[StageReport]") -> None:
-    """Write the table as CSV with all digits; what is not known stays empty.
-
-    Raises:
-        LandmarksError: it cannot be written.
-    """
+    """Write the table as CSV with all digits; what is not known stays empty."""
     figures = figures_of(stages)
     header = ["stage", *(column for name in figures for column in (name, f"change of {name}")), *COSTS]
     try:

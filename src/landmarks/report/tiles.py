@@ -1,5 +1,6 @@
-"""One framed picture with its two lines of text; the brick of the neighbours' picture."""
+"""One framed image with its two lines of text, the brick of all sheets, and how sheets are read for and saved."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -8,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from landmarks.data import ImageSet, decode
+from landmarks.errors import LandmarksError
 from landmarks.report.palette import GREY, INK, MAT, PAPER, Colour
+
+ReadImage = Callable[[int], NDArray[np.uint8]]
+"""Gives an image, uint8 [H, W, 3] RGB, by id; raises LandmarksError for one that cannot be read."""
 
 PICTURE = 168
 FRAME = 5
@@ -17,27 +23,41 @@ TILE_WIDTH = PICTURE + 2 * FRAME
 TILE_HEIGHT = TILE_WIDTH + TEXT_HEIGHT
 DASH, GAP = 10, 7
 BADGE = 22
+MARGIN, SPACE = 24, 12
+SHORT_SIDE = 256  # of what is decoded; more is wasted on a tile
 
 
 @dataclass(frozen=True)
 class Tile:
-    """What one tile shows.
+    """What one tile shows."""
 
-    Attributes:
-        image: uint8 [H, W, 3] RGB, or None where it could not be read.
-        frame: colour of the frame.
-        name: first line, cut to the width.
-        note: second line.
-        dashed: a dashed frame instead of a solid one.
-        mark: a sign in the corner of the picture, for those who do not see red and green apart.
-    """
+    image: NDArray[np.uint8] | None  # uint8 [H, W, 3] RGB, or None where it could not be read
+    frame: Colour  # colour of the frame
+    name: str = ""  # first line, cut to the width
+    note: str = ""  # second line
+    dashed: bool = False  # a dashed frame instead of a solid one
+    mark: str = ""  # a sign in the corner of the picture, for those who do not see red and green apart
 
-    image: NDArray[np.uint8] | None
-    frame: Colour
-    name: str = ""
-    note: str = ""
-    dashed: bool = False
-    mark: str = ""
+
+def reader(*sets: ImageSet) -> ReadImage:
+    """Return what reads images by their ids out of the first set that holds them."""
+
+    def read(image_id: int) -> NDArray[np.uint8]:
+        for images in sets:
+            row = int(images.table.find(np.array([image_id], np.uint64))[0])
+            if row >= 0:
+                return decode(images.read(row), SHORT_SIDE)
+        raise LandmarksError("not there")
+
+    return read
+
+
+def read_or_none(read: ReadImage, image_id: int) -> NDArray[np.uint8] | None:
+    """Read an image for a tile, which shows that one cannot be read."""
+    try:
+        return read(image_id)
+    except LandmarksError:
+        return None
 
 
 def draw_tile(canvas: Image.Image, left: int, top: int, tile: Tile) -> None:

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 from torchvision.models.detection import FasterRCNN
 
@@ -25,46 +26,33 @@ from landmarks.extraction import ranks_launched
 from landmarks.models import checkpoint_record, find_resume, load_trained_weights
 from landmarks.report import plot_curves
 from landmarks.training.callbacks import DescriptorEvaluation
-from landmarks.training.logs import log_files, set_log_aside
 from landmarks.training.module import LandmarkModule
 from landmarks.training.whole_files import WholeFiles
+
+LOG = "logs/metrics.csv"  # where conf/logger/csv.yaml puts it
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A run after training, on rank 0.
+    """A run after training, on rank 0."""
 
-    Attributes:
-        run_dir: its folder.
-        evaluation: the callback of that name, with what the last evaluation found.
-        results: figures of the evaluations, "untrained" where it was asked for and "trained".
-        figures: plain values for `metrics.json` that every task has.
-    """
-
-    run_dir: Path
-    evaluation: pl.Callback
-    results: dict[str, Scores]
-    figures: dict[str, Any]
+    run_dir: Path  # its folder
+    evaluation: pl.Callback  # the callback of that name, with what the last evaluation found
+    results: dict[str, Scores]  # figures of the evaluations, "untrained" where it was asked for and "trained"
+    figures: dict[str, Any]  # plain values for `metrics.json` that every task has
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a task brings to the train job.
+    """What a task brings to the train job."""
 
-    Attributes:
-        data: as `ready` gives them.
-        module: what is trained; it puts a record of itself into its checkpoints.
-        amount: of the data, for the log, such as "1200 images of 93 landmarks".
-        report: writes figures and pages of a trained run into its folder, and prints them.
-        check: refuses a trainer that these data do not suit, before any work; None accepts all.
-    """
-
-    data: pl.LightningDataModule
-    module: pl.LightningModule
-    amount: str
-    report: Callable[[TrainedRun], None]
+    data: pl.LightningDataModule  # as `ready` gives them
+    module: pl.LightningModule  # what is trained; it puts a record of itself into its checkpoints
+    amount: str  # of the data, for the log, such as "1200 images of 93 landmarks"
+    report: Callable[[TrainedRun], None]  # writes figures and pages of a trained run into its folder, and prints them
+    # refuses a trainer that these data do not suit, before any work; None accepts all
     check: Callable[[pl.Trainer], None] | None = None
 
 
@@ -87,18 +75,12 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
 
 
 def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictConfig], Parts]) -> float | None:
-    """Train and evaluate one run of any task.
+    """Train and evaluate one run of any task; its folder gets checkpoints, logs, images and `metrics.json`.
 
-    Args:
-        config: a checked configuration.
-        run_dir: folder of the run; checkpoints, logs, images and `metrics.json` go there.
-        make_parts: makes the data and the module of the task, once the seed is set.
+    `make_parts` makes the data and the module of the task, once the seed is set.
 
     Returns:
         The monitored figure of the best checkpoint, or None where the data have no ground truth.
-
-    Raises:
-        LandmarksError: bad input of any kind, before training wherever that is possible.
     """
     resume = find_resume(config.resume, run_dir)
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -195,3 +177,21 @@ def _build_loss(make_loss: Callable[..., nn.Module], num_landmarks: int, dim: in
         return make_loss(num_landmarks=num_landmarks, dim=dim)
     except ValueError as error:  # losses know nothing of ours, our error type included
         raise LandmarksError(f"loss: {error}") from error
+
+
+@rank_zero_only
+def set_log_aside(run_dir: Path) -> None:
+    """Keep the log of the interrupted run, which Lightning's logger would delete."""
+    path = run_dir / LOG
+    if path.is_file():
+        path.rename(path.with_suffix(f".{len(_earlier(path)) + 1}.csv"))
+
+
+def log_files(run_dir: Path) -> list[Path]:
+    """The logs of a run, oldest first; none where it has no CSV logger."""
+    path = run_dir / LOG
+    return [*_earlier(path), path] if path.is_file() else []
+
+
+def _earlier(path: Path) -> list[Path]:
+    return sorted(path.parent.glob(f"{path.stem}.*.csv"), key=lambda path: int(path.suffixes[0][1:]))

@@ -1,11 +1,36 @@
 """The Lightning module: a descriptor network, a loss with its head, and how both are optimised."""
 
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import pytorch_lightning as pl
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
+from landmarks.errors import LandmarksError
 from landmarks.extraction import DescriptorModule
-from landmarks.training.optimizers import OptimizerFactory, SchedulerFactory, build_optimizers
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+SchedulerFactory = Callable[..., LRScheduler]
+
+
+def build_optimizers(
+    module: pl.LightningModule, make_optimizer: OptimizerFactory, make_scheduler: SchedulerFactory
+) -> dict[str, Any]:
+    """Build what `LightningModule.configure_optimizers` returns; the schedule counts steps.
+
+    `make_optimizer` makes an optimiser of parameters, `make_scheduler` a schedule of (optimizer, total_steps).
+    """
+    total_steps = module.trainer.estimated_stepping_batches
+    if math.isinf(total_steps):
+        raise LandmarksError(
+            "The length of the run is open, and the schedule needs it: set trainer.max_epochs or trainer.max_steps."
+        )
+    optimizer = make_optimizer([p for p in module.parameters() if p.requires_grad])
+    scheduler = make_scheduler(optimizer, total_steps=int(total_steps))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
 class LandmarkModule(DescriptorModule):
@@ -44,11 +69,7 @@ class LandmarkModule(DescriptorModule):
         return loss
 
     def configure_optimizers(self) -> Any:
-        """Build the optimiser over network and head, and a schedule that spans the whole run.
-
-        Raises:
-            LandmarksError: where neither steps nor epochs bound the run.
-        """
+        """Build the optimiser over network and head, and a schedule that spans the whole run."""
         return build_optimizers(self, self._make_optimizer, self._make_scheduler)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

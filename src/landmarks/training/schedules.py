@@ -28,9 +28,6 @@ def step(
         milestones: fractions of the run in (0, 1), ascending.
         gamma: factor applied at each milestone.
         warmup: fraction of the run in which the rate climbs linearly from near 0.
-
-    Raises:
-        LandmarksError: for milestones out of order or out of range, or a warm-up outside [0, 1).
     """
     _check_warmup(warmup)
     if list(milestones) != sorted(milestones) or any(not 0 < m < 1 for m in milestones):
@@ -51,9 +48,6 @@ def cosine(optimizer: Optimizer, total_steps: int, final: float = 0.0, warmup: f
         total_steps: length of the run in optimiser steps.
         final: rate at the end, as a fraction of the base rate.
         warmup: fraction of the run in which the rate climbs linearly from near 0.
-
-    Raises:
-        LandmarksError: for a warm-up outside [0, 1).
     """
     _check_warmup(warmup)
     warm_steps = warmup * total_steps

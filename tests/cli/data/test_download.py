@@ -12,16 +12,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
 from http_server import HttpServer
-from landmarks.cli.data.download import download
+from landmarks.cli.data import app
 from landmarks.data.gldv2 import NEEDED
 
 CONTENT = bytes(range(256)) * 200
-PROGRAM = "import typer; from landmarks.cli.data.download import download; typer.run(download)"
+PROGRAM = "import typer; from landmarks.cli.data import download; typer.run(download)"
 
 
 @pytest.fixture
@@ -41,10 +40,8 @@ def release(tmp_path: Path, http_server: Callable[[Path], HttpServer]) -> Simple
 
 
 def run(release: SimpleNamespace, *arguments: str, split: str = "test,metadata", tars: str = "0,1") -> Result:
-    app = typer.Typer()
-    app.command()(download)
     command = ["--root", str(release.root), "--base-url", release.server.url, "--split", split, "--tars", tars]
-    return CliRunner().invoke(app, [*command, *arguments])
+    return CliRunner().invoke(app, ["download", *command, *arguments])
 
 
 def test_table_for_people(release: SimpleNamespace) -> None:

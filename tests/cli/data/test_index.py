@@ -12,19 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
 from http_server import HttpServer
-from landmarks.cli.data.index import index
+from landmarks.cli.data import app
 from landmarks.data.stores import read_offsets
 from landmarks.storage import derived_folder
 
 # A run on a slow disk: each read takes 0.2 seconds, and what is finished is written after each tar.
 PROGRAM = """
 import time, typer
-from landmarks.cli.data.index import index
+from landmarks.cli.data import index
 from landmarks.data.stores import offset_builder, tar_files
 offset_builder.SECONDS_BETWEEN_WRITES, offset_builder.SHARE_OF_WRITES = 0, 1e9
 read = tar_files.OpenTar.__call__
@@ -58,9 +57,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def run(root: Path | str, *arguments: str) -> Result:
-    app = typer.Typer()
-    app.command()(index)
-    return CliRunner().invoke(app, ["--root", str(root), *arguments])
+    return CliRunner().invoke(app, ["index", "--root", str(root), *arguments])
 
 
 def rows(result: Result) -> dict[str, list[str]]:
@@ -84,7 +81,7 @@ def test_json_for_programs(root: Path) -> None:
     (root / "train/images_003.tar").unlink()
     write_tar(root / "train/images_002.tar", [picture(20)])
     write_tar(root / "train/images_004.tar", [picture(50)])
-    result = run(root, "--json", "--split", "index,train")
+    result = run(root, "--json", "--split", "index, train,index")
     assert result.exit_code == 0
     first, train = json.loads(result.stdout)["splits"]
     assert (first["split"], first["pictures"], first["new"]) == ("index", 5, [])
@@ -121,6 +118,7 @@ def test_an_index_that_cannot_be_written_is_one_message(root: Path) -> None:
     ("arguments", "said"),
     [
         (["--split", "train,tests"], "'tests' is none of train, index, test"),
+        (["--split", "train,"], "'' is none of train, index, test"),
         (["--split", "test"], "test: no tars there, expected test/images_000.tar"),
         (["--root", "nowhere"], "nowhere: no tars there"),
         (["--root", "gopher://host/gldv2"], "gopher://"),

@@ -3,18 +3,14 @@
 import json
 from pathlib import Path
 
-import typer
 from typer.testing import CliRunner
 
-from landmarks.cli.data.stats import stats
+from landmarks.cli.data import app
 from tiny_world import IMAGES
-
-app = typer.Typer()
-app.command()(stats)
 
 
 def test_tables_for_people(tiny_world: Path) -> None:
-    result = CliRunner().invoke(app, ["--root", str(tiny_world)])
+    result = CliRunner().invoke(app, ["stats", "--root", str(tiny_world)])
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0].startswith("Google Landmarks v2 in")
@@ -26,7 +22,7 @@ def test_tables_for_people(tiny_world: Path) -> None:
 
 
 def test_json(tiny_world: Path) -> None:
-    result = CliRunner().invoke(app, ["--root", str(tiny_world), "--json"])
+    result = CliRunner().invoke(app, ["stats", "--root", str(tiny_world), "--json"])
     assert result.exit_code == 0
     report = json.loads(result.stdout)
     assert report.keys() == {"root", "splits", "queries"}
@@ -36,5 +32,5 @@ def test_json(tiny_world: Path) -> None:
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["--root", str(tmp_path)])
+    result = CliRunner().invoke(app, ["stats", "--root", str(tmp_path)])
     assert result.exit_code == 2 and "landmarks data download" in result.stderr and result.stdout == ""

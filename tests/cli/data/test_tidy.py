@@ -6,17 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from PIL import Image
 from typer.testing import CliRunner
 
 from described import write_set
 from http_server import HttpServer
-from landmarks.cli.data.tidy import tidy
+from landmarks.cli.data import app
 from landmarks.data.gldv2 import GLDv2, read_clean, read_labels
-
-app = typer.Typer()
-app.command()(tidy)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +29,7 @@ def described(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def run(root: Path | str, described: Path, out: Path, *options: str) -> tuple[int, str, str]:
     result = CliRunner().invoke(
-        app, ["--root", str(root), "--descriptors", str(described), "--out", str(out), *options]
+        app, ["tidy", "--root", str(root), "--descriptors", str(described), "--out", str(out), *options]
     )
     return result.exit_code, result.stdout, result.stderr.replace("\n", "")
 

@@ -5,15 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from landmarks.cli.data.verify import verify
+from landmarks.cli.data import app
 from landmarks.data.gldv2 import GLDv2
-
-app = typer.Typer()
-app.command()(verify)
 
 
 @pytest.fixture
@@ -22,7 +18,7 @@ def world(tiny_world: Path, tmp_path: Path) -> Path:
 
 
 def run(root: Path, *options: str) -> Result:
-    return CliRunner().invoke(app, ["--root", str(root), *options])
+    return CliRunner().invoke(app, ["verify", "--root", str(root), *options])
 
 
 def test_a_sound_world_can_be_trained_on(world: Path) -> None:

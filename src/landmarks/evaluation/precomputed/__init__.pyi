@@ -1,5 +1,3 @@
-from .copies import in_search_order as in_search_order
-from .copies import joined_copy as joined_copy
 from .evaluate import evaluate_precomputed_job as evaluate_precomputed_job
 from .files import is_numpy as is_numpy
 from .files import map_floats as map_floats
@@ -12,6 +10,8 @@ from .keys import available_needs as available_needs
 from .keys import check_keys as check_keys
 from .keys import used_part as used_part
 from .sets import PrecomputedSet as PrecomputedSet
+from .sets import in_search_order as in_search_order
+from .sets import joined_copy as joined_copy
 from .sets import open_set as open_set
 from .sets import require_comparable as require_comparable
 from .truth import count_truth as count_truth

@@ -31,14 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def evaluate_precomputed_job(config: DictConfig) -> float | None:
-    """Check the configuration, open what it names, and evaluate.
-
-    Returns:
-        The figure that stands for the run, or None where nobody knows what is right.
-
-    Raises:
-        LandmarksError: bad input of any kind, before any work.
-    """
+    """Check, open and evaluate; return the figure that stands for the run, None where nobody knows what is right."""
     refuse_missing(config)
     config = used_part(config)
     check_config(config, EvaluateSettings)

@@ -21,11 +21,7 @@ ZIP = b"PK"
 
 
 def is_numpy(path: Path) -> bool:
-    """Whether a file begins like an ``.npy`` file.
-
-    Raises:
-        LandmarksError: it cannot be read.
-    """
+    """Whether a file begins like an ``.npy`` file."""
     try:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
@@ -34,12 +30,7 @@ def is_numpy(path: Path) -> bool:
 
 
 def map_numpy(path: Path) -> NDArray[Any]:
-    """Memory-map an array read-only.
-
-    Raises:
-        LandmarksError: no such file, another kind of file, one of Python objects, a damaged header, an array without
-            elements, or a length that does not fit the header.
-    """
+    """Memory-map an array read-only."""
     try:
         with path.open("rb") as file:
             start = file.read(len(MAGIC))
@@ -63,11 +54,7 @@ def map_numpy(path: Path) -> NDArray[Any]:
 
 
 def map_floats(path: Path, rank: int, shape: str) -> NDArray[Any]:
-    """Memory-map an ``.npy`` file of float16, float32 or float64 with `rank` axes; `shape` is how to call them.
-
-    Raises:
-        LandmarksError: another kind of file, rank or type.
-    """
+    """Memory-map an ``.npy`` file of float16, float32 or float64 with `rank` axes; `shape` is how to call them."""
     array = map_numpy(path)
     if array.ndim != rank:
         raise LandmarksError(f"{path}: expected an array {shape}, found shape {array.shape}")
@@ -81,13 +68,7 @@ def map_floats(path: Path, rank: int, shape: str) -> NDArray[Any]:
 def read_ids(path: Path, count: int) -> NDArray[np.uint64]:
     """Read the ids of `count` images: uint64 [count].
 
-    Args:
-        path: an ``.npy`` file of integers or of texts of 16 hex digits, a text of one id a line, or a CSV file with a
-            column ``id``.
-        count: rows of the descriptors that they belong to.
-
-    Raises:
-        LandmarksError: a file that cannot be read, what is no id (with its place), an id twice, or another number.
+    From an ``.npy`` file of integers or of texts of 16 hex digits, a text of one id a line, or CSV with a column `id`.
     """
     if is_numpy(path):
         ids = _numpy_ids(path)
@@ -107,12 +88,7 @@ def read_ids(path: Path, count: int) -> NDArray[np.uint64]:
 def read_labels(path: Path, count: int) -> NDArray[np.int64]:
     """Read the labels of `count` images: int64 [count], 0 or more; -1 where there is none.
 
-    Args:
-        path: an ``.npy`` file of integers, or a text of one integer a line.
-        count: rows of the descriptors that they belong to.
-
-    Raises:
-        LandmarksError: a file that cannot be read, what is no label (with its place), or another number.
+    From an ``.npy`` file of integers, or a text of one integer a line.
     """
     if is_numpy(path):
         array = map_numpy(path)

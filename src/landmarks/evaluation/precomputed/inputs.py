@@ -24,29 +24,18 @@ from landmarks.retrieval import NOT_COMPARED, Cache, DescriptorSet, Need, region
 
 @dataclass(frozen=True)
 class Opened:
-    """What is handed over; rows of descriptors are not looked at yet.
+    """What is handed over; rows of descriptors are not looked at yet."""
 
-    Attributes:
-        queries: to search for.
-        index: to search in.
-        truth: what is right.
-        counts: how much of it can be scored, see `count_truth`.
-        source: the data set, if it is used.
-        gallery: labelled train images, if a stage asks for them.
-        landmarks: int32 [G], rows of `landmark_names`, -1 = none.
-        landmark_names: str [L], the landmarks that the gallery holds.
-        official: how submissions call landmarks.
-    """
-
-    queries: PrecomputedSet
-    index: PrecomputedSet
-    truth: GroundTruth
-    counts: dict[str, Any]
-    source: Source | None = None
-    gallery: PrecomputedSet | None = None
-    landmarks: NDArray[np.int32] | None = None
+    queries: PrecomputedSet  # to search for
+    index: PrecomputedSet  # to search in
+    truth: GroundTruth  # what is right
+    counts: dict[str, Any]  # how much of it can be scored, see `count_truth`
+    source: Source | None = None  # the data set, if it is used
+    gallery: PrecomputedSet | None = None  # labelled train images, if a stage asks for them
+    landmarks: NDArray[np.int32] | None = None  # int32 [G], rows of `landmark_names`, -1 = none
+    # str [L], the landmarks that the gallery holds
     landmark_names: NDArray[np.str_] = field(default_factory=lambda: NO_NAMES)
-    official: OfficialNumbers | None = None
+    official: OfficialNumbers | None = None  # how submissions call landmarks
 
     @property
     def sets(self) -> dict[str, PrecomputedSet]:
@@ -69,16 +58,9 @@ class Opened:
 
 
 def open_inputs(config: DictConfig, needs: Collection[Need], recognition: Collection[Need] | None = None) -> Opened:
-    """Open the files and find the truth.
+    """Open the files and find the truth; what no stage needs is left unopened.
 
-    Args:
-        config: with `descriptors`, checked by `check_keys`, and `data` where that is used.
-        needs: what stages of retrieval ask for; the rest is left unopened.
-        recognition: what stages of recognition ask for; None if nothing is recognised.
-
-    Raises:
-        LandmarksError: bad files, or files that do not fit each other.
-        FormatError: a solution that is malformed or does not know a query.
+    `recognition` is what stages of recognition ask for; None if nothing is recognised.
     """
     keys, data = config.descriptors, _Data(config)
     queries, index = (_open(keys, name) for name in ("queries", "index"))
@@ -117,11 +99,7 @@ def images_by_id(images: ImageSet, of: PrecomputedSet) -> ImageSet:
 
 
 def open_source(data: DictConfig) -> Source:
-    """Open the source that `data` names by its keys `source`, `root` and `held_out`.
-
-    Raises:
-        LandmarksError: a folder that is not there.
-    """
+    """Open the source that `data` names by its keys `source`, `root` and `held_out`."""
     root = open_root(data.root)
     if isinstance(root, Path) and not root.is_dir():
         raise LandmarksError(f"data.root={root}: there is no such folder, and descriptors.use_data asks for it")

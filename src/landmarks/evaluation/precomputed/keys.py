@@ -39,11 +39,7 @@ def used_part(config: DictConfig) -> DictConfig:
 
 
 def check_keys(keys: DictConfig) -> None:
-    """Refuse keys that do not go together.
-
-    Raises:
-        ConfigError: lists all of them.
-    """
+    """Refuse keys that do not go together."""
     problems = list(_problems(keys))
     if problems:
         raise ConfigError("These descriptors cannot be evaluated:\n" + "\n".join(f"  {line}" for line in problems))

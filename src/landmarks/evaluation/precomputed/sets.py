@@ -1,5 +1,6 @@
 """Opens one side of a search: a file, a folder of a descriptor set, or several of them to be joined."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,9 +12,67 @@ from numpy.typing import NDArray
 from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.inputs import EvaluationSet
-from landmarks.evaluation.precomputed.copies import in_search_order, joined_copy
 from landmarks.evaluation.precomputed.files import map_floats, read_ids
-from landmarks.retrieval import Cache, Descriptors, DescriptorSet, ExtractionProtocol, check_rows, common_pictures
+from landmarks.retrieval import (
+    MIB,
+    Cache,
+    Descriptors,
+    DescriptorSet,
+    ExtractionProtocol,
+    check_rows,
+    common_pictures,
+    join_rows,
+    rows_in_budget,
+)
+from landmarks.storage import Column
+
+CHUNK_BYTES = 64 * MIB
+
+log = logging.getLogger(__name__)
+
+
+def in_search_order(array: NDArray[Any], name: str, cache: Cache) -> Descriptors:
+    """Return an array [N, …] as a search reads it, float32 or float16 in rows: itself, or a copy in the cache."""
+    wanted = np.dtype(np.float16) if array.dtype.itemsize == 2 else np.dtype(np.float32)
+    if array.dtype == wanted and array.flags.c_contiguous:
+        return array
+    log.info("%s: %s is read as %s, from a copy in the cache", name, _layout(array), wanted)
+
+    def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
+        with np.errstate(over="ignore"):  # becomes infinity, which is refused
+            return {"descriptors": array[start:stop].astype(wanted)}
+
+    chunk = rows_in_budget(array.nbytes // len(array), CHUNK_BYTES)
+    column = Column(wanted, array.shape[1:])
+    kept = cache.rows("converted", len(array), {"descriptors": column}, make, chunk, [array], {"dtype": str(wanted)})
+    return kept["descriptors"]
+
+
+def joined_copy(
+    parts: Sequence[Descriptors], rows: Sequence[NDArray[np.int64] | None], weights: Sequence[float], cache: Cache
+) -> Descriptors:
+    """Join several models' descriptors of the same images in the cache: float32 [N, sum of dimensions].
+
+    `rows` says which row of each part every image has, int64 [N]; None where they are all rows in order.
+    """
+    moved = [found for found in rows if found is not None]
+    count = len(moved[0] if moved else parts[0])
+    dim = sum(part.shape[1] for part in parts)
+
+    def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
+        taken = [slice(start, stop) if found is None else found[start:stop] for found in rows]
+        return {"descriptors": join_rows([part[found] for part, found in zip(parts, taken, strict=True)], weights)}
+
+    parameters = {"weights": list(weights), "moved": [found is not None for found in rows]}
+    chunk = rows_in_budget(8 * dim, CHUNK_BYTES)
+    column = Column(np.float32, (dim,))
+    kept = cache.rows("joined", count, {"descriptors": column}, make, chunk, [*parts, *moved], parameters)
+    return kept["descriptors"]
+
+
+def _layout(array: NDArray[Any]) -> str:
+    return f"{array.dtype}{'' if array.flags.c_contiguous else ' in Fortran order'}"
+
 
 # Share of the pictures that may be absent from one of several sets; they are left out.
 MAX_MISSING = 0.01
@@ -21,52 +80,30 @@ MAX_MISSING = 0.01
 
 @dataclass(frozen=True)
 class PrecomputedSet:
-    """Descriptors of some images as files, and what is known of the images.
+    """Descriptors of some images as files, and what is known of the images."""
 
-    Attributes:
-        key: of the configuration, such as ``"descriptors.queries"``.
-        parts: a matrix of each model, at least one; as they lie on the disk.
-        rows: of each part the row of every picture, int64 [N]; None where they are all rows in order.
-        names: where each part comes from.
-        protocols: what made each part; None for plain files.
-        ids: uint64 [N], or None where they are not known.
-        images: in the order of the descriptors, where a stage asks for them.
-        regions: [N, R, D], where a stage asks for them; as they lie on the disk.
-    """
-
-    key: str
-    parts: tuple[NDArray[Any], ...]
+    key: str  # of the configuration, such as ``"descriptors.queries"``
+    parts: tuple[NDArray[Any], ...]  # a matrix of each model, at least one; as they lie on the disk
+    # of each part the row of every picture, int64 [N]; None where they are all rows in order
     rows: tuple[NDArray[np.int64] | None, ...]
-    names: tuple[str, ...]
-    protocols: tuple[ExtractionProtocol | None, ...]
-    ids: NDArray[np.uint64] | None
-    images: ImageSet | None = None
-    regions: NDArray[Any] | None = None
+    names: tuple[str, ...]  # where each part comes from
+    protocols: tuple[ExtractionProtocol | None, ...]  # what made each part; None for plain files
+    ids: NDArray[np.uint64] | None  # uint64 [N], or None where they are not known
+    images: ImageSet | None = None  # in the order of the descriptors, where a stage asks for them
+    regions: NDArray[Any] | None = None  # [N, R, D], where a stage asks for them; as they lie on the disk
 
     def __len__(self) -> int:
         return len(self.parts[0] if self.rows[0] is None else self.rows[0])
 
     @property
     def known_ids(self) -> NDArray[np.uint64]:
-        """The ids.
-
-        Raises:
-            LandmarksError: they are not known.
-        """
+        """The ids."""
         if self.ids is None:
             raise LandmarksError(f"{self.key}: the ids of the pictures are needed")
         return self.ids
 
     def read(self, weights: Sequence[float] | None, cache: Cache) -> EvaluationSet:
-        """Look at every row, join what is to be joined, and give it as a search reads it.
-
-        Args:
-            weights: of the parts; None weighs all alike.
-            cache: keeps copies of what is not in the order or type that a search reads, and of what is joined.
-
-        Raises:
-            LandmarksError: rows of zeros, NaN or infinity (count and first row).
-        """
+        """Look at every row, join what is to be joined, and give it as a search reads it; copies lie in the cache."""
         parts = [_checked(part, name, cache) for part, name in zip(self.parts, self.names, strict=True)]
         used = [1.0] * len(parts) if weights is None else [float(weight) for weight in weights]
         descriptors = parts[0] if len(parts) == 1 else joined_copy(parts, self.rows, used, cache)
@@ -99,17 +136,7 @@ class PrecomputedSet:
 
 
 def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> PrecomputedSet:
-    """Open descriptors without reading them.
-
-    Args:
-        key: of the configuration, for messages.
-        given: an ``.npy`` file [N, D], a folder of a descriptor set, or several of either.
-        ids_file: the ids of plain files' rows, see `columns.read_ids`; sets bring theirs.
-
-    Raises:
-        LandmarksError: an unreadable file, another shape or type, parts of different pictures, or ids where there are
-            some already.
-    """
+    """Open descriptors without reading them: an ``.npy`` file [N, D], a folder of a set, or several of either."""
     paths = [Path(path).expanduser() for path in ([given] if isinstance(given, str) else given)]
     if not paths:
         raise LandmarksError(f"{key}: an empty list; name at least one file or folder")
@@ -138,11 +165,7 @@ def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> Prec
 
 
 def require_comparable(queries: PrecomputedSet, others: PrecomputedSet) -> None:
-    """Refuse sets that cannot be searched against each other.
-
-    Raises:
-        LandmarksError: another number of parts, other dimensions, or another protocol, where both have one.
-    """
+    """Refuse sets that cannot be searched against each other."""
     if len(queries.parts) != len(others.parts):
         raise LandmarksError(
             f"{queries.key} joins {len(queries.parts)} sets and {others.key} {len(others.parts)}; give both the same "

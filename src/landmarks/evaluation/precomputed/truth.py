@@ -33,18 +33,7 @@ def read_truth(keys: DictConfig, queries: PrecomputedSet, index: PrecomputedSet,
 def count_truth(truth: GroundTruth, queries: PrecomputedSet, index: PrecomputedSet, source: str) -> dict[str, Any]:
     """Hold what is right in retrieval against the descriptors, and warn of what cannot be scored.
 
-    Args:
-        truth: of labels, of a file, or of the data set.
-        queries: to search for.
-        index: to search in.
-        source: name of the data set.
-
-    Returns:
-        Plain values for `metrics.json`; nothing where nobody knows what is right.
-
-    Raises:
-        LandmarksError: no query can be scored.
-        FormatError: a query that the solution does not know.
+    Returns plain values for `metrics.json`; nothing where nobody knows what is right.
     """
     if truth.labels is not None:
         return _count_labels(truth)

@@ -1,19 +1,54 @@
-"""Evaluates retrieval and recognition in Lightning's validation loop.
+"""What happens around the training loop: chance is seeded, images are counted, retrieval and recognition evaluated."""
 
-When all ranks have described their share, rank 0 searches, scores and tells the others the figures. So no picture is
-counted twice, and a pipeline sees the whole index. Where the loss tells landmarks apart, its head judges the queries
-too: it is scored by itself, and stages of recognition may ask it.
-"""
-
+import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
+import torch
 
 from landmarks.evaluation import EvidenceToCome, Inputs, Result, Scores, evaluate_descriptors, open_evidence
 from landmarks.extraction import DescriptorExtraction, Extraction, data_of
 from landmarks.recognition import RecognitionPipeline
 from landmarks.retrieval import Pipeline
 from landmarks.training.module import LandmarkModule
+
+
+class BatchSeed(pl.Callback):
+    """Seeds torch's generators before every training batch."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Take some 50 microseconds to seed."""
+        place = [self.seed, trainer.current_epoch, batch_idx, trainer.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
+
+
+class Throughput(pl.Callback):
+    """Logs `train/images_per_second` over each logging interval, waiting for data included, summed over ranks."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+        self._images = 0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start anew: the evaluation between two epochs is no training time."""
+        self._since, self._images = time.perf_counter(), 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the batch and report once a logging interval."""
+        self._images += len(batch["image"]) * trainer.world_size
+        if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            now = time.perf_counter()
+            pl_module.log("train/images_per_second", self._images / (now - self._since), batch_size=1)
+            self._since, self._images = now, 0
 
 
 class DescriptorEvaluation(DescriptorExtraction):
@@ -32,10 +67,6 @@ class DescriptorEvaluation(DescriptorExtraction):
     Attributes:
         scores: figures of the last evaluation.
         result: all that it found, on rank 0.
-
-    Raises:
-        LandmarksError: a stage needs regions, and `extraction` describes none. In `setup`, before any work: a stage
-            or the monitor needs predictions or detections that there are not, or their folders are not right.
     """
 
     def __init__(

@@ -1,22 +1,27 @@
-"""How commands end when something is wrong or when they are interrupted."""
+"""What commands share: `--json`, the data set, the console for messages, and how they end when something is wrong."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from landmarks.errors import FormatError, LandmarksError
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+DataRoot = Annotated[str, typer.Option("--root", help="Folder or address of the data set.", show_default=False)]
+
 
 @contextmanager
-def named_endings(stderr: Console, kept: str = "Nothing was written.") -> Iterator[None]:
-    """End with status 2 and a message for mistakes, with 130 and what is `kept` after Ctrl-C."""
+def named_endings(kept: str = "Nothing was written.") -> Iterator[Console]:
+    """Give the console of stderr; end with 2 and a message for mistakes, with 130 and what is `kept` after Ctrl-C."""
+    stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        yield
+        yield stderr
     except (LandmarksError, FormatError) as error:
-        stderr.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        stderr.print(str(error), style="red", markup=False)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         stderr.print(f"Stopped. {kept}", style="yellow")

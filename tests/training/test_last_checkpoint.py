@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from landmarks.training.callbacks import LastCheckpoint
+from landmarks.training import LastCheckpoint
 
 
 class Net(pl.LightningModule):

@@ -4,13 +4,14 @@ import json
 import logging
 import time
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from landmarks.cli.endings import named_endings
+from landmarks.cli.console import AsJson, DataRoot, named_endings
 
 
 class Search(StrEnum):
@@ -21,10 +22,9 @@ class Search(StrEnum):
     ivf_pq = "ivf_pq"
 
 
-RULE, PROOF, WORK = "Rule", "Verification", "Work"
+rule, proof, work = (partial(typer.Option, rich_help_panel=panel) for panel in ("Rule", "Verification", "Work"))
 KEPT = "What was found is kept; the same command goes on from there."
 
-Root = Annotated[str, typer.Option(help="Folder or address of the data set.", show_default=False)]
 Descriptors = Annotated[
     Path,
     typer.Option(
@@ -37,54 +37,31 @@ Out = Annotated[
     Path, typer.Option(metavar="FILE", help="The list to write, as train_clean.csv is.", show_default=False)
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace a list that is there.")]
-MinImages = Annotated[int, typer.Option(min=1, help="Landmarks with fewer pictures fall.", rich_help_panel=RULE)]
+MinImages = Annotated[int, rule(min=1, help="Landmarks with fewer pictures fall.")]
 Outsiders = Annotated[
-    int,
-    typer.Option(
-        min=1, help="A fellow agrees if it is nearer than so many pictures of other landmarks.", rich_help_panel=RULE
-    ),
+    int, rule(min=1, help="A fellow agrees if it is nearer than so many pictures of other landmarks.")
 ]
-MinAgreeing = Annotated[
-    int, typer.Option(min=1, help="Pictures of the landmark that must agree.", rich_help_panel=RULE)
-]
-Chance = Annotated[
-    float,
-    typer.Option(min=0, max=1, help="How likely a wrong picture may find so many; 1: no matter.", rich_help_panel=RULE),
-]
+MinAgreeing = Annotated[int, rule(min=1, help="Pictures of the landmark that must agree.")]
+Chance = Annotated[float, rule(min=0, max=1, help="How likely a wrong picture may find so many; 1: no matter.")]
 GroupShare = Annotated[
     float,
-    typer.Option(
+    rule(
         min=0,
         max=1,
         help="Groups fall that are smaller than this share of their landmark's largest; 1: all but the largest.",
-        rich_help_panel=RULE,
     ),
 ]
-MinSimilarity = Annotated[
-    float, typer.Option(min=-1, max=1, help="Cosine below which nobody agrees.", rich_help_panel=RULE)
-]
-Fellows = Annotated[
-    int, typer.Option(min=1, help="Nearest pictures of the landmark that are looked at.", rich_help_panel=RULE)
-]
-Verify = Annotated[
-    bool,
-    typer.Option("--verify", help="Ask for points that move alike, too: days, and stricter.", rich_help_panel=PROOF),
-]
-Partners = Annotated[
-    int, typer.Option(min=1, help="Agreeing pictures that each is compared with.", rich_help_panel=PROOF)
-]
-MinInliers = Annotated[int, typer.Option(min=1, help="Points that must move alike.", rich_help_panel=PROOF)]
-MinVerified = Annotated[int, typer.Option(min=1, help="Pictures with so many points.", rich_help_panel=PROOF)]
-Sample = Annotated[
-    int, typer.Option(min=0, help="Pictures drawn to stand for all others; 0: all, N² products.", rich_help_panel=WORK)
-]
-SearchBy = Annotated[Search, typer.Option(help="How all pictures are searched, with --sample 0.", rich_help_panel=WORK)]
-Seed = Annotated[int, typer.Option(min=0, help="Of the sample.", rich_help_panel=WORK)]
-MemoryMb = Annotated[int, typer.Option(min=64, help="MiB of working memory of a search.", rich_help_panel=WORK)]
-Workers = Annotated[
-    int | None,
-    typer.Option(min=1, help="Processes that verify; as many as cores if not given.", rich_help_panel=WORK),
-]
+MinSimilarity = Annotated[float, rule(min=-1, max=1, help="Cosine below which nobody agrees.")]
+Fellows = Annotated[int, rule(min=1, help="Nearest pictures of the landmark that are looked at.")]
+Verify = Annotated[bool, proof("--verify", help="Ask for points that move alike, too: days, and stricter.")]
+Partners = Annotated[int, proof(min=1, help="Agreeing pictures that each is compared with.")]
+MinInliers = Annotated[int, proof(min=1, help="Points that must move alike.")]
+MinVerified = Annotated[int, proof(min=1, help="Pictures with so many points.")]
+Sample = Annotated[int, work(min=0, help="Pictures drawn to stand for all others; 0: all, N² products.")]
+SearchBy = Annotated[Search, work(help="How all pictures are searched, with --sample 0.")]
+Seed = Annotated[int, work(min=0, help="Of the sample.")]
+MemoryMb = Annotated[int, work(min=64, help="MiB of working memory of a search.")]
+Workers = Annotated[int | None, work(min=1, help="Processes that verify; as many as cores if not given.")]
 Sheet = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Draw what stays and what falls of a landmark into this PNG file.")
 ]
@@ -92,11 +69,10 @@ SheetLandmark = Annotated[
     str | None,
     typer.Option("--sheet-landmark", metavar="NUMBER", help="That landmark; the one that lost most if not given."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def tidy(
-    root: Root,
+    root: DataRoot,
     descriptors: Descriptors,
     out: Out,
     force: Force = False,
@@ -142,8 +118,7 @@ def tidy(
     from landmarks.progress import show_progress
     from landmarks.report import draw_tidied, reader, sheet_landmark, tidied_table
 
-    stderr = Console(stderr=True, soft_wrap=True, highlight=False)
-    with named_endings(stderr, KEPT), show_progress(stderr, log_level=logging.INFO):
+    with named_endings(KEPT) as stderr, show_progress(stderr, log_level=logging.INFO):
         start = time.monotonic()
         refuse_existing(out, force)
         rule = AgreementRule(fellows, outsiders, min_agreeing, chance, group_share, min_images, min_similarity)

@@ -1,6 +1,11 @@
-"""`landmarks score detection`: average precision of predicted boxes."""
+"""`landmarks score`: figures of submission files, public and private, and average precision of predicted boxes.
+
+`--json` prints them as JSON with the names of the official metrics, a figure of a split without images and of a class
+without boxes as null.
+"""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,12 +14,67 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from landmarks.cli.endings import named_endings
-from landmarks.cli.score.figures import AsJson, share
+from landmarks.cli.console import AsJson, named_endings
 
 if TYPE_CHECKING:
     from landmarks.detection import BoxTruth, DetectionFigures
     from landmarks.recognition import Detections
+
+Figures = dict[str, dict[str, float]]
+
+SolutionPath = Annotated[Path, typer.Argument(metavar="SOLUTION", help="Official solution file (CSV).")]
+SubmissionPath = Annotated[Path, typer.Argument(metavar="SUBMISSION", help="Submission file (CSV).")]
+
+
+def print_figures(figures: Figures, title: str, as_json: bool) -> None:
+    """Print figures of the public and the private queries."""
+    if as_json:
+        # JSON has no NaN; a split without images has no figures.
+        known = {
+            split: {name: None if math.isnan(value) else value for name, value in values.items()}
+            for split, values in figures.items()
+        }
+        typer.echo(json.dumps(known, indent=1))
+        return
+    table = Table(title=title, title_justify="left")
+    table.add_column("figure")
+    for split in figures:
+        table.add_column(split, justify="right")
+    for name in figures["public"]:
+        values = [figures[split][name] for split in figures]
+        shown = [share(value) if not name.endswith("position") else _position(value) for value in values]
+        table.add_row(name, *shown)
+    Console().print(table)
+
+
+def share(value: float) -> str:
+    """Write a figure between 0 and 1; a dash where there is none."""
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def _position(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.1f}"
+
+
+def retrieval(solution: SolutionPath, submission: SubmissionPath, as_json: AsJson = False) -> None:
+    """Print mAP@100 and its companions for a retrieval submission."""
+    from landmarks.metrics import read_retrieval_solution, read_retrieval_submission, score_retrieval
+
+    with named_endings():
+        truth = read_retrieval_solution(solution)
+        figures = score_retrieval(truth, read_retrieval_submission(submission, truth))
+    print_figures(figures, "Retrieval", as_json)
+
+
+def recognition(solution: SolutionPath, submission: SubmissionPath, as_json: AsJson = False) -> None:
+    """Print GAP and its companions for a recognition submission."""
+    from landmarks.metrics import read_recognition_solution, read_recognition_submission, score_recognition
+
+    with named_endings():
+        truth = read_recognition_solution(solution)
+        figures = score_recognition(truth, read_recognition_submission(submission, truth))
+    print_figures(figures, "Recognition", as_json)
+
 
 BoxesPath = Annotated[Path, typer.Argument(metavar="BOXES", help="True boxes (CSV of Open Images).")]
 LabelsPath = Annotated[Path, typer.Argument(metavar="IMAGE_LABELS", help="Image-level labels that people verified.")]
@@ -45,7 +105,7 @@ def detection(
     from landmarks.recognition import read_boxes
 
     titles: dict[str, str] = {}
-    with named_endings(Console(stderr=True)):
+    with named_endings():
         truth, detections = read_truth(boxes, image_labels), read_boxes(predictions)
         if hierarchy is not None:
             from landmarks.detection import expand_truth, read_hierarchy
@@ -87,3 +147,10 @@ def _print_detection(
         table.caption = (f"Not counted of {len(unknown)} predictions: {unknown.sum()} in pictures, and {others.sum()} "
                          "of classes, that the truth does not name.")  # fmt: skip
     Console().print(table)
+
+
+app = typer.Typer(
+    help="Score a submission or predicted boxes against the truth.", no_args_is_help=True, add_completion=False
+)
+for command in (retrieval, recognition, detection):
+    app.command()(command)

@@ -1,0 +1,185 @@
+"""`landmarks data`: fetch, index, check, describe and tidy Google Landmarks v2."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+from landmarks.cli.console import AsJson, DataRoot, named_endings
+from landmarks.cli.tidy import tidy
+from landmarks.data import BASE_URL, SPLITS, chosen_files
+from landmarks.errors import LandmarksError
+
+GOES_ON = "the same command goes on from there."
+INDEXED = ("train", "index", "test")
+
+Name = TypeVar("Name", bound=str)
+
+Target = Annotated[Path, typer.Option(help="Folder of the data set; it gets the official layout.", show_default=False)]
+Parts = Annotated[
+    str, typer.Option(metavar="SPLITS", help=f"{', '.join(SPLITS)}; several with commas.", show_default=False)
+]
+Tars = Annotated[str | None, typer.Option(metavar="NUMBERS", help="Only these tars, e.g. 0-99 or 7 or 0-3,8.")]
+BaseUrl = Annotated[str, typer.Option(metavar="URL", help="The release, or a mirror of it.")]
+Downloads = Annotated[int, typer.Option(min=1, max=64, help="Files at a time.")]
+Check = Annotated[bool, typer.Option("--check", help="Hash the tars that are there, too; fetch again what is wrong.")]
+
+IndexSplits = Annotated[
+    str | None, typer.Option("--split", metavar="SPLITS", help="Only these: train, index, test; several with commas.")
+]
+Readers = Annotated[int, typer.Option(min=1, max=64, help="Tars read at the same time; 1 suits a rotating disk.")]
+Rebuild = Annotated[bool, typer.Option("--rebuild", help="Read all tars, also those that have not changed.")]
+
+Deep = Annotated[bool, typer.Option("--deep", help="Also decode every picture and compare tars with their MD5.")]
+CheckSplits = Annotated[
+    str | None,
+    typer.Option("--split", metavar="SPLITS", help="Only these: train, train_clean, index, test; several with commas."),
+]
+Decoders = Annotated[int | None, typer.Option(min=1, help="Processes that decode; as many as cores if not given.")]
+ListFile = Annotated[
+    Path | None,
+    typer.Option("--list", metavar="FILE", help="Write a CSV file of pictures to leave out, for data.source.exclude."),
+]
+
+
+def chosen_splits(text: str, known: Sequence[Name]) -> list[Name]:
+    """Read a list of splits with commas, each once; refuse what is none of the known ones."""
+    by_name: dict[str, Name] = {name: name for name in known}
+    names = dict.fromkeys(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in by_name:
+            raise LandmarksError(f"--split {text}: {name!r} is none of {', '.join(known)}")
+    return [by_name[name] for name in names]
+
+
+def download(
+    root: Target,
+    split: Parts,
+    tars: Tars = None,
+    base_url: BaseUrl = BASE_URL,
+    workers: Downloads = 4,
+    check: Check = False,
+    as_json: AsJson = False,
+) -> None:
+    """Download Google Landmarks v2: tars of train, index and test; metadata (all tables and the ground truth).
+
+    What is there already is skipped, what was interrupted goes on: run the same command again at any time.
+    Tars are checked against their published md5 sums, tables (which have none) by length and first line.
+    Exit code: 0 all files are there, 1 some failed, 2 nothing could be done, 130 interrupted.
+    """
+    from landmarks.data import download as download_files  # `requests` takes a while to import
+    from landmarks.data import summarize
+    from landmarks.progress import show_progress
+    from landmarks.report import download_messages, download_table
+
+    with named_endings(f"What was received is kept; {GOES_ON}") as stderr:
+        files = chosen_files(chosen_splits(split, SPLITS), tars)
+        stderr.print(f"Asking {base_url} for {len(files)} files", markup=False)
+        with show_progress(stderr) as progress:
+            outcomes = download_files(root, files, progress, base_url, workers, check)
+    summary = summarize(outcomes)
+    if as_json:
+        typer.echo(json.dumps(summary, indent=1))
+    else:
+        console = Console(soft_wrap=True, highlight=False)
+        console.print(download_table(outcomes))
+        for message in download_messages(outcomes):
+            console.print(message, markup=False)
+    if summary["failed"]:
+        raise typer.Exit(1)
+
+
+def index(
+    root: DataRoot, split: IndexSplits = None, workers: Readers = 8, rebuild: Rebuild = False, as_json: AsJson = False
+) -> None:
+    """Index the tars of train, index and test, or bring their indexes up to date.
+
+    Only the headers in the tars are read, and only those of tars that are new or have changed. Training and
+    evaluation do this on their own; the command does it beforehand and shows how it goes. Interrupt it at any time: the
+    same command goes on from there. Tars that are damaged or hold anything but pictures are refused by name.
+
+    Exit code: 0 all tars are indexed, 2 some are refused or nothing could be done, 130 interrupted.
+    """
+    from landmarks.data import index_splits, open_root
+    from landmarks.progress import show_progress
+    from landmarks.report import index_table
+
+    with named_endings(f"The tars read so far are indexed; {GOES_ON}") as stderr:
+        chosen = None if split is None else chosen_splits(split, INDEXED)
+        with show_progress(stderr) as progress:
+            done = index_splits(open_root(root), progress, chosen, workers, rebuild)
+    if as_json:
+        typer.echo(json.dumps({"splits": [each.as_json() for each in done]}, indent=1))
+    else:
+        Console(highlight=False).print(index_table(done))
+        typer.echo(f"The indexes are in {done[0].offsets.parent}")
+    refused = [message for each in done for message in each.update.refused]
+    for message in refused:
+        stderr.print(message, style="red", markup=False)
+    if refused:
+        raise typer.Exit(2)
+
+
+def verify(
+    root: DataRoot,
+    deep: Deep = False,
+    split: CheckSplits = None,
+    workers: Decoders = None,
+    list_file: ListFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check tables against pictures, and with --deep every picture.
+
+    Exit code 0 says that training can start: the tables, ground truth and tars that `train.py data=gldv2` reads are
+    there and sound, and no picture of train_clean, index or test is missing (of the splits given with --split, where
+    it is given). With --deep, no tar differs from its published MD5 and no split has more than 100 unreadable
+    pictures, at which a run would stop. Exit code 1 says that it cannot; the last line says why and what to do.
+    Exit code 2 is wrong usage, 130 an interruption.
+
+    --deep takes hours for the whole data set. What it found is kept for each tar, so it may be interrupted, and the
+    next time only decodes what is new or has changed.
+    """
+    from landmarks.data import CHECKED_SPLITS, available_cores, open_root
+    from landmarks.data import verify as verify_data
+    from landmarks.progress import show_progress
+    from landmarks.report import verification_messages, verification_tables
+
+    with named_endings(f"What was checked is kept; {GOES_ON}") as stderr:
+        chosen = None if split is None else chosen_splits(split, CHECKED_SPLITS)
+        with show_progress(stderr) as progress:
+            findings = verify_data(open_root(root), progress, chosen, (workers or available_cores()) if deep else 0)
+        if list_file is not None:
+            listed = findings.write_list(list_file)
+            stderr.print(f"pictures to leave out, listed in {list_file}: {listed:,}", markup=False)
+    if as_json:
+        typer.echo(json.dumps(findings.as_json(), indent=1))
+    else:
+        console = Console(highlight=False)
+        console.print(verification_tables(findings))
+        for message in verification_messages(findings):
+            console.print(message, soft_wrap=True)
+    raise typer.Exit(0 if findings.can_train else 1)
+
+
+def stats(root: DataRoot, as_json: AsJson = False) -> None:
+    """Print pictures, landmarks and bytes of each split, pictures per landmark, and the queries of the ground truth."""
+    from landmarks.data import open_root, read_statistics
+    from landmarks.progress import show_progress
+    from landmarks.report import statistics_tables
+
+    with named_endings() as stderr, show_progress(stderr):
+        statistics = read_statistics(open_root(root))
+    if as_json:
+        typer.echo(json.dumps(statistics, indent=1))
+    else:
+        Console(highlight=False).print(statistics_tables(statistics))
+
+
+app = typer.Typer(
+    help="Fetch, index, check, describe and tidy Google Landmarks v2.", no_args_is_help=True, add_completion=False
+)
+for command in (download, index, verify, stats, tidy):
+    app.command()(command)

@@ -1,0 +1,186 @@
+"""`landmarks descriptors`: look at descriptor sets, join those of several models, whiten them."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from landmarks.cli.console import AsJson, logged, named_endings
+from landmarks.errors import LandmarksError
+
+if TYPE_CHECKING:
+    from landmarks.retrieval import DescriptorSet
+
+
+class Precision(StrEnum):
+    """How numbers are stored."""
+
+    float32 = "float32"
+    float16 = "float16"
+
+
+SetPaths = Annotated[list[Path], typer.Argument(metavar="SET…", help="Folders of descriptor sets.")]
+OutPath = Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the new set; must not exist yet.")]
+Dtype = Annotated[Precision, typer.Option(help="How the new set is stored.")]
+
+
+def show(sets: SetPaths, as_json: AsJson = False) -> None:
+    """Print rows, size and protocol of descriptor sets, and whether they may be compared with the first."""
+    from landmarks.retrieval import DescriptorSet
+
+    with set_endings():
+        opened = [DescriptorSet.open(path) for path in sets]
+    if as_json:
+        typer.echo(json.dumps([{**_size(one), "protocol": asdict(one.protocol)} for one in opened], indent=1))
+    else:
+        print_sets(opened)
+
+
+@contextmanager
+def set_endings() -> Iterator[Console]:
+    """Give the console of stderr, where mistakes, warnings and progress are shown."""
+    with named_endings("What was written is kept; the same command goes on from there.") as stderr, logged(stderr):
+        yield stderr
+
+
+def print_sets(sets: "Sequence[DescriptorSet]") -> None:
+    """Print a table of rows, sizes and protocols, a column a set."""
+    from rich.filesize import decimal
+    from rich.table import Table
+
+    protocols = [asdict(described.protocol) for described in sets]
+    sizes = [{**_size(described), "bytes": decimal(_size(described)["bytes"])} for described in sets]
+    lines = {key: [str(size[key]) for size in sizes] for key in ("rows", "dim", "dtype", "bytes")}
+    lines |= {
+        key: [", ".join(map(str, value)) if isinstance(value := one[key], tuple) else str(value) for one in protocols]
+        for key in protocols[0]
+        if key != "versions"
+    }
+    if len(sets) > 1:
+        differences = [sets[0].protocol.differences(other.protocol) for other in sets]
+        same_dim = [other.dim == sets[0].dim for other in sets]
+        lines["alike"] = ["yes" if not d and same else "no" for d, same in zip(differences, same_dim, strict=True)]
+    table = Table("", title="Descriptors", title_justify="left")
+    for size in sizes:
+        table.add_column(str(size["name"]), overflow="fold")
+    for key, values in lines.items():
+        table.add_row(key, *values)
+    Console(highlight=False).print(table)
+
+
+def _size(described: "DescriptorSet") -> dict[str, Any]:
+    matrix = described.descriptors
+    return {
+        "name": described.name,
+        "rows": len(described),
+        "dim": described.dim,
+        "dtype": matrix.dtype.name,
+        "bytes": matrix.nbytes + described.ids.nbytes,
+    }
+
+
+Weights = Annotated[
+    str | None, typer.Option(metavar="NUMBERS", help="One for each set, with commas; 1 by default.", show_default=False)
+]
+MaxMissing = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of the pictures that may be absent from one of the sets.")
+]
+
+
+def join(
+    out: OutPath,
+    sets: SetPaths,
+    weights: Weights = None,
+    max_missing: MaxMissing = 0.01,
+    dtype: Dtype = Precision.float32,
+) -> None:
+    """Join the descriptors that several models give for the same pictures.
+
+    Rows are L2-normalised and weighed, so that the cosine of joined rows is the mean of the models' cosines with the
+    squared weights. Join queries and index alike.
+    """
+    from landmarks.retrieval import DescriptorSet, join_sets
+
+    with set_endings():
+        numbers = None if weights is None else _numbers(weights)
+        opened = [DescriptorSet.open(path) for path in sets]
+        print_sets([join_sets(out, opened, numbers, dtype.value, max_missing)])
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise LandmarksError(f"--weights {text}: expected numbers with commas between, such as 1,0.5") from None
+
+
+SetPath = Annotated[Path, typer.Argument(metavar="SET", help="Folder of a descriptor set.")]
+LearnOn = Annotated[
+    Path | None,
+    typer.Option(metavar="SET", help="Learn the whitening on this set; not on the one that is scored."),
+]
+Dim = Annotated[int | None, typer.Option(help="Axes to keep.", show_default=False)]
+Power = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="1 whitens, 0 turns and cuts only (PCA); 1 by default.", show_default=False),
+]
+WhiteningFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Apply a whitening that was saved.")]
+SaveWhitening = Annotated[Path | None, typer.Option(metavar="FILE", help="Save what was learned (.safetensors).")]
+
+
+def whiten(
+    out: OutPath,
+    described: SetPath,
+    learn_on: LearnOn = None,
+    dim: Dim = None,
+    power: Power = None,
+    whitening: WhiteningFile = None,
+    save_whitening: SaveWhitening = None,
+    dtype: Dtype = Precision.float32,
+) -> None:
+    """Whiten a set, with a whitening learned now (--learn-on, --dim) or saved before (--whitening).
+
+    Whiten queries and index with the same file: sets that were whitened otherwise are not compared.
+    """
+    from landmarks.retrieval import DescriptorSet, learn_whitening, load_whitening, whiten_set
+    from landmarks.retrieval import save_whitening as save
+
+    with set_endings() as stderr:
+        source = DescriptorSet.open(described)
+        if whitening is not None:
+            if (learn_on, dim, power, save_whitening) != (None,) * 4:
+                raise LandmarksError(
+                    "--whitening brings what was learned: leave out --learn-on, --dim, --power and --save-whitening"
+                )
+            learned = load_whitening(whitening)
+        elif learn_on is not None and dim is not None:
+            if save_whitening is not None and save_whitening.exists():
+                raise LandmarksError(f"{save_whitening} exists already: apply it with --whitening, or remove it")
+            learned = learn_whitening(DescriptorSet.open(learn_on), dim, 1.0 if power is None else power)
+        else:
+            raise LandmarksError("give --learn-on SET and --dim NUMBER, or --whitening FILE")
+        origin = f"{learned.protocol.data} {learned.protocol.split}".strip() or "a set without a name"
+        stderr.print(
+            f"Whitening {learned.hash}: {learned.dim} of {len(learned.mean)} axes with {learned.explained:.1%} of the "
+            f"variance, power {learned.power:g}, learned on {origin}",
+            markup=False,
+        )
+        whitened = whiten_set(out, source, learned, dtype.value)
+        if save_whitening is not None:
+            save(learned, save_whitening)
+        print_sets([whitened])
+
+
+app = typer.Typer(
+    help="Look at descriptor sets, join those of several models, whiten them.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+for command in (show, join, whiten):
+    app.command()(command)

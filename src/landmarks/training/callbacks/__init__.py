@@ -1,5 +1,0 @@
-"""What happens around the training loop, one concern a file."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,68 @@
+"""Chance is a function of the place in the run, images are counted, and evidence is looked for before any step."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import DictConfig
+
+from landmarks.errors import LandmarksError
+from landmarks.training import BatchSeed, Throughput, callbacks, train
+
+
+def draw(seed: int = 0, epoch: int = 0, batch: int = 0, rank: int = 0) -> float:
+    trainer: Any = SimpleNamespace(current_epoch=epoch, global_rank=rank)
+    BatchSeed(seed).on_train_batch_start(trainer, None, None, batch)  # type: ignore[arg-type]
+    return torch.rand(()).item()
+
+
+def test_chance_is_a_function_of_seed_epoch_batch_and_rank() -> None:
+    torch.manual_seed(99)
+    places = [{}, {"seed": 1}, {"epoch": 1}, {"batch": 1}, {"rank": 1}]
+    drawn = [draw(**place) for place in places]
+    assert len(set(drawn)) == len(places)
+    assert drawn == [draw(**place) for place in places]
+
+
+@pytest.mark.parametrize("seed", [0, 2**32 + 1])
+def test_any_seed_will_do(seed: int) -> None:
+    assert draw(seed) == draw(seed)
+
+
+def test_it_reports_once_an_interval_over_all_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 100.0, 102.0])
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(clock))
+    logged: list[tuple[str, float]] = []
+    module: Any = SimpleNamespace(log=lambda name, value, **_: logged.append((name, value)))
+    trainer: Any = SimpleNamespace(world_size=2, log_every_n_steps=3, global_step=0)
+    meter = Throughput()
+    meter.on_train_epoch_start(trainer, module)
+    for step in range(3):
+        trainer.global_step = step
+        meter.on_train_batch_end(trainer, module, None, {"image": [0] * 10}, step)
+    assert logged == [("train/images_per_second", 2 * 30 / 2.0)]
+
+
+Compose = Callable[..., DictConfig]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["loss=npairs", "monitor=public/classifier_gap"], "monitor=public/classifier_gap: there is no classifier"),
+        (["loss=softmax", "extraction.flip=true", "monitor=public/classifier_top1"], "there is no classifier"),
+        (["predictions=nowhere"], "nowhere: no such folder of predictions"),
+        (["detections=nowhere"], "nowhere: no such folder of detections"),
+        (["recognition=classifier", "loss=npairs"], "needs what a classifier says"),
+    ],
+)
+def test_it_is_refused_before_any_work(
+    compose_config: Compose, tiny_run: list[str], tmp_path: Path, overrides: list[str], words: str
+) -> None:
+    config = compose_config("train", *tiny_run, *overrides, "evaluate_untrained=false", run_dir=tmp_path)
+    with pytest.raises(LandmarksError, match=words):
+        train(config, tmp_path)
+    assert not (tmp_path / "checkpoints").exists() and not (tmp_path / "descriptors").exists()
