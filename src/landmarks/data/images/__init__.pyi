@@ -1,7 +1,3 @@
-from .aspect import Shape as Shape
-from .aspect import assign_groups as assign_groups
-from .aspect import cropped_away as cropped_away
-from .aspect import group_shapes as group_shapes
 from .decoding import UnreadableImageError as UnreadableImageError
 from .decoding import decode as decode
 from .decoding import largest_divisor as largest_divisor
