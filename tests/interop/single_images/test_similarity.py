@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from landmarks.data.images import Preprocessing, resize_released
+from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.interop import describe_pictures, similarities
 from landmarks.models import OpenedModel, load_model, normalize, open_model
@@ -47,7 +47,7 @@ def test_the_network_sees_the_pixels_of_the_released_resize(retrieval: Path, tmp
     paths = [photograph(tmp_path / f"{i}.png", i, *size) for i, size in enumerate([(120, 161), (500, 90), (31, 31)])]
     describe_pictures(describer, paths)
     for images, path in zip(seen, paths, strict=True):
-        pixels = torch.from_numpy(resize_released(np.asarray(Image.open(path)), 96)).permute(2, 0, 1)[None]
+        pixels = torch.from_numpy(Preprocessing("released", 96)(np.asarray(Image.open(path)))).permute(2, 0, 1)[None]
         assert torch.equal(images, normalize(pixels.contiguous()))
 
 

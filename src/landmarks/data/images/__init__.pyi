@@ -11,8 +11,6 @@ from .preprocessing import MEAN as MEAN
 from .preprocessing import STD as STD
 from .preprocessing import Preprocessing as Preprocessing
 from .preprocessing import ResizeRule as ResizeRule
-from .preprocessing import centre_crop as centre_crop
-from .preprocessing import resize_released as resize_released
 from .sizes import HEAD as HEAD
 from .sizes import Sizes as Sizes
 from .sizes import picture_sizes as picture_sizes
