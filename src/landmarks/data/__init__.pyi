@@ -36,7 +36,6 @@ from .held_out import HeldOutSource as HeldOutSource
 from .held_out import hold_out as hold_out
 from .image_lists import listed_rows as listed_rows
 from .image_lists import read_image_list as read_image_list
-from .images.aspect import group_shapes as group_shapes
 from .images.decoding import DIVISORS as DIVISORS
 from .images.decoding import EncodedImage as EncodedImage
 from .images.decoding import UnreadableImageError as UnreadableImageError
@@ -81,6 +80,9 @@ from .samplers.shuffled import ShuffledBatches as ShuffledBatches
 from .samplers.shuffled import repeat_factors as repeat_factors
 from .shapes import PictureShapes as PictureShapes
 from .shapes import ShapeBatches as ShapeBatches
+from .shapes import assign_groups as assign_groups
+from .shapes import cropped_away as cropped_away
+from .shapes import group_shapes as group_shapes
 from .source import GroundTruth as GroundTruth
 from .source import ImageSet as ImageSet
 from .source import Source as Source

@@ -25,6 +25,9 @@ from landmarks.progress import BYTES, show_progress
 from landmarks.storage import QUICK, RetryPolicy, TemporaryError, atomic_file, is_temporary
 
 TIMEOUT = 30.0
+CHUNK = 4 << 20
+
+log = logging.getLogger(__name__)
 
 # OSError makes a FileNotFoundError or PermissionError of the first two kinds.
 _REFUSALS = {404: errno.ENOENT, 410: errno.ENOENT, 416: errno.ERANGE}
@@ -160,11 +163,6 @@ def _final(error: Exception, path: str) -> OSError | None:
     if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
         return FileNotFoundError(errno.ENOENT, "no such file", path)
     return None
-
-
-CHUNK = 4 << 20
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

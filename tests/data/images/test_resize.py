@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from landmarks.data.images import Preprocessing, centre_crop, resize_released
+from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
 
 
@@ -27,13 +27,13 @@ from landmarks.errors import LandmarksError
     ],
 )
 def test_released_sizes(size: tuple[int, int], short_side: int, expected: tuple[int, int]) -> None:
-    image = resize_released(np.zeros((*size, 3), dtype=np.uint8), short_side)
+    image = Preprocessing("released", short_side)(np.zeros((*size, 3), dtype=np.uint8))
     assert image.shape == (*expected, 3)
 
 
 @given(height=st.integers(1, 900), width=st.integers(1, 900), short=st.integers(1, 120))
 def test_released_sizes_are_always_multiples(height: int, width: int, short: int) -> None:
-    rows, columns, _ = resize_released(np.zeros((height, width, 3), dtype=np.uint8), short).shape
+    rows, columns, _ = Preprocessing("released", short)(np.zeros((height, width, 3), dtype=np.uint8)).shape
     assert rows % 32 == columns % 32 == 0 and min(rows, columns) >= 32
     assert max(rows, columns) <= max(3 * short, 32)
 
@@ -41,7 +41,7 @@ def test_released_sizes_are_always_multiples(height: int, width: int, short: int
 def test_released_filter_is_lanczos(make: SimpleNamespace) -> None:
     image = make.picture(3, 200, 300)
     expected = np.asarray(Image.fromarray(image).resize((96, 64), Image.Resampling.LANCZOS))
-    assert np.array_equal(resize_released(image, 64), expected)
+    assert np.array_equal(Preprocessing("released", 64)(image), expected)
 
 
 @given(height=st.integers(1, 300), width=st.integers(1, 300), mode=st.sampled_from(["released", "square", "crop"]))
@@ -72,12 +72,12 @@ def test_the_crop_is_the_middle_of_the_resized_picture(
 ) -> None:
     image = make.picture(5, *size)
     whole = np.asarray(Image.fromarray(image).resize(resized[::-1], Image.Resampling.BILINEAR))
-    assert np.array_equal(centre_crop(image, 224), whole[top : top + 224, left : left + 224])
+    assert np.array_equal(Preprocessing("crop", 224)(image), whole[top : top + 224, left : left + 224])
     assert Preprocessing("crop", 224).shape(*size) == (224, 224)
 
 
 def test_the_crop_of_a_very_long_picture_costs_little() -> None:
     image = np.zeros((8, 200_000, 3), dtype=np.uint8)
     image[:, 100_000:] = 255
-    crop = centre_crop(image, 224)  # resized as a whole it would have more than a thousand million pixels
+    crop = Preprocessing("crop", 224)(image)  # resized as a whole it would have more than a thousand million pixels
     assert crop.shape == (224, 224, 3) and crop[:, 0].max() == 0 and crop[:, -1].min() == 255

@@ -64,8 +64,7 @@ SIZES = [1, 2, 4, 9, 16]
 LANDMARKS = np.repeat(np.arange(5, dtype=np.int32), SIZES)
 
 
-@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize(("power", "grouped"), [(0.0, False), (0.5, False), (1.0, False), (0.5, True)])
 def test_landmarks_are_drawn_by_their_size_and_their_pictures_evenly(power: float, grouped: bool) -> None:
     groups = np.random.default_rng(4).integers(2, size=len(LANDMARKS)) if grouped else None
     sampler = BalancedBatches(LANDMARKS, 2, groups=groups, images_per_landmark=2, size_power=power)

@@ -1,7 +1,3 @@
-from .aspect import Shape as Shape
-from .aspect import assign_groups as assign_groups
-from .aspect import cropped_away as cropped_away
-from .aspect import group_shapes as group_shapes
 from .decoding import UnreadableImageError as UnreadableImageError
 from .decoding import decode as decode
 from .decoding import largest_divisor as largest_divisor
@@ -15,8 +11,6 @@ from .preprocessing import MEAN as MEAN
 from .preprocessing import STD as STD
 from .preprocessing import Preprocessing as Preprocessing
 from .preprocessing import ResizeRule as ResizeRule
-from .preprocessing import centre_crop as centre_crop
-from .preprocessing import resize_released as resize_released
 from .sizes import HEAD as HEAD
 from .sizes import Sizes as Sizes
 from .sizes import picture_sizes as picture_sizes

@@ -11,35 +11,31 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from landmarks.errors import LandmarksError
 
+MAX_RATIO = 3.0
+"""Long side / short side up to which the released retrieval program does not shrink an image further."""
 MULTIPLE = 32
 """The total stride of the networks, pixels."""
 LONGEST = 8
 """Of a picture longer than this to 1, a centre crop sees the middle only; the rest is not resized."""
+MEAN = (0.485, 0.456, 0.406)
+"""ImageNet's mean, RGB, of pixels in [0, 1]; the released models and most of timm's use it."""
+STD = (0.229, 0.224, 0.225)
+
+ResizeMode = Literal["released", "square", "crop"]
 
 
-def resize_released(image: NDArray[np.uint8], short_side: int, max_ratio: float = 3.0) -> NDArray[np.uint8]:
-    """The resize of the released 2019 retrieval program: whole picture, no crop, Lanczos.
+def _released_shape(height: int, width: int, short_side: int) -> tuple[int, int]:
+    """The sides that the released 2019 retrieval program resizes an image to, as a whole.
 
     The short side goes to `short_side`; each side is rounded, then floored to a multiple of 32 (at least one of it),
-    so the aspect ratio changes slightly. A picture longer than `max_ratio` to 1 shrinks by max_ratio / ratio. uint8
-    [H, W, 3] -> uint8 [H', W', 3].
+    so the aspect ratio changes slightly. An image longer than `MAX_RATIO` to 1 shrinks by MAX_RATIO / ratio.
     """
-    return resize_to(image, *released_shape(image.shape[0], image.shape[1], short_side, max_ratio))
-
-
-def resize_to(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Resize with Lanczos: uint8 [H, W, 3] -> uint8 [height, width, 3]."""
-    return _resized(image, height, width, Image.Resampling.LANCZOS)
-
-
-def released_shape(height: int, width: int, short_side: int, max_ratio: float = 3.0) -> tuple[int, int]:
-    """Height and width that `resize_released` gives a picture of `height` x `width`."""
     ratio = max(height, width) / min(height, width)
-    target = short_side if ratio <= max_ratio else short_side * max_ratio / ratio
+    target = short_side if ratio <= MAX_RATIO else short_side * MAX_RATIO / ratio
     return _scaled(height, width, target)
 
 
-def centre_crop(image: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
+def _centre_crop(image: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
     """The resize of the released 2019 classification program: bilinear, then a square from the middle.
 
     The short side goes to `short_side`, and each side is rounded and floored to a multiple of 32 as above: uint8
@@ -71,13 +67,6 @@ def _resized(image: NDArray[np.uint8], height: int, width: int, window: Image.Re
     return np.array(Image.fromarray(image).resize((width, height), window))
 
 
-MEAN = (0.485, 0.456, 0.406)
-"""ImageNet's mean, RGB, of pixels in [0, 1]; the released models and most of timm's use it."""
-STD = (0.229, 0.224, 0.225)
-
-ResizeMode = Literal["released", "square", "crop"]
-
-
 @dataclass(frozen=True)
 class Preprocessing:
     """What happens to an image before a network describes it, wherever that is: every job reads this one object.
@@ -85,9 +74,9 @@ class Preprocessing:
     It is made once, by `ResizeRule.preprocessing`, and stored in every checkpoint, model file and export.
 
     Args:
-        mode: "released" keeps the aspect ratio, see `resize_released`; "square" squeezes the image to
+        mode: "released" keeps the aspect ratio, see `_released_shape`; "square" squeezes the image to
             [short_side, short_side], so that all share one shape and a batch is one tensor; "crop" shows a square
-            from the middle, see `centre_crop`; "detection" is `landmarks.detection`'s own.
+            from the middle, see `_centre_crop`; "detection" is `landmarks.detection`'s own.
         short_side: Pixels.
         long_side: Pixels at most; for detection only.
         mean: Of pixels in [0, 1], RGB; taken off after the resize.
@@ -121,8 +110,8 @@ class Preprocessing:
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize one image: uint8 [H, W, 3] -> uint8 [H', W', 3]."""
         if self.mode == "crop":
-            return centre_crop(image, self.short_side)
-        return resize_to(image, *self.shape(*image.shape[:2]))
+            return _centre_crop(image, self.short_side)
+        return _resized(image, *self.shape(*image.shape[:2]), Image.Resampling.LANCZOS)
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of what comes out for an image of `height` x `width`."""
@@ -132,7 +121,7 @@ class Preprocessing:
             return _floored(self.short_side), _floored(self.short_side)
         if self.mode == "detection":
             raise LandmarksError("images sized for a detector are none for a network that describes them")
-        return released_shape(height, width, self.short_side)
+        return _released_shape(height, width, self.short_side)
 
     def shapes(self, sizes: NDArray[np.integer]) -> NDArray[np.int64]:
         """`shape` of many images: [N, 2] -> int64 [N, 2]; 0 x 0 stays so."""

@@ -27,6 +27,11 @@ from landmarks.storage import ChangedError, Column, RowLog, check_folder, map_ar
 
 HEAD = 4096  # bytes; the headers of photographs without EXIF end before 1,000
 LARGEST = 2**16 - 1  # sizes are kept as uint16
+BLOCK = 2048  # pictures that a worker reads between two reports
+COLUMNS = {"sizes": Column(np.uint16, (2,))}
+Sizes = NDArray[np.uint16]
+
+log = logging.getLogger(__name__)
 
 
 def read_size(images: ImageSet, row: int) -> tuple[int, int]:
@@ -50,13 +55,6 @@ def read_size(images: ImageSet, row: int) -> tuple[int, int]:
         except UnreadableImageError:
             return 0, 0
         return min(image.height, LARGEST), min(image.width, LARGEST)
-
-
-BLOCK = 2048  # pictures that a worker reads between two reports
-COLUMNS = {"sizes": Column(np.uint16, (2,))}
-Sizes = NDArray[np.uint16]
-
-log = logging.getLogger(__name__)
 
 
 def picture_sizes(images: ImageSet, folder: Path, workers: int = 0) -> Sizes:

@@ -19,6 +19,7 @@ from landmarks.errors import LandmarksError
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 Generators = tuple[np.random.Generator, random.Random]
+Transform: TypeAlias = albumentations.BasicTransform | albumentations.BaseCompose
 
 
 def generators(seed: int) -> Generators:
@@ -38,9 +39,6 @@ def scaled(box: Box, full_size: tuple[int, int], size: tuple[int, int]) -> Box:
     top, bottom = (round(side * size[0] / full_size[0]) for side in box[1::2])
     left, top = min(left, size[1] - 1), min(top, size[0] - 1)
     return left, top, max(right, left + 1), max(bottom, top + 1)
-
-
-Transform: TypeAlias = albumentations.BasicTransform | albumentations.BaseCompose
 
 
 class Augmentation:

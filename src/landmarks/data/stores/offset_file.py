@@ -25,6 +25,15 @@ from landmarks.ids import format_id
 from landmarks.storage import SEAL, UNSEALED, ChangedError, check_tensors, sealed_tensors
 
 MAX_TARS = 1 << 16
+FORMAT = "landmarks offsets 2"
+
+_COLUMNS: dict[str, np.dtype[Any]] = {
+    "ids": np.dtype(np.uint64),
+    "tar": np.dtype(np.uint16),
+    "block": np.dtype(np.uint32),
+    "length": np.dtype(np.uint32),
+}
+_MAX_HEADER = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -93,17 +102,6 @@ def merge(offsets: Offsets, added: Sequence[tuple[IndexedTar, Pictures]]) -> tup
     }
     merged = Offsets(tars, ids, tar, block, length)
     return select(merged, lambda tar: tar.name not in left_out), left_out
-
-
-FORMAT = "landmarks offsets 2"
-
-_COLUMNS: dict[str, np.dtype[Any]] = {
-    "ids": np.dtype(np.uint64),
-    "tar": np.dtype(np.uint16),
-    "block": np.dtype(np.uint32),
-    "length": np.dtype(np.uint32),
-}
-_MAX_HEADER = 1 << 24
 
 
 def write_offsets(offsets: Offsets, path: Path) -> None:

@@ -31,6 +31,8 @@ from landmarks.storage import FileLock
 SECONDS_BETWEEN_WRITES = 10.0
 # Writing a large index takes a second: it is done so rarely that it takes at most this share of the time.
 SHARE_OF_WRITES = 0.05
+WORKERS = 8
+MOST_NAMED = 20
 
 OnTar = Callable[[str, int, int], None]
 
@@ -112,12 +114,6 @@ class OffsetBuilder:
         write_offsets(self.offsets, self.path)
         end = time.monotonic()
         return end + max(SECONDS_BETWEEN_WRITES, (end - start) / SHARE_OF_WRITES)
-
-
-WORKERS = 8
-MOST_NAMED = 20
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
