@@ -41,11 +41,3 @@ def test_what_cannot_be_compared() -> None:
         largest_difference(lambda x: colours(x) * math.nan, colours)
     with pytest.raises(LandmarksError, match=r"gives \[2, 2\] instead of \[2, 3\]"):
         largest_difference(colours, lambda x: colours(x)[:, :2])
-
-
-def test_pictures_differ_in_everything_and_come_again() -> None:
-    pictures, again = trial_pictures(), trial_pictures()
-    assert all(torch.equal(one, other) for one, other in zip(pictures, again, strict=True))
-    assert len({size for shape in SHAPES for size in shape[:1]}) == len(SHAPES)
-    assert any(height > width for _, height, width in SHAPES) and any(height < width for _, height, width in SHAPES)
-    assert all(side % 32 == 0 and side >= 128 for _, *sides in SHAPES for side in sides)

@@ -69,8 +69,10 @@ def test_the_wrong_kind_is_said_before_weights_are_read(
 
 
 def test_a_run_with_npairs_names_no_landmarks(tmp_path: Path) -> None:
+    path = checkpoint_file(tmp_path / "best.ckpt", "NPairs")
+    assert open_model(path).head is None
     with pytest.raises(LandmarksError, match="names no landmarks"):
-        open_for(checkpoint_file(tmp_path / "best.ckpt", "NPairs"), "classify")
+        open_for(path, "classify")
 
 
 @pytest.mark.parametrize("command", USES)
