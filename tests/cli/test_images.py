@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from landmarks.cli.main import app
-from landmarks.detection import checkpoints
+from landmarks.detection import detect
 from landmarks.models import opened
 from picture_models import (
     broken_pictures,
@@ -132,7 +132,7 @@ def test_bad_pictures_are_all_named_before_the_model_is_opened(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("the model was opened")
 
-    for where, name in ((opened, "open_model"), (checkpoints, "load_detector")):
+    for where, name in ((opened, "open_model"), (detect, "load_detector")):
         monkeypatch.setattr(where, name, never)
     more = ["--draw", tmp_path / "drawn"] if command == "detect" else []
     done = run(command, f"{command}.safetensors", "0.jpg", *broken.values(), *more, "--json", code=2)
