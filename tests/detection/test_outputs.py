@@ -3,11 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from landmarks.detection import OUTPUTS, Findings, write_findings
 from landmarks.detection.openimages import DetectionSet, OpenImages
-from landmarks.recognition.detections import DetectionClasses, Detections
+from landmarks.recognition.detections import DetectionClasses
 
 CLASSES = DetectionClasses(np.array(["/m/a", "/m/b"]), np.array(["A", "B"]))
 SCORES = {"trained": {"validation": {"map@0.5": 0.25, "v2_map@0.5": 0.125}}}
@@ -29,15 +28,6 @@ def test_classes_without_true_boxes_are_left_out_and_a_mean_that_is_none_is_null
     write_findings(tmp_path, "run", findings, {"mean": float("nan")}, {})
     assert json.loads((tmp_path / "metrics.json").read_text()) == {"mean": None, "ap@0.5": {title: 0.5}}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.json", "report.html"]
-
-
-def test_a_sample_is_drawn_and_what_is_handed_in_is_written(images: DetectionSet, tmp_path: Path) -> None:
-    ids = images.images.table.ids[[1, 1]]
-    boxes = np.array([[0.1, 0.1, 0.5, 0.5], [0.0, 0.0, 1.0, 1.0]])
-    found = Detections(ids, np.array([1, 0], np.int32), np.array([0.9, 0.2]), boxes, CLASSES.names)
-    write_findings(tmp_path, "run", Findings(SCORES, {}, images, np.arange(2), [found], CLASSES, found), {}, {})
-    assert Image.open(tmp_path / "boxes.png").height > 200
-    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 3
 
 
 def test_of_many_classes_the_best_and_the_worst_are_printed(

@@ -16,6 +16,7 @@ from landmarks.training import train_job
 from rectangles import write_rectangles
 
 Compose = Callable[..., DictConfig]
+LONG = ["trainer.max_epochs=2", "callbacks.last.minutes=0"]
 
 
 class CutOffError(Exception):
@@ -60,14 +61,17 @@ def test_a_detector_learns(trained_detector: tuple[Path, float | None]) -> None:
     assert sum(losses[-8:]) < 0.6 * sum(losses[:8])
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(compose_config: Compose, small_run: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run_dir = tmp_path_factory.mktemp("runs") / "whole"
+    train_detector(compose_config("train", *small_run, *LONG, run_dir=run_dir), run_dir)
+    return run_dir
+
+
 @pytest.mark.parametrize("steps", [3, 4])  # in the middle of an epoch, and between two
 def test_a_resumed_run_equals_an_uninterrupted_one(
-    compose_config: Compose, small_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+    compose_config: Compose, small_run: list[str], uninterrupted: Path, tmp_path: Path, steps: int
 ) -> None:
-    long = [*small_run, "trainer.max_epochs=2", "callbacks.last.minutes=0"]
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train_detector(compose_config("train", *long, run_dir=whole), whole)
-
     step = DetectorModule.training_step
 
     def cut_off(self: DetectorModule, batch: Any, batch_idx: int) -> torch.Tensor:
@@ -75,13 +79,13 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
             raise CutOffError
         return step(self, batch, batch_idx)
 
-    with monkeypatch.context() as patch, pytest.raises(CutOffError):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(CutOffError):
         patch.setattr(DetectorModule, "training_step", cut_off)
-        train_detector(compose_config("train", *long, run_dir=parts), parts)
-    train_detector(compose_config("train", *long, "resume=last", run_dir=parts), parts)
-    one, other = state_of(whole), state_of(parts)
+        train_detector(compose_config("train", *small_run, *LONG, run_dir=tmp_path), tmp_path)
+    train_detector(compose_config("train", *small_run, *LONG, "resume=last", run_dir=tmp_path), tmp_path)
+    one, other = state_of(uninterrupted), state_of(tmp_path)
     assert all(torch.equal(value, other[name]) for name, value in one.items())
-    assert len(list((parts / "logs").glob("metrics*.csv"))) == 2
+    assert len(list((tmp_path / "logs").glob("metrics*.csv"))) == 2
 
 
 def test_a_loss_that_is_no_number_stops_the_run(compose_config: Compose, small_run: list[str], tmp_path: Path) -> None:

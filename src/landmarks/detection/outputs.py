@@ -28,16 +28,11 @@ SHOWN_CLASSES = 12  # in the printed table; metrics.json has all
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What an evaluation found.
+    """What an evaluation found, with its figures by the label of each evaluation, such as "untrained" and "trained".
 
-    Attributes:
-        results: figures by the label of each evaluation, such as "untrained" and "trained".
-        by_class: average precision of each class, machine name to value, NaN for one without boxes.
-        images: with their true boxes.
-        sample: rows of `images` to draw, int64 [n].
-        found: boxes in these and any other images.
-        classes: of the boxes found.
-        predictions: what is handed in, where it is to be written.
+    `by_class` holds average precisions by machine name, NaN for a class without boxes. Of `images`, with their true
+    boxes, the rows `sample`, int64 [n], are drawn; `found` are boxes of `classes` in these and any other images.
+    `predictions` is what is handed in, where it is to be written.
     """
 
     results: Mapping[str, Scores]

@@ -43,7 +43,6 @@ from .rehearsal import choose as choose
 from .rehearsal import features_of as features_of
 from .rehearsal import neighbours_without_own as neighbours_without_own
 from .rehearsal import rehearse as rehearse
-from .reranking import LandmarkGroups as LandmarkGroups
 from .reranking import RecognitionReranking as RecognitionReranking
 from .stages.calibration import ConfidenceCalibration as ConfidenceCalibration
 from .stages.classifier import ClassifierJoin as ClassifierJoin
@@ -54,7 +53,6 @@ from .stages.votes import NeighbourVotes as NeighbourVotes
 from .state import RecognitionPipeline as RecognitionPipeline
 from .state import RecognitionState as RecognitionState
 from .votes import NO_LANDMARK as NO_LANDMARK
-from .votes import Votes as Votes
 from .votes import add_votes as add_votes
 from .votes import candidates as candidates
 from .votes import push_down as push_down

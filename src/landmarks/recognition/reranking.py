@@ -5,7 +5,6 @@ sorts and fills the rankings by these labels (Ozaki and Yokoo, "Large-scale Land
 Noisy and Diverse Dataset", 2019).
 """
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,7 +32,6 @@ GROUP = 16_384
 FRONT, INSERTED, BACK, NOWHERE = range(4)
 
 
-@dataclass(frozen=True)
 class RecognitionReranking:
     """Sort step and insert step by landmark labels.
 
@@ -51,19 +49,18 @@ class RecognitionReranking:
 
     needs: ClassVar[frozenset[Need]] = frozenset({"gallery"})
 
-    k: int = 3
-    sort: bool = True
-    insert: bool = True
-    insert_threshold: float = 0.6
-
-    def __post_init__(self) -> None:
-        if self.k < 1 or not np.isfinite(self.insert_threshold):
+    def __init__(self, k: int = 3, sort: bool = True, insert: bool = True, insert_threshold: float = 0.6) -> None:
+        if k < 1 or not np.isfinite(insert_threshold):
             raise LandmarksError(
-                f"recognition re-ranking: k must be 1 or more and insert_threshold a number, got k={self.k}, "
-                f"insert_threshold={self.insert_threshold}"
+                f"recognition re-ranking: k must be 1 or more and insert_threshold a number, got k={k}, "
+                f"insert_threshold={insert_threshold}"
             )
-        if not self.sort and not self.insert:
+        if not sort and not insert:
             raise LandmarksError("recognition re-ranking: sort and insert are both off; take the stage out instead")
+        self.k = k
+        self.sort = sort
+        self.insert = insert
+        self.insert_threshold = insert_threshold
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
         """Return the state with a ranking by landmarks, of the same depth."""

@@ -1,5 +1,4 @@
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +13,9 @@ from landmarks.recognition import FEATURES, NO_LANDMARK, RecognitionState
 from landmarks.recognition.stages import ConfidenceCalibration, LogisticRegression, NeighbourVotes, with_confidence
 from landmarks.retrieval import Cache, Gallery, Ranking
 from landmarks.retrieval.stages import Search
+from recognised import make_state
 from resources import make_resources
 
-Make = Callable[..., RecognitionState]
 LANDMARKS, DIM = 40, 16
 
 
@@ -76,9 +75,7 @@ def test_the_same_seed_and_the_cache_give_the_same(tmp_path: object) -> None:
 
 
 @pytest.mark.parametrize("labels", [[-1, -1, -1], [0, 1, 2], [0, 0, 0]])
-def test_where_nothing_can_be_learnt_all_stays(
-    make_state: Make, labels: list[int], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_where_nothing_can_be_learnt_all_stays(labels: list[int], caplog: pytest.LogCaptureFixture) -> None:
     state = replace(
         make_state([[0], [1]], [[0.9], [0.8]]),
         gallery=Gallery(np.eye(3, 2, dtype=np.float32) + 0.5, np.array(labels, np.int32), 3),

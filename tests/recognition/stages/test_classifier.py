@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +9,9 @@ from landmarks.errors import LandmarksError
 from landmarks.recognition import Predictions, RecognitionState, join_label_spaces
 from landmarks.recognition.stages import ClassifierJoin
 from landmarks.retrieval import Gallery, Ranking
+from recognised import make_state
 from resources import make_resources
 
-Make = Callable[..., RecognitionState]
 RESOURCES = make_resources()
 NAMES = np.array(["nine", "one", "zero"])  # "nine" only the classifier knows
 
@@ -28,7 +27,7 @@ def joined(state: RecognitionState, said: Predictions, **parameters: float | boo
     return ClassifierJoin(**parameters)(replace(state, predictions=said), RESOURCES)
 
 
-def test_landmarks_are_joined_by_name_whatever_the_order_of_pictures(make_state: Make) -> None:
+def test_landmarks_are_joined_by_name_whatever_the_order_of_pictures() -> None:
     state = make_state([[0, 1], [1, -1], [2, -1]], [[0.5, 0.25], [0.5, -np.inf], [0.75, -np.inf]])
     said = predictions([99, 11, 10], [[0, 1], [0, 1], [1, 2]], [[1, 0], [0.75, 0.25], [0.5, 0.125]])
     after = joined(state, said)
@@ -40,7 +39,7 @@ def test_landmarks_are_joined_by_name_whatever_the_order_of_pictures(make_state:
     assert np.isnan(after.notes["probability"][2])  # nothing said of it
 
 
-def test_the_product_lifts_what_is_there_and_the_sum_what_is_not(make_state: Make) -> None:
+def test_the_product_lifts_what_is_there_and_the_sum_what_is_not() -> None:
     state = make_state([[0, 1]], [[0.5, -0.5]])
     said = predictions([10], [[0, 1, 2]], [[0.5, 0.25, 0.125]])
     product = joined(state, said, weight=0, factor=2).candidates
@@ -50,13 +49,13 @@ def test_the_product_lifts_what_is_there_and_the_sum_what_is_not(make_state: Mak
     assert closed.scores.tolist() == [[0.625, -0.25]]
 
 
-def test_little_probabilities_say_nothing(make_state: Make) -> None:
+def test_little_probabilities_say_nothing() -> None:
     state = make_state([[0, 1]], [[0.5, 0.25]])
     after = joined(state, predictions([10], [[1, 0]], [[0.25, 0.0]]), min_probability=0.3)
     assert np.array_equal(after.candidates.scores, state.candidates.scores)
 
 
-def test_a_query_without_candidates_gets_the_classifiers(make_state: Make) -> None:
+def test_a_query_without_candidates_gets_the_classifiers() -> None:
     after = joined(make_state([[-1]], [[-np.inf]]), predictions([10], [[0, -1]], [[0.5, 0.0]]))
     assert after.candidates.first.tolist() == [3] and after.candidates.confidence.tolist() == [0.5]
 
@@ -104,7 +103,7 @@ def test_joins_as_a_dictionary_would(data: st.DataObject) -> None:
         (predictions([10], [[1, 1]], [[0.5, 0.25]]), "picture 000000000000000a has one landmark twice"),
     ],
 )
-def test_broken_predictions_are_named(make_state: Make, said: Predictions, message: str) -> None:
+def test_broken_predictions_are_named(said: Predictions, message: str) -> None:
     with pytest.raises(LandmarksError, match=message):
         joined(make_state([[0]], [[0.5]]), said)
 

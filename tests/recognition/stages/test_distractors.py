@@ -1,20 +1,16 @@
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.recognition import RecognitionState
 from landmarks.recognition.stages import DistractorPush
-from landmarks.retrieval import Gallery, Ranking
+from recognised import make_state
 from resources import make_resources
 
-Make = Callable[..., RecognitionState]
 RESOURCES = make_resources()
 
 
-def test_a_landmark_predicted_too_often_goes_below_all_others(make_state: Make) -> None:
+def test_a_landmark_predicted_too_often_goes_below_all_others() -> None:
     state = make_state(
         [[0, 1], [0, -1], [0, 2], [1, -1], [2, -1], [-1, -1]],
         [[0.9, 0.5], [0.7, -np.inf], [0.8, 0.8], [0.2, -np.inf], [0.1, -np.inf], [-np.inf, -np.inf]],
@@ -28,7 +24,7 @@ def test_a_landmark_predicted_too_often_goes_below_all_others(make_state: Make) 
     assert after.notes["distractor"].tolist() == [True] * 3 + [False] * 3
 
 
-def test_many_gallery_images_allow_many_predictions(make_state: Make) -> None:
+def test_many_gallery_images_allow_many_predictions() -> None:
     state = make_state([[0], [0], [0], [1], [1], [2]], [[0.9], [0.8], [0.7], [0.6], [0.5], [0.1]], (0, 0, 0, 1, 2))
     assert DistractorPush(1)(state, RESOURCES).notes["distractor"].tolist() == [True] * 5 + [False]
     after = DistractorPush(1, per_gallery_image=1)(state, RESOURCES)
@@ -36,9 +32,7 @@ def test_many_gallery_images_allow_many_predictions(make_state: Make) -> None:
 
 
 @pytest.mark.parametrize(("landmarks", "limit"), [((0, 0, 1), 2), ((0, 0), 1), ((0, 0), 2)])
-def test_nothing_changes_up_to_the_limit_or_where_all_are_suspicious(
-    make_state: Make, landmarks: tuple[int, ...], limit: int
-) -> None:
+def test_nothing_changes_up_to_the_limit_or_where_all_are_suspicious(landmarks: tuple[int, ...], limit: int) -> None:
     state = make_state([[landmark] for landmark in landmarks], [[0.9], [0.8], [0.1]][: len(landmarks)])
     after = DistractorPush(limit)(state, RESOURCES)
     assert np.array_equal(after.candidates.scores, state.candidates.scores)
@@ -51,13 +45,7 @@ def test_order_stays_within_both_groups_and_nothing_is_lost(data: st.DataObject)
     scores = rng.choice([-3.0, -0.5, 0.0, 0.25, 0.5, 2.0, 70.0], count).astype(np.float32)
     landmarks = rng.integers(-1, 3, count).astype(np.int32)
     scores[landmarks == -1] = -np.inf
-    state = RecognitionState.begin(
-        np.arange(count, dtype=np.uint64),
-        np.ones((count, 2), np.float32),
-        Gallery(np.ones((1, 2), np.float32), np.zeros(1, np.int32), 3),
-        np.array(["a", "b", "c"]),
-        candidates=Ranking(landmarks[:, None], scores[:, None]),
-    )
+    state = make_state(landmarks[:, None], scores[:, None])
     after = DistractorPush(data.draw(st.integers(1, 5)))(state, RESOURCES)
     assert np.array_equal(after.candidates.first, landmarks)
     chosen, new = after.notes["distractor"], after.candidates.scores[:, 0]

@@ -1,5 +1,4 @@
 from .average_precision import EVALUATORS as EVALUATORS
-from .average_precision import DetectionFigures as DetectionFigures
 from .average_precision import average_precisions as average_precisions
 from .average_precision import mean_average_precision as mean_average_precision
 from .average_precision import score_detections as score_detections
@@ -18,7 +17,6 @@ from .judging import OPEN_IMAGES_V2 as OPEN_IMAGES_V2
 from .judging import Judged as Judged
 from .judging import Rules as Rules
 from .judging import best_overlaps as best_overlaps
-from .judging import intersection_over_detection as intersection_over_detection
 from .judging import intersection_over_union as intersection_over_union
 from .judging import judge as judge
 from .streaming import OpenImagesMAP as OpenImagesMAP

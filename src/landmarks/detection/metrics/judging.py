@@ -132,15 +132,9 @@ class Judged:
 
 
 def judge(truth: BoxTruth, detections: Detections, rules: Rules = CHALLENGE_2018) -> Judged:
-    """Compare detections with the truth.
+    """Compare detections, their classes in any order, with the truth, expanded if the classes have a hierarchy.
 
-    Args:
-        truth: boxes and image-level labels, expanded along the hierarchy if the classes have one.
-        detections: boxes found, their classes in any order.
-        rules: of the evaluator.
-
-    Returns:
-        The detections that count. Where scores tie, neither the order of rows nor that of classes matters.
+    Returns the detections that count. Where scores tie, neither the order of rows nor that of classes matters.
     """
     pictures = np.unique(np.concatenate([truth.image_ids, truth.verified_image_ids]))
     classes = len(truth.classes)

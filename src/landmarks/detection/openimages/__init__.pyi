@@ -6,7 +6,6 @@ from .annotations import repeated_rows as repeated_rows
 from .augmentation import BoxAugmentation as BoxAugmentation
 from .dataset import DetectionDataset as DetectionDataset
 from .dataset import DetectionResize as DetectionResize
-from .dataset import DetectionSample as DetectionSample
 from .dataset import collate as collate
 from .detection_set import BoxFlag as BoxFlag
 from .detection_set import DetectionSet as DetectionSet

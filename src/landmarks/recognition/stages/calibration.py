@@ -75,7 +75,6 @@ def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.exp(-np.logaddexp(0, -logits))
 
 
-@dataclass(frozen=True)
 class ConfidenceCalibration:
     """Gives every prediction the probability of being right as confidence, learnt on gallery images.
 
@@ -92,27 +91,30 @@ class ConfidenceCalibration:
         max_images: landmarks with more gallery images are never left out.
     """
 
-    sample: int = 5000
-    hidden: float = 0.5
-    k: int = 10
-    votes: int = 3
-    regularisation: float = 0.01
-    max_images: int = 1000
-
-    def __post_init__(self) -> None:
-        if self.sample < 2 or self.max_images < 1:
+    def __init__(
+        self,
+        sample: int = 5000,
+        hidden: float = 0.5,
+        k: int = 10,
+        votes: int = 3,
+        regularisation: float = 0.01,
+        max_images: int = 1000,
+    ) -> None:
+        if sample < 2 or max_images < 1:
+            raise LandmarksError(f"calibration: sample must be 2 or more and max_images 1, got {sample}, {max_images}")
+        if not 1 <= votes <= k:
+            raise LandmarksError(f"calibration: votes must be 1 or more and k no less than it, got {votes} and {k}")
+        if not 0 <= hidden <= 1 or not 0 < regularisation < np.inf:
             raise LandmarksError(
-                f"calibration: sample must be 2 or more and max_images 1, got {self.sample}, {self.max_images}"
+                f"calibration: hidden must be between 0 and 1 and regularisation above 0, got {hidden} and "
+                f"{regularisation}"
             )
-        if not 1 <= self.votes <= self.k:
-            raise LandmarksError(
-                f"calibration: votes must be 1 or more and k no less than it, got {self.votes} and {self.k}"
-            )
-        if not 0 <= self.hidden <= 1 or not 0 < self.regularisation < np.inf:
-            raise LandmarksError(
-                f"calibration: hidden must be between 0 and 1 and regularisation above 0, got {self.hidden} and "
-                f"{self.regularisation}"
-            )
+        self.sample = sample
+        self.hidden = hidden
+        self.k = k
+        self.votes = votes
+        self.regularisation = regularisation
+        self.max_images = max_images
 
     def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
         """Return the state with calibrated candidates and the notes."""

@@ -4,7 +4,7 @@ The second place of 2019 did so; how its scores were weighed was not published, 
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -20,7 +20,6 @@ from landmarks.retrieval import MISSING, Need, Ranking, Resources
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
 class ClassifierJoin:
     """Raises landmarks by the classifier's probability p: score + factor x max(score, 0) x p + weight x p.
 
@@ -37,18 +36,21 @@ class ClassifierJoin:
 
     needs: ClassVar[frozenset[Need]] = frozenset({"predictions"})
 
-    weight: float = 1.0
-    factor: float = 0.0
-    min_probability: float = 0.0
-    new_candidates: bool = True
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.weight < np.inf and 0 <= self.factor < np.inf):
-            raise LandmarksError(
-                f"classifier: weight and factor must be 0 or more, got {self.weight} and {self.factor}"
-            )
-        if not 0 <= self.min_probability <= 1:
-            raise LandmarksError(f"classifier: min_probability is {self.min_probability}: it must be between 0 and 1")
+    def __init__(
+        self,
+        weight: float = 1.0,
+        factor: float = 0.0,
+        min_probability: float = 0.0,
+        new_candidates: bool = True,
+    ) -> None:
+        if not (0 <= weight < np.inf and 0 <= factor < np.inf):
+            raise LandmarksError(f"classifier: weight and factor must be 0 or more, got {weight} and {factor}")
+        if not 0 <= min_probability <= 1:
+            raise LandmarksError(f"classifier: min_probability is {min_probability}: it must be between 0 and 1")
+        self.weight = weight
+        self.factor = factor
+        self.min_probability = min_probability
+        self.new_candidates = new_candidates
 
     def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
         """Return the state with joined candidates and label space, and the note ``probability``."""

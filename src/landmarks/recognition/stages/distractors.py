@@ -7,8 +7,6 @@ queries of which few show a landmark 30 times is often; where the queries show o
 so a landmark may also be allowed so many predictions for each gallery image that it has, which is ours as well.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from landmarks.errors import LandmarksError
@@ -17,7 +15,6 @@ from landmarks.recognition.votes import push_down
 from landmarks.retrieval import Resources
 
 
-@dataclass(frozen=True)
 class DistractorPush:
     """Puts the confidence of queries that predict a suspicious landmark below that of all others.
 
@@ -30,15 +27,14 @@ class DistractorPush:
         per_gallery_image: and more often than this times the number of its gallery images; 0 leaves the limit alone.
     """
 
-    limit: int = 30
-    per_gallery_image: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.limit < 1 or not 0 <= self.per_gallery_image < np.inf:
+    def __init__(self, limit: int = 30, per_gallery_image: float = 0.0) -> None:
+        if limit < 1 or not 0 <= per_gallery_image < np.inf:
             raise LandmarksError(
-                f"distractors: limit must be 1 or more and per_gallery_image 0 or more, got {self.limit} and "
-                f"{self.per_gallery_image}"
+                f"distractors: limit must be 1 or more and per_gallery_image 0 or more, got {limit} and "
+                f"{per_gallery_image}"
             )
+        self.limit = limit
+        self.per_gallery_image = per_gallery_image
 
     def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
         """Return the state with confidences pushed down, and the notes ``times_predicted`` and ``distractor``."""

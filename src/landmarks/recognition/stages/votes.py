@@ -1,7 +1,5 @@
 """The second stage: the nearest train images vote for their landmarks."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from landmarks.errors import LandmarksError
@@ -10,7 +8,6 @@ from landmarks.recognition.votes import Weights, candidates
 from landmarks.retrieval import Resources
 
 
-@dataclass(frozen=True)
 class NeighbourVotes:
     """Soft vote of the k nearest train images.
 
@@ -20,13 +17,12 @@ class NeighbourVotes:
         weights: "rank" also lets a vote fall linearly with the neighbour's rank.
     """
 
-    k: int = 3
-    power: float = 1.0
-    weights: Weights = "similarity"
-
-    def __post_init__(self) -> None:
-        if self.k < 1 or not 0 <= self.power < np.inf:
-            raise LandmarksError(f"votes: k must be 1 or more and power 0 or more, got k={self.k}, power={self.power}")
+    def __init__(self, k: int = 3, power: float = 1.0, weights: Weights = "similarity") -> None:
+        if k < 1 or not 0 <= power < np.inf:
+            raise LandmarksError(f"votes: k must be 1 or more and power 0 or more, got k={k}, power={power}")
+        self.k = k
+        self.power = power
+        self.weights = weights
 
     def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
         """Return the state with candidates."""
