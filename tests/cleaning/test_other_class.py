@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from labelled import labelled
 from landmarks.cleaning import LandmarkPictures, match, other_class_bars
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.search.approximate import HnswIndex
+from landmarks.retrieval.search import HnswIndex
 from resources import make_resources
 
 
