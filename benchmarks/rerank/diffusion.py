@@ -43,7 +43,7 @@ FIRST_CALL = """
 import time
 import numpy as np
 from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.state import Resources
 from landmarks.retrieval.stages.diffusion import Diffusion
 from landmarks.retrieval.state import SearchState
 

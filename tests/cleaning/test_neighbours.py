@@ -9,7 +9,7 @@ from labelled import labelled
 from landmarks.cleaning import LandmarkPictures, match, neighbours, other_class_bars, same_class_neighbours
 from landmarks.errors import LandmarksError
 from landmarks.retrieval import Cache
-from landmarks.retrieval.search.approximate import HnswIndex
+from landmarks.retrieval.search import HnswIndex
 from resources import make_resources
 
 

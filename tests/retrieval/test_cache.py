@@ -1,8 +1,10 @@
+import logging
+
 import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval import Cache, fingerprint
+from landmarks.retrieval import Cache, Progress, fingerprint, progress
 from landmarks.storage import Column
 
 COLUMNS = {"rows": Column(np.int64), "squares": Column(np.float32, (2,))}
@@ -130,3 +132,18 @@ def test_fingerprints_see_shape_type_and_every_byte():
         prints.add(fingerprint(other))
     assert len(prints) == 5
     assert fingerprint(base[:, ::2]) == fingerprint(np.ascontiguousarray(base[:, ::2]))
+
+
+def test_long_work_says_share_rate_and_time_left(caplog, monkeypatch):
+    monkeypatch.setattr(progress, "PERIOD_SECONDS", 0.0)
+    with caplog.at_level(logging.INFO):
+        work = Progress("graph", 2000, done=500)
+        work.advance(500)
+    assert caplog.messages[0] == "graph: going on after 500 of 2,000"
+    assert "graph: 1,000 of 2,000" in caplog.messages[1] and "left" in caplog.messages[1]
+
+
+def test_short_work_says_nothing(caplog):
+    with caplog.at_level(logging.INFO):
+        Progress("graph", 10).advance(10)
+    assert not caplog.messages

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval import check_expansion, expand
+from landmarks.retrieval import expand
 
 
 def unit(x):
@@ -41,16 +41,8 @@ def test_workers_and_tiles_change_nothing(queries, k, workers, seed):
     x, database = (rng.standard_normal((n, 8)).astype(np.float32) for n in (queries, 11))
     neighbours = rng.integers(-1, 11, (queries, k)).astype(np.int32)
     whole = expand(x, neighbours, database, 3.0)
-    np.testing.assert_array_equal(expand(x, neighbours, database, 3.0, workers=workers, memory_budget_mb=0), whole)
+    np.testing.assert_array_equal(expand(x, neighbours, database, 3.0, workers=workers, tile_bytes=1), whole)
     np.testing.assert_allclose(np.linalg.norm(whole, axis=1), 1, atol=1e-6)
-
-
-def test_lengths_do_not_count():
-    rng = np.random.default_rng(0)
-    x, database = (rng.standard_normal((n, 8)).astype(np.float32) for n in (4, 6))
-    neighbours = rng.integers(0, 6, (4, 3)).astype(np.int32)
-    longer = expand(7 * x, neighbours, 3 * database, 2.0)
-    np.testing.assert_allclose(longer, expand(x, neighbours, database, 2.0), atol=1e-6)
 
 
 def test_neighbours_that_cancel_the_descriptor_leave_it_as_it_was():
@@ -87,14 +79,3 @@ def test_shapes_that_do_not_fit_are_refused():
         expand(x, neighbours, x[:, :2], 1.0)
     with pytest.raises(LandmarksError, match="neighbour 2 is outside the index of 2"):
         expand(x, neighbours + 2, x, 1.0)
-
-
-@pytest.mark.parametrize(("k", "alpha"), [(0, 1), (1, -1), (1, float("nan")), (1, float("inf"))])
-def test_impossible_parameters_are_refused(k, alpha):
-    with pytest.raises(LandmarksError, match="stage x: k must be"):
-        check_expansion("stage x", k, alpha, "rank")
-
-
-def test_unknown_weights_are_refused():
-    with pytest.raises(LandmarksError, match="stage x: weights must be similarity or rank, got 'rnk'"):
-        check_expansion("stage x", 1, 1.0, "rnk")

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from typing import ClassVar
 
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 from hydra.utils import instantiate
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval import Pipeline, SearchState
+from landmarks.retrieval import Cost, Pipeline, SearchState, anonymous_mb, pipeline
 from landmarks.retrieval.search import ExactIndex
 from landmarks.retrieval.stages import QueryExpansion, Search
 
@@ -50,7 +52,12 @@ def test_no_stages_or_no_ranking_are_errors(state):
 @pytest.mark.parametrize("index", ["exact", "torch"])
 @pytest.mark.parametrize(
     ("name", "stages"),
-    [("global", ["search"]), ("qe", ["search", "qe"]), ("dba", ["search", "dba"]), ("dba_qe", ["search", "dba", "qe"])],
+    [
+        ("global", ["search"]),
+        ("qe", ["search", "qe"]),
+        ("dba_qe", ["search", "dba", "qe"]),
+        ("diffusion", ["search", "diffusion"]),
+    ],
 )
 def test_configs_make_pipelines_in_order(compose_config, state, index, name, stages, tmp_path):
     config = compose_config("train", f"index={index}", f"pipeline={name}", "index.k=7", run_dir=tmp_path)
@@ -85,3 +92,36 @@ def test_what_a_stage_needs_is_missed_before_any_work():
 
 def test_a_stage_set_to_null_is_left_out():
     assert list(Pipeline(ExactIndex(), {"search": Search(), "qe": None}).stages) == ["search"]
+
+
+# In a process of its own: memory that other tests' threads give back meanwhile would hide the rise. It waits for the
+# sampling thread instead of trusting it to run within some time, which a busy machine does not promise.
+RISE = """
+import json, time
+import numpy as np
+from landmarks.retrieval.pipeline import Cost
+
+with Cost() as cost:
+    before = cost.peak_mb
+    block = np.ones(512 * 2**20 // 8)
+    while cost.peak_mb < before + 256 and time.perf_counter() - cost._start < 60:
+        time.sleep(0.01)
+    del block
+print(json.dumps([cost.seconds, cost.rise_mb, cost.peak_mb]))
+"""
+
+
+@pytest.mark.skipif(anonymous_mb() is None, reason="needs Linux, which tells the memory of a process")
+def test_memory_freed_before_the_end_is_seen():
+    done = subprocess.run([sys.executable, "-c", RISE], capture_output=True, text=True, check=True)
+    seconds, rise_mb, peak_mb = json.loads(done.stdout)
+    assert 0 < seconds < 60
+    assert 256 <= rise_mb < 700
+    assert peak_mb >= rise_mb
+
+
+def test_without_proc_memory_is_unknown(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "STATUS", tmp_path / "absent")
+    with Cost() as cost:
+        pass
+    assert cost.peak_mb is None and cost.rise_mb is None and cost.seconds >= 0

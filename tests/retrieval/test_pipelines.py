@@ -111,7 +111,6 @@ def run(
     """The state after a stage, whose ranking is sound and as deep as was asked for."""
     resources = make_resources(ExactIndex(k, memory_budget_mb=budget), cache=cache, workers=workers)
     after = STAGES[name][0](folder)(state, resources)
-    assert after.ranking is not None
     assert after.ranking.indices.shape == (len(state.queries), k)
     after.ranking.check(len(state.queries), len(state.index))
     assert len(after.queries) == len(state.queries) and len(after.index) == len(state.index)
@@ -135,7 +134,7 @@ every_needed_array = pytest.mark.parametrize(
 )
 
 
-def test_every_stage_is_looked_at(tmp_path: Path) -> None:
+def test_every_stage_is_looked_at(tmp_path):
     there = set()
     for module in pkgutil.iter_modules(stages_package.__path__):
         for _, kind in inspect.getmembers(import_module(f"{stages_package.__name__}.{module.name}"), inspect.isclass):
@@ -146,7 +145,7 @@ def test_every_stage_is_looked_at(tmp_path: Path) -> None:
 
 
 @every_stage
-def test_gives_a_sound_ranking_and_changes_nothing_that_it_was_given(name: str, tmp_path: Path) -> None:
+def test_gives_a_sound_ranking_and_changes_nothing_that_it_was_given(name, tmp_path):
     state = make_state()
     before = {key: values.copy() for key, values in arrays_of(state).items()}
     for values in arrays_of(state).values():
@@ -157,7 +156,7 @@ def test_gives_a_sound_ranking_and_changes_nothing_that_it_was_given(name: str, 
 
 
 @every_stage
-def test_the_same_whatever_the_workers_the_budget_and_the_cache(name: str, tmp_path: Path) -> None:
+def test_the_same_whatever_the_workers_the_budget_and_the_cache(name, tmp_path):
     cache = Cache(tmp_path / "cache")
     first = run(name, make_state(), tmp_path / "features", cache=cache).ranking
     # Pictures are spread over processes elsewhere; here only what threads do.
@@ -166,38 +165,37 @@ def test_the_same_whatever_the_workers_the_budget_and_the_cache(name: str, tmp_p
         run(name, make_state(), tmp_path / "features", cache=Cache(tmp_path / "cache")),
         run(name, make_state(), tmp_path / "features", workers=workers, budget=1),
     ):
-        assert first is not None and other.ranking is not None
+        assert other.ranking is not None
         assert np.array_equal(first.indices, other.ranking.indices)
         assert np.array_equal(first.scores, other.ranking.scores)
 
 
 @every_stage
-def test_more_places_than_index_images(name: str, tmp_path: Path) -> None:
+def test_more_places_than_index_images(name, tmp_path):
     after = run(name, make_state(k=30), tmp_path, k=30)
-    assert after.ranking is not None and not after.ranking.filled[:, NUM_INDEX:].any()
+    assert not after.ranking.filled[:, NUM_INDEX:].any()
 
 
 @every_stage
 @pytest.mark.parametrize("count", [0, 1])
-def test_an_index_without_or_with_one_image(name: str, count: int, tmp_path: Path) -> None:
+def test_an_index_without_or_with_one_image(name, count, tmp_path):
     if name == "dba" and not count:  # nothing to average
         with pytest.raises(LandmarksError, match="the index has 0 images"):
             run(name, make_state(num_index=count), tmp_path)
         return
     after = run(name, make_state(num_index=count), tmp_path)
-    assert after.ranking is not None
     assert (after.ranking.filled.sum(axis=1) <= count).all()
     if name != "local_search":  # which may find nothing
         assert (after.ranking.filled.sum(axis=1) == count).all()
 
 
 @every_stage
-def test_no_queries(name: str, tmp_path: Path) -> None:
+def test_no_queries(name, tmp_path):
     run(name, make_state(num_queries=0), tmp_path)
 
 
 @every_stage
-def test_a_ranking_without_a_result(name: str, tmp_path: Path) -> None:
+def test_a_ranking_without_a_result(name, tmp_path):
     state = make_state()
     empty = Ranking.empty(NUM_QUERIES, K)
     run(name, replace(state, ranking=empty, verified=empty), tmp_path)
@@ -205,7 +203,7 @@ def test_a_ranking_without_a_result(name: str, tmp_path: Path) -> None:
 
 @every_needed_array
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
-def test_rows_that_are_no_descriptors_are_named(name: str, array: str, value: float, tmp_path: Path) -> None:
+def test_rows_that_are_no_descriptors_are_named(name, array, value, tmp_path):
     state = make_state()
     values = get_array(state, array).copy()
     values[3] = value
@@ -215,7 +213,7 @@ def test_rows_that_are_no_descriptors_are_named(name: str, array: str, value: fl
 
 
 @every_needed_array
-def test_other_dimensions_are_an_error(name: str, array: str, tmp_path: Path) -> None:
+def test_other_dimensions_are_an_error(name, array, tmp_path):
     state = make_state()
     values = get_array(state, array)
     with pytest.raises(LandmarksError, match=r"dimensions|do not fit"):
@@ -223,8 +221,14 @@ def test_other_dimensions_are_an_error(name: str, array: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name.startswith(("verification", "local"))])
-def test_pictures_that_are_missing_damaged_or_blank(name: str, tmp_path: Path) -> None:
+def test_pictures_that_are_missing_damaged_or_blank(name, tmp_path):
     state = make_state()
     pictures: list[bytes | None] = [png(one) for one in np.random.default_rng(7).integers(1, 7, (NUM_INDEX, 8, 8, 3))]
     pictures[2], pictures[4], pictures[5] = None, b"no picture", png(np.zeros((8, 8, 3), np.uint8))
     run(name, replace(state, index_pictures=image_set(pictures, first_id=1000)), tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name not in ("search", "dba", "local_search")])
+def test_without_a_ranking_it_says_which_stage_comes_too_early(name, tmp_path):
+    with pytest.raises(LandmarksError, match=r"stage .* needs a ranking: put a search before it"):
+        run(name, replace(make_state(), ranking=None), tmp_path)

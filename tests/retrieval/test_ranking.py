@@ -3,9 +3,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval import Ranking, best
+from landmarks.retrieval import Gallery, Ranking, SearchState, best, completed
+from resources import assert_same_ranking
 
 
 def random_ranking(rng, queries, index_size, depth):
@@ -43,8 +46,7 @@ def test_a_file_gives_the_same_ranking(tmp_path):
     ranking = random_ranking(np.random.default_rng(0), 4, 5, 7)
     ranking.save(tmp_path / "ranking.npz")
     loaded = Ranking.load(tmp_path / "ranking.npz")
-    np.testing.assert_array_equal(loaded.indices, ranking.indices)
-    np.testing.assert_array_equal(loaded.scores, ranking.scores)
+    assert_same_ranking(loaded, ranking)
     assert [path.name for path in tmp_path.iterdir()] == ["ranking.npz"]
 
 
@@ -76,3 +78,42 @@ def test_objects_are_never_unpickled(tmp_path):
     np.savez(tmp_path / "evil.npz", indices=np.array([{}], dtype=object), scores=np.zeros((1, 1), np.float32))
     with pytest.raises(LandmarksError, match="evil"):
         Ranking.load(tmp_path / "evil.npz")
+
+
+def make_ranking(rng, lengths, depth, largest):
+    ranking = Ranking.empty(len(lengths), depth)
+    for row, length in enumerate(lengths):
+        ranking.indices[row, :length] = rng.choice(12, length, replace=False)
+        ranking.scores[row, :length] = -np.sort(-rng.uniform(0.1, largest, length))
+    return ranking
+
+
+@given(st.integers(0, 10**6), st.integers(1, 8))
+def test_earlier_images_follow_in_order(seed, depth):
+    rng = np.random.default_rng(seed)
+    found, earlier = (make_ranking(rng, rng.integers(0, depth + 1, 5), depth, largest) for largest in (3, 1))
+    result = completed(found, earlier)
+    result.check(5, 12)
+    for row in range(5):
+        first = [i for i in found.indices[row] if i >= 0]
+        expected = (first + [i for i in earlier.indices[row] if i >= 0 and i not in first])[:depth]
+        assert result.indices[row].tolist() == expected + [-1] * (depth - len(expected))
+        np.testing.assert_array_equal(result.scores[row, : len(first)], found.scores[row, : len(first)])
+        assert (result.scores[row, len(first) :] <= 0).all()
+
+
+QUERIES, INDEX = np.ones((2, 3), np.float32), np.ones((5, 3), np.float32)
+
+
+def test_what_lies_beside_must_fit():
+    SearchState(QUERIES, INDEX, Ranking.empty(2, 4), query_regions=np.ones((2, 4, 3), np.float32))
+    with pytest.raises(LandmarksError, match="index_regions has 2 rows, expected 5"):
+        SearchState(QUERIES, INDEX, index_regions=np.ones((2, 4, 3), np.float32))
+    with pytest.raises(LandmarksError, match="the query set has 2"):
+        SearchState(QUERIES, INDEX, verified=Ranking.empty(3, 4))
+    with pytest.raises(LandmarksError, match=r"gallery: 5 descriptors and landmarks of shape \(4,\)"):
+        Gallery(INDEX, np.zeros(4, np.int32), 1)
+    with pytest.raises(LandmarksError, match="the query set has 2"):
+        SearchState(QUERIES, INDEX, Ranking.empty(3, 4))
+    with pytest.raises(LandmarksError, match="stage verification needs a ranking"):
+        SearchState(QUERIES, INDEX).require_ranking("verification")

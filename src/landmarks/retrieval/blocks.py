@@ -31,18 +31,10 @@ def rows_in_budget(row_bytes: int, budget_bytes: int) -> int:
     return max(1, budget_bytes // max(1, row_bytes))
 
 
-def check_matrix(descriptors: Descriptors, name: str) -> None:
-    """Refuse anything but a float32 or float16 matrix [N, D] with D > 0.
-
-    Args:
-        descriptors: the array to look at; its values are not read.
-        name: what it is, for the message, such as ``"index descriptors"``.
-
-    Raises:
-        LandmarksError: other rank or dtype, or no columns.
-    """
-    if descriptors.ndim != 2 or descriptors.shape[1] == 0:
-        raise LandmarksError(f"{name}: expected an array [N, D], got shape {descriptors.shape}")
+def check_matrix(descriptors: Descriptors, name: str, axes: str = "[N, D]") -> None:
+    """Refuse all but float32 or float16 with these axes, of which only the first may be empty."""
+    if descriptors.ndim != len(axes.split(",")) or 0 in descriptors.shape[1:]:
+        raise LandmarksError(f"{name}: expected an array {axes}, got shape {descriptors.shape}")
     if descriptors.dtype not in (np.float32, np.float16):
         raise LandmarksError(f"{name}: expected float32 or float16, got {descriptors.dtype}")
 
@@ -94,19 +86,11 @@ def check_rows(descriptors: Descriptors, name: str, normalize: bool, budget_byte
 def prepared_blocks(
     descriptors: Descriptors, rows: int, name: str, normalize: bool = True
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield ``(first row, float32 [B, D])`` blocks, checked and, if asked, L2-normalised.
+    """Yield ``(first row, float32 [B, D])`` blocks of `rows` rows, checked and, if asked, L2-normalised.
 
     A block whose rows are float32 and of length one already is the matrix itself, uncopied; all others share one
-    buffer (fresh memory costs more than the copy). So a block is for reading, and good until the next one.
-
-    Args:
-        descriptors: [N, D], in memory or memory-mapped.
-        rows: rows a block.
-        name: what the matrix is, for messages.
-        normalize: scale rows to length one.
-
-    Raises:
-        LandmarksError: a bad row; its message counts all bad rows of the matrix.
+    buffer (fresh memory costs more than the copy). So a block is for reading, and good until the next one. A bad row is
+    an error that counts all bad rows of the matrix, which is called `name` in it.
     """
     buffer: NDArray[np.float32] | None = None
     for start in range(0, len(descriptors), rows):

@@ -44,9 +44,6 @@ class Cache:
             ``~/.cache/landmarks``.
         limit_gb: the most that finished entries may take, GB; those that this process uses stay in any case.
         keep: false computes anew every time, in a temporary folder that goes with this object.
-
-    Raises:
-        LandmarksError: `limit_gb` below 0.
     """
 
     def __init__(self, folder: str | Path | None = None, limit_gb: float = 50.0, keep: bool = True) -> None:
@@ -78,7 +75,7 @@ class Cache:
         inputs: Sequence[NDArray[Any]],
         parameters: Mapping[str, Any],
     ) -> dict[str, NDArray[Any]]:
-        """Arrays of `count` rows, from the cache or made now.
+        """Arrays of `count` rows, from the cache or made now; where the disk is full, what was made so far is kept.
 
         Args:
             what: kind of entry, a word such as ``"neighbours"``; also the first part of its folder's name. Change it
@@ -92,9 +89,6 @@ class Cache:
 
         Returns:
             Name to array, memory-mapped and read-only.
-
-        Raises:
-            LandmarksError: no room on the disk; what was made so far is kept.
         """
         key = self.key(inputs, {**parameters, "rows": count})
         final = self.folder / f"{what}-{key}"

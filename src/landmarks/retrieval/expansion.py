@@ -50,7 +50,6 @@ def expand(
     alpha: float,
     weights: Weights = "similarity",
     workers: int = 1,
-    memory_budget_mb: int = 64,
     tile_bytes: int = TILE_BYTES,
 ) -> NDArray[np.float32]:
     """``normalise(x + Σ weight · neighbour)`` for every row x; x and its neighbours are normalised first.
@@ -59,22 +58,9 @@ def expand(
     first of the k places. The cosines are taken from the descriptors: a ranking whose scores are something else,
     such as inliers or diffusion scores, is expanded rightly.
 
-    Args:
-        descriptors: [Q, D] what to expand.
-        neighbours: int32 [Q, k] rows of `database`, best first; empty places (-1) add nothing.
-        database: [N, D] where the neighbours' descriptors are.
-        alpha: 0 weighs all neighbours alike; larger values trust near ones more.
-        weights: whether the rank counts beside the similarity.
-        workers: threads.
-        memory_budget_mb: MiB for the gathered neighbours.
-        tile_bytes: of those that are gathered at once.
-
-    Returns:
-        float32 [Q, D] with rows of length one, the same whatever the workers and the budget.
-
-    Raises:
-        LandmarksError: shapes that do not fit, a neighbour outside the database, or rows of zeros, NaN or infinity
-            (count and first row).
+    The neighbours, int32 [Q, k], are rows of the database [N, D], best first; empty places (-1) add nothing. The
+    result, float32 [Q, D], has rows of length one, the same whatever the threads and the bytes of neighbours that
+    each gathers.
     """
     _check_shapes(descriptors, neighbours, database)
     if not (neighbours != EMPTY).any():
@@ -82,8 +68,7 @@ def expand(
     expanded = np.empty(descriptors.shape, np.float32)
     depth = neighbours.shape[1]
     by_rank = 1 - np.arange(depth) / depth if weights == "rank" else np.ones(depth)
-    budget = min(memory_budget_mb * MIB // workers, tile_bytes)
-    tile = rows_in_budget(8 * (depth + 2) * descriptors.shape[1], budget)
+    tile = rows_in_budget(8 * (depth + 2) * descriptors.shape[1], tile_bytes)
 
     def fill(start: int) -> None:
         part = slice(start, start + tile)

@@ -5,17 +5,113 @@ so that a stage's parameter can be changed, or a stage added, from the command l
 every evaluation is an ablation.
 """
 
+import threading
+import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Generic, get_args
 
+import torch
+
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.ablation import Cost, StageReport
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search import Searcher
-from landmarks.retrieval.state import MISSING, Need, Stage, StateT
+from landmarks.retrieval.state import MISSING, Need, Resources, Stage, StateT
+
+STATUS = Path("/proc/self/status")
+PERIOD_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """One line of the ablation table.
+
+    Attributes:
+        stage: name in the pipeline.
+        scores: figures after the stage.
+        changes: figures minus those after the stage before; empty for the first.
+        seconds: wall clock of the stage without the scoring.
+        peak_mb: peak memory, MiB, as `Cost` defines it.
+        rise_mb: part of the peak above the memory at the start of the stage.
+        gpu_peak_mb: peak of torch's GPU memory, MiB.
+    """
+
+    stage: str
+    scores: dict[str, float]
+    changes: dict[str, float]
+    seconds: float
+    peak_mb: float | None
+    rise_mb: float | None
+    gpu_peak_mb: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+class Cost:
+    """Measures a ``with`` block.
+
+    Memory is sampled 100 times a second, so a shorter peak may be missed. It counts the process's anonymous
+    resident pages: its own arrays and those of its libraries, those held before the block included, but no
+    memory-mapped files, whose pages the system may take back at any time.
+
+    Attributes:
+        seconds: wall clock.
+        peak_mb: highest memory seen, MiB; None where the system does not tell (no Linux).
+        rise_mb: how far that is above the memory at the start, MiB.
+        gpu_peak_mb: highest memory that torch held on the current GPU, MiB; None without one. Memory that faiss
+            takes there is not counted.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.peak_mb: float | None = None
+        self.rise_mb: float | None = None
+        self.gpu_peak_mb: float | None = None
+
+    def __enter__(self) -> "Cost":
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+        self._before = anonymous_mb()
+        self.peak_mb = self._before
+        self._ended = threading.Event()
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
+        if self._before is not None:
+            self._sampler.start()
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.seconds = time.perf_counter() - self._start
+        self._ended.set()
+        if self._before is not None:
+            self._sampler.join()
+            self._look()
+            self.rise_mb = (self.peak_mb or 0.0) - self._before
+        if torch.cuda.is_available():
+            self.gpu_peak_mb = torch.cuda.max_memory_allocated() / 2**20
+
+    def _sample(self) -> None:
+        while not self._ended.wait(PERIOD_SECONDS):
+            self._look()
+
+    def _look(self) -> None:
+        self.peak_mb = max(self.peak_mb or 0.0, anonymous_mb() or 0.0)
+
+
+def anonymous_mb() -> float | None:
+    """Anonymous resident memory of this process in MiB, None where the system does not tell."""
+    try:
+        for line in STATUS.read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return None
+
 
 # Gives named figures of a state and its answer, such as {"map@100/public": 0.3, "map@100/private": 0.31}.
 Scorer = Callable[[StateT, Ranking], Mapping[str, float]]
@@ -47,9 +143,6 @@ class Pipeline(Generic[StateT]):
         cache: keeps what is expensive; by default nothing is kept.
         workers: processes or threads for work that is spread; as many as there are cores by default.
         seed: of everything that is drawn at random.
-
-    Raises:
-        LandmarksError: no stages.
     """
 
     def __init__(
@@ -77,9 +170,6 @@ class Pipeline(Generic[StateT]):
 
         Args:
             available: what there will be besides descriptors.
-
-        Raises:
-            LandmarksError: names the stage, what it needs, and how to give it.
         """
         for name, stage in self.stages.items():
             for need in sorted(needs_of(stage)):
@@ -91,9 +181,6 @@ class Pipeline(Generic[StateT]):
 
         Args:
             given: a state, or what its attributes of the same names will be.
-
-        Raises:
-            LandmarksError: a stage cannot work with it.
         """
         for name, stage in self.stages.items():
             check: Callable[[Any], None] | None = getattr(stage, "check", None)
@@ -104,7 +191,7 @@ class Pipeline(Generic[StateT]):
                     raise LandmarksError(f"stage {name}: {error}") from error
 
     def run(self, state: StateT, score: Scorer[StateT] | None = None) -> PipelineResult[StateT]:
-        """Run all stages.
+        """Run all stages; what they need and is not there is said before any work.
 
         Args:
             state: queries and what is searched, usually without a ranking yet.
@@ -112,10 +199,6 @@ class Pipeline(Generic[StateT]):
 
         Returns:
             The final answer with one report a stage.
-
-        Raises:
-            LandmarksError: something that a stage needs is not there, which is said before any work; stages that give
-                no answer; or whatever a stage finds wrong. What it has put into the cache stays there.
         """
         self.require([need for need in get_args(Need) if state.has(need)])
         self.check(state)

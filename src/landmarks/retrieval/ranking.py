@@ -6,6 +6,7 @@ that one search, many shards and other block sizes give the same ranking.
 """
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,6 @@ class Ranking:
     Attributes:
         indices: int32 [Q, K], rows of the index set, the train set or a label space; -1 = empty.
         scores: float32 [Q, K], never rising along a row; -inf where empty.
-
-    Raises:
-        LandmarksError: the arrays break these rules.
     """
 
     indices: NDArray[np.int32]
@@ -95,6 +93,11 @@ class Ranking:
         return Ranking(indices.astype(np.int32), scores)
 
     @staticmethod
+    def joined(parts: "Sequence[Ranking]") -> "Ranking":
+        """Parts of one ranking [Q, K], queries one after another."""
+        return Ranking(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("indices", "scores")))
+
+    @staticmethod
     def empty(num_queries: int, depth: int) -> "Ranking":
         """A ranking without a single result."""
         shape = (num_queries, depth)
@@ -108,9 +111,6 @@ class Ranking:
             num_index: how many index images, train images or landmarks there are.
             where: what holds them, for messages.
             what: what they are, for messages.
-
-        Raises:
-            LandmarksError: other number of queries, a row outside the index, or one image twice for a query.
         """
         if self.num_queries != num_queries:
             raise LandmarksError(f"ranking has {self.num_queries} queries, the query set has {num_queries}")
@@ -130,11 +130,7 @@ class Ranking:
 
     @staticmethod
     def load(path: str | Path) -> "Ranking":
-        """Read what `save` wrote. Sizes are checked before memory is taken; nothing is unpickled.
-
-        Raises:
-            LandmarksError: missing, truncated or foreign file, or a ranking that breaks the rules above.
-        """
+        """Read what `save` wrote. Sizes are checked before memory is taken; nothing is unpickled."""
         path = Path(path)
         try:
             with zipfile.ZipFile(path) as archive:
@@ -151,6 +147,22 @@ def best(indices: NDArray[np.integer], scores: NDArray[np.float32], depth: int) 
     ranking.indices[:, : order.shape[1]] = np.take_along_axis(indices, order, axis=1)
     ranking.scores[:, : order.shape[1]] = np.take_along_axis(scores, order, axis=1)
     return Ranking(ranking.indices, ranking.scores)
+
+
+def fill(
+    indices: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    query: NDArray[np.int64],
+    row: NDArray[np.int64],
+    score: NDArray[np.float32],
+) -> None:
+    """Write the best of scattered (query, row, score) results into a ranking's rows [Q, K], in place."""
+    order = np.lexsort((row, -score, query))
+    query, row, score = query[order], row[order], score[order]
+    place = np.arange(len(query)) - np.searchsorted(query, query)
+    keep = place < indices.shape[1]
+    indices[query[keep], place[keep]] = row[keep]
+    scores[query[keep], place[keep]] = score[keep]
 
 
 def _refuse(wrong: Any, what: str) -> None:
@@ -172,14 +184,10 @@ def _read_member(archive: zipfile.ZipFile, name: str, file_bytes: int) -> NDArra
 
 
 def completed(found: Ranking, earlier: Ranking) -> Ranking:
-    """Put images of an earlier ranking, in their order, behind those found.
+    """Put images of an earlier ranking [Q, K], in their order, behind those found, [Q, K] with scores above 0.
 
-    Args:
-        found: [Q, K] with scores above 0.
-        earlier: [Q, K]. An image from it gets its earlier score less that of the query's first place: 0 or below.
-
-    Returns:
-        Ranking [Q, K], as full as `earlier` or `found` was.
+    An image from `earlier` gets its earlier score less that of the query's first place: 0 or below. The result is as
+    full as `earlier` or `found` was.
     """
     behind = earlier.scores - np.where(earlier.filled[:, :1], earlier.scores[:, :1], 0)
     indices = np.concatenate([found.indices, earlier.indices], axis=1)

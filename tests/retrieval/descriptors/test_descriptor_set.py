@@ -1,10 +1,18 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.descriptors import DescriptorSet, DescriptorWriter, ExtractionProtocol
+from landmarks.retrieval.descriptors import (
+    DescriptorSet,
+    DescriptorWriter,
+    ExtractionProtocol,
+    as_regions,
+    regions_of,
+)
 
 PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released")
 
@@ -94,3 +102,89 @@ def test_an_absent_set_says_whether_it_was_begun(tmp_path):
     DescriptorWriter(tmp_path / "index", 1, 4, PROTOCOL).close()
     with pytest.raises(LandmarksError, match="an unfinished one is there"):
         DescriptorSet.open(tmp_path / "index")
+
+
+PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released")
+
+
+def described(ids, dim, name="set"):
+    rows = np.random.default_rng(dim).standard_normal((len(ids), dim)).astype(np.float32)
+    return DescriptorSet(np.array(ids, np.uint64), rows, PROTOCOL, name)
+
+
+def test_regions_of_a_file_are_a_view_of_it(tmp_path):
+    rows = np.arange(60, dtype=np.float32).reshape(4, 15)
+    with DescriptorWriter(tmp_path / "regions", 4, 15, PROTOCOL) as writer:
+        writer.add(np.arange(4, dtype=np.uint64), rows)
+        writer.finish()
+    opened = DescriptorSet.open(tmp_path / "regions")
+    found = regions_of(described(range(4), 3), opened)
+    assert found.shape == (4, 5, 3) and np.shares_memory(found, opened.descriptors)
+    np.testing.assert_array_equal(found[2, 1], rows[2, 3:6])
+
+
+def test_regions_follow_the_order_of_the_whole_pictures():
+    regions = described([5, 3, 9, 1], 6, "parts")
+    found = regions_of(described([9, 5], 2), regions)
+    np.testing.assert_array_equal(found, regions.descriptors.reshape(4, 3, 2)[[2, 0]])
+
+
+def test_pictures_without_regions_and_rows_of_other_models_are_named():
+    with pytest.raises(LandmarksError, match=r"parts: no regions of 2 of the 3 pictures of all, .* 0000000000000007"):
+        regions_of(described([7, 5, 8], 2, "all"), described([5], 6, "parts"))
+    with pytest.raises(LandmarksError, match="parts: rows of 7 values are not regions of 2"):
+        as_regions(described([1], 7, "parts"), 2)
+
+
+def protocol(**changes):
+    values = {"model": "res152", "weights": "ab12", "input_size": 448, "resize": "released", "scales": (1, 0.7)}
+    return ExtractionProtocol(**(values | changes))
+
+
+def test_a_file_gives_the_same_protocol(tmp_path):
+    original = protocol(
+        data="gldv2", split="index", flip=True, regions=3, precision="bf16-mixed", versions={"torch": "2.11"}
+    )
+    original.write(tmp_path / "protocol.json")
+    assert ExtractionProtocol.read(tmp_path / "protocol.json") == original
+
+
+def test_only_what_changes_descriptors_is_compared():
+    other = protocol(split="test", data="other", precision="bf16-mixed", versions={"torch": "3"})
+    assert protocol().differences(other) == []
+    assert protocol().differences(protocol(weights="cd34", input_size=224)) == [
+        "weights: 'ab12' != 'cd34'",
+        "input_size: 448 != 224",
+    ]
+    assert len(protocol().differences(other, ignore=frozenset())) == 4
+    assert protocol().differences(protocol(flip=True)) == ["flip: False != True"]
+
+
+def test_files_from_before_flip_regions_and_precision_are_read(tmp_path):
+    path = tmp_path / "protocol.json"
+    path.write_text(
+        '{"model": "res152", "weights": "ab12", "input_size": 448, "resize": "released", "scales": [1, 0.7]}'
+    )
+    assert ExtractionProtocol.read(path) == protocol()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "no readable protocol"),
+        ("[" * 100_000, "no readable protocol"),
+        ("[]", "expected a JSON object"),
+        ('{"model": "a"}', "absent keys"),
+        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "colour": 1}', r"unknown keys \['colour'\]"),
+        ('{"model": "a", "weights": "b", "input_size": "1", "resize": "c"}', "wrong type"),
+        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "scales": ["x"]}', "wrong type"),
+        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "flip": 1}', "wrong type"),
+        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "regions": true}', "wrong type"),
+        (json.dumps({"model": "a" * 2_000_000}), "larger than"),
+    ],
+)
+def test_foreign_files_are_refused(tmp_path, text, words):
+    path = tmp_path / "protocol.json"
+    path.write_text(text)
+    with pytest.raises(LandmarksError, match=words):
+        ExtractionProtocol.read(path)

@@ -45,9 +45,7 @@ def check(found: list[DescriptorSet], ids: np.ndarray) -> None:
 
 
 @given(shares=st.lists(st.sets(st.integers(0, 39)), min_size=1, max_size=4))
-def test_rank_zero_takes_over_what_all_wrote_once(
-    tmp_path_factory: pytest.TempPathFactory, shares: list[set[int]]
-) -> None:
+def test_rank_zero_takes_over_what_all_wrote_once(tmp_path_factory, shares):
     folder = tmp_path_factory.mktemp("set")  # ranks of two runs: some pictures are in several shares
     for rank, share in enumerate(shares):
         write(JointWriter(layers(folder), IDS, rank), IDS[sorted(share)])
@@ -59,7 +57,7 @@ def test_rank_zero_takes_over_what_all_wrote_once(
     assert sorted(path.name for path in folder.iterdir()) == ["index", "index_regions"]
 
 
-def test_a_kill_between_two_layers_loses_the_last_rows_only(tmp_path: Path) -> None:
+def test_a_kill_between_two_layers_loses_the_last_rows_only(tmp_path):
     write(JointWriter(layers(tmp_path), IDS), IDS[:6])
     regions = layers(tmp_path)[1]
     with DescriptorWriter(regions.folder, 40, regions.dim, regions.protocol, regions.dtype) as alone:
@@ -70,7 +68,7 @@ def test_a_kill_between_two_layers_loses_the_last_rows_only(tmp_path: Path) -> N
     check(JointWriter.resumed(layers(tmp_path), IDS).finish(), IDS)
 
 
-def test_a_kill_while_finishing_or_taking_over_does_no_harm(tmp_path: Path) -> None:
+def test_a_kill_while_finishing_or_taking_over_does_no_harm(tmp_path):
     write(JointWriter(layers(tmp_path), IDS), IDS[:20])
     write(JointWriter(layers(tmp_path), IDS, rank=1), IDS[10:30])  # half of it taken over already
     first = JointWriter.resumed(layers(tmp_path), IDS)
@@ -80,7 +78,7 @@ def test_a_kill_while_finishing_or_taking_over_does_no_harm(tmp_path: Path) -> N
     check(JointWriter.resumed(layers(tmp_path), IDS).finish(), IDS[:30])
 
 
-def test_a_finished_set_is_gone_on_with(tmp_path: Path) -> None:
+def test_a_finished_set_is_gone_on_with(tmp_path):
     write(JointWriter(layers(tmp_path), IDS), IDS[:20])
     check(JointWriter.resumed(layers(tmp_path), IDS).finish(), IDS[:20])
     writer = JointWriter.resumed(layers(tmp_path), IDS)
@@ -90,7 +88,7 @@ def test_a_finished_set_is_gone_on_with(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_other_sets_are_refused_or_replaced_as_asked(tmp_path: Path, finished: bool) -> None:
+def test_other_sets_are_refused_or_replaced_as_asked(tmp_path, finished):
     writer = JointWriter(layers(tmp_path), IDS)
     writer.add(IDS[:5], *values(IDS[:5]))
     writer.finish() if finished else writer.close()
@@ -113,7 +111,7 @@ def test_other_sets_are_refused_or_replaced_as_asked(tmp_path: Path, finished: b
     check(JointWriter.resumed(layers(tmp_path, weights="cd34"), IDS).finish(), IDS)
 
 
-def test_what_is_no_set_is_never_removed(tmp_path: Path) -> None:
+def test_what_is_no_set_is_never_removed(tmp_path):
     pictures = tmp_path / "index" / "0" / "1.jpg"
     pictures.parent.mkdir(parents=True)
     pictures.write_bytes(b"mine")
@@ -122,7 +120,7 @@ def test_what_is_no_set_is_never_removed(tmp_path: Path) -> None:
     assert pictures.read_bytes() == b"mine"
 
 
-def test_a_set_that_another_process_writes_is_left_alone(tmp_path: Path) -> None:
+def test_a_set_that_another_process_writes_is_left_alone(tmp_path):
     part = JointWriter(layers(tmp_path), IDS, rank=2)
     part.add(IDS[:5], *values(IDS[:5]))
     with pytest.raises(LandmarksError, match=r"rank2\.partial: another process writes this set"):
@@ -131,7 +129,7 @@ def test_a_set_that_another_process_writes_is_left_alone(tmp_path: Path) -> None
     assert len(JointWriter.resumed(layers(tmp_path), IDS).ids) == 5
 
 
-def test_clearing_leaves_other_sets(tmp_path: Path) -> None:
+def test_clearing_leaves_other_sets(tmp_path):
     for rank in (0, 3):
         write(JointWriter(layers(tmp_path), IDS, rank), IDS[:5])
     (tmp_path / "index.rank.partial").mkdir()

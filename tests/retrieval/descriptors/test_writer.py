@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.descriptors import DescriptorSet, DescriptorWriter, ExtractionProtocol
+from landmarks.retrieval.descriptors import DescriptorSet, DescriptorWriter, ExtractionProtocol, write_derived
+from landmarks.retrieval.descriptors import writer as writer_module
 
 PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released", split="index")
 DATA = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
@@ -32,6 +33,8 @@ def test_what_is_read_is_what_was_written(tmp_path, dtype):
     # Plain NumPy reads it too.
     np.testing.assert_array_equal(np.load(tmp_path / "set" / "descriptors.npy", allow_pickle=False), DATA.astype(dtype))
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+    with pytest.raises(LandmarksError, match="exists already"):
+        DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL)
 
 
 @pytest.mark.parametrize("name", ["descriptors.npy", "ids.npy"])
@@ -111,20 +114,6 @@ def test_a_partial_set_of_another_kind_is_not_continued(tmp_path):
         DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL, dtype="float16")
 
 
-def test_two_writers_of_one_set_are_refused(tmp_path):
-    with (
-        write(tmp_path / "set", 0, 10),
-        pytest.raises(LandmarksError, match="another process writes"),
-    ):
-        DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL)
-
-
-def test_a_finished_set_is_not_overwritten(tmp_path):
-    write(tmp_path / "set", 0, 10).finish()
-    with pytest.raises(LandmarksError, match="exists already"):
-        DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL)
-
-
 def test_wrong_rows_are_named(tmp_path):
     with pytest.raises(LandmarksError, match="no descriptor was added"):
         DescriptorWriter(tmp_path / "set", 3, 6, PROTOCOL, dtype="float16").finish()
@@ -194,3 +183,23 @@ def test_processes_started_meanwhile_do_not_hold_the_set(tmp_path):
     finally:
         enough.set()
         child.join()
+
+
+@pytest.mark.parametrize("done", [0, 7])
+def test_a_derived_set_is_made_in_whole_blocks_also_after_an_interruption(tmp_path, monkeypatch, done):
+    monkeypatch.setattr(writer_module, "BLOCK_BYTES", 3 * 8 * 6)
+    write(tmp_path / "set", 0, done).close()
+    asked = []
+
+    def make(start, stop):
+        asked.append((start, stop))
+        return DATA[start:stop]
+
+    if done:
+        with pytest.raises(LandmarksError, match="is of other pictures: remove it"):
+            write_derived(tmp_path / "set", IDS[::-1].copy(), 6, PROTOCOL, "float32", make)
+    written = write_derived(tmp_path / "set", IDS, 6, PROTOCOL, "float32", make)
+    np.testing.assert_array_equal(written.ids, IDS)
+    np.testing.assert_array_equal(written.descriptors, DATA)
+    # A torn block is made again.
+    assert asked == [(start, min(start + 3, 50)) for start in range(done // 3 * 3, 50, 3)]

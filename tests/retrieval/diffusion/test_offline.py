@@ -16,7 +16,7 @@ import numpy as np
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.diffusion import offline
 from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.state import Resources
 
 solve, calls = offline.truncated_solve, []
 

@@ -36,9 +36,9 @@ def brute_force(a: np.ndarray, b: np.ndarray, match: str, ratio: float) -> set[t
     st.sampled_from(["mutual", "ratio"]),
     st.sampled_from([2, 5, 256]),
 )
-def test_pairs_are_those_of_brute_force(n: int, m: int, dim: int, seed: int, match: str, levels: int) -> None:
+def test_pairs_are_those_of_brute_force(n, m, dim, seed, match, levels):
     a, b = descriptors(n, dim, seed, levels), descriptors(m, dim, seed + 1, levels)
-    found = Matcher(match, 0.8)(a, b)  # type: ignore[arg-type]
+    found = Matcher(match, 0.8)(a, b)
     pairs = list(zip(found.first.tolist(), found.second.tolist(), strict=True))
     assert set(pairs) == brute_force(a, b, match, 0.8)
     assert len({i for i, _ in pairs}) == len({j for _, j in pairs}) == len(pairs)
@@ -47,31 +47,31 @@ def test_pairs_are_those_of_brute_force(n: int, m: int, dim: int, seed: int, mat
         assert distance == pytest.approx(np.linalg.norm(a[i].astype(float) - b[j].astype(float)), rel=1e-6)
 
 
-def test_extreme_descriptors_of_full_length_are_exact() -> None:
+def test_extreme_descriptors_of_full_length_are_exact():
     a = np.vstack([np.full((1, 256), 255), np.zeros((1, 256))]).astype(np.uint8)
     found = Matcher("mutual")(a, a[::-1].copy())
     assert found.first.tolist() == [0, 1] and found.second.tolist() == [1, 0]
     assert found.distances.tolist() == [0, 0]
 
 
-def test_copies_of_one_descriptor_are_no_clear_match() -> None:
+def test_copies_of_one_descriptor_are_no_clear_match():
     a = descriptors(5, 16, 0)
     assert len(Matcher("ratio", 0.9)(a, np.vstack([a, a]))) == 0
     assert len(Matcher("mutual")(a, np.vstack([a, a]))) == 5
 
 
-def test_bad_input_is_refused() -> None:
+def test_bad_input_is_refused():
     with pytest.raises(LandmarksError, match="descriptors"):
         Matcher()(descriptors(3, 8, 0), descriptors(3, 9, 0))
     with pytest.raises(LandmarksError, match="D up to"):
         Matcher()(descriptors(3, 300, 0), descriptors(3, 300, 0))
     with pytest.raises(LandmarksError, match="mutual or ratio"):
-        Matcher("both")  # type: ignore[arg-type]
+        Matcher("both")
     for ratio in (0.0, 1.1, float("nan")):
         with pytest.raises(LandmarksError, match="ratio"):
             Matcher("ratio", ratio)
 
 
-def test_the_ratio_counts_only_where_it_is_used() -> None:
+def test_the_ratio_counts_only_where_it_is_used():
     assert Matcher("mutual", 0.7).signature() == Matcher("mutual", 0.8).signature()
     assert Matcher("ratio", 0.7).signature() != Matcher("ratio", 0.8).signature()

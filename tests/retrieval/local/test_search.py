@@ -20,36 +20,20 @@ from landmarks.retrieval.local import (
     search,
     search_by_votes,
 )
+from local_tables import features_of, table_of
 from resources import make_resources
 
 
 def table(counts: list[int], seed: int, top: int = 4) -> LocalFeatureTable:
     """Features of 3 elements, below `top` so that many are alike."""
     rng = np.random.default_rng(seed)
-    features = [
-        LocalFeatures(
-            np.zeros((count, 2), np.float32),
-            np.ones(count, np.float32),
-            rng.integers(0, top, (count, 3)).astype(np.uint8),
-            (9, 9),
-        )
-        for count in counts
-    ]
-    keys = rng.integers(1, 256, (len(counts), 16)).astype(np.uint8)
-    return LocalFeatureTable.of_features(features, keys)
+    features = [features_of(rng.integers(0, top, (count, 3))) for count in counts]
+    return table_of(features, rng.integers(1, 256, (len(counts), 16)).astype(np.uint8))
 
 
-def run(
-    queries: LocalFeatureTable,
-    index: StrongestFeatures,
-    voting: Voting,
-    depth: int = 5,
-    cache: Cache | None = None,
-    workers: int = 1,
-) -> Ranking:
-    return search_by_votes(
-        queries, index, 4.0, voting, InvertedFile(), depth, make_resources(cache=cache, workers=workers)
-    )
+def run(queries, index, voting, depth: int = 5, cache: Cache | None = None, workers: int = 1) -> Ranking:
+    resources = make_resources(cache=cache, workers=workers)
+    return search_by_votes(queries, index, 4.0, voting, InvertedFile(), depth, resources)
 
 
 def brute_force(queries: LocalFeatureTable, index: StrongestFeatures, voting: Voting, depth: int) -> list[list[float]]:
@@ -87,9 +71,7 @@ def brute_force(queries: LocalFeatureTable, index: StrongestFeatures, voting: Vo
     limit=st.integers(1, 10),
     top=st.sampled_from([2, 4, 200]),
 )
-def test_the_same_votes_as_counted_one_by_one(
-    seed: int, counts: list[int], asked: list[int], neighbours: int, max_distance: float, limit: int, top: int
-) -> None:
+def test_the_same_votes_as_counted_one_by_one(seed, counts, asked, neighbours, max_distance, limit, top):
     index = StrongestFeatures(table(counts, seed, top), limit)
     queries = table(asked, seed + 1, top)
     voting = Voting(neighbours, max_distance, 2.0)
@@ -103,40 +85,29 @@ def test_the_same_votes_as_counted_one_by_one(
         np.testing.assert_allclose(filled, np.array(expected)[shown], rtol=1e-4, atol=1e-6)
 
 
-def test_images_with_equal_votes_stand_in_the_order_of_rows() -> None:
-    one = np.array([[1, 2, 3]], np.uint8)
-    same = LocalFeatures(np.zeros((1, 2), np.float32), np.ones(1, np.float32), one, (9, 9))
-    index = StrongestFeatures(LocalFeatureTable.of_features([same] * 4), 5)
-    ranking = run(LocalFeatureTable.of_features([same]), index, Voting(neighbours=8), depth=3)
-    assert ranking.indices.tolist() == [[0, 1, 2]] and len(set(ranking.scores[0].tolist())) == 1
+@pytest.mark.parametrize(("images", "found"), [(4, [0, 1, 2]), (9, [-1, -1, -1])])
+def test_equal_votes_stand_in_the_order_of_rows_and_what_is_found_everywhere_says_nothing(images, found):
+    same = features_of(np.array([[1, 2, 3]]))
+    index = StrongestFeatures(table_of([same] * images), 5)
+    ranking = run(table_of([same]), index, Voting(neighbours=8), depth=3)
+    assert ranking.indices.tolist() == [found] and len(set(ranking.scores[0].tolist())) == 1
 
 
-def test_what_is_found_everywhere_says_nothing() -> None:
-    one = np.array([[1, 2, 3]], np.uint8)
-    same = LocalFeatures(np.zeros((1, 2), np.float32), np.ones(1, np.float32), one, (9, 9))
-    index = StrongestFeatures(LocalFeatureTable.of_features([same] * 9), 5)
-    assert not run(LocalFeatureTable.of_features([same]), index, Voting(neighbours=8)).filled.any()
-
-
-def test_repeated_structure_votes_once() -> None:
-    window = np.array([[40, 40, 40]], np.uint8)
-    door = np.array([[200, 0, 90]], np.uint8)
-
+def test_repeated_structure_votes_once():
     def picture(windows: int) -> LocalFeatures:
-        rows = np.concatenate([window.repeat(windows, 0), door])
-        return LocalFeatures(np.zeros((len(rows), 2), np.float32), np.ones(len(rows), np.float32), rows, (9, 9))
+        return features_of(np.array([[40, 40, 40]] * windows + [[200, 0, 90]]))
 
-    index = StrongestFeatures(LocalFeatureTable.of_features([picture(1), picture(8)]), 99)
-    few = run(LocalFeatureTable.of_features([picture(1)]), index, Voting(neighbours=50, smoothing=0))
+    index = StrongestFeatures(table_of([picture(1), picture(8)]), 99)
+    few = run(table_of([picture(1)]), index, Voting(neighbours=50, smoothing=0))
     # Both features vote once for each image: 2 votes of 2 features, 2 of 9.
     assert few.indices[0, :2].tolist() == [0, 1]
     np.testing.assert_allclose(few.scores[0, :2], [0.8, 2 * 0.8 / 9], rtol=1e-6)
     # Eight windows of the query are one vote for the one window of the first image.
-    many = run(LocalFeatureTable.of_features([picture(8)]), index, Voting(neighbours=50, smoothing=0))
+    many = run(table_of([picture(8)]), index, Voting(neighbours=50, smoothing=0))
     np.testing.assert_allclose(many.scores[0, 0], 0.8, rtol=1e-6)
 
 
-def test_chunks_and_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_and_threads_do_not_matter(monkeypatch):
     index = StrongestFeatures(table([30] * 20, 0, 200), 25)
     queries = table([25, 0, 30, 1, 40], 1, 200)
     voting = Voting(neighbours=9, max_distance=60)
@@ -147,14 +118,14 @@ def test_chunks_and_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> No
     assert np.array_equal(found.indices, expected.indices) and np.array_equal(found.scores, expected.scores)
 
 
-def test_nothing_to_search_for_or_in() -> None:
+def test_nothing_to_search_for_or_in():
     some, none = table([4, 2], 0), table([0, 0], 1)
     assert not run(none, StrongestFeatures(some, 5), Voting()).filled.any()
     assert not run(some, StrongestFeatures(none, 5), Voting()).filled.any()
     assert run(some, StrongestFeatures(some.take(np.array([0])), 5), Voting(), depth=3).indices.shape == (2, 3)
 
 
-def test_a_second_run_neither_searches_nor_opens_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_run_neither_searches_nor_opens_an_index(tmp_path, monkeypatch):
     index, queries = StrongestFeatures(table([9] * 8, 0, 200), 9), table([9] * 3, 1, 200)
     expected = run(queries, index, Voting(), cache=Cache(tmp_path))
 
@@ -179,15 +150,15 @@ def search_until_killed(folder: Path) -> None:
         calls.append(1)
         if len(calls) == 3:
             os.kill(os.getpid(), signal.SIGKILL)
-        return count(*arguments)  # type: ignore[arg-type]
+        return count(*arguments)
 
-    search.count_votes = counted  # type: ignore[assignment]
+    search.count_votes = counted
     search.CHUNK = 2
     queries, index = table([9] * 8, 1, 200), StrongestFeatures(table([9] * 8, 0, 200), 9)
     run(queries, index, Voting(max_distance=60), cache=Cache(folder))
 
 
-def test_a_kill_loses_one_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_loses_one_chunk(tmp_path, monkeypatch):
     here = Path(__file__).parent
     killed = subprocess.run(
         [
@@ -195,7 +166,7 @@ def test_a_kill_loses_one_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "-c",
             f"from pathlib import Path; from test_search import search_until_killed as s; s(Path({str(tmp_path)!r}))",
         ],
-        env={**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parents[1] / 'support'}"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1] / "support"), *sys.path])},
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL
@@ -217,6 +188,6 @@ def test_a_kill_loses_one_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     "wrong", [{"neighbours": 0}, {"max_distance": 0.0}, {"max_distance": float("nan")}, {"smoothing": -1.0}]
 )
-def test_parameters_out_of_range(wrong: dict[str, float]) -> None:
+def test_parameters_out_of_range(wrong):
     with pytest.raises(LandmarksError, match=next(iter(wrong))):
-        Voting(**wrong)  # type: ignore[arg-type]
+        Voting(**wrong)

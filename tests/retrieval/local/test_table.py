@@ -1,5 +1,4 @@
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.models import LocalFeatures
-from landmarks.retrieval.local import FeatureColumns, LocalFeatureTable, column_file
+from landmarks.retrieval.local import (
+    FeatureColumns,
+    LocalFeatureTable,
+    StrongestFeatures,
+    column_file,
+)
+from local_tables import features_of, table_of
 
 
 def features(count: int, seed: int) -> LocalFeatures:
@@ -21,10 +26,10 @@ def features(count: int, seed: int) -> LocalFeatures:
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=8), st.data())
-def test_rows_are_those_of_the_pictures_in_any_order(counts: list[int], data: st.DataObject) -> None:
+def test_rows_are_those_of_the_pictures_in_any_order(counts, data):
     all_features = [features(count, seed) for seed, count in enumerate(counts)]
     order = data.draw(st.lists(st.integers(0, len(counts) - 1), max_size=10))
-    table = LocalFeatureTable.of_features(all_features).take(np.array(order, np.int64))
+    table = table_of(all_features).take(np.array(order, np.int64))
     assert table.starts.tolist() == [0, *np.cumsum([counts[i] for i in order]).tolist()]
     assert table.dim == 4 and len(table) == len(order)
     for name in ("points", "scales", "descriptors"):
@@ -44,25 +49,25 @@ def test_rows_are_those_of_the_pictures_in_any_order(counts: list[int], data: st
         assert table.of(place).size == all_features[row].size
 
 
-def test_pictures_that_lie_together_are_not_copied() -> None:
-    table = LocalFeatureTable.of_features([features(3, 0), features(0, 1), features(2, 2)])
+def test_pictures_that_lie_together_are_not_copied():
+    table = table_of([features(3, 0), features(0, 1), features(2, 2)])
     assert np.shares_memory(table.descriptors[1:4], table.columns.descriptors)
     assert np.shares_memory(table.take(np.array([1, 2])).descriptors[:], table.columns.descriptors)
     assert not np.shares_memory(table.take(np.array([2, 0])).descriptors[:], table.columns.descriptors)
 
 
-def test_rows_outside_are_refused() -> None:
-    rows = LocalFeatureTable.of_features([features(3, 0)]).points
+def test_rows_outside_are_refused():
+    rows = table_of([features(3, 0)]).points
     for row in (3, -1):
         with pytest.raises(IndexError):
             rows[np.array([row])]
 
 
-def test_a_table_on_disk_goes_to_other_processes_by_name(tmp_path: Path) -> None:
+def test_a_table_on_disk_goes_to_other_processes_by_name(tmp_path):
     one = features(1000, 0)
     for name in ("points", "scales", "descriptors"):
         column_file(tmp_path, name).write_bytes(getattr(one, name).tobytes())
-    memory = LocalFeatureTable.of_features([one])
+    memory = table_of([one])
     table = LocalFeatureTable(
         FeatureColumns.open(tmp_path, 4, 1000), memory.firsts, memory.counts, memory.sizes, memory.keys
     )
@@ -73,9 +78,32 @@ def test_a_table_on_disk_goes_to_other_processes_by_name(tmp_path: Path) -> None
     assert np.array_equal(pickle.loads(pickle.dumps(memory)).of(0).scales, one.scales)
 
 
-def test_a_file_that_is_too_short_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_too_short_is_refused(tmp_path):
     for name in ("points", "scales", "descriptors"):
         column_file(tmp_path, name).write_bytes(b"1234")
     with pytest.raises(ValueError, match="length"):
         FeatureColumns.open(tmp_path, 4, 1000)
     assert len(FeatureColumns.open(tmp_path, 4, 0).points) == 0
+
+
+COUNTS = (3, 0, 5, 1)
+
+
+def numbered() -> LocalFeatureTable:
+    """Descriptors whose two elements are the image and the place of the feature in it."""
+    return table_of([features_of(np.stack([np.full(n, i), np.arange(n)], axis=1)) for i, n in enumerate(COUNTS)])
+
+
+def test_each_image_gives_its_first_features():
+    strongest = StrongestFeatures(numbered(), 2)
+    assert len(strongest) == 5 and strongest.dim == 2
+    assert strongest.starts.tolist() == [0, 2, 2, 4, 5]
+    assert strongest.rows(0, 5).tolist() == [[0, 0], [0, 1], [2, 0], [2, 1], [3, 0]]
+    assert strongest.at(np.array([4, 1])).tolist() == [[3, 0], [0, 1]]
+    assert strongest.images(np.arange(5)).tolist() == [0, 0, 2, 2, 3]
+
+
+def test_an_order_of_its_own():
+    strongest = StrongestFeatures(numbered().take(np.array([2, 0])), 4)
+    assert strongest.rows(3, 6).tolist() == [[2, 3], [0, 0], [0, 1]]
+    assert len(StrongestFeatures(numbered().take(np.array([1])), 4)) == 0

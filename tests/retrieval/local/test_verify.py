@@ -1,12 +1,11 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from landmarks.models import RootSift
 from landmarks.retrieval import Cache
-from landmarks.retrieval.local import Geometry, LocalFeatureTable, Matcher, count_inliers
-from pictures import scene, seen_from_elsewhere
+from landmarks.retrieval.local import Geometry, LocalFeatureTable, Matcher, count_inliers, verify_pair
+from local_tables import table_of
+from pictures import motion_between, scene, seen_from_elsewhere
 from resources import make_resources
 
 SCENES = 4
@@ -17,8 +16,8 @@ def tables() -> tuple[LocalFeatureTable, LocalFeatureTable]:
     """Features of some scenes, and of the same scenes seen from elsewhere."""
     sift = RootSift(max_features=200)
     scenes = [scene(seed) for seed in range(SCENES)]
-    first = LocalFeatureTable.of_features([sift(image) for image in scenes])
-    return first, LocalFeatureTable.of_features([sift(seen_from_elsewhere(image)) for image in scenes])
+    first = table_of([sift(image) for image in scenes])
+    return first, table_of([sift(seen_from_elsewhere(image)) for image in scenes])
 
 
 def all_pairs() -> np.ndarray:
@@ -27,34 +26,22 @@ def all_pairs() -> np.ndarray:
 
 @pytest.mark.parametrize("match", ["mutual", "ratio"])
 @pytest.mark.parametrize("model", ["affine", "homography"])
-def test_only_the_same_scene_convinces(
-    tables: tuple[LocalFeatureTable, LocalFeatureTable], match: str, model: str
-) -> None:
-    counts = count_inliers(
-        *tables,
-        all_pairs(),
-        Matcher(match),  # type: ignore[arg-type]
-        Geometry(model),  # type: ignore[arg-type]
-        make_resources(workers=1),
-    ).reshape(SCENES, SCENES)
+def test_only_the_same_scene_convinces(tables, match, model):
+    counts = count_inliers(*tables, all_pairs(), Matcher(match), Geometry(model), make_resources(workers=1))
+    counts = counts.reshape(SCENES, SCENES)
     assert counts.diagonal().min() > 20
     assert counts[~np.eye(SCENES, dtype=bool)].max() < 8
 
 
-def test_counts_are_the_same_with_any_number_of_processes_and_in_any_order(
-    tables: tuple[LocalFeatureTable, LocalFeatureTable],
-) -> None:
-    pairs = np.tile(all_pairs(), (5, 1))
-    one = count_inliers(*tables, pairs, Matcher(), Geometry(), make_resources(workers=1))
-    two = count_inliers(*tables, pairs, Matcher(), Geometry(), make_resources(workers=2))
-    one_by_one = make_resources(workers=1)
-    back = count_inliers(*tables, pairs[::-1].copy(), Matcher(), Geometry(), one_by_one, chunk=7, job=3)
+def test_counts_are_the_same_with_any_number_of_processes_and_in_any_order(tables):
+    pairs, alone = all_pairs(), make_resources(workers=1)
+    one = count_inliers(*tables, pairs, Matcher(), Geometry(), alone)
+    two = count_inliers(*tables, pairs, Matcher(), Geometry(), make_resources(workers=2), job=8)
+    back = count_inliers(*tables, pairs[::-1].copy(), Matcher(), Geometry(), alone, chunk=7, job=3)
     assert np.array_equal(one, two) and np.array_equal(one, back[::-1])
 
 
-def test_counts_are_kept_and_found_by_pictures_and_parameters(
-    tables: tuple[LocalFeatureTable, LocalFeatureTable], tmp_path: Path
-) -> None:
+def test_counts_are_kept_and_found_by_pictures_and_parameters(tables, tmp_path):
     resources = make_resources(cache=Cache(tmp_path), workers=1)
 
     def entries() -> int:
@@ -76,9 +63,7 @@ class StoppedError(Exception):
     pass
 
 
-def test_what_was_counted_before_a_stop_is_not_counted_again(
-    tables: tuple[LocalFeatureTable, LocalFeatureTable], tmp_path: Path
-) -> None:
+def test_what_was_counted_before_a_stop_is_not_counted_again(tables, tmp_path):
     whole = np.array(count_inliers(*tables, all_pairs(), Matcher(), Geometry(), make_resources(workers=1)))
     resources = make_resources(cache=Cache(tmp_path), workers=1)
     done: list[int] = []
@@ -86,7 +71,7 @@ def test_what_was_counted_before_a_stop_is_not_counted_again(
     class Counting(Matcher):
         limit = 10
 
-        def __call__(self, first, second):  # type: ignore[no-untyped-def]
+        def __call__(self, first, second):
             if len(done) == self.limit:
                 raise StoppedError
             done.append(1)
@@ -100,9 +85,23 @@ def test_what_was_counted_before_a_stop_is_not_counted_again(
     assert len(done) == SCENES**2 - 8
 
 
-def test_no_pairs_and_pictures_without_features(tables: tuple[LocalFeatureTable, LocalFeatureTable]) -> None:
+def test_no_pairs_and_pictures_without_features(tables):
     resources = make_resources(workers=1)
     assert len(count_inliers(*tables, np.empty((0, 2), np.int32), Matcher(), Geometry(), resources)) == 0
-    blank = LocalFeatureTable.of_features([RootSift()(np.zeros((64, 64, 3), np.uint8))])
+    blank = table_of([RootSift()(np.zeros((64, 64, 3), np.uint8))])
     pairs = np.array([[0, 0], [0, 1]], np.int32)
     assert count_inliers(blank, tables[1], pairs, Matcher(), Geometry(), resources).tolist() == [0, 0]
+
+
+def test_a_turned_and_enlarged_scene_is_recognised():
+    sift = RootSift(max_features=200)
+    first, second = sift(scene(0)), sift(seen_from_elsewhere(scene(0)))
+    matches, verdict = verify_pair(first, second, Matcher(), Geometry(threshold=4))
+    assert verdict.count > 20
+    expected = motion_between(12, 1.1, *first.size)
+    moved = first.points[matches.first] @ expected[:, :2].T + expected[:, 2]
+    errors = np.linalg.norm(moved - second.points[matches.second], axis=1)
+    assert np.median(errors[verdict.inliers]) < 1.0
+    # In coordinates of the reference size, which are 1024 / 200 times larger.
+    assert verdict.model[:, :2] == pytest.approx(expected[:, :2], abs=0.02)
+    assert verdict.model[:, 2] == pytest.approx(expected[:, 2] * 1024 / 200, abs=8)

@@ -1,3 +1,5 @@
+import importlib.util
+
 import numpy as np
 import pytest
 import torch
@@ -5,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.search import ExactIndex, bfloat16
+from landmarks.retrieval.search import ExactIndex, bfloat16, choose_backend
 from landmarks.retrieval.search import index as index_module
+from resources import assert_same_ranking, normal
 
 
 def brute_force(queries, database, k, normalize=True):
@@ -89,14 +92,12 @@ def test_small_budgets_and_mapped_half_precision_give_the_same(tmp_path):
     queries = rng.standard_normal((300, 256)).astype(np.float32)
     small = ExactIndex(memory_budget_mb=1).search(queries, mapped)
     large = ExactIndex().search(queries, database)
-    np.testing.assert_array_equal(small.indices, large.indices)
-    np.testing.assert_array_equal(small.scores, large.scores)
+    assert_same_ranking(small, large)
     assert_equal_to_brute_force(large, queries, database, 100)
 
 
 def test_lower_precision_allowed_by_training_does_not_reach_the_search(monkeypatch):
-    rng = np.random.default_rng(0)
-    queries, database = (rng.standard_normal((n, 128)).astype(np.float32) for n in (50, 2000))
+    queries, database = normal(50, 2000, dim=128)
     seen = []
     topk = torch.topk
 
@@ -117,8 +118,7 @@ def test_lower_precision_allowed_by_training_does_not_reach_the_search(monkeypat
 
 
 def test_k_of_the_call_wins_and_an_empty_index_gives_empty_places():
-    rng = np.random.default_rng(0)
-    queries, database = (rng.standard_normal((n, 8)).astype(np.float32) for n in (3, 9))
+    queries, database = normal(3, 9, dim=8)
     assert ExactIndex(5).search(queries, database, k=2).indices.shape == (3, 2)
     assert not ExactIndex(5).search(queries, database[:0]).filled.any()
     assert ExactIndex(5).search(queries[:0], database).indices.shape == (0, 5)
@@ -164,8 +164,7 @@ def test_bfloat16_gives_the_same_ranking_bit_for_bit(data):
     database, queries = drawn[:size].astype(dtype), drawn[size:].astype(dtype)
     expected = ExactIndex(k, "torch", normalize).search(queries, database)
     ranking = ExactIndex(k, "bf16", normalize, data.draw(st.sampled_from([4, 1024]))).search(queries, database)
-    np.testing.assert_array_equal(ranking.indices, expected.indices)
-    np.testing.assert_array_equal(ranking.scores, expected.scores)
+    assert_same_ranking(ranking, expected)
 
 
 def test_bfloat16_is_taken_for_large_searches_on_processors_with_units_and_left_where_it_cannot_decide(monkeypatch):
@@ -194,3 +193,20 @@ def test_bfloat16_is_taken_for_large_searches_on_processors_with_units_and_left_
     ranking = ExactIndex(5, "bf16", memory_budget_mb=4).search(same[:80], same)
     assert asked == [False]
     np.testing.assert_array_equal(ranking.indices, ExactIndex(5, "faiss").search(same[:80], same).indices)
+
+
+def test_without_faiss_torch_searches_and_asking_for_faiss_is_an_error(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert choose_backend("auto", 100).name == "torch"
+    with pytest.raises(LandmarksError, match="faiss is not installed"):
+        choose_backend("faiss", 100)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["faiss", "torch"])
+def test_blocks_of_a_mapped_file_are_searched_where_they_lie(name, tmp_path):
+    np.save(tmp_path / "index.npy", np.eye(8, dtype=np.float32))
+    block = np.load(tmp_path / "index.npy", mmap_mode="r")
+    assert choose_backend(name, 1).search(np.eye(8, dtype=np.float32), np.asarray(block), 1)[1].ravel().tolist() == [
+        *range(8)
+    ]

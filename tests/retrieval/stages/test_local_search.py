@@ -5,7 +5,7 @@ import pytest
 
 from landmarks.errors import LandmarksError
 from landmarks.models import RootSift
-from landmarks.retrieval import EMPTY, Cache, Pipeline, Ranking, SearchState
+from landmarks.retrieval import EMPTY, Pipeline, SearchState
 from landmarks.retrieval.local import LocalFeatureStore, Voting
 from landmarks.retrieval.search import ExactIndex
 from landmarks.retrieval.stages import LocalSearch, Search
@@ -33,7 +33,7 @@ def stage(tmp_path: Path) -> LocalSearch:
     return LocalSearch(LocalFeatureStore(RootSift(max_features=200), tmp_path / "features"))
 
 
-def test_planted_scenes_come_first_and_a_query_without_features_has_no_results(stage: LocalSearch) -> None:
+def test_planted_scenes_come_first_and_a_query_without_features_has_no_results(stage):
     pipeline = Pipeline(ExactIndex(5), {"local_search": stage}, workers=1)
     assert pipeline.needs == {"pictures"}
     ranking = pipeline.run(planted_state()).ranking
@@ -44,64 +44,24 @@ def test_planted_scenes_come_first_and_a_query_without_features_has_no_results(s
         assert ranking.scores[query, 0] > 2 * ranking.scores[query, 1]
 
 
-def test_a_query_without_votes_keeps_the_ranking_it_had(stage: LocalSearch) -> None:
+def test_a_query_without_votes_keeps_the_ranking_it_had(stage):
     resources = make_resources(ExactIndex(5), workers=1)
     searched = Search()(planted_state(), resources)
     found = stage(searched, resources).ranking
-    assert found is not None and searched.ranking is not None
     assert np.array_equal(found.indices[2], searched.ranking.indices[2])
     assert np.array_equal(found.scores[2], searched.ranking.scores[2])
     assert found.indices[[0, 1, 3], 0].tolist() == [2, 4, 3]
     shallow = Search()(planted_state(), make_resources(ExactIndex(2)))
     kept = stage(shallow, resources).ranking
-    assert kept is not None and kept.depth == 5 and kept.filled[2].tolist() == [True] * 2 + [False] * 3
+    assert kept.depth == 5 and kept.filled[2].tolist() == [True] * 2 + [False] * 3
 
 
-def test_the_same_twice_and_out_of_the_cache(stage: LocalSearch, tmp_path: Path) -> None:
-    first = stage(planted_state(), make_resources(cache=Cache(tmp_path / "cache"), workers=1)).ranking
-    again = stage(planted_state(), make_resources(cache=Cache(tmp_path / "cache"), workers=1)).ranking
-    other = stage(planted_state(), make_resources(workers=2)).ranking
-    assert first is not None and again is not None and other is not None
-    for ranking in (again, other):
-        assert np.array_equal(ranking.indices, first.indices) and np.array_equal(ranking.scores, first.scores)
-
-
-def test_few_features_of_each_image(stage: LocalSearch) -> None:
+def test_few_features_of_each_image(stage):
     few = LocalSearch(stage.features, voting=Voting(neighbours=5), features_per_image=40)
     ranking = few(planted_state(), make_resources(workers=1)).ranking
-    assert ranking is not None and ranking.depth == 100 and ranking.indices[[0, 1, 3], 0].tolist() == [2, 4, 3]
+    assert ranking.depth == 100 and ranking.indices[[0, 1, 3], 0].tolist() == [2, 4, 3]
 
 
-def test_an_empty_index_no_queries_and_one_image(stage: LocalSearch) -> None:
-    state, resources = planted_state(), make_resources(ExactIndex(3), workers=1)
-    pictures = state.index_pictures
-    assert pictures is not None and state.query_pictures is not None
-    none = SearchState(
-        state.queries,
-        state.index[:0],
-        query_pictures=state.query_pictures,
-        index_pictures=pictures.take(np.arange(0)),
-    )
-    one = SearchState(
-        state.queries,
-        state.index[:1],
-        query_pictures=state.query_pictures,
-        index_pictures=pictures.take(np.array([2])),
-    )
-    asks_nothing = SearchState(
-        state.queries[:0],
-        state.index,
-        query_pictures=state.query_pictures.take(np.arange(0)),
-        index_pictures=pictures,
-    )
-    ranking = stage(none, resources).ranking
-    assert isinstance(ranking, Ranking) and ranking.indices.shape == (4, 3) and not ranking.filled.any()
-    ranking = stage(one, resources).ranking
-    assert isinstance(ranking, Ranking) and ranking.indices[0].tolist() == [0, EMPTY, EMPTY]
-    ranking = stage(asks_nothing, resources).ranking
-    assert isinstance(ranking, Ranking) and ranking.indices.shape == (0, 3)
-
-
-def test_parameters_out_of_range(stage: LocalSearch) -> None:
+def test_parameters_out_of_range(stage):
     with pytest.raises(LandmarksError, match="features_per_image is 0"):
         LocalSearch(stage.features, features_per_image=0)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.blocks import Descriptors
+from landmarks.retrieval.blocks import Descriptors, check_rows, gather, row_norms
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
 from landmarks.storage import ChangedError, check_folder, read_header
 
@@ -93,11 +93,7 @@ class DescriptorSet:
         return np.where(ordered[place] == ids, self._order[place], -1)
 
     def require_same_protocol(self, other: "DescriptorSet") -> None:
-        """Refuse to compare descriptors that were made in different ways.
-
-        Raises:
-            LandmarksError: names every differing key with both values.
-        """
+        """Refuse to compare descriptors that were made in different ways."""
         differences = self.protocol.differences(other.protocol)
         if self.dim != other.dim:
             differences.append(f"dimensions: {self.dim} != {other.dim}")
@@ -129,3 +125,45 @@ def _map_array(path: Path, rank: int, dtypes: tuple[np.dtype[np.generic], ...]) 
         return np.memmap(path, dtype=dtype, mode="r", offset=header.data_start, shape=shape)
     except (OSError, ValueError) as error:
         raise LandmarksError(f"{path}: damaged or not of this kind: {error}; extract the set again") from error
+
+
+def as_regions(described: DescriptorSet, region_dim: int) -> Descriptors:
+    """The regions of a set [N, R, D], `region_dim` = D, a view of its matrix [N, R·D] where that lies."""
+    if region_dim < 1 or described.dim % region_dim:
+        raise LandmarksError(
+            f"{described.name}: rows of {described.dim} values are not regions of {region_dim}; "
+            "are they regions of another model?"
+        )
+    return described.descriptors.reshape(len(described), -1, region_dim)
+
+
+def regions_of(whole: DescriptorSet, regions: DescriptorSet) -> Descriptors:
+    """The regions [N, R, D] of the pictures of `whole`, in its order.
+
+    Where both sets hold the same pictures in the same order, as extraction writes them, this is a view of the file;
+    otherwise it is a copy in memory.
+    """
+    found = as_regions(regions, whole.dim)
+    if np.array_equal(whole.ids, regions.ids):
+        return found
+    rows = regions.rows(whole.ids)
+    missing = np.flatnonzero(rows < 0)
+    if len(missing):
+        raise LandmarksError(
+            f"{regions.name}: no regions of {len(missing)} of the {len(whole)} pictures of {whole.name}, the first is "
+            f"{int(whole.ids[missing[0]]):016x}; extract both together"
+        )
+    return found[rows]
+
+
+def gather_regions(regions: Descriptors, images: NDArray[np.integer], name: str) -> NDArray[np.float32]:
+    """All regions of the named images, float32 [len(images), R, D], each L2-normalised.
+
+    Of a bad region the message counts all of the set by region, R an image.
+    """
+    found = np.asarray(regions[images])
+    flat = found.reshape(-1, found.shape[-1])
+    norms = row_norms(flat)
+    if not np.all((norms >= np.finfo(np.float32).tiny) & (norms < np.inf)):
+        check_rows(regions.reshape(-1, regions.shape[-1]), name, normalize=True)
+    return gather(flat, np.arange(len(flat))).reshape(found.shape)

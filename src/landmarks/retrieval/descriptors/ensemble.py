@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, check_matrix, check_rows, row_norms, scales
-from landmarks.retrieval.descriptors.derived_set import Precision, write_derived
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.descriptors.protocol import NOT_COMPARED, ExtractionProtocol
+from landmarks.retrieval.descriptors.writer import Precision, write_derived
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +42,6 @@ def join_sets(
 
     Returns:
         The pictures that are in all sets, in the order of the first.
-
-    Raises:
-        LandmarksError: fewer than two sets, impossible weights, regional sets, a row of zeros, NaN or infinity, too
-            few common pictures, or whatever `write_derived` refuses.
     """
     weights = _checked_weights(weights, [described.name for described in sets])
     for described in sets:
@@ -72,9 +68,6 @@ def join_rows(parts: Sequence[Descriptors], weights: Sequence[float] | None = No
 
     Returns:
         float32 [N, Σ D_i], rows of length one.
-
-    Raises:
-        LandmarksError: impossible weights, other numbers of rows, or a row of zeros, NaN or infinity.
     """
     names = [f"descriptors {place + 1}" for place in range(len(parts))]
     weights = _checked_weights(weights, names)
@@ -94,11 +87,7 @@ def join_rows(parts: Sequence[Descriptors], weights: Sequence[float] | None = No
 
 
 def common_pictures(sets: Sequence[DescriptorSet], max_missing: float) -> NDArray[np.uint64]:
-    """The ids that are in all sets, in the order of the first; logs how many are left out.
-
-    Raises:
-        LandmarksError: none, or more than the share `max_missing` of all pictures is absent somewhere.
-    """
+    """The ids that are in all sets, in the order of the first; logs how many are left out."""
     inside = np.all([described.rows(sets[0].ids) >= 0 for described in sets], axis=0)
     ids = sets[0].ids[inside]
     total = len(np.unique(np.concatenate([described.ids for described in sets])))

@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import MIB, Descriptors, rows_in_budget
 from landmarks.retrieval.descriptors.descriptor_set import PARTIAL_SUFFIX, DescriptorSet
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.retrieval.descriptors.writer import DescriptorWriter, OtherSetError
+from landmarks.retrieval.descriptors.writer import DescriptorWriter, OtherSetError, Precision
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ class Layer:
     folder: Path
     dim: int
     protocol: ExtractionProtocol
-    dtype: Literal["float32", "float16"] = "float32"
+    dtype: Precision = "float32"
 
     @property
     def partial(self) -> Path:
@@ -107,10 +106,6 @@ class JointWriter:
             layers: see the class.
             ids: see the class.
             replace_others: remove a set that was made otherwise instead of refusing it.
-
-        Raises:
-            OtherSetError: see the class.
-            LandmarksError: see the class.
         """
         try:
             writer = cls(layers, ids)
@@ -134,21 +129,12 @@ class JointWriter:
         return self._writers[0].done
 
     def add(self, ids: NDArray[np.uint64], *rows: Descriptors) -> None:
-        """Append rows: ids uint64 [B] and for each layer its values [B, dim].
-
-        Raises:
-            LandmarksError: see `DescriptorWriter.add`.
-        """
+        """Append rows: ids uint64 [B] and for each layer its values [B, dim]."""
         for writer, values in zip(self._writers, rows, strict=True):
             writer.add(ids, values)
 
     def take_over(self) -> None:
-        """Append what other ranks wrote and remove their parts; a kill meanwhile does no harm.
-
-        Raises:
-            OtherSetError: see the class.
-            LandmarksError: another process still writes a part.
-        """
+        """Append what other ranks wrote and remove their parts; a kill meanwhile does no harm."""
         for rank in sorted(set().union(*(layer.part_ranks() for layer in self._whole))):
             part = JointWriter(self._whole, self._wanted, rank)
             try:
@@ -159,11 +145,7 @@ class JointWriter:
                 writer.discard()
 
     def finish(self) -> list[DescriptorSet]:
-        """Complete all layers and open them.
-
-        Raises:
-            LandmarksError: see `DescriptorWriter.finish`.
-        """
+        """Complete all layers and open them."""
         return [writer.finish() for writer in self._writers]
 
     def close(self) -> None:

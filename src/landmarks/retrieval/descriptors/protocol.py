@@ -65,11 +65,7 @@ class ExtractionProtocol:
 
     @staticmethod
     def read(path: Path) -> "ExtractionProtocol":
-        """Read what `write` wrote.
-
-        Raises:
-            LandmarksError: missing, oversized or malformed file; unknown, absent or mistyped key.
-        """
+        """Read what `write` wrote."""
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise LandmarksError(f"{path}: larger than {MAX_BYTES} bytes, so not a protocol")

@@ -5,20 +5,25 @@ Jégou and Chum, "Negative Evidences and Co-occurences in Image Retrieval: The B
 the one that is scored, and applied to all sets of the same model.
 """
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, check_rows, gather, prepared_blocks
-from landmarks.retrieval.descriptors.derived_set import Precision, write_derived
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import NOT_COMPARED, ExtractionProtocol
+from landmarks.retrieval.descriptors.protocol import NOT_COMPARED, ExtractionProtocol, protocol_from_json
+from landmarks.retrieval.descriptors.writer import Precision, write_derived
+from landmarks.storage import SEAL, UNSEALED, check_tensors, sealed_tensors
 
 # Rows summed at once. Fixed: the last bits of the sums depend on it.
 ROWS = 8192
@@ -67,11 +72,7 @@ class Whitening:
             return (white / np.linalg.norm(white, axis=1, keepdims=True)).astype(np.float32)
 
     def require_fit(self, described: DescriptorSet) -> None:
-        """Refuse a set of another model than it was learned on; regions of the same model fit.
-
-        Raises:
-            LandmarksError: names every differing key with both values.
-        """
+        """Refuse a set of another model than it was learned on; regions of the same model fit."""
         differences = self.protocol.differences(described.protocol, ignore=NOT_COMPARED | {"regions"})
         length = len(self.mean)
         if described.dim % length or (described.dim != length and not described.protocol.regions):
@@ -91,10 +92,6 @@ def learn_whitening(described: DescriptorSet, dim: int, power: float = 1.0, norm
         dim: axes to keep.
         power: an axis of variance v is divided by v^(power / 2).
         normalize: L2-normalise rows before.
-
-    Raises:
-        LandmarksError: impossible parameters, regions, too few pictures, a bad row, or fewer than `dim` axes that
-            have variance.
     """
     count, length = described.descriptors.shape
     if not 1 <= dim <= length or not 0 <= power <= 1:
@@ -151,10 +148,6 @@ def whiten_set(
         described: a set of the model that the whitening was learned on.
         whitening: what to apply.
         dtype: on disk.
-
-    Raises:
-        LandmarksError: a set of another model, a bad row, a row that is the mean itself, or whatever `write_derived`
-            refuses.
     """
     whitening.require_fit(described)
     check_rows(described.descriptors, described.name, whitening.normalize)
@@ -166,3 +159,63 @@ def whiten_set(
 
     protocol = replace(described.protocol, weights=f"{described.protocol.weights} whitened {whitening.hash}")
     return write_derived(folder, described.ids, regions * whitening.dim, protocol, dtype, make)
+
+
+FORMAT = "landmarks whitening 1"
+MAX_BYTES = 1 << 30
+
+
+def save_whitening(whitening: Whitening, path: str | Path) -> None:
+    """Write the file, whole or not at all."""
+    path = Path(path)
+    if path.exists():
+        raise LandmarksError(f"{path} exists already: choose another name or remove it")
+    metadata = {
+        "format": FORMAT,
+        "normalize": json.dumps(whitening.normalize),
+        "power": repr(whitening.power),
+        "explained": repr(whitening.explained),
+        "protocol": json.dumps(asdict(whitening.protocol)),
+        SEAL: UNSEALED,
+    }
+    # save_file would write an array whose columns come first as it lies in memory.
+    arrays = {name: np.ascontiguousarray(getattr(whitening, name)) for name in ("mean", "projection")}
+    try:
+        with sealed_tensors(path) as partial:
+            save_file(arrays, partial, metadata)
+    except (OSError, SafetensorError) as error:
+        raise LandmarksError(f"{path}: could not write the whitening: {error}") from error
+
+
+def load_whitening(path: str | Path) -> Whitening:
+    """Read what `save_whitening` wrote."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"larger than {MAX_BYTES} bytes")
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise ValueError("another format")
+            mean, projection = file.get_tensor("mean"), file.get_tensor("projection")
+        normalize, power, explained, protocol = (
+            json.loads(metadata[key]) for key in ("normalize", "power", "explained", "protocol")
+        )
+        check_tensors(path)
+    except (OSError, ValueError, KeyError, RecursionError, SafetensorError) as error:
+        raise LandmarksError(f"{path}: not a readable whitening: {error}") from error
+    _check(path, mean, projection, normalize, power, explained)
+    return Whitening(mean, projection, normalize, power, explained, protocol_from_json(protocol, path))
+
+
+def _check(path: Path, mean: Any, projection: Any, normalize: Any, power: Any, explained: Any) -> None:
+    fits = mean.ndim == 1 and projection.ndim == 2 and projection.shape[1] == len(mean) >= len(projection) >= 1
+    if not fits or mean.dtype != np.float32 or projection.dtype != np.float32:
+        raise LandmarksError(
+            f"{path}: mean {mean.dtype} {mean.shape} and projection {projection.dtype} {projection.shape} are not "
+            "float32 [D] and [dim, D]"
+        )
+    if not (np.isfinite(mean).all() and np.isfinite(projection).all()):
+        raise LandmarksError(f"{path}: holds NaN or infinity")
+    if type(normalize) is not bool or type(power) is not float or type(explained) is not float:
+        raise LandmarksError(f"{path}: a setting has the wrong type")

@@ -4,15 +4,15 @@ Rows are appended in a folder called ``<name>.partial`` (see `landmarks.storage.
 So the finished name exists only for a finished set.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.blocks import Descriptors
+from landmarks.retrieval.blocks import MIB, Descriptors, rows_in_budget
 from landmarks.retrieval.descriptors.descriptor_set import (
     DESCRIPTORS,
     IDS,
@@ -22,7 +22,13 @@ from landmarks.retrieval.descriptors.descriptor_set import (
     refuse_repeats,
 )
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
+from landmarks.retrieval.progress import Progress
 from landmarks.storage import Column, RowLog
+
+Precision = Literal["float32", "float16"]
+
+# Rows of a derived set that are made at once.
+BLOCK_BYTES = 32 * MIB
 
 
 class OtherSetError(LandmarksError):
@@ -33,18 +39,8 @@ class DescriptorWriter:
     """Appends descriptors; used in a ``with`` statement, ended with `finish`.
 
     If a partial set of exactly the same protocol lies there, the writer goes on with it and `done` holds its
-    ids. Leaving the ``with`` block without `finish` keeps the partial set.
-
-    Args:
-        folder: of the finished set; must not exist yet.
-        capacity: the most rows that may be added, for an early word against a wrong loop.
-        dim: D.
-        protocol: what makes the descriptors.
-        dtype: on disk.
-
-    Raises:
-        OtherSetError: a partial set is there that was made otherwise.
-        LandmarksError: a finished set is there, or another process writes it.
+    ids. Leaving the ``with`` block without `finish` keeps the partial set. More rows than `capacity` are refused: an
+    early word against a wrong loop.
     """
 
     def __init__(
@@ -53,7 +49,7 @@ class DescriptorWriter:
         capacity: int,
         dim: int,
         protocol: ExtractionProtocol,
-        dtype: Literal["float32", "float16"] = "float32",
+        dtype: Precision = "float32",
     ) -> None:
         self.folder = Path(folder)
         self.partial = self.folder.with_name(self.folder.name + PARTIAL_SUFFIX)
@@ -88,22 +84,11 @@ class DescriptorWriter:
     def __enter__(self) -> "DescriptorWriter":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def add(self, ids: NDArray[np.uint64], descriptors: Descriptors) -> None:
-        """Append rows.
-
-        Args:
-            ids: uint64 [B].
-            descriptors: [B, D], finite also in the dtype on disk.
-
-        Raises:
-            LandmarksError: shapes that do not fit, more rows than the capacity, NaN or infinity (names the
-                picture), or a full disk. What was added before stays good.
-        """
+        """Append rows [B, D], finite also in the dtype on disk, with their ids, uint64 [B]."""
         with np.errstate(over="ignore"):
             rows = np.ascontiguousarray(descriptors, self.dtype)
         if ids.dtype != np.uint64 or rows.shape != (len(ids), self.dim):
@@ -137,12 +122,7 @@ class DescriptorWriter:
         self._rows.cut(count)
 
     def finish(self) -> DescriptorSet:
-        """Complete the files, give the folder its final name, and open it.
-
-        Raises:
-            LandmarksError: nothing was added, an id was added twice, a file does not hold what was written, or the
-                disk refused.
-        """
+        """Complete the files, give the folder its final name, and open it."""
         if self.count == 0:
             raise LandmarksError(f"{self.folder}: no descriptor was added; were all pictures unreadable?")
         refuse_repeats(self.done, str(self.folder))
@@ -172,3 +152,31 @@ class DescriptorWriter:
                 f"{self.partial}: the unfinished set there was made otherwise ({'; '.join(differences)}): "
                 "remove it or choose another name"
             )
+
+
+def write_derived(
+    folder: str | Path,
+    ids: NDArray[np.uint64],
+    dim: int,
+    protocol: ExtractionProtocol,
+    dtype: Precision,
+    make: Callable[[int, int], Descriptors],
+) -> DescriptorSet:
+    """Write a set of the pictures `ids` and open it; one that was interrupted goes on where it stopped.
+
+    `make` gives the rows [B, `dim`] from a first one to one past the last; the same rows whatever the block.
+    """
+    rows = rows_in_budget(8 * dim, BLOCK_BYTES)
+    with DescriptorWriter(folder, len(ids), dim, protocol, dtype) as writer:
+        writer.cut(len(writer.done) // rows * rows)  # the same blocks, hence the same bits, as without a kill
+        done = len(writer.done)
+        if not np.array_equal(writer.done, ids[:done]):
+            raise LandmarksError(
+                f"{writer.partial}: the unfinished set there is of other pictures: remove it or choose another name"
+            )
+        progress = Progress(f"rows of {Path(folder).name}", len(ids), done)
+        for start in range(done, len(ids), rows):
+            stop = min(start + rows, len(ids))
+            writer.add(ids[start:stop], make(start, stop))
+            progress.advance(stop - start)
+        return writer.finish()

@@ -1,10 +1,8 @@
-from .copies import last_copies as last_copies
-from .copies import later_first as later_first
-from .copies import stand_in as stand_in
 from .graph import knn_graph as knn_graph
+from .graph import last_copies as last_copies
+from .graph import later_first as later_first
 from .graph import query_weights as query_weights
-from .joint import concatenated as concatenated
-from .joint import largest_cosines as largest_cosines
+from .graph import stand_in as stand_in
 from .offline import DiffusedRows as DiffusedRows
 from .offline import OfflineParameters as OfflineParameters
 from .offline import diffused_rows as diffused_rows

@@ -10,7 +10,53 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from landmarks.errors import LandmarksError
+from landmarks.retrieval.blocks import MIB, Descriptors, rows_in_budget
 from landmarks.retrieval.ranking import Ranking
+
+
+def last_copies(descriptors: Descriptors, budget_bytes: int = 64 * MIB) -> NDArray[np.int32]:
+    """For each row of [N, D] the last row that holds the same bits, int32 [N]; mostly itself."""
+    num_rows, dim = descriptors.shape
+    words = np.uint32 if descriptors.dtype == np.float32 else np.uint16
+    factors = np.random.default_rng(0).integers(0, 2**64, dim, dtype=np.uint64)
+    sums = np.empty(num_rows, np.uint64)
+    rows = rows_in_budget(16 * dim, budget_bytes)
+    for start in range(0, num_rows, rows):
+        block = np.ascontiguousarray(descriptors[start : start + rows])
+        sums[start : start + rows] = block.view(words).astype(np.uint64) @ factors
+    # Rows with one sum stand together, in order.
+    order = np.argsort(sums, kind="stable")
+    ends = np.append(sums[order][1:] != sums[order][:-1], np.ones(min(1, num_rows), bool))
+    last = np.arange(num_rows, dtype=np.int32)
+    last[order] = order[ends][np.cumsum(ends) - ends]
+    alike = np.flatnonzero(last != np.arange(num_rows))
+    for start in range(0, len(alike), rows):
+        part = alike[start : start + rows]
+        different = (descriptors[part] != descriptors[last[part]]).any(axis=1)
+        last[part[different]] = part[different]
+    return last
+
+
+def stand_in(columns: NDArray[np.int32], last: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Put the last copy, `last` [B], of each row's first image first in `columns`, int32 [B, T], in place.
+
+    The first image moves to where its copy was, or to the last place where that was not among them.
+    """
+    rows = np.flatnonzero(columns[:, 0] != last)
+    found = columns[rows] == last[rows, None]
+    where = np.where(found.any(axis=1), found.argmax(axis=1), columns.shape[1] - 1)
+    columns[rows, where] = columns[rows, 0]
+    columns[rows, 0] = last[rows]
+    return columns
+
+
+def later_first(ranking: Ranking) -> Ranking:
+    """The same ranking with the later row first among equal scores; a row without such scores is not touched."""
+    indices, scores = ranking.indices.copy(), ranking.scores.copy()
+    rows = np.flatnonzero((scores[:, 1:] == scores[:, :-1]).any(axis=1))
+    order = np.lexsort((-indices[rows], -scores[rows]), axis=1)
+    indices[rows] = np.take_along_axis(indices[rows], order, axis=1)
+    return Ranking(indices, scores)
 
 
 def knn_graph(
@@ -18,23 +64,16 @@ def knn_graph(
 ) -> sparse.csr_array:
     """``S = D^-1/2 A D^-1/2`` with ``A_ij = max(similarity, 0)^gamma`` for mutual neighbours i and j, else 0.
 
-    Similarity is a cosine and thus symmetric; should a searcher give two values for a pair, the smaller one counts, so
-    that S is symmetric to the last bit. The diagonal is 0. A node without mutual neighbours has an empty row and
-    column, and diffusion leaves its own value where it is.
+    The neighbours [N, k] of each of the N nodes among themselves stand in any order; empty places and a node among
+    its own neighbours are passed over. Similarity is a cosine and thus symmetric; should a searcher give two values
+    for a pair, the smaller one counts, so that S is symmetric to the last bit. The diagonal is 0. A node without
+    mutual neighbours has an empty row and column, and diffusion leaves its own value where it is.
 
-    Args:
-        neighbours: [N, k] neighbours of each of the N nodes among themselves, in any order; empty places and a node
-            among its own neighbours are passed over.
-        gamma: larger values trust near neighbours more.
-        last_copies: int32 [N], what `landmarks.retrieval.diffusion.copies.last_copies` gives. With it, a node's edge
-            to its last copy becomes one to itself, and a zero is stored in its place; S is no longer symmetric there.
+    With `last_copies`, int32 [N], what the function of this name gives, a node's edge to its last copy becomes one
+    to itself, and a zero is stored in its place; S is no longer symmetric there. Else nothing stored is zero.
 
-    Returns:
-        float32 [N, N], rows sorted by column, without it no stored zeros; about 8 bytes for each of at most N·k
-        entries, and while it is made five times as much.
-
-    Raises:
-        LandmarksError: a neighbour outside [0, N), or gamma not above 0.
+    S is float32 [N, N], rows sorted by column; about 8 bytes for each of at most N·k entries, and while it is made
+    five times as much.
     """
     if not 0 < gamma < np.inf:
         raise LandmarksError(f"diffusion: gamma is {gamma}: it must be above 0")
@@ -56,19 +95,9 @@ def knn_graph(
 
 
 def query_weights(neighbours: Ranking, num_nodes: int, gamma: float = 3.0) -> sparse.csr_array:
-    """Where diffusion starts for queries outside the graph: ``y = max(similarity, 0)^gamma`` at their neighbours.
+    """Where diffusion starts for queries outside the graph: ``max(similarity, 0)^gamma`` at their neighbours, [Q, N].
 
-    Args:
-        neighbours: [Q, query_k] nearest nodes of each query with their similarities; empty places are passed over.
-        num_nodes: N.
-        gamma: the graph's.
-
-    Returns:
-        float32 [Q, N], rows sorted by column; ``query_weights(…)[start:stop].toarray()`` is right-hand sides for
-        `landmarks.retrieval.diffusion.solver.solve`.
-
-    Raises:
-        LandmarksError: a neighbour outside [0, num_nodes).
+    ``query_weights(…)[start:stop].toarray()`` is right-hand sides for `landmarks.retrieval.diffusion.solver.solve`.
     """
     neighbours.check(neighbours.num_queries, num_nodes)
     return _similarities(neighbours, num_nodes, gamma)

@@ -17,12 +17,11 @@ from scipy import sparse
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from landmarks.retrieval.blocks import Descriptors
-from landmarks.retrieval.diffusion.copies import last_copies, later_first, stand_in
-from landmarks.retrieval.diffusion.graph import knn_graph
+from landmarks.retrieval.diffusion.graph import knn_graph, last_copies, later_first, stand_in
 from landmarks.retrieval.diffusion.solver import conjugate_gradients, graph_arrays
 from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search import all_neighbours
+from landmarks.retrieval.state import Resources
 from landmarks.storage import Column
 
 # Images looked at, and kept, together.
@@ -31,57 +30,31 @@ CHUNK = 8192
 
 @dataclass(frozen=True)
 class OfflineParameters:
-    """How to diffuse; what the rows depend on besides descriptors and searcher.
+    """How to diffuse; what the rows depend on besides descriptors and searcher."""
 
-    Attributes:
-        k: neighbours of an image in the graph, itself counted as in the published code.
-        truncation: images that diffusion from one image may reach, itself counted.
-        gamma: power of the similarities in the graph.
-        alpha: share of its value that an image takes from its neighbours.
-        iterations: steps of conjugate gradients at most.
-        tolerance: relative residual that is good enough.
-    """
-
-    k: int
-    truncation: int
-    gamma: float
-    alpha: float
-    iterations: int
-    tolerance: float
+    k: int  # neighbours of an image in the graph, itself counted as in the published code
+    truncation: int  # images that diffusion from one image may reach, itself counted
+    gamma: float  # power of the similarities in the graph
+    alpha: float  # share of its value that an image takes from its neighbours
+    iterations: int  # steps of conjugate gradients at most
+    tolerance: float  # relative residual that is good enough
 
 
 class DiffusedRows(NamedTuple):
-    """A sparse [N, N] matrix with T places a row, the rows of images that are near to each other close together.
+    """A sparse [N, N] matrix with T places a row, the rows of images that are near to each other close together."""
 
-    Attributes:
-        row_of: int64 [N], the row that is the diffusion from each image.
-        columns: int32 [N, T], where diffusion starts, then the nearest neighbours; -1 = empty.
-        values: float32 [N, T], 0 where nothing arrives.
-    """
-
-    row_of: NDArray[np.int64]
-    columns: NDArray[np.int32]
-    values: NDArray[np.float32]
+    row_of: NDArray[np.int64]  # int64 [N], the row that is the diffusion from each image
+    columns: NDArray[np.int32]  # int32 [N, T], where diffusion starts, then the nearest neighbours; -1 = empty
+    values: NDArray[np.float32]  # float32 [N, T], 0 where nothing arrives
 
 
 def diffused_rows(
     database: Descriptors, parameters: OfflineParameters, resources: Resources, chunk: int = CHUNK
 ) -> DiffusedRows:
-    """Diffuse from every image of a set, out of the cache or made now; memory-mapped.
+    """Diffuse from every image of a set [N, D], out of the cache or made now, `chunk` images at once; memory-mapped.
 
-    Of images with identical descriptors the last one stands for all, see `landmarks.retrieval.diffusion.copies`.
-
-    Args:
-        database: [N, D].
-        parameters: how.
-        resources: neighbours, cache, workers.
-        chunk: images between two moments at which a kill loses nothing.
-
-    Returns:
-        Rows of T = min(truncation, N) places, 8 bytes each on the disk.
-
-    Raises:
-        LandmarksError: a bad descriptor, or no room for the cache.
+    Of images with identical descriptors the last one stands for all, see `landmarks.retrieval.diffusion.graph`. Rows
+    have T = min(truncation, N) places, 8 bytes each on the disk.
     """
     num_images = len(database)
     places = max(1, min(parameters.truncation, num_images))
@@ -137,21 +110,10 @@ def truncated_solve(
 ) -> NDArray[np.float32]:
     """Solve ``(I - alpha S) f = e`` on a part of the graph for each row, e being 1 at the row's first node.
 
-    In float64, from f = 0; it ends like `landmarks.retrieval.diffusion.solver.solve`.
-
-    Args:
-        graph: S, float32 [N, N].
-        columns: int32 [B, T] distinct nodes of each part; -1 = empty, not in the first place. Rows with much in
-            common had best stand together, as `similar_together` puts them; the result does not depend on it.
-        alpha: share of a node's value that it takes from its neighbours.
-        iterations: steps of conjugate gradients at most.
-        tolerance: relative residual that is good enough.
-        workers: threads; the result does not depend on them.
-        group: images taken together: more share a pass, but have less in common.
-        task: rows that a thread takes at a time.
-
-    Returns:
-        float32 [B, T]: f at `columns`, 0 where empty.
+    In float64, from f = 0; it ends like `landmarks.retrieval.diffusion.solver.solve`. `columns`, int32 [B, T], are
+    the distinct nodes of each part; -1 = empty, not in the first place. The result, float32 [B, T], is f there, 0
+    where empty. Rows with much in common had best stand together, as `similar_together` puts them, for `group` of
+    them share a pass; a thread takes `task` rows at a time. The result depends on none of that.
     """
     arrays = graph_arrays(graph)
     values = np.zeros(columns.shape, np.float32)
@@ -171,8 +133,7 @@ def truncated_solve(
 def similar_together(graph: sparse.csr_array) -> NDArray[np.int32]:
     """An order of all nodes, int32 [N], in which near ones stand together: the reverse Cuthill-McKee order.
 
-    Args:
-        graph: [N, N] with entries at the same places above and below the diagonal.
+    The graph [N, N] has entries at the same places above and below the diagonal.
     """
     return reverse_cuthill_mckee(graph, symmetric_mode=True)
 

@@ -18,32 +18,19 @@ from landmarks.retrieval.ranking import EMPTY, Ranking, best
 
 
 class SparseRows(NamedTuple):
-    """A sparse matrix whose arrays may be memory-mapped; zeros may be stored, with any column.
+    """A sparse matrix whose arrays may be memory-mapped; zeros may be stored, with any column."""
 
-    Attributes:
-        starts: int64 [R], where each row begins.
-        ends: int64 [R], one past where it ends.
-        columns: int32, of each entry.
-        values: float32, of each entry.
-        width: number of columns.
-    """
-
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    columns: NDArray[np.int32]
-    values: NDArray[np.float32]
-    width: int
+    starts: NDArray[np.int64]  # int64 [R], where each row begins
+    ends: NDArray[np.int64]  # int64 [R], one past where it ends
+    columns: NDArray[np.int32]  # int32, of each entry
+    values: NDArray[np.float32]  # float32, of each entry
+    width: int  # number of columns
 
 
 class LargestEntries:
     """The `depth` largest entries of each row, among those above 0, out of parts of a matrix given one by one.
 
     Entries count as float32; among equal ones the lower column wins, so the result does not depend on the parts.
-
-    Args:
-        num_rows: rows.
-        depth: K.
-        workers: threads.
     """
 
     def __init__(self, num_rows: int, depth: int, workers: int) -> None:
@@ -53,13 +40,9 @@ class LargestEntries:
         self._workers = workers
 
     def add_product(self, left: sparse.csr_array, right: SparseRows, first_row: int = 0, first_column: int = 0) -> None:
-        """Look through ``left @ right``, a part of the matrix; takes 12 bytes for a column and thread.
+        """Look through ``left @ right``, [B, R] and [R, W]; takes 12 bytes for a column and thread.
 
-        Args:
-            left: float32 [B, R].
-            right: [R, W].
-            first_row: row of the matrix that the product's first is.
-            first_column: likewise.
+        It is the part of the matrix from `first_row` and `first_column` on.
         """
         starts = left.indptr.astype(np.int64, copy=False)
         columns, values = left.indices.astype(np.int32, copy=False), left.data.astype(np.float32, copy=False)

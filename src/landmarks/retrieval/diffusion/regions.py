@@ -26,26 +26,14 @@ LAST = 1 << 62
 
 @dataclass(frozen=True)
 class RegionDiffusion:
-    """How similarity flows; defaults as published for regions (Iscen et al., CVPR 2017).
+    """How similarity flows; defaults as published for regions (Iscen et al., CVPR 2017)."""
 
-    Attributes:
-        k: neighbours of a region in the graph, itself counted as in `landmarks.retrieval.stages.diffusion`.
-        query_k: neighbours at which each region of a query starts.
-        gamma: power of similarities; larger values trust near neighbours more.
-        alpha: share of its value that a region takes from its neighbours.
-        iterations: steps of conjugate gradients at most.
-        tolerance: relative residual that is good enough.
-
-    Raises:
-        LandmarksError: a parameter out of range.
-    """
-
-    k: int = 200
-    query_k: int = 200
-    gamma: float = 3.0
-    alpha: float = 0.99
-    iterations: int = 20
-    tolerance: float = 1e-6
+    k: int = 200  # neighbours of a region in the graph, itself counted as in `landmarks.retrieval.stages.diffusion`
+    query_k: int = 200  # neighbours at which each region of a query starts
+    gamma: float = 3.0  # power of similarities; larger values trust near neighbours more
+    alpha: float = 0.99  # share of its value that a region takes from its neighbours
+    iterations: int = 20  # steps of conjugate gradients at most
+    tolerance: float = 1e-6  # relative residual that is good enough
 
     def __post_init__(self) -> None:
         if self.k < 2 or self.query_k < 1 or not 0 < self.gamma < np.inf:
@@ -63,15 +51,9 @@ class RegionDiffusion:
 def diffuse_within(
     queries: NDArray[np.float32], regions: NDArray[np.float32], diffusion: RegionDiffusion
 ) -> NDArray[np.float32]:
-    """How much of the similarity of a query's regions ends at each of a few other regions.
+    """How much of the similarity of a query's regions [R, D] ends at each of a few other regions [M, D]: float32 [M].
 
-    Args:
-        queries: [R, D] regions of one query, of length one.
-        regions: [M, D] regions of length one.
-        diffusion: the parameters.
-
-    Returns:
-        float32 [M].
+    All regions have length one.
     """
     wide = regions.astype(np.float64)
     graph = knn_graph(nearest(wide, wide, diffusion.others(len(wide)), others=True), diffusion.gamma)
@@ -88,20 +70,10 @@ def region_working_bytes(regions: int, dim: int, diffusion: RegionDiffusion) -> 
 def nearest(
     queries: NDArray[np.float64], regions: NDArray[np.float64], k: int, others: bool = False, block: int = BLOCK
 ) -> Ranking:
-    """The k most similar of a few regions, the lower row first where similarities are equal.
+    """The k most similar of a few regions [M, D], the lower row first where similarities are equal: [Q, min(k, M)].
 
     Products are float64, rounded to float32: the same whichever library multiplies. What is below 0 counts as 0, for
-    it weighs nothing in diffusion.
-
-    Args:
-        queries: [Q, D] of length one.
-        regions: [M, D] of length one.
-        k: how many.
-        others: the queries are the regions, and none is its own neighbour.
-        block: regions whose similarities to all others are held at once.
-
-    Returns:
-        Ranking [Q, min(k, M)].
+    it weighs nothing in diffusion. With `others` the queries [Q, D] are the regions, and none is its own neighbour.
     """
     k = min(k, len(regions))
     found = Ranking.empty(len(queries), k)
@@ -133,9 +105,6 @@ class RegionPooling:
     Attributes:
         kind: ``gmp``, as published for regional diffusion (Iscen et al., CVPR 2017), ``sum`` or ``max``.
         regulariser: λ of generalised max pooling.
-
-    Raises:
-        LandmarksError: another kind, or a regulariser not above 0.
     """
 
     kind: PoolingKind = "gmp"

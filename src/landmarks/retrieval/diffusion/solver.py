@@ -39,24 +39,12 @@ def solve(
     tolerance: float = 1e-6,
     workers: int = 1,
 ) -> NDArray[np.float32]:
-    """Solve ``(I - alpha S) f = y`` for every row y.
+    """Solve ``(I - alpha S) f = y`` for every row y of `right_hand_sides` [B, N]: float32 [B, N].
 
     Conjugate gradients from f = 0 in float64; a row ends after `iterations` or when the residual's length is at most
-    `tolerance` times that of y. Where S has an empty row, f is y there; a row of zeros gives zeros.
-
-    Args:
-        graph: S, float32 [N, N], symmetric, as `landmarks.retrieval.diffusion.graph.knn_graph` makes it.
-        right_hand_sides: [B, N], one y a row.
-        alpha: share of a node's value that it takes from its neighbours.
-        iterations: steps of conjugate gradients at most.
-        tolerance: relative residual that is good enough.
-        workers: threads; each takes `WIDTH` rows at a time. The result does not depend on it.
-
-    Returns:
-        float32 [B, N]. Working memory besides arguments and result: ``working_bytes(N, workers)``.
-
-    Raises:
-        LandmarksError: shapes that do not fit, or parameters out of range.
+    `tolerance` times that of y. Where S has an empty row, f is y there; a row of zeros gives zeros. S is symmetric, as
+    `landmarks.retrieval.diffusion.graph.knn_graph` makes it. Each of `workers` threads takes `WIDTH` rows at a
+    time; the result does not depend on their number. Working memory: ``working_bytes(N, workers)``.
     """
     check_solver("diffusion", alpha, iterations, tolerance)
     num_nodes = graph.shape[0]

@@ -17,38 +17,23 @@ from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns
 
 @dataclass(frozen=True)
 class Found:
-    """What a process answers about one picture.
+    """What a process answers about one picture."""
 
-    Attributes:
-        key: hash of its bytes and of the extractor; None where there were no bytes.
-        record: where its features are, if they were there and sound.
-        features: new ones, if not.
-        fault: why it could not be read.
-    """
-
-    key: bytes | None
-    record: np.void | None = None
-    features: LocalFeatures | None = None
-    fault: str = ""
+    key: bytes | None  # hash of its bytes and of the extractor; None where there were no bytes
+    record: np.void | None = None  # where its features are, if they were there and sound
+    features: LocalFeatures | None = None  # new ones, if not
+    fault: str = ""  # why it could not be read
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """The work of a process: look pictures up by content, check what is there, extract the rest.
+    """The work of a process: look pictures up by content, check what is there, extract the rest."""
 
-    Attributes:
-        images: where the pictures are.
-        extractor: finds and describes features.
-        signature: at most 16 bytes that tell this extractor's features from others.
-        known: records of what is there, in order of keys.
-        columns: the features that they name.
-    """
-
-    images: ImageSet
-    extractor: LocalExtractor
-    signature: bytes
-    known: Records
-    columns: FeatureColumns
+    images: ImageSet  # where the pictures are
+    extractor: LocalExtractor  # finds and describes features
+    signature: bytes  # at most 16 bytes that tell this extractor's features from others
+    known: Records  # records of what is there, in order of keys
+    columns: FeatureColumns  # the features that they name
 
     def __call__(self, rows: NDArray[np.integer]) -> list[Found]:
         """Answer for some rows of the images, in their order."""

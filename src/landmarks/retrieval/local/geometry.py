@@ -8,7 +8,7 @@ Coordinates are first scaled as if the longer side of each picture had `REFERENC
 the same for a thumbnail and for a large photograph.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import cv2
@@ -49,6 +49,7 @@ class Verdict:
         return int(self.inliers.sum())
 
 
+@dataclass(frozen=True)
 class Geometry:
     """Estimates a motion and counts its inliers.
 
@@ -69,29 +70,25 @@ class Geometry:
             1024: the larger of the two transfer errors, or for `fundamental` the Sampson distance.
         max_iterations: the most models that are tried.
         confidence: the search ends when it is this sure to have found the best.
-
-    Raises:
-        LandmarksError: a parameter out of range.
     """
 
-    def __init__(
-        self, model: Model = "affine", threshold: float = 16.0, max_iterations: int = 2000, confidence: float = 0.999
-    ) -> None:
-        if model not in MINIMAL:
-            raise LandmarksError(f"geometry: model is {model!r}: it must be one of {', '.join(MINIMAL)}")
-        if not 0 < threshold < np.inf or max_iterations < 1 or not 0 < confidence < 1:
+    model: Model = "affine"
+    threshold: float = 16.0
+    max_iterations: int = 2000
+    confidence: float = 0.999
+
+    def __post_init__(self) -> None:
+        if self.model not in MINIMAL:
+            raise LandmarksError(f"geometry: model is {self.model!r}: it must be one of {', '.join(MINIMAL)}")
+        if not 0 < self.threshold < np.inf or self.max_iterations < 1 or not 0 < self.confidence < 1:
             raise LandmarksError(
                 "geometry: threshold must be above 0, max_iterations 1 or more and confidence between 0 and 1, got "
-                f"{threshold}, {max_iterations} and {confidence}"
+                f"{self.threshold}, {self.max_iterations} and {self.confidence}"
             )
-        self.model: Model = model
-        self.threshold = threshold
-        self.max_iterations = max_iterations
-        self.confidence = confidence
 
     def signature(self) -> dict[str, Any]:
         """What a count depends on besides pairs and seed."""
-        return {**vars(self), "opencv": cv2.__version__}
+        return {**asdict(self), "opencv": cv2.__version__}
 
     def __call__(
         self,

@@ -20,22 +20,18 @@ MAX_DIM = 256
 
 @dataclass(frozen=True)
 class Matches:
-    """Pairs of features of two pictures; no feature is in two pairs.
+    """Pairs of features of two pictures; no feature is in two pairs."""
 
-    Attributes:
-        first: int64 [m], features of the first picture, rising.
-        second: int64 [m], features of the second picture.
-        distances: float32 [m], Euclidean, between the uint8 descriptors: divide by the extractor's quantum.
-    """
-
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
+    first: NDArray[np.int64]  # int64 [m], features of the first picture, rising
+    second: NDArray[np.int64]  # int64 [m], features of the second picture
+    # Float32 [m], Euclidean, between the uint8 descriptors: divide by the extractor's quantum.
     distances: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.first)
 
 
+@dataclass(frozen=True)
 class Matcher:
     """Finds tentative pairs.
 
@@ -44,18 +40,16 @@ class Matcher:
             is the nearest of that in the first one and clearly nearer than the next (Lowe, IJCV 2004, section 7.1);
             where several choose one feature, the nearest of them keeps it.
         ratio: for ``ratio``, the most that the distance may be as a part of the distance to the second nearest.
-
-    Raises:
-        LandmarksError: an unknown way, or a ratio outside (0, 1].
     """
 
-    def __init__(self, match: Match = "ratio", ratio: float = 0.9) -> None:
-        if match not in ("mutual", "ratio"):
-            raise LandmarksError(f"matching: match is {match!r}: it must be mutual or ratio")
-        if not 0 < ratio <= 1:
-            raise LandmarksError(f"matching: ratio is {ratio}: it must be above 0 and at most 1")
-        self.match = match
-        self.ratio = ratio
+    match: Match = "ratio"
+    ratio: float = 0.9
+
+    def __post_init__(self) -> None:
+        if self.match not in ("mutual", "ratio"):
+            raise LandmarksError(f"matching: match is {self.match!r}: it must be mutual or ratio")
+        if not 0 < self.ratio <= 1:
+            raise LandmarksError(f"matching: ratio is {self.ratio}: it must be above 0 and at most 1")
 
     def signature(self) -> dict[str, Any]:
         """What the pairs depend on besides the descriptors."""
@@ -70,14 +64,11 @@ class Matcher:
 
         Returns:
             At most min(n, m) pairs; none where the ratio needs a second nearest and m is 1.
-
-        Raises:
-            LandmarksError: descriptors of different lengths, or of more than 256 elements.
         """
         if first.shape[1:] != second.shape[1:] or first.shape[1] > MAX_DIM:
             raise LandmarksError(f"matching: descriptors [n, D] of {first.shape} and {second.shape}, D up to {MAX_DIM}")
         if min(len(first), len(second)) == 0:
-            return _matches(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+            return _one_each(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
         squared = _squared_distances(first, second)
         rows = np.arange(len(first))
         nearest = squared.argmin(axis=1)
@@ -111,8 +102,4 @@ def _one_each(first: NDArray[np.int64], second: NDArray[np.int64], squared: NDAr
     best = np.ones(len(order), np.bool_)
     best[1:] = second[order][1:] != second[order][:-1]
     kept = np.sort(order[best])
-    return _matches(first[kept], second[kept], squared[kept])
-
-
-def _matches(first: NDArray[np.int64], second: NDArray[np.int64], squared: NDArray[np.float32]) -> Matches:
-    return Matches(first, second, np.sqrt(np.maximum(squared, 0)))
+    return Matches(first[kept], second[kept], np.sqrt(np.maximum(squared[kept], 0)))

@@ -9,7 +9,6 @@ import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +38,7 @@ Records = NDArray[np.void]
 class FeatureFiles:
     """The files in one folder, opened to be added to; another process that does so is waited for.
 
-    Args:
-        folder: is made where it is missing.
-        dim: D, length of a descriptor.
-
-    Raises:
-        OSError: the files cannot be opened or cut.
+    The folder is made where it is missing. What cannot be opened, cut or written raises OSError.
     """
 
     def __init__(self, folder: Path, dim: int) -> None:
@@ -66,9 +60,7 @@ class FeatureFiles:
     def __enter__(self) -> "FeatureFiles":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._log.close()
 
     def columns(self) -> FeatureColumns:
@@ -76,16 +68,10 @@ class FeatureFiles:
         return FeatureColumns.open(self.folder, self.dim, self.rows)
 
     def append(self, pictures: Sequence[tuple[bytes, LocalFeatures, bool]]) -> Records:
-        """Add pictures; they are in the hands of the operating system when this returns.
+        """Add pictures: key, features, and whether the picture could be read; gives their records [n].
 
-        Args:
-            pictures: key, features, and whether the picture could be read.
-
-        Returns:
-            Their records [n].
-
-        Raises:
-            OSError: no room on the disk; what was added before stays good.
+        They are in the hands of the operating system when this returns; where the disk is full, what was added before
+        stays good.
         """
         features = [features for _, features, _ in pictures]
         records = np.zeros(len(pictures), RECORD)

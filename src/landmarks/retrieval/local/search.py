@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.local.inverted import FeatureIndex, InvertedFile, open_index
-from landmarks.retrieval.local.strongest import StrongestFeatures
-from landmarks.retrieval.local.table import LocalFeatureTable
-from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.local.inverted import CompressedIndex, ExactFeatureIndex, InvertedFile, open_index
+from landmarks.retrieval.local.table import LocalFeatureTable, StrongestFeatures
+from landmarks.retrieval.ranking import Ranking, fill
+from landmarks.retrieval.state import Resources
 from landmarks.storage import Column
 
 # Queries that are searched before the result is written down.
@@ -37,9 +36,6 @@ class Voting:
             near, and features as far as it get nothing.
         max_distance: no feature votes beyond this distance, in units of descriptors of length one.
         smoothing: features added to those of an image, before its votes are divided by their number.
-
-    Raises:
-        LandmarksError: a parameter out of range.
     """
 
     neighbours: int = 30
@@ -70,26 +66,14 @@ def search_by_votes(
     depth: int,
     resources: Resources,
 ) -> Ranking:
-    """The index images with most votes; kept in the cache chunk by chunk.
+    """The index images with most votes, [Q, `depth`]; kept in the cache chunk by chunk.
 
-    Args:
-        queries: features of Q queries.
-        features: those of N index images.
-        quantum: length of a descriptor of length one in the units of both.
-        voting: how neighbours become votes.
-        inverted: how the features of the index are kept and searched.
-        depth: K, places of the ranking.
-        resources: cache, seed and number of threads.
-
-    Returns:
-        Ranking [Q, K] whose scores are votes; empty where a query has no features or finds none.
-
-    Raises:
-        LandmarksError: faiss is not installed, or no room for the cache.
+    The scores are votes; places are empty where a query has no features or finds none. `quantum` is the length of a
+    descriptor of length one in the units of both sides.
     """
     if not len(features) or not len(queries):
         return Ranking.empty(len(queries), depth)
-    opened: list[FeatureIndex] = []  # only if there is something to search for
+    opened: list[ExactFeatureIndex | CompressedIndex] = []  # only if there is something to search for
 
     def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
         rows = slice(int(queries.starts[start]), int(queries.starts[stop]))
@@ -149,14 +133,8 @@ def count_votes(
     query, image = np.divmod(pairs, len(features.counts))
     votes = np.bincount(number, weight[order], minlength=len(pairs)) / (features.counts[image] + smoothing)
     scores = votes.astype(np.float32)
-
-    order = np.lexsort((image, -scores, query))
-    query, image, scores = query[order], image[order], scores[order]
-    place = np.arange(len(query)) - np.searchsorted(query, query)
-    shown = place < depth
     ranking = Ranking.empty(num_queries, depth)
-    ranking.indices[query[shown], place[shown]] = image[shown]
-    ranking.scores[query[shown], place[shown]] = scores[shown]
+    fill(ranking.indices, ranking.scores, query, image, scores)
     return Ranking(ranking.indices, ranking.scores)
 
 

@@ -22,11 +22,11 @@ from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
 from landmarks.models import LocalExtractor
 from landmarks.retrieval.local.extraction import Extraction, Found
-from landmarks.retrieval.local.records import FeatureFiles
-from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns, LocalFeatureTable
+from landmarks.retrieval.local.records import RECORD, FeatureFiles, Records
+from landmarks.retrieval.local.table import KEY_BYTES, LocalFeatureTable
 from landmarks.retrieval.local.workers import Workers
 from landmarks.retrieval.progress import Progress
-from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.state import Resources
 from landmarks.storage import user_cache
 
 log = logging.getLogger(__name__)
@@ -69,11 +69,8 @@ class LocalFeatureStore:
 
         Returns:
             A table of n pictures in the order of `rows`.
-
-        Raises:
-            LandmarksError: not one of several pictures could be read, a process ended abruptly, or the disk is full.
         """
-        table = _Places(len(rows))
+        places = np.zeros(len(rows), RECORD)
         bad: list[str] = []
         try:
             with FeatureFiles(self.folder, self.extractor.dim) as files:
@@ -81,8 +78,8 @@ class LocalFeatureStore:
                 jobs = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
                 progress = Progress("local features of pictures", len(rows))
                 with Workers("local features", work, min(resources.workers, len(jobs)) or 1) as workers:
-                    for job, found in zip(jobs, workers.map(jobs), strict=True):
-                        table.fill(found, files)
+                    for number, (job, found) in enumerate(zip(jobs, workers.map(jobs), strict=True)):
+                        _fill(places[CHUNK * number :], found, files)
                         bad += [
                             f"{format_id(int(images.table.ids[row]))}: {one.fault}"
                             for row, one in zip(job.tolist(), found, strict=True)
@@ -97,7 +94,10 @@ class LocalFeatureStore:
                 "the same again: what was done is kept"
             ) from error
         self._report(bad, len(rows))
-        return table.finished(columns)
+        firsts, counts = places["first"].astype(np.int64), places["count"].astype(np.int64)
+        sizes = np.stack([places["height"], places["width"]], axis=1).astype(np.int32)
+        keys = np.ascontiguousarray(places["key"]).view(np.uint8).reshape(len(rows), KEY_BYTES)
+        return LocalFeatureTable(columns, firsts, counts, sizes, keys)
 
     def _report(self, bad: list[str], count: int) -> None:
         if not bad:
@@ -114,32 +114,14 @@ class LocalFeatureStore:
         return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
-class _Places:
-    """Arrays of a table that are filled picture by picture."""
-
-    def __init__(self, count: int) -> None:
-        self._done = 0
-        self._firsts = np.zeros(count, np.int64)
-        self._counts = np.zeros(count, np.int64)
-        self._sizes = np.zeros((count, 2), np.int32)
-        self._keys = np.zeros((count, KEY_BYTES), np.uint8)
-
-    def fill(self, found: list[Found], files: FeatureFiles) -> None:
-        """Note the next pictures, and add those that are new to the files."""
-        new = [
-            (one.key, one.features, not one.fault)
-            for one in found
-            if one.record is None and one.key is not None and one.features is not None
-        ]
-        added = iter(files.append(new) if new else ())
-        for place, one in enumerate(found, self._done):
-            if one.key is None:
-                continue
-            record = one.record if one.record is not None else next(added)
-            self._keys[place] = np.frombuffer(one.key, np.uint8)
-            self._firsts[place], self._counts[place] = record["first"], record["count"]
-            self._sizes[place] = record["height"], record["width"]
-        self._done += len(found)
-
-    def finished(self, columns: FeatureColumns) -> LocalFeatureTable:
-        return LocalFeatureTable(columns, self._firsts, self._counts, self._sizes, self._keys)
+def _fill(places: Records, found: list[Found], files: FeatureFiles) -> None:
+    """Note where the next images' features are, and add those that are new to the files."""
+    new = [
+        (one.key, one.features, not one.fault)
+        for one in found
+        if one.record is None and one.key is not None and one.features is not None
+    ]
+    added = iter(files.append(new) if new else ())
+    for place, one in enumerate(found):
+        if one.key is not None:
+            places[place] = one.record if one.record is not None else next(added)

@@ -4,7 +4,6 @@ A table holds where each picture's features lie, 48 bytes a picture, and the mem
 processes as names and positions, and is opened there.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,28 +20,16 @@ FILES = ("points", "scales", "descriptors")
 
 @dataclass(frozen=True)
 class FeatureColumns:
-    """Features one after another, each picture's together.
+    """Features one after another, each picture's together."""
 
-    Attributes:
-        points: float32 [R, 2].
-        scales: float32 [R].
-        descriptors: uint8 [R, D].
-        folder: where they are mapped from; None for columns in memory.
-    """
-
-    points: NDArray[np.float32]
-    scales: NDArray[np.float32]
-    descriptors: NDArray[np.uint8]
-    folder: Path | None = None
+    points: NDArray[np.float32]  # float32 [R, 2]
+    scales: NDArray[np.float32]  # float32 [R]
+    descriptors: NDArray[np.uint8]  # uint8 [R, D]
+    folder: Path | None = None  # where they are mapped from; None for columns in memory
 
     @staticmethod
     def open(folder: Path, dim: int, rows: int) -> "FeatureColumns":
-        """Map the first `rows` rows of the files in `folder`.
-
-        Raises:
-            OSError: a file cannot be read.
-            ValueError: a file is shorter than that.
-        """
+        """Map the first `rows` rows of the files in `folder`; ValueError where a file is shorter than that."""
         arrays: list[NDArray[Any]] = []
         for name, (dtype, shape) in column_types(dim).items():
             if rows == 0:  # nothing to map
@@ -167,22 +154,46 @@ class LocalFeatureTable:
             self.columns, self.firsts[pictures], self.counts[pictures], self.sizes[pictures], self.keys[pictures]
         )
 
-    @staticmethod
-    def of_features(features: Sequence[LocalFeatures], keys: NDArray[np.uint8] | None = None) -> "LocalFeatureTable":
-        """A table in memory, of features that came from elsewhere.
 
-        Args:
-            features: at least one picture's.
-            keys: uint8 [n, 16]; without them the pictures' numbers, good for one run only.
-        """
-        counts = np.array([len(one) for one in features], np.int64)
-        if keys is None:
-            keys = np.zeros((len(features), KEY_BYTES), np.uint8)
-            keys[:, :8] = np.arange(1, len(features) + 1, dtype="<u8").view(np.uint8).reshape(-1, 8)
-        columns = FeatureColumns(
-            np.concatenate([one.points for one in features]),
-            np.concatenate([one.scales for one in features]),
-            np.concatenate([one.descriptors for one in features]),
-        )
-        sizes = np.array([one.size for one in features], np.int32).reshape(-1, 2)
-        return LocalFeatureTable(columns, np.cumsum(counts) - counts, counts, sizes, keys)
+@dataclass(frozen=True)
+class StrongestFeatures:
+    """A view of a table; descriptors are read when they are asked for."""
+
+    table: LocalFeatureTable  # features of n images, the strongest of each first
+    limit: int  # the most that an image gives
+
+    @property
+    def dim(self) -> int:
+        """D, length of a descriptor."""
+        return self.table.dim
+
+    @property
+    def keys(self) -> list[NDArray[np.generic]]:
+        """What the features depend on, for keys of the cache: the content of the pictures."""
+        return [self.table.keys, self.table.counts]
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """int64 [n], features that each image gives."""
+        return np.minimum(self.table.counts, self.limit)
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """int64 [n + 1]: image i gives the features `starts[i]` to `starts[i + 1]`."""
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts)])
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def images(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The image of each feature, same shape as `rows`."""
+        return np.searchsorted(self.starts, rows, side="right") - 1
+
+    def rows(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """Descriptors uint8 [stop - start, D] of consecutive features."""
+        return self.at(np.arange(start, stop))
+
+    def at(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Descriptors uint8 [B, D] of features [B]."""
+        images = self.images(rows)
+        return self.table.descriptors[self.table.starts[images] + rows - self.starts[images]]

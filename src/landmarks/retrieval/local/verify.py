@@ -4,7 +4,7 @@ What one pair costs does not depend on the others, so pairs go to processes in s
 matching and estimation are all determined, counts are the same however they are grouped.
 """
 
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from landmarks.retrieval.local.geometry import Geometry, Verdict
 from landmarks.retrieval.local.matching import Matcher, Matches
 from landmarks.retrieval.local.table import LocalFeatureTable
 from landmarks.retrieval.local.workers import Workers
-from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.state import Resources
 from landmarks.storage import Column
 
 Pairs = NDArray[np.int32]
@@ -24,48 +24,18 @@ Pairs = NDArray[np.int32]
 def verify_pair(
     first: LocalFeatures, second: LocalFeatures, matcher: Matcher, geometry: Geometry, seed: int = 0
 ) -> tuple[Matches, Verdict]:
-    """Match two pictures and look for one motion that explains the pairs.
-
-    Args:
-        first: features of one picture.
-        second: features of the other.
-        matcher: finds pairs.
-        geometry: says which of them agree.
-        seed: of the estimation.
-
-    Returns:
-        The tentative pairs, and which of them are inliers.
-    """
+    """The tentative pairs of two pictures, and which of them one motion explains."""
     matches = matcher(first.descriptors, second.descriptors)
     points = first.points[matches.first], second.points[matches.second]
     return matches, geometry(*points, (first.size, second.size), seed)
 
 
-@dataclass(frozen=True)
-class Verification:
-    """Counts the inliers of pairs.
-
-    Attributes:
-        queries: features of the first pictures.
-        index: features of the second ones.
-        matcher: finds tentative pairs.
-        geometry: says which of them agree.
-        seed: of the estimation.
-    """
-
-    queries: LocalFeatureTable
-    index: LocalFeatureTable
-    matcher: Matcher
-    geometry: Geometry
-    seed: int
-
-    def __call__(self, pairs: Pairs) -> NDArray[np.int32]:
-        """int32 [P] inliers of pairs [P, 2] of pictures."""
-        counts = np.zeros(len(pairs), np.int32)
-        for place, (query, image) in enumerate(pairs.tolist()):
-            first, second = self.queries.of(query), self.index.of(image)
-            counts[place] = verify_pair(first, second, self.matcher, self.geometry, self.seed)[1].count
-        return counts
+def _count(
+    queries: LocalFeatureTable, index: LocalFeatureTable, matcher: Matcher, geometry: Geometry, seed: int, pairs: Pairs
+) -> NDArray[np.int32]:
+    """The work of a process: int32 [P] inliers of pairs [P, 2] of images."""
+    found = (verify_pair(queries.of(a), index.of(b), matcher, geometry, seed)[1] for a, b in pairs.tolist())
+    return np.array([verdict.count for verdict in found], np.int32)
 
 
 CHUNK = 8192  # pairs that are kept together: about ten seconds of two cores, the most that a kill loses
@@ -82,7 +52,7 @@ def count_inliers(
     chunk: int = CHUNK,
     job: int = JOB,
 ) -> NDArray[np.int32]:
-    """Inliers of every pair, from the cache or counted now.
+    """Inliers of every pair, from the cache or counted now; what was counted before an error is kept.
 
     Args:
         queries: features of the first pictures.
@@ -96,13 +66,10 @@ def count_inliers(
 
     Returns:
         int32 [P], memory-mapped; 0 where nothing convinces.
-
-    Raises:
-        LandmarksError: a process ended abruptly, or no room for the cache; what was counted is kept.
     """
     if len(pairs) == 0:
         return np.empty(0, np.int32)
-    work = Verification(queries, index, matcher, geometry, resources.seed)
+    work = partial(_count, queries, index, matcher, geometry, resources.seed)
     with Workers("spatial verification", work, min(resources.workers, -(-len(pairs) // job))) as workers:
 
         def make(start: int, stop: int) -> dict[str, NDArray[Any]]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 import cv2
@@ -34,10 +33,8 @@ _work: Callable[[Any], Any]
 class Workers(Generic[Job, Result]):
     """Used in a ``with`` statement, at whose end the processes go; on Ctrl-C after the jobs under way.
 
-    Args:
-        what: the work in words, for the message when a process dies.
-        work: a picklable function or object; sent to each process once.
-        count: processes; with one the work is done in this process.
+    `what` is the work in words, for the message when a process dies. The work, picklable, is sent to each process once;
+    with a `count` of one it is done in this process.
     """
 
     def __init__(self, what: str, work: Callable[[Job], Result], count: int) -> None:
@@ -49,18 +46,12 @@ class Workers(Generic[Job, Result]):
     def __enter__(self) -> "Workers[Job, Result]":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
     def map(self, jobs: Iterable[Job]) -> Iterator[Result]:
-        """The results in the order of the jobs; only a few jobs are under way at a time.
-
-        Raises:
-            LandmarksError: a process ended abruptly.
-        """
+        """The results in the order of the jobs; only a few jobs are under way at a time."""
         if self.count == 1:
             for job in jobs:
                 with _one_opencv_thread():

@@ -47,9 +47,6 @@ def choose_backend(name: BackendName, depth: int) -> Backend:
     """The backend called `name`; ``auto`` takes a GPU where there is one, else faiss, else torch.
 
     ``bf16`` gets the same: what bfloat16 cannot decide, or is too small for it, is searched in float32.
-
-    Raises:
-        LandmarksError: faiss asked for and not installed.
     """
     has_faiss = importlib.util.find_spec("faiss") is not None
     has_gpu = torch.cuda.is_available()

@@ -30,17 +30,11 @@ NEVER = np.int16(32767)
 
 @dataclass(frozen=True)
 class Proposal:
-    """Candidates of queries.
+    """Candidates of queries."""
 
-    Attributes:
-        query: [M] row of the query, in no order.
-        row: [M] row of the database, each once a query.
-        doubtful: bool [Q], queries without a complete list; none of theirs is to be used.
-    """
-
-    query: NDArray[np.int64]
-    row: NDArray[np.int64]
-    doubtful: NDArray[np.bool_]
+    query: NDArray[np.int64]  # [M] row of the query, in no order
+    row: NDArray[np.int64]  # [M] row of the database, each once a query
+    doubtful: NDArray[np.bool_]  # bool [Q], queries without a complete list; none of theirs is to be used
 
 
 def has_bfloat16_units() -> bool:
@@ -69,17 +63,9 @@ def slice_rows(dim: int, k: int, rows: int, budget_bytes: int) -> int:
 
 
 def propose(queries: NDArray[np.float32], database: Descriptors, k: int, normalize: bool, rows: int) -> Proposal | None:
-    """Rows that hold the k nearest of each query, and few others.
+    """Rows that hold the k nearest of each query [Q, D], and few others; `rows` of the database [N, D] at once.
 
-    Args:
-        queries: [Q, D], already prepared like the index.
-        database: [N, D], may be memory-mapped; read in blocks.
-        k: places to be filled.
-        normalize: L2-normalise the index rows.
-        rows: of the database to multiply at once, from `slice_rows`.
-
-    Returns:
-        The candidates; None if more than half of the queries are doubtful, found out as soon as possible.
+    None if more than half of the queries are doubtful, found out as soon as possible.
     """
     threads = min(TILES, torch.get_num_threads())
     with torch.inference_mode(), ThreadPoolExecutor(threads) as pool:
@@ -193,14 +179,9 @@ class _Held:
 
 
 def rounded_rows(rows: NDArray[np.float32], count: int) -> tuple[torch.Tensor, NDArray[np.float64]]:
-    """Rows [B, D] in bfloat16, and what rounding took from them.
+    """Rows [B, D] in bfloat16, filled up with zeros to [`count`, D], and what rounding took from them.
 
-    Args:
-        rows: [B, D].
-        count: rows of the result, at least B; those behind are zeros.
-
-    Returns:
-        bfloat16 [count, D], and an upper bound [B] of the length of each row's difference.
+    The latter is an upper bound [B] of the length of each row's difference.
     """
     rounded = torch.zeros((count, rows.shape[1]), dtype=torch.bfloat16)
     lost = np.empty(len(rows))
@@ -227,16 +208,7 @@ def product_error(
     float32 costs gamma_D |q'| |x'| in any order (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed.,
     section 3.1), here with four times float32's unit for hardware that does not round to nearest, and 8 terms more
     for the rounding of rows and scores elsewhere; the last term is for hardware that takes tiny numbers for zero.
-
-    Args:
-        dim: D.
-        lengths: [Q] of the queries.
-        lost: [Q] of the queries, from `rounded_rows`.
-        longest: length of the longest row.
-        most_lost: largest bound from `rounded_rows` among the rows.
-
-    Returns:
-        [Q]; infinite where products may be.
+    Infinite where products may be. `lengths` and `lost` [Q] are of the queries, `longest` and `most_lost` of the rows.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         rounded_lengths, rounded_longest = lengths + lost, longest + most_lost
@@ -248,13 +220,9 @@ def product_error(
 
 
 def lowest_score(kth: NDArray[np.int16], error: NDArray[np.float64]) -> NDArray[np.int16]:
-    """The rounded product that every row among the k nearest reaches; below 0 where it cannot be told.
+    """The rounded product that every row among the k nearest reaches, from the `kth` largest so far; below 0 = unknown.
 
-    Scores are bfloat16 seen as int16, which keeps their order from zero upwards.
-
-    Args:
-        kth: [Q] k-th largest score found so far.
-        error: [Q] from `product_error`.
+    Scores [Q] are bfloat16 seen as int16, which keeps their order from zero upwards.
     """
     # A product that was rounded to the k-th lies above it less half a step, and rounding keeps the order of products.
     reached = ((np.maximum(kth, 1).astype(np.int32) << 16) - (1 << 15)).view(np.float32).astype(np.float64)

@@ -8,23 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.retrieval.blocks import Descriptors, prepared_blocks, row_products, rows_in_budget
-from landmarks.retrieval.ranking import EMPTY, Ranking, best
+from landmarks.retrieval.ranking import EMPTY, Ranking, best, fill
+
+# Queries multiplied at once in a full search, and queries whose lists of candidates are scored at once.
+TILE, TOGETHER = 64, 1024
 
 
 def rescored(
     queries: NDArray[np.float32], database: Descriptors, candidates: NDArray[np.integer], k: int, normalize: bool
 ) -> Ranking:
-    """Order candidates by their exact scores and keep k.
+    """Order candidates [Q, C], each once a query, -1 = empty, by their exact scores and keep k: [Q, k].
 
-    Args:
-        queries: [Q, D], already prepared like the index.
-        database: [N, D], may be memory-mapped; only the candidates' rows are read.
-        candidates: [Q, C] rows of `database`, each once a query; -1 = empty.
-        k: places of the ranking.
-        normalize: L2-normalise the index rows.
-
-    Returns:
-        Ranking [Q, k]; equal scores in order of row.
+    The queries [Q, D] are prepared like the index already; only the candidates' rows of it are read. Equal scores stand
+    in order of row.
     """
     return best(candidates, row_products(queries, database, candidates, normalize), k)
 
@@ -36,11 +32,10 @@ def rescored_lists(
     row: NDArray[np.int64],
     k: int,
     normalize: bool,
-    at_once: int = 1024,
 ) -> Ranking:
     """Like `rescored`, with as many candidates for each query as it needs: scattered pairs [M] of query and row.
 
-    Queries with about as many candidates are taken together, `at_once`, so that little is filled up.
+    Queries with about as many candidates are taken together, so that little is filled up.
     """
     counts = np.bincount(query, minlength=len(queries))
     order = np.argsort(query, kind="stable")
@@ -53,18 +48,14 @@ def rescored_lists(
     order = np.argsort(rank[query], kind="stable")
     query, row, place = query[order], row[order], place[order]
     ends = np.cumsum(counts[by_count])
-    for first in range(0, len(queries), at_once):
-        part = by_count[first : first + at_once]
+    for first in range(0, len(queries), TOGETHER):
+        part = by_count[first : first + TOGETHER]
         pairs = slice(ends[first] - counts[part[0]], ends[first + len(part) - 1])
         candidates = np.full((len(part), counts[part[-1]]), EMPTY, np.int64)
         candidates[rank[query[pairs]] - first, place[pairs]] = row[pairs]
         found = rescored(queries[part], database, candidates, k, normalize)
         ranking.indices[part], ranking.scores[part] = found.indices, found.scores
     return ranking
-
-
-# Queries multiplied at once.
-TILE = 64
 
 
 def search_float64(
@@ -75,18 +66,10 @@ def search_float64(
     normalize: bool,
     budget_bytes: int,
 ) -> Ranking:
-    """The k largest inner products, computed in float64 and rounded to float32, ties in order of row.
+    """The k largest inner products, computed in float64 and rounded to float32, ties in order of row: [Q, k].
 
-    Args:
-        queries: [Q, D], already prepared like the index.
-        database: [N, D] with N >= k.
-        floor: [Q] a score that at least k index rows reach, so that lower ones can be left out at once.
-        k: places of the ranking.
-        normalize: L2-normalise the index rows.
-        budget_bytes: working memory.
-
-    Returns:
-        Ranking [Q, k].
+    The queries [Q, D] are prepared like the index already, which has k rows or more; `floor` [Q] is a score that at
+    least k rows of it reach, so that lower ones can be left out at once.
     """
     ranking = Ranking.empty(len(queries), k)
     if not len(queries):
@@ -105,22 +88,6 @@ def search_float64(
             query = np.concatenate([held_query, query])
             score = np.concatenate([scores[part][held_query, held_place], products[query[len(held_query) :], row]])
             row = np.concatenate([indices[part][held_query, held_place], row + start])
-            _fill(indices[part], scores[part], query, row, score)
+            fill(indices[part], scores[part], query, row, score)
         floor = np.maximum(floor, scores[:, -1])
     return Ranking(indices, scores)
-
-
-def _fill(
-    indices: NDArray[np.int32],
-    scores: NDArray[np.float32],
-    query: NDArray[np.int64],
-    row: NDArray[np.int64],
-    score: NDArray[np.float32],
-) -> None:
-    """Write the best of scattered (query, row, score) results into the ranking's rows, in place."""
-    order = np.lexsort((row, -score, query))
-    query, row, score = query[order], row[order], score[order]
-    place = np.arange(len(query)) - np.searchsorted(query, query)
-    keep = place < indices.shape[1]
-    indices[query[keep], place[keep]] = row[keep]
-    scores[query[keep], place[keep]] = score[keep]

@@ -7,6 +7,7 @@ proves for each query that nothing outside its candidates belongs inside. The fe
 near-equal images) are searched in float64.
 """
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -51,6 +52,7 @@ class Searcher(Protocol):
         ...
 
 
+@dataclass(eq=False)
 class ExactIndex:
     """Exact search by cosine similarity.
 
@@ -63,21 +65,19 @@ class ExactIndex:
             inner product.
         memory_budget_mb: MiB for the working memory, besides the arguments and the result. On a GPU the same
             amount is taken there.
-
-    Raises:
-        LandmarksError: `k` or `memory_budget_mb` below 1, or a backend that is not installed.
     """
 
-    def __init__(
-        self, k: int = 100, backend: BackendName = "auto", normalize: bool = True, memory_budget_mb: int = 1024
-    ) -> None:
-        if k < 1 or memory_budget_mb < 1:
-            raise LandmarksError(f"index: k ({k}) and memory_budget_mb ({memory_budget_mb}) must be 1 or more")
-        choose_backend(backend, k)
-        self.k = k
-        self.backend: BackendName = backend
-        self.normalize = normalize
-        self.memory_budget_mb = memory_budget_mb
+    k: int = 100
+    backend: BackendName = "auto"
+    normalize: bool = True
+    memory_budget_mb: int = 1024
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or self.memory_budget_mb < 1:
+            raise LandmarksError(
+                f"index: k ({self.k}) and memory_budget_mb ({self.memory_budget_mb}) must be 1 or more"
+            )
+        choose_backend(self.backend, self.k)
 
     def search(self, queries: Descriptors, database: Descriptors, k: int | None = None) -> Ranking:
         """Find the nearest index images.
@@ -89,9 +89,6 @@ class ExactIndex:
 
         Returns:
             Ranking [Q, k]; places beyond N are empty. Scores are float64 inner products rounded to float32.
-
-        Raises:
-            LandmarksError: shapes that do not fit, k below 1, or rows of zeros, NaN or infinity (count and first row).
         """
         k = self.k if k is None else k
         check_search(queries, database, k, self.normalize)
@@ -111,9 +108,7 @@ class ExactIndex:
                 half = 0
                 found = self._search_tile(prepared, database, k, depth, backend)
             parts.append(found)
-        return Ranking(
-            np.concatenate([part.indices for part in parts]), np.concatenate([part.scores for part in parts])
-        )
+        return Ranking.joined(parts)
 
     def signature(self) -> dict[str, Any]:
         """What the result depends on: exact search gives the same ranking whatever the backend and budget."""
@@ -176,11 +171,7 @@ class ExactIndex:
 
 
 def check_search(queries: Descriptors, database: Descriptors, k: int, normalize: bool) -> None:
-    """Refuse what cannot be searched; rows of the database are left to whoever reads them.
-
-    Raises:
-        LandmarksError: shapes that do not fit, k below 1, or query rows of zeros, NaN or infinity.
-    """
+    """Refuse what cannot be searched; rows of the database are left to whoever reads them."""
     check_matrix(queries, "query descriptors")
     check_matrix(database, "index descriptors")
     if queries.shape[1] != database.shape[1]:

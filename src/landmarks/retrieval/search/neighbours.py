@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, check_matrix, check_rows
 from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.resources import Resources
+from landmarks.retrieval.state import Resources
 from landmarks.storage import Column
 
 # Images searched at once; the database is read once for each such group.
@@ -21,19 +21,10 @@ GROUP = 16_384
 
 
 def all_neighbours(database: Descriptors, k: int, resources: Resources, group: int = GROUP) -> Ranking:
-    """The k nearest other images of every image, memory-mapped out of the cache.
+    """The k nearest other images of every image [N, D], memory-mapped out of the cache: [N, k].
 
-    Args:
-        database: [N, D].
-        k: neighbours; an image is never its own.
-        resources: `neighbours` finds them.
-        group: images searched for, and kept, together.
-
-    Returns:
-        Ranking [N, k]; places beyond N - 1 are empty.
-
-    Raises:
-        LandmarksError: an empty index, k below 1, a bad row, or no room for the cache.
+    They are searched for, and kept, in groups of `group`. An image is never its own neighbour; places beyond N - 1 are
+    empty.
     """
     check_matrix(database, "index descriptors")
     if not len(database) or k < 1:

@@ -1,8 +1,9 @@
-from .dba import DatabaseAugmentation as DatabaseAugmentation
 from .diffusion import Diffusion as Diffusion
-from .guided_expansion import GuidedExpansion as GuidedExpansion
+from .diffusion import largest_cosines as largest_cosines
+from .expansion import DatabaseAugmentation as DatabaseAugmentation
+from .expansion import GuidedExpansion as GuidedExpansion
+from .expansion import QueryExpansion as QueryExpansion
 from .local_search import LocalSearch as LocalSearch
-from .qe import QueryExpansion as QueryExpansion
 from .regional_diffusion import RegionalDiffusion as RegionalDiffusion
 from .search import Search as Search
 from .verification import SpatialVerification as SpatialVerification

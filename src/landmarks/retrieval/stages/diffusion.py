@@ -6,28 +6,30 @@ queries and index images are diffused as one set and compared by their L2-normal
 ``online``: Iscen et al., CVPR 2017: each query is diffused over the whole graph.
 """
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
 
 from landmarks.errors import LandmarksError
+from landmarks.retrieval.blocks import MIB, Descriptors, check_rows, rows_in_budget
 from landmarks.retrieval.diffusion import (
+    DiffusedRows,
     LargestEntries,
     OfflineParameters,
     SparseRows,
     check_solver,
-    concatenated,
     diffused_rows,
     knn_graph,
-    largest_cosines,
     query_weights,
     rows_at_once,
     solve,
 )
 from landmarks.retrieval.ranking import Ranking, completed
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.search import all_neighbours
-from landmarks.retrieval.state import SearchState
+from landmarks.retrieval.search import all_neighbours, check_search
+from landmarks.retrieval.state import Resources, SearchState
+from landmarks.storage import Column
 
 Mode = Literal["offline", "joint", "online"]
 
@@ -47,9 +49,6 @@ class Diffusion:
         mode: ``offline``, ``joint`` or ``online``.
         iterations: steps of conjugate gradients at most.
         tolerance: relative residual that is good enough.
-
-    Raises:
-        LandmarksError: a parameter out of range.
     """
 
     def __init__(
@@ -76,11 +75,7 @@ class Diffusion:
         self.parameters = OfflineParameters(k, truncation, gamma, alpha, iterations, tolerance)
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """The state with a new ranking.
-
-        Raises:
-            LandmarksError: no ranking yet, descriptors that do not fit or are bad, or no room for the cache.
-        """
+        """The state with a new ranking."""
         earlier = state.require_ranking("diffusion")
         if 0 in (len(state.queries), len(state.index), earlier.depth):
             return state
@@ -115,3 +110,50 @@ class Diffusion:
             solutions = solve(graph, weights[start : start + rows].toarray(), *solver, resources.workers)
             largest.add_dense(solutions, start)
         return largest.ranking()
+
+
+def concatenated(queries: Descriptors, index: Descriptors, resources: Resources, chunk: int = 16_384) -> Descriptors:
+    """Queries, then index images, [Q + N, D], memory-mapped out of the cache: they may not fit into memory."""
+    check_search(queries, index, k=1, normalize=True)
+    check_rows(index, "index descriptors", normalize=True)  # later, nobody would know which set a bad row is of
+    dtype = np.result_type(queries, index)
+
+    def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
+        first = queries[start:stop]
+        second = index[max(0, start - len(queries)) : max(0, stop - len(queries))]
+        return {"descriptors": np.concatenate([first, second]).astype(dtype)}
+
+    columns = {"descriptors": Column(dtype, (index.shape[1],))}
+    count = len(queries) + len(index)
+    return resources.cache.rows("joined", count, columns, make, chunk, [queries, index], {})["descriptors"]
+
+
+def largest_cosines(rows: DiffusedRows, num_queries: int, depth: int, resources: Resources) -> Ranking:
+    """Index images whose diffused rows are most alike the queries', with a cosine above 0, [Q, K].
+
+    Of the memory budget queries take a quarter and index images a half.
+    """
+    num_rows, places = rows.columns.shape
+    largest = LargestEntries(num_queries, depth, resources.workers)
+    budget = resources.memory_budget_mb * MIB
+    queries_at_once = rows_in_budget(32 * places, budget // 4)
+    images_at_once = rows_in_budget(40 * places, budget // 2)
+    for first in range(num_queries, num_rows, images_at_once):
+        block = _normalised(rows, first, min(first + images_at_once, num_rows)).T.tocsr()
+        bounds = block.indptr.astype(np.int64)
+        images = SparseRows(bounds[:-1], bounds[1:], block.indices, block.data, block.shape[1])
+        for start in range(0, num_queries, queries_at_once):
+            queries = _normalised(rows, start, min(start + queries_at_once, num_queries))
+            largest.add_product(queries, images, start, first - num_queries)
+    return largest.ranking()
+
+
+def _normalised(rows: DiffusedRows, start: int, stop: int) -> sparse.csr_array:
+    """Rows start to stop, float32 [stop - start, Q + N], L2-normalised, without zeros."""
+    where = rows.row_of[start:stop]
+    columns, values = rows.columns[where], rows.values[where]
+    norms = np.sqrt(np.einsum("nt,nt->n", values, values, dtype=np.float64))
+    kept = values != 0
+    starts = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int32)
+    scaled = (values / np.where(norms > 0, norms, 1)[:, None]).astype(np.float32)
+    return sparse.csr_array((scaled[kept], columns[kept], starts), shape=(stop - start, len(rows.columns)))

@@ -11,8 +11,7 @@ import numpy as np
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.local import InvertedFile, LocalFeatureStore, StrongestFeatures, Voting, search_by_votes
 from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.state import Need, SearchState
+from landmarks.retrieval.state import Need, Resources, SearchState
 
 
 class LocalSearch:
@@ -30,9 +29,6 @@ class LocalSearch:
         voting: how neighbours become votes; by default `Voting()`.
         features_per_image: the strongest features of an index image that can be found. Each takes
             `inverted.code_bytes` + 8 bytes of memory, besides all budgets: 9.1 GB for GLDv2's index with 500.
-
-    Raises:
-        LandmarksError: features_per_image below 1.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"pictures"})
@@ -52,11 +48,7 @@ class LocalSearch:
         self.features_per_image = features_per_image
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """The state with a ranking by votes.
-
-        Raises:
-            LandmarksError: pictures that cannot be read, faiss is not installed, or no room for features or codes.
-        """
+        """The state with a ranking by votes."""
         assert state.query_pictures is not None and state.index_pictures is not None  # see `needs`
         depth = resources.index.k
         if not len(state.queries) or not len(state.index):

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.blocks import MIB, Descriptors
-from landmarks.retrieval.descriptors import check_regions, gather_regions
+from landmarks.retrieval.blocks import MIB, Descriptors, check_matrix
+from landmarks.retrieval.descriptors import gather_regions
 from landmarks.retrieval.diffusion import (
     LargestEntries,
     PoolingKind,
@@ -29,9 +29,8 @@ from landmarks.retrieval.diffusion import (
     solve,
 )
 from landmarks.retrieval.ranking import EMPTY, Ranking, best, completed
-from landmarks.retrieval.resources import Resources
 from landmarks.retrieval.search import all_neighbours
-from landmarks.retrieval.state import MISSING, Need, SearchState
+from landmarks.retrieval.state import MISSING, Need, Resources, SearchState
 from landmarks.storage import Column
 
 # Queries whose short lists are diffused before the result is written down; images whose weights are found at once.
@@ -64,9 +63,6 @@ class RegionalDiffusion:
         pooling: an image's score is the ``max`` of its regions', their ``sum``, or as published a sum weighted by
             generalised max pooling, ``gmp``.
         regulariser: λ of generalised max pooling.
-
-    Raises:
-        LandmarksError: a parameter out of range.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"regions"})
@@ -90,17 +86,13 @@ class RegionalDiffusion:
         self.pooling = RegionPooling(pooling, regulariser)
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """The state with a ranking by regions.
-
-        Raises:
-            LandmarksError: no ranking yet, no regions, regions of different lengths, or one without a direction.
-        """
+        """The state with a ranking by regions."""
         earlier = state.require_ranking("regional diffusion")
         queries, index = state.query_regions, state.index_regions
         if queries is None or index is None:
             raise LandmarksError(f"regional diffusion needs {MISSING['regions']}")
-        check_regions(queries, "query regions")
-        check_regions(index, "index regions")
+        check_matrix(queries, "query regions", "[N, R, D]")
+        check_matrix(index, "index regions", "[N, R, D]")
         if queries.shape[2] != index.shape[2]:
             raise LandmarksError(
                 f"regions of queries have {queries.shape[2]} dimensions and those of the index "

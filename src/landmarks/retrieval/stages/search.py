@@ -1,8 +1,7 @@
 """The first stage: the nearest images of every query by global descriptor."""
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.state import StateT
+from landmarks.retrieval.state import Resources, StateT
 
 
 class Search:
@@ -10,9 +9,6 @@ class Search:
 
     Args:
         k: neighbours of each query that later stages can look at; the index's own `k` by default.
-
-    Raises:
-        LandmarksError: k below 1.
     """
 
     def __init__(self, k: int | None = None) -> None:
@@ -21,9 +17,5 @@ class Search:
         self.k = k
 
     def __call__(self, state: StateT, resources: Resources) -> StateT:
-        """The state with a new ranking [Q, k].
-
-        Raises:
-            LandmarksError: descriptors that cannot be compared.
-        """
+        """The state with a new ranking [Q, k]."""
         return state.with_ranking(resources.index.search(state.queries, state.index, self.k))

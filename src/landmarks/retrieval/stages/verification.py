@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.local import Geometry, LocalFeatureStore, Matcher, count_inliers
 from landmarks.retrieval.ranking import EMPTY, Ranking
-from landmarks.retrieval.resources import Resources
-from landmarks.retrieval.state import Need, SearchState
+from landmarks.retrieval.state import Need, Resources, SearchState
 
 
 class Verification:
@@ -29,9 +28,6 @@ class Verification:
         min_inliers: fewer are no evidence. What chance gives depends on the model, see `Geometry`.
         saturation: more inliers than this are no more evidence.
         weight: what full evidence adds to a score, in units of the scores that it is added to.
-
-    Raises:
-        LandmarksError: a number out of range.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"pictures"})
@@ -68,9 +64,6 @@ class Verification:
 
         Returns:
             int32 [Q, min(depth, K)]; 0 in empty places.
-
-        Raises:
-            LandmarksError: no ranking yet, pictures that cannot be read, or no room for features or counts.
         """
         shown = state.require_ranking("verification").indices[:, : self.depth]
         assert state.query_pictures is not None and state.index_pictures is not None  # see `needs`
@@ -124,25 +117,13 @@ class SpatialVerification(Verification):
         self.by_inliers = by_inliers
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """The state with the re-ranked ranking and the verified images.
-
-        Raises:
-            LandmarksError: no ranking yet, pictures that cannot be read, or no room for features or counts.
-        """
+        """The state with the re-ranked ranking and the verified images."""
         inliers = self.inliers(state, resources)
         ranking = state.require_ranking("verification")
         return replace(state, ranking=self.rerank(ranking, inliers), verified=verified(ranking, inliers))
 
     def rerank(self, ranking: Ranking, inliers: NDArray[np.int32]) -> Ranking:
-        """Join inliers and scores.
-
-        Args:
-            ranking: [Q, K].
-            inliers: int32 [Q, k] of the first k <= K images.
-
-        Returns:
-            The same images, [Q, K].
-        """
+        """Join scores [Q, K] and the inliers of the first k <= K images, int32 [Q, k]."""
         scores = ranking.scores.copy()
         seen = scores[:, : inliers.shape[1]]
         evidence = self.evidence(inliers)

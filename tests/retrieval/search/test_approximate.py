@@ -11,10 +11,18 @@ from hypothesis import strategies as st
 
 from landmarks.config import TrainSettings, check_config
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.search import ExactIndex, all_neighbours
-from landmarks.retrieval.search.approximate import HnswIndex, IvfPqIndex, ScalarIndex, recall
-from landmarks.retrieval.search.approximate import index as index_module
-from resources import make_resources
+from landmarks.retrieval import Ranking
+from landmarks.retrieval.search import (
+    ExactIndex,
+    HnswIndex,
+    IvfPqIndex,
+    ScalarIndex,
+    number_of_lists,
+    number_of_probes,
+    recall,
+)
+from landmarks.retrieval.search import approximate_index as index_module
+from resources import assert_same_ranking
 
 KINDS = [HnswIndex, IvfPqIndex, ScalarIndex]
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
@@ -65,8 +73,7 @@ def test_looking_everywhere_is_exact(data):
         exact = ExactIndex(k).search(queries, database)
         for searcher in (scalar, graph):
             found = searcher.search(queries, database)
-            np.testing.assert_array_equal(found.indices, exact.indices)
-            np.testing.assert_array_equal(found.scores, exact.scores)
+            assert_same_ranking(found, exact)
 
 
 @each_kind
@@ -83,8 +90,7 @@ def test_the_same_twice_with_any_threads_budget_and_tiles(kind, database, monkey
         assert faiss.omp_get_max_threads() == 3
     finally:
         faiss.omp_set_num_threads(threads)
-    np.testing.assert_array_equal(first.indices, second.indices)
-    np.testing.assert_array_equal(first.scores, second.scores)
+    assert_same_ranking(first, second)
 
 
 @each_kind
@@ -135,14 +141,6 @@ def test_copies_of_one_picture_are_found(kind):
 
 
 @each_kind
-def test_neighbours_within_a_set(kind, database):
-    near = all_neighbours(database, 10, make_resources(kind()))
-    exact = all_neighbours(database, 10, make_resources())
-    assert not (near.indices == np.arange(len(database))[:, None]).any()
-    assert recall(near, exact) > 0.95
-
-
-@each_kind
 def test_recall_is_logged_when_asked_for(kind, database, caplog):
     caplog.set_level(logging.INFO)
     searcher = kind(10, recall_queries=50)
@@ -172,11 +170,19 @@ def test_bad_input_is_named_like_by_exact_search(kind, database):
         kind().search(database, database, k=0)
 
 
-@each_kind
-@pytest.mark.parametrize("wrong", [{"k": 0}, {"oversampling": 0.5}, {"recall_queries": -1}, {"memory_budget_mb": 0}])
-def test_wrong_parameters_are_refused(kind, wrong):
-    with pytest.raises(LandmarksError):
-        kind(**wrong)
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        *((kind, *wrong) for kind in KINDS for wrong in (("k", 0), ("oversampling", 0.5), ("recall_queries", -1))),
+        *((kind, "memory_budget_mb", 0) for kind in KINDS),
+        *((HnswIndex, name, 0) for name in ("links", "build_width", "search_width")),
+        *((ScalarIndex, name, value) for name in ("lists", "probes") for value in (0, -1)),
+        (IvfPqIndex, "code_bytes", 0),
+    ],
+)
+def test_wrong_parameters_are_refused(kind, name, value):
+    with pytest.raises(LandmarksError, match=rf"index.*{name}"):
+        kind(**{name: value})
 
 
 @each_kind
@@ -202,3 +208,66 @@ def test_configured_by_name(kind, compose_config, tmp_path):
     pipeline = instantiate(config.pipeline)
     assert isinstance(pipeline.resources.index, kind) and isinstance(pipeline.resources.neighbours, kind)
     assert pipeline.resources.index.k == 7
+
+
+@pytest.mark.parametrize(
+    ("kind", "fixed", "name", "values", "least"),
+    [
+        (HnswIndex, {"links": 8}, "search_width", (20, 500), 0.98),
+        (ScalarIndex, {}, "probes", (1, 100), 0.99),
+        (IvfPqIndex, {"code_bytes": 4, "probes": 1000}, "oversampling", (1, 40), 0.9),
+    ],
+)
+def test_looking_harder_finds_more(kind, fixed, name, values, least):
+    database = np.random.default_rng(0).standard_normal((2000, 32)).astype(np.float32)  # without structure: hard
+    exact = ExactIndex(10).search(database[:100], database)
+    few, many = (recall(kind(10, **fixed, **{name: n}).search(database[:100], database), exact) for n in values)
+    assert few < many > least
+
+
+def test_built_on_all_threads_it_still_finds():
+    database = np.random.default_rng(0).standard_normal((2000, 8)).astype(np.float32)
+    found = HnswIndex(10, repeatable=False).search(database, database)
+    assert recall(found, ExactIndex(10).search(database, database)) > 0.98
+
+
+def test_lists_grow_with_the_set_as_far_as_it_can_train_them():
+    assert number_of_lists(761_757, None) == 131_072 // 39
+    assert number_of_lists(3900, None) == 100
+    assert number_of_lists(3900, 7) == 7
+    assert number_of_lists(1, 7) == 1
+
+
+def test_probes_are_a_tenth_of_the_lists_but_not_few():
+    assert [number_of_probes(lists, None) for lists in (3000, 100, 7)] == [300, 16, 7]
+    assert [number_of_probes(50, asked) for asked in (1, 99)] == [1, 50]
+
+
+@pytest.mark.parametrize(("dim", "asked", "taken"), [(24, 10, 8), (7, 64, 7), (13, 5, 1)])
+def test_a_code_takes_the_largest_number_of_bytes_that_divides_the_dimensions(dim, asked, taken):
+    database = np.random.default_rng(0).standard_normal((1200, dim)).astype(np.float32)
+    searcher = IvfPqIndex(5, code_bytes=asked)
+    searcher.search(database[:5], database)
+    assert taken == searcher._built.index.pq.M
+
+
+def ranking(indices, scores):
+    return Ranking(np.array(indices, np.int32), np.array(scores, np.float32))
+
+
+def test_share_of_the_exact_results():
+    exact = ranking([[4, 2, 7], [1, 2, 3]], [[3, 2, 1], [3, 2, 1]])
+    found = ranking([[4, 7, -1], [1, 2, 3]], [[3, 1, -np.inf], [3, 2, 1]])
+    assert recall(exact, exact) == 1
+    assert recall(found, exact) == (2 / 3 + 1) / 2
+
+
+def test_another_copy_of_the_same_picture_counts():
+    assert recall(ranking([[9, 8]], [[2, 1]]), ranking([[9, 5]], [[2, 1]])) == 1
+
+
+def test_places_that_cannot_be_filled_do_not_count():
+    exact = ranking([[0, -1]], [[1, -np.inf]])
+    assert recall(exact, exact) == 1
+    assert recall(Ranking.empty(1, 2), exact) == 0
+    assert recall(Ranking.empty(2, 3), Ranking.empty(2, 3)) == 1

@@ -41,6 +41,7 @@ class _Built:
     index: Any
 
 
+@dataclass(eq=False)
 class ApproximateIndex(ABC):
     """Approximate search by cosine similarity, on the CPU.
 
@@ -57,48 +58,32 @@ class ApproximateIndex(ABC):
         seed: of training.
         recall_queries: measure recall@k against exact search on so many queries of the first search in each database
             and log it; 0 = do not.
-
-    Raises:
-        LandmarksError: a parameter out of range, or faiss is not installed.
     """
 
     kind: ClassVar[str]
+    k: int = 100
+    oversampling: float = 2.0
+    memory_budget_mb: int = 1024
+    seed: int = 0
+    recall_queries: int = 0
 
-    def __init__(self, k: int, oversampling: float, memory_budget_mb: int, seed: int, recall_queries: int) -> None:
-        if not 1 <= oversampling < math.inf:
-            raise LandmarksError(f"index {self.kind}: oversampling is {oversampling}: it must be 1 or more")
-        if recall_queries < 0 or seed < 0:
+    def __post_init__(self) -> None:
+        if not 1 <= self.oversampling < math.inf:
+            raise LandmarksError(f"index {self.kind}: oversampling is {self.oversampling}: it must be 1 or more")
+        if self.recall_queries < 0 or self.seed < 0:
             raise LandmarksError(
-                f"index {self.kind}: recall_queries ({recall_queries}) and seed ({seed}) must be 0 or more"
+                f"index {self.kind}: recall_queries ({self.recall_queries}) and seed ({self.seed}) must be 0 or more"
             )
         if importlib.util.find_spec("faiss") is None:
             raise LandmarksError(
                 f"index {self.kind} needs faiss, which is not installed: install faiss-cpu or faiss-gpu, or take "
                 "index=exact"
             )
-        self._exact = ExactIndex(k, memory_budget_mb=memory_budget_mb)
-        self.k = k
-        self.oversampling = oversampling
-        self.memory_budget_mb = memory_budget_mb
-        self.seed = seed
-        self.recall_queries = recall_queries
+        self._exact = ExactIndex(self.k, memory_budget_mb=self.memory_budget_mb)
         self._built: _Built | None = None
 
     def search(self, queries: Descriptors, database: Descriptors, k: int | None = None) -> Ranking:
-        """Find near index images.
-
-        Args:
-            queries: [Q, D] float32 or float16.
-            database: [N, D] float32 or float16, may be memory-mapped; read in blocks.
-            k: places of the ranking, if not `self.k`.
-
-        Returns:
-            Ranking [Q, k]; places for which nothing was found are empty. Scores are float64 inner products rounded to
-            float32.
-
-        Raises:
-            LandmarksError: shapes that do not fit, k below 1, or rows of zeros, NaN or infinity (count and first row).
-        """
+        """Find near index images; see `ExactIndex.search`. Places for which nothing was found are empty."""
         k = self.k if k is None else k
         check_search(queries, database, k, normalize=True)
         candidates = math.ceil(k * self.oversampling)
@@ -111,9 +96,7 @@ class ApproximateIndex(ABC):
             tile = gather(queries, np.arange(start, min(start + TILE, len(queries))))
             found = self._candidates(index, tile, candidates)
             parts.append(rescored(tile, database, found, k, normalize=True))
-        ranking = Ranking(
-            np.concatenate([part.indices for part in parts]), np.concatenate([part.scores for part in parts])
-        )
+        ranking = Ranking.joined(parts)
         if is_new and self.recall_queries and len(queries):
             self._report_recall(queries, database, ranking)
         return ranking
@@ -163,17 +146,10 @@ class ApproximateIndex(ABC):
 
 
 def recall(found: Ranking, exact: Ranking) -> float:
-    """Recall@K: the share of the exact results that were found.
+    """Recall@K: the share of the exact results [Q, K] that were found [Q, K], a mean over queries.
 
     An image counts as found in place of another with the same score, because which of several copies of a picture
-    takes the last place is no error.
-
-    Args:
-        found: [Q, K] with exact scores of what was found.
-        exact: [Q, K] of the same queries.
-
-    Returns:
-        Mean over queries, 0 to 1; 1 where there is nothing to find.
+    takes the last place is no error. Where there is nothing to find it is 1.
     """
     wanted = exact.filled.sum(axis=1)
     if not wanted.any():

@@ -6,6 +6,7 @@ TPAMI 2011, section 4. What a list holds of each image, a product code or 8 bits
 
 import math
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, gather, prepared_blocks
-from landmarks.retrieval.search.approximate.index import ApproximateIndex, on_one_thread
+from landmarks.retrieval.search.approximate_index import ApproximateIndex, on_one_thread
 
 # Rows that centroids and codes are trained on at most: 256 MiB of 512 dimensions.
 SAMPLE = 131_072
@@ -35,24 +36,26 @@ def number_of_probes(lists: int, asked: int | None) -> int:
     return min(lists, asked if asked is not None else max(16, lists // 10))
 
 
+@dataclass(eq=False)
 class InvertedLists(ApproximateIndex):
-    """Search in the nearest cells."""
+    """Search in the nearest cells.
 
-    def __init__(
-        self,
-        k: int,
-        lists: int | None,
-        probes: int | None,
-        oversampling: float,
-        memory_budget_mb: int,
-        seed: int,
-        recall_queries: int,
-    ) -> None:
-        super().__init__(k, oversampling, memory_budget_mb, seed, recall_queries)
-        if any(number is not None and number < 1 for number in (lists, probes)):
-            raise LandmarksError(f"index {self.kind}: lists ({lists}) and probes ({probes}) must be 1 or more")
-        self.lists = lists
-        self.probes = probes
+    The other arguments are those of `ApproximateIndex`.
+
+    Args:
+        lists: cells of the inverted file; None takes 4 √N.
+        probes: cells that a query looks into; None takes a tenth.
+    """
+
+    lists: int | None = None
+    probes: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(number is not None and number < 1 for number in (self.lists, self.probes)):
+            raise LandmarksError(
+                f"index {self.kind}: lists ({self.lists}) and probes ({self.probes}) must be 1 or more"
+            )
 
     @abstractmethod
     def _empty(self, quantizer: Any, dim: int, lists: int) -> Any:
@@ -94,3 +97,59 @@ class InvertedLists(ApproximateIndex):
 
     def _parameters(self) -> dict[str, Any]:
         return {"lists": self.lists, "probes": self.probes}
+
+
+BITS = 8
+# Training rows for each of the 256 values of a code byte; more refine the codes hardly.
+ROWS_PER_CODE = 64
+
+
+@dataclass(eq=False)
+class IvfPqIndex(InvertedLists):
+    """Product codes: the smallest index, N x (`code_bytes` + 8) bytes, 50 MB for GLDv2's 761,757 index images.
+
+    Jégou et al., TPAMI 2011 (IVFADC with re-ranking). Codes are coarse, so it takes several candidates a place to have
+    the right ones among them. The other arguments are those of `InvertedLists`.
+
+    Args:
+        code_bytes: bytes that stand for a descriptor; the largest divisor of D that is not above is taken.
+    """
+
+    kind = "ivf_pq"
+    oversampling: float = 5.0
+    code_bytes: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.code_bytes < 1:
+            raise LandmarksError(f"index {self.kind}: code_bytes is {self.code_bytes}: it must be 1 or more")
+
+    def _empty(self, quantizer: Any, dim: int, lists: int) -> Any:
+        import faiss
+
+        parts = next(parts for parts in range(min(self.code_bytes, dim), 0, -1) if dim % parts == 0)
+        index = faiss.IndexIVFPQ(quantizer, dim, lists, parts, BITS, faiss.METRIC_INNER_PRODUCT)
+        index.pq.cp.seed, index.pq.cp.niter = self.seed, ITERATIONS
+        index.pq.cp.min_points_per_centroid, index.pq.cp.max_points_per_centroid = 1, ROWS_PER_CODE
+        return index
+
+    def _parameters(self) -> dict[str, Any]:
+        return {**super()._parameters(), "code_bytes": self.code_bytes}
+
+
+@dataclass(eq=False)
+class ScalarIndex(InvertedLists):
+    """8 bits a component: a quarter of the memory, N x (D + 8) bytes, and almost the exact order.
+
+    So few candidates a place are enough. One list is plain scalar quantisation: every image is looked at, more slowly
+    than exact search looks at float32. The arguments are those of `InvertedLists`.
+    """
+
+    kind = "scalar"
+    oversampling: float = 1.5
+
+    def _empty(self, quantizer: Any, dim: int, lists: int) -> Any:
+        import faiss
+
+        codec: Any = faiss.ScalarQuantizer.QT_8bit
+        return faiss.IndexIVFScalarQuantizer(quantizer, dim, lists, codec, faiss.METRIC_INNER_PRODUCT)

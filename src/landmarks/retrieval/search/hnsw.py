@@ -5,6 +5,7 @@ World Graphs", TPAMI 2020. The graph compares descriptors of 8 bits a component:
 a walk waits for memory, faster than float32; exact scores of the candidates make up for the rounding.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, gather, prepared_blocks
-from landmarks.retrieval.search.approximate.index import ApproximateIndex, on_one_thread
+from landmarks.retrieval.search.approximate_index import ApproximateIndex, on_one_thread
 
 # Rows that show the range of each component.
 SAMPLE = 16_384
@@ -20,50 +21,34 @@ SAMPLE = 16_384
 ADD_ROWS = 16_384
 
 
+@dataclass(eq=False)
 class HnswIndex(ApproximateIndex):
     """Candidates from a walk through a graph, re-ranked by exact scores. Takes N x (D + 8 `links`) bytes.
 
+    The levels of the graph are faiss's own fixed draw. The other arguments are those of `ApproximateIndex`.
+
     Args:
-        k: places of the ranking.
         links: neighbours that an image is linked to, twice as many at the bottom of the hierarchy.
         build_width: candidates kept while an image is put in; larger is slower to build and finds more.
         search_width: candidates kept in a search, at least; k x `oversampling` where that is more.
-        oversampling: candidates a place.
         repeatable: build on one thread. On several it is faster by their number, but the graph, and with it the last
             few results, depends on which thread was first.
-        memory_budget_mb: MiB of working memory, besides the index.
-        seed: of the samples that show the range of components and the recall; the levels of the graph are faiss's own
-            fixed draw.
-        recall_queries: queries to measure recall on, 0 for none.
-
-    Raises:
-        LandmarksError: a parameter out of range, or faiss is not installed.
     """
 
     kind = "hnsw"
 
-    def __init__(
-        self,
-        k: int = 100,
-        links: int = 32,
-        build_width: int = 64,
-        search_width: int = 128,
-        oversampling: float = 2.0,
-        repeatable: bool = True,
-        memory_budget_mb: int = 1024,
-        seed: int = 0,
-        recall_queries: int = 0,
-    ) -> None:
-        super().__init__(k, oversampling, memory_budget_mb, seed, recall_queries)
-        if links < 2 or build_width < 1 or search_width < 1:
+    links: int = 32
+    build_width: int = 64
+    search_width: int = 128
+    repeatable: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.links < 2 or self.build_width < 1 or self.search_width < 1:
             raise LandmarksError(
-                f"index {self.kind}: links ({links}) must be 2 or more, build_width ({build_width}) and search_width "
-                f"({search_width}) 1 or more"
+                f"index {self.kind}: links ({self.links}) must be 2 or more, build_width ({self.build_width}) and "
+                f"search_width ({self.search_width}) 1 or more"
             )
-        self.links = links
-        self.build_width = build_width
-        self.search_width = search_width
-        self.repeatable = repeatable
 
     def _build(self, database: Descriptors) -> Any:
         import faiss

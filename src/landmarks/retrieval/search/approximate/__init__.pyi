@@ -1,9 +1,0 @@
-from .hnsw import HnswIndex as HnswIndex
-from .index import on_one_thread as on_one_thread
-from .index import recall as recall
-from .inverted_lists import ROWS_PER_LIST as ROWS_PER_LIST
-from .inverted_lists import SAMPLE as SAMPLE
-from .inverted_lists import number_of_lists as number_of_lists
-from .inverted_lists import number_of_probes as number_of_probes
-from .ivf_pq import IvfPqIndex as IvfPqIndex
-from .scalar import ScalarIndex as ScalarIndex

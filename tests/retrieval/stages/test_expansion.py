@@ -1,0 +1,167 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from landmarks.errors import LandmarksError
+from landmarks.retrieval import Cache, Ranking, SearchState, expand
+from landmarks.retrieval.search import ExactIndex, neighbours
+from landmarks.retrieval.stages import DatabaseAugmentation, GuidedExpansion, QueryExpansion, Search
+from landmarks.retrieval.stages import expansion as expansion_module
+from resources import make_resources, normal
+
+
+@pytest.mark.parametrize("alpha", [0, 3])
+@pytest.mark.parametrize("normalize", [False, True])
+def test_reproduces_published_rankings(oracles, reranking_map, alpha, normalize):
+    folder = oracles / "reranking"
+    queries, index = (np.load(folder / f"{name}.npy") for name in ("queries", "index"))
+    figures = json.loads((folder / "expected.json").read_text())["map@100"]
+    published = np.load(folder / "expected_rankings.npz")
+    resources = make_resources(ExactIndex(normalize=normalize))
+    expansion, start = QueryExpansion(5, alpha), SearchState(queries, index)
+    augmented = DatabaseAugmentation(5, alpha)(start, resources)
+    for name, state in (
+        ("qe", expansion(Search()(start, resources), resources)),
+        ("dba", augmented),
+        ("dba_then_qe", expansion(augmented, resources)),
+    ):
+        key = f"{name}_k5_alpha{alpha}"
+        assert reranking_map(state.ranking) == pytest.approx(figures[key], abs=1e-3)
+        np.testing.assert_allclose(state.ranking.scores, published[f"{key}_scores"], atol=1e-4)
+
+
+@pytest.mark.parametrize("stage", [QueryExpansion(), GuidedExpansion()])
+def test_needs_a_ranking_that_is_deep_enough(stage):
+    state, resources = guided_state(Ranking.empty(3, 1), depth=4)
+    with pytest.raises(LandmarksError, match="k is 5, but the ranking has 4 places; search with a larger"):
+        stage(state, resources)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (QueryExpansion, "k", 0),
+        (QueryExpansion, "alpha", -1),
+        (QueryExpansion, "alpha", float("nan")),
+        (QueryExpansion, "alpha", float("inf")),
+        (QueryExpansion, "rounds", 0),
+        (QueryExpansion, "weights", "ranks"),
+        (DatabaseAugmentation, "k", 0),
+        (DatabaseAugmentation, "weights", "ranks"),
+        (GuidedExpansion, "k", 0),
+        (GuidedExpansion, "min_inliers", -1),
+        (GuidedExpansion, "max_verified", 0),
+    ],
+)
+def test_impossible_parameters_are_refused(kind, name, value):
+    words = {QueryExpansion: "query expansion", DatabaseAugmentation: "database augmentation"}
+    with pytest.raises(LandmarksError, match=f"{words.get(kind, 'guided expansion')}: .*{name}"):
+        kind(**{name: value})
+
+
+def test_later_rounds_add_what_was_found_to_the_first_query():
+    queries, index = normal(4, 50, dim=8, seed=1)
+    resources = make_resources(ExactIndex(k=5))
+    start = Search()(SearchState(queries, index), resources)
+    once = QueryExpansion()(start, resources)
+    by_hand = QueryExpansion()(replace(once, queries=queries), resources)
+    twice = QueryExpansion(rounds=2)(start, resources)
+    np.testing.assert_array_equal(twice.queries, by_hand.queries)
+    assert not np.array_equal(twice.queries, once.queries)
+
+
+def test_scores_of_another_kind_do_not_become_weights():
+    queries, index = normal(4, 50, dim=8, seed=2)
+    resources = make_resources()
+    start = Search()(SearchState(queries, index), resources)
+    inliers = replace(start, ranking=Ranking(start.ranking.indices, start.ranking.scores + 1000))
+    plain, other = QueryExpansion()(start, resources), QueryExpansion()(inliers, resources)
+    np.testing.assert_array_equal(plain.queries, other.queries)
+
+
+def test_every_image_is_averaged_with_the_others_even_among_copies(monkeypatch):
+    monkeypatch.setattr(expansion_module, "CHUNK", 4)
+    monkeypatch.setattr(neighbours, "GROUP", 4)
+    rng = np.random.default_rng(0)
+    index = np.repeat(rng.standard_normal((3, 5)).astype(np.float32), 4, axis=0)
+    unit = index / np.linalg.norm(index, axis=1, keepdims=True)
+    # Three copies of each image: their mean is the image itself.
+    np.testing.assert_allclose(DatabaseAugmentation(3, 1.0).augment(index, make_resources()), unit, atol=1e-6)
+    # One image alone has no others.
+    np.testing.assert_allclose(DatabaseAugmentation(3).augment(index[:1], make_resources()), unit[:1], atol=1e-6)
+
+
+def test_weights_by_rank_are_another_entry_of_the_cache(tmp_path):
+    (index,) = normal(30, dim=5)
+    resources = make_resources(cache=Cache(tmp_path))
+    near = neighbours.all_neighbours(index, 3, resources).indices
+    for _ in range(2):  # made, then found
+        for weights in ("similarity", "rank"):
+            augmented = DatabaseAugmentation(3, 1.0, weights).augment(index, resources)
+            np.testing.assert_array_equal(augmented, expand(index, near, index, 1.0, weights))
+    assert len(list(tmp_path.iterdir())) == 3  # the neighbours and both indexes
+
+
+RNG = np.random.default_rng(0)
+QUERIES, INDEX = (RNG.standard_normal((n, 6)).astype(np.float32) for n in (3, 12))
+
+
+def counted(rows: list[list[tuple[int, float]]], depth: int) -> Ranking:
+    ranking = Ranking.empty(len(rows), depth)
+    for row, images in enumerate(rows):
+        for place, (image, count) in enumerate(images):
+            ranking.indices[row, place], ranking.scores[row, place] = image, count
+    return ranking
+
+
+def guided_state(verified: Ranking | None, depth: int = 12) -> tuple[SearchState, object]:
+    resources = make_resources(ExactIndex(k=depth))
+    state = Search()(SearchState(QUERIES, INDEX, verified=verified), resources)
+    return state, resources
+
+
+def unit(x):
+    return x / np.linalg.norm(x)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 2.0])
+def test_averages_with_the_nearest_and_the_sure_ones_each_once(alpha):
+    plain, _ = guided_state(None)
+    nearest, last = plain.ranking.indices[:, :2], plain.ranking.indices[:, -1]
+    # Query 0: one new image that is sure, one that is near already, one with too few counted. Query 1: nothing sure.
+    found = [
+        [(int(last[0]), 90.0), (int(nearest[0, 0]), 50.0), (int(plain.ranking.indices[0, 5]), 40.0)],
+        [(int(last[1]), 12.0)],
+        [],
+    ]
+    state, resources = guided_state(counted(found, 4))
+    after = GuidedExpansion(k=2, alpha=alpha)(state, resources)
+    for query, images in enumerate([[*nearest[0], last[0]], nearest[1], nearest[2]]):
+        x = unit(QUERIES[query].astype(np.float64))
+        added = [unit(INDEX[image].astype(np.float64)) for image in images]
+        expected = unit(x + sum(max(float(x @ y), 0.0) ** alpha * y for y in added))
+        np.testing.assert_allclose(after.queries[query], expected, atol=1e-6)
+    np.testing.assert_array_equal(after.ranking.indices, resources.index.search(after.queries, INDEX).indices)
+    assert after.index is state.index and after.verified is state.verified
+
+
+def test_no_sure_image_is_plain_query_expansion():
+    state, resources = guided_state(Ranking.empty(3, 7))
+    guided, plain = GuidedExpansion()(state, resources), QueryExpansion()(state, resources)
+    np.testing.assert_array_equal(guided.queries, plain.queries)
+
+
+def test_takes_the_most_inliers_up_to_its_limit():
+    verified = counted([[(image, 99.0 - image) for image in range(12)]] * 3, 12)
+    state, _ = guided_state(verified)
+    chosen = GuidedExpansion(k=1, max_verified=4).neighbours(state.ranking, verified)
+    for row, first in zip(chosen, state.ranking.indices[:, 0], strict=True):
+        assert sorted(row[row >= 0].tolist()) == sorted({int(first), 0, 1, 2, 3})
+
+
+def test_says_which_stage_must_come_before():
+    state, resources = guided_state(None)
+    with pytest.raises(LandmarksError, match="needs the inliers of verified images: put a spatial verification before"):
+        GuidedExpansion()(state, resources)
