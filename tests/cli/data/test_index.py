@@ -24,8 +24,8 @@ from landmarks.storage import derived_folder
 PROGRAM = """
 import time, typer
 from landmarks.cli.data import index
-from landmarks.data.stores import offset_builder, tar_files
-offset_builder.SECONDS_BETWEEN_WRITES, offset_builder.SHARE_OF_WRITES = 0, 1e9
+from landmarks.data.stores import offsets, tar_files
+offsets.SECONDS_BETWEEN_WRITES, offsets.SHARE_OF_WRITES = 0, 1e9
 read = tar_files.OpenTar.__call__
 tar_files.OpenTar.__call__ = lambda self, *place: time.sleep(0.2) or read(self, *place)
 typer.run(index)
