@@ -25,7 +25,6 @@ from .gldv2.release import SPLITS as SPLITS
 from .gldv2.release import chosen_files as chosen_files
 from .gldv2.source import GLDv2 as GLDv2
 from .gldv2.statistics import read_statistics as read_statistics
-from .gldv2.tables import INDEX_PREFIX as INDEX_PREFIX
 from .gldv2.tables import read_categories as read_categories
 from .gldv2.tables import read_ids as read_ids
 from .gldv2.tables import read_labels as read_labels
@@ -63,9 +62,6 @@ from .photo_folder import SplitPhotos as SplitPhotos
 from .photo_folder import split_photos as split_photos
 from .processes import available_cores as available_cores
 from .processes import leave_with_parent as leave_with_parent
-from .remote_files import LocalCopies as LocalCopies
-from .remote_files import RemoteFiles as RemoteFiles
-from .remote_files import unreachable as unreachable
 from .roots import Root as Root
 from .roots import local_folder as local_folder
 from .roots import open_root as open_root
@@ -91,6 +87,9 @@ from .stores.offset_file import Offsets as Offsets
 from .stores.offset_file import write_offsets as write_offsets
 from .stores.offsets import open_tar_store as open_tar_store
 from .stores.offsets import update_offsets as update_offsets
+from .stores.remote_files import LocalCopies as LocalCopies
+from .stores.remote_files import RemoteFiles as RemoteFiles
+from .stores.remote_files import unreachable as unreachable
 from .stores.store import FlatFolderStore as FlatFolderStore
 from .stores.store import FolderStore as FolderStore
 from .stores.store import JoinedStore as JoinedStore
@@ -99,6 +98,7 @@ from .stores.store import read_by_id as read_by_id
 from .stores.tar_files import LocalTars as LocalTars
 from .stores.tar_headers import read_headers as read_headers
 from .stores.tars import TarStore as TarStore
+from .table import INDEX_PREFIX as INDEX_PREFIX
 from .table import ImageTable as ImageTable
 from .validation import ValidationSize as ValidationSize
 from .validation import select_gallery as select_gallery

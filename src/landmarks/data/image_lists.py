@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.gldv2 import INDEX_PREFIX
-from landmarks.data.table import ImageTable
+from landmarks.data.table import INDEX_PREFIX, ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.ids import ID_PATTERN, find_sorted, format_id
 from landmarks.storage import read_rows

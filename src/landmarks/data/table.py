@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, format_id
 
+INDEX_PREFIX = "index:"
+"""Before the names of landmarks of the index, which are other ones than those of the train set."""
+
 NO_NAMES: NDArray[np.str_] = np.empty(0, dtype=np.str_)
 
 

@@ -38,6 +38,8 @@ from .local.store import LocalFeatureStore as LocalFeatureStore
 from .local.table import LocalFeatureTable as LocalFeatureTable
 from .local.verify import Pairs as Pairs
 from .local.verify import count_inliers as count_inliers
+from .neighbours import all_neighbours as all_neighbours
+from .neighbours import without_self as without_self
 from .pipeline import Cost as Cost
 from .pipeline import Pipeline as Pipeline
 from .pipeline import PipelineResult as PipelineResult
@@ -55,8 +57,6 @@ from .search.index import ExactIndex as ExactIndex
 from .search.index import Searcher as Searcher
 from .search.inverted_lists import IvfPqIndex as IvfPqIndex
 from .search.inverted_lists import ScalarIndex as ScalarIndex
-from .search.neighbours import all_neighbours as all_neighbours
-from .search.neighbours import without_self as without_self
 from .stages.diffusion import Diffusion as Diffusion
 from .stages.expansion import CHUNK as CHUNK
 from .stages.expansion import DatabaseAugmentation as DatabaseAugmentation

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.data import RemoteFiles, open_root
+from landmarks.data import open_root
 from landmarks.data.stores import (
     LocalTars,
     MissingImageError,
     ReadAhead,
+    RemoteFiles,
     RemoteFolderStore,
     RemoteTars,
     find_tars,

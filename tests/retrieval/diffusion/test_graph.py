@@ -4,9 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval import Ranking, best
+from landmarks.retrieval import Ranking, all_neighbours, best
 from landmarks.retrieval.diffusion import knn_graph, last_copies, later_first, query_weights, stand_in
-from landmarks.retrieval.search import all_neighbours
 from resources import make_resources
 
 

@@ -3,6 +3,7 @@ import pytest
 from scipy import sparse
 
 from landmarks.errors import LandmarksError
+from landmarks.retrieval import all_neighbours
 from landmarks.retrieval.diffusion import (
     WIDTH,
     knn_graph,
@@ -12,7 +13,6 @@ from landmarks.retrieval.diffusion import (
     truncated_solve,
     working_bytes,
 )
-from landmarks.retrieval.search import all_neighbours
 from resources import make_resources
 
 

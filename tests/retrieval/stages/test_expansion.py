@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval import Cache, Ranking, SearchState, expand
-from landmarks.retrieval.search import ExactIndex, neighbours
+from landmarks.retrieval import Cache, Ranking, SearchState, expand, neighbours
+from landmarks.retrieval.search import ExactIndex
 from landmarks.retrieval.stages import DatabaseAugmentation, GuidedExpansion, QueryExpansion, Search
 from landmarks.retrieval.stages import expansion as expansion_module
 from resources import make_resources, normal

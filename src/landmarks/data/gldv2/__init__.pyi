@@ -19,7 +19,6 @@ from .release import parse_tar_numbers as parse_tar_numbers
 from .release import tar_files as tar_files
 from .source import GLDv2 as GLDv2
 from .statistics import read_statistics as read_statistics
-from .tables import INDEX_PREFIX as INDEX_PREFIX
 from .tables import category_name as category_name
 from .tables import read_categories as read_categories
 from .tables import read_clean as read_clean

@@ -9,8 +9,16 @@ from pathlib import Path
 
 from upath import UPath
 
-from landmarks.data.remote_files import LocalCopies, RemoteFiles, unreachable
-from landmarks.data.stores import RemoteFolderStore, RemoteTars, exists, find_tars, read_offsets
+from landmarks.data.stores import (
+    LocalCopies,
+    RemoteFiles,
+    RemoteFolderStore,
+    RemoteTars,
+    exists,
+    find_tars,
+    read_offsets,
+    unreachable,
+)
 from landmarks.errors import LandmarksError
 from landmarks.storage import FOLDER, derived_folder
 

@@ -25,7 +25,7 @@ from landmarks.data.image_lists import listed_rows, read_image_list
 from landmarks.data.roots import Root, open_root
 from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.data.stores import ImageStore, JoinedStore
-from landmarks.data.table import ImageTable
+from landmarks.data.table import INDEX_PREFIX, ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, format_ids
 from landmarks.metrics import read_recognition_solution, read_retrieval_solution
@@ -169,7 +169,7 @@ class GLDv2(Source):
         """The official train landmark numbers; index landmarks are an error. See Source."""
         names = self.train().table.landmark_names if landmark_names is None else landmark_names
         used = np.unique(landmark[landmark >= 0])
-        foreign = used[np.strings.startswith(names[used], tables.INDEX_PREFIX)]
+        foreign = used[np.strings.startswith(names[used], INDEX_PREFIX)]
         if len(foreign):
             raise LandmarksError(
                 f"landmark {names[foreign[0]]} is numbered as in the index set, recognition as in the train "
@@ -182,7 +182,7 @@ class GLDv2(Source):
     def category_names(self) -> dict[str, str]:
         """Landmark name -> what people call it, for both label spaces, as far as the files are there."""
         names: dict[str, str] = {}
-        for split, prefix in (("train", ""), ("index", tables.INDEX_PREFIX)):
+        for split, prefix in (("train", ""), ("index", INDEX_PREFIX)):
             if self.files.has_table(f"{split}_label_to_category"):
                 titles = read_categories(self.files.table(f"{split}_label_to_category"))
                 names |= {f"{prefix}{number}": title for number, title in titles.items()}
@@ -217,7 +217,7 @@ class GLDv2(Source):
         if not self.files.has_table("index_image_to_landmark"):
             return ImageTable.unlabelled(ids)
         path = self.files.table("index_image_to_landmark")
-        labels = tables.read_labels(path, tables.INDEX_PREFIX)
+        labels = tables.read_labels(path, INDEX_PREFIX)
         tables.refuse_unknown(path, labels.ids, ids, self.files.table("index"))
         rows = labels.find(ids)
         landmarks = np.where(rows >= 0, labels.landmarks[rows], -1).astype(np.int32)

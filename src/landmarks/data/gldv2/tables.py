@@ -20,7 +20,6 @@ from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, format_ids
 from landmarks.storage import Rows, atomic_file, read_rows
 
-INDEX_PREFIX = "index:"
 LANDMARK_DIGITS = 9  # more would not fit into int32
 MARK = "Category:"
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")

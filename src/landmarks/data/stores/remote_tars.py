@@ -13,7 +13,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.remote_files import RemoteFiles, unreachable
+from landmarks.data.stores.remote_files import RemoteFiles, unreachable
 from landmarks.data.stores.store import MissingImageError, folders_of, located, picture_path
 from landmarks.data.stores.tar_files import ReadTar, TarStamp
 from landmarks.ids import format_id

@@ -19,8 +19,8 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 from landmarks.retrieval.blocks import Descriptors
 from landmarks.retrieval.diffusion.graph import knn_graph, last_copies, later_first, stand_in
 from landmarks.retrieval.diffusion.solver import conjugate_gradients, graph_arrays
+from landmarks.retrieval.neighbours import all_neighbours
 from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.search import all_neighbours
 from landmarks.retrieval.state import Resources
 from landmarks.storage import Column
 

@@ -13,4 +13,3 @@ from .inverted_lists import IvfPqIndex as IvfPqIndex
 from .inverted_lists import ScalarIndex as ScalarIndex
 from .inverted_lists import number_of_lists as number_of_lists
 from .inverted_lists import number_of_probes as number_of_probes
-from .neighbours import all_neighbours as all_neighbours

@@ -26,8 +26,9 @@ from landmarks.retrieval.diffusion import (
     rows_at_once,
     solve,
 )
+from landmarks.retrieval.neighbours import all_neighbours
 from landmarks.retrieval.ranking import Ranking, completed
-from landmarks.retrieval.search import all_neighbours, check_search
+from landmarks.retrieval.search import check_search
 from landmarks.retrieval.state import Resources, SearchState
 from landmarks.storage import Column
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors
 from landmarks.retrieval.expansion import Weights, check_expansion, expand
+from landmarks.retrieval.neighbours import all_neighbours
 from landmarks.retrieval.ranking import EMPTY, Ranking
-from landmarks.retrieval.search import all_neighbours
 from landmarks.retrieval.state import Resources, SearchState
 from landmarks.storage import Column
 

@@ -28,8 +28,8 @@ from landmarks.retrieval.diffusion import (
     rows_at_once,
     solve,
 )
+from landmarks.retrieval.neighbours import all_neighbours
 from landmarks.retrieval.ranking import EMPTY, Ranking, best, completed
-from landmarks.retrieval.search import all_neighbours
 from landmarks.retrieval.state import MISSING, Need, Resources, SearchState
 from landmarks.storage import Column
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from landmarks.data.gldv2.checks.findings import Fault, FileProblem, Split
 from landmarks.data.gldv2.layout import GLDv2Layout
-from landmarks.data.gldv2.tables import INDEX_PREFIX, read_clean, read_ids, read_labels
-from landmarks.data.table import NO_NAMES, ImageTable
+from landmarks.data.gldv2.tables import read_clean, read_ids, read_labels
+from landmarks.data.table import INDEX_PREFIX, NO_NAMES, ImageTable
 from landmarks.errors import FormatError, LandmarksError
 from landmarks.ids import find_sorted, parse_ids
 from landmarks.metrics import read_recognition_solution, read_retrieval_solution

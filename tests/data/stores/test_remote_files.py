@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from landmarks.data import LocalCopies, RemoteFiles, open_root, unreachable
+from landmarks.data import open_root
+from landmarks.data.stores import LocalCopies, RemoteFiles, unreachable
 from landmarks.storage import RetryPolicy
 
 CONTENT = bytes(range(256)) * 40
@@ -181,7 +182,7 @@ def test_a_file_is_fetched_once_until_it_changes(copies: LocalCopies, server: An
 def test_a_large_file_comes_in_pieces_that_are_tried_again(
     copies: LocalCopies, server: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("landmarks.data.remote_files.CHUNK", 1000)
+    monkeypatch.setattr("landmarks.data.stores.remote_files.CHUNK", 1000)
     content = os.urandom(2500)
     (server.folder / NAME).write_bytes(content)
     server.fail(NAME, truncate=500, times=1)

@@ -19,7 +19,7 @@ import fsspec
 from fsspec.asyn import reset_lock, sync
 from upath import UPath
 
-from landmarks.data.stores import TarStamp
+from landmarks.data.stores.tar_files import TarStamp
 from landmarks.errors import LandmarksError
 from landmarks.progress import BYTES, show_progress
 from landmarks.storage import QUICK, RetryPolicy, TemporaryError, atomic_file, is_temporary

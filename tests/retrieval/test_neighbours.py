@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval import Cache
-from landmarks.retrieval.search import ExactIndex, all_neighbours
+from landmarks.retrieval import Cache, all_neighbours
+from landmarks.retrieval.search import ExactIndex
 from resources import assert_same_ranking, make_resources
 
 
@@ -47,7 +47,7 @@ import sys, time
 import numpy as np
 from landmarks.retrieval.cache import Cache
 from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.search.neighbours import all_neighbours
+from landmarks.retrieval.neighbours import all_neighbours
 from resources import make_resources
 
 class Slow(ExactIndex):
