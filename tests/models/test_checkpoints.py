@@ -32,15 +32,15 @@ def test_the_hash_sees_every_weight_and_buffer() -> None:
 
 
 def test_resume_last_is_the_newest_checkpoint_of_the_folder(tmp_path: Path) -> None:
-    assert find_resume(None, tmp_path) is None
     last = tmp_path / "checkpoints" / "last.ckpt"
+    assert find_resume(None, last) is None
     WholeFiles().save_checkpoint({"state_dict": {}}, last)
-    assert find_resume("last", tmp_path) == str(last)
+    assert find_resume("last", last) == str(last)
     last.write_bytes(last.read_bytes()[:-9])
     with pytest.raises(LandmarksError, match=r"last\.ckpt: damaged"):
-        find_resume("last", tmp_path)
+        find_resume("last", last)
     with pytest.raises(LandmarksError, match="there is no checkpoint"):
-        find_resume(str(tmp_path / "other.ckpt"), tmp_path)
+        find_resume(str(tmp_path / "other.ckpt"), last)
 
 
 def test_a_checkpoint_of_another_program_is_named(tmp_path: Path) -> None:

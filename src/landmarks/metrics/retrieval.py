@@ -102,8 +102,8 @@ def retrieval_figures(relevant: NDArray[np.bool_], num_positives: NDArray[np.int
         num_positives: int [Q], number of correct images.
     """
     if len(relevant) == 0:
-        names = ["map@100", "map@10", *(f"precision@{k}" for k in PRECISION_RANKS)]
-        return dict.fromkeys([*names, "mean_position", "median_position"], float("nan"))
+        names = retrieval_figures(np.zeros((1, K), np.bool_), np.ones(1, np.int64))
+        return dict.fromkeys(names, float("nan"))
     # of the first correct image, from 1; K + 1 if no rank that counts holds one
     relevant = relevant[:, :K]
     positions = np.where(relevant.any(axis=1), relevant.argmax(axis=1) + 1, K + 1)

@@ -147,11 +147,11 @@ def load_trained_weights(module: nn.Module, path: str | Path) -> None:
     module.load_state_dict(open_checkpoint(path)["state_dict"])
 
 
-def find_resume(resume: str | None, run_dir: Path) -> str | None:
-    """Turn the setting `resume` into a path: `last` means the newest checkpoint of this run folder."""
+def find_resume(resume: str | None, last: Path) -> str | None:
+    """Turn the setting `resume` into a path: `last` means the newest checkpoint of this run, which is called that."""
     if resume is None:
         return None
-    path = run_dir / "checkpoints" / "last.ckpt" if resume == "last" else Path(resume)
+    path = last if resume == "last" else Path(resume)
     if not path.is_file():
         hint = "; name the interrupted run with hydra.run.dir=RUN" if resume == "last" else ""
         raise LandmarksError(f"resume={resume}: there is no checkpoint {path}{hint}")

@@ -82,7 +82,7 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     Returns:
         The monitored figure of the best checkpoint, or None where the data have no ground truth.
     """
-    resume = find_resume(config.resume, run_dir)
+    resume = find_resume(config.resume, Path(OmegaConf.select(config, "callbacks.last.path") or run_dir))
     pl.seed_everything(config.seed, workers=True, verbose=False)
     parts = make_parts(config)
     module, data = parts.module, parts.data
