@@ -79,4 +79,4 @@ def test_results_that_differ_are_no_engine(monkeypatch: pytest.MonkeyPatch) -> N
 def test_detectors_have_no_onnx() -> None:
     config: Any = SimpleNamespace(inference="onnx")
     with pytest.raises(LandmarksError, match="inference=onnx: a detector runs in torch alone"):
-        Detector.from_config(config, None)  # type: ignore[arg-type]
+        Detector(config, None)  # type: ignore[arg-type]

@@ -38,18 +38,18 @@ NETS: dict[str, Callable[[bool], DescriptorNet]] = {
 def two_steps(build: Callable[[bool], DescriptorNet], on: bool, side: int) -> tuple[dict[str, Tensor], list[Tensor]]:
     """State after two steps of training, and the descriptors of training and evaluation in turn."""
     torch.manual_seed(0)
-    net = build(on)
+    net = build(on).double()  # an untrained InceptionV4 passes float32's range where it evaluates
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-4, momentum=0.9)
     seen = []
     for step in range(2):
         torch.manual_seed(step)
-        descriptors = net.train()(torch.randn(3, 3, side, side))
+        descriptors = net.train()(torch.randn(3, 3, side, side, dtype=torch.float64))
         optimizer.zero_grad()
         descriptors.square().mean().backward()
         optimizer.step()
         with torch.no_grad():
             assert descriptors.isfinite().all()
-            seen += [descriptors.detach(), net.eval()(torch.randn(1, 3, side, side))]
+            seen += [descriptors.detach(), net.eval()(torch.randn(1, 3, side, side, dtype=torch.float64))]
     return net.state_dict(), seen
 
 

@@ -176,18 +176,22 @@ def _add_forever(folder: Path) -> None:
 
 
 def test_killed_again_and_again_it_goes_on(tmp_path: Path) -> None:
-    chance, before = random.Random(0), 0
+    chance, before, file = random.Random(0), 0, tmp_path / "log" / "a.bin"
     for _ in range(8):
         process = multiprocessing.get_context("fork").Process(target=_add_forever, args=(tmp_path / "log",))
         process.start()
-        time.sleep(chance.uniform(0.02, 0.1))
+        for _ in range(3000):  # on a busy machine it starts late
+            if file.is_file() and file.stat().st_size > before:
+                break
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 0.1))
         process.kill()
         process.join()
         with AppendLog(tmp_path / "log", {"a.bin": b""}) as log:
             size = log.sizes["a.bin"]
         assert size >= before and size % 1000 == 0
         before = size
-    data = (tmp_path / "log" / "a.bin").read_bytes()
+    data = file.read_bytes()
     assert data == b"".join(bytes([number % 251]) * 1000 for number in range(before // 1000)) and data
 
 

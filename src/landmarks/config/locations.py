@@ -61,8 +61,8 @@ class LandmarksSearchPath(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Append our folder, then the working directory's, so that own configs stand beside ours."""
         for element in search_path.get_path():
-            if element.provider == "main":  # `conf/` itself
-                element.path = f"{CompletedFiles.scheme()}://{config_root() / 'conf'}"
+            if element.provider == "main":  # `conf/`, or what a test composes
+                element.path = f"{CompletedFiles.scheme()}://{str(element.path).removeprefix('file://')}"
         search_path.append(provider="landmarks", path=f"{TopGroups.scheme()}://{config_root()}")
         here = Path.cwd()
         if here != config_root():
