@@ -1,7 +1,11 @@
 """Values that configs ask the machine for."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import torch
+from omegaconf import DictConfig
 
 from landmarks.config import best_precision, file_name
 
@@ -26,3 +30,9 @@ def test_file_names_lose_what_a_path_cannot_hold() -> None:
     assert file_name("model=res200,data.root=/a b/c") == "model=res200,data.root=-a-b-c"
     assert file_name("") == "default"
     assert len(file_name("x" * 500)) == 120
+
+
+def test_each_metric_knows_which_way_is_better(compose_config: Callable[..., DictConfig], tmp_path: Path) -> None:
+    for monitor, mode in (("public/map@100", "max"), ("private/mean_position", "min")):
+        config = compose_config("train", f"monitor={monitor}", run_dir=tmp_path)
+        assert config.callbacks.checkpoint.mode == mode

@@ -27,3 +27,13 @@ def test_writes_every_job_best_first(tmp_path: Path) -> None:
     assert [row["loss.margin"] for row in rows] == ["0.2", "0.1", "0.3"]
     assert [row["figure"] for row in rows] == ["0.5", "0.2", ""]
     assert all(row["loss"] == "arcmargin" for row in rows)
+
+
+def test_the_best_of_positions_is_the_smallest(tmp_path: Path) -> None:
+    config = OmegaConf.create({"monitor": "public/mean_position", "hydra": {"sweep": {"dir": str(tmp_path)}}})
+    summary = SweepSummary()
+    for margin, figure in (("0.1", 9.0), ("0.2", float("nan")), ("0.3", 2.0)):
+        summary.on_job_end(config, job(margin, figure))
+    summary.on_multirun_end(config)
+    with (tmp_path / "sweep.csv").open() as file:
+        assert [row["loss.margin"] for row in csv.DictReader(file)] == ["0.3", "0.1", "0.2"]

@@ -6,6 +6,8 @@ from typing import Literal
 
 from omegaconf import OmegaConf
 
+from landmarks.metrics import best_mode
+
 
 def best_precision(accelerator: str = "auto") -> str:
     """Return `bf16-mixed` where the GPU computes in bfloat16, else `32-true`.
@@ -29,7 +31,8 @@ def demo_data(name: Literal["world", "boxes"]) -> str:
 
 
 def register_resolvers() -> None:
-    """Make `${best_precision:…}`, `${demo_data:…}` and `${file_name:…}` known to OmegaConf, once or again."""
+    """Make `${best_mode:…}`, `${best_precision:…}`, … known to OmegaConf, once or again."""
+    OmegaConf.register_new_resolver("best_mode", best_mode, replace=True)
     OmegaConf.register_new_resolver("best_precision", best_precision, replace=True)
     OmegaConf.register_new_resolver("demo_data", demo_data, replace=True)
     OmegaConf.register_new_resolver("file_name", file_name, replace=True)

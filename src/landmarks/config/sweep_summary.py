@@ -1,6 +1,7 @@
 """After a multirun, one table of all its jobs: what was varied and what came out."""
 
 import csv
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
+
+from landmarks.metrics import best_mode
 
 
 class SweepSummary(Callback):
@@ -28,13 +31,19 @@ class SweepSummary(Callback):
         folder = Path(config.hydra.sweep.dir)
         columns = list(dict.fromkeys(key for row in self._rows for key in row if key not in ("figure", "run")))
         varied = [key for key in columns if len({row.get(key) for row in self._rows}) > 1] or columns
-        rows = sorted(self._rows, key=lambda row: float("inf") if row["figure"] is None else -row["figure"])
+        monitor = config.get("monitor", "figure")
+        sign = 1 if best_mode(monitor) == "min" else -1
+        rows = sorted(self._rows, key=lambda row: float("inf") if _unknown(row["figure"]) else sign * row["figure"])
         with (folder / "sweep.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=[*columns, "figure", "run"])
             writer.writeheader()
             writer.writerows(rows)
-        table = Table(*varied, "figure", "run folder", title=f"Sweep: {config.get('monitor', 'figure')}")
+        table = Table(*varied, "figure", "run folder", title=f"Sweep: {monitor}")
         for row in rows:
             figure = "failed" if row["figure"] is None else f"{row['figure']:.4f}"
             table.add_row(*(str(row.get(key, "")) for key in varied), figure, str(row["run"]))
         Console().print(table, f"Written to {folder / 'sweep.csv'}")
+
+
+def _unknown(figure: float | None) -> bool:
+    return figure is None or math.isnan(figure)

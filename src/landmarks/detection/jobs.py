@@ -56,6 +56,7 @@ def train_detector(config: DictConfig, run_dir: Path) -> float | None:
 def _detector_parts(config: DictConfig) -> Parts:
     data: DetectionDataModule = instantiate(config.data)
     ready(data)
+    record = detector_record(config, data.classes)
     module = DetectorModule(
         instantiate(config.model)(num_classes=len(data.classes)),
         data.classes.names,
@@ -63,7 +64,7 @@ def _detector_parts(config: DictConfig) -> Parts:
         scheduler=instantiate(config.scheduler),
         channels_last=config.channels_last,
         compile=config.compile,
-        record=detector_record(config, data.classes),
+        record=record,
     )
 
     def check(trainer: pl.Trainer) -> None:
@@ -88,7 +89,7 @@ def _detector_parts(config: DictConfig) -> Parts:
         }
         write_findings(run.run_dir, config.name, found, figures, facts)
 
-    return Parts(data, module, f"{len(data.train_set)} pictures of {len(data.classes)} classes", report, check)
+    return Parts(data, module, record, f"{len(data.train_set)} pictures of {len(data.classes)} classes", report, check)
 
 
 def evaluate_detector_job(config: DictConfig) -> float | None:

@@ -4,6 +4,7 @@ from .recognition import global_average_precision as global_average_precision
 from .recognition import score_recognition as score_recognition
 from .retrieval import K as K
 from .retrieval import average_precision as average_precision
+from .retrieval import best_mode as best_mode
 from .retrieval import relevance as relevance
 from .retrieval import retrieval_figures as retrieval_figures
 from .retrieval import score_retrieval as score_retrieval

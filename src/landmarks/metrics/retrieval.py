@@ -5,6 +5,8 @@ images, k). A repeated image earns nothing but keeps its place. The mean is over
 unanswered one is 0. Definition: Weyand et al., "Google Landmarks Dataset v2", CVPR 2020.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ from landmarks.metrics.submissions import RetrievalSubmission
 
 K = 100
 PRECISION_RANKS = (1, 5, 10, 50, 100)
+LOWER_IS_BETTER = ("mean_position", "median_position")
 
 _BLOCK_ROWS = 256  # queries looked up at once: 25,600 ranks stay in the processor cache
 
@@ -114,6 +117,11 @@ def retrieval_figures(relevant: NDArray[np.bool_], num_positives: NDArray[np.int
         "mean_position": float(positions.mean()),
         "median_position": float(np.median(positions)),
     }
+
+
+def best_mode(monitor: str) -> Literal["min", "max"]:
+    """Say whether the best value of a metric such as `public/map@100` is the largest or the smallest."""
+    return "min" if monitor.rpartition("/")[2] in LOWER_IS_BETTER else "max"
 
 
 def score_retrieval(solution: RetrievalSolution, submission: RetrievalSubmission) -> dict[str, dict[str, float]]:

@@ -1,5 +1,6 @@
 from .callbacks import BatchSeed as BatchSeed
 from .callbacks import DescriptorEvaluation as DescriptorEvaluation
+from .callbacks import LastEvaluation as LastEvaluation
 from .callbacks import Throughput as Throughput
 from .job import LOG as LOG
 from .job import Parts as Parts
@@ -15,6 +16,7 @@ from .module import LandmarkModule as LandmarkModule
 from .module import OptimizerFactory as OptimizerFactory
 from .module import SchedulerFactory as SchedulerFactory
 from .module import build_optimizers as build_optimizers
+from .resume import BestCheckpoint as BestCheckpoint
 from .schedules import cosine as cosine
 from .schedules import step as step
 from .whole_files import WholeFiles as WholeFiles

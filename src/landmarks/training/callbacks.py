@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Checkpoint
 
 from landmarks.evaluation import EvidenceToCome, Inputs, Result, Scores, evaluate_descriptors, open_evidence
 from landmarks.extraction import DescriptorExtraction, Extraction, data_of
@@ -49,6 +50,24 @@ class Throughput(pl.Callback):
             now = time.perf_counter()
             pl_module.log("train/images_per_second", self._images / (now - self._since), batch_size=1)
             self._since, self._images = now, 0
+
+
+class LastEvaluation(Checkpoint):
+    """Lets an evaluation follow the last step of a run, whatever the interval, so that there is always a best one.
+
+    It stands among the checkpoints because Lightning calls those last, after what may stop a run.
+    """
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Make Lightning find that an evaluation is due."""
+        stops = trainer.should_stop and trainer.fit_loop._can_stop_early
+        last_batch = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
+        if stops or last_batch or trainer.global_step == trainer.max_steps:
+            trainer.check_val_every_n_epoch = 1
+            trainer.val_check_batch = batch_idx + 1
+            trainer._val_check_time_interval = None
 
 
 class DescriptorEvaluation(DescriptorExtraction):

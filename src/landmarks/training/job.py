@@ -4,7 +4,6 @@
 """
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from landmarks.models import checkpoint_record, find_resume, load_trained_weight
 from landmarks.report import plot_curves
 from landmarks.training.callbacks import DescriptorEvaluation
 from landmarks.training.module import LandmarkModule
+from landmarks.training.resume import BestCheckpoint, ConfiguredOptimizer, RunSoFar, refuse_changes
 from landmarks.training.whole_files import WholeFiles
 
 LOG = "logs/metrics.csv"  # where conf/logger/csv.yaml puts it
@@ -49,7 +49,8 @@ class Parts:
     """What a task brings to the train job."""
 
     data: pl.LightningDataModule  # as `ready` gives them
-    module: pl.LightningModule  # what is trained; it puts a record of itself into its checkpoints
+    module: pl.LightningModule  # what is trained
+    record: dict[str, Any]  # what the module puts into its checkpoints
     amount: str  # of the data, for the log, such as "1200 images of 93 landmarks"
     report: Callable[[TrainedRun], None]  # writes figures and pages of a trained run into its folder, and prints them
     # refuses a trainer that these data do not suit, before any work; None accepts all
@@ -87,14 +88,17 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     parts = make_parts(config)
     module, data = parts.module, parts.data
     if resume is not None:
+        refuse_changes(resume, parts.record)
         set_log_aside(run_dir)
     # in the order of the file: the checkpoint is chosen by what the evaluation logs
     callbacks = {name: instantiate(node) for name, node in config.callbacks.items() if node is not None}
-    evaluation = callbacks["evaluation"]
+    evaluation, checkpoint, so_far = callbacks["evaluation"], callbacks["checkpoint"], RunSoFar()
+    if resume is not None and isinstance(checkpoint, BestCheckpoint):
+        checkpoint.bring(Path(resume))
     loggers = [instantiate(node) for node in (config.logger or {}).values()]
     trainer: pl.Trainer = instantiate(
         config.trainer,
-        callbacks=list(callbacks.values()),
+        callbacks=[so_far, *([ConfiguredOptimizer()] if resume is not None else []), *callbacks.values()],
         plugins=[WholeFiles()],
         logger=loggers,
         default_root_dir=str(run_dir),
@@ -108,12 +112,12 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
             if config.evaluate_untrained and resume is None:
                 log.info("Evaluating the untrained network")
                 trainer.validate(module, data, verbose=False)
-                results["untrained"] = evaluation.scores
+                so_far.untrained = evaluation.scores
             log.info("Training on %s", parts.amount)
-            started = time.perf_counter()
             trainer.fit(module, data, ckpt_path=resume, weights_only=True)
-            seconds = time.perf_counter() - started
-            if best := callbacks["checkpoint"].best_model_path:
+            if so_far.untrained:
+                results["untrained"] = so_far.untrained
+            if best := checkpoint.best_model_path:
                 log.info("Evaluating the best checkpoint, %s", best)
                 load_trained_weights(module, best)
             trainer.validate(module, data, verbose=False)
@@ -126,7 +130,7 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
                 "name": config.name,
                 "monitor": {"name": config.monitor, "value": value},
                 **results,
-                "training": {"steps": trainer.global_step, "epochs": trainer.current_epoch, "seconds": seconds},
+                "training": {"steps": trainer.global_step, "epochs": trainer.current_epoch, "seconds": so_far.seconds},
                 "unreadable": callbacks["unreadable"].reasons,
                 "published": OmegaConf.to_container(config.published) if "published" in config else None,
             }
@@ -155,6 +159,7 @@ def _landmark_parts(config: DictConfig) -> Parts:
     )
     ready(data)
     model = instantiate(config.model)
+    record = checkpoint_record(config, data)
     module = LandmarkModule(
         model,
         _build_loss(make_loss, data.num_landmarks, model.dim),
@@ -162,14 +167,14 @@ def _landmark_parts(config: DictConfig) -> Parts:
         scheduler=instantiate(config.scheduler),
         channels_last=config.channels_last,
         compile=config.compile,
-        record=checkpoint_record(config, data),
+        record=record,
     )
 
     def report(run: TrainedRun) -> None:
         assert isinstance(run.evaluation, DescriptorEvaluation) and run.evaluation.result is not None
         write_result(run.run_dir, config, run.evaluation.result, run.results, config.name, run.figures)
 
-    return Parts(data, module, f"{len(data.train_set)} pictures of {data.num_landmarks} landmarks", report)
+    return Parts(data, module, record, f"{len(data.train_set)} pictures of {data.num_landmarks} landmarks", report)
 
 
 def _build_loss(make_loss: Callable[..., nn.Module], num_landmarks: int, dim: int) -> nn.Module:

@@ -1,0 +1,159 @@
+"""What a resumed run takes from its checkpoint, what from its configuration, and what must be the same in both."""
+
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch.optim.lr_scheduler import LambdaLR
+
+from landmarks.errors import LandmarksError
+from landmarks.evaluation import Scores
+from landmarks.models import open_checkpoint
+from landmarks.storage import atomic_path
+
+FIXED = ("task", "monitor", "model", "loss._target_", "optimizer._target_")
+FREE = ("model.pretrained", "model.dropout", "model.checkpointing")
+SCHEDULES = ("landmarks.training.step", "landmarks.training.cosine")  # both only count steps
+
+log = logging.getLogger(__name__)
+
+
+def refuse_changes(path: str, record: Mapping[str, Any]) -> None:
+    """Refuse to resume from a checkpoint where something differs that cannot change within a run.
+
+    `record` is what the run would put into its checkpoints. All else may change, and does: the optimizer's values, the
+    schedule and the length of the run, and between two epochs the images.
+    """
+    before = open_checkpoint(path, mapped=True, check=False).get("landmarks")
+    if not isinstance(before, dict) or not isinstance(before.get("config"), dict):
+        raise LandmarksError(f"resume={path}: does not say of which run it is; start a new run")
+    was, now = _fixed(before["config"]), _fixed(record["config"])
+    changed = [f"{key}: was {was.get(key)}, is {now.get(key)}" for key in was | now if was.get(key) != now.get(key)]
+    for key in ("landmark_names", "class_names"):
+        old, new = list(before.get(key, ())), list(record.get(key, ()))
+        if old != new:
+            change = f"were {len(old)}, are {len(new)}" if len(old) != len(new) else "are others than they were"
+            changed.append(f"the {key.split('_')[0]} names to learn: {change}")
+    if changed:
+        raise LandmarksError(
+            f"resume={path}: this cannot change within a run:\n"
+            + "\n".join(f"  {line}" for line in changed)
+            + "\nResume with what it was, or start a new run in a folder of its own."
+        )
+
+
+def _fixed(config: Mapping[str, Any]) -> dict[str, Any]:
+    node = OmegaConf.create(dict(config))
+    assert isinstance(node, DictConfig)
+    values: dict[str, Any] = {key: OmegaConf.select(node, key) for key in FIXED}
+    model = values.pop("model")
+    values |= {f"model.{key}": value for key, value in model.items()} if isinstance(model, DictConfig) else {}
+    if (schedule := OmegaConf.select(node, "scheduler._target_")) not in SCHEDULES:
+        values["scheduler._target_"] = schedule
+    return {key: value for key, value in values.items() if key not in FREE}
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the best checkpoint of a run, wherever the folder of the run lies.
+
+    Lightning's own knows checkpoints by their full paths: it forgets the best of a run that was moved, and takes that
+    of a copied run from the original.
+    """
+
+    @property
+    def state_key(self) -> str:
+        """Return the name of Lightning's own, whose checkpoints can be taken up as well."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
+
+    def bring(self, resume: Path) -> None:
+        """Copy the best checkpoint from beside another run's checkpoint, which is taken up here."""
+        best = resume.with_name(f"{self.filename}{self.FILE_EXTENSION}")
+        here = Path(str(self.dirpath), best.name)
+        if best.is_file() and not (here.is_file() and here.samefile(best)):
+            with atomic_path(here) as path:
+                shutil.copyfile(best, path)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return scores and the names of files, without the folder."""
+        return _placed(super().state_dict(), "")
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the scores for the files as they lie here."""
+        here = _placed(state_dict, str(self.dirpath))
+        if (best := here["best_model_path"]) and not Path(best).is_file():
+            log.warning("%s is not there: the best checkpoint is chosen anew from here on", best)
+            return
+        super().load_state_dict(here)
+
+
+def _placed(state: dict[str, Any], folder: str) -> dict[str, Any]:
+    def place(path: str) -> str:
+        return str(Path(folder, Path(path).name)) if path else path
+
+    paths = {key: place(state[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")}
+    best = {place(path): score for path, score in state["best_k_models"].items()}
+    return state | paths | {"best_k_models": best, "dirpath": folder}
+
+
+class RunSoFar(pl.Callback):
+    """Carries through checkpoints what a resumed run cannot measure again.
+
+    Attributes:
+        untrained: figures of the evaluation before training; empty without one.
+        seconds: of training, those before an interruption included.
+    """
+
+    def __init__(self) -> None:
+        self.untrained: Scores = {}
+        self._before = 0.0
+        self._since: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Count until now while it trains."""
+        return self._before + (0.0 if self._since is None else time.perf_counter() - self._since)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._since = time.perf_counter()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clock."""
+        self._before, self._since = self.seconds, None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return both."""
+        return {"untrained": self.untrained, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.untrained, self._before = state_dict["untrained"], state_dict["seconds"]
+
+
+class ConfiguredOptimizer(pl.Callback):
+    """Gives the optimizer of a resumed run the values of its configuration, which Lightning replaces by those before.
+
+    Only its memory, such as momentum, is taken from the checkpoint, and from the schedule the number of steps.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the values from an optimizer and a schedule made anew."""
+        wanted: Any = pl_module.configure_optimizers()
+        scheduler: Any = trainer.lr_scheduler_configs[0].scheduler
+        fresh = wanted["lr_scheduler"]["scheduler"]
+        for number, (group, new) in enumerate(
+            zip(trainer.optimizers[0].param_groups, wanted["optimizer"].param_groups, strict=True)
+        ):
+            factor = group["lr"] / group["initial_lr"] if group["initial_lr"] else 1.0
+            if isinstance(fresh, LambdaLR):  # whose factor is known to the last bit
+                factor = fresh.lr_lambdas[number](scheduler.last_epoch)
+            group.update({key: value for key, value in new.items() if key != "params"})
+            group["lr"] = group["initial_lr"] * factor
+        scheduler.base_lrs = list(fresh.base_lrs)
+        scheduler._last_lr = [group["lr"] for group in trainer.optimizers[0].param_groups]
