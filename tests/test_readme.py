@@ -217,7 +217,7 @@ def test_command(
     else:
         extra += SHORT if "data.batch_size" in keys else [*SHORT, "data.batch_size=4"]
         if "trainer=ddp" in words:
-            ddp = [sys.executable, str(ROOT / script), *words, *extra, "trainer.sync_batchnorm=false"]
+            ddp = [sys.executable, str(ROOT / script), *words, *extra]
             assert subprocess.run(ddp, cwd=tmp_path, timeout=300).returncode == 0
         else:
             train([*words, *extra])

@@ -4,13 +4,20 @@ Each process takes its time to import torch, so one launch shows all of it.
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy
 
+from landmarks.extraction import ranks_launched
 from landmarks.models import open_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +33,6 @@ def test_a_sweep_of_two_ranks(tiny_run: list[str], trained_run: Any, tmp_path: P
         "loss.margin=0.1,0.2",
         *(override for override in short if override != "trainer.devices=1"),
         "trainer.devices=2",
-        "trainer.sync_batchnorm=false",
         "callbacks.last.minutes=0",
         f"hydra.sweep.dir={tmp_path / 'sweep'}",
     ]
@@ -45,3 +51,69 @@ def test_a_sweep_of_two_ranks(tiny_run: list[str], trained_run: Any, tmp_path: P
         assert sorted(p.name for p in (job / "descriptors").iterdir()) == ["gallery", "index", "queries"]
         place = open_checkpoint(job / "checkpoints" / "last.ckpt")["LandmarkDataModule"]["train_loader"]
         assert (place["epoch"], place["batches"], place["identity"]["the number of devices"]) == (0, 2, 2)
+
+
+def test_two_ranks_train_and_score_like_one_process(tiny_run: list[str], tmp_path: Path) -> None:
+    """Without batch norm, which processors have of one rank only; batches of 3 leave uneven last ones."""
+    layer_norm = ["model.name=test_convnext", "optimizer=sgd", "optimizer.lr=0.001", "data.eval_batch_size=3"]
+    alone = ["hydra.run.dir=alone", "data.batch_size=8"]
+    both = ["hydra.run.dir=both", "data.batch_size=4", "trainer=ddp", "trainer.devices=2"]
+    one = [override for override in tiny_run if override != "trainer.devices=1"]
+    for more in (alone, both):
+        command = [sys.executable, str(ROOT / "train.py"), *one, *layer_norm, *more]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+        assert done.returncode == 0, done.stderr
+    first, second = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("alone", "both"))
+    assert second["untrained"] == first["untrained"]
+    for split, figures in first["trained"].items():
+        assert second["trained"][split] == pytest.approx(figures, abs=1e-3)
+    weights = [
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("alone", "both")
+    ]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-4)
+
+
+def test_a_rank_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    rank = "import sys, time; from landmarks.cli.rank import leave_with; leave_with(int(sys.argv[1])); time.sleep(60)"
+    parent = (
+        "import os, subprocess, sys, time\n"
+        f"print(subprocess.Popen([sys.executable, '-c', {rank!r}, str(os.getpid())]).pid, flush=True)\n"
+        "time.sleep(60)"
+    )
+    started = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    assert started.stdout is not None
+    child = Path("/proc") / started.stdout.readline().strip()
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    deadline = time.monotonic() + 20
+    while child.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not child.exists() or "Z" in (child / "stat").read_text().split()[2]
+
+
+def test_ranks_meet_where_nobody_else_can_listen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What listens in a launch listens on 127.0.0.1, the store and gloo's own sockets alike."""
+    seen = {}
+
+    class Child:
+        def __init__(self, command: list[str], env: dict[str, str]) -> None:
+            seen.update(env)
+
+        def wait(self, timeout: float) -> int:
+            return 0
+
+        def poll(self) -> int:
+            return 0
+
+    monkeypatch.setattr(subprocess, "Popen", Child)
+    before = dict(os.environ)
+    with ranks_launched(
+        DDPStrategy(parallel_devices=[torch.device("cpu")] * 2, cluster_environment=LightningEnvironment()), tmp_path
+    ):
+        ending = f":{int(seen['MASTER_PORT']):04X}"
+        rows = [row.split() for file in ("tcp", "tcp6") for row in Path("/proc/net", file).read_text().splitlines()]
+        assert {row[1] for row in rows if row[3] == "0A" and row[1].endswith(ending)} == {f"0100007F{ending}"}
+        assert seen["GLOO_SOCKET_IFNAME"] == seen["NCCL_SOCKET_IFNAME"] == "lo"
+    assert dict(os.environ) == before

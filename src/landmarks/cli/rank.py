@@ -1,38 +1,53 @@
-"""One process of a DDP run: `python -m landmarks.cli.rank RUN_DIR`, started by `landmarks.extraction.launch`."""
+"""One process of a DDP run: `python -m landmarks.cli.rank RUN_DIR PARENT`, started by `landmarks.extraction.launch`."""
 
 import logging
+import os
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
-from landmarks.cli.hydra_main import silence_libraries
-from landmarks.config import import_from_here, read_kind, register_resolvers
-from landmarks.detection import train_detector
-from landmarks.evaluation import evaluate
-from landmarks.extraction import extract
-from landmarks.training import train
-
-JOBS: dict[tuple[str, str], Callable[[DictConfig, Path], Any]] = {
-    ("train", "landmarks"): train,
-    ("train", "detection"): train_detector,
-    ("evaluate", "landmarks"): evaluate,
-    ("extract", "landmarks"): extract,
-}
-
 
 def main() -> None:
     """Read the resolved configuration of the run and do it as the rank that the environment names."""
+    leave_with(int(sys.argv[2]))  # before all else: what is imported below takes seconds
+    from omegaconf import DictConfig, OmegaConf
+
+    from landmarks.cli.hydra_main import mistakes_named, silence_libraries
+    from landmarks.config import import_from_here, read_kind, register_resolvers
+    from landmarks.detection import train_detector
+    from landmarks.evaluation import evaluate
+    from landmarks.extraction import extract
+    from landmarks.training import train
+
+    jobs: dict[tuple[str, str], Callable[[DictConfig, Path], Any]] = {
+        ("train", "landmarks"): train,
+        ("train", "detection"): train_detector,
+        ("evaluate", "landmarks"): evaluate,
+        ("extract", "landmarks"): extract,
+    }
     import_from_here()
     register_resolvers()
     silence_libraries()
     logging.basicConfig(level=logging.WARNING)
     run_dir = Path(sys.argv[1])
-    config = OmegaConf.load(run_dir / "config.yaml")
-    assert isinstance(config, DictConfig)
-    JOBS[read_kind(run_dir)](config, run_dir)
+    with mistakes_named():
+        config = OmegaConf.load(run_dir / "config.yaml")
+        assert isinstance(config, DictConfig)
+        jobs[read_kind(run_dir)](config, run_dir)
+
+
+def leave_with(parent: int) -> None:
+    """End this process with the one that started it, in whatever it is: alone it would wait for the others for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -14,10 +14,16 @@ def best_precision(accelerator: str = "auto") -> str:
 
     On processors bfloat16 stays a choice (`trainer.precision=bf16-mixed`): few of them gain from it.
     """
+    import torch
+
+    return "bf16-mixed" if on_gpu(accelerator) and torch.cuda.is_bf16_supported() else "32-true"
+
+
+def on_gpu(accelerator: str = "auto") -> bool:
+    """Say whether a run with that `trainer.accelerator` computes on a GPU."""
     import torch  # takes seconds, which commands without a network need not wait for
 
-    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+    return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
 
 def file_name(text: str) -> str:
@@ -34,5 +40,6 @@ def register_resolvers() -> None:
     """Make `${best_mode:…}`, `${best_precision:…}`, … known to OmegaConf, once or again."""
     OmegaConf.register_new_resolver("best_mode", best_mode, replace=True)
     OmegaConf.register_new_resolver("best_precision", best_precision, replace=True)
+    OmegaConf.register_new_resolver("on_gpu", on_gpu, replace=True)
     OmegaConf.register_new_resolver("demo_data", demo_data, replace=True)
     OmegaConf.register_new_resolver("file_name", file_name, replace=True)

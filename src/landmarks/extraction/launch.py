@@ -20,28 +20,35 @@ import torch.distributed
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
-_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "NODE_RANK", "LOCAL_RANK")
+_INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
 
 @contextmanager
 def ranks_launched(strategy: Strategy, run_dir: Path) -> Iterator[None]:
     """Run the block as rank 0 with the other ranks of this node beside it; without DDP, just run it.
 
-    Each child runs `python -m landmarks.cli.rank RUN_DIR` and reads `config.yaml` there.
+    Each child runs `python -m landmarks.cli.rank RUN_DIR PARENT`, reads `config.yaml` there and ends with its parent.
+    The ranks meet, and talk to each other, on this machine's loopback interface, where nobody else can listen.
     """
     if not _we_launch(strategy):
         yield
         return
     assert isinstance(strategy, DDPStrategy)
-    before = {name: os.environ.get(name) for name in _VARIABLES}
-    os.environ.update(
-        MASTER_ADDR="127.0.0.1",
-        MASTER_PORT=str(_free_port()),
-        WORLD_SIZE=str(strategy.num_processes),
-        NODE_RANK="0",
-        LOCAL_RANK="0",
-    )
-    command = [sys.executable, "-m", "landmarks.cli.rank", str(run_dir)]
+    store = _local_store()
+    variables = {
+        **{name: _loopback() for name in _INTERFACES if name not in os.environ},
+        "MASTER_ADDR": store.host,
+        "MASTER_PORT": str(store.port),
+        # the store is there already: torch's own would listen on all interfaces
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "TORCHELASTIC_RESTART_COUNT": "0",
+        "WORLD_SIZE": str(strategy.num_processes),
+        "NODE_RANK": "0",
+        "LOCAL_RANK": "0",
+    }
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    command = [sys.executable, "-m", "landmarks.cli.rank", str(run_dir), str(os.getpid())]
     children = [
         subprocess.Popen(command, env=os.environ | {"LOCAL_RANK": str(rank)})
         for rank in range(1, strategy.num_processes)
@@ -86,8 +93,15 @@ def _watch(children: list["subprocess.Popen[bytes]"], done: threading.Event) -> 
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+def _local_store() -> torch.distributed.TCPStore:
+    """Return where ranks of this machine find each other, listening on 127.0.0.1 only."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    host, port = listener.getsockname()
+    return torch.distributed.TCPStore(
+        host, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach()
+    )
+
+
+def _loopback() -> str:
+    """Return the name of the loopback interface: `lo`, or `lo0` on a Mac."""
+    return next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
