@@ -6,6 +6,10 @@ __version__ = "0.1.0"
 __all__ = ["load_model", "open_model", "read_record"]
 
 
+def __dir__() -> list[str]:
+    return ["__version__", *__all__]
+
+
 def __getattr__(name: str) -> Any:
     """Give `landmarks.open_model` and the like, without torch's seconds for those who need none of them."""
     if name in __all__:

@@ -1,5 +1,6 @@
 """What commands share: `--json`, the data set, the console for messages, and how they end when something is wrong."""
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from landmarks.errors import FormatError, LandmarksError
+from landmarks.errors import FormatError, LandmarksError, shown
+
+_ROOM, _RIGHT = "make room and start the same command again", "see who may write there, or name another place"
+REFUSALS = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: _ROOM,
+    errno.EROFS: _RIGHT,
+    errno.EACCES: _RIGHT,
+    errno.EPERM: _RIGHT,
+}
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 DataRoot = Annotated[str, typer.Option("--root", help="Folder or address of the data set.", show_default=False)]
@@ -23,9 +34,22 @@ def named_endings(kept: str = "Nothing was written.") -> Iterator[Console]:
     except (LandmarksError, FormatError) as error:
         stderr.print(str(error), style="red", markup=False)
         raise typer.Exit(2) from None
+    except OSError as error:
+        if (refusal := refused_by_system(error)) is None:
+            raise
+        stderr.print(refusal, style="red", markup=False)
+        raise typer.Exit(2) from None
     except KeyboardInterrupt:
         stderr.print(f"Stopped. {kept}", style="yellow")
         raise typer.Exit(130) from None
+
+
+def refused_by_system(error: BaseException) -> str | None:
+    """Word what the system refuses and people can mend, such as a full disk; None for all other errors."""
+    if not isinstance(error, OSError) or error.errno not in REFUSALS:
+        return None
+    where = shown(error.filename) if error.filename else "writing"
+    return f"{where}: {error.strerror}. What was complete before is kept; {REFUSALS[error.errno]}."
 
 
 @contextmanager

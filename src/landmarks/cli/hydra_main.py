@@ -9,21 +9,37 @@ import logging
 import os
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
+from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from landmarks.config import config_root, import_from_here, register_resolvers, register_search_path, suggest
+from landmarks.cli.console import refused_by_system
+from landmarks.config import (
+    claim_folder,
+    config_root,
+    discard_unused,
+    first_rank,
+    import_from_here,
+    name_jobs_by_differences,
+    refuse_taken,
+    register_resolvers,
+    register_search_path,
+    suggest,
+)
 from landmarks.errors import LandmarksError
+from landmarks.storage import FileLock
 
 USER_ERRORS = (LandmarksError, HydraException, OmegaConfBaseException)
 
@@ -44,13 +60,45 @@ def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Se
 
     @functools.wraps(task)
     def job(config: DictConfig) -> Any:
+        folder = Path(HydraConfig.get().runtime.output_dir)
         if HydraConfig.get().mode is RunMode.MULTIRUN:  # the other jobs of a sweep go on
+            refuse_taken(folder, config)
             return task(config)
-        with mistakes_named():  # here already, else Hydra would print the overrides before
-            return task(config)
+        try:
+            with mistakes_named():  # here already, else Hydra would print the overrides before
+                return task(config)
+        except BaseException:
+            discard_unused(folder)
+            raise
 
     with mistakes_named():
         application(job)()
+
+
+class RunFolder(Callback):
+    """Gives every run and every sweep a folder of its own; Hydra asks before it makes one."""
+
+    def __init__(self) -> None:
+        self._lock: FileLock | None = None
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Make and lock the folder of a run; end the process where it holds what would be lost."""
+        if first_rank():  # the others work in the folder that the first has locked
+            with mistakes_named():  # of exceptions Hydra would only warn
+                self._lock = claim_folder(config, "run")
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Make and lock the folder of a sweep."""
+        with mistakes_named():
+            self._lock = claim_folder(config, "sweep")
+            name_jobs_by_differences(config)
+
+    def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Let others in."""
+        if self._lock is not None:
+            self._lock.release()
+
+    on_multirun_end = on_run_end
 
 
 @contextmanager
@@ -58,6 +106,10 @@ def mistakes_named() -> Iterator[None]:
     """End the process with a message for what people do wrong; defects keep their traceback."""
     try:
         yield
+        sys.stdout.flush()
+    except BrokenPipeError:  # `--help | head`: who read has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except Exception as error:
         if (mistake := mistake_behind(error)) is None:
             raise
@@ -75,7 +127,7 @@ def mistake_behind(error: BaseException) -> BaseException | None:
     # Lightning's own error for settings that cannot be; where it was never imported it was not raised.
     lightning = sys.modules.get("lightning_fabric.utilities.exceptions")
     mistakes = (*USER_ERRORS, lightning.MisconfigurationException) if lightning else USER_ERRORS
-    return error if isinstance(error, mistakes) else None
+    return error if isinstance(error, mistakes) or refused_by_system(error) else None
 
 
 def silence_libraries() -> None:
@@ -99,7 +151,7 @@ def quiet_lightning() -> None:
 def fail(error: BaseException) -> None:
     """Print the message of a mistake without a traceback and end the process with status 2."""
     if os.environ.get("LANDMARKS_TRACEBACK") == "1":
-        raise error
+        traceback.print_exception(error)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print("[bold red]Error[/] ", end="")
     console.print(explain(error), markup=False)
@@ -108,6 +160,8 @@ def fail(error: BaseException) -> None:
 
 def explain(error: BaseException) -> str:
     """Word an error for people: Hydra's and OmegaConf's are cut to what matters and get a suggestion."""
+    if isinstance(error, OSError) and (refusal := refused_by_system(error)):
+        return refusal
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
         return str(error)
     text = str(error).strip()

@@ -1,7 +1,10 @@
 """The command `landmarks`: puts its subcommands together, each of which has a file of its name."""
 
+from typing import Annotated
+
 import typer
 
+from landmarks import __version__
 from landmarks.cli import (
     classify,
     data,
@@ -21,7 +24,7 @@ from landmarks.config import import_from_here
 app = typer.Typer(
     help="Experiments in landmark retrieval and recognition: train, search, re-rank, score.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # paragraphs of docstrings flow
 )
@@ -34,6 +37,21 @@ for name, group in (("data", data), ("descriptors", descriptors), ("score", scor
 for command in (similarity.similarity, classify.classify, detect.detect, leaderboard.leaderboard, export.export):
     app.command()(command)
 app.command("import-paddle")(import_paddle.import_paddle)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"landmarks {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Train, search, re-rank and score."""
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from .locations import import_from_here as import_from_here
 from .locations import known_targets as known_targets
 from .locations import register_search_path as register_search_path
 from .locations import targets_in as targets_in
+from .record import RECORD as RECORD
 from .record import read_kind as read_kind
 from .record import versions as versions
 from .record import write_json as write_json
@@ -20,6 +21,12 @@ from .resolvers import best_precision as best_precision
 from .resolvers import demo_data as demo_data
 from .resolvers import file_name as file_name
 from .resolvers import register_resolvers as register_resolvers
+from .run_folder import claim_folder as claim_folder
+from .run_folder import discard_unused as discard_unused
+from .run_folder import first_rank as first_rank
+from .run_folder import goes_on as goes_on
+from .run_folder import name_jobs_by_differences as name_jobs_by_differences
+from .run_folder import refuse_taken as refuse_taken
 from .settings import DetectorEvaluateSettings as DetectorEvaluateSettings
 from .settings import DetectorSettings as DetectorSettings
 from .settings import EvaluateSettings as EvaluateSettings

@@ -23,6 +23,7 @@ from pydantic import (
     ValidationError,
 )
 
+from landmarks.config.settings import RANGES
 from landmarks.errors import LandmarksError
 
 _DIRECTIVES = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
@@ -38,9 +39,9 @@ def check_config(config: DictConfig, settings: type) -> None:
 
     `settings` is a dataclass with one typed field for every top-level key that is no group.
     """
-    refuse_missing(config)
+    _refuse(_values_missing(config))
     _refuse(list(_dead_interpolations(config)))
-    _refuse([*_check_settings(config, settings), *_check_nodes(config, "")])
+    _refuse([*_check_settings(config, settings), *_check_nodes(config, ""), *_out_of_range(config)])
 
 
 def problems_of(node: DictConfig, name: str) -> list[str]:
@@ -49,8 +50,21 @@ def problems_of(node: DictConfig, name: str) -> list[str]:
 
 
 def refuse_missing(config: DictConfig) -> None:
-    """Raise a ConfigError that lists the keys left at `???`; needs none of the classes that will be built."""
-    _refuse([f"{name}: no value given; set it on the command line: {name}=VALUE" for name in _missing(config)])
+    """Raise a ConfigError for keys left at `???` and values out of range; needs none of the classes to be built."""
+    _refuse(_values_missing(config))
+    _refuse(list(_out_of_range(config)))
+
+
+def _values_missing(config: DictConfig) -> list[str]:
+    return [f"{name}: no value given; set it on the command line: {name}=VALUE" for name in _missing(config)]
+
+
+def _out_of_range(config: DictConfig) -> Iterator[str]:
+    for name, hint in RANGES.items():
+        parent, _, key = name.rpartition(".")
+        node = OmegaConf.select(config, parent) if parent else config
+        if isinstance(node, DictConfig) and key in node:
+            yield from _check_value(name, node[key], hint)
 
 
 def _missing(config: DictConfig | ListConfig, prefix: str = "") -> Iterator[str]:
@@ -63,7 +77,8 @@ def _missing(config: DictConfig | ListConfig, prefix: str = "") -> Iterator[str]
 
 def _refuse(problems: Sequence[str]) -> None:
     if problems:
-        raise ConfigError("The configuration does not work:\n" + "\n".join(f"  {line}" for line in problems))
+        lines = dict.fromkeys(f"  {line}" for line in problems)
+        raise ConfigError("The configuration does not work:\n" + "\n".join(lines))
 
 
 def _dead_interpolations(config: DictConfig | ListConfig, prefix: str = "") -> Iterator[str]:

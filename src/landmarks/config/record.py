@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -11,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from landmarks.config.settings import Task
+from landmarks.errors import LandmarksError
 from landmarks.storage import atomic_file
 
+RECORD = "run.json"
 _PACKAGES = (
     "landmarks",
     "torch",
@@ -39,14 +44,16 @@ def write_record(config: DictConfig, run_dir: Path, task: Task = "landmarks") ->
     `config.job` and `task` are the kind of the run, see `read_kind`.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
+    with atomic_file(run_dir / "config.yaml") as file:
+        file.write(OmegaConf.to_yaml(config, resolve=True).encode())
     write_json(
-        run_dir / "run.json",
+        run_dir / RECORD,
         {
             "job": config.job,
             "task": task,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            "command": _command(config),
+            "directory": str(Path.cwd()),
             "seed": config.get("seed"),
             "git": git_state(),
             "versions": versions(),
@@ -57,8 +64,25 @@ def write_record(config: DictConfig, run_dir: Path, task: Task = "landmarks") ->
 
 def read_kind(run_dir: Path) -> tuple[str, str]:
     """Return job and task of a run, as `write_record` has written them into its folder."""
-    record = json.loads((run_dir / "run.json").read_text())
-    return record["job"], record["task"]
+    try:
+        record = json.loads((run_dir / RECORD).read_text())
+        return record["job"], record["task"]
+    except (ValueError, KeyError, TypeError):
+        raise LandmarksError(f"{run_dir / RECORD}: says of no run what it is; name another folder") from None
+
+
+def _command(config: DictConfig) -> str | None:
+    """Return what to type in the same directory to do the same again; None for what Python code has composed.
+
+    A training run gets another folder: its own takes no second one.
+    """
+    if not HydraConfig.initialized():
+        return None
+    hydra = HydraConfig.get()
+    of_hydra = [] if hydra.mode is RunMode.MULTIRUN else hydra.overrides.hydra
+    taken = "hydra.run.dir=" if config.job == "train" and config.get("resume") is None else "hydra.mode="
+    asked = [one for one in of_hydra if not one.startswith(("hydra.mode=", taken))]
+    return shlex.join([sys.executable, "-m", "landmarks", config.job, *asked, *hydra.overrides.task])
 
 
 def versions() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Values that a YAML file asks for because they depend on the machine or on another value."""
 
+import os
 import re
 from importlib.resources import files
 from typing import Literal
@@ -26,6 +27,12 @@ def on_gpu(accelerator: str = "auto") -> bool:
     return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
 
+def workers(most: int) -> int:
+    """Return how many processes read images: `most`, or as many as there are cores that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(most, cores)
+
+
 def file_name(text: str) -> str:
     """Turn any text, such as a list of overrides, into something that can be part of a file name."""
     return re.sub(r"[^\w.,=+-]+", "-", text).strip("-")[:120] or "default"
@@ -42,4 +49,5 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("best_precision", best_precision, replace=True)
     OmegaConf.register_new_resolver("on_gpu", on_gpu, replace=True)
     OmegaConf.register_new_resolver("demo_data", demo_data, replace=True)
+    OmegaConf.register_new_resolver("workers", workers, replace=True)
     OmegaConf.register_new_resolver("file_name", file_name, replace=True)

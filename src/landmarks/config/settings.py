@@ -1,13 +1,38 @@
 """The types of the top-level keys; all other keys are typed by the constructors they belong to."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 Task = Literal["landmarks", "detection"]
 """What a run is about: networks that describe and name landmarks, or detectors."""
 
 Inference = Literal["eager", "compile", "onnx"]
 """What computes descriptors, see `landmarks.extraction.inference`."""
+
+
+Count = Annotated[int, Field(ge=1)]
+Least = Annotated[int, Field(ge=-1)]
+Share = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1)]
+
+RANGES: dict[str, Any] = {
+    "seed": Annotated[int, Field(ge=0, lt=2**32)],
+    "data.image_size": Count | None,
+    "data.batch_size": Count,
+    "data.eval_batch_size": Count,
+    "data.num_workers": Annotated[int, Field(ge=0)],
+    "trainer.max_epochs": Least | None,
+    "trainer.max_steps": Least,
+    "trainer.accumulate_grad_batches": Count,
+    "trainer.gradient_clip_val": Annotated[float, Field(ge=0)] | None,
+    "trainer.check_val_every_n_epoch": Count | None,
+    "trainer.log_every_n_steps": Count,
+    "trainer.limit_train_batches": Share | None,
+    "trainer.limit_val_batches": Share | None,
+    "callbacks.last.minutes": Annotated[float, Field(ge=0)],
+}
+"""What values must be that classes of others take without a look, or refuse after work; any key may be missing."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +79,7 @@ class TrainSettings(Shared):
     compile: bool
     evaluate_untrained: bool
     resume: str | None
+    overwrite: bool
     model: Any
     loss: Any
     optimizer: Any

@@ -21,7 +21,7 @@ from landmarks.config import (
 )
 from landmarks.data import LandmarkDataModule
 from landmarks.detection.detect import Detector, TrainedDetector, detector_record, load_detector
-from landmarks.detection.evaluation import SPLIT, DetectionEvaluation, Judges, sample_pictures
+from landmarks.detection.evaluation import FIGURES, SPLIT, DetectionEvaluation, Judges, sample_pictures
 from landmarks.detection.openimages import DetectionDataModule
 from landmarks.detection.outputs import Findings, write_findings
 from landmarks.detection.training_module import DetectorModule
@@ -43,9 +43,7 @@ def train_detector_job(config: DictConfig) -> float | None:
     check_config(config, DetectorSettings)
     if not issubclass(built_class(config.model) or FasterRCNN, FasterRCNN):
         raise LandmarksError("task=detection needs a model that finds objects, such as model=faster_rcnn_resnet50")
-    run_dir = Path(config.run_dir)
-    write_record(config, run_dir, "detection")
-    return train_detector(config, run_dir)
+    return train_detector(config, Path(config.run_dir))
 
 
 def train_detector(config: DictConfig, run_dir: Path) -> float | None:
@@ -54,6 +52,8 @@ def train_detector(config: DictConfig, run_dir: Path) -> float | None:
 
 
 def _detector_parts(config: DictConfig) -> Parts:
+    if config.monitor not in (known := [f"{SPLIT}/{name}" for name in FIGURES.values()]):
+        raise LandmarksError(f"monitor={config.monitor}: there is no such figure; there are: {', '.join(known)}")
     data: DetectionDataModule = instantiate(config.data)
     ready(data)
     record = detector_record(config, data.classes)
@@ -103,9 +103,7 @@ def evaluate_detector_job(config: DictConfig) -> float | None:
         )
     used = _used_part(config, trained)
     check_config(used, DetectorEvaluateSettings)
-    run_dir = Path(used.run_dir)
-    write_record(used, run_dir, "detection")
-    return _evaluate(used, run_dir, trained)
+    return _evaluate(used, Path(used.run_dir), trained)
 
 
 def _used_part(config: DictConfig, trained: TrainedDetector) -> DictConfig:
@@ -130,7 +128,9 @@ def _evaluate(config: DictConfig, run_dir: Path, trained: TrainedDetector) -> fl
     data.setup("validate")
     unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
     folder = run_dir / "detections"
-    found = Detector(config, trained).detect(
+    detector = Detector(config, trained)
+    write_record(config, run_dir, "detection")
+    found = detector.detect(
         data.val_set.images,
         folder,
         data.source.name,
@@ -185,13 +185,13 @@ def extract_detections_job(config: DictConfig) -> None:
     if not config.splits:
         raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
     run_dir = Path(config.run_dir)
-    write_record(config, run_dir, "detection")
     data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
         trained=trained.preprocessing, splits=config.splits
     )
     data.prepare_data()
     data.setup("validate")
     detector = Detector(config, trained)
+    write_record(config, run_dir, "detection")
     unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
     table = Table("set", title="Detections", title_justify="left")
     for heading in ("pictures", "with boxes", "boxes", "unreadable"):

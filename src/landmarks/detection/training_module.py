@@ -13,7 +13,7 @@ from landmarks.detection.detect import find_objects, ids_of
 from landmarks.detection.detector import prepared
 from landmarks.errors import LandmarksError
 from landmarks.recognition import Detections
-from landmarks.training import OptimizerFactory, SchedulerFactory, build_optimizers
+from landmarks.training import OptimizerFactory, SchedulerFactory, build_optimizers, check_optimizers
 
 
 class DetectorModule(pl.LightningModule):
@@ -40,6 +40,7 @@ class DetectorModule(pl.LightningModule):
         self.record = record or {}
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
+        check_optimizers(self, optimizer, scheduler)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the sum of the four losses of a batch, which must be finite."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from landmarks.config import EvaluateSettings, check_config, refuse_missing, write_record
+from landmarks.config import EvaluateSettings, check_config, refuse_missing
 from landmarks.data import LandmarkDataModule
 from landmarks.evaluation.evidence import EvidenceToCome, open_evidence
 from landmarks.evaluation.inputs import Inputs
@@ -22,9 +22,7 @@ def evaluate_job(config: DictConfig) -> float | None:
     refuse_missing(config)
     trained = open_model(config.checkpoint, "descriptors")
     check_config(config, EvaluateSettings)
-    run_dir = Path(config.run_dir)
-    write_record(config, run_dir)
-    return evaluate(config, run_dir, trained)
+    return evaluate(config, Path(config.run_dir), trained)
 
 
 def evaluate(config: DictConfig, run_dir: Path, trained: OpenedModel | None = None) -> float | None:

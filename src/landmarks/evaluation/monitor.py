@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 
 def check_monitor(monitor: str, recognised: bool, predictions: bool, split: str = "private") -> None:
     """Refuse, before any work, to wait for a figure that will not be there; the message names those of `split`."""
-    name = monitor.partition("/")[2]
+    of, _, name = monitor.partition("/")
     known = [*RETRIEVAL_FIGURES, *(RECOGNITION_FIGURES if recognised else ())]
     of_classifier = [f"{PREFIX}{figure}" for figure in RECOGNITION_FIGURES] if recognised else []
-    if name in known or (predictions and name in of_classifier):
+    if of in (split, "public", "private") and (name in known or (predictions and name in of_classifier)):
         return
-    if name in of_classifier:
+    if name in of_classifier and not predictions:
         raise LandmarksError(
             f"monitor={monitor}: there is no classifier here whose figure that could be: use one trained with softmax "
             "or arcmargin, or predictions=DIR, or monitor another figure, such as private/gap"

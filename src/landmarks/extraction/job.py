@@ -13,6 +13,7 @@ import numpy as np
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
@@ -54,7 +55,6 @@ def extract_job(config: DictConfig) -> None:
     run_dir = Path(config.run_dir)
     if config.predictions:
         check_predictions(config, trained)
-    write_record(config, run_dir)
     extract(config, run_dir, trained)
 
 
@@ -102,7 +102,9 @@ def describe(
     extraction.replace_others = replace_others
     unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
     engine = [OnnxInference(views)] if config.inference == "onnx" else []
-    progress = [instantiate(node) for node in (config.callbacks.progress,) if node is not None]
+    progress = [
+        instantiate(node) for node in (config.callbacks.progress,) if node and config.trainer.enable_progress_bar
+    ]
     trainer: pl.Trainer = instantiate(
         config.trainer,
         callbacks=[*engine, extraction, unreadable, *progress],
@@ -110,6 +112,7 @@ def describe(
         enable_checkpointing=False,
         default_root_dir=str(run_dir),
     )
+    rank_zero_only(write_record)(config, run_dir)
     with ranks_launched(trainer.strategy, run_dir), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Total length of")
         counts = ", ".join(f"{len(images)} {name}" for name, images in data.evaluated.items())

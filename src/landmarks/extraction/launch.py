@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch.distributed
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
@@ -93,13 +94,12 @@ def _watch(children: list["subprocess.Popen[bytes]"], done: threading.Event) -> 
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _local_store() -> torch.distributed.TCPStore:
+def _local_store() -> Any:
     """Return where ranks of this machine find each other, listening on 127.0.0.1 only."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     host, port = listener.getsockname()
-    return torch.distributed.TCPStore(
-        host, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach()
-    )
+    store: Any = getattr(torch.distributed, "TCPStore")  # noqa: B009 - unknown to type checkers
+    return store(host, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach())
 
 
 def _loopback() -> str:

@@ -67,7 +67,7 @@ class LastEvaluation(Checkpoint):
         if stops or last_batch or trainer.global_step == trainer.max_steps:
             trainer.check_val_every_n_epoch = 1
             trainer.val_check_batch = batch_idx + 1
-            trainer._val_check_time_interval = None
+            trainer._val_check_time_interval = None  # type: ignore[attr-defined]
 
 
 class DescriptorEvaluation(DescriptorExtraction):

@@ -17,17 +17,17 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 from torchvision.models.detection import FasterRCNN
 
-from landmarks.config import TrainSettings, built_class, check_config, write_record
+from landmarks.config import TrainSettings, built_class, check_config, goes_on, write_record
 from landmarks.data import LandmarkDataModule
 from landmarks.errors import LandmarksError
-from landmarks.evaluation import Scores, figure, write_result
+from landmarks.evaluation import Scores, check_monitor, figure, remove_outputs, write_result
 from landmarks.extraction import ranks_launched
 from landmarks.models import checkpoint_record, find_resume, load_trained_weights
 from landmarks.report import plot_curves
 from landmarks.training.callbacks import DescriptorEvaluation
 from landmarks.training.module import LandmarkModule
-from landmarks.training.resume import BestCheckpoint, ConfiguredOptimizer, RunSoFar, refuse_changes
-from landmarks.training.whole_files import WholeFiles
+from landmarks.training.resume import ConfiguredOptimizer, RunSoFar, refuse_changes
+from landmarks.training.whole_files import WholeFiles, require_room
 
 LOG = "logs/metrics.csv"  # where conf/logger/csv.yaml puts it
 
@@ -65,9 +65,7 @@ def train_job(config: DictConfig) -> float | None:
             "This model finds objects and describes no landmarks: train it with task=detection, as "
             "experiments=res50_oid_v4_detector does, or choose another model."
         )
-    run_dir = Path(config.run_dir)
-    write_record(config, run_dir)
-    return train(config, run_dir)
+    return train(config, Path(config.run_dir))
 
 
 def train(config: DictConfig, run_dir: Path) -> float | None:
@@ -89,12 +87,11 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     module, data = parts.module, parts.data
     if resume is not None:
         refuse_changes(resume, parts.record)
-        set_log_aside(run_dir)
     # in the order of the file: the checkpoint is chosen by what the evaluation logs
-    callbacks = {name: instantiate(node) for name, node in config.callbacks.items() if node is not None}
+    bar = config.trainer.enable_progress_bar
+    chosen = {name: node for name, node in config.callbacks.items() if node is not None and (bar or name != "progress")}
+    callbacks = {name: instantiate(node) for name, node in chosen.items()}
     evaluation, checkpoint, so_far = callbacks["evaluation"], callbacks["checkpoint"], RunSoFar()
-    if resume is not None and isinstance(checkpoint, BestCheckpoint):
-        checkpoint.bring(Path(resume))
     loggers = [instantiate(node) for node in (config.logger or {}).values()]
     trainer: pl.Trainer = instantiate(
         config.trainer,
@@ -105,6 +102,11 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     )
     if parts.check is not None:
         parts.check(trainer)
+    _require_evaluations(trainer, data)
+    require_room(run_dir, module)
+    _begin(config, run_dir, resume)
+    if resume is not None:
+        checkpoint.bring(Path(resume))
 
     results: dict[str, Scores] = {}
     try:
@@ -145,6 +147,20 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     return value
 
 
+def _require_evaluations(trainer: pl.Trainer, data: pl.LightningDataModule) -> None:
+    """Refuse an interval between evaluations that no epoch reaches, and batches that these devices cannot fill."""
+    data.trainer = trainer
+    batches = len(data.train_dataloader())
+    limit: Any = trainer.limit_train_batches
+    batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    interval: Any = trainer.val_check_interval
+    if isinstance(interval, int) and interval > batches and trainer.check_val_every_n_epoch is not None:
+        raise LandmarksError(
+            f"trainer.val_check_interval is {interval}, and an epoch has {batches} batches: lower it, or count across "
+            "epochs with trainer.check_val_every_n_epoch=null"
+        )
+
+
 def ready(data: pl.LightningDataModule) -> None:
     """Set data up for training, and refuse batches that cannot be drawn before any other work."""
     data.prepare_data()
@@ -153,6 +169,7 @@ def ready(data: pl.LightningDataModule) -> None:
 
 
 def _landmark_parts(config: DictConfig) -> Parts:
+    check_monitor(config.monitor, recognised=True, predictions=True)  # whether there will be any is known later
     make_loss = instantiate(config.loss)
     data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
         pairs=make_loss.func.needs_pairs, scales=config.extraction.scales
@@ -185,6 +202,17 @@ def _build_loss(make_loss: Callable[..., nn.Module], num_landmarks: int, dim: in
 
 
 @rank_zero_only
+def _begin(config: DictConfig, run_dir: Path, resume: str | None) -> None:
+    """Say in the folder what is done there, now that nothing forbids it, apart from what was done before."""
+    if goes_on(run_dir, resume):
+        set_log_aside(run_dir)
+    else:
+        remove_outputs(run_dir)
+        for path in (*run_dir.glob("checkpoints/*.ckpt"), *log_files(run_dir), run_dir / "curves.png"):
+            path.unlink(missing_ok=True)
+    write_record(config, run_dir, config.task)
+
+
 def set_log_aside(run_dir: Path) -> None:
     """Keep the log of the interrupted run, which Lightning's logger would delete."""
     path = run_dir / LOG

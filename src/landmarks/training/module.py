@@ -33,6 +33,18 @@ def build_optimizers(
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
+def check_optimizers(module: nn.Module, make_optimizer: OptimizerFactory, make_scheduler: SchedulerFactory) -> None:
+    """Refuse, before any work, values that an optimizer or a schedule refuses."""
+    try:
+        optimizer = make_optimizer([p for p in module.parameters() if p.requires_grad])
+    except ValueError as error:
+        raise LandmarksError(f"optimizer: {error}") from error
+    try:
+        make_scheduler(optimizer, total_steps=100)
+    except ValueError as error:
+        raise LandmarksError(f"scheduler: {error}") from error
+
+
 class LandmarkModule(DescriptorModule):
     """Trains `model` under `loss`.
 
@@ -61,6 +73,7 @@ class LandmarkModule(DescriptorModule):
         self.record = record or {}
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
+        check_optimizers(self, optimizer, scheduler)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of one batch of labelled pictures."""

@@ -5,11 +5,12 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_only
 from torch.optim.lr_scheduler import LambdaLR
 
 from landmarks.errors import LandmarksError
@@ -39,7 +40,7 @@ def refuse_changes(path: str, record: Mapping[str, Any]) -> None:
         old, new = list(before.get(key, ())), list(record.get(key, ()))
         if old != new:
             change = f"were {len(old)}, are {len(new)}" if len(old) != len(new) else "are others than they were"
-            changed.append(f"the {key.split('_')[0]} names to learn: {change}")
+            changed.append(f"the {key.replace('_', ' ')} to learn: {change}")
     if changed:
         raise LandmarksError(
             f"resume={path}: this cannot change within a run:\n"
@@ -53,7 +54,7 @@ def _fixed(config: Mapping[str, Any]) -> dict[str, Any]:
     assert isinstance(node, DictConfig)
     values: dict[str, Any] = {key: OmegaConf.select(node, key) for key in FIXED}
     model = values.pop("model")
-    values |= {f"model.{key}": value for key, value in model.items()} if isinstance(model, DictConfig) else {}
+    values |= {f"model.{key!s}": value for key, value in model.items()} if isinstance(model, DictConfig) else {}
     if (schedule := OmegaConf.select(node, "scheduler._target_")) not in SCHEDULES:
         values["scheduler._target_"] = schedule
     return {key: value for key, value in values.items() if key not in FREE}
@@ -64,16 +65,31 @@ class BestCheckpoint(ModelCheckpoint):
 
     Lightning's own knows checkpoints by their full paths: it forgets the best of a run that was moved, and takes that
     of a copied run from the original.
+
+    Args:
+        dirpath: folder of the file.
+        monitor: the figure that chooses, such as `public/map@100`.
+        mode: whether the "max" or the "min" of it is the best.
+        filename: without its suffix.
+        options: of Lightning's own.
     """
+
+    def __init__(
+        self, dirpath: str, monitor: str, mode: Literal["min", "max"] = "max", filename: str = "best", **options: Any
+    ) -> None:
+        after_evaluation: dict[str, Any] = {"save_on_train_epoch_end": False}  # so that last.ckpt knows the best
+        options = after_evaluation | {"enable_version_counter": False} | options
+        super().__init__(dirpath=dirpath, filename=filename, monitor=monitor, mode=mode, **options)
 
     @property
     def state_key(self) -> str:
         """Return the name of Lightning's own, whose checkpoints can be taken up as well."""
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
 
+    @rank_zero_only
     def bring(self, resume: Path) -> None:
         """Copy the best checkpoint from beside another run's checkpoint, which is taken up here."""
-        best = resume.with_name(f"{self.filename}{self.FILE_EXTENSION}")
+        best = resume.with_name(str(self.filename) + self.FILE_EXTENSION)
         here = Path(str(self.dirpath), best.name)
         if best.is_file() and not (here.is_file() and here.samefile(best)):
             with atomic_path(here) as path:

@@ -34,6 +34,8 @@ def step(
         raise LandmarksError(
             f"scheduler.milestones: {list(milestones)} must ascend within (0, 1), as fractions of the run"
         )
+    if not 0 < gamma < math.inf:
+        raise LandmarksError(f"scheduler.gamma: {gamma} must be above 0; it multiplies the rate at each milestone")
     edges = [m * total_steps for m in milestones]
     return LambdaLR(
         optimizer, _with_warmup(lambda now: gamma ** sum(now >= edge for edge in edges), total_steps, warmup)
@@ -50,6 +52,8 @@ def cosine(optimizer: Optimizer, total_steps: int, final: float = 0.0, warmup: f
         warmup: fraction of the run in which the rate climbs linearly from near 0.
     """
     _check_warmup(warmup)
+    if not 0 <= final <= 1:
+        raise LandmarksError(f"scheduler.final: {final} must lie in [0, 1]; it is a fraction of the rate")
     warm_steps = warmup * total_steps
 
     def factor(now: int) -> float:

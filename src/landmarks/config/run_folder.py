@@ -1,0 +1,114 @@
+"""Makes a folder for one run, and keeps from it what would spoil it: other runs, and mistakes."""
+
+import os
+import shutil
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from landmarks.config.record import RECORD, read_kind
+from landmarks.errors import LandmarksError
+from landmarks.storage import FileLock, LockedError
+
+LOCK = ".lock"
+BEFORE_WORK = (".hydra", "run.log", LOCK)
+
+
+def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> FileLock:
+    """Make and lock the folder of a run or a sweep, which Hydra has not made yet, and write its name into `config`.
+
+    A folder named after the time gets another name where a run of the same second has made it already. One that holds
+    a run is refused, see `refuse_taken`.
+    """
+    folder = _named(config, kind)
+    if kind == "run":
+        refuse_taken(folder, config)
+    place = f"hydra.{kind}.dir={folder}"
+    raw = OmegaConf.to_container(config.hydra[kind], resolve=False)
+    try:
+        folder = _make(folder, alone=isinstance(raw, dict) and "${now:" in str(raw["dir"]))
+        lock = FileLock(folder / LOCK)
+        (folder / LOCK).write_text(f"held by process {os.getpid()} while it runs\n")
+    except LockedError:
+        raise LandmarksError(f"{place}: another run is at work there; give each a folder of its own") from None
+    except OSError as error:
+        raise LandmarksError(f"{place}: cannot be made or written ({error.strerror}); name another folder") from None
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra[kind].dir = str(folder)
+    return lock
+
+
+def _named(config: DictConfig, kind: str) -> Path:
+    """Return the folder that Hydra would make; its name may ask Hydra for what it only says within a job."""
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)
+    try:
+        return Path(config.hydra[kind].dir)
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def _make(folder: Path, alone: bool) -> Path:
+    """Make a folder, or the first of FOLDER, FOLDER_2, … that nobody has made where it is to be `alone`."""
+    for number in count(1):
+        candidate = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
+        try:
+            candidate.mkdir(parents=True, exist_ok=not alone)
+        except FileExistsError:
+            if not alone:
+                raise
+        else:
+            return candidate
+    raise AssertionError
+
+
+def name_jobs_by_differences(config: DictConfig) -> None:
+    """Make Hydra name the folders of a sweep's jobs after what differs between them; it composes each job anew."""
+    overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+    fixed = [override.key_or_group for override in overrides if not override.is_sweep_override()]
+    exclude = [*config.hydra.job.config.override_dirname.exclude_keys, *fixed]
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.overrides.hydra += [
+            f"hydra.sweep.dir={_quoted(config.hydra.sweep.dir)}",
+            f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(_quoted, exclude))}]",
+        ]
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def refuse_taken(folder: Path, config: DictConfig) -> None:
+    """Refuse to write over what a run has left in a folder, unless `config` goes on with it or says it is meant."""
+    if not (folder / RECORD).is_file():
+        return
+    job, _ = read_kind(folder)
+    if job != config.job:
+        raise LandmarksError(f"{folder} holds what `landmarks {job}` wrote: give this run a folder of its own")
+    resume = config.get("resume")
+    if job != "train" or config.get("overwrite") or resume == "last" or goes_on(folder, resume):
+        return
+    if (folder / "metrics.json").is_file() or any((folder / "checkpoints").glob("*.ckpt")):
+        raise LandmarksError(
+            f"{folder} holds a run: resume=last goes on with it, overwrite=true replaces it; or name another folder"
+        )
+
+
+def goes_on(folder: Path, resume: str | Path | None) -> bool:
+    """Say whether the checkpoint that is resumed is one of this folder's own run."""
+    return resume is not None and Path(resume).resolve().is_relative_to(folder.resolve())
+
+
+def discard_unused(folder: Path) -> None:
+    """Remove the folder of a run that never began to work, which holds nothing but what Hydra noted."""
+    if first_rank() and folder.is_dir() and all(path.name in BEFORE_WORK for path in folder.iterdir()):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def first_rank() -> bool:
+    """Say whether this is the first of the processes that torchrun or Slurm started, or the only one."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))

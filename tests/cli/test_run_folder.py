@@ -1,0 +1,147 @@
+"""A run folder is made for one run, locked while it runs, never written over unasked, and not left by mistakes."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from omegaconf import DictConfig
+
+from landmarks.cli.hydra_main import run_hydra
+from landmarks.cli.train import train
+from landmarks.storage import FileLock
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to run in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    return tmp_path
+
+
+def _work(config: DictConfig) -> None:
+    (Path(config.run_dir) / "run.json").write_text(json.dumps({"job": config.job, "task": "landmarks"}))
+
+
+def _refused(arguments: list[str], capsys: pytest.CaptureFixture[str], name: str = "train") -> str:
+    with pytest.raises(SystemExit) as ended:
+        run_hydra(_work, name, arguments)
+    assert ended.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_runs_of_the_same_name_get_folders_of_their_own(here: Path) -> None:
+    for _ in range(3):
+        run_hydra(_work, "train", ["hydra.run.dir='runs/${now:%Y}'"])
+    assert len(list((here / "runs").iterdir())) == 3
+
+
+def test_what_a_run_left_is_not_written_over_unasked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_hydra(_work, "train", ["hydra.run.dir=a"])
+    run_hydra(_work, "train", ["hydra.run.dir=a"])  # it left nothing that would be lost
+    (here / "a" / "metrics.json").write_text("{}")
+    before = (here / "a" / ".hydra" / "overrides.yaml").read_text()
+    screen = _refused(["hydra.run.dir=a", "seed=5"], capsys)
+    assert "a holds a run: resume=last goes on with it, overwrite=true replaces it" in screen
+    assert "holds a run" in _refused(["hydra.run.dir=a", "resume=elsewhere/last.ckpt"], capsys)
+    assert "a holds what `landmarks train` wrote" in _refused(["hydra.run.dir=a", "checkpoint=x"], capsys, "evaluate")
+    assert (here / "a" / ".hydra" / "overrides.yaml").read_text() == before
+    run_hydra(_work, "train", ["hydra.run.dir=a", "overwrite=true"])
+    run_hydra(_work, "train", ["hydra.run.dir=a", "resume=last"])
+
+
+def test_one_run_at_a_time_in_a_folder_that_can_be_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "a").mkdir()
+    with FileLock(here / "a" / ".lock"):
+        program = "from landmarks.cli.train import train; train(['hydra.run.dir=a'])"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=here)
+    assert done.returncode == 2 and "another run is at work there" in done.stderr
+    (here / "file").touch()
+    for folder in ("file", "file/x", "/proc/x"):
+        screen = _refused([f"hydra.run.dir={folder}"], capsys)
+        assert f"hydra.run.dir={folder}: cannot be made or written" in screen and len(screen.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        ("data.root=nowhere", "nowhere"),
+        ("resume=last", "there is no checkpoint"),
+        ("seed=-1", "seed: -1 will not do"),
+        ("data.image_size=0", "data.image_size: 0 will not do"),
+        ("trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches: 0 will not do"),
+        ("trainer.val_check_interval=1000", "trainer.val_check_interval is 1000, and an epoch has"),
+        ("optimizer.lr=-1", "optimizer: Invalid learning rate: -1"),
+        ("scheduler.warmup=2", "scheduler.warmup: 2 must lie in [0, 1)"),
+        ("scheduler.final=-1", "scheduler.final: -1 must lie in [0, 1]"),
+        ("monitor=public/map@11", "monitor=public/map@11: there is no such figure"),
+        ("monitor=pubic/map@100", "monitor=pubic/map@100: there is no such figure"),
+    ],
+)
+def test_what_can_be_known_is_refused_before_work_and_leaves_no_folder(
+    here: Path, tiny_run: list[str], capsys: pytest.CaptureFixture[str], slip: str, words: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        train([*tiny_run, slip, "hydra.run.dir=a"])
+    assert ended.value.code == 2 and not (here / "a").exists()
+    screen = capsys.readouterr().err
+    assert words in screen and len(screen.splitlines()) <= 9
+
+
+def test_a_disk_without_room_for_checkpoints_is_refused(
+    here: Path, tiny_run: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**20))
+    with pytest.raises(SystemExit):
+        train([*tiny_run, "hydra.run.dir=a"])
+    assert "a: 1 MiB are free, and the checkpoints of this run need some" in capsys.readouterr().err
+    assert not (here / "a").exists()
+
+
+def test_folders_of_jobs_are_named_after_what_differs(here: Path) -> None:
+    long = ["data.decode_margin=1.5", f"name={'n' * 100}", "optimizer.weight_decay=0.125"]
+    run_hydra(_work, "train", ["-m", *long, "optimizer.lr=0.001,0.002", "hydra.sweep.dir='a sweep'"])
+    names = sorted(path.name for path in (here / "a sweep").iterdir() if path.is_dir())
+    assert names == ["0_optimizer.lr=0.001", "1_optimizer.lr=0.002"]
+
+
+def test_the_recorded_command_does_the_same_again(here: Path, tiny_run: list[str]) -> None:
+    arguments = [*tiny_run, "name='a, b'", "trainer.max_steps=1", "evaluate_untrained=false"]
+    train([*arguments, "hydra.run.dir=first"])
+    command = json.loads((here / "first" / "run.json").read_text())["command"]
+    assert subprocess.run(shlex.split(command), capture_output=True, cwd=here).returncode == 0
+    (second,) = (here / "runs").iterdir()
+    metrics = [json.loads((folder / "metrics.json").read_text()) for folder in (here / "first", second)]
+    assert metrics[0]["trained"] == metrics[1]["trained"]
+
+
+def test_a_full_disk_is_one_message(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def work(config: DictConfig) -> None:
+        raise OSError(28, "No space left on device", "a/checkpoints/best.ckpt")
+
+    with pytest.raises(SystemExit) as ended:
+        run_hydra(work, "train", ["hydra.run.dir=a"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("Error a/checkpoints/best.ckpt: No space left on device. What was")
+
+
+def test_who_reads_half_of_the_help_sees_no_traceback() -> None:
+    program = "from landmarks.cli.train import train; train(['--help'])"
+    done = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.stdout is not None and done.stderr is not None
+    done.stdout.read(1)
+    done.stdout.close()
+    assert done.stderr.read() == b""
+
+
+def test_a_sweep_refuses_only_jobs_that_hold_a_run(here: Path) -> None:
+    run_hydra(_work, "train", ["-m", "seed=0,1", "hydra.sweep.dir=s"])
+    (here / "s" / "0_seed=0" / "metrics.json").write_text("{}")
+    seen = []
+    with pytest.raises(SystemExit):
+        run_hydra(lambda config: seen.append(config.seed), "train", ["-m", "seed=0,1", "hydra.sweep.dir=s"])
+    assert seen == [1]
