@@ -8,7 +8,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from landmarks.cli.evaluate import evaluate
-from landmarks.cli.hydra_main import mistake_behind, run_hydra
+from landmarks.cli.hydra_main import explain, mistake_behind, run_hydra
 from landmarks.cli.train import train
 from landmarks.errors import LandmarksError
 
@@ -94,3 +94,7 @@ def test_what_lightning_refuses_is_a_mistake_and_other_errors_are_defects() -> N
     assert mistake_behind(RuntimeError("shapes")) is None
     in_a_constructor.__cause__ = RuntimeError("shapes")
     assert mistake_behind(in_a_constructor) is None
+
+
+def test_without_a_gpu_it_says_what_to_type() -> None:
+    assert explain(MisconfigurationException("No supported gpu backend found!")).endswith("trainer.accelerator=cpu")

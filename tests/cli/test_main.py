@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+import landmarks
+from landmarks.cli.main import app
 from landmarks.cli.train import train
 
 
@@ -18,3 +21,11 @@ def test_a_sweep_reports_all_its_jobs(
     rows = sweep.read_text().splitlines()
     assert len(rows) == 3
     assert len(list(sweep.parent.glob("*/metrics.json"))) == 2
+
+
+def test_the_command_knows_its_version_and_what_help_is_called() -> None:
+    assert CliRunner().invoke(app, ["--version"]).output == f"landmarks {landmarks.__version__}\n"
+    for arguments in (["-h"], ["data", "-h"], ["score", "retrieval", "-h"]):
+        assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert {"__version__", *landmarks.__all__} == set(dir(landmarks))
+    assert (Path(landmarks.__file__).parent / "py.typed").is_file()

@@ -41,6 +41,7 @@ from landmarks.config import (
 from landmarks.errors import LandmarksError
 from landmarks.storage import FileLock
 
+NO_GPU = "No supported gpu backend found"  # in Lightning's words
 USER_ERRORS = (LandmarksError, HydraException, OmegaConfBaseException)
 
 
@@ -163,7 +164,8 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OSError) and (refusal := refused_by_system(error)):
         return refusal
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
-        return str(error)
+        hint = " There is no GPU here that torch can use: type trainer.accelerator=cpu" if NO_GPU in str(error) else ""
+        return str(error) + hint
     text = str(error).strip()
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException):

@@ -19,8 +19,6 @@ Share = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1)]
 RANGES: dict[str, Any] = {
     "seed": Annotated[int, Field(ge=0, lt=2**32)],
     "data.image_size": Count | None,
-    "data.batch_size": Count,
-    "data.eval_batch_size": Count,
     "data.num_workers": Annotated[int, Field(ge=0)],
     "trainer.max_epochs": Least | None,
     "trainer.max_steps": Least,

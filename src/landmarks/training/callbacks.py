@@ -1,5 +1,6 @@
 """What happens around the training loop: chance is seeded, images are counted, retrieval and recognition evaluated."""
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from landmarks.extraction import DescriptorExtraction, Extraction, data_of
 from landmarks.recognition import RecognitionPipeline
 from landmarks.retrieval import Pipeline
 from landmarks.training.module import LandmarkModule
+
+log = logging.getLogger(__name__)
 
 
 class BatchSeed(pl.Callback):
@@ -144,6 +147,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         for split, figures in self.scores.items():
             for name, value in figures.items():
                 # the same on all ranks already; Lightning wants it said
-                pl_module.log(
-                    f"{split}/{name}", value, prog_bar=name in ("map@100", "gap"), sync_dist=trainer.world_size > 1
-                )
+                pl_module.log(f"{split}/{name}", value, sync_dist=trainer.world_size > 1)
+        of, _, name = self.monitor.partition("/")
+        if trainer.is_global_zero and name in self.scores.get(of, {}):  # a bar of 80 columns has no room for it
+            log.info("%s is %.4f", self.monitor, self.scores[of][name])

@@ -122,6 +122,7 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
             if best := checkpoint.best_model_path:
                 log.info("Evaluating the best checkpoint, %s", best)
                 load_trained_weights(module, best)
+                trainer.loggers = []  # its figures stand in the log already, at its own step
             trainer.validate(module, data, verbose=False)
             results["trained"] = evaluation.scores
         value = figure(evaluation.scores, config.monitor)
