@@ -11,7 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -98,6 +97,8 @@ def versions() -> dict[str, str]:
 
 def machine() -> dict[str, Any]:
     """Return what the run computes on: processor, cores, and GPUs if there are any."""
+    import torch  # takes seconds, which what only reads a record need not wait for
+
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {"processor": _processor(), "cores": os.cpu_count(), "gpus": gpus, "system": platform.system()}
 
