@@ -100,6 +100,12 @@ class ImageSet:
         assert self.table.locations is not None
         return self.store.read(int(self.table.ids[row]), int(self.table.locations[row]), length)
 
+    def stamps(self, rows: NDArray[np.integer] | None = None) -> NDArray[np.uint64]:
+        """What tells images from others of the same ids, without reading them; see `ImageStore.stamps`. uint64 [n]."""
+        assert self.table.locations is not None
+        chosen = slice(None) if rows is None else rows
+        return self.store.stamps(self.table.ids[chosen], self.table.locations[chosen])
+
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "ImageSet":
         """The given rows (indices or a mask) with the same store and label space."""
         return ImageSet(self.table.take(rows), self.store)

@@ -151,6 +151,13 @@ def test_the_extracted_tree_is_listed_and_read(extracted: Any) -> None:
         store.read(int(IDS[1]))
 
 
+def test_stamps_change_with_the_address(extracted: Any, http_server: Callable[[Path], Any]) -> None:
+    store, other = open_store(extracted.url), open_store(http_server(extracted.folder).url)
+    stamps = store.stamps(IDS, store.locate(IDS)).tolist()
+    assert stamps == store.stamps(IDS, store.locate(IDS)).tolist() and len(set(stamps)) == 3
+    assert not set(stamps) & set(other.stamps(IDS, other.locate(IDS)).tolist())
+
+
 def test_without_lists_images_are_there_until_they_are_read(extracted: Any) -> None:
     extracted.fail("train/", status=403)
     store = open_store(extracted.url)

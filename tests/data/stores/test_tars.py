@@ -143,3 +143,17 @@ def test_a_tar_that_changes_later_gives_an_error_not_another_picture(tars: list[
     tars[0].unlink()
     with pytest.raises(MissingImageError, match=r"images_000.tar cannot be read \(No such file"):
         read_by_id(store, first)
+
+
+def test_the_stamp_of_an_image_is_that_of_its_tar_and_its_place_there(tars: list[Path], make: SimpleNamespace) -> None:
+    def stamps() -> np.ndarray:
+        store = opened(tars)
+        return store.stamps(IDS, store.locate(IDS))
+
+    before = stamps()
+    assert len(set(before.tolist())) == 20 and np.array_equal(stamps(), before)
+    members = {name: data[::-1] for name, data in list(BYTES.items())[1::2]}
+    make.write_tar(tars[1], members)
+    assert (stamps() == before).tolist() == [True, False] * 10
+    store = opened(tars)
+    assert store.stamps(IDS[:2], np.array([-1, 0], np.int32))[0] == 0

@@ -52,21 +52,29 @@ class RemoteFiles:
 
     def names(self, folder: str) -> list[str]:
         """What lies directly in a folder, sorted; nothing if it is not there or the server lists no folders."""
+        return sorted(self.listed(folder))
+
+    def listed(self, folder: str) -> dict[str, TarStamp]:
+        """What lies directly in a folder, by name, with size (0: unknown) and version as far as these are listed."""
         place = (self.root / folder).path.rstrip("/") + "/"
         try:
-            entries = self._ask("ls", place, detail=False)
+            entries = self._ask("ls", place, detail=True)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return []
-        below = (str(entry).rstrip("/").removeprefix(place) for entry in entries if str(entry).startswith(place))
-        return sorted(name for name in below if name and "/" not in name)
+            return {}
+        below = ((str(entry["name"]).rstrip("/"), entry) for entry in entries)
+        names = ((path.removeprefix(place), entry) for path, entry in below if path.startswith(place))
+        return {
+            name: TarStamp(int(entry.get("size") or 0), _version(entry))
+            for name, entry in names
+            if name and "/" not in name
+        }
 
     def stamp(self, name: str) -> TarStamp:
         """Size and version of a file; the version is its ETag or its time where the server tells them."""
         info = self._ask("info", (self.root / name).path)
         if info.get("type") == "directory" or info.get("size") is None:
             raise FileNotFoundError(errno.ENOENT, "the server does not call it a file with a size", self.address(name))
-        version = next((f"{key} {info[key]}" for key in _VERSIONS if info.get(key)), "")
-        return TarStamp(int(info["size"]), version)
+        return TarStamp(int(info["size"]), _version(info))
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes from `offset`, all or at most `length`; fewer only where the file ends."""
@@ -113,6 +121,10 @@ class RemoteFiles:
         if not system.async_impl:
             return getattr(system, method)(path, **arguments)
         return sync(system.loop, getattr(system, f"_{method}"), path, timeout=timeout, **arguments)
+
+
+def _version(info: dict[str, Any]) -> str:
+    return next((f"{key} {info[key]}" for key in _VERSIONS if info.get(key)), "")
 
 
 def unreachable(address: str, error: OSError) -> LandmarksError:

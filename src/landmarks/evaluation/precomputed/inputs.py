@@ -1,5 +1,6 @@
 """Opens everything that `descriptors` names, holds it against each other, and makes of it what is evaluated."""
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +21,8 @@ from landmarks.evaluation.precomputed.sets import PrecomputedSet, open_set, requ
 from landmarks.evaluation.precomputed.truth import count_truth, read_truth
 from landmarks.ids import format_id
 from landmarks.retrieval import NOT_COMPARED, Cache, DescriptorSet, Need, regions_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def open_inputs(config: DictConfig, needs: Collection[Need], recognition: Collec
 
 
 def images_by_id(images: ImageSet, of: PrecomputedSet) -> ImageSet:
-    """Find the images of a set, in its order."""
+    """Find the images of a set, in its order, and warn of those that are other files than it was made of."""
     ids = of.known_ids
     rows = images.table.find(ids)
     missing = np.flatnonzero(rows < 0)
@@ -95,7 +98,18 @@ def images_by_id(images: ImageSet, of: PrecomputedSet) -> ImageSet:
             f"{of.key}: {len(missing)} of {len(ids)} pictures are not in the data set, the first is "
             f"{format_id(ids[missing[0]])}; is data=… the right one?"
         )
-    return images.take(rows)
+    found = images.take(rows)
+    for made in (made for made in of.sets if made.stamps is not None):
+        changed = made.changed(ids, found.stamps())
+        if len(changed):
+            log.warning(
+                "%s: %d of its %d images are other files in the data set (another root, size or time), the first is %s",
+                made.name,
+                len(changed),
+                len(ids),
+                format_id(changed[0]),
+            )
+    return found
 
 
 def open_source(data: DictConfig) -> Source:

@@ -91,6 +91,7 @@ class PrecomputedSet:
     ids: NDArray[np.uint64] | None  # uint64 [N], or None where they are not known
     images: ImageSet | None = None  # in the order of the descriptors, where a stage asks for them
     regions: NDArray[Any] | None = None  # [N, R, D], where a stage asks for them; as they lie on the disk
+    sets: tuple[DescriptorSet, ...] = ()  # those parts that are folders of sets
 
     def __len__(self) -> int:
         return len(self.parts[0] if self.rows[0] is None else self.rows[0])
@@ -161,7 +162,7 @@ def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> Prec
     if ids_file is not None:
         ids = read_ids(Path(ids_file).expanduser(), len(parts[0]))
     protocols = tuple(None if found is None else found.protocol for found in sets)
-    return PrecomputedSet(key, tuple(parts), tuple(rows), tuple(map(str, paths)), protocols, ids)
+    return PrecomputedSet(key, tuple(parts), tuple(rows), tuple(map(str, paths)), protocols, ids, sets=tuple(known))
 
 
 def require_comparable(queries: PrecomputedSet, others: PrecomputedSet) -> None:

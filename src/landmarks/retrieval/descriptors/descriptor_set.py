@@ -20,6 +20,7 @@ from landmarks.storage import ChangedError, check_folder, read_header
 
 IDS = "ids"
 DESCRIPTORS = "descriptors"
+STAMPS = "stamps"
 PROTOCOL_FILE = "protocol.json"
 PARTIAL_SUFFIX = ".partial"
 
@@ -33,12 +34,14 @@ class DescriptorSet:
         descriptors: float32 or float16 [N, D], as the network gave them (not normalised); usually memory-mapped.
         protocol: what made them.
         name: where they come from, for messages.
+        stamps: uint64 [N], what told each image from others of its id, see `ImageSet.stamps`; None: not recorded.
     """
 
     ids: NDArray[np.uint64]
     descriptors: Descriptors
     protocol: ExtractionProtocol
     name: str = "descriptor set"
+    stamps: NDArray[np.uint64] | None = None
 
     def __post_init__(self) -> None:
         if self.ids.ndim != 1 or self.descriptors.ndim != 2 or len(self.ids) != len(self.descriptors):
@@ -66,7 +69,11 @@ class DescriptorSet:
         protocol = ExtractionProtocol.read(folder / PROTOCOL_FILE)
         ids = _map_array(folder / f"{IDS}.npy", 1, (np.dtype(np.uint64),))
         matrix = _map_array(folder / f"{DESCRIPTORS}.npy", 2, (np.dtype(np.float32), np.dtype(np.float16)))
-        found = DescriptorSet(np.array(ids), matrix, protocol, str(folder))
+        path = folder / f"{STAMPS}.npy"
+        stamps = np.array(_map_array(path, 1, (np.dtype(np.uint64),))) if path.exists() else None
+        if stamps is not None and len(stamps) != len(ids):
+            raise LandmarksError(f"{path}: {len(stamps)} stamps of {len(ids)} images; extract the set again")
+        found = DescriptorSet(np.array(ids), matrix, protocol, str(folder), stamps)
         if check:
             try:
                 check_folder(folder)
@@ -91,6 +98,17 @@ class DescriptorSet:
         ordered = self.ids[self._order]
         place = np.minimum(np.searchsorted(ordered, ids), len(ordered) - 1)
         return np.where(ordered[place] == ids, self._order[place], -1)
+
+    def changed(self, ids: NDArray[np.uint64], stamps: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Those of the set's images whose files are other ones now, uint64 [n]; `stamps` [M] of `ids` [M] are today's.
+
+        Images that are not among `ids`, and sets without stamps, are left alone.
+        """
+        if self.stamps is None:
+            return np.empty(0, np.uint64)
+        rows = self.rows(ids)
+        other = (rows >= 0) & (self.stamps[rows] != stamps)
+        return ids[other]
 
     def require_same_protocol(self, other: "DescriptorSet") -> None:
         """Refuse to compare descriptors that were made in different ways."""
