@@ -1,5 +1,6 @@
 from .decoding import UnreadableImageError as UnreadableImageError
 from .decoding import decode as decode
+from .decoding import heif_is_read as heif_is_read
 from .decoding import largest_divisor as largest_divisor
 from .decoding import open_image as open_image
 from .jpeg_header import MAX_SEGMENTS as MAX_SEGMENTS
