@@ -53,6 +53,20 @@ def test_finds_nearly_all_and_scores_them_exactly(kind, database):
 
 
 @each_kind
+def test_no_place_stays_empty_where_many_rows_are_equal(kind, caplog):
+    rng = np.random.default_rng(0)
+    database = rng.normal(size=(1200, 64)).astype(np.float32)
+    database[:1100] = database[0]
+    queries = np.vstack([database[:1], rng.normal(size=(4, 64))]).astype(np.float32)
+    with caplog.at_level(logging.INFO):
+        found = kind().search(queries, database)
+    found.check(len(queries), len(database))
+    assert found.filled.all()
+    assert "of 5 queries, as happens where many rows are equal; these are searched exactly" in caplog.text
+    assert found.scores[0].tolist() == ExactIndex().search(queries, database).scores[0].tolist()
+
+
+@each_kind
 def test_reproduces_neighbours_of_real_photographs(kind, oracles):
     queries, index = (np.load(oracles / "reranking" / f"{name}.npy") for name in ("queries", "index"))
     assert recall(kind(50).search(queries, index), ExactIndex(50).search(queries, index)) > 0.97

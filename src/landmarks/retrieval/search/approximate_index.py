@@ -83,7 +83,7 @@ class ApproximateIndex(ABC):
         self._built: _Built | None = None
 
     def search(self, queries: Descriptors, database: Descriptors, k: int | None = None) -> Ranking:
-        """Find near index images; see `ExactIndex.search`. Places for which nothing was found are empty."""
+        """Find near index images; see `ExactIndex.search`. Queries with too few candidates are searched exactly."""
         k = self.k if k is None else k
         check_search(queries, database, k, normalize=True)
         candidates = math.ceil(k * self.oversampling)
@@ -97,13 +97,31 @@ class ApproximateIndex(ABC):
             found = self._candidates(index, tile, candidates)
             parts.append(rescored(tile, database, found, k, normalize=True))
         ranking = Ranking.joined(parts)
+        self._fill_short(queries, database, ranking)
         if is_new and self.recall_queries and len(queries):
             self._report_recall(queries, database, ranking)
         return ranking
 
+    def _fill_short(self, queries: Descriptors, database: Descriptors, ranking: Ranking) -> None:
+        """Search exactly for queries that were given fewer candidates than places: there are images for all."""
+        short = np.flatnonzero(~ranking.filled.all(axis=1))
+        if not len(short):
+            return
+        log.info(
+            "%s: found fewer than %d images for %d of %d queries, as happens where many rows are equal; these are "
+            "searched exactly",
+            self.kind,
+            ranking.depth,
+            len(short),
+            len(queries),
+        )
+        exact = self._exact.search(gather(queries, short, normalize=False), database, ranking.depth)
+        ranking.indices[short], ranking.scores[short] = exact.indices, exact.scores
+
     def signature(self) -> dict[str, Any]:
         """What the result depends on, all parameters but the memory budget."""
-        return {"kind": self.kind, "oversampling": self.oversampling, "seed": self.seed, **self._parameters()}
+        kept = {"kind": self.kind, "oversampling": self.oversampling, "seed": self.seed, "filled": True}
+        return kept | self._parameters()
 
     @abstractmethod
     def _build(self, database: Descriptors) -> Any:
