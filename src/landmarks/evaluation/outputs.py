@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +13,7 @@ from rich.table import Table
 from landmarks.config import versions, write_json
 from landmarks.evaluation.figures import Scores, with_classifiers
 from landmarks.evaluation.monitor import choose_monitor, figure, known_scores
-from landmarks.evaluation.samples import recognition_sheet, sample_sheet
+from landmarks.evaluation.samples import predicted_names, recognition_sheet, sample_sheet
 from landmarks.evaluation.scoring import Result
 from landmarks.evaluation.stamp import data_stamp, pipeline_stamp, protocol_stamp, solution_stamp
 from landmarks.metrics import write_recognition_submission, write_retrieval_submission
@@ -149,7 +150,12 @@ def _write_submissions(run_dir: Path, result: Result) -> None:
         submissions.mkdir(exist_ok=True)
         write_recognition_submission(submissions / "recognition.csv", found.submission)
         write_stages(run_dir / "recognition_stages.csv", found.result.stages)
-        write_recognition_notes(run_dir / "recognition.csv", found.submission, found.result.state.notes)
+        words = {"name": predicted_names(found, result.inputs.source)}
+        images = result.inputs.queries.images
+        if images is not None and images.has_paths:
+            words["path"] = np.array([images.path(row) for row in range(len(images))], dtype=np.str_)
+        notes = found.result.state.notes
+        write_recognition_notes(run_dir / "recognition.csv", found.submission, {**words, **notes})
 
 
 def _draw(run_dir: Path, result: Result) -> None:

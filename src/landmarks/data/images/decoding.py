@@ -149,7 +149,7 @@ def heif_is_read() -> bool:
 
 
 def _open_pillow(data: bytes) -> Image.Image:
-    formats = PILLOW_FORMATS
+    formats: tuple[str, ...] = PILLOW_FORMATS
     if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
         if not heif_is_read():
             raise UnreadableImageError("a HEIC image, which needs another package: pip install 'landmarks[heif]'")

@@ -82,9 +82,10 @@ def read_by_id(store: ImageStore, image_id: int) -> bytes:
 
 
 class FileStore:
-    """Files with any names: N paths, each of the id, uint64 [N], in the same place."""
+    """Files with any names: N paths, each of the id, uint64 [N], in the same place; shown as they lie below `root`."""
 
-    def __init__(self, ids: NDArray[np.uint64], paths: Sequence[Path]) -> None:
+    def __init__(self, ids: NDArray[np.uint64], paths: Sequence[Path], root: Path | None = None) -> None:
+        self.root = root
         order = np.argsort(ids)
         self._ids = ids[order]
         # One array of bytes, not N Python objects, so that forked workers share it.
@@ -93,6 +94,11 @@ class FileStore:
     def path(self, image_id: int) -> Path:
         """Where the image lies. Raises MissingImageError for an id that the store does not know."""
         return self._path(image_id, int(self.locate(np.array([image_id], dtype=np.uint64))[0]))
+
+    def name(self, image_id: int, location: int) -> str:
+        """What people call the image: its path below the root, or where it lies."""
+        path = self._path(image_id, location)
+        return str(path.relative_to(self.root) if self.root and path.is_relative_to(self.root) else path)
 
     def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
         """See ImageStore."""

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_id
 from landmarks.models import LocalExtractor
 from landmarks.retrieval.local.extraction import Extraction, Found
 from landmarks.retrieval.local.records import RECORD, FeatureFiles, Records
@@ -81,7 +80,7 @@ class LocalFeatureStore:
                     for number, (job, found) in enumerate(zip(jobs, workers.map(jobs), strict=True)):
                         _fill(places[CHUNK * number :], found, files)
                         bad += [
-                            f"{format_id(int(images.table.ids[row]))}: {one.fault}"
+                            f"{images.name(row)}: {one.fault}"
                             for row, one in zip(job.tolist(), found, strict=True)
                             if one.fault
                         ]
