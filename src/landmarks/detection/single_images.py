@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from landmarks.detection.detect import TrainedDetector, find_objects
 from landmarks.detection.openimages import DetectionResize
 from landmarks.errors import LandmarksError
-from landmarks.interop import read_picture
+from landmarks.interop import idle_cores, read_picture, threads_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +54,11 @@ def detect_objects(
     model.roi_heads.score_thresh = float(np.nextafter(np.float32(min_score), np.float32(-1)))
     device = next(model.parameters()).device
     resize = DetectionResize.of(detector.preprocessing)
+    idle = idle_cores()
     for path in paths:
         picture = read_picture(path)
         pixels = torch.from_numpy(resize(picture)).permute(2, 0, 1).contiguous().to(device)
-        with torch.inference_mode():
+        with torch.inference_mode(), threads_for(pixels[0].numel(), idle):
             found = find_objects(model, [pixels], np.zeros(1, np.uint64), classes.names)
         height, width = picture.shape[:2]
         corners = found.boxes * (width, height, width, height)

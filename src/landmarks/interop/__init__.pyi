@@ -12,5 +12,7 @@ from .paddle.variables import open_variables as open_variables
 from .single_images import LandmarkClass as LandmarkClass
 from .single_images import classify_pictures as classify_pictures
 from .single_images import describe_pictures as describe_pictures
+from .single_images import idle_cores as idle_cores
 from .single_images import landmark_class as landmark_class
 from .single_images import similarities as similarities
+from .single_images import threads_for as threads_for
