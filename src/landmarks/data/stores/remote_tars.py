@@ -148,4 +148,5 @@ class RemoteFolderStore:
             raise unreachable(address, error) from error
         known = {name: version for names in listed for name, version in names.items()}
         names = [f"{name}.jpg" for name in format_ids(ids)]
-        return np.array([stamp(address, name, known.get(name)) for name in names], np.uint64)
+        found = [(name, known.get(name, TarStamp(0, ""))) for name in names]
+        return np.array([stamp(address, *one, place_only=not one[1].version) for one in found], np.uint64)

@@ -45,14 +45,15 @@ class ImageStore(Protocol):
     def stamps(self, ids: NDArray[np.uint64], locations: NDArray[np.int32]) -> NDArray[np.uint64]:
         """What tells each image from another of its id, without reading it: its place, size and time, uint64 [N].
 
-        A hash, which changes where the file (or the tar around it) is another one or lies elsewhere; 0 if absent.
+        A hash, which changes where the file (or the tar around it) is another one or lies elsewhere; 0 if absent, and
+        odd where nothing but the place is known, so that a replaced image keeps its stamp.
         """
 
 
-def stamp(*parts: object) -> int:
+def stamp(*parts: object, place_only: bool = False) -> int:
     """A hash of 64 bits for `ImageStore.stamps`."""
     text = "\0".join(map(str, parts)).encode("utf-8", "surrogateescape")
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little") & ~1 | place_only
 
 
 def stamp_files(paths: Sequence[str]) -> NDArray[np.uint64]:

@@ -67,7 +67,7 @@ class TarStore:
         found = np.zeros(len(ids), np.uint64)
         rows = locations[locations >= 0]
         place = offsets.block[rows].astype(np.uint64) << np.uint64(32) | offsets.length[rows]
-        found[locations >= 0] = np.array(tars, np.uint64)[offsets.tar[rows]] + place * SPREAD
+        found[locations >= 0] = (np.array(tars, np.uint64)[offsets.tar[rows]] + place * SPREAD) & ~np.uint64(1)
         return found
 
     def _row(self, image_id: int, location: int) -> int:
