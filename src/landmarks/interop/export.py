@@ -29,6 +29,7 @@ from landmarks.models import (
     load_model,
     onnx_model,
     open_model,
+    program_multiple,
     to_bytes,
     trial_pictures,
     weights_hash,
@@ -110,7 +111,7 @@ def plain_metadata(record: ModelRecord) -> dict[str, str]:
         "task": record.task,
         "short_side": str(prepared.short_side),
         "resize": prepared.mode,
-        "multiple_of": "32",
+        "multiple_of": str(program_multiple(prepared)),
         "colours": "RGB",
         "mean": json.dumps(prepared.mean),
         "std": json.dumps(prepared.std),
@@ -126,17 +127,19 @@ def _write_safetensors(model: OpenedModel, path: Path) -> float:
 
 
 def _write_onnx(model: OpenedModel, path: Path) -> float:
-    made = onnx_model(model.whole, OUTPUTS[model.record.task], plain_metadata(model.record))
+    multiple = program_multiple(model.preprocessing)
+    made = onnx_model(model.whole, OUTPUTS[model.record.task], plain_metadata(model.record), multiple)
     path.write_bytes(to_bytes(made))
-    return _checked(model.whole, OnnxNetwork(path))
+    return _checked(model.whole, OnnxNetwork(path), multiple)
 
 
 def _write_torch(model: OpenedModel, path: Path) -> float:
-    program = exported_program(model.whole)
+    multiple = program_multiple(model.preprocessing)
+    program = exported_program(model.whole, multiple)
     with in_silence():
         torch.export.save(program, path, extra_files=plain_metadata(model.record))
         opened = torch.export.load(path).module()
-    return _checked(model.whole, opened)
+    return _checked(model.whole, opened, multiple)
 
 
 _WRITERS: dict[str, Callable[[OpenedModel, Path], float]] = {
@@ -146,8 +149,8 @@ _WRITERS: dict[str, Callable[[OpenedModel, Path], float]] = {
 }
 
 
-def _checked(net: nn.Module, other: Network) -> float:
-    difference = largest_difference(net, other)
+def _checked(net: nn.Module, other: Network, multiple: int) -> float:
+    difference = largest_difference(net, other, multiple)
     if difference > TOLERANCE:
         raise LandmarksError(
             f"the file does not give what the network gives: outputs differ by {difference:.1e} of their spread, more "

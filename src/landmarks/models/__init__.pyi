@@ -20,6 +20,7 @@ from .checkpoints import open_checkpoint as open_checkpoint
 from .checkpoints import weights_hash as weights_hash
 from .descriptor import DescriptorNet as DescriptorNet
 from .inception_v4 import InceptionV4 as InceptionV4
+from .input_sizes import require_size as require_size
 from .model_file import SUFFIX as SUFFIX
 from .model_file import Classifier as Classifier
 from .model_file import load_model as load_model
@@ -41,6 +42,7 @@ from .pooling import GeM as GeM
 from .program import exported_program as exported_program
 from .program import first_line as first_line
 from .program import in_silence as in_silence
+from .program import program_multiple as program_multiple
 from .record import KEY as KEY
 from .record import ModelRecord as ModelRecord
 from .regions import Region as Region
