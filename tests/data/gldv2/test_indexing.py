@@ -2,13 +2,13 @@ from typing import Any
 
 import pytest
 
-from landmarks.data.gldv2 import GLDv2Layout, index_splits
+from landmarks.data.gldv2 import index_splits, open_layout
 from landmarks.errors import LandmarksError
 from shown import Shown
 
 
 def test_all_splits_with_tars_are_indexed(tiny: Any) -> None:
-    layout = GLDv2Layout(tiny.root)
+    layout = open_layout(tiny.root)
     progress = Shown()
     done = index_splits(tiny.root, progress)
     assert [(each.split, len(each.update.offsets)) for each in done] == [("train", 12), ("index", 8), ("test", 4)]
@@ -21,7 +21,7 @@ def test_all_splits_with_tars_are_indexed(tiny: Any) -> None:
 
 
 def test_a_split_that_fails_does_not_stop_the_others(tiny: Any) -> None:
-    layout = GLDv2Layout(tiny.root)
+    layout = open_layout(tiny.root)
     layout.offsets("train").mkdir(parents=True)
     train, index = index_splits(tiny.root, Shown(), ["train", "index"])
     assert len(train.update.refused) == 1 and "cannot be written" in train.update.refused[0]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from upath import UPath
 
+from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.stores import (
     LocalCopies,
     RemoteFiles,
@@ -29,8 +30,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class RemoteGLDv2:
-    """The files below `root`. See LocalGLDv2; errors name the address if there is no answer."""
+class RemoteGLDv2(GLDv2Layout):
+    """The files below an address, which errors name if there is no answer."""
 
     root: UPath
     _tars: dict[str, RemoteTars] = field(default_factory=dict, init=False, compare=False)
@@ -51,18 +52,18 @@ class RemoteGLDv2:
         return files
 
     def has(self, name: str) -> bool:
-        """See LocalGLDv2."""
+        """See GLDv2Layout."""
         try:
             return exists(self.files, name)
         except OSError as error:
             raise unreachable(self.files.address(name), error) from error
 
     def path(self, name: str) -> Path:
-        """See LocalGLDv2. The file is copied here if it is there."""
+        """The file is copied here if it is there."""
         return self._copy(name, name)
 
     def tars(self, folder: str) -> RemoteTars:
-        """See LocalGLDv2."""
+        """See GLDv2Layout."""
         if folder not in self._tars:
             try:
                 self._tars[folder] = find_tars(self.files, folder, partial(self._indexed_tars, folder))
@@ -71,7 +72,7 @@ class RemoteGLDv2:
         return self._tars[folder]
 
     def offsets(self, folder: str) -> Path:
-        """See LocalGLDv2. What `landmarks data index` made beside the tars is copied here if it is there."""
+        """What `landmarks data index` made beside the tars is copied here if it is there."""
         path = self._copy_offsets(folder)
         if not path.exists():
             log.warning(
@@ -85,7 +86,7 @@ class RemoteGLDv2:
         return path
 
     def is_extracted(self, folder: str) -> bool:
-        """See LocalGLDv2. Where folders are not listed a picture of the tables is looked for."""
+        """Where folders are not listed a picture of the tables is looked for."""
         try:
             names = self.files.names(folder)
             if names:
@@ -96,7 +97,7 @@ class RemoteGLDv2:
             raise unreachable(self.files.address(folder), error) from error
 
     def extracted(self, folder: str) -> RemoteFolderStore:
-        """See LocalGLDv2."""
+        """See GLDv2Layout."""
         return RemoteFolderStore(self.files, folder)
 
     def _indexed_tars(self, folder: str) -> list[str]:

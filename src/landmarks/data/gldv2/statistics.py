@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2.checks import CHECKED_SPLITS, FOLDER, Split
-from landmarks.data.gldv2.layout import GLDv2Layout
+from landmarks.data.gldv2.layout import GLDv2Layout, open_layout
 from landmarks.data.gldv2.tables import read_clean, read_ids, read_labels
 from landmarks.data.images import read_size
 from landmarks.data.roots import Root
@@ -34,7 +34,7 @@ def read_statistics(root: Root) -> dict[str, Any]:
     Raises:
         LandmarksError: A table, a tar or a solution is wrong, or there is no table at all.
     """
-    layout = GLDv2Layout(root)
+    layout = open_layout(root)
     splits = {split: _split(layout, split) for split in CHECKED_SPLITS if layout.has_table(split)}
     if not splits:
         raise LandmarksError(

@@ -24,7 +24,7 @@ from landmarks.data.gldv2.checks.findings import (
 from landmarks.data.gldv2.checks.pictures import ContainerCheck, check_containers, find_checked
 from landmarks.data.gldv2.checks.tables import Tables, table_findings
 from landmarks.data.gldv2.indexing import show_tars
-from landmarks.data.gldv2.layout import GLDv2Layout
+from landmarks.data.gldv2.layout import open_layout
 from landmarks.data.gldv2.release import parse_md5
 from landmarks.data.roots import Root
 from landmarks.errors import LandmarksError
@@ -46,7 +46,7 @@ def verify(root: Root, progress: Progress, splits: Sequence[Split] | None = None
     if isinstance(root, Path) and not root.is_dir():
         raise LandmarksError(f"{root}: there is no such folder; give the one that holds train, metadata and so on")
     chosen = [split for split in CHECKED_SPLITS if split in (splits or CHECKED_SPLITS)]
-    layout = GLDv2Layout(root)
+    layout = open_layout(root)
     tables = Tables(layout)
     found = [finding for split in chosen for finding in table_findings(tables, split)]
     counts = {}
