@@ -87,7 +87,6 @@ from .stores.offset_file import Offsets as Offsets
 from .stores.offset_file import write_offsets as write_offsets
 from .stores.offsets import open_tar_store as open_tar_store
 from .stores.offsets import update_offsets as update_offsets
-from .stores.remote_files import LocalCopies as LocalCopies
 from .stores.remote_files import RemoteFiles as RemoteFiles
 from .stores.remote_files import unreachable as unreachable
 from .stores.store import FlatFolderStore as FlatFolderStore

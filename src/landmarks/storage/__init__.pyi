@@ -19,6 +19,7 @@ from .csv_rows import Rows as Rows
 from .csv_rows import shorten as shorten
 from .lock import FileLock as FileLock
 from .lock import LockedError as LockedError
+from .lock import lock_open_file as lock_open_file
 from .npy_header import Column as Column
 from .npy_header import map_array as map_array
 from .npy_header import read_any_header as read_any_header

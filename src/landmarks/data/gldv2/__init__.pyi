@@ -1,7 +1,6 @@
 from .downloads import Outcome as Outcome
 from .downloads import download as download
 from .http_file import DownloadError as DownloadError
-from .http_file import Expected as Expected
 from .http_file import HttpFiles as HttpFiles
 from .http_file import NotServedError as NotServedError
 from .http_file import Served as Served

@@ -11,11 +11,11 @@ from upath import UPath
 
 from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.stores import (
-    LocalCopies,
     RemoteFiles,
     RemoteFolderStore,
     RemoteTars,
     exists,
+    fetch_copy,
     find_tars,
     read_offsets,
     unreachable,
@@ -117,15 +117,15 @@ class RemoteGLDv2(GLDv2Layout):
         return self._copy(_offsets(folder), _offsets(folder).removeprefix(f"{FOLDER}/"))
 
     def _copy(self, name: str, path: str) -> Path:
-        copies = LocalCopies(self.files, derived_folder(self.root))
-        if not self.has(name):
-            return copies.folder / path
+        copy = derived_folder(self.root) / path
         try:
-            return copies.fetch(name, path)
+            if self.has(name):
+                fetch_copy(self.files, name, copy)
         except OSError as error:
             raise LandmarksError(
-                f"cannot copy {self.files.address(name)} to {copies.folder / path}: {error.strerror or error}"
+                f"cannot copy {self.files.address(name)} to {copy}: {error.strerror or error}"
             ) from error
+        return copy
 
 
 def _offsets(folder: str) -> str:

@@ -10,8 +10,8 @@ from .offsets import OnTar as OnTar
 from .offsets import Update as Update
 from .offsets import open_tar_store as open_tar_store
 from .offsets import update_offsets as update_offsets
-from .remote_files import LocalCopies as LocalCopies
 from .remote_files import RemoteFiles as RemoteFiles
+from .remote_files import fetch_copy as fetch_copy
 from .remote_files import unreachable as unreachable
 from .remote_tars import ReadAhead as ReadAhead
 from .remote_tars import RemoteFolderStore as RemoteFolderStore
