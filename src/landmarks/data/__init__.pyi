@@ -54,12 +54,7 @@ from .loader import ResumableLoader as ResumableLoader
 from .loader import require_least as require_least
 from .loader import single_thread as single_thread
 from .module import LandmarkDataModule as LandmarkDataModule
-from .photo_folder import INDEX as INDEX
-from .photo_folder import QUERY as QUERY
-from .photo_folder import TRAIN as TRAIN
 from .photo_folder import PhotoFolder as PhotoFolder
-from .photo_folder import SplitPhotos as SplitPhotos
-from .photo_folder import split_photos as split_photos
 from .processes import available_cores as available_cores
 from .processes import leave_with_parent as leave_with_parent
 from .roots import Root as Root
@@ -87,8 +82,6 @@ from .stores.offset_file import Offsets as Offsets
 from .stores.offset_file import write_offsets as write_offsets
 from .stores.offsets import open_tar_store as open_tar_store
 from .stores.offsets import update_offsets as update_offsets
-from .stores.remote_files import RemoteFiles as RemoteFiles
-from .stores.remote_files import unreachable as unreachable
 from .stores.store import FlatFolderStore as FlatFolderStore
 from .stores.store import FolderStore as FolderStore
 from .stores.store import JoinedStore as JoinedStore

@@ -17,7 +17,6 @@ from .solutions import RetrievalSolution as RetrievalSolution
 from .solutions import scored_rows as scored_rows
 from .streaming import RecognitionMetric as RecognitionMetric
 from .streaming import RetrievalMetric as RetrievalMetric
-from .streaming import Scores as Scores
 from .submissions import RecognitionSubmission as RecognitionSubmission
 from .submissions import RetrievalSubmission as RetrievalSubmission
 from .submissions import read_recognition_submission as read_recognition_submission

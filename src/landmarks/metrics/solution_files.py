@@ -54,12 +54,12 @@ def read_retrieval_solution(path: str | Path) -> RetrievalSolution:
         return RetrievalSolution(**solution)
     except FormatError:
         # All else is checked above; this takes as long as all of that, so it is done once, by the class.
-        positives = GroupedValues(solution["positives"], solution["positives_start"])
-        if not len(positives.repeated):
+        grouped = GroupedValues(positives, solution["positives_start"])
+        if not len(grouped.repeated):
             raise
-        row = int(positives.repeated.min())
-        problem = f"image {format_id(positives.values[row])} is named twice"
-        line = int(lines[scored_rows][positives.groups[row]])
+        row = int(grouped.repeated.min())
+        problem = f"image {format_id(positives[row])} is named twice"
+        line = int(lines[scored_rows][grouped.groups[row]])
         raise FormatError.at(path, problem, "name it once", line=line, field="images") from None
 
 

@@ -3,7 +3,6 @@ from .append_log import RowLog as RowLog
 from .atomic import atomic_file as atomic_file
 from .atomic import atomic_folder as atomic_folder
 from .atomic import atomic_path as atomic_path
-from .atomic import sync_file as sync_file
 from .cache_folder import FOLDER as FOLDER
 from .cache_folder import derived_folder as derived_folder
 from .cache_folder import user_cache as user_cache

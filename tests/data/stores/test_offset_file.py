@@ -64,17 +64,6 @@ def test_tars_go_in_and_out(contents: list[set[int]], first: int, removed: set[i
     assert [column.dtype for column in (kept.ids, kept.tar, kept.block, kept.length)] == ["u8", "u2", "u4", "u4"]
 
 
-def test_a_tar_that_repeats_a_picture_is_left_out_whole() -> None:
-    offsets, left_out = merge(NO_OFFSETS, [tar("b", [1, 2]), tar("c", [3, 2, 1]), tar("d", [4])])
-    assert set(as_dict(offsets)) == {1, 2, 4} and left_out == {"c": ("b", "0000000000000001")}
-    # What the index holds already stays, whatever the names are.
-    offsets, left_out = merge(offsets, [tar("a", [4, 5]), tar("e", [5])])
-    assert set(as_dict(offsets)) == {1, 2, 4} and left_out == {
-        "a": ("d", "0000000000000004"),
-        "e": ("a", "0000000000000005"),
-    }
-
-
 COLUMNS = ("ids", "tar", "block", "length")
 OFFSETS = Offsets(
     (IndexedTar("a.tar", TarStamp(10240, "17"), 2), IndexedTar("b.tar", TarStamp(2**40, 'ETag "ü"'), 3)),

@@ -35,6 +35,4 @@ from .tar_headers import read_headers as read_headers
 from .tar_members import BLOCK as BLOCK
 from .tar_members import MAX_PICTURE as MAX_PICTURE
 from .tar_members import RefusedTarError as RefusedTarError
-from .tar_members import announces as announces
-from .tar_members import picture_id as picture_id
 from .tars import TarStore as TarStore
