@@ -111,7 +111,7 @@ def test_an_index_that_cannot_be_written_is_one_message(root: Path) -> None:
         (["--split", "test"], "test: no tars there, expected test/images_000.tar"),
         (
             ["--root", "nowhere"],
-            "nowhere: no tars there, expected train/images_000.tar and others; `landmarks data down",
+            "nowhere: no tars there, expected train/images_000.tar and others; `landmarks data",
         ),
         (["--root", "gopher://host/gldv2"], "gopher://"),
     ],

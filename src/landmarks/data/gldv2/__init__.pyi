@@ -7,7 +7,7 @@ from .http_file import Served as Served
 from .http_file import StoppedError as StoppedError
 from .http_file import UnreachableError as UnreachableError
 from .indexing import index_splits as index_splits
-from .layout import open_layout as open_layout
+from .local import open_layout as open_layout
 from .partial_file import PartialFile as PartialFile
 from .partial_file import partial_name as partial_name
 from .release import NEEDED as NEEDED

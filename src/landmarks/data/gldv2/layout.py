@@ -3,16 +3,13 @@
 The layout is the one of https://github.com/cvdfoundation/google-landmark. The root is a folder or an address.
 """
 
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from landmarks.data.roots import Root
-from landmarks.data.stores import FolderStore, ImageStore, LocalTars, TarFiles, open_tar_store
-from landmarks.storage import FOLDER, atomic_file, derived_folder
+from landmarks.data.stores import ImageStore, TarFiles, open_tar_store
 
 Task = Literal["retrieval", "recognition"]
 
@@ -90,46 +87,6 @@ class GLDv2Layout(ABC):
             if not self.tars(folder).names() and not self.is_extracted(folder):
                 absent[folder] = [f"{self.root / folder}: no tar and no extracted folder"]
         return {split: lines for split, lines in absent.items() if lines}
-
-
-def open_layout(root: Root) -> GLDv2Layout:
-    """Return what lies below a folder or an address; nothing is looked for yet."""
-    if isinstance(root, Path):
-        return _LocalGLDv2(root)
-    from landmarks.data.gldv2.remote import RemoteGLDv2  # its libraries take as long to import as all the rest
-
-    return RemoteGLDv2(root)
-
-
-@dataclass(frozen=True)
-class _LocalGLDv2(GLDv2Layout):
-    """The files below a folder of this machine."""
-
-    root: Path
-
-    def has(self, name: str) -> bool:
-        return (self.root / name).is_file()
-
-    def path(self, name: str) -> Path:
-        return self.root / name
-
-    def tars(self, folder: str) -> TarFiles:
-        return LocalTars(self.root / folder)
-
-    def offsets(self, folder: str) -> Path:
-        """A cache in place of the folder's own begins with a copy of that one."""
-        name = f"offsets/{folder}.safetensors"
-        path, beside = derived_folder(self.root) / name, self.root / FOLDER / name
-        if not path.exists() and beside.is_file():
-            with beside.open("rb") as source, atomic_file(path) as copy:
-                shutil.copyfileobj(source, copy)
-        return path
-
-    def is_extracted(self, folder: str) -> bool:
-        return any((self.root / folder / digit).is_dir() for digit in "0123456789abcdef")
-
-    def extracted(self, folder: str) -> ImageStore:
-        return FolderStore(self.root / folder)
 
 
 def _table(name: str) -> str:

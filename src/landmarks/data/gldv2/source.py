@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2 import tables
-from landmarks.data.gldv2.layout import Task, open_layout, solution_name
+from landmarks.data.gldv2.layout import Task, solution_name
+from landmarks.data.gldv2.local import open_layout
 from landmarks.data.gldv2.tables import read_categories
 from landmarks.data.image_lists import listed_rows, read_image_list
 from landmarks.data.roots import Root, open_root

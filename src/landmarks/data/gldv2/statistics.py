@@ -11,7 +11,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2.checks import CHECKED_SPLITS, FOLDER, Split
-from landmarks.data.gldv2.layout import GLDv2Layout, open_layout
+from landmarks.data.gldv2.layout import GLDv2Layout
+from landmarks.data.gldv2.local import open_layout
 from landmarks.data.gldv2.tables import read_clean, read_ids, read_labels
 from landmarks.data.images import read_size
 from landmarks.data.roots import Root

@@ -24,7 +24,7 @@ from landmarks.data.gldv2.checks.findings import (
 from landmarks.data.gldv2.checks.pictures import ContainerCheck, check_containers, find_checked
 from landmarks.data.gldv2.checks.tables import Tables, table_findings
 from landmarks.data.gldv2.indexing import show_tars
-from landmarks.data.gldv2.layout import open_layout
+from landmarks.data.gldv2.local import open_layout
 from landmarks.data.gldv2.release import parse_md5
 from landmarks.data.roots import Root
 from landmarks.errors import LandmarksError
