@@ -7,7 +7,6 @@ from .retrieval import average_precision as average_precision
 from .retrieval import relevance as relevance
 from .retrieval import retrieval_figures as retrieval_figures
 from .retrieval import score_retrieval as score_retrieval
-from .retrieval import submission_relevance as submission_relevance
 from .solution_files import read_recognition_solution as read_recognition_solution
 from .solution_files import read_retrieval_solution as read_retrieval_solution
 from .solution_files import write_recognition_solution as write_recognition_solution

@@ -18,7 +18,7 @@ from landmarks.data.images import read_size
 from landmarks.data.roots import Root
 from landmarks.data.source import ImageSet
 from landmarks.data.table import ImageTable
-from landmarks.errors import FormatError, LandmarksError
+from landmarks.errors import LandmarksError
 from landmarks.metrics import read_recognition_solution, read_retrieval_solution
 
 MEASURED = 1000  # images of a split whose size is read, evenly over its table
@@ -106,15 +106,12 @@ def _sizes(layout: GLDv2Layout, split: Split, ids: NDArray[np.uint64]) -> dict[s
 
 def _queries(layout: GLDv2Layout) -> dict[str, dict[str, int]]:
     found = {}
-    try:
-        if layout.has_solution("retrieval"):
-            retrieval = read_retrieval_solution(layout.solution("retrieval"))
-            found["retrieval"] = _usages(retrieval.public, retrieval.ignored_ids)
-        if layout.has_solution("recognition"):
-            recognition = read_recognition_solution(layout.solution("recognition"))
-            found["recognition"] = _usages(recognition.public, recognition.ignored_ids)
-    except FormatError as error:
-        raise LandmarksError(str(error)) from error
+    if layout.has_solution("retrieval"):
+        retrieval = read_retrieval_solution(layout.solution("retrieval"))
+        found["retrieval"] = _usages(retrieval.public, retrieval.ignored_ids)
+    if layout.has_solution("recognition"):
+        recognition = read_recognition_solution(layout.solution("recognition"))
+        found["recognition"] = _usages(recognition.public, recognition.ignored_ids)
     return found
 
 
