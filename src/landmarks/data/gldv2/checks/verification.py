@@ -5,6 +5,7 @@ it. Whether training can start is judged as `GLDv2` judges it, see `Findings.can
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from landmarks.data.gldv2.checks.findings import (
     Findings,
     Split,
 )
-from landmarks.data.gldv2.checks.pictures import ContainerCheck, check_containers, find_checked
+from landmarks.data.gldv2.checks.pictures import ContainerCheck, check_containers
 from landmarks.data.gldv2.checks.tables import Tables, table_findings
 from landmarks.data.gldv2.indexing import show_tars
 from landmarks.data.gldv2.local import open_layout
@@ -68,7 +69,9 @@ def verify(root: Root, progress: Progress, splits: Sequence[Split] | None = None
             found += _compare(tables, inventory, split)
         inventories.append((inventory, sharing))
     if workers:
-        checks = _decode(root, [inventory for inventory, _ in inventories], workers, progress)
+        containers = [container for inventory, _ in inventories for container in inventory.containers]
+        show = partial(progress.show, "decoding pictures", unit="pictures")
+        checks = check_containers(containers, derived_folder(root) / "checks", workers, show)
         for inventory, sharing in inventories:
             here = {container.name: checks[container.name] for container in inventory.containers}
             found += _md5_problems(root, here, sharing)
@@ -104,21 +107,6 @@ def _compare(tables: Tables, inventory: Inventory, split: Split) -> Iterator[Fau
     yield Fault("missing", split, absent, [f"not in {inventory.folder}/"] * len(absent), frozenset([split]))
     if split != "train_clean" and tables.check(split).is_known:  # the rest of train is no fault of train_clean
         yield Fault("unlisted", split, *inventory.unlisted(ids))
-
-
-def _decode(
-    root: Root, inventories: Sequence[Inventory], workers: int, progress: Progress
-) -> dict[str, ContainerCheck]:
-    """Decode all images that no earlier check of the same tar or folder has decoded; return all checks by name."""
-    records = derived_folder(root) / "checks"
-    containers = [container for inventory in inventories for container in inventory.containers]
-    known = find_checked(containers, records)
-    new = [container for container in containers if container.name not in known]
-    total = sum(len(container.ids) for container in new)
-    progress.show("decoding pictures", 0, total, "pictures")
-    return known | check_containers(
-        new, records, workers, lambda done: progress.show("decoding pictures", done, total, "pictures")
-    )
 
 
 def _md5_problems(root: Root, checks: Mapping[str, ContainerCheck], sharing: list[Split]) -> Iterator[FileProblem]:
