@@ -21,6 +21,7 @@ from .gldv2.indexing import IndexedSplit as IndexedSplit
 from .gldv2.indexing import index_splits as index_splits
 from .gldv2.local import open_layout as open_layout
 from .gldv2.release import BASE_URL as BASE_URL
+from .gldv2.release import FOLDERS as FOLDERS
 from .gldv2.release import SPLITS as SPLITS
 from .gldv2.release import chosen_files as chosen_files
 from .gldv2.source import GLDv2 as GLDv2

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from landmarks.data.gldv2.layout import FOLDERS, GLDv2Layout
+from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.gldv2.local import open_layout
+from landmarks.data.gldv2.release import FOLDERS
 from landmarks.data.roots import Root
 from landmarks.data.stores import NO_OFFSETS, WORKERS, OnTar, Update, update_offsets
 from landmarks.errors import LandmarksError

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from landmarks.data.gldv2.release import FOLDERS
 from landmarks.data.roots import Root
 from landmarks.data.stores import ImageStore, TarFiles, open_tar_store
 
 Task = Literal["retrieval", "recognition"]
 
-FOLDERS = ("train", "index", "test")
 # The tables that each split to train on needs.
 TABLES = {
     "train": ("train",),

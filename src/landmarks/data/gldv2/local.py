@@ -7,6 +7,7 @@ from pathlib import Path
 from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.roots import Root
 from landmarks.data.stores import FolderStore, ImageStore, LocalTars, TarFiles
+from landmarks.ids import HEX_DIGITS
 from landmarks.storage import FOLDER, atomic_file, derived_folder
 
 
@@ -44,7 +45,7 @@ class _LocalGLDv2(GLDv2Layout):
         return path
 
     def is_extracted(self, folder: str) -> bool:
-        return any((self.root / folder / digit).is_dir() for digit in "0123456789abcdef")
+        return any((self.root / folder / digit).is_dir() for digit in HEX_DIGITS)
 
     def extracted(self, folder: str) -> ImageStore:
         return FolderStore(self.root / folder)

@@ -21,6 +21,7 @@ from landmarks.data.stores import (
     unreachable,
 )
 from landmarks.errors import LandmarksError
+from landmarks.ids import HEX_DIGITS
 from landmarks.storage import FOLDER, derived_folder
 
 FIRST = "metadata/test.csv"
@@ -90,7 +91,7 @@ class RemoteGLDv2(GLDv2Layout):
         try:
             names = self.files.names(folder)
             if names:
-                return not set("0123456789abcdef").isdisjoint(names)
+                return not set(HEX_DIGITS).isdisjoint(names)
             picture = self._first_picture(folder)
             return picture is not None and exists(self.files, RemoteFolderStore(self.files, folder).path(picture))
         except OSError as error:

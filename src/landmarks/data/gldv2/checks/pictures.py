@@ -19,7 +19,7 @@ from landmarks.data.images import UnreadableImageError, largest_divisor, open_im
 from landmarks.data.processes import leave_with_parent
 from landmarks.data.stores import MissingImageError
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_id
+from landmarks.ids import ID_PATTERN, format_id
 from landmarks.storage import atomic_file
 
 PictureFault = Literal["unreadable", "tiny", "extreme_aspect"]
@@ -34,7 +34,7 @@ MAX_ASPECT = 5.0
 DECODED_SHORT_SIDE = 128
 CHUNK = 128  # images a task: about a second of work
 
-ImageId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+ImageId = Annotated[str, Field(pattern=ID_PATTERN)]
 BadPicture = tuple[ImageId, PictureFault, str]  # and the reason
 
 
