@@ -11,7 +11,6 @@ the same on every machine, and does not change for the pictures that are there w
 import logging
 import os
 import unicodedata
-from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -29,47 +28,6 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 TRAIN, INDEX, QUERY = 0, 1, 2
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SplitPhotos:
-    """All pictures of a folder: their ids are a hash of the path, their landmarks named after their folders."""
-
-    table: ImageTable
-    split: NDArray[np.int64]  # TRAIN, INDEX or QUERY
-    store: FileStore
-
-
-def split_photos(root: Path, index_share: float, query_share: float, min_split: int, non_landmark: str) -> SplitPhotos:
-    """Find and deal the pictures; the arguments are those of PhotoFolder."""
-    found = _find(root)
-    others = found.pop(non_landmark, [])
-    names = list(found)
-    if not names:
-        raise LandmarksError(
-            f"data.root={root}: no folder with pictures ({', '.join(SUFFIXES)}); it should hold one folder a "
-            "landmark with that landmark's pictures in it"
-        )
-    groups = [*found.values(), others]
-    paths = [path for group in groups for path in group]
-    keys = [_key(path.relative_to(root)) for path in paths]
-    ids = _ids(keys, paths)
-    landmarks = np.repeat(np.arange(len(groups), dtype=np.int32), [len(group) for group in groups])
-    fraction = np.array([_digest(key, b"split") / 2**64 for key in keys])
-
-    split = np.where(fraction < query_share, QUERY, np.where(fraction < query_share + index_share, INDEX, TRAIN))
-    # Training and being found come first: without both, a landmark's queries could not be answered.
-    in_train = np.bincount(landmarks[split == TRAIN], minlength=len(groups))
-    in_index = np.bincount(landmarks[split == INDEX], minlength=len(groups))
-    in_all = np.bincount(landmarks, minlength=len(groups))
-    train_only = (in_train == 0) | (in_index == 0) | (in_all < min_split)
-    split[train_only[landmarks]] = TRAIN
-
-    other = landmarks == len(names)
-    split[other] = np.where(fraction[other] < 0.5, QUERY, INDEX)
-    landmarks[other] = -1
-    table = ImageTable(ids, landmarks, np.array(names, dtype=np.str_))
-    return SplitPhotos(table, split, FileStore(ids, paths))
 
 
 def _digest(key: str, purpose: bytes) -> int:
@@ -161,11 +119,11 @@ class PhotoFolder(Source):
 
     def prepare(self, training: bool = True, evaluation: bool = True) -> None:
         """Find and split the pictures. Raises LandmarksError where there is nothing to work on. See Source."""
-        photos = self._photos
-        if evaluation and not (photos.split == QUERY)[photos.table.landmarks >= 0].any():
+        images, split = self._photos
+        if evaluation and not (split == QUERY)[images.table.landmarks >= 0].any():
             raise LandmarksError(
                 f"{self.root}: no landmark has enough pictures for a query, an index and a train picture "
-                f"({len(photos.table)} pictures of {photos.table.num_landmarks} landmarks); add pictures: "
+                f"({len(images)} pictures of {images.table.num_landmarks} landmarks); add pictures: "
                 f"{2 * self.min_split} or more of a landmark are mostly enough"
             )
 
@@ -196,9 +154,37 @@ class PhotoFolder(Source):
         return GroundTruth.of_tables(queries, public, index)
 
     def _part(self, split: int) -> ImageSet:
-        photos = self._photos
-        return ImageSet(photos.table.take(photos.split == split), photos.store)
+        images, splits = self._photos
+        return images.take(splits == split)
 
     @cached_property
-    def _photos(self) -> SplitPhotos:
-        return split_photos(self.root, self.index_share, self.query_share, self.min_split, self.non_landmark)
+    def _photos(self) -> tuple[ImageSet, NDArray[np.int64]]:
+        """All images, their ids a hash of the path and their landmarks named after their folders; and their splits."""
+        found = _find(self.root)
+        others = found.pop(self.non_landmark, [])
+        names = list(found)
+        if not names:
+            raise LandmarksError(
+                f"data.root={self.root}: no folder with pictures ({', '.join(SUFFIXES)}); it should hold one folder a "
+                "landmark with that landmark's pictures in it"
+            )
+        groups = [*found.values(), others]
+        paths = [path for group in groups for path in group]
+        keys = [_key(path.relative_to(self.root)) for path in paths]
+        ids = _ids(keys, paths)
+        landmarks = np.repeat(np.arange(len(groups), dtype=np.int32), [len(group) for group in groups])
+        fraction = np.array([_digest(key, b"split") / 2**64 for key in keys])
+
+        in_index_or_query = fraction < self.query_share + self.index_share
+        split = np.where(fraction < self.query_share, QUERY, np.where(in_index_or_query, INDEX, TRAIN))
+        # Training and being found come first: without both, a landmark's queries could not be answered.
+        in_train = np.bincount(landmarks[split == TRAIN], minlength=len(groups))
+        in_index = np.bincount(landmarks[split == INDEX], minlength=len(groups))
+        in_all = np.bincount(landmarks, minlength=len(groups))
+        train_only = (in_train == 0) | (in_index == 0) | (in_all < self.min_split)
+        split[train_only[landmarks]] = TRAIN
+
+        other = landmarks == len(names)
+        split[other] = np.where(fraction[other] < 0.5, QUERY, INDEX)
+        landmarks[other] = -1
+        return ImageSet(ImageTable(ids, landmarks, np.array(names, dtype=np.str_)), FileStore(ids, paths)), split

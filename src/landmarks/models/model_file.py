@@ -19,7 +19,7 @@ from landmarks.losses import ClassHead
 from landmarks.models.architecture import build_head, build_network
 from landmarks.models.record import ModelRecord
 from landmarks.models.weights import HEAD, differences
-from landmarks.storage import SEAL, UNSEALED, ChangedError, check_tensors, sealed_tensors
+from landmarks.storage import ChangedError, check_tensors, save_sealed
 
 SUFFIX = ".safetensors"
 
@@ -118,8 +118,7 @@ def write_model(
         raise LandmarksError(f"{path}: the weights do not fit the architecture: {'; '.join(problems)}")
     values = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
-        with sealed_tensors(path) as partial:
-            save_file(values, partial, {**record.to_metadata(), SEAL: UNSEALED})
+        save_sealed(path, save_file, values, record.to_metadata())
     except (OSError, SafetensorError) as error:
         raise LandmarksError(f"{path}: cannot be written: {error}") from None
 

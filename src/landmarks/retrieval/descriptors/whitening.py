@@ -23,7 +23,7 @@ from landmarks.retrieval.blocks import Descriptors, check_rows, gather, prepared
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
 from landmarks.retrieval.descriptors.protocol import NOT_COMPARED, ExtractionProtocol, protocol_from_json
 from landmarks.retrieval.descriptors.writer import Precision, write_derived
-from landmarks.storage import SEAL, UNSEALED, check_tensors, sealed_tensors
+from landmarks.storage import check_tensors, save_sealed
 
 # Rows summed at once. Fixed: the last bits of the sums depend on it.
 ROWS = 8192
@@ -176,13 +176,11 @@ def save_whitening(whitening: Whitening, path: str | Path) -> None:
         "power": repr(whitening.power),
         "explained": repr(whitening.explained),
         "protocol": json.dumps(asdict(whitening.protocol)),
-        SEAL: UNSEALED,
     }
     # save_file would write an array whose columns come first as it lies in memory.
     arrays = {name: np.ascontiguousarray(getattr(whitening, name)) for name in ("mean", "projection")}
     try:
-        with sealed_tensors(path) as partial:
-            save_file(arrays, partial, metadata)
+        save_sealed(path, save_file, arrays, metadata)
     except (OSError, SafetensorError) as error:
         raise LandmarksError(f"{path}: could not write the whitening: {error}") from error
 
