@@ -93,7 +93,7 @@ def claiming(path: Path) -> None:
         ("landmark_names.txt", lambda path: path.write_text(""), "cut off"),
         ("landmark_names.txt", lambda path: path.write_bytes(b"\xff\n"), "no readable names"),
         ("landmark_names.txt", lambda path: path.write_text("a\n" * 10_000 + "b" * 10_000 + "\n"), "too long"),
-        ("protocol.json", lambda path: path.write_text("[]"), "expected a JSON object"),
+        ("protocol.json", lambda path: path.write_text("[]"), "should be an object"),
     ],
 )
 def test_damage_is_named(folder: Path, name: str, harm: Callable[[Path], None], words: str) -> None:

@@ -18,6 +18,7 @@ from .descriptors.joint_writer import JointWriter as JointWriter
 from .descriptors.joint_writer import Layer as Layer
 from .descriptors.protocol import NOT_COMPARED as NOT_COMPARED
 from .descriptors.protocol import ExtractionProtocol as ExtractionProtocol
+from .descriptors.protocol import Protocol as Protocol
 from .descriptors.whitening import learn_whitening as learn_whitening
 from .descriptors.whitening import load_whitening as load_whitening
 from .descriptors.whitening import save_whitening as save_whitening

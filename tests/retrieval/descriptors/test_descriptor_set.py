@@ -171,15 +171,19 @@ def test_files_from_before_flip_regions_and_precision_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "no readable protocol"),
-        ("[" * 100_000, "no readable protocol"),
-        ("[]", "expected a JSON object"),
-        ('{"model": "a"}', "absent keys"),
-        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "colour": 1}', r"unknown keys \['colour'\]"),
-        ('{"model": "a", "weights": "b", "input_size": "1", "resize": "c"}', "wrong type"),
-        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "scales": ["x"]}', "wrong type"),
-        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "flip": 1}', "wrong type"),
-        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "regions": true}', "wrong type"),
+        ("", "Invalid JSON"),
+        ("{", "Invalid JSON"),
+        ("[" * 100_000, "Invalid JSON"),
+        ("[]", "Input should be an object"),
+        ('{"model": "a"}', "weights: Field required; input_size: Field required"),
+        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "colour": 1}', "colour: Unexpected keyword"),
+        (
+            '{"model": "a", "weights": "b", "input_size": "1", "resize": "c"}',
+            "input_size: Input should be a valid integer",
+        ),
+        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "scales": ["x"]}', "scales.0: .*valid number"),
+        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "flip": 1}', "flip: .*valid boolean"),
+        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "regions": true}', "regions: .*valid integer"),
         (json.dumps({"model": "a" * 2_000_000}), "larger than"),
     ],
 )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, check_rows, gather, row_norms
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.storage import ChangedError, check_folder, read_header
+from landmarks.storage import ChangedError, check_folder, map_array, read_header
 
 IDS = "ids"
 DESCRIPTORS = "descriptors"
@@ -120,9 +120,7 @@ def _map_array(path: Path, rank: int, dtypes: tuple[np.dtype[np.generic], ...]) 
         shape, dtype = header.shape, header.dtype
         if len(shape) != rank or min(shape) < 1 or dtype not in dtypes:
             raise ValueError(f"expected {rank} dimensions of {' or '.join(map(str, dtypes))}, found {dtype} {shape}")
-        if path.stat().st_size != header.file_bytes:
-            raise ValueError(f"is {path.stat().st_size} bytes long, its header needs {header.file_bytes}")
-        return np.memmap(path, dtype=dtype, mode="r", offset=header.data_start, shape=shape)
+        return map_array(path, dtype, shape)
     except (OSError, ValueError) as error:
         raise LandmarksError(f"{path}: damaged or not of this kind: {error}; extract the set again") from error
 

@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, check_rows, gather, prepared_blocks
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import NOT_COMPARED, ExtractionProtocol, protocol_from_json
+from landmarks.retrieval.descriptors.protocol import NOT_COMPARED, ExtractionProtocol
 from landmarks.retrieval.descriptors.writer import Precision, write_derived
 from landmarks.storage import SEAL, UNSEALED, check_tensors, sealed_tensors
 
@@ -198,14 +198,13 @@ def load_whitening(path: str | Path) -> Whitening:
             if metadata.get("format") != FORMAT:
                 raise ValueError("another format")
             mean, projection = file.get_tensor("mean"), file.get_tensor("projection")
-        normalize, power, explained, protocol = (
-            json.loads(metadata[key]) for key in ("normalize", "power", "explained", "protocol")
-        )
+        normalize, power, explained = (json.loads(metadata[key]) for key in ("normalize", "power", "explained"))
+        protocol = metadata["protocol"]
         check_tensors(path)
     except (OSError, ValueError, KeyError, RecursionError, SafetensorError) as error:
         raise LandmarksError(f"{path}: not a readable whitening: {error}") from error
     _check(path, mean, projection, normalize, power, explained)
-    return Whitening(mean, projection, normalize, power, explained, protocol_from_json(protocol, path))
+    return Whitening(mean, projection, normalize, power, explained, ExtractionProtocol.from_json(protocol, path))
 
 
 def _check(path: Path, mean: Any, projection: Any, normalize: Any, power: Any, explained: Any) -> None:
