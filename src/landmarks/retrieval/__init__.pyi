@@ -52,8 +52,8 @@ from .ranking import Ranking as Ranking
 from .ranking import best as best
 from .ranking import completed as completed
 from .search.approximate_index import ApproximateIndex as ApproximateIndex
+from .search.approximate_index import HnswIndex as HnswIndex
 from .search.approximate_index import recall as recall
-from .search.hnsw import HnswIndex as HnswIndex
 from .search.index import ExactIndex as ExactIndex
 from .search.index import Searcher as Searcher
 from .search.inverted_lists import IvfPqIndex as IvfPqIndex

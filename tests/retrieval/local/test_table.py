@@ -9,7 +9,6 @@ from landmarks.models import LocalFeatures
 from landmarks.retrieval.local import (
     FeatureColumns,
     LocalFeatureTable,
-    StrongestFeatures,
     column_file,
 )
 from local_tables import features_of, table_of
@@ -95,15 +94,10 @@ def numbered() -> LocalFeatureTable:
 
 
 def test_each_image_gives_its_first_features():
-    strongest = StrongestFeatures(numbered(), 2)
-    assert len(strongest) == 5 and strongest.dim == 2
+    strongest = numbered().strongest(2)
     assert strongest.starts.tolist() == [0, 2, 2, 4, 5]
-    assert strongest.rows(0, 5).tolist() == [[0, 0], [0, 1], [2, 0], [2, 1], [3, 0]]
-    assert strongest.at(np.array([4, 1])).tolist() == [[3, 0], [0, 1]]
-    assert strongest.images(np.arange(5)).tolist() == [0, 0, 2, 2, 3]
-
-
-def test_an_order_of_its_own():
-    strongest = StrongestFeatures(numbered().take(np.array([2, 0])), 4)
-    assert strongest.rows(3, 6).tolist() == [[2, 3], [0, 0], [0, 1]]
-    assert len(StrongestFeatures(numbered().take(np.array([1])), 4)) == 0
+    assert strongest.descriptors[:].tolist() == [[0, 0], [0, 1], [2, 0], [2, 1], [3, 0]]
+    assert strongest.descriptors[np.array([4, 1])].tolist() == [[3, 0], [0, 1]]
+    assert strongest.pictures(np.arange(5)).tolist() == [0, 0, 2, 2, 3]
+    other_order = numbered().take(np.array([2, 0])).strongest(4)
+    assert other_order.descriptors[3:6].tolist() == [[2, 3], [0, 0], [0, 1]]

@@ -29,7 +29,7 @@ class Protocol:
     not_compared: ClassVar[frozenset[str]] = frozenset()
 
     def differences(self, other: Self, ignore: frozenset[str] | None = None) -> list[str]:
-        """One ``"key: mine != theirs"`` for every key that differs, besides those ignored: by default `not_compared`."""
+        """One ``"key: mine != theirs"`` for every key that differs, but those of `ignore` or `not_compared`."""
         ignore = self.not_compared if ignore is None else ignore
         pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
         return [f"{key}: {mine!r} != {theirs!r}" for key, mine, theirs in pairs if key not in ignore and mine != theirs]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.local.inverted import CompressedIndex, ExactFeatureIndex, InvertedFile, open_index
-from landmarks.retrieval.local.table import LocalFeatureTable, StrongestFeatures
+from landmarks.retrieval.local.table import LocalFeatureTable
 from landmarks.retrieval.ranking import Ranking, fill
 from landmarks.retrieval.state import Resources
 from landmarks.storage import Column
@@ -59,7 +59,7 @@ class Voting:
 
 def search_by_votes(
     queries: LocalFeatureTable,
-    features: StrongestFeatures,
+    index: LocalFeatureTable,
     quantum: float,
     voting: Voting,
     inverted: InvertedFile,
@@ -71,7 +71,7 @@ def search_by_votes(
     The scores are votes; places are empty where a query has no features or finds none. `quantum` is the length of a
     descriptor of length one in the units of both sides.
     """
-    if not len(features) or not len(queries):
+    if not len(index.descriptors) or not len(queries):
         return Ranking.empty(len(queries), depth)
     opened: list[ExactFeatureIndex | CompressedIndex] = []  # only if there is something to search for
 
@@ -81,11 +81,11 @@ def search_by_votes(
             ranking = Ranking.empty(stop - start, depth)
         else:
             if not opened:
-                opened.append(open_index(features, inverted, resources))
+                opened.append(open_index(index, inverted, resources))
             distances, found = opened[0].search(np.asarray(queries.descriptors[rows]), voting.neighbours + 1)
             of_query = np.repeat(np.arange(stop - start), queries.counts[start:stop])
             weights = voting.weights(distances / np.float32(quantum))
-            ranking = count_votes(weights, found[:, :-1], of_query, features, voting.smoothing, stop - start, depth)
+            ranking = count_votes(weights, found[:, :-1], of_query, index, voting.smoothing, stop - start, depth)
         return {"indices": ranking.indices, "scores": ranking.scores}
 
     kept = resources.cache.rows(
@@ -94,11 +94,10 @@ def search_by_votes(
         {"indices": Column(np.int32, (depth,)), "scores": Column(np.float32, (depth,))},
         make,
         CHUNK,
-        [queries.keys, queries.counts, *features.keys],
+        [queries.keys, queries.counts, index.keys, index.counts],
         {
             "depth": depth,
             "quantum": quantum,
-            "features": features.limit,
             "seed": resources.seed,
             **asdict(voting),
             **inverted.signature(),
@@ -111,7 +110,7 @@ def count_votes(
     weights: NDArray[np.float64],
     rows: NDArray[np.int64],
     of_query: NDArray[np.int64],
-    features: StrongestFeatures,
+    index: LocalFeatureTable,
     smoothing: float,
     num_queries: int,
     depth: int,
@@ -123,15 +122,15 @@ def count_votes(
     # votes are equal, the stronger query feature and the stronger index feature come first.
     best = _first_of_each(np.lexsort((feature, -weight, row, query)), query, row)
     feature, weight, row, query = feature[best], weight[best], row[best], query[best]
-    image = features.images(row)
+    image = index.pictures(row)
     best = _first_of_each(np.lexsort((row, -weight, image, feature)), feature, image)
     weight, query, image = weight[best], query[best], image[best]
 
     order = np.lexsort((image, query))
-    pair = query[order] * len(features.counts) + image[order]
+    pair = query[order] * len(index.counts) + image[order]
     pairs, number = np.unique(pair, return_inverse=True)
-    query, image = np.divmod(pairs, len(features.counts))
-    votes = np.bincount(number, weight[order], minlength=len(pairs)) / (features.counts[image] + smoothing)
+    query, image = np.divmod(pairs, len(index.counts))
+    votes = np.bincount(number, weight[order], minlength=len(pairs)) / (index.counts[image] + smoothing)
     scores = votes.astype(np.float32)
     ranking = Ranking.empty(num_queries, depth)
     fill(ranking.indices, ranking.scores, query, image, scores)

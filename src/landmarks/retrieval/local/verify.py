@@ -5,7 +5,7 @@ matching and estimation are all determined, counts are the same however they are
 """
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,10 @@ from landmarks.retrieval.local.geometry import Geometry, Verdict
 from landmarks.retrieval.local.matching import Matcher, Matches
 from landmarks.retrieval.local.table import LocalFeatureTable
 from landmarks.retrieval.local.workers import Workers
-from landmarks.retrieval.state import Resources
 from landmarks.storage import Column
+
+if TYPE_CHECKING:  # it brings torch, which the processes that count have no use for
+    from landmarks.retrieval.state import Resources
 
 Pairs = NDArray[np.int32]
 
@@ -48,7 +50,7 @@ def count_inliers(
     pairs: Pairs,
     matcher: Matcher,
     geometry: Geometry,
-    resources: Resources,
+    resources: "Resources",
     chunk: int = CHUNK,
     job: int = JOB,
 ) -> NDArray[np.int32]:
