@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition import RecognitionReranking
+from landmarks.recognition import RecognitionReranking, reranking
 from landmarks.retrieval import Cache, Gallery, Ranking, SearchState, best
 from landmarks.retrieval.search import ExactIndex
 from landmarks.retrieval.stages import Search
@@ -94,19 +94,20 @@ def test_equals_brute_force(data):
     np.testing.assert_array_equal(found.scores[kept], ranking.scores[kept])
 
 
-def test_labels_of_the_index_are_kept(tmp_path):
+def test_labels_of_the_index_are_kept(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     gallery = Gallery(rng.standard_normal((9, 4)).astype(np.float32), rng.integers(0, 3, 9).astype(np.int32), 3)
     index = rng.standard_normal((20, 4)).astype(np.float32)
     resources = make_resources(cache=Cache(tmp_path))
     expected = RecognitionReranking().label_index(index, gallery, make_resources())
+    monkeypatch.setattr(reranking, "GROUP", 6)
     for _ in range(2):
-        found = RecognitionReranking().label_index(index, gallery, resources, group=6)
+        found = RecognitionReranking().label_index(index, gallery, resources)
         np.testing.assert_array_equal(found.landmarks, expected.landmarks)
         np.testing.assert_array_equal(found.scores, expected.scores)
     assert len(list(tmp_path.iterdir())) == 1
     other = Gallery(gallery.descriptors, (gallery.landmarks + 1) % 3, 3)
-    moved = RecognitionReranking().label_index(index, other, resources, group=6)
+    moved = RecognitionReranking().label_index(index, other, resources)
     np.testing.assert_array_equal(moved.landmarks, (found.landmarks + 1) % 3)
 
 

@@ -1,4 +1,7 @@
 import logging
+import multiprocessing
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -63,6 +66,24 @@ def test_interrupted_work_goes_on_after_the_last_whole_chunk(tmp_path):
     assert run(Cache(tmp_path), work)["rows"].tolist() == list(range(10))
     assert work.made == [(4, 8), (8, 10)]
     assert not list(tmp_path.glob("*.partial"))
+
+
+class Killed(Work):
+    def __call__(self, start, stop):
+        if start == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(start, stop)
+
+
+def test_a_kill_loses_one_chunk_and_the_rest_is_as_if_nothing_had_happened(tmp_path):
+    process = multiprocessing.get_context("fork").Process(target=run, args=(Cache(tmp_path), Killed()))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    work = Work()
+    resumed = run(Cache(tmp_path), work)
+    assert work.made == [(8, 10)]
+    assert all(np.array_equal(resumed[name], rows) for name, rows in Work()(0, 10).items())
 
 
 @pytest.mark.parametrize("name", ["squares.npy", "checksums.txt"])

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval import expand
+from landmarks.retrieval import expand, expansion
 
 
 def unit(x):
@@ -41,7 +41,9 @@ def test_workers_and_tiles_change_nothing(queries, k, workers, seed):
     x, database = (rng.standard_normal((n, 8)).astype(np.float32) for n in (queries, 11))
     neighbours = rng.integers(-1, 11, (queries, k)).astype(np.int32)
     whole = expand(x, neighbours, database, 3.0)
-    np.testing.assert_array_equal(expand(x, neighbours, database, 3.0, workers=workers, tile_bytes=1), whole)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expansion, "TILE_BYTES", 1)
+        np.testing.assert_array_equal(expand(x, neighbours, database, 3.0, workers=workers), whole)
     np.testing.assert_allclose(np.linalg.norm(whole, axis=1), 1, atol=1e-6)
 
 
@@ -59,16 +61,17 @@ def test_nothing_to_add():
 
 @pytest.mark.parametrize("bad", [0, np.nan, np.inf])
 @pytest.mark.parametrize("alpha", [0.0, 3.0])
-def test_bad_rows_are_named(bad, alpha):
+def test_bad_rows_are_named(bad, alpha, monkeypatch):
+    monkeypatch.setattr(expansion, "TILE_BYTES", 1)
     good = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
     broken = good.copy()
     broken[3] = bad
     neighbours = np.full((5, 2), 3, np.int32)
     what = "zeros" if bad == 0 else "NaN or infinity"
     with pytest.raises(LandmarksError, match=f"descriptors to expand: 1 of 5 rows hold .*{what}.* row 3"):
-        expand(broken, neighbours, good, alpha, tile_bytes=1)
+        expand(broken, neighbours, good, alpha)
     with pytest.raises(LandmarksError, match=f"index descriptors: 1 of 5 rows hold .*{what}.* row 3"):
-        expand(good, neighbours, broken, alpha, tile_bytes=1)
+        expand(good, neighbours, broken, alpha)
 
 
 def test_shapes_that_do_not_fit_are_refused():

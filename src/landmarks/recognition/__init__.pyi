@@ -37,7 +37,6 @@ from .predictions import read_predictions as read_predictions
 from .predictions import refuse_other_folder as refuse_other_folder
 from .predictions import write_predictions as write_predictions
 from .rehearsal import FEATURES as FEATURES
-from .rehearsal import GROUP as GROUP
 from .rehearsal import Cast as Cast
 from .rehearsal import choose as choose
 from .rehearsal import features_of as features_of

@@ -59,14 +59,9 @@ def to_device(head: ClassHead, accelerator: str) -> None:
 
 
 def likeliest(
-    descriptors: Descriptors,
-    head: ClassHead,
-    k: int,
-    name: str = "descriptors",
-    pictures: int = PICTURES,
-    classes: int = CLASSES,
+    descriptors: Descriptors, head: ClassHead, k: int, name: str = "descriptors"
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Find the best k classes of each row [N, D] by the dense softmax, in pieces of `pictures` rows by `classes`.
+    """Find the best k classes of each row [N, D] by the dense softmax.
 
     Returns classes int32 and probabilities float32, both [N, min(k, C)], the likeliest first; of equal scores the lower
     class. Raises LandmarksError for k below 1, and for scores that are not finite; `name` says of what.
@@ -80,10 +75,10 @@ def likeliest(
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")  # training may have allowed TF32
     try:
-        for start in range(0, len(descriptors), pictures):
-            block = torch.from_numpy(descriptors[start : start + pictures].astype(np.float32)).to(device)
+        for start in range(0, len(descriptors), PICTURES):
+            block = torch.from_numpy(descriptors[start : start + PICTURES].astype(np.float32)).to(device)
             with torch.inference_mode():
-                best, probabilities = _of_block(block, head, k, max(classes, k))
+                best, probabilities = _of_block(block, head, k, max(CLASSES, k))
             if not probabilities.isfinite().all():
                 raise LandmarksError(
                     f"{name}: the classifier gives scores that are not finite: training has diverged, or the "

@@ -88,7 +88,7 @@ class RecognitionReranking:
             Ranking(np.concatenate([part.indices for part in parts]), np.concatenate([part.scores for part in parts]))
         )
 
-    def label_index(self, index: Descriptors, gallery: Gallery, resources: Resources, group: int = GROUP) -> Votes:
+    def label_index(self, index: Descriptors, gallery: Gallery, resources: Resources) -> Votes:
         """Label every index image [N], out of the cache: it costs a search of N images in the gallery."""
 
         def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
@@ -99,7 +99,7 @@ class RecognitionReranking:
             len(index),
             {"landmarks": Column(np.int32), "scores": Column(np.float32)},
             make,
-            group,
+            GROUP,
             [index, gallery.descriptors, gallery.landmarks],
             {"k": self.k, "num_landmarks": gallery.num_landmarks, "searcher": resources.index.signature()},
         )

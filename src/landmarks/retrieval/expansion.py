@@ -50,7 +50,6 @@ def expand(
     alpha: float,
     weights: Weights = "similarity",
     workers: int = 1,
-    tile_bytes: int = TILE_BYTES,
 ) -> NDArray[np.float32]:
     """``normalise(x + Σ weight · neighbour)`` for every row x; x and its neighbours are normalised first.
 
@@ -59,8 +58,7 @@ def expand(
     such as inliers or diffusion scores, is expanded rightly.
 
     The neighbours, int32 [Q, k], are rows of the database [N, D], best first; empty places (-1) add nothing. The
-    result, float32 [Q, D], has rows of length one, the same whatever the threads and the bytes of neighbours that
-    each gathers.
+    result, float32 [Q, D], has rows of length one, the same whatever the threads.
     """
     _check_shapes(descriptors, neighbours, database)
     if not (neighbours != EMPTY).any():
@@ -68,7 +66,7 @@ def expand(
     expanded = np.empty(descriptors.shape, np.float32)
     depth = neighbours.shape[1]
     by_rank = 1 - np.arange(depth) / depth if weights == "rank" else np.ones(depth)
-    tile = rows_in_budget(8 * (depth + 2) * descriptors.shape[1], tile_bytes)
+    tile = rows_in_budget(8 * (depth + 2) * descriptors.shape[1], TILE_BYTES)
 
     def fill(start: int) -> None:
         part = slice(start, start + tile)

@@ -20,11 +20,10 @@ from landmarks.storage import Column
 GROUP = 16_384
 
 
-def all_neighbours(database: Descriptors, k: int, resources: Resources, group: int = GROUP) -> Ranking:
+def all_neighbours(database: Descriptors, k: int, resources: Resources) -> Ranking:
     """The k nearest other images of every image [N, D], memory-mapped out of the cache: [N, k].
 
-    They are searched for, and kept, in groups of `group`. An image is never its own neighbour; places beyond N - 1 are
-    empty.
+    An image is never its own neighbour; places beyond N - 1 are empty.
     """
     check_matrix(database, "index descriptors")
     if not len(database) or k < 1:
@@ -40,7 +39,7 @@ def all_neighbours(database: Descriptors, k: int, resources: Resources, group: i
         len(database),
         {"indices": Column(np.int32, (k,)), "scores": Column(np.float32, (k,))},
         make,
-        group,
+        GROUP,
         [database],
         {"k": k, "searcher": resources.neighbours.signature()},
     )

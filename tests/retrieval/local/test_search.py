@@ -1,9 +1,3 @@
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -138,50 +132,6 @@ def test_a_second_run_neither_searches_nor_opens_an_index(tmp_path, monkeypatch)
             run(queries, index, other, cache=Cache(tmp_path))
     with pytest.raises(AssertionError):  # another picture under the same number of features
         run(queries, table([9] * 8, 7, 200), Voting(), cache=Cache(tmp_path))
-
-
-def search_until_killed(folder: Path) -> None:
-    """Searches two chunks and is killed in the third."""
-    calls = []
-    count = search.count_votes
-
-    def counted(*arguments: object) -> Ranking:
-        calls.append(1)
-        if len(calls) == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return count(*arguments)
-
-    search.count_votes = counted
-    search.CHUNK = 2
-    queries, index = table([9] * 8, 1, 200), table([9] * 8, 0, 200)
-    run(queries, index, Voting(max_distance=60), cache=Cache(folder))
-
-
-def test_a_kill_loses_one_chunk(tmp_path, monkeypatch):
-    here = Path(__file__).parent
-    killed = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            f"from pathlib import Path; from test_search import search_until_killed as s; s(Path({str(tmp_path)!r}))",
-        ],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1] / "support"), *sys.path])},
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL
-    monkeypatch.setattr(search, "CHUNK", 2)
-    calls = []
-    count = search.count_votes
-    monkeypatch.setattr(search, "count_votes", lambda *given: calls.append(1) or count(*given))
-    queries, index = table([9] * 8, 1, 200), table([9] * 8, 0, 200)
-    resumed = run(queries, index, Voting(max_distance=60), cache=Cache(tmp_path))
-    assert len(calls) == 2
-    whole = run(queries, index, Voting(max_distance=60))
-    assert (
-        whole.filled.any(axis=1).all()
-        and np.array_equal(resumed.indices, whole.indices)
-        and np.array_equal(resumed.scores, whole.scores)
-    )
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ from landmarks.retrieval.blocks import MIB, Descriptors, rows_in_budget
 from landmarks.retrieval.ranking import Ranking
 
 
-def last_copies(descriptors: Descriptors, budget_bytes: int = 64 * MIB) -> NDArray[np.int32]:
+def last_copies(descriptors: Descriptors) -> NDArray[np.int32]:
     """For each row of [N, D] the last row that holds the same bits, int32 [N]; mostly itself."""
     num_rows, dim = descriptors.shape
     words = np.uint32 if descriptors.dtype == np.float32 else np.uint16
     factors = np.random.default_rng(0).integers(0, 2**64, dim, dtype=np.uint64)
     sums = np.empty(num_rows, np.uint64)
-    rows = rows_in_budget(16 * dim, budget_bytes)
+    rows = rows_in_budget(16 * dim, 64 * MIB)
     for start in range(0, num_rows, rows):
         block = np.ascontiguousarray(descriptors[start : start + rows])
         sums[start : start + rows] = block.view(words).astype(np.uint64) @ factors

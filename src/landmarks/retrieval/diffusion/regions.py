@@ -67,9 +67,7 @@ def region_working_bytes(regions: int, dim: int, diffusion: RegionDiffusion) -> 
     return regions * (48 * min(diffusion.k, regions) + 40 * BLOCK + 16 * dim + 256)
 
 
-def nearest(
-    queries: NDArray[np.float64], regions: NDArray[np.float64], k: int, others: bool = False, block: int = BLOCK
-) -> Ranking:
+def nearest(queries: NDArray[np.float64], regions: NDArray[np.float64], k: int, others: bool = False) -> Ranking:
     """The k most similar of a few regions [M, D], the lower row first where similarities are equal: [Q, min(k, M)].
 
     Products are float64, rounded to float32: the same whichever library multiplies. What is below 0 counts as 0, for
@@ -77,8 +75,8 @@ def nearest(
     """
     k = min(k, len(regions))
     found = Ranking.empty(len(queries), k)
-    for start in range(0, len(queries), block):
-        part = slice(start, start + block)
+    for start in range(0, len(queries), BLOCK):
+        part = slice(start, start + BLOCK)
         similarity = np.maximum((queries[part] @ regions.T).astype(np.float32), 0) + np.float32(0)  # -0 becomes 0
         # The bits of floats from 0 on are ordered like the floats: similarity and row make one number to sort by.
         keys = (-similarity.view(np.int32).astype(np.int64) << 32) + np.arange(len(regions))
