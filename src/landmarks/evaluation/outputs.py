@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from landmarks.config import versions, write_json
-from landmarks.evaluation.figures import Scores, with_classifiers
-from landmarks.evaluation.monitor import choose_monitor, figure, known_scores
+from landmarks.evaluation.figures import Scores, choose_monitor, figure, known_scores, with_classifiers
 from landmarks.evaluation.samples import recognition_sheet, sample_sheet
 from landmarks.evaluation.scoring import Result
 from landmarks.evaluation.stamp import data_stamp, pipeline_stamp, protocol_stamp, solution_stamp

@@ -67,7 +67,6 @@ from .stages.local_search import LocalSearch as LocalSearch
 from .stages.regional_diffusion import RegionalDiffusion as RegionalDiffusion
 from .stages.search import Search as Search
 from .stages.verification import SpatialVerification as SpatialVerification
-from .stages.verification import Verification as Verification
 from .stages.verification import verified as verified
 from .state import MISSING as MISSING
 from .state import Gallery as Gallery

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from landmarks.config import EvaluateSettings, check_config, refuse_missing, write_record
 from landmarks.evaluation.evidence import open_evidence
-from landmarks.evaluation.monitor import check_monitor
+from landmarks.evaluation.figures import ALL, check_monitor
 from landmarks.evaluation.outputs import remove_outputs, write_evaluation
 from landmarks.evaluation.precomputed.inputs import Opened, open_inputs
 from landmarks.evaluation.precomputed.keys import (
@@ -23,7 +23,7 @@ from landmarks.evaluation.precomputed.keys import (
     recognises,
     used_part,
 )
-from landmarks.evaluation.scoring import ALL, evaluate_descriptors
+from landmarks.evaluation.scoring import evaluate_descriptors
 from landmarks.recognition import NO_EVIDENCE, RecognitionPipeline
 from landmarks.retrieval import Cache, Pipeline
 

@@ -132,7 +132,7 @@ class CompressedIndex:
             "seed": resources.seed,
             "faiss": require_faiss("local search").__version__,
         }
-        content = [features.keys, features.counts]
+        content: list[NDArray[Any]] = [features.keys, features.counts]
         books = resources.cache.rows(
             "local_codebooks",
             1,
@@ -185,7 +185,8 @@ def _train(descriptors: FeatureRows, cells: int, code_bytes: int, seed: int) -> 
             max_points_per_centroid=size,
         )
         means.train(sample)
-        centres = np.rint(means.centroids).astype(np.float32)
+        centroids: Any = means.centroids  # faiss's own stub allows None, as before training
+        centres = np.rint(centroids).astype(np.float32)
         index = _with_cells(centres, code_bytes)
         index.pq.cp.seed = seed
         index.pq.cp.min_points_per_centroid = 1  # else it warns; small sets have no more
