@@ -4,6 +4,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -232,3 +233,30 @@ def test_pictures_that_are_missing_damaged_or_blank(name, tmp_path):
 def test_without_a_ranking_it_says_which_stage_comes_too_early(name, tmp_path):
     with pytest.raises(LandmarksError, match=r"stage .* needs a ranking: put a search before it"):
         run(name, replace(make_state(), ranking=None), tmp_path)
+
+
+NAN, INF = float("nan"), float("inf")
+# How a stage is made, how its messages begin, and each parameter with a value that makes no sense.
+OUT_OF_RANGE = [
+    (QueryExpansion, "query expansion: ", [("k", 0), ("alpha", -1), ("alpha", NAN), ("alpha", INF), ("rounds", 0)]),
+    (QueryExpansion, "query expansion: ", [("weights", "ranks")]),
+    (DatabaseAugmentation, "database augmentation: ", [("k", 0), ("weights", "ranks")]),
+    (GuidedExpansion, "guided expansion: ", [("k", 0), ("min_inliers", -1), ("max_verified", 0)]),
+    (Diffusion, "diffusion: ", [("k", 1), ("query_k", 0), ("truncation", 0), ("gamma", 0.0), ("alpha", 1.0)]),
+    (Diffusion, "diffusion: ", [("iterations", 0), ("tolerance", -1e-9), ("mode", "offine")]),
+    (RegionalDiffusion, "", [("candidates", 0), ("k", 1), ("query_k", 0), ("gamma", 0.0), ("alpha", 1.0)]),
+    (RegionalDiffusion, "", [("iterations", 0), ("tolerance", -1.0), ("pooling", "mean"), ("regulariser", 0.0)]),
+    (partial(LocalSearch, LocalFeatureStore(Corners())), "local search: ", [("features_per_image", 0)]),
+    (partial(SpatialVerification, LocalFeatureStore(Corners())), "verification: ", [("depth", 0), ("min_inliers", 0)]),
+    (partial(SpatialVerification, LocalFeatureStore(Corners())), "verification: ", [("weight", -1.0), ("weight", NAN)]),
+    (RecognitionReranking, "recognition re-ranking: ", [("k", 0), ("insert_threshold", NAN)]),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "begin", "name", "value"),
+    [(make, begin, *wrong) for make, begin, cases in OUT_OF_RANGE for wrong in cases],
+)
+def test_numbers_out_of_range_are_refused(make, begin, name, value):
+    with pytest.raises(LandmarksError, match=f"{begin}.*{name}"):
+        make(**{name: value})

@@ -72,14 +72,22 @@ def test_published_methods_give_their_published_rankings(oracles, tmp_path, eval
         index_labels=folder / "index_labels.npy",
     )
     expected = json.loads((folder / "expected.json").read_text())["map@100"][name]
-    assert value == metrics["monitor"]["value"] == pytest.approx(expected, abs=1e-3)
+    assert (
+        value
+        == metrics["monitor"]["value"]
+        == pytest.approx(expected, abs=1e-4 if name.startswith("diffusion") else 1e-3)
+    )
     assert metrics["monitor"]["name"] == "all/map@100"
     found = np.load(tmp_path / "run" / "ranking.npz")
     assert found["indices"].dtype == np.int32 and found["indices"].shape == (312, 100)
     with np.load(folder / "expected_rankings.npz") as published:
-        near = np.isclose(found["scores"], published[f"{name}_scores"], rtol=0, atol=1e-4)
-        # Ties may swap. In the graph of diffusion they decide who is a neighbour, which changes scores.
-        assert near.mean() > 0.9 if name.startswith("diffusion") else near.all()
+        difference = np.abs(found["scores"] - published[f"{name}_scores"])
+        if name.startswith("diffusion"):
+            # 113 of the 1,769 index images are copies of others. Between copies the published search chose by the last
+            # bit of float32 products, which no other search repeats; a graph that differs there changes scores nearby.
+            assert (difference <= 1e-4).mean() > 0.91 and (difference <= 1e-2).mean() > 0.99
+        else:  # ties may swap
+            assert difference.max() <= 1e-4
         assert np.mean(found["indices"] == published[name]) > 0.97
 
 

@@ -84,22 +84,3 @@ def test_without_regions_it_says_how_to_get_them():
     state, resources = random_state()
     with pytest.raises(LandmarksError, match=r"extraction\.regions"):
         RegionalDiffusion()(SearchState(state.queries, state.index, state.ranking), resources)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("candidates", 0),
-        ("k", 1),
-        ("query_k", 0),
-        ("gamma", 0.0),
-        ("alpha", 1.0),
-        ("iterations", 0),
-        ("tolerance", -1.0),
-        ("pooling", "mean"),
-        ("regulariser", 0.0),
-    ],
-)
-def test_parameters_out_of_range(name, value):
-    with pytest.raises(LandmarksError, match=name):
-        RegionalDiffusion(**{name: value})

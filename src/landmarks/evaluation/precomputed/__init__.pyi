@@ -6,6 +6,7 @@ from .files import read_ids as read_ids
 from .files import read_labels as read_labels
 from .inputs import open_inputs as open_inputs
 from .inputs import open_source as open_source
+from .inputs import read_inputs as read_inputs
 from .keys import available_needs as available_needs
 from .keys import check_keys as check_keys
 from .keys import used_part as used_part

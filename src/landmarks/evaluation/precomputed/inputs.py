@@ -1,8 +1,7 @@
 """Opens everything that `descriptors` names, holds it against each other, and makes of it what is evaluated."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,76 +12,64 @@ from omegaconf import DictConfig
 
 from landmarks.data import GroundTruth, HeldOut, HeldOutSource, ImageSet, Source, open_root
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.inputs import NO_NAMES, Inputs, OfficialNumbers
+from landmarks.evaluation.inputs import Inputs, OfficialNumbers
 from landmarks.evaluation.precomputed.files import map_floats, read_labels
 from landmarks.evaluation.precomputed.keys import ids_key
 from landmarks.evaluation.precomputed.sets import PrecomputedSet, open_set, require_comparable
-from landmarks.evaluation.precomputed.truth import count_truth, read_truth
+from landmarks.evaluation.precomputed.truth import read_truth
 from landmarks.ids import format_id
 from landmarks.retrieval import NOT_COMPARED, Cache, DescriptorSet, Need, regions_of
 
 
-@dataclass(frozen=True)
-class Opened:
-    """What is handed over; rows of descriptors are not looked at yet."""
+def open_inputs(
+    config: DictConfig, needs: Collection[Need], recognition: Collection[Need] | None = None
+) -> Inputs[PrecomputedSet]:
+    """Open the files and find the truth; what no stage needs is left unopened, and no row is looked at.
 
-    queries: PrecomputedSet  # to search for
-    index: PrecomputedSet  # to search in
-    truth: GroundTruth  # what is right
-    counts: dict[str, Any]  # how much of it can be scored, see `count_truth`
-    source: Source | None = None  # the data set, if it is used
-    gallery: PrecomputedSet | None = None  # labelled train images, if a stage asks for them
-    landmarks: NDArray[np.int32] | None = None  # int32 [G], rows of `landmark_names`, -1 = none
-    # str [L], the landmarks that the gallery holds
-    landmark_names: NDArray[np.str_] = field(default_factory=lambda: NO_NAMES)
-    official: OfficialNumbers | None = None  # how submissions call landmarks
-
-    @property
-    def sets(self) -> dict[str, PrecomputedSet]:
-        """What was opened, by name."""
-        gallery = {} if self.gallery is None else {"gallery": self.gallery}
-        return {"queries": self.queries, "index": self.index, **gallery}
-
-    def read(self, weights: Sequence[float] | None, cache: Cache) -> Inputs:
-        """Look at every row and join what is to be joined, see `PrecomputedSet.read`."""
-        return Inputs(
-            self.queries.read(weights, cache),
-            self.index.read(weights, cache),
-            self.truth,
-            self.source,
-            None if self.gallery is None else self.gallery.read(weights, cache),
-            self.landmarks,
-            self.landmark_names,
-            self.official,
-        )
-
-
-def open_inputs(config: DictConfig, needs: Collection[Need], recognition: Collection[Need] | None = None) -> Opened:
-    """Open the files and find the truth; what no stage needs is left unopened.
-
-    `recognition` is what stages of recognition ask for; None if nothing is recognised.
+    Args:
+        config: what `used_part` leaves of the configuration.
+        needs: what stages of retrieval ask for.
+        recognition: what stages of recognition ask for; None if nothing is recognised.
     """
-    keys, data = config.descriptors, _Data(config)
+    keys = config.descriptors
     queries, index = (_open(keys, name) for name in ("queries", "index"))
     require_comparable(queries, index)
-    source = data.source if keys.use_data else None
+    source = open_source(config.data) if keys.use_data else None
     truth = read_truth(keys, queries, index, source.truth() if source else GroundTruth())
-    counts = count_truth(truth, queries, index, source.name if source else "")
-    opened = Opened(queries, index, truth, counts, source)
-    if "gallery" in needs or recognition is not None:
-        gallery = _open(keys, "gallery")
+    opened = Inputs(queries, index, truth, source)
+    gallery = _open(keys, "gallery") if "gallery" in needs or recognition is not None else None
+    shown = "pictures" in needs or "pictures" in (recognition or ())
+    if gallery is not None:
         require_comparable(queries, gallery)
-        opened = _labelled(opened, gallery, keys, data)
-    queries, index, gallery_set = opened.queries, opened.index, opened.gallery
     if "regions" in needs:
         queries, index = _with_regions(keys, queries, index)
-    if "pictures" in needs or "pictures" in (recognition or ()):
-        queries = replace(queries, images=images_by_id(data.prepared.queries(), queries))
-    if "pictures" in needs:
-        index = replace(index, images=images_by_id(data.prepared.index(), index))
-    if "pictures" in (recognition or ()) and gallery_set is not None and gallery_set.images is None:
-        gallery_set = replace(gallery_set, images=images_by_id(data.prepared.gallery(), gallery_set))
-    return replace(opened, queries=queries, index=index, gallery=gallery_set)
+    if source is not None and (shown or (gallery is not None and keys.gallery_labels is None)):
+        source.prepare(training=keys.gallery is not None)  # most images are to train on
+    if gallery is not None:
+        opened = _labelled(opened, gallery, keys)
+    if shown:
+        assert source is not None  # see `available_needs`
+        queries = replace(queries, images=images_by_id(source.queries(), queries))
+        if "pictures" in needs:
+            index = replace(index, images=images_by_id(source.index(), index))
+        if "pictures" in (recognition or ()) and opened.gallery is not None and opened.gallery.images is None:
+            gallery = replace(opened.gallery, images=images_by_id(source.gallery(), opened.gallery))
+            opened = replace(opened, gallery=gallery)
+    return replace(opened, queries=queries, index=index)
+
+
+def read_inputs(opened: Inputs[PrecomputedSet], weights: Sequence[float] | None, cache: Cache) -> Inputs:
+    """Look at every row and join what is to be joined, see `PrecomputedSet.read`."""
+    return Inputs(
+        opened.queries.read(weights, cache),
+        opened.index.read(weights, cache),
+        opened.truth,
+        opened.source,
+        None if opened.gallery is None else opened.gallery.read(weights, cache),
+        opened.landmarks,
+        opened.landmark_names,
+        opened.official,
+    )
 
 
 def images_by_id(images: ImageSet, of: PrecomputedSet) -> ImageSet:
@@ -108,29 +95,12 @@ def open_source(data: DictConfig) -> Source:
     return HeldOutSource(source, held_out) if held_out.landmarks else source
 
 
-class _Data:
-    """The data set, opened no further than it is asked for: without the batches of training."""
-
-    def __init__(self, config: DictConfig) -> None:
-        self._config = config
-
-    @cached_property
-    def source(self) -> Source:
-        return open_source(self._config.data)
-
-    @cached_property
-    def prepared(self) -> Source:
-        """The source with its images; those to train on, most of them, only where the gallery is of them."""
-        self.source.prepare(training=self._config.descriptors.gallery is not None)
-        return self.source
-
-
 def _open(keys: DictConfig, name: str) -> PrecomputedSet:
     given = keys[name]
     return open_set(f"descriptors.{name}", given if isinstance(given, str) else list(given), keys[ids_key(name)])
 
 
-def _labelled(opened: Opened, gallery: PrecomputedSet, keys: DictConfig, data: _Data) -> Opened:
+def _labelled(opened: Inputs[PrecomputedSet], gallery: PrecomputedSet, keys: DictConfig) -> Inputs[PrecomputedSet]:
     """Add the gallery; its labels are numbered anew, by their places among those that it holds."""
     official: OfficialNumbers = _as_they_are
     if keys.gallery_labels is not None:
@@ -138,12 +108,12 @@ def _labelled(opened: Opened, gallery: PrecomputedSet, keys: DictConfig, data: _
         held = np.unique(labels[labels >= 0])
         names = held.astype(np.str_)
     else:
-        gallery = replace(gallery, images=images_by_id(data.prepared.gallery(), gallery))
-        assert gallery.images is not None
-        table = gallery.images.table
+        assert opened.source is not None  # see `available_needs`
+        images = images_by_id(opened.source.gallery(), gallery)
+        gallery, table = replace(gallery, images=images), images.table
         labels = table.landmarks.astype(np.int64)
         held = np.unique(labels[labels >= 0])
-        names, official = table.landmark_names[held], data.source.submission_landmark
+        names, official = table.landmark_names[held], opened.source.submission_landmark
     landmarks = np.where(labels < 0, -1, np.searchsorted(held, labels)).astype(np.int32)
     return replace(opened, gallery=gallery, landmarks=landmarks, landmark_names=names, official=official)
 

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from landmarks.data import GroundTruth
 from landmarks.errors import LandmarksError
+from landmarks.evaluation.inputs import Inputs
 from landmarks.evaluation.precomputed.files import read_labels
 from landmarks.evaluation.precomputed.sets import PrecomputedSet
 from landmarks.ids import find_rows
@@ -30,16 +31,18 @@ def read_truth(keys: DictConfig, queries: PrecomputedSet, index: PrecomputedSet,
     return GroundTruth(retrieval, recognition, labels, str(keys.solution or ""), str(keys.recognition_solution or ""))
 
 
-def count_truth(truth: GroundTruth, queries: PrecomputedSet, index: PrecomputedSet, source: str) -> dict[str, Any]:
+def count_truth(opened: Inputs[PrecomputedSet]) -> dict[str, Any]:
     """Hold what is right in retrieval against the descriptors, and warn of what cannot be scored.
 
     Returns plain values for `metrics.json`; nothing where nobody knows what is right.
     """
+    truth, source = opened.truth, opened.source
     if truth.labels is not None:
         return _count_labels(truth)
     if truth.retrieval is None:
         return {}
-    return _count_solution(truth.retrieval, queries.known_ids, index.known_ids, truth.retrieval_from or source)
+    where = truth.retrieval_from or (source.name if source else "")
+    return _count_solution(truth.retrieval, opened.queries.known_ids, opened.index.known_ids, where)
 
 
 def _labels(path: str, of: PrecomputedSet) -> NDArray[np.int64]:
