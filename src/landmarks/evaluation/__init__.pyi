@@ -22,7 +22,5 @@ from .samples import sample_sheet as sample_sheet
 from .scoring import Result as Result
 from .scoring import evaluate_descriptors as evaluate_descriptors
 from .scoring import retrieval_scores as retrieval_scores
-from .stamp import data_stamp as data_stamp
-from .stamp import pipeline_stamp as pipeline_stamp
 from .stamp import protocol_stamp as protocol_stamp
 from .stamp import solution_stamp as solution_stamp

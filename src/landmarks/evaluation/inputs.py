@@ -65,9 +65,9 @@ class Inputs(Generic[SetT]):
             return None
         return Gallery(self.gallery.descriptors, self.landmarks, len(self.landmark_names))
 
-    @classmethod
+    @staticmethod
     def extracted(
-        cls, sets: Mapping[str, Described], source: Source, truth: GroundTruth, facts: Mapping[str, Any] | None = None
+        sets: Mapping[str, Described], source: Source, truth: GroundTruth, facts: Mapping[str, Any] | None = None
     ) -> "Inputs":
         """Take the three sets of a data set that a network has just made, by name; refuse different protocols."""
         for name in ("index", "gallery"):
@@ -75,7 +75,7 @@ class Inputs(Generic[SetT]):
         queries, index, gallery = (EvaluationSet.extracted(sets[name]) for name in ("queries", "index", "gallery"))
         assert gallery.images is not None
         table = gallery.images.table
-        return cls(
+        return Inputs(
             queries,
             index,
             truth,

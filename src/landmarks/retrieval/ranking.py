@@ -24,15 +24,10 @@ CHECKED_PLACES = 1 << 22
 
 @dataclass(frozen=True)
 class Ranking:
-    """The top K index images, train images or landmarks of every query, best first.
+    """The top K index images, train images or landmarks of every query, best first."""
 
-    Attributes:
-        indices: int32 [Q, K], rows of the index set, the train set or a label space; -1 = empty.
-        scores: float32 [Q, K], never rising along a row; -inf where empty.
-    """
-
-    indices: NDArray[np.int32]
-    scores: NDArray[np.float32]
+    indices: NDArray[np.int32]  # [Q, K], rows of the index set, the train set or a label space; -1 = empty
+    scores: NDArray[np.float32]  # [Q, K], never rising along a row; -inf where empty
 
     def __post_init__(self) -> None:
         indices, scores = self.indices, self.scores

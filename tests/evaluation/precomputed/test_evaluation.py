@@ -125,6 +125,7 @@ def test_sets_with_a_solution_give_every_file_and_nothing_of_the_run_before_stay
         np.save(tmp_path / f"{name}.npy", np.load(tmp_path / name / "descriptors.npy"))
     value, metrics = evaluate("index.k=3", queries=tmp_path / "q.npy", index=tmp_path / "i.npy")
     assert value is None and metrics["scores"] == {} and metrics["inputs"]["truth"] is None
+    assert metrics["data"]["source"] is None and metrics["data"]["described"]["index"] == len(world.index())
     left = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert left == {"config.yaml", "metrics.json", "ranking.npz", "report.html", "run.json", "stages.csv"}
     assert Ranking.load(run / "ranking.npz").depth == 3

@@ -21,15 +21,10 @@ BACKGROUND = 1  # a detector's labels are rows of `DetectionClasses` plus this
 
 @dataclass(frozen=True, eq=False)
 class DetectionClasses:
-    """What a detector tells apart.
+    """What a detector tells apart."""
 
-    Attributes:
-        names: str [C], machine names such as /m/01fdzj, each once.
-        titles: str [C], for people, such as "Tower".
-    """
-
-    names: NDArray[np.str_]
-    titles: NDArray[np.str_]
+    names: NDArray[np.str_]  # [C], machine names such as /m/01fdzj, each once
+    titles: NDArray[np.str_]  # [C], for people, such as "Tower"
 
     def __post_init__(self) -> None:
         if self.names.shape != self.titles.shape or self.names.ndim != 1 or not len(self.names):

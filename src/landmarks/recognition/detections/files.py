@@ -41,35 +41,21 @@ OUTSIDE = 0.5  # shares of the image by which a found box may stick out
 
 @dataclass(frozen=True)
 class DetectionProtocol(Protocol):
-    """How objects were looked for. Within one set everything agrees.
-
-    Attributes:
-        model: name of the network, such as ``"faster_rcnn_resnet50_fpn"``.
-        weights: hash of its parameters.
-        input_size: short side in pixels.
-        max_size: limit of the long side in pixels.
-        score_threshold: boxes of lower scores are left out.
-        nms_threshold: of boxes of one class that overlap more, the best is kept.
-        max_boxes: the most boxes of a picture.
-        data: name of the data set, such as ``"gldv2"``.
-        split: ``"queries"`` …
-        precision: of the arithmetic, as the trainer calls it, such as ``"bf16-mixed"``.
-        versions: library name to version.
-    """
+    """How objects were looked for. Within one set everything agrees."""
 
     remedy: ClassVar[str] = "detect again"
 
-    model: str
-    weights: str
-    input_size: int
-    max_size: int
-    score_threshold: float
-    nms_threshold: float
-    max_boxes: int
-    data: str = ""
-    split: str = ""
-    precision: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
+    model: str  # name of the network, such as ``"faster_rcnn_resnet50_fpn"``
+    weights: str  # hash of its parameters
+    input_size: int  # short side in pixels
+    max_size: int  # limit of the long side in pixels
+    score_threshold: float  # boxes of lower scores are left out
+    nms_threshold: float  # of boxes of one class that overlap more, the best is kept
+    max_boxes: int  # the most boxes of a picture
+    data: str = ""  # name of the data set, such as ``"gldv2"``
+    split: str = ""  # ``"queries"`` …
+    precision: str = ""  # of the arithmetic, as the trainer calls it, such as ``"bf16-mixed"``
+    versions: Mapping[str, str] = field(default_factory=dict)  # library name to version
 
 
 class Images(NamedTuple):

@@ -26,19 +26,12 @@ PARTIAL_SUFFIX = ".partial"
 
 @dataclass(frozen=True)
 class DescriptorSet:
-    """Descriptors of pictures, row by row.
+    """Descriptors of pictures, row by row."""
 
-    Attributes:
-        ids: uint64 [N], each once.
-        descriptors: float32 or float16 [N, D], as the network gave them (not normalised); usually memory-mapped.
-        protocol: what made them.
-        name: where they come from, for messages.
-    """
-
-    ids: NDArray[np.uint64]
-    descriptors: Descriptors
-    protocol: ExtractionProtocol
-    name: str = "descriptor set"
+    ids: NDArray[np.uint64]  # [N], each once
+    descriptors: Descriptors  # float32 or float16 [N, D], as the network gave them; usually memory-mapped
+    protocol: ExtractionProtocol  # what made them
+    name: str = "descriptor set"  # where they come from, for messages
 
     def __post_init__(self) -> None:
         if self.ids.ndim != 1 or self.descriptors.ndim != 2 or len(self.ids) != len(self.descriptors):

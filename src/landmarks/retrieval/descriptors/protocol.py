@@ -17,16 +17,11 @@ NOT_COMPARED = frozenset({"data", "split", "precision", "versions"})
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a set was made; a dataclass that inherits it says which values that are.
-
-    Attributes:
-        remedy: what to do about a file that is no protocol.
-        not_compared: keys that may differ between two sets that are used together.
-    """
+    """How a set was made; a dataclass that inherits it says which values that are."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
-    remedy: ClassVar[str]
-    not_compared: ClassVar[frozenset[str]] = frozenset()
+    remedy: ClassVar[str]  # what to do about a file that is no protocol
+    not_compared: ClassVar[frozenset[str]] = frozenset()  # keys that may differ between two sets that are used together
 
     def differences(self, other: Self, ignore: frozenset[str] | None = None) -> list[str]:
         """One ``"key: mine != theirs"`` for every key that differs, but those of `ignore` or `not_compared`."""
@@ -70,35 +65,23 @@ class ExtractionProtocol(Protocol):
     Two sets may be searched against each other if network, weights and preparation of the images agree; the data set
     and split may differ, and library versions and the precision of the arithmetic are recorded without being compared:
     queries described in bfloat16 may be searched in an index described in float32. Within one set everything agrees.
-
-    Attributes:
-        model: name of the network, such as ``"res152_arcmargin"``.
-        weights: hash of the weights file, or of the parameters.
-        input_size: short side in pixels.
-        resize: how pictures were brought to that size, such as ``"released"``.
-        scales: factors of the input size whose descriptors were added up.
-        flip: mirrored pictures were described and added too.
-        regions: levels of the grid of regions in each row; 0 where a row describes the whole picture.
-        data: name of the data set, such as ``"gldv2"``.
-        split: ``"index"``, ``"test"``, ``"train"`` …
-        precision: of the arithmetic, as the trainer calls it, such as ``"bf16-mixed"``; empty where not recorded.
-        versions: library name to version.
     """
 
     remedy: ClassVar[str] = "extract the set again"
     not_compared: ClassVar[frozenset[str]] = NOT_COMPARED
 
-    model: str
-    weights: str
-    input_size: int
-    resize: str
-    scales: tuple[float, ...] = (1.0,)
-    flip: bool = False
-    regions: int = 0
-    data: str = ""
-    split: str = ""
+    model: str  # name of the network, such as ``"res152_arcmargin"``
+    weights: str  # hash of the weights file, or of the parameters
+    input_size: int  # short side in pixels
+    resize: str  # how pictures were brought to that size, such as ``"released"``
+    scales: tuple[float, ...] = (1.0,)  # factors of the input size whose descriptors were added up
+    flip: bool = False  # mirrored pictures were described and added too
+    regions: int = 0  # levels of the grid of regions in each row; 0 where a row describes the whole picture
+    data: str = ""  # name of the data set, such as ``"gldv2"``
+    split: str = ""  # ``"index"``, ``"test"``, ``"train"`` …
+    # of the arithmetic, as the trainer calls it, such as ``"bf16-mixed"``; empty where not recorded
     precision: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)  # library name to version
 
     def __post_init__(self) -> None:
         # JSON knows only lists and plain dictionaries: equality must survive a round trip.

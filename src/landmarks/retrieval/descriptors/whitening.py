@@ -33,23 +33,14 @@ LEAST_VARIANCE = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class Whitening:
-    """What `learn_whitening` found.
+    """What `learn_whitening` found."""
 
-    Attributes:
-        mean: float32 [D].
-        projection: float32 [dim, D], one scaled axis a row.
-        normalize: rows are L2-normalised before.
-        power: 0 turns and cuts only (PCA), 1 gives all kept axes the same variance.
-        explained: share of the variance on the kept axes.
-        protocol: of the set that it was learned on.
-    """
-
-    mean: NDArray[np.float32]
-    projection: NDArray[np.float32]
-    normalize: bool
-    power: float
-    explained: float
-    protocol: ExtractionProtocol
+    mean: NDArray[np.float32]  # [D]
+    projection: NDArray[np.float32]  # [dim, D], one scaled axis a row
+    normalize: bool  # rows are L2-normalised before
+    power: float  # 0 turns and cuts only (PCA), 1 gives all kept axes the same variance
+    explained: float  # share of the variance on the kept axes
+    protocol: ExtractionProtocol  # of the set that it was learned on
 
     @property
     def dim(self) -> int:

@@ -99,14 +99,10 @@ class RegionPooling:
     x_1 … x_R by ``(K + λI)^-1 1`` with ``K_ij = x_i · x_j``: regions that resemble each other share one weight, so
     that a plain background in many regions does not outweigh an object in one. The weights are scaled by 1 + λ, which
     changes no order and gives a region that is alone the weight 1; for λ → ∞ it becomes the sum.
-
-    Attributes:
-        kind: ``gmp``, as published for regional diffusion (Iscen et al., CVPR 2017), ``sum`` or ``max``.
-        regulariser: λ of generalised max pooling.
     """
 
-    kind: PoolingKind = "gmp"
-    regulariser: float = 1.0
+    kind: PoolingKind = "gmp"  # as published for regional diffusion (Iscen et al., CVPR 2017); or sum, or max
+    regulariser: float = 1.0  # λ of generalised max pooling
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(PoolingKind):

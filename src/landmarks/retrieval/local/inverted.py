@@ -42,19 +42,12 @@ FEWEST_FEATURES = 16 * CODE_WORDS
 
 @dataclass(frozen=True)
 class InvertedFile:
-    """How descriptors are kept and searched.
+    """How descriptors are kept and searched."""
 
-    Attributes:
-        cells: cells of the inverted file; None for a number that grows with that of the features.
-        code_bytes: bytes of a feature's code; a divisor of the descriptor's length.
-        probes: cells looked at for a query feature.
-        exact_up_to: sets of no more features than this are kept as they are and searched exactly.
-    """
-
-    cells: int | None = None
-    code_bytes: int = 16
-    probes: int = 16
-    exact_up_to: int = 65_536
+    cells: int | None = None  # cells of the inverted file; None for a number that grows with that of the features
+    code_bytes: int = 16  # bytes of a feature's code; a divisor of the descriptor's length
+    probes: int = 16  # cells looked at for a query feature
+    exact_up_to: int = 65_536  # sets of no more features than this are kept as they are and searched exactly
 
     def __post_init__(self) -> None:
         if (self.cells is not None and self.cells < 1) or self.code_bytes < 1 or self.probes < 1:

@@ -29,18 +29,13 @@ CHUNK = 32
 
 @dataclass(frozen=True)
 class Voting:
-    """How neighbours become votes.
+    """How neighbours become votes."""
 
-    Attributes:
-        neighbours: nearest index features that a query feature may vote for; the next one is the measure of what is
-            near, and features as far as it get nothing.
-        max_distance: no feature votes beyond this distance, in units of descriptors of length one.
-        smoothing: features added to those of an image, before its votes are divided by their number.
-    """
-
+    # nearest index features that a query feature may vote for; the next one is the measure of what is near, and
+    # features as far as it get nothing
     neighbours: int = 30
-    max_distance: float = 0.8
-    smoothing: float = 50.0
+    max_distance: float = 0.8  # no feature votes beyond this distance, in units of descriptors of length one
+    smoothing: float = 50.0  # features added to those of an image, before its votes are divided by their number
 
     def __post_init__(self) -> None:
         if self.neighbours < 1:

@@ -90,21 +90,14 @@ class FeatureRows:
 
 @dataclass(frozen=True)
 class LocalFeatureTable:
-    """Local features of n pictures, M in all.
+    """Local features of n pictures, M in all."""
 
-    Attributes:
-        columns: where the features are.
-        firsts: int64 [n], row of each picture's first feature in `columns`.
-        counts: int64 [n], how many it has.
-        sizes: int32 [n, 2], height and width of the pictures; 0 where one could not be read.
-        keys: uint8 [n, 16], hash of the picture's encoded bytes and of the extractor; what was computed from features
-            is found again under it. Zeros where there were no bytes.
-    """
-
-    columns: FeatureColumns
-    firsts: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    sizes: NDArray[np.int32]
+    columns: FeatureColumns  # where the features are
+    firsts: NDArray[np.int64]  # [n], row of each picture's first feature in `columns`
+    counts: NDArray[np.int64]  # [n], how many it has
+    sizes: NDArray[np.int32]  # [n, 2], height and width of the pictures; 0 where one could not be read
+    # [n, 16], hash of the picture's encoded bytes and of the extractor; what was computed from features is found again
+    # under it. Zeros where there were no bytes.
     keys: NDArray[np.uint8]
 
     def __len__(self) -> int:

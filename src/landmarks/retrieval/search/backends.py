@@ -30,17 +30,12 @@ TORCH_QUERIES = 1024
 
 @dataclass(frozen=True)
 class Backend:
-    """A way to find candidates.
-
-    Attributes:
-        name: for reports, such as ``"faiss"``.
-        row_bytes: memory per index row that the search itself takes, besides the block.
-        search: (queries [Q, D], block [B, D], depth <= B) -> scores [Q, depth] and rows [Q, depth] of the block,
-            the `depth` largest inner products in any order.
-    """
+    """A way to find candidates."""
 
     name: str
-    row_bytes: int
+    row_bytes: int  # memory per index row that the search itself takes, besides the block
+    # (queries [Q, D], block [B, D], depth <= B) -> scores [Q, depth] and rows [Q, depth] of the block, the `depth`
+    # largest inner products in any order
     search: Callable[[NDArray[np.float32], NDArray[np.float32], int], Candidates]
 
 
