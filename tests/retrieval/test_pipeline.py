@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval import Cost, Pipeline, SearchState, anonymous_mb, pipeline
-from landmarks.retrieval.search import ExactIndex
+from landmarks.retrieval.search import ExactIndex, HnswIndex
 from landmarks.retrieval.stages import QueryExpansion, Search
 
 
@@ -48,7 +48,6 @@ def test_no_stages_or_no_ranking_are_errors(state):
         Pipeline(ExactIndex(), {"nothing": lambda state, resources: state}).run(state)
 
 
-@pytest.mark.parametrize("index", ["exact", "torch"])
 @pytest.mark.parametrize(
     ("name", "stages"),
     [
@@ -58,10 +57,11 @@ def test_no_stages_or_no_ranking_are_errors(state):
         ("diffusion", ["search", "diffusion"]),
     ],
 )
-def test_configs_make_pipelines_in_order(compose_config, state, index, name, stages, tmp_path):
-    config = compose_config("train", f"index={index}", f"pipeline={name}", "index.k=7", run_dir=tmp_path)
+def test_configs_make_pipelines_in_order(compose_config, state, name, stages, tmp_path):
+    chosen = [f"pipeline={name}", "index=torch", "index@neighbours=hnsw"]
+    config = compose_config("train", *chosen, "index.k=7", run_dir=tmp_path)
     pipeline = instantiate(config.pipeline)
-    assert list(pipeline.stages) == stages
+    assert list(pipeline.stages) == stages and isinstance(pipeline.resources.neighbours, HnswIndex)
     assert pipeline.run(state).ranking.indices.shape == (4, 7)
 
 

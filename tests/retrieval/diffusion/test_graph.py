@@ -63,12 +63,9 @@ def test_query_weights():
     np.testing.assert_allclose(query_weights(near, 5, 2.0).toarray(), [[0, 0.0625, 0, 0.25, 0], [0, 0, 1, 0, 0]])
 
 
-def test_no_nodes():
-    assert knn_graph(Ranking.empty(0, 3)).shape == (0, 0)
-
-
 def test_what_does_not_fit_is_refused():
     near = best(np.array([[4]]), np.array([[0.5]], np.float32), 1)
+    assert knn_graph(Ranking.empty(0, 3)).shape == (0, 0)
     with pytest.raises(LandmarksError, match="outside the index of 1"):
         knn_graph(near)
     with pytest.raises(LandmarksError, match="outside the index of 4"):

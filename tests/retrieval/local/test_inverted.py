@@ -84,18 +84,6 @@ def test_training_and_codes_are_made_once(many, tmp_path, monkeypatch):
             open_index(many.strongest(2900), COMPRESSED, make_resources(cache=Cache(tmp_path), workers=1))
 
 
-@pytest.mark.parametrize("name", ["codes", "words", "cells"])
-@pytest.mark.parametrize("cut_off", [True, False])
-def test_damaged_files_are_made_again(many, tmp_path, name, cut_off):
-    queries = many.descriptors[0:20]
-    expected = open_index(many, COMPRESSED, make_resources(cache=Cache(tmp_path), workers=1)).search(queries, 5)
-    (path,) = tmp_path.rglob(f"{name}.npy")
-    content = path.read_bytes()
-    path.write_bytes(content[:-1] if cut_off else content[:-5] + bytes([content[-5] ^ 128]) + content[-4:])
-    again = open_index(many, COMPRESSED, make_resources(cache=Cache(tmp_path), workers=1)).search(queries, 5)
-    assert all(np.array_equal(one, other) for one, other in zip(again, expected, strict=True))
-
-
 def test_identical_descriptors(many):
     table = table_of([features_of(np.full((5000, 16), 7))])
     distances, rows = open_index(table, COMPRESSED, make_resources(workers=1)).search(np.full((3, 16), 7, np.uint8), 4)
