@@ -85,10 +85,9 @@ class EvidenceToCome:
         `landmark_names` is what the loss calls its classes.
         """
         names = np.asarray(landmark_names, dtype=np.str_)
-        fits = (
-            opened.predictions is None and isinstance(loss, ClassHead) and _fits(loss, names, extraction, gallery_names)
-        )
-        return cls(opened, loss if fits and isinstance(loss, ClassHead) else None, names)
+        if opened.predictions is None and isinstance(loss, ClassHead) and _fits(loss, names, extraction, gallery_names):
+            return cls(opened, loss, names)
+        return cls(opened, None, names)
 
     def require(self, recognition: RecognitionPipeline, monitor: str) -> None:
         """Refuse to begin without what the stages of recognition and the monitor ask for."""

@@ -29,7 +29,6 @@ from .diffusion.graph import last_copies as last_copies
 from .diffusion.offline import OfflineParameters as OfflineParameters
 from .diffusion.offline import similar_together as similar_together
 from .diffusion.offline import truncated_solve as truncated_solve
-from .expansion import expand as expand
 from .local.geometry import REFERENCE as REFERENCE
 from .local.geometry import Geometry as Geometry
 from .local.inverted import InvertedFile as InvertedFile
@@ -63,6 +62,7 @@ from .stages.expansion import CHUNK as CHUNK
 from .stages.expansion import DatabaseAugmentation as DatabaseAugmentation
 from .stages.expansion import GuidedExpansion as GuidedExpansion
 from .stages.expansion import QueryExpansion as QueryExpansion
+from .stages.expansion import expand as expand
 from .stages.local_search import LocalSearch as LocalSearch
 from .stages.regional_diffusion import RegionalDiffusion as RegionalDiffusion
 from .stages.search import Search as Search

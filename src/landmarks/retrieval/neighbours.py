@@ -5,16 +5,12 @@ gone on with, and is never done twice on the same descriptors. An approximate se
 a fraction of that.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, check_matrix, check_rows
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.state import Resources
-from landmarks.storage import Column
 
 # Images searched at once; the database is read once for each such group.
 GROUP = 16_384
@@ -30,20 +26,11 @@ def all_neighbours(database: Descriptors, k: int, resources: Resources) -> Ranki
         raise LandmarksError(f"neighbours: k is {k} and the index has {len(database)} images: both must be 1 or more")
     check_rows(database, "index descriptors", normalize=True)
 
-    def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
-        found = without_self(resources.neighbours.search(database[start:stop], database, k + 1), start)
-        return {"indices": found.indices, "scores": found.scores}
+    def make(start: int, stop: int) -> Ranking:
+        return without_self(resources.neighbours.search(database[start:stop], database, k + 1), start)
 
-    kept = resources.cache.rows(
-        "neighbours",
-        len(database),
-        {"indices": Column(np.int32, (k,)), "scores": Column(np.float32, (k,))},
-        make,
-        GROUP,
-        [database],
-        {"k": k, "searcher": resources.neighbours.signature()},
-    )
-    return Ranking(kept["indices"], kept["scores"])
+    parameters = {"k": k, "searcher": resources.neighbours.signature()}
+    return resources.cache.ranking("neighbours", (len(database), k), make, GROUP, [database], parameters)
 
 
 def without_self(ranking: Ranking, first: int) -> Ranking:

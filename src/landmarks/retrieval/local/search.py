@@ -11,7 +11,6 @@ collects votes by chance in proportion to their number, one with ten of them sco
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,6 @@ from landmarks.retrieval.local.inverted import CompressedIndex, ExactFeatureInde
 from landmarks.retrieval.local.table import LocalFeatureTable
 from landmarks.retrieval.ranking import Ranking, fill
 from landmarks.retrieval.state import Resources
-from landmarks.storage import Column
 
 # Queries that are searched before the result is written down.
 CHUNK = 32
@@ -70,23 +68,20 @@ def search_by_votes(
         return Ranking.empty(len(queries), depth)
     opened: list[ExactFeatureIndex | CompressedIndex] = []  # only if there is something to search for
 
-    def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
+    def make(start: int, stop: int) -> Ranking:
         rows = slice(int(queries.starts[start]), int(queries.starts[stop]))
         if rows.stop == rows.start:
-            ranking = Ranking.empty(stop - start, depth)
-        else:
-            if not opened:
-                opened.append(open_index(index, inverted, resources))
-            distances, found = opened[0].search(np.asarray(queries.descriptors[rows]), voting.neighbours + 1)
-            of_query = np.repeat(np.arange(stop - start), queries.counts[start:stop])
-            weights = voting.weights(distances / np.float32(quantum))
-            ranking = count_votes(weights, found[:, :-1], of_query, index, voting.smoothing, stop - start, depth)
-        return {"indices": ranking.indices, "scores": ranking.scores}
+            return Ranking.empty(stop - start, depth)
+        if not opened:
+            opened.append(open_index(index, inverted, resources))
+        distances, found = opened[0].search(np.asarray(queries.descriptors[rows]), voting.neighbours + 1)
+        of_query = np.repeat(np.arange(stop - start), queries.counts[start:stop])
+        weights = voting.weights(distances / np.float32(quantum))
+        return count_votes(weights, found[:, :-1], of_query, index, voting.smoothing, stop - start, depth)
 
-    kept = resources.cache.rows(
+    return resources.cache.ranking(
         "local_search",
-        len(queries),
-        {"indices": Column(np.int32, (depth,)), "scores": Column(np.float32, (depth,))},
+        (len(queries), depth),
         make,
         CHUNK,
         [queries.keys, queries.counts, index.keys, index.counts],
@@ -98,7 +93,6 @@ def search_by_votes(
             **inverted.signature(),
         },
     )
-    return Ranking(kept["indices"], kept["scores"])
 
 
 def count_votes(
