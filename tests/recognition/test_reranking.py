@@ -5,9 +5,8 @@ from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
 from landmarks.recognition import RecognitionReranking, reranking
-from landmarks.retrieval import Cache, Gallery, Ranking, SearchState, best
+from landmarks.retrieval import Cache, Gallery, Ranking, Search, SearchState, best
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import Search
 from resources import make_resources
 
 

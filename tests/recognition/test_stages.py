@@ -12,19 +12,21 @@ from numpy.typing import NDArray
 from corners import Corners
 from found import found_objects
 from landmarks.errors import LandmarksError
-from landmarks.recognition import NonLandmarkRule, Predictions, RecognitionState, stages
-from landmarks.recognition.stages import (
+from landmarks.recognition import (
     ClassifierJoin,
     ConfidenceCalibration,
     DistractorPush,
     NeighbourVerification,
     NeighbourVotes,
     NonLandmarkFilter,
+    NonLandmarkRule,
+    Predictions,
+    RecognitionState,
+    stages,
 )
-from landmarks.retrieval import Cache, Gallery, Pipeline, Ranking, Stage
+from landmarks.retrieval import Cache, Gallery, Pipeline, Ranking, Search, Stage
 from landmarks.retrieval.local import LocalFeatureStore
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import Search
 from pictures import image_set, png
 from resources import arrays_of, make_resources, stages_in
 

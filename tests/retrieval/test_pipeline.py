@@ -8,9 +8,8 @@ import pytest
 from hydra.utils import instantiate
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval import Cost, Pipeline, SearchState, anonymous_mb, pipeline
+from landmarks.retrieval import Cost, Pipeline, QueryExpansion, Search, SearchState, anonymous_mb, pipeline
 from landmarks.retrieval.search import ExactIndex, HnswIndex
-from landmarks.retrieval.stages import QueryExpansion, Search
 
 
 @pytest.fixture

@@ -13,19 +13,24 @@ from numpy.typing import NDArray
 from corners import Corners
 from landmarks.errors import LandmarksError
 from landmarks.recognition import RecognitionReranking
-from landmarks.retrieval import Cache, Gallery, Ranking, SearchState, Stage, stages
-from landmarks.retrieval.local import LocalFeatureStore
-from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import (
+from landmarks.retrieval import (
+    Cache,
     DatabaseAugmentation,
     Diffusion,
+    Gallery,
     GuidedExpansion,
     LocalSearch,
     QueryExpansion,
+    Ranking,
     RegionalDiffusion,
     Search,
+    SearchState,
     SpatialVerification,
+    Stage,
+    stages,
 )
+from landmarks.retrieval.local import LocalFeatureStore
+from landmarks.retrieval.search import ExactIndex
 from pictures import image_set, png
 from resources import arrays_of, make_resources, stages_in
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.recognition.stages import DistractorPush
+from landmarks.recognition import DistractorPush
 from recognised import make_state
 from resources import make_resources
 

@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 
 from landmarks.models import RootSift
-from landmarks.recognition import RecognitionState
-from landmarks.recognition.stages import NeighbourVerification, NeighbourVotes
-from landmarks.retrieval import Gallery, Ranking
+from landmarks.recognition import NeighbourVerification, NeighbourVotes, RecognitionState
+from landmarks.retrieval import Gallery, Ranking, Search
 from landmarks.retrieval.local import LocalFeatureStore
-from landmarks.retrieval.stages import Search
 from pictures import image_set, png, scene, seen_from_elsewhere
 from resources import make_resources
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from landmarks.retrieval import SearchState
+from landmarks.retrieval import Diffusion, Search, SearchState
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import Diffusion, Search, diffusion
+from landmarks.retrieval.stages import diffusion
 from resources import make_resources
 
 

@@ -6,9 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval import Cache, Ranking, SearchState, expand, neighbours
+from landmarks.retrieval import (
+    Cache,
+    DatabaseAugmentation,
+    GuidedExpansion,
+    QueryExpansion,
+    Ranking,
+    Search,
+    SearchState,
+    expand,
+    neighbours,
+)
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import DatabaseAugmentation, GuidedExpansion, QueryExpansion, Search, expansion
+from landmarks.retrieval.stages import expansion
 from resources import make_resources, normal
 
 

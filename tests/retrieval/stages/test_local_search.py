@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from landmarks.models import RootSift
-from landmarks.retrieval import EMPTY, Pipeline, SearchState
+from landmarks.retrieval import EMPTY, LocalSearch, Pipeline, Search, SearchState
 from landmarks.retrieval.local import LocalFeatureStore, Voting
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import LocalSearch, Search
 from pictures import image_set, png, scene, seen_from_elsewhere
 from resources import make_resources
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval import Cache, Ranking, SearchState
+from landmarks.retrieval import Cache, Diffusion, Ranking, RegionalDiffusion, Search, SearchState
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import Diffusion, RegionalDiffusion, Search, regional_diffusion
+from landmarks.retrieval.stages import regional_diffusion
 from resources import assert_same_ranking, make_resources
 
 

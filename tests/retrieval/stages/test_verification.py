@@ -6,10 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landmarks.models import RootSift
-from landmarks.retrieval import EMPTY, Pipeline, Ranking, SearchState
+from landmarks.retrieval import EMPTY, Pipeline, Ranking, Search, SearchState, SpatialVerification, verified
 from landmarks.retrieval.local import LocalFeatureStore
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import Search, SpatialVerification, verified
 from pictures import image_set, png, scene, seen_from_elsewhere
 from resources import make_resources
 
