@@ -33,7 +33,7 @@ def solution_of(queries, index, public=None):
 
 
 def counted(truth, query_ids=(), index_ids=()):
-    sets = [PrecomputedSet("x", (), (), (), (), np.array(ids, dtype=np.uint64)) for ids in (query_ids, index_ids)]
+    sets = [PrecomputedSet("x", (), np.array(ids, dtype=np.uint64)) for ids in (query_ids, index_ids)]
     return count_truth(Inputs(*sets, replace(truth, retrieval_from="s.csv")))
 
 

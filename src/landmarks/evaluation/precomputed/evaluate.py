@@ -61,7 +61,7 @@ def evaluate_precomputed_job(config: DictConfig) -> float | None:
     log.info("Searching %d queries in %d index images, %d dimensions", *sizes)
     result = evaluate_descriptors(inputs, pipeline, recognition, evidence)
     title = f"{opened.queries.title} in {opened.index.title}"
-    facts = {name: one.fact for name, one in sets.items()}
+    facts = {name: ", ".join(map(str, one.parts)) for name, one in sets.items()}
     if counts:
         said = ", ".join(f"{count} {what}" for what, count in counts.items() if what != "from" and count)
         facts["truth"] = f"{counts['from']}: {said}"

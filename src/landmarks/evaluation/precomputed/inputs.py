@@ -148,13 +148,13 @@ def _open_regions(key: str, given: str, whole: PrecomputedSet) -> NDArray[Any]:
                 f"{key}: {path} goes with one set of descriptors whose ids are known, which {whole.key} is not; give "
                 "an .npy file [N, R, D] in its order"
             )
-        made = whole.protocols[0]
-        differences = made.differences(found.protocol, NOT_COMPARED | {"regions"}) if made else []
+        first = whole.parts[0]
+        differences = first.protocol.differences(found.protocol, NOT_COMPARED | {"regions"}) if first.protocol else []
         if differences:
             raise LandmarksError(
-                f"{whole.names[0]} and {path} were not made alike ({'; '.join(differences)}): extract both together"
+                f"{first.name} and {path} were not made alike ({'; '.join(differences)}): extract both together"
             )
-        return regions_of(DescriptorSet(whole.ids, whole.parts[0], found.protocol, whole.names[0]), found)
+        return regions_of(DescriptorSet(whole.ids, first.matrix, found.protocol, first.name), found)
     regions = map_floats(path, 3, "[N, R, D]")
     if len(regions) != len(whole):
         raise LandmarksError(f"{path}: regions of {len(regions)} pictures, but {whole.key} has {len(whole)}")
