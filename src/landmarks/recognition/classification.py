@@ -125,10 +125,8 @@ def _best_keys(scores: Tensor, start: int, k: int) -> Tensor:
 
 
 def _keys(scores: Tensor, classes: Tensor) -> Tensor:
-    """Scores float32 and classes as int64 that sort by score, then by falling class.
-
-    The bits of a float32 that is not negative sort as an integer does; of a negative one all but the sign are turned.
-    """
+    """Scores float32 and classes as int64 that sort by score, then by falling class."""
+    # Bits of a float32 that is not negative sort as an integer does; of a negative one all but the sign are turned.
     bits = (scores + 0.0).view(torch.int32)  # -0 becomes 0
     rising = torch.where(bits >= 0, bits, bits ^ _HIGHEST).long()
     return (rising << 32) + (_HIGHEST - classes)

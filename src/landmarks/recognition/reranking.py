@@ -136,11 +136,7 @@ class LandmarkGroups:
         self._num_index = len(index.landmarks)
 
     def missed(self, queries: Votes, ranking: Ranking, threshold: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Find index images of each query's landmark that its ranking [Q, K] lacks and that are sure enough.
-
-        Returns rows [Q, M], by falling score, and bool [Q, M], which of them are meant. M is at most 2 K, and all that
-        could find a place among K are there.
-        """
+        """Index images of each query's landmark that its ranking lacks: rows [Q, M], best first, and which count."""
         first = np.searchsorted(self._landmarks, queries.landmarks)
         end = np.where(
             queries.landmarks == NO_LANDMARK, first, np.searchsorted(self._landmarks, queries.landmarks, side="right")

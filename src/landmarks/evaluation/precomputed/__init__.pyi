@@ -12,7 +12,6 @@ from .keys import check_keys as check_keys
 from .keys import used_part as used_part
 from .sets import PrecomputedSet as PrecomputedSet
 from .sets import in_search_order as in_search_order
-from .sets import joined_copy as joined_copy
 from .sets import open_set as open_set
 from .sets import require_comparable as require_comparable
 from .truth import count_truth as count_truth

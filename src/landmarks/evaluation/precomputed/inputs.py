@@ -24,13 +24,7 @@ from landmarks.retrieval import NOT_COMPARED, Cache, DescriptorSet, Need, region
 def open_inputs(
     config: DictConfig, needs: Collection[Need], recognition: Collection[Need] | None = None
 ) -> Inputs[PrecomputedSet]:
-    """Open the files and find the truth; what no stage needs is left unopened, and no row is looked at.
-
-    Args:
-        config: what `used_part` leaves of the configuration.
-        needs: what stages of retrieval ask for.
-        recognition: what stages of recognition ask for; None if nothing is recognised.
-    """
+    """Open the files and find the truth; what no stage of retrieval or recognition needs is left unopened."""
     keys = config.descriptors
     queries, index = (_open(keys, name) for name in ("queries", "index"))
     require_comparable(queries, index)

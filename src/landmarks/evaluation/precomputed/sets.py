@@ -110,13 +110,13 @@ def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> Prec
         Part(_map_matrix(key, path), str(path)) if found is None else Part(found.descriptors, str(path), found.protocol)
         for path, found in zip(paths, sets, strict=True)
     ]
+    ids = known[0].ids if known else None
     if len(known) == len(paths) > 1:  # models describe pictures in orders of their own
-        ids = common_pictures(known, MAX_MISSING)
-        moved = [None if np.array_equal(found.ids, ids) else found.rows(ids) for found in known]
+        ids = common = common_pictures(known, MAX_MISSING)
+        moved = [None if np.array_equal(found.ids, common) else found.rows(common) for found in known]
         parts = [part._replace(rows=rows) for part, rows in zip(parts, moved, strict=True)]
     else:
         _require_same_pictures(key, parts, known)
-        ids = known[0].ids if known else None
     if ids_file is not None:
         ids = read_ids(Path(ids_file).expanduser(), len(parts[0].matrix))
     return PrecomputedSet(key, tuple(parts), ids)
@@ -187,10 +187,7 @@ def in_search_order(array: NDArray[Any], name: str, cache: Cache) -> Descriptors
 def joined_copy(
     parts: Sequence[Descriptors], rows: Sequence[NDArray[np.int64] | None], weights: Sequence[float], cache: Cache
 ) -> Descriptors:
-    """Join several models' descriptors of the same images in the cache: float32 [N, sum of dimensions].
-
-    `rows` says which row of each part every image has, int64 [N]; None where they are all rows in order.
-    """
+    """Join models' descriptors of the same images, whose rows [N] are named or all: float32 [N, sum of D]."""
     moved = [found for found in rows if found is not None]
     count = len(moved[0] if moved else parts[0])
     dim = sum(part.shape[1] for part in parts)

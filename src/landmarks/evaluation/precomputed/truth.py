@@ -32,10 +32,7 @@ def read_truth(keys: DictConfig, queries: PrecomputedSet, index: PrecomputedSet,
 
 
 def count_truth(opened: Inputs[PrecomputedSet]) -> dict[str, Any]:
-    """Hold what is right in retrieval against the descriptors, and warn of what cannot be scored.
-
-    Returns plain values for `metrics.json`; nothing where nobody knows what is right.
-    """
+    """Count for `metrics.json` how much can be scored, and warn of what cannot; empty without a truth."""
     truth, source = opened.truth, opened.source
     if truth.labels is not None:
         return _count_labels(truth)

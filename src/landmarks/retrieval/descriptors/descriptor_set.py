@@ -148,10 +148,7 @@ def regions_of(whole: DescriptorSet, regions: DescriptorSet) -> Descriptors:
 
 
 def gather_regions(regions: Descriptors, images: NDArray[np.integer], name: str) -> NDArray[np.float32]:
-    """All regions of the named images, float32 [len(images), R, D], each L2-normalised.
-
-    Of a bad region the message counts all of the set by region, R an image.
-    """
+    """All regions of some images, float32 [B, R, D], L2-normalised; an error counts regions over the whole set."""
     found = np.asarray(regions[images])
     flat = found.reshape(-1, found.shape[-1])
     norms = row_norms(flat)

@@ -38,10 +38,7 @@ def last_copies(descriptors: Descriptors) -> NDArray[np.int32]:
 
 
 def stand_in(columns: NDArray[np.int32], last: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Put the last copy, `last` [B], of each row's first image first in `columns`, int32 [B, T], in place.
-
-    The first image moves to where its copy was, or to the last place where that was not among them.
-    """
+    """Put the last copy [B] of each row's first image first in `columns` [B, T], and that one where the copy was."""
     rows = np.flatnonzero(columns[:, 0] != last)
     found = columns[rows] == last[rows, None]
     where = np.where(found.any(axis=1), found.argmax(axis=1), columns.shape[1] - 1)
@@ -95,10 +92,7 @@ def knn_graph(
 
 
 def query_weights(neighbours: Ranking, num_nodes: int, gamma: float = 3.0) -> sparse.csr_array:
-    """Where diffusion starts for queries outside the graph: ``max(similarity, 0)^gamma`` at their neighbours, [Q, N].
-
-    ``query_weights(…)[start:stop].toarray()`` is right-hand sides for `landmarks.retrieval.diffusion.solver.solve`.
-    """
+    """Where diffusion starts for queries outside the graph: ``max(similarity, 0)^gamma`` at neighbours, [Q, N]."""
     neighbours.check(neighbours.num_queries, num_nodes)
     return _similarities(neighbours, num_nodes, gamma)
 

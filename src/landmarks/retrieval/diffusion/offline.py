@@ -150,10 +150,7 @@ def _solve_parts(
     tolerance: float,
     values: NDArray[np.float32],
 ) -> None:
-    """Write f at `columns` [B, T] into `values` [B, T], which holds zeros.
-
-    Every `group` rows share a union of their nodes: sorted, perhaps after a -1, up to `ends` [B / group] in `unions`.
-    """
+    """Write f at `columns` [B, T] into `values` [B, T]; every `group` rows share a union, up to one of `ends`."""
     rows, places = columns.shape
     local = np.full(len(starts) - 1, -1, np.int32)  # number of a node within the union
     begin = 0

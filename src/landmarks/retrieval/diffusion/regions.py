@@ -51,10 +51,7 @@ class RegionDiffusion:
 def diffuse_within(
     queries: NDArray[np.float32], regions: NDArray[np.float32], diffusion: RegionDiffusion
 ) -> NDArray[np.float32]:
-    """How much of the similarity of a query's regions [R, D] ends at each of a few other regions [M, D]: float32 [M].
-
-    All regions have length one.
-    """
+    """How much similarity of a query's regions [R, D] ends at each of a few others [M, D], all of length one: [M]."""
     wide = regions.astype(np.float64)
     graph = knn_graph(nearest(wide, wide, diffusion.others(len(wide)), others=True), diffusion.gamma)
     found = nearest(queries.astype(np.float64), wide, diffusion.query_k)

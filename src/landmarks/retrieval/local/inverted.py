@@ -105,11 +105,7 @@ class ExactFeatureIndex:
 
 
 class CompressedIndex:
-    """Codes of all features in lists of their cells, in memory.
-
-    Cell centres are rounded to whole numbers: distances between whole numbers are exact in float32, so which cells are
-    nearest does not depend on how many features are searched or encoded at once.
-    """
+    """Codes of all features in lists of their cells, in memory."""
 
     def __init__(
         self, features: LocalFeatureTable, cells: int, code_bytes: int, probes: int, resources: Resources
@@ -179,6 +175,8 @@ def _train(descriptors: FeatureRows, cells: int, code_bytes: int, seed: int) -> 
         )
         means.train(sample)
         centroids: Any = means.centroids  # faiss's own stub allows None, as before training
+        # Distances between whole numbers are exact in float32, so which cells are nearest does not depend on how many
+        # features are searched or encoded at once.
         centres = np.rint(centroids).astype(np.float32)
         index = _with_cells(centres, code_bytes)
         index.pq.cp.seed = seed

@@ -59,11 +59,7 @@ def search_by_votes(
     depth: int,
     resources: Resources,
 ) -> Ranking:
-    """The index images with most votes, [Q, `depth`]; kept in the cache chunk by chunk.
-
-    The scores are votes; places are empty where a query has no features or finds none. `quantum` is the length of a
-    descriptor of length one in the units of both sides.
-    """
+    """The index images with most votes, [Q, `depth`]; `quantum` is the length of a descriptor of length one."""
     if not len(index.descriptors) or not len(queries):
         return Ranking.empty(len(queries), depth)
     opened: list[ExactFeatureIndex | CompressedIndex] = []  # only if there is something to search for

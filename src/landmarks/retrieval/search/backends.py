@@ -40,10 +40,7 @@ class Backend:
 
 
 def choose_backend(name: BackendName, depth: int) -> Backend:
-    """The backend called `name`; ``auto`` takes a GPU where there is one, else faiss, else torch.
-
-    ``bf16`` gets the same: what bfloat16 cannot decide, or is too small for it, is searched in float32.
-    """
+    """The backend called `name`; ``auto`` and ``bf16`` take a GPU where there is one, else faiss, else torch."""
     has_gpu = torch.cuda.is_available()
     if name == "faiss":
         require_faiss("index backend faiss", ", or take torch")

@@ -133,10 +133,7 @@ def concatenated(queries: Descriptors, index: Descriptors, resources: Resources)
 
 
 def largest_cosines(rows: DiffusedRows, num_queries: int, depth: int, resources: Resources) -> Ranking:
-    """Index images whose diffused rows are most alike the queries', with a cosine above 0, [Q, K].
-
-    Of the memory budget queries take a quarter and index images a half.
-    """
+    """Index images whose diffused rows are most alike the queries', with a cosine above 0, [Q, K]."""
     num_rows, places = rows.columns.shape
     largest = LargestEntries(num_queries, depth, resources.workers)
     budget = resources.memory_budget_mb * MIB
