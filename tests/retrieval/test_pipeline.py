@@ -64,11 +64,6 @@ def test_configs_make_pipelines_in_order(compose_config, state, name, stages, tm
     assert pipeline.run(state).ranking.indices.shape == (4, 7)
 
 
-def test_a_stage_parameter_is_set_by_name(compose_config, tmp_path):
-    config = compose_config("train", "pipeline=qe", "pipeline.stages.qe.alpha=0", run_dir=tmp_path)
-    assert instantiate(config.pipeline).stages["qe"].alpha == 0
-
-
 def test_what_a_stage_needs_is_missed_before_any_work():
     class Verify:
         needs: ClassVar = frozenset({"pictures"})

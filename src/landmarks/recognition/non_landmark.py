@@ -121,14 +121,10 @@ def _names(groups: Groups) -> list[str]:
 
 def _find(names: Sequence[str], classes: DetectionClasses) -> tuple[NDArray[np.bool_], list[str]]:
     """The named classes, bool [C], and the names that are none. Two classes may share a title: both are meant."""
-    titles = np.array([title.casefold() for title in classes.titles.tolist()])
-    chosen, unknown = np.zeros(len(classes), np.bool_), []
+    chosen = np.zeros(len(classes), np.bool_)
     for name in names:
-        rows = (titles == name.casefold()) | (classes.names == name)
-        chosen |= rows
-        if not rows.any():
-            unknown.append(name)
-    return chosen, unknown
+        chosen[classes.called(name)] = True
+    return chosen, [name for name in names if not classes.called(name)]
 
 
 def _refuse_unknown(names: Sequence[str], classes: DetectionClasses) -> None:

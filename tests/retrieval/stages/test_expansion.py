@@ -74,21 +74,6 @@ def test_nothing_to_add():
     assert expand(queries[:0], np.empty((0, 3), np.int32), queries, 3.0).shape == (0, 2)
 
 
-@pytest.mark.parametrize("bad", [0, np.nan, np.inf])
-@pytest.mark.parametrize("alpha", [0.0, 3.0])
-def test_bad_rows_are_named(bad, alpha, monkeypatch):
-    monkeypatch.setattr(expansion, "TILE_BYTES", 1)
-    good = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
-    broken = good.copy()
-    broken[3] = bad
-    neighbours = np.full((5, 2), 3, np.int32)
-    what = "zeros" if bad == 0 else "NaN or infinity"
-    with pytest.raises(LandmarksError, match=f"descriptors to expand: 1 of 5 rows hold .*{what}.* row 3"):
-        expand(broken, neighbours, good, alpha)
-    with pytest.raises(LandmarksError, match=f"index descriptors: 1 of 5 rows hold .*{what}.* row 3"):
-        expand(good, neighbours, broken, alpha)
-
-
 def test_shapes_that_do_not_fit_are_refused():
     x, neighbours = np.ones((2, 3), np.float32), np.zeros((2, 1), np.int32)
     with pytest.raises(LandmarksError, match=r"do not fit \[Q, D\]"):

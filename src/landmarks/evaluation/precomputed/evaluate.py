@@ -16,7 +16,6 @@ from landmarks.evaluation.figures import ALL, check_monitor
 from landmarks.evaluation.outputs import remove_outputs, write_evaluation
 from landmarks.evaluation.precomputed.inputs import open_inputs, read_inputs
 from landmarks.evaluation.precomputed.keys import (
-    available_evidence,
     available_needs,
     check_keys,
     recognises,
@@ -38,10 +37,10 @@ def evaluate_precomputed_job(config: DictConfig) -> float | None:
     keys = config.descriptors
     check_keys(keys)
     pipeline: Pipeline = instantiate(config.pipeline)
-    pipeline.require(available_needs(keys))
+    pipeline.require(available_needs(config, "index"))
     recognition: RecognitionPipeline | None = instantiate(config.recognition) if recognises(keys) else None
     if recognition is not None:
-        recognition.require(available_evidence(config))
+        recognition.require(available_needs(config, "gallery"))
     check_monitor(config.monitor, recognition is not None, config.predictions is not None, ALL)
     opened = open_inputs(config, pipeline.needs, recognition.needs if recognition else None)
     counts = count_truth(opened)
