@@ -56,11 +56,9 @@ def column_file(folder: Path, name: str) -> Path:
 
 
 class FeatureRows:
-    """One column in the order of a table's pictures; rows are read when they are asked for.
+    """One column [M, …] in the order of a table's pictures, for slices and arrays of row numbers; read when asked for.
 
-    Behaves like an array [M, …] for ``len``, ``shape``, ``dtype``, slices and arrays of row numbers. A slice is a view
-    of the file where the pictures lie there one after another, as they do after a first extraction; else a copy of
-    these rows alone.
+    A slice is a view of the file where the pictures lie there one after another, as after a first extraction.
     """
 
     def __init__(self, column: NDArray[Any], firsts: NDArray[np.int64], starts: NDArray[np.int64]) -> None:
@@ -70,7 +68,6 @@ class FeatureRows:
         shifts = (firsts - starts[:-1])[np.diff(starts) > 0]
         self._shift = (int(shifts[0]) if len(shifts) else 0) if (shifts == shifts[:1]).all() else None
         self.shape = (int(starts[-1]), *column.shape[1:])
-        self.dtype = column.dtype
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -104,28 +101,13 @@ class LocalFeatureTable:
         return len(self.firsts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To another process: without the views below, which would take the features along."""
+        """To another process: without the view below, which would take the features along."""
         return LocalFeatureTable, (self.columns, self.firsts, self.counts, self.sizes, self.keys)
-
-    @property
-    def dim(self) -> int:
-        """D, length of a descriptor."""
-        return self.columns.descriptors.shape[1]
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """int64 [n + 1]: picture i has the rows `starts[i]` to `starts[i + 1]` of the three columns below."""
+        """int64 [n + 1]: picture i has the rows `starts[i]` to `starts[i + 1]` below."""
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts)])
-
-    @cached_property
-    def points(self) -> FeatureRows:
-        """float32 [M, 2], x and y in pixels of the pictures."""
-        return FeatureRows(self.columns.points, self.firsts, self.starts)
-
-    @cached_property
-    def scales(self) -> FeatureRows:
-        """float32 [M], diameters in pixels of the pictures."""
-        return FeatureRows(self.columns.scales, self.firsts, self.starts)
 
     @cached_property
     def descriptors(self) -> FeatureRows:
@@ -152,5 +134,5 @@ class LocalFeatureTable:
         return LocalFeatureTable(self.columns, self.firsts, np.minimum(self.counts, limit), self.sizes, self.keys)
 
     def pictures(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The picture of each row of the three columns, same shape as `rows`."""
+        """The picture of each row of features, same shape as `rows`."""
         return np.searchsorted(self.starts, rows, side="right") - 1
