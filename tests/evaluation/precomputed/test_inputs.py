@@ -22,7 +22,7 @@ def opened(compose_config, tmp_path):
     def made(needs, data=(), **keys):
         config = compose_config("evaluate", *data, run_dir=tmp_path)
         config.descriptors.update({key: str(tmp_path / v) if isinstance(v, str) else v for key, v in keys.items()})
-        return open_inputs(used_part(config), needs)
+        return open_inputs(used_part(config), needs)[0]
 
     return made
 

@@ -4,6 +4,7 @@ from .files import map_floats as map_floats
 from .files import map_numpy as map_numpy
 from .files import read_ids as read_ids
 from .files import read_labels as read_labels
+from .inputs import count_truth as count_truth
 from .inputs import open_inputs as open_inputs
 from .inputs import open_source as open_source
 from .inputs import read_inputs as read_inputs
@@ -14,4 +15,3 @@ from .sets import PrecomputedSet as PrecomputedSet
 from .sets import in_search_order as in_search_order
 from .sets import open_set as open_set
 from .sets import require_comparable as require_comparable
-from .truth import count_truth as count_truth

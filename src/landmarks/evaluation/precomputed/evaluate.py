@@ -21,7 +21,6 @@ from landmarks.evaluation.precomputed.keys import (
     recognises,
     used_part,
 )
-from landmarks.evaluation.precomputed.truth import count_truth
 from landmarks.evaluation.scoring import evaluate_descriptors
 from landmarks.recognition import NO_EVIDENCE, RecognitionPipeline
 from landmarks.retrieval import Pipeline
@@ -42,8 +41,7 @@ def evaluate_precomputed_job(config: DictConfig) -> float | None:
     if recognition is not None:
         recognition.require(available_needs(config, "gallery"))
     check_monitor(config.monitor, recognition is not None, config.predictions is not None, ALL)
-    opened = open_inputs(config, pipeline.needs, recognition.needs if recognition else None)
-    counts = count_truth(opened)
+    opened, counts = open_inputs(config, pipeline.needs, recognition.needs if recognition else None)
     evidence = NO_EVIDENCE
     if recognition is not None:
         evidence = open_evidence(config.predictions, config.detections, opened.queries.known_ids, opened.landmark_names)

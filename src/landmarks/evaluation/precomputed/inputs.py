@@ -1,5 +1,6 @@
 """Opens everything that `descriptors` names, holds it against each other, and makes of it what is evaluated."""
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,21 +17,24 @@ from landmarks.evaluation.inputs import Inputs, OfficialNumbers
 from landmarks.evaluation.precomputed.files import map_floats, read_labels
 from landmarks.evaluation.precomputed.keys import ids_key
 from landmarks.evaluation.precomputed.sets import PrecomputedSet, open_set, require_comparable
-from landmarks.evaluation.precomputed.truth import read_truth
-from landmarks.ids import format_id
+from landmarks.ids import find_rows, format_id
+from landmarks.metrics import RetrievalSolution, read_recognition_solution, read_retrieval_solution, scored_rows
 from landmarks.retrieval import NOT_COMPARED, Cache, DescriptorSet, Need, regions_of
+
+log = logging.getLogger(__name__)
 
 
 def open_inputs(
     config: DictConfig, needs: Collection[Need], recognition: Collection[Need] | None = None
-) -> Inputs[PrecomputedSet]:
-    """Open the files and find the truth; what no stage of retrieval or recognition needs is left unopened."""
+) -> tuple[Inputs[PrecomputedSet], dict[str, Any]]:
+    """Open the files that a stage needs and find the truth, see also `count_truth`; cheap mistakes are found first."""
     keys = config.descriptors
     queries, index = (_open(keys, name) for name in ("queries", "index"))
     require_comparable(queries, index)
     source = open_source(config.data) if keys.use_data else None
-    truth = read_truth(keys, queries, index, source.truth() if source else GroundTruth())
+    truth = _read_truth(keys, queries, index, source.truth() if source else GroundTruth())
     opened = Inputs(queries, index, truth, source)
+    counts = count_truth(opened)
     gallery = _open(keys, "gallery") if "gallery" in needs or recognition is not None else None
     shown = "pictures" in needs or "pictures" in (recognition or ())
     if gallery is not None:
@@ -49,7 +53,7 @@ def open_inputs(
         if "pictures" in (recognition or ()) and opened.gallery is not None and opened.gallery.images is None:
             gallery = replace(opened.gallery, images=images_by_id(source.gallery(), opened.gallery))
             opened = replace(opened, gallery=gallery)
-    return replace(opened, queries=queries, index=index)
+    return replace(opened, queries=queries, index=index), counts
 
 
 def read_inputs(opened: Inputs[PrecomputedSet], weights: Sequence[float] | None, cache: Cache) -> Inputs:
@@ -64,6 +68,17 @@ def read_inputs(opened: Inputs[PrecomputedSet], weights: Sequence[float] | None,
         opened.landmark_names,
         opened.official,
     )
+
+
+def count_truth(opened: Inputs[PrecomputedSet]) -> dict[str, Any]:
+    """Count for `metrics.json` how much can be scored, and warn of what cannot; empty without a truth."""
+    truth, source = opened.truth, opened.source
+    if truth.labels is not None:
+        return _count_labels(truth)
+    if truth.retrieval is None:
+        return {}
+    where = truth.retrieval_from or (source.name if source else "")
+    return _count_solution(truth.retrieval, opened.queries.known_ids, opened.index.known_ids, where)
 
 
 def images_by_id(images: ImageSet, of: PrecomputedSet) -> ImageSet:
@@ -98,7 +113,7 @@ def _labelled(opened: Inputs[PrecomputedSet], gallery: PrecomputedSet, keys: Dic
     """Add the gallery; its labels are numbered anew, by their places among those that it holds."""
     official: OfficialNumbers = _as_they_are
     if keys.gallery_labels is not None:
-        labels = read_labels(Path(keys.gallery_labels).expanduser(), len(gallery))
+        labels = _labels(keys.gallery_labels, gallery)
         held = np.unique(labels[labels >= 0])
         names = held.astype(np.str_)
     else:
@@ -153,3 +168,60 @@ def _open_regions(key: str, given: str, whole: PrecomputedSet) -> NDArray[Any]:
     if len(regions) != len(whole):
         raise LandmarksError(f"{path}: regions of {len(regions)} pictures, but {whole.key} has {len(whole)}")
     return regions
+
+
+def _read_truth(keys: DictConfig, queries: PrecomputedSet, index: PrecomputedSet, known: GroundTruth) -> GroundTruth:
+    """Read the files that `descriptors` names; what they leave open is what the data set knows."""
+    retrieval, recognition, labels = known.retrieval, known.recognition, None
+    if keys.query_labels is not None:
+        retrieval, labels = None, (_labels(keys.query_labels, queries), _labels(keys.index_labels, index))
+    if keys.solution is not None:
+        retrieval = read_retrieval_solution(Path(keys.solution).expanduser())
+    if keys.recognition_solution is not None:
+        recognition = read_recognition_solution(Path(keys.recognition_solution).expanduser())
+    return GroundTruth(retrieval, recognition, labels, str(keys.solution or ""), str(keys.recognition_solution or ""))
+
+
+def _labels(path: str, of: PrecomputedSet) -> NDArray[np.int64]:
+    return read_labels(Path(path).expanduser(), len(of))
+
+
+def _count_labels(truth: GroundTruth) -> dict[str, Any]:
+    assert truth.labels is not None
+    queries, scored = truth.labels[0], int(np.count_nonzero(truth.label_positives))
+    if not scored:
+        raise LandmarksError(
+            "descriptors.query_labels and descriptors.index_labels have no label in common: nothing can be right"
+        )
+    unlabelled = int(np.count_nonzero(queries < 0))
+    unanswerable = len(queries) - unlabelled - scored
+    if unlabelled or unanswerable:
+        log.warning(
+            "Of %d queries %d have no label and %d one that no index image has: they are ranked, not scored",
+            len(queries),
+            unlabelled,
+            unanswerable,
+        )
+    return {"from": "labels", "scored": scored, "unlabelled": unlabelled, "unanswerable": unanswerable}
+
+
+def _count_solution(
+    solution: RetrievalSolution, query_ids: NDArray[np.uint64], index_ids: NDArray[np.uint64], source: str
+) -> dict[str, Any]:
+    scored = int(np.count_nonzero(scored_rows(query_ids, solution.query_ids, solution.ignored_ids) >= 0))
+    if scored == 0:
+        raise LandmarksError(f"{source}: none of the given queries is scored there; are the ids right?")
+    absent = int(np.count_nonzero(find_rows(solution.positives, index_ids) < 0))
+    unanswered = len(solution.query_ids) - scored
+    if unanswered:
+        log.warning(
+            "%s: %d of its %d queries have no descriptor and count 0", source, unanswered, len(solution.query_ids)
+        )
+    if absent:
+        log.warning(
+            "%s: %d of its %d correct images have no descriptor and cannot be found",
+            source,
+            absent,
+            len(solution.positives),
+        )
+    return {"from": source, "scored": scored, "unanswered": unanswered, "absent": absent}
