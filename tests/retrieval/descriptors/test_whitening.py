@@ -201,8 +201,8 @@ GOOD = {"mean": WHITENING.mean, "projection": WHITENING.projection}
         ({"projection": np.zeros(6, np.float32)}, {}, "are not float32"),
         ({}, {"power": '"1"'}, "a setting has the wrong type"),
         ({}, {"power": "[" * 100_000}, "not a readable whitening"),
-        ({}, {"protocol": "[]"}, "expected a JSON object"),
-        ({}, {"protocol": "{}"}, "absent keys"),
+        ({}, {"protocol": "[]"}, "should be an object"),
+        ({}, {"protocol": "{}"}, "model: Field required"),
     ],
 )
 def test_arrays_and_settings_that_make_no_sense_are_refused(tmp_path, change, metadata, words):
