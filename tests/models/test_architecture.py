@@ -11,12 +11,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from landmarks.errors import LandmarksError
-from landmarks.losses import ClassHead
 from landmarks.models import (
     AveragePool,
     DescriptorNet,
     GeM,
-    build_head,
     build_loss,
     build_network,
     plain_loss,
@@ -74,7 +72,6 @@ def test_every_loss_is_plain_and_can_be_built(loss: str) -> None:
     assert value.shape == () and value.isfinite()
     plain = plain_loss(config)
     assert type(build_loss(plain, 5, 4)) is type(module)
-    assert (build_head(plain, 5, 4) is None) == (not isinstance(module, ClassHead))
 
 
 @pytest.mark.parametrize("backbone", ["res200", "se_x152", "inceptionv4"])
@@ -141,4 +138,4 @@ def test_a_loss_that_cannot_be_is_named() -> None:
     with pytest.raises(LandmarksError, match="scale is above 0"):
         build_loss({"loss": "ArcMargin", "scale": -1.0}, 3, 2)
     with pytest.raises(LandmarksError, match="asks to call Hinge"):
-        build_head({"loss": "Hinge"}, 3, 2)
+        build_loss({"loss": "Hinge"}, 3, 2)

@@ -1,6 +1,7 @@
 """Hashes of weights and the choice of what to resume; the rest is tested where it is used."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.models import (
     ModelRecord,
-    build_head,
+    build_loss,
     find_resume,
     open_checkpoint,
     open_model,
@@ -56,8 +57,7 @@ def test_a_checkpoint_of_another_program_is_named(tmp_path: Path) -> None:
 def test_the_head_comes_with_the_network(tmp_path: Path, loss: str) -> None:
     path = checkpoint_file(tmp_path / "best.ckpt", loss, checkpointing=True, pretrained="gone.safetensors")
     state = open_checkpoint(path)["state_dict"]
-    made = build_head({"loss": loss}, 4, 8)
-    assert made is not None
+    made: Any = build_loss({"loss": loss}, 4, 8)
     made.load_state_dict({k.removeprefix("loss."): v for k, v in state.items() if k.startswith("loss.")})
     trained = open_model(path)
     assert trained.head is not None

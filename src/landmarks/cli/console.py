@@ -1,8 +1,10 @@
 """What commands share: `--json`, the data set, the console for messages, and how they end when something is wrong."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,3 +42,20 @@ def logged(stderr: Console) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+def check_new_file(path: Path, suffix: str, source: Path, overwrite: bool) -> None:
+    """Refuse a file to be made of a file or folder that could not be written, before anything large is read."""
+    if path.suffix != suffix:
+        raise LandmarksError(f"{path}: a file of this format ends in {suffix}")
+    if path.is_dir():
+        raise LandmarksError(f"{path}: is a folder; give the name of the new file")
+    if path.resolve() == source.resolve():
+        raise LandmarksError(f"{path}: is the model itself; give another file")
+    if path.exists() and not overwrite:
+        raise LandmarksError(f"{path}: exists already; give another name, or --overwrite")
+    if source.resolve() in path.resolve().parents:
+        raise LandmarksError(f"{path}: lies in {source}, where it would pass for a variable; write it elsewhere")
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise LandmarksError(f"{path}: cannot be written; {folder} is no folder that you may write to")

@@ -5,7 +5,6 @@ from .agreement import largest_difference as largest_difference
 from .agreement import trial_pictures as trial_pictures
 from .architecture import IN_TRAINING_ONLY as IN_TRAINING_ONLY
 from .architecture import all_options as all_options
-from .architecture import build_head as build_head
 from .architecture import build_loss as build_loss
 from .architecture import build_network as build_network
 from .architecture import plain_loss as plain_loss
@@ -63,6 +62,5 @@ from .rootsift import RootSift as RootSift
 from .timm_backbone import TimmBackbone as TimmBackbone
 from .timm_backbone import create_pretrained as create_pretrained
 from .weights import HEAD as HEAD
-from .weights import SHOWN as SHOWN
 from .weights import load_weights as load_weights
 from .weights import read_weights as read_weights

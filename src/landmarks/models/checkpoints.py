@@ -10,7 +10,7 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -20,24 +20,27 @@ from landmarks import __version__
 from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
-from landmarks.models.architecture import build_head, build_network, has_class_weights, plain_loss, plain_network
+from landmarks.models.architecture import build_parts, has_class_weights, plain_loss, plain_network
 from landmarks.models.record import ModelRecord
 from landmarks.storage import ChangedError, check_archive
-
-if TYPE_CHECKING:  # Lightning and albumentations take seconds to import, and pictures are described without them
-    from landmarks.data import LandmarkDataModule
 
 RECORD_VERSION = 1
 
 
-def checkpoint_record(config: DictConfig, data: "LandmarkDataModule") -> dict[str, Any]:
-    """Return the plain values that go into every checkpoint of a run."""
+def checkpoint_record(config: DictConfig, preprocessing: Preprocessing, **values: Any) -> dict[str, Any]:
+    """Return the plain values that go into every checkpoint of a run.
+
+    Args:
+        config: Of the run.
+        preprocessing: What happens to images.
+        **values: `landmark_names`, a list; or of a detector `task`, `class_names` and `class_titles`.
+    """
     return {
         "record_version": RECORD_VERSION,
         "landmarks_version": __version__,
         "config": OmegaConf.to_container(config, resolve=True),
-        "preprocessing": asdict(data.preprocessing),
-        "landmark_names": data.train_set.table.landmark_names.tolist(),
+        "preprocessing": asdict(preprocessing),
+        **values,
     }
 
 
@@ -101,16 +104,11 @@ def open_weights(path: str | Path, found: Mapping[str, Any], record: ModelRecord
 
     The head's weights stay in the file until they are used.
     """
-    more = {"num_classes": record.classes} if record.task == "detection" else {}
     try:
-        net = build_network(record.architecture, **more)
+        net, head = build_parts(record)
         net.load_state_dict(_part("model.", found))
-        if record.head is None:
-            return net, None
-        with torch.device("meta"):  # takes no memory and draws no weights
-            head = build_head(record.head, record.classes, int(getattr(net, "dim")))  # noqa: B009 - of any network
-        assert head is not None
-        head.load_state_dict(_part("loss.", found), assign=True)
+        if head is not None:
+            head.load_state_dict(_part("loss.", found), assign=True)
     except RuntimeError as error:
         raise LandmarksError(f"checkpoint {path}: its weights do not fit its own configuration: {error}") from None
     except LandmarksError as error:

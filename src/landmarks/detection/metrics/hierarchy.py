@@ -94,14 +94,7 @@ def expand_detections(detections: Detections, ancestors: Ancestors) -> Detection
     names: list[str] = detections.classes.tolist()
     classes, row_of_name = _extended(names, [ancestors])
     rows, labels = repeated(detections.labels, _rows_of(names, ancestors, row_of_name))
-    return replace(
-        detections,
-        image_ids=detections.image_ids[rows],
-        labels=labels,
-        scores=detections.scores[rows],
-        boxes=detections.boxes[rows],
-        classes=classes,
-    )
+    return replace(detections.take(rows), labels=labels, classes=classes)
 
 
 def _kinds(path: Path, root: Any) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from landmarks.detection.metrics import Ancestors, repeated
@@ -196,25 +197,13 @@ def expand_rows(rows: BoxRows, names: NDArray[np.str_], ancestors: Ancestors) ->
 def repeated_rows(ids: NDArray[np.uint64], labels: NDArray[np.int32], boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Tell which boxes [B, 4] have the image, the class and the corners of a box before them: bool [B].
 
-    Rows are compared by a hash of eight bytes, and in full only where two share one.
+    Rows are compared by a hash, and in full only where two share one.
     """
-    digest = ids.copy()
-    for column in (labels, *boxes.T):
-        word = column.astype(np.float64).view(np.uint64)
-        word ^= digest
-        word *= np.uint64(0xBF58476D1CE4E5B9)  # multiply and fold, as in SplitMix64; uint64 wraps around
-        digest = word >> np.uint64(31)
-        digest ^= word
+    table = pl.DataFrame({"id": ids, "label": labels, **dict(zip(CORNERS, boxes.T, strict=True))})
+    digest = table.hash_rows().to_numpy()
     ordered = np.sort(digest)
-    shared = ordered[1:][ordered[1:] == ordered[:-1]]
-    again = np.zeros(len(ids), np.bool_)
-    if len(shared):
-        again[np.isin(digest, shared)] = True
-        rows = np.flatnonzero(again)
-        whole = np.empty(len(rows), [("id", np.uint64), ("label", np.int32), ("box", boxes.dtype, 4)])
-        whole["id"], whole["label"], whole["box"] = ids[rows], labels[rows], boxes[rows]
-        seen = np.unique(whole.view(f"V{whole.itemsize}"), return_index=True)[1]  # of equal rows the first
-        again[rows[seen]] = False
+    again = np.isin(digest, ordered[1:][ordered[1:] == ordered[:-1]])
+    again[again] = ~table.filter(again).select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
     return again
 
 

@@ -7,7 +7,6 @@ variance is listed, in one message.
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landmarks.data import Preprocessing
-from landmarks.errors import LandmarksError
+from landmarks.errors import LandmarksError, counted
 from landmarks.interop.paddle.labels import NO_NAMES, ClassNames
-from landmarks.interop.paddle.variables import Variables, counted
+from landmarks.interop.paddle.variables import SHOWN, Variables
 from landmarks.losses import Softmax
 from landmarks.models import (
     HEAD,
@@ -41,32 +40,19 @@ TRAINED_ON = {
 UNKNOWN = "Google Landmarks; which images is not published"
 
 
-@dataclass(frozen=True)
-class Imported:
-    """What an import wrote.
-
-    Attributes:
-        record: Of the model file.
-        parameters: How many numbers it holds, batch-norm statistics included.
-    """
-
-    record: ModelRecord
-    parameters: int
-
-
 def import_released(
     name: str,
     variables: Variables,
     target: Path,
     names: ClassNames = NO_NAMES,
     watch: Callable[[int], None] = lambda count: None,
-) -> Imported:
+) -> ModelRecord:
     """Read a released model and write it as a model file, whole or not at all.
 
     Args:
         name: A key of `RELEASED_MODELS`.
         variables: Of the saved model, see `open_variables`.
-        target: The new file, `.safetensors`; one that is there is written over, see `check_target`.
+        target: The new file, `.safetensors`; one that is there is written over.
         names: What the classes of a classifier are.
         watch: Called with the number of bytes of each variable after it was read.
     """
@@ -78,8 +64,7 @@ def import_released(
         )
     record = _record(name, classes, names)
     write_model(target, record, net, head)
-    used = (stored.described for stored in variables.stored.values())
-    return Imported(record, sum(described.nbytes // described.dtype.itemsize for described in used))
+    return record
 
 
 def _record(name: str, classes: int, names: ClassNames) -> ModelRecord:
@@ -192,7 +177,7 @@ def _parameter(
 
 def _message(name: str, variables: Variables, problems: dict[str, list[str]]) -> str:
     lines = [f"{variables.folder}: its variables are not those of {name}"]
-    lines += [f"  {counted(kind, names)}" for kind, names in problems.items() if names]
+    lines += [f"  {counted(kind, names, SHOWN)}" for kind, names in problems.items() if names]
     strange = problems["missing"] or problems["extra"]
     if strange and (others := _models_of(set(variables.stored), name)):
         lines.append(f"These are the variables of {' or '.join(others)}: import them by that name")
