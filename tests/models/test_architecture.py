@@ -88,12 +88,6 @@ def test_imagenet_weights_of_the_152_layers(monkeypatch: pytest.MonkeyPatch) -> 
     assert all(torch.equal(ours[name], value) for name, value in source.state_dict().items())
 
 
-def test_a_file_fills_the_network(tmp_path: Path) -> None:
-    source = build("res18", "dim=8")
-    torch.save(source.state_dict(), tmp_path / "net.pt")
-    assert torch.equal(build("res18", "dim=8", f"pretrained={tmp_path / 'net.pt'}").fc.weight, source.fc.weight)
-
-
 def test_a_detector_on_pretrained_weights_keeps_its_batch_norm_without_looking_for_the_file() -> None:
     node = OmegaConf.load(CONF / "model" / "faster_rcnn_small.yaml")
     node.pretrained = "gone.pth"

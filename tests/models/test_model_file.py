@@ -69,20 +69,6 @@ def test_a_detector_finds_what_it_found(tmp_path: Path) -> None:
     assert len(found["boxes"]) and all(torch.equal(found[key], expected[key]) for key in expected)
 
 
-def test_a_released_network_is_whole_without_being_initialised(tmp_path: Path) -> None:
-    """The others are opened where they are imported, see `tests/interop/paddle`."""
-    plain = {"network": "released_net", "backbone": "inceptionv4", "dim": 4}
-    with torch.device("meta"):
-        shapes = {name: value.shape for name, value in build_network(plain).state_dict().items()}
-    state = {name: torch.full(shape, 0.01) for name, shape in shapes.items()}
-    write_model(tmp_path / "n.safetensors", ModelRecord("n", "retrieval", plain, PREPARED), state)
-    loaded = landmarks.load_model(tmp_path / "n.safetensors")
-    named = [*loaded.named_parameters(), *loaded.named_buffers()]
-    assert not any(value.is_meta for _, value in named) and len(loaded.state_dict()) == len(shapes)
-    counters = [value for name, value in named if name.endswith("num_batches_tracked")]
-    assert counters and all(value.dtype == torch.int64 for value in counters)
-
-
 def test_missing_and_strange_files_are_named(path: Path, tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match="there is no such file"):
         landmarks.load_model(tmp_path / "gone.safetensors")

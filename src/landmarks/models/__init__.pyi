@@ -9,6 +9,7 @@ from .architecture import build_loss as build_loss
 from .architecture import build_network as build_network
 from .architecture import plain_loss as plain_loss
 from .architecture import plain_network as plain_network
+from .build import BACKBONES as BACKBONES
 from .build import released_net as released_net
 from .build import timm_net as timm_net
 from .checkpoints import RECORD_VERSION as RECORD_VERSION
@@ -29,7 +30,6 @@ from .onnx_network import OUTPUTS as OUTPUTS
 from .onnx_network import OnnxNetwork as OnnxNetwork
 from .onnx_network import onnx_model as onnx_model
 from .onnx_network import to_bytes as to_bytes
-from .opened import MAX_DIGITS as MAX_DIGITS
 from .opened import Device as Device
 from .opened import OpenedModel as OpenedModel
 from .opened import Use as Use

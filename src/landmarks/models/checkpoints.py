@@ -83,20 +83,26 @@ def model_record(path: str | Path, found: Mapping[str, Any]) -> tuple[ModelRecor
 
 
 def _described(values: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[ModelRecord, Any]:
+    """Give the record, and the node of the data it was trained on."""
     config = values["config"]
     source = (config.get("data") or {}).get("source")
-    name, architecture, preprocessing = config["name"], plain_network(config["model"]), _preprocessing(values)
     origin = {"source": "trained with landmarks", "trained_on": _short(source)}
+    described: dict[str, Any] = {
+        "name": config["name"],
+        "task": "retrieval",
+        "architecture": plain_network(config["model"]),
+        "preprocessing": _preprocessing(values),
+        "origin": origin,
+    }
     if values.get("task") == "detection":
         names, titles = tuple(values["class_names"]), tuple(values["class_titles"])
-        return ModelRecord(
-            name, "detection", architecture, preprocessing, None, len(names), names, titles, origin
-        ), source
-    loss, names = plain_loss(config["loss"]), tuple(values["landmark_names"])
-    origin["loss"] = str(loss["loss"]).rsplit(".", 1)[-1].lower()
-    if not (has_class_weights(loss) and any(key.startswith("loss.") for key in state)):
-        return ModelRecord(name, "retrieval", architecture, preprocessing, origin=origin), source
-    return ModelRecord(name, "classification", architecture, preprocessing, loss, len(names), names, (), origin), source
+        described |= {"task": "detection", "classes": len(names), "labels": names, "titles": titles}
+    else:
+        loss, names = plain_loss(config["loss"]), tuple(values["landmark_names"])
+        origin["loss"] = str(loss["loss"]).rsplit(".", 1)[-1].lower()
+        if has_class_weights(loss) and any(key.startswith("loss.") for key in state):
+            described |= {"task": "classification", "head": loss, "classes": len(names), "labels": names}
+    return ModelRecord(**described), source
 
 
 def open_weights(path: str | Path, found: Mapping[str, Any], record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:

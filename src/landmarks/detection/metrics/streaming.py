@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics.average_precision import average_precisions, mean_average_precision
+from landmarks.detection.metrics.average_precision import DetectionFigures, average_precisions
 from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.detection.metrics.judging import CHALLENGE_2018, Judged, Rules, judge
 from landmarks.errors import FormatError
@@ -94,11 +94,11 @@ class OpenImagesMAP(ArraysMetric):
 
     def compute(self) -> dict[str, Any]:
         """`map@0.5` and `ap@0.5`, the latter a mapping of names; float64 [], NaN for a class without boxes."""
-        values = average_precisions(self._judged())
-        threshold = f"{self.rules.overlap:g}"
+        figures = DetectionFigures(self.classes, average_precisions(self._judged()), self.rules.overlap)
+        values = torch.from_numpy(figures.average_precisions)
         return {
-            f"map@{threshold}": torch.tensor(mean_average_precision(values), dtype=torch.float64),
-            f"ap@{threshold}": dict(zip(self.classes.tolist(), torch.from_numpy(values), strict=True)),
+            f"map@{figures.overlap:g}": torch.tensor(figures.mean, dtype=torch.float64),
+            f"ap@{figures.overlap:g}": dict(zip(self.classes.tolist(), values, strict=True)),
         }
 
     def _judged(self) -> Judged:

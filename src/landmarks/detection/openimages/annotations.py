@@ -50,15 +50,19 @@ class Faults:
         mended: dict[str, NDArray[np.bool_]],
         describe: Callable[[int], str],
     ) -> NDArray[np.bool_]:
-        """Account for some rows."""
-        usable = ~np.any(list(faults.values()), axis=0)
+        """Account for some rows, each under its first fault; tell which can be used, bool [R]."""
+        firsts = [(int(np.argmax(rows)), kind) for kind, rows in (faults | mended).items() if rows.any()]
+        if firsts and self.policy == "error":
+            row, kind = min(firsts, key=lambda first: first[0])
+            raise LandmarksError(
+                f"{self.path}, {describe(row)} is {kind}; correct it, or leave such rows out with "
+                "data.source.bad_boxes=skip"
+            )
+        usable = np.ones(len(next(iter(faults.values()))), np.bool_)
         self.rows += len(usable)
-        if self.policy == "error":
-            self._refuse({**faults, **mended}, describe)
-        free = np.ones(len(usable), np.bool_)
         for kind, rows in faults.items():
-            self._count(self.left_out, kind, rows & free, describe)
-            free &= ~rows
+            self._count(self.left_out, kind, rows & usable, describe)
+            usable &= ~rows
         for kind, rows in mended.items():
             self._count(self.mended, kind, rows & usable, describe)
         return usable
@@ -71,23 +75,13 @@ class Faults:
                 kinds = "; ".join(f"{count} {kind}, first {first}" for kind, (count, first) in account.items())
                 log.warning("%s: %d of %d %s %s: %s", self.path, count, self.rows, what, verb, kinds)
 
-    def _refuse(self, faults: dict[str, NDArray[np.bool_]], describe: Callable[[int], str]) -> None:
-        firsts = [(int(np.argmax(rows)), kind) for kind, rows in faults.items() if rows.any()]
-        if firsts:
-            row, kind = min(firsts, key=lambda first: first[0])
-            raise LandmarksError(
-                f"{self.path}, {describe(row)} is {kind}; correct it, or leave such rows out with "
-                "data.source.bad_boxes=skip"
-            )
-
     @staticmethod
     def _count(
         account: dict[str, tuple[int, str]], kind: str, rows: NDArray[np.bool_], describe: Callable[[int], str]
     ) -> None:
-        count = int(np.count_nonzero(rows))
-        if count:
+        if rows.any():
             before, first = account.get(kind) or (0, describe(int(np.argmax(rows))))
-            account[kind] = (before + count, first)
+            account[kind] = (before + int(np.count_nonzero(rows)), first)
 
 
 @dataclass(frozen=True, eq=False)

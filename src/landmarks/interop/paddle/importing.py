@@ -20,6 +20,7 @@ from landmarks.interop.paddle.labels import NO_NAMES, ClassNames
 from landmarks.interop.paddle.variables import SHOWN, Variables
 from landmarks.losses import Softmax
 from landmarks.models import (
+    BACKBONES,
     HEAD,
     RELEASED_MODELS,
     ModelRecord,
@@ -191,10 +192,11 @@ def _message(name: str, variables: Variables, problems: dict[str, list[str]]) ->
 
 def _models_of(found: set[str], asked: str) -> list[str]:
     """The other released models that have just these variables."""
-    fitting = []
-    for name, model in RELEASED_MODELS.items():
-        with torch.device("meta"):
-            net = released_net(model.backbone, dim=model.dim)
-        if name != asked and {variable.name for variable in released_names(model, net.backbone).values()} == found:
-            fitting.append(name)
-    return fitting
+    with torch.device("meta"):
+        backbones = {name: build() for name, build in BACKBONES.items()}
+    return [
+        name
+        for name, model in RELEASED_MODELS.items()
+        if name != asked
+        and {variable.name for variable in released_names(model, backbones[model.backbone]).values()} == found
+    ]
