@@ -18,10 +18,9 @@ from http_server import HttpServer
 from landmarks.cli.evaluate import evaluate
 from landmarks.cli.train import train
 from landmarks.data.gldv2 import GLDv2
-from landmarks.models import build
 from landmarks.retrieval.descriptors import DescriptorSet
 from paddle_files import write_separate
-from released_oracles import random_values, small_resnet
+from released_oracles import random_values, shrink_backbones
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -134,7 +133,7 @@ def models(tiny_world: Path, finished_run: Path, tmp_path_factory: pytest.TempPa
         (folder / f"{name}.jpg").write_bytes(images.read(row))
     run("export", finished_run / "checkpoints" / "best.ckpt", "--out", folder / "model.safetensors")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(build.BACKBONES, "res152", small_resnet)
+        shrink_backbones(patch)
         released = write_separate(folder / "RELEASED" / ROW, random_values(ROW))
         run("import-paddle", ROW, released, folder / f"{ROW}.safetensors")
     return folder
@@ -163,8 +162,7 @@ def test_command(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["landmarks"])
-    for backbone in build.BACKBONES:  # that the released ones train is tested in tests/conf and tests/models
-        monkeypatch.setitem(build.BACKBONES, backbone, small_resnet)
+    shrink_backbones(monkeypatch)  # that the released ones train is tested in tests/conf and tests/models
     if command.startswith("landmarks data download"):  # out of the tiny world, which has fewer tars
         command = command.replace("GLDV2", "fetched").replace("--tars 0-3", "--tars 0-1")
         command += f" --base-url {http_server(tiny_world).url}"
@@ -204,6 +202,8 @@ def test_command(
     extra = [o for o in SMALL if o.split("=")[0] not in keys]
     if not keys & {"data", "experiments"}:
         extra += [f"data.root={tiny_world}"]
+    if script == "train.py" and not keys & {"model", "experiments"}:
+        extra += ["model=timm", "model.name=test_resnet"]
     if "detector" in command and script == "train.py":
         extra += TINY_DETECTOR if "demo" in command else ["model.pretrained=false"]
     if script == "evaluate.py":

@@ -36,7 +36,8 @@ def test_show(sets: dict[str, Path]) -> None:
     assert told["protocol"]["weights"] == "aa11"
 
 
-def test_join(sets: dict[str, Path]) -> None:
+def test_join(sets: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("landmarks"), "propagate", False)  # else pytest's handlers print
     options = ("--weights", "1,0.5", "--dtype", "float16", "--max-missing", 0.1)
     done = run("descriptors", "join", sets["new"], sets["a"], sets["b"], *options)
     assert "1 of 40 pictures are left out" in done.stderr and "res152+inception" in done.stdout
@@ -61,14 +62,10 @@ def test_whiten_learns_saves_and_applies(sets: dict[str, Path], tmp_path: Path) 
     [
         (("show", "{new}"), "no descriptor set here"),
         (("join", "{new}", "{a}", "{b}"), "1 of 40 pictures are not in all sets"),
-        (("join", "{new}", "{a}"), "joining takes two or more sets"),
         (("join", "{new}", "{a}", "{b}", "--weights", "1;2"), "--weights 1;2: expected numbers"),
         (("join", "{a}", "{a}", "{b}", "--max-missing", "1"), "exists already"),
         (("whiten", "{new}", "{a}"), "give --learn-on SET and --dim NUMBER, or --whitening FILE"),
         (("whiten", "{new}", "{a}", "--whitening", "{a}", "--dim", "3"), "leave out --learn-on"),
-        (("whiten", "{new}", "{a}", "--whitening", "{a}"), "not a readable whitening"),
-        (("whiten", "{new}", "{b}", "--learn-on", "{train}", "--dim", "3"), "learned on descriptors made otherwise"),
-        (("whiten", "{new}", "{a}", "--learn-on", "{train}", "--dim", "7"), "dim must be from 1 to 6"),
         (("whiten", "{new}", "{a}", "--learn-on", "{b}", "--dim", "3", "--save-whitening", "{a}"), "exists already"),
     ],
 )

@@ -7,25 +7,20 @@ import torch
 
 import landmarks
 from commands import run
-from landmarks.data.images import Preprocessing
-from landmarks.models import ModelRecord, OnnxNetwork, timm_net, write_model
-
-NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8}
+from landmarks.models import OnnxNetwork
+from picture_models import retrieval_file
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    record = ModelRecord("towers", "retrieval", NETWORK, Preprocessing("released", 64))
-    write_model(tmp_path / "a.safetensors", record, timm_net("test_resnet", dim=8).state_dict())
-    return tmp_path / "a.safetensors"
+    return retrieval_file(tmp_path / "a.safetensors")
 
 
 def test_the_file_lies_beside_the_model(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     done = run("export", model, "--format", "onnx")
     first, second = done.stdout.splitlines()  # and nothing of what the exporters say
     assert first.startswith(str(model.with_suffix(".onnx"))) and first.endswith("MiB")
-    assert second.startswith("towers: retrieval; differs from the network by at most")
+    assert second.startswith("net: retrieval; differs from the network by at most")
     assert capfd.readouterr() == ("", "")
     images = torch.randn(3, 3, 64, 96)
     with torch.inference_mode():

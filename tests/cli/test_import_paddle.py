@@ -8,16 +8,15 @@ from click.testing import Result
 
 import landmarks
 from commands import run
-from landmarks.models import build
 from paddle_files import write_combined, write_separate
-from released_oracles import random_values, small_resnet
+from released_oracles import random_values, shrink_backbones
 
 RETRIEVAL, CLASSIFIER = "res152_arcmargin_index", "res152_softmax_v1"
 
 
 @pytest.fixture(autouse=True)
-def small_res152(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(build.BACKBONES, "res152", small_resnet)
+def small_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink_backbones(monkeypatch)
 
 
 def imported(*words: object, code: int = 0) -> Result:
@@ -26,9 +25,12 @@ def imported(*words: object, code: int = 0) -> Result:
 
 def test_a_retrieval_model(tmp_path: Path) -> None:
     saved = write_separate(tmp_path / "saved", random_values(RETRIEVAL))
+    for name in ("README", "fc_0.w_0_velocity_0"):
+        (saved / name).write_text("no weights")
     target = tmp_path / "new folder" / "m.safetensors"
-    done = imported(RETRIEVAL, saved, target)
-    assert f"{RETRIEVAL}: " in done.stdout and "(separate layout)" in done.stdout and str(target) in done.stdout
+    done = imported(RETRIEVAL, saved, target, "--leave-out", "README", "--leave-out", "*_velocity_0")
+    assert done.stdout.startswith(f"{RETRIEVAL}: ") and str(target) in done.stdout
+    assert "(separate layout, 2 left out)" in done.stdout
     assert f"landmarks similarity '{target}' A.jpg B.jpg" in done.stdout
     record = landmarks.read_record(target)
     assert (record.name, record.task) == (RETRIEVAL, "retrieval")
@@ -62,35 +64,22 @@ def test_a_classifier_with_labels_and_names(tmp_path: Path) -> None:
     assert landmarks.read_record(target) == record
 
 
-def test_variables_left_out(tmp_path: Path) -> None:
-    values = random_values(RETRIEVAL)
-    saved = write_separate(tmp_path / "saved", values | {f"{name}_velocity_0": values[name] for name in values})
-    (saved / "README").write_text("downloaded in 2019")
-    target = tmp_path / "m.safetensors"
-    refused = imported(RETRIEVAL, saved, target, "--leave-out", "README", code=2)
-    assert f"{len(values)} extra: " in refused.stderr
-    done = imported(RETRIEVAL, saved, target, "--leave-out", "README", "--leave-out", "*_velocity_0")
-    assert f"{len(values) + 1} left out" in done.stdout
-
-
 def test_mistakes_write_nothing(tmp_path: Path) -> None:
     values = random_values(RETRIEVAL)
     del values["conv2d_3.w_0"]
     saved, target = write_separate(tmp_path / "saved", values), tmp_path / "m.safetensors"
+    there = tmp_path / "kept" / "there.safetensors"
+    there.parent.mkdir()
+    there.write_text("precious")
     for arguments, problem in (
         ((RETRIEVAL, saved, target), "1 missing: conv2d_3.w_0"),
         ((RETRIEVAL, saved.parent, tmp_path.parent / "m.safetensors"), "holds folders only"),
         ((RETRIEVAL, saved, tmp_path / "m.pt"), "ends in .safetensors"),
+        ((RETRIEVAL, saved, there), "exists already"),
         ((RETRIEVAL, saved, target, "--labels", saved), "has no classes"),
         (("res152_arcmargim", saved, target), "did you mean 'res152_arcmargin'?"),
     ):
         done = imported(*arguments, code=2)
         assert problem in done.stderr and not done.stdout
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["saved"]
-
-
-def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
-    target = tmp_path / "m.safetensors"
-    target.write_text("precious")
-    done = imported(RETRIEVAL, tmp_path / "saved", target, code=2)
-    assert "exists already" in done.stderr and target.read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "saved"]
+    assert list(there.parent.iterdir()) == [there] and there.read_text() == "precious"

@@ -1,6 +1,5 @@
 """What commands share: `--json`, the data set, the console for messages, and how they end when something is wrong."""
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from landmarks.errors import FormatError, LandmarksError
+from landmarks.errors import LandmarksError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 DataRoot = Annotated[str, typer.Option("--root", help="Folder or address of the data set.", show_default=False)]
@@ -22,26 +21,12 @@ def named_endings(kept: str = "Nothing was written.") -> Iterator[Console]:
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         yield stderr
-    except (LandmarksError, FormatError) as error:
+    except LandmarksError as error:
         stderr.print(str(error), style="red", markup=False)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         stderr.print(f"Stopped. {kept}", style="yellow")
         raise typer.Exit(130) from None
-
-
-@contextmanager
-def logged(stderr: Console) -> Iterator[None]:
-    """Show what the package notes while it works."""
-    logger, handler = logging.getLogger("landmarks"), logging.StreamHandler(stderr.file)
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
 
 
 def check_new_file(path: Path, suffix: str, source: Path, overwrite: bool) -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from landmarks.cli.console import check_new_file, named_endings
 from landmarks.config import suggest
 from landmarks.interop import Variables, open_variables
 from landmarks.models import RELEASED_MODELS
+from landmarks.progress import BYTES, show_progress
 
 if TYPE_CHECKING:
     from landmarks.models import ModelRecord
@@ -76,12 +76,14 @@ def import_paddle(
 
         names = read_class_names(name, labels, categories)
         variables = open_variables(src, leave_out or ())
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-        with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
-            task = progress.add_task(f"Reading {src.name}", total=variables.nbytes)
-            from landmarks.interop import import_released
+        from landmarks.interop import import_released
 
-            record = import_released(name, variables, dst, names, lambda count: progress.advance(task, count))
+        with show_progress(stderr) as progress:
+
+            def watch(done: int) -> None:
+                progress.show(f"Reading {src.name}", done, variables.nbytes, BYTES)
+
+            record = import_released(name, variables, dst, names, watch)
     Console(soft_wrap=True, highlight=False).print("\n".join(_summary(record, variables, dst)), markup=False)
 
 

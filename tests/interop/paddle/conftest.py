@@ -2,15 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.models import build
-from released_oracles import small_resnet
+from released_oracles import shrink_backbones
 
 
 @pytest.fixture
-def small_res152(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The released networks become small ones of the structure of ResNet-vd; files are kilobytes."""
-    for backbone in build.BACKBONES:
-        monkeypatch.setitem(build.BACKBONES, backbone, small_resnet)
+def small_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink_backbones(monkeypatch)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def import_released(
     variables: Variables,
     target: Path,
     names: ClassNames = NO_NAMES,
-    watch: Callable[[int], None] = lambda count: None,
+    watch: Callable[[int], None] = lambda done: None,
 ) -> ModelRecord:
     """Read a released model and write it as a model file, whole or not at all.
 
@@ -55,7 +55,7 @@ def import_released(
         variables: Of the saved model, see `open_variables`.
         target: The new file, `.safetensors`; one that is there is written over.
         names: What the classes of a classifier are.
-        watch: Called with the number of bytes of each variable after it was read.
+        watch: Called with the number of bytes read so far, after each variable.
     """
     classes = count_classes(RELEASED_MODELS[name], variables)
     net, head = fill(name, variables, watch)
@@ -109,14 +109,14 @@ def count_classes(model: ReleasedModel, variables: Variables) -> int:
 
 
 def fill(
-    name: str, variables: Variables, watch: Callable[[int], None] = lambda count: None
+    name: str, variables: Variables, watch: Callable[[int], None] = lambda done: None
 ) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
     """Read all variables into the parameters of a released model, float32.
 
     Args:
         name: A key of `RELEASED_MODELS`.
         variables: Of the saved model.
-        watch: Called with the number of bytes of each variable after it was read.
+        watch: Called with the number of bytes read so far, after each variable.
 
     Returns:
         The `state_dict` of the descriptor network, and that of the softmax layer; None for the retrieval models.
@@ -131,6 +131,7 @@ def fill(
     names = released_names(model, net.backbone)
     problems: defaultdict[str, list[str]] = defaultdict(list)
     filled: dict[str, Tensor] = {}
+    done = 0
     for key, parameter in expected.items():
         if key.endswith("num_batches_tracked"):  # that framework does not count them
             filled[key] = torch.zeros(parameter.shape, dtype=parameter.dtype)
@@ -140,7 +141,8 @@ def fill(
             problems["missing"].append(variable.name)
             continue
         value = _parameter(variables, variable, tuple(parameter.shape), problems)
-        watch(variables.stored[variable.name].described.nbytes)
+        done += variables.stored[variable.name].described.nbytes
+        watch(done)
         if value is not None:
             filled[key] = torch.from_numpy(value)
     used = {variable.name for variable in names.values()}
