@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError, shown
 from landmarks.interop.image_files import read_picture
-from landmarks.models import OpenedModel
+from landmarks.models import OpenedModel, normalize
+from landmarks.recognition import likeliest
+
+MAX_DIGITS = 18  # of an int64
 
 
-def describe_pictures(describer: "OpenedModel", paths: Iterable[str | Path]) -> NDArray[np.float32]:
+def describe_pictures(describer: OpenedModel, paths: Iterable[str | Path]) -> NDArray[np.float32]:
     """Describe pictures, one at a time.
 
     Args:
@@ -44,11 +48,7 @@ def similarities(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.clip(rows[1:] @ rows[0], -1.0, 1.0)  # rounding may have passed 1
 
 
-def _described(model: "OpenedModel", path: str | Path) -> NDArray[np.float32]:
-    import torch
-
-    from landmarks.models import normalize
-
+def _described(model: OpenedModel, path: str | Path) -> NDArray[np.float32]:
     pixels = torch.from_numpy(model.preprocessing(read_picture(path))).permute(2, 0, 1)[None].contiguous()
     place = next(model.network.parameters(), torch.empty(0)).device
     try:
@@ -75,7 +75,7 @@ class LandmarkClass:
 
 
 def classify_pictures(
-    classifier: "OpenedModel", paths: Iterable[str | Path], top: int = 5
+    classifier: OpenedModel, paths: Iterable[str | Path], top: int = 5
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The likeliest classes of pictures, which are read one at a time.
 
@@ -88,8 +88,6 @@ def classify_pictures(
         Labels int32 and probabilities float32 of a softmax over all classes, both [N, min(top, C)], the likeliest
         first. `landmark_class` says what a label stands for.
     """
-    from landmarks.recognition import likeliest
-
     if top < 1:
         raise LandmarksError(f"--top {top}: ask for 1 class or more")
     head = classifier.head
@@ -99,10 +97,8 @@ def classify_pictures(
     return likeliest(rows, head, top, str(classifier.path))
 
 
-def landmark_class(classifier: "OpenedModel", label: int, categories: Mapping[int, str] | None = None) -> LandmarkClass:
+def landmark_class(classifier: OpenedModel, label: int, categories: Mapping[int, str] | None = None) -> LandmarkClass:
     """Say what a label stands for; `categories` are names by landmark_id, which go before those of the model."""
-    from landmarks.models import MAX_DIGITS
-
     record = classifier.record
     name = record.labels[label] if record.labels else None
     number = int(name) if name is not None and name.isdecimal() and len(name) <= MAX_DIGITS else None

@@ -14,6 +14,7 @@ from .solution_files import write_retrieval_solution as write_retrieval_solution
 from .solutions import RecognitionSolution as RecognitionSolution
 from .solutions import RetrievalSolution as RetrievalSolution
 from .solutions import scored_rows as scored_rows
+from .streaming import ArraysMetric as ArraysMetric
 from .streaming import RecognitionMetric as RecognitionMetric
 from .streaming import RetrievalMetric as RetrievalMetric
 from .submissions import RecognitionSubmission as RecognitionSubmission
