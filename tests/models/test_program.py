@@ -22,7 +22,7 @@ from landmarks.models import (
 )
 
 
-@pytest.mark.parametrize("shape", [(1, 64, 64), (5, 64, 96), (3, 192, 64), (2, 96, 352)])
+@pytest.mark.parametrize("shape", [(1, 64, 64), (2, 96, 352)])
 def test_any_batch_and_size(small_net: Any, small_program: ExportedProgram, shape: tuple[int, int, int]) -> None:
     images = torch.randn(shape[0], 3, *shape[1:])
     with torch.inference_mode():

@@ -12,9 +12,10 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import hydra
+import typer
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
@@ -25,6 +26,8 @@ from rich.console import Console
 from landmarks.config import config_root, import_from_here, register_resolvers, register_search_path, suggest
 from landmarks.errors import LandmarksError
 
+Arguments = Annotated[list[str] | None, typer.Argument()]
+"""Whatever Hydra takes: overrides and its own options."""
 USER_ERRORS = (LandmarksError, HydraException, OmegaConfBaseException)
 
 

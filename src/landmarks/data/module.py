@@ -12,11 +12,11 @@ from torch.utils.data import DataLoader
 
 from landmarks.data.dataset import EvalDataset, TrainDataset, collate_eval, collate_train
 from landmarks.data.held_out import HeldOut, HeldOutSource
-from landmarks.data.images import Augmentation, Preprocessing, ResizeRule
+from landmarks.data.images import MULTIPLE, Augmentation, Preprocessing, ResizeRule
 from landmarks.data.loader import ResumableDataModule, require_least
 from landmarks.data.roots import Root, open_root
 from landmarks.data.samplers import MakeBatches, by_loss
-from landmarks.data.shapes import MULTIPLE, PictureShapes, group_shapes
+from landmarks.data.shapes import PictureShapes, group_shapes
 from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.data.validation import ValidationSize, select_gallery, select_index, select_queries
 

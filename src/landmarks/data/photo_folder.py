@@ -30,45 +30,6 @@ from landmarks.errors import LandmarksError
 TRAIN, INDEX, QUERY = 0, 1, 2
 
 
-@dataclass(frozen=True)
-class SplitPhotos:
-    """All pictures of a folder: their ids are a hash of the path, their landmarks named after their folders."""
-
-    table: ImageTable
-    split: NDArray[np.int64]  # TRAIN, INDEX or QUERY
-    store: FileStore
-
-
-def split_photos(root: Path, index_share: float, query_share: float, min_split: int, non_landmark: str) -> SplitPhotos:
-    """Find and deal the pictures; the arguments are those of PhotoFolder."""
-    found = _found("data.root", root)
-    _refuse_splits(root, list(found), non_landmark)
-    others = found.pop(non_landmark, [])
-    names = list(found)
-    if not names:
-        raise _nothing(root)
-    groups = [*found.values(), others]
-    paths = [path for group in groups for path in group]
-    keys = [_key(path.relative_to(root)) for path in paths]
-    ids = _ids(keys, paths)
-    landmarks = np.repeat(np.arange(len(groups), dtype=np.int32), [len(group) for group in groups])
-    fraction = np.array([_digest(key, b"split") / 2**64 for key in keys])
-
-    split = np.where(fraction < query_share, QUERY, np.where(fraction < query_share + index_share, INDEX, TRAIN))
-    # Training and being found come first: without both, a landmark's queries could not be answered.
-    in_train = np.bincount(landmarks[split == TRAIN], minlength=len(groups))
-    in_index = np.bincount(landmarks[split == INDEX], minlength=len(groups))
-    in_all = np.bincount(landmarks, minlength=len(groups))
-    train_only = (in_train == 0) | (in_index == 0) | (in_all < min_split)
-    split[train_only[landmarks]] = TRAIN
-
-    other = landmarks == len(names)
-    split[other] = np.where(fraction[other] < 0.5, QUERY, INDEX)
-    landmarks[other] = -1
-    table = ImageTable(ids, landmarks, np.array(names, dtype=np.str_))
-    return SplitPhotos(table, split, FileStore(ids, paths, root))
-
-
 def _digest(key: str, purpose: bytes) -> int:
     data = key.encode("utf-8", "surrogateescape")
     return int.from_bytes(blake2b(data, digest_size=8, person=purpose).digest(), "big")
@@ -94,13 +55,6 @@ def _found(key: str, folder: Path, apart: tuple[Path, ...] = ()) -> dict[str, li
         return find_photos(folder, apart)
     except LandmarksError as error:
         raise LandmarksError(f"{key}={error}") from None
-
-
-def _nothing(root: Path) -> LandmarksError:
-    return LandmarksError(
-        f"data.root={root}: no folder with pictures ({', '.join(known_suffixes())}); it should hold one folder a "
-        "landmark with that landmark's pictures in it"
-    )
 
 
 def _refuse_splits(root: Path, names: list[str], non_landmark: str) -> None:
@@ -264,6 +218,38 @@ class PhotoFolder(Source):
             train.pop(self.non_landmark, None)
             given = {"index": _found("data.source.index", index), "query": _found("data.source.queries", queries)}
             return given_photos(self.root, {"train": train, **given}, self.non_landmark)
-        dealt = split_photos(self.root, self.index_share, self.query_share, self.min_split, self.non_landmark)
-        parts = [dealt.table.take(dealt.split == split) for split in (TRAIN, INDEX, QUERY)]
-        return PhotoSets(parts[0], parts[1], parts[2], dealt.store)
+        return self._dealt()
+
+    def _dealt(self) -> PhotoSets:
+        """Deal the images below the root to the three sets by a hash of their paths."""
+        found = _found("data.root", self.root)
+        _refuse_splits(self.root, list(found), self.non_landmark)
+        others = found.pop(self.non_landmark, [])
+        names = list(found)
+        if not names:
+            raise LandmarksError(
+                f"data.root={self.root}: no folder with pictures ({', '.join(known_suffixes())}); it should hold one "
+                "folder a landmark with that landmark's pictures in it"
+            )
+        groups = [*found.values(), others]
+        paths = [path for group in groups for path in group]
+        keys = [_key(path.relative_to(self.root)) for path in paths]
+        ids = _ids(keys, paths)
+        landmarks = np.repeat(np.arange(len(groups), dtype=np.int32), [len(group) for group in groups])
+        fraction = np.array([_digest(key, b"split") / 2**64 for key in keys])
+
+        in_index_or_query = fraction < self.query_share + self.index_share
+        split = np.where(fraction < self.query_share, QUERY, np.where(in_index_or_query, INDEX, TRAIN))
+        # Training and being found come first: without both, a landmark's queries could not be answered.
+        in_train = np.bincount(landmarks[split == TRAIN], minlength=len(groups))
+        in_index = np.bincount(landmarks[split == INDEX], minlength=len(groups))
+        in_all = np.bincount(landmarks, minlength=len(groups))
+        train_only = (in_train == 0) | (in_index == 0) | (in_all < self.min_split)
+        split[train_only[landmarks]] = TRAIN
+
+        other = landmarks == len(names)
+        split[other] = np.where(fraction[other] < 0.5, QUERY, INDEX)
+        landmarks[other] = -1
+        table = ImageTable(ids, landmarks, np.array(names, dtype=np.str_))
+        train, index, queries = (table.take(split == part) for part in (TRAIN, INDEX, QUERY))
+        return PhotoSets(train, index, queries, FileStore(ids, paths, self.root))

@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from landmarks.data.images import Preprocessing, Sizes, picture_sizes, sizes_path
+from landmarks.data.images import MULTIPLE, Preprocessing, Sizes, picture_sizes, sizes_path
 from landmarks.data.roots import Root
 from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.storage import derived_folder
 
-MULTIPLE = 32  # the total stride of most networks
 LONGEST = 2.0  # width / height of the widest group, and height / width of the highest
 MOST_GROUPS = 15
 

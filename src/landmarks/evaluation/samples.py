@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from landmarks.data import GroundTruth, ImageTable, Source
 from landmarks.evaluation.scoring import Recognised
-from landmarks.metrics import average_precision, relevance
+from landmarks.ids import find_rows
+from landmarks.metrics import RetrievalSubmission, average_precision, relevance
 from landmarks.report import RecognitionSheet, Sheet
 from landmarks.retrieval import Ranking
 
@@ -37,10 +38,9 @@ def sample_sheet(
     quality = np.full(len(rows), np.nan)
     known = scored[rows]
     ids = query_ids[rows]
-    ranked = index_ids[np.maximum(ranking.indices, 0)]
-    relevant[known] = relevance(solution, ids[known], ranked[known], ranking.filled[known])
-    order = np.argsort(solution.query_ids)
-    truth_rows = order[np.searchsorted(solution.query_ids, ids[known], sorter=order)]
+    truth_rows = find_rows(ids[known], solution.query_ids)
+    submission = RetrievalSubmission.from_ranking(ids[known], index_ids, ranking.indices[known])
+    relevant[known] = relevance(solution, submission, ranking.depth)[truth_rows]
     quality[known] = average_precision(relevant[known], solution.num_positives[truth_rows])
 
     name = _namer(source, index_table)

@@ -166,10 +166,8 @@ class ResumedExtraction(DescriptorExtraction):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Open the sets for writing and note what they hold already, before the loaders are made."""
         super().setup(trainer, pl_module, stage)
-        module, ids = (
-            module_of(pl_module),
-            {name: images.table.ids for name, images in data_of(trainer).evaluated.items()},
-        )
+        module = module_of(pl_module)
+        ids = {name: images.table.ids for name, images in data_of(trainer).evaluated.items()}
         _share_buffers(trainer, module)
         layers, stamps = self._layers(trainer, module), _stamps(trainer)
         if trainer.is_global_zero:  # takes over what other ranks left, before they open new parts

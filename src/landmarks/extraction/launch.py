@@ -7,7 +7,6 @@ configuration from the run folder instead and compose nothing. Started by torchr
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch.distributed
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment, find_free_network_port
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 _VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "NODE_RANK", "LOCAL_RANK")
@@ -36,7 +35,7 @@ def ranks_launched(strategy: Strategy, run_dir: Path) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in _VARIABLES}
     os.environ.update(
         MASTER_ADDR="127.0.0.1",
-        MASTER_PORT=str(_free_port()),
+        MASTER_PORT=str(find_free_network_port()),
         WORLD_SIZE=str(strategy.num_processes),
         NODE_RANK="0",
         LOCAL_RANK="0",
@@ -84,10 +83,3 @@ def _watch(children: list["subprocess.Popen[bytes]"], done: threading.Event) -> 
             for child in children:
                 child.kill()
             os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -81,26 +81,18 @@ def _for_task(model: OpenedModel, asked: Asked | None) -> OpenedModel:
     return replace(model, record=record, head=None)
 
 
-@dataclass(frozen=True)
-class Written:
-    """A file that agrees with its network; `difference` is the largest between the two, see `models.agreement`."""
+def write_file(model: OpenedModel, path: Path, kind: str) -> float:
+    """Write a model as a file of kind "safetensors", "onnx" or "torch", over one that is there, and check it.
 
-    path: Path
-    bytes: int
-    difference: float
-
-
-def write_file(model: OpenedModel, path: Path, kind: str) -> Written:
-    """Write a model as a file of kind "safetensors", "onnx" or "torch", over one that is there, and check it."""
+    Returns the largest difference between file and network, see `models.agreement`.
+    """
     if model.record.task == "detection" and kind != "safetensors":
         raise LandmarksError(
             f"a detector cannot be written as {kind}: how many boxes it works on depends on what it sees, and the two "
             "exporters follow shapes only. Choose --format safetensors"
         )
     with _named_when_done(path) as partial:
-        difference = _WRITERS[kind](model, partial)
-        size = partial.stat().st_size
-    return Written(path, size, difference)
+        return _WRITERS[kind](model, partial)
 
 
 def plain_metadata(record: ModelRecord) -> dict[str, str]:
@@ -180,7 +172,7 @@ def _named_when_done(path: Path) -> Iterator[Path]:
     """A file in a folder beside `path`; it takes its place if the block ends without an error, and goes otherwise."""
     folder = path.with_name(f".{path.name}.partial")  # one name, so that killed runs do not pile them up
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         yield folder / path.name  # archives of torch.export hold the name
         (folder / path.name).replace(path)
     except OSError as error:

@@ -13,19 +13,23 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from landmarks.data import available_cores
 from landmarks.errors import LandmarksError, shown
 from landmarks.interop.image_files import read_picture
-from landmarks.models import OpenedModel
+from landmarks.models import OpenedModel, normalize
+from landmarks.recognition import likeliest
+
+MAX_DIGITS = 18  # of an int64
 
 TOGETHER = 32  # images in memory at a time, at the size that the network sees
 BATCH_PIXELS = 1 << 21  # of a batch at most: 32 images of 256 x 256, or 2 of 1024 x 1024
 THREAD_PIXELS = 1 << 15  # of a batch for each thread: with fewer, threads wait for one another
 
 
-def describe_pictures(describer: "OpenedModel", paths: Iterable[str | Path]) -> NDArray[np.float32]:
+def describe_pictures(describer: OpenedModel, paths: Iterable[str | Path]) -> NDArray[np.float32]:
     """Describe pictures, in batches of one shape.
 
     Args:
@@ -53,7 +57,7 @@ def similarities(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.clip(rows[1:] @ rows[0], -1.0, 1.0)  # rounding may have passed 1
 
 
-def _described(model: "OpenedModel", paths: Iterable[str | Path]) -> Iterator[tuple[str | Path, NDArray[np.float32]]]:
+def _described(model: OpenedModel, paths: Iterable[str | Path]) -> Iterator[tuple[str | Path, NDArray[np.float32]]]:
     """Give each path, in order, with what the network says of its image, float32 [D]."""
     left, idle = iter(paths), idle_cores()
     while some := list(islice(left, TOGETHER)):
@@ -70,12 +74,8 @@ def _described(model: "OpenedModel", paths: Iterable[str | Path]) -> Iterator[tu
         yield from ((path, rows[place]) for place, path in enumerate(some))
 
 
-def _network_says(model: "OpenedModel", images: NDArray[np.uint8], idle: int) -> NDArray[np.float32]:
+def _network_says(model: OpenedModel, images: NDArray[np.uint8], idle: int) -> NDArray[np.float32]:
     """Images of one shape, uint8 [B, H, W, 3], to float32 [B, D]."""
-    import torch
-
-    from landmarks.models import normalize
-
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
     place = next(model.network.parameters(), torch.empty(0)).device
     try:
@@ -99,8 +99,6 @@ def threads_for(pixels: int, idle: int) -> Iterator[None]:
     On a busy machine the threads of each small operation wait for the slowest of them: with all threads, 64 thumbnails
     took 20 times as long as with one.
     """
-    import torch
-
     before = torch.get_num_threads()
     torch.set_num_threads(max(min(before, idle, pixels // THREAD_PIXELS), 1))
     try:
@@ -125,7 +123,7 @@ class LandmarkClass:
 
 
 def classify_pictures(
-    classifier: "OpenedModel", paths: Iterable[str | Path], top: int = 5
+    classifier: OpenedModel, paths: Iterable[str | Path], top: int = 5
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The likeliest classes of pictures, in batches of one shape.
 
@@ -138,8 +136,6 @@ def classify_pictures(
         Labels int32 and probabilities float32 of a softmax over all classes, both [N, min(top, C)], the likeliest
         first. `landmark_class` says what a label stands for.
     """
-    from landmarks.recognition import likeliest
-
     if top < 1:
         raise LandmarksError(f"--top {top}: ask for 1 class or more")
     head = classifier.head
@@ -149,10 +145,8 @@ def classify_pictures(
     return likeliest(rows, head, top, str(classifier.path))
 
 
-def landmark_class(classifier: "OpenedModel", label: int, categories: Mapping[int, str] | None = None) -> LandmarkClass:
+def landmark_class(classifier: OpenedModel, label: int, categories: Mapping[int, str] | None = None) -> LandmarkClass:
     """Say what a label stands for; `categories` are names by landmark_id, which go before those of the model."""
-    from landmarks.models import MAX_DIGITS
-
     record = classifier.record
     name = record.labels[label] if record.labels else None
     number = int(name) if name is not None and name.isdecimal() and len(name) <= MAX_DIGITS else None

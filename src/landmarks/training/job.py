@@ -166,7 +166,9 @@ def _landmark_parts(config: DictConfig) -> Parts:
         scheduler=instantiate(config.scheduler),
         channels_last=config.channels_last,
         compile=config.compile,
-        record=checkpoint_record(config, data),
+        record=checkpoint_record(
+            config, data.preprocessing, landmark_names=data.train_set.table.landmark_names.tolist()
+        ),
     )
 
     def report(run: TrainedRun) -> None:

@@ -32,16 +32,6 @@ def test_what_encoders_write(make: SimpleNamespace, height: int, width: int, mod
     assert file.getvalue()[header.end : header.end + 2] == b"\xff\xda"
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_and_upright_size(make: SimpleNamespace, orientation: int) -> None:
-    exif = Image.Exif()
-    exif[0x010F] = "a camera"
-    exif[ORIENTATION_TAG] = orientation
-    header = read_jpeg_header(make.encoded(make.picture(0, 20, 30), exif=exif))
-    assert header.orientation == orientation
-    assert header.upright == ((20, 30) if orientation < 5 else (30, 20))
-
-
 def test_both_byte_orders_and_damage() -> None:
     for order, mark in (("<", b"II*\x00"), (">", b"MM\x00*")):
         entry = struct.pack(f"{order}HHIHH", ORIENTATION_TAG, 3, 1, 6, 0)

@@ -13,8 +13,7 @@ from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.interop import describe_pictures, similarities, single_images
 from landmarks.models import OpenedModel, load_model, open_model
-from picture_models import photograph, turned
-from pictures import scene
+from picture_models import photograph
 
 
 def test_pictures_are_sized_normalised_and_described_as_released(retrieval: Path, tmp_path: Path) -> None:
@@ -39,14 +38,6 @@ def fake(retrieval: Path, side: int, give: Callable[[torch.Tensor], torch.Tensor
     network.forward = give  # type: ignore[method-assign]
     record = replace(opened.record, name="net", preprocessing=Preprocessing("released", side))
     return replace(opened, record=record, network=network)
-
-
-def test_a_picture_on_its_side_is_described_upright(retrieval: Path, tmp_path: Path) -> None:
-    image = scene(5, 100, 140)
-    Image.fromarray(image).save(tmp_path / "plain.png")
-    describer = open_model(retrieval, "descriptors")
-    plain, side = describe_pictures(describer, [tmp_path / "plain.png", turned(tmp_path / "side.png", image)])
-    assert np.array_equal(plain, side)
 
 
 def test_cosines_of_the_first_with_the_others_in_their_order() -> None:

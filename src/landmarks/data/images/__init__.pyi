@@ -9,6 +9,7 @@ from .jpeg_header import TruncatedHeaderError as TruncatedHeaderError
 from .jpeg_header import exif_orientation as exif_orientation
 from .jpeg_header import read_jpeg_header as read_jpeg_header
 from .preprocessing import MEAN as MEAN
+from .preprocessing import MULTIPLE as MULTIPLE
 from .preprocessing import STD as STD
 from .preprocessing import Preprocessing as Preprocessing
 from .preprocessing import ResizeRule as ResizeRule

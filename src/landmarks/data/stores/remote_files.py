@@ -5,11 +5,9 @@ error whichever package answers, and connections that survive a fork.
 """
 
 import errno
-import fcntl
 import json
 import logging
 import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from upath import UPath
 from landmarks.data.stores.tar_files import TarStamp
 from landmarks.errors import LandmarksError
 from landmarks.progress import BYTES, show_progress
-from landmarks.storage import QUICK, RetryPolicy, TemporaryError, atomic_file, is_temporary
+from landmarks.storage import QUICK, FileLock, RetryPolicy, TemporaryError, atomic_file, is_temporary
 
 TIMEOUT = 30.0
 CHUNK = 4 << 20
@@ -177,33 +175,24 @@ def _final(error: Exception, path: str) -> OSError | None:
     return None
 
 
-@dataclass(frozen=True)
-class LocalCopies:
-    """Copies in `folder` of files at an address."""
+def fetch_copy(files: RemoteFiles, name: str, copy: Path) -> None:
+    """Bring a copy on this machine up to date with the file called `name` there. Raises OSError."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    origin = copy.with_name(f"{copy.name}.origin")
+    with FileLock(copy.with_name(f"{copy.name}.lock"), wait=True):
+        stamp = files.stamp(name)
+        record = json.dumps(asdict(stamp))
+        if not copy.is_file() or not origin.is_file() or origin.read_text() != record:
+            origin.unlink(missing_ok=True)
+            _copy(files, name, copy, stamp)
+            origin.write_text(record)
 
-    files: RemoteFiles
-    folder: Path
 
-    def fetch(self, name: str, path: str) -> Path:
-        """Bring `folder/path` up to date with the file called `name` there. Raises OSError."""
-        copy = self.folder / path
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        origin = copy.with_name(f"{copy.name}.origin")
-        with origin.open("a+") as record:
-            with suppress(OSError):  # a file system without locks: each process then makes its own copy
-                fcntl.flock(record, fcntl.LOCK_EX)
-            stamp = self.files.stamp(name)
-            if not copy.is_file() or origin.read_text() != json.dumps(asdict(stamp)):
-                record.truncate(0)
-                self._copy(name, copy, stamp)
-                record.write(json.dumps(asdict(stamp)))
-        return copy
-
-    def _copy(self, name: str, copy: Path, stamp: TarStamp) -> None:
-        log.info("copying %s (%s bytes) to %s", self.files.address(name), f"{stamp.size:,}", copy)
-        with atomic_file(copy) as file, show_progress() as progress:
-            for offset in range(0, stamp.size, CHUNK):
-                file.write(self.files.read(name, offset, min(CHUNK, stamp.size - offset)))
-                progress.show(f"copying {name}", file.tell(), stamp.size, BYTES)
-            if file.tell() != stamp.size or self.files.stamp(name) != stamp:
-                raise OSError(f"{self.files.address(name)} changed while it was read; start again")
+def _copy(files: RemoteFiles, name: str, copy: Path, stamp: TarStamp) -> None:
+    log.info("copying %s (%s bytes) to %s", files.address(name), f"{stamp.size:,}", copy)
+    with atomic_file(copy) as file, show_progress() as progress:
+        for offset in range(0, stamp.size, CHUNK):
+            file.write(files.read(name, offset, min(CHUNK, stamp.size - offset)))
+            progress.show(f"copying {name}", file.tell(), stamp.size, BYTES)
+        if file.tell() != stamp.size or files.stamp(name) != stamp:
+            raise OSError(f"{files.address(name)} changed while it was read; start again")

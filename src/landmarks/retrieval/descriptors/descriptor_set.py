@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, check_rows, gather, row_norms
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.storage import ChangedError, check_folder, read_header
+from landmarks.storage import ChangedError, check_folder, map_array, read_header
 
 IDS = "ids"
 DESCRIPTORS = "descriptors"
@@ -27,20 +27,13 @@ PARTIAL_SUFFIX = ".partial"
 
 @dataclass(frozen=True)
 class DescriptorSet:
-    """Descriptors of pictures, row by row.
+    """Descriptors of pictures, row by row."""
 
-    Attributes:
-        ids: uint64 [N], each once.
-        descriptors: float32 or float16 [N, D], as the network gave them (not normalised); usually memory-mapped.
-        protocol: what made them.
-        name: where they come from, for messages.
-        stamps: uint64 [N], what told each image from others of its id, see `ImageSet.stamps`; None: not recorded.
-    """
-
-    ids: NDArray[np.uint64]
-    descriptors: Descriptors
-    protocol: ExtractionProtocol
-    name: str = "descriptor set"
+    ids: NDArray[np.uint64]  # [N], each once
+    descriptors: Descriptors  # float32 or float16 [N, D], as the network gave them; usually memory-mapped
+    protocol: ExtractionProtocol  # what made them
+    name: str = "descriptor set"  # where they come from, for messages
+    # [N], what told each image from others of its id, see `ImageSet.stamps`; None: not recorded
     stamps: NDArray[np.uint64] | None = None
 
     def __post_init__(self) -> None:
@@ -138,9 +131,7 @@ def _map_array(path: Path, rank: int, dtypes: tuple[np.dtype[np.generic], ...]) 
         shape, dtype = header.shape, header.dtype
         if len(shape) != rank or min(shape) < 1 or dtype not in dtypes:
             raise ValueError(f"expected {rank} dimensions of {' or '.join(map(str, dtypes))}, found {dtype} {shape}")
-        if path.stat().st_size != header.file_bytes:
-            raise ValueError(f"is {path.stat().st_size} bytes long, its header needs {header.file_bytes}")
-        return np.memmap(path, dtype=dtype, mode="r", offset=header.data_start, shape=shape)
+        return map_array(path, dtype, shape)
     except (OSError, ValueError) as error:
         raise LandmarksError(f"{path}: damaged or not of this kind: {error}; extract the set again") from error
 
@@ -175,10 +166,7 @@ def regions_of(whole: DescriptorSet, regions: DescriptorSet) -> Descriptors:
 
 
 def gather_regions(regions: Descriptors, images: NDArray[np.integer], name: str) -> NDArray[np.float32]:
-    """All regions of the named images, float32 [len(images), R, D], each L2-normalised.
-
-    Of a bad region the message counts all of the set by region, R an image.
-    """
+    """All regions of some images, float32 [B, R, D], L2-normalised; an error counts regions over the whole set."""
     found = np.asarray(regions[images])
     flat = found.reshape(-1, found.shape[-1])
     norms = row_norms(flat)

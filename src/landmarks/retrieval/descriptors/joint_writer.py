@@ -26,19 +26,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Layer:
-    """One of the arrays that describe the same pictures: whole pictures, or their regions.
+    """One of the arrays that describe the same pictures: whole pictures, or their regions."""
 
-    Attributes:
-        folder: of the finished set.
-        dim: values a row.
-        protocol: what makes them.
-        dtype: on disk.
-    """
-
-    folder: Path
-    dim: int
-    protocol: ExtractionProtocol
-    dtype: Precision = "float32"
+    folder: Path  # of the finished set
+    dim: int  # values a row
+    protocol: ExtractionProtocol  # what makes them
+    dtype: Precision = "float32"  # on disk
 
     @property
     def partial(self) -> Path:

@@ -170,10 +170,7 @@ def write_derived(
     dtype: Precision,
     make: Callable[[int, int], Descriptors],
 ) -> DescriptorSet:
-    """Write a set of the pictures `ids` and open it; one that was interrupted goes on where it stopped.
-
-    `make` gives the rows [B, `dim`] from a first one to one past the last; the same rows whatever the block.
-    """
+    """Write a set of the pictures `ids`, of which `make` gives the rows from one to before another, and open it."""
     rows = rows_in_budget(8 * dim, BLOCK_BYTES)
     with DescriptorWriter(folder, len(ids), dim, protocol, dtype) as writer:
         writer.cut(len(writer.done) // rows * rows)  # the same blocks, hence the same bits, as without a kill

@@ -79,11 +79,7 @@ class FeatureFiles:
         self._log.append({STAMPS_FILE: rows.tobytes()})
 
     def append(self, pictures: Sequence[tuple[bytes, LocalFeatures, bool]]) -> Records:
-        """Add pictures: key, features, and whether the picture could be read; gives their records [n].
-
-        They are in the hands of the operating system when this returns; where the disk is full, what was added before
-        stays good.
-        """
+        """Add pictures: key, features, and whether it could be read; gives their records [n], good whatever follows."""
         features = [features for _, features, _ in pictures]
         records = np.zeros(len(pictures), RECORD)
         records["key"] = [key for key, _, _ in pictures]
