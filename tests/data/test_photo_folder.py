@@ -194,7 +194,8 @@ def test_images_in_two_splits_are_reported(photo_folder: Write, caplog: pytest.L
     PhotoFolder(root).prepare()
     assert "in several splits" not in caplog.text
     split = by_path(root)
-    train, index, query = (next(path for path, part in split.items() if part == wanted) for wanted in ("train", "index", "query"))
+    splits = ("train", "index", "query")
+    train, index, query = (next(path for path, part in split.items() if part == wanted) for wanted in splits)
     (root / query).write_bytes((root / train).read_bytes())
     (root / index).unlink()
     (root / index).symlink_to(root / train)
