@@ -12,6 +12,10 @@ STAMP := .venv/installed-$(KIND)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
   --python-version 3.11 --extra dev --extra export pyproject.toml
 
+# Bytecode is kept even where the environment says otherwise: tests and commands start many processes, and each
+# would compile five thousand files of its libraries anew.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo test check setup lock clean
 .DEFAULT_GOAL := demo
 

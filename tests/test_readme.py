@@ -11,18 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import landmarks
+from commands import run
 from http_server import HttpServer
-from landmarks.cli import main
 from landmarks.cli.evaluate import evaluate
 from landmarks.cli.train import train
 from landmarks.data.gldv2 import GLDv2
-from landmarks.models import build
 from landmarks.retrieval.descriptors import DescriptorSet
 from paddle_files import write_separate
-from released_oracles import random_values, small_resnet
+from released_oracles import random_values, shrink_backbones
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -117,10 +115,9 @@ def evidence(
     """What a classifier and a detector say of the tiny world's queries, a tidied list, and boxes to score."""
     folder = tmp_path_factory.mktemp("evidence")
     common = ["data=gldv2", f"data.root={tiny_world}", "splits=[queries]", *SMALL, "callbacks.progress=null"]
-    for run, out, extra in ((finished_run, "CLASSIFIED", ["predictions=10"]), (detector_run, "DETECTED", [])):
-        where = [f"checkpoint={run / 'checkpoints' / 'best.ckpt'}", f"hydra.run.dir={folder / out}"]
-        done = CliRunner().invoke(main.app, ["extract", *where, *common, *extra])
-        assert done.exit_code == 0, done.output
+    for run_dir, out, extra in ((finished_run, "CLASSIFIED", ["predictions=10"]), (detector_run, "DETECTED", [])):
+        where = [f"checkpoint={run_dir / 'checkpoints' / 'best.ckpt'}", f"hydra.run.dir={folder / out}"]
+        run("extract", *where, *common, *extra)
     shutil.copytree(finished_run / "descriptors" / "gallery", folder / "ALL" / "train")
     shutil.copy(tiny_world / "metadata" / "train_clean.csv", folder / "tidied.csv")
     shutil.copy(folder / "DETECTED" / "queries_detections" / "detections.csv", folder / "PREDICTIONS")
@@ -134,14 +131,11 @@ def models(tiny_world: Path, finished_run: Path, tmp_path_factory: pytest.TempPa
     images = GLDv2(tiny_world, train_split="train").train()
     for row, name in enumerate("ABC"):
         (folder / f"{name}.jpg").write_bytes(images.read(row))
-    export = ["export", str(finished_run / "checkpoints" / "best.ckpt"), "--out", str(folder / "model.safetensors")]
-    done = CliRunner().invoke(main.app, export)
-    assert done.exit_code == 0, done.output
+    run("export", finished_run / "checkpoints" / "best.ckpt", "--out", folder / "model.safetensors")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(build.BACKBONES, "res152", small_resnet)
+        shrink_backbones(patch)
         released = write_separate(folder / "RELEASED" / ROW, random_values(ROW))
-        done = CliRunner().invoke(main.app, ["import-paddle", ROW, str(released), str(folder / f"{ROW}.safetensors")])
-    assert done.exit_code == 0, done.output
+        run("import-paddle", ROW, released, folder / f"{ROW}.safetensors")
     return folder
 
 
@@ -168,6 +162,7 @@ def test_command(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["landmarks"])
+    shrink_backbones(monkeypatch)  # that the released ones train is tested in tests/conf and tests/models
     if command.startswith("landmarks data download"):  # out of the tiny world, which has fewer tars
         command = command.replace("GLDV2", "fetched").replace("--tars 0-3", "--tars 0-1")
         command += f" --base-url {http_server(tiny_world).url}"
@@ -189,8 +184,6 @@ def test_command(
     command = command.replace("--dim 256", "--dim 8")
     evidence = request.getfixturevalue("evidence") if EVIDENCE.search(command) else None
     models = request.getfixturevalue("models") if MODELS.search(command) else None
-    if ROW in command:
-        monkeypatch.setitem(build.BACKBONES, "res152", small_resnet)
     if "leaderboard --run" in command:
         command += f" -- {' '.join(SMALL)} callbacks.progress=null"
     for path in (*given.iterdir(), *(one for folder in (evidence, models) if folder for one in folder.iterdir())):
@@ -202,14 +195,15 @@ def test_command(
     if program == "landmarks":
         if words[0] == "extract":
             words += [*SMALL, "callbacks.progress=null"]
-        done = CliRunner().invoke(main.app, words)
-        assert done.exit_code == 0, done.output
+        run(*words)
         return
     script, *words = words
     keys = {word.split("=")[0] for word in words}
     extra = [o for o in SMALL if o.split("=")[0] not in keys]
     if not keys & {"data", "experiments"}:
         extra += [f"data.root={tiny_world}"]
+    if script == "train.py" and not keys & {"model", "experiments"}:
+        extra += ["model=timm", "model.name=test_resnet"]
     if "detector" in command and script == "train.py":
         extra += TINY_DETECTOR if "demo" in command else ["model.pretrained=false"]
     if script == "evaluate.py":
@@ -222,4 +216,7 @@ def test_command(
         else:
             train([*words, *extra])
     assert list(tmp_path.rglob("metrics.json"))  # links are not followed
+    for sweep in tmp_path.rglob("sweep.csv"):
+        assert len(sweep.read_text().splitlines()) == 1 + len(list(sweep.parent.glob("*/metrics.json")))
+    assert ("-m" in words) == bool(list(tmp_path.rglob("sweep.csv")))
     shutil.rmtree(tmp_path / "runs", ignore_errors=True)

@@ -4,6 +4,7 @@ Commands print these as one message without a traceback; everything else is a de
 traceback.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -37,3 +38,9 @@ class FormatError(LandmarksError):
 def shown(path: object) -> str:
     """Give a path as it can be printed: names may hold line feeds, escape sequences, and bytes that are no UTF-8."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
+
+
+def counted(kind: str, names: Sequence[str], most: int = 3) -> str:
+    """Such as "2 missing: a, b", with the first names alone where there are more than `most`."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{len(names):,} {kind}: {', '.join(names[:most])}{more}"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 
 ID_DIGITS = 16
+HEX_DIGITS = "0123456789abcdef"
 ID_PATTERN = "^[0-9a-f]{16}$"
 FIND_BLOCK = 1 << 18  # look-ups at a time
 

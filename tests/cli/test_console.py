@@ -1,7 +1,10 @@
+import os
+from pathlib import Path
+
 import pytest
 import typer
 
-from landmarks.cli.console import named_endings
+from landmarks.cli.console import check_new_file, named_endings
 from landmarks.errors import LandmarksError
 
 
@@ -20,3 +23,26 @@ def test_each_ending_has_its_status_and_words(
 def test_defects_keep_their_traceback() -> None:
     with pytest.raises(RuntimeError), named_endings():
         raise RuntimeError
+
+
+def test_a_file_that_could_not_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "saved"
+    source.mkdir()
+    (tmp_path / "there.pt2").write_text("kept")
+    (tmp_path / "folder.pt2").mkdir()
+
+    def refused(path: Path, problem: str, overwrite: bool = False, made_of: Path = source) -> None:
+        with pytest.raises(LandmarksError, match=problem):
+            check_new_file(path, ".pt2", made_of, overwrite)
+
+    refused(tmp_path / "model.pt", r"model\.pt: a file of this format ends in \.pt2")
+    refused(tmp_path / "there.pt2", "exists already; give another name, or --overwrite")
+    refused(tmp_path / "there.pt2", "is the model itself", overwrite=True, made_of=tmp_path / "there.pt2")
+    refused(tmp_path / "folder.pt2", "is a folder", overwrite=True)
+    refused(source / "sub" / "m.pt2", "would pass for a variable")
+    refused(tmp_path / "there.pt2" / "m.pt2", "is no folder that you may write to")
+    check_new_file(tmp_path / "there.pt2", ".pt2", source, True)
+    check_new_file(tmp_path / "new" / "folder" / "m.pt2", ".pt2", source, False)
+    assert not (tmp_path / "new").exists()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    refused(tmp_path / "new" / "m.pt2", f"{tmp_path} is no folder that you may write to")

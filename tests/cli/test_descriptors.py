@@ -1,24 +1,17 @@
 """`landmarks descriptors` as a person and as a program use it."""
 
-import json
 import logging
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
-from landmarks.cli.main import app
+from commands import as_json, run
 from landmarks.retrieval.descriptors import DescriptorSet, DescriptorWriter, ExtractionProtocol
 
 A = ExtractionProtocol("res152", "aa11", 448, "released", data="gldv2", split="index")
 B = replace(A, model="inception", weights="bb22", input_size=544)
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["descriptors", *map(str, arguments)], env={"COLUMNS": "200"})
 
 
 @pytest.fixture
@@ -32,23 +25,21 @@ def sets(tmp_path: Path) -> dict[str, Path]:
 
 
 def test_show(sets: dict[str, Path]) -> None:
-    done = run("show", sets["a"], sets["b"], sets["train"])
-    assert done.exit_code == 0
+    done = run("descriptors", "show", sets["a"], sets["b"], sets["train"])
     lines = {line.split("│")[1].strip(): line.split("│")[2:-1] for line in done.stdout.splitlines() if "│" in line}
     shown = {key: [value.strip() for value in values] for key, values in lines.items()}
     assert shown["rows"] == ["40", "39", "90"]
     assert shown["model"] == ["res152", "inception", "res152"]
     assert shown["alike"] == ["yes", "no", "yes"]
-    (told,) = json.loads(run("show", "--json", sets["a"]).stdout)
+    (told,) = as_json("descriptors", "show", sets["a"])
     assert (told["rows"], told["dim"], told["dtype"], told["bytes"]) == (40, 6, "float32", 40 * (6 * 4 + 8))
     assert told["protocol"]["weights"] == "aa11"
 
 
-def test_join(sets: dict[str, Path]) -> None:
-    done = run(
-        "join", sets["new"], sets["a"], sets["b"], "--weights", "1,0.5", "--dtype", "float16", "--max-missing", 0.1
-    )
-    assert done.exit_code == 0, done.output
+def test_join(sets: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("landmarks"), "propagate", False)  # else pytest's handlers print
+    options = ("--weights", "1,0.5", "--dtype", "float16", "--max-missing", 0.1)
+    done = run("descriptors", "join", sets["new"], sets["a"], sets["b"], *options)
     assert "1 of 40 pictures are left out" in done.stderr and "res152+inception" in done.stdout
     joined = DescriptorSet.open(sets["new"])
     assert (len(joined), joined.dim, joined.descriptors.dtype) == (39, 10, np.float16)
@@ -57,11 +48,10 @@ def test_join(sets: dict[str, Path]) -> None:
 
 def test_whiten_learns_saves_and_applies(sets: dict[str, Path], tmp_path: Path) -> None:
     saved = tmp_path / "pca.safetensors"
-    done = run("whiten", sets["new"], sets["a"], "--learn-on", sets["train"], "--dim", 3, "--save-whitening", saved)
-    assert done.exit_code == 0, done.output
+    learned = ("--learn-on", sets["train"], "--dim", 3, "--save-whitening", saved)
+    done = run("descriptors", "whiten", sets["new"], sets["a"], *learned)
     assert "3 of 6 axes" in done.stderr and "power 1, learned on gldv2 train" in done.stderr
-    again = run("whiten", tmp_path / "again", sets["a"], "--whitening", saved)
-    assert again.exit_code == 0, again.output
+    run("descriptors", "whiten", tmp_path / "again", sets["a"], "--whitening", saved)
     first, second = DescriptorSet.open(sets["new"]), DescriptorSet.open(tmp_path / "again")
     np.testing.assert_array_equal(first.descriptors, second.descriptors)
     first.require_same_protocol(second)
@@ -72,20 +62,14 @@ def test_whiten_learns_saves_and_applies(sets: dict[str, Path], tmp_path: Path) 
     [
         (("show", "{new}"), "no descriptor set here"),
         (("join", "{new}", "{a}", "{b}"), "1 of 40 pictures are not in all sets"),
-        (("join", "{new}", "{a}"), "joining takes two or more sets"),
         (("join", "{new}", "{a}", "{b}", "--weights", "1;2"), "--weights 1;2: expected numbers"),
         (("join", "{a}", "{a}", "{b}", "--max-missing", "1"), "exists already"),
         (("whiten", "{new}", "{a}"), "give --learn-on SET and --dim NUMBER, or --whitening FILE"),
         (("whiten", "{new}", "{a}", "--whitening", "{a}", "--dim", "3"), "leave out --learn-on"),
-        (("whiten", "{new}", "{a}", "--whitening", "{a}"), "not a readable whitening"),
-        (("whiten", "{new}", "{b}", "--learn-on", "{train}", "--dim", "3"), "learned on descriptors made otherwise"),
-        (("whiten", "{new}", "{a}", "--learn-on", "{train}", "--dim", "7"), "dim must be from 1 to 6"),
         (("whiten", "{new}", "{a}", "--learn-on", "{b}", "--dim", "3", "--save-whitening", "{a}"), "exists already"),
     ],
 )
 def test_mistakes_are_named(sets: dict[str, Path], arguments: tuple[str, ...], words: str) -> None:
-    done = run(*(argument.format(**sets) for argument in arguments))
-    assert done.exit_code == 2
+    done = run("descriptors", *(argument.format(**sets) for argument in arguments), code=2)
     assert words in done.stderr
-    assert "Traceback" not in done.output
     assert not sets["new"].exists()

@@ -56,7 +56,6 @@ def test_a_slip_is_one_screen_that_names_it(
         ([], "name what to evaluate: a checkpoint"),
         ([], "evaluate.py descriptors.queries=Q.npy descriptors.index=I.npy"),
         (["checkpoint=a", "descriptors.queries=b", "descriptors.use_data=true"], "checkpoint and descriptors.queries"),
-        (["descriptors.queries=Q.npy"], "descriptors.index is not: give both"),
         (["descriptors.queries=Q.npy", "descriptors.index=I.npy"], "descriptors.queries: Q.npy is not there"),
         (["descriptors.querys=Q.npy"], "descriptors.querys: no such key; did you mean"),
     ],

@@ -1,17 +1,14 @@
 """The three commands on single pictures: what they print, and how they end where something is wrong."""
 
-import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from landmarks.cli.main import app
+from commands import as_json, run
 from landmarks.detection import detect as detectors
 from landmarks.models import opened
 from picture_models import (
@@ -43,21 +40,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(made: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(made)
-    monkeypatch.setenv("COLUMNS", "80")
-    yield made
-
-
-def run(*arguments: str | Path, code: int = 0) -> Result:
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert done.exit_code == code, done.output
-    return done
-
-
-def as_json(*arguments: str | Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(run(*arguments, "--json").stdout)
-    return found
+    return made
 
 
 def test_similarity_in_the_order_given(here: Path) -> None:
@@ -163,12 +148,12 @@ def test_files_for_onnx_runtime(here: Path, tmp_path: Path) -> None:
 
 def test_long_and_odd_names_break_no_column(here: Path, tmp_path: Path) -> None:
     odd = photograph(tmp_path / ("[bold]" + "long name " * 15 + "é.png"))
-    lines = run("similarity", "similarity.safetensors", odd, "0.jpg").stdout.splitlines()
+    lines = run("similarity", "similarity.safetensors", odd, "0.jpg", columns=80).stdout.splitlines()
     assert max(map(len, lines)) <= 80
     (row,) = [line for line in lines if "0.jpg" in line]
     assert re.match(r" +-?\d\.\d{4} +160 x 120 +128 x 96 +0\.jpg *$", row)
     for command in ("classify", "detect"):
-        assert str(odd) in run(command, f"{command}.safetensors", odd).stdout
+        assert str(odd) in run(command, f"{command}.safetensors", odd, columns=80).stdout
 
 
 def test_options_out_of_range_are_refused(here: Path) -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.retrieval import Ranking
-
 ROOT = Path(__file__).resolve().parents[2]
 A, B, C = (f"{value:016x}" for value in (0xA, 0xB, 0xC))
 FILES = {
@@ -92,5 +90,5 @@ def test_descriptors_are_evaluated_without_a_network_into_a_folder_with_spaces(
     done: subprocess.CompletedProcess[str], folder: Path
 ) -> None:
     assert "search" in done.stdout and "There is no ground truth" in done.stdout
-    assert Ranking.load(folder / "an evaluation" / "ranking.npz").indices.shape == (3, 100)
+    assert np.load(folder / "an evaluation" / "ranking.npz")["indices"].shape == (3, 100)
     assert json.loads((folder / "an evaluation" / "metrics.json").read_text())["sizes"]["index"] == 5

@@ -101,21 +101,21 @@ def test_reports_every_problem_at_once_and_looks_inside_lists() -> None:
     assert "node.name" in text
 
 
-def test_missing_arguments_are_named_unless_a_partial_gets_them_later() -> None:
-    assert "node.size: missing, and" in problems({"_target_": target("Part")})
+@pytest.mark.parametrize(
+    ("node", "words"),
+    [
+        ({"_target_": target("Part")}, "node.size: missing, and"),
+        (part(size="???"), "node.size: no value given; set it on the command line: node.size=VALUE"),
+        (part(size="${nowhere.size}"), "node.size"),  # an interpolation that leads nowhere
+        ({"_target_": "landmarks.nothing.Class"}, "cannot import landmarks.nothing"),
+    ],
+)
+def test_what_is_missing_is_named(node: dict[str, Any], words: str) -> None:
+    assert words in problems(node)
+
+
+def test_a_partial_may_get_arguments_later() -> None:
     check_config(OmegaConf.create({"node": {"_target_": target("Part"), "_partial_": True}}), Settings)
-
-
-def test_mandatory_values_name_the_command_line() -> None:
-    assert "node.size: no value given; set it on the command line: node.size=VALUE" in problems(part(size="???"))
-
-
-def test_interpolations_that_lead_nowhere_are_named() -> None:
-    assert "node.size" in problems(part(size="${nowhere.size}"))
-
-
-def test_targets_that_do_not_import_are_named() -> None:
-    assert "cannot import landmarks.nothing" in problems({"_target_": "landmarks.nothing.Class"})
 
 
 def test_top_level_keys_have_types_too() -> None:

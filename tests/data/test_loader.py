@@ -113,7 +113,7 @@ def test_another_sampler_is_refused() -> None:
     first = make_loader()
     list(islice(epoch(first, 0), 3))
     images = Draws()
-    batches = BalancedBatches(images.images.table.landmarks, 4, seed=1, images_per_landmark=2)
+    batches = BalancedBatches(images.images.table.landmarks, 4, seed=1, images_per_landmark=2, size_power=0.5)
     second = ResumableLoader(images, batches)  # type: ignore[arg-type]
     second.load_state_dict(first.state_dict())
     with pytest.raises(LandmarksError, match="the sampler: was ShuffledBatches, is BalancedBatches"):

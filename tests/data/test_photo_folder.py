@@ -1,3 +1,4 @@
+import shutil
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.data import INDEX, QUERY, TRAIN, PhotoFolder, Source, SplitPhotos, split_photos
+from landmarks.data import EvalDataset, ImageSet, PhotoFolder, Preprocessing, Source, Unreadable, photo_files
 from landmarks.data import photo_folder as module
 from landmarks.errors import LandmarksError
 
@@ -65,34 +66,32 @@ def test_shares_that_leave_nothing(tmp_path: Path, index: float, query: float) -
         PhotoFolder(tmp_path, index_share=index, query_share=query)
 
 
-def deal(root: Path) -> SplitPhotos:
-    return split_photos(root, index_share=0.3, query_share=0.2, min_split=4, non_landmark="non-landmark")
+def sets_of(root: Path) -> dict[str, ImageSet]:
+    photos = PhotoFolder(root)
+    return {"train": photos.train(), "index": photos.index(), "query": photos.queries()}
 
 
-def by_path(root: Path) -> dict[str, int]:
-    photos = deal(root)
+def by_path(root: Path) -> dict[str, str]:
+    """The split of each picture."""
     return {
-        photos.store.path(int(i)).relative_to(root).as_posix(): int(part)
-        for i, part in zip(photos.table.ids, photos.split, strict=True)
+        images.store.path(int(i)).relative_to(root).as_posix(): name  # type: ignore[attr-defined]
+        for name, images in sets_of(root).items()
+        for i in images.table.ids
     }
 
 
 def test_shares_are_about_as_asked(photo_folder: Write) -> None:
-    split = deal(photo_folder({"Arch": 400})).split
-    assert np.abs(np.bincount(split) / 400 - [0.5, 0.3, 0.2]).max() < 0.08
+    sizes = np.array([len(images) for images in sets_of(photo_folder({"Arch": 400})).values()])
+    assert np.abs(sizes / 400 - [0.5, 0.3, 0.2]).max() < 0.08
 
 
-def test_split_stays_when_pictures_are_added(photo_folder: Write) -> None:
+def test_split_stays_when_pictures_are_added_and_the_folder_is_moved(photo_folder: Write) -> None:
     before = by_path(photo_folder({"Arch": 20, "Bridge": 30}))
-    after = by_path(photo_folder({"Arch": 26, "Aqueduct": 9, "Bridge": 45}))
+    root = photo_folder({"Arch": 26, "Aqueduct": 9, "Bridge": 45})
+    after = by_path(root)
     assert len(after) == 80
     assert {path: after[path] for path in before} == before
-
-
-def test_split_does_not_depend_on_where_the_folder_lies(photo_folder: Write) -> None:
-    root = photo_folder({"Arch": 30})
-    before = by_path(root)
-    assert by_path(root.rename(root.parent / "moved")) == before
+    assert by_path(root.rename(root.parent / "moved")) == after
 
 
 def test_accents_hash_alike_however_they_are_written(tmp_path: Path) -> None:
@@ -102,29 +101,24 @@ def test_accents_hash_alike_however_they_are_written(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         for i in range(12):
             (folder / f"{i}.jpg").write_bytes(b"")
-        splits.append(deal(tmp_path / form))
-    assert splits[0].table.ids.tolist() == splits[1].table.ids.tolist()
-    assert splits[0].split.tolist() == splits[1].split.tolist()
+        splits.append({name: images.table.ids.tolist() for name, images in sets_of(tmp_path / form).items()})
+    assert splits[0] == splits[1] and len(splits[0]["train"]) < 12
 
 
-@pytest.mark.parametrize("count", range(1, 12))
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 11])
 def test_each_landmark_can_be_learned_and_its_queries_answered(photo_folder: Write, count: int) -> None:
-    photos = deal(photo_folder({f"place {i}": count for i in range(40)}))
+    parts = by_path(photo_folder({f"place {i}": count for i in range(40)}))
     for landmark in range(40):
-        parts = photos.split[photos.table.landmarks == landmark]
-        assert (parts == TRAIN).any()
-        if (parts == QUERY).any():
-            assert (parts == INDEX).any()
-        if count < 4:
-            assert (parts == TRAIN).all()
+        splits = {split for path, split in parts.items() if path.startswith(f"place {landmark}/")}
+        assert "train" in splits and ("query" not in splits or "index" in splits)
+        assert count >= 4 or splits == {"train"}
 
 
 def test_pictures_of_no_landmark_never_train(photo_folder: Write) -> None:
-    photos = deal(photo_folder({"Arch": 10, "non-landmark": 30}))
-    other = photos.table.landmarks == -1
-    assert other.sum() == 30
-    assert set(photos.split[other].tolist()) == {INDEX, QUERY}
-    assert photos.table.landmark_names.tolist() == ["Arch"]
+    root = photo_folder({"Arch": 10, "non-landmark": 30})
+    others = [split for path, split in by_path(root).items() if path.startswith("non-landmark/")]
+    assert len(others) == 30 and set(others) == {"index", "query"}
+    assert sets_of(root)["index"].table.landmark_names.tolist() == ["Arch"]
 
 
 def test_what_is_a_picture_and_what_is_not(
@@ -153,15 +147,147 @@ def test_what_is_a_picture_and_what_is_not(
 
 def test_nothing_to_find(tmp_path: Path, photo_folder: Write) -> None:
     with pytest.raises(LandmarksError, match="is not a folder"):
-        deal(tmp_path / "nowhere")
+        by_path(tmp_path / "nowhere")
     (tmp_path / "loose.jpg").write_bytes(b"")
     with pytest.raises(LandmarksError, match="no folder with pictures"):
-        deal(tmp_path)
+        by_path(tmp_path)
     with pytest.raises(LandmarksError, match="no folder with pictures"):
-        deal(photo_folder({"non-landmark": 3}))
+        by_path(photo_folder({"non-landmark": 3}))
 
 
 def test_two_pictures_with_one_id_are_named(photo_folder: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_digest", lambda key, purpose: 7)
     with pytest.raises(LandmarksError, match=r"000\.jpg and .*001\.jpg get the same id"):
-        deal(photo_folder({"Arch": 2}))
+        by_path(photo_folder({"Arch": 2}))
+
+
+def test_all_formats_are_taken_and_the_rest_is_counted_in_one_warning(
+    photo_folder: Write, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_files, "heif_is_read", lambda: False)
+    root = photo_folder({"Arch": 1, "Bridge": 1})
+    names = ["a.gif", "b.BMP", "c.tif", "d.tiff", "e.jfif", "f.JPE", "g.avif", "h.jpg "]
+    for name in [*names, "i.HEIC", "j.heic", "k.mov", "notes", "._l.jpg"]:
+        (root / "Arch" / name).write_bytes(b"")
+    (root / "Bridge" / "m.mov").write_bytes(b"")
+    assert set(by_path(root)) == {"Arch/000.jpg", "Bridge/000.jpg", *(f"Arch/{name}" for name in names)}
+    (message,) = (record.getMessage() for record in caplog.records if "passed over" in record.getMessage())
+    assert "5 files are passed over" in message and "2 .heic, 2 .mov, 1 without an ending" in message
+    assert "pip install 'landmarks[heif]'" in message
+    monkeypatch.setattr(photo_files, "heif_is_read", lambda: True)
+    assert {"Arch/i.HEIC", "Arch/j.heic"} <= set(by_path(root))
+
+
+@pytest.mark.parametrize("folders", [["train", "test"], ["Train", "val", "Arch"], ["train"], ["query", "non-landmark"]])
+def test_splits_are_not_taken_for_landmarks(photo_folder: Write, folders: list[str]) -> None:
+    root = photo_folder({f"{split}/{landmark}": 5 for split in folders for landmark in ("Arch", "Bridge")})
+    with pytest.raises(LandmarksError, match=rf"splits and no landmarks.*data.root={root}/{folders[0]}") as refused:
+        PhotoFolder(root).prepare()
+    if folders == ["train", "test"]:
+        assert f"data.source.queries={root}/test data.source.index={root}/train" in str(refused.value)
+
+
+def test_images_in_two_splits_are_reported(photo_folder: Write, caplog: pytest.LogCaptureFixture) -> None:
+    root = photo_folder({"Arch": 20, "Bridge": 20})
+    for number, path in enumerate(sorted(root.rglob("*.jpg"))):
+        path.write_bytes(bytes([number]) * 10)
+    PhotoFolder(root).prepare()
+    assert "in several splits" not in caplog.text
+    split = by_path(root)
+    splits = ("train", "index", "query")
+    train, index, query = (next(path for path, part in split.items() if part == wanted) for wanted in splits)
+    (root / query).write_bytes((root / train).read_bytes())
+    (root / index).unlink()
+    (root / index).symlink_to(root / train)
+    PhotoFolder(root).prepare()
+    assert "1 images lie in several splits, as links to one file or byte for byte" in caplog.text
+    assert f"{train} (train) and {index} (index)" in caplog.text
+
+
+def test_bad_images_are_named_by_path(photo_folder: Write) -> None:
+    root = photo_folder({"Arch": 20, "Bridge": 20})
+    images = PhotoFolder(root).train()
+    (root / images.path(0)).write_bytes(b"no image")
+    unreadable = EvalDataset(images, [Preprocessing("square", 32)])[0]
+    assert isinstance(unreadable, Unreadable)
+    path = images.path(0)
+    assert (root / path).is_file() and unreadable.reason.startswith(f"image {path} ({unreadable.image_id}): ")
+
+
+def answers(source: PhotoFolder) -> dict[str, set[str]]:
+    """Which index images each query should find, by name."""
+    truth, index, queries = source.truth().retrieval, source.index(), source.queries()
+    assert truth is not None
+    path = {int(i): images.path(row) for images in (index, queries) for row, i in enumerate(images.table.ids)}
+    starts = truth.positives_start
+    return {
+        path[int(query)]: {path[int(i)] for i in truth.positives[starts[row] : starts[row + 1]]}
+        for row, query in enumerate(truth.query_ids)
+    }
+
+
+def test_given_folders_of_queries_and_index(photo_folder: Write, tmp_path: Path) -> None:
+    root = photo_folder(
+        {"Arch": 3, "Bridge": 3, "test/Arch": 2, "test/Castle": 1, "test/non-landmark": 2, "db/Arch": 1, "db/Bridge": 2}
+    )
+    source = PhotoFolder(root, queries=root / "test", index=root / "db")
+    source.prepare()
+    assert source.train().table.landmark_names.tolist() == ["Arch", "Bridge"] and len(source.train()) == 6
+    assert (len(source.index()), len(source.queries())) == (3, 5)
+    assert answers(source) == {f"test/Arch/00{n}.jpg": {"db/Arch/000.jpg"} for n in range(2)}
+    truth = source.truth()
+    assert truth.retrieval is not None and len(truth.retrieval.ignored_ids) == 3
+    assert truth.recognition is not None and truth.recognition.landmarks.tolist() == [0, 0]
+    assert len(truth.recognition.image_ids) == 5
+
+    elsewhere = PhotoFolder(root / "db", queries=root / "test", index=root / "db")
+    elsewhere.prepare()
+    assert elsewhere.train().table.ids.tolist() == elsewhere.index().table.ids.tolist(), "what trains is the index"
+    for folder in ("Arch", "Bridge"):
+        shutil.rmtree(root / folder)
+    only = PhotoFolder(root, queries=root / "test", index=root / "db")
+    only.prepare()
+    assert len(only.train()) == 3 and only.train().table.landmark_names.tolist() == ["Arch", "Bridge"]
+
+
+def test_given_folders_that_cannot_be_used(photo_folder: Write) -> None:
+    root = photo_folder({"Arch": 3, "test/Castle": 1, "db/Bridge": 2})
+    with pytest.raises(LandmarksError, match="give queries and index together"):
+        PhotoFolder(root, queries=root / "test")
+    with pytest.raises(LandmarksError, match=r"data\.source\.index=.*nowhere is not a folder"):
+        PhotoFolder(root, queries=root / "test", index=root / "nowhere").prepare()
+    with pytest.raises(LandmarksError, match="no query shows a landmark of the index"):
+        PhotoFolder(root, queries=root / "test", index=root / "db").prepare()
+    with pytest.raises(LandmarksError, match="is a query and in the index"):
+        PhotoFolder(root, queries=root / "db", index=root / "db").prepare()
+
+
+def test_a_table_of_path_landmark_and_split(photo_folder: Write, tmp_path: Path) -> None:
+    root = photo_folder({"all": 9})
+    rows = ["path,landmark,split"] + [f"all/00{n}.jpg,Arch,train" for n in range(3)]
+    rows += ["all/003.jpg,Arch,index", "all/004.jpg,Bridge,index", "all/005.jpg,,index"]
+    rows += ["all/006.jpg,Arch,query", "all/007.jpg,Bridge,query", "all/008.jpg,,query"]
+    table = tmp_path / "split.csv"
+
+    def source(*more: str) -> PhotoFolder:
+        table.write_text("\n".join([*rows, *more]) + "\n")
+        return PhotoFolder(root, table=table)
+
+    found = source()
+    found.prepare()
+    assert found.train().table.landmark_names.tolist() == ["Arch"] and found.index().table.landmarks.tolist() == [
+        0,
+        1,
+        -1,
+    ]
+    assert answers(found) == {"all/006.jpg": {"all/003.jpg"}, "all/007.jpg": {"all/004.jpg"}}
+    truth = found.truth().recognition
+    assert truth is not None and truth.has_landmark.tolist() == [True, False, False], "nothing trains Bridge"
+    for line, message in (
+        ("all/000.jpg,Arch,dev", "line 11.*'dev' is no split.*train, index, query"),
+        ("all/000.jpg,,train", "is no landmark to train on"),
+        ("all/900.jpg,Arch,train", r"'all/900.jpg' is no file in .*data\.root"),
+        ("all/000.jpg,Arch,train", "was there before in the same split"),
+    ):
+        with pytest.raises(LandmarksError, match=message):
+            source(line).prepare()

@@ -7,9 +7,10 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from landmarks.detection import detector_record, load_detector
+from landmarks.data.images import Preprocessing
+from landmarks.detection import load_detector
 from landmarks.errors import LandmarksError
-from landmarks.models import read_model_record
+from landmarks.models import checkpoint_record, read_model_record
 from landmarks.recognition.detections import DetectionClasses
 
 Compose = Callable[..., DictConfig]
@@ -25,7 +26,9 @@ def write(path: Path, config: DictConfig, **changes: object) -> torch.nn.Module:
     torch.manual_seed(3)
     model: torch.nn.Module = instantiate(config.model, fill=False)(num_classes=2)
     state = {f"model.{name}": value for name, value in model.state_dict().items()}
-    record = detector_record(config, CLASSES) | changes
+    prepared = Preprocessing("detection", 48, 80)
+    names, titles = CLASSES.names.tolist(), CLASSES.titles.tolist()
+    record = checkpoint_record(config, prepared, task="detection", class_names=names, class_titles=titles) | changes
     torch.save({"state_dict": state, "landmarks": record}, path)
     return model
 

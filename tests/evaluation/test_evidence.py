@@ -16,10 +16,9 @@ from landmarks.extraction import Extraction
 from landmarks.losses import ArcMargin, NPairs, Softmax
 from landmarks.recognition import NO_EVIDENCE, Predictions, write_predictions
 from landmarks.recognition.detections import DetectionClasses, DetectionProtocol, Detections, FoundObjects
-from landmarks.retrieval import Pipeline
+from landmarks.retrieval import Pipeline, Search
 from landmarks.retrieval.descriptors import DescriptorSet, ExtractionProtocol
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import Search
 
 IDS = np.array([3, 1, 2], np.uint64)
 PREDICTIONS = Predictions(

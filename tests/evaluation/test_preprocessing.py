@@ -32,23 +32,33 @@ def scores(found: dict[str, Any], kind: str) -> dict[str, float]:
     return {f"{split}/{name}": found[kind][split][name] for split in ("public", "private") for name in METRICS}
 
 
-@pytest.mark.parametrize(
-    ("sizes", "used"),
-    [
-        (["data.image_size=64", "data.resize.short_side=96", "data.resize.mode=released"], ("released", 96)),
-        (["data.image_size=64", "data.resize.mode=crop"], ("crop", 64)),
-    ],
-)
-def test_every_job_sizes_images_as_the_run_did(
-    compose_config: Compose, tiny_run: list[str], tmp_path: Path, sizes: list[str], used: tuple[Any, int]
-) -> None:
-    run = tmp_path / "run"
-    train(compose_config("train", *tiny_run, "evaluate_untrained=false", *sizes, run_dir=run), run)
-    in_training = figures(run)
-    mode, side = used
-    assert [(one["input_size"], one["resize"]) for one in in_training["protocol"]] == [(side, mode)]
+def trained(compose_config: Compose, tiny_run: list[str], run: Path, mode: Any, side: int, *sizes: str) -> Path:
+    """The checkpoint of a run, evaluated at this resize and short side, which it and the stamp tell."""
+    options = [*tiny_run, "evaluate_untrained=false", "data.image_size=64", f"data.resize.mode={mode}", *sizes]
+    train(compose_config("train", *options, run_dir=run), run)
+    assert protocol_of(run) == (side, mode)
     checkpoint = run / "checkpoints" / "best.ckpt"
     assert open_model(checkpoint).preprocessing == Preprocessing(mode, side)
+    return checkpoint
+
+
+def protocol_of(run_dir: Path) -> tuple[int, str]:
+    (made,) = figures(run_dir)["protocol"]
+    return made["input_size"], made["resize"]
+
+
+def test_a_size_that_is_asked_for_by_name_wins(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> None:
+    checkpoint = trained(compose_config, tiny_run, tmp_path / "run", "crop", 64)
+    plain = [o for o in tiny_run if o.startswith(("data.root", "data.source", "data.num_workers", "trainer", "callb"))]
+    options = [*plain, f"checkpoint={checkpoint}", "data.validation.queries=scored", "data.image_size=32"]
+    evaluate_job(compose_config("evaluate", *options, run_dir=tmp_path / "evaluated"))
+    assert protocol_of(tmp_path / "evaluated") == (32, "crop")
+
+
+def test_every_job_sizes_images_as_the_run_did(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> None:
+    run, (mode, side) = tmp_path / "run", ("released", 96)
+    checkpoint = trained(compose_config, tiny_run, run, mode, side, "data.resize.short_side=96")
+    in_training = figures(run)
 
     data = [o for o in tiny_run if o.startswith(("data.root", "data.source", "data.num_workers"))]
     plain = [*data, *(o for o in tiny_run if o.startswith(("trainer", "callbacks")))]
@@ -62,11 +72,7 @@ def test_every_job_sizes_images_as_the_run_did(
         compose_config("evaluate", *plain, *sets, "descriptors.use_data=true", run_dir=precomputed)
     )
     assert scores(figures(precomputed), "scores") == pytest.approx(scores(in_training, "trained"), abs=1e-6)
-    for folder in (evaluated, precomputed):
-        assert [(one["input_size"], one["resize"]) for one in figures(folder)["protocol"]] == [(side, mode)]
-
-    evaluate_job(compose_config("evaluate", *options, "data.image_size=32", run_dir=evaluated))  # asked for by name
-    assert [(one["input_size"], one["resize"]) for one in figures(evaluated)["protocol"]] == [(32, mode)]
+    assert protocol_of(evaluated) == protocol_of(precomputed) == (side, mode)
 
     found = DescriptorSet.open(extracted / "queries")
     image = tmp_path / "image.jpg"

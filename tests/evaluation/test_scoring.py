@@ -10,11 +10,10 @@ from landmarks.errors import LandmarksError
 from landmarks.evaluation import Inputs, Result, evaluate_descriptors, figure
 from landmarks.extraction import Described
 from landmarks.metrics import RecognitionSolution, RetrievalSolution
-from landmarks.recognition.stages import NeighbourVotes
-from landmarks.retrieval import Pipeline, Resources, SearchState, Stage
+from landmarks.recognition import NeighbourVotes
+from landmarks.retrieval import Pipeline, Resources, Search, SearchState, Stage
 from landmarks.retrieval.descriptors import DescriptorSet, ExtractionProtocol
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import Search
 
 LANDMARKS = 3
 

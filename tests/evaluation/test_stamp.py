@@ -1,6 +1,5 @@
 """The stamp tells what figures are of, the same for the same solution in any order of its lines."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.evaluation import data_stamp, pipeline_stamp, protocol_stamp, solution_stamp
+from landmarks.data.gldv2 import GLDv2
+from landmarks.evaluation import protocol_stamp, solution_stamp
 from landmarks.metrics import RecognitionSolution, RetrievalSolution
 from landmarks.retrieval.descriptors import ExtractionProtocol
 
@@ -56,24 +56,16 @@ def test_what_is_counted() -> None:
     assert solution_stamp(None, "x") is None
 
 
-def test_files_have_an_empty_protocol_and_no_source() -> None:
+def test_files_have_an_empty_protocol() -> None:
     made = ExtractionProtocol("m", "w", 64, "square", data="demo", split="queries", versions={"torch": "2"})
     known, unknown = protocol_stamp([made, None])
     assert (known["model"], known["weights"], known["versions"], unknown) == ("m", "w", {"torch": "2"}, {})
     assert "split" not in known
-    stamp = data_stamp(None, 3, 4, {"retrieval": None})
-    assert stamp["source"] is None and stamp["release"] is None and stamp["described"] == {"queries": 3, "index": 4}
-    assert pipeline_stamp((), ()) == {"retrieval": [], "recognition": [], "choices": {}}
 
 
 def test_the_miniature_is_told_by_its_counts(shared_data: Path) -> None:
-    from landmarks.data.gldv2 import GLDv2
-
     root = shared_data / "gldv2_mini"
     if not root.is_dir():
         pytest.skip("needs the miniature of GLDv2")
-    source = GLDv2(root)
-    truth = source.truth()
-    stamp = data_stamp(source, 416, 405, {"retrieval": solution_stamp(truth.retrieval, source.name)})
-    assert (stamp["source"], stamp["release"], stamp["held_out"]) == ("gldv2", "v2.1", False)
-    assert json.loads(json.dumps(stamp))["truth"]["retrieval"]["public"] == 116
+    found = solution_stamp(GLDv2(root).truth().retrieval, "gldv2")
+    assert found is not None and found["public"] == 116

@@ -40,7 +40,7 @@ def test_onnx_gives_the_ranking_of_eager(compose_config: Compose, overrides: lis
 def test_a_network_that_cannot_be_exported_is_an_error(
     compose_config: Compose, overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(net: Any) -> None:
+    def refuse(net: Any, multiple: int) -> None:
         raise LandmarksError("torch.export cannot follow this network: a reason")
 
     monkeypatch.setattr(inference, "onnx_engine", refuse)
@@ -70,10 +70,10 @@ def test_what_onnx_runtime_cannot_do_is_named_before_any_work(
 
 def test_results_that_differ_are_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 4)).eval()
-    assert torch.allclose(inference.onnx_engine(net)(torch.ones(1, 3, 64, 64)), net(torch.ones(1, 3, 64, 64)))
-    monkeypatch.setattr(inference, "largest_difference", lambda net, engine: 0.02)
+    assert torch.allclose(inference.onnx_engine(net, 32)(torch.ones(1, 3, 64, 64)), net(torch.ones(1, 3, 64, 64)))
+    monkeypatch.setattr(inference, "largest_difference", lambda net, engine, multiple: 0.02)
     with pytest.raises(LandmarksError, match=r"differ by 2\.0e-02 of the spread"):
-        inference.onnx_engine(net)
+        inference.onnx_engine(net, 32)
 
 
 def test_detectors_have_no_onnx() -> None:

@@ -120,6 +120,27 @@ def test_a_killed_extraction_ends_as_an_undisturbed_one(
     assert (whole["index"].protocol.regions, whole["index_regions"].protocol.regions) == (0, 2)
 
 
+def test_replaced_images_are_not_taken_for_those_described(
+    compose_config: Compose, overrides: list[str], tiny_world: Path, tmp_path: Path
+) -> None:
+    roots = [tmp_path / "one", tmp_path / "two"]
+    for root in roots:
+        shutil.copytree(tiny_world, root)
+
+    def extract(root: Path) -> None:
+        data = [f"data.root={root}", "splits=[queries]"]
+        extract_job(compose_config("extract", *overrides, *data, run_dir=tmp_path / "out"))
+
+    extract(roots[0])
+    extract(roots[0])
+    with pytest.raises(OtherSetError, match=r"of its \d+ images are other files now"):
+        extract(roots[1])
+    tar = next((roots[0] / "test").glob("*.tar"))
+    os.utime(tar, (1, 1))
+    with pytest.raises(OtherSetError, match="another root, size or time"):
+        extract(roots[0])
+
+
 def test_the_train_split_in_half_the_bytes(extract: Extract, capsys: pytest.CaptureFixture[str]) -> None:
     found = extract("out", "splits=[train]", "dtype=float16", "extraction.regions=2")
     assert list(found) == ["train"] and found["train"].descriptors.dtype == np.float16

@@ -4,9 +4,8 @@ import pytest
 
 from landmarks.errors import LandmarksError
 from landmarks.extraction import Extraction
-from landmarks.retrieval import Pipeline
+from landmarks.retrieval import Pipeline, Search
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import Search
 
 
 def test_scales_are_numbers_above_zero_each_once():

@@ -184,7 +184,7 @@ def test_refused_retrieval_submissions(tmp_path: Path, text: str, message: str) 
         (f"{A},7 0.5\n{C},8 0.5\n", f"line 3, field 'id': id {C} is not in the solution"),
         (f"{B},\n{A},7\n", "line 3, field 'landmarks': '7' is not one landmark and its score; write '<landmark> <s"),
         (f"{A},7 0.5 8 0.4\n", "line 2, field 'landmarks': '7 0.5 8 0.4' is not one landmark and its score"),
-        (f"{A},7  0.5\n", "line 2, field 'landmarks': '7  0.5' is not one landmark"),
+        (f"{A},7  0.5\n", "line 2, field 'landmarks': there is a space too many"),
         (f"{B},\n{A},x 0.5\n", "line 3, field 'landmarks': 'x' is not a landmark; write a whole number"),
         (f"{B},\n{A},7.0 0.5\n", "line 3, field 'landmarks': '7.0' is not a landmark"),
         (f"{A},-1 0.5\n", "line 2, field 'landmarks': '-1' is not a landmark"),

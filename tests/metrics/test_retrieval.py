@@ -15,7 +15,6 @@ from landmarks.metrics import (
     average_precision,
     relevance,
     score_retrieval,
-    submission_relevance,
 )
 
 Truth = dict[int, tuple[bool, list[int]]]
@@ -91,43 +90,20 @@ def cases(draw: st.DrawFn) -> tuple[Truth, Predictions]:
     return truth, {query: draw(rankings) for query in answered}
 
 
-@settings(max_examples=150)
-@given(cases())
-def test_equals_the_reference(case: tuple[Truth, Predictions]) -> None:
+@settings(max_examples=200)
+@given(cases(), st.randoms(use_true_random=False))
+def test_equals_the_reference_in_any_order_of_lines(case: tuple[Truth, Predictions], random: object) -> None:
     truth, predictions = case
-    found = score_retrieval(solution_of(truth, [100, 101]), submission_of(predictions))
+    lines, answered = list(truth.items()), list(predictions.items())
+    random.shuffle(lines)  # type: ignore[attr-defined]
+    random.shuffle(answered)  # type: ignore[attr-defined]
+    found = score_retrieval(solution_of(dict(lines), [100, 101]), submission_of(dict(answered)))
     expected = reference(truth, predictions)
     for split, figures in found.items():
         if split in expected:
             assert figures == pytest.approx(expected[split], abs=1e-12)
         else:
             assert all(math.isnan(value) for value in figures.values())
-
-
-@given(cases(), st.randoms(use_true_random=False))
-def test_order_of_lines_does_not_matter(case: tuple[Truth, Predictions], random: object) -> None:
-    truth, predictions = case
-    shuffled_truth, shuffled = list(truth.items()), list(predictions.items())
-    random.shuffle(shuffled_truth)  # type: ignore[attr-defined]
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
-    one = score_retrieval(solution_of(truth, [100, 101]), submission_of(predictions))
-    two = score_retrieval(solution_of(dict(shuffled_truth), [101, 100]), submission_of(dict(shuffled)))
-    for split in one:
-        assert one[split] == pytest.approx(two[split], abs=1e-12, nan_ok=True)
-
-
-@given(cases())
-def test_relevance_of_a_matrix_equals_that_of_a_submission(case: tuple[Truth, Predictions]) -> None:
-    truth, predictions = case
-    solution = solution_of(truth, [100, 101])
-    query_ids = solution.query_ids
-    ranked = np.zeros((len(query_ids), 100), np.uint64)
-    valid = np.zeros(ranked.shape, np.bool_)
-    for row, query in enumerate(query_ids.tolist()):
-        images = predictions.get(query, [])[:100]
-        ranked[row, : len(images)], valid[row, : len(images)] = images, True
-    submission = submission_of(predictions)
-    assert (relevance(solution, query_ids, ranked, valid) == submission_relevance(solution, submission)).all()
 
 
 def test_blocks_do_not_show() -> None:
@@ -140,13 +116,9 @@ def test_blocks_do_not_show() -> None:
         (np.repeat(np.arange(queries), 2) * 10 + np.tile([3, 1], queries)).astype(np.uint64),
         np.empty(0, np.uint64),
     )
-    ranked = np.tile(np.array([1, 1, 2, 3], np.uint64), (queries, 1))
-    ranked += np.arange(queries, dtype=np.uint64)[:, None] * np.uint64(10)
-    expected = np.tile([True, False, False, True], (queries, 1))
-    assert (relevance(solution, solution.query_ids, ranked) == expected).all()
-    index_ids = np.arange(queries * 10, dtype=np.uint64)
-    submission = RetrievalSubmission.from_ranking(solution.query_ids, index_ids, ranked.astype(np.int32))
-    assert (submission_relevance(solution, submission, 4) == expected).all()
+    ranked = np.array([1, 1, 2, 3]) + np.arange(queries)[:, None] * 10
+    submission = RetrievalSubmission.from_ranking(solution.query_ids, np.arange(queries * 10, dtype=np.uint64), ranked)
+    assert (relevance(solution, submission, 4) == [True, False, False, True]).all()
 
 
 def test_by_hand() -> None:
@@ -174,9 +146,3 @@ def test_from_ranking_leaves_out_empty_ranks() -> None:
 def test_an_unknown_query_is_named() -> None:
     with pytest.raises(FormatError, match="000000000000002a is not in the solution"):
         score_retrieval(solution_of({1: (True, [7])}, [2]), submission_of({2: [7], 42: [7]}))
-
-
-def test_a_query_given_twice_is_named() -> None:
-    solution = solution_of({1: (True, [7])}, [])
-    with pytest.raises(FormatError, match="0000000000000001 comes twice"):
-        relevance(solution, np.array([1, 1], np.uint64), np.array([[7], [7]], np.uint64))

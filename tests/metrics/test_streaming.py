@@ -1,10 +1,5 @@
-"""Metric classes equal the functions on arrays: in batches, and over two real processes with gloo.
+"""Metric classes equal the functions on arrays: in batches, and over two real processes with gloo."""
 
-The processes are forked, because importing torchmetrics anew would cost each of them ten seconds.
-"""
-
-import json
-import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +17,7 @@ from landmarks.metrics import (
     score_recognition,
     score_retrieval,
 )
+from two_ranks import run_two_ranks
 
 QUERIES, RANKS, INDEX = 37, 12, 60
 Rows = dict[str, np.ndarray]
@@ -135,18 +131,7 @@ def test_forward_gives_the_batch_and_keeps_the_sum() -> None:
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     """Equal, unequal, padded and no queries on a rank: both ranks show the figures of all."""
-    context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=run_rank, args=(rank, tmp_path)) for rank in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-        if worker.is_alive():
-            worker.kill()
-    for rank in range(2):
-        results = json.loads((tmp_path / f"{rank}.json").read_text())
-        assert results == [expected(answers())] * 4
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert run_two_ranks(figures_of_rank, tmp_path) == [[expected(answers())] * 4] * 2
 
 
 def parts_of(rank: int) -> list[slice]:
@@ -159,10 +144,7 @@ def parts_of(rank: int) -> list[slice]:
     ]
 
 
-def run_rank(rank: int, folder: Path) -> None:
-    torch.set_num_threads(1)  # a forked child cannot use its parent's OpenMP threads
-    rendezvous = f"file://{folder / 'rendezvous'}"
-    torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2)
+def figures_of_rank(rank: int) -> list[dict[str, dict[str, float]]]:
     results = []
     for part in parts_of(rank):
         both = metrics()
@@ -171,5 +153,4 @@ def run_rank(rank: int, folder: Path) -> None:
         results.append(found_by(both))
         # A rank goes on with its own rows after it has shown the figures of all.
         assert sum(map(len, both[1].confidences)) == len(rows["ids"])
-    (folder / f"{rank}.json").write_text(json.dumps(results))
-    torch.distributed.destroy_process_group()
+    return results

@@ -27,7 +27,7 @@ def test_the_difference_is_in_spreads_whatever_the_scale() -> None:
 def test_one_picture_of_one_shape_is_enough_to_differ(shape: tuple[int, int, int]) -> None:
     def wrong(images: Tensor) -> Tensor:
         found = colours(images)
-        if (len(images), *images.shape[2:]) == shape:
+        if (len(images), images.shape[2] // 32, images.shape[3] // 32) == shape:
             found[-1, 2] += 1.0
         return found
 

@@ -43,6 +43,7 @@ def test_map_and_number_of_parameters_of_inception() -> None:
     [
         (InceptionV4, 128, lambda net: [net.stem[0].conv.weight]),
         (resnet200_vd, 64, lambda net: [net.conv1[0].weight, net.layer4[2].bn3.weight]),
+        (se_resnext152_vd, 64, lambda net: [net.conv1[0].weight, net.layer4[2].bn3.weight]),
     ],
 )
 def test_they_start_trainable(build: Callable[[], Any], side: int, weights: Callable[[Any], list[Any]]) -> None:

@@ -1,8 +1,8 @@
 """Hashes of weights and the choice of what to resume; the rest is tested where it is used."""
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,7 +11,7 @@ from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.models import (
     ModelRecord,
-    build_head,
+    build_loss,
     find_resume,
     open_checkpoint,
     open_model,
@@ -56,13 +56,11 @@ def test_a_checkpoint_of_another_program_is_named(tmp_path: Path) -> None:
 def test_the_head_comes_with_the_network(tmp_path: Path, loss: str) -> None:
     path = checkpoint_file(tmp_path / "best.ckpt", loss, checkpointing=True, pretrained="gone.safetensors")
     state = open_checkpoint(path)["state_dict"]
-    made = build_head({"loss": loss}, 4, 8)
-    assert made is not None
+    made: Any = build_loss({"loss": loss}, 4, 8)
     made.load_state_dict({k.removeprefix("loss."): v for k, v in state.items() if k.startswith("loss.")})
     trained = open_model(path)
     assert trained.head is not None
     assert torch.equal(trained.head.class_scores(torch.ones(2, 8)), made.class_scores(torch.ones(2, 8)))
-    assert trained.landmark_ids.tolist() == [1501, 0, -1, -1] and trained.landmark_ids.dtype == np.int64
     assert not trained.network.checkpointing  # a matter of training alone
     moved = trained.head.weight + 1  # type: ignore[attr-defined]
     trained.head.weight.data.copy_(moved)  # type: ignore[attr-defined]

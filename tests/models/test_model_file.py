@@ -13,15 +13,11 @@ from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.losses import ArcMargin, Softmax
 from landmarks.models import ModelRecord, build_network, write_model
+from picture_models import DETECTOR, NETWORK, detector_file
+from picture_models import tiny_net as net
 
-NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8, "pooling": "gem"}
 PREPARED = Preprocessing("released", 64)
 RECORD = ModelRecord("net", "retrieval", NETWORK, PREPARED)
-
-
-def net() -> Any:
-    torch.manual_seed(2)
-    return build_network(NETWORK)
 
 
 @pytest.fixture
@@ -56,31 +52,13 @@ def test_a_classifier_gives_logits(head: Any, plain: dict[str, Any], tmp_path: P
 
 
 def test_a_detector_finds_what_it_found(tmp_path: Path) -> None:
-    plain = {
-        "network": "faster_rcnn", "backbone": "test_resnet", "channels": 8, "hidden": 8, "proposals": 20,
-        "strides": [4, 8], "anchor_sizes": [16, 32, 64], "score_threshold": 0.0,
-    }  # fmt: skip
-    detector = build_network(plain, num_classes=2)
-    record = ModelRecord("d", "detection", plain, Preprocessing("detection", 64, 96), None, 2, ("/m/a", "/m/b"))
-    write_model(tmp_path / "d.safetensors", record, detector.state_dict())
+    loaded = landmarks.load_model(detector_file(tmp_path / "d.safetensors"))
+    detector = build_network(DETECTOR, num_classes=2)
+    detector.load_state_dict(load_file(tmp_path / "d.safetensors"))
     picture = [torch.randint(0, 255, (3, 64, 80), dtype=torch.uint8)]
     with torch.inference_mode():
-        expected, found = detector(picture)[0], landmarks.load_model(tmp_path / "d.safetensors")(picture)[0]
+        expected, found = detector(picture)[0], loaded(picture)[0]
     assert len(found["boxes"]) and all(torch.equal(found[key], expected[key]) for key in expected)
-
-
-def test_a_released_network_is_whole_without_being_initialised(tmp_path: Path) -> None:
-    """The others are opened where they are imported, see `tests/interop/paddle`."""
-    plain = {"network": "released_net", "backbone": "inceptionv4", "dim": 4}
-    with torch.device("meta"):
-        shapes = {name: value.shape for name, value in build_network(plain).state_dict().items()}
-    state = {name: torch.full(shape, 0.01) for name, shape in shapes.items()}
-    write_model(tmp_path / "n.safetensors", ModelRecord("n", "retrieval", plain, PREPARED), state)
-    loaded = landmarks.load_model(tmp_path / "n.safetensors")
-    named = [*loaded.named_parameters(), *loaded.named_buffers()]
-    assert not any(value.is_meta for _, value in named) and len(loaded.state_dict()) == len(shapes)
-    counters = [value for name, value in named if name.endswith("num_batches_tracked")]
-    assert counters and all(value.dtype == torch.int64 for value in counters)
 
 
 def test_missing_and_strange_files_are_named(path: Path, tmp_path: Path) -> None:

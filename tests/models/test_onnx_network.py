@@ -9,20 +9,16 @@ import pytest
 import torch
 
 from landmarks.errors import LandmarksError
-from landmarks.models import OnnxNetwork, largest_difference, onnx_model, onnx_network
+from landmarks.models import OnnxNetwork, onnx_model, onnx_network
 
 
-@pytest.mark.parametrize("shape", [(1, 32, 32), (1, 64, 64), (5, 64, 96), (3, 192, 32), (2, 96, 352)])
+@pytest.mark.parametrize("shape", [(1, 32, 32), (5, 64, 96), (2, 96, 352)])
 def test_any_batch_and_size(small_net: Any, small_onnx: bytes, shape: tuple[int, int, int]) -> None:
     images = torch.randn(shape[0], 3, *shape[1:])
     with torch.inference_mode():
         expected = small_net(images)
         found = OnnxNetwork(small_onnx)(images.contiguous(memory_format=torch.channels_last))
     assert found.dtype == torch.float32 and torch.allclose(found, expected, atol=1e-6)
-
-
-def test_they_differ_by_rounding_only(small_net: Any, small_onnx: bytes) -> None:
-    assert largest_difference(small_net, OnnxNetwork(small_onnx)) < 5e-5
 
 
 def test_a_picture_is_described_alike_in_any_batch(small_onnx: bytes) -> None:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.interop import classify_pictures, describe_pictures
 from landmarks.models import Device, OpenedModel, Use, open_model
@@ -20,27 +19,6 @@ USES: dict[str, Use] = {"similarity": "descriptors", "classify": "classes", "det
 def open_for(path: Path, command: str, device: Device = "cpu") -> OpenedModel:
     """As the command does."""
     return open_model(path, USES[command], device, onnx=command != "detect")
-
-
-def test_a_checkpoint_describes_as_its_network(tmp_path: Path) -> None:
-    opened = open_for(checkpoint_file(tmp_path / "best.ckpt"), "similarity")
-    assert (opened.name, opened.kind, opened.preprocessing) == (
-        "tower run/1",
-        "checkpoint",
-        Preprocessing("square", 96),
-    )
-    assert opened.network(torch.zeros(1, 3, 96, 96)).shape == (1, 8)
-
-
-def test_a_checkpoint_and_a_classifiers_file_do_both(classifier: Path, tmp_path: Path) -> None:
-    path = photograph(tmp_path / "a.png")
-    for model, classes in ((checkpoint_file(tmp_path / "best.ckpt"), 4), (classifier, 3)):
-        assert describe_pictures(open_for(model, "similarity"), [path]).shape == (1, 8)
-        opened = open_for(model, "classify")
-        assert opened.record.classes == len(opened.landmark_names) == classes
-        labels, scores = classify_pictures(opened, [path], 10)
-        assert sorted(labels[0].tolist()) == list(range(classes))
-        assert scores.sum() == pytest.approx(1.0, abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,19 @@ from timm.layers import padding
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.models import TOLERANCE, exported_program, in_silence, largest_difference, timm_net
+from landmarks.models import (
+    TOLERANCE,
+    exported_program,
+    in_silence,
+    largest_difference,
+    program_multiple,
+    timm_net,
+)
 
 
-@pytest.mark.parametrize("shape", [(1, 64, 64), (5, 64, 96), (3, 192, 64), (2, 96, 352)])
+@pytest.mark.parametrize("shape", [(1, 64, 64), (2, 96, 352)])
 def test_any_batch_and_size(small_net: Any, small_program: ExportedProgram, shape: tuple[int, int, int]) -> None:
     images = torch.randn(shape[0], 3, *shape[1:])
     with torch.inference_mode():
@@ -24,6 +32,19 @@ def test_any_batch_and_size(small_net: Any, small_program: ExportedProgram, shap
 def test_other_sizes_are_refused(small_program: ExportedProgram) -> None:
     with pytest.raises(Exception, match=r"[Gg]uard|multiple|divisible"):
         small_program.module()(torch.randn(2, 3, 100, 96))
+
+
+def test_a_network_of_patches_is_followed_in_multiples_of_its_patch() -> None:
+    net = timm_net("eva02_tiny_patch14_224", dim=4).eval()
+    multiple = program_multiple(Preprocessing("released", 224, patch=net.input_multiple))
+    assert multiple == 14
+    assert largest_difference(net, exported_program(net, multiple).module(), multiple) < TOLERANCE
+
+
+def test_squares_that_no_program_takes_are_refused() -> None:
+    assert program_multiple(Preprocessing("square", 448)) == program_multiple(Preprocessing("released", 500)) == 32
+    with pytest.raises(LandmarksError, match=r"multiples of 32 pixels, and this model's are 500.*image_size=480"):
+        program_multiple(Preprocessing("square", 500))
 
 
 def test_no_paths_of_this_machine(small_program: ExportedProgram) -> None:

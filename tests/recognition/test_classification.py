@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
 from landmarks.losses import ArcMargin, Softmax
-from landmarks.recognition import classify, likeliest
+from landmarks.recognition import classification, classify, likeliest
 from landmarks.retrieval.descriptors import DescriptorSet, ExtractionProtocol
 
 
@@ -37,7 +37,10 @@ def test_equals_the_dense_softmax(
     head = head_of(kind, classes, dim, seed)
     values = np.random.default_rng(seed).integers(-3, 4, (rows, dim)) * 0.5
     descriptors = values.astype(np.float16 if half else np.float32)
-    landmarks, probabilities = likeliest(descriptors, head, k, pictures=pictures, classes=chunk)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classification, "PICTURES", pictures)
+        patch.setattr(classification, "CLASSES", chunk)
+        landmarks, probabilities = likeliest(descriptors, head, k)
     scores = head.class_scores(torch.from_numpy(descriptors).float()).detach().numpy()
     dense = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True, initial=-np.inf))
     dense /= dense.sum(axis=1, keepdims=True)
@@ -64,9 +67,11 @@ class Watched(Softmax):
         return scores
 
 
-def test_no_more_scores_at_once_than_stated() -> None:
+def test_no_more_scores_at_once_than_stated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classification, "PICTURES", 8)
+    monkeypatch.setattr(classification, "CLASSES", 64)
     head = Watched(1000, 3)
-    likeliest(np.ones((50, 3), np.float32), head, 4, pictures=8, classes=64)
+    likeliest(np.ones((50, 3), np.float32), head, 4)
     assert head.most == 8 * 64
 
 

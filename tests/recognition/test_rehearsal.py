@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from landmarks.recognition import FEATURES, GROUP, Cast, choose, features_of, neighbours_without_own, rehearse
+from landmarks.recognition import FEATURES, Cast, choose, features_of, neighbours_without_own, rehearsal, rehearse
 from landmarks.retrieval import EMPTY, Gallery, Ranking
 from landmarks.retrieval.search import ExactIndex
 from resources import make_resources
@@ -75,17 +75,18 @@ def test_features_say_what_the_neighbours_say() -> None:
     assert found == pytest.approx(np.array([[0.8, 0.2, 0.6, 0.2], [0.5, 0.5, 1.0, 0.0], [0, -0.9, 0, 0]]), abs=1e-6)
 
 
-def test_hidden_landmarks_are_never_right_and_groups_change_nothing() -> None:
+def test_hidden_landmarks_are_never_right_and_groups_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     world = gallery(200)
     cast = choose(world, 150, 0.4, 1000, seed=0)
 
-    def rehearsal(group: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        found = rehearse(world, cast, 5, 3, make_resources(ExactIndex(3, memory_budget_mb=1)), group)
+    def rehearsed() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        found = rehearse(world, cast, 5, 3, make_resources(ExactIndex(3, memory_budget_mb=1)))
         return np.array(found.features), np.array(found.right)
 
-    features, right = rehearsal(GROUP)
+    features, right = rehearsed()
     assert not right[cast.hidden].any() and 0.5 < right[~cast.hidden].mean() <= 1
     assert features[right, 0].mean() > features[~right, 0].mean()
-    assert len(cast.rows) < GROUP
-    in_groups = rehearsal(7)
+    assert len(cast.rows) < rehearsal.GROUP
+    monkeypatch.setattr(rehearsal, "GROUP", 7)
+    in_groups = rehearsed()
     assert np.array_equal(features, in_groups[0]) and np.array_equal(right, in_groups[1])

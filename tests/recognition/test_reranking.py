@@ -4,10 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition import RecognitionReranking
-from landmarks.retrieval import Cache, Gallery, Ranking, SearchState, best
+from landmarks.recognition import RecognitionReranking, reranking
+from landmarks.retrieval import Cache, Gallery, Ranking, Search, SearchState, best
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import Search
 from resources import make_resources
 
 
@@ -94,19 +93,20 @@ def test_equals_brute_force(data):
     np.testing.assert_array_equal(found.scores[kept], ranking.scores[kept])
 
 
-def test_labels_of_the_index_are_kept(tmp_path):
+def test_labels_of_the_index_are_kept(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     gallery = Gallery(rng.standard_normal((9, 4)).astype(np.float32), rng.integers(0, 3, 9).astype(np.int32), 3)
     index = rng.standard_normal((20, 4)).astype(np.float32)
     resources = make_resources(cache=Cache(tmp_path))
     expected = RecognitionReranking().label_index(index, gallery, make_resources())
+    monkeypatch.setattr(reranking, "GROUP", 6)
     for _ in range(2):
-        found = RecognitionReranking().label_index(index, gallery, resources, group=6)
+        found = RecognitionReranking().label_index(index, gallery, resources)
         np.testing.assert_array_equal(found.landmarks, expected.landmarks)
         np.testing.assert_array_equal(found.scores, expected.scores)
     assert len(list(tmp_path.iterdir())) == 1
     other = Gallery(gallery.descriptors, (gallery.landmarks + 1) % 3, 3)
-    moved = RecognitionReranking().label_index(index, other, resources, group=6)
+    moved = RecognitionReranking().label_index(index, other, resources)
     np.testing.assert_array_equal(moved.landmarks, (found.landmarks + 1) % 3)
 
 
@@ -137,7 +137,6 @@ def test_small_and_bad_input():
         with_gallery([[np.nan, 1]], [3])
 
 
-def test_parameters_out_of_range():
-    for wrong in ({"k": 0}, {"insert_threshold": np.nan}, {"sort": False, "insert": False}):
-        with pytest.raises(LandmarksError, match=next(iter(wrong))):
-            RecognitionReranking(**wrong)
+def test_both_steps_off_are_refused():
+    with pytest.raises(LandmarksError, match="sort and insert are both off"):
+        RecognitionReranking(sort=False, insert=False)

@@ -1,37 +1,34 @@
 """What every stage of recognition must do: change nothing that it was given, lose no query, and meet corner cases."""
 
-import inspect
-import pkgutil
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import landmarks.recognition.stages as stages_package
 from corners import Corners
 from found import found_objects
 from landmarks.errors import LandmarksError
-from landmarks.recognition import NonLandmarkRule, Predictions, RecognitionState
-from landmarks.recognition.stages import (
+from landmarks.recognition import (
     ClassifierJoin,
     ConfidenceCalibration,
     DistractorPush,
     NeighbourVerification,
     NeighbourVotes,
     NonLandmarkFilter,
+    NonLandmarkRule,
+    Predictions,
+    RecognitionState,
+    stages,
 )
-from landmarks.retrieval import Cache, Gallery, Pipeline, Ranking, Stage
+from landmarks.retrieval import Cache, Gallery, Pipeline, Ranking, Search, Stage
 from landmarks.retrieval.local import LocalFeatureStore
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import Search
 from pictures import image_set, png
-from resources import make_resources
+from resources import arrays_of, make_resources, stages_in
 
 K, QUERIES, GALLERY, LANDMARKS, DIM = 6, 9, 24, 5, 6
 
@@ -105,29 +102,12 @@ def run(
     return after.candidates
 
 
-def arrays_of(value: Any, path: str = "state") -> dict[str, NDArray[Any]]:
-    if isinstance(value, np.ndarray):
-        return {path: value}
-    if not isinstance(value, (RecognitionState, Gallery, Ranking, Predictions)):
-        return {}
-    found: dict[str, NDArray[Any]] = {}
-    for field in fields(value):
-        found |= arrays_of(getattr(value, field.name), f"{path}.{field.name}")
-    return found
-
-
 def same(one: Ranking, other: Ranking) -> bool:
     return np.array_equal(one.indices, other.indices) and np.array_equal(one.scores, other.scores)
 
 
 def test_every_stage_is_looked_at(tmp_path: Path) -> None:
-    there = set()
-    for module in pkgutil.iter_modules(stages_package.__path__):
-        for _, kind in inspect.getmembers(import_module(f"{stages_package.__name__}.{module.name}"), inspect.isclass):
-            takes = inspect.signature(kind.__call__).parameters if kind.__module__.endswith(f".{module.name}") else {}
-            if list(takes) == ["self", "state", "resources"]:
-                there.add(kind)
-    assert there == {type(make(tmp_path)) for name, make in STAGES.items() if name != "search"}
+    assert stages_in(stages) == {type(make(tmp_path)) for name, make in STAGES.items() if name != "search"}
 
 
 @every_stage
@@ -182,10 +162,10 @@ def test_neither_neighbours_nor_candidates_of_any_query(name: str, tmp_path: Pat
 @pytest.mark.parametrize("name", LATER)
 def test_taken_out_it_leaves_the_earlier_result(name: str, tmp_path: Path) -> None:
     bare = replace(make_state(), ranking=None, candidates=None)
-    stages = {"search": Search(K), "votes": NeighbourVotes(3), name: STAGES[name](tmp_path)}
-    whole = Pipeline(ExactIndex(K), stages, workers=1).run(bare)
-    without = Pipeline(ExactIndex(K), {**stages, name: None}, workers=1).run(bare)
-    shorter = Pipeline(ExactIndex(K), dict(list(stages.items())[:2]), workers=1).run(bare)
+    chosen = {"search": Search(K), "votes": NeighbourVotes(3), name: STAGES[name](tmp_path)}
+    whole = Pipeline(ExactIndex(K), chosen, workers=1).run(bare)
+    without = Pipeline(ExactIndex(K), {**chosen, name: None}, workers=1).run(bare)
+    shorter = Pipeline(ExactIndex(K), dict(list(chosen.items())[:2]), workers=1).run(bare)
     assert same(without.ranking, shorter.ranking)
     assert [report.stage for report in whole.stages] == ["search", "votes", name]
 
@@ -199,9 +179,9 @@ def test_too_early_is_named(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["verification", "classifier", "filter"])
 def test_what_is_missing_is_named_before_any_work(name: str, tmp_path: Path) -> None:
     bare = replace(make_state(), query_pictures=None, predictions=None, detections=None, queries=np.ones((QUERIES, 2)))
-    stages = {"search": Search(K), "votes": NeighbourVotes(3), name: STAGES[name](tmp_path)}
+    chosen = {"search": Search(K), "votes": NeighbourVotes(3), name: STAGES[name](tmp_path)}
     with pytest.raises(LandmarksError, match=f"stage {name} needs"):
-        Pipeline(ExactIndex(K), stages, workers=1).run(bare)
+        Pipeline(ExactIndex(K), chosen, workers=1).run(bare)
 
 
 NAN, INF = float("nan"), float("inf")

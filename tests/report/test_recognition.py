@@ -6,7 +6,7 @@ import pytest
 
 from landmarks.errors import LandmarksError
 from landmarks.metrics import RecognitionSubmission
-from landmarks.report import recognition, write_recognition_notes
+from landmarks.report import write_recognition_notes
 
 SUBMISSION = RecognitionSubmission(
     np.array([0xFF, 1, 2**64 - 1], np.uint64), np.array([7, -1, 123]), np.array([0.1, 0.0, -2.5])
@@ -19,9 +19,7 @@ NOTES = {
 }
 
 
-@pytest.mark.parametrize("rows", [1, 2, 8192])
-def test_every_query_with_all_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    monkeypatch.setattr(recognition, "_WRITE_ROWS", rows)
+def test_every_query_with_all_notes(tmp_path: Path) -> None:
     write_recognition_notes(tmp_path / "r.csv", SUBMISSION, NOTES)
     with (tmp_path / "r.csv").open(newline="") as file:
         found = list(csv.reader(file))

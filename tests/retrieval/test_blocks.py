@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval import (
+    blocks,
     check_matrix,
     check_rows,
     gather,
@@ -17,9 +18,9 @@ from landmarks.retrieval import (
 
 def test_blocks_cover_every_row_once_and_have_length_one():
     matrix = np.random.default_rng(0).standard_normal((23, 5)).astype(np.float16)
-    starts, blocks = zip(*((start, block.copy()) for start, block in prepared_blocks(matrix, 7, "x")), strict=True)
+    starts, parts = zip(*((start, block.copy()) for start, block in prepared_blocks(matrix, 7, "x")), strict=True)
     assert starts == (0, 7, 14, 21)
-    whole = np.concatenate(blocks)
+    whole = np.concatenate(parts)
     assert whole.dtype == np.float32
     expected = matrix / np.linalg.norm(matrix.astype(np.float64), axis=1, keepdims=True)
     np.testing.assert_allclose(whole, expected, atol=1e-6)
@@ -75,8 +76,8 @@ def test_unit_rows_are_not_copied_and_others_never_written_to():
     assert all(np.shares_memory(block, unit) for _, block in prepared_blocks(unit, 4, "index descriptors"))
     for rows in (2 * unit, unit.astype(np.float16), np.asfortranarray(unit)):
         before = rows.copy()
-        blocks = [(start, block.copy()) for start, block in prepared_blocks(rows, 4, "index descriptors")]
-        np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), unit)
+        found = [(start, block.copy()) for start, block in prepared_blocks(rows, 4, "index descriptors")]
+        np.testing.assert_array_equal(np.concatenate([block for _, block in found]), unit)
         np.testing.assert_array_equal(rows, before)
 
 
@@ -87,9 +88,10 @@ def test_equals_numpy_in_float64(seed, dtype, normalize):
     database[::2] = gather(database[::2], np.arange(25))
     rows = rng.integers(-1, 50, (rng.integers(0, 7), rng.integers(1, 20)))
     queries = gather(database, rng.integers(0, 50, len(rows)))
-    at_once = int(rng.integers(1, 40))
-    lengths = row_norms(database, at_once)
-    products = row_products(queries, database, rows, normalize, at_once)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "ROWS", int(rng.integers(1, 40)))
+        lengths = row_norms(database)
+        products = row_products(queries, database, rows, normalize)
     np.testing.assert_allclose(lengths, np.linalg.norm(database.astype(np.float64), axis=1), rtol=1e-7)
     picked = gather(database, np.maximum(rows, 0), normalize).astype(np.float64)
     expected = np.where(rows < 0, -np.inf, np.einsum("qd,qkd->qk", queries.astype(np.float64), picked))

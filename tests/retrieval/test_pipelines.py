@@ -1,10 +1,8 @@
 """What every stage must do, whichever it is: change nothing that it was given, and meet bad input with a message."""
 
-import inspect
-import pkgutil
 from collections.abc import Callable
-from dataclasses import fields, replace
-from importlib import import_module
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +10,29 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import landmarks.retrieval.stages as stages_package
 from corners import Corners
 from landmarks.errors import LandmarksError
 from landmarks.recognition import RecognitionReranking
-from landmarks.retrieval import Cache, Gallery, Ranking, SearchState, Stage
-from landmarks.retrieval.local import LocalFeatureStore
-from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import (
+from landmarks.retrieval import (
+    Cache,
     DatabaseAugmentation,
     Diffusion,
+    Gallery,
     GuidedExpansion,
     LocalSearch,
     QueryExpansion,
+    Ranking,
     RegionalDiffusion,
     Search,
+    SearchState,
     SpatialVerification,
+    Stage,
+    stages,
 )
+from landmarks.retrieval.local import LocalFeatureStore
+from landmarks.retrieval.search import ExactIndex
 from pictures import image_set, png
-from resources import make_resources
+from resources import arrays_of, make_resources, stages_in
 
 K, NUM_QUERIES, NUM_INDEX, REGIONS, DIM = 7, 5, 12, 3, 6
 
@@ -86,19 +88,6 @@ def make_state(num_queries: int = NUM_QUERIES, num_index: int = NUM_INDEX, k: in
     return replace(state, ranking=ranking, verified=Ranking(ranking.indices, inliers))
 
 
-def arrays_of(state: SearchState) -> dict[str, NDArray[Any]]:
-    found: dict[str, NDArray[Any]] = {}
-    for field in fields(state):
-        value = getattr(state, field.name)
-        if isinstance(value, np.ndarray):
-            found[field.name] = value
-        elif isinstance(value, Ranking):
-            found |= {f"{field.name}.indices": value.indices, f"{field.name}.scores": value.scores}
-        elif isinstance(value, Gallery):
-            found |= {"gallery.descriptors": value.descriptors, "gallery.landmarks": value.landmarks}
-    return found
-
-
 def run(
     name: str,
     state: SearchState,
@@ -117,15 +106,10 @@ def run(
     return after
 
 
-def with_array(state: SearchState, name: str, values: NDArray[Any]) -> SearchState:
+def with_array(state: SearchState, name: str, change: Callable[[NDArray[Any]], NDArray[Any]]) -> SearchState:
     if name == "gallery":
-        assert state.gallery is not None
-        return replace(state, gallery=replace(state.gallery, descriptors=values))
-    return replace(state, **{name: values})
-
-
-def get_array(state: SearchState, name: str) -> NDArray[Any]:
-    return arrays_of(state)["gallery.descriptors" if name == "gallery" else name]
+        return replace(state, gallery=replace(state.gallery, descriptors=change(state.gallery.descriptors)))
+    return replace(state, **{name: change(getattr(state, name))})
 
 
 every_stage = pytest.mark.parametrize("name", STAGES)
@@ -135,13 +119,7 @@ every_needed_array = pytest.mark.parametrize(
 
 
 def test_every_stage_is_looked_at(tmp_path):
-    there = set()
-    for module in pkgutil.iter_modules(stages_package.__path__):
-        for _, kind in inspect.getmembers(import_module(f"{stages_package.__name__}.{module.name}"), inspect.isclass):
-            takes = inspect.signature(kind.__call__).parameters if kind.__module__.endswith(f".{module.name}") else {}
-            if list(takes) == ["self", "state", "resources"]:
-                there.add(kind)
-    assert there | {RecognitionReranking} == {type(make(tmp_path)) for make, _ in STAGES.values()}
+    assert stages_in(stages) | {RecognitionReranking} == {type(make(tmp_path)) for make, _ in STAGES.values()}
 
 
 @every_stage
@@ -204,20 +182,19 @@ def test_a_ranking_without_a_result(name, tmp_path):
 @every_needed_array
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
 def test_rows_that_are_no_descriptors_are_named(name, array, value, tmp_path):
-    state = make_state()
-    values = get_array(state, array).copy()
-    values[3] = value
+    def broken(values):
+        return np.concatenate([values[:3], np.full_like(values[:1], value), values[4:]])
+
     row = 3 * REGIONS if "regions" in array else 3  # regions are counted through
     with pytest.raises(LandmarksError, match=rf"the first is row {row};"):
-        run(name, with_array(state, array, values), tmp_path)
+        run(name, with_array(make_state(), array, broken), tmp_path)
 
 
 @every_needed_array
 def test_other_dimensions_are_an_error(name, array, tmp_path):
-    state = make_state()
-    values = get_array(state, array)
+    narrow = with_array(make_state(), array, lambda values: np.ascontiguousarray(values[..., :-1]))
     with pytest.raises(LandmarksError, match=r"dimensions|do not fit"):
-        run(name, with_array(state, array, np.ascontiguousarray(values[..., :-1])), tmp_path)
+        run(name, narrow, tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name.startswith(("verification", "local"))])
@@ -232,3 +209,30 @@ def test_pictures_that_are_missing_damaged_or_blank(name, tmp_path):
 def test_without_a_ranking_it_says_which_stage_comes_too_early(name, tmp_path):
     with pytest.raises(LandmarksError, match=r"stage .* needs a ranking: put a search before it"):
         run(name, replace(make_state(), ranking=None), tmp_path)
+
+
+NAN, INF = float("nan"), float("inf")
+# How a stage is made, how its messages begin, and each parameter with a value that makes no sense.
+OUT_OF_RANGE = [
+    (QueryExpansion, "query expansion: ", [("k", 0), ("alpha", -1), ("alpha", NAN), ("alpha", INF), ("rounds", 0)]),
+    (QueryExpansion, "query expansion: ", [("weights", "ranks")]),
+    (DatabaseAugmentation, "database augmentation: ", [("k", 0), ("weights", "ranks")]),
+    (GuidedExpansion, "guided expansion: ", [("k", 0), ("min_inliers", -1), ("max_verified", 0)]),
+    (Diffusion, "diffusion: ", [("k", 1), ("query_k", 0), ("truncation", 0), ("gamma", 0.0), ("alpha", 1.0)]),
+    (Diffusion, "diffusion: ", [("iterations", 0), ("tolerance", -1e-9), ("mode", "offine")]),
+    (RegionalDiffusion, "", [("candidates", 0), ("k", 1), ("query_k", 0), ("gamma", 0.0), ("alpha", 1.0)]),
+    (RegionalDiffusion, "", [("iterations", 0), ("tolerance", -1.0), ("pooling", "mean"), ("regulariser", 0.0)]),
+    (partial(LocalSearch, LocalFeatureStore(Corners())), "local search: ", [("features_per_image", 0)]),
+    (partial(SpatialVerification, LocalFeatureStore(Corners())), "verification: ", [("depth", 0), ("min_inliers", 0)]),
+    (partial(SpatialVerification, LocalFeatureStore(Corners())), "verification: ", [("weight", -1.0), ("weight", NAN)]),
+    (RecognitionReranking, "recognition re-ranking: ", [("k", 0), ("insert_threshold", NAN)]),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "begin", "name", "value"),
+    [(make, begin, *wrong) for make, begin, cases in OUT_OF_RANGE for wrong in cases],
+)
+def test_numbers_out_of_range_are_refused(make, begin, name, value):
+    with pytest.raises(LandmarksError, match=f"{begin}.*{name}"):
+        make(**{name: value})

@@ -184,7 +184,7 @@ def test_killed_again_and_again_it_goes_on(tmp_path: Path) -> None:
             if file.is_file() and file.stat().st_size > before:
                 break
             time.sleep(0.01)
-        time.sleep(chance.uniform(0.0, 0.1))
+        time.sleep(chance.uniform(0.0, 0.02))
         process.kill()
         process.join()
         with AppendLog(tmp_path / "log", {"a.bin": b""}) as log:

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from landmarks.errors import FormatError
+from landmarks.storage import Rows, read_rows
 from landmarks.storage import csv as csv_reader
-from landmarks.storage import read_rows, whole_numbers
 
 HEADER = b"id,images\n"
 A, B, C = b"00000000000000aa", b"00000000000000bb", b"ffffffffffffffff"
@@ -81,7 +81,7 @@ def test_a_header_alone_has_no_rows(tmp_path: Path) -> None:
 FIELDS = st.text(st.sampled_from('ab0,"  é%'), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=st.lists(st.tuples(FIELDS, FIELDS, FIELDS), max_size=12),
     end=st.sampled_from(["\n", "\r\n"]),
@@ -110,32 +110,7 @@ def test_fields_are_those_of_the_csv_module(
     assert found == [(line, (mark, image)) for line, (image, _, mark) in enumerate(rows, start=2)]
 
 
-HEX = st.integers(0, 2**64 - 1).map(lambda value: f"{value:016x}")
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=PER_FUNCTION)
-@given(st.lists(st.tuples(HEX, st.lists(HEX, max_size=6))), st.sampled_from(["\n", "\r\n"]), st.integers(130, 500))
-def test_ids_for_any_block_size(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    rows: list[tuple[str, list[str]]],
-    line_end: str,
-    block_bytes: int,
-) -> None:
-    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", block_bytes)
-    path = tmp_path / "file.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator=line_end)
-        writer.writerow(["id", "images"])
-        writer.writerows([image_id, " ".join(images)] for image_id, images in rows)
-    expected = [
-        (line, int(image_id, 16), [int(image, 16) for image in images])
-        for line, (image_id, images) in enumerate(rows, start=2)
-    ]
-    assert rows_of(path) == expected
-
-
-@settings(max_examples=300, deadline=None, suppress_health_check=PER_FUNCTION)
+@settings(max_examples=300, suppress_health_check=PER_FUNCTION)
 @given(st.lists(st.sampled_from([A, B, b",", b" ", b"\n", b"\r\n", b"\r", b'"', b"\0", b"\xff", b"x"])))
 def test_noise_is_read_or_refused_but_never_crashes(tmp_path: Path, parts: list[bytes]) -> None:
     path = written(tmp_path, HEADER + b"".join(parts))
@@ -294,13 +269,18 @@ def test_columns_that_nobody_asks_for_may_share_a_name_or_be_empty(tmp_path: Pat
     assert len(numbered(lines_in(tmp_path, *lines, header="ImageID,Y,LabelName,X,Y,Y"))) == 2
 
 
+def whole_numbers(*texts: str) -> list[int]:
+    column = pl.Series(texts, dtype=pl.String)
+    return Rows(Path("f.csv"), np.arange(len(texts)), {"number": column}).whole_numbers("number").tolist()
+
+
 @given(st.lists(st.integers(0, 10**18 - 1)))
 def test_whole_numbers_round_trip(numbers: list[int]) -> None:
-    assert whole_numbers(pl.Series(map(str, numbers), dtype=pl.String)).tolist() == numbers
+    assert whole_numbers(*map(str, numbers)) == numbers
 
 
 @pytest.mark.parametrize(
     "text", ["", "-1", "+1", "1.0", "x", "1x", "1_0", "9" * 19, "0" * 41, "/", ":", " 1", "\u0661"]
 )
 def test_other_texts_are_no_whole_numbers(text: str) -> None:
-    assert whole_numbers(pl.Series(["7", text, "08"])).tolist() == [7, -1, 8]
+    assert whole_numbers("7", text, "08") == [7, -1, 8]

@@ -2,15 +2,17 @@
 
 import json
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from timm.models.resnet import Bottleneck, ResNet
 
-from landmarks.models import RELEASED_MODELS, released_names, released_net
+from landmarks.models import RELEASED_MODELS, build, released_names, released_net
 
 Values = dict[str, NDArray[np.float32]]
 
@@ -52,11 +54,11 @@ def made_up_input() -> torch.Tensor:
     return torch.from_numpy((blocks + 0.3 * random.standard_normal((2, 3, 224, 224))).astype(np.float32))
 
 
-def small_resnet() -> ResNet:
-    """In the structure of ResNet-vd, so that it takes the place of `res152` where its size does not matter."""
+def small_resnet(layers: tuple[int, ...]) -> ResNet:
+    """In the structure of ResNet-vd."""
     return ResNet(
         Bottleneck,
-        [1, 2, 1, 1],
+        layers,
         channels=(4, 4, 4, 8),
         stem_width=4,
         stem_type="deep",
@@ -64,6 +66,12 @@ def small_resnet() -> ResNet:
         num_classes=0,
         global_pool="",
     )
+
+
+def shrink_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put small networks in the place of the released ones, each of another depth."""
+    for number, backbone in enumerate(build.BACKBONES, 1):
+        monkeypatch.setitem(build.BACKBONES, backbone, partial(small_resnet, (1, number, 1, 1)))
 
 
 def random_values(name: str, classes: int = 3) -> Values:

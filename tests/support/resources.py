@@ -1,9 +1,17 @@
-"""What stages work with in tests: exact search, nothing kept; random descriptors; and how rankings are compared."""
+"""What stages work with in tests: exact search, nothing kept; random descriptors; and what is looked at of them."""
+
+import inspect
+import pkgutil
+from dataclasses import fields
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.retrieval import Cache, Ranking, Resources
+from landmarks.recognition import Predictions
+from landmarks.retrieval import Cache, Gallery, Ranking, Resources, SearchState
 from landmarks.retrieval.search import ExactIndex, Searcher
 
 
@@ -22,3 +30,26 @@ def assert_same_ranking(found: Ranking, expected: Ranking) -> None:
     """To the last bit."""
     np.testing.assert_array_equal(found.indices, expected.indices)
     np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+def arrays_of(value: Any, path: str = "state") -> dict[str, NDArray[Any]]:
+    """All arrays of a state, by where they are."""
+    if isinstance(value, np.ndarray):
+        return {path: value}
+    found: dict[str, NDArray[Any]] = {}
+    if isinstance(value, (SearchState, Gallery, Ranking, Predictions)):
+        for field in fields(value):
+            found |= arrays_of(getattr(value, field.name), f"{path}.{field.name}")
+    return found
+
+
+def stages_in(package: ModuleType) -> set[type]:
+    """The classes of stages that the files of a package define."""
+    files = [import_module(f"{package.__name__}.{file.name}") for file in pkgutil.iter_modules(package.__path__)]
+    kinds = {kind for file in files for _, kind in inspect.getmembers(file, inspect.isclass)}
+    return {
+        kind
+        for kind in kinds
+        if kind.__module__ in {file.__name__ for file in files}
+        and list(inspect.signature(kind.__call__).parameters) == ["self", "state", "resources"]
+    }

@@ -106,11 +106,9 @@ def test_wandb_offline_closes_its_run(compose_config: Compose, tiny_run: list[st
     import wandb
 
     overrides = [*tiny_run, "logger=wandb", "trainer.max_steps=1", "evaluate_untrained=false"]
-    for name in ("first", "second"):
-        run_dir = tmp_path / name
-        train(compose_config("train", *overrides, run_dir=run_dir), run_dir)
-        assert wandb.run is None
-        assert list((run_dir / "wandb").glob("offline-run-*"))
+    train(compose_config("train", *overrides, run_dir=tmp_path), tmp_path)
+    assert wandb.run is None  # else the next job of a sweep would go on in this run
+    assert list((tmp_path / "wandb").glob("offline-run-*"))
 
 
 def test_logs_of_interrupted_runs_are_kept_in_order(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from landmarks.errors import LandmarksError
 from landmarks.extraction import DescriptorModule, Extraction
 from landmarks.losses import ArcMargin
 from landmarks.models import DescriptorNet, normalize
-from landmarks.training import LandmarkModule, build_optimizers, cosine
+from landmarks.training import LandmarkModule, TrainedModule, cosine
 
 
 class Grid(nn.Module):
@@ -115,9 +115,9 @@ def test_the_record_goes_into_checkpoints() -> None:
     assert checkpoint["landmarks"] == {"a": 1}
 
 
-class Frozen(pl.LightningModule):
+class Frozen(TrainedModule):
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(partial(torch.optim.SGD, lr=0.5), cosine)
         self.trained = torch.nn.Linear(2, 2)
         self.frozen = torch.nn.Linear(2, 2).requires_grad_(False)
 
@@ -125,7 +125,7 @@ class Frozen(pl.LightningModule):
         return self.trained(batch).sum()
 
     def configure_optimizers(self) -> object:
-        self.built = build_optimizers(self, partial(torch.optim.SGD, lr=0.5), cosine)
+        self.built = super().configure_optimizers()
         return self.built
 
 

@@ -15,10 +15,10 @@ from landmarks.cleaning.rule import AgreementRule, Verdict
 from landmarks.cleaning.verification import Verification
 from landmarks.data import (
     GLDv2,
-    GLDv2Layout,
     ImageSet,
     ImageTable,
     available_cores,
+    open_layout,
     open_root,
     read_labels,
     write_clean,
@@ -137,7 +137,7 @@ def tidy_gldv2(
     verification: Verification | None,
 ) -> Tidied:
     """Decide which images of a Google Landmarks v2 folder's or address's train.csv to keep. See `tidy`."""
-    layout = GLDv2Layout(open_root(root))
+    layout = open_layout(open_root(root))
     if not layout.has_table("train"):
         raise LandmarksError(
             f"{layout.root / 'metadata' / 'train.csv'}: not there; `landmarks data download --root FOLDER --split "

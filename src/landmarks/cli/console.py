@@ -1,15 +1,16 @@
 """What commands share: `--json`, the data set, the console for messages, and how they end when something is wrong."""
 
 import errno
-import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from landmarks.errors import FormatError, LandmarksError, shown
+from landmarks.errors import LandmarksError, shown
 
 _ROOM, _RIGHT = "make room and start the same command again", "see who may write there, or name another place"
 REFUSALS = {
@@ -31,7 +32,7 @@ def named_endings(kept: str = "Nothing was written.") -> Iterator[Console]:
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         yield stderr
-    except (LandmarksError, FormatError) as error:
+    except LandmarksError as error:
         stderr.print(str(error), style="red", markup=False)
         raise typer.Exit(2) from None
     except OSError as error:
@@ -52,15 +53,18 @@ def refused_by_system(error: BaseException) -> str | None:
     return f"{where}: {error.strerror}. What was complete before is kept; {REFUSALS[error.errno]}."
 
 
-@contextmanager
-def logged(stderr: Console) -> Iterator[None]:
-    """Show what the package notes while it works."""
-    logger, handler = logging.getLogger("landmarks"), logging.StreamHandler(stderr.file)
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
+def check_new_file(path: Path, suffix: str, source: Path, overwrite: bool) -> None:
+    """Refuse a file to be made of a file or folder that could not be written, before anything large is read."""
+    if path.suffix != suffix:
+        raise LandmarksError(f"{path}: a file of this format ends in {suffix}")
+    if path.is_dir():
+        raise LandmarksError(f"{path}: is a folder; give the name of the new file")
+    if path.resolve() == source.resolve():
+        raise LandmarksError(f"{path}: is the model itself; give another file")
+    if path.exists() and not overwrite:
+        raise LandmarksError(f"{path}: exists already; give another name, or --overwrite")
+    if source.resolve() in path.resolve().parents:
+        raise LandmarksError(f"{path}: lies in {source}, where it would pass for a variable; write it elsewhere")
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise LandmarksError(f"{path}: cannot be written; {folder} is no folder that you may write to")

@@ -10,11 +10,10 @@ from rich.console import Console
 
 from landmarks.cli.console import AsJson, DataRoot, named_endings
 from landmarks.cli.tidy import tidy
-from landmarks.data import BASE_URL, SPLITS, chosen_files
+from landmarks.data import BASE_URL, FOLDERS, SPLITS, chosen_files
 from landmarks.errors import LandmarksError
 
 GOES_ON = "the same command goes on from there."
-INDEXED = ("train", "index", "test")
 
 Name = TypeVar("Name", bound=str)
 
@@ -108,7 +107,7 @@ def index(
     from landmarks.report import index_table
 
     with named_endings(f"The tars read so far are indexed; {GOES_ON}") as stderr:
-        chosen = None if split is None else chosen_splits(split, INDEXED)
+        chosen = None if split is None else chosen_splits(split, FOLDERS)
         with show_progress(stderr) as progress:
             done = index_splits(open_root(root), progress, chosen, workers, rebuild)
     if as_json:

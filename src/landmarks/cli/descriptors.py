@@ -1,6 +1,7 @@
 """`landmarks descriptors`: look at descriptor sets, join those of several models, whiten them."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from landmarks.cli.console import AsJson, logged, named_endings
+from landmarks.cli.console import AsJson, named_endings
 from landmarks.errors import LandmarksError
+from landmarks.progress import show_progress
 
 if TYPE_CHECKING:
     from landmarks.retrieval import DescriptorSet
@@ -45,7 +47,8 @@ def show(sets: SetPaths, as_json: AsJson = False) -> None:
 @contextmanager
 def set_endings() -> Iterator[Console]:
     """Give the console of stderr, where mistakes, warnings and progress are shown."""
-    with named_endings("What was written is kept; the same command goes on from there.") as stderr, logged(stderr):
+    kept = "What was written is kept; the same command goes on from there."
+    with named_endings(kept) as stderr, show_progress(stderr, log_level=logging.INFO):
         yield stderr
 
 

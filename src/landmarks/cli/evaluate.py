@@ -1,12 +1,10 @@
 """`landmarks evaluate` and `evaluate.py`."""
 
-import sys
 from typing import Any
 
-import typer
 from omegaconf import DictConfig
 
-from landmarks.cli.hydra_main import quiet_lightning, run_hydra
+from landmarks.cli.hydra_main import Arguments, quiet_lightning, run_hydra
 from landmarks.config import refuse_missing
 from landmarks.errors import LandmarksError
 
@@ -16,17 +14,12 @@ or descriptors of anybody's
   python evaluate.py descriptors.queries=Q.npy descriptors.index=I.npy pipeline=qe"""
 
 
-def command(context: typer.Context) -> None:
+def evaluate(arguments: Arguments = None) -> None:
     """Evaluate a checkpoint, `landmarks evaluate checkpoint=PATH data=gldv2 data.root=PATH`, or given descriptors.
 
     `landmarks evaluate descriptors.queries=Q.npy descriptors.index=I.npy pipeline=qe` searches with anybody's.
     """
-    evaluate(context.args)
-
-
-def evaluate(arguments: list[str] | None = None) -> None:
-    """Run an evaluation under Hydra; `evaluate.py` and `landmarks evaluate` both end here."""
-    run_hydra(_job, "evaluate", sys.argv[1:] if arguments is None else arguments)
+    run_hydra(_job, "evaluate", arguments or ())
 
 
 # Torch and Lightning take seconds to import. A misspelt key is found while Hydra composes, before they are needed.

@@ -1,6 +1,5 @@
 """`landmarks export`: a trained model as one file, for us or for other programs."""
 
-import os
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from landmarks.cli.console import named_endings
+from landmarks.cli.console import check_new_file, named_endings
 from landmarks.errors import LandmarksError
 
 
@@ -73,25 +72,25 @@ def export(
         if categories is not None and not categories.is_file():
             raise LandmarksError(f"--categories {categories}: there is no such file")
         if out is not None:
-            _check_out(out, model, kind, overwrite)
+            check_new_file(out, SUFFIXES[kind], model, overwrite)
         with stderr.status(f"Opening {model}"):
             from landmarks.interop import open_source, write_file
 
             source = open_source(model, None if task is None else task.value, name, categories)
         if out is None:
             out = _beside(model, source.record.name, kind)
-            _check_out(out, model, kind, overwrite)
+            check_new_file(out, SUFFIXES[kind], model, overwrite)
         with stderr.status(f"Writing {out} and comparing it with the network"):
-            written = write_file(source, out, kind.value)
+            difference = write_file(source, out, kind.value)
         record = source.record
         classes = f", {record.classes} classes" if record.classes else ""
         agrees = (
             "bit for bit what the network gives"
-            if written.difference == 0
-            else f"differs from the network by at most {written.difference:.1e} of the spread of its outputs"
+            if difference == 0
+            else f"differs from the network by at most {difference:.1e} of the spread of its outputs"
         )
         console = Console(highlight=False, soft_wrap=True)
-        console.print(f"[bold]{written.path}[/]  {written.bytes / 2**20:,.1f} MiB")
+        console.print(f"[bold]{out}[/]  {out.stat().st_size / 2**20:,.1f} MiB")
         console.print(f"{record.name}: {record.task}{classes}; {agrees}", markup=False)
 
 
@@ -100,23 +99,6 @@ def _check_model(model: Path) -> None:
         raise LandmarksError(f"{model}: there is no such file")
     if model.suffix not in (".ckpt", ".safetensors"):
         raise LandmarksError(f"{model}: expected a checkpoint (.ckpt) or a model file (.safetensors)")
-
-
-def _check_out(out: Path, model: Path, kind: Format, overwrite: bool) -> None:
-    suffix = SUFFIXES[kind]
-    if out.suffix != suffix:
-        raise LandmarksError(f"--out {out}: a file of --format {kind.value} ends in {suffix}")
-    if out.exists():
-        if out.samefile(model):
-            raise LandmarksError(f"{out} is the model itself: give another file with --out")
-        if out.is_dir():
-            raise LandmarksError(f"--out {out} is a folder: name a file in it")
-        if not overwrite:
-            raise LandmarksError(f"{out} is there already: replace it with --overwrite, or give another --out")
-    if not out.parent.is_dir():
-        raise LandmarksError(f"--out {out}: there is no folder {out.parent}")
-    if not os.access(out.parent, os.W_OK):
-        raise LandmarksError(f"{out}: the folder cannot be written to; give another file with --out")
 
 
 def _beside(model: Path, name: str, kind: Format) -> Path:

@@ -1,20 +1,14 @@
 """`landmarks extract`: descriptors, regions, predictions or detections of a data set."""
 
-import typer
 from omegaconf import DictConfig
 
-from landmarks.cli.hydra_main import quiet_lightning, run_hydra
+from landmarks.cli.hydra_main import Arguments, quiet_lightning, run_hydra
 from landmarks.config import refuse_missing
 
 
-def command(context: typer.Context) -> None:
+def extract(arguments: Arguments = None) -> None:
     """Write descriptor sets: `landmarks extract checkpoint=PATH data=gldv2 data.root=PATH hydra.run.dir=OUT`."""
-    extract(context.args)
-
-
-def extract(arguments: list[str]) -> None:
-    """Run an extraction under Hydra; `landmarks extract` ends here."""
-    run_hydra(_job, "extract", arguments)
+    run_hydra(_job, "extract", arguments or ())
 
 
 # Torch and Lightning take seconds to import. A misspelt key is found while Hydra composes, before they are needed.

@@ -14,9 +14,10 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import hydra
+import typer
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
 from hydra.experimental.callback import Callback
@@ -41,6 +42,8 @@ from landmarks.config import (
 from landmarks.errors import LandmarksError
 from landmarks.storage import FileLock
 
+Arguments = Annotated[list[str] | None, typer.Argument()]
+"""Whatever Hydra takes: overrides and its own options."""
 NO_GPU = "No supported gpu backend found"  # in Lightning's words
 USER_ERRORS = (LandmarksError, HydraException, OmegaConfBaseException)
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from landmarks.cli.console import named_endings
+from landmarks.cli.console import check_new_file, named_endings
 from landmarks.config import suggest
-from landmarks.interop import Variables, check_target, open_variables
+from landmarks.interop import Variables, open_variables
 from landmarks.models import RELEASED_MODELS
+from landmarks.progress import BYTES, show_progress
 
 if TYPE_CHECKING:
-    from landmarks.interop import Imported
+    from landmarks.models import ModelRecord
 
 
 def _known(name: str) -> str:
@@ -70,27 +70,28 @@ def import_paddle(
     listed, and nothing is written then. The framework that wrote them is not needed.
     """
     with named_endings() as stderr:
-        check_target(dst, src, overwrite)
+        check_new_file(dst, ".safetensors", src, overwrite)
         # polars, which reads the categories, would make every other command start later
         from landmarks.interop import read_class_names
 
         names = read_class_names(name, labels, categories)
         variables = open_variables(src, leave_out or ())
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-        with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
-            task = progress.add_task(f"Reading {src.name}", total=variables.nbytes)
-            from landmarks.interop import import_released
+        from landmarks.interop import import_released
 
-            imported = import_released(name, variables, dst, names, lambda count: progress.advance(task, count))
-    Console(soft_wrap=True, highlight=False).print("\n".join(_summary(imported, variables, dst)), markup=False)
+        with show_progress(stderr) as progress:
+
+            def watch(done: int) -> None:
+                progress.show(f"Reading {src.name}", done, variables.nbytes, BYTES)
+
+            record = import_released(name, variables, dst, names, watch)
+    Console(soft_wrap=True, highlight=False).print("\n".join(_summary(record, variables, dst)), markup=False)
 
 
-def _summary(imported: "Imported", variables: Variables, dst: Path) -> list[str]:
-    record = imported.record
+def _summary(record: "ModelRecord", variables: Variables, dst: Path) -> list[str]:
     left_out = f", {variables.left_out:,} left out" if variables.left_out else ""
     lines = [
         f"{record.name}: {len(variables.stored):,} variables ({variables.layout} layout{left_out}), "
-        f"{imported.parameters:,} numbers, in {dst} ({decimal(dst.stat().st_size)})"
+        f"{variables.numbers:,} numbers, in {dst} ({decimal(dst.stat().st_size)})"
     ]
     file = shlex.quote(str(dst))
     if record.task == "retrieval":

@@ -30,8 +30,8 @@ app = typer.Typer(
 )
 HANDED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}  # to Hydra
 
-for name, of_hydra in (("train", train), ("evaluate", evaluate), ("extract", extract)):
-    app.command(name, context_settings=HANDED_ON, add_help_option=False)(of_hydra.command)
+for name, of_hydra in (("train", train.train), ("evaluate", evaluate.evaluate), ("extract", extract.extract)):
+    app.command(name, context_settings=HANDED_ON, add_help_option=False)(of_hydra)
 for name, group in (("data", data), ("descriptors", descriptors), ("score", score)):
     app.add_typer(group.app, name=name)
 for command in (similarity.similarity, classify.classify, detect.detect, leaderboard.leaderboard, export.export):

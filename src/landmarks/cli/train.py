@@ -1,23 +1,16 @@
 """`landmarks train` and `train.py`."""
 
-import sys
 from typing import Any
 
-import typer
 from omegaconf import DictConfig
 
-from landmarks.cli.hydra_main import quiet_lightning, run_hydra
+from landmarks.cli.hydra_main import Arguments, quiet_lightning, run_hydra
 from landmarks.config import refuse_missing
 
 
-def command(context: typer.Context) -> None:
+def train(arguments: Arguments = None) -> None:
     """Train and evaluate: `landmarks train model=res200 loss=arcmargin` (`--help` lists all choices)."""
-    train(context.args)
-
-
-def train(arguments: list[str] | None = None) -> None:
-    """Run the training job under Hydra; `train.py` and `landmarks train` both end here."""
-    run_hydra(_job, "train", sys.argv[1:] if arguments is None else arguments)
+    run_hydra(_job, "train", arguments or ())
 
 
 # Torch and Lightning take seconds to import. A misspelt key is found while Hydra composes, before they are needed.

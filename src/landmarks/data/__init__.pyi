@@ -19,8 +19,9 @@ from .gldv2.downloads import download as download
 from .gldv2.downloads import summarize as summarize
 from .gldv2.indexing import IndexedSplit as IndexedSplit
 from .gldv2.indexing import index_splits as index_splits
-from .gldv2.layout import GLDv2Layout as GLDv2Layout
+from .gldv2.local import open_layout as open_layout
 from .gldv2.release import BASE_URL as BASE_URL
+from .gldv2.release import FOLDERS as FOLDERS
 from .gldv2.release import SPLITS as SPLITS
 from .gldv2.release import chosen_files as chosen_files
 from .gldv2.source import GLDv2 as GLDv2
@@ -54,12 +55,7 @@ from .loader import ResumableLoader as ResumableLoader
 from .loader import require_least as require_least
 from .loader import single_thread as single_thread
 from .module import LandmarkDataModule as LandmarkDataModule
-from .photo_folder import INDEX as INDEX
-from .photo_folder import QUERY as QUERY
-from .photo_folder import TRAIN as TRAIN
 from .photo_folder import PhotoFolder as PhotoFolder
-from .photo_folder import SplitPhotos as SplitPhotos
-from .photo_folder import split_photos as split_photos
 from .processes import available_cores as available_cores
 from .processes import leave_with_parent as leave_with_parent
 from .roots import Root as Root
@@ -87,9 +83,6 @@ from .stores.offset_file import Offsets as Offsets
 from .stores.offset_file import write_offsets as write_offsets
 from .stores.offsets import open_tar_store as open_tar_store
 from .stores.offsets import update_offsets as update_offsets
-from .stores.remote_files import LocalCopies as LocalCopies
-from .stores.remote_files import RemoteFiles as RemoteFiles
-from .stores.remote_files import unreachable as unreachable
 from .stores.store import FlatFolderStore as FlatFolderStore
 from .stores.store import FolderStore as FolderStore
 from .stores.store import JoinedStore as JoinedStore

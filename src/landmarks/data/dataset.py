@@ -87,8 +87,7 @@ class TrainDataset(Dataset[Sample | Unreadable]):
         try:
             augmented = augmentation(image, seed, size)
         except Exception as error:
-            name = format_id(self.images.table.ids[row])
-            error.add_note(f"while augmenting image {name}, shape {image.shape}, with seed {seed}")
+            error.add_note(f"while augmenting image {self.images.name(row)}, shape {image.shape}, with seed {seed}")
             raise
         return Sample(augmented, row, int(self.images.table.landmarks[row]))
 
@@ -117,8 +116,8 @@ class EvalDataset(Dataset[Views | Unreadable]):
 
 
 def _unreadable(images: ImageSet, row: int, error: LandmarksError) -> Unreadable:
-    name = format_id(images.table.ids[row])
-    return Unreadable(name, str(error) if isinstance(error, MissingImageError) else f"image {name}: {error}")
+    why = str(error) if isinstance(error, MissingImageError) else f"image {images.name(row)}: {error}"
+    return Unreadable(format_id(images.table.ids[row]), why)
 
 
 def collate_train(samples: Sequence[Sample | Unreadable], group: int = 1) -> dict[str, Any]:

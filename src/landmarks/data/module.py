@@ -1,6 +1,7 @@
 """The Lightning data module: a source, its pictures through workers, batches out."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from landmarks.data.dataset import EvalDataset, TrainDataset, collate_eval, collate_train
 from landmarks.data.held_out import HeldOut, HeldOutSource
-from landmarks.data.images import Augmentation, Preprocessing, ResizeRule
+from landmarks.data.images import MULTIPLE, Augmentation, Preprocessing, ResizeRule
 from landmarks.data.loader import ResumableDataModule, require_least
 from landmarks.data.roots import Root, open_root
 from landmarks.data.samplers import MakeBatches, by_loss
@@ -107,10 +108,10 @@ class LandmarkDataModule(ResumableDataModule):
         if held_out.landmarks:
             self.source = HeldOutSource(self.source, held_out)
         self.preprocessing = resize.preprocessing(image_size, trained)
-        side = image_size or self.preprocessing.short_side
-        square = augmentation(image_size=side)
-        self.shapes = group_shapes(aspect_groups, side) if aspect_groups else []
-        self._augmentations = [square.reshaped(*shape) for shape in self.shapes] or [square]
+        self.side = image_size or self.preprocessing.short_side
+        self._square = augmentation(image_size=self.side)
+        self.aspect_groups = aspect_groups
+        self.fit_network(self.preprocessing.patch)
         self.batch_size = batch_size
         self.pairs = pairs
         self.sampler = sampler
@@ -123,6 +124,29 @@ class LandmarkDataModule(ResumableDataModule):
         self.scales = tuple(float(scale) for scale in scales)
         self._trains = bool({"gallery", "train"} & set(splits))
         self._is_set_up = False
+
+    def fit_network(self, patch: int) -> None:
+        """Give images sides that are multiples of a network's patch, where it needs that, before they are read."""
+        self.preprocessing = replace(self.preprocessing, patch=patch)
+        multiple = MULTIPLE if MULTIPLE % patch == 0 else patch
+        self.shapes = group_shapes(self.aspect_groups, self.side, multiple) if self.aspect_groups else []
+        self._augmentations = [self._square.reshaped(*shape) for shape in self.shapes] or [self._square]
+
+    def input_shapes(self, training: bool = True) -> list[tuple[str, tuple[int, int]]]:
+        """Heights and widths of images that a network will get, each with the settings that say so.
+
+        Of evaluation images that keep their aspect ratio: a square one and one of 3 to 4.
+        """
+        key = f"data.aspect_groups={self.aspect_groups}" if self.shapes else f"data.image_size={self.side}"
+        found = [(key, one.shape) for one in self._augmentations] if training else []
+        mode, short_side = self.preprocessing.mode, self.preprocessing.short_side
+        if mode == "square":  # rounded for other scales only
+            found.append((f"data.image_size={short_side}", (short_side, short_side)))
+        for scale in self.scales:
+            sized = self.preprocessing.scaled(scale)
+            key = f"data.resize.mode={mode} data.image_size={short_side}" + (f", scale {scale}" if scale != 1 else "")
+            found += [(key, sized.shape(3, width)) for width in (3, 4)]
+        return list(dict.fromkeys(found))
 
     def prepare_data(self) -> None:
         """Check that all is there; Lightning calls this on one process only."""

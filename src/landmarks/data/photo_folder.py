@@ -8,68 +8,26 @@ Each picture goes to train, index or query by a hash of its path below root. So 
 the same on every machine, and does not change for the pictures that are there when others are added.
 """
 
-import logging
 import os
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.data.photo_files import INDEX_NAMES, SPLIT_NAMES, find_photos, known_suffixes, warn_of_doubles
+from landmarks.data.photo_table import read_photo_table
 from landmarks.data.roots import local_folder
 from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.data.stores import FileStore
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 TRAIN, INDEX, QUERY = 0, 1, 2
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SplitPhotos:
-    """All pictures of a folder: their ids are a hash of the path, their landmarks named after their folders."""
-
-    table: ImageTable
-    split: NDArray[np.int64]  # TRAIN, INDEX or QUERY
-    store: FileStore
-
-
-def split_photos(root: Path, index_share: float, query_share: float, min_split: int, non_landmark: str) -> SplitPhotos:
-    """Find and deal the pictures; the arguments are those of PhotoFolder."""
-    found = _find(root)
-    others = found.pop(non_landmark, [])
-    names = list(found)
-    if not names:
-        raise LandmarksError(
-            f"data.root={root}: no folder with pictures ({', '.join(SUFFIXES)}); it should hold one folder a "
-            "landmark with that landmark's pictures in it"
-        )
-    groups = [*found.values(), others]
-    paths = [path for group in groups for path in group]
-    keys = [_key(path.relative_to(root)) for path in paths]
-    ids = _ids(keys, paths)
-    landmarks = np.repeat(np.arange(len(groups), dtype=np.int32), [len(group) for group in groups])
-    fraction = np.array([_digest(key, b"split") / 2**64 for key in keys])
-
-    split = np.where(fraction < query_share, QUERY, np.where(fraction < query_share + index_share, INDEX, TRAIN))
-    # Training and being found come first: without both, a landmark's queries could not be answered.
-    in_train = np.bincount(landmarks[split == TRAIN], minlength=len(groups))
-    in_index = np.bincount(landmarks[split == INDEX], minlength=len(groups))
-    in_all = np.bincount(landmarks, minlength=len(groups))
-    train_only = (in_train == 0) | (in_index == 0) | (in_all < min_split)
-    split[train_only[landmarks]] = TRAIN
-
-    other = landmarks == len(names)
-    split[other] = np.where(fraction[other] < 0.5, QUERY, INDEX)
-    landmarks[other] = -1
-    table = ImageTable(ids, landmarks, np.array(names, dtype=np.str_))
-    return SplitPhotos(table, split, FileStore(ids, paths))
 
 
 def _digest(key: str, purpose: bytes) -> int:
@@ -92,36 +50,61 @@ def _ids(keys: list[str], paths: list[Path]) -> NDArray[np.uint64]:
     return ids
 
 
-def _find(root: Path) -> dict[str, list[Path]]:
-    """Pictures by landmark folder, both sorted by name; folders without pictures are left out."""
-    if not root.is_dir():
-        raise LandmarksError(f"data.root={root} is not a folder; it should hold one folder a landmark")
-    entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
-    loose = sum(path.suffix.lower() in SUFFIXES and path.is_file() for path in entries)
-    if loose:
-        log.warning("%s: %d pictures lie outside any landmark's folder and are left out", root, loose)
-    found = {path.name: _pictures(path) for path in entries if path.is_dir()}
-    empty = [name for name, paths in found.items() if not paths]
-    if empty:
-        log.warning("%s: %d folders hold no picture, first %r", root, len(empty), empty[0])
-    return {name: paths for name, paths in found.items() if paths}
+def _found(key: str, folder: Path, apart: tuple[Path, ...] = ()) -> dict[str, list[Path]]:
+    try:
+        return find_photos(folder, apart)
+    except LandmarksError as error:
+        raise LandmarksError(f"{key}={error}") from None
 
 
-def _pictures(folder: Path) -> list[Path]:
-    """All pictures below a folder, sorted; hidden ones left out, links followed, each folder once."""
-    found: list[Path] = []
-    visited: set[tuple[int, int]] = set()
-    for here, folders, files in os.walk(folder, followlinks=True):
-        status = Path(here).stat()
-        if (status.st_dev, status.st_ino) in visited:  # a link that leads back up
-            folders.clear()
-            continue
-        visited.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            Path(here, name) for name in sorted(files) if not name.startswith(".") and name.lower().endswith(SUFFIXES)
-        ]
-    return found
+def _refuse_splits(root: Path, names: list[str], non_landmark: str) -> None:
+    """Refuse folders that are called train, test and the like: taken for landmarks they would give figures."""
+    splits = [name for name in names if name.lower() in SPLIT_NAMES]
+    if len(splits) > 1 or (splits and not set(names) - set(splits) - {non_landmark}):
+        train = next((name for name in splits if name.lower().startswith("train")), splits[0])
+        index = next((name for name in splits if name.lower() in INDEX_NAMES), train)
+        queries = next((name for name in splits if name not in (train, index)), "FOLDER")
+        raise LandmarksError(
+            f"data.root={root}: holds {' and '.join(splits)}, which are splits and no landmarks. To have one folder "
+            f"of landmarks split here: data.root={root / train}. To keep the split as it is: data.root={root / train} "
+            f"data.source.queries={root / queries} data.source.index={root / index}"
+        )
+
+
+@dataclass(frozen=True)
+class PhotoSets:
+    """The three sets in one label space, in which the landmarks of `train` come first."""
+
+    train: ImageTable
+    index: ImageTable
+    queries: ImageTable  # with their landmarks
+    store: FileStore
+
+    @cached_property
+    def asked(self) -> NDArray[np.bool_]:
+        """Which queries show a landmark that the index holds, bool [Q]."""
+        return np.append(self.index.counts() > 0, False)[self.queries.landmarks]  # the last is what -1 looks up
+
+
+def given_photos(root: Path, sets: dict[str, dict[str, list[Path]]], non_landmark: str) -> PhotoSets:
+    """Make tables of images by split (train, index, query) and landmark; without any to train on, the index trains."""
+    sets = {**sets, "train": sets["train"] or {k: v for k, v in sets["index"].items() if k != non_landmark}}
+    known = sorted(sets["train"])
+    names = [*known, *sorted({*sets["index"], *sets["query"]} - {*known, non_landmark})]
+    number = {name: place for place, name in enumerate(names)} | {non_landmark: -1}
+    paths = sorted({path for found in sets.values() for group in found.values() for path in group})
+    ids = _ids([_key(Path(os.path.relpath(path, root))) for path in paths], paths)  # .. where it lies elsewhere
+    id_of = dict(zip(paths, ids.tolist(), strict=True))
+
+    def table(split: str, names: list[str]) -> ImageTable:
+        rows = [(id_of[path], number[name]) for name, group in sets[split].items() for path in group]
+        chosen = np.array([image for image, _ in rows], np.uint64)
+        return ImageTable(chosen, np.array([label for _, label in rows], np.int32), np.array(names, np.str_))
+
+    both = set(chain(*sets["index"].values())) & set(chain(*sets["query"].values()))
+    if both:
+        raise LandmarksError(f"{min(both)} is a query and in the index ({len(both)} such images): it would find itself")
+    return PhotoSets(table("train", known), table("index", names), table("query", names), FileStore(ids, paths, root))
 
 
 class PhotoFolder(Source):
@@ -131,12 +114,19 @@ class PhotoFolder(Source):
     picture has no queries: its pictures train, too. Pictures of no landmark are half queries (of recognition;
     retrieval ignores them) and half index distractors. Every second query is public, the others private.
 
+    Somebody's own split is kept where it is given, as two folders or a table. Retrieval then ignores queries of
+    landmarks that the index lacks, and in recognition queries of landmarks that nothing trains show none.
+
     Args:
         root: The folder that holds the landmarks' folders. Hidden files are ignored; links are followed.
         index_share: Part of each landmark's pictures that goes to the index set, 0..1.
         query_share: Part that becomes queries, 0..1.
         min_split: Landmarks with fewer pictures than this train only.
         non_landmark: Name of the folder with pictures of no landmark, if there is one.
+        queries: A folder of the same form whose pictures are the queries; with `index`. The root's others train.
+        index: A folder of the same form whose pictures are the index.
+        table: Instead of folders a CSV of `path` (from the root on), `landmark` (empty: none) and `split`: train,
+            index or query.
     """
 
     name = "folder"
@@ -148,30 +138,53 @@ class PhotoFolder(Source):
         query_share: float = 0.2,
         min_split: int = 4,
         non_landmark: str = "non-landmark",
+        queries: str | Path | None = None,
+        index: str | Path | None = None,
+        table: str | Path | None = None,
     ) -> None:
         if min(index_share, query_share) <= 0 or index_share + query_share >= 1:
             raise LandmarksError(
                 f"index_share {index_share} and query_share {query_share} must be above 0 and leave a rest to train on"
+            )
+        if (queries is None) != (index is None) or (table is not None and queries is not None):
+            raise LandmarksError(
+                "data.source: give queries and index together, each a folder with one folder a landmark; or table alone"
             )
         self.root = local_folder(root)
         self.index_share = index_share
         self.query_share = query_share
         self.min_split = min_split
         self.non_landmark = non_landmark
+        self._folders = () if queries is None or index is None else (Path(index), Path(queries))
+        self._table = None if table is None else Path(table)
+        self._is_looked_through = False
 
     def prepare(self, training: bool = True, evaluation: bool = True) -> None:
         """Find and split the pictures. Raises LandmarksError where there is nothing to work on. See Source."""
         photos = self._photos
-        if evaluation and not (photos.split == QUERY)[photos.table.landmarks >= 0].any():
+        if not evaluation:
+            return
+        tables = {"train": photos.train, "index": photos.index, "query": photos.queries}
+        if not photos.asked.any():
+            counts = ", ".join(f"{len(table)} {name}" for name, table in tables.items())
             raise LandmarksError(
-                f"{self.root}: no landmark has enough pictures for a query, an index and a train picture "
-                f"({len(photos.table)} pictures of {photos.table.num_landmarks} landmarks); add pictures: "
+                f"{self._table}: no query shows a landmark of the index ({counts} pictures); write the same names"
+                if self._table
+                else f"data.source.queries: no query shows a landmark of the index ({counts} pictures); folders of a "
+                "landmark have the same name in both"
+                if self._folders
+                else f"{self.root}: no landmark has enough pictures for a query, an index and a train picture "
+                f"({len(photos.train)} pictures of {photos.train.num_landmarks} landmarks); add pictures: "
                 f"{2 * self.min_split} or more of a landmark are mostly enough"
             )
+        if not self._is_looked_through:
+            paths = {name: [photos.store.path(i) for i in table.ids.tolist()] for name, table in tables.items()}
+            warn_of_doubles(self.root, paths)
+            self._is_looked_through = True
 
     def train(self) -> ImageSet:
         """Pictures to train on."""
-        return self._part(TRAIN)
+        return ImageSet(self._photos.train, self._photos.store)
 
     def gallery(self) -> ImageSet:
         """The train pictures."""
@@ -179,26 +192,64 @@ class PhotoFolder(Source):
 
     def index(self) -> ImageSet:
         """Pictures to be retrieved, in the label space of train; -1 for pictures of no landmark."""
-        return self._part(INDEX)
+        return ImageSet(self._photos.index, self._photos.store)
 
     def queries(self) -> ImageSet:
         """Query pictures, their landmarks withheld."""
-        part = self._part(QUERY)
-        return ImageSet(ImageTable.unlabelled(part.table.ids), part.store)
+        return ImageSet(ImageTable.unlabelled(self._photos.queries.ids), self._photos.store)
 
     def truth(self) -> GroundTruth:
         """Retrieval: the index pictures of the query's landmark. Recognition: the landmark's index."""
-        queries, index = self._part(QUERY).table, self._part(INDEX).table
-        shown = queries.landmarks >= 0
-        public = np.zeros(len(queries), dtype=np.bool_)
-        for rows in (np.flatnonzero(shown), np.flatnonzero(~shown)):
-            public[rows[np.argsort(queries.ids[rows])[::2]]] = True  # ids are hashes: every second by chance
-        return GroundTruth.of_tables(queries, public, index)
-
-    def _part(self, split: int) -> ImageSet:
         photos = self._photos
-        return ImageSet(photos.table.take(photos.split == split), photos.store)
+        public = np.zeros(len(photos.queries), dtype=np.bool_)
+        for rows in (np.flatnonzero(photos.asked), np.flatnonzero(~photos.asked)):
+            public[rows[np.argsort(photos.queries.ids[rows])[::2]]] = True  # ids are hashes: every second by chance
+        return GroundTruth.of_tables(photos.queries, public, photos.index, photos.train.num_landmarks)
 
     @cached_property
-    def _photos(self) -> SplitPhotos:
-        return split_photos(self.root, self.index_share, self.query_share, self.min_split, self.non_landmark)
+    def _photos(self) -> PhotoSets:
+        if self._table is not None:
+            by_name = read_photo_table(self._table, self.root, self.non_landmark)
+            return given_photos(self.root, by_name, self.non_landmark)
+        if self._folders:
+            index, queries = self._folders
+            train = _found("data.root", self.root, self._folders)
+            _refuse_splits(self.root, list(train), self.non_landmark)
+            train.pop(self.non_landmark, None)
+            given = {"index": _found("data.source.index", index), "query": _found("data.source.queries", queries)}
+            return given_photos(self.root, {"train": train, **given}, self.non_landmark)
+        return self._dealt()
+
+    def _dealt(self) -> PhotoSets:
+        """Deal the images below the root to the three sets by a hash of their paths."""
+        found = _found("data.root", self.root)
+        _refuse_splits(self.root, list(found), self.non_landmark)
+        others = found.pop(self.non_landmark, [])
+        names = list(found)
+        if not names:
+            raise LandmarksError(
+                f"data.root={self.root}: no folder with pictures ({', '.join(known_suffixes())}); it should hold one "
+                "folder a landmark with that landmark's pictures in it"
+            )
+        groups = [*found.values(), others]
+        paths = [path for group in groups for path in group]
+        keys = [_key(path.relative_to(self.root)) for path in paths]
+        ids = _ids(keys, paths)
+        landmarks = np.repeat(np.arange(len(groups), dtype=np.int32), [len(group) for group in groups])
+        fraction = np.array([_digest(key, b"split") / 2**64 for key in keys])
+
+        in_index_or_query = fraction < self.query_share + self.index_share
+        split = np.where(fraction < self.query_share, QUERY, np.where(in_index_or_query, INDEX, TRAIN))
+        # Training and being found come first: without both, a landmark's queries could not be answered.
+        in_train = np.bincount(landmarks[split == TRAIN], minlength=len(groups))
+        in_index = np.bincount(landmarks[split == INDEX], minlength=len(groups))
+        in_all = np.bincount(landmarks, minlength=len(groups))
+        train_only = (in_train == 0) | (in_index == 0) | (in_all < self.min_split)
+        split[train_only[landmarks]] = TRAIN
+
+        other = landmarks == len(names)
+        split[other] = np.where(fraction[other] < 0.5, QUERY, INDEX)
+        landmarks[other] = -1
+        table = ImageTable(ids, landmarks, np.array(names, dtype=np.str_))
+        train, index, queries = (table.take(split == part) for part in (TRAIN, INDEX, QUERY))
+        return PhotoSets(train, index, queries, FileStore(ids, paths, self.root))

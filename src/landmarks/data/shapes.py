@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from landmarks.data.images import Preprocessing, Sizes, picture_sizes, sizes_path
+from landmarks.data.images import MULTIPLE, Preprocessing, Sizes, picture_sizes, sizes_path
 from landmarks.data.roots import Root
 from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.storage import derived_folder
 
-MULTIPLE = 32  # the total stride of the networks
 LONGEST = 2.0  # width / height of the widest group, and height / width of the highest
 MOST_GROUPS = 15
 
@@ -30,28 +29,29 @@ Shape = tuple[int, int]  # height, width
 log = logging.getLogger(__name__)
 
 
-def group_shapes(groups: int, image_size: int) -> list[Shape]:
+def group_shapes(groups: int, image_size: int, multiple: int = MULTIPLE) -> list[Shape]:
     """The shapes of the groups, from high to wide: at most `groups`, for at small sizes neighbours coincide.
 
     Args:
         groups: How many ratios, 1 to 15; with an odd number, one of them is the square.
         image_size: Side of the square of which every shape has about the area, pixels.
+        multiple: What a network needs sides to be multiples of.
 
     Returns:
-        Heights and widths, multiples of 32.
+        Heights and widths, multiples of that.
     """
     if not 1 <= groups <= MOST_GROUPS:
         raise LandmarksError(f"data.aspect_groups is {groups}: it must be 0 (off) or up to {MOST_GROUPS}")
     ratios = LONGEST ** np.linspace(-1, 1, groups) if groups > 1 else np.ones(1)
-    return list(dict.fromkeys(_closest_shape(ratio, image_size) for ratio in ratios.tolist()))
+    return list(dict.fromkeys(_closest_shape(ratio, image_size, multiple) for ratio in ratios.tolist()))
 
 
-def _closest_shape(ratio: float, image_size: int) -> Shape:
+def _closest_shape(ratio: float, image_size: int, multiple: int) -> Shape:
     """The shape that errs least in area and, a little less, in ratio, by their logarithms."""
     if ratio > 1:  # wide shapes mirror the high ones
-        height, width = _closest_shape(1 / ratio, image_size)
+        height, width = _closest_shape(1 / ratio, image_size, multiple)
         return width, height
-    sides = np.arange(1, max(round(LONGEST * image_size / MULTIPLE), 2) + 1) * MULTIPLE
+    sides = np.arange(1, max(round(LONGEST * image_size / multiple), 2) + 1) * multiple
     heights, widths = np.meshgrid(sides, sides, indexing="ij")
     error = np.abs(np.log(heights * widths / image_size**2)) + 0.99 * np.abs(np.log(widths / heights / ratio))
     row, column = np.unravel_index(np.argmin(error), error.shape)

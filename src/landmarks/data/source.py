@@ -7,8 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.stores import ImageStore
+from landmarks.data.stores import FileStore, ImageStore
 from landmarks.data.table import ImageTable
+from landmarks.ids import format_id
 from landmarks.metrics import RecognitionSolution, RetrievalSolution
 
 
@@ -41,17 +42,22 @@ class GroundTruth:
         return np.where((labels[place] == queries) & (queries >= 0), counts[place], 0)
 
     @classmethod
-    def of_tables(cls, queries: ImageTable, public: NDArray[np.bool_], index: ImageTable) -> "GroundTruth":
+    def of_tables(
+        cls, queries: ImageTable, public: NDArray[np.bool_], index: ImageTable, known: int | None = None
+    ) -> "GroundTruth":
         """Make solutions of both tasks from images whose landmarks are known in one label space.
 
         Queries should find the index images of their landmark, and are recognised as its number in the label space.
 
         Args:
-            queries: Q images; those without a landmark (-1) are ignored in retrieval and show nothing in recognition.
+            queries: Q images; those without a landmark (-1), or with one that the index lacks, are ignored in
+                retrieval; without one that is known they show nothing in recognition.
             public: bool [Q], True public, False private.
-            index: images in the label space of `queries`, at least one of each landmark that is asked for.
+            index: images in the label space of `queries`.
+            known: landmarks that can be recognised, the first of the label space; by default all.
         """
-        shown = queries.landmarks >= 0
+        shown = np.append(index.counts() > 0, False)[queries.landmarks]  # the last is what -1 looks up
+        named = (queries.landmarks >= 0) & (queries.landmarks < (queries.num_landmarks if known is None else known))
         by_landmark = np.argsort(index.landmarks, kind="stable")
         by_landmark = by_landmark[index.landmarks[by_landmark] >= 0]
         counts = index.counts()
@@ -68,8 +74,8 @@ class GroundTruth:
         recognition = RecognitionSolution(
             image_ids=queries.ids,
             public=public,
-            landmarks_start=np.concatenate([[0], np.cumsum(shown)]).astype(np.int64),
-            landmarks=asked.astype(np.int64),
+            landmarks_start=np.concatenate([[0], np.cumsum(named)]).astype(np.int64),
+            landmarks=queries.landmarks[named].astype(np.int64),
             ignored_ids=np.empty(0, dtype=np.uint64),
         )
         return cls(retrieval, recognition)
@@ -99,6 +105,28 @@ class ImageSet:
         """The encoded image of a row, or its first `length` bytes. Raises MissingImageError."""
         assert self.table.locations is not None
         return self.store.read(int(self.table.ids[row]), int(self.table.locations[row]), length)
+
+    @property
+    def has_paths(self) -> bool:
+        """Whether images have names of their own, which say more than ids."""
+        return isinstance(self.store, FileStore)
+
+    def name(self, row: int) -> str:
+        """What people call the image of a row: its path and its id, or its id alone."""
+        shown = format_id(int(self.table.ids[row]))
+        return f"{self.path(row)} ({shown})" if self.has_paths and self.present[row] else shown
+
+    def path(self, row: int) -> str:
+        """The path of a row's image below the root, if images have paths; empty for one that is not there."""
+        assert isinstance(self.store, FileStore) and self.table.locations is not None
+        location = int(self.table.locations[row])
+        return self.store.name(int(self.table.ids[row]), location) if location >= 0 else ""
+
+    def stamps(self, rows: NDArray[np.integer] | None = None) -> NDArray[np.uint64]:
+        """What tells images from others of the same ids, without reading them; see `ImageStore.stamps`. uint64 [n]."""
+        assert self.table.locations is not None
+        chosen = slice(None) if rows is None else rows
+        return self.store.stamps(self.table.ids[chosen], self.table.locations[chosen])
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "ImageSet":
         """The given rows (indices or a mask) with the same store and label space."""

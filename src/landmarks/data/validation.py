@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+import polars as pl
 
 from landmarks.data.source import GroundTruth, ImageSet
 from landmarks.errors import LandmarksError
@@ -64,16 +64,6 @@ def select_gallery(images: ImageSet, size: ValidationSize, seed: int) -> ImageSe
     if size.gallery_images is None or size.gallery_images >= len(images):
         return images
     chance = np.random.default_rng([seed, 2]).random(len(images))
-    turn = _turns(images.table.landmarks, chance)
+    drawn = pl.DataFrame({"landmark": images.table.landmarks, "chance": chance})
+    turn = drawn.select(pl.col("chance").rank("ordinal").over("landmark"))["chance"].to_numpy()
     return images.take(np.sort(np.lexsort((chance, turn))[: size.gallery_images]))
-
-
-def _turns(landmarks: NDArray[np.int32], chance: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Place of each image among those of its landmark when ordered by `chance`: int64 [N], from 0."""
-    order = np.lexsort((chance, landmarks))
-    ordered = landmarks[order]
-    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    sizes = np.diff(np.append(first, len(ordered)))
-    turn = np.empty(len(landmarks), dtype=np.int64)
-    turn[order] = np.arange(len(ordered)) - np.repeat(first, sizes)
-    return turn

@@ -1,6 +1,5 @@
 from .detect import Detector as Detector
 from .detect import TrainedDetector as TrainedDetector
-from .detect import detector_record as detector_record
 from .detect import find_objects as find_objects
 from .detect import ids_of as ids_of
 from .detect import load_detector as load_detector
@@ -12,10 +11,8 @@ from .drawing import SIDE as SIDE
 from .drawing import SPACE as SPACE
 from .drawing import BoxedImage as BoxedImage
 from .drawing import DrawnBoxes as DrawnBoxes
-from .drawing import draw_objects as draw_objects
 from .drawing import draw_on as draw_on
 from .drawing import draw_sheet as draw_sheet
-from .drawing import make_folder as make_folder
 from .evaluation import DetectionEvaluation as DetectionEvaluation
 from .evaluation import sample_pictures as sample_pictures
 from .jobs import evaluate_detector_job as evaluate_detector_job
@@ -36,5 +33,7 @@ from .outputs import Findings as Findings
 from .outputs import write_findings as write_findings
 from .single_images import PictureObjects as PictureObjects
 from .single_images import detect_objects as detect_objects
+from .single_images import draw_objects as draw_objects
+from .single_images import make_folder as make_folder
 from .training_module import DetectorModule as DetectorModule
 from .writer import DetectionWriter as DetectionWriter

@@ -5,7 +5,7 @@ One device does it; what it finds is written as it comes, see `landmarks.recogni
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,12 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.models.detection import FasterRCNN
 
-from landmarks import __version__
 from landmarks.config import versions
 from landmarks.data import ImageSet, Preprocessing, single_thread
 from landmarks.detection.detector import prepared
@@ -27,7 +26,7 @@ from landmarks.detection.openimages import DetectionDataset, DetectionResize, co
 from landmarks.detection.writer import DetectionWriter
 from landmarks.errors import LandmarksError
 from landmarks.extraction import UnreadablePictures
-from landmarks.models import RECORD_VERSION, Device, open_model, weights_hash
+from landmarks.models import Device, open_model, weights_hash
 from landmarks.recognition import (
     BACKGROUND,
     DetectionClasses,
@@ -54,19 +53,6 @@ class TrainedDetector:
     preprocessing: Preprocessing
     network: Mapping[str, Any]
     trained_on: Any
-
-
-def detector_record(config: DictConfig, classes: DetectionClasses) -> dict[str, Any]:
-    """Return the plain values that go into every checkpoint of a run."""
-    return {
-        "record_version": RECORD_VERSION,
-        "landmarks_version": __version__,
-        "task": "detection",
-        "config": OmegaConf.to_container(config, resolve=True),
-        "preprocessing": asdict(Preprocessing("detection", config.data.image_size, config.data.max_size)),
-        "class_names": classes.names.tolist(),
-        "class_titles": classes.titles.tolist(),
-    }
 
 
 def load_detector(path: str | Path, device: Device = "cpu") -> TrainedDetector:

@@ -32,8 +32,8 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from landmarks.data import MEAN, STD
-from landmarks.errors import LandmarksError
-from landmarks.models import SHOWN, create_pretrained, normalize, read_weights
+from landmarks.errors import LandmarksError, counted
+from landmarks.models import create_pretrained, normalize, read_weights
 
 CELLS = 7  # side of the grid that a region is pooled to
 ASPECT_RATIOS = (0.5, 1.0, 2.0)  # height over width of anchors
@@ -249,5 +249,4 @@ def _load(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
     missing = [name for name in found.missing_keys if not name.endswith(COUNTER)]
     for kind, names in (("missing", missing), ("unknown", found.unexpected_keys)):
         if names:
-            shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-            raise LandmarksError(f"model.pretrained={path} does not fit the detector: {len(names)} {kind}: {shown}")
+            raise LandmarksError(f"model.pretrained={path} does not fit the detector: {counted(kind, names)}")

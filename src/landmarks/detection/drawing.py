@@ -1,4 +1,4 @@
-"""Draws boxes with the names of their classes: on the sheet of an evaluation, and on images of any size.
+"""Draws boxes with the names of their classes: on any image, and on the sheet of an evaluation.
 
 A class has one colour, and its name stands at every box, for those who do not see colours apart. Weak boxes are left
 out of the sheet: a detector gives up to a hundred of them, and a figure counts them all.
@@ -12,10 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from landmarks.detection.single_images import PictureObjects
-from landmarks.errors import LandmarksError, shown
-from landmarks.recognition import DetectionClasses
-from landmarks.report import CLASS_COLOURS, GREY, INK, MAT, PAPER, Colour, font, shortened
+from landmarks.report import CLASS_COLOURS, GREY, INK, MAT, PAPER, Colour, font, save_sheet, shortened
 
 TEXT = 11  # pixels, of letters on the sheet
 LINE, GROUND = 2 / TEXT, 15 / TEXT  # shares of the letters' height
@@ -24,13 +21,6 @@ SHOWN_FROM = 0.3  # least score of a box on the sheet
 SIDE = 360  # longer side of an image on the sheet, pixels
 SPACE, MARGIN, HEADER, CAPTION = 14, 24, 40, 30
 COLUMNS = 2  # pairs in a row
-
-SMALLEST, LARGEST = 800, 8000  # pixels of the longer side of a single image; JPEG ends at 65,500
-TEXT_SHARE = 0.018  # height of its letters as a share of the longer side
-MOST_TEXT = 0.12  # and of the shorter side at most
-LEAST_TEXT = 12  # pixels
-QUALITY = 92
-LONGEST_NAME = 200  # bytes; file systems end at 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,53 +87,7 @@ def draw_sheet(images: Sequence[BoxedImage], out: Path) -> None:
         pen.text((left, top + _size(one)[1] + 5), shortened(one.name, block, font(13)), GREY, font(13))
         if column == columns - 1:
             top += heights[row] + CAPTION
-    canvas.save(out)
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder for drawn images, before any work. Raises LandmarksError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LandmarksError(f"--draw {shown(folder)}: cannot be made a folder ({error.strerror})") from None
-
-
-def draw_objects(found: PictureObjects, classes: DetectionClasses, path: Path, folder: Path) -> Path:
-    """Write an image with what was found in it, as JPEG; nothing that exists is overwritten.
-
-    Lines and letters grow with the image, so that they are as large on the screen as on any other, and small images
-    are enlarged until their names can be read.
-
-    Args:
-        found: see `landmarks.detection.single_images`.
-        classes: of the detector.
-        path: where the image came from, which names the new one: `tower.jpg` gives `tower_boxes.jpg`, or where that
-            exists already, `tower_boxes_2.jpg` and so on.
-        folder: for the new file; exists.
-
-    Returns:
-        The file that was written.
-
-    Raises:
-        LandmarksError: it cannot be written.
-    """
-    height, width = found.picture.shape[:2]
-    longer = min(max(height, width, SMALLEST), LARGEST)
-    scale = longer / max(height, width)
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
-    image = Image.fromarray(found.picture)
-    if size != image.size:
-        image = image.resize(size, Image.Resampling.LANCZOS)
-    corners = found.boxes.copy()
-    corners[:, 2:] += corners[:, :2]
-    titles = classes.titles[found.labels]
-    colours = {
-        str(title): CLASS_COLOURS[label % len(CLASS_COLOURS)] for title, label in zip(titles, found.labels, strict=True)
-    }
-    text = max(round(min(TEXT_SHARE * longer, MOST_TEXT * min(size))), LEAST_TEXT)
-    boxes = DrawnBoxes(corners / (width, height, width, height), titles, found.scores)
-    draw_on(image, boxes, colours, text)
-    return _write(image, path, folder)
+    save_sheet(canvas, out)
 
 
 def _strong(boxes: DrawnBoxes) -> DrawnBoxes:
@@ -169,22 +113,3 @@ def _drawn(one: BoxedImage, boxes: DrawnBoxes, colours: Mapping[str, Colour]) ->
     image = Image.fromarray(one.image).resize(size, Image.Resampling.LANCZOS)
     draw_on(image, boxes, colours)
     return image
-
-
-def _write(image: Image.Image, path: Path, folder: Path) -> Path:
-    stem = path.stem.encode(errors="ignore")[:LONGEST_NAME].decode(errors="ignore")
-    number = 1
-    while True:
-        out = folder / f"{stem}_boxes{'' if number == 1 else f'_{number}'}.jpg"
-        try:
-            with out.open("xb") as file:
-                try:
-                    image.save(file, "JPEG", quality=QUALITY)
-                except BaseException:
-                    out.unlink()
-                    raise
-            return out
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise LandmarksError(f"{shown(out)}: cannot be written ({error.strerror or error})") from None

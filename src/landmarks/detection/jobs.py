@@ -19,8 +19,8 @@ from landmarks.config import (
     refuse_missing,
     write_record,
 )
-from landmarks.data import LandmarkDataModule
-from landmarks.detection.detect import Detector, TrainedDetector, detector_record, load_detector
+from landmarks.data import LandmarkDataModule, Preprocessing
+from landmarks.detection.detect import Detector, TrainedDetector, load_detector
 from landmarks.detection.evaluation import FIGURES, SPLIT, DetectionEvaluation, Judges, sample_pictures
 from landmarks.detection.openimages import DetectionDataModule
 from landmarks.detection.outputs import Findings, write_findings
@@ -28,7 +28,7 @@ from landmarks.detection.training_module import DetectorModule
 from landmarks.errors import LandmarksError
 from landmarks.evaluation import protocol_stamp
 from landmarks.extraction import UnreadablePictures
-from landmarks.models import weights_hash
+from landmarks.models import checkpoint_record, weights_hash
 from landmarks.recognition import DETECTIONS, PROTOCOL_FILE, DetectionProtocol, FoundObjects
 from landmarks.training import Parts, TrainedRun, ready, run_training
 
@@ -56,10 +56,17 @@ def _detector_parts(config: DictConfig) -> Parts:
         raise LandmarksError(f"monitor={config.monitor}: there is no such figure; there are: {', '.join(known)}")
     data: DetectionDataModule = instantiate(config.data)
     ready(data)
-    record = detector_record(config, data.classes)
+    classes, resize = data.classes, data.resize
+    record = checkpoint_record(
+        config,
+        Preprocessing("detection", resize.short_side, resize.long_side),
+        task="detection",
+        class_names=classes.names.tolist(),
+        class_titles=classes.titles.tolist(),
+    )
     module = DetectorModule(
-        instantiate(config.model)(num_classes=len(data.classes)),
-        data.classes.names,
+        instantiate(config.model)(num_classes=len(classes)),
+        classes.names,
         optimizer=instantiate(config.optimizer),
         scheduler=instantiate(config.scheduler),
         channels_last=config.channels_last,

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -13,15 +12,14 @@ from landmarks.detection.detect import find_objects, ids_of
 from landmarks.detection.detector import prepared
 from landmarks.errors import LandmarksError
 from landmarks.recognition import Detections
-from landmarks.training import OptimizerFactory, SchedulerFactory, build_optimizers, check_optimizers
+from landmarks.training import OptimizerFactory, SchedulerFactory, TrainedModule
 
 
-class DetectorModule(pl.LightningModule):
+class DetectorModule(TrainedModule):
     """Trains a Faster R-CNN on batches of `landmarks.detection.openimages`.
 
     Boxes of groups are learned like others: left out, what they show would be learned as background, and torchvision
-    has no third way. `data.source.group_of=ignore` does leave them out. Class i is the model's label i + 1, and the
-    record, plain values enough to build the model again, goes into every checkpoint.
+    has no third way. `data.source.group_of=ignore` does leave them out. Class i is the model's label i + 1.
     """
 
     def __init__(
@@ -34,13 +32,10 @@ class DetectorModule(pl.LightningModule):
         compile: bool = False,
         record: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(optimizer, scheduler, record)
         self.model = prepared(model, channels_last, compile)
         self.classes = classes
-        self.record = record or {}
-        self._make_optimizer = optimizer
-        self._make_scheduler = scheduler
-        check_optimizers(self, optimizer, scheduler)
+        self.check_optimizer()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the sum of the four losses of a batch, which must be finite."""
@@ -60,11 +55,3 @@ class DetectorModule(pl.LightningModule):
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Detections]:
         """Return `found`: the boxes in the pictures of a batch."""
         return {"found": find_objects(self.model, batch["image"], ids_of(batch), self.classes)}
-
-    def configure_optimizers(self) -> Any:
-        """Build the optimiser, and a schedule that spans the whole run. Raises LandmarksError for an open end."""
-        return build_optimizers(self, self._make_optimizer, self._make_scheduler)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put the record beside the weights, so that a checkpoint explains itself."""
-        checkpoint["landmarks"] = self.record

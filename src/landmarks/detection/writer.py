@@ -88,10 +88,7 @@ class DetectionWriter:
         if (place < 0).any():
             stranger = format_id(found.image_ids[int(np.argmin(place))])
             raise LandmarksError(f"{self.folder}: a box is in picture {stranger}, which is not among those looked at")
-        order = np.argsort(place, kind="stable")
-        in_order = Detections(
-            found.image_ids[order], found.labels[order], found.scores[order], found.boxes[order], found.classes
-        )
+        in_order = found.take(np.argsort(place, kind="stable"))
         counts = np.bincount(place, minlength=len(ids)).tolist()
         pictures = zip(map(format_id, ids.tolist()), counts, [""] * len(counts), strict=True)
         self._append({BOXES_FILE: b"".join(detection_lines(in_order)), IMAGES_FILE: csv_lines(pictures)})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from landmarks.data import INDEX_PREFIX
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.monitor import check_monitor
+from landmarks.evaluation.figures import check_monitor
 from landmarks.extraction import Extraction
 from landmarks.ids import find_rows
 from landmarks.losses import ClassHead
@@ -85,10 +85,9 @@ class EvidenceToCome:
         `landmark_names` is what the loss calls its classes.
         """
         names = np.asarray(landmark_names, dtype=np.str_)
-        fits = (
-            opened.predictions is None and isinstance(loss, ClassHead) and _fits(loss, names, extraction, gallery_names)
-        )
-        return cls(opened, loss if fits and isinstance(loss, ClassHead) else None, names)
+        if opened.predictions is None and isinstance(loss, ClassHead) and _fits(loss, names, extraction, gallery_names):
+            return cls(opened, loss, names)
+        return cls(opened, None, names)
 
     def require(self, recognition: RecognitionPipeline, monitor: str) -> None:
         """Refuse to begin without what the stages of recognition and the monitor ask for."""

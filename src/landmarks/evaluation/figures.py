@@ -1,18 +1,27 @@
-"""Figures by split of rankings, of predictions, and of a classifier by itself, computed by the torchmetrics classes."""
+"""Figures by split: of rankings, of predictions, of a classifier by itself; and the one that stands for a run."""
 
+import logging
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.errors import LandmarksError
 from landmarks.ids import find_rows
-from landmarks.metrics import RecognitionSolution, RecognitionSubmission, RetrievalSolution
+from landmarks.metrics import RecognitionSolution, RecognitionSubmission, RetrievalSolution, retrieval_figures
 from landmarks.recognition import NO_LANDMARK, Predictions, RecognitionState, join_label_spaces
 
-Scores = Mapping[str, Mapping[str, float]]  # {"public": {"gap": …, "classifier_gap": …}, "private": …}
+Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}, or {"all": …} by labels
 
+ALL = "all"
+"""The one split of labels, which do not divide queries into a public and a private part."""
 PREFIX = "classifier_"
 """Of a classifier's figures: `classifier_gap`, `classifier_gap_ignoring_non_landmark`, `classifier_top1`."""
+RETRIEVAL_FIGURES = tuple(retrieval_figures(np.zeros((0, 0), np.bool_), np.zeros(0, np.int64)))
+RECOGNITION_FIGURES = ("gap", "gap_ignoring_non_landmark", "top1")
+MAIN_FIGURES = ("map@100", "gap")
+
+log = logging.getLogger(__name__)
 
 
 def score_ranking(
@@ -20,7 +29,7 @@ def score_ranking(
     query_ids: NDArray[np.uint64],
     index_ids: NDArray[np.uint64],
     indices: NDArray[np.integer],
-) -> dict[str, dict[str, float]]:
+) -> Scores:
     """Compute mAP@100 and its companions on this process, which has the rankings of all queries."""
     # torchmetrics brings torchvision and matplotlib: a search without a truth starts without
     from landmarks.metrics import RetrievalMetric
@@ -34,7 +43,7 @@ def score_ranking(
     return metric.scores()
 
 
-def score_predictions(solution: RecognitionSolution, predictions: RecognitionSubmission) -> dict[str, dict[str, float]]:
+def score_predictions(solution: RecognitionSolution, predictions: RecognitionSubmission) -> Scores:
     """Compute GAP and its companions on this process, which has the predictions for all queries."""
     from landmarks.metrics import RecognitionMetric
 
@@ -47,7 +56,7 @@ def classifier_figures(
     state: RecognitionState,
     official: Callable[[NDArray[np.int32], NDArray[np.str_]], NDArray[np.int64]],
     solution: RecognitionSolution | None,
-) -> dict[str, dict[str, float]]:
+) -> Scores:
     """Score `state.predictions` alone: figures by split; none without predictions or a solution.
 
     `official` turns rows int32 [N] of a label space str [L] into the numbers of the official files, int64 [N].
@@ -84,3 +93,50 @@ def _answers(
     rows = find_rows(query_ids, predictions.ids)
     answers = np.where(rows >= 0, numbers[predictions.landmarks[rows, 0]], np.int32(NO_LANDMARK))
     return answers, names, np.where(rows >= 0, predictions.probabilities[rows, 0], np.float32(0))
+
+
+def check_monitor(monitor: str, recognised: bool, predictions: bool, split: str = "private") -> None:
+    """Refuse, before any work, to wait for a figure that will not be there; the message names those of `split`."""
+    of, _, name = monitor.partition("/")
+    known = [*RETRIEVAL_FIGURES, *(RECOGNITION_FIGURES if recognised else ())]
+    of_classifier = [f"{PREFIX}{figure}" for figure in RECOGNITION_FIGURES] if recognised else []
+    if of in (split, "public", "private") and (name in known or (predictions and name in of_classifier)):
+        return
+    if name in of_classifier and not predictions:
+        raise LandmarksError(
+            f"monitor={monitor}: there is no classifier here whose figure that could be: use a checkpoint whose loss "
+            "has class weights, or predictions=DIR, or monitor another figure, such as private/gap"
+        )
+    there = ", ".join(f"{split}/{figure}" for figure in [*known, *(of_classifier if predictions else ())])
+    raise LandmarksError(f"monitor={monitor}: there is no such figure; there are: {there}")
+
+
+def choose_monitor(wanted: str, scores: Scores) -> str:
+    """Name the figure that stands for a run.
+
+    The one asked for, else the same one of another split, else the main figure of the task whose truth is known; the
+    one asked for where nobody knows anything.
+    """
+    split, _, name = wanted.partition("/")
+    candidates = [(one, figure) for figure in (name, *MAIN_FIGURES) for one in (split, ALL, "private", "public")]
+    chosen = next(("/".join(pair) for pair in candidates if pair[1] in scores.get(pair[0], {})), wanted)
+    if chosen != wanted:
+        log.info("Nobody knows %s here: %s stands for the run", wanted, chosen)
+    return chosen
+
+
+def figure(scores: Mapping[str, Mapping[str, float]], name: str) -> float | None:
+    """Return one figure such as `public/map@100`, or None where there is no ground truth at all."""
+    if not scores:
+        return None
+    split, _, metric = name.partition("/")
+    if metric not in scores.get(split, {}):
+        known = ", ".join(f"{s}/{m}" for s, values in scores.items() for m in values)
+        raise LandmarksError(f"monitor={name}: there is no such figure; there are: {known}")
+    return scores[split][metric]
+
+
+def known_scores(scores: Scores) -> Scores:
+    """Leave out figures that are not a number, of splits without queries, and splits without figures."""
+    known = {split: {name: value for name, value in of.items() if not np.isnan(value)} for split, of in scores.items()}
+    return {split: values for split, values in known.items() if values}

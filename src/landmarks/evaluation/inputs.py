@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypeVar
 
 from landmarks.data import GroundTruth, ImageSet, Source
 from landmarks.extraction import Described
@@ -38,32 +39,35 @@ class EvaluationSet:
         return cls(made.descriptors, made.ids, found.pictures, found.region_rows, (made.protocol,))
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """Queries, what they are searched in, and what is right."""
+SetT = TypeVar("SetT", default=EvaluationSet)
 
-    queries: EvaluationSet  # the test images
-    index: EvaluationSet  # the images to be found
+
+@dataclass(frozen=True)
+class Inputs(Generic[SetT]):
+    """Queries, what they are searched in, and what is right; `SetT` is how descriptors lie there."""
+
+    queries: SetT  # the test images
+    index: SetT  # the images to be found
     # what is right; a task without truth gets a submission but no figures
     truth: GroundTruth = GroundTruth()  # noqa: RUF009 - frozen
     source: Source | None = None  # the data set; None where there are only files
     # labelled train images, which vote for landmarks; None where nothing can be recognised
-    gallery: EvaluationSet | None = None
+    gallery: SetT | None = None
     landmarks: NDArray[np.int32] | None = None  # int32 [G], rows of `landmark_names` for the gallery, -1 = none
     landmark_names: NDArray[np.str_] = field(default_factory=lambda: NO_NAMES)  # str [L]
     official: OfficialNumbers | None = None  # how submissions and solutions call landmarks
     facts: Mapping[str, Any] = field(default_factory=dict)  # what `metrics.json` says of the data besides their stamp
 
     @property
-    def labelled(self) -> Gallery | None:
+    def labelled(self: "Inputs") -> Gallery | None:
         """The gallery with its landmarks, as stages read it."""
         if self.gallery is None or self.landmarks is None:
             return None
         return Gallery(self.gallery.descriptors, self.landmarks, len(self.landmark_names))
 
-    @classmethod
+    @staticmethod
     def extracted(
-        cls, sets: Mapping[str, Described], source: Source, truth: GroundTruth, facts: Mapping[str, Any] | None = None
+        sets: Mapping[str, Described], source: Source, truth: GroundTruth, facts: Mapping[str, Any] | None = None
     ) -> "Inputs":
         """Take the three sets of a data set that a network has just made, by name; refuse different protocols."""
         for name in ("index", "gallery"):
@@ -71,7 +75,7 @@ class Inputs:
         queries, index, gallery = (EvaluationSet.extracted(sets[name]) for name in ("queries", "index", "gallery"))
         assert gallery.images is not None
         table = gallery.images.table
-        return cls(
+        return Inputs(
             queries,
             index,
             truth,

@@ -2,19 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
 from landmarks.config import versions, write_json
-from landmarks.evaluation.figures import Scores, with_classifiers
-from landmarks.evaluation.monitor import choose_monitor, figure, known_scores
-from landmarks.evaluation.samples import recognition_sheet, sample_sheet
+from landmarks.evaluation.figures import Scores, choose_monitor, figure, known_scores, with_classifiers
+from landmarks.evaluation.samples import predicted_names, recognition_sheet, sample_sheet
 from landmarks.evaluation.scoring import Result
-from landmarks.evaluation.stamp import data_stamp, pipeline_stamp, protocol_stamp, solution_stamp
+from landmarks.evaluation.stamp import stamp
 from landmarks.metrics import write_recognition_submission, write_retrieval_submission
 from landmarks.report import (
     ablation_table,
@@ -103,7 +104,7 @@ def write_result(
     stages = {"Retrieval": "stages", "Recognition": "recognition_stages"}
     content = {
         **figures,
-        **_stamp(result),
+        **stamp(result),
         "sizes": {
             "queries": len(result.inputs.queries),
             "index": len(result.inputs.index),
@@ -113,7 +114,7 @@ def write_result(
         "seed": config.seed,
         "versions": versions(),
         "config": OmegaConf.to_container(config, resolve=True),
-        **{stages[heading]: [one.to_dict() for one in reports] for heading, reports in result.ablations.items()},
+        **{stages[heading]: [asdict(one) for one in reports] for heading, reports in result.ablations.items()},
     }
     write_json(run_dir / "metrics.json", plain(content))
     write_summary(
@@ -149,7 +150,12 @@ def _write_submissions(run_dir: Path, result: Result) -> None:
         submissions.mkdir(exist_ok=True)
         write_recognition_submission(submissions / "recognition.csv", found.submission)
         write_stages(run_dir / "recognition_stages.csv", found.result.stages)
-        write_recognition_notes(run_dir / "recognition.csv", found.submission, found.result.state.notes)
+        words = {"name": predicted_names(found, result.inputs.source)}
+        images = result.inputs.queries.images
+        if images is not None and images.has_paths:
+            words["path"] = np.array([images.path(row) for row in range(len(images))], dtype=np.str_)
+        notes = found.result.state.notes
+        write_recognition_notes(run_dir / "recognition.csv", found.submission, {**words, **notes})
 
 
 def _draw(run_dir: Path, result: Result) -> None:
@@ -167,22 +173,6 @@ def _draw(run_dir: Path, result: Result) -> None:
         of_recognition = recognition_sheet(result.recognised, inputs.truth, source)
         if of_recognition is not None:
             draw_recognition(of_recognition, read, run_dir / "recognition.png")
-
-
-def _stamp(result: Result) -> dict[str, Any]:
-    """Say what the figures are of; labels are nobody's official truth."""
-    inputs, truth = result.inputs, result.inputs.truth
-    name = "" if inputs.source is None else inputs.source.name
-    recognised = result.recognised
-    solutions = {
-        "retrieval": solution_stamp(truth.retrieval, truth.retrieval_from or name),
-        "recognition": solution_stamp(truth.recognition if recognised else None, truth.recognition_from or name),
-    }
-    return {
-        "protocol": protocol_stamp(inputs.queries.protocols),
-        "pipeline": pipeline_stamp(result.stages, recognised.result.stages if recognised else ()),
-        "data": {**data_stamp(inputs.source, len(inputs.queries), len(inputs.index), solutions), **inputs.facts},
-    }
 
 
 def print_scores(run_dir: Path, results: Mapping[str, Scores], ablations: Ablations) -> None:

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from landmarks.data import GroundTruth, ImageTable, Source
 from landmarks.evaluation.scoring import Recognised
-from landmarks.metrics import average_precision, relevance
+from landmarks.ids import find_rows
+from landmarks.metrics import RetrievalSubmission, average_precision, relevance
 from landmarks.report import RecognitionSheet, Sheet
 from landmarks.retrieval import Ranking
 
@@ -37,10 +38,9 @@ def sample_sheet(
     quality = np.full(len(rows), np.nan)
     known = scored[rows]
     ids = query_ids[rows]
-    ranked = index_ids[np.maximum(ranking.indices, 0)]
-    relevant[known] = relevance(solution, ids[known], ranked[known], ranking.filled[known])
-    order = np.argsort(solution.query_ids)
-    truth_rows = order[np.searchsorted(solution.query_ids, ids[known], sorter=order)]
+    truth_rows = find_rows(ids[known], solution.query_ids)
+    submission = RetrievalSubmission.from_ranking(ids[known], index_ids, ranking.indices[known])
+    relevant[known] = relevance(solution, submission, ranking.depth)[truth_rows]
     quality[known] = average_precision(relevant[known], solution.num_positives[truth_rows])
 
     name = _namer(source, index_table)
@@ -65,10 +65,16 @@ def recognition_sheet(recognised: Recognised, truth: GroundTruth, source: Source
     filtered = state.notes.get("no_landmark", np.zeros(count, np.bool_))
     if not (filtered | (predicted >= 0)).any():
         return None
-    names = np.array([*_called(source, state.landmark_names), ""])[predicted]  # the last is what -1 looks up
+    names = predicted_names(recognised, source)
     why = state.notes.get("detector", np.full(count, ""))
     found = state.detections
     return RecognitionSheet.of(recognised.submission, names, filtered, why, truth.recognition, found)
+
+
+def predicted_names(recognised: Recognised, source: Source | None) -> NDArray[np.str_]:
+    """Say what people call the landmark that was recognised in each query, str [Q]; empty where there is none."""
+    names = [*_called(source, recognised.result.state.landmark_names), ""]  # the last is what -1 looks up
+    return np.array(names, dtype=np.str_)[recognised.result.ranking.first]
 
 
 def _without_landmark(truth: GroundTruth) -> NDArray[np.uint64]:
@@ -78,9 +84,9 @@ def _without_landmark(truth: GroundTruth) -> NDArray[np.uint64]:
     return recognition.image_ids[~recognition.has_landmark]
 
 
-def _called(source: Source, landmark_names: NDArray[np.str_]) -> list[str]:
+def _called(source: Source | None, landmark_names: NDArray[np.str_]) -> list[str]:
     """What people call landmarks."""
-    categories = source.category_names()
+    categories = {} if source is None else source.category_names()
     named = ((categories.get(name), name.rpartition(":")[2].replace("_", " ")) for name in landmark_names.tolist())
     return [title or name for title, name in named]
 

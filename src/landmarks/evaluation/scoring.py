@@ -11,16 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data import GroundTruth
-from landmarks.evaluation.figures import classifier_figures, score_predictions, score_ranking
+from landmarks.evaluation.figures import ALL, Scores, classifier_figures, score_predictions, score_ranking
 from landmarks.evaluation.inputs import Inputs
 from landmarks.metrics import K, RecognitionSubmission, RetrievalSubmission, retrieval_figures
 from landmarks.recognition import NO_EVIDENCE, Evidence, RecognitionPipeline, RecognitionState
 from landmarks.retrieval import Pipeline, PipelineResult, Ranking, SearchState, StageReport
-
-Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}, or {"all": …} by labels
-
-ALL = "all"
-"""The one split of labels, which do not divide queries into a public and a private part."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +24,7 @@ class Recognised:
 
     submission: RecognitionSubmission  # one answer a query
     # figures by split, also of the classifier alone where there is one; empty without a solution
-    scores: Mapping[str, Mapping[str, float]]
+    scores: Scores
     result: PipelineResult[RecognitionState]  # the last state and the stages
 
 

@@ -5,7 +5,7 @@ reads the stamp; what is written here is plain values, short enough to be read b
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -13,10 +13,10 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from numpy.typing import NDArray
 
-from landmarks.data import Source
+from landmarks.evaluation.scoring import Result
 from landmarks.metrics import RecognitionSolution, RetrievalSolution
 from landmarks.recognition import DetectionProtocol
-from landmarks.retrieval import ExtractionProtocol, StageReport
+from landmarks.retrieval import ExtractionProtocol
 
 CHOICES = ("pipeline", "recognition", "index", "index@neighbours")
 
@@ -27,24 +27,32 @@ def protocol_stamp(protocols: Iterable[ExtractionProtocol | DetectionProtocol | 
     return [{key: value for key, value in one.items() if key not in ("data", "split")} for one in kept]
 
 
-def pipeline_stamp(retrieval: Sequence[StageReport], recognition: Sequence[StageReport]) -> dict[str, Any]:
-    """The names of the stages in order, and what was chosen on the command line where Hydra knows it."""
+def stamp(result: Result) -> dict[str, Any]:
+    """Say how the queries were described, which stages ran and were chosen, and what is known of the data."""
+    inputs, source = result.inputs, result.inputs.source
+    truth, name = inputs.truth, "" if source is None else source.name
+    recognised = result.recognised
     chosen = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
     return {
-        "retrieval": [stage.stage for stage in retrieval],
-        "recognition": [stage.stage for stage in recognition],
-        "choices": {group: chosen[group] for group in CHOICES if chosen.get(group)},
-    }
-
-
-def data_stamp(source: Source | None, queries: int, index: int, truth: Mapping[str, Any]) -> dict[str, Any]:
-    """Say which data the figures are of: source (None for files), counts of readable images, stamp of each task."""
-    return {
-        "source": None if source is None else source.name,
-        "release": None if source is None else source.release,
-        "held_out": source is not None and source.held_out,
-        "described": {"queries": queries, "index": index},
-        "truth": dict(truth),
+        "protocol": protocol_stamp(inputs.queries.protocols),
+        "pipeline": {
+            "retrieval": [one.stage for one in result.stages],
+            "recognition": [one.stage for one in recognised.result.stages] if recognised else [],
+            "choices": {group: chosen[group] for group in CHOICES if chosen.get(group)},
+        },
+        "data": {
+            "source": None if source is None else name,
+            "release": None if source is None else source.release,
+            "held_out": source is not None and source.held_out,
+            "described": {"queries": len(inputs.queries), "index": len(inputs.index)},
+            "truth": {  # labels are nobody's official truth
+                "retrieval": solution_stamp(truth.retrieval, truth.retrieval_from or name),
+                "recognition": solution_stamp(
+                    truth.recognition if recognised else None, truth.recognition_from or name
+                ),
+            },
+            **inputs.facts,
+        },
     }
 
 

@@ -80,9 +80,10 @@ class DescriptorExtraction(pl.Callback):
                 for layer in layers[name]:
                     layer.clear()
         trainer.strategy.barrier()
-        evaluated = data_of(trainer).evaluated
+        stamps = _stamps(trainer)
         self._writers = {
-            name: JointWriter(layers[name], images.table.ids, trainer.global_rank) for name, images in evaluated.items()
+            name: JointWriter(layers[name], images.table.ids, trainer.global_rank, stamps[name])
+            for name, images in data_of(trainer).evaluated.items()
         }
         self.seconds, self._since = {}, time.perf_counter()
 
@@ -165,17 +166,19 @@ class ResumedExtraction(DescriptorExtraction):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Open the sets for writing and note what they hold already, before the loaders are made."""
         super().setup(trainer, pl_module, stage)
-        module, ids = (
-            module_of(pl_module),
-            {name: images.table.ids for name, images in data_of(trainer).evaluated.items()},
-        )
+        module = module_of(pl_module)
+        ids = {name: images.table.ids for name, images in data_of(trainer).evaluated.items()}
         _share_buffers(trainer, module)
-        layers = self._layers(trainer, module)
+        layers, stamps = self._layers(trainer, module), _stamps(trainer)
         if trainer.is_global_zero:  # takes over what other ranks left, before they open new parts
-            self._writers = {name: JointWriter.resumed(layers[name], ids[name], self.replace_others) for name in ids}
+            self._writers = {
+                name: JointWriter.resumed(layers[name], ids[name], self.replace_others, stamps[name]) for name in ids
+            }
         self.done = trainer.strategy.broadcast({name: writer.ids for name, writer in self._writers.items()})
         if not trainer.is_global_zero:
-            self._writers = {name: JointWriter(layers[name], ids[name], trainer.global_rank) for name in ids}
+            self._writers = {
+                name: JointWriter(layers[name], ids[name], trainer.global_rank, stamps[name]) for name in ids
+            }
         self._since = time.perf_counter()
 
 
@@ -207,6 +210,15 @@ def module_of(pl_module: pl.LightningModule) -> DescriptorModule:
     """The trainer's module, which must be ours."""
     assert isinstance(pl_module, DescriptorModule)
     return pl_module
+
+
+def _stamps(trainer: pl.Trainer) -> dict[str, NDArray[np.uint64]]:
+    """What tells the images of each set from others of the same ids; one rank asks, for many files take long."""
+    sets = data_of(trainer).evaluated if trainer.is_global_zero else {}
+    found: dict[str, NDArray[np.uint64]] = trainer.strategy.broadcast(
+        {name: images.stamps() for name, images in sets.items()}
+    )
+    return found
 
 
 def _share_buffers(trainer: pl.Trainer, module: DescriptorModule) -> None:

@@ -12,9 +12,9 @@ import pytorch_lightning as pl
 from torch import Tensor, nn
 
 from landmarks.errors import LandmarksError
-from landmarks.extraction.callback import module_of
+from landmarks.extraction.callback import data_of, module_of
 from landmarks.extraction.views import Extraction
-from landmarks.models import TOLERANCE, largest_difference
+from landmarks.models import TOLERANCE, largest_difference, program_multiple
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ class OnnxInference(pl.Callback):
 
     def __init__(self, extraction: Extraction) -> None:
         self.extraction = extraction
+        self._multiple = 0  # set in `setup`
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse what cannot be, before any work."""
@@ -36,21 +37,26 @@ class OnnxInference(pl.Callback):
             obstacle = "it gives no descriptors of regions: set extraction.regions=0"
         if obstacle is not None:
             raise LandmarksError(f"inference=onnx: {obstacle}; or choose inference=eager")
+        try:
+            for scale in self.extraction.scales:
+                self._multiple = program_multiple(data_of(trainer).preprocessing.scaled(scale))
+        except LandmarksError as error:
+            raise LandmarksError(f"inference=onnx: {error}; or choose inference=eager") from None
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Export the network. Raises LandmarksError where it cannot be exported."""
         module = module_of(pl_module)
-        module.engine = onnx_engine(module.model)
+        module.engine = onnx_engine(module.model, self._multiple)
 
 
-def onnx_engine(net: nn.Module) -> Callable[[Tensor], Tensor]:
+def onnx_engine(net: nn.Module, multiple: int) -> Callable[[Tensor], Tensor]:
     """Export a network and compare the two on images made up for that."""
     from landmarks.models import OnnxNetwork, onnx_model, to_bytes  # of an extra
 
     log.info("Exporting the network for ONNX Runtime")
     started = time.perf_counter()
-    engine = OnnxNetwork(to_bytes(onnx_model(net, "descriptors")))
-    difference = largest_difference(net, engine)
+    engine = OnnxNetwork(to_bytes(onnx_model(net, "descriptors", multiple=multiple)))
+    difference = largest_difference(net, engine, multiple)
     if difference > TOLERANCE:
         raise LandmarksError(f"ONNX Runtime's descriptors differ by {difference:.1e} of the spread of torch's")
     seconds = time.perf_counter() - started

@@ -26,7 +26,7 @@ from landmarks.extraction.launch import ranks_launched
 from landmarks.extraction.module import DescriptorModule
 from landmarks.extraction.unreadable import UnreadablePictures
 from landmarks.extraction.views import Described, Extraction
-from landmarks.models import OpenedModel, open_model
+from landmarks.models import OpenedModel, open_model, require_size
 from landmarks.recognition import classify, refuse_other_folder, require_views, to_device, write_predictions
 from landmarks.retrieval import DescriptorSet
 
@@ -94,6 +94,10 @@ def describe(
     `replace_others` replaces sets that were made otherwise instead of refusing to go on.
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
+    if data.preprocessing != trained.preprocessing or data.scales != (1.0,):  # else it has been seen to work
+        data.fit_network(getattr(trained.network, "input_multiple", 1))
+        for key, shape in data.input_shapes(training=False):
+            require_size(trained.network, key, shape)
     module = DescriptorModule(
         trained.network, channels_last=config.channels_last, compile=config.inference == "compile"
     )

@@ -3,14 +3,14 @@ from .export import plain_metadata as plain_metadata
 from .export import write_file as write_file
 from .image_files import check_pictures as check_pictures
 from .image_files import read_picture as read_picture
-from .paddle.importing import Imported as Imported
 from .paddle.importing import import_released as import_released
 from .paddle.labels import read_class_names as read_class_names
-from .paddle.target import check_target as check_target
 from .paddle.variables import Variables as Variables
 from .paddle.variables import open_variables as open_variables
 from .single_images import LandmarkClass as LandmarkClass
 from .single_images import classify_pictures as classify_pictures
 from .single_images import describe_pictures as describe_pictures
+from .single_images import idle_cores as idle_cores
 from .single_images import landmark_class as landmark_class
 from .single_images import similarities as similarities
+from .single_images import threads_for as threads_for

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +29,7 @@ from landmarks.models import (
     load_model,
     onnx_model,
     open_model,
+    program_multiple,
     to_bytes,
     trial_pictures,
     weights_hash,
@@ -80,26 +81,18 @@ def _for_task(model: OpenedModel, asked: Asked | None) -> OpenedModel:
     return replace(model, record=record, head=None)
 
 
-@dataclass(frozen=True)
-class Written:
-    """A file that agrees with its network; `difference` is the largest between the two, see `models.agreement`."""
+def write_file(model: OpenedModel, path: Path, kind: str) -> float:
+    """Write a model as a file of kind "safetensors", "onnx" or "torch", over one that is there, and check it.
 
-    path: Path
-    bytes: int
-    difference: float
-
-
-def write_file(model: OpenedModel, path: Path, kind: str) -> Written:
-    """Write a model as a file of kind "safetensors", "onnx" or "torch", over one that is there, and check it."""
+    Returns the largest difference between file and network, see `models.agreement`.
+    """
     if model.record.task == "detection" and kind != "safetensors":
         raise LandmarksError(
             f"a detector cannot be written as {kind}: how many boxes it works on depends on what it sees, and the two "
             "exporters follow shapes only. Choose --format safetensors"
         )
     with _named_when_done(path) as partial:
-        difference = _WRITERS[kind](model, partial)
-        size = partial.stat().st_size
-    return Written(path, size, difference)
+        return _WRITERS[kind](model, partial)
 
 
 def plain_metadata(record: ModelRecord) -> dict[str, str]:
@@ -110,7 +103,7 @@ def plain_metadata(record: ModelRecord) -> dict[str, str]:
         "task": record.task,
         "short_side": str(prepared.short_side),
         "resize": prepared.mode,
-        "multiple_of": "32",
+        "multiple_of": str(program_multiple(prepared)),
         "colours": "RGB",
         "mean": json.dumps(prepared.mean),
         "std": json.dumps(prepared.std),
@@ -126,17 +119,19 @@ def _write_safetensors(model: OpenedModel, path: Path) -> float:
 
 
 def _write_onnx(model: OpenedModel, path: Path) -> float:
-    made = onnx_model(model.whole, OUTPUTS[model.record.task], plain_metadata(model.record))
+    multiple = program_multiple(model.preprocessing)
+    made = onnx_model(model.whole, OUTPUTS[model.record.task], plain_metadata(model.record), multiple)
     path.write_bytes(to_bytes(made))
-    return _checked(model.whole, OnnxNetwork(path))
+    return _checked(model.whole, OnnxNetwork(path), multiple)
 
 
 def _write_torch(model: OpenedModel, path: Path) -> float:
-    program = exported_program(model.whole)
+    multiple = program_multiple(model.preprocessing)
+    program = exported_program(model.whole, multiple)
     with in_silence():
         torch.export.save(program, path, extra_files=plain_metadata(model.record))
         opened = torch.export.load(path).module()
-    return _checked(model.whole, opened)
+    return _checked(model.whole, opened, multiple)
 
 
 _WRITERS: dict[str, Callable[[OpenedModel, Path], float]] = {
@@ -146,8 +141,8 @@ _WRITERS: dict[str, Callable[[OpenedModel, Path], float]] = {
 }
 
 
-def _checked(net: nn.Module, other: Network) -> float:
-    difference = largest_difference(net, other)
+def _checked(net: nn.Module, other: Network, multiple: int) -> float:
+    difference = largest_difference(net, other, multiple)
     if difference > TOLERANCE:
         raise LandmarksError(
             f"the file does not give what the network gives: outputs differ by {difference:.1e} of their spread, more "
@@ -177,7 +172,7 @@ def _named_when_done(path: Path) -> Iterator[Path]:
     """A file in a folder beside `path`; it takes its place if the block ends without an error, and goes otherwise."""
     folder = path.with_name(f".{path.name}.partial")  # one name, so that killed runs do not pile them up
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         yield folder / path.name  # archives of torch.export hold the name
         (folder / path.name).replace(path)
     except OSError as error:

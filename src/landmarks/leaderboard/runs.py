@@ -58,7 +58,7 @@ class Solution:
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class Evaluated:
-    """The data that were evaluated, see `data_stamp` of evaluation; of a detector only `source` and what follows it."""
+    """The data that were evaluated, see `stamp` of evaluation; of a detector only `source` and what follows it."""
 
     source: str | None = None  # name of the data set; None where nobody knows
     split: str | None = None  # of a detector's pictures

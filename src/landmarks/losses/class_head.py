@@ -1,12 +1,13 @@
 """A loss with a vector of weights for each landmark, which serves as a classifier, too."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 
-class ClassHead(nn.Module):
+class ClassHead(nn.Module, ABC):
     """The base of losses with class weights: keeps them, checks their number, and scores landmarks.
 
     Scores come for a range of classes at a time: all of 203,094 at once would be 0.8 MB an image.
@@ -46,9 +47,9 @@ class ClassHead(nn.Module):
         """D."""
         return self.weight.shape[1]
 
+    @abstractmethod
     def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Give what the softmax is taken of, for classes [start, stop): float [B, D] to float32 [B, stop - start]."""
-        raise NotImplementedError
 
     def extra_repr(self) -> str:
         """Shown when the loss is printed."""

@@ -1,6 +1,7 @@
 """Cross entropy of scaled cosines with a margin: all of a margin loss but the margin."""
 
 import math
+from abc import abstractmethod
 from typing import ClassVar, Literal
 
 import torch
@@ -30,9 +31,9 @@ class MarginHead(ClassHead):
             raise ValueError(f"scale is above 0, not {scale}")
         self.scale = scale
 
+    @abstractmethod
     def with_margin(self, cosine: Tensor) -> tuple[Tensor, Tensor]:
         """Give what takes the place of the true landmarks' cosines, and its derivative by them: [B] to [B] and [B]."""
-        raise NotImplementedError
 
     def forward(self, descriptors: Tensor, landmarks: Tensor) -> Tensor:
         """Descriptors float [B, D] and landmarks int64 [B] to the mean loss, a float32 scalar."""

@@ -8,7 +8,6 @@ from .retrieval import best_mode as best_mode
 from .retrieval import relevance as relevance
 from .retrieval import retrieval_figures as retrieval_figures
 from .retrieval import score_retrieval as score_retrieval
-from .retrieval import submission_relevance as submission_relevance
 from .solution_files import read_recognition_solution as read_recognition_solution
 from .solution_files import read_retrieval_solution as read_retrieval_solution
 from .solution_files import write_recognition_solution as write_recognition_solution
@@ -16,9 +15,9 @@ from .solution_files import write_retrieval_solution as write_retrieval_solution
 from .solutions import RecognitionSolution as RecognitionSolution
 from .solutions import RetrievalSolution as RetrievalSolution
 from .solutions import scored_rows as scored_rows
+from .streaming import ArraysMetric as ArraysMetric
 from .streaming import RecognitionMetric as RecognitionMetric
 from .streaming import RetrievalMetric as RetrievalMetric
-from .streaming import Scores as Scores
 from .submissions import RecognitionSubmission as RecognitionSubmission
 from .submissions import RetrievalSubmission as RetrievalSubmission
 from .submissions import read_recognition_submission as read_recognition_submission

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.metrics.solutions import RetrievalSolution, check_unique, scored_rows
+from landmarks.metrics.solutions import RetrievalSolution, scored_rows
 from landmarks.metrics.submissions import RetrievalSubmission
 
 K = 100
@@ -20,40 +20,20 @@ LOWER_IS_BETTER = ("mean_position", "median_position")
 _BLOCK_ROWS = 256  # queries looked up at once: 25,600 ranks stay in the processor cache
 
 
-def relevance(
-    solution: RetrievalSolution,
-    query_ids: NDArray[np.uint64],
-    ranked_ids: NDArray[np.uint64],
-    valid: NDArray[np.bool_] | None = None,
-) -> NDArray[np.bool_]:
-    """Mark the ranks that hold a correct image for the first time.
+def relevance(solution: RetrievalSolution, submission: RetrievalSubmission, k: int = K) -> NDArray[np.bool_]:
+    """Mark the ranks of a submission that hold a correct image for the first time.
 
     Args:
-        solution: the ground truth.
-        query_ids: uint64 [Q], some of its queries, each once; rows of ignored queries come out False.
-        ranked_ids: uint64 [Q, K], index images, best first.
-        valid: bool [Q, K], False where a rank is empty; all are filled if None.
+        solution: The ground truth, of Q queries.
+        submission: Images retrieved for some of them; ignored queries count nowhere.
+        k: Ranks to look at.
 
     Returns:
-        bool [Q, K].
+        bool [Q, k], in the order of the solution; False where a query has no answer.
 
     Raises:
-        FormatError: the solution does not know a query, or a query comes twice.
+        FormatError: The solution does not know a query.
     """
-    check_unique("query", query_ids)
-    valid = np.ones(ranked_ids.shape, np.bool_) if valid is None else valid
-    solution_rows = scored_rows(query_ids, solution.query_ids, solution.ignored_ids)
-    relevant = np.zeros(ranked_ids.shape, np.bool_)
-    for first in range(0, len(query_ids), _BLOCK_ROWS):
-        rows, ranks = np.nonzero(valid[first : first + _BLOCK_ROWS])
-        rows += first
-        new = _new_positives(solution, solution_rows[rows], ranked_ids[rows, ranks])
-        relevant[rows[new], ranks[new]] = True
-    return relevant
-
-
-def submission_relevance(solution: RetrievalSolution, submission: RetrievalSubmission, k: int = K) -> NDArray[np.bool_]:
-    """Mark the ranks of a submission that hold a new correct image: bool [Q, k], in the order of the solution."""
     solution_rows = scored_rows(submission.query_ids, solution.query_ids, solution.ignored_ids)
     relevant = np.zeros((len(solution.query_ids), k), np.bool_)
     for first in range(0, len(solution_rows), _BLOCK_ROWS):
@@ -65,19 +45,11 @@ def submission_relevance(solution: RetrievalSolution, submission: RetrievalSubmi
         used = (rows >= 0) & (ranks < k)
         if not used.all():
             rows, ranks, image_ids = rows[used], ranks[used], image_ids[used]
-        new = _new_positives(solution, rows, image_ids)
+        positive = solution.find_positives(rows, image_ids)
+        correct = np.flatnonzero(positive >= 0)
+        new = correct[np.unique(positive[correct], return_index=True)[1]]  # ranks of a query come in order
         relevant[rows[new], ranks[new]] = True
     return relevant
-
-
-def _new_positives(
-    solution: RetrievalSolution, rows: NDArray[np.int64], image_ids: NDArray[np.uint64]
-) -> NDArray[np.int64]:
-    """Find the places of correct images not seen before; images come in rank order inside each query."""
-    positive = solution.find_positives(rows, image_ids)
-    correct = np.flatnonzero(positive >= 0)
-    _, first = np.unique(positive[correct], return_index=True)
-    return correct[first]
 
 
 def average_precision(relevant: NDArray[np.bool_], num_positives: NDArray[np.int64], k: int = K) -> NDArray[np.float64]:
@@ -130,6 +102,6 @@ def score_retrieval(solution: RetrievalSolution, submission: RetrievalSubmission
     Raises:
         FormatError: the solution does not know a query of the submission.
     """
-    relevant = submission_relevance(solution, submission)
+    relevant = relevance(solution, submission)
     splits = {"public": solution.public, "private": ~solution.public}
     return {name: retrieval_figures(relevant[rows], solution.num_positives[rows]) for name, rows in splits.items()}

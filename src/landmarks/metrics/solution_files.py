@@ -13,10 +13,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from landmarks.errors import FormatError
-from landmarks.ids import first_repeat, format_id
+from landmarks.ids import format_id
+from landmarks.metrics.groups import GroupedValues
 from landmarks.metrics.official_csv import read_official, refuse_repeats
 from landmarks.metrics.solutions import RecognitionSolution, RetrievalSolution
-from landmarks.storage import Rows, atomic_file, shorten, whole_numbers
+from landmarks.storage import Rows, atomic_file, shorten
 
 _USAGES = ("Ignored", "Private", "Public")
 _IGNORED, _PRIVATE, _PUBLIC = range(3)
@@ -51,9 +52,15 @@ def read_retrieval_solution(path: str | Path) -> RetrievalSolution:
     }
     try:
         return RetrievalSolution(**solution)
-    except FormatError as error:
-        # All else is checked above; this costs a sort of all positives, so it is done once, by the class.
-        raise _repeated_positive(path, lines[scored_rows], solution) or error from None
+    except FormatError:
+        # All else is checked above; this takes as long as all of that, so it is done once, by the class.
+        grouped = GroupedValues(positives, solution["positives_start"])
+        if not len(grouped.repeated):
+            raise
+        row = int(grouped.repeated.min())
+        problem = f"image {format_id(positives[row])} is named twice"
+        line = int(lines[scored_rows][grouped.groups[row]])
+        raise FormatError.at(path, problem, "name it once", line=line, field="images") from None
 
 
 def read_recognition_solution(path: str | Path) -> RecognitionSolution:
@@ -66,11 +73,11 @@ def read_recognition_solution(path: str | Path) -> RecognitionSolution:
     parts = []
     for rows in read_official(path, ("id", "landmarks", "Usage")):
         usage = _read_usage(rows)
-        words = rows.take(usage != _IGNORED).words("landmarks")
-        numbers = whole_numbers(words.texts)
+        words, offsets = rows.take(usage != _IGNORED).words("landmarks")
+        numbers = words.whole_numbers("landmarks")
         remedy = "write whole numbers of 0 and more, one space between them"
         words.refuse(numbers < 0, "landmarks", "is not a landmark", remedy)
-        parts.append((rows.ids("id"), rows.lines, usage, np.diff(words.offsets), numbers))
+        parts.append((rows.ids("id"), rows.lines, usage, np.diff(offsets), numbers))
     image_ids, _, usage, counts, landmarks = _joined(path, parts)
     scored_rows = usage != _IGNORED
     return RecognitionSolution(
@@ -113,18 +120,6 @@ def _read_usage(rows: Rows) -> NDArray[np.int64]:
         remedy = f"write one of {', '.join(_USAGES)}"
         raise rows.error(int(np.argmax(wrong)), "Usage", f"unknown Usage {shown}", remedy)
     return usage
-
-
-def _repeated_positive(path: Path, lines: NDArray[np.int64], solution: dict[str, Any]) -> FormatError | None:
-    """Find the line that names a correct image twice; slow, for a file that was refused."""
-    start, positives = solution["positives_start"], solution["positives"]
-    for row, line in enumerate(lines.tolist()):
-        images = positives[start[row] : start[row + 1]]
-        again = first_repeat(images)
-        if again is not None:
-            problem = f"image {format_id(images[again])} is named twice"
-            return FormatError.at(path, problem, "name it once", line=line, field="images")
-    return None
 
 
 def _joined(path: Path, parts: Sequence[tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:

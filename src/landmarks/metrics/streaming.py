@@ -23,8 +23,8 @@ Values = NDArray[Any] | Tensor
 Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …}, "private": …}
 
 
-class _AnswersMetric(Metric):
-    """Base: states that are lists of arrays, joined over batches and ranks."""
+class ArraysMetric(Metric):
+    """Base of metrics whose states are arrays, joined over batches and ranks: `_DTYPES` by name."""
 
     is_differentiable = False
     higher_is_better = True
@@ -35,14 +35,6 @@ class _AnswersMetric(Metric):
         super().__init__(compute_on_cpu=True, **kwargs)
         for name in self._DTYPES:
             self.add_state(name, [], dist_reduce_fx="cat")
-
-    def scores(self) -> Scores:
-        """Compute the figures as numbers, by split."""
-        scores: Scores = {}
-        for name, value in self.compute().items():
-            split, _, figure = name.partition("/")
-            scores.setdefault(split, {})[figure] = value.item()
-        return scores
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
         """Gather over ranks; a rank without answers takes part with empty arrays of the right dtype."""
@@ -61,6 +53,18 @@ class _AnswersMetric(Metric):
         if isinstance(state, Tensor):
             return state.cpu().numpy()
         return torch.cat([torch.empty(0, dtype=self._DTYPES[name]), *(part.cpu() for part in state)]).numpy()
+
+
+class _AnswersMetric(ArraysMetric):
+    """Base of metrics whose figures are named after a split."""
+
+    def scores(self) -> Scores:
+        """Compute the figures as numbers, by split."""
+        scores: Scores = {}
+        for name, value in self.compute().items():
+            split, _, figure = name.partition("/")
+            scores.setdefault(split, {})[figure] = value.item()
+        return scores
 
 
 class RetrievalMetric(_AnswersMetric):

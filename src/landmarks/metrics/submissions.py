@@ -24,7 +24,7 @@ from landmarks.metrics.solutions import (
     check_groups,
     check_unique,
 )
-from landmarks.storage import atomic_file, whole_numbers
+from landmarks.storage import atomic_file
 
 _WRITE_ROWS = 4096
 # Of no rows: ids, lines, numbers, images.
@@ -102,19 +102,18 @@ def read_recognition_submission(path: str | Path, solution: RecognitionSolution 
     path = Path(path)
     parts: list[tuple[NDArray[Any], ...]] = [(*_NOTHING[:3], np.empty(0))]
     for rows in read_official(path, ("id", "landmarks")):
-        words = rows.words("landmarks")
-        counts = np.diff(words.offsets)
+        words, offsets = rows.words("landmarks")
+        counts = np.diff(offsets)
         remedy = "write '<landmark> <score>', or nothing"
         rows.refuse((counts != 0) & (counts != 2), "landmarks", "is not one landmark and its score", remedy)
-        numbers = whole_numbers(words.texts.gather_every(2))
-        wrong = np.zeros(len(words.texts), np.bool_)
-        wrong[::2] = numbers < 0
-        words.refuse(wrong, "landmarks", "is not a landmark", "write a whole number of 0 and more")
-        values = words.texts.gather_every(2, 1).cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
-        wrong[1::2] = ~np.isfinite(values)
-        words.refuse(wrong, "landmarks", "is not a score", "write a finite number")
+        first = np.arange(len(words)) % 2 == 0
+        names, values = words.take(first), words.take(~first)
+        numbers = names.whole_numbers("landmarks")
+        names.refuse(numbers < 0, "landmarks", "is not a landmark", "write a whole number of 0 and more")
+        found = values.fields["landmarks"].cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+        values.refuse(~np.isfinite(found), "landmarks", "is not a score", "write a finite number")
         landmarks, scores = np.full(len(counts), -1, np.int64), np.zeros(len(counts))
-        landmarks[counts > 0], scores[counts > 0] = numbers, values
+        landmarks[counts > 0], scores[counts > 0] = numbers, found
         parts.append((rows.ids("id"), rows.lines, landmarks, scores))
     image_ids, lines, landmarks, scores = (np.concatenate(values) for values in zip(*parts, strict=True))
     known = None if solution is None else (solution.image_ids, solution.ignored_ids)

@@ -5,11 +5,11 @@ from .agreement import largest_difference as largest_difference
 from .agreement import trial_pictures as trial_pictures
 from .architecture import IN_TRAINING_ONLY as IN_TRAINING_ONLY
 from .architecture import all_options as all_options
-from .architecture import build_head as build_head
 from .architecture import build_loss as build_loss
 from .architecture import build_network as build_network
 from .architecture import plain_loss as plain_loss
 from .architecture import plain_network as plain_network
+from .build import BACKBONES as BACKBONES
 from .build import released_net as released_net
 from .build import timm_net as timm_net
 from .checkpoints import RECORD_VERSION as RECORD_VERSION
@@ -20,6 +20,7 @@ from .checkpoints import open_checkpoint as open_checkpoint
 from .checkpoints import weights_hash as weights_hash
 from .descriptor import DescriptorNet as DescriptorNet
 from .inception_v4 import InceptionV4 as InceptionV4
+from .input_sizes import require_size as require_size
 from .model_file import SUFFIX as SUFFIX
 from .model_file import Classifier as Classifier
 from .model_file import load_model as load_model
@@ -30,7 +31,6 @@ from .onnx_network import OUTPUTS as OUTPUTS
 from .onnx_network import OnnxNetwork as OnnxNetwork
 from .onnx_network import onnx_model as onnx_model
 from .onnx_network import to_bytes as to_bytes
-from .opened import MAX_DIGITS as MAX_DIGITS
 from .opened import Device as Device
 from .opened import OpenedModel as OpenedModel
 from .opened import Use as Use
@@ -41,6 +41,7 @@ from .pooling import GeM as GeM
 from .program import exported_program as exported_program
 from .program import first_line as first_line
 from .program import in_silence as in_silence
+from .program import program_multiple as program_multiple
 from .record import KEY as KEY
 from .record import ModelRecord as ModelRecord
 from .regions import Region as Region
@@ -63,6 +64,5 @@ from .rootsift import RootSift as RootSift
 from .timm_backbone import TimmBackbone as TimmBackbone
 from .timm_backbone import create_pretrained as create_pretrained
 from .weights import HEAD as HEAD
-from .weights import SHOWN as SHOWN
 from .weights import load_weights as load_weights
 from .weights import read_weights as read_weights

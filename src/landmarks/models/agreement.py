@@ -8,31 +8,34 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - the name its users know
 from torch import Tensor
 
 from landmarks.errors import LandmarksError
+from landmarks.models.program import MULTIPLE
 
 TOLERANCE = 1e-3
 """Largest difference, in spreads. Sums taken in another order move the outputs of the released networks by up to 2e-5
 (so much lies between torch's own two memory formats, too); arithmetic in bfloat16 moves them by 1.6e-2."""
-SHAPES = ((2, 128, 192), (1, 224, 128), (3, 160, 160))
-"""Batch, height, width; the example of `models.program` is none of them, and no two agree in anything."""
-BLOCK = 16
-"""Side of the patches of one colour, pixels: networks answer alike to all pictures of plain noise."""
+SHAPES = ((2, 4, 6), (1, 7, 4), (3, 5, 5))
+"""Batch, and height and width in multiples; the example of `models.program` is none, no two agree in anything."""
+BLOCKS = 2
+"""Patches of one colour that lie in a multiple: networks answer alike to all pictures of plain noise."""
 
 Network = Callable[[Tensor], Tensor]
 
 
-def largest_difference(reference: Network, other: Network) -> float:
+def largest_difference(reference: Network, other: Network, multiple: int = MULTIPLE) -> float:
     """How far two networks disagree at most, in spreads of the first one's outputs.
 
     Args:
         reference: normalised pictures float32 [B, 3, H, W] to outputs float32 [B, D], on the CPU.
         other: the same in another form.
+        multiple: see `models.program.program_multiple`.
     """
     expected, found = [], []
     with torch.inference_mode():
-        for images in trial_pictures():
+        for images in trial_pictures(multiple):
             expected.append(reference(images))
             found.append(other(images))
             if found[-1].shape != expected[-1].shape:
@@ -47,12 +50,13 @@ def largest_difference(reference: Network, other: Network) -> float:
     return difference / spread if spread and not math.isnan(difference) else math.inf
 
 
-def trial_pictures() -> list[Tensor]:
+def trial_pictures(multiple: int = MULTIPLE) -> list[Tensor]:
     """Normalised pictures of `SHAPES`, patches of random colours, the same in every call: float32 [B, 3, H, W]."""
     random = torch.Generator().manual_seed(0)
     pictures = []
     for batch, height, width in SHAPES:
-        patches = torch.randn(batch, 3, height // BLOCK, width // BLOCK, generator=random)
+        patches = torch.randn(batch, 3, BLOCKS * height, BLOCKS * width, generator=random)
         brightness = torch.randn(batch, 1, 1, 1, generator=random)
-        pictures.append((patches + brightness).repeat_interleave(BLOCK, 2).repeat_interleave(BLOCK, 3))
+        whole = F.interpolate(patches + brightness, (height * multiple, width * multiple), mode="nearest")
+        pictures.append(whole)
     return pictures

@@ -21,6 +21,7 @@ from torch import nn
 from landmarks.config import known_targets, problems_of, targets_in
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
+from landmarks.models.record import ModelRecord
 
 Kind = Literal["network", "loss"]
 GROUPS: dict[Kind, str] = {"network": "model", "loss": "loss"}
@@ -54,10 +55,19 @@ def build_loss(plain: Mapping[str, Any], num_landmarks: int, dim: int) -> nn.Mod
     return _build("loss", plain, {"num_landmarks": num_landmarks, "dim": dim})
 
 
-def build_head(plain: Mapping[str, Any], num_landmarks: int, dim: int) -> ClassHead | None:
-    """As `build_loss`; None where the loss has no class weights, as npairs."""
-    loss = build_loss(plain, num_landmarks, dim)
-    return loss if isinstance(loss, ClassHead) else None
+def build_parts(record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:
+    """Build the network and the head that a record describes; the head takes no memory before it is filled."""
+    net = build_network(record.architecture, **({"num_classes": record.classes} if record.task == "detection" else {}))
+    if record.head is None:
+        return net, None
+    dim: Any = getattr(net, "dim", None)
+    if not isinstance(dim, int):
+        raise LandmarksError(f"a {type(net).__name__} gives no descriptors, so nothing can be classified by them")
+    with torch.device("meta"):
+        head = build_loss(record.head, record.classes, dim)
+    if not isinstance(head, ClassHead):
+        raise LandmarksError(f"loss {record.head.get('loss')}: it has no class weights")
+    return net, head
 
 
 def has_class_weights(plain: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -20,24 +20,27 @@ from landmarks import __version__
 from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
-from landmarks.models.architecture import build_head, build_network, has_class_weights, plain_loss, plain_network
+from landmarks.models.architecture import build_parts, has_class_weights, plain_loss, plain_network
 from landmarks.models.record import ModelRecord
 from landmarks.storage import ChangedError, check_archive
-
-if TYPE_CHECKING:  # Lightning and albumentations take seconds to import, and pictures are described without them
-    from landmarks.data import LandmarkDataModule
 
 RECORD_VERSION = 1
 
 
-def checkpoint_record(config: DictConfig, data: "LandmarkDataModule") -> dict[str, Any]:
-    """Return the plain values that go into every checkpoint of a run."""
+def checkpoint_record(config: DictConfig, preprocessing: Preprocessing, **values: Any) -> dict[str, Any]:
+    """Return the plain values that go into every checkpoint of a run.
+
+    Args:
+        config: Of the run.
+        preprocessing: What happens to images.
+        **values: `landmark_names`, a list; or of a detector `task`, `class_names` and `class_titles`.
+    """
     return {
         "record_version": RECORD_VERSION,
         "landmarks_version": __version__,
         "config": OmegaConf.to_container(config, resolve=True),
-        "preprocessing": asdict(data.preprocessing),
-        "landmark_names": data.train_set.table.landmark_names.tolist(),
+        "preprocessing": asdict(preprocessing),
+        **values,
     }
 
 
@@ -80,20 +83,26 @@ def model_record(path: str | Path, found: Mapping[str, Any]) -> tuple[ModelRecor
 
 
 def _described(values: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[ModelRecord, Any]:
+    """Give the record, and the node of the data it was trained on."""
     config = values["config"]
     source = (config.get("data") or {}).get("source")
-    name, architecture, preprocessing = config["name"], plain_network(config["model"]), _preprocessing(values)
     origin = {"source": "trained with landmarks", "trained_on": _short(source)}
+    described: dict[str, Any] = {
+        "name": config["name"],
+        "task": "retrieval",
+        "architecture": plain_network(config["model"]),
+        "preprocessing": _preprocessing(values),
+        "origin": origin,
+    }
     if values.get("task") == "detection":
         names, titles = tuple(values["class_names"]), tuple(values["class_titles"])
-        return ModelRecord(
-            name, "detection", architecture, preprocessing, None, len(names), names, titles, origin
-        ), source
-    loss, names = plain_loss(config["loss"]), tuple(values["landmark_names"])
-    origin["loss"] = str(loss["loss"]).rsplit(".", 1)[-1].lower()
-    if not (has_class_weights(loss) and any(key.startswith("loss.") for key in state)):
-        return ModelRecord(name, "retrieval", architecture, preprocessing, origin=origin), source
-    return ModelRecord(name, "classification", architecture, preprocessing, loss, len(names), names, (), origin), source
+        described |= {"task": "detection", "classes": len(names), "labels": names, "titles": titles}
+    else:
+        loss, names = plain_loss(config["loss"]), tuple(values["landmark_names"])
+        origin["loss"] = str(loss["loss"]).rsplit(".", 1)[-1].lower()
+        if has_class_weights(loss) and any(key.startswith("loss.") for key in state):
+            described |= {"task": "classification", "head": loss, "classes": len(names), "labels": names}
+    return ModelRecord(**described), source
 
 
 def open_weights(path: str | Path, found: Mapping[str, Any], record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:
@@ -101,16 +110,11 @@ def open_weights(path: str | Path, found: Mapping[str, Any], record: ModelRecord
 
     The head's weights stay in the file until they are used.
     """
-    more = {"num_classes": record.classes} if record.task == "detection" else {}
     try:
-        net = build_network(record.architecture, **more)
+        net, head = build_parts(record)
         net.load_state_dict(_part("model.", found))
-        if record.head is None:
-            return net, None
-        with torch.device("meta"):  # takes no memory and draws no weights
-            head = build_head(record.head, record.classes, int(getattr(net, "dim")))  # noqa: B009 - of any network
-        assert head is not None
-        head.load_state_dict(_part("loss.", found), assign=True)
+        if head is not None:
+            head.load_state_dict(_part("loss.", found), assign=True)
     except RuntimeError as error:
         raise LandmarksError(f"checkpoint {path}: its weights do not fit its own configuration: {error}") from None
     except LandmarksError as error:

@@ -26,10 +26,9 @@ class DescriptorNet(nn.Module):
 
     Attributes:
         dim: Length of the descriptor, also where the argument was None.
-        input_multiple: Height and width of the pictures must be multiples of this, in pixels.
+        input_multiple: Height and width of the pictures must be multiples of this, in pixels; the backbone's attribute
+            of that name, else 1: convolutions take any size that is large enough.
     """
-
-    input_multiple = 32
 
     def __init__(
         self,
@@ -47,6 +46,8 @@ class DescriptorNet(nn.Module):
             raise ValueError(f"dropout is a share in [0, 1), not {dropout}")
         features: Any = backbone.num_features
         self.dim: int = features if dim is None else dim
+        multiple: Any = getattr(backbone, "input_multiple", 1)
+        self.input_multiple: int = multiple
         self.checkpointing = checkpointing
         if checkpointing and not checkpoint_blocks(backbone):
             raise LandmarksError(
@@ -60,7 +61,7 @@ class DescriptorNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised float [B, 3, H, W] (see `models.normalize`), sides multiples of 32, to descriptors [B, dim]."""
+        """Normalised float [B, 3, H, W] (see `models.normalize`), sides as it takes them, to descriptors [B, dim]."""
         return self._from_pooled(self.pooling(self._features(images)))
 
     def describe(self, images: Tensor, levels: int) -> tuple[Tensor, Tensor]:
@@ -81,9 +82,6 @@ class DescriptorNet(nn.Module):
         return self._from_pooled(self.pooling(features)), regions.unflatten(0, (len(features), len(grid)))
 
     def _features(self, images: Tensor) -> Tensor:
-        height, width = images.shape[-2:]
-        if height % self.input_multiple or width % self.input_multiple:
-            raise ValueError(f"pictures of {height} x {width} pixels: sides must be multiples of {self.input_multiple}")
         features: Tensor = self.backbone(images)
         return features
 

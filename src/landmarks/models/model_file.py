@@ -1,13 +1,12 @@
 """One safetensors file that is a whole model: weights, architecture, preprocessing and labels.
 
 Reading it never runs code from it: the architecture names one of our networks or of the user's own
-(`models.architecture`), and names
-and shapes of all tensors are compared with what that builder makes before memory is taken for them.
+(`models.architecture`), and names and shapes of all tensors are compared with what that builder makes before memory is
+taken for them.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,10 +15,10 @@ from torch import Tensor, nn
 
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
-from landmarks.models.architecture import build_head, build_network
+from landmarks.models.architecture import build_parts
 from landmarks.models.record import ModelRecord
 from landmarks.models.weights import HEAD, differences
-from landmarks.storage import SEAL, UNSEALED, ChangedError, check_tensors, sealed_tensors
+from landmarks.storage import ChangedError, check_tensors, save_sealed
 
 SUFFIX = ".safetensors"
 
@@ -74,12 +73,12 @@ def open_parts(path: str | Path) -> tuple[nn.Module, ClassHead | None]:
         with safe_open(path, framework="pt") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             with torch.device("meta"):
-                parts = _build(record)
+                parts = build_parts(record)
             expected = _tensors(*parts)
             if problems := differences(expected, {name: torch.empty(s, device="meta") for name, s in shapes.items()}):
                 raise LandmarksError(f"its weights do not fit its architecture: {'; '.join(problems)}")
             if record.architecture["network"] != "released_net":
-                parts = _build(record)  # others may hold constants that no file does
+                parts = build_parts(record)  # others may hold constants that no file does
             tensors = {name: file.get_tensor(name).to(expected[name].dtype) for name in shapes}
     except (SafetensorError, OSError) as error:
         raise LandmarksError(f"{path}: damaged, or no safetensors file ({error})") from None
@@ -113,13 +112,12 @@ def write_model(
         raise LandmarksError(f"{path}: a model file ends in {SUFFIX}")
     tensors = {**net, **{f"{HEAD}{name}": value for name, value in (head or {}).items()}}
     with torch.device("meta"):
-        expected = _tensors(*_build(record))
+        expected = _tensors(*build_parts(record))
     if problems := differences(expected, tensors):
         raise LandmarksError(f"{path}: the weights do not fit the architecture: {'; '.join(problems)}")
     values = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
-        with sealed_tensors(path) as partial:
-            save_file(values, partial, {**record.to_metadata(), SEAL: UNSEALED})
+        save_sealed(path, save_file, values, record.to_metadata())
     except (OSError, SafetensorError) as error:
         raise LandmarksError(f"{path}: cannot be written: {error}") from None
 
@@ -131,20 +129,6 @@ def _existing(path: str | Path) -> Path:
     if path.suffix != SUFFIX:
         raise LandmarksError(f"{path}: a model file ends in {SUFFIX}; make one of a checkpoint with `landmarks export`")
     return path
-
-
-def _build(record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:
-    more: dict[str, Any] = {"num_classes": record.classes} if record.task == "detection" else {}
-    net = build_network(record.architecture, **more)
-    if record.head is None:
-        return net, None
-    dim: Any = getattr(net, "dim", None)
-    if not isinstance(dim, int):
-        raise LandmarksError(f"a {type(net).__name__} gives no descriptors, so nothing can be classified by them")
-    head = build_head(record.head, record.classes, dim)
-    if head is None:
-        raise LandmarksError(f"loss {record.head.get('loss')}: it has no class weights")
-    return net, head
 
 
 def _tensors(net: nn.Module, head: ClassHead | None) -> dict[str, Tensor]:

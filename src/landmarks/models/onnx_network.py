@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
-from landmarks.models.program import exported_program, first_line, in_silence
+from landmarks.models.program import MULTIPLE, exported_program, first_line, in_silence
 from landmarks.models.record import ModelRecord
 
 INPUT = "images"
@@ -34,13 +34,14 @@ def library(name: str) -> Any:
         ) from None
 
 
-def onnx_model(net: nn.Module, output: str, metadata: Mapping[str, str] | None = None) -> Any:
-    """Write a network down as ONNX, for any batch, height and width that are multiples of 32.
+def onnx_model(net: nn.Module, output: str, metadata: Mapping[str, str] | None = None, multiple: int = MULTIPLE) -> Any:
+    """Write a network down as ONNX, for any batch, height and width that are multiples of one number.
 
     Args:
         net: see `models.program.exported_program`.
         output: name of what it gives, such as "descriptors".
         metadata: kept in the model for who opens it.
+        multiple: see `models.program.program_multiple`.
     """
     passes = library("onnx_ir.passes.common")
     library("onnxscript")  # by which torch.onnx writes
@@ -50,7 +51,7 @@ def onnx_model(net: nn.Module, output: str, metadata: Mapping[str, str] | None =
             f"its weights take {weights / 2**30:.2f} GiB, and one ONNX file holds 2 GiB: choose --format torch, or "
             "leave the classifier out with --task retrieval"
         )
-    program = exported_program(net)
+    program = exported_program(net, multiple)
     names = ({0: "batch", 2: "height", 3: "width"},)
     with in_silence(), torch.inference_mode(False), torch.no_grad():
         try:

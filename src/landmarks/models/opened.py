@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from landmarks.data import Preprocessing
@@ -22,7 +20,6 @@ from landmarks.models.model_file import SUFFIX, Classifier, open_parts, read_rec
 from landmarks.models.record import ModelRecord
 
 ONNX = ".onnx"
-MAX_DIGITS = 18  # of an int64
 
 Kind = Literal["checkpoint", "model file", "ONNX file"]
 Use = Literal["descriptors", "classes", "boxes"]
@@ -71,12 +68,6 @@ class OpenedModel:
     def landmark_names(self) -> tuple[str, ...]:
         """What its classes are called, C of them; empty where it has none."""
         return self.record.labels or tuple(f"class {number}" for number in range(self.record.classes))
-
-    @property
-    def landmark_ids(self) -> NDArray[np.int64]:
-        """The landmark_id of each class in the GLDv2 train set, int64 [C]; -1 for landmarks that are none of it."""
-        numbers = [int(n) if n.isdecimal() and len(n) <= MAX_DIGITS else -1 for n in self.landmark_names]
-        return np.array(numbers, dtype=np.int64)
 
     @property
     def whole(self) -> nn.Module:

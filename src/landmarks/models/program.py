@@ -11,36 +11,59 @@ from contextlib import contextmanager
 
 import timm.layers.padding
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.fx import GraphModule
 
+from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.models.descriptor import DescriptorNet
 
-EXAMPLE = (2, 3, 160, 192)
-"""Followed through the network; a size of 1 would be taken for a constant."""
+EXAMPLE = (5, 6)
+"""Height and width, in multiples, of what is followed through the network; a 1 would be taken for a constant."""
+MULTIPLE = 32
+"""Of which exported programs take sides, so that no stride leaves a remainder."""
 LEAST = 2
-"""Multiples of 32 that height and width have at least: maps of one position are a case of their own in torch."""
+"""Multiples that height and width have at least: maps of one position are a case of their own in torch."""
 
 
-def exported_program(net: nn.Module) -> ExportedProgram:
+def program_multiple(prepared: Preprocessing) -> int:
+    """What sides are multiples of in an exported program. Raises LandmarksError where those of images are not."""
+    multiple = MULTIPLE if MULTIPLE % prepared.patch == 0 else prepared.patch
+    side = prepared.shape(1, 1)[0]
+    if side % multiple:
+        raise LandmarksError(
+            f"exported programs take sides that are multiples of {multiple} pixels, and this model's are {side}: "
+            f"choose data.image_size={max(side // multiple, 1) * multiple} or data.resize.mode=released"
+        )
+    return multiple
+
+
+def exported_program(net: nn.Module, multiple: int = MULTIPLE) -> ExportedProgram:
     """Follow a network and write down what it computes.
 
     Args:
         net: in eval mode, on the CPU; normalised pictures float32 [B, 3, H, W] to float32 [B, D].
+        multiple: see `program_multiple`.
 
     Returns:
-        The program, for any B, and for H and W from 64 that are multiples of 32. InceptionV4 needs 128.
+        The program, for any B, and for H and W of at least two multiples. InceptionV4 needs four.
     """
-    multiple = DescriptorNet.input_multiple
     batch, height, width = Dim("batch", min=1), Dim("_height", min=LEAST), Dim("_width", min=LEAST)
     shapes = {0: batch, 2: multiple * height, 3: multiple * width}
+    example = torch.zeros(2, 3, EXAMPLE[0] * multiple, EXAMPLE[1] * multiple)
+
+    def refuse_others(module: nn.Module, images: tuple[Tensor]) -> None:
+        if images[0].shape[2] % multiple or images[0].shape[3] % multiple:
+            raise ValueError(f"sides must be multiples of {multiple}")
+
+    guard = net.register_forward_pre_hook(refuse_others)  # it becomes one of the program's
     with in_silence(), _constant_padding(), torch.inference_mode(False), torch.no_grad():
         try:
-            program = torch.export.export(net, (torch.zeros(EXAMPLE),), dynamic_shapes=(shapes,))
+            program = torch.export.export(net, (example,), dynamic_shapes=(shapes,))
         except Exception as error:  # of any type: it runs the network's own code
             raise LandmarksError(f"torch.export cannot follow this network: {first_line(error)}") from error
+        finally:
+            guard.remove()
     for part in program.graph_module.modules():
         for node in part.graph.nodes if isinstance(part, GraphModule) else ():
             node.meta.pop("stack_trace", None)  # which lines of which files, on this machine

@@ -9,7 +9,7 @@ The released depths are not timm's: `resnet200d` has [3, 24, 36, 3] blocks, and 
 SE-ResNeXt152. Weights start as timm starts them: He normal convolutions, and the last batch norm of each
 block at zero, so that a block begins as its shortcut and 200 layers train from scratch.
 
-Sides must be multiples of 32: only there do the frameworks agree on what an average pool does at the border.
+They take sides of any length; the frameworks agree on what an average pool does at the border at multiples of 32 only.
 """
 
 from typing import Any

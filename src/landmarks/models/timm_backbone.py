@@ -25,8 +25,9 @@ TIMEOUT = 10.0
 class TimmBackbone(nn.Module):
     """A network of timm without its head, by its name there; `num_features` is the channels of its map.
 
-    Networks with a fixed input size are built with timm's `dynamic_img_size` where they have it, and then take any
-    size. Weights trained with another mean and standard deviation than ImageNet's get what they expect.
+    Networks with a fixed input size are built with timm's `dynamic_img_size` where they have it, and then take sides
+    that are multiples of their patch, `input_multiple`. Weights trained with another mean and standard deviation than
+    ImageNet's get what they expect.
     """
 
     scale: Tensor
@@ -38,6 +39,10 @@ class TimmBackbone(nn.Module):
         self.name = name
         self.network = _create(name, pretrained)
         self.num_features: int = self.network.num_features
+
+        patches: Any = getattr(self.network, "patch_embed", None)
+        dynamic = getattr(patches, "dynamic_img_pad", False) or not getattr(patches, "strict_img_size", True)
+        self.input_multiple: int = max(patches.patch_size) if dynamic else 1
 
         config: Any = get_pretrained_cfg(name)
         self.native_size: tuple[int, int] = tuple(config.input_size[1:])

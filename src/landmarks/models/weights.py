@@ -9,15 +9,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from landmarks.errors import LandmarksError
+from landmarks.errors import LandmarksError, counted
 from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.timm_backbone import TimmBackbone
 from landmarks.storage import check_archive, check_tensors
 
 HEAD = "classifier."
 """What the names of class weights begin with in a model file."""
-SHOWN = 3
-"""How many names of each kind an error lists."""
 
 
 def load_weights(net: DescriptorNet, path: Path) -> None:
@@ -91,9 +89,4 @@ def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> 
         "unknown": [name for name in found if name not in expected],
         "of another shape": misshapen,
     }
-    return [_counted(kind, names) for kind, names in kinds.items() if names]
-
-
-def _counted(kind: str, names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{len(names)} {kind}: {', '.join(names[:SHOWN])}{more}"
+    return [counted(kind, names) for kind, names in kinds.items() if names]

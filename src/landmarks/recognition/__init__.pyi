@@ -18,6 +18,7 @@ from .detections.files import IMAGES_FILE as IMAGES_FILE
 from .detections.files import NAMED_COLUMNS as NAMED_COLUMNS
 from .detections.files import PARTIAL_SUFFIX as PARTIAL_SUFFIX
 from .detections.files import PROTOCOL_FILE as PROTOCOL_FILE
+from .detections.files import DetectionProtocol as DetectionProtocol
 from .detections.files import classes_text as classes_text
 from .detections.files import corners_of as corners_of
 from .detections.files import csv_lines as csv_lines
@@ -26,7 +27,6 @@ from .detections.files import read_boxes as read_boxes
 from .detections.files import read_detections as read_detections
 from .detections.files import read_images as read_images
 from .detections.files import sorted_names as sorted_names
-from .detections.protocol import DetectionProtocol as DetectionProtocol
 from .non_landmark import NonLandmarkRule as NonLandmarkRule
 from .non_landmark import covered_area as covered_area
 from .predictions import NO_EVIDENCE as NO_EVIDENCE
@@ -37,7 +37,6 @@ from .predictions import read_predictions as read_predictions
 from .predictions import refuse_other_folder as refuse_other_folder
 from .predictions import write_predictions as write_predictions
 from .rehearsal import FEATURES as FEATURES
-from .rehearsal import GROUP as GROUP
 from .rehearsal import Cast as Cast
 from .rehearsal import choose as choose
 from .rehearsal import features_of as features_of

@@ -59,14 +59,9 @@ def to_device(head: ClassHead, accelerator: str) -> None:
 
 
 def likeliest(
-    descriptors: Descriptors,
-    head: ClassHead,
-    k: int,
-    name: str = "descriptors",
-    pictures: int = PICTURES,
-    classes: int = CLASSES,
+    descriptors: Descriptors, head: ClassHead, k: int, name: str = "descriptors"
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Find the best k classes of each row [N, D] by the dense softmax, in pieces of `pictures` rows by `classes`.
+    """Find the best k classes of each row [N, D] by the dense softmax.
 
     Returns classes int32 and probabilities float32, both [N, min(k, C)], the likeliest first; of equal scores the lower
     class. Raises LandmarksError for k below 1, and for scores that are not finite; `name` says of what.
@@ -80,10 +75,10 @@ def likeliest(
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")  # training may have allowed TF32
     try:
-        for start in range(0, len(descriptors), pictures):
-            block = torch.from_numpy(descriptors[start : start + pictures].astype(np.float32)).to(device)
+        for start in range(0, len(descriptors), PICTURES):
+            block = torch.from_numpy(descriptors[start : start + PICTURES].astype(np.float32)).to(device)
             with torch.inference_mode():
-                best, probabilities = _of_block(block, head, k, max(classes, k))
+                best, probabilities = _of_block(block, head, k, max(CLASSES, k))
             if not probabilities.isfinite().all():
                 raise LandmarksError(
                     f"{name}: the classifier gives scores that are not finite: training has diverged, or the "
@@ -130,10 +125,8 @@ def _best_keys(scores: Tensor, start: int, k: int) -> Tensor:
 
 
 def _keys(scores: Tensor, classes: Tensor) -> Tensor:
-    """Scores float32 and classes as int64 that sort by score, then by falling class.
-
-    The bits of a float32 that is not negative sort as an integer does; of a negative one all but the sign are turned.
-    """
+    """Scores float32 and classes as int64 that sort by score, then by falling class."""
+    # Bits of a float32 that is not negative sort as an integer does; of a negative one all but the sign are turned.
     bits = (scores + 0.0).view(torch.int32)  # -0 becomes 0
     rising = torch.where(bits >= 0, bits, bits ^ _HIGHEST).long()
     return (rising << 32) + (_HIGHEST - classes)

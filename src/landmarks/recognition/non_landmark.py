@@ -33,27 +33,16 @@ class Sides(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """What the rule makes of every query, and why.
+    """What the rule makes of every query [Q], and why."""
 
-    Attributes:
-        looked_at: bool [Q], the detector has seen the query.
-        found: int64 [Q], boxes of any class.
-        speaks_for: float64 [Q], score times area of the box that speaks loudest for a landmark; 0 for none.
-        best_for: int64 [Q], that box, a row of the detections; -1 for none.
-        against_area: float64 [Q], share of the picture that sure boxes of classes against a landmark cover together.
-        best_against: int64 [Q], the largest of those boxes; -1 for none.
-        num_against: int64 [Q], how many there are.
-        no_landmark: bool [Q], the decision.
-    """
-
-    looked_at: NDArray[np.bool_]
-    found: NDArray[np.int64]
-    speaks_for: NDArray[np.float64]
-    best_for: NDArray[np.int64]
-    against_area: NDArray[np.float64]
-    best_against: NDArray[np.int64]
-    num_against: NDArray[np.int64]
-    no_landmark: NDArray[np.bool_]
+    looked_at: NDArray[np.bool_]  # the detector has seen the query
+    found: NDArray[np.int64]  # boxes of any class
+    speaks_for: NDArray[np.float64]  # score times area of the box that speaks loudest for a landmark; 0 for none
+    best_for: NDArray[np.int64]  # that box, a row of the detections; -1 for none
+    against_area: NDArray[np.float64]  # share of the image that sure boxes of classes against one cover together
+    best_against: NDArray[np.int64]  # the largest of those boxes; -1 for none
+    num_against: NDArray[np.int64]  # how many there are
+    no_landmark: NDArray[np.bool_]  # the decision
 
 
 @dataclass(frozen=True)
@@ -61,24 +50,16 @@ class NonLandmarkRule:
     """Which classes speak for and against a landmark, and how loud they must be.
 
     Classes are given in named groups, each by its title or machine name; a group set to null is taken out.
-
-    Attributes:
-        speaks_for: classes that landmarks are.
-        speaks_against: classes that fill pictures of something else.
-        most_for: score times area (1 = the whole picture) of a box from which on it speaks for a landmark.
-        least_score: of a box that speaks against one.
-        least_area: share of the picture that those boxes must cover together.
-        found_nothing: what to do with a picture that was looked at and in which nothing at all was found.
-        missing_classes: "ignore" lets the rule name classes that the detector does not know, as long as it knows some
-            of either side.
     """
 
-    speaks_for: Groups
-    speaks_against: Groups
-    most_for: float = 0.02
-    least_score: float = 0.5
-    least_area: float = 0.25
+    speaks_for: Groups  # classes that landmarks are
+    speaks_against: Groups  # classes that fill pictures of something else
+    most_for: float = 0.02  # score times area (1 = the whole picture) of a box from which on it speaks for a landmark
+    least_score: float = 0.5  # of a box that speaks against one
+    least_area: float = 0.25  # share of the picture that those boxes must cover together
+    # what to do with a picture that was looked at and in which nothing at all was found
     found_nothing: Literal["keep", "filter"] = "keep"
+    # "ignore" lets the rule name classes that the detector does not know, as long as it knows some of either side
     missing_classes: Literal["error", "ignore"] = "error"
 
     def __post_init__(self) -> None:
@@ -140,14 +121,10 @@ def _names(groups: Groups) -> list[str]:
 
 def _find(names: Sequence[str], classes: DetectionClasses) -> tuple[NDArray[np.bool_], list[str]]:
     """The named classes, bool [C], and the names that are none. Two classes may share a title: both are meant."""
-    titles = np.array([title.casefold() for title in classes.titles.tolist()])
-    chosen, unknown = np.zeros(len(classes), np.bool_), []
+    chosen = np.zeros(len(classes), np.bool_)
     for name in names:
-        rows = (titles == name.casefold()) | (classes.names == name)
-        chosen |= rows
-        if not rows.any():
-            unknown.append(name)
-    return chosen, unknown
+        chosen[classes.called(name)] = True
+    return chosen, [name for name in names if not classes.called(name)]
 
 
 def _refuse_unknown(names: Sequence[str], classes: DetectionClasses) -> None:

@@ -44,21 +44,13 @@ MAX_NAMES_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class Predictions:
-    """The k likeliest landmarks of every picture.
+    """The k likeliest landmarks of every picture."""
 
-    Attributes:
-        ids: uint64 [N], the pictures.
-        landmarks: int32 [N, k], rows of `landmark_names`, the likeliest first; -1 = empty.
-        probabilities: float32 [N, k], of a softmax over all landmarks of the classifier; 0 where empty.
-        landmark_names: str [C], the classifier's label space.
-        name: where they come from, for messages.
-    """
-
-    ids: NDArray[np.uint64]
-    landmarks: NDArray[np.int32]
-    probabilities: NDArray[np.float32]
-    landmark_names: NDArray[np.str_]
-    name: str = "predictions"
+    ids: NDArray[np.uint64]  # [N], the pictures
+    landmarks: NDArray[np.int32]  # [N, k], rows of `landmark_names`, the likeliest first; -1 = empty
+    probabilities: NDArray[np.float32]  # [N, k], of a softmax over all landmarks of the classifier; 0 where empty
+    landmark_names: NDArray[np.str_]  # [C], the classifier's label space
+    name: str = "predictions"  # where they come from, for messages
 
     def __post_init__(self) -> None:
         landmarks, probabilities = self.landmarks, self.probabilities

@@ -73,8 +73,8 @@ def choose(gallery: Gallery, size: int, hidden: float, max_images: int, seed: in
     return Cast(rows[order], chosen[order])
 
 
-def rehearse(gallery: Gallery, cast: Cast, k: int, votes: int, resources: Resources, group: int = GROUP) -> Rehearsal:
-    """Let the chosen images vote as queries do, `group` together; out of the cache if it has been done.
+def rehearse(gallery: Gallery, cast: Cast, k: int, votes: int, resources: Resources) -> Rehearsal:
+    """Let the chosen images vote as queries do; out of the cache if it has been done.
 
     The features look at k neighbours, of which the first `votes` vote, by similarity.
     """
@@ -91,7 +91,7 @@ def rehearse(gallery: Gallery, cast: Cast, k: int, votes: int, resources: Resour
         len(cast.rows),
         {"features": Column(np.float64, (len(FEATURES),)), "right": Column(np.bool_)},
         make,
-        group,
+        GROUP,
         [gallery.descriptors, gallery.landmarks, cast.rows, cast.hidden],
         {"k": k, "votes": votes, "searcher": resources.index.signature()},
     )

@@ -88,7 +88,7 @@ class RecognitionReranking:
             Ranking(np.concatenate([part.indices for part in parts]), np.concatenate([part.scores for part in parts]))
         )
 
-    def label_index(self, index: Descriptors, gallery: Gallery, resources: Resources, group: int = GROUP) -> Votes:
+    def label_index(self, index: Descriptors, gallery: Gallery, resources: Resources) -> Votes:
         """Label every index image [N], out of the cache: it costs a search of N images in the gallery."""
 
         def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
@@ -99,7 +99,7 @@ class RecognitionReranking:
             len(index),
             {"landmarks": Column(np.int32), "scores": Column(np.float32)},
             make,
-            group,
+            GROUP,
             [index, gallery.descriptors, gallery.landmarks],
             {"k": self.k, "num_landmarks": gallery.num_landmarks, "searcher": resources.index.signature()},
         )
@@ -136,11 +136,7 @@ class LandmarkGroups:
         self._num_index = len(index.landmarks)
 
     def missed(self, queries: Votes, ranking: Ranking, threshold: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Find index images of each query's landmark that its ranking [Q, K] lacks and that are sure enough.
-
-        Returns rows [Q, M], by falling score, and bool [Q, M], which of them are meant. M is at most 2 K, and all that
-        could find a place among K are there.
-        """
+        """Index images of each query's landmark that its ranking lacks: rows [Q, M], best first, and which count."""
         first = np.searchsorted(self._landmarks, queries.landmarks)
         end = np.where(
             queries.landmarks == NO_LANDMARK, first, np.searchsorted(self._landmarks, queries.landmarks, side="right")

@@ -19,27 +19,18 @@ class RecognitionState(SearchState):
 
     The train images are what is searched: `index` is the gallery's descriptors, `ranking` holds the nearest train
     images of every query, `index_pictures` are in the order of the gallery.
-
-    Attributes:
-        gallery: labelled train images.
-        query_ids: uint64 [Q].
-        landmark_names: str [L], the label space of the candidates; its first names are the gallery's, further ones
-            only the classifier knows.
-        candidates: landmarks that each query may show, the likeliest first; None before the first vote. The first place
-            is the prediction, its score the confidence by which GAP sorts all predictions of a split; a query whose
-            places are all empty has no prediction.
-        notes: evidence of the decision about each query, name to [Q], for those who want to know why.
-        predictions: what a classifier says of the queries, in any order; of some it may say nothing.
-        detections: objects found in the queries, in any order; into some queries nobody may have looked.
     """
 
     gallery: Gallery
-    query_ids: NDArray[np.uint64]
+    query_ids: NDArray[np.uint64]  # [Q]
+    # [L], the label space of the candidates; its first names are the gallery's, further ones only the classifier knows
     landmark_names: NDArray[np.str_]
+    # landmarks that each query may show, the likeliest first; None before the first vote. The first place is the
+    # prediction, its score the confidence by which GAP sorts; a query whose places are all empty has no prediction
     candidates: Ranking | None = None
-    notes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    predictions: Predictions | None = None
-    detections: FoundObjects | None = None
+    notes: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # why each query was decided so, name to [Q]
+    predictions: Predictions | None = None  # what a classifier says, in any order; of some queries perhaps nothing
+    detections: FoundObjects | None = None  # objects found, in any order; into some queries nobody may have looked
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -47,6 +47,7 @@ from .tiles import draw_tile as draw_tile
 from .tiles import font as font
 from .tiles import letterboxed as letterboxed
 from .tiles import reader as reader
+from .tiles import save_sheet as save_sheet
 from .tiles import shortened as shortened
 from .verification import SHOWN_MESSAGES as SHOWN_MESSAGES
 from .verification import verification_messages as verification_messages

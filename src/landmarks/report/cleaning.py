@@ -22,6 +22,7 @@ from landmarks.report.tiles import (
     draw_tile,
     font,
     read_or_none,
+    save_sheet,
 )
 
 COLUMNS, ROWS = 8, 3
@@ -69,13 +70,7 @@ def draw_tidied(tidied: Tidied, landmark: int, read: ReadImage, out: str | Path)
             left = MARGIN + place % COLUMNS * (TILE_WIDTH + SPACE)
             draw_tile(canvas, left, top + place // COLUMNS * (TILE_HEIGHT + SPACE), _tile(tidied, row, read))
         top += count * (TILE_HEIGHT + SPACE)
-    out = Path(out)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        canvas.save(out, format="PNG", optimize=True)
-    except OSError as error:
-        raise LandmarksError(f"{out}: cannot be written ({error.strerror or error})") from error
-    return out
+    return save_sheet(canvas, out)
 
 
 def _tile(tidied: Tidied, row: int, read: ReadImage) -> Tile:

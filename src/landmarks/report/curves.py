@@ -32,7 +32,7 @@ def read_curves(files: Sequence[str | Path]) -> dict[str, Curve]:
     """Read every logged column that has numbers, name -> (steps int64 [n], values float64 [n]), oldest file first."""
     if not files:
         raise LandmarksError("curves: no metrics.csv given; does the run use Lightning's CSV logger?")
-    points: dict[str, dict[int, float]] = {}
+    parts = []
     for path in files:
         try:
             table = pl.read_csv(path, infer_schema_length=None)
@@ -40,17 +40,13 @@ def read_curves(files: Sequence[str | Path]) -> dict[str, Curve]:
             raise LandmarksError(f"{path}: not a readable CSV file: {error}") from error
         if "step" not in table.columns:
             raise LandmarksError(f"{path}: has no column step, so Lightning's CSV logger did not write it")
-        for name in table.columns:
-            if name in ("step", "epoch") or not (table[name].dtype.is_numeric()):
-                continue
-            seen = table.select("step", name).drop_nulls()
-            values = zip(seen["step"].to_list(), seen[name].to_list(), strict=True)
-            points.setdefault(name, {}).update(values)
+        numbers = pl.selectors.numeric() - pl.selectors.by_name("step", "epoch", require_all=False)
+        parts.append(table.select("step", numbers.cast(pl.Float64)).unpivot(index="step").drop_nulls())
+    points = pl.concat(parts).unique(["variable", "step"], keep="last", maintain_order=True)
     curves = {}
-    for name, by_step in points.items():
-        if by_step:
-            steps = sorted(by_step)
-            curves[name] = np.array(steps), np.array([by_step[step] for step in steps], float)
+    for name in points["variable"].unique(maintain_order=True):
+        curve = points.filter(variable=name).sort("step")
+        curves[name] = curve["step"].to_numpy(), curve["value"].to_numpy()
     return curves
 
 

@@ -24,6 +24,7 @@ from landmarks.report.tiles import (
     draw_tile,
     font,
     read_or_none,
+    save_sheet,
 )
 from landmarks.retrieval import EMPTY, Ranking
 
@@ -113,9 +114,7 @@ def draw_neighbours(sheet: Sheet, read: ReadImage, out: str | Path) -> Path:
             if sheet.ranking.indices[query, place] != EMPTY:
                 left = first + place * (TILE_WIDTH + SPACE)
                 draw_tile(canvas, left, top, _result_tile(sheet, query, place, read))
-    out = Path(out)
-    canvas.save(out, format="PNG", optimize=True)
-    return out
+    return save_sheet(canvas, out)
 
 
 def _query_tile(sheet: Sheet, kind: str, query: int, read: ReadImage) -> Tile:

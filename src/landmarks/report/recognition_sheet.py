@@ -27,6 +27,7 @@ from landmarks.report.tiles import (
     font,
     letterboxed,
     read_or_none,
+    save_sheet,
 )
 
 COLUMNS = 7  # tiles of each kind
@@ -136,9 +137,7 @@ def draw_recognition(sheet: RecognitionSheet, read: ReadImage, out: str | Path) 
         for place, row in enumerate(section.rows.tolist()):
             _draw_query(canvas, MARGIN + place * (TILE_WIDTH + SPACE), top, sheet, row, section, read)
         top += ROW_HEIGHT
-    out = Path(out)
-    canvas.save(out, format="PNG", optimize=True)
-    return out
+    return save_sheet(canvas, out)
 
 
 def _draw_query(

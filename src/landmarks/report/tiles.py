@@ -84,6 +84,17 @@ def draw_tile(canvas: Image.Image, left: int, top: int, tile: Tile) -> None:
     pen.text((left, below + 17), shortened(tile.note, TILE_WIDTH, font(12)), fill=GREY, font=font(12))
 
 
+def save_sheet(canvas: Image.Image, out: str | Path) -> Path:
+    """Write a sheet as PNG. Raises LandmarksError where it cannot."""
+    out = Path(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        canvas.save(out, format="PNG", optimize=True)
+    except OSError as error:
+        raise LandmarksError(f"{out}: cannot be written ({error.strerror or error})") from error
+    return out
+
+
 def letterboxed(image: NDArray[np.uint8]) -> Image.Image:
     """The whole picture, shrunk or enlarged so that its longer side fills the tile; never cropped."""
     picture = Image.fromarray(image)

@@ -18,6 +18,7 @@ from .descriptors.joint_writer import JointWriter as JointWriter
 from .descriptors.joint_writer import Layer as Layer
 from .descriptors.protocol import NOT_COMPARED as NOT_COMPARED
 from .descriptors.protocol import ExtractionProtocol as ExtractionProtocol
+from .descriptors.protocol import Protocol as Protocol
 from .descriptors.whitening import learn_whitening as learn_whitening
 from .descriptors.whitening import load_whitening as load_whitening
 from .descriptors.whitening import save_whitening as save_whitening
@@ -28,7 +29,6 @@ from .diffusion.graph import last_copies as last_copies
 from .diffusion.offline import OfflineParameters as OfflineParameters
 from .diffusion.offline import similar_together as similar_together
 from .diffusion.offline import truncated_solve as truncated_solve
-from .expansion import expand as expand
 from .local.geometry import REFERENCE as REFERENCE
 from .local.geometry import Geometry as Geometry
 from .local.inverted import InvertedFile as InvertedFile
@@ -51,8 +51,8 @@ from .ranking import Ranking as Ranking
 from .ranking import best as best
 from .ranking import completed as completed
 from .search.approximate_index import ApproximateIndex as ApproximateIndex
+from .search.approximate_index import HnswIndex as HnswIndex
 from .search.approximate_index import recall as recall
-from .search.hnsw import HnswIndex as HnswIndex
 from .search.index import ExactIndex as ExactIndex
 from .search.index import Searcher as Searcher
 from .search.inverted_lists import IvfPqIndex as IvfPqIndex
@@ -62,11 +62,11 @@ from .stages.expansion import CHUNK as CHUNK
 from .stages.expansion import DatabaseAugmentation as DatabaseAugmentation
 from .stages.expansion import GuidedExpansion as GuidedExpansion
 from .stages.expansion import QueryExpansion as QueryExpansion
+from .stages.expansion import expand as expand
 from .stages.local_search import LocalSearch as LocalSearch
 from .stages.regional_diffusion import RegionalDiffusion as RegionalDiffusion
 from .stages.search import Search as Search
 from .stages.verification import SpatialVerification as SpatialVerification
-from .stages.verification import Verification as Verification
 from .stages.verification import verified as verified
 from .state import MISSING as MISSING
 from .state import Gallery as Gallery

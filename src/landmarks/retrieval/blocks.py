@@ -39,7 +39,7 @@ def check_matrix(descriptors: Descriptors, name: str, axes: str = "[N, D]") -> N
         raise LandmarksError(f"{name}: expected float32 or float16, got {descriptors.dtype}")
 
 
-def row_norms(block: Descriptors, at_once: int = ROWS) -> NDArray[np.float32]:
+def row_norms(block: Descriptors) -> NDArray[np.float32]:
     """Euclidean length of every row [B] of [B, D]; summed in float64, so it depends on that row alone.
 
     NumPy would copy every row to float64 first, on one core; beside a search that keeps all cores busy for a few
@@ -50,10 +50,10 @@ def row_norms(block: Descriptors, at_once: int = ROWS) -> NDArray[np.float32]:
     norms = np.empty(len(block), np.float32)
 
     def work(start: int) -> None:
-        part = slice(start, start + at_once)
+        part = slice(start, start + ROWS)
         kernels.lengths(_readable(block[part]), norms[part])
 
-    _spread(work, len(block), at_once)
+    _spread(work, len(block), ROWS)
     return norms
 
 
@@ -62,13 +62,13 @@ def scales(norms: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(np.abs(norms - 1) <= UNIT_TOLERANCE, np.float32(1), norms)
 
 
-def check_rows(descriptors: Descriptors, name: str, normalize: bool, budget_bytes: int = 64 * MIB) -> None:
+def check_rows(descriptors: Descriptors, name: str, normalize: bool) -> None:
     """Read all rows and raise one error that counts the bad ones.
 
     Raises:
         LandmarksError: rows with NaN or infinity or, with `normalize`, rows of zeros; gives count and first row.
     """
-    rows = rows_in_budget(12 * descriptors.shape[1], budget_bytes)
+    rows = rows_in_budget(12 * descriptors.shape[1], 64 * MIB)
     broken, empty = [], []
     for start in range(0, len(descriptors), rows):
         norms = row_norms(descriptors[start : start + rows])
@@ -125,7 +125,7 @@ def gather(descriptors: Descriptors, rows: NDArray[np.integer], normalize: bool 
 
 
 def row_products(
-    queries: NDArray[np.float32], database: Descriptors, rows: NDArray[np.integer], normalize: bool, at_once: int = ROWS
+    queries: NDArray[np.float32], database: Descriptors, rows: NDArray[np.integer], normalize: bool
 ) -> NDArray[np.float32]:
     """Inner products of each query with rows of its own.
 
@@ -134,7 +134,6 @@ def row_products(
         database: [N, D], in memory or memory-mapped.
         rows: [Q, C] rows of `database`; those below 0 get -inf.
         normalize: scale rows of the database to length one, like `gather`.
-        at_once: rows that a thread takes at once.
 
     Returns:
         float32 [Q, C], summed in float64.
@@ -143,7 +142,7 @@ def row_products(
 
     products = np.empty(rows.shape, np.float32)
     readable = database.dtype == np.float32 and database.flags.c_contiguous and database.flags.aligned
-    step = max(1, at_once // max(1, rows.shape[1]))
+    step = max(1, ROWS // max(1, rows.shape[1]))
 
     def work(start: int) -> None:
         part = slice(start, start + step)

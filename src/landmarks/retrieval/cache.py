@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.progress import Progress
-from landmarks.storage import ChangedError, RowLog, check_folder, map_array, user_cache
-from landmarks.storage import Column as Column
+from landmarks.retrieval.ranking import Ranking
+from landmarks.storage import ChangedError, Column, RowLog, check_folder, map_array, user_cache
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +114,25 @@ class Cache:
             raise LandmarksError(f"{final}: cannot be read back; is the disk sound?")
         self._evict()
         return found
+
+    def ranking(
+        self,
+        what: str,
+        shape: tuple[int, int],
+        make: Callable[[int, int], Ranking],
+        chunk: int,
+        inputs: Sequence[NDArray[Any]],
+        parameters: Mapping[str, Any],
+    ) -> Ranking:
+        """A ranking of this shape [Q, K], whose rows `make` gives; see `rows`."""
+
+        def rows(start: int, stop: int) -> Rows:
+            found = make(start, stop)
+            return {"indices": found.indices, "scores": found.scores}
+
+        columns = {"indices": Column(np.int32, shape[1:]), "scores": Column(np.float32, shape[1:])}
+        kept = self.rows(what, shape[0], columns, rows, chunk, inputs, parameters)
+        return Ranking(kept["indices"], kept["scores"])
 
     def release(self) -> None:
         """A run is over: its entries may be removed from now on; where nothing is kept, they are."""

@@ -5,46 +5,32 @@ gone on with, and is never done twice on the same descriptors. An approximate se
 a fraction of that.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, check_matrix, check_rows
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.state import Resources
-from landmarks.storage import Column
 
 # Images searched at once; the database is read once for each such group.
 GROUP = 16_384
 
 
-def all_neighbours(database: Descriptors, k: int, resources: Resources, group: int = GROUP) -> Ranking:
+def all_neighbours(database: Descriptors, k: int, resources: Resources) -> Ranking:
     """The k nearest other images of every image [N, D], memory-mapped out of the cache: [N, k].
 
-    They are searched for, and kept, in groups of `group`. An image is never its own neighbour; places beyond N - 1 are
-    empty.
+    An image is never its own neighbour; places beyond N - 1 are empty.
     """
     check_matrix(database, "index descriptors")
     if not len(database) or k < 1:
         raise LandmarksError(f"neighbours: k is {k} and the index has {len(database)} images: both must be 1 or more")
     check_rows(database, "index descriptors", normalize=True)
 
-    def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
-        found = without_self(resources.neighbours.search(database[start:stop], database, k + 1), start)
-        return {"indices": found.indices, "scores": found.scores}
+    def make(start: int, stop: int) -> Ranking:
+        return without_self(resources.neighbours.search(database[start:stop], database, k + 1), start)
 
-    kept = resources.cache.rows(
-        "neighbours",
-        len(database),
-        {"indices": Column(np.int32, (k,)), "scores": Column(np.float32, (k,))},
-        make,
-        group,
-        [database],
-        {"k": k, "searcher": resources.neighbours.signature()},
-    )
-    return Ranking(kept["indices"], kept["scores"])
+    parameters = {"k": k, "searcher": resources.neighbours.signature()}
+    return resources.cache.ranking("neighbours", (len(database), k), make, GROUP, [database], parameters)
 
 
 def without_self(ranking: Ranking, first: int) -> Ranking:

@@ -8,7 +8,7 @@ every evaluation is an ablation.
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, get_args
 
@@ -26,29 +26,15 @@ PERIOD_SECONDS = 0.01
 
 @dataclass(frozen=True)
 class StageReport:
-    """One line of the ablation table.
+    """One line of the ablation table; memory is as `Cost` defines it."""
 
-    Attributes:
-        stage: name in the pipeline.
-        scores: figures after the stage.
-        changes: figures minus those after the stage before; empty for the first.
-        seconds: wall clock of the stage without the scoring.
-        peak_mb: peak memory, MiB, as `Cost` defines it.
-        rise_mb: part of the peak above the memory at the start of the stage.
-        gpu_peak_mb: peak of torch's GPU memory, MiB.
-    """
-
-    stage: str
-    scores: dict[str, float]
-    changes: dict[str, float]
-    seconds: float
-    peak_mb: float | None
-    rise_mb: float | None
-    gpu_peak_mb: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+    stage: str  # name in the pipeline
+    scores: dict[str, float]  # figures after the stage
+    changes: dict[str, float]  # figures minus those after the stage before; empty for the first
+    seconds: float  # wall clock of the stage without the scoring
+    peak_mb: float | None  # MiB
+    rise_mb: float | None  # part of the peak above the memory at the start of the stage, MiB
+    gpu_peak_mb: float | None  # peak of torch's GPU memory, MiB
 
 
 class Cost:
@@ -119,17 +105,12 @@ Scorer = Callable[[StateT, Ranking], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class PipelineResult(Generic[StateT]):
-    """The last state and what each stage gave and cost.
+    """The last state and what each stage gave and cost."""
 
-    Attributes:
-        state: with all that stages have left in it.
-        ranking: the final answer: index images, or for recognition landmarks, whose first places are the predictions.
-        stages: one report a stage, in order.
-    """
-
-    state: StateT
+    state: StateT  # with all that stages have left in it
+    # the final answer: index images, or for recognition landmarks, whose first places are the predictions
     ranking: Ranking
-    stages: tuple[StageReport, ...]
+    stages: tuple[StageReport, ...]  # one report a stage, in order
 
 
 class Pipeline(Generic[StateT]):
@@ -166,22 +147,14 @@ class Pipeline(Generic[StateT]):
         return frozenset().union(*map(needs_of, self.stages.values()))
 
     def require(self, available: Collection[Need]) -> None:
-        """Refuse to begin without what the stages ask for.
-
-        Args:
-            available: what there will be besides descriptors.
-        """
+        """Refuse to begin unless what the stages ask for besides descriptors is `available`."""
         for name, stage in self.stages.items():
             for need in sorted(needs_of(stage)):
                 if need not in available:
                     raise LandmarksError(f"stage {name} needs {MISSING[need]}")
 
     def check(self, given: Any) -> None:
-        """Let stages that have a method ``check`` look at what lies beside the descriptors, before any work.
-
-        Args:
-            given: a state, or what its attributes of the same names will be.
-        """
+        """Let stages that have a method ``check`` look at a state, or what its attributes will be, before any work."""
         for name, stage in self.stages.items():
             check: Callable[[Any], None] | None = getattr(stage, "check", None)
             if check is not None:

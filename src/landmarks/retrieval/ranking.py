@@ -5,7 +5,6 @@ place is index -1 with score -inf, always behind the filled ones. Equal scores s
 that one search, many shards and other block sizes give the same ranking.
 """
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.storage import atomic_file, read_header
+from landmarks.storage import atomic_file
 
 EMPTY = -1
 # Places looked at together when a ranking is checked.
@@ -24,15 +23,10 @@ CHECKED_PLACES = 1 << 22
 
 @dataclass(frozen=True)
 class Ranking:
-    """The top K index images, train images or landmarks of every query, best first.
+    """The top K index images, train images or landmarks of every query, best first."""
 
-    Attributes:
-        indices: int32 [Q, K], rows of the index set, the train set or a label space; -1 = empty.
-        scores: float32 [Q, K], never rising along a row; -inf where empty.
-    """
-
-    indices: NDArray[np.int32]
-    scores: NDArray[np.float32]
+    indices: NDArray[np.int32]  # [Q, K], rows of the index set, the train set or a label space; -1 = empty
+    scores: NDArray[np.float32]  # [Q, K], never rising along a row; -inf where empty
 
     def __post_init__(self) -> None:
         indices, scores = self.indices, self.scores
@@ -128,17 +122,6 @@ class Ranking:
         except OSError as error:
             raise LandmarksError(f"{path}: could not write the ranking: {error}") from error
 
-    @staticmethod
-    def load(path: str | Path) -> "Ranking":
-        """Read what `save` wrote. Sizes are checked before memory is taken; nothing is unpickled."""
-        path = Path(path)
-        try:
-            with zipfile.ZipFile(path) as archive:
-                arrays = [_read_member(archive, name, path.stat().st_size) for name in ("indices", "scores")]
-            return Ranking(arrays[0], arrays[1])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, LandmarksError) as error:
-            raise LandmarksError(f"{path}: not a readable ranking: {error}") from error
-
 
 def best(indices: NDArray[np.integer], scores: NDArray[np.float32], depth: int) -> Ranking:
     """The `depth` best of scattered results [Q, M], in order; the lower row first where scores are equal."""
@@ -169,18 +152,6 @@ def _refuse(wrong: Any, what: str) -> None:
     """Raise for the rows where bool [Q] `wrong` is set."""
     if wrong.any():
         raise LandmarksError(f"ranking: query row {int(np.argmax(wrong))} {what} ({int(wrong.sum())} such rows)")
-
-
-def _read_member(archive: zipfile.ZipFile, name: str, file_bytes: int) -> NDArray[Any]:
-    """One array of the archive, refused if its header promises more than the file can hold."""
-    entry = archive.getinfo(f"{name}.npy")
-    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > file_bytes:
-        raise ValueError(f"{name} is compressed or larger than the file")
-    with archive.open(entry) as member:
-        header = read_header(member)
-        if header.file_bytes != entry.file_size:
-            raise ValueError(f"{name} has a header that does not fit its size")
-        return np.frombuffer(bytearray(member.read()), dtype=header.dtype).reshape(header.shape)
 
 
 def completed(found: Ranking, earlier: Ranking) -> Ranking:

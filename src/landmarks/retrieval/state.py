@@ -17,21 +17,13 @@ from landmarks.retrieval.search import Searcher
 
 @dataclass(frozen=True)
 class Resources:
-    """Handed to every stage of a pipeline.
+    """Handed to every stage of a pipeline."""
 
-    Attributes:
-        index: finds the nearest index images of queries; its `memory_budget_mb` bounds the stages too.
-        neighbours: finds the nearest other images of every image, for database augmentation and graphs.
-        cache: keeps what is expensive.
-        workers: processes or threads for work that is spread; as many as there are cores by default.
-        seed: of everything that is drawn at random.
-    """
-
-    index: Searcher
-    neighbours: Searcher
-    cache: Cache = field(default_factory=lambda: Cache(keep=False))
-    workers: int = field(default_factory=available_cores)
-    seed: int = 0
+    index: Searcher  # finds the nearest index images of queries; its `memory_budget_mb` bounds the stages too
+    neighbours: Searcher  # finds the nearest other images of every image, for database augmentation and graphs
+    cache: Cache = field(default_factory=lambda: Cache(keep=False))  # keeps what is expensive
+    workers: int = field(default_factory=available_cores)  # processes or threads for work that is spread
+    seed: int = 0  # of everything that is drawn at random
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -60,17 +52,11 @@ MISSING: dict[Need, str] = {
 
 @dataclass(frozen=True)
 class Gallery:
-    """Labelled train images, described by the same model.
+    """Labelled train images, described by the same model."""
 
-    Attributes:
-        descriptors: [G, D].
-        landmarks: int32 [G], -1 = none.
-        num_landmarks: size of the label space.
-    """
-
-    descriptors: Descriptors
-    landmarks: NDArray[np.int32]
-    num_landmarks: int
+    descriptors: Descriptors  # [G, D]
+    landmarks: NDArray[np.int32]  # [G], -1 = none
+    num_landmarks: int  # size of the label space
 
     def __post_init__(self) -> None:
         if self.landmarks.shape != (len(self.descriptors),):
@@ -81,30 +67,18 @@ class Gallery:
 
 @dataclass(frozen=True)
 class SearchState:
-    """A search between two stages. Stages give a changed copy and never write into the arrays.
+    """A search between two stages. Stages give a changed copy and never write into the arrays."""
 
-    Attributes:
-        queries: [Q, D] query descriptors; an expansion replaces them.
-        index: [N, D] index descriptors, usually memory-mapped; an augmentation replaces them.
-        ranking: the best index images so far; None before the first search.
-        verified: what spatial verification found, kept for later stages: index images by falling number of inliers,
-            which are the scores; None before.
-        query_pictures: [Q] pictures in the order of `queries`.
-        index_pictures: [N] pictures in the order of `index`.
-        query_regions: [Q, R, D], R descriptors of parts of each query.
-        index_regions: [N, R, D].
-        gallery: labelled train images, for stages that ask which landmark a picture shows.
-    """
-
-    queries: Descriptors
-    index: Descriptors
-    ranking: Ranking | None = None
+    queries: Descriptors  # [Q, D]; an expansion replaces them
+    index: Descriptors  # [N, D], usually memory-mapped; an augmentation replaces them
+    ranking: Ranking | None = None  # the best index images so far; None before the first search
+    # what spatial verification found, kept for later stages: index images by falling number of inliers, their scores
     verified: Ranking | None = None
-    query_pictures: ImageSet | None = None
-    index_pictures: ImageSet | None = None
-    query_regions: Descriptors | None = None
-    index_regions: Descriptors | None = None
-    gallery: Gallery | None = None
+    query_pictures: ImageSet | None = None  # [Q], in the order of `queries`
+    index_pictures: ImageSet | None = None  # [N], in the order of `index`
+    query_regions: Descriptors | None = None  # [Q, R, D], R descriptors of parts of each query
+    index_regions: Descriptors | None = None  # [N, R, D]
+    gallery: Gallery | None = None  # labelled train images, for stages that ask which landmark a picture shows
 
     def __post_init__(self) -> None:
         for count, names in (

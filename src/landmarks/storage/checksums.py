@@ -8,11 +8,10 @@ whose entries carry a CRC-32 that torch itself does not look at.
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import xxhash
 from pydantic import NonNegativeInt, TypeAdapter, ValidationError
@@ -24,9 +23,8 @@ CHECKSUMS_FILE = "checksums.txt"
 LOCK_FILE = "lock"
 BLOCK = 1 << 22
 MAX_HEADER = 1 << 28  # bytes; safetensors itself allows 100 MB
-SEAL = "xxh3"
-"""The key of a safetensors file's metadata that holds the hash of the file with zeros in this place."""
-UNSEALED = "0" * 16
+_SEAL = "xxh3"  # the key of a safetensors file's metadata that holds the hash of the file with zeros in this place
+_UNSEALED = "0" * 16
 
 Pieces = dict[str, tuple[int, int, str]]
 """File name to first byte, one past the last, and hash of the bytes between."""
@@ -99,16 +97,27 @@ def write_checksums(folder: Path, starts: Mapping[str, int] | None = None) -> No
         file.write(format_line(pieces))
 
 
-@contextmanager
-def sealed_tensors(path: Path) -> Iterator[Path]:
-    """Yield a name for a safetensors file, which gets its hash and the name `path` when the block ends.
+def save_sealed(
+    path: Path,
+    save_file: Callable[[Any, Path, dict[str, str]], object],
+    tensors: Mapping[str, Any],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write a safetensors file that holds its own hash, whole or not at all.
 
-    The block writes it with `SEAL: UNSEALED` among its metadata.
+    Args:
+        path: The file.
+        save_file: That of `safetensors.torch` or `safetensors.numpy`.
+        tensors: What it writes.
+        metadata: What else the file says of itself.
+
+    Raises:
+        SafetensorError, OSError: It cannot be written.
     """
     with atomic_path(path) as partial:
         partial.touch()
         mode = partial.stat().st_mode  # safetensors would let nobody else read it
-        yield partial
+        save_file(tensors, partial, {**metadata, _SEAL: _UNSEALED})
         partial.chmod(mode)
         seal = _seal(partial)
         assert seal is not None, f"{path}: no place for its hash"
@@ -117,8 +126,8 @@ def sealed_tensors(path: Path) -> Iterator[Path]:
             file.write(seal.right.encode())
 
 
-def check_tensors(path: Path) -> None:
-    """Compare a safetensors file with its own hash; files of other programs have none.
+def check_tensors(path: Path) -> bool:
+    """Compare a safetensors file with its own hash; return whether it has one, which those of other programs lack.
 
     Raises:
         ChangedError: It holds other bytes than were written.
@@ -127,6 +136,7 @@ def check_tensors(path: Path) -> None:
     seal = _seal(path)
     if seal is not None and seal.found != seal.right.encode():
         raise ChangedError(f"{path}: damaged, it holds other bytes than were written")
+    return seal is not None
 
 
 class _Seal(NamedTuple):
@@ -142,12 +152,12 @@ def _seal(path: Path) -> _Seal | None:
         size = int.from_bytes(file.read(8), "little")
         file.seek(0)
         head = file.read(8 + size) if size <= MAX_HEADER else b""
-        key = f'"{SEAL}":"'.encode()
+        key = f'"{_SEAL}":"'.encode()
         place = head.find(key) + len(key)
-        end = place + len(UNSEALED)
+        end = place + len(_UNSEALED)
         if place < len(key) or end > len(head):
             return None
-        digest = xxhash.xxh3_64(head[:place] + UNSEALED.encode() + head[end:])
+        digest = xxhash.xxh3_64(head[:place] + _UNSEALED.encode() + head[end:])
         while block := file.read(BLOCK):
             digest.update(block)
         return _Seal(place, head[place:end], digest.hexdigest())

@@ -10,7 +10,7 @@ field holds a line break.
 import csv
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,19 +36,23 @@ def read_rows(
     """Read some columns of a file, block by block.
 
     Args:
-        path: the file.
-        columns: names in its header of columns of texts; the file may have others, and any order.
-        numbers: names of columns that hold a finite number in every row.
-        any_bytes: whether what is not UTF-8 in the columns is taken as U+FFFD instead of being refused.
-        check_header: may refuse the names of all columns of the file.
+        path: The file.
+        columns: Names in its header of columns of texts; the file may have others, and any order.
+        numbers: Names of columns that hold a finite number in every row.
+        any_bytes: Whether what is not UTF-8 in the columns is taken as U+FFFD instead of being refused.
+        check_header: May refuse the names of all columns of the file.
 
     Yields:
         Blocks of at least one row, in the file's order.
+
+    Raises:
+        FormatError: The file cannot be read, or names the line and the field that are wrong.
     """
+    types = {**dict.fromkeys(columns, pl.String), **dict.fromkeys(numbers, pl.Float64)}
     try:
         with path.open("rb") as file:
-            header = _header(path, file.readline(BLOCK_BYTES), (*columns, *numbers), check_header)
-            block = _BlockReader(path, header, (*columns, *numbers), frozenset(numbers), any_bytes)
+            header = _header(path, file.readline(BLOCK_BYTES), list(types), check_header)
+            block = _BlockReader(path, header, types, any_bytes)
             line = 2
             while raw := file.read(BLOCK_BYTES):
                 if not raw.endswith(b"\n"):
@@ -58,8 +62,7 @@ def read_rows(
                         raise FormatError.at(path, "a line never ends", "give a CSV file", line=line)
                     raw += end if end.endswith(b"\n") else end + b"\n"  # the last line of the file
                 count = _count(raw, b"\n")
-                rows = block.read(raw, line, count)
-                if len(rows):
+                if len(rows := block.read(raw, line, count)):
                     yield rows
                 line += count
     except OSError as error:
@@ -67,6 +70,7 @@ def read_rows(
 
 
 def _header(path: Path, raw: bytes, wanted: Sequence[str], check: Callable[[Sequence[str]], None] | None) -> list[str]:
+    """Check the first line, and return the names of all columns."""
     expected = f"its first line should name the columns {','.join(wanted)}"
     if not raw:
         raise FormatError.at(path, "the file is empty", expected)
@@ -82,8 +86,7 @@ def _header(path: Path, raw: bytes, wanted: Sequence[str], check: Callable[[Sequ
     for name in wanted:
         if names.count(name) != 1:
             problem = f"column '{name}' is {'missing' if name not in names else 'there twice'}"
-            shown = raw.decode("ascii")[:80]
-            raise FormatError.at(path, f"{problem} in the header '{shown}'", expected, line=1)
+            raise FormatError.at(path, f"{problem} in the header '{raw.decode('ascii')[:80]}'", expected, line=1)
     return names
 
 
@@ -93,8 +96,7 @@ class _BlockReader:
 
     path: Path
     header: list[str]
-    columns: Sequence[str]
-    numbers: frozenset[str]
+    types: Mapping[str, type[pl.DataType]]  # of the columns asked for
     any_bytes: bool
 
     def read(self, raw: bytes, line: int, count: int) -> Rows:
@@ -107,25 +109,20 @@ class _BlockReader:
         if len(filled) < count:  # blank lines are no reason to go through the others one by one
             fields = self._parsed(b"".join(texts[row] + b"\n" for row in filled.tolist()), len(filled))
         if fields is None:
-            found = [self._fields(texts[row], line + row) for row in filled.tolist()]
+            found = zip(*(self._fields(texts[row], line + row) for row in filled.tolist()), strict=True)
             fields = {
-                name: pl.Series(map(float, values) if name in self.numbers else values, dtype=self._dtype(name))
-                for name, values in zip(self.columns, zip(*found, strict=True), strict=True)
+                name: pl.Series(map(float, values) if dtype is pl.Float64 else values, dtype=dtype)
+                for (name, dtype), values in zip(self.types.items(), found, strict=True)
             }
         return Rows(self.path, line + filled, fields)
-
-    def _dtype(self, name: str) -> type[pl.DataType]:
-        return pl.Float64 if name in self.numbers else pl.String
 
     def _parsed(self, raw: bytes, count: int) -> dict[str, pl.Series] | None:
         """The columns of complete lines, none of them blank; None where anything may be wrong with one of these."""
         if not raw:
-            return {name: pl.Series(dtype=self._dtype(name)) for name in self.columns}
-        if b"\r" in raw and raw.count(b"\r") != raw.count(b"\r\n"):
-            return None
-        last = len(self.header) - 1
-        quoted = b'"' in raw
-        if not quoted and _count(raw, b",") != count * last:
+            return {name: pl.Series(dtype=dtype) for name, dtype in self.types.items()}
+        last, quoted = len(self.header) - 1, b'"' in raw
+        strays = b"\r" in raw and raw.count(b"\r") != raw.count(b"\r\n")
+        if strays or (not quoted and _count(raw, b",") != count * last):
             return None
         try:
             table = self._table(raw, all_columns=quoted)
@@ -138,57 +135,48 @@ class _BlockReader:
                 table = self._table(raw, all_columns=True)
         except pl.exceptions.PolarsError:
             return None
-        fields = {name: table[f"{place}"] for name, place in self._places.items()}
-        numbers = [fields[name] for name in self.numbers]
+        fields = {name: table[f"{self.header.index(name)}"] for name in self.types}
+        numbers = [values for values in fields.values() if values.dtype == pl.Float64]
         right = all(not values.null_count() and values.is_finite().all() for values in numbers)
         return fields if table.height == count and right else None
 
     def _table(self, raw: bytes, all_columns: bool) -> pl.DataFrame:
         # Named by their places: the columns that nobody asks for may share a name.
         schema: dict[str, type[pl.DataType]] = {f"{place}": pl.String for place in range(len(self.header))}
-        schema |= {f"{place}": self._dtype(name) for name, place in self._places.items()}
-        chosen = None if all_columns else sorted({*self._places.values(), len(self.header) - 1})
+        asked = {self.header.index(name): dtype for name, dtype in self.types.items()}
+        schema |= {f"{place}": dtype for place, dtype in asked.items()}
+        chosen = None if all_columns else sorted({*asked, len(self.header) - 1})
         return pl.read_csv(raw, has_header=False, schema=schema, columns=chosen, empty_string_is_null=False)
-
-    @property
-    def _places(self) -> dict[str, int]:
-        return {name: self.header.index(name) for name in self.columns}
 
     def _fields(self, raw: bytes, line: int) -> list[str]:
         """The columns of one line, by the `csv` module; slow, for a block of which something may be wrong."""
-        remedy = f"write '{','.join(self.header)}'"
         if b"\r" in raw:
             problem = "a carriage return inside a line"
             raise FormatError.at(self.path, problem, "save it with LF or CRLF line ends", line=line)
         text = raw.decode("utf-8", "surrogateescape")
-        fields = text.split(",")
-        if b'"' in raw:
-            try:
-                fields = next(csv.reader([text], strict=True))
-            except csv.Error:
-                raise FormatError.at(self.path, "a quote is not closed", _QUOTE_REMEDY, line=line) from None
-            if raw.count(b'"') % 2:
-                raise FormatError.at(self.path, "a quote is not closed", _QUOTE_REMEDY, line=line)
+        try:
+            fields = next(csv.reader([text], strict=True)) if b'"' in raw else text.split(",")
+        except csv.Error:
+            fields = None
+        if fields is None or raw.count(b'"') % 2:
+            raise FormatError.at(
+                self.path, "a quote is not closed", 'write "" for a quote in a quoted field', line=line
+            )
         if len(fields) != len(self.header):
             problem = f"{len(fields)} fields instead of {len(self.header)}"
-            raise FormatError.at(self.path, problem, remedy, line=line)
-        return [self._field(name, fields[self.header.index(name)], line) for name in self.columns]
+            raise FormatError.at(self.path, problem, f"write '{','.join(self.header)}'", line=line)
+        return [self._field(name, fields[self.header.index(name)], line) for name in self.types]
 
     def _field(self, name: str, text: str, line: int) -> str:
-        if not text.isascii():
-            known = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-            if known != text and not self.any_bytes:
-                remedy = "save it as plain CSV in UTF-8"
-                raise FormatError.at(self.path, f"{shorten(known)} is not UTF-8", remedy, line=line, field=name)
-            text = known
-        if name in self.numbers and not (_NUMBER.fullmatch(text) and math.isfinite(float(text))):
-            raise FormatError.at(
-                self.path, f"{shorten(text)} is not a finite number", "write one", line=line, field=name
-            )
-        return text
-
-
-_QUOTE_REMEDY = 'write "" for a quote in a quoted field'
+        known = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        problem = None
+        if known != text and not self.any_bytes:
+            problem, remedy = "is not UTF-8", "save it as plain CSV in UTF-8"
+        elif self.types[name] is pl.Float64 and not (_NUMBER.fullmatch(known) and math.isfinite(float(known))):
+            problem, remedy = "is not a finite number", "write one"
+        if problem is not None:
+            raise FormatError.at(self.path, f"{shorten(known)} {problem}", remedy, line=line, field=name)
+        return known
 
 
 def _count(raw: bytes, character: bytes) -> int:

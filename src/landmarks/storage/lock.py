@@ -4,6 +4,7 @@ import errno
 import logging
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from landmarks.errors import LandmarksError
 
@@ -60,3 +61,18 @@ class FileLock:
     def release(self) -> None:
         """Let the next one have it."""
         self._lock.release()
+
+
+def lock_open_file(file: IO[bytes]) -> bool:
+    """Lock a file that is open until it is closed; return False where another process holds the lock.
+
+    Where a file system has no locks, it is as if nobody else were there.
+    """
+    import filelock
+
+    try:
+        return filelock.lock_descriptor(file.fileno(), blocking=False)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        return True

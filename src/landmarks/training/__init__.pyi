@@ -15,8 +15,7 @@ from .last_checkpoint import LastCheckpoint as LastCheckpoint
 from .module import LandmarkModule as LandmarkModule
 from .module import OptimizerFactory as OptimizerFactory
 from .module import SchedulerFactory as SchedulerFactory
-from .module import build_optimizers as build_optimizers
-from .module import check_optimizers as check_optimizers
+from .module import TrainedModule as TrainedModule
 from .resume import BestCheckpoint as BestCheckpoint
 from .schedules import cosine as cosine
 from .schedules import step as step

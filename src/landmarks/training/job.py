@@ -22,7 +22,7 @@ from landmarks.data import LandmarkDataModule
 from landmarks.errors import LandmarksError
 from landmarks.evaluation import Scores, check_monitor, figure, remove_outputs, write_result
 from landmarks.extraction import ranks_launched
-from landmarks.models import checkpoint_record, find_resume, load_trained_weights
+from landmarks.models import checkpoint_record, find_resume, load_trained_weights, require_size
 from landmarks.report import plot_curves
 from landmarks.training.callbacks import DescriptorEvaluation
 from landmarks.training.module import LandmarkModule
@@ -175,9 +175,13 @@ def _landmark_parts(config: DictConfig) -> Parts:
     data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
         pairs=make_loss.func.needs_pairs, scales=config.extraction.scales
     )
-    ready(data)
+    data.prepare_data()
     model = instantiate(config.model)
-    record = checkpoint_record(config, data)
+    data.fit_network(getattr(model, "input_multiple", 1))
+    for key, shape in data.input_shapes():
+        require_size(model, key, shape)
+    ready(data)
+    record = checkpoint_record(config, data.preprocessing, landmark_names=data.train_set.table.landmark_names.tolist())
     module = LandmarkModule(
         model,
         _build_loss(make_loss, data.num_landmarks, model.dim),

@@ -2,13 +2,13 @@ from typing import Any
 
 import pytest
 
-from landmarks.data.gldv2 import GLDv2Layout
+from landmarks.data.gldv2 import open_layout
 from landmarks.data.stores import FolderStore, TarStore
 from landmarks.storage import derived_folder
 
 
 def test_pictures_are_read_from_tars_if_there_are_any(tiny: Any) -> None:
-    files = GLDv2Layout(tiny.root)
+    files = open_layout(tiny.root)
     (tiny.root / "train/0").mkdir()
     store = files.open_store("train")
     assert isinstance(store, TarStore) and len(store) == len(tiny.train)
@@ -22,12 +22,12 @@ def test_an_index_in_a_folder_that_cannot_be_written_serves_all_users(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.delenv("LANDMARKS_CACHE")  # whoever keeps the data writes beside it
-        GLDv2Layout(tiny.root).open_store("train")
+        open_layout(tiny.root).open_store("train")
     beside = tiny.root / ".landmarks/offsets/train.safetensors"
     assert beside.is_file()
     caplog.set_level("INFO")
     caplog.clear()  # a command that ran before in this process may have set the level, too
-    offsets = GLDv2Layout(tiny.root).offsets("train")
+    offsets = open_layout(tiny.root).offsets("train")
     assert offsets != beside and offsets.read_bytes() == beside.read_bytes()
-    GLDv2Layout(tiny.root).open_store("train")
+    open_layout(tiny.root).open_store("train")
     assert not caplog.messages  # nothing was indexed again

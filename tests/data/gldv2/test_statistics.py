@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +29,6 @@ def test_figures_of_a_small_world(tiny: Any) -> None:
         "retrieval": {"public": 1, "private": 1, "ignored": 2},
         "recognition": {"public": 1, "private": 2, "ignored": 1},
     }
-
-
-def test_the_figures_of_real_tables(shared_data: Path) -> None:
-    report = json.loads(json.dumps(read_statistics(shared_data / "gldv2_mini")))
-    train = report["splits"]["train"]
-    assert (train["pictures"], train["landmarks"], train["tars"]) == (1472, 66, 4)
-    spread = train["pictures_per_landmark"]
-    assert (spread["min"], spread["median"], spread["max"]) == (1, 1, 389)
-    assert spread["mean"] == pytest.approx(1472 / 66)
-    assert report["splits"]["index"]["without_landmark"] == 59
-    sizes = report["splits"]["test"]["picture_sizes"]
-    assert sizes["measured"] == 416 and sizes["short_side_median"] < 224 < sizes["long_side_p95"] == 800
-    assert report["queries"]["retrieval"] == {"public": 116, "private": 187, "ignored": 113}
 
 
 def test_what_is_not_there_is_left_out(tiny: Any) -> None:

@@ -1,15 +1,17 @@
 import io
+import json
 import resource
 import struct
+import sys
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-from landmarks.data.images import UnreadableImageError, decode, open_image
+from landmarks.data.images import UnreadableImageError, decode, heif_is_read, open_image
 
 
 def close(a: np.ndarray, b: np.ndarray, tolerance: float = 3.0) -> bool:
@@ -22,9 +24,32 @@ def test_jpeg_is_rgb_and_writable(make: SimpleNamespace) -> None:
     image[0] = 0  # transforms may work in place
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP"])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP", "TIFF", "AVIF"])
 def test_other_formats_whatever_the_file_is_called(make: SimpleNamespace, kind: str) -> None:
     assert close(decode(make.encoded(make.picture(2), kind)), make.picture(2))
+
+
+def test_heic_images_come_out_upright_once() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    rows, columns = np.mgrid[0:64, 0:96]
+    upright, exif = np.stack([columns * 2, rows * 3, rows + columns], -1).astype(np.uint8), Image.Exif()
+    for orientation in (1, 6, 8):
+        exif[0x0112] = orientation
+        stored = Image.fromarray(np.ascontiguousarray(as_stored_for(upright, orientation)))
+        file = io.BytesIO()
+        stored.save(file, "HEIF", exif=exif.tobytes(), quality=95)
+        assert close(decode(file.getvalue()), upright, 6), orientation
+    with pytest.raises(UnreadableImageError):
+        decode(file.getvalue()[:400])
+
+
+def test_a_heic_image_names_the_package_that_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    heif_is_read.cache_clear()
+    with pytest.raises(UnreadableImageError, match=r"HEIC .* pip install 'landmarks\[heif\]'"):
+        decode(b"\0\0\0\x18ftypheic" + bytes(100))
+    heif_is_read.cache_clear()
 
 
 def test_grey_cmyk_palette_alpha_and_16_bit(make: SimpleNamespace) -> None:
@@ -61,11 +86,8 @@ def test_scale_is_the_smallest_that_keeps_the_short_side(
     assert close(image, make.picture(4, *size), 4)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "CMYK"])
-def test_pictures_come_out_upright(make: SimpleNamespace, orientation: int, kind: str) -> None:
-    upright = make.picture(5)
-    stored = {
+def as_stored_for(upright: np.ndarray, orientation: int) -> np.ndarray:
+    return {
         1: upright,
         2: upright[:, ::-1],
         3: upright[::-1, ::-1],
@@ -75,6 +97,68 @@ def test_pictures_come_out_upright(make: SimpleNamespace, orientation: int, kind
         7: upright[::-1, ::-1].transpose(1, 0, 2),
         8: np.rot90(upright, -1),
     }[orientation]
+
+
+def exif_file(name: str, stored: np.ndarray) -> bytes:
+    """A file as `oracles/exif/orientations.json` calls it."""
+    stem, _, suffix = name.partition(".")
+    parts = stem.split("_")
+    kind, order = (4 if "long" in parts else 3), (">" if "be" in parts else "<")
+    entry = {3: "HHIHxx", 4: "HHII"}[kind]
+
+    def directory(*orientations: int, others: int = 0, after: int = 0) -> bytes:
+        rows = [struct.pack("<HHIHxx", 0x100 + n, 3, 1, 7) for n in range(others)]
+        rows += [struct.pack(order + entry, 0x112, kind, 1, value) for value in orientations]
+        return struct.pack(order + "H", len(rows)) + b"".join(rows) + struct.pack(order + "I", after)
+
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order]
+    numbers = [int(part) for part in parts if part.isdigit()]
+    blocks = {
+        "broken_cut_before_entry": head + struct.pack("<IH", 8, 1),
+        "broken_cut_in_entry": head + struct.pack("<IH", 8, 1) + struct.pack("<HHI", 0x112, 3, 1),
+        "broken_offset": head + struct.pack("<I", 9999) + directory(6),
+        "broken_header": b"XX*\0" + struct.pack("<I", 8) + directory(6),
+        "broken_empty": b"",
+        "second_only_6": head + struct.pack("<I", 8) + directory(after=14) + directory(6),
+        "first_1_second_6": head + struct.pack("<I", 8) + directory(1, after=26) + directory(6),
+        "first_6_second_1": head + struct.pack("<I", 8) + directory(6, after=26) + directory(1),
+        "third_entry": head + struct.pack("<I", 8) + directory(8, others=2),
+        "odd_offset": head + struct.pack("<I", 9) + b"x" + directory(5),
+        "after_xmp": head + struct.pack("<I", 8) + directory(6),
+    }
+    file = io.BytesIO()
+    if suffix == "tif":
+        tags = TiffImagePlugin.ImageFileDirectory_v2()
+        tags.tagtype[0x112], tags[0x112] = kind, numbers[0]
+        image = Image.fromarray(np.ascontiguousarray(stored))
+        second = image.copy()
+        second.encoderinfo = {"tiffinfo": tags}
+        if stem == "second_page_6":
+            image.save(file, "TIFF", save_all=True, append_images=[second])
+        else:
+            image.save(file, "TIFF", tiffinfo=tags)
+        return file.getvalue()
+    Image.fromarray(np.ascontiguousarray(stored)).save(file, "JPEG", quality=95, subsampling=0)
+    data = file.getvalue()
+    bodies = [b"http://ns.adobe.com/xap/1.0/\0<x/>"] if stem == "after_xmp" else []
+    if stem != "no_exif":
+        bodies.append(b"Exif\0\0" + blocks.get(stem, head + struct.pack(order + "I", 8) + directory(*numbers)))
+    segments = b"".join(b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body for body in bodies)
+    return data[:2] + segments + data[2:]
+
+
+def test_orientations_are_those_that_other_programs_apply(oracles: Path, make: SimpleNamespace) -> None:
+    upright = make.picture(5, 24, 40)
+    for name, orientation in json.loads((oracles / "exif" / "orientations.json").read_text()).items():
+        image = decode(exif_file(name, as_stored_for(upright, orientation)))
+        assert close(image, upright, 4), name
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "CMYK"])
+def test_pictures_come_out_upright(make: SimpleNamespace, orientation: int, kind: str) -> None:
+    upright = make.picture(5)
+    stored = as_stored_for(upright, orientation)
     exif = Image.Exif()
     exif[0x0112] = orientation
     image, file = Image.fromarray(np.ascontiguousarray(stored)), io.BytesIO()
@@ -228,7 +312,7 @@ def test_many_frames_cost_no_more_than_the_first(make: SimpleNamespace) -> None:
         assert close(decode(file.getvalue()), make.picture(0), 6), kind
 
 
-@pytest.mark.parametrize("kind", ["EPS", "PDF", "TIFF", "PPM", "ICO", "TGA", "PCX", "SGI", "JPEG2000"])
+@pytest.mark.parametrize("kind", ["EPS", "PDF", "PPM", "ICO", "TGA", "PCX", "SGI", "JPEG2000"])
 def test_other_formats_are_no_pictures(make: SimpleNamespace, kind: str) -> None:
     with pytest.raises(UnreadableImageError, match="not a picture of a known format"):
         decode(make.encoded(make.picture(0), kind))

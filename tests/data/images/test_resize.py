@@ -38,6 +38,26 @@ def test_released_sizes_are_always_multiples(height: int, width: int, short: int
     assert max(rows, columns) <= max(3 * short, 32)
 
 
+@pytest.mark.parametrize(
+    ("mode", "patch", "expected"),
+    [
+        ("released", 16, (448, 576)),  # 32 is a multiple of it
+        ("released", 14, (490, 658)),  # 500 and 666.7 floored to multiples of the patch
+        ("square", 1, (500, 500)),
+        ("square", 14, (504, 504)),
+        ("crop", 1, (480, 480)),
+        ("crop", 14, (490, 490)),
+    ],
+)
+def test_sides_are_rounded_as_released_or_as_the_network_needs(
+    mode: str, patch: int, expected: tuple[int, int]
+) -> None:
+    short = 448 if patch == 16 else 500
+    resize = Preprocessing(mode, short, patch=patch)  # type: ignore[arg-type]
+    assert resize.shape(480, 640) == expected
+    assert resize(np.zeros((480, 640, 3), dtype=np.uint8)).shape[:2] == expected
+
+
 def test_released_filter_is_lanczos(make: SimpleNamespace) -> None:
     image = make.picture(3, 200, 300)
     expected = np.asarray(Image.fromarray(image).resize((96, 64), Image.Resampling.LANCZOS))

@@ -88,7 +88,7 @@ def test_draws_without_replacement_are_by_weight_among_those_left() -> None:
 
 def test_a_group_of_few_landmarks_is_left_out_aloud(caplog: pytest.LogCaptureFixture) -> None:
     groups = (LANDMARKS >= 3).astype(np.int64)  # two landmarks, 25 pictures
-    sampler = BalancedBatches(LANDMARKS, 6, groups=groups, images_per_landmark=2)
+    sampler = BalancedBatches(LANDMARKS, 6, groups=groups, images_per_landmark=2, size_power=0.5)
     assert "25 of 32 training images are in groups of fewer than 3 landmarks" in caplog.text
     assert {int(groups[row]) for batch in sampler for row, _ in batch} == {0}
     assert len(sampler) == 7 // 6
@@ -106,7 +106,7 @@ def test_a_group_of_few_landmarks_is_left_out_aloud(caplog: pytest.LogCaptureFix
 )
 def test_impossible_batches_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(LandmarksError, match=message):
-        BalancedBatches(LANDMARKS, 6, **changes)  # type: ignore[arg-type]
+        BalancedBatches(LANDMARKS, 6, **{"size_power": 0.5, **changes})  # type: ignore[arg-type]
 
 
 @given(marks=landmark_lists, pairs=st.integers(1, 5), world=st.integers(1, 3), epoch=st.integers(0, 2))

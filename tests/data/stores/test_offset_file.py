@@ -1,14 +1,13 @@
-import json
 import resource
 import signal
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from landmarks.data.stores import (
     NO_OFFSETS,
@@ -22,6 +21,7 @@ from landmarks.data.stores import (
     write_offsets,
 )
 from landmarks.errors import LandmarksError
+from landmarks.storage import save_sealed
 
 
 def tar(name: str, ids: list[int]) -> tuple[IndexedTar, Pictures]:
@@ -62,17 +62,6 @@ def test_tars_go_in_and_out(contents: list[set[int]], first: int, removed: set[i
     assert as_dict(kept) == expected
     assert [entry.name for entry in kept.tars] == [e.name for e, _ in parts if int(e.name) not in removed]
     assert [column.dtype for column in (kept.ids, kept.tar, kept.block, kept.length)] == ["u8", "u2", "u4", "u4"]
-
-
-def test_a_tar_that_repeats_a_picture_is_left_out_whole() -> None:
-    offsets, left_out = merge(NO_OFFSETS, [tar("b", [1, 2]), tar("c", [3, 2, 1]), tar("d", [4])])
-    assert set(as_dict(offsets)) == {1, 2, 4} and left_out == {"c": ("b", "0000000000000001")}
-    # What the index holds already stays, whatever the names are.
-    offsets, left_out = merge(offsets, [tar("a", [4, 5]), tar("e", [5])])
-    assert set(as_dict(offsets)) == {1, 2, 4} and left_out == {
-        "a": ("d", "0000000000000004"),
-        "e": ("a", "0000000000000005"),
-    }
 
 
 COLUMNS = ("ids", "tar", "block", "length")
@@ -135,41 +124,31 @@ def test_damage_is_found(path: Path, data: st.DataObject) -> None:
     assert all(np.array_equal(getattr(read, name), getattr(OFFSETS, name)) for name in COLUMNS)
 
 
-def rewrite(path: Path, edit: Callable[[dict], None]) -> None:  # type: ignore[type-arg]
-    data = path.read_bytes()
-    end = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:end])
-    edit(header)
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data[end:])
-
-
 @pytest.mark.parametrize(
-    "edit",
+    ("columns", "metadata"),
     [
-        lambda header: header["__metadata__"].update(format="landmarks offsets 0"),
-        lambda header: header.pop("__metadata__"),
-        lambda header: header.update(__metadata__=[]),
-        lambda header: header.pop("tar"),
-        lambda header: header.update(more=header["tar"]),
-        lambda header: header["ids"].update(data_offsets=[0, 2**40]),
-        lambda header: header["ids"].update(data_offsets=[-8, 32]),
-        lambda header: header["ids"].update(data_offsets=[0]),
-        lambda header: header["ids"].update(shape=[-1]),
-        lambda header: header["ids"].update(shape=[5.0]),
-        lambda header: header["ids"].update(dtype="I64"),
-        lambda header: header["ids"].update(header["ids"], dtype="U64", shape=[4], data_offsets=[0, 32]),
-        lambda header: header["__metadata__"].update(tars="[]"),
-        lambda header: header["__metadata__"].update(tars='[["a.tar", 1, "1", 5]]'),
-        lambda header: header["__metadata__"].update(tars='[["a.tar", 1, "1", 6], ["b.tar", 1, "1", -1]]'),
-        lambda header: header["__metadata__"].update(tars='[["a.tar", "1", "1", 5], ["b.tar", 1, "1", 0]]'),
-        lambda header: header["__metadata__"].update(tars="[" * 100000),
+        ({}, {"format": "landmarks offsets 0"}),
+        ({"more": OFFSETS.tar}, {}),
+        ({"ids": OFFSETS.ids.astype(np.int64)}, {}),
+        ({"ids": OFFSETS.ids[:4]}, {}),
+        ({}, {"tars": "[]"}),
+        ({}, {"tars": '[["a.tar", 1, "1", 5]]'}),
+        ({}, {"tars": '[["a.tar", 1, "1", 6], ["b.tar", 1, "1", -1]]'}),
+        ({}, {"tars": '[["a.tar", "1", "1", 5], ["b.tar", 1, "1", 0]]'}),
+        ({}, {"tars": "[" * 100000}),
     ],
 )
-def test_files_of_others_are_not_used(path: Path, edit: Callable[[dict], None]) -> None:  # type: ignore[type-arg]
-    write_offsets(OFFSETS, path)
-    rewrite(path, edit)
-    with pytest.raises(ValueError):
+def test_files_of_others_are_not_used(path: Path, columns: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """Sealed as ours are, so that the checksum is right."""
+    ours = {name: getattr(OFFSETS, name) for name in COLUMNS}
+    tars = '[["a.tar", 10240, "17", 2], ["b.tar", 1, "1", 3]]'
+    save_sealed(path, save_file, ours | columns, {"format": "landmarks offsets 2", "tars": tars} | metadata)
+    with pytest.raises(ValueError, match=r"it is of another format|it is damaged|list"):
+        read_offsets(path)
+    save_sealed(path, save_file, ours, {"format": "landmarks offsets 2", "tars": tars})
+    assert len(read_offsets(path)) == 5
+    save_file(ours, path, {"format": "landmarks offsets 2", "tars": tars})  # without a seal
+    with pytest.raises(ValueError, match="it is of another format"):
         read_offsets(path)
 
 
@@ -194,14 +173,6 @@ def test_what_is_no_index_is_not_used(tmp_path: Path, content: bytes) -> None:
         read_offsets(path)
     with pytest.raises(FileNotFoundError):
         read_offsets(tmp_path / "index.safetensors")
-
-
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "offsets").write_text("a file")
-    with pytest.raises(
-        LandmarksError, match=r"train.safetensors: the offset index cannot be written .*LANDMARKS_CACHE"
-    ):
-        write_offsets(OFFSETS, tmp_path / "offsets/train.safetensors")
 
 
 def test_a_full_disk_is_an_error_and_leaves_the_old_index(path: Path) -> None:

@@ -1,6 +1,5 @@
 import errno
 import multiprocessing
-import os
 import pickle
 import random
 import socket
@@ -14,7 +13,7 @@ import pytest
 from upath import UPath
 
 from landmarks.data import open_root
-from landmarks.data.stores import LocalCopies, RemoteFiles, unreachable
+from landmarks.data.stores import RemoteFiles, fetch_copy, unreachable
 from landmarks.storage import RetryPolicy
 
 CONTENT = bytes(range(256)) * 40
@@ -159,34 +158,40 @@ NAME = "metadata/train.csv"
 
 
 @pytest.fixture
-def copies(server: Any, tmp_path: Path) -> LocalCopies:
+def fetch(server: Any, tmp_path: Path) -> partial[str]:
     (server.folder / "metadata").mkdir()
     (server.folder / NAME).write_text("id,url,landmark_id\n")
-    return LocalCopies(impatient(server.url), tmp_path / "here")
+    return partial(fetched, impatient(server.url), tmp_path / "here.csv")
 
 
-def fetch(copies: LocalCopies) -> str:
-    return copies.fetch(NAME, NAME).read_text()
+def fetched(files: RemoteFiles, copy: Path) -> str:
+    fetch_copy(files, NAME, copy)
+    return copy.read_text()
 
 
-def test_a_file_is_fetched_once_until_it_changes(copies: LocalCopies, server: Any) -> None:
+def test_a_file_is_fetched_once_until_it_changes(fetch: partial[str], server: Any) -> None:
     for _ in range(3):
-        assert fetch(copies) == "id,url,landmark_id\n"
+        assert fetch() == "id,url,landmark_id\n"
     assert len(server.seen(NAME)) == 1
     (server.folder / NAME).write_text("id,url,landmark_id\nchanged\n")
     for _ in range(3):
-        assert fetch(copies) == "id,url,landmark_id\nchanged\n"
+        assert fetch() == "id,url,landmark_id\nchanged\n"
     assert len(server.seen(NAME)) == 2
 
 
 def test_a_large_file_comes_in_pieces_that_are_tried_again(
-    copies: LocalCopies, server: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fetch: partial[str],
+    server: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("landmarks.data.stores.remote_files.CHUNK", 1000)
-    content = os.urandom(2500)
+    content = bytes(range(100)) * 25
     (server.folder / NAME).write_bytes(content)
     server.fail(NAME, truncate=500, times=1)
-    assert copies.fetch(NAME, NAME).read_bytes() == content
+    fetch()
+    assert (tmp_path / "here.csv").read_bytes() == content
     assert [request.range for request in server.seen(NAME)] == [
         "bytes=0-999",
         "bytes=0-999",
@@ -196,19 +201,23 @@ def test_a_large_file_comes_in_pieces_that_are_tried_again(
     assert capsys.readouterr().out == ""  # programs read the output
 
 
-def test_a_fetch_that_fails_leaves_the_old_copy_and_comes_again(copies: LocalCopies, server: Any) -> None:
-    fetch(copies)
+def test_a_fetch_that_fails_leaves_the_old_copy_and_comes_again(
+    fetch: partial[str], server: Any, tmp_path: Path
+) -> None:
+    fetch()
     (server.folder / NAME).write_text("new, but it cannot be read yet\n")
     server.fail(NAME, status=500)
     with pytest.raises(OSError, match="500"):
-        fetch(copies)
-    assert (copies.folder / NAME).read_text() == "id,url,landmark_id\n"
+        fetch()
+    assert (tmp_path / "here.csv").read_text() == "id,url,landmark_id\n"
     server.heal()
-    assert fetch(copies).startswith("new")
-    assert sorted(path.name for path in (copies.folder / "metadata").iterdir()) == ["train.csv", "train.csv.origin"]
+    assert fetch().startswith("new")
+    assert not list(tmp_path.glob(".*"))
 
 
-def test_two_versions_are_not_mixed(copies: LocalCopies, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_versions_are_not_mixed(
+    fetch: partial[str], server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = RemoteFiles.read
 
     def read_then_change(files: RemoteFiles, *arguments: Any) -> bytes:
@@ -218,11 +227,11 @@ def test_two_versions_are_not_mixed(copies: LocalCopies, server: Any, monkeypatc
 
     monkeypatch.setattr(RemoteFiles, "read", read_then_change)
     with pytest.raises(OSError, match="changed while it was read"):
-        fetch(copies)
-    assert not (copies.folder / NAME).exists()
+        fetch()
+    assert not (tmp_path / "here.csv").exists()
 
 
-def test_processes_share_one_fetch(copies: LocalCopies, server: Any) -> None:
+def test_processes_share_one_fetch(fetch: partial[str], server: Any) -> None:
     with multiprocessing.get_context("fork").Pool(4) as pool:
-        assert set(pool.map(fetch, [copies] * 8, chunksize=1)) == {"id,url,landmark_id\n"}
+        assert {job.get() for job in [pool.apply_async(fetch) for _ in range(8)]} == {"id,url,landmark_id\n"}
     assert len(server.seen(NAME)) == 1

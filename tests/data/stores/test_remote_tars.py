@@ -16,7 +16,6 @@ from landmarks.data.stores import (
     ReadAhead,
     RemoteFiles,
     RemoteFolderStore,
-    RemoteTars,
     find_tars,
     open_tar_store,
     read_by_id,
@@ -75,14 +74,6 @@ def test_more_tars_than_are_asked_for_at_once_are_all_found(files: RemoteFiles, 
     assert len(find_tars(files, "train", no_index).names()) == 40
 
 
-def test_an_index_made_beside_the_tars_serves_at_the_address(files: RemoteFiles, server: Any, tmp_path: Path) -> None:
-    path = tmp_path / "train.safetensors"
-    open_tar_store(LocalTars(server.folder / "train"), path)
-    store = open_tar_store(find_tars(files, "train", no_index), path)
-    assert server.seen("train/images_000.tar") == []
-    assert read_by_id(store, int(parse_ids(NAMES)[0])) == BYTES[NAMES[0]]
-
-
 def test_a_tar_of_another_size_is_indexed_again_one_of_the_same_size_found_out_by_its_header(
     files: RemoteFiles, server: Any, tmp_path: Path, make: SimpleNamespace
 ) -> None:
@@ -105,13 +96,6 @@ def test_a_server_that_dies_is_a_missing_image_at_its_address(files: RemoteFiles
     with pytest.raises(MissingImageError, match=f"{NAMES[0]}.*{server.url}/train/images_000.tar.*502"):
         read_by_id(store, int(parse_ids(NAMES)[0]))
     assert read_by_id(store, int(parse_ids(NAMES)[1])) == BYTES[NAMES[1]]
-
-
-def test_a_damaged_tar_is_named_by_its_address(files: RemoteFiles, server: Any, tmp_path: Path) -> None:
-    tar = server.folder / "train/images_001.tar"
-    tar.write_bytes(tar.read_bytes()[:1000])
-    with pytest.raises(LandmarksError, match=f"{server.url}/train/images_001.tar"):
-        open_tar_store(RemoteTars(files, "train", ("images_001.tar",)), tmp_path / "train.safetensors")
 
 
 @given(
@@ -149,6 +133,13 @@ def test_the_extracted_tree_is_listed_and_read(extracted: Any) -> None:
     assert (store.read(int(IDS[2])), store.read(int(IDS[2]), 0, 2)) == (b"three", b"th")
     with pytest.raises(MissingImageError, match=f"{B}.*{extracted.url}/train/a/b/c/{B}.jpg"):
         store.read(int(IDS[1]))
+
+
+def test_stamps_change_with_the_address(extracted: Any, http_server: Callable[[Path], Any]) -> None:
+    store, other = open_store(extracted.url), open_store(http_server(extracted.folder).url)
+    stamps = store.stamps(IDS, store.locate(IDS)).tolist()
+    assert stamps == store.stamps(IDS, store.locate(IDS)).tolist() and len(set(stamps)) == 3
+    assert not set(stamps) & set(other.stamps(IDS, other.locate(IDS)).tolist())
 
 
 def test_without_lists_images_are_there_until_they_are_read(extracted: Any) -> None:

@@ -89,3 +89,41 @@ def test_the_store_that_has_the_image_is_asked(tmp_path: Path) -> None:
     assert store.join(*own).tolist() == store.locate(np.array([a, b, b, c])).tolist()
     with pytest.raises(MissingImageError, match="in neither of the two sets"):
         read_by_id(store, int(b))
+
+
+def test_a_stamp_tells_a_file_from_another_of_its_name(tmp_path: Path) -> None:
+    ids = parse_ids([A, B])
+    for root in (tmp_path / "one", tmp_path / "two"):
+        (root / "flat").mkdir(parents=True)
+        for name, data in ((A, b"one"), (B, b"two!")):
+            path = root / name[0] / name[1] / name[2] / f"{name}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for place in (path, root / "flat" / f"{name}.jpg"):
+                place.write_bytes(data)
+                os.utime(place, ns=(0, 1_000_000_001))
+
+    def stores(root: Path) -> list[ImageStore]:
+        paths = [root / "flat" / f"{name}.jpg" for name in (A, B)]
+        joined = JoinedStore(ids[:1], FolderStore(root), FlatFolderStore(root / "flat"))
+        return [FileStore(ids, paths), FolderStore(root), FlatFolderStore(root / "flat"), joined]
+
+    def stamps(root: Path) -> list[list[int]]:
+        return [store.stamps(ids, store.locate(ids)).tolist() for store in stores(root)]
+
+    before = stamps(tmp_path / "one")
+    assert before == stamps(tmp_path / "one") and all(0 not in row for row in before)
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    assert stamps(tmp_path / "link") == before
+    for here, there in zip(before, stamps(tmp_path / "two"), strict=True):
+        assert not set(here) & set(there), "the same files below another root"
+    for change in ("size", "time"):
+        path, flat = tmp_path / "one" / "a/b/c" / f"{B}.jpg", tmp_path / "one/flat" / f"{B}.jpg"
+        for place in (path, flat):
+            place.write_bytes(b"longer than it was" if change == "size" else b"two!")
+            os.utime(place, ns=(0, 1_000_000_001 if change == "size" else 1_000_000_002))
+        assert [(a == c, b == d) for (a, b), (c, d) in zip(before, stamps(tmp_path / "one"), strict=True)] == [
+            (True, False)
+        ] * 4
+    for place in (path, flat):
+        place.unlink()
+    assert [row[1] for row in stamps(tmp_path / "one")] == [0] * 4

@@ -34,12 +34,6 @@ def test_no_descriptor_stays_open(files: LocalTars) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_what_is_not_there_is_an_os_error(files: LocalTars) -> None:
-    for ask in (files.stamp, files.walk, lambda name: files.read(name, 0, 1)):
-        with pytest.raises(FileNotFoundError):
-            ask("images_009.tar")
-
-
 def test_a_stamp_changes_with_size_and_time(files: LocalTars) -> None:
     path = files.folder / "images_000.tar"
     stamp = files.stamp(path.name)

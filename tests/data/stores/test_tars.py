@@ -1,6 +1,5 @@
 import multiprocessing
 import pickle
-import tarfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.pool import Pool, ThreadPool
@@ -13,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from landmarks.data.stores import (
-    FolderStore,
     LocalTars,
     MissingImageError,
     TarStore,
@@ -70,19 +68,6 @@ def test_locations_are_right_in_any_order(tars: list[Path], data: st.DataObject)
     assert locations.dtype == np.int32
     assert [row >= 0 for row in locations] == [number in IDS for number in wanted]
     assert all(store.read(i, row) == BYTES[f"{i:016x}"] for i, row in zip(wanted, locations, strict=True) if row >= 0)
-
-
-def test_mini_tars_and_their_extraction_hold_the_same_bytes(shared_data: Path, tmp_path: Path) -> None:
-    folder = shared_data / "gldv2_mini/test"
-    for path in sorted(folder.glob("*.tar")):
-        with tarfile.open(path) as tar:
-            tar.extractall(tmp_path, filter="data")
-    names = [path.stem for path in tmp_path.rglob("*.jpg")]
-    ids = parse_ids(names)
-    store, extracted = open_tar_store(LocalTars(folder), tmp_path / "test.safetensors"), FolderStore(tmp_path)
-    assert len(store) == len(ids) == 416
-    assert (extracted.locate(ids) >= 0).all() and (store.locate(ids) >= 0).all()
-    assert all(read_by_id(store, int(i)) == extracted.read(int(i)) for i in ids)
 
 
 @pytest.mark.parametrize("make_pool", [FORK.Pool, SPAWN.Pool, ThreadPool])
@@ -143,3 +128,17 @@ def test_a_tar_that_changes_later_gives_an_error_not_another_picture(tars: list[
     tars[0].unlink()
     with pytest.raises(MissingImageError, match=r"images_000.tar cannot be read \(No such file"):
         read_by_id(store, first)
+
+
+def test_the_stamp_of_an_image_is_that_of_its_tar_and_its_place_there(tars: list[Path], make: SimpleNamespace) -> None:
+    def stamps() -> np.ndarray:
+        store = opened(tars)
+        return store.stamps(IDS, store.locate(IDS))
+
+    before = stamps()
+    assert len(set(before.tolist())) == 20 and np.array_equal(stamps(), before)
+    members = {name: data[::-1] for name, data in list(BYTES.items())[1::2]}
+    make.write_tar(tars[1], members)
+    assert (stamps() == before).tolist() == [True, False] * 10
+    store = opened(tars)
+    assert store.stamps(IDS[:2], np.array([-1, 0], np.int32))[0] == 0

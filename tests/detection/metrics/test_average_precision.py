@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from landmarks.detection.metrics import (
     EVALUATORS,
+    DetectionFigures,
     Judged,
     OpenImagesMAP,
     average_precisions,
-    mean_average_precision,
     read_truth,
     score_detections,
 )
@@ -67,8 +67,9 @@ def test_nothing_to_find_and_nothing_found() -> None:
     assert np.isnan(of_one_class([0.9], [0], 0))
     assert of_one_class([], [], 4) == 0
     assert of_one_class([0.5], [0], 4) == 0
-    assert np.isnan(mean_average_precision(np.array([np.nan])))
-    assert mean_average_precision(np.array([np.nan, 0.25, 0.75])) == 0.5
+    classes = np.array(["a", "b", "c"])
+    assert np.isnan(DetectionFigures(classes[:1], np.array([np.nan]), 0.5).mean)
+    assert DetectionFigures(classes, np.array([np.nan, 0.25, 0.75]), 0.5).mean == 0.5
 
 
 def test_ties_go_by_image_and_inside_one_wrong_comes_first() -> None:

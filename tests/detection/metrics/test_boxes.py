@@ -39,35 +39,25 @@ def detections(**changes: Any) -> Detections:
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("made", "changes", "message"),
     [
-        ({"scores": np.array([0.5, np.nan])}, "one finite score"),
-        ({"scores": np.array([0.5])}, "one finite score"),
-        ({"labels": np.array([0, 2], np.int32)}, "outside the 2 classes"),
-        ({"labels": np.array([0, -1], np.int32)}, "outside the 2 classes"),
-        ({"boxes": np.zeros((2, 3))}, r"\[N\], \[N\] and \[N, 4\]"),
-        ({"boxes": np.array([BOX, [0.3, 0, 0.2, 1]])}, "image 0000000000000003 has the box"),
-        ({"boxes": np.array([BOX, [0, 0, np.inf, 1]])}, "image 0000000000000003 has the box"),
-        ({"classes": np.array(["/m/a", "/m/a"])}, "class /m/a comes twice"),
+        (detections, {"scores": np.array([0.5, np.nan])}, "one finite score"),
+        (detections, {"scores": np.array([0.5])}, "one finite score"),
+        (detections, {"labels": np.array([0, 2], np.int32)}, "outside the 2 classes"),
+        (detections, {"labels": np.array([0, -1], np.int32)}, "outside the 2 classes"),
+        (detections, {"boxes": np.zeros((2, 3))}, r"\[N\], \[N\] and \[N, 4\]"),
+        (detections, {"boxes": np.array([BOX, [0.3, 0, 0.2, 1]])}, "image 0000000000000003 has the box"),
+        (detections, {"boxes": np.array([BOX, [0, 0, np.inf, 1]])}, "image 0000000000000003 has the box"),
+        (detections, {"classes": np.array(["/m/a", "/m/a"])}, "class /m/a comes twice"),
+        (truth, {"group_of": np.zeros(3, np.bool_)}, "group_of and labels differ"),
+        (truth, {"present": np.zeros(2, np.bool_)}, "image-level labels differ in length"),
+        (truth, {"verified_labels": np.array([0, 1, 2], np.int32)}, "image-level labels: a label lies outside"),
+        (truth, {"image_ids": np.zeros(1, np.uint64)}, "boxes: image ids"),
     ],
 )
-def test_detections_that_are_none(changes: dict[str, Any], message: str) -> None:
+def test_arrays_that_do_not_fit_are_refused(made: Any, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(FormatError, match=message):
-        detections(**changes)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"group_of": np.zeros(3, np.bool_)}, "group_of and labels differ"),
-        ({"present": np.zeros(2, np.bool_)}, "image-level labels differ in length"),
-        ({"verified_labels": np.array([0, 1, 2], np.int32)}, "image-level labels: a label lies outside"),
-        ({"image_ids": np.zeros(1, np.uint64)}, "boxes: image ids"),
-    ],
-)
-def test_truth_that_is_none(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(FormatError, match=message):
-        truth(**changes)
+        made(**changes)
 
 
 def test_what_is_known_of_some_pictures() -> None:

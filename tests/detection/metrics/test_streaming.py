@@ -1,11 +1,5 @@
-"""The metric class equals the functions on arrays: in batches, over two real processes with gloo, with repetitions.
+"""The metric class equals the functions on arrays: in batches, over two real processes with gloo, with repetitions."""
 
-The processes are forked, because importing torchmetrics anew would cost each of them ten seconds.
-"""
-
-import json
-import multiprocessing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from landmarks.detection.metrics import (
-    EVALUATORS,
-    BoxTruth,
-    OpenImagesMAP,
-    Rules,
-    score_detections,
-)
+from landmarks.detection.metrics import EVALUATORS, BoxTruth, OpenImagesMAP, Rules, score_detections
 from landmarks.errors import FormatError
 from landmarks.recognition.detections import Detections
+from two_ranks import run_two_ranks
 
 CLASSES = np.array([f"/m/{row}" for row in range(5)])
 IMAGES = np.random.default_rng(5).integers(0, 2**64, 40, dtype=np.uint64)
@@ -47,74 +36,49 @@ def case() -> tuple[BoxTruth, Detections]:
     return truth, found
 
 
-def of_images(detections: Detections, image_ids: np.ndarray) -> Detections:
-    chosen = np.isin(detections.image_ids, image_ids)
-    names = ("image_ids", "labels", "scores", "boxes")
-    return replace(detections, **{name: getattr(detections, name)[chosen] for name in names})
+TRUTH, FOUND = case()
+EXPECTED = {name: of_one.as_dict() for name, of_one in score_detections(TRUTH, FOUND).items()}
 
 
-def metrics(classes: np.ndarray = CLASSES) -> dict[str, OpenImagesMAP]:
-    return {name: OpenImagesMAP(classes, rules) for name, rules in EVALUATORS.items()}
+def of_images(image_ids: np.ndarray) -> Detections:
+    return FOUND.take(np.isin(FOUND.image_ids, image_ids))
 
 
-def update(
-    all_metrics: dict[str, OpenImagesMAP], image_ids: np.ndarray, batch: int, truth: BoxTruth, found: Detections
-) -> None:
+def metrics() -> dict[str, OpenImagesMAP]:
+    return {name: OpenImagesMAP(CLASSES, rules) for name, rules in EVALUATORS.items()}
+
+
+def update(all_metrics: dict[str, OpenImagesMAP], image_ids: np.ndarray, batch: int) -> None:
     for first in range(0, len(image_ids), batch):
         part = image_ids[first : first + batch]
         for metric in all_metrics.values():
-            metric.update(part, of_images(found, part), truth)
+            metric.update(part, of_images(part), TRUTH)
 
 
 def figures(all_metrics: dict[str, OpenImagesMAP]) -> dict[str, dict[str, Any]]:
     """As JSON would have them, NaN as None."""
-    values = {name: metric.compute() for name, metric in all_metrics.items()}
 
     def number(value: torch.Tensor) -> float | None:
         assert value.dtype == torch.float64
         return None if value.isnan() else value.item()
 
-    return {
-        name: {"map@0.5": number(of_one["map@0.5"])}
-        | {label: number(value) for label, value in of_one["ap@0.5"].items()}
-        for name, of_one in values.items()
-    }
-
-
-def expected(truth: BoxTruth, found: Detections) -> dict[str, dict[str, Any]]:
-    scored = {name: of_one.as_dict() for name, of_one in score_detections(truth, found).items()}
-    return {name: {"map@0.5": of_one["map@0.5"]} | of_one["ap@0.5"] for name, of_one in scored.items()}
-
-
-@pytest.mark.parametrize("batch", [1, 7])
-def test_batches_equal_the_functions(batch: int) -> None:
-    truth, found = case()
-    all_metrics = metrics()
-    update(all_metrics, IMAGES, batch, truth, found)
-    values = figures(all_metrics)
-    assert values == expected(truth, found)
-    assert values["challenge_2018"]["/m/4"] is None
-    assert 0.05 < values["challenge_2018"]["map@0.5"] < 0.95
-
-
-def test_a_picture_that_comes_again_counts_once() -> None:
-    truth, found = case()
-    all_metrics = metrics()
-    update(all_metrics, np.concatenate([IMAGES, IMAGES[:9], IMAGES[3:5]]), 8, truth, found)
-    assert figures(all_metrics) == expected(truth, found)
+    values = {name: metric.compute() for name, metric in all_metrics.items()}
+    each = {name: {label: number(value) for label, value in one["ap@0.5"].items()} for name, one in values.items()}
+    return {name: {"map@0.5": number(one["map@0.5"]), "ap@0.5": each[name]} for name, one in values.items()}
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
-def test_reset_forgets_and_nothing_seen_is_nan() -> None:
-    truth, found = case()
+@pytest.mark.parametrize("batch", [1, 7])
+def test_batches_equal_the_functions_and_a_picture_that_comes_again_counts_once(batch: int) -> None:
     all_metrics = metrics()
-    update(all_metrics, IMAGES, 10, truth, found)
-    for metric in all_metrics.values():
-        metric.reset()
-    nothing = dict.fromkeys(["map@0.5", *CLASSES.tolist()])
-    assert figures(all_metrics) == dict.fromkeys(EVALUATORS, nothing)
-    update(all_metrics, IMAGES, 10, truth, found)
-    assert figures(all_metrics) == expected(truth, found)
+    assert figures(all_metrics)["challenge_2018"]["map@0.5"] is None  # nothing seen
+    for images in (IMAGES, np.concatenate([IMAGES, IMAGES[:9], IMAGES[3:5]])):
+        for metric in all_metrics.values():
+            metric.reset()
+        update(all_metrics, images, batch)
+        assert figures(all_metrics) == EXPECTED
+    assert EXPECTED["challenge_2018"]["ap@0.5"]["/m/4"] is None
+    assert 0.05 < EXPECTED["challenge_2018"]["map@0.5"] < 0.95
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
@@ -123,50 +87,28 @@ def test_the_threshold_is_in_the_names() -> None:
 
 
 def test_arguments_are_checked() -> None:
-    truth, found = case()
     metric = OpenImagesMAP(CLASSES)
     with pytest.raises(FormatError, match="1 of 3 pictures come twice"):
-        metric.update(IMAGES[[0, 1, 0]], of_images(found, IMAGES[:2]), truth)
+        metric.update(IMAGES[[0, 1, 0]], of_images(IMAGES[:2]), TRUTH)
     with pytest.raises(FormatError, match=f"a detection is in picture {int(IMAGES[1]):016x}, which is none of the 1"):
-        metric.update(IMAGES[:1], of_images(found, IMAGES[1:2]), truth)
+        metric.update(IMAGES[:1], of_images(IMAGES[1:2]), TRUTH)
     with pytest.raises(FormatError, match="other classes than the metric"):
-        metric.update(IMAGES[:1], of_images(found, IMAGES[:1]), truth.of_classes(CLASSES[::-1]))
+        metric.update(IMAGES[:1], of_images(IMAGES[:1]), TRUTH.of_classes(CLASSES[::-1]))
 
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     """Every second picture, with padding, an uneven cut, none on a rank: both ranks show the figures of all."""
-    context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=run_rank, args=(rank, tmp_path)) for rank in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-        if worker.is_alive():
-            worker.kill()
-    wanted = expected(*case())
-    for rank in range(2):
-        results = json.loads((tmp_path / f"{rank}.json").read_text())
-        assert results == [wanted] * 4
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert run_two_ranks(figures_of_rank, tmp_path) == [[EXPECTED] * 4] * 2
 
 
-def parts_of(rank: int) -> list[np.ndarray]:
-    """What a rank sees in turn."""
+def figures_of_rank(rank: int) -> list[dict[str, dict[str, Any]]]:
     padded = np.concatenate([IMAGES, IMAGES[:5], IMAGES[:1]])
     cuts = (slice(33), slice(33, None)), (slice(0), slice(None))
-    return [IMAGES[rank::2], padded[rank::2], *(IMAGES[cut[rank]] for cut in cuts)]
-
-
-def run_rank(rank: int, folder: Path) -> None:
-    torch.set_num_threads(1)  # a forked child cannot use its parent's OpenMP threads
-    rendezvous = f"file://{folder / 'rendezvous'}"
-    torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2)
     results = []
-    for part in parts_of(rank):
+    for part in (IMAGES[rank::2], padded[rank::2], *(IMAGES[cut[rank]] for cut in cuts)):
         all_metrics = metrics()
-        update(all_metrics, part, 8, *case())
+        update(all_metrics, part, 8)
         results.append(figures(all_metrics))
         # A rank goes on with its own pictures after it has shown the figures of all.
         assert sum(map(len, all_metrics["challenge_2018"].images)) == len(part)
-    (folder / f"{rank}.json").write_text(json.dumps(results))
-    torch.distributed.destroy_process_group()
+    return results

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.detection.openimages import BoxFlag, BoxRows, expand_rows, read_box_rows, read_label_rows, repeated_rows
@@ -94,7 +94,6 @@ def test_for_scoring_corners_are_exact_and_repetitions_stay(tmp_path: Path) -> N
         ("", "the file is empty"),
         (HEADER, "there is no box in it"),
         ("ImageID,LabelName,XMin,XMax,YMin,YMax\n", "'IsGroupOf' is missing"),
-        (HEADER + SOUND + "0000000000000002,/m/dog,0.1,0.2,0.3\n", "line 3: 5 fields instead of 7"),
         (HEADER + SOUND + "0000000000000002,/m/dog,left,0.2,0.3,0.4,0\n", "line 3, field 'XMin'"),
         (HEADER + SOUND + "0000000000000002,/m/dog,0.1,0.2,0.3,0.4,2\n", "line 3, field 'IsGroupOf'"),
         (HEADER + SOUND + "000000000000000G,/m/dog,0.1,0.2,0.3,0.4,0\n", "line 3, field 'ImageID'"),
@@ -149,7 +148,6 @@ def test_a_file_of_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert (whole.ids == ids[order]).all() and (whole.labels == ids[order] % 2).all()
 
 
-@settings(deadline=None)
 @given(rows=ROWS)
 def test_every_row_but_the_first_of_its_like(rows: list[tuple[int, ...]]) -> None:
     array = np.array(rows, dtype=np.int64).reshape(-1, 6)
@@ -159,18 +157,6 @@ def test_every_row_but_the_first_of_its_like(rows: list[tuple[int, ...]]) -> Non
     assert found.tolist() == expected
 
 
-def test_rows_that_only_share_a_hash_are_no_repetitions() -> None:
-    ids = np.array([1, 2], dtype=np.uint64)
-    words = ids * np.uint64(0xBF58476D1CE4E5B9)  # the digest after a label of 0
-    first, second = (words ^ (words >> np.uint64(31))).tolist()
-    boxes = np.zeros((2, 4))
-    boxes[1, 0] = np.array([first ^ second], dtype=np.uint64).view(np.float64)[0]  # takes the difference away
-    assert np.isfinite(boxes).all()
-    assert repeated_rows(ids, np.zeros(2, np.int32), boxes).tolist() == [False, False]
-    assert repeated_rows(ids[[0, 1, 0]], np.zeros(3, np.int32), boxes[[0, 1, 0]]).tolist() == [False, False, True]
-
-
-@settings(deadline=None)
 @given(labels=st.lists(st.integers(0, 2), max_size=20))
 def test_boxes_become_those_of_their_ancestors_too(labels: list[int]) -> None:
     count = len(labels)

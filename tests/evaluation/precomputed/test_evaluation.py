@@ -22,6 +22,11 @@ from landmarks.retrieval import Ranking
 LOOKING = "+pipeline.stages.looking={_target_: described.LooksAtPictures}"
 
 
+def read_ranking(path):
+    with np.load(path) as saved:
+        return Ranking(saved["indices"], saved["scores"])
+
+
 @pytest.fixture
 def evaluate(compose_config, tmp_path):
     """`evaluate(override, …, queries="q.npy", …)` -> (figure, metrics); results lie in `tmp_path / "run"`."""
@@ -72,14 +77,22 @@ def test_published_methods_give_their_published_rankings(oracles, tmp_path, eval
         index_labels=folder / "index_labels.npy",
     )
     expected = json.loads((folder / "expected.json").read_text())["map@100"][name]
-    assert value == metrics["monitor"]["value"] == pytest.approx(expected, abs=1e-3)
+    assert (
+        value
+        == metrics["monitor"]["value"]
+        == pytest.approx(expected, abs=1e-4 if name.startswith("diffusion") else 1e-3)
+    )
     assert metrics["monitor"]["name"] == "all/map@100"
     found = np.load(tmp_path / "run" / "ranking.npz")
     assert found["indices"].dtype == np.int32 and found["indices"].shape == (312, 100)
     with np.load(folder / "expected_rankings.npz") as published:
-        near = np.isclose(found["scores"], published[f"{name}_scores"], rtol=0, atol=1e-4)
-        # Ties may swap. In the graph of diffusion they decide who is a neighbour, which changes scores.
-        assert near.mean() > 0.9 if name.startswith("diffusion") else near.all()
+        difference = np.abs(found["scores"] - published[f"{name}_scores"])
+        if name.startswith("diffusion"):
+            # 113 of the 1,769 index images are copies of others. Between copies the published search chose by the last
+            # bit of float32 products, which no other search repeats; a graph that differs there changes scores nearby.
+            assert (difference <= 1e-4).mean() > 0.91 and (difference <= 1e-2).mean() > 0.99
+        else:  # ties may swap
+            assert difference.max() <= 1e-4
         assert np.mean(found["indices"] == published[name]) > 0.97
 
 
@@ -104,7 +117,7 @@ def test_sets_with_a_solution_give_every_file_and_nothing_of_the_run_before_stay
     assert [row["stage"] for row in rows] == ["search", "qe"]
     assert float(rows[1]["public/map@100"]) == metrics["scores"]["public"]["map@100"]
     submission = read_retrieval_submission(run / "submissions" / "retrieval.csv", read_retrieval_solution(solution))
-    ranking = Ranking.load(run / "ranking.npz")
+    ranking = read_ranking(run / "ranking.npz")
     assert np.array_equal(submission.image_ids.reshape(-1, 7), world.index().table.ids[ranking.indices])
     assert "precision@10" in (run / "report.html").read_text()
 
@@ -117,9 +130,10 @@ def test_sets_with_a_solution_give_every_file_and_nothing_of_the_run_before_stay
         np.save(tmp_path / f"{name}.npy", np.load(tmp_path / name / "descriptors.npy"))
     value, metrics = evaluate("index.k=3", queries=tmp_path / "q.npy", index=tmp_path / "i.npy")
     assert value is None and metrics["scores"] == {} and metrics["inputs"]["truth"] is None
+    assert metrics["data"]["source"] is None and metrics["data"]["described"]["index"] == len(world.index())
     left = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert left == {"config.yaml", "metrics.json", "ranking.npz", "report.html", "run.json", "stages.csv"}
-    assert Ranking.load(run / "ranking.npz").depth == 3
+    assert read_ranking(run / "ranking.npz").depth == 3
 
 
 def test_a_search_deeper_than_the_index_leaves_places_empty(tmp_path, evaluate):
@@ -136,7 +150,7 @@ def test_a_search_deeper_than_the_index_leaves_places_empty(tmp_path, evaluate):
             index_labels=tmp_path / f"{index}.txt",
         )
         assert value == 1.0
-        ranking = Ranking.load(tmp_path / "run" / "ranking.npz")
+        ranking = read_ranking(tmp_path / "run" / "ranking.npz")
         assert ranking.filled.sum(axis=1).tolist() == [filled] * 3
 
 

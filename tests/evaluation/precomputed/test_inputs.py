@@ -7,7 +7,7 @@ from described import write_set
 from landmarks.data import GroundTruth
 from landmarks.data.gldv2 import GLDv2
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed import open_inputs, used_part
+from landmarks.evaluation.precomputed import count_truth, open_inputs, read_inputs, used_part
 from landmarks.retrieval import Cache
 
 RNG = np.random.default_rng(0)
@@ -22,7 +22,7 @@ def opened(compose_config, tmp_path):
     def made(needs, data=(), **keys):
         config = compose_config("evaluate", *data, run_dir=tmp_path)
         config.descriptors.update({key: str(tmp_path / v) if isinstance(v, str) else v for key, v in keys.items()})
-        return open_inputs(used_part(config), needs)
+        return open_inputs(used_part(config), needs)[0]
 
     return made
 
@@ -44,7 +44,7 @@ GALLERY = {"gallery": "g.npy", "gallery_labels": "g_labels.npy"}
 
 
 def test_a_gallery_is_numbered_anew_and_regions_are_read_as_float32(folder, opened):
-    inputs = opened({"regions", "gallery"}, **PLAIN, **LABELS, **REGIONS, **GALLERY).read(None, NO_CACHE)
+    inputs = read_inputs(opened({"regions", "gallery"}, **PLAIN, **LABELS, **REGIONS, **GALLERY), None, NO_CACHE)
     gallery = inputs.labelled
     assert gallery.landmarks.tolist() == [1, -1, 0, 0, 1, 2, -1, 0, 2] and gallery.num_landmarks == 3
     assert gallery.landmarks.dtype == np.int32 and inputs.landmark_names.tolist() == ["7", "50", "9000"]
@@ -53,8 +53,8 @@ def test_a_gallery_is_numbered_anew_and_regions_are_read_as_float32(folder, open
 
 def test_what_no_stage_asks_for_is_left_unopened(folder, opened):
     found = opened(set(), **PLAIN, query_regions="none.npy", index_regions="none.npy", gallery="none.npy")
-    assert found.truth == GroundTruth() and found.counts == {} and found.gallery is None
-    assert found.read(None, NO_CACHE).queries.regions is None
+    assert found.truth == GroundTruth() and count_truth(found) == {} and found.gallery is None
+    assert read_inputs(found, None, NO_CACHE).queries.regions is None
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_bad_region_is_counted(folder, opened):
     np.save(folder / "bad.npy", regions)
     found = opened({"regions"}, **PLAIN, query_regions="bad.npy", index_regions="i_regions.npy")
     with pytest.raises(LandmarksError, match="1 of 18 rows hold NaN or infinity, the first is row 7"):
-        found.read(None, NO_CACHE)
+        read_inputs(found, None, NO_CACHE)
 
 
 def test_regions_come_as_folders_too_and_by_id(folder, opened):
@@ -93,7 +93,7 @@ def test_regions_come_as_folders_too_and_by_id(folder, opened):
         write_set(folder / name, ids[part], rows[part][:, :8])
         write_set(folder / f"{name}_regions", ids[part][::-1], rows[part][::-1], regions=1)
     keys = {"queries": "q", "index": "i", "query_regions": "q_regions", "index_regions": "i_regions"}
-    inputs = opened({"regions"}, **keys).read(None, NO_CACHE)
+    inputs = read_inputs(opened({"regions"}, **keys), None, NO_CACHE)
     np.testing.assert_array_equal(inputs.queries.regions, rows[:6].reshape(6, 3, 8))
     write_set(folder / "foreign", ids[:6], rows[:6], weights="v", regions=1)
     with pytest.raises(LandmarksError, match="not made alike"):
@@ -108,7 +108,8 @@ def test_a_data_set_gives_truth_pictures_and_landmarks_by_id(tiny_world, tmp_pat
         write_set(tmp_path / name, table.ids[order], RNG.standard_normal((len(table), 8)).astype(np.float32))
     data = ["data=gldv2", f"data.root={tiny_world}"]
     found = opened({"pictures", "gallery"}, data, queries="q", index="i", gallery="g", use_data=True)
-    assert found.counts["unanswered"] == found.counts["absent"] == 0
+    counts = count_truth(found)
+    assert counts["unanswered"] == counts["absent"] == 0
     assert np.array_equal(found.queries.images.table.ids, found.queries.known_ids)
     assert found.index.images.read(3)[:2] == b"\xff\xd8"
     landmarks = tables[2].landmarks[tables[2].find(found.gallery.known_ids)]

@@ -9,12 +9,12 @@ from landmarks.evaluation.precomputed import available_needs, check_keys, used_p
 
 @pytest.fixture
 def keys(compose_config, tmp_path):
-    """`keys(queries="a.npy", …)`: the keys of `descriptors`, others left as they are."""
+    """`keys(queries="a.npy", …)`: a configuration with these keys of `descriptors`, others left as they are."""
 
     def made(**given):
         config = compose_config("evaluate", run_dir=tmp_path)
         config.descriptors.update(given)
-        return config.descriptors
+        return config
 
     return made
 
@@ -40,7 +40,7 @@ def keys(compose_config, tmp_path):
 )
 def test_keys_that_do_not_go_together_are_all_named(keys, given, words):
     with pytest.raises(ConfigError) as refused:
-        check_keys(keys(**given))
+        check_keys(keys(**given).descriptors)
     for word in words:
         assert word in str(refused.value)
 
@@ -56,8 +56,8 @@ def test_what_goes_together_passes_and_says_what_stages_may_ask_for(keys, tmp_pa
         ({"gallery": str(tmp_path), "index_ids": "i", "use_data": True}, ["pictures", "gallery"]),
     ):
         found = keys(**given, **more)
-        check_keys(found)
-        assert available_needs(found) == available
+        check_keys(found.descriptors)
+        assert available_needs(found, "index") == available
 
 
 def test_only_what_is_used_is_kept_and_its_references_still_lead_somewhere(compose_config, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from described import write_set
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.precomputed import in_search_order, joined_copy, map_numpy, open_set, require_comparable, sets
+from landmarks.evaluation.precomputed import in_search_order, map_numpy, open_set, require_comparable, sets
 from landmarks.retrieval import Cache
 from landmarks.retrieval.descriptors import join_rows
 
@@ -137,14 +137,3 @@ def test_what_a_search_cannot_read_is_copied_once(tmp_path, cache, dtype, order,
     np.testing.assert_array_equal(found, array.astype(becomes))
     in_search_order(array, "a.npy", cache)
     assert len(list((tmp_path / "cache").iterdir())) == 1
-
-
-def test_models_are_joined_picture_by_picture(tmp_path, cache):
-    parts = [RNG.standard_normal((60, dim)).astype(np.float32) for dim in (4, 6)]
-    order = RNG.permutation(60)[:50]
-    plain = joined_copy(parts, [None, None], [1.0, 2.0], cache)
-    np.testing.assert_array_equal(plain, join_rows(parts, [1.0, 2.0]))
-    moved = joined_copy(parts, [np.arange(50), order], [1.0, 2.0], cache)
-    np.testing.assert_array_equal(moved, join_rows([parts[0][:50], parts[1][order]], [1.0, 2.0]))
-    swapped = joined_copy(parts, [order, np.arange(50)], [1.0, 2.0], cache)
-    np.testing.assert_array_equal(swapped, join_rows([parts[0][order], parts[1][:50]], [1.0, 2.0]))

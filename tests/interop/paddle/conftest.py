@@ -2,14 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from landmarks.models import build
-from released_oracles import small_resnet
+from released_oracles import shrink_backbones
 
 
 @pytest.fixture
-def small_res152(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The models called res152_… become small ones of the same structure; files are kilobytes."""
-    monkeypatch.setitem(build.BACKBONES, "res152", small_resnet)
+def small_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink_backbones(monkeypatch)
 
 
 @pytest.fixture

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
 import landmarks
-from landmarks.cli.main import app
+from commands import run
 from landmarks.data.images import Preprocessing
 from landmarks.models import Classifier
 from paddle_files import write_combined, write_separate
@@ -42,8 +41,7 @@ def case(request: pytest.FixtureRequest, oracles: Path, tmp_path_factory: pytest
     try:
         write = write_separate if NETWORKS.index(name) % 2 else write_combined
         saved, target = write(folder / "saved", values), folder / "model.safetensors"
-        done = CliRunner().invoke(app, ["import-paddle", name, str(saved), str(target)])
-        assert done.exit_code == 0, done.output
+        done = run("import-paddle", name, saved, target)
         assert f"({'separate' if NETWORKS.index(name) % 2 else 'combined'} layout)" in done.stdout
         tensors = {key: torch.from_numpy(value) for key, value in values.items()}
         yield Case(name, oracle, tensors, landmarks.load_model(target), landmarks.read_record(target), done.stdout)

@@ -8,7 +8,7 @@ import pytest
 from landmarks.errors import LandmarksError
 from landmarks.interop.paddle import program as program_file
 from landmarks.interop.paddle import read_program
-from paddle_files import lod_tensor, message, number, program, tensor_desc, variable
+from paddle_files import lod_tensor, message, number, program, tensor_desc, variable, varint
 
 VALUES = {"b.w_0": np.zeros((2, 3), np.float32), "a": np.zeros(4, np.int64), "Z": np.zeros(1, np.float16)}
 KEPT = lod_tensor(tensor_desc("float32", (1,)))
@@ -43,6 +43,15 @@ def test_raw_variables_and_readers_have_no_values(tmp_path: Path) -> None:
         (b"\xff\xd8\xff\xe0", "damaged, or no program"),
         (message(4, b""), "it has no block"),
         (number(1, 1), "field 1 is a number where a message belongs"),
+        (b"\x08" + b"\x80" * 9, "ends within a number"),
+        (b"\x08" + b"\xff" * 9 + b"\x02", "more than 64 bits"),
+        (b"\x0a\x05abcd", "5 bytes where 4 are left"),
+        (b"\x21" + b"1" * 7, "8 bytes where 7 are left"),
+        (b"\x25" + b"1" * 3, "4 bytes where 3 are left"),
+        (b"\x0b", "kind 3"),  # groups nest without a length
+        (b"\x00\x01", "number 0"),
+        (varint(1 << 32) + b"\x01", "a field of number"),
+        (number(4, 1) * 65, "more than 64 fields"),
         (program(VALUES, variable("a", True, KEPT)), "variable a comes twice"),
         (program(VALUES, variable("", True, KEPT)), "a variable without a name"),
         (program(VALUES, variable("s", True, number(1, 8))), "variable s: it is kept and of kind 8, no tensor"),

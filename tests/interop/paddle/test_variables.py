@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F  # noqa: N812
 
 from landmarks.errors import LandmarksError
-from landmarks.interop.paddle import Variables, counted, open_variables
+from landmarks.interop.paddle import Variables, open_variables
 from paddle_files import program, stream, write_combined, write_separate
 
 LAYOUTS = ("separate", "combined")
@@ -155,11 +155,6 @@ def test_a_file_that_changes_after_it_was_looked_at(tmp_path: Path) -> None:
         variables.read("flag")
     with pytest.raises(LandmarksError, match="bn_mean: cannot be read"):
         variables.read("bn_mean")
-
-
-def test_long_lists_are_counted() -> None:
-    assert counted("missing", ["a"]) == "1 missing: a"
-    assert counted("extra", [str(n) for n in range(1012)]).endswith(": 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 1,002 more")
 
 
 def check(folder: Path) -> None:

@@ -11,10 +11,9 @@ from PIL import Image
 
 from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.interop import describe_pictures, similarities
+from landmarks.interop import describe_pictures, similarities, single_images
 from landmarks.models import OpenedModel, load_model, open_model
-from picture_models import photograph, turned
-from pictures import scene
+from picture_models import photograph
 
 
 def test_pictures_are_sized_normalised_and_described_as_released(retrieval: Path, tmp_path: Path) -> None:
@@ -41,20 +40,56 @@ def fake(retrieval: Path, side: int, give: Callable[[torch.Tensor], torch.Tensor
     return replace(opened, record=record, network=network)
 
 
-def test_a_picture_on_its_side_is_described_upright(retrieval: Path, tmp_path: Path) -> None:
-    image = scene(5, 100, 140)
-    Image.fromarray(image).save(tmp_path / "plain.png")
-    describer = open_model(retrieval, "descriptors")
-    plain, side = describe_pictures(describer, [tmp_path / "plain.png", turned(tmp_path / "side.png", image)])
-    assert np.array_equal(plain, side)
-
-
 def test_cosines_of_the_first_with_the_others_in_their_order() -> None:
     rows = np.array([[3.0, 0.0], [5.0, 5.0], [-2.0, 0.0], [0.0, 7.0], [9.0, 0.0]], np.float32)
     assert similarities(rows).tolist() == pytest.approx([0.5**0.5, -1.0, 0.0, 1.0], abs=1e-15)
     assert len(similarities(rows[:1])) == 0
     many = np.random.default_rng(0).normal(size=(1, 512)).astype(np.float32).repeat(50, axis=0)
     assert np.abs(similarities(many)).max() <= 1.0
+
+
+def test_images_are_embedded_in_batches_of_one_shape_with_a_sensible_number_of_threads(
+    retrieval: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [(64, 64), (64, 128), (96, 96)]
+    paths = [photograph(tmp_path / f"{i}.png", i, *sizes[i % 3]) for i in range(40)]
+    calls = []
+
+    def give(images: torch.Tensor) -> torch.Tensor:
+        calls.append((tuple(images.shape), torch.get_num_threads()))
+        return images.mean(dim=(2, 3)).repeat(1, 2)
+
+    describer = fake(retrieval, 64, give)
+    torch.set_num_threads(4)
+    try:
+        monkeypatch.setattr(single_images, "idle_cores", lambda: 4)
+        found = describe_pictures(describer, paths)
+        assert torch.get_num_threads() == 4
+        one_by_one = np.concatenate([describe_pictures(describer, [path]) for path in paths])
+        np.testing.assert_allclose(found, one_by_one, rtol=1e-5)
+        batches = [shape for shape, _ in calls[:-40]]
+        assert sum(shape[0] for shape in batches) == 40 and len(batches) == 4 and batches[0] == (21, 3, 64, 64)
+        assert [threads for shape, threads in calls] == [
+            max(min(shape[0] * shape[2] * shape[3] // 2**15, 4), 1) for shape, _ in calls
+        ]
+        monkeypatch.setattr(single_images, "idle_cores", lambda: 1)
+        calls.clear()
+        describe_pictures(describer, paths)
+        assert {threads for _, threads in calls} == {1}, "nobody waits for threads on a busy machine"
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_a_batch_is_bounded_in_pixels(retrieval: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(single_images, "BATCH_PIXELS", 3 * 64 * 64)
+    seen: list[int] = []
+
+    def give(images: torch.Tensor) -> torch.Tensor:
+        seen.append(len(images))
+        return torch.ones(len(images), 4)
+
+    describe_pictures(fake(retrieval, 64, give), [photograph(tmp_path / f"{i}.png", i, 64, 64) for i in range(8)])
+    assert seen == [3, 3, 2]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])

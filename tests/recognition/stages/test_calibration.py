@@ -9,10 +9,9 @@ from scipy.optimize import approx_fprime
 
 from landmarks.errors import LandmarksError
 from landmarks.metrics import global_average_precision
-from landmarks.recognition import FEATURES, NO_LANDMARK, RecognitionState
-from landmarks.recognition.stages import ConfidenceCalibration, LogisticRegression, NeighbourVotes, with_confidence
-from landmarks.retrieval import Cache, Gallery, Ranking
-from landmarks.retrieval.stages import Search
+from landmarks.recognition import FEATURES, NO_LANDMARK, ConfidenceCalibration, NeighbourVotes, RecognitionState
+from landmarks.recognition.stages.calibration import LogisticRegression, with_confidence
+from landmarks.retrieval import Cache, Gallery, Ranking, Search
 from recognised import make_state
 from resources import make_resources
 

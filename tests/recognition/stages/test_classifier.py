@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.recognition import Predictions, RecognitionState, join_label_spaces
-from landmarks.recognition.stages import ClassifierJoin
+from landmarks.recognition import ClassifierJoin, Predictions, RecognitionState, join_label_spaces
 from landmarks.retrieval import Gallery, Ranking
 from recognised import make_state
 from resources import make_resources

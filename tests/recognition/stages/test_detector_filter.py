@@ -5,12 +5,10 @@ import pytest
 
 from found import found_objects
 from landmarks.errors import LandmarksError
-from landmarks.recognition import NonLandmarkRule, RecognitionState
+from landmarks.recognition import NeighbourVotes, NonLandmarkFilter, NonLandmarkRule, RecognitionState
 from landmarks.recognition.detections import FoundObjects
-from landmarks.recognition.stages import NeighbourVotes, NonLandmarkFilter
-from landmarks.retrieval import Gallery, Pipeline
+from landmarks.retrieval import Gallery, Pipeline, Search
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import Search
 
 RULE = NonLandmarkRule({"buildings": ["Tower"]}, {"others": ["Person", "Dog"]})
 ALL, PART = (0.0, 0.0, 1.0, 0.5), (0.0, 0.5, 0.5, 0.75)

@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from landmarks.recognition.stages import DistractorPush
+from landmarks.recognition import DistractorPush
 from recognised import make_state
 from resources import make_resources
 
@@ -36,21 +34,3 @@ def test_nothing_changes_up_to_the_limit_or_where_all_are_suspicious(landmarks: 
     state = make_state([[landmark] for landmark in landmarks], [[0.9], [0.8], [0.1]][: len(landmarks)])
     after = DistractorPush(limit)(state, RESOURCES)
     assert np.array_equal(after.candidates.scores, state.candidates.scores)
-
-
-@given(data=st.data())
-def test_order_stays_within_both_groups_and_nothing_is_lost(data: st.DataObject) -> None:
-    count = data.draw(st.integers(1, 12))
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    scores = rng.choice([-3.0, -0.5, 0.0, 0.25, 0.5, 2.0, 70.0], count).astype(np.float32)
-    landmarks = rng.integers(-1, 3, count).astype(np.int32)
-    scores[landmarks == -1] = -np.inf
-    state = make_state(landmarks[:, None], scores[:, None])
-    after = DistractorPush(data.draw(st.integers(1, 5)))(state, RESOURCES)
-    assert np.array_equal(after.candidates.first, landmarks)
-    chosen, new = after.notes["distractor"], after.candidates.scores[:, 0]
-    assert np.array_equal(new[~chosen], scores[~chosen])
-    assert np.array_equal(new[chosen][:, None] > new[chosen], scores[chosen][:, None] > scores[chosen])
-    others = ~chosen & (landmarks >= 0)
-    if chosen.any() and others.any():
-        assert new[chosen].max() < new[others].min()

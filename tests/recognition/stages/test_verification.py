@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 
 from landmarks.models import RootSift
-from landmarks.recognition import RecognitionState
-from landmarks.recognition.stages import NeighbourVerification, NeighbourVotes
-from landmarks.retrieval import Gallery, Ranking
+from landmarks.recognition import NeighbourVerification, NeighbourVotes, RecognitionState
+from landmarks.retrieval import Gallery, Ranking, Search
 from landmarks.retrieval.local import LocalFeatureStore
-from landmarks.retrieval.stages import Search
 from pictures import image_set, png, scene, seen_from_elsewhere
 from resources import make_resources
 
@@ -65,7 +63,9 @@ def test_depth_and_floor_decide_what_counts(tmp_path: Path) -> None:
 
 def test_the_best_verified_count_at_most_k(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = stage(tmp_path, depth=4, k=1, min_inliers=10, saturation=40)
-    monkeypatch.setattr(type(one), "inliers", lambda *_: np.array([[20, 20, 30, 40], [9, 0, 0, 9]], np.int32))
+    monkeypatch.setattr(
+        type(one.verification), "inliers", lambda *_: np.array([[20, 20, 30, 40], [9, 0, 0, 9]], np.int32)
+    )
     before = voted()
     after = one(before, RESOURCES)
     # The most verified image has no landmark, and nothing else may count.

@@ -2,8 +2,6 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.descriptors import (
@@ -69,23 +67,6 @@ def test_a_header_cannot_ask_for_more_than_the_file_has(folder):
         DescriptorSet.open(folder)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(place=st.integers(0, 127), value=st.integers(0, 255))
-def test_a_changed_header_byte_is_harmless_or_named(folder, place, value):
-    path = folder / "descriptors.npy"
-    data = bytearray(path.read_bytes())
-    original = data[place]
-    data[place] = value
-    path.write_bytes(data)
-    try:
-        assert DescriptorSet.open(folder).descriptors.nbytes == 3200
-    except LandmarksError as error:
-        assert "descriptors.npy" in str(error) or "must be [N]" in str(error)
-    finally:
-        data[place] = original
-        path.write_bytes(data)
-
-
 def test_sets_of_other_protocols_are_not_compared(folder, tmp_path):
     with DescriptorWriter(tmp_path / "other", 1, 4, ExtractionProtocol("res200", "ab12", 448, "square")) as writer:
         writer.add(np.array([1], np.uint64), np.ones((1, 4), np.float32))
@@ -102,9 +83,6 @@ def test_an_absent_set_says_whether_it_was_begun(tmp_path):
     DescriptorWriter(tmp_path / "index", 1, 4, PROTOCOL).close()
     with pytest.raises(LandmarksError, match="an unfinished one is there"):
         DescriptorSet.open(tmp_path / "index")
-
-
-PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released")
 
 
 def described(ids, dim, name="set"):
@@ -171,15 +149,19 @@ def test_files_from_before_flip_regions_and_precision_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "no readable protocol"),
-        ("[" * 100_000, "no readable protocol"),
-        ("[]", "expected a JSON object"),
-        ('{"model": "a"}', "absent keys"),
-        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "colour": 1}', r"unknown keys \['colour'\]"),
-        ('{"model": "a", "weights": "b", "input_size": "1", "resize": "c"}', "wrong type"),
-        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "scales": ["x"]}', "wrong type"),
-        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "flip": 1}', "wrong type"),
-        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "regions": true}', "wrong type"),
+        ("", "Invalid JSON"),
+        ("{", "Invalid JSON"),
+        ("[" * 100_000, "Invalid JSON"),
+        ("[]", "Input should be an object"),
+        ('{"model": "a"}', "weights: Field required; input_size: Field required"),
+        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "colour": 1}', "colour: Unexpected keyword"),
+        (
+            '{"model": "a", "weights": "b", "input_size": "1", "resize": "c"}',
+            "input_size: Input should be a valid integer",
+        ),
+        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "scales": ["x"]}', "scales.0: .*valid number"),
+        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "flip": 1}', "flip: .*valid boolean"),
+        ('{"model": "a", "weights": "b", "input_size": 1, "resize": "c", "regions": true}', "regions: .*valid integer"),
         (json.dumps({"model": "a" * 2_000_000}), "larger than"),
     ],
 )

@@ -111,6 +111,40 @@ def test_other_sets_are_refused_or_replaced_as_asked(tmp_path, finished):
     check(JointWriter.resumed(layers(tmp_path, weights="cd34"), IDS).finish(), IDS)
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_set_of_other_files_is_refused_or_replaced_and_one_that_only_grew_is_gone_on_with(tmp_path, finished):
+    stamps = IDS * 7
+    writer = JointWriter(layers(tmp_path), IDS[20:], stamps=stamps[20:])
+    writer.add(IDS[20:], *values(IDS[20:]))
+    writer.finish() if finished else writer.close()
+    changed = stamps.copy()
+    changed[25] += 1
+    with pytest.raises(OtherSetError, match=rf"1 of its 20 images are other files now .*{IDS[25]:016x}"):
+        JointWriter.resumed(layers(tmp_path), IDS, stamps=changed)
+    elsewhere = stamps.copy()
+    elsewhere[:10] += 1  # images that are not described yet
+    grown = JointWriter.resumed(layers(tmp_path), IDS, stamps=elsewhere)
+    assert len(grown.ids) == 20
+    write(grown, IDS[:20])
+    (found, _) = JointWriter.resumed(layers(tmp_path), IDS, stamps=elsewhere).finish()
+    assert found.stamps is not None and found.changed(IDS, elsewhere).tolist() == []
+    assert found.changed(IDS, stamps).tolist() == IDS[:10].tolist()
+    assert len(JointWriter.resumed(layers(tmp_path), IDS, replace_others=True, stamps=stamps).ids) == 0
+
+
+def test_a_set_that_does_not_say_of_which_files_it_is_is_not_gone_on_with(tmp_path):
+    writer = JointWriter(layers(tmp_path), IDS)
+    writer.add(IDS[:5], *values(IDS[:5]))
+    writer.close()
+    assert len(JointWriter.resumed(layers(tmp_path), IDS, stamps=IDS).ids) == 0
+    writer = JointWriter(layers(tmp_path / "finished"), IDS)
+    writer.add(IDS[:5], *values(IDS[:5]))
+    writer.finish()
+    with pytest.raises(OtherSetError, match="of which files is not recorded"):
+        JointWriter.resumed(layers(tmp_path / "finished"), IDS, stamps=IDS)
+    assert len(JointWriter.resumed(layers(tmp_path / "finished"), IDS, replace_others=True, stamps=IDS).ids) == 0
+
+
 def test_what_is_no_set_is_never_removed(tmp_path):
     pictures = tmp_path / "index" / "0" / "1.jpg"
     pictures.parent.mkdir(parents=True)

@@ -201,8 +201,8 @@ GOOD = {"mean": WHITENING.mean, "projection": WHITENING.projection}
         ({"projection": np.zeros(6, np.float32)}, {}, "are not float32"),
         ({}, {"power": '"1"'}, "a setting has the wrong type"),
         ({}, {"power": "[" * 100_000}, "not a readable whitening"),
-        ({}, {"protocol": "[]"}, "expected a JSON object"),
-        ({}, {"protocol": "{}"}, "absent keys"),
+        ({}, {"protocol": "[]"}, "should be an object"),
+        ({}, {"protocol": "{}"}, "model: Field required"),
     ],
 )
 def test_arrays_and_settings_that_make_no_sense_are_refused(tmp_path, change, metadata, words):
@@ -212,11 +212,18 @@ def test_arrays_and_settings_that_make_no_sense_are_refused(tmp_path, change, me
         load_whitening(tmp_path / "pca.safetensors")
 
 
-def test_a_flipped_bit_is_an_error(tmp_path):
+def test_a_flipped_bit_is_an_error_or_changes_nothing(tmp_path):
     path = tmp_path / "pca.safetensors"
     save_whitening(WHITENING, path)
-    good, rng = path.read_bytes(), np.random.default_rng(0)
+    good, rng, errors = path.read_bytes(), np.random.default_rng(0), 0
     for place in rng.integers(0, len(good), 100).tolist():
         path.write_bytes(good[:place] + bytes([good[place] ^ 1 << int(rng.integers(8))]) + good[place + 1 :])
-        with pytest.raises(LandmarksError, match=r"pca\.safetensors"):
-            load_whitening(path)
+        try:
+            found = load_whitening(path)
+        except LandmarksError as error:
+            assert "pca.safetensors" in str(error)
+            errors += 1
+        else:  # in the name of the file's own hash: it then passes for one of another program
+            np.testing.assert_array_equal(found.projection, WHITENING.projection)
+            np.testing.assert_array_equal(found.mean, WHITENING.mean)
+    assert errors >= 90

@@ -1,6 +1,4 @@
-import multiprocessing
-import resource
-import signal
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +7,7 @@ import pytest
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.descriptors import DescriptorSet, DescriptorWriter, ExtractionProtocol, write_derived
 from landmarks.retrieval.descriptors import writer as writer_module
+from landmarks.storage import RowLog
 
 PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released", split="index")
 DATA = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
@@ -50,17 +49,6 @@ def test_an_interrupted_extraction_goes_on_where_it_stopped(tmp_path, name, torn
     for path in (tmp_path / "whole").iterdir():
         assert (tmp_path / "set" / path.name).read_bytes() == path.read_bytes()
     assert len(resumed) == 50
-
-
-@pytest.mark.parametrize(("name", "lost"), [("descriptors.npy", 5), ("descriptors.npy", 30), ("ids.npy", 3)])
-def test_a_chunk_that_lost_its_end_is_dropped(tmp_path, name, lost):
-    """Only a power failure does that."""
-    write(tmp_path / "set", 0, 20).close()
-    file = tmp_path / "set.partial" / name
-    file.write_bytes(file.read_bytes()[:-lost])
-    with DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL) as writer:
-        assert writer.done.tolist() == IDS[:14].tolist()
-    np.testing.assert_array_equal(write(tmp_path / "set", 14, 50).finish().descriptors, DATA)
 
 
 def test_bits_that_flip_are_an_error_or_change_nothing(tmp_path):
@@ -132,57 +120,16 @@ def test_wrong_rows_are_named(tmp_path):
     assert not (tmp_path / "set").exists()
 
 
-def test_a_full_disk_is_an_error_that_keeps_what_was_written(tmp_path):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+def test_a_full_disk_is_an_error_that_says_what_to_do(tmp_path, monkeypatch):
+    def full(log, rows):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     writer = write(tmp_path / "set", 0, 20)
-    try:
-        # 20 rows take 608 bytes; the next chunk of 7 would need 168 more.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (700, before[1]))
-        with pytest.raises(LandmarksError, match="could not write after 20 rows"):
-            writer.add(IDS[20:27], DATA[20:27])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
-    resumed = write(tmp_path / "set", 20, 50).finish()
-    np.testing.assert_array_equal(resumed.descriptors, DATA)
-    np.testing.assert_array_equal(resumed.ids, IDS)
-
-
-def test_rows_can_be_read_back_and_cut(tmp_path):
-    writer = DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL)
-    ids, rows = np.arange(10, dtype=np.uint64), np.arange(60, dtype=np.float32).reshape(10, 6)
-    writer.add(ids, rows)
-    for start, stop in ((0, 10), (3, 7), (8, 40), (10, 10)):
-        found = writer.read(start, stop)
-        assert np.array_equal(found[0], ids[start:stop]) and np.array_equal(found[1], rows[start:stop])
-    writer.cut(20)
-    writer.cut(4)
-    writer.add(ids[7:9], rows[7:9])
-    found = writer.finish()
-    assert found.ids.tolist() == [0, 1, 2, 3, 7, 8] and np.array_equal(found.descriptors, rows[[0, 1, 2, 3, 7, 8]])
-
-
-def wait(started, enough):
-    started.set()
-    enough.wait()
-
-
-def test_processes_started_meanwhile_do_not_hold_the_set(tmp_path):
-    context = multiprocessing.get_context("fork")
-    writer = write(tmp_path / "set", 0, 20)
-    started, enough = context.Event(), context.Event()
-    child = context.Process(target=wait, args=(started, enough))
-    child.start()
-    try:
-        started.wait()
-        with pytest.raises(LandmarksError, match="another process writes"):
-            DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL)
-        writer.close()  # as a kill would
-        assert len(DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL).done) == 20
-    finally:
-        enough.set()
-        child.join()
+    monkeypatch.setattr(RowLog, "add", full)
+    with pytest.raises(
+        LandmarksError, match=r"could not write after 20 rows: .*No space.*run the same extraction again"
+    ):
+        writer.add(IDS[20:27], DATA[20:27])
 
 
 @pytest.mark.parametrize("done", [0, 7])

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,27 +8,6 @@ from landmarks.retrieval.diffusion import OfflineParameters, diffused_rows, offl
 from resources import make_resources
 
 PARAMETERS = OfflineParameters(k=6, truncation=20, gamma=3.0, alpha=0.99, iterations=20, tolerance=1e-6)
-KILLED = """
-import os, signal, sys
-import numpy as np
-from landmarks.retrieval.cache import Cache
-from landmarks.retrieval.diffusion import offline
-from landmarks.retrieval.search.index import ExactIndex
-from landmarks.retrieval.state import Resources
-
-solve, calls = offline.truncated_solve, []
-
-def solve_twice(*arguments):
-    if len(calls) == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    calls.append(1)
-    return solve(*arguments)
-
-offline.truncated_solve = solve_twice
-parameters = offline.OfflineParameters(k=6, truncation=20, gamma=3.0, alpha=0.99, iterations=20, tolerance=1e-6)
-resources = Resources(ExactIndex(), ExactIndex(), Cache(sys.argv[2]), workers=1)
-offline.diffused_rows(np.load(sys.argv[1]), parameters, resources, chunk=16)
-"""
 
 
 @pytest.fixture
@@ -48,9 +25,10 @@ def dense(found):
     return matrix
 
 
-def test_workers_and_chunks_change_not_a_bit(rows):
+def test_workers_and_chunks_change_not_a_bit(rows, monkeypatch):
     expected = diffused_rows(rows, PARAMETERS, make_resources(workers=1))
-    found = diffused_rows(rows, PARAMETERS, make_resources(workers=3), chunk=7)
+    monkeypatch.setattr(offline, "CHUNK", 7)
+    found = diffused_rows(rows, PARAMETERS, make_resources(workers=3))
     for name in ("row_of", "columns", "values"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
@@ -80,21 +58,3 @@ def test_a_second_run_computes_nothing(rows, tmp_path, monkeypatch):
     monkeypatch.setattr(offline, "_prepare", None)
     second = diffused_rows(rows, PARAMETERS, make_resources(cache=Cache(tmp_path)))
     np.testing.assert_array_equal(first.values, second.values)
-
-
-def test_goes_on_after_a_kill(rows, tmp_path, monkeypatch):
-    np.save(tmp_path / "rows.npy", rows)
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "rows.npy"), str(tmp_path / "cache")]
-    assert subprocess.run(command, check=False).returncode == -9
-    expected = diffused_rows(rows, PARAMETERS, make_resources())
-    sizes, solve = [], offline.truncated_solve
-
-    def counted(graph, columns, *arguments):
-        sizes.append(len(columns))
-        return solve(graph, columns, *arguments)
-
-    monkeypatch.setattr(offline, "truncated_solve", counted)
-    found = diffused_rows(rows, PARAMETERS, make_resources(cache=Cache(tmp_path / "cache")), chunk=16)
-    assert sizes == [16, 16, 16, 16, 4]
-    for name in ("row_of", "columns", "values"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.retrieval.diffusion import RegionDiffusion, RegionPooling, diffuse_within, nearest
+from landmarks.retrieval.diffusion import regions as regions_module
 
 
 def unit(rows):
@@ -25,7 +27,9 @@ def test_nearest_equals_a_full_sort_also_among_equals(seed, count, k, others, bl
         np.fill_diagonal(similarity, -np.inf)
     order = np.lexsort((np.broadcast_to(np.arange(count), similarity.shape), -similarity), axis=1)[:, :k]
     expected = np.take_along_axis(similarity, order, axis=1)
-    found = nearest(queries, regions, k, others, block)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(regions_module, "BLOCK", block)
+        found = nearest(queries, regions, k, others)
     np.testing.assert_array_equal(found.scores, expected)
     np.testing.assert_array_equal(found.indices, np.where(np.isneginf(expected), -1, order))
 

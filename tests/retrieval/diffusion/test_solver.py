@@ -7,6 +7,7 @@ from landmarks.retrieval import all_neighbours
 from landmarks.retrieval.diffusion import (
     WIDTH,
     knn_graph,
+    offline,
     rows_at_once,
     similar_together,
     solve,
@@ -105,12 +106,14 @@ def test_solves_each_part_and_ends_like_conjugate_gradients(case, iterations, to
     np.testing.assert_allclose(found, expected_rows(*case, 0.99, solver), rtol=rtol, atol=1e-6)
 
 
-def test_company_order_and_workers_change_not_a_bit(case):
+def test_company_order_and_workers_change_not_a_bit(case, monkeypatch):
     graph, columns = case
     together = truncated_solve(graph, columns, 0.99, 20, 1e-6, 1)
     shuffled = np.random.default_rng(0).permutation(len(columns))
+    monkeypatch.setattr(offline, "TASK", 7)
     for group in (1, 5):
-        apart = truncated_solve(graph, columns[shuffled], 0.99, 20, 1e-6, 3, group, task=7)
+        monkeypatch.setattr(offline, "GROUP", group)
+        apart = truncated_solve(graph, columns[shuffled], 0.99, 20, 1e-6, 3)
         np.testing.assert_array_equal(apart, together[shuffled])
 
 

@@ -39,6 +39,8 @@ def two_views(count: int, outliers: int, seed: int) -> tuple[np.ndarray, np.ndar
 
 @given(st.integers(0, 100_000), st.integers(20, 80), st.integers(0, 80), st.sampled_from(["affine", "homography"]))
 def test_planted_motions_are_found(seed, inliers, outliers, model):
+    # Where fewer than a third are right, 2000 draws of four pairs sometimes hold none of right ones alone.
+    outliers = min(outliers, 2 * inliers)
     first, second, true = planted(AFFINE if model == "affine" else HOMOGRAPHY, inliers, outliers, seed)
     verdict = Geometry(model, threshold=8)(first, second, BOTH, seed)
     assert verdict.inliers[true].mean() >= 0.95

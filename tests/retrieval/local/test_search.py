@@ -1,9 +1,3 @@
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,7 +9,6 @@ from landmarks.retrieval import Cache, Ranking
 from landmarks.retrieval.local import (
     InvertedFile,
     LocalFeatureTable,
-    StrongestFeatures,
     Voting,
     search,
     search_by_votes,
@@ -36,11 +29,11 @@ def run(queries, index, voting, depth: int = 5, cache: Cache | None = None, work
     return search_by_votes(queries, index, 4.0, voting, InvertedFile(), depth, resources)
 
 
-def brute_force(queries: LocalFeatureTable, index: StrongestFeatures, voting: Voting, depth: int) -> list[list[float]]:
+def brute_force(queries: LocalFeatureTable, index: LocalFeatureTable, voting: Voting, depth: int) -> list[list[float]]:
     """Votes of every image, one loop after another, best first."""
     all_scores = []
-    vectors = index.rows(0, len(index)).astype(float)
-    owners = index.images(np.arange(len(index)))
+    vectors = index.descriptors[:].astype(float)
+    owners = index.pictures(np.arange(len(vectors)))
     for query in range(len(queries)):
         given: dict[int, tuple[float, int]] = {}  # index feature: its best vote and who gave it
         for number, feature in enumerate(queries.of(query).descriptors.astype(float)):
@@ -72,7 +65,7 @@ def brute_force(queries: LocalFeatureTable, index: StrongestFeatures, voting: Vo
     top=st.sampled_from([2, 4, 200]),
 )
 def test_the_same_votes_as_counted_one_by_one(seed, counts, asked, neighbours, max_distance, limit, top):
-    index = StrongestFeatures(table(counts, seed, top), limit)
+    index = table(counts, seed, top).strongest(limit)
     queries = table(asked, seed + 1, top)
     voting = Voting(neighbours, max_distance, 2.0)
     ranking = run(queries, index, voting)
@@ -88,7 +81,7 @@ def test_the_same_votes_as_counted_one_by_one(seed, counts, asked, neighbours, m
 @pytest.mark.parametrize(("images", "found"), [(4, [0, 1, 2]), (9, [-1, -1, -1])])
 def test_equal_votes_stand_in_the_order_of_rows_and_what_is_found_everywhere_says_nothing(images, found):
     same = features_of(np.array([[1, 2, 3]]))
-    index = StrongestFeatures(table_of([same] * images), 5)
+    index = table_of([same] * images)
     ranking = run(table_of([same]), index, Voting(neighbours=8), depth=3)
     assert ranking.indices.tolist() == [found] and len(set(ranking.scores[0].tolist())) == 1
 
@@ -97,7 +90,7 @@ def test_repeated_structure_votes_once():
     def picture(windows: int) -> LocalFeatures:
         return features_of(np.array([[40, 40, 40]] * windows + [[200, 0, 90]]))
 
-    index = StrongestFeatures(table_of([picture(1), picture(8)]), 99)
+    index = table_of([picture(1), picture(8)])
     few = run(table_of([picture(1)]), index, Voting(neighbours=50, smoothing=0))
     # Both features vote once for each image: 2 votes of 2 features, 2 of 9.
     assert few.indices[0, :2].tolist() == [0, 1]
@@ -108,7 +101,7 @@ def test_repeated_structure_votes_once():
 
 
 def test_chunks_and_threads_do_not_matter(monkeypatch):
-    index = StrongestFeatures(table([30] * 20, 0, 200), 25)
+    index = table([30] * 20, 0, 200).strongest(25)
     queries = table([25, 0, 30, 1, 40], 1, 200)
     voting = Voting(neighbours=9, max_distance=60)
     expected = run(queries, index, voting)
@@ -120,13 +113,13 @@ def test_chunks_and_threads_do_not_matter(monkeypatch):
 
 def test_nothing_to_search_for_or_in():
     some, none = table([4, 2], 0), table([0, 0], 1)
-    assert not run(none, StrongestFeatures(some, 5), Voting()).filled.any()
-    assert not run(some, StrongestFeatures(none, 5), Voting()).filled.any()
-    assert run(some, StrongestFeatures(some.take(np.array([0])), 5), Voting(), depth=3).indices.shape == (2, 3)
+    assert not run(none, some, Voting()).filled.any()
+    assert not run(some, none, Voting()).filled.any()
+    assert run(some, some.take(np.array([0])), Voting(), depth=3).indices.shape == (2, 3)
 
 
 def test_a_second_run_neither_searches_nor_opens_an_index(tmp_path, monkeypatch):
-    index, queries = StrongestFeatures(table([9] * 8, 0, 200), 9), table([9] * 3, 1, 200)
+    index, queries = table([9] * 8, 0, 200), table([9] * 3, 1, 200)
     expected = run(queries, index, Voting(), cache=Cache(tmp_path))
 
     def forbidden(*_: object) -> None:
@@ -138,51 +131,7 @@ def test_a_second_run_neither_searches_nor_opens_an_index(tmp_path, monkeypatch)
         with pytest.raises(AssertionError):
             run(queries, index, other, cache=Cache(tmp_path))
     with pytest.raises(AssertionError):  # another picture under the same number of features
-        run(queries, StrongestFeatures(table([9] * 8, 7, 200), 9), Voting(), cache=Cache(tmp_path))
-
-
-def search_until_killed(folder: Path) -> None:
-    """Searches two chunks and is killed in the third."""
-    calls = []
-    count = search.count_votes
-
-    def counted(*arguments: object) -> Ranking:
-        calls.append(1)
-        if len(calls) == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return count(*arguments)
-
-    search.count_votes = counted
-    search.CHUNK = 2
-    queries, index = table([9] * 8, 1, 200), StrongestFeatures(table([9] * 8, 0, 200), 9)
-    run(queries, index, Voting(max_distance=60), cache=Cache(folder))
-
-
-def test_a_kill_loses_one_chunk(tmp_path, monkeypatch):
-    here = Path(__file__).parent
-    killed = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            f"from pathlib import Path; from test_search import search_until_killed as s; s(Path({str(tmp_path)!r}))",
-        ],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1] / "support"), *sys.path])},
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL
-    monkeypatch.setattr(search, "CHUNK", 2)
-    calls = []
-    count = search.count_votes
-    monkeypatch.setattr(search, "count_votes", lambda *given: calls.append(1) or count(*given))
-    queries, index = table([9] * 8, 1, 200), StrongestFeatures(table([9] * 8, 0, 200), 9)
-    resumed = run(queries, index, Voting(max_distance=60), cache=Cache(tmp_path))
-    assert len(calls) == 2
-    whole = run(queries, index, Voting(max_distance=60))
-    assert (
-        whole.filled.any(axis=1).all()
-        and np.array_equal(resumed.indices, whole.indices)
-        and np.array_equal(resumed.scores, whole.scores)
-    )
+        run(queries, table([9] * 8, 7, 200), Voting(), cache=Cache(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from corners import Corners
+from landmarks.data import ImageSet, ImageTable
 from landmarks.data.images import decode
+from landmarks.data.stores import FileStore
 from landmarks.errors import LandmarksError
 from landmarks.models import LocalFeatures, RootSift
 from landmarks.retrieval.local import CHUNK, LocalFeatureStore, LocalFeatureTable
@@ -32,9 +34,11 @@ def collect(store: LocalFeatureStore, pictures: list[bytes | None], workers: int
 def assert_same(left: LocalFeatureTable, right: LocalFeatureTable) -> None:
     assert np.array_equal(left.starts, right.starts)
     assert np.array_equal(left.keys, right.keys)
-    assert np.array_equal(left.sizes, right.sizes)
-    for name in ("points", "scales", "descriptors"):
-        assert np.array_equal(getattr(left, name)[:], getattr(right, name)[:])
+    for place in range(len(left)):
+        one, other = left.of(place), right.of(place)
+        assert one.size == other.size
+        for name in ("points", "scales", "descriptors"):
+            assert np.array_equal(getattr(one, name), getattr(other, name))
 
 
 def work_done(tally: Path) -> int:
@@ -48,7 +52,7 @@ def test_features_come_out_in_the_order_asked_for(tmp_path):
     rows = np.array([30, 2, 2, 39, 0])
     collect(store, pictures[:20])
     table = store.collect(images, rows, make_resources(workers=1))
-    assert len(table) == 5 and table.starts[-1] == len(table.points)
+    assert len(table) == 5 and table.starts[-1] == len(table.descriptors)
     for place, row in enumerate(rows):
         expected = Corners()(_decoded(pictures[row]))
         found = table.of(place)
@@ -77,6 +81,38 @@ def test_a_changed_picture_or_setting_gives_new_features(tmp_path):
     other = collect(LocalFeatureStore(Corners(setting=1, tally=tally), tmp_path / "store"), pictures)
     assert work_done(tally) == 7
     assert (other.keys != after.keys).any(axis=1).all()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_files_that_were_looked_at_are_not_read_again(tmp_path, monkeypatch, workers, caplog):
+    tally, count = tmp_path / "tally", 2 * CHUNK + 3
+    paths = [tmp_path / f"{number}.png" for number in range(count)]
+    for number, path in enumerate(paths):
+        path.write_bytes(picture(number))
+    paths[3].write_bytes(b"no picture")
+    ids = np.arange(1, count + 1, dtype=np.uint64)
+    images = ImageSet(ImageTable.unlabelled(ids), FileStore(ids, paths, tmp_path))
+
+    def look() -> LocalFeatureTable:
+        store = LocalFeatureStore(Corners(tally=tally), tmp_path / "store")
+        return store.collect(images, np.arange(count), make_resources(workers=workers))
+
+    before = look()
+    read, seen = FileStore.read, []
+    monkeypatch.setattr(FileStore, "read", lambda self, *where: seen.append(where[0]) or read(self, *where))
+    assert_same(look(), before)
+    assert seen == [4], "only the one that could not be read is tried again, by this process"
+    assert "3.png (0000000000000004): " in caplog.text
+    paths[3].unlink()
+    paths[5].write_bytes(picture(77))
+    after = look()
+    assert seen == [4, 4, 6] and work_done(tally) == count
+    assert np.array_equal(after.of(5).descriptors, Corners()(_decoded(picture(77))).descriptors)
+
+    (file,) = (tmp_path / "store").rglob("stamps.bin")
+    file.write_bytes(file.read_bytes()[:-20] + bytes(20))
+    assert_same(look(), after)
+    assert seen[3:] == [4, 6], "a damaged stamp counts as absent"
 
 
 def test_bad_pictures_have_no_features_and_are_named(tmp_path, caplog):

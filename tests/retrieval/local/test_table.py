@@ -9,7 +9,6 @@ from landmarks.models import LocalFeatures
 from landmarks.retrieval.local import (
     FeatureColumns,
     LocalFeatureTable,
-    StrongestFeatures,
     column_file,
 )
 from local_tables import features_of, table_of
@@ -31,22 +30,19 @@ def test_rows_are_those_of_the_pictures_in_any_order(counts, data):
     order = data.draw(st.lists(st.integers(0, len(counts) - 1), max_size=10))
     table = table_of(all_features).take(np.array(order, np.int64))
     assert table.starts.tolist() == [0, *np.cumsum([counts[i] for i in order]).tolist()]
-    assert table.dim == 4 and len(table) == len(order)
-    for name in ("points", "scales", "descriptors"):
-        rows = getattr(table, name)
-        shape = getattr(all_features[0], name).shape[1:]
-        expected = np.concatenate([np.empty((0, *shape), rows.dtype), *(getattr(all_features[i], name) for i in order)])
-        assert rows.shape == expected.shape and len(rows) == len(expected)
-        assert np.array_equal(rows[:], expected)
-        start, stop = sorted(data.draw(st.tuples(st.integers(0, 12), st.integers(0, 12))))
-        assert np.array_equal(rows[start:stop], expected[start:stop])
-        assert np.array_equal(rows[::2], expected[::2])
-        if len(expected):
-            picked = np.array(data.draw(st.lists(st.integers(0, len(expected) - 1), max_size=6)), np.int64)
-            assert np.array_equal(rows[picked], expected[picked])
+    assert len(table) == len(order)
+    rows, parts = table.descriptors, [all_features[i].descriptors for i in order]
+    expected = np.concatenate([np.empty((0, 4), np.uint8), *parts])
+    assert rows.shape == expected.shape and len(rows) == len(expected)
+    assert np.array_equal(rows[:], expected) and np.array_equal(rows[::2], expected[::2])
+    start, stop = sorted(data.draw(st.tuples(st.integers(0, 12), st.integers(0, 12))))
+    assert np.array_equal(rows[start:stop], expected[start:stop])
+    if len(expected):
+        picked = np.array(data.draw(st.lists(st.integers(0, len(expected) - 1), max_size=6)), np.int64)
+        assert np.array_equal(rows[picked], expected[picked])
     for place, row in enumerate(order):
-        assert np.array_equal(table.of(place).points, all_features[row].points)
-        assert table.of(place).size == all_features[row].size
+        for name in ("points", "scales", "descriptors", "size"):
+            assert np.array_equal(getattr(table.of(place), name), getattr(all_features[row], name))
 
 
 def test_pictures_that_lie_together_are_not_copied():
@@ -57,7 +53,7 @@ def test_pictures_that_lie_together_are_not_copied():
 
 
 def test_rows_outside_are_refused():
-    rows = table_of([features(3, 0)]).points
+    rows = table_of([features(3, 0)]).descriptors
     for row in (3, -1):
         with pytest.raises(IndexError):
             rows[np.array([row])]
@@ -95,15 +91,10 @@ def numbered() -> LocalFeatureTable:
 
 
 def test_each_image_gives_its_first_features():
-    strongest = StrongestFeatures(numbered(), 2)
-    assert len(strongest) == 5 and strongest.dim == 2
+    strongest = numbered().strongest(2)
     assert strongest.starts.tolist() == [0, 2, 2, 4, 5]
-    assert strongest.rows(0, 5).tolist() == [[0, 0], [0, 1], [2, 0], [2, 1], [3, 0]]
-    assert strongest.at(np.array([4, 1])).tolist() == [[3, 0], [0, 1]]
-    assert strongest.images(np.arange(5)).tolist() == [0, 0, 2, 2, 3]
-
-
-def test_an_order_of_its_own():
-    strongest = StrongestFeatures(numbered().take(np.array([2, 0])), 4)
-    assert strongest.rows(3, 6).tolist() == [[2, 3], [0, 0], [0, 1]]
-    assert len(StrongestFeatures(numbered().take(np.array([1])), 4)) == 0
+    assert strongest.descriptors[:].tolist() == [[0, 0], [0, 1], [2, 0], [2, 1], [3, 0]]
+    assert strongest.descriptors[np.array([4, 1])].tolist() == [[3, 0], [0, 1]]
+    assert strongest.pictures(np.arange(5)).tolist() == [0, 0, 2, 2, 3]
+    other_order = numbered().take(np.array([2, 0])).strongest(4)
+    assert other_order.descriptors[3:6].tolist() == [[2, 3], [0, 0], [0, 1]]

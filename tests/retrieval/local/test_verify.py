@@ -3,7 +3,7 @@ import pytest
 
 from landmarks.models import RootSift
 from landmarks.retrieval import Cache
-from landmarks.retrieval.local import Geometry, LocalFeatureTable, Matcher, count_inliers, verify_pair
+from landmarks.retrieval.local import Geometry, LocalFeatureTable, Matcher, count_inliers, verify, verify_pair
 from local_tables import table_of
 from pictures import motion_between, scene, seen_from_elsewhere
 from resources import make_resources
@@ -33,11 +33,13 @@ def test_only_the_same_scene_convinces(tables, match, model):
     assert counts[~np.eye(SCENES, dtype=bool)].max() < 8
 
 
-def test_counts_are_the_same_with_any_number_of_processes_and_in_any_order(tables):
+def test_counts_are_the_same_with_any_number_of_processes_and_in_any_order(tables, monkeypatch):
     pairs, alone = all_pairs(), make_resources(workers=1)
     one = count_inliers(*tables, pairs, Matcher(), Geometry(), alone)
-    two = count_inliers(*tables, pairs, Matcher(), Geometry(), make_resources(workers=2), job=8)
-    back = count_inliers(*tables, pairs[::-1].copy(), Matcher(), Geometry(), alone, chunk=7, job=3)
+    monkeypatch.setattr(verify, "JOB", 3)
+    two = count_inliers(*tables, pairs, Matcher(), Geometry(), make_resources(workers=2))
+    monkeypatch.setattr(verify, "CHUNK", 7)
+    back = count_inliers(*tables, pairs[::-1].copy(), Matcher(), Geometry(), alone)
     assert np.array_equal(one, two) and np.array_equal(one, back[::-1])
 
 
@@ -57,32 +59,6 @@ def test_counts_are_kept_and_found_by_pictures_and_parameters(tables, tmp_path):
     changed.keys[0] = 9
     count_inliers(tables[0], changed, all_pairs(), Matcher(), Geometry(), resources)
     assert entries() == 5
-
-
-class StoppedError(Exception):
-    pass
-
-
-def test_what_was_counted_before_a_stop_is_not_counted_again(tables, tmp_path):
-    whole = np.array(count_inliers(*tables, all_pairs(), Matcher(), Geometry(), make_resources(workers=1)))
-    resources = make_resources(cache=Cache(tmp_path), workers=1)
-    done: list[int] = []
-
-    class Counting(Matcher):
-        limit = 10
-
-        def __call__(self, first, second):
-            if len(done) == self.limit:
-                raise StoppedError
-            done.append(1)
-            return super().__call__(first, second)
-
-    with pytest.raises(StoppedError):
-        count_inliers(*tables, all_pairs(), Counting(), Geometry(), resources, chunk=4)
-    done.clear()
-    Counting.limit = 10**6
-    assert np.array_equal(count_inliers(*tables, all_pairs(), Counting(), Geometry(), resources, chunk=4), whole)
-    assert len(done) == SCENES**2 - 8
 
 
 def test_no_pairs_and_pictures_without_features(tables):

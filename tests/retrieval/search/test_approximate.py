@@ -5,11 +5,9 @@ import logging
 
 import numpy as np
 import pytest
-from hydra.utils import instantiate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landmarks.config import TrainSettings, check_config
 from landmarks.errors import LandmarksError
 from landmarks.retrieval import Ranking
 from landmarks.retrieval.search import (
@@ -50,6 +48,20 @@ def test_finds_nearly_all_and_scores_them_exactly(kind, database):
     same = found.indices == exact.indices
     assert same.mean() > 0.8
     np.testing.assert_array_equal(found.scores[same], exact.scores[same])
+
+
+@each_kind
+def test_no_place_stays_empty_where_many_rows_are_equal(kind, caplog):
+    rng = np.random.default_rng(0)
+    database = rng.normal(size=(1200, 64)).astype(np.float32)
+    database[:1100] = database[0]
+    queries = np.vstack([database[:1], rng.normal(size=(4, 64))]).astype(np.float32)
+    with caplog.at_level(logging.INFO):
+        found = kind().search(queries, database)
+    found.check(len(queries), len(database))
+    assert found.filled.all()
+    assert "of 5 queries, as happens where many rows are equal; these are searched exactly" in caplog.text
+    assert found.scores[0].tolist() == ExactIndex().search(queries, database).scores[0].tolist()
 
 
 @each_kind
@@ -200,16 +212,6 @@ def test_every_parameter_but_the_budget_is_part_of_the_signature(kind):
     assert given.keys() - signature.keys() == {"k", "memory_budget_mb", "recall_queries"}
 
 
-@each_kind
-def test_configured_by_name(kind, compose_config, tmp_path):
-    choice = [f"index={kind.kind}", f"index@neighbours={kind.kind}", "index.k=7"]
-    config = compose_config("train", *choice, "data.root=somewhere", run_dir=tmp_path)
-    check_config(config, TrainSettings)
-    pipeline = instantiate(config.pipeline)
-    assert isinstance(pipeline.resources.index, kind) and isinstance(pipeline.resources.neighbours, kind)
-    assert pipeline.resources.index.k == 7
-
-
 @pytest.mark.parametrize(
     ("kind", "fixed", "name", "values", "least"),
     [
@@ -255,19 +257,19 @@ def ranking(indices, scores):
     return Ranking(np.array(indices, np.int32), np.array(scores, np.float32))
 
 
-def test_share_of_the_exact_results():
-    exact = ranking([[4, 2, 7], [1, 2, 3]], [[3, 2, 1], [3, 2, 1]])
-    found = ranking([[4, 7, -1], [1, 2, 3]], [[3, 1, -np.inf], [3, 2, 1]])
-    assert recall(exact, exact) == 1
-    assert recall(found, exact) == (2 / 3 + 1) / 2
-
-
-def test_another_copy_of_the_same_picture_counts():
-    assert recall(ranking([[9, 8]], [[2, 1]]), ranking([[9, 5]], [[2, 1]])) == 1
-
-
-def test_places_that_cannot_be_filled_do_not_count():
-    exact = ranking([[0, -1]], [[1, -np.inf]])
-    assert recall(exact, exact) == 1
-    assert recall(Ranking.empty(1, 2), exact) == 0
-    assert recall(Ranking.empty(2, 3), Ranking.empty(2, 3)) == 1
+@pytest.mark.parametrize(
+    ("found", "exact", "share"),
+    [
+        (
+            ranking([[4, 7, -1], [1, 2, 3]], [[3, 1, -np.inf], [3, 2, 1]]),
+            ranking([[4, 2, 7], [1, 2, 3]], [[3, 2, 1]] * 2),
+            5 / 6,
+        ),
+        (ranking([[9, 8]], [[2, 1]]), ranking([[9, 5]], [[2, 1]]), 1),  # another copy of the same image counts
+        (ranking([[0, -1]], [[1, -np.inf]]), ranking([[0, -1]], [[1, -np.inf]]), 1),  # what cannot be filled does not
+        (Ranking.empty(1, 2), ranking([[0, -1]], [[1, -np.inf]]), 0),
+        (Ranking.empty(2, 3), Ranking.empty(2, 3), 1),
+    ],
+)
+def test_share_of_the_exact_results(found, exact, share):
+    assert recall(found, exact) == pytest.approx(share)

@@ -3,12 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landmarks.errors import LandmarksError
 from landmarks.models import RootSift
-from landmarks.retrieval import EMPTY, Pipeline, SearchState
+from landmarks.retrieval import EMPTY, LocalSearch, Pipeline, Search, SearchState
 from landmarks.retrieval.local import LocalFeatureStore, Voting
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import LocalSearch, Search
 from pictures import image_set, png, scene, seen_from_elsewhere
 from resources import make_resources
 
@@ -60,8 +58,3 @@ def test_few_features_of_each_image(stage):
     few = LocalSearch(stage.features, voting=Voting(neighbours=5), features_per_image=40)
     ranking = few(planted_state(), make_resources(workers=1)).ranking
     assert ranking.depth == 100 and ranking.indices[[0, 1, 3], 0].tolist() == [2, 4, 3]
-
-
-def test_parameters_out_of_range(stage):
-    with pytest.raises(LandmarksError, match="features_per_image is 0"):
-        LocalSearch(stage.features, features_per_image=0)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval import Cache, Ranking, SearchState
+from landmarks.retrieval import Cache, Diffusion, Ranking, RegionalDiffusion, Search, SearchState
 from landmarks.retrieval.search import ExactIndex
-from landmarks.retrieval.stages import Diffusion, RegionalDiffusion, Search, regional_diffusion
+from landmarks.retrieval.stages import regional_diffusion
 from resources import assert_same_ranking, make_resources
 
 
@@ -84,22 +84,3 @@ def test_without_regions_it_says_how_to_get_them():
     state, resources = random_state()
     with pytest.raises(LandmarksError, match=r"extraction\.regions"):
         RegionalDiffusion()(SearchState(state.queries, state.index, state.ranking), resources)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("candidates", 0),
-        ("k", 1),
-        ("query_k", 0),
-        ("gamma", 0.0),
-        ("alpha", 1.0),
-        ("iterations", 0),
-        ("tolerance", -1.0),
-        ("pooling", "mean"),
-        ("regulariser", 0.0),
-    ],
-)
-def test_parameters_out_of_range(name, value):
-    with pytest.raises(LandmarksError, match=name):
-        RegionalDiffusion(**{name: value})

@@ -1,15 +1,13 @@
 from .downloads import Outcome as Outcome
 from .downloads import download as download
 from .http_file import DownloadError as DownloadError
-from .http_file import Expected as Expected
 from .http_file import HttpFiles as HttpFiles
 from .http_file import NotServedError as NotServedError
 from .http_file import Served as Served
 from .http_file import StoppedError as StoppedError
 from .http_file import UnreachableError as UnreachableError
 from .indexing import index_splits as index_splits
-from .layout import GLDv2Layout as GLDv2Layout
-from .partial_file import DiskFullError as DiskFullError
+from .local import open_layout as open_layout
 from .partial_file import PartialFile as PartialFile
 from .partial_file import partial_name as partial_name
 from .release import NEEDED as NEEDED

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from rich.filesize import decimal
 
-from landmarks.data.gldv2.http_file import DownloadError, Expected, HttpFiles, NotServedError, Served
+from landmarks.data.gldv2.http_file import DownloadError, HttpFiles, NotServedError, Served
 from landmarks.data.gldv2.partial_file import DiskFullError, partial_name
 from landmarks.data.gldv2.release import BASE_URL, ReleaseFile, parse_md5
 from landmarks.errors import LandmarksError
@@ -188,16 +188,18 @@ class _Download:
                 )
             if md5 is not None and not partial_name(path).exists():  # there is a sum to judge it by
                 path.rename(partial_name(path))
-        expected = Expected(md5, file.is_first_line)
-        self.http.fetch(self._url(file.path), path, expected, job.answer, lambda size: self.meter.reached(job, size))
+        self.http.fetch(
+            self._url(file.path), path, job.answer, md5, file.is_first_line, lambda size: self.meter.reached(job, size)
+        )
         return "done", "md5 right" if md5 else "length and first line right; no md5 is published"
 
     def _published_md5(self, md5_path: str, tar_name: str) -> str:
         """Read the sum of a tar, from the copy of its file below the root if there is one."""
         path = self.root / md5_path
         if _read_md5(path, tar_name) is None:
-            expected = Expected(is_first_line=lambda line: parse_md5(line, tar_name) is not None)
-            self.http.fetch(self._url(md5_path), path, expected, Served())
+            self.http.fetch(
+                self._url(md5_path), path, Served(), is_first_line=lambda line: parse_md5(line, tar_name) is not None
+            )
         if (md5 := _read_md5(path, tar_name)) is None:
             raise LandmarksError(f"{path}: cannot be read; remove it")
         return md5

@@ -55,22 +55,6 @@ class Served:
     modified: float | None = None
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What a good file is known by: its md5 sum, else its length and what `is_first_line` says of its first line."""
-
-    md5: str | None = None
-    is_first_line: Callable[[str], bool] = lambda line: True
-
-    def problem(self, file: PartialFile) -> str | None:
-        """Say what is wrong with a complete file, or None."""
-        if self.md5 is not None and file.md5 != self.md5:
-            return f"has the md5 sum {file.md5} instead of {self.md5}"
-        if not self.is_first_line(file.first_line()):
-            return f"begins with {file.first_line()[:60]!r}, so it is something else"
-        return None
-
-
 @dataclass
 class HttpFiles:
     """Fetches files, from any number of threads."""
@@ -98,30 +82,42 @@ class HttpFiles:
         self,
         url: str,
         path: Path,
-        expected: Expected,
         served: Served,
+        md5: str | None = None,
+        is_first_line: Callable[[str], bool] = lambda line: True,
         on_size: Callable[[int], None] = lambda size: None,
     ) -> None:
-        """Bring `path` into being, from what an earlier run left in its partial file if there is one.
+        """Bring a file into being, from what an earlier run left in its partial file if there is one.
 
-        `served` is what `ask` said; `on_size` is told how many bytes are there whenever that changes. Raises
-        DownloadError if the server does not give out the right file, also on the second time, and LandmarksError if
-        the disk refuses or another process is at it.
+        Args:
+            url: Where it is served.
+            path: Where it shall lie.
+            served: What `ask` said.
+            md5: The sum that a good file has; without one, its length must be right.
+            is_first_line: Whether a good file may begin with this line.
+            on_size: Is told how many bytes are there whenever that changes.
+
+        Raises:
+            DownloadError: The server does not give out the right file, also on the second time.
+            LandmarksError: The disk refuses, or another process is at it.
         """
         with PartialFile(path) as partial:
-            if expected.md5 is None and served.modified is not None and partial.modified < served.modified:
+            if md5 is None and served.modified is not None and partial.modified < served.modified:
                 partial.restart()  # no sum would notice the beginning of one file before the end of another
             for _ in range(2):  # the beginning that an earlier run left may be wrong
                 on_size(partial.size)
                 total = self._try(
                     url, lambda: self._receive(url, partial, served, on_size), self.retry, lambda: partial.size
                 )
-                if total is None and expected.md5 is None:
+                if total is None and md5 is None:
                     raise DownloadError(
                         f"{url}: the server tells no length, so nothing shows whether the file is whole"
                     )
-                problem = expected.problem(partial)
-                if problem is None:
+                if md5 not in (None, partial.md5):
+                    problem = f"has the md5 sum {partial.md5} instead of {md5}"
+                elif not is_first_line(partial.first_line()):
+                    problem = f"begins with {partial.first_line()[:60]!r}, so it is something else"
+                else:
                     partial.finish()
                     return
                 partial.restart()

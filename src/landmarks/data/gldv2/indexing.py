@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from landmarks.data.gldv2.layout import FOLDERS, GLDv2Layout
+from landmarks.data.gldv2.layout import GLDv2Layout
+from landmarks.data.gldv2.local import open_layout
+from landmarks.data.gldv2.release import FOLDERS
 from landmarks.data.roots import Root
 from landmarks.data.stores import NO_OFFSETS, WORKERS, OnTar, Update, update_offsets
 from landmarks.errors import LandmarksError
@@ -54,7 +56,7 @@ def index_splits(
 
     See `update_offsets` for `workers` and `rebuild`, `Update.refused` for failures.
     """
-    layout, done = GLDv2Layout(root), []
+    layout, done = open_layout(root), []
     for split in _splits_with_tars(layout, chosen):
         start = time.perf_counter()
         path = layout.offsets(split)

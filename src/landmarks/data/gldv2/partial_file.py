@@ -6,13 +6,13 @@ system has locks.
 """
 
 import errno
-import fcntl
 import hashlib
 import os
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 from landmarks.errors import LandmarksError
+from landmarks.storage import lock_open_file
 
 READ_BYTES = 1 << 20
 
@@ -36,7 +36,10 @@ class PartialFile:
         except OSError as error:
             raise LandmarksError(f"{self.partial}: cannot write here: {error.strerror or error}") from error
         try:
-            self._lock()
+            # A process that had the lock may have finished meanwhile: the bytes then have their own name already.
+            mine = lock_open_file(self._file) and self.partial.exists()
+            if not mine or not os.path.samestat(os.fstat(self._file.fileno()), self.partial.stat()):
+                raise LandmarksError(f"{path}: another process is downloading this file; leave it to that one")
             self.modified = os.fstat(self._file.fileno()).st_mtime
             self.size, self._md5 = 0, hashlib.md5(usedforsecurity=False)
             while data := os.pread(self._file.fileno(), READ_BYTES, self.size):
@@ -46,12 +49,10 @@ class PartialFile:
             self._file.close()
             raise
 
-    def __enter__(self) -> "PartialFile":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.size == 0 and not self._file.closed:
             self.partial.unlink(missing_ok=True)
         self._file.close()
@@ -90,20 +91,6 @@ class PartialFile:
         except OSError as error:
             raise self._refused(error) from error
         self._file.close()
-
-    def _lock(self) -> None:
-        busy = LandmarksError(f"{self.path}: another process is downloading this file; leave it to that one")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise busy from error
-        except OSError as error:
-            if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
-                raise
-            return  # some network file systems have no locks; one process at a time does without
-        # That process may have finished in between: the bytes then have their own name already.
-        if not (self.partial.exists() and os.path.samestat(os.fstat(self._file.fileno()), self.partial.stat())):
-            raise busy
 
     def _refused(self, error: OSError) -> LandmarksError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -12,7 +12,8 @@ from landmarks.errors import LandmarksError
 
 BASE_URL = "https://s3.amazonaws.com/google-landmark"
 TARS = {"train": 500, "index": 100, "test": 20}
-SPLITS = (*TARS, "metadata")
+FOLDERS = tuple(TARS)
+SPLITS = (*FOLDERS, "metadata")
 
 # The files that training and evaluation read, with their first lines.
 NEEDED = {

@@ -9,17 +9,19 @@ from pathlib import Path
 
 from upath import UPath
 
+from landmarks.data.gldv2.layout import GLDv2Layout
 from landmarks.data.stores import (
-    LocalCopies,
     RemoteFiles,
     RemoteFolderStore,
     RemoteTars,
     exists,
+    fetch_copy,
     find_tars,
     read_offsets,
     unreachable,
 )
 from landmarks.errors import LandmarksError
+from landmarks.ids import HEX_DIGITS
 from landmarks.storage import FOLDER, derived_folder
 
 FIRST = "metadata/test.csv"
@@ -29,8 +31,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class RemoteGLDv2:
-    """The files below `root`. See LocalGLDv2; errors name the address if there is no answer."""
+class RemoteGLDv2(GLDv2Layout):
+    """The files below an address, which errors name if there is no answer."""
 
     root: UPath
     _tars: dict[str, RemoteTars] = field(default_factory=dict, init=False, compare=False)
@@ -51,18 +53,18 @@ class RemoteGLDv2:
         return files
 
     def has(self, name: str) -> bool:
-        """See LocalGLDv2."""
+        """See GLDv2Layout."""
         try:
             return exists(self.files, name)
         except OSError as error:
             raise unreachable(self.files.address(name), error) from error
 
     def path(self, name: str) -> Path:
-        """See LocalGLDv2. The file is copied here if it is there."""
+        """The file is copied here if it is there."""
         return self._copy(name, name)
 
     def tars(self, folder: str) -> RemoteTars:
-        """See LocalGLDv2."""
+        """See GLDv2Layout."""
         if folder not in self._tars:
             try:
                 self._tars[folder] = find_tars(self.files, folder, partial(self._indexed_tars, folder))
@@ -71,7 +73,7 @@ class RemoteGLDv2:
         return self._tars[folder]
 
     def offsets(self, folder: str) -> Path:
-        """See LocalGLDv2. What `landmarks data index` made beside the tars is copied here if it is there."""
+        """What `landmarks data index` made beside the tars is copied here if it is there."""
         path = self._copy_offsets(folder)
         if not path.exists():
             log.warning(
@@ -85,18 +87,18 @@ class RemoteGLDv2:
         return path
 
     def is_extracted(self, folder: str) -> bool:
-        """See LocalGLDv2. Where folders are not listed a picture of the tables is looked for."""
+        """Where folders are not listed a picture of the tables is looked for."""
         try:
             names = self.files.names(folder)
             if names:
-                return not set("0123456789abcdef").isdisjoint(names)
+                return not set(HEX_DIGITS).isdisjoint(names)
             picture = self._first_picture(folder)
             return picture is not None and exists(self.files, RemoteFolderStore(self.files, folder).path(picture))
         except OSError as error:
             raise unreachable(self.files.address(folder), error) from error
 
     def extracted(self, folder: str) -> RemoteFolderStore:
-        """See LocalGLDv2."""
+        """See GLDv2Layout."""
         return RemoteFolderStore(self.files, folder)
 
     def _indexed_tars(self, folder: str) -> list[str]:
@@ -116,15 +118,15 @@ class RemoteGLDv2:
         return self._copy(_offsets(folder), _offsets(folder).removeprefix(f"{FOLDER}/"))
 
     def _copy(self, name: str, path: str) -> Path:
-        copies = LocalCopies(self.files, derived_folder(self.root))
-        if not self.has(name):
-            return copies.folder / path
+        copy = derived_folder(self.root) / path
         try:
-            return copies.fetch(name, path)
+            if self.has(name):
+                fetch_copy(self.files, name, copy)
         except OSError as error:
             raise LandmarksError(
-                f"cannot copy {self.files.address(name)} to {copies.folder / path}: {error.strerror or error}"
+                f"cannot copy {self.files.address(name)} to {copy}: {error.strerror or error}"
             ) from error
+        return copy
 
 
 def _offsets(folder: str) -> str:

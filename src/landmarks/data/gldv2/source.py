@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.gldv2 import tables
-from landmarks.data.gldv2.layout import GLDv2Layout, Task
+from landmarks.data.gldv2.layout import Task, solution_name
+from landmarks.data.gldv2.local import open_layout
 from landmarks.data.gldv2.tables import read_categories
 from landmarks.data.image_lists import listed_rows, read_image_list
 from landmarks.data.roots import Root, open_root
@@ -72,7 +73,7 @@ class GLDv2(Source):
         self.name = name
         self.release = release
         self.root = open_root(root)
-        self.files = GLDv2Layout(self.root)
+        self.files = open_layout(self.root)
         self.train_split = train_split
         self.gallery_split = gallery_split
         self.min_images = min_images
@@ -157,7 +158,7 @@ class GLDv2(Source):
     def _solution(self, task: Task) -> Path | None:
         if self.files.has_solution(task):
             return self.files.solution(task)
-        log.warning("%s is not there: %s can be answered but not scored", self.files.solution_address(task), task)
+        log.warning("%s is not there: %s can be answered but not scored", self.root / solution_name(task), task)
         return None
 
     def _refuse_unknown_queries(self, task: Task, ids: NDArray[np.uint64]) -> None:

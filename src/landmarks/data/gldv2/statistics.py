@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from landmarks.data.gldv2.checks import CHECKED_SPLITS, FOLDER, Split
 from landmarks.data.gldv2.layout import GLDv2Layout
+from landmarks.data.gldv2.local import open_layout
 from landmarks.data.gldv2.tables import read_clean, read_ids, read_labels
 from landmarks.data.images import read_size
 from landmarks.data.roots import Root
 from landmarks.data.source import ImageSet
 from landmarks.data.table import ImageTable
-from landmarks.errors import FormatError, LandmarksError
+from landmarks.errors import LandmarksError
 from landmarks.metrics import read_recognition_solution, read_retrieval_solution
 
 MEASURED = 1000  # images of a split whose size is read, evenly over its table
@@ -34,7 +35,7 @@ def read_statistics(root: Root) -> dict[str, Any]:
     Raises:
         LandmarksError: A table, a tar or a solution is wrong, or there is no table at all.
     """
-    layout = GLDv2Layout(root)
+    layout = open_layout(root)
     splits = {split: _split(layout, split) for split in CHECKED_SPLITS if layout.has_table(split)}
     if not splits:
         raise LandmarksError(
@@ -105,15 +106,12 @@ def _sizes(layout: GLDv2Layout, split: Split, ids: NDArray[np.uint64]) -> dict[s
 
 def _queries(layout: GLDv2Layout) -> dict[str, dict[str, int]]:
     found = {}
-    try:
-        if layout.has_solution("retrieval"):
-            retrieval = read_retrieval_solution(layout.solution("retrieval"))
-            found["retrieval"] = _usages(retrieval.public, retrieval.ignored_ids)
-        if layout.has_solution("recognition"):
-            recognition = read_recognition_solution(layout.solution("recognition"))
-            found["recognition"] = _usages(recognition.public, recognition.ignored_ids)
-    except FormatError as error:
-        raise LandmarksError(str(error)) from error
+    if layout.has_solution("retrieval"):
+        retrieval = read_retrieval_solution(layout.solution("retrieval"))
+        found["retrieval"] = _usages(retrieval.public, retrieval.ignored_ids)
+    if layout.has_solution("recognition"):
+        recognition = read_recognition_solution(layout.solution("recognition"))
+        found["recognition"] = _usages(recognition.public, recognition.ignored_ids)
     return found
 
 

@@ -1,5 +1,6 @@
 from .decoding import UnreadableImageError as UnreadableImageError
 from .decoding import decode as decode
+from .decoding import heif_is_read as heif_is_read
 from .decoding import largest_divisor as largest_divisor
 from .decoding import open_image as open_image
 from .jpeg_header import MAX_SEGMENTS as MAX_SEGMENTS
@@ -8,6 +9,7 @@ from .jpeg_header import TruncatedHeaderError as TruncatedHeaderError
 from .jpeg_header import exif_orientation as exif_orientation
 from .jpeg_header import read_jpeg_header as read_jpeg_header
 from .preprocessing import MEAN as MEAN
+from .preprocessing import MULTIPLE as MULTIPLE
 from .preprocessing import STD as STD
 from .preprocessing import Preprocessing as Preprocessing
 from .preprocessing import ResizeRule as ResizeRule

@@ -1,9 +1,9 @@
 """Encoded bytes to pixels: fast for sound JPEGs, patient with odd ones, strict with damaged ones.
 
 simplejpeg (libjpeg-turbo) decodes JPEGs on one thread, at 1/2, 1/4 or 1/8 of their size where that is enough. What
-it refuses but is no damage (PNG, WebP, stray bytes between markers) goes to Pillow. A picture with missing or wrong
-pixels is an `UnreadableImageError`, never an array that is grey in its lower half: Pillow alone would accept a
-download whose tail is zeros.
+it refuses but is no damage (PNG, WebP, TIFF, stray bytes between markers) goes to Pillow, HEIC through pillow-heif. A
+picture with missing or wrong pixels is an `UnreadableImageError`, never an array that is grey in its lower half:
+Pillow alone would accept a download whose tail is zeros.
 
 Pictures come out upright, as viewers show them: the EXIF orientation is applied, whatever the source. Nothing of a
 picture's size is allocated before its header has been held against the limits below. While it is decoded a pixel
@@ -15,7 +15,7 @@ import io
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 import numpy as np
@@ -33,8 +33,10 @@ MAX_SCANNED = 2_000_000_000  # pixels x scans of a JPEG, about two seconds; enco
 MIN_SCAN = 1 << 20  # pixels that a scan counts for at least
 DIVISORS = (8, 4, 2)  # the only cheap ones: libjpeg-turbo has vector code for 1/8, 1/4 and 1/2
 JPEG_DAMAGE = ("premature end", "bad huffman code", "resync")
-# What the web calls .jpg. Pillow reads dozens more, some through other programs (EPS runs Ghostscript).
-PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+# What cameras write and the web calls .jpg. Pillow reads dozens more, some through other programs (EPS: Ghostscript).
+PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+# ISO/IEC 23000-12: the brand in the first box; of photographs in HEVC, or in general, whose first image is decoded.
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 T = TypeVar("T")
 
@@ -134,8 +136,25 @@ def _inverted_cmyk_to_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return (light // 255).astype(np.uint8)
 
 
+@cache
+def heif_is_read() -> bool:
+    """Whether pillow-heif is installed, which this makes known to Pillow; one thread decodes, as for other formats."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.options.DECODE_THREADS = 1
+    pillow_heif.register_heif_opener()
+    return True
+
+
 def _open_pillow(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data), formats=PILLOW_FORMATS)
+    formats: tuple[str, ...] = PILLOW_FORMATS
+    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+        if not heif_is_read():
+            raise UnreadableImageError("a HEIC image, which needs another package: pip install 'landmarks[heif]'")
+        formats = ("HEIF",)
+    image = Image.open(io.BytesIO(data), formats=formats)
     if data.startswith(START):
         _check_jpeg(data, image.height, image.width, data.count(SCAN))
     else:
@@ -148,6 +167,10 @@ def _open_other(data: bytes) -> EncodedImage:
     try:
         orientation = Image.Image.getexif(image).get(ORIENTATION_TAG, 1)  # that of PNG would decode all pixels
     except Exception:  # only the EXIF is damaged, not the pixels
+        orientation = 1
+    if isinstance(orientation, bytes) and len(orientation) == 1:  # of the type BYTE
+        orientation = orientation[0]
+    elif image.format == "TIFF":  # Pillow turns them
         orientation = 1
     valid = isinstance(orientation, int) and 1 <= orientation <= 8
     return _encoded(

@@ -13,6 +13,7 @@ SCAN = b"\xff\xda"
 MAX_SEGMENTS = 4096  # of a header; photographs have five to fifty
 EXIF = b"Exif\x00\x00"
 ORIENTATION_TAG = 0x0112
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}  # types of EXIF values that fit into an entry
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length: TEM, restarts, start of image
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15, less tables that share their range
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
@@ -92,7 +93,8 @@ def exif_orientation(tiff: bytes) -> int:
         return 1
     count = unpack_from(f"{order}H", tiff, start)[0]
     for entry in range(start + 2, min(start + 2 + 12 * count, len(tiff) - 11), 12):
-        tag, kind, number, value = unpack_from(f"{order}HHIH", tiff, entry)
+        tag, kind, number = unpack_from(f"{order}HHI", tiff, entry)
         if tag == ORIENTATION_TAG:
-            return value if kind == 3 and number == 1 and 1 <= value <= 8 else 1
+            value = unpack_from(order + _INTEGERS[kind], tiff, entry + 8)[0] if kind in _INTEGERS else 0
+            return value if number == 1 and 1 <= value <= 8 else 1
     return 1

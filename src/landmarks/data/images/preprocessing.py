@@ -14,7 +14,7 @@ from landmarks.errors import LandmarksError
 MAX_RATIO = 3.0
 """Long side / short side up to which the released retrieval program does not shrink an image further."""
 MULTIPLE = 32
-"""The total stride of the networks, pixels."""
+"""What the released programs floor sides to multiples of: the total stride of their networks, pixels."""
 LONGEST = 8
 """Of a picture longer than this to 1, a centre crop sees the middle only; the rest is not resized."""
 MEAN = (0.485, 0.456, 0.406)
@@ -24,27 +24,28 @@ STD = (0.229, 0.224, 0.225)
 ResizeMode = Literal["released", "square", "crop"]
 
 
-def _released_shape(height: int, width: int, short_side: int) -> tuple[int, int]:
+def _released_shape(height: int, width: int, short_side: int, multiple: int) -> tuple[int, int]:
     """The sides that the released 2019 retrieval program resizes an image to, as a whole.
 
-    The short side goes to `short_side`; each side is rounded, then floored to a multiple of 32 (at least one of it),
+    The short side goes to `short_side`; each side is rounded, then floored to a `multiple` (at least one of it),
     so the aspect ratio changes slightly. An image longer than `MAX_RATIO` to 1 shrinks by MAX_RATIO / ratio.
     """
     ratio = max(height, width) / min(height, width)
     target = short_side if ratio <= MAX_RATIO else short_side * MAX_RATIO / ratio
-    return _scaled(height, width, target)
+    return _scaled(height, width, target, multiple)
 
 
-def _centre_crop(image: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
+def _centre_crop(image: NDArray[np.uint8], short_side: int, multiple: int) -> NDArray[np.uint8]:
     """The resize of the released 2019 classification program: bilinear, then a square from the middle.
 
-    The short side goes to `short_side`, and each side is rounded and floored to a multiple of 32 as above: uint8
-    [H, W, 3] -> uint8 [S, S, 3], S = `short_side` floored to a multiple of 32.
+    The short side goes to `short_side`, and each side is rounded and floored to a `multiple` as above: uint8 [H, W, 3]
+    -> uint8 [S, S, 3], S = `short_side` floored to one.
     """
     limit = LONGEST * min(image.shape[:2])
     image = _middle(image, min(image.shape[0], limit), min(image.shape[1], limit))
-    resized = _resized(image, *_scaled(image.shape[0], image.shape[1], short_side), Image.Resampling.BILINEAR)
-    side = _floored(short_side)
+    shape = _scaled(image.shape[0], image.shape[1], short_side, multiple)
+    resized = _resized(image, *shape, Image.Resampling.BILINEAR)
+    side = _floored(short_side, multiple)
     return np.ascontiguousarray(_middle(resized, side, side))
 
 
@@ -53,13 +54,13 @@ def _middle(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
     return image[top : top + height, left : left + width]
 
 
-def _scaled(height: int, width: int, short_side: float) -> tuple[int, int]:
+def _scaled(height: int, width: int, short_side: float, multiple: int) -> tuple[int, int]:
     scale = short_side / min(height, width)
-    return _floored(round(height * scale)), _floored(round(width * scale))
+    return _floored(round(height * scale), multiple), _floored(round(width * scale), multiple)
 
 
-def _floored(side: int) -> int:
-    return max(side // MULTIPLE, 1) * MULTIPLE
+def _floored(side: int, multiple: int) -> int:
+    return max(side // multiple, 1) * multiple
 
 
 def _resized(image: NDArray[np.uint8], height: int, width: int, window: Image.Resampling) -> NDArray[np.uint8]:
@@ -81,6 +82,7 @@ class Preprocessing:
         long_side: Pixels at most; for detection only.
         mean: Of pixels in [0, 1], RGB; taken off after the resize.
         std: What is divided by then.
+        patch: Sides are multiples of it, where a network of patches needs that; 1 for networks that take any.
     """
 
     mode: Literal[ResizeMode, "detection"]
@@ -88,11 +90,12 @@ class Preprocessing:
     long_side: int | None = None
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
+    patch: int = 1
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     def __post_init__(self) -> None:
-        if self.short_side < 1 or self.mode not in (*get_args(ResizeMode), "detection"):
+        if self.short_side < 1 or self.patch < 1 or self.mode not in (*get_args(ResizeMode), "detection"):
             raise LandmarksError(
                 f"resize: short_side {self.short_side!r}, mode {self.mode!r}; expected a positive number of "
                 'pixels and "released", "square" or "crop"'
@@ -110,18 +113,24 @@ class Preprocessing:
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize one image: uint8 [H, W, 3] -> uint8 [H', W', 3]."""
         if self.mode == "crop":
-            return _centre_crop(image, self.short_side)
+            return _centre_crop(image, self.short_side, self.multiple)
         return _resized(image, *self.shape(*image.shape[:2]), Image.Resampling.LANCZOS)
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of what comes out for an image of `height` x `width`."""
         if self.mode == "square":
-            return self.short_side, self.short_side
+            side = max(round(self.short_side / self.patch), 1) * self.patch
+            return side, side
         if self.mode == "crop":
-            return _floored(self.short_side), _floored(self.short_side)
+            return _floored(self.short_side, self.multiple), _floored(self.short_side, self.multiple)
         if self.mode == "detection":
             raise LandmarksError("images sized for a detector are none for a network that describes them")
-        return _released_shape(height, width, self.short_side)
+        return _released_shape(height, width, self.short_side, self.multiple)
+
+    @property
+    def multiple(self) -> int:
+        """Of what sides are multiples: 32 as released, or what the network needs; squares only of the second."""
+        return self.patch if self.mode == "square" or MULTIPLE % self.patch else MULTIPLE
 
     def shapes(self, sizes: NDArray[np.integer]) -> NDArray[np.int64]:
         """`shape` of many images: [N, 2] -> int64 [N, 2]; 0 x 0 stays so."""

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import Progress
 from torch.utils.data import DataLoader, Dataset
 
 from landmarks.data.images.decoding import MAX_PIXELS, UnreadableImageError, open_image
@@ -23,6 +21,7 @@ from landmarks.data.images.jpeg_header import TruncatedHeaderError, read_jpeg_he
 from landmarks.data.source import ImageSet
 from landmarks.data.stores import MissingImageError
 from landmarks.errors import LandmarksError
+from landmarks.progress import show_progress
 from landmarks.storage import ChangedError, Column, RowLog, check_folder, map_array
 
 HEAD = 4096  # bytes; the headers of photographs without EXIF end before 1,000
@@ -107,8 +106,8 @@ def _measure(images: ImageSet, rows: RowLog, path: Path, workers: int) -> Sizes:
     parts, keep, started = [known], True, time.perf_counter()
     starts = range(len(known), len(images), BLOCK)
     loader = DataLoader(_Blocks(images), batch_size=None, sampler=starts, num_workers=workers, collate_fn=_as_it_is)
-    with Progress(console=Console(stderr=True), transient=True, disable=len(starts) < 2) as progress:
-        task = progress.add_task("reading picture sizes", total=len(images), completed=len(known))
+    with show_progress() as progress:
+        progress.show("reading picture sizes", len(known), len(images), "pictures")
         for sizes, missing in loader:
             if missing and keep:
                 log.warning("sizes of pictures are read again next time, for not all could be: %s", missing)
@@ -116,7 +115,7 @@ def _measure(images: ImageSet, rows: RowLog, path: Path, workers: int) -> Sizes:
             if keep:
                 rows.add({"sizes": sizes})
             parts.append(sizes)
-            progress.advance(task, len(sizes))
+            progress.show("reading picture sizes", sum(map(len, parts)), len(images), "pictures")
     whole = np.concatenate(parts)
     log.info("read the sizes of %d pictures in %.1f s", len(whole) - len(known), time.perf_counter() - started)
     if keep:

@@ -1,10 +1,8 @@
 from .choice import MakeBatches as MakeBatches
-from .choice import balanced as balanced
 from .choice import by_loss as by_loss
 from .class_balanced import BalancedBatches as BalancedBatches
 from .class_balanced import PairBatches as PairBatches
 from .class_balanced import draw_landmarks as draw_landmarks
-from .class_balanced import draw_pictures as draw_pictures
 from .epoch import Draw as Draw
 from .epoch import EpochBatches as EpochBatches
 from .epoch import fingerprint as fingerprint

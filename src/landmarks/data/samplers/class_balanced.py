@@ -51,8 +51,8 @@ class BalancedBatches(EpochBatches):
         self,
         landmarks: NDArray[np.int32],
         batch_size: int,
-        images_per_landmark: int = 4,
-        size_power: float = 0.5,
+        images_per_landmark: int,
+        size_power: float,
         repeat: bool = True,
         **share: Unpack[Share],
     ) -> None:

@@ -10,8 +10,8 @@ from .offsets import OnTar as OnTar
 from .offsets import Update as Update
 from .offsets import open_tar_store as open_tar_store
 from .offsets import update_offsets as update_offsets
-from .remote_files import LocalCopies as LocalCopies
 from .remote_files import RemoteFiles as RemoteFiles
+from .remote_files import fetch_copy as fetch_copy
 from .remote_files import unreachable as unreachable
 from .remote_tars import ReadAhead as ReadAhead
 from .remote_tars import RemoteFolderStore as RemoteFolderStore
@@ -35,6 +35,4 @@ from .tar_headers import read_headers as read_headers
 from .tar_members import BLOCK as BLOCK
 from .tar_members import MAX_PICTURE as MAX_PICTURE
 from .tar_members import RefusedTarError as RefusedTarError
-from .tar_members import announces as announces
-from .tar_members import picture_id as picture_id
 from .tars import TarStore as TarStore

@@ -6,7 +6,6 @@ it was written is not used.
 """
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from landmarks.data.stores.tar_files import TarStamp
@@ -22,7 +21,7 @@ from landmarks.data.stores.tar_headers import Pictures
 from landmarks.data.stores.tar_members import MAX_PICTURE
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
-from landmarks.storage import SEAL, UNSEALED, ChangedError, check_tensors, sealed_tensors
+from landmarks.storage import ChangedError, check_tensors, save_sealed
 
 MAX_TARS = 1 << 16
 FORMAT = "landmarks offsets 2"
@@ -33,7 +32,6 @@ _COLUMNS: dict[str, np.dtype[Any]] = {
     "block": np.dtype(np.uint32),
     "length": np.dtype(np.uint32),
 }
-_MAX_HEADER = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -108,10 +106,8 @@ def write_offsets(offsets: Offsets, path: Path) -> None:
     """Put an index at `path`, whole or not at all, also when the machine stops."""
     columns: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(getattr(offsets, name)) for name in _COLUMNS}
     tars = [[tar.name, tar.stamp.size, tar.stamp.version, tar.pictures] for tar in offsets.tars]
-    metadata = {"format": FORMAT, "tars": json.dumps(tars), SEAL: UNSEALED}
     try:
-        with sealed_tensors(path) as partial:
-            save_file(columns, partial, metadata)
+        save_sealed(path, save_file, columns, {"format": FORMAT, "tars": json.dumps(tars)})
     except (OSError, SafetensorError) as error:
         raise LandmarksError(
             f"{path}: the offset index cannot be written ({error}); make room, or set LANDMARKS_CACHE to a folder that "
@@ -121,25 +117,19 @@ def write_offsets(offsets: Offsets, path: Path) -> None:
 
 def read_offsets(path: Path) -> Offsets:
     """Map an index. Raises OSError if it cannot be read, ValueError if it is damaged or of another format."""
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        start, end = 8 + size, os.fstat(file.fileno()).st_size
-        if size > _MAX_HEADER or start > end:
-            raise ValueError("it is damaged: its header is longer than the file or absurd")
+    with path.open("rb") as file:  # all arrays come from this one file: by its path it could be another one by now
         try:
-            header = json.loads(file.read(size))
-            metadata = header.pop("__metadata__")
-            if metadata.get("format") != FORMAT or SEAL not in metadata or header.keys() != _COLUMNS.keys():
+            with safe_open(path, framework="numpy"):  # holds the header against the file
+                size = int.from_bytes(file.read(8), "little")
+                header = json.loads(file.read(size))
+            metadata = header.pop("__metadata__", {})
+            if metadata.get("format") != FORMAT or header.keys() != _COLUMNS.keys() or not check_tensors(path):
                 raise ValueError("it is of another format or version")
-            check_tensors(path)
             tars = tuple(_tar(*entry) for entry in json.loads(metadata["tars"]))
-            columns: dict[str, NDArray[Any]] = {}
-            for name, dtype in _COLUMNS.items():
-                begin, stop = _extent(header[name], dtype, end - start)
-                columns[name] = _map(file, dtype, start + begin, stop - begin)
+            columns = {name: _map(file, 8 + size, header[name], dtype) for name, dtype in _COLUMNS.items()}
         except ChangedError as error:
             raise ValueError("it is damaged: it holds other bytes than were written") from error
-        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (SafetensorError, KeyError, TypeError, RecursionError) as error:
             raise ValueError("it is damaged: its header makes no sense") from error
     offsets = Offsets(tars, **columns)
     _require_sound(offsets)
@@ -152,21 +142,13 @@ def _tar(name: str, size: int, version: str, pictures: int) -> IndexedTar:
     return IndexedTar(name, TarStamp(size, version), pictures)
 
 
-def _extent(entry: dict[str, Any], dtype: np.dtype[Any], available: int) -> tuple[int, int]:
-    """Begin and end of an array in the data of the file."""
-    (begin, end), (count,) = entry["data_offsets"], entry["shape"]
-    if tuple(map(type, (begin, end, count))) != (int, int, int) or entry["dtype"] != f"U{8 * dtype.itemsize}":
+def _map(file: BinaryIO, start: int, entry: dict[str, Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if entry["dtype"] != f"U{8 * dtype.itemsize}":
         raise TypeError
-    if not 0 <= begin <= end <= available or end - begin != count * dtype.itemsize:
-        raise ValueError("it is damaged: arrays reach out of the file")
-    return begin, end
-
-
-def _map(file: BinaryIO, dtype: np.dtype[Any], start: int, size: int) -> NDArray[Any]:
-    """From the open file: by its path it could be another one by now."""
-    if size == 0:
+    begin, end = entry["data_offsets"]
+    if begin == end:
         return np.empty(0, dtype)
-    return np.asarray(np.memmap(file, dtype, "r", offset=start, shape=size // dtype.itemsize))
+    return np.asarray(np.memmap(file, dtype, "r", start + begin, tuple(entry["shape"])))
 
 
 def _require_sound(offsets: Offsets) -> None:

@@ -156,12 +156,17 @@ def update_offsets(
     What is finished when it is interrupted is in the index.
     """
     stamps = _stamps(files, workers)
-    if not rebuild and (there := _read(path)) is not None and _agree(there, stamps):
+
+    def holds(tar: IndexedTar) -> bool:
+        return not rebuild and tar.name in stamps and stamps[tar.name].agrees_with(tar.stamp)
+
+    there = _read(path)
+    if there is not None and len(there.tars) == len(stamps) and all(map(holds, there.tars)):
         return Update(there)
     with _lock(path):
         old = _read(path) or NO_OFFSETS  # another process may have been at work until now
         before = {tar.name: tar.stamp for tar in old.tars}
-        kept = select(old, lambda tar: not rebuild and tar.name in stamps and stamps[tar.name].agrees_with(tar.stamp))
+        kept = select(old, holds)
         known = {tar.name for tar in kept.tars}
         wanted = {name: stamp for name, stamp in stamps.items() if name not in known}
         changed = tuple(name for name in wanted if name in before and not stamps[name].agrees_with(before[name]))
@@ -194,12 +199,6 @@ def _stamps(files: TarFiles, workers: int) -> dict[str, TarStamp]:
 def _named(entries: Sequence[str], separator: str = ", ") -> str:
     more = [f"and {len(entries) - MOST_NAMED} more"] if len(entries) > MOST_NAMED else []
     return separator.join([*entries[:MOST_NAMED], *more])
-
-
-def _agree(offsets: Offsets, stamps: dict[str, TarStamp]) -> bool:
-    return len(offsets.tars) == len(stamps) and all(
-        tar.name in stamps and stamps[tar.name].agrees_with(tar.stamp) for tar in offsets.tars
-    )
 
 
 def _read(path: Path) -> Offsets | None:

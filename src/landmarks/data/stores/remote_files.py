@@ -5,11 +5,9 @@ error whichever package answers, and connections that survive a fork.
 """
 
 import errno
-import fcntl
 import json
 import logging
 import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from upath import UPath
 from landmarks.data.stores.tar_files import TarStamp
 from landmarks.errors import LandmarksError
 from landmarks.progress import BYTES, show_progress
-from landmarks.storage import QUICK, RetryPolicy, TemporaryError, atomic_file, is_temporary
+from landmarks.storage import QUICK, FileLock, RetryPolicy, TemporaryError, atomic_file, is_temporary
 
 TIMEOUT = 30.0
 CHUNK = 4 << 20
@@ -52,21 +50,29 @@ class RemoteFiles:
 
     def names(self, folder: str) -> list[str]:
         """What lies directly in a folder, sorted; nothing if it is not there or the server lists no folders."""
+        return sorted(self.listed(folder))
+
+    def listed(self, folder: str) -> dict[str, TarStamp]:
+        """What lies directly in a folder, by name, with size (0: unknown) and version as far as these are listed."""
         place = (self.root / folder).path.rstrip("/") + "/"
         try:
-            entries = self._ask("ls", place, detail=False)
+            entries = self._ask("ls", place, detail=True)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return []
-        below = (str(entry).rstrip("/").removeprefix(place) for entry in entries if str(entry).startswith(place))
-        return sorted(name for name in below if name and "/" not in name)
+            return {}
+        below = ((str(entry["name"]).rstrip("/"), entry) for entry in entries)
+        names = ((path.removeprefix(place), entry) for path, entry in below if path.startswith(place))
+        return {
+            name: TarStamp(int(entry.get("size") or 0), _version(entry))
+            for name, entry in names
+            if name and "/" not in name
+        }
 
     def stamp(self, name: str) -> TarStamp:
         """Size and version of a file; the version is its ETag or its time where the server tells them."""
         info = self._ask("info", (self.root / name).path)
         if info.get("type") == "directory" or info.get("size") is None:
             raise FileNotFoundError(errno.ENOENT, "the server does not call it a file with a size", self.address(name))
-        version = next((f"{key} {info[key]}" for key in _VERSIONS if info.get(key)), "")
-        return TarStamp(int(info["size"]), version)
+        return TarStamp(int(info["size"]), _version(info))
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes from `offset`, all or at most `length`; fewer only where the file ends."""
@@ -113,6 +119,10 @@ class RemoteFiles:
         if not system.async_impl:
             return getattr(system, method)(path, **arguments)
         return sync(system.loop, getattr(system, f"_{method}"), path, timeout=timeout, **arguments)
+
+
+def _version(info: dict[str, Any]) -> str:
+    return next((f"{key} {info[key]}" for key in _VERSIONS if info.get(key)), "")
 
 
 def unreachable(address: str, error: OSError) -> LandmarksError:
@@ -165,33 +175,24 @@ def _final(error: Exception, path: str) -> OSError | None:
     return None
 
 
-@dataclass(frozen=True)
-class LocalCopies:
-    """Copies in `folder` of files at an address."""
+def fetch_copy(files: RemoteFiles, name: str, copy: Path) -> None:
+    """Bring a copy on this machine up to date with the file called `name` there. Raises OSError."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    origin = copy.with_name(f"{copy.name}.origin")
+    with FileLock(copy.with_name(f"{copy.name}.lock"), wait=True):
+        stamp = files.stamp(name)
+        record = json.dumps(asdict(stamp))
+        if not copy.is_file() or not origin.is_file() or origin.read_text() != record:
+            origin.unlink(missing_ok=True)
+            _copy(files, name, copy, stamp)
+            origin.write_text(record)
 
-    files: RemoteFiles
-    folder: Path
 
-    def fetch(self, name: str, path: str) -> Path:
-        """Bring `folder/path` up to date with the file called `name` there. Raises OSError."""
-        copy = self.folder / path
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        origin = copy.with_name(f"{copy.name}.origin")
-        with origin.open("a+") as record:
-            with suppress(OSError):  # a file system without locks: each process then makes its own copy
-                fcntl.flock(record, fcntl.LOCK_EX)
-            stamp = self.files.stamp(name)
-            if not copy.is_file() or origin.read_text() != json.dumps(asdict(stamp)):
-                record.truncate(0)
-                self._copy(name, copy, stamp)
-                record.write(json.dumps(asdict(stamp)))
-        return copy
-
-    def _copy(self, name: str, copy: Path, stamp: TarStamp) -> None:
-        log.info("copying %s (%s bytes) to %s", self.files.address(name), f"{stamp.size:,}", copy)
-        with atomic_file(copy) as file, show_progress() as progress:
-            for offset in range(0, stamp.size, CHUNK):
-                file.write(self.files.read(name, offset, min(CHUNK, stamp.size - offset)))
-                progress.show(f"copying {name}", file.tell(), stamp.size, BYTES)
-            if file.tell() != stamp.size or self.files.stamp(name) != stamp:
-                raise OSError(f"{self.files.address(name)} changed while it was read; start again")
+def _copy(files: RemoteFiles, name: str, copy: Path, stamp: TarStamp) -> None:
+    log.info("copying %s (%s bytes) to %s", files.address(name), f"{stamp.size:,}", copy)
+    with atomic_file(copy) as file, show_progress() as progress:
+        for offset in range(0, stamp.size, CHUNK):
+            file.write(files.read(name, offset, min(CHUNK, stamp.size - offset)))
+            progress.show(f"copying {name}", file.tell(), stamp.size, BYTES)
+        if file.tell() != stamp.size or files.stamp(name) != stamp:
+            raise OSError(f"{files.address(name)} changed while it was read; start again")

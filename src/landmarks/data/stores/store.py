@@ -7,7 +7,9 @@ safe under fork, spawn and threads: none keeps an open file or a position.
 import os
 import re
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
@@ -15,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.ids import find_sorted, format_id, parse_ids
+from landmarks.ids import find_sorted, format_id, format_ids, parse_ids
 
 IMAGE_NAME = re.compile(r"([0-9a-f]{16})\.jpg")
 ABSENT = -1
+STAT_THREADS = 16  # what hides the distance to a file server
+STAT_BLOCK = 4096  # files that a thread asks for at once
 
 
 class MissingImageError(LandmarksError):
@@ -38,6 +42,39 @@ class ImageStore(Protocol):
     def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
         """The encoded image, or its first `length` bytes. Raises MissingImageError that names id and place."""
 
+    def stamps(self, ids: NDArray[np.uint64], locations: NDArray[np.int32]) -> NDArray[np.uint64]:
+        """What tells each image from another of its id, without reading it: its place, size and time, uint64 [N].
+
+        A hash, which changes where the file (or the tar around it) is another one or lies elsewhere; 0 if absent, and
+        odd where nothing but the place is known, so that a replaced image keeps its stamp.
+        """
+
+
+def stamp(*parts: object, place_only: bool = False) -> int:
+    """A hash of 64 bits for `ImageStore.stamps`."""
+    text = "\0".join(map(str, parts)).encode("utf-8", "surrogateescape")
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little") & ~1 | place_only
+
+
+def stamp_files(paths: Sequence[str]) -> NDArray[np.uint64]:
+    """Stamps of N files, uint64 [N], 0 where there is none; links in the paths' folders are followed once."""
+    real = {folder: os.path.realpath(folder) for folder in {os.path.dirname(path) for path in paths}}  # noqa: PTH120
+
+    def block(start: int) -> list[int]:
+        return [_stamp_file(path, real) for path in paths[start : start + STAT_BLOCK]]
+
+    with ThreadPoolExecutor(STAT_THREADS) as pool:
+        return np.array([one for part in pool.map(block, range(0, len(paths), STAT_BLOCK)) for one in part], np.uint64)
+
+
+def _stamp_file(path: str, real: dict[str, str]) -> int:
+    folder, name = os.path.split(path)
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a Path for each of millions would take longer than the question
+    except OSError:
+        return 0
+    return stamp(real[folder], name, status.st_size, status.st_mtime_ns)
+
 
 def read_by_id(store: ImageStore, image_id: int) -> bytes:
     """Look one image up and read it; for many images, locate all of them at once. Raises MissingImageError."""
@@ -46,9 +83,10 @@ def read_by_id(store: ImageStore, image_id: int) -> bytes:
 
 
 class FileStore:
-    """Files with any names: N paths, each of the id, uint64 [N], in the same place."""
+    """Files with any names: N paths, each of the id, uint64 [N], in the same place; shown as they lie below `root`."""
 
-    def __init__(self, ids: NDArray[np.uint64], paths: Sequence[Path]) -> None:
+    def __init__(self, ids: NDArray[np.uint64], paths: Sequence[Path], root: Path | None = None) -> None:
+        self.root = root
         order = np.argsort(ids)
         self._ids = ids[order]
         # One array of bytes, not N Python objects, so that forked workers share it.
@@ -58,6 +96,11 @@ class FileStore:
         """Where the image lies. Raises MissingImageError for an id that the store does not know."""
         return self._path(image_id, int(self.locate(np.array([image_id], dtype=np.uint64))[0]))
 
+    def name(self, image_id: int, location: int) -> str:
+        """What people call the image: its path below the root, or where it lies."""
+        path = self._path(image_id, location)
+        return str(path.relative_to(self.root) if self.root and path.is_relative_to(self.root) else path)
+
     def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
         """See ImageStore."""
         return find_sorted(self._ids, ids).astype(np.int32)
@@ -65,6 +108,10 @@ class FileStore:
     def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
         """See ImageStore."""
         return _read_file(self._path(image_id, location), image_id, length)
+
+    def stamps(self, ids: NDArray[np.uint64], locations: NDArray[np.int32]) -> NDArray[np.uint64]:
+        """See ImageStore."""
+        return stamp_files([os.fsdecode(bytes(self._paths[row])) if row >= 0 else "" for row in locations.tolist()])
 
     def _path(self, image_id: int, location: int) -> Path:
         if location < 0:
@@ -119,6 +166,10 @@ class FolderStore:
         """See ImageStore."""
         return _read_file(self.root / picture_path(format_id(image_id)), image_id, length)
 
+    def stamps(self, ids: NDArray[np.uint64], locations: NDArray[np.int32]) -> NDArray[np.uint64]:
+        """See ImageStore."""
+        return stamp_files([f"{self.root}/{picture_path(name)}" for name in format_ids(ids)])
+
 
 class FlatFolderStore:
     """Pictures `folder/<id>.jpg`, as Open Images hands them out.
@@ -140,6 +191,10 @@ class FlatFolderStore:
     def read(self, image_id: int, location: int = 0, length: int | None = None) -> bytes:
         """See ImageStore."""
         return _read_file(self.folder / f"{format_id(image_id)}.jpg", image_id, length)
+
+    def stamps(self, ids: NDArray[np.uint64], locations: NDArray[np.int32]) -> NDArray[np.uint64]:
+        """See ImageStore."""
+        return stamp_files([f"{self.folder}/{name}.jpg" for name in format_ids(ids)])
 
     def _names(self) -> list[str]:
         try:
@@ -177,6 +232,14 @@ class JoinedStore:
         if location < 0:
             raise MissingImageError(f"image {format_id(image_id)} is in neither of the two sets")
         return self._stores[location % 2].read(image_id, location // 2, length)
+
+    def stamps(self, ids: NDArray[np.uint64], locations: NDArray[np.int32]) -> NDArray[np.uint64]:
+        """See ImageStore."""
+        found = np.zeros(len(ids), np.uint64)
+        for number, store in enumerate(self._stores):
+            rows = np.flatnonzero((locations >= 0) & (locations % 2 == number))
+            found[rows] = store.stamps(ids[rows], locations[rows] // 2)
+        return found
 
 
 def _numbered(locations: NDArray[np.int32], store: int) -> NDArray[np.int32]:

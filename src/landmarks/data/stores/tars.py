@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.stores.offset_file import read_offsets
-from landmarks.data.stores.store import ABSENT, MissingImageError
+from landmarks.data.stores.store import ABSENT, MissingImageError, stamp
 from landmarks.data.stores.tar_files import TarFiles
 from landmarks.data.stores.tar_members import BLOCK, announces
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, format_id
 
 RENEW = "run `landmarks data index`"
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no two places in a tar get the same product
 
 
 class TarStore:
@@ -58,6 +59,16 @@ class TarStore:
         if not announces(data[:BLOCK], image_id, whole):
             raise self._missing(image_id, name, f"has changed since it was indexed; {RENEW}")
         return data[BLOCK:]
+
+    def stamps(self, ids: NDArray[np.uint64], locations: NDArray[np.int32]) -> NDArray[np.uint64]:
+        """See ImageStore. They rest on the stamps of the tars, which were compared when the store was opened."""
+        offsets, folder = self._offsets, self.files.address("")
+        tars = [stamp(folder, tar.name, tar.stamp.size, tar.stamp.version) for tar in offsets.tars]
+        found = np.zeros(len(ids), np.uint64)
+        rows = locations[locations >= 0]
+        place = offsets.block[rows].astype(np.uint64) << np.uint64(32) | offsets.length[rows]
+        found[locations >= 0] = (np.array(tars, np.uint64)[offsets.tar[rows]] + place * SPREAD) & ~np.uint64(1)
+        return found
 
     def _row(self, image_id: int, location: int) -> int:
         ids = self._offsets.ids

@@ -1,8 +1,9 @@
 from .average_precision import EVALUATORS as EVALUATORS
+from .average_precision import DetectionFigures as DetectionFigures
 from .average_precision import average_precisions as average_precisions
-from .average_precision import mean_average_precision as mean_average_precision
 from .average_precision import score_detections as score_detections
 from .boxes import BoxTruth as BoxTruth
+from .boxes import ranges as ranges
 from .files import DETECTIONS_HEADER as DETECTIONS_HEADER
 from .files import detection_lines as detection_lines
 from .files import read_truth as read_truth

@@ -27,19 +27,18 @@ class DetectionFigures:
     Attributes:
         classes: str [C], machine names.
         average_precisions: float64 [C], NaN for a class without true boxes.
-        num_boxes: float64 [C], true boxes, a group-of box with its weight.
         overlap: the threshold.
     """
 
     classes: NDArray[np.str_]
     average_precisions: NDArray[np.float64]
-    num_boxes: NDArray[np.float64]
     overlap: float
 
     @property
     def mean(self) -> float:
         """Mean over the classes with true boxes; NaN if there is none."""
-        return mean_average_precision(self.average_precisions)
+        known = self.average_precisions[~np.isnan(self.average_precisions)]
+        return float(known.mean()) if len(known) else float("nan")
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: `map@0.5`, and `ap@0.5` of each class; None in place of NaN, which JSON does not have."""
@@ -62,7 +61,7 @@ def score_detections(truth: BoxTruth, detections: Detections, overlap: float = 0
     figures = {}
     for name, rules in EVALUATORS.items():
         judged = judge(truth, detections, dataclasses.replace(rules, overlap=overlap))
-        figures[name] = DetectionFigures(truth.classes, average_precisions(judged), judged.num_boxes, overlap)
+        figures[name] = DetectionFigures(truth.classes, average_precisions(judged), overlap)
     return figures
 
 
@@ -78,12 +77,6 @@ def average_precisions(judged: Judged) -> NDArray[np.float64]:
     for label in np.flatnonzero(judged.num_boxes > 0):  # hundreds of classes, each with all its detections at once
         values[label] = _area(hits[bounds[label] : bounds[label + 1]], judged.num_boxes[label])
     return values
-
-
-def mean_average_precision(values: NDArray[np.float64]) -> float:
-    """Mean over the classes that have an average precision; NaN if none has."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
 
 
 def _area(hits: NDArray[np.float64], num_boxes: float) -> float:

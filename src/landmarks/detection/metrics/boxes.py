@@ -84,5 +84,9 @@ def _order(image_ids: NDArray[np.uint64]) -> _Order:
 def _find(by_image: _Order, image_ids: NDArray[np.uint64]) -> NDArray[np.int64]:
     order, ordered = by_image
     first, last = np.searchsorted(ordered, image_ids), np.searchsorted(ordered, image_ids, side="right")
-    counts = last - first
-    return order[np.arange(counts.sum()) + np.repeat(first - (np.cumsum(counts) - counts), counts)]
+    return order[ranges(first, last - first)]
+
+
+def ranges(first: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the numbers first[i] to first[i] + counts[i], end excluded, of all i after each other: int64."""
+    return np.arange(counts.sum()) + np.repeat(first - (np.cumsum(counts) - counts), counts)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics.boxes import BoxTruth
+from landmarks.detection.metrics.boxes import BoxTruth, ranges
 from landmarks.errors import LandmarksError
 from landmarks.recognition import Detections
 
@@ -94,14 +94,7 @@ def expand_detections(detections: Detections, ancestors: Ancestors) -> Detection
     names: list[str] = detections.classes.tolist()
     classes, row_of_name = _extended(names, [ancestors])
     rows, labels = repeated(detections.labels, _rows_of(names, ancestors, row_of_name))
-    return replace(
-        detections,
-        image_ids=detections.image_ids[rows],
-        labels=labels,
-        scores=detections.scores[rows],
-        boxes=detections.boxes[rows],
-        classes=classes,
-    )
+    return replace(detections.take(rows), labels=labels, classes=classes)
 
 
 def _kinds(path: Path, root: Any) -> Iterator[tuple[str, str]]:
@@ -165,6 +158,4 @@ def repeated(labels: NDArray[np.int32], targets: list[list[int]]) -> tuple[NDArr
     counts = np.array([len(rows) for rows in targets], np.int64)
     flat = np.array([row for rows in targets for row in rows], np.int32)
     times = counts[labels]
-    rows = np.repeat(np.arange(len(labels)), times)
-    inside = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
-    return rows, flat[(np.cumsum(counts) - counts)[labels[rows]] + inside]
+    return np.repeat(np.arange(len(labels)), times), flat[ranges((np.cumsum(counts) - counts)[labels], times)]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics.boxes import BoxTruth
+from landmarks.detection.metrics.boxes import BoxTruth, ranges
 from landmarks.errors import FormatError
 from landmarks.recognition import Detections
 
@@ -56,7 +56,7 @@ def best_overlaps(
         counts = last[part] - first[part]
         starts = np.cumsum(counts) - counts
         owners = np.repeat(np.arange(len(counts)), counts)
-        partners = np.arange(len(owners)) + np.repeat(first[part] - starts, counts)
+        partners = ranges(first[part], counts)
         overlaps = overlap(found[part][owners], true[partners])
         largest[part] = np.maximum.reduceat(overlaps, starts)
         best = np.flatnonzero(overlaps == largest[part][owners])

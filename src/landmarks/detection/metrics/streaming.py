@@ -5,23 +5,22 @@ some 20 bytes a detection. A picture that comes twice, as the samples that pad a
 torchmetrics' own MeanAveragePrecision follows COCO, which knows neither groups nor unverified classes.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torchmetrics import Metric
 
-from landmarks.detection.metrics.average_precision import average_precisions, mean_average_precision
+from landmarks.detection.metrics.average_precision import DetectionFigures, average_precisions
 from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.detection.metrics.judging import CHALLENGE_2018, Judged, Rules, judge
 from landmarks.errors import FormatError
 from landmarks.ids import format_id
+from landmarks.metrics import ArraysMetric
 from landmarks.recognition import Detections
 
 
-class OpenImagesMAP(Metric):
+class OpenImagesMAP(ArraysMetric):
     """Mean and per-class average precision over all pictures seen; `score_detections` is the definition.
 
     Args:
@@ -39,13 +38,9 @@ class OpenImagesMAP(Metric):
         1.0
     """
 
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
-
     # Per picture: its id, how many detections count, of how many classes it has boxes. Then the rows of these, in the
     # order of the pictures, which gathering over ranks keeps.
-    _DTYPES = {  # noqa: RUF012 - never changed
+    _DTYPES: ClassVar = {
         "images": torch.int64,
         "num_detections": torch.int64,
         "num_classes": torch.int64,
@@ -57,11 +52,9 @@ class OpenImagesMAP(Metric):
     }
 
     def __init__(self, classes: NDArray[np.str_], rules: Rules = CHALLENGE_2018, **kwargs: Any) -> None:
-        super().__init__(compute_on_cpu=True, **kwargs)
+        super().__init__(**kwargs)
         self.classes = classes
         self.rules = rules
-        for name in self._DTYPES:
-            self.add_state(name, [], dist_reduce_fx="cat")
 
     def update(self, image_ids: NDArray[np.uint64], detections: Detections, truth: BoxTruth) -> None:
         """Add images, ids uint64 [N], each once, also those in which nothing was found.
@@ -88,38 +81,29 @@ class OpenImagesMAP(Metric):
         keys = np.searchsorted(ordered, known.image_ids) * len(self.classes) + known.labels
         pairs, pair_of_box = np.unique(keys, return_inverse=True)
         pictures, labels = np.divmod(pairs, max(len(self.classes), 1))
-        rows: dict[str, NDArray[Any]] = {
-            "images": ordered.view(np.int64),
-            "num_detections": np.bincount(places, minlength=len(ordered)),
-            "num_classes": np.bincount(pictures, minlength=len(ordered)),
-            "labels": judged.labels[order],
-            "scores": judged.scores[order],
-            "hits": judged.hits[order],
-            "box_labels": labels,
-            "box_counts": np.bincount(pair_of_box, weights, minlength=len(pairs)),
-        }
-        for name, dtype in self._DTYPES.items():
-            getattr(self, name).append(torch.from_numpy(rows[name]).to(dtype))
-
-    def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gather over ranks; a rank without pictures takes part with empty arrays of the right dtype."""
-        for name, dtype in self._DTYPES.items():
-            # NCCL moves nothing that lies on the CPU, hence `self.device`.
-            setattr(self, name, [self._joined(name).to(self.device, dtype)])
-        super().sync(*args, **kwargs)
+        self._add(
+            images=ordered.view(np.int64),
+            num_detections=np.bincount(places, minlength=len(ordered)),
+            num_classes=np.bincount(pictures, minlength=len(ordered)),
+            labels=judged.labels[order],
+            scores=judged.scores[order],
+            hits=judged.hits[order],
+            box_labels=labels,
+            box_counts=np.bincount(pair_of_box, weights, minlength=len(pairs)),
+        )
 
     def compute(self) -> dict[str, Any]:
         """`map@0.5` and `ap@0.5`, the latter a mapping of names; float64 [], NaN for a class without boxes."""
-        values = average_precisions(self._judged())
-        threshold = f"{self.rules.overlap:g}"
+        figures = DetectionFigures(self.classes, average_precisions(self._judged()), self.rules.overlap)
+        values = torch.from_numpy(figures.average_precisions)
         return {
-            f"map@{threshold}": torch.tensor(mean_average_precision(values), dtype=torch.float64),
-            f"ap@{threshold}": dict(zip(self.classes.tolist(), torch.from_numpy(values), strict=True)),
+            f"map@{figures.overlap:g}": torch.tensor(figures.mean, dtype=torch.float64),
+            f"ap@{figures.overlap:g}": dict(zip(self.classes.tolist(), values, strict=True)),
         }
 
     def _judged(self) -> Judged:
         """All pictures seen, each as it came first."""
-        state = {name: self._joined(name).cpu().numpy() for name in self._DTYPES}
+        state = {name: self._joined(name) for name in self._DTYPES}
         images = state["images"].view(np.uint64)
         first = np.zeros(len(images), np.bool_)
         first[np.unique(images, return_index=True)[1]] = True
@@ -133,10 +117,3 @@ class OpenImagesMAP(Metric):
             hits=state["hits"][detections],
             num_boxes=np.bincount(labels, counts, minlength=len(self.classes)).astype(np.float64, copy=False),
         )
-
-    def _joined(self, name: str) -> Tensor:
-        """One state as a tensor: a list of batches before ranks are gathered, a tensor after."""
-        state = getattr(self, name)
-        if isinstance(state, Tensor):
-            return state
-        return torch.cat(state) if state else torch.empty(0, dtype=self._DTYPES[name])

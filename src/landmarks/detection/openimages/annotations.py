@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from landmarks.detection.metrics import Ancestors, repeated
@@ -49,15 +50,19 @@ class Faults:
         mended: dict[str, NDArray[np.bool_]],
         describe: Callable[[int], str],
     ) -> NDArray[np.bool_]:
-        """Account for some rows."""
-        usable = ~np.any(list(faults.values()), axis=0)
+        """Account for some rows, each under its first fault; tell which can be used, bool [R]."""
+        firsts = [(int(np.argmax(rows)), kind) for kind, rows in (faults | mended).items() if rows.any()]
+        if firsts and self.policy == "error":
+            row, kind = min(firsts, key=lambda first: first[0])
+            raise LandmarksError(
+                f"{self.path}, {describe(row)} is {kind}; correct it, or leave such rows out with "
+                "data.source.bad_boxes=skip"
+            )
+        usable = np.ones(len(next(iter(faults.values()))), np.bool_)
         self.rows += len(usable)
-        if self.policy == "error":
-            self._refuse({**faults, **mended}, describe)
-        free = np.ones(len(usable), np.bool_)
         for kind, rows in faults.items():
-            self._count(self.left_out, kind, rows & free, describe)
-            free &= ~rows
+            self._count(self.left_out, kind, rows & usable, describe)
+            usable &= ~rows
         for kind, rows in mended.items():
             self._count(self.mended, kind, rows & usable, describe)
         return usable
@@ -70,23 +75,13 @@ class Faults:
                 kinds = "; ".join(f"{count} {kind}, first {first}" for kind, (count, first) in account.items())
                 log.warning("%s: %d of %d %s %s: %s", self.path, count, self.rows, what, verb, kinds)
 
-    def _refuse(self, faults: dict[str, NDArray[np.bool_]], describe: Callable[[int], str]) -> None:
-        firsts = [(int(np.argmax(rows)), kind) for kind, rows in faults.items() if rows.any()]
-        if firsts:
-            row, kind = min(firsts, key=lambda first: first[0])
-            raise LandmarksError(
-                f"{self.path}, {describe(row)} is {kind}; correct it, or leave such rows out with "
-                "data.source.bad_boxes=skip"
-            )
-
     @staticmethod
     def _count(
         account: dict[str, tuple[int, str]], kind: str, rows: NDArray[np.bool_], describe: Callable[[int], str]
     ) -> None:
-        count = int(np.count_nonzero(rows))
-        if count:
+        if rows.any():
             before, first = account.get(kind) or (0, describe(int(np.argmax(rows))))
-            account[kind] = (before + count, first)
+            account[kind] = (before + int(np.count_nonzero(rows)), first)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,25 +191,13 @@ def expand_rows(rows: BoxRows, names: NDArray[np.str_], ancestors: Ancestors) ->
 def repeated_rows(ids: NDArray[np.uint64], labels: NDArray[np.int32], boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Tell which boxes [B, 4] have the image, the class and the corners of a box before them: bool [B].
 
-    Rows are compared by a hash of eight bytes, and in full only where two share one.
+    Rows are compared by a hash, and in full only where two share one.
     """
-    digest = ids.copy()
-    for column in (labels, *boxes.T):
-        word = column.astype(np.float64).view(np.uint64)
-        word ^= digest
-        word *= np.uint64(0xBF58476D1CE4E5B9)  # multiply and fold, as in SplitMix64; uint64 wraps around
-        digest = word >> np.uint64(31)
-        digest ^= word
+    table = pl.DataFrame({"id": ids, "label": labels, **dict(zip(CORNERS, boxes.T, strict=True))})
+    digest = table.hash_rows().to_numpy()
     ordered = np.sort(digest)
-    shared = ordered[1:][ordered[1:] == ordered[:-1]]
-    again = np.zeros(len(ids), np.bool_)
-    if len(shared):
-        again[np.isin(digest, shared)] = True
-        rows = np.flatnonzero(again)
-        whole = np.empty(len(rows), [("id", np.uint64), ("label", np.int32), ("box", boxes.dtype, 4)])
-        whole["id"], whole["label"], whole["box"] = ids[rows], labels[rows], boxes[rows]
-        seen = np.unique(whole.view(f"V{whole.itemsize}"), return_index=True)[1]  # of equal rows the first
-        again[rows[seen]] = False
+    again = np.isin(digest, ordered[1:][ordered[1:] == ordered[:-1]])
+    again[again] = ~table.filter(again).select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
     return again
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data import ImageSet
+from landmarks.detection.metrics import ranges
 from landmarks.errors import LandmarksError
 from landmarks.recognition import DetectionClasses
 
@@ -72,7 +73,7 @@ class PictureBoxes:
         chosen = np.flatnonzero(pictures) if pictures.dtype == np.bool_ else pictures
         counts = self.counts()[chosen]
         start = np.concatenate([[0], np.cumsum(counts)])
-        rows = np.repeat(self.start[chosen] - start[:-1], counts) + np.arange(start[-1])
+        rows = ranges(self.start[chosen], counts)
         return PictureBoxes(start, self.labels[rows], self.boxes[rows], self.flags[rows])
 
 

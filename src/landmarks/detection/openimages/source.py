@@ -111,7 +111,28 @@ class OpenImages:
 
     def train(self) -> DetectionSet:
         """Pictures with boxes to train on, by rising id. Raises LandmarksError if there are none."""
-        return self._train
+        path = self._file(BOXES, "train")
+        rows = read_box_rows(path, self._known, self.bad_boxes, self.skip)
+        if self.expand:
+            rows = expand_rows(rows, self._known, self._hierarchy)
+        listed = rows.labels < len(self._classes)
+        skipped = (rows.flags & np.uint8(sum(set(self.skip)))) != 0
+        log.info(
+            "%s: %d boxes, of which %d are of classes that are not detected and %d of kinds that are skipped",
+            path,
+            len(listed),
+            np.count_nonzero(~listed),
+            np.count_nonzero(listed & skipped),
+        )
+        store = FlatFolderStore(self.root / "train")
+        pictures = _distinct(rows.ids[listed & ~skipped])
+        if self.background:
+            seen = np.union1d(rows.ids[listed], rows.doubtful)
+            pictures = np.union1d(pictures, np.setdiff1d(store.ids(), seen, assume_unique=True))
+        found = self._present(ImageSet(ImageTable.unlabelled(pictures), store), "train")
+        if not len(found):
+            raise LandmarksError(f"{path}: no box of the {len(self._classes)} classes is left to train on")
+        return self._with_boxes(found, rows, listed & ~skipped)
 
     def validation(self) -> DetectionSet:
         """Pictures to score, by rising id: all for which a class to detect was verified, those without a box too."""
@@ -155,31 +176,6 @@ class OpenImages:
             names.update(dict.fromkeys(read_classes(path).names.tolist()))
         names.update(dict.fromkeys(self._hierarchy))
         return np.array(list(names), dtype=np.str_)
-
-    @cached_property
-    def _train(self) -> DetectionSet:
-        path = self._file(BOXES, "train")
-        rows = read_box_rows(path, self._known, self.bad_boxes, self.skip)
-        if self.expand:
-            rows = expand_rows(rows, self._known, self._hierarchy)
-        listed = rows.labels < len(self._classes)
-        skipped = (rows.flags & np.uint8(sum(set(self.skip)))) != 0
-        log.info(
-            "%s: %d boxes, of which %d are of classes that are not detected and %d of kinds that are skipped",
-            path,
-            len(listed),
-            np.count_nonzero(~listed),
-            np.count_nonzero(listed & skipped),
-        )
-        store = FlatFolderStore(self.root / "train")
-        pictures = _distinct(rows.ids[listed & ~skipped])
-        if self.background:
-            seen = np.union1d(rows.ids[listed], rows.doubtful)
-            pictures = np.union1d(pictures, np.setdiff1d(store.ids(), seen, assume_unique=True))
-        found = self._present(ImageSet(ImageTable.unlabelled(pictures), store), "train")
-        if not len(found):
-            raise LandmarksError(f"{path}: no box of the {len(self._classes)} classes is left to train on")
-        return self._with_boxes(found, rows, listed & ~skipped)
 
     @cached_property
     def _scored(self) -> tuple[BoxRows, LabelRows]:

@@ -4,14 +4,14 @@ from .files import map_floats as map_floats
 from .files import map_numpy as map_numpy
 from .files import read_ids as read_ids
 from .files import read_labels as read_labels
+from .inputs import count_truth as count_truth
 from .inputs import open_inputs as open_inputs
 from .inputs import open_source as open_source
+from .inputs import read_inputs as read_inputs
 from .keys import available_needs as available_needs
 from .keys import check_keys as check_keys
 from .keys import used_part as used_part
 from .sets import PrecomputedSet as PrecomputedSet
 from .sets import in_search_order as in_search_order
-from .sets import joined_copy as joined_copy
 from .sets import open_set as open_set
 from .sets import require_comparable as require_comparable
-from .truth import count_truth as count_truth

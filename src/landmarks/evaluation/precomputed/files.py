@@ -86,10 +86,7 @@ def read_ids(path: Path, count: int) -> NDArray[np.uint64]:
 
 
 def read_labels(path: Path, count: int) -> NDArray[np.int64]:
-    """Read the labels of `count` images: int64 [count], 0 or more; -1 where there is none.
-
-    From an ``.npy`` file of integers, or a text of one integer a line.
-    """
+    """Labels int64 [count], -1 for none, from an ``.npy`` file of integers or a text of one integer a line."""
     if is_numpy(path):
         array = map_numpy(path)
         if array.ndim != 1 or array.dtype.kind not in "iu":

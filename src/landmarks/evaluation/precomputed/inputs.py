@@ -1,8 +1,8 @@
 """Opens everything that `descriptors` names, holds it against each other, and makes of it what is evaluated."""
 
+import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,80 +13,76 @@ from omegaconf import DictConfig
 
 from landmarks.data import GroundTruth, HeldOut, HeldOutSource, ImageSet, Source, open_root
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.inputs import NO_NAMES, Inputs, OfficialNumbers
+from landmarks.evaluation.inputs import Inputs, OfficialNumbers
 from landmarks.evaluation.precomputed.files import map_floats, read_labels
 from landmarks.evaluation.precomputed.keys import ids_key
 from landmarks.evaluation.precomputed.sets import PrecomputedSet, open_set, require_comparable
-from landmarks.evaluation.precomputed.truth import count_truth, read_truth
-from landmarks.ids import format_id
+from landmarks.ids import find_rows, format_id
+from landmarks.metrics import RetrievalSolution, read_recognition_solution, read_retrieval_solution, scored_rows
 from landmarks.retrieval import NOT_COMPARED, Cache, DescriptorSet, Need, regions_of
 
-
-@dataclass(frozen=True)
-class Opened:
-    """What is handed over; rows of descriptors are not looked at yet."""
-
-    queries: PrecomputedSet  # to search for
-    index: PrecomputedSet  # to search in
-    truth: GroundTruth  # what is right
-    counts: dict[str, Any]  # how much of it can be scored, see `count_truth`
-    source: Source | None = None  # the data set, if it is used
-    gallery: PrecomputedSet | None = None  # labelled train images, if a stage asks for them
-    landmarks: NDArray[np.int32] | None = None  # int32 [G], rows of `landmark_names`, -1 = none
-    # str [L], the landmarks that the gallery holds
-    landmark_names: NDArray[np.str_] = field(default_factory=lambda: NO_NAMES)
-    official: OfficialNumbers | None = None  # how submissions call landmarks
-
-    @property
-    def sets(self) -> dict[str, PrecomputedSet]:
-        """What was opened, by name."""
-        gallery = {} if self.gallery is None else {"gallery": self.gallery}
-        return {"queries": self.queries, "index": self.index, **gallery}
-
-    def read(self, weights: Sequence[float] | None, cache: Cache) -> Inputs:
-        """Look at every row and join what is to be joined, see `PrecomputedSet.read`."""
-        return Inputs(
-            self.queries.read(weights, cache),
-            self.index.read(weights, cache),
-            self.truth,
-            self.source,
-            None if self.gallery is None else self.gallery.read(weights, cache),
-            self.landmarks,
-            self.landmark_names,
-            self.official,
-        )
+log = logging.getLogger(__name__)
 
 
-def open_inputs(config: DictConfig, needs: Collection[Need], recognition: Collection[Need] | None = None) -> Opened:
-    """Open the files and find the truth; what no stage needs is left unopened.
-
-    `recognition` is what stages of recognition ask for; None if nothing is recognised.
-    """
-    keys, data = config.descriptors, _Data(config)
+def open_inputs(
+    config: DictConfig, needs: Collection[Need], recognition: Collection[Need] | None = None
+) -> tuple[Inputs[PrecomputedSet], dict[str, Any]]:
+    """Open the files that a stage needs and find the truth, see also `count_truth`; cheap mistakes are found first."""
+    keys = config.descriptors
     queries, index = (_open(keys, name) for name in ("queries", "index"))
     require_comparable(queries, index)
-    source = data.source if keys.use_data else None
-    truth = read_truth(keys, queries, index, source.truth() if source else GroundTruth())
-    counts = count_truth(truth, queries, index, source.name if source else "")
-    opened = Opened(queries, index, truth, counts, source)
-    if "gallery" in needs or recognition is not None:
-        gallery = _open(keys, "gallery")
+    source = open_source(config.data) if keys.use_data else None
+    truth = _read_truth(keys, queries, index, source.truth() if source else GroundTruth())
+    opened = Inputs(queries, index, truth, source)
+    counts = count_truth(opened)
+    gallery = _open(keys, "gallery") if "gallery" in needs or recognition is not None else None
+    shown = "pictures" in needs or "pictures" in (recognition or ())
+    if gallery is not None:
         require_comparable(queries, gallery)
-        opened = _labelled(opened, gallery, keys, data)
-    queries, index, gallery_set = opened.queries, opened.index, opened.gallery
     if "regions" in needs:
         queries, index = _with_regions(keys, queries, index)
-    if "pictures" in needs or "pictures" in (recognition or ()):
-        queries = replace(queries, images=images_by_id(data.prepared.queries(), queries))
-    if "pictures" in needs:
-        index = replace(index, images=images_by_id(data.prepared.index(), index))
-    if "pictures" in (recognition or ()) and gallery_set is not None and gallery_set.images is None:
-        gallery_set = replace(gallery_set, images=images_by_id(data.prepared.gallery(), gallery_set))
-    return replace(opened, queries=queries, index=index, gallery=gallery_set)
+    if source is not None and (shown or (gallery is not None and keys.gallery_labels is None)):
+        source.prepare(training=keys.gallery is not None)  # most images are to train on
+    if gallery is not None:
+        opened = _labelled(opened, gallery, keys)
+    if shown:
+        assert source is not None  # see `available_needs`
+        queries = replace(queries, images=images_by_id(source.queries(), queries))
+        if "pictures" in needs:
+            index = replace(index, images=images_by_id(source.index(), index))
+        if "pictures" in (recognition or ()) and opened.gallery is not None and opened.gallery.images is None:
+            gallery = replace(opened.gallery, images=images_by_id(source.gallery(), opened.gallery))
+            opened = replace(opened, gallery=gallery)
+    return replace(opened, queries=queries, index=index), counts
+
+
+def read_inputs(opened: Inputs[PrecomputedSet], weights: Sequence[float] | None, cache: Cache) -> Inputs:
+    """Look at every row and join what is to be joined, see `PrecomputedSet.read`."""
+    return Inputs(
+        opened.queries.read(weights, cache),
+        opened.index.read(weights, cache),
+        opened.truth,
+        opened.source,
+        None if opened.gallery is None else opened.gallery.read(weights, cache),
+        opened.landmarks,
+        opened.landmark_names,
+        opened.official,
+    )
+
+
+def count_truth(opened: Inputs[PrecomputedSet]) -> dict[str, Any]:
+    """Count for `metrics.json` how much can be scored, and warn of what cannot; empty without a truth."""
+    truth, source = opened.truth, opened.source
+    if truth.labels is not None:
+        return _count_labels(truth)
+    if truth.retrieval is None:
+        return {}
+    where = truth.retrieval_from or (source.name if source else "")
+    return _count_solution(truth.retrieval, opened.queries.known_ids, opened.index.known_ids, where)
 
 
 def images_by_id(images: ImageSet, of: PrecomputedSet) -> ImageSet:
-    """Find the images of a set, in its order."""
+    """Find the images of a set, in its order, and warn of those that are other files than it was made of."""
     ids = of.known_ids
     rows = images.table.find(ids)
     missing = np.flatnonzero(rows < 0)
@@ -95,7 +91,18 @@ def images_by_id(images: ImageSet, of: PrecomputedSet) -> ImageSet:
             f"{of.key}: {len(missing)} of {len(ids)} pictures are not in the data set, the first is "
             f"{format_id(ids[missing[0]])}; is data=… the right one?"
         )
-    return images.take(rows)
+    found = images.take(rows)
+    for made in (made for made in of.sets if made.stamps is not None):
+        changed = made.changed(ids, found.stamps())
+        if len(changed):
+            log.warning(
+                "%s: %d of its %d images are other files in the data set (another root, size or time), the first is %s",
+                made.name,
+                len(changed),
+                len(ids),
+                format_id(changed[0]),
+            )
+    return found
 
 
 def open_source(data: DictConfig) -> Source:
@@ -108,42 +115,25 @@ def open_source(data: DictConfig) -> Source:
     return HeldOutSource(source, held_out) if held_out.landmarks else source
 
 
-class _Data:
-    """The data set, opened no further than it is asked for: without the batches of training."""
-
-    def __init__(self, config: DictConfig) -> None:
-        self._config = config
-
-    @cached_property
-    def source(self) -> Source:
-        return open_source(self._config.data)
-
-    @cached_property
-    def prepared(self) -> Source:
-        """The source with its images; those to train on, most of them, only where the gallery is of them."""
-        self.source.prepare(training=self._config.descriptors.gallery is not None)
-        return self.source
-
-
 def _open(keys: DictConfig, name: str) -> PrecomputedSet:
     given = keys[name]
     return open_set(f"descriptors.{name}", given if isinstance(given, str) else list(given), keys[ids_key(name)])
 
 
-def _labelled(opened: Opened, gallery: PrecomputedSet, keys: DictConfig, data: _Data) -> Opened:
+def _labelled(opened: Inputs[PrecomputedSet], gallery: PrecomputedSet, keys: DictConfig) -> Inputs[PrecomputedSet]:
     """Add the gallery; its labels are numbered anew, by their places among those that it holds."""
     official: OfficialNumbers = _as_they_are
     if keys.gallery_labels is not None:
-        labels = read_labels(Path(keys.gallery_labels).expanduser(), len(gallery))
+        labels = _labels(keys.gallery_labels, gallery)
         held = np.unique(labels[labels >= 0])
         names = held.astype(np.str_)
     else:
-        gallery = replace(gallery, images=images_by_id(data.prepared.gallery(), gallery))
-        assert gallery.images is not None
-        table = gallery.images.table
+        assert opened.source is not None  # see `available_needs`
+        images = images_by_id(opened.source.gallery(), gallery)
+        gallery, table = replace(gallery, images=images), images.table
         labels = table.landmarks.astype(np.int64)
         held = np.unique(labels[labels >= 0])
-        names, official = table.landmark_names[held], data.source.submission_landmark
+        names, official = table.landmark_names[held], opened.source.submission_landmark
     landmarks = np.where(labels < 0, -1, np.searchsorted(held, labels)).astype(np.int32)
     return replace(opened, gallery=gallery, landmarks=landmarks, landmark_names=names, official=official)
 
@@ -178,14 +168,71 @@ def _open_regions(key: str, given: str, whole: PrecomputedSet) -> NDArray[Any]:
                 f"{key}: {path} goes with one set of descriptors whose ids are known, which {whole.key} is not; give "
                 "an .npy file [N, R, D] in its order"
             )
-        made = whole.protocols[0]
-        differences = made.differences(found.protocol, NOT_COMPARED | {"regions"}) if made else []
+        first = whole.parts[0]
+        differences = first.protocol.differences(found.protocol, NOT_COMPARED | {"regions"}) if first.protocol else []
         if differences:
             raise LandmarksError(
-                f"{whole.names[0]} and {path} were not made alike ({'; '.join(differences)}): extract both together"
+                f"{first.name} and {path} were not made alike ({'; '.join(differences)}): extract both together"
             )
-        return regions_of(DescriptorSet(whole.ids, whole.parts[0], found.protocol, whole.names[0]), found)
+        return regions_of(DescriptorSet(whole.ids, first.matrix, found.protocol, first.name), found)
     regions = map_floats(path, 3, "[N, R, D]")
     if len(regions) != len(whole):
         raise LandmarksError(f"{path}: regions of {len(regions)} pictures, but {whole.key} has {len(whole)}")
     return regions
+
+
+def _read_truth(keys: DictConfig, queries: PrecomputedSet, index: PrecomputedSet, known: GroundTruth) -> GroundTruth:
+    """Read the files that `descriptors` names; what they leave open is what the data set knows."""
+    retrieval, recognition, labels = known.retrieval, known.recognition, None
+    if keys.query_labels is not None:
+        retrieval, labels = None, (_labels(keys.query_labels, queries), _labels(keys.index_labels, index))
+    if keys.solution is not None:
+        retrieval = read_retrieval_solution(Path(keys.solution).expanduser())
+    if keys.recognition_solution is not None:
+        recognition = read_recognition_solution(Path(keys.recognition_solution).expanduser())
+    return GroundTruth(retrieval, recognition, labels, str(keys.solution or ""), str(keys.recognition_solution or ""))
+
+
+def _labels(path: str, of: PrecomputedSet) -> NDArray[np.int64]:
+    return read_labels(Path(path).expanduser(), len(of))
+
+
+def _count_labels(truth: GroundTruth) -> dict[str, Any]:
+    assert truth.labels is not None
+    queries, scored = truth.labels[0], int(np.count_nonzero(truth.label_positives))
+    if not scored:
+        raise LandmarksError(
+            "descriptors.query_labels and descriptors.index_labels have no label in common: nothing can be right"
+        )
+    unlabelled = int(np.count_nonzero(queries < 0))
+    unanswerable = len(queries) - unlabelled - scored
+    if unlabelled or unanswerable:
+        log.warning(
+            "Of %d queries %d have no label and %d one that no index image has: they are ranked, not scored",
+            len(queries),
+            unlabelled,
+            unanswerable,
+        )
+    return {"from": "labels", "scored": scored, "unlabelled": unlabelled, "unanswerable": unanswerable}
+
+
+def _count_solution(
+    solution: RetrievalSolution, query_ids: NDArray[np.uint64], index_ids: NDArray[np.uint64], source: str
+) -> dict[str, Any]:
+    scored = int(np.count_nonzero(scored_rows(query_ids, solution.query_ids, solution.ignored_ids) >= 0))
+    if scored == 0:
+        raise LandmarksError(f"{source}: none of the given queries is scored there; are the ids right?")
+    absent = int(np.count_nonzero(find_rows(solution.positives, index_ids) < 0))
+    unanswered = len(solution.query_ids) - scored
+    if unanswered:
+        log.warning(
+            "%s: %d of its %d queries have no descriptor and count 0", source, unanswered, len(solution.query_ids)
+        )
+    if absent:
+        log.warning(
+            "%s: %d of its %d correct images have no descriptor and cannot be found",
+            source,
+            absent,
+            len(solution.positives),
+        )
+    return {"from": source, "scored": scored, "unanswered": unanswered, "absent": absent}

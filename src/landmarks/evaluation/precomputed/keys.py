@@ -45,12 +45,15 @@ def check_keys(keys: DictConfig) -> None:
         raise ConfigError("These descriptors cannot be evaluated:\n" + "\n".join(f"  {line}" for line in problems))
 
 
-def available_needs(keys: DictConfig) -> list[Need]:
-    """What there will be for the stages of a retrieval pipeline besides descriptors."""
+def available_needs(config: DictConfig, searched: str) -> list[Need]:
+    """What there will be besides descriptors for stages that search the "index", or for recognition the "gallery"."""
+    keys = config.descriptors
     found: dict[Need, Any] = {
-        "pictures": keys.use_data and brings_ids(keys, "queries") and brings_ids(keys, "index"),
+        "pictures": keys.use_data and brings_ids(keys, "queries") and brings_ids(keys, searched),
         "regions": keys.query_regions and keys.index_regions,
         "gallery": _brings_gallery(keys),
+        "predictions": config.predictions,
+        "detections": config.detections,
     }
     return [need for need, value in found.items() if value]
 
@@ -58,17 +61,6 @@ def available_needs(keys: DictConfig) -> list[Need]:
 def recognises(keys: DictConfig) -> bool:
     """Whether landmarks can be recognised: there are labelled train images, and ids by which to name the queries."""
     return bool(_brings_gallery(keys)) and brings_ids(keys, "queries")
-
-
-def available_evidence(config: DictConfig) -> list[Need]:
-    """What there will be for the stages of a recognition pipeline besides descriptors."""
-    keys = config.descriptors
-    found: dict[Need, Any] = {
-        "pictures": keys.use_data and brings_ids(keys, "queries") and brings_ids(keys, "gallery"),
-        "predictions": config.predictions,
-        "detections": config.detections,
-    }
-    return [need for need, value in found.items() if value]
 
 
 def _brings_gallery(keys: DictConfig) -> Any:

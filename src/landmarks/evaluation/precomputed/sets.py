@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,145 @@ from landmarks.retrieval import (
 from landmarks.storage import Column
 
 CHUNK_BYTES = 64 * MIB
+# Share of the pictures that may be absent from one of several sets; they are left out.
+MAX_MISSING = 0.01
 
 log = logging.getLogger(__name__)
+
+
+class Part(NamedTuple):
+    """The descriptors of one model, as they lie on the disk."""
+
+    matrix: NDArray[Any]  # [M, D]
+    name: str  # where they come from
+    protocol: ExtractionProtocol | None = None  # what made them; None for a plain file
+    rows: NDArray[np.int64] | None = None  # [N], the row of every image; None where they are all rows in order
+
+    def __str__(self) -> str:
+        return f"{self.name} ({' x '.join(map(str, self.matrix.shape))}, {self.matrix.dtype})"
+
+
+@dataclass(frozen=True)
+class PrecomputedSet:
+    """Descriptors of some images as files, and what is known of the images."""
+
+    key: str  # of the configuration, such as ``"descriptors.queries"``
+    parts: tuple[Part, ...]  # of each model, at least one
+    ids: NDArray[np.uint64] | None  # uint64 [N], or None where they are not known
+    images: ImageSet | None = None  # in the order of the descriptors, where a stage asks for them
+    regions: NDArray[Any] | None = None  # [N, R, D], where a stage asks for them; as they lie on the disk
+    sets: tuple[DescriptorSet, ...] = ()  # those parts that are folders of sets
+
+    def __len__(self) -> int:
+        first = self.parts[0]
+        return len(first.matrix if first.rows is None else first.rows)
+
+    @property
+    def known_ids(self) -> NDArray[np.uint64]:
+        """The ids."""
+        if self.ids is None:
+            raise LandmarksError(f"{self.key}: the ids of the pictures are needed")
+        return self.ids
+
+    def read(self, weights: Sequence[float] | None, cache: Cache) -> EvaluationSet:
+        """Look at every row, join what is to be joined, and give it as a search reads it; copies lie in the cache."""
+        matrices = [_checked(part.matrix, part.name, cache) for part in self.parts]
+        used = [1.0] * len(matrices) if weights is None else [float(weight) for weight in weights]
+        rows = [part.rows for part in self.parts]
+        descriptors = matrices[0] if len(matrices) == 1 else joined_copy(matrices, rows, used, cache)
+        regions = None if self.regions is None else _checked(self.regions, f"regions of {self.key}", cache)
+        return EvaluationSet(descriptors, self.ids, self.images, regions, tuple(part.protocol for part in self.parts))
+
+    def record(self, cache: Cache) -> list[dict[str, Any]]:
+        """Say for `metrics.json` what each part is: file, shape, content, and protocol where that is known."""
+        return [
+            {
+                "file": part.name,
+                "shape": list(part.matrix.shape),
+                "dtype": str(part.matrix.dtype),
+                "content": cache.key([part.matrix], {}),
+                "protocol": None if part.protocol is None else asdict(part.protocol),
+            }
+            for part in self.parts
+        ]
+
+    @property
+    def title(self) -> str:
+        """The parts' names, cut to what people need to tell them apart."""
+        return " + ".join("/".join(Path(part.name).absolute().parts[-2:]) for part in self.parts)
+
+
+def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> PrecomputedSet:
+    """Open descriptors without reading them: an ``.npy`` file [N, D], a folder of a set, or several of either."""
+    paths = [Path(path).expanduser() for path in ([given] if isinstance(given, str) else given)]
+    if not paths:
+        raise LandmarksError(f"{key}: an empty list; name at least one file or folder")
+    sets = [DescriptorSet.open(path) if path.is_dir() else None for path in paths]
+    known = [found for found in sets if found is not None]
+    if ids_file is not None and known:
+        raise LandmarksError(f"{key}: {known[0].name} brings its own ids; leave out {ids_file}")
+    for found in known:
+        if found.protocol.regions:
+            raise LandmarksError(f"{key}: {found.name} holds regions; give descriptors of whole pictures here")
+    parts = [
+        Part(_map_matrix(key, path), str(path)) if found is None else Part(found.descriptors, str(path), found.protocol)
+        for path, found in zip(paths, sets, strict=True)
+    ]
+    ids = known[0].ids if known else None
+    if len(known) == len(paths) > 1:  # models describe pictures in orders of their own
+        ids = common = common_pictures(known, MAX_MISSING)
+        moved = [None if np.array_equal(found.ids, common) else found.rows(common) for found in known]
+        parts = [part._replace(rows=rows) for part, rows in zip(parts, moved, strict=True)]
+    else:
+        _require_same_pictures(key, parts, known)
+    if ids_file is not None:
+        ids = read_ids(Path(ids_file).expanduser(), len(parts[0].matrix))
+    return PrecomputedSet(key, tuple(parts), ids, sets=tuple(known))
+
+
+def require_comparable(queries: PrecomputedSet, others: PrecomputedSet) -> None:
+    """Refuse sets that cannot be searched against each other."""
+    if len(queries.parts) != len(others.parts):
+        raise LandmarksError(
+            f"{queries.key} joins {len(queries.parts)} sets and {others.key} {len(others.parts)}; give both the same "
+            "models in the same order"
+        )
+    for mine, theirs in zip(queries.parts, others.parts, strict=True):
+        names, dims = f"{mine.name} and {theirs.name}", (mine.matrix.shape[1], theirs.matrix.shape[1])
+        if dims[0] != dims[1]:
+            raise LandmarksError(f"{names} have {dims[0]} and {dims[1]} dimensions: extract both with the same model")
+        differences = mine.protocol.differences(theirs.protocol) if mine.protocol and theirs.protocol else []
+        if differences:
+            raise LandmarksError(f"{names} were not made alike ({'; '.join(differences)}): extract one of them again")
+
+
+def _require_same_pictures(key: str, parts: Sequence[Part], known: Sequence[DescriptorSet]) -> None:
+    """Plain files say nothing of their pictures: they must be as many, and beside sets in their order."""
+    first = parts[0]
+    for part in parts:
+        if len(part.matrix) != len(first.matrix):
+            raise LandmarksError(
+                f"{key}: {first.name} has {len(first.matrix)} rows and {part.name} {len(part.matrix)}; only "
+                "descriptors of the same pictures can be joined"
+            )
+    for found in known:
+        if not np.array_equal(found.ids, known[0].ids):
+            raise LandmarksError(
+                f"{key}: {known[0].name} and {found.name} hold their pictures in different orders, and the .npy files "
+                "beside them have no ids: give all as folders of descriptor sets"
+            )
+
+
+def _checked(array: NDArray[Any], name: str, cache: Cache) -> Descriptors:
+    ordered = in_search_order(array, name, cache)
+    check_rows(ordered.reshape(-1, ordered.shape[-1]), name, normalize=True)
+    return ordered
+
+
+def _map_matrix(key: str, path: Path) -> NDArray[Any]:
+    if not path.exists():
+        raise LandmarksError(f"{key}: {path} is not there; give an .npy file or the folder of a descriptor set")
+    return map_floats(path, 2, "[N, D]")
 
 
 def in_search_order(array: NDArray[Any], name: str, cache: Cache) -> Descriptors:
@@ -51,10 +188,7 @@ def in_search_order(array: NDArray[Any], name: str, cache: Cache) -> Descriptors
 def joined_copy(
     parts: Sequence[Descriptors], rows: Sequence[NDArray[np.int64] | None], weights: Sequence[float], cache: Cache
 ) -> Descriptors:
-    """Join several models' descriptors of the same images in the cache: float32 [N, sum of dimensions].
-
-    `rows` says which row of each part every image has, int64 [N]; None where they are all rows in order.
-    """
+    """Join models' descriptors of the same images, whose rows [N] are named or all: float32 [N, sum of D]."""
     moved = [found for found in rows if found is not None]
     count = len(moved[0] if moved else parts[0])
     dim = sum(part.shape[1] for part in parts)
@@ -72,142 +206,3 @@ def joined_copy(
 
 def _layout(array: NDArray[Any]) -> str:
     return f"{array.dtype}{'' if array.flags.c_contiguous else ' in Fortran order'}"
-
-
-# Share of the pictures that may be absent from one of several sets; they are left out.
-MAX_MISSING = 0.01
-
-
-@dataclass(frozen=True)
-class PrecomputedSet:
-    """Descriptors of some images as files, and what is known of the images."""
-
-    key: str  # of the configuration, such as ``"descriptors.queries"``
-    parts: tuple[NDArray[Any], ...]  # a matrix of each model, at least one; as they lie on the disk
-    # of each part the row of every picture, int64 [N]; None where they are all rows in order
-    rows: tuple[NDArray[np.int64] | None, ...]
-    names: tuple[str, ...]  # where each part comes from
-    protocols: tuple[ExtractionProtocol | None, ...]  # what made each part; None for plain files
-    ids: NDArray[np.uint64] | None  # uint64 [N], or None where they are not known
-    images: ImageSet | None = None  # in the order of the descriptors, where a stage asks for them
-    regions: NDArray[Any] | None = None  # [N, R, D], where a stage asks for them; as they lie on the disk
-
-    def __len__(self) -> int:
-        return len(self.parts[0] if self.rows[0] is None else self.rows[0])
-
-    @property
-    def known_ids(self) -> NDArray[np.uint64]:
-        """The ids."""
-        if self.ids is None:
-            raise LandmarksError(f"{self.key}: the ids of the pictures are needed")
-        return self.ids
-
-    def read(self, weights: Sequence[float] | None, cache: Cache) -> EvaluationSet:
-        """Look at every row, join what is to be joined, and give it as a search reads it; copies lie in the cache."""
-        parts = [_checked(part, name, cache) for part, name in zip(self.parts, self.names, strict=True)]
-        used = [1.0] * len(parts) if weights is None else [float(weight) for weight in weights]
-        descriptors = parts[0] if len(parts) == 1 else joined_copy(parts, self.rows, used, cache)
-        regions = None if self.regions is None else _checked(self.regions, f"regions of {self.key}", cache)
-        return EvaluationSet(descriptors, self.ids, self.images, regions, self.protocols)
-
-    def record(self, cache: Cache) -> list[dict[str, Any]]:
-        """Say for `metrics.json` what each part is: file, shape, content, and protocol where that is known."""
-        return [
-            {
-                "file": name,
-                "shape": list(part.shape),
-                "dtype": str(part.dtype),
-                "content": cache.key([part], {}),
-                "protocol": None if protocol is None else asdict(protocol),
-            }
-            for name, part, protocol in zip(self.names, self.parts, self.protocols, strict=True)
-        ]
-
-    @property
-    def fact(self) -> str:
-        """Say for people what the parts are."""
-        parts = zip(self.names, self.parts, strict=True)
-        return ", ".join(f"{name} ({' x '.join(map(str, part.shape))}, {part.dtype})" for name, part in parts)
-
-    @property
-    def title(self) -> str:
-        """The parts' names, cut to what people need to tell them apart."""
-        return " + ".join("/".join(Path(name).absolute().parts[-2:]) for name in self.names)
-
-
-def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> PrecomputedSet:
-    """Open descriptors without reading them: an ``.npy`` file [N, D], a folder of a set, or several of either."""
-    paths = [Path(path).expanduser() for path in ([given] if isinstance(given, str) else given)]
-    if not paths:
-        raise LandmarksError(f"{key}: an empty list; name at least one file or folder")
-    sets = [DescriptorSet.open(path) if path.is_dir() else None for path in paths]
-    known = [found for found in sets if found is not None]
-    if ids_file is not None and known:
-        raise LandmarksError(f"{key}: {known[0].name} brings its own ids; leave out {ids_file}")
-    for found in known:
-        if found.protocol.regions:
-            raise LandmarksError(f"{key}: {found.name} holds regions; give descriptors of whole pictures here")
-    ids = None
-    rows: list[NDArray[np.int64] | None] = [None] * len(paths)
-    if len(known) == len(paths) > 1:  # models describe pictures in orders of their own
-        ids = common_pictures(known, MAX_MISSING)
-        rows = [None if np.array_equal(found.ids, ids) else found.rows(ids) for found in known]
-    parts = [
-        _map_matrix(key, path) if found is None else found.descriptors for path, found in zip(paths, sets, strict=True)
-    ]
-    if ids is None:
-        _require_same_pictures(key, paths, parts, known)
-        ids = known[0].ids if known else None
-    if ids_file is not None:
-        ids = read_ids(Path(ids_file).expanduser(), len(parts[0]))
-    protocols = tuple(None if found is None else found.protocol for found in sets)
-    return PrecomputedSet(key, tuple(parts), tuple(rows), tuple(map(str, paths)), protocols, ids)
-
-
-def require_comparable(queries: PrecomputedSet, others: PrecomputedSet) -> None:
-    """Refuse sets that cannot be searched against each other."""
-    if len(queries.parts) != len(others.parts):
-        raise LandmarksError(
-            f"{queries.key} joins {len(queries.parts)} sets and {others.key} {len(others.parts)}; give both the same "
-            "models in the same order"
-        )
-    for number, (mine, theirs) in enumerate(zip(queries.parts, others.parts, strict=True)):
-        names = f"{queries.names[number]} and {others.names[number]}"
-        if mine.shape[1] != theirs.shape[1]:
-            raise LandmarksError(
-                f"{names} have {mine.shape[1]} and {theirs.shape[1]} dimensions: extract both with the same model"
-            )
-        made, other = queries.protocols[number], others.protocols[number]
-        differences = made.differences(other) if made and other else []
-        if differences:
-            raise LandmarksError(f"{names} were not made alike ({'; '.join(differences)}): extract one of them again")
-
-
-def _require_same_pictures(
-    key: str, paths: Sequence[Path], parts: Sequence[NDArray[Any]], known: Sequence[DescriptorSet]
-) -> None:
-    """Plain files say nothing of their pictures: they must be as many, and beside sets in their order."""
-    for path, part in zip(paths, parts, strict=True):
-        if len(part) != len(parts[0]):
-            raise LandmarksError(
-                f"{key}: {paths[0]} has {len(parts[0])} rows and {path} {len(part)}; only descriptors of the same "
-                "pictures can be joined"
-            )
-    for found in known:
-        if not np.array_equal(found.ids, known[0].ids):
-            raise LandmarksError(
-                f"{key}: {known[0].name} and {found.name} hold their pictures in different orders, and the .npy files "
-                "beside them have no ids: give all as folders of descriptor sets"
-            )
-
-
-def _checked(array: NDArray[Any], name: str, cache: Cache) -> Descriptors:
-    ordered = in_search_order(array, name, cache)
-    check_rows(ordered.reshape(-1, ordered.shape[-1]), name, normalize=True)
-    return ordered
-
-
-def _map_matrix(key: str, path: Path) -> NDArray[Any]:
-    if not path.exists():
-        raise LandmarksError(f"{key}: {path} is not there; give an .npy file or the folder of a descriptor set")
-    return map_floats(path, 2, "[N, D]")

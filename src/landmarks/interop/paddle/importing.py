@@ -7,7 +7,6 @@ variance is listed, in one message.
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landmarks.data import Preprocessing
-from landmarks.errors import LandmarksError
+from landmarks.errors import LandmarksError, counted
 from landmarks.interop.paddle.labels import NO_NAMES, ClassNames
-from landmarks.interop.paddle.variables import Variables, counted
+from landmarks.interop.paddle.variables import SHOWN, Variables
 from landmarks.losses import Softmax
 from landmarks.models import (
+    BACKBONES,
     HEAD,
     RELEASED_MODELS,
     ModelRecord,
@@ -41,34 +41,21 @@ TRAINED_ON = {
 UNKNOWN = "Google Landmarks; which images is not published"
 
 
-@dataclass(frozen=True)
-class Imported:
-    """What an import wrote.
-
-    Attributes:
-        record: Of the model file.
-        parameters: How many numbers it holds, batch-norm statistics included.
-    """
-
-    record: ModelRecord
-    parameters: int
-
-
 def import_released(
     name: str,
     variables: Variables,
     target: Path,
     names: ClassNames = NO_NAMES,
-    watch: Callable[[int], None] = lambda count: None,
-) -> Imported:
+    watch: Callable[[int], None] = lambda done: None,
+) -> ModelRecord:
     """Read a released model and write it as a model file, whole or not at all.
 
     Args:
         name: A key of `RELEASED_MODELS`.
         variables: Of the saved model, see `open_variables`.
-        target: The new file, `.safetensors`; one that is there is written over, see `check_target`.
+        target: The new file, `.safetensors`; one that is there is written over.
         names: What the classes of a classifier are.
-        watch: Called with the number of bytes of each variable after it was read.
+        watch: Called with the number of bytes read so far, after each variable.
     """
     classes = count_classes(RELEASED_MODELS[name], variables)
     net, head = fill(name, variables, watch)
@@ -78,8 +65,7 @@ def import_released(
         )
     record = _record(name, classes, names)
     write_model(target, record, net, head)
-    used = (stored.described for stored in variables.stored.values())
-    return Imported(record, sum(described.nbytes // described.dtype.itemsize for described in used))
+    return record
 
 
 def _record(name: str, classes: int, names: ClassNames) -> ModelRecord:
@@ -123,14 +109,14 @@ def count_classes(model: ReleasedModel, variables: Variables) -> int:
 
 
 def fill(
-    name: str, variables: Variables, watch: Callable[[int], None] = lambda count: None
+    name: str, variables: Variables, watch: Callable[[int], None] = lambda done: None
 ) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
     """Read all variables into the parameters of a released model, float32.
 
     Args:
         name: A key of `RELEASED_MODELS`.
         variables: Of the saved model.
-        watch: Called with the number of bytes of each variable after it was read.
+        watch: Called with the number of bytes read so far, after each variable.
 
     Returns:
         The `state_dict` of the descriptor network, and that of the softmax layer; None for the retrieval models.
@@ -145,6 +131,7 @@ def fill(
     names = released_names(model, net.backbone)
     problems: defaultdict[str, list[str]] = defaultdict(list)
     filled: dict[str, Tensor] = {}
+    done = 0
     for key, parameter in expected.items():
         if key.endswith("num_batches_tracked"):  # that framework does not count them
             filled[key] = torch.zeros(parameter.shape, dtype=parameter.dtype)
@@ -154,7 +141,8 @@ def fill(
             problems["missing"].append(variable.name)
             continue
         value = _parameter(variables, variable, tuple(parameter.shape), problems)
-        watch(variables.stored[variable.name].described.nbytes)
+        done += variables.stored[variable.name].described.nbytes
+        watch(done)
         if value is not None:
             filled[key] = torch.from_numpy(value)
     used = {variable.name for variable in names.values()}
@@ -192,7 +180,7 @@ def _parameter(
 
 def _message(name: str, variables: Variables, problems: dict[str, list[str]]) -> str:
     lines = [f"{variables.folder}: its variables are not those of {name}"]
-    lines += [f"  {counted(kind, names)}" for kind, names in problems.items() if names]
+    lines += [f"  {counted(kind, names, SHOWN)}" for kind, names in problems.items() if names]
     strange = problems["missing"] or problems["extra"]
     if strange and (others := _models_of(set(variables.stored), name)):
         lines.append(f"These are the variables of {' or '.join(others)}: import them by that name")
@@ -206,10 +194,11 @@ def _message(name: str, variables: Variables, problems: dict[str, list[str]]) ->
 
 def _models_of(found: set[str], asked: str) -> list[str]:
     """The other released models that have just these variables."""
-    fitting = []
-    for name, model in RELEASED_MODELS.items():
-        with torch.device("meta"):
-            net = released_net(model.backbone, dim=model.dim)
-        if name != asked and {variable.name for variable in released_names(model, net.backbone).values()} == found:
-            fitting.append(name)
-    return fitting
+    with torch.device("meta"):
+        backbones = {name: build() for name, build in BACKBONES.items()}
+    return [
+        name
+        for name, model in RELEASED_MODELS.items()
+        if name != asked
+        and {variable.name for variable in released_names(model, backbones[model.backbone]).values()} == found
+    ]

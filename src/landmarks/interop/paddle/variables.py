@@ -10,13 +10,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from math import prod
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.errors import LandmarksError
+from landmarks.errors import LandmarksError, counted
 from landmarks.interop.paddle.program import MOST_VARIABLES, read_program
 from landmarks.interop.paddle.tensor import Description, read_header, read_values
 
@@ -26,8 +27,7 @@ LOOKED_FOR = (
     "looked for one file for each variable (such as conv1_1_weights), and for the two files model and params "
     "(or __model__ and __params__)"
 )
-SHOWN = 10
-"""How many names of each kind an error lists."""
+SHOWN = 10  # names of each kind in an error
 
 
 class Stored(NamedTuple):
@@ -51,6 +51,11 @@ class Variables:
     def nbytes(self) -> int:
         """Of all values."""
         return sum(one.described.nbytes for one in self.stored.values())
+
+    @property
+    def numbers(self) -> int:
+        """How many there are in all variables."""
+        return sum(prod(one.described.shape) for one in self.stored.values())
 
     def read(self, name: str) -> NDArray[np.generic]:
         """The values of one variable. Raises LandmarksError if the file changed or holds no such values."""
@@ -88,12 +93,6 @@ def open_variables(folder: Path, leave_out: Sequence[str] = ()) -> Variables:
         found = f"only {programs[0]}" if programs else "no files"
         raise LandmarksError(f"{folder}: holds no saved model; {LOOKED_FOR}, and found {found}")
     return _separate(folder, separate, leave_out)
-
-
-def counted(kind: str, names: Sequence[str]) -> str:
-    """Such as "2 missing: a, b", with ten names at most."""
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return f"{len(names):,} {kind}: {', '.join(names[:SHOWN])}{more}"
 
 
 def _files(folder: Path) -> list[str]:
@@ -137,7 +136,7 @@ def _separate(folder: Path, names: Sequence[str], leave_out: Sequence[str]) -> V
             damaged.append(f"{name} ({error})")
     if damaged:
         raise LandmarksError(
-            f"{folder}: {counted('damaged, or no variable', damaged)}. Fetch them again; what is no part of the "
+            f"{folder}: {counted('damaged, or no variable', damaged, SHOWN)}. Fetch them again; what is no part of the "
             "model is passed over with --leave-out NAME"
         )
     return Variables(folder, "separate", stored, len(names) - len(wanted))

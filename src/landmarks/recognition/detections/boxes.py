@@ -15,21 +15,13 @@ from landmarks.recognition.detections.classes import DetectionClasses
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Boxes found in pictures.
+    """Boxes found in pictures."""
 
-    Attributes:
-        image_ids: uint64 [P], the picture of each box.
-        labels: int32 [P], rows of `classes`.
-        scores: float64 [P], finite.
-        boxes: float64 [P, 4], XMin, YMin, XMax, YMax.
-        classes: str [C], machine names such as /m/01fdzj, each once.
-    """
-
-    image_ids: NDArray[np.uint64]
-    labels: NDArray[np.int32]
-    scores: NDArray[np.float64]
-    boxes: NDArray[np.float64]
-    classes: NDArray[np.str_]
+    image_ids: NDArray[np.uint64]  # [P], the picture of each box
+    labels: NDArray[np.int32]  # [P], rows of `classes`
+    scores: NDArray[np.float64]  # [P], finite
+    boxes: NDArray[np.float64]  # [P, 4], XMin, YMin, XMax, YMax
+    classes: NDArray[np.str_]  # [C], machine names such as /m/01fdzj, each once
 
     def __post_init__(self) -> None:
         check_boxes("detections", self.image_ids, self.labels, self.boxes, self.classes)
@@ -72,19 +64,12 @@ def check_labels(what: str, labels: NDArray[np.int32], classes: NDArray[np.str_]
 
 @dataclass(frozen=True, eq=False)
 class FoundObjects:
-    """Boxes in pictures that a detector looked at.
+    """Boxes in pictures that a detector looked at."""
 
-    Attributes:
-        boxes: the boxes, pictures in any order.
-        looked_at: uint64 [N], every picture that was read and searched, each once; in some nothing is found.
-        classes: `boxes.classes` with what people call them.
-        name: where they come from, for messages.
-    """
-
-    boxes: Detections
-    looked_at: NDArray[np.uint64]
-    classes: DetectionClasses
-    name: str = "detections"
+    boxes: Detections  # pictures in any order
+    looked_at: NDArray[np.uint64]  # [N], every picture that was read and searched, each once; in some nothing is found
+    classes: DetectionClasses  # `boxes.classes` with what people call them
+    name: str = "detections"  # where they come from, for messages
 
     def __post_init__(self) -> None:
         if self.classes.names.tolist() != self.boxes.classes.tolist():

@@ -21,15 +21,10 @@ BACKGROUND = 1  # a detector's labels are rows of `DetectionClasses` plus this
 
 @dataclass(frozen=True, eq=False)
 class DetectionClasses:
-    """What a detector tells apart.
+    """What a detector tells apart."""
 
-    Attributes:
-        names: str [C], machine names such as /m/01fdzj, each once.
-        titles: str [C], for people, such as "Tower".
-    """
-
-    names: NDArray[np.str_]
-    titles: NDArray[np.str_]
+    names: NDArray[np.str_]  # [C], machine names such as /m/01fdzj, each once
+    titles: NDArray[np.str_]  # [C], for people, such as "Tower"
 
     def __post_init__(self) -> None:
         if self.names.shape != self.titles.shape or self.names.ndim != 1 or not len(self.names):
@@ -55,6 +50,12 @@ class DetectionClasses:
             rows.setdefault(title.casefold(), []).append(row)
         return rows
 
+    def called(self, name_or_title: str) -> list[int]:
+        """The rows of the classes with this machine name, or this title in any case; two may share a title."""
+        if name_or_title in self._rows:
+            return [self._rows[name_or_title]]
+        return self._rows_by_title.get(name_or_title.casefold(), [])
+
     def find(self, name_or_title: str) -> int:
         """The row of a class by its machine name, or by its title in any case.
 
@@ -62,9 +63,7 @@ class DetectionClasses:
             LandmarksError: There is no such class, and it names those that are spelt alike; or two have this title,
                 as Bench and Mouse in the challenge's table.
         """
-        if name_or_title in self._rows:
-            return self._rows[name_or_title]
-        rows = self._rows_by_title.get(name_or_title.casefold(), [])
+        rows = self.called(name_or_title)
         if len(rows) == 1:
             return rows[0]
         if rows:

@@ -12,8 +12,9 @@ A folder of CSV files that other tools read as well; nothing is unpickled.
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from landmarks.errors import LandmarksError
 from landmarks.ids import find_rows, format_id
 from landmarks.recognition.detections.boxes import Detections, FoundObjects
 from landmarks.recognition.detections.classes import DetectionClasses, read_classes
-from landmarks.recognition.detections.protocol import DetectionProtocol
+from landmarks.retrieval import Protocol
 from landmarks.storage import ChangedError, Rows, check_folder, read_rows
 
 BOXES_FILE = "detections.csv"
@@ -36,6 +37,25 @@ IMAGE_COLUMNS = ("ImageID", "Boxes", "Reason")
 CORNERS = ("XMin", "YMin", "XMax", "YMax")
 NAMED_COLUMNS = ("ImageID", "LabelName")
 OUTSIDE = 0.5  # shares of the image by which a found box may stick out
+
+
+@dataclass(frozen=True)
+class DetectionProtocol(Protocol):
+    """How objects were looked for. Within one set everything agrees."""
+
+    remedy: ClassVar[str] = "detect again"
+
+    model: str  # name of the network, such as ``"faster_rcnn_resnet50_fpn"``
+    weights: str  # hash of its parameters
+    input_size: int  # short side in pixels
+    max_size: int  # limit of the long side in pixels
+    score_threshold: float  # boxes of lower scores are left out
+    nms_threshold: float  # of boxes of one class that overlap more, the best is kept
+    max_boxes: int  # the most boxes of a picture
+    data: str = ""  # name of the data set, such as ``"gldv2"``
+    split: str = ""  # ``"queries"`` …
+    precision: str = ""  # of the arithmetic, as the trainer calls it, such as ``"bf16-mixed"``
+    versions: Mapping[str, str] = field(default_factory=dict)  # library name to version
 
 
 class Images(NamedTuple):

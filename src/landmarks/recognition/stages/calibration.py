@@ -26,12 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LogisticRegression:
-    """p = 1 / (1 + exp(-(bias + sum of weight x (feature - mean) / spread))), over F features.
-
-    Small enough to be own code, and the same numbers with any number of threads: sums run over rows in one order (no
-    BLAS), so that the weights do not depend on how a library splits its work. The spread of a feature that never varies
-    is 1.
-    """
+    """p = 1 / (1 + exp(-(bias + sum of weight x (feature - mean) / spread))), over F features."""
 
     weights: NDArray[np.float64]
     bias: float
@@ -46,11 +41,7 @@ class LogisticRegression:
     def fit(
         features: NDArray[np.float64], right: NDArray[np.bool_], regularisation: float = 0.01
     ) -> "LogisticRegression":
-        """Learn from rows [N, F], N at least 1, and which of them are right, bool [N].
-
-        Regularisation of the squared weights stands beside the mean log loss. Above 0 the weights stay finite where the
-        two kinds can be told apart perfectly.
-        """
+        """Learn from rows [N, F] and which are right; regularisation keeps weights of perfect features finite."""
         means, spreads = features.mean(axis=0), features.std(axis=0)
         spreads = np.where(spreads > 1e-12, spreads, 1.0)
         rows, truth = (features - means) / spreads, right.astype(np.float64)
@@ -67,6 +58,7 @@ class LogisticRegression:
         return LogisticRegression(found.x[:-1], float(found.x[-1]), means, spreads)
 
 
+# Sums run over rows in one order, without BLAS: the weights do not depend on how a library splits its work.
 def _times(rows: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     return (rows * weights).sum(axis=1)
 
@@ -152,13 +144,11 @@ class ConfidenceCalibration:
 
 
 def with_confidence(candidates: Ranking, confidence: NDArray[np.float64]) -> Ranking:
-    """Give every query's first place a confidence above 0, [Q]; the other places keep their order and proportions.
-
-    Where the first score is not above 0 there are no proportions, and they keep their distances.
-    """
+    """Give every query's first place a confidence above 0, [Q]; the other places keep order and proportions."""
     if not candidates.indices.shape[1]:
         return candidates
     scores = np.where(candidates.filled, candidates.scores, 0).astype(np.float64)
+    # Where the first score is not above 0 there are no proportions, and they keep their distances.
     first, wanted = scores[:, :1], confidence[:, None]
     scaled = np.where(first > 0, scores / np.where(first > 0, first, 1) * wanted, wanted + (scores - first))
     scaled = np.maximum(scaled, np.finfo(np.float32).min)  # -inf would mean that a place is empty

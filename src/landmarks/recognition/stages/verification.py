@@ -6,28 +6,31 @@ Dataset", 2019). After a vote of the 3 nearest by similarity this stage, with `d
 """
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
 from landmarks.errors import LandmarksError
 from landmarks.recognition.state import RecognitionState
 from landmarks.recognition.votes import NO_LANDMARK, add_votes
-from landmarks.retrieval import Geometry, LocalFeatureStore, Matcher, Resources, Verification, verified
+from landmarks.retrieval import Geometry, LocalFeatureStore, Matcher, Need, Resources, SpatialVerification, verified
 
 
-class NeighbourVerification(Verification):
+class NeighbourVerification:
     """Adds the evidence of verified neighbours to the scores of their landmarks.
 
     A query none of whose neighbours reaches `min_inliers` keeps its candidates and scores. The counts stay in the
     state's `verified`; the note ``inliers`` holds the largest count among neighbours that show the predicted landmark.
     That fewer than `min_inliers` are chance is ours, the published rule has no floor.
 
-    The other arguments are those of `Verification`.
+    The other arguments are those of `SpatialVerification`.
 
     Args:
         depth: nearest train images that are looked at.
         k: of these, how many count at most: those with the most evidence, the nearer ones where it is equal.
     """
+
+    needs: ClassVar[frozenset[Need]] = SpatialVerification.needs
 
     def __init__(
         self,
@@ -40,7 +43,7 @@ class NeighbourVerification(Verification):
         saturation: int = 70,
         weight: float = 1.0,
     ) -> None:
-        super().__init__(features, matcher, geometry, depth, min_inliers, saturation, weight)
+        self.verification = SpatialVerification(features, matcher, geometry, depth, min_inliers, saturation, weight)
         if k < 1:
             raise LandmarksError(f"verification: k is {k}: it must be 1 or more")
         self.k = k
@@ -48,16 +51,16 @@ class NeighbourVerification(Verification):
     def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
         """Return the state with verified neighbours, candidates that they have raised, and the note ``inliers``."""
         candidates = state.require_answer("verification")
-        inliers = self.inliers(state, resources)
+        inliers = self.verification.inliers(state, resources)
         neighbours = state.require_ranking("verification")
         shown = neighbours.indices[:, : inliers.shape[1]]
         landmarks = np.where(neighbours.filled[:, : inliers.shape[1]], state.gallery.landmarks[shown], NO_LANDMARK)
 
-        evidence = self.evidence(inliers)
+        evidence = self.verification.evidence(inliers)
         best = np.argsort(-evidence, axis=1, kind="stable")[:, : self.k]
         queries, places = np.nonzero(np.take_along_axis(evidence, best, axis=1))
         places = best[queries, places]
-        weights = self.weight * evidence[queries, places].astype(np.float64)
+        weights = self.verification.weight * evidence[queries, places].astype(np.float64)
         found = add_votes(candidates, queries, landmarks[queries, places], weights, len(state.landmark_names))
 
         own = (landmarks == found.first[:, None]) & (landmarks != NO_LANDMARK)

@@ -16,29 +16,25 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, check_rows, gather, row_norms
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
-from landmarks.storage import ChangedError, check_folder, read_header
+from landmarks.storage import ChangedError, check_folder, map_array, read_header
 
 IDS = "ids"
 DESCRIPTORS = "descriptors"
+STAMPS = "stamps"
 PROTOCOL_FILE = "protocol.json"
 PARTIAL_SUFFIX = ".partial"
 
 
 @dataclass(frozen=True)
 class DescriptorSet:
-    """Descriptors of pictures, row by row.
+    """Descriptors of pictures, row by row."""
 
-    Attributes:
-        ids: uint64 [N], each once.
-        descriptors: float32 or float16 [N, D], as the network gave them (not normalised); usually memory-mapped.
-        protocol: what made them.
-        name: where they come from, for messages.
-    """
-
-    ids: NDArray[np.uint64]
-    descriptors: Descriptors
-    protocol: ExtractionProtocol
-    name: str = "descriptor set"
+    ids: NDArray[np.uint64]  # [N], each once
+    descriptors: Descriptors  # float32 or float16 [N, D], as the network gave them; usually memory-mapped
+    protocol: ExtractionProtocol  # what made them
+    name: str = "descriptor set"  # where they come from, for messages
+    # [N], what told each image from others of its id, see `ImageSet.stamps`; None: not recorded
+    stamps: NDArray[np.uint64] | None = None
 
     def __post_init__(self) -> None:
         if self.ids.ndim != 1 or self.descriptors.ndim != 2 or len(self.ids) != len(self.descriptors):
@@ -66,7 +62,11 @@ class DescriptorSet:
         protocol = ExtractionProtocol.read(folder / PROTOCOL_FILE)
         ids = _map_array(folder / f"{IDS}.npy", 1, (np.dtype(np.uint64),))
         matrix = _map_array(folder / f"{DESCRIPTORS}.npy", 2, (np.dtype(np.float32), np.dtype(np.float16)))
-        found = DescriptorSet(np.array(ids), matrix, protocol, str(folder))
+        path = folder / f"{STAMPS}.npy"
+        stamps = np.array(_map_array(path, 1, (np.dtype(np.uint64),))) if path.exists() else None
+        if stamps is not None and len(stamps) != len(ids):
+            raise LandmarksError(f"{path}: {len(stamps)} stamps of {len(ids)} images; extract the set again")
+        found = DescriptorSet(np.array(ids), matrix, protocol, str(folder), stamps)
         if check:
             try:
                 check_folder(folder)
@@ -91,6 +91,17 @@ class DescriptorSet:
         ordered = self.ids[self._order]
         place = np.minimum(np.searchsorted(ordered, ids), len(ordered) - 1)
         return np.where(ordered[place] == ids, self._order[place], -1)
+
+    def changed(self, ids: NDArray[np.uint64], stamps: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Those of the set's images whose files are other ones now, uint64 [n]; `stamps` [M] of `ids` [M] are today's.
+
+        Images that are not among `ids`, and sets without stamps, are left alone.
+        """
+        if self.stamps is None:
+            return np.empty(0, np.uint64)
+        rows = self.rows(ids)
+        other = (rows >= 0) & (self.stamps[rows] != stamps)
+        return ids[other]
 
     def require_same_protocol(self, other: "DescriptorSet") -> None:
         """Refuse to compare descriptors that were made in different ways."""
@@ -120,9 +131,7 @@ def _map_array(path: Path, rank: int, dtypes: tuple[np.dtype[np.generic], ...]) 
         shape, dtype = header.shape, header.dtype
         if len(shape) != rank or min(shape) < 1 or dtype not in dtypes:
             raise ValueError(f"expected {rank} dimensions of {' or '.join(map(str, dtypes))}, found {dtype} {shape}")
-        if path.stat().st_size != header.file_bytes:
-            raise ValueError(f"is {path.stat().st_size} bytes long, its header needs {header.file_bytes}")
-        return np.memmap(path, dtype=dtype, mode="r", offset=header.data_start, shape=shape)
+        return map_array(path, dtype, shape)
     except (OSError, ValueError) as error:
         raise LandmarksError(f"{path}: damaged or not of this kind: {error}; extract the set again") from error
 
@@ -157,10 +166,7 @@ def regions_of(whole: DescriptorSet, regions: DescriptorSet) -> Descriptors:
 
 
 def gather_regions(regions: Descriptors, images: NDArray[np.integer], name: str) -> NDArray[np.float32]:
-    """All regions of the named images, float32 [len(images), R, D], each L2-normalised.
-
-    Of a bad region the message counts all of the set by region, R an image.
-    """
+    """All regions of some images, float32 [B, R, D], L2-normalised; an error counts regions over the whole set."""
     found = np.asarray(regions[images])
     flat = found.reshape(-1, found.shape[-1])
     norms = row_norms(flat)

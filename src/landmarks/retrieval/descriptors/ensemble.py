@@ -106,15 +106,12 @@ def common_pictures(sets: Sequence[DescriptorSet], max_missing: float) -> NDArra
 
 
 def joined_protocol(protocols: Sequence[ExtractionProtocol], weights: Sequence[float]) -> ExtractionProtocol:
-    """The protocol of a joined set: it names all parts, and differs where any of them or its weight does.
-
-    Names and weights hashes are joined with ``+``; what cannot be, such as the input size, is that of the first part.
-    A hash of everything that is compared between sets follows, so that no difference of a part is lost.
-    """
+    """The protocol of a joined set: it names all parts, and differs where any of them or its weight does."""
     relative = [float(f"{weight / weights[0]:.9g}") for weight in weights]
     compared = [
         {key: value for key, value in asdict(protocol).items() if key not in NOT_COMPARED} for protocol in protocols
     ]
+    # Names and hashes are joined with +, the rest is that of the first part: a hash of all keeps every difference.
     digest = blake2b(json.dumps([compared, relative], sort_keys=True).encode(), digest_size=8).hexdigest()
     hashes = "+".join(f"{weight:g}*{protocol.weights}" for weight, protocol in zip(relative, protocols, strict=True))
 

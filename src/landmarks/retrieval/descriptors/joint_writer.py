@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
+from landmarks.ids import find_sorted, format_id
 from landmarks.retrieval.blocks import MIB, Descriptors, rows_in_budget
 from landmarks.retrieval.descriptors.descriptor_set import PARTIAL_SUFFIX, DescriptorSet
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
@@ -25,19 +26,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Layer:
-    """One of the arrays that describe the same pictures: whole pictures, or their regions.
+    """One of the arrays that describe the same pictures: whole pictures, or their regions."""
 
-    Attributes:
-        folder: of the finished set.
-        dim: values a row.
-        protocol: what makes them.
-        dtype: on disk.
-    """
-
-    folder: Path
-    dim: int
-    protocol: ExtractionProtocol
-    dtype: Precision = "float32"
+    folder: Path  # of the finished set
+    dim: int  # values a row
+    protocol: ExtractionProtocol  # what makes them
+    dtype: Precision = "float32"  # on disk
 
     @property
     def partial(self) -> Path:
@@ -70,24 +64,38 @@ class JointWriter:
         layers: what is written of each picture: its descriptor and, where asked for, its regions.
         ids: uint64 [N], all pictures of the set, whoever describes them.
         rank: of this process.
+        stamps: uint64 [N], what tells the pictures from others of the same ids, see `ImageSet.stamps`; kept in the set.
 
     Raises:
-        OtherSetError: what lies there was made otherwise, or holds other pictures.
+        OtherSetError: what lies there was made otherwise, holds other pictures, or pictures that are other files now.
         LandmarksError: something else lies there, or another process writes it.
     """
 
-    def __init__(self, layers: Sequence[Layer], ids: NDArray[np.uint64], rank: int = 0) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        ids: NDArray[np.uint64],
+        rank: int = 0,
+        stamps: NDArray[np.uint64] | None = None,
+    ) -> None:
         self._whole = list(layers)
         self._layers = [layer.of_rank(rank) for layer in layers]
         self._wanted = ids
+        self._stamps = stamps
+        self._order = np.argsort(ids)
         self._writers: list[DescriptorWriter] = []
-        for layer in self._layers:
-            _refuse_others(layer)
+        for number, layer in enumerate(self._layers):
+            self._refuse_others(layer, stamped=stamps is not None and number == 0)
         try:
-            for layer in self._layers:
+            for number, layer in enumerate(self._layers):
                 _reopen(layer)
-                self._writers.append(DescriptorWriter(layer.folder, len(ids), layer.dim, layer.protocol, layer.dtype))
+                stamped = stamps is not None and number == 0
+                self._writers.append(
+                    DescriptorWriter(layer.folder, len(ids), layer.dim, layer.protocol, layer.dtype, stamped)
+                )
             self._align()
+            if stamps is not None:
+                self._refuse_changed(self._layers[0].partial, self.ids, self._writers[0].stamps)
             strangers = int((~np.isin(self.ids, ids)).sum())
             if strangers:
                 raise OtherSetError(
@@ -99,16 +107,23 @@ class JointWriter:
             raise
 
     @classmethod
-    def resumed(cls, layers: Sequence[Layer], ids: NDArray[np.uint64], replace_others: bool = False) -> "JointWriter":
+    def resumed(
+        cls,
+        layers: Sequence[Layer],
+        ids: NDArray[np.uint64],
+        replace_others: bool = False,
+        stamps: NDArray[np.uint64] | None = None,
+    ) -> "JointWriter":
         """Open the set as rank 0 and take over what all ranks of an earlier run left.
 
         Args:
             layers: see the class.
             ids: see the class.
             replace_others: remove a set that was made otherwise instead of refusing it.
+            stamps: see the class.
         """
         try:
-            writer = cls(layers, ids)
+            writer = cls(layers, ids, stamps=stamps)
             try:
                 writer.take_over()
             except LandmarksError:
@@ -120,7 +135,7 @@ class JointWriter:
             log.info("Extracting again: %s", error)
             for layer in layers:
                 layer.clear()
-            writer = cls(layers, ids)
+            writer = cls(layers, ids, stamps=stamps)
         return writer
 
     @property
@@ -130,13 +145,14 @@ class JointWriter:
 
     def add(self, ids: NDArray[np.uint64], *rows: Descriptors) -> None:
         """Append rows: ids uint64 [B] and for each layer its values [B, dim]."""
-        for writer, values in zip(self._writers, rows, strict=True):
-            writer.add(ids, values)
+        for number, (writer, values) in enumerate(zip(self._writers, rows, strict=True)):
+            stamps = None if self._stamps is None or number else self._stamps[self._rows(ids)]
+            writer.add(ids, values, stamps)
 
     def take_over(self) -> None:
         """Append what other ranks wrote and remove their parts; a kill meanwhile does no harm."""
         for rank in sorted(set().union(*(layer.part_ranks() for layer in self._whole))):
-            part = JointWriter(self._whole, self._wanted, rank)
+            part = JointWriter(self._whole, self._wanted, rank, self._stamps)
             try:
                 self._append(part)
             finally:
@@ -161,6 +177,41 @@ class JointWriter:
             found = [writer.read(start, start + block) for writer in part._writers]
             self.add(found[0][0][chosen], *(rows[chosen] for _, rows in found))
 
+    def _rows(self, ids: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Places of some of the wanted pictures, -1 for others."""
+        found = find_sorted(self._wanted[self._order], ids)
+        return np.where(found >= 0, self._order[found], -1) if len(self._order) else found
+
+    def _refuse_others(self, layer: Layer, stamped: bool) -> None:
+        """Check a finished set before anything is changed."""
+        if not layer.folder.exists():
+            return
+        found = DescriptorSet.open(layer.folder)
+        differences = found.protocol.differences(layer.protocol, ignore=frozenset())
+        kind, expected = (found.descriptors.dtype.name, found.dim), (layer.dtype, layer.dim)
+        if kind != expected:
+            differences.append(f"values: {kind} != {expected}")
+        if stamped and found.stamps is None:
+            differences.append("of which files is not recorded")
+        if differences:
+            raise OtherSetError(
+                f"{layer.folder}: the set there was made otherwise ({'; '.join(differences)}): "
+                "remove it or choose another folder"
+            )
+        if stamped and found.stamps is not None:
+            self._refuse_changed(layer.folder, found.ids, found.stamps)
+
+    def _refuse_changed(self, folder: Path, ids: NDArray[np.uint64], stamps: NDArray[np.uint64]) -> None:
+        """Refuse a set whose pictures were replaced since, or are those of another root."""
+        assert self._stamps is not None
+        rows = self._rows(ids)
+        changed = ids[(rows >= 0) & (self._stamps[rows] != stamps)]
+        if len(changed):
+            raise OtherSetError(
+                f"{folder}: {len(changed)} of its {len(ids)} images are other files now (another root, size or time), "
+                f"the first is {format_id(changed[0])}: remove the set or choose another folder"
+            )
+
     def _align(self) -> None:
         """Keep the rows that all layers have: a kill may have come between two of them."""
         count = min(writer.count for writer in self._writers)
@@ -171,22 +222,6 @@ class JointWriter:
             first = first[:count]
         for writer in self._writers:
             writer.cut(count)
-
-
-def _refuse_others(layer: Layer) -> None:
-    """Check a finished set before anything is changed."""
-    if not layer.folder.exists():
-        return
-    found = DescriptorSet.open(layer.folder)
-    differences = found.protocol.differences(layer.protocol, ignore=frozenset())
-    kind, expected = (found.descriptors.dtype.name, found.dim), (layer.dtype, layer.dim)
-    if kind != expected:
-        differences.append(f"values: {kind} != {expected}")
-    if differences:
-        raise OtherSetError(
-            f"{layer.folder}: the set there was made otherwise ({'; '.join(differences)}): "
-            "remove it or choose another folder"
-        )
 
 
 def _reopen(layer: Layer) -> None:

@@ -1,15 +1,12 @@
-"""What made a descriptor set: kept beside it as JSON, so that descriptors of two models are never compared.
-
-Two sets may be searched against each other if network, weights and preparation of the pictures agree; the data
-set and split may differ, and library versions and the precision of the arithmetic are recorded without being compared:
-queries described in bfloat16 may be searched in an index described in float32. Within one set everything agrees.
-"""
+"""What made a set: kept beside it as JSON, so that descriptors or boxes of two models are never compared or mixed."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import ClassVar, Self
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from landmarks.errors import LandmarksError
 from landmarks.storage import atomic_file
@@ -19,42 +16,16 @@ NOT_COMPARED = frozenset({"data", "split", "precision", "versions"})
 
 
 @dataclass(frozen=True)
-class ExtractionProtocol:
-    """How descriptors were made.
+class Protocol:
+    """How a set was made; a dataclass that inherits it says which values that are."""
 
-    Attributes:
-        model: name of the network, such as ``"res152_arcmargin"``.
-        weights: hash of the weights file, or of the parameters.
-        input_size: short side in pixels.
-        resize: how pictures were brought to that size, such as ``"released"``.
-        scales: factors of the input size whose descriptors were added up.
-        flip: mirrored pictures were described and added too.
-        regions: levels of the grid of regions in each row; 0 where a row describes the whole picture.
-        data: name of the data set, such as ``"gldv2"``.
-        split: ``"index"``, ``"test"``, ``"train"`` …
-        precision: of the arithmetic, as the trainer calls it, such as ``"bf16-mixed"``; empty where not recorded.
-        versions: library name to version.
-    """
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+    remedy: ClassVar[str]  # what to do about a file that is no protocol
+    not_compared: ClassVar[frozenset[str]] = frozenset()  # keys that may differ between two sets that are used together
 
-    model: str
-    weights: str
-    input_size: int
-    resize: str
-    scales: tuple[float, ...] = (1.0,)
-    flip: bool = False
-    regions: int = 0
-    data: str = ""
-    split: str = ""
-    precision: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        # JSON knows only lists and plain dictionaries: equality must survive a round trip.
-        object.__setattr__(self, "scales", tuple(float(scale) for scale in self.scales))
-        object.__setattr__(self, "versions", dict(self.versions))
-
-    def differences(self, other: "ExtractionProtocol", ignore: frozenset[str] = NOT_COMPARED) -> list[str]:
-        """One ``"key: mine != theirs"`` for every key that differs, besides those ignored."""
+    def differences(self, other: Self, ignore: frozenset[str] | None = None) -> list[str]:
+        """One ``"key: mine != theirs"`` for every key that differs, but those of `ignore` or `not_compared`."""
+        ignore = self.not_compared if ignore is None else ignore
         pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
         return [f"{key}: {mine!r} != {theirs!r}" for key, mine, theirs in pairs if key not in ignore and mine != theirs]
 
@@ -63,39 +34,56 @@ class ExtractionProtocol:
         with atomic_file(path) as file:
             file.write((json.dumps(asdict(self), indent=2) + "\n").encode())
 
-    @staticmethod
-    def read(path: Path) -> "ExtractionProtocol":
-        """Read what `write` wrote."""
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises:
+            LandmarksError: the file is missing or oversized, or a key is unknown, absent or of the wrong type.
+        """
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise LandmarksError(f"{path}: larger than {MAX_BYTES} bytes, so not a protocol")
-            values: Any = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise LandmarksError(f"{path}: no readable protocol: {error}") from error
-        return protocol_from_json(values, path)
+            return cls.from_json(path.read_bytes(), path)
+        except OSError as error:
+            raise LandmarksError(f"{path}: cannot be read ({error.strerror}); {cls.remedy}") from error
+
+    @classmethod
+    def from_json(cls, text: str | bytes, path: Path) -> Self:
+        """The protocol in what was read from `path`, which errors name."""
+        try:
+            return TypeAdapter(cls).validate_json(text)
+        except ValidationError as error:
+            reasons = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}".lstrip(": ") for e in error.errors())
+            raise LandmarksError(f"{path}: no protocol ({reasons}); {cls.remedy}") from error
 
 
-def protocol_from_json(values: Any, path: Path) -> ExtractionProtocol:
-    """The protocol in what was read as JSON from `path`, which errors name."""
-    if not isinstance(values, dict):
-        raise LandmarksError(f"{path}: expected a JSON object")
-    known = {f.name: f for f in fields(ExtractionProtocol)}
-    unknown = sorted(values.keys() - known)
-    absent = sorted({"model", "weights", "input_size", "resize"} - values.keys())
-    if unknown or absent:
-        raise LandmarksError(f"{path}: unknown keys {unknown}, absent keys {absent}; extract the set again")
-    scales, versions = values.get("scales", [1.0]), values.get("versions", {})
-    texts = [values[key] for key in ("model", "weights", "resize", "data", "split", "precision") if key in values]
-    well_typed = (
-        all(isinstance(text, str) for text in texts)
-        and type(values["input_size"]) is int
-        and type(values.get("regions", 0)) is int
-        and type(values.get("flip", False)) is bool
-        and isinstance(scales, list)
-        and all(type(scale) in (int, float) for scale in scales)
-        and isinstance(versions, dict)
-        and all(isinstance(version, str) for version in versions.values())
-    )
-    if not well_typed:
-        raise LandmarksError(f"{path}: a key has the wrong type; extract the set again")
-    return ExtractionProtocol(**values)
+@dataclass(frozen=True)
+class ExtractionProtocol(Protocol):
+    """How descriptors were made.
+
+    Two sets may be searched against each other if network, weights and preparation of the images agree; the data set
+    and split may differ, and library versions and the precision of the arithmetic are recorded without being compared:
+    queries described in bfloat16 may be searched in an index described in float32. Within one set everything agrees.
+    """
+
+    remedy: ClassVar[str] = "extract the set again"
+    not_compared: ClassVar[frozenset[str]] = NOT_COMPARED
+
+    model: str  # name of the network, such as ``"res152_arcmargin"``
+    weights: str  # hash of the weights file, or of the parameters
+    input_size: int  # short side in pixels
+    resize: str  # how pictures were brought to that size, such as ``"released"``
+    scales: tuple[float, ...] = (1.0,)  # factors of the input size whose descriptors were added up
+    flip: bool = False  # mirrored pictures were described and added too
+    regions: int = 0  # levels of the grid of regions in each row; 0 where a row describes the whole picture
+    data: str = ""  # name of the data set, such as ``"gldv2"``
+    split: str = ""  # ``"index"``, ``"test"``, ``"train"`` …
+    # of the arithmetic, as the trainer calls it, such as ``"bf16-mixed"``; empty where not recorded
+    precision: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)  # library name to version
+
+    def __post_init__(self) -> None:
+        # JSON knows only lists and plain dictionaries: equality must survive a round trip.
+        object.__setattr__(self, "scales", tuple(float(scale) for scale in self.scales))
+        object.__setattr__(self, "versions", dict(self.versions))

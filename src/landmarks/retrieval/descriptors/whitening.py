@@ -21,9 +21,9 @@ from safetensors.numpy import save_file
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, check_rows, gather, prepared_blocks
 from landmarks.retrieval.descriptors.descriptor_set import DescriptorSet
-from landmarks.retrieval.descriptors.protocol import NOT_COMPARED, ExtractionProtocol, protocol_from_json
+from landmarks.retrieval.descriptors.protocol import NOT_COMPARED, ExtractionProtocol
 from landmarks.retrieval.descriptors.writer import Precision, write_derived
-from landmarks.storage import SEAL, UNSEALED, check_tensors, sealed_tensors
+from landmarks.storage import check_tensors, save_sealed
 
 # Rows summed at once. Fixed: the last bits of the sums depend on it.
 ROWS = 8192
@@ -33,23 +33,14 @@ LEAST_VARIANCE = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class Whitening:
-    """What `learn_whitening` found.
+    """What `learn_whitening` found."""
 
-    Attributes:
-        mean: float32 [D].
-        projection: float32 [dim, D], one scaled axis a row.
-        normalize: rows are L2-normalised before.
-        power: 0 turns and cuts only (PCA), 1 gives all kept axes the same variance.
-        explained: share of the variance on the kept axes.
-        protocol: of the set that it was learned on.
-    """
-
-    mean: NDArray[np.float32]
-    projection: NDArray[np.float32]
-    normalize: bool
-    power: float
-    explained: float
-    protocol: ExtractionProtocol
+    mean: NDArray[np.float32]  # [D]
+    projection: NDArray[np.float32]  # [dim, D], one scaled axis a row
+    normalize: bool  # rows are L2-normalised before
+    power: float  # 0 turns and cuts only (PCA), 1 gives all kept axes the same variance
+    explained: float  # share of the variance on the kept axes
+    protocol: ExtractionProtocol  # of the set that it was learned on
 
     @property
     def dim(self) -> int:
@@ -176,13 +167,11 @@ def save_whitening(whitening: Whitening, path: str | Path) -> None:
         "power": repr(whitening.power),
         "explained": repr(whitening.explained),
         "protocol": json.dumps(asdict(whitening.protocol)),
-        SEAL: UNSEALED,
     }
     # save_file would write an array whose columns come first as it lies in memory.
     arrays = {name: np.ascontiguousarray(getattr(whitening, name)) for name in ("mean", "projection")}
     try:
-        with sealed_tensors(path) as partial:
-            save_file(arrays, partial, metadata)
+        save_sealed(path, save_file, arrays, metadata)
     except (OSError, SafetensorError) as error:
         raise LandmarksError(f"{path}: could not write the whitening: {error}") from error
 
@@ -198,14 +187,13 @@ def load_whitening(path: str | Path) -> Whitening:
             if metadata.get("format") != FORMAT:
                 raise ValueError("another format")
             mean, projection = file.get_tensor("mean"), file.get_tensor("projection")
-        normalize, power, explained, protocol = (
-            json.loads(metadata[key]) for key in ("normalize", "power", "explained", "protocol")
-        )
+        normalize, power, explained = (json.loads(metadata[key]) for key in ("normalize", "power", "explained"))
+        protocol = metadata["protocol"]
         check_tensors(path)
     except (OSError, ValueError, KeyError, RecursionError, SafetensorError) as error:
         raise LandmarksError(f"{path}: not a readable whitening: {error}") from error
     _check(path, mean, projection, normalize, power, explained)
-    return Whitening(mean, projection, normalize, power, explained, protocol_from_json(protocol, path))
+    return Whitening(mean, projection, normalize, power, explained, ExtractionProtocol.from_json(protocol, path))
 
 
 def _check(path: Path, mean: Any, projection: Any, normalize: Any, power: Any, explained: Any) -> None:

@@ -18,6 +18,7 @@ from landmarks.retrieval.descriptors.descriptor_set import (
     IDS,
     PARTIAL_SUFFIX,
     PROTOCOL_FILE,
+    STAMPS,
     DescriptorSet,
     refuse_repeats,
 )
@@ -40,7 +41,7 @@ class DescriptorWriter:
 
     If a partial set of exactly the same protocol lies there, the writer goes on with it and `done` holds its
     ids. Leaving the ``with`` block without `finish` keeps the partial set. More rows than `capacity` are refused: an
-    early word against a wrong loop.
+    early word against a wrong loop. A `stamped` set keeps what tells its images from others of the same ids.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class DescriptorWriter:
         dim: int,
         protocol: ExtractionProtocol,
         dtype: Precision = "float32",
+        stamped: bool = False,
     ) -> None:
         self.folder = Path(folder)
         self.partial = self.folder.with_name(self.folder.name + PARTIAL_SUFFIX)
@@ -59,6 +61,7 @@ class DescriptorWriter:
         if self.folder.exists():
             raise LandmarksError(f"{self.folder} exists already: choose another name or remove it")
         columns = {IDS: Column(np.uint64), DESCRIPTORS: Column(self.dtype, (dim,))}
+        columns |= {STAMPS: Column(np.uint64)} if stamped else {}
         try:
             self._rows = RowLog(self.partial, columns)
             try:
@@ -81,14 +84,19 @@ class DescriptorWriter:
         """The pictures written so far, uint64 [count]."""
         return self._rows.read(IDS)
 
+    @property
+    def stamps(self) -> NDArray[np.uint64]:
+        """Of the pictures written so far, uint64 [count]; only of a stamped set."""
+        return self._rows.read(STAMPS)
+
     def __enter__(self) -> "DescriptorWriter":
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def add(self, ids: NDArray[np.uint64], descriptors: Descriptors) -> None:
-        """Append rows [B, D], finite also in the dtype on disk, with their ids, uint64 [B]."""
+    def add(self, ids: NDArray[np.uint64], descriptors: Descriptors, stamps: NDArray[np.uint64] | None = None) -> None:
+        """Append rows [B, D], finite also in the dtype on disk, with their ids and, if stamped, stamps: uint64 [B]."""
         with np.errstate(over="ignore"):
             rows = np.ascontiguousarray(descriptors, self.dtype)
         if ids.dtype != np.uint64 or rows.shape != (len(ids), self.dim):
@@ -106,7 +114,7 @@ class DescriptorWriter:
             )
         count = self.count
         try:
-            self._rows.add({IDS: ids, DESCRIPTORS: rows})
+            self._rows.add({IDS: ids, DESCRIPTORS: rows} | ({} if stamps is None else {STAMPS: stamps}))
         except OSError as error:
             raise LandmarksError(
                 f"{self.partial}: could not write after {count} rows: {error}; make room and run the same "
@@ -162,10 +170,7 @@ def write_derived(
     dtype: Precision,
     make: Callable[[int, int], Descriptors],
 ) -> DescriptorSet:
-    """Write a set of the pictures `ids` and open it; one that was interrupted goes on where it stopped.
-
-    `make` gives the rows [B, `dim`] from a first one to one past the last; the same rows whatever the block.
-    """
+    """Write a set of the pictures `ids`, of which `make` gives the rows from one to before another, and open it."""
     rows = rows_in_budget(8 * dim, BLOCK_BYTES)
     with DescriptorWriter(folder, len(ids), dim, protocol, dtype) as writer:
         writer.cut(len(writer.done) // rows * rows)  # the same blocks, hence the same bits, as without a kill

@@ -14,13 +14,13 @@ from landmarks.retrieval.blocks import MIB, Descriptors, rows_in_budget
 from landmarks.retrieval.ranking import Ranking
 
 
-def last_copies(descriptors: Descriptors, budget_bytes: int = 64 * MIB) -> NDArray[np.int32]:
+def last_copies(descriptors: Descriptors) -> NDArray[np.int32]:
     """For each row of [N, D] the last row that holds the same bits, int32 [N]; mostly itself."""
     num_rows, dim = descriptors.shape
     words = np.uint32 if descriptors.dtype == np.float32 else np.uint16
     factors = np.random.default_rng(0).integers(0, 2**64, dim, dtype=np.uint64)
     sums = np.empty(num_rows, np.uint64)
-    rows = rows_in_budget(16 * dim, budget_bytes)
+    rows = rows_in_budget(16 * dim, 64 * MIB)
     for start in range(0, num_rows, rows):
         block = np.ascontiguousarray(descriptors[start : start + rows])
         sums[start : start + rows] = block.view(words).astype(np.uint64) @ factors
@@ -38,10 +38,7 @@ def last_copies(descriptors: Descriptors, budget_bytes: int = 64 * MIB) -> NDArr
 
 
 def stand_in(columns: NDArray[np.int32], last: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Put the last copy, `last` [B], of each row's first image first in `columns`, int32 [B, T], in place.
-
-    The first image moves to where its copy was, or to the last place where that was not among them.
-    """
+    """Put the last copy [B] of each row's first image first in `columns` [B, T], and that one where the copy was."""
     rows = np.flatnonzero(columns[:, 0] != last)
     found = columns[rows] == last[rows, None]
     where = np.where(found.any(axis=1), found.argmax(axis=1), columns.shape[1] - 1)
@@ -95,10 +92,7 @@ def knn_graph(
 
 
 def query_weights(neighbours: Ranking, num_nodes: int, gamma: float = 3.0) -> sparse.csr_array:
-    """Where diffusion starts for queries outside the graph: ``max(similarity, 0)^gamma`` at their neighbours, [Q, N].
-
-    ``query_weights(…)[start:stop].toarray()`` is right-hand sides for `landmarks.retrieval.diffusion.solver.solve`.
-    """
+    """Where diffusion starts for queries outside the graph: ``max(similarity, 0)^gamma`` at neighbours, [Q, N]."""
     neighbours.check(neighbours.num_queries, num_nodes)
     return _similarities(neighbours, num_nodes, gamma)
 

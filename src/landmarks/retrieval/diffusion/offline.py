@@ -26,6 +26,8 @@ from landmarks.storage import Column
 
 # Images looked at, and kept, together.
 CHUNK = 8192
+# Rows that share a pass over their nodes, and rows that a thread takes at a time.
+GROUP, TASK = 32, 256
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,8 @@ class DiffusedRows(NamedTuple):
     values: NDArray[np.float32]  # float32 [N, T], 0 where nothing arrives
 
 
-def diffused_rows(
-    database: Descriptors, parameters: OfflineParameters, resources: Resources, chunk: int = CHUNK
-) -> DiffusedRows:
-    """Diffuse from every image of a set [N, D], out of the cache or made now, `chunk` images at once; memory-mapped.
+def diffused_rows(database: Descriptors, parameters: OfflineParameters, resources: Resources) -> DiffusedRows:
+    """Diffuse from every image of a set [N, D], out of the cache or made now; memory-mapped.
 
     Of images with identical descriptors the last one stands for all, see `landmarks.retrieval.diffusion.graph`. Rows
     have T = min(truncation, N) places, 8 bytes each on the disk.
@@ -74,7 +74,7 @@ def diffused_rows(
         num_images,
         {"images": Column(np.int32), "columns": Column(np.int32, (places,)), "values": Column(np.float32, (places,))},
         make,
-        chunk,
+        CHUNK,
         [database],
         {**asdict(parameters), "truncation": places, "searcher": resources.neighbours.signature()},
     )
@@ -105,28 +105,26 @@ def truncated_solve(
     iterations: int,
     tolerance: float,
     workers: int,
-    group: int = 32,
-    task: int = 256,
 ) -> NDArray[np.float32]:
     """Solve ``(I - alpha S) f = e`` on a part of the graph for each row, e being 1 at the row's first node.
 
     In float64, from f = 0; it ends like `landmarks.retrieval.diffusion.solver.solve`. `columns`, int32 [B, T], are
     the distinct nodes of each part; -1 = empty, not in the first place. The result, float32 [B, T], is f there, 0
-    where empty. Rows with much in common had best stand together, as `similar_together` puts them, for `group` of
-    them share a pass; a thread takes `task` rows at a time. The result depends on none of that.
+    where empty. Rows with much in common had best stand together, as `similar_together` puts them, for `GROUP` of
+    them share a pass. The result does not depend on it.
     """
     arrays = graph_arrays(graph)
     values = np.zeros(columns.shape, np.float32)
 
     def part(first: int) -> None:
-        rows = slice(first, first + task)
-        unions = [np.unique(columns[i : i + group]) for i in range(first, min(first + task, len(columns)), group)]
+        rows = slice(first, first + TASK)
+        unions = [np.unique(columns[i : i + GROUP]) for i in range(first, min(first + TASK, len(columns)), GROUP)]
         ends = np.cumsum([len(union) for union in unions])
         nodes = np.concatenate(unions)
-        _solve_parts(*arrays, columns[rows], group, nodes, ends, alpha, iterations, tolerance, values[rows])
+        _solve_parts(*arrays, columns[rows], GROUP, nodes, ends, alpha, iterations, tolerance, values[rows])
 
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(part, range(0, len(columns), task)))
+        list(pool.map(part, range(0, len(columns), TASK)))
     return values
 
 
@@ -152,10 +150,7 @@ def _solve_parts(
     tolerance: float,
     values: NDArray[np.float32],
 ) -> None:
-    """Write f at `columns` [B, T] into `values` [B, T], which holds zeros.
-
-    Every `group` rows share a union of their nodes: sorted, perhaps after a -1, up to `ends` [B / group] in `unions`.
-    """
+    """Write f at `columns` [B, T] into `values` [B, T]; every `group` rows share a union, up to one of `ends`."""
     rows, places = columns.shape
     local = np.full(len(starts) - 1, -1, np.int32)  # number of a node within the union
     begin = 0

@@ -40,10 +40,7 @@ class LargestEntries:
         self._workers = workers
 
     def add_product(self, left: sparse.csr_array, right: SparseRows, first_row: int = 0, first_column: int = 0) -> None:
-        """Look through ``left @ right``, [B, R] and [R, W]; takes 12 bytes for a column and thread.
-
-        It is the part of the matrix from `first_row` and `first_column` on.
-        """
+        """Look through ``left @ right``, [B, R] and [R, W], the part of the matrix from this row and column on."""
         starts = left.indptr.astype(np.int64, copy=False)
         columns, values = left.indices.astype(np.int32, copy=False), left.data.astype(np.float32, copy=False)
         # Kernels are compiled for each kind of array; mapped ones are read-only, so all are given as such.

@@ -51,10 +51,7 @@ class RegionDiffusion:
 def diffuse_within(
     queries: NDArray[np.float32], regions: NDArray[np.float32], diffusion: RegionDiffusion
 ) -> NDArray[np.float32]:
-    """How much of the similarity of a query's regions [R, D] ends at each of a few other regions [M, D]: float32 [M].
-
-    All regions have length one.
-    """
+    """How much similarity of a query's regions [R, D] ends at each of a few others [M, D], all of length one: [M]."""
     wide = regions.astype(np.float64)
     graph = knn_graph(nearest(wide, wide, diffusion.others(len(wide)), others=True), diffusion.gamma)
     found = nearest(queries.astype(np.float64), wide, diffusion.query_k)
@@ -67,9 +64,7 @@ def region_working_bytes(regions: int, dim: int, diffusion: RegionDiffusion) -> 
     return regions * (48 * min(diffusion.k, regions) + 40 * BLOCK + 16 * dim + 256)
 
 
-def nearest(
-    queries: NDArray[np.float64], regions: NDArray[np.float64], k: int, others: bool = False, block: int = BLOCK
-) -> Ranking:
+def nearest(queries: NDArray[np.float64], regions: NDArray[np.float64], k: int, others: bool = False) -> Ranking:
     """The k most similar of a few regions [M, D], the lower row first where similarities are equal: [Q, min(k, M)].
 
     Products are float64, rounded to float32: the same whichever library multiplies. What is below 0 counts as 0, for
@@ -77,8 +72,8 @@ def nearest(
     """
     k = min(k, len(regions))
     found = Ranking.empty(len(queries), k)
-    for start in range(0, len(queries), block):
-        part = slice(start, start + block)
+    for start in range(0, len(queries), BLOCK):
+        part = slice(start, start + BLOCK)
         similarity = np.maximum((queries[part] @ regions.T).astype(np.float32), 0) + np.float32(0)  # -0 becomes 0
         # The bits of floats from 0 on are ordered like the floats: similarity and row make one number to sort by.
         keys = (-similarity.view(np.int32).astype(np.int64) << 32) + np.arange(len(regions))
@@ -101,14 +96,10 @@ class RegionPooling:
     x_1 … x_R by ``(K + λI)^-1 1`` with ``K_ij = x_i · x_j``: regions that resemble each other share one weight, so
     that a plain background in many regions does not outweigh an object in one. The weights are scaled by 1 + λ, which
     changes no order and gives a region that is alone the weight 1; for λ → ∞ it becomes the sum.
-
-    Attributes:
-        kind: ``gmp``, as published for regional diffusion (Iscen et al., CVPR 2017), ``sum`` or ``max``.
-        regulariser: λ of generalised max pooling.
     """
 
-    kind: PoolingKind = "gmp"
-    regulariser: float = 1.0
+    kind: PoolingKind = "gmp"  # as published for regional diffusion (Iscen et al., CVPR 2017); or sum, or max
+    regulariser: float = 1.0  # λ of generalised max pooling
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(PoolingKind):

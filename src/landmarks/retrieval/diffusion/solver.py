@@ -78,10 +78,7 @@ def working_bytes(num_nodes: int, workers: int) -> int:
 
 
 def rows_at_once(num_nodes: int, workers: int, memory_budget_mb: int) -> int:
-    """Right-hand sides [B, N] (float32) and their solutions that fit a budget beside the work of `solve`.
-
-    At least one row for each of the solver's threads, in whole passes: less memory than that would not finish.
-    """
+    """Right-hand sides [B, N] and their solutions that fit a budget beside the solver: whole passes, one a thread."""
     left = memory_budget_mb * MIB - working_bytes(num_nodes, workers)
     passes = left // max(1, 8 * WIDTH * num_nodes)
     return WIDTH * int(min(max(workers, passes), 512))

@@ -10,7 +10,6 @@ from .store import CHUNK as CHUNK
 from .store import LocalFeatureStore as LocalFeatureStore
 from .table import FeatureColumns as FeatureColumns
 from .table import LocalFeatureTable as LocalFeatureTable
-from .table import StrongestFeatures as StrongestFeatures
 from .table import column_file as column_file
 from .verify import count_inliers as count_inliers
 from .verify import verify_pair as verify_pair

@@ -27,7 +27,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Extraction:
-    """The work of a process: look pictures up by content, check what is there, extract the rest."""
+    """The work of a process: look pictures up by their key or content, check what is there, extract the rest."""
 
     images: ImageSet  # where the pictures are
     extractor: LocalExtractor  # finds and describes features
@@ -35,11 +35,15 @@ class Extraction:
     known: Records  # records of what is there, in order of keys
     columns: FeatureColumns  # the features that they name
 
-    def __call__(self, rows: NDArray[np.integer]) -> list[Found]:
-        """Answer for some rows of the images, in their order."""
-        return [self._find(row) for row in rows.tolist()]
+    def __call__(self, job: tuple[NDArray[np.integer], list[bytes]]) -> list[Found]:
+        """Answer for some rows of the images, in their order, with the key of each, empty where it is not known."""
+        rows, keys = job
+        return [self._find(row, key) for row, key in zip(rows.tolist(), keys, strict=True)]
 
-    def _find(self, row: int) -> Found:
+    def _find(self, row: int, known: bytes) -> Found:
+        record = find(self.known, known) if known else None
+        if record is not None and record["readable"] and is_sound(record, self.columns):
+            return Found(known, record)
         try:
             data = self.images.read(row)
         except MissingImageError as error:

@@ -32,15 +32,11 @@ FAR = 1e6
 
 @dataclass(frozen=True)
 class Verdict:
-    """What geometry says of the pairs of two pictures.
+    """What geometry says of the pairs of two pictures."""
 
-    Attributes:
-        inliers: bool [m], pairs that the model explains; all False where nothing convinces.
-        model: float64 [2, 3] (affine), [3, 3] (homography or fundamental matrix), from the first picture to the second,
-            in coordinates of the reference size; None where nothing convinces.
-    """
-
-    inliers: NDArray[np.bool_]
+    inliers: NDArray[np.bool_]  # [m], pairs that the model explains; all False where nothing convinces
+    # [2, 3] (affine) or [3, 3] (homography or fundamental matrix), from the first picture to the second, in coordinates
+    # of the reference size; None where nothing convinces
     model: NDArray[np.float64] | None
 
     @property
@@ -97,14 +93,7 @@ class Geometry:
         sizes: tuple[tuple[int, int], tuple[int, int]],
         seed: int = 0,
     ) -> Verdict:
-        """Look for one motion in pairs of points.
-
-        Args:
-            first: float32 [m, 2], points in pixels of the first picture.
-            second: float32 [m, 2], their partners in the second one.
-            sizes: height and width of both pictures.
-            seed: of the estimation; the same seed gives the same verdict.
-        """
+        """Look for one motion in pairs of points [m, 2], in pixels of two pictures of these `sizes` (height, width)."""
         source, target = _scaled(first, sizes[0]), _scaled(second, sizes[1])
         distinct = np.flatnonzero(_first_of_each(source) & _first_of_each(target))
         inliers = np.zeros(len(first), np.bool_)

@@ -9,10 +9,7 @@ with 500 features each take 9.1 GB at 16 bytes a code, with 1000 features 18.3 G
 features an image at 16 bytes a code and 750 at 32, with 1 GB left for the rest.
 """
 
-import importlib.util
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,39 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.local.table import StrongestFeatures
+from landmarks.retrieval.local.table import FeatureRows, LocalFeatureTable
+from landmarks.retrieval.search.backends import faiss_threads, require_faiss
 from landmarks.retrieval.state import Resources
 from landmarks.storage import Column
 
 # Distances, float32 [F, k], rising along a row; inf where there are fewer. Rows of features, int64 [F, k]; -1 there.
 Found = tuple[NDArray[np.float32], NDArray[np.int64]]
-
-
-def require_faiss() -> Any:
-    """The module."""
-    if importlib.util.find_spec("faiss") is None:
-        raise LandmarksError("local search needs faiss: install faiss-cpu or faiss-gpu")
-    import faiss
-
-    return faiss
-
-
-@contextmanager
-def faiss_threads(count: int) -> Iterator[None]:
-    """Inside, so many threads work at a search; the number is faiss's for the whole process."""
-    faiss = require_faiss()
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(count)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
-
-
-def distances(squared: NDArray[np.float32], rows: NDArray[np.int64]) -> Found:
-    """Squared distances as faiss gives them to distances; codes can make them a little less than 0."""
-    return np.sqrt(np.where(rows < 0, np.float32(np.inf), np.maximum(squared, 0))), rows
-
 
 log = logging.getLogger(__name__)
 
@@ -63,119 +34,6 @@ TRAINING_FEATURES = 64
 ITERATIONS = 10
 # Features encoded at once, 512 bytes each in float32, and the most that a kill loses.
 BLOCK = 65_536
-
-
-class CompressedIndex:
-    """Codes of all features in lists of their cells, in memory.
-
-    Cell centres are rounded to whole numbers: distances between whole numbers are exact in float32, so which cells are
-    nearest does not depend on how many features are searched or encoded at once.
-    """
-
-    def __init__(
-        self, features: StrongestFeatures, cells: int, code_bytes: int, probes: int, resources: Resources
-    ) -> None:
-        if features.dim % code_bytes:
-            raise LandmarksError(
-                f"local search: code_bytes is {code_bytes}, which does not divide the {features.dim} elements of a "
-                "descriptor"
-            )
-        parameters = {
-            "features": features.limit,
-            "cells": cells,
-            "code_bytes": code_bytes,
-            "seed": resources.seed,
-            "faiss": require_faiss().__version__,
-        }
-        books = resources.cache.rows(
-            "local_codebooks",
-            1,
-            {
-                "cells": Column(np.float32, (cells, features.dim)),
-                "words": Column(np.float32, (code_bytes, CODE_WORDS, features.dim // code_bytes)),
-            },
-            lambda start, stop: _train(features, cells, code_bytes, resources.seed),
-            1,
-            features.keys,
-            parameters,
-        )
-        self._index = _with_cells(books["cells"][0], code_bytes)
-        _set_words(self._index, books["words"][0])
-        self._threads = resources.workers
-
-        def encode(start: int, stop: int) -> dict[str, NDArray[Any]]:
-            with faiss_threads(resources.workers):
-                return {"codes": self._index.sa_encode(features.rows(start, stop).astype(np.float32))}
-
-        column = Column(np.uint8, (self._index.sa_code_size(),))
-        kept = resources.cache.rows(
-            "local_codes", len(features), {"codes": column}, encode, BLOCK, features.keys, parameters
-        )
-        _fill(self._index, kept["codes"], cells)
-        self._index.nprobe = min(probes, cells)
-        # Codes, row numbers, cells, and the table of products of cells and words.
-        memory = len(features) * (code_bytes + 8) + 4 * cells * (features.dim + code_bytes * CODE_WORDS)
-        log.info("Local search: %s features in %s cells, %.0f MB", f"{len(features):,}", f"{cells:,}", 1e-6 * memory)
-
-    def search(self, descriptors: NDArray[np.uint8], k: int) -> Found:
-        """The k nearest features of those in the nearest cells, distances as far as the codes tell."""
-        with faiss_threads(self._threads):
-            return distances(*self._index.search(descriptors.astype(np.float32), k))
-
-
-def _train(features: StrongestFeatures, cells: int, code_bytes: int, seed: int) -> dict[str, NDArray[np.float32]]:
-    """Cells and code words from a sample; on one thread, for sums in another order would give other ones."""
-    faiss = require_faiss()
-    size = min(len(features), TRAINING_FEATURES * max(cells, CODE_WORDS))
-    chosen = np.random.default_rng(seed).choice(len(features), size, replace=False, shuffle=False)
-    sample = features.at(np.sort(chosen)).astype(np.float32)
-    log.info("Local search: training %s cells on %s features", f"{cells:,}", f"{size:,}")
-    with faiss_threads(1):
-        means = faiss.Kmeans(
-            features.dim, cells, niter=ITERATIONS, seed=seed, min_points_per_centroid=1, max_points_per_centroid=size
-        )
-        means.train(sample)
-        centres = np.rint(means.centroids).astype(np.float32)
-        index = _with_cells(centres, code_bytes)
-        index.pq.cp.seed = seed
-        index.pq.cp.min_points_per_centroid = 1  # else it warns; small sets have no more
-        index.train(sample)
-    words = faiss.vector_to_array(index.pq.centroids).reshape(1, code_bytes, CODE_WORDS, -1)
-    return {"cells": centres[None], "words": words}
-
-
-def _with_cells(centres: NDArray[np.float32], code_bytes: int) -> Any:
-    """An index of faiss with these cells [C, D], and no code words yet."""
-    faiss = require_faiss()
-    cells, dim = centres.shape
-    quantiser = faiss.IndexFlatL2(dim)
-    quantiser.add(np.ascontiguousarray(centres))
-    return faiss.IndexIVFPQ(quantiser, dim, cells, code_bytes, 8)
-
-
-def _set_words(index: Any, words: NDArray[np.float32]) -> None:
-    """Give it code words [code_bytes, 256, D / code_bytes]."""
-    require_faiss().copy_array_to_vector(np.ascontiguousarray(words).reshape(-1), index.pq.centroids)
-    index.is_trained = True
-    index.precompute_table()
-
-
-def _fill(index: Any, codes: NDArray[np.uint8], cells: int) -> None:
-    """Put codes [M, …], each behind the little-endian number of its cell, into lists of the right size."""
-    place = 256 ** np.arange(codes.shape[1] - index.code_size)
-    sizes = np.zeros(cells, np.int64)
-    for start in range(0, len(codes), BLOCK):
-        sizes += np.bincount(codes[start : start + BLOCK, : len(place)] @ place, minlength=cells)
-    for cell, size in enumerate(sizes.tolist()):  # room first: lists that grow take twice the memory
-        index.invlists.resize(cell, size)
-        index.invlists.resize(cell, 0)
-    for start in range(0, len(codes), BLOCK):
-        block = np.ascontiguousarray(codes[start : start + BLOCK])
-        index.add_sa_codes(block, np.arange(start, start + len(block)))
-
-
-log = logging.getLogger(__name__)
-
 # Cells: a power of two near four times the root of the number of features, within these.
 FEWEST_CELLS, MOST_CELLS = 64, 8192
 # Code words cannot be learned from fewer features: such sets are always exact.
@@ -184,19 +42,12 @@ FEWEST_FEATURES = 16 * CODE_WORDS
 
 @dataclass(frozen=True)
 class InvertedFile:
-    """How descriptors are kept and searched.
+    """How descriptors are kept and searched."""
 
-    Attributes:
-        cells: cells of the inverted file; None for a number that grows with that of the features.
-        code_bytes: bytes of a feature's code; a divisor of the descriptor's length.
-        probes: cells looked at for a query feature.
-        exact_up_to: sets of no more features than this are kept as they are and searched exactly.
-    """
-
-    cells: int | None = None
-    code_bytes: int = 16
-    probes: int = 16
-    exact_up_to: int = 65_536
+    cells: int | None = None  # cells of the inverted file; None for a number that grows with that of the features
+    code_bytes: int = 16  # bytes of a feature's code; a divisor of the descriptor's length
+    probes: int = 16  # cells looked at for a query feature
+    exact_up_to: int = 65_536  # sets of no more features than this are kept as they are and searched exactly
 
     def __post_init__(self) -> None:
         if (self.cells is not None and self.cells < 1) or self.code_bytes < 1 or self.probes < 1:
@@ -219,28 +70,150 @@ class InvertedFile:
 
     def signature(self) -> dict[str, Any]:
         """What the result of a search depends on."""
-        return {**asdict(self), "faiss": require_faiss().__version__}
+        return {**asdict(self), "faiss": require_faiss("local search").__version__}
 
 
 def open_index(
-    features: StrongestFeatures, settings: InvertedFile, resources: Resources
+    features: LocalFeatureTable, settings: InvertedFile, resources: Resources
 ) -> "ExactFeatureIndex | CompressedIndex":
     """The index of the given features, at least one, out of the cache where it was made before."""
-    count = len(features)
+    count = len(features.descriptors)
     if settings.is_exact(count):
         return ExactFeatureIndex(features, resources.workers)
     return CompressedIndex(features, settings.cells_for(count), settings.code_bytes, settings.probes, resources)
 
 
+def _distances(squared: NDArray[np.float32], rows: NDArray[np.int64]) -> Found:
+    """Squared distances as faiss gives them to distances; codes can make them a little less than 0."""
+    return np.sqrt(np.where(rows < 0, np.float32(np.inf), np.maximum(squared, 0))), rows
+
+
 class ExactFeatureIndex:
     """All descriptors in memory: whole numbers, whose distances are exact in float32 whatever the order of sums."""
 
-    def __init__(self, features: StrongestFeatures, threads: int) -> None:
-        self._vectors = features.rows(0, len(features)).astype(np.float32)
+    def __init__(self, features: LocalFeatureTable, threads: int) -> None:
+        self._faiss = require_faiss("local search")
+        self._vectors = features.descriptors[:].astype(np.float32)
         self._threads = threads
-        log.info("Local search: exact among %s features, %.0f MB", f"{len(features):,}", 1e-6 * self._vectors.nbytes)
+        count, memory = len(self._vectors), 1e-6 * self._vectors.nbytes
+        log.info("Local search: exact among %s features, %.0f MB", f"{count:,}", memory)
 
     def search(self, descriptors: NDArray[np.uint8], k: int) -> Found:
         """The k nearest features."""
         with faiss_threads(self._threads):
-            return distances(*require_faiss().knn(descriptors.astype(np.float32), self._vectors, k))
+            return _distances(*self._faiss.knn(descriptors.astype(np.float32), self._vectors, k))
+
+
+class CompressedIndex:
+    """Codes of all features in lists of their cells, in memory."""
+
+    def __init__(
+        self, features: LocalFeatureTable, cells: int, code_bytes: int, probes: int, resources: Resources
+    ) -> None:
+        count, dim = features.descriptors.shape
+        if dim % code_bytes:
+            raise LandmarksError(
+                f"local search: code_bytes is {code_bytes}, which does not divide the {dim} elements of a descriptor"
+            )
+        parameters = {
+            "cells": cells,
+            "code_bytes": code_bytes,
+            "seed": resources.seed,
+            "faiss": require_faiss("local search").__version__,
+        }
+        content: list[NDArray[Any]] = [features.keys, features.counts]
+        books = resources.cache.rows(
+            "local_codebooks",
+            1,
+            {
+                "cells": Column(np.float32, (cells, dim)),
+                "words": Column(np.float32, (code_bytes, CODE_WORDS, dim // code_bytes)),
+            },
+            lambda start, stop: _train(features.descriptors, cells, code_bytes, resources.seed),
+            1,
+            content,
+            parameters,
+        )
+        self._index = _with_cells(books["cells"][0], code_bytes)
+        _set_words(self._index, books["words"][0])
+        self._threads = resources.workers
+
+        def encode(start: int, stop: int) -> dict[str, NDArray[Any]]:
+            with faiss_threads(resources.workers):
+                return {"codes": self._index.sa_encode(features.descriptors[start:stop].astype(np.float32))}
+
+        column = Column(np.uint8, (self._index.sa_code_size(),))
+        kept = resources.cache.rows("local_codes", count, {"codes": column}, encode, BLOCK, content, parameters)
+        _fill(self._index, kept["codes"], cells)
+        self._index.nprobe = min(probes, cells)
+        # Codes, row numbers, cells, and the table of products of cells and words.
+        memory = count * (code_bytes + 8) + 4 * cells * (dim + code_bytes * CODE_WORDS)
+        log.info("Local search: %s features in %s cells, %.0f MB", f"{count:,}", f"{cells:,}", 1e-6 * memory)
+
+    def search(self, descriptors: NDArray[np.uint8], k: int) -> Found:
+        """The k nearest features of those in the nearest cells, distances as far as the codes tell."""
+        with faiss_threads(self._threads):
+            return _distances(*self._index.search(descriptors.astype(np.float32), k))
+
+
+def _train(descriptors: FeatureRows, cells: int, code_bytes: int, seed: int) -> dict[str, NDArray[np.float32]]:
+    """Cells and code words from a sample; on one thread, for sums in another order would give other ones."""
+    import faiss
+
+    size = min(len(descriptors), TRAINING_FEATURES * max(cells, CODE_WORDS))
+    chosen = np.random.default_rng(seed).choice(len(descriptors), size, replace=False, shuffle=False)
+    sample = descriptors[np.sort(chosen)].astype(np.float32)
+    log.info("Local search: training %s cells on %s features", f"{cells:,}", f"{size:,}")
+    with faiss_threads(1):
+        means = faiss.Kmeans(
+            descriptors.shape[1],
+            cells,
+            niter=ITERATIONS,
+            seed=seed,
+            min_points_per_centroid=1,
+            max_points_per_centroid=size,
+        )
+        means.train(sample)
+        centroids: Any = means.centroids  # faiss's own stub allows None, as before training
+        # Distances between whole numbers are exact in float32, so which cells are nearest does not depend on how many
+        # features are searched or encoded at once.
+        centres = np.rint(centroids).astype(np.float32)
+        index = _with_cells(centres, code_bytes)
+        index.pq.cp.seed = seed
+        index.pq.cp.min_points_per_centroid = 1  # else it warns; small sets have no more
+        index.train(sample)
+    words = faiss.vector_to_array(index.pq.centroids).reshape(1, code_bytes, CODE_WORDS, -1)
+    return {"cells": centres[None], "words": words}
+
+
+def _with_cells(centres: NDArray[np.float32], code_bytes: int) -> Any:
+    """An index of faiss with these cells [C, D], and no code words yet."""
+    import faiss
+
+    cells, dim = centres.shape
+    quantiser = faiss.IndexFlatL2(dim)
+    quantiser.add(np.ascontiguousarray(centres))
+    return faiss.IndexIVFPQ(quantiser, dim, cells, code_bytes, 8)
+
+
+def _set_words(index: Any, words: NDArray[np.float32]) -> None:
+    """Give it code words [code_bytes, 256, D / code_bytes]."""
+    import faiss
+
+    faiss.copy_array_to_vector(np.ascontiguousarray(words).reshape(-1), index.pq.centroids)
+    index.is_trained = True
+    index.precompute_table()
+
+
+def _fill(index: Any, codes: NDArray[np.uint8], cells: int) -> None:
+    """Put codes [M, …], each behind the little-endian number of its cell, into lists of the right size."""
+    place = 256 ** np.arange(codes.shape[1] - index.code_size)
+    sizes = np.zeros(cells, np.int64)
+    for start in range(0, len(codes), BLOCK):
+        sizes += np.bincount(codes[start : start + BLOCK, : len(place)] @ place, minlength=cells)
+    for cell, size in enumerate(sizes.tolist()):  # room first: lists that grow take twice the memory
+        index.invlists.resize(cell, size)
+        index.invlists.resize(cell, 0)
+    for start in range(0, len(codes), BLOCK):
+        block = np.ascontiguousarray(codes[start : start + BLOCK])
+        index.add_sa_codes(block, np.arange(start, start + len(block)))

@@ -56,15 +56,7 @@ class Matcher:
         return {"match": self.match, **({"ratio": self.ratio} if self.match == "ratio" else {})}
 
     def __call__(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Matches:
-        """Match the features of two pictures.
-
-        Args:
-            first: uint8 [n, D].
-            second: uint8 [m, D].
-
-        Returns:
-            At most min(n, m) pairs; none where the ratio needs a second nearest and m is 1.
-        """
+        """Match the features of two pictures, uint8 [n, D] and [m, D]; a ratio needs a second nearest, so m above 1."""
         if first.shape[1:] != second.shape[1:] or first.shape[1] > MAX_DIM:
             raise LandmarksError(f"matching: descriptors [n, D] of {first.shape} and {second.shape}, D up to {MAX_DIM}")
         if min(len(first), len(second)) == 0:

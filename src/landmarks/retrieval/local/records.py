@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.ids import find_sorted
 from landmarks.models import LocalFeatures
 from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns, column_file, column_types
 from landmarks.storage import AppendLog
@@ -30,7 +31,8 @@ RECORD = np.dtype(
         ("sum", "<u4"),
     ]
 )
-SUMMED = RECORD.itemsize - 4
+STAMPS_FILE = "stamps.bin"
+STAMP = np.dtype([("stamp", "<u8"), ("key", f"S{KEY_BYTES}"), ("sum", "<u4")])
 
 Records = NDArray[np.void]
 
@@ -46,16 +48,13 @@ class FeatureFiles:
         self.dim = dim
         self._types = column_types(dim)
         names = [column_file(folder, name).name for name in self._types]
-        self._log = AppendLog(folder, dict.fromkeys([*names, RECORDS_FILE], b""), wait=True, check=False)
+        self._log = AppendLog(folder, dict.fromkeys([*names, RECORDS_FILE, STAMPS_FILE], b""), wait=True, check=False)
         first, (dtype, shape) = next(iter(self._types.items()))
         self.rows = self._log.sizes[f"{first}.bin"] // (np.dtype(dtype).itemsize * math.prod(shape))
-        records = np.fromfile(folder / RECORDS_FILE, RECORD)
-        known = records[(records["sum"] == _sums(records)) & (records["first"] >= 0)]
-        known = known[known["first"] + known["count"] <= self.rows]
-        # By key; of a picture that was extracted again after damage, the last record counts.
-        order = np.argsort(known["key"], kind="stable")
-        last = np.append(known["key"][order][1:] != known["key"][order][:-1], True)[: len(order)]
-        self.known: Records = known[order[last]]
+        known = _read(folder / RECORDS_FILE, RECORD)
+        known = known[(known["first"] >= 0) & (known["first"] + known["count"] <= self.rows)]
+        self.known: Records = _last_of_each(known, "key")
+        self._stamps: Records = _last_of_each(_read(folder / STAMPS_FILE, STAMP), "stamp")
 
     def __enter__(self) -> "FeatureFiles":
         return self
@@ -67,12 +66,20 @@ class FeatureFiles:
         """The columns as they are now."""
         return FeatureColumns.open(self.folder, self.dim, self.rows)
 
-    def append(self, pictures: Sequence[tuple[bytes, LocalFeatures, bool]]) -> Records:
-        """Add pictures: key, features, and whether the picture could be read; gives their records [n].
+    def keys_of(self, stamps: NDArray[np.uint64]) -> list[bytes]:
+        """The keys of images by their stamps, uint64 [n], without a look at them; empty where nobody has looked."""
+        places = find_sorted(self._stamps["stamp"], stamps)
+        return [self._stamps["key"][place].ljust(KEY_BYTES, b"\0") if place >= 0 else b"" for place in places.tolist()]
 
-        They are in the hands of the operating system when this returns; where the disk is full, what was added before
-        stays good.
-        """
+    def remember(self, stamps: Sequence[tuple[int, bytes]]) -> None:
+        """Note the keys of images by their stamps."""
+        rows = np.zeros(len(stamps), STAMP)
+        rows["stamp"], rows["key"] = [stamp for stamp, _ in stamps], [key for _, key in stamps]
+        rows["sum"] = _sums(rows)
+        self._log.append({STAMPS_FILE: rows.tobytes()})
+
+    def append(self, pictures: Sequence[tuple[bytes, LocalFeatures, bool]]) -> Records:
+        """Add pictures: key, features, and whether it could be read; gives their records [n], good whatever follows."""
         features = [features for _, features, _ in pictures]
         records = np.zeros(len(pictures), RECORD)
         records["key"] = [key for key, _, _ in pictures]
@@ -119,7 +126,21 @@ def features_sum(features: LocalFeatures) -> int:
     return total
 
 
+def _read(path: Path, kind: np.dtype[np.void]) -> Records:
+    """The sound rows of a file."""
+    rows = np.fromfile(path, kind)
+    return rows[rows["sum"] == _sums(rows)]
+
+
+def _last_of_each(rows: Records, field: str) -> Records:
+    """In order of a field, the last row of each value: what was noted again after a change or damage counts."""
+    order = np.argsort(rows[field], kind="stable")
+    values = rows[field][order]
+    return rows[order[np.append(values[1:] != values[:-1], True)[: len(order)]]]
+
+
 def _sums(records: Records) -> NDArray[np.uint32]:
-    """CRC-32 of each record without its last field."""
-    rows = np.ascontiguousarray(records).view(np.uint8).reshape(len(records), RECORD.itemsize)[:, :SUMMED]
+    """CRC-32 of each record without its last field, the sum."""
+    size = records.dtype.itemsize
+    rows = np.ascontiguousarray(records).view(np.uint8).reshape(len(records), size)[:, : size - 4]
     return np.array([zlib.crc32(row) for row in np.ascontiguousarray(rows)], np.uint32)

@@ -11,17 +11,15 @@ collects votes by chance in proportion to their number, one with ten of them sco
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.local.inverted import CompressedIndex, ExactFeatureIndex, InvertedFile, open_index
-from landmarks.retrieval.local.table import LocalFeatureTable, StrongestFeatures
+from landmarks.retrieval.local.table import LocalFeatureTable
 from landmarks.retrieval.ranking import Ranking, fill
 from landmarks.retrieval.state import Resources
-from landmarks.storage import Column
 
 # Queries that are searched before the result is written down.
 CHUNK = 32
@@ -29,18 +27,13 @@ CHUNK = 32
 
 @dataclass(frozen=True)
 class Voting:
-    """How neighbours become votes.
+    """How neighbours become votes."""
 
-    Attributes:
-        neighbours: nearest index features that a query feature may vote for; the next one is the measure of what is
-            near, and features as far as it get nothing.
-        max_distance: no feature votes beyond this distance, in units of descriptors of length one.
-        smoothing: features added to those of an image, before its votes are divided by their number.
-    """
-
+    # nearest index features that a query feature may vote for; the next one is the measure of what is near, and
+    # features as far as it get nothing
     neighbours: int = 30
-    max_distance: float = 0.8
-    smoothing: float = 50.0
+    max_distance: float = 0.8  # no feature votes beyond this distance, in units of descriptors of length one
+    smoothing: float = 50.0  # features added to those of an image, before its votes are divided by their number
 
     def __post_init__(self) -> None:
         if self.neighbours < 1:
@@ -59,59 +52,50 @@ class Voting:
 
 def search_by_votes(
     queries: LocalFeatureTable,
-    features: StrongestFeatures,
+    index: LocalFeatureTable,
     quantum: float,
     voting: Voting,
     inverted: InvertedFile,
     depth: int,
     resources: Resources,
 ) -> Ranking:
-    """The index images with most votes, [Q, `depth`]; kept in the cache chunk by chunk.
-
-    The scores are votes; places are empty where a query has no features or finds none. `quantum` is the length of a
-    descriptor of length one in the units of both sides.
-    """
-    if not len(features) or not len(queries):
+    """The index images with most votes, [Q, `depth`]; `quantum` is the length of a descriptor of length one."""
+    if not len(index.descriptors) or not len(queries):
         return Ranking.empty(len(queries), depth)
     opened: list[ExactFeatureIndex | CompressedIndex] = []  # only if there is something to search for
 
-    def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
+    def make(start: int, stop: int) -> Ranking:
         rows = slice(int(queries.starts[start]), int(queries.starts[stop]))
         if rows.stop == rows.start:
-            ranking = Ranking.empty(stop - start, depth)
-        else:
-            if not opened:
-                opened.append(open_index(features, inverted, resources))
-            distances, found = opened[0].search(np.asarray(queries.descriptors[rows]), voting.neighbours + 1)
-            of_query = np.repeat(np.arange(stop - start), queries.counts[start:stop])
-            weights = voting.weights(distances / np.float32(quantum))
-            ranking = count_votes(weights, found[:, :-1], of_query, features, voting.smoothing, stop - start, depth)
-        return {"indices": ranking.indices, "scores": ranking.scores}
+            return Ranking.empty(stop - start, depth)
+        if not opened:
+            opened.append(open_index(index, inverted, resources))
+        distances, found = opened[0].search(np.asarray(queries.descriptors[rows]), voting.neighbours + 1)
+        of_query = np.repeat(np.arange(stop - start), queries.counts[start:stop])
+        weights = voting.weights(distances / np.float32(quantum))
+        return count_votes(weights, found[:, :-1], of_query, index, voting.smoothing, stop - start, depth)
 
-    kept = resources.cache.rows(
+    return resources.cache.ranking(
         "local_search",
-        len(queries),
-        {"indices": Column(np.int32, (depth,)), "scores": Column(np.float32, (depth,))},
+        (len(queries), depth),
         make,
         CHUNK,
-        [queries.keys, queries.counts, *features.keys],
+        [queries.keys, queries.counts, index.keys, index.counts],
         {
             "depth": depth,
             "quantum": quantum,
-            "features": features.limit,
             "seed": resources.seed,
             **asdict(voting),
             **inverted.signature(),
         },
     )
-    return Ranking(kept["indices"], kept["scores"])
 
 
 def count_votes(
     weights: NDArray[np.float64],
     rows: NDArray[np.int64],
     of_query: NDArray[np.int64],
-    features: StrongestFeatures,
+    index: LocalFeatureTable,
     smoothing: float,
     num_queries: int,
     depth: int,
@@ -123,15 +107,15 @@ def count_votes(
     # votes are equal, the stronger query feature and the stronger index feature come first.
     best = _first_of_each(np.lexsort((feature, -weight, row, query)), query, row)
     feature, weight, row, query = feature[best], weight[best], row[best], query[best]
-    image = features.images(row)
+    image = index.pictures(row)
     best = _first_of_each(np.lexsort((row, -weight, image, feature)), feature, image)
     weight, query, image = weight[best], query[best], image[best]
 
     order = np.lexsort((image, query))
-    pair = query[order] * len(features.counts) + image[order]
+    pair = query[order] * len(index.counts) + image[order]
     pairs, number = np.unique(pair, return_inverse=True)
-    query, image = np.divmod(pairs, len(features.counts))
-    votes = np.bincount(number, weight[order], minlength=len(pairs)) / (features.counts[image] + smoothing)
+    query, image = np.divmod(pairs, len(index.counts))
+    votes = np.bincount(number, weight[order], minlength=len(pairs)) / (index.counts[image] + smoothing)
     scores = votes.astype(np.float32)
     ranking = Ranking.empty(num_queries, depth)
     fill(ranking.indices, ranking.scores, query, image, scores)

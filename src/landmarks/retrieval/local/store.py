@@ -1,11 +1,11 @@
 """Keeps the local features of pictures on disk, so that each picture is looked at once.
 
 A picture's features are found by the hash of its encoded bytes and of what the extractor depends on: a picture that
-was replaced, another setting or another version of OpenCV can never meet old features. The price is that the bytes of
-all pictures asked for are read again in every run, 85 GB for the GLDv2 index, minutes beside days of extraction.
+was replaced, another setting or another version of OpenCV can never meet old features. Which hash a file has is kept by
+its place, size and time, so that its bytes are read once and not in every run.
 
 On disk a feature of RootSIFT takes 140 bytes, so a picture with 1000 of them 140,048 and the 761,757 index images of
-GLDv2 107 GB. In memory a picture takes about 100 bytes in this process and 50 in each other one, 76 and 38 MB for
+GLDv2 107 GB. In memory a picture takes about 130 bytes in this process and 50 in each other one, 99 and 38 MB for
 that index; features are memory-mapped and never all in memory.
 """
 
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_id
 from landmarks.models import LocalExtractor
 from landmarks.retrieval.local.extraction import Extraction, Found
 from landmarks.retrieval.local.records import RECORD, FeatureFiles, Records
@@ -31,6 +30,7 @@ from landmarks.storage import user_cache
 
 log = logging.getLogger(__name__)
 
+KNOWN = 4096  # pictures whose features are only checked that are worth a process
 CHUNK = 16  # pictures a job and an append, the most that a kill loses for each process
 NAMED = 5  # bad pictures that a warning names
 
@@ -72,20 +72,29 @@ class LocalFeatureStore:
         """
         places = np.zeros(len(rows), RECORD)
         bad: list[str] = []
+        stamps = images.stamps(rows)
+        stamps[stamps % 2 == 1] = 0  # they would not tell of a replaced picture
         try:
             with FeatureFiles(self.folder, self.extractor.dim) as files:
                 work = Extraction(images, self.extractor, self._signature(), files.known, files.columns())
-                jobs = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+                known = files.keys_of(stamps)
+                parts = [slice(start, start + CHUNK) for start in range(0, len(rows), CHUNK)]
+                jobs = [(rows[part], known[part]) for part in parts]
+                new = sum(not key for key in known)
+                processes = min(resources.workers, -(-new // CHUNK) + (len(rows) - new) // KNOWN) or 1
+                noted: list[tuple[int, bytes]] = []
                 progress = Progress("local features of pictures", len(rows))
-                with Workers("local features", work, min(resources.workers, len(jobs)) or 1) as workers:
-                    for number, (job, found) in enumerate(zip(jobs, workers.map(jobs), strict=True)):
-                        _fill(places[CHUNK * number :], found, files)
-                        bad += [
-                            f"{format_id(int(images.table.ids[row]))}: {one.fault}"
-                            for row, one in zip(job.tolist(), found, strict=True)
-                            if one.fault
-                        ]
-                        progress.advance(len(job))
+                with Workers("local features", work, processes) as workers:
+                    for part, found in zip(parts, workers.map(jobs), strict=True):
+                        _fill(places[part], found, files)
+                        for row, stamp, key, one in zip(rows[part], stamps[part], known[part], found, strict=True):
+                            if one.fault:
+                                bad.append(f"{images.name(int(row))}: {one.fault}")
+                            elif stamp and one.key is not None and one.key != key:
+                                noted.append((int(stamp), one.key))
+                        progress.advance(len(found))
+                if noted:
+                    files.remember(noted)
                 files.sync()
                 columns = files.columns()
         except OSError as error:

@@ -56,11 +56,9 @@ def column_file(folder: Path, name: str) -> Path:
 
 
 class FeatureRows:
-    """One column in the order of a table's pictures; rows are read when they are asked for.
+    """One column [M, …] in the order of a table's pictures, for slices and arrays of row numbers; read when asked for.
 
-    Behaves like an array [M, …] for ``len``, ``shape``, ``dtype``, slices and arrays of row numbers. A slice is a view
-    of the file where the pictures lie there one after another, as they do after a first extraction; else a copy of
-    these rows alone.
+    A slice is a view of the file where the pictures lie there one after another, as after a first extraction.
     """
 
     def __init__(self, column: NDArray[Any], firsts: NDArray[np.int64], starts: NDArray[np.int64]) -> None:
@@ -70,7 +68,6 @@ class FeatureRows:
         shifts = (firsts - starts[:-1])[np.diff(starts) > 0]
         self._shift = (int(shifts[0]) if len(shifts) else 0) if (shifts == shifts[:1]).all() else None
         self.shape = (int(starts[-1]), *column.shape[1:])
-        self.dtype = column.dtype
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -90,49 +87,27 @@ class FeatureRows:
 
 @dataclass(frozen=True)
 class LocalFeatureTable:
-    """Local features of n pictures, M in all.
+    """Local features of n pictures, M in all."""
 
-    Attributes:
-        columns: where the features are.
-        firsts: int64 [n], row of each picture's first feature in `columns`.
-        counts: int64 [n], how many it has.
-        sizes: int32 [n, 2], height and width of the pictures; 0 where one could not be read.
-        keys: uint8 [n, 16], hash of the picture's encoded bytes and of the extractor; what was computed from features
-            is found again under it. Zeros where there were no bytes.
-    """
-
-    columns: FeatureColumns
-    firsts: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    sizes: NDArray[np.int32]
+    columns: FeatureColumns  # where the features are
+    firsts: NDArray[np.int64]  # [n], row of each picture's first feature in `columns`
+    counts: NDArray[np.int64]  # [n], how many it has
+    sizes: NDArray[np.int32]  # [n, 2], height and width of the pictures; 0 where one could not be read
+    # [n, 16], hash of the picture's encoded bytes and of the extractor; what was computed from features is found again
+    # under it. Zeros where there were no bytes.
     keys: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.firsts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To another process: without the views below, which would take the features along."""
+        """To another process: without the view below, which would take the features along."""
         return LocalFeatureTable, (self.columns, self.firsts, self.counts, self.sizes, self.keys)
-
-    @property
-    def dim(self) -> int:
-        """D, length of a descriptor."""
-        return self.columns.descriptors.shape[1]
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """int64 [n + 1]: picture i has the rows `starts[i]` to `starts[i + 1]` of the three columns below."""
+        """int64 [n + 1]: picture i has the rows `starts[i]` to `starts[i + 1]` below."""
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts)])
-
-    @cached_property
-    def points(self) -> FeatureRows:
-        """float32 [M, 2], x and y in pixels of the pictures."""
-        return FeatureRows(self.columns.points, self.firsts, self.starts)
-
-    @cached_property
-    def scales(self) -> FeatureRows:
-        """float32 [M], diameters in pixels of the pictures."""
-        return FeatureRows(self.columns.scales, self.firsts, self.starts)
 
     @cached_property
     def descriptors(self) -> FeatureRows:
@@ -154,46 +129,10 @@ class LocalFeatureTable:
             self.columns, self.firsts[pictures], self.counts[pictures], self.sizes[pictures], self.keys[pictures]
         )
 
+    def strongest(self, limit: int) -> "LocalFeatureTable":
+        """The same pictures with the first features of each, at most `limit`: extractors give the strongest first."""
+        return LocalFeatureTable(self.columns, self.firsts, np.minimum(self.counts, limit), self.sizes, self.keys)
 
-@dataclass(frozen=True)
-class StrongestFeatures:
-    """A view of a table; descriptors are read when they are asked for."""
-
-    table: LocalFeatureTable  # features of n images, the strongest of each first
-    limit: int  # the most that an image gives
-
-    @property
-    def dim(self) -> int:
-        """D, length of a descriptor."""
-        return self.table.dim
-
-    @property
-    def keys(self) -> list[NDArray[np.generic]]:
-        """What the features depend on, for keys of the cache: the content of the pictures."""
-        return [self.table.keys, self.table.counts]
-
-    @cached_property
-    def counts(self) -> NDArray[np.int64]:
-        """int64 [n], features that each image gives."""
-        return np.minimum(self.table.counts, self.limit)
-
-    @cached_property
-    def starts(self) -> NDArray[np.int64]:
-        """int64 [n + 1]: image i gives the features `starts[i]` to `starts[i + 1]`."""
-        return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts)])
-
-    def __len__(self) -> int:
-        return int(self.starts[-1])
-
-    def images(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The image of each feature, same shape as `rows`."""
+    def pictures(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The picture of each row of features, same shape as `rows`."""
         return np.searchsorted(self.starts, rows, side="right") - 1
-
-    def rows(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Descriptors uint8 [stop - start, D] of consecutive features."""
-        return self.at(np.arange(start, stop))
-
-    def at(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Descriptors uint8 [B, D] of features [B]."""
-        images = self.images(rows)
-        return self.table.descriptors[self.table.starts[images] + rows - self.starts[images]]

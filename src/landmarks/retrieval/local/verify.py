@@ -5,7 +5,7 @@ matching and estimation are all determined, counts are the same however they are
 """
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,10 @@ from landmarks.retrieval.local.geometry import Geometry, Verdict
 from landmarks.retrieval.local.matching import Matcher, Matches
 from landmarks.retrieval.local.table import LocalFeatureTable
 from landmarks.retrieval.local.workers import Workers
-from landmarks.retrieval.state import Resources
 from landmarks.storage import Column
+
+if TYPE_CHECKING:  # it brings torch, which the processes that count have no use for
+    from landmarks.retrieval.state import Resources
 
 Pairs = NDArray[np.int32]
 
@@ -48,9 +50,7 @@ def count_inliers(
     pairs: Pairs,
     matcher: Matcher,
     geometry: Geometry,
-    resources: Resources,
-    chunk: int = CHUNK,
-    job: int = JOB,
+    resources: "Resources",
 ) -> NDArray[np.int32]:
     """Inliers of every pair, from the cache or counted now; what was counted before an error is kept.
 
@@ -61,8 +61,6 @@ def count_inliers(
         matcher: finds tentative pairs.
         geometry: says which of them agree.
         resources: `workers` processes, `seed` and cache.
-        chunk: pairs that are kept together.
-        job: pairs handed to a process at once.
 
     Returns:
         int32 [P], memory-mapped; 0 where nothing convinces.
@@ -70,10 +68,10 @@ def count_inliers(
     if len(pairs) == 0:
         return np.empty(0, np.int32)
     work = partial(_count, queries, index, matcher, geometry, resources.seed)
-    with Workers("spatial verification", work, min(resources.workers, -(-len(pairs) // job))) as workers:
+    with Workers("spatial verification", work, min(resources.workers, -(-len(pairs) // JOB))) as workers:
 
         def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
-            jobs = [pairs[first : min(first + job, stop)] for first in range(start, stop, job)]
+            jobs = [pairs[first : min(first + JOB, stop)] for first in range(start, stop, JOB)]
             return {"inliers": np.concatenate(list(workers.map(jobs)))}
 
         return resources.cache.rows(
@@ -81,7 +79,7 @@ def count_inliers(
             len(pairs),
             {"inliers": Column(np.int32)},
             make,
-            chunk,
+            CHUNK,
             # The keys stand for the pictures' bytes and the extractor.
             [queries.keys, index.keys, pairs],
             {"matching": matcher.signature(), "geometry": geometry.signature(), "seed": resources.seed},

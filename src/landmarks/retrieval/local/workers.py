@@ -31,11 +31,7 @@ _work: Callable[[Any], Any]
 
 
 class Workers(Generic[Job, Result]):
-    """Used in a ``with`` statement, at whose end the processes go; on Ctrl-C after the jobs under way.
-
-    `what` is the work in words, for the message when a process dies. The work, picklable, is sent to each process once;
-    with a `count` of one it is done in this process.
-    """
+    """Used in a ``with`` statement, at whose end the processes go; a `count` of one does the work in this process."""
 
     def __init__(self, what: str, work: Callable[[Job], Result], count: int) -> None:
         self.what = what

@@ -1,3 +1,4 @@
+from .approximate_index import HnswIndex as HnswIndex
 from .approximate_index import recall as recall
 from .backends import choose_backend as choose_backend
 from .bfloat16 import lowest_score as lowest_score
@@ -5,7 +6,6 @@ from .bfloat16 import product_error as product_error
 from .bfloat16 import propose as propose
 from .bfloat16 import rounded_rows as rounded_rows
 from .bfloat16 import slice_rows as slice_rows
-from .hnsw import HnswIndex as HnswIndex
 from .index import ExactIndex as ExactIndex
 from .index import Searcher as Searcher
 from .index import check_search as check_search

@@ -8,9 +8,10 @@ among equal scores is open: `landmarks.retrieval.search.index` settles both.
 
 import importlib.util
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -29,36 +30,49 @@ TORCH_QUERIES = 1024
 
 @dataclass(frozen=True)
 class Backend:
-    """A way to find candidates.
-
-    Attributes:
-        name: for reports, such as ``"faiss"``.
-        row_bytes: memory per index row that the search itself takes, besides the block.
-        search: (queries [Q, D], block [B, D], depth <= B) -> scores [Q, depth] and rows [Q, depth] of the block,
-            the `depth` largest inner products in any order.
-    """
+    """A way to find candidates."""
 
     name: str
-    row_bytes: int
+    row_bytes: int  # memory per index row that the search itself takes, besides the block
+    # (queries [Q, D], block [B, D], depth <= B) -> scores [Q, depth] and rows [Q, depth] of the block, the `depth`
+    # largest inner products in any order
     search: Callable[[NDArray[np.float32], NDArray[np.float32], int], Candidates]
 
 
 def choose_backend(name: BackendName, depth: int) -> Backend:
-    """The backend called `name`; ``auto`` takes a GPU where there is one, else faiss, else torch.
-
-    ``bf16`` gets the same: what bfloat16 cannot decide, or is too small for it, is searched in float32.
-    """
-    has_faiss = importlib.util.find_spec("faiss") is not None
+    """The backend called `name`; ``auto`` and ``bf16`` take a GPU where there is one, else faiss, else torch."""
     has_gpu = torch.cuda.is_available()
-    if name == "faiss" and not has_faiss:
-        raise LandmarksError("index backend faiss is not installed: install faiss-cpu or faiss-gpu, or take torch")
-    if name == "torch" or not has_faiss:
+    if name == "faiss":
+        require_faiss("index backend faiss", ", or take torch")
+    if name == "torch" or importlib.util.find_spec("faiss") is None:
         return Backend("torch", 4 * TORCH_QUERIES, _torch_search)
     if has_gpu and depth <= FAISS_GPU_DEPTH and _faiss_sees_gpu():
         return Backend("faiss-gpu", 0, _faiss_gpu_search)
     if has_gpu and name != "faiss":
         return Backend("torch", 4 * TORCH_QUERIES, _torch_search)
     return Backend("faiss", 0, _faiss_search)
+
+
+def require_faiss(what: str, instead: str = "") -> Any:
+    """The module faiss, or an error that says what needs it and what to do."""
+    if importlib.util.find_spec("faiss") is None:
+        raise LandmarksError(f"{what} needs faiss, which is not installed: install faiss-cpu or faiss-gpu{instead}")
+    import faiss
+
+    return faiss
+
+
+@contextmanager
+def faiss_threads(count: int) -> Iterator[None]:
+    """A block in which faiss works on so many threads; the number is that of the whole process."""
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(count)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def _faiss_sees_gpu() -> bool:

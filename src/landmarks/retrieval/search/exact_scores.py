@@ -17,11 +17,7 @@ TILE, TOGETHER = 64, 1024
 def rescored(
     queries: NDArray[np.float32], database: Descriptors, candidates: NDArray[np.integer], k: int, normalize: bool
 ) -> Ranking:
-    """Order candidates [Q, C], each once a query, -1 = empty, by their exact scores and keep k: [Q, k].
-
-    The queries [Q, D] are prepared like the index already; only the candidates' rows of it are read. Equal scores stand
-    in order of row.
-    """
+    """Order candidates [Q, C], -1 = empty, of prepared queries by exact score, then by row, and keep k: [Q, k]."""
     return best(candidates, row_products(queries, database, candidates, normalize), k)
 
 
@@ -33,10 +29,7 @@ def rescored_lists(
     k: int,
     normalize: bool,
 ) -> Ranking:
-    """Like `rescored`, with as many candidates for each query as it needs: scattered pairs [M] of query and row.
-
-    Queries with about as many candidates are taken together, so that little is filled up.
-    """
+    """Like `rescored`, with as many candidates for each query as it needs: scattered pairs [M] of query and row."""
     counts = np.bincount(query, minlength=len(queries))
     order = np.argsort(query, kind="stable")
     query, row = query[order], row[order]
@@ -48,6 +41,7 @@ def rescored_lists(
     order = np.argsort(rank[query], kind="stable")
     query, row, place = query[order], row[order], place[order]
     ends = np.cumsum(counts[by_count])
+    # Queries with about as many candidates are taken together, so that little is filled up.
     for first in range(0, len(queries), TOGETHER):
         part = by_count[first : first + TOGETHER]
         pairs = slice(ends[first] - counts[part[0]], ends[first + len(part) - 1])

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, gather, prepared_blocks
-from landmarks.retrieval.search.approximate_index import ApproximateIndex, on_one_thread
+from landmarks.retrieval.search.approximate_index import ApproximateIndex
+from landmarks.retrieval.search.backends import faiss_threads
 
 # Rows that centroids and codes are trained on at most: 256 MiB of 512 dimensions.
 SAMPLE = 131_072
@@ -83,7 +84,7 @@ class InvertedLists(ApproximateIndex):
         quantizer.add(centroids)
         index = self._empty(quantizer, dim, lists)
         # Codes are trained in steps so small that threads would mostly wait for each other.
-        with on_one_thread():
+        with faiss_threads(1):
             index.train(sample)
         del sample
         for _, block in prepared_blocks(database, ADD_ROWS, "index descriptors"):

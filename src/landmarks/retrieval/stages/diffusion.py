@@ -32,6 +32,9 @@ from landmarks.retrieval.search import check_search
 from landmarks.retrieval.state import Resources, SearchState
 from landmarks.storage import Column
 
+# Rows of both sets that are copied at once.
+CHUNK = 16_384
+
 Mode = Literal["offline", "joint", "online"]
 
 
@@ -113,7 +116,7 @@ class Diffusion:
         return largest.ranking()
 
 
-def concatenated(queries: Descriptors, index: Descriptors, resources: Resources, chunk: int = 16_384) -> Descriptors:
+def concatenated(queries: Descriptors, index: Descriptors, resources: Resources) -> Descriptors:
     """Queries, then index images, [Q + N, D], memory-mapped out of the cache: they may not fit into memory."""
     check_search(queries, index, k=1, normalize=True)
     check_rows(index, "index descriptors", normalize=True)  # later, nobody would know which set a bad row is of
@@ -126,14 +129,11 @@ def concatenated(queries: Descriptors, index: Descriptors, resources: Resources,
 
     columns = {"descriptors": Column(dtype, (index.shape[1],))}
     count = len(queries) + len(index)
-    return resources.cache.rows("joined", count, columns, make, chunk, [queries, index], {})["descriptors"]
+    return resources.cache.rows("joined", count, columns, make, CHUNK, [queries, index], {})["descriptors"]
 
 
 def largest_cosines(rows: DiffusedRows, num_queries: int, depth: int, resources: Resources) -> Ranking:
-    """Index images whose diffused rows are most alike the queries', with a cosine above 0, [Q, K].
-
-    Of the memory budget queries take a quarter and index images a half.
-    """
+    """Index images whose diffused rows are most alike the queries', with a cosine above 0, [Q, K]."""
     num_rows, places = rows.columns.shape
     largest = LargestEntries(num_queries, depth, resources.workers)
     budget = resources.memory_budget_mb * MIB

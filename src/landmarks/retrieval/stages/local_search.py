@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.local import InvertedFile, LocalFeatureStore, StrongestFeatures, Voting, search_by_votes
+from landmarks.retrieval.local import InvertedFile, LocalFeatureStore, Voting, search_by_votes
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.state import Need, Resources, SearchState
 
@@ -57,7 +57,7 @@ class LocalSearch:
         index = self.features.collect(state.index_pictures, np.arange(len(state.index)), resources)
         ranking = search_by_votes(
             queries,
-            StrongestFeatures(index, self.features_per_image),
+            index.strongest(self.features_per_image),
             self.features.extractor.quantum,
             self.voting,
             self.inverted,

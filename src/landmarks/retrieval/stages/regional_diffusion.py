@@ -147,7 +147,7 @@ class RegionalDiffusion:
         regions, diffusion = queries.shape[1], self.diffusion
         prepared: list[tuple[sparse.csr_array, NDArray[np.float64]]] = []  # only if there is something to do
 
-        def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
+        def make(start: int, stop: int) -> Ranking:
             if not prepared:
                 neighbours = all_neighbours(nodes, diffusion.others(len(nodes)), resources)
                 prepared.append((knn_graph(neighbours, diffusion.gamma), self._weights(index)))
@@ -160,21 +160,17 @@ class RegionalDiffusion:
             solved = solve(graph, flow.toarray(), *settings, resources.workers)
             largest = LargestEntries(stop - start, depth, resources.workers)
             largest.add_dense(self.pooling.pool(solved.reshape(-1, *weights.shape), weights), 0)
-            ranking = largest.ranking()
-            return {"indices": ranking.indices, "scores": ranking.scores}
+            return largest.ranking()
 
-        kept = resources.cache.rows(
+        signatures = {"index": resources.index.signature(), "neighbours": resources.neighbours.signature()}
+        return resources.cache.ranking(
             "regional-whole",
-            len(queries),
-            {"indices": Column(np.int32, (depth,)), "scores": Column(np.float32, (depth,))},
+            (len(queries), depth),
             make,
             rows_at_once(len(nodes), resources.workers, resources.memory_budget_mb),
             [queries, index],
-            self._parameters(
-                depth=depth, index=resources.index.signature(), neighbours=resources.neighbours.signature()
-            ),
+            self._parameters(depth=depth, **signatures),
         )
-        return Ranking(kept["indices"], kept["scores"])
 
     def _weights(self, index: Descriptors) -> NDArray[np.float64]:
         """Pooling weights [N, R] of the whole index."""

@@ -17,8 +17,13 @@ from landmarks.retrieval.ranking import EMPTY, Ranking
 from landmarks.retrieval.state import Need, Resources, SearchState
 
 
-class Verification:
-    """What verification is in retrieval and in recognition: counting inliers, and what a count is worth.
+class SpatialVerification:
+    """Counts inliers between every query and its first index images, and re-ranks by them.
+
+    An image with evidence rises by ``weight x evidence``; nothing else changes. So where no image of a query has any,
+    its ranking stays as it was, and an image never falls because of its own inliers. A weight of 1 lifts an image above
+    all that have no evidence where scores are cosine similarities. Later stages find the counts in the state's
+    `verified`: the images with at least one inlier, by falling count, in their earlier order where counts are equal.
 
     Args:
         features: store of the local features.
@@ -28,6 +33,9 @@ class Verification:
         min_inliers: fewer are no evidence. What chance gives depends on the model, see `Geometry`.
         saturation: more inliers than this are no more evidence.
         weight: what full evidence adds to a score, in units of the scores that it is added to.
+        by_inliers: order by the number of inliers alone: images with evidence before all others, whatever the scores
+            of the ranking are; their new score is the best one so far plus their inliers. `weight` and `saturation`
+            then mean nothing.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"pictures"})
@@ -41,6 +49,7 @@ class Verification:
         min_inliers: int = 8,
         saturation: int = 70,
         weight: float = 1.0,
+        by_inliers: bool = False,
     ) -> None:
         if depth < 1:
             raise LandmarksError(f"verification: depth is {depth}: it must be 1 or more")
@@ -58,6 +67,13 @@ class Verification:
         self.min_inliers = min_inliers
         self.saturation = saturation
         self.weight = weight
+        self.by_inliers = by_inliers
+
+    def __call__(self, state: SearchState, resources: Resources) -> SearchState:
+        """The state with the re-ranked ranking and the verified images."""
+        inliers = self.inliers(state, resources)
+        ranking = state.require_ranking("verification")
+        return replace(state, ranking=self.rerank(ranking, inliers), verified=verified(ranking, inliers))
 
     def inliers(self, state: SearchState, resources: Resources) -> NDArray[np.int32]:
         """Count inliers between every query and the first images of its ranking, or find them in the cache.
@@ -84,43 +100,6 @@ class Verification:
         """What counts of any shape are worth: 0 below `min_inliers`, 1 from `saturation` on."""
         worth = np.minimum(inliers / self.saturation, 1)
         return np.where(inliers >= self.min_inliers, worth, 0).astype(np.float32)
-
-
-class SpatialVerification(Verification):
-    """Counts inliers between every query and its first index images, and re-ranks by them.
-
-    An image with evidence rises by ``weight x evidence``; nothing else changes. So where no image of a query has any,
-    its ranking stays as it was, and an image never falls because of its own inliers. A weight of 1 lifts an image above
-    all that have no evidence where scores are cosine similarities. Later stages find the counts in the state's
-    `verified`: the images with at least one inlier, by falling count, in their earlier order where counts are equal.
-
-    The other arguments are those of `Verification`.
-
-    Args:
-        by_inliers: order by the number of inliers alone: images with evidence before all others, whatever the scores
-            of the ranking are; their new score is the best one so far plus their inliers. `weight` and `saturation`
-            then mean nothing.
-    """
-
-    def __init__(
-        self,
-        features: LocalFeatureStore,
-        matcher: Matcher | None = None,
-        geometry: Geometry | None = None,
-        depth: int = 100,
-        min_inliers: int = 8,
-        saturation: int = 70,
-        weight: float = 1.0,
-        by_inliers: bool = False,
-    ) -> None:
-        super().__init__(features, matcher, geometry, depth, min_inliers, saturation, weight)
-        self.by_inliers = by_inliers
-
-    def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """The state with the re-ranked ranking and the verified images."""
-        inliers = self.inliers(state, resources)
-        ranking = state.require_ranking("verification")
-        return replace(state, ranking=self.rerank(ranking, inliers), verified=verified(ranking, inliers))
 
     def rerank(self, ranking: Ranking, inliers: NDArray[np.int32]) -> Ranking:
         """Join scores [Q, K] and the inliers of the first k <= K images, int32 [Q, k]."""

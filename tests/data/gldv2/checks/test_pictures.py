@@ -1,3 +1,4 @@
+import hashlib
 import os
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from landmarks.data.gldv2.checks.containers import open_tar
 from landmarks.data.gldv2.checks.pictures import check_containers
 from landmarks.data.stores.tar_files import LocalTars
 
-def stop_when_recorded(done):
+def stop_when_recorded(done, total):
     if list(records.glob("train/*.json")):
         print("recorded", flush=True)
         time.sleep(60)
@@ -57,7 +58,7 @@ def containers(folder: Path) -> list[TarContainer]:
     return [open_tar("train", files, tar) for tar in files.names()]
 
 
-def ignore(done: int) -> None:
+def ignore(done: int, total: int) -> None:
     pass
 
 
@@ -99,16 +100,13 @@ def test_a_killed_check_goes_on_with_what_is_left(folder: Path, tmp_path: Path) 
         assert time.monotonic() < deadline
         time.sleep(0.05)
     whole = containers(folder)
-    known = find_checked(whole, records)
-    rest = [container for container in whole if container.name not in known]
-    assert known and rest
-    done: list[int] = []
-    checks = check_containers(rest, records, 1, done.append)
-    assert done[-1] == 3 * len(rest)
-    assert set(checks) == {container.name for container in rest}
-    known = find_checked(whole, records)
-    assert [image_id for check in known.values() for image_id, _, _ in check.bad] == [name(40)]
-    assert len(known) == 5 and all(check.md5 and len(check.md5) == 32 for check in known.values())
+    left = 3 * (5 - len(find_checked(whole, records)))
+    told: list[tuple[int, int]] = []
+    checks = check_containers(whole, records, 1, lambda *amounts: told.append(amounts))
+    assert told[0] == (0, left) and told[-1] == (left, left) and 0 < left < 15
+    assert [image_id for check in checks.values() for image_id, _, _ in check.bad] == [name(40)]
+    assert len(checks) == 5 and all(check.md5 and len(check.md5) == 32 for check in checks.values())
+    assert find_checked(whole, records) == checks
 
 
 def is_running(pid: str) -> bool:
@@ -120,11 +118,14 @@ def is_running(pid: str) -> bool:
 
 def test_what_cannot_be_read_now_is_reported_and_tried_again_later(folder: Path, tmp_path: Path) -> None:
     records = tmp_path / "checks"
-    chosen = containers(folder)[:2]
+    chosen = containers(folder)[:3]
     (folder / "images_001.tar").rename(folder / "away")
-    first, second = check_containers(chosen, records, 1, ignore).values()
-    assert first.bad == [] and first.md5
+    os.truncate(folder / "images_002.tar", 700)
+    first, second, third = check_containers(chosen, records, 1, ignore).values()
+    assert first.bad == [] and first.md5 == hashlib.md5((folder / "images_000.tar").read_bytes()).hexdigest()
     assert [fault for _, fault, _ in second.bad] == ["unreadable"] * 3 and second.md5 is None
+    assert "cannot be read" in second.bad[0][2]
+    assert third.bad[2][2] == "the tar has become shorter since its headers were read"
     assert set(find_checked(chosen, records)) == {"train/images_000.tar"}
 
 
@@ -138,7 +139,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, make: SimpleNamespace) -> Lo
     small = make.encoded(make.picture(0, 3, 5), "JPEG")
     make.write_tar(tmp_path / TAR, {"8000000000000001": b"bytes", f"{3:016x}": small, f"{4:016x}": make.jpeg()})
     files = LocalTars(tmp_path / "train")
-    check_containers([open_tar("train", files, "images_004.tar")], files.folder, 1, lambda done: None)
+    check_containers([open_tar("train", files, "images_004.tar")], files.folder, 1, ignore)
     return files
 
 

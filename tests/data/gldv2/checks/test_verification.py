@@ -302,8 +302,3 @@ def test_json_always_has_the_same_keys(tiny: Any) -> None:
     missing = broken["splits"]["train"]["faults"]["missing"]
     assert missing["count"] == 6 and len(missing["examples"]) == 3
     assert missing["examples"][0].keys() == {"id", "where"}
-
-
-def test_no_such_folder(tmp_path: Path) -> None:
-    with pytest.raises(LandmarksError, match="there is no such folder"):
-        verify(tmp_path / "nowhere")

@@ -1,7 +1,4 @@
-from .containers import Container as Container
 from .containers import TarContainer as TarContainer
-from .containers import indexed_tars as indexed_tars
-from .containers import open_folders as open_folders
 from .containers import open_tar as open_tar
 from .findings import CHECKED_SPLITS as CHECKED_SPLITS
 from .findings import FOLDER as FOLDER

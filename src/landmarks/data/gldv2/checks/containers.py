@@ -27,10 +27,9 @@ from landmarks.data.stores import (
     update_offsets,
 )
 from landmarks.errors import LandmarksError
-from landmarks.ids import find_sorted, format_id, parse_ids
+from landmarks.ids import HEX_DIGITS, find_sorted, format_id, parse_ids
 
 READ_BYTES = 4 << 20
-HEX_DIGITS = "0123456789abcdef"
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,15 +12,14 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Annotated, Literal
 
-import simplejpeg
 from pydantic import BaseModel, Field, ValidationError
 
 from landmarks.data.gldv2.checks.containers import Container
-from landmarks.data.images import UnreadableImageError, decode
+from landmarks.data.images import UnreadableImageError, largest_divisor, open_image
 from landmarks.data.processes import leave_with_parent
 from landmarks.data.stores import MissingImageError
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_id
+from landmarks.ids import ID_PATTERN, format_id
 from landmarks.storage import atomic_file
 
 PictureFault = Literal["unreadable", "tiny", "extreme_aspect"]
@@ -35,7 +34,7 @@ MAX_ASPECT = 5.0
 DECODED_SHORT_SIDE = 128
 CHUNK = 128  # images a task: about a second of work
 
-ImageId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+ImageId = Annotated[str, Field(pattern=ID_PATTERN)]
 BadPicture = tuple[ImageId, PictureFault, str]  # and the reason
 
 
@@ -56,13 +55,11 @@ class ContainerCheck(BaseModel):
 def check_picture(data: bytes) -> tuple[PictureFault, str] | None:
     """Decode one image and judge it: return its fault and the reason, or None for a good one."""
     try:
-        image = decode(data, min_short_side=DECODED_SHORT_SIDE)
+        image = open_image(data)
+        height, width = image.height, image.width
+        image.decode(largest_divisor(min(height, width) / DECODED_SHORT_SIDE))
     except UnreadableImageError as error:
         return "unreadable", str(error)
-    try:
-        height, width = simplejpeg.decode_jpeg_header(data)[:2]
-    except ValueError:  # what only Pillow can read is never scaled
-        height, width = image.shape[:2]
     if min(height, width) < MIN_SHORT_SIDE:
         return "tiny", f"{width} x {height} pixels"
     if max(height, width) > MAX_ASPECT * min(height, width):
@@ -84,18 +81,22 @@ def find_checked(containers: Sequence[Container], records: Path) -> dict[str, Co
 
 
 def check_containers(
-    containers: Sequence[Container], records: Path, workers: int, on_pictures: Callable[[int], None]
+    containers: Sequence[Container], records: Path, workers: int, on_pictures: Callable[[int, int], None]
 ) -> dict[str, ContainerCheck]:
-    """Check all images of some containers in other processes, and record below `records` what was found.
+    """Check all images of some containers in other processes, but for what an earlier check has found already.
 
-    Returns it by the name of the container. `on_pictures` is told how many images are checked so far.
+    What is found is recorded below `records` and returned by the name of the container. `on_pictures` is told how many
+    images are checked so far, and how many there are to check.
     """
+    checks = find_checked(containers, records)
+    new = [container for container in containers if container.name not in checks]
+    done, total = 0, sum(len(container.ids) for container in new)
+    on_pictures(done, total)
     context = multiprocessing.get_context("spawn")  # forked processes would inherit locks of our threads
     pool = ProcessPoolExecutor(workers, context, initializer=_enter_worker)
-    checks, done = {}, 0
     try:
-        results = pool.map(_check_part, [part for container in containers for part in _parts(container)])
-        for container in containers:
+        results = pool.map(_check_part, [part for container in new for part in _parts(container)])
+        for container in new:
             check, was_read = ContainerCheck(stamp=container.stamp), True
             for part in _parts(container):
                 md5, bad, part_was_read = next(results)
@@ -103,7 +104,7 @@ def check_containers(
                 check.bad.extend(bad)
                 was_read = was_read and part_was_read
                 done += len(part.ids)
-                on_pictures(done)
+                on_pictures(done, total)
             if was_read:  # a disk that fails may be mended, and says nothing about the images
                 with atomic_file(_record(container, records)) as file:
                     file.write(check.model_dump_json(indent=1).encode())

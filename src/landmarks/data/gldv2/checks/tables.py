@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from landmarks.data.gldv2.checks.findings import Fault, FileProblem, Split
 from landmarks.data.gldv2.layout import GLDv2Layout
-from landmarks.data.gldv2.tables import read_clean, read_ids, read_labels
+from landmarks.data.gldv2.tables import LANDMARK_DIGITS, read_clean, read_ids, read_labels
 from landmarks.data.table import INDEX_PREFIX, NO_NAMES, ImageTable
 from landmarks.errors import FormatError, LandmarksError
-from landmarks.ids import find_sorted, parse_ids
+from landmarks.ids import ID_PATTERN, find_sorted, parse_ids
 from landmarks.metrics import read_recognition_solution, read_retrieval_solution
 
 LABELS = "index_image_to_landmark"
@@ -29,8 +29,7 @@ LEAKS: dict[Split, tuple[Split, ...]] = {
     "index": (),
     "test": ("index",),
 }
-ID_PATTERN = "^[0-9a-f]{16}$"
-NUMBER_PATTERN = "^[0-9]{1,9}$"
+NUMBER_PATTERN = f"^[0-9]{{1,{LANDMARK_DIGITS}}}$"
 FIRST_LINE = 2  # the header is line 1
 SHOWN_LINES = 5
 

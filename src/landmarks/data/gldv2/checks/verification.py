@@ -5,6 +5,7 @@ it. Whether training can start is judged as `GLDv2` judges it, see `Findings.can
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,10 @@ from landmarks.data.gldv2.checks.findings import (
     Findings,
     Split,
 )
-from landmarks.data.gldv2.checks.pictures import ContainerCheck, check_containers, find_checked
+from landmarks.data.gldv2.checks.pictures import ContainerCheck, check_containers
 from landmarks.data.gldv2.checks.tables import Tables, table_findings
 from landmarks.data.gldv2.indexing import show_tars
-from landmarks.data.gldv2.layout import GLDv2Layout
+from landmarks.data.gldv2.local import open_layout
 from landmarks.data.gldv2.release import parse_md5
 from landmarks.data.roots import Root
 from landmarks.errors import LandmarksError
@@ -46,7 +47,7 @@ def verify(root: Root, progress: Progress, splits: Sequence[Split] | None = None
     if isinstance(root, Path) and not root.is_dir():
         raise LandmarksError(f"{root}: there is no such folder; give the one that holds train, metadata and so on")
     chosen = [split for split in CHECKED_SPLITS if split in (splits or CHECKED_SPLITS)]
-    layout = GLDv2Layout(root)
+    layout = open_layout(root)
     tables = Tables(layout)
     found = [finding for split in chosen for finding in table_findings(tables, split)]
     counts = {}
@@ -68,7 +69,9 @@ def verify(root: Root, progress: Progress, splits: Sequence[Split] | None = None
             found += _compare(tables, inventory, split)
         inventories.append((inventory, sharing))
     if workers:
-        checks = _decode(root, [inventory for inventory, _ in inventories], workers, progress)
+        containers = [container for inventory, _ in inventories for container in inventory.containers]
+        show = partial(progress.show, "decoding pictures", unit="pictures")
+        checks = check_containers(containers, derived_folder(root) / "checks", workers, show)
         for inventory, sharing in inventories:
             here = {container.name: checks[container.name] for container in inventory.containers}
             found += _md5_problems(root, here, sharing)
@@ -104,21 +107,6 @@ def _compare(tables: Tables, inventory: Inventory, split: Split) -> Iterator[Fau
     yield Fault("missing", split, absent, [f"not in {inventory.folder}/"] * len(absent), frozenset([split]))
     if split != "train_clean" and tables.check(split).is_known:  # the rest of train is no fault of train_clean
         yield Fault("unlisted", split, *inventory.unlisted(ids))
-
-
-def _decode(
-    root: Root, inventories: Sequence[Inventory], workers: int, progress: Progress
-) -> dict[str, ContainerCheck]:
-    """Decode all images that no earlier check of the same tar or folder has decoded; return all checks by name."""
-    records = derived_folder(root) / "checks"
-    containers = [container for inventory in inventories for container in inventory.containers]
-    known = find_checked(containers, records)
-    new = [container for container in containers if container.name not in known]
-    total = sum(len(container.ids) for container in new)
-    progress.show("decoding pictures", 0, total, "pictures")
-    return known | check_containers(
-        new, records, workers, lambda done: progress.show("decoding pictures", done, total, "pictures")
-    )
 
 
 def _md5_problems(root: Root, checks: Mapping[str, ContainerCheck], sharing: list[Split]) -> Iterator[FileProblem]:

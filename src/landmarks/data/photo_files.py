@@ -1,0 +1,124 @@
+"""Finds photographs on the disk: which files are images, what lies beside them, and which are there twice."""
+
+import logging
+import os
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+from landmarks.data.images import heif_is_read
+from landmarks.errors import LandmarksError
+
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+HEIF_SUFFIXES = (".heic", ".heif", ".hif")
+INDEX_NAMES = {"index", "database", "db", "gallery"}
+SPLIT_NAMES = INDEX_NAMES | {"train", "training", "val", "valid", "validation", "test", "testing", "query", "queries"}
+NAMED = 5  # doubles that a warning names
+
+log = logging.getLogger(__name__)
+
+
+def find_photos(root: Path, apart: Collection[Path] = ()) -> dict[str, list[Path]]:
+    """Images by landmark folder, both sorted by name; folders without images, and those `apart`, are left out.
+
+    Files that are no images of a known format are counted in one warning.
+    """
+    if not root.is_dir():
+        raise LandmarksError(f"{root} is not a folder; it should hold one folder a landmark")
+    others = {path.resolve() for path in apart}
+    entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    loose = sum(_is_image(path.name) and path.is_file() for path in entries)
+    if loose:
+        log.warning("%s: %d pictures lie outside any landmark's folder and are left out", root, loose)
+    passed: Counter[str] = Counter()
+    folders = [path for path in entries if path.is_dir() and path.resolve() not in others]
+    found = {path.name: _images_below(path, passed) for path in folders}
+    _warn_of_others(root, passed)
+    empty = [name for name, paths in found.items() if not paths]
+    if empty:
+        log.warning("%s: %d folders hold no picture, first %r", root, len(empty), empty[0])
+    return {name: paths for name, paths in found.items() if paths}
+
+
+def known_suffixes() -> tuple[str, ...]:
+    """Endings of the files that are taken for images."""
+    return SUFFIXES + HEIF_SUFFIXES if heif_is_read() else SUFFIXES
+
+
+def _is_image(name: str) -> bool:
+    return _suffix(name) in known_suffixes()
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name.strip())[1].lower()  # noqa: PTH122 - a Path for each of millions would take minutes
+
+
+def _warn_of_others(root: Path, passed: Counter[str]) -> None:
+    if not passed:
+        return
+    counts = ", ".join(f"{count} {suffix or 'without an ending'}" for suffix, count in passed.most_common())
+    heic = any(suffix in HEIF_SUFFIXES for suffix in passed)
+    hint = "; pip install 'landmarks[heif]' reads HEIC" if heic else ""
+    log.warning("%s: %d files are passed over, no images of a known format: %s%s", root, passed.total(), counts, hint)
+
+
+def _images_below(folder: Path, passed: Counter[str]) -> list[Path]:
+    """All images below a folder, sorted; hidden ones left out, links followed, each folder once; others are counted."""
+    found: list[Path] = []
+    visited: set[tuple[int, int]] = set()
+    for here, folders, files in os.walk(folder, followlinks=True):
+        status = Path(here).stat()
+        if (status.st_dev, status.st_ino) in visited:  # a link that leads back up
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        shown = sorted(name for name in files if not name.startswith("."))
+        found += [Path(here, name) for name in shown if _is_image(name)]
+        passed.update(_suffix(name) for name in shown if not _is_image(name))
+    return found
+
+
+def warn_of_doubles(root: Path, splits: Mapping[str, Sequence[Path]]) -> None:
+    """Warn of files that lie in two splits, as links or byte for byte: a query is then found by its own copy.
+
+    Only files of one size are read. A path that train and index share is no double: somebody has said so.
+    """
+    by_size: dict[int, list[tuple[str, Path]]] = defaultdict(list)
+    for split, paths in splits.items():
+        for path in paths:
+            try:
+                by_size[path.stat().st_size].append((split, path))
+            except OSError:
+                continue  # it is named where it is read
+    doubles = []
+    for files in by_size.values():
+        by_content: dict[bytes, list[tuple[str, Path]]] = defaultdict(list)
+        for split, path in files if len({split for split, _ in files}) > 1 else ():
+            by_content[_content(path)].append((split, path))
+        for same in by_content.values():
+            other = next(
+                (one for one in same if one[0] != same[0][0] and (one[1] != same[0][1] or one[0] == "query")), None
+            )
+            if other is not None:
+                doubles.append(f"{_below(root, same[0][1])} ({same[0][0]}) and {_below(root, other[1])} ({other[0]})")
+    if doubles:
+        log.warning(
+            "%s: %d images lie in several splits, as links to one file or byte for byte, and raise the figures: %s; "
+            "remove all but one of each",
+            root,
+            len(doubles),
+            "; ".join(doubles[:NAMED] + ["…"] * (len(doubles) > NAMED)),
+        )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return blake2b(path.read_bytes(), digest_size=16).digest()
+    except OSError:
+        return os.fsencode(path)
+
+
+def _below(root: Path, path: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
