@@ -10,69 +10,52 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
+from landmarks.cli.train import train
 from landmarks.extraction import ranks_launched
 from landmarks.models import open_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_sweep_of_two_ranks(tiny_run: list[str], trained_run: Any, tmp_path: Path) -> None:
-    short = [*tiny_run, "trainer.max_epochs=null", "trainer.max_steps=2"]
-    command = [
-        sys.executable,
-        str(ROOT / "train.py"),
-        "-m",
+def test_a_sweep_of_two_ranks_trains_and_scores_like_one_process(
+    tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without batch norm, which processors have of one rank only; batches of 3 leave uneven last ones."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    layer_norm = ["model.name=test_convnext", "optimizer=sgd", "optimizer.lr=0.001", "data.eval_batch_size=3"]
+    train([*tiny_run, *layer_norm, "data.batch_size=8", "hydra.run.dir=alone", "loss.margin=0.1"])
+    one = [override for override in tiny_run if override != "trainer.devices=1"]
+    both = [
         "trainer=ddp",
-        "loss.margin=0.1,0.2",
-        *(override for override in short if override != "trainer.devices=1"),
         "trainer.devices=2",
-        "callbacks.last.minutes=0",
-        f"hydra.sweep.dir={tmp_path / 'sweep'}",
+        "loss.margin=0.1,0.2",
+        "data.batch_size=4",
+        "hydra.sweep.dir=both",
     ]
+    command = [sys.executable, str(ROOT / "train.py"), "-m", *one, *layer_norm, *both]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
 
-    jobs = sorted(path for path in (tmp_path / "sweep").iterdir() if path.is_dir())
+    jobs = sorted(path for path in Path("both").iterdir() if path.is_dir())
     assert len(jobs) == 2
-    assert len((tmp_path / "sweep" / "sweep.csv").read_text().splitlines()) == 3
-    assert not (tmp_path / "runs").exists()
-    expected = trained_run.metrics["untrained"]
-    for job in jobs:
-        found = json.loads((job / "metrics.json").read_text())["untrained"]
-        for split in ("public", "private"):
-            assert found[split] == pytest.approx(expected[split], abs=2e-3)
-        assert sorted(p.name for p in (job / "descriptors").iterdir()) == ["gallery", "index", "queries"]
-        place = open_checkpoint(job / "checkpoints" / "last.ckpt")["LandmarkDataModule"]["train_loader"]
-        assert (place["epoch"], place["batches"], place["identity"]["the number of devices"]) == (0, 2, 2)
-
-
-def test_two_ranks_train_and_score_like_one_process(tiny_run: list[str], tmp_path: Path) -> None:
-    """Without batch norm, which processors have of one rank only; batches of 3 leave uneven last ones."""
-    layer_norm = ["model.name=test_convnext", "optimizer=sgd", "optimizer.lr=0.001", "data.eval_batch_size=3"]
-    alone = ["hydra.run.dir=alone", "data.batch_size=8"]
-    both = ["hydra.run.dir=both", "data.batch_size=4", "trainer=ddp", "trainer.devices=2"]
-    one = [override for override in tiny_run if override != "trainer.devices=1"]
-    for more in (alone, both):
-        command = [sys.executable, str(ROOT / "train.py"), *one, *layer_norm, *more]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
-        assert done.returncode == 0, done.stderr
-    first, second = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("alone", "both"))
-    assert second["untrained"] == first["untrained"]
+    assert len(Path("both", "sweep.csv").read_text().splitlines()) == 3
+    assert not Path("runs").exists()
+    first, *others = (json.loads((folder / "metrics.json").read_text()) for folder in (Path("alone"), *jobs))
+    assert [found["untrained"] for found in others] == [first["untrained"]] * 2
     for split, figures in first["trained"].items():
-        assert second["trained"][split] == pytest.approx(figures, abs=1e-3)
-    weights = [
-        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-        for name in ("alone", "both")
-    ]
-    for name, value in weights[0].items():
-        torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-4)
+        assert others[0]["trained"][split] == pytest.approx(figures, abs=1e-3)
+    assert sorted(p.name for p in (jobs[0] / "descriptors").iterdir()) == ["gallery", "index", "queries"]
+    last = [open_checkpoint(folder / "checkpoints" / "last.ckpt") for folder in (Path("alone"), jobs[0])]
+    assert last[1]["LandmarkDataModule"]["train_loader"]["identity"]["the number of devices"] == 2
+    for name, value in last[0]["state_dict"].items():
+        torch.testing.assert_close(last[1]["state_dict"][name], value, rtol=1e-3, atol=1e-4)
 
 
 def test_a_rank_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
