@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: real photographs, expected values, a tiny demo world, composed configurations."""
 
+import gc
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -28,6 +29,12 @@ Compose = Callable[..., DictConfig]
 # No deadline: a busy machine is no fault of the code. A test that needs more or fewer examples says so itself.
 settings.register_profile("landmarks", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("landmarks")
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported and collected out of the garbage collector's rounds, one of 20 seconds otherwise."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -44,3 +44,8 @@ def counted(kind: str, names: Sequence[str], most: int = 3) -> str:
     """Such as "2 missing: a, b", with the first names alone where there are more than `most`."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return f"{len(names):,} {kind}: {', '.join(names[:most])}{more}"
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says first, or its kind where it says nothing; all of it can be pages."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -43,9 +43,11 @@ from .images.decoding import decode as decode
 from .images.decoding import largest_divisor as largest_divisor
 from .images.decoding import open_image as open_image
 from .images.preprocessing import MEAN as MEAN
+from .images.preprocessing import MULTIPLE as MULTIPLE
 from .images.preprocessing import STD as STD
 from .images.preprocessing import Preprocessing as Preprocessing
 from .images.preprocessing import ResizeRule as ResizeRule
+from .images.preprocessing import common_multiple as common_multiple
 from .images.sizes import read_size as read_size
 from .images.transforms import Augmentation as Augmentation
 from .images.transforms import generators as generators

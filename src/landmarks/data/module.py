@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from landmarks.data.dataset import EvalDataset, TrainDataset, collate_eval, collate_train
 from landmarks.data.held_out import HeldOut, HeldOutSource
-from landmarks.data.images import MULTIPLE, Augmentation, Preprocessing, ResizeRule
+from landmarks.data.images import Augmentation, Preprocessing, ResizeRule, common_multiple
 from landmarks.data.loader import ResumableDataModule, require_least
 from landmarks.data.roots import Root, open_root
 from landmarks.data.samplers import MakeBatches, by_loss
@@ -48,7 +48,7 @@ class LandmarkDataModule(ResumableDataModule):
         validation: How much of the evaluation sets to use.
         held_out: Validate on landmarks taken out of training instead of on the source's own evaluation sets.
         decode_margin: See TrainDataset.
-        aspect_groups: Train in batches of one aspect ratio, of this many ratios (see `aspect`), instead of
+        aspect_groups: Train in batches of one aspect ratio, of this many ratios (see `group_shapes`), instead of
             squares: crops then leave less of a picture out. 0 trains on squares.
         max_unreadable: Unreadable pictures that a run tolerates. The module only carries it; a training
             callback counts and stops.
@@ -128,8 +128,7 @@ class LandmarkDataModule(ResumableDataModule):
     def fit_network(self, patch: int) -> None:
         """Give images sides that are multiples of a network's patch, where it needs that, before they are read."""
         self.preprocessing = replace(self.preprocessing, patch=patch)
-        multiple = MULTIPLE if MULTIPLE % patch == 0 else patch
-        self.shapes = group_shapes(self.aspect_groups, self.side, multiple) if self.aspect_groups else []
+        self.shapes = group_shapes(self.aspect_groups, self.side, common_multiple(patch)) if self.aspect_groups else []
         self._augmentations = [self._square.reshaped(*shape) for shape in self.shapes] or [self._square]
 
     def input_shapes(self, training: bool = True) -> list[tuple[str, tuple[int, int]]]:

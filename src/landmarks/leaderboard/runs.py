@@ -25,7 +25,7 @@ _STRICT = ConfigDict(strict=True)
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class Protocol:
-    """How one model described pictures, see `retrieval.sets.protocol`; a detector's has fewer keys."""
+    """How one model described pictures, see `retrieval.ExtractionProtocol`; a detector's has fewer keys."""
 
     model: str
     weights: str

@@ -39,7 +39,6 @@ from .opened import read_model_record as read_model_record
 from .pooling import AveragePool as AveragePool
 from .pooling import GeM as GeM
 from .program import exported_program as exported_program
-from .program import first_line as first_line
 from .program import in_silence as in_silence
 from .program import program_multiple as program_multiple
 from .record import KEY as KEY

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name its users know
 from torch import Tensor
 
+from landmarks.data import MULTIPLE
 from landmarks.errors import LandmarksError
-from landmarks.models.program import MULTIPLE
 
 TOLERANCE = 1e-3
 """Largest difference, in spreads. Sums taken in another order move the outputs of the released networks by up to 2e-5

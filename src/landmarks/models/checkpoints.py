@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from landmarks import __version__
 from landmarks.data import Preprocessing
-from landmarks.errors import LandmarksError
+from landmarks.errors import LandmarksError, first_line
 from landmarks.losses import ClassHead
 from landmarks.models.architecture import build_parts, has_class_weights, plain_loss, plain_network
 from landmarks.models.record import ModelRecord
@@ -62,8 +62,7 @@ def open_checkpoint(path: str | Path, mapped: bool = False, check: bool = True) 
     except ChangedError as error:
         raise LandmarksError(f"checkpoint {error}") from None
     except (RuntimeError, OSError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise LandmarksError(f"checkpoint {path}: damaged, or not a checkpoint of ours ({reason})") from None
+        raise LandmarksError(f"checkpoint {path}: damaged, or not a checkpoint of ours ({first_line(error)})") from None
     if not isinstance(found, dict) or "state_dict" not in found:
         raise LandmarksError(f"checkpoint {path}: holds no state_dict; is it a checkpoint of this program?")
     return found

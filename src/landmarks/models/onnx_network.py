@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landmarks.errors import LandmarksError
+from landmarks.data import MULTIPLE
+from landmarks.errors import LandmarksError, first_line
 from landmarks.losses import ClassHead
-from landmarks.models.program import MULTIPLE, exported_program, first_line, in_silence
+from landmarks.models.program import exported_program, in_silence
 from landmarks.models.record import ModelRecord
 
 INPUT = "images"

@@ -15,20 +15,18 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.fx import GraphModule
 
-from landmarks.data import Preprocessing
-from landmarks.errors import LandmarksError
+from landmarks.data import MULTIPLE, Preprocessing, common_multiple
+from landmarks.errors import LandmarksError, first_line
 
 EXAMPLE = (5, 6)
 """Height and width, in multiples, of what is followed through the network; a 1 would be taken for a constant."""
-MULTIPLE = 32
-"""Of which exported programs take sides, so that no stride leaves a remainder."""
 LEAST = 2
 """Multiples that height and width have at least: maps of one position are a case of their own in torch."""
 
 
 def program_multiple(prepared: Preprocessing) -> int:
     """What sides are multiples of in an exported program. Raises LandmarksError where those of images are not."""
-    multiple = MULTIPLE if MULTIPLE % prepared.patch == 0 else prepared.patch
+    multiple = common_multiple(prepared.patch)
     side = prepared.shape(1, 1)[0]
     if side % multiple:
         raise LandmarksError(
@@ -68,11 +66,6 @@ def exported_program(net: nn.Module, multiple: int = MULTIPLE) -> ExportedProgra
         for node in part.graph.nodes if isinstance(part, GraphModule) else ():
             node.meta.pop("stack_trace", None)  # which lines of which files, on this machine
     return program
-
-
-def first_line(error: Exception) -> str:
-    """What an error of a library says first; all of it can be pages."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextmanager

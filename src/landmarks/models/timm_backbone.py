@@ -16,7 +16,7 @@ from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
 from landmarks.data import MEAN, STD
-from landmarks.errors import LandmarksError
+from landmarks.errors import LandmarksError, first_line
 
 TIMEOUT = 10.0
 """Seconds to wait for the first answer."""
@@ -183,9 +183,8 @@ def create_pretrained(name: str, **options: Any) -> Any:
         raise
     except Exception as error:  # the hub's client lets the errors of its transport through, of whatever make
         source = f"{constants.ENDPOINT}/{repository}" if repository else config.url
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise LandmarksError(
-            f"the pretrained weights of {name} could not be downloaded from {source} ({reason}). Go on with "
+            f"the pretrained weights of {name} could not be downloaded from {source} ({first_line(error)}). Go on with "
             "model.pretrained=false, which trains from scratch; or fetch the file elsewhere and give it as "
             "model.pretrained=PATH; or copy a filled Hugging Face cache here and set HF_HOME to it"
         ) from error

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from landmarks.errors import LandmarksError, counted
+from landmarks.errors import LandmarksError, counted, first_line
 from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.timm_backbone import TimmBackbone
 from landmarks.storage import check_archive, check_tensors
@@ -55,9 +55,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise LandmarksError(
-            f"{path} is not a weight file: a .safetensors, or a torch checkpoint that holds tensors only ({reason})"
+            f"{path} is not a weight file: a .safetensors, or a torch checkpoint that holds tensors only "
+            f"({first_line(error)})"
         ) from error
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):

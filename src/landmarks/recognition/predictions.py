@@ -38,7 +38,7 @@ PROBABILITIES_FILE = "probabilities.npy"
 NAMES_FILE = "landmark_names.txt"
 PROTOCOL_FILE = "protocol.json"
 FILES = frozenset({IDS_FILE, LANDMARKS_FILE, PROBABILITIES_FILE, NAMES_FILE, PROTOCOL_FILE})
-"""Beside them lies ``checksums.txt``, which predictions of earlier versions lack."""
+"""Beside them lies ``checksums.txt``."""
 MAX_NAMES_BYTES = 1 << 26
 
 

@@ -84,9 +84,7 @@ class RecognitionReranking:
                     groups,
                 )
             )
-        return state.with_ranking(
-            Ranking(np.concatenate([part.indices for part in parts]), np.concatenate([part.scores for part in parts]))
-        )
+        return state.with_ranking(Ranking.joined(parts))
 
     def label_index(self, index: Descriptors, gallery: Gallery, resources: Resources) -> Votes:
         """Label every index image [N], out of the cache: it costs a search of N images in the gallery."""

@@ -95,7 +95,7 @@ class Cache:
         shapes = {name: (count, *column.shape) for name, column in columns.items()}
         if final.is_dir() and (found := self._open(final, columns, shapes)) is not None:
             return found
-        partial = final.with_name(final.name + PARTIAL_SUFFIX)
+        partial, checked = final.with_name(final.name + PARTIAL_SUFFIX), False
         try:
             with _open_log(partial, columns) as rows:  # another run that makes the same is waited for
                 if final.is_dir():
@@ -104,12 +104,13 @@ class Cache:
                     _fill(rows, what, count, make, chunk)
                     (partial / KEY_FILE).write_text(json.dumps({"what": what, **parameters}, indent=2, default=str))
                     rows.finish(final)
+                    checked = True
         except OSError as error:
             raise LandmarksError(
                 f"{partial}: could not write: {error}; make room, or set cache.folder to a place that has it, and "
                 "run the same again: what was done is kept"
             ) from error
-        found = self._open(final, columns, shapes)
+        found = self._open(final, columns, shapes, checked)
         if found is None:
             raise LandmarksError(f"{final}: cannot be read back; is the disk sound?")
         self._evict()
@@ -160,11 +161,16 @@ class Cache:
         return print_
 
     def _open(
-        self, folder: Path, columns: Mapping[str, Column], shapes: Mapping[str, tuple[int, ...]]
+        self,
+        folder: Path,
+        columns: Mapping[str, Column],
+        shapes: Mapping[str, tuple[int, ...]],
+        checked: bool = False,
     ) -> dict[str, NDArray[Any]] | None:
         """The arrays of a finished entry; None after removing one that is damaged or has no checksums."""
         try:
-            check_folder(folder)
+            if not checked:
+                check_folder(folder)
             arrays = {
                 name: map_array(folder / f"{name}.npy", np.dtype(column.dtype), shapes[name])
                 for name, column in columns.items()

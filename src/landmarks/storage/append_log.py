@@ -10,9 +10,11 @@ import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, Self
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from landmarks.storage.atomic import atomic_file, sync_file
@@ -111,10 +113,12 @@ class AppendLog:
             ChangedError: A file does not hold what was written; opening the log again keeps what is sound.
             OSError: The disk refuses.
         """
-        _, fault = self._sound(self._read_lines())
+        whole = {name: xxhash.xxh3_64() for name in self.begins}
+        _, fault = self._sound(self._read_lines(), whole)
         if fault:
             raise ChangedError(f"{fault}; run the same again, it goes on from there")
-        write_checksums(self.folder, self.begins)
+        known = {name: (self.begins[name], self.sizes[name], digest.hexdigest()) for name, digest in whole.items()}
+        write_checksums(self.folder, known)
         self.sync()
         self.folder.rename(final)
         (final / LOCK_FILE).unlink(missing_ok=True)
@@ -152,8 +156,10 @@ class AppendLog:
         path = self.folder / CHECKSUMS_FILE
         return [parse_line(line) for line in path.read_bytes().splitlines(keepends=True)] if path.exists() else []
 
-    def _sound(self, lines: list[Pieces | None]) -> tuple[int, str]:
-        """Return how many lines tell the truth, and what is wrong after them."""
+    def _sound(
+        self, lines: list[Pieces | None], whole: Mapping[str, xxhash.xxh3_64] = MappingProxyType({})
+    ) -> tuple[int, str]:
+        """Return how many lines tell the truth, and what is wrong after; hash each file as a `whole` on the way."""
         ends = dict(self.begins)
         for number, line in enumerate(lines):
             if line is None:
@@ -163,7 +169,7 @@ class AppendLog:
                     continue
                 path = self.folder / name
                 fits = start == ends[name] and stop <= path.stat().st_size
-                if not fits or hash_bytes(path, start, stop) != value:
+                if not fits or hash_bytes(path, start, stop, whole.get(name)) != value:
                     return number, f"{path}: damaged after byte {ends[name]}, it holds other bytes than were written"
                 ends[name] = stop
         return len(lines), ""

@@ -57,13 +57,15 @@ def piece_of(data: bytes, start: int) -> tuple[int, int, str]:
     return start, start + len(data), xxhash.xxh3_64_hexdigest(data)
 
 
-def hash_bytes(path: Path, start: int, stop: int) -> str:
-    """Return the XXH3 of a part of a file, as far as it is there."""
+def hash_bytes(path: Path, start: int, stop: int, also: xxhash.xxh3_64 | None = None) -> str:
+    """Return the XXH3 of a part of a file, as far as it is there; another hash, `also`, goes on over the same bytes."""
     digest = xxhash.xxh3_64()
     with path.open("rb") as file:
         file.seek(start)
         while start < stop and (read := file.read(min(BLOCK, stop - start))):
             digest.update(read)
+            if also is not None:
+                also.update(read)
             start += len(read)
     return digest.hexdigest()
 
@@ -86,13 +88,13 @@ def check_folder(folder: Path) -> None:
             raise ChangedError(f"{folder / name}: damaged, it holds other bytes than were written")
 
 
-def write_checksums(folder: Path, starts: Mapping[str, int] | None = None) -> None:
-    """Write the checksums of all files of a folder that is complete, of some from a byte on."""
-    pieces: Pieces = {}
+def write_checksums(folder: Path, known: Pieces | None = None) -> None:
+    """Write the checksums of all files of a folder that is complete; those that are `known` are not read."""
+    pieces: Pieces = dict(known or {})
     for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name not in (CHECKSUMS_FILE, LOCK_FILE):
-            start, stop = (starts or {}).get(path.name, 0), path.stat().st_size
-            pieces[path.name] = (start, stop, hash_bytes(path, start, stop))
+        if path.is_file() and path.name not in (CHECKSUMS_FILE, LOCK_FILE, *pieces):
+            stop = path.stat().st_size
+            pieces[path.name] = (0, stop, hash_bytes(path, 0, stop))
     with atomic_file(folder / CHECKSUMS_FILE, sync=False) as file:
         file.write(format_line(pieces))
 

@@ -13,6 +13,7 @@ from .preprocessing import MULTIPLE as MULTIPLE
 from .preprocessing import STD as STD
 from .preprocessing import Preprocessing as Preprocessing
 from .preprocessing import ResizeRule as ResizeRule
+from .preprocessing import common_multiple as common_multiple
 from .sizes import HEAD as HEAD
 from .sizes import Sizes as Sizes
 from .sizes import picture_sizes as picture_sizes

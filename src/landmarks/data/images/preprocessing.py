@@ -24,6 +24,11 @@ STD = (0.229, 0.224, 0.225)
 ResizeMode = Literal["released", "square", "crop"]
 
 
+def common_multiple(patch: int) -> int:
+    """Return what sides are multiples of for a network with such patches: 32 as released, or the patch."""
+    return patch if MULTIPLE % patch else MULTIPLE
+
+
 def _released_shape(height: int, width: int, short_side: int, multiple: int) -> tuple[int, int]:
     """The sides that the released 2019 retrieval program resizes an image to, as a whole.
 
@@ -130,7 +135,7 @@ class Preprocessing:
     @property
     def multiple(self) -> int:
         """Of what sides are multiples: 32 as released, or what the network needs; squares only of the second."""
-        return self.patch if self.mode == "square" or MULTIPLE % self.patch else MULTIPLE
+        return self.patch if self.mode == "square" else common_multiple(self.patch)
 
     def shapes(self, sizes: NDArray[np.integer]) -> NDArray[np.int64]:
         """`shape` of many images: [N, 2] -> int64 [N, 2]; 0 x 0 stays so."""

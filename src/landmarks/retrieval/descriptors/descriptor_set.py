@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
+from landmarks.ids import find_sorted, format_id
 from landmarks.retrieval.blocks import Descriptors, check_rows, gather, row_norms
 from landmarks.retrieval.descriptors.protocol import ExtractionProtocol
 from landmarks.storage import ChangedError, check_folder, map_array, read_header
@@ -83,14 +84,16 @@ class DescriptorSet:
         return self.descriptors.shape[1]
 
     @cached_property
-    def _order(self) -> NDArray[np.intp]:
-        return np.argsort(self.ids, kind="stable")
+    def _by_id(self) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+        """The ids in ascending order, and the row of each."""
+        order = np.argsort(self.ids, kind="stable")
+        return self.ids[order], order
 
     def rows(self, ids: NDArray[np.uint64]) -> NDArray[np.int64]:
         """The row of every id, int64 [len(ids)]; -1 where the set has no descriptor."""
-        ordered = self.ids[self._order]
-        place = np.minimum(np.searchsorted(ordered, ids), len(ordered) - 1)
-        return np.where(ordered[place] == ids, self._order[place], -1)
+        ordered, rows = self._by_id
+        places = find_sorted(ordered, ids)
+        return np.where(places >= 0, rows[places], -1)
 
     def changed(self, ids: NDArray[np.uint64], stamps: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """Those of the set's images whose files are other ones now, uint64 [n]; `stamps` [M] of `ids` [M] are today's.
@@ -120,7 +123,7 @@ def refuse_repeats(ids: NDArray[np.uint64], name: str) -> None:
     ordered = np.sort(ids)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
     if len(twice):
-        raise LandmarksError(f"{name}: {len(twice)} ids occur twice, the first is {int(twice[0]):016x}")
+        raise LandmarksError(f"{name}: {len(twice)} ids occur twice, the first is {format_id(twice[0])}")
 
 
 def _map_array(path: Path, rank: int, dtypes: tuple[np.dtype[np.generic], ...]) -> NDArray[Any]:
@@ -160,7 +163,7 @@ def regions_of(whole: DescriptorSet, regions: DescriptorSet) -> Descriptors:
     if len(missing):
         raise LandmarksError(
             f"{regions.name}: no regions of {len(missing)} of the {len(whole)} pictures of {whole.name}, the first is "
-            f"{int(whole.ids[missing[0]]):016x}; extract both together"
+            f"{format_id(whole.ids[missing[0]])}; extract both together"
         )
     return found[rows]
 

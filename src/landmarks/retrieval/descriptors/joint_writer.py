@@ -83,6 +83,7 @@ class JointWriter:
         self._wanted = ids
         self._stamps = stamps
         self._order = np.argsort(ids)
+        self._sorted = ids[self._order]
         self._writers: list[DescriptorWriter] = []
         for number, layer in enumerate(self._layers):
             self._refuse_others(layer, stamped=stamps is not None and number == 0)
@@ -179,7 +180,7 @@ class JointWriter:
 
     def _rows(self, ids: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Places of some of the wanted pictures, -1 for others."""
-        found = find_sorted(self._wanted[self._order], ids)
+        found = find_sorted(self._sorted, ids)
         return np.where(found >= 0, self._order[found], -1) if len(self._order) else found
 
     def _refuse_others(self, layer: Layer, stamped: bool) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
+from landmarks.ids import format_id
 from landmarks.retrieval.blocks import MIB, Descriptors, rows_in_budget
 from landmarks.retrieval.descriptors.descriptor_set import (
     DESCRIPTORS,
@@ -110,7 +111,7 @@ class DescriptorWriter:
         if len(broken):
             raise LandmarksError(
                 f"{self.folder}: {len(broken)} descriptors are not finite in {self.dtype}, the first is of picture "
-                f"{int(ids[broken[0]]):016x}"
+                f"{format_id(ids[broken[0]])}"
             )
         count = self.count
         try:
