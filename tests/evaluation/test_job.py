@@ -51,8 +51,9 @@ def test_it_finds_what_the_run_found(
     assert value == after["monitor"]["value"] == after["scores"]["private"]["map@100"]
     assert (evaluated / "submissions" / "recognition.csv").read_text().startswith("id,landmarks\n")
 
-    def files() -> list[int]:
-        return [(evaluated / "descriptors" / name / "descriptors.npy").stat().st_ino for name in SETS]
+    def files() -> list[tuple[int, int]]:  # numbers of files alone are given again
+        found = [(evaluated / "descriptors" / name / "descriptors.npy").stat() for name in SETS]
+        return [(file.st_ino, file.st_mtime_ns) for file in found]
 
     made = files()
     assert evaluate_job(compose_config("evaluate", *options, run_dir=evaluated)) == value
