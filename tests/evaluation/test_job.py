@@ -1,7 +1,9 @@
 """Evaluating a checkpoint gives what the run that wrote it found, and refuses what is no checkpoint."""
 
 import json
+import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +53,13 @@ def test_it_finds_what_the_run_found(
     assert value == after["monitor"]["value"] == after["scores"]["private"]["map@100"]
     assert (evaluated / "submissions" / "recognition.csv").read_text().startswith("id,landmarks\n")
 
-    def files() -> list[tuple[int, int]]:  # numbers of files alone are given again
-        found = [(evaluated / "descriptors" / name / "descriptors.npy").stat() for name in SETS]
-        return [(file.st_ino, file.st_mtime_ns) for file in found]
-
-    made = files()
-    assert evaluate_job(compose_config("evaluate", *options, run_dir=evaluated)) == value
-    assert files() == made  # the same descriptors again, in the same files
-    evaluate_job(compose_config("evaluate", *options, "extraction.flip=true", run_dir=evaluated))
-    assert not set(files()) & set(made)
+    arrays = [evaluated / "descriptors" / name / "descriptors.npy" for name in SETS]
+    with ExitStack() as held:  # else a new file could get the number of a removed one
+        made = [os.fstat(held.enter_context(path.open()).fileno()).st_ino for path in arrays]
+        assert evaluate_job(compose_config("evaluate", *options, run_dir=evaluated)) == value
+        assert [path.stat().st_ino for path in arrays] == made  # the same descriptors again, in the same files
+        evaluate_job(compose_config("evaluate", *options, "extraction.flip=true", run_dir=evaluated))
+        assert not {path.stat().st_ino for path in arrays} & set(made)
     assert DescriptorSet.open(evaluated / "descriptors" / "index").protocol.flip
 
 

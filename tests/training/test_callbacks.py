@@ -32,18 +32,21 @@ def test_any_seed_will_do(seed: int) -> None:
     assert draw(seed) == draw(seed)
 
 
-def test_it_reports_once_an_interval_over_all_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_it_reports_once_an_interval_over_all_ranks(monkeypatch: pytest.MonkeyPatch, accumulated: int) -> None:
     clock = iter([0.0, 100.0, 102.0])
     monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(clock))
     logged: list[tuple[str, float]] = []
     module: Any = SimpleNamespace(log=lambda name, value, **_: logged.append((name, value)))
-    trainer: Any = SimpleNamespace(world_size=2, log_every_n_steps=3, global_step=0)
+    trainer: Any = SimpleNamespace(
+        world_size=2, log_every_n_steps=3, global_step=0, accumulate_grad_batches=accumulated, is_last_batch=False
+    )
     meter = Throughput()
     meter.on_train_epoch_start(trainer, module)
-    for step in range(3):
-        trainer.global_step = step
-        meter.on_train_batch_end(trainer, module, None, {"image": [0] * 10}, step)
-    assert logged == [("train/images_per_second", 2 * 30 / 2.0)]
+    for batch in range(3 * accumulated):
+        trainer.global_step = (batch + 1) // accumulated  # as Lightning counts before it calls
+        meter.on_train_batch_end(trainer, module, None, {"image": [0] * 10}, batch)
+    assert logged == [("train/images_per_second", 2 * 30 * accumulated / 2.0)]
 
 
 Compose = Callable[..., DictConfig]

@@ -177,8 +177,6 @@ def stats(root: DataRoot, as_json: AsJson = False) -> None:
         Console(highlight=False).print(statistics_tables(statistics))
 
 
-app = typer.Typer(
-    help="Fetch, index, check, describe and tidy Google Landmarks v2.", no_args_is_help=True, add_completion=False
-)
+app = typer.Typer(help="Fetch, index, check, describe and tidy Google Landmarks v2.", no_args_is_help=True)
 for command in (download, index, verify, stats, tidy):
     app.command()(command)

@@ -183,7 +183,6 @@ def whiten(
 app = typer.Typer(
     help="Look at descriptor sets, join those of several models, whiten them.",
     no_args_is_help=True,
-    add_completion=False,
 )
 for command in (show, join, whiten):
     app.command()(command)

@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # paragraphs of docstrings flow
 )
-HANDED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}  # to Hydra
+HANDED_ON = {"ignore_unknown_options": True, "help_option_names": []}  # to Hydra
 
 for name, of_hydra in (("train", train.train), ("evaluate", evaluate.evaluate), ("extract", extract.extract)):
     app.command(name, context_settings=HANDED_ON, add_help_option=False)(of_hydra)

@@ -149,8 +149,6 @@ def _print_detection(
     Console().print(table)
 
 
-app = typer.Typer(
-    help="Score a submission or predicted boxes against the truth.", no_args_is_help=True, add_completion=False
-)
+app = typer.Typer(help="Score a submission or predicted boxes against the truth.", no_args_is_help=True)
 for command in (retrieval, recognition, detection):
     app.command()(command)

@@ -5,6 +5,7 @@ from .dataset import Unreadable as Unreadable
 from .dataset import Views as Views
 from .dataset import collate_eval as collate_eval
 from .dataset import collate_train as collate_train
+from .dataset import unreadable as unreadable
 from .gldv2.checks.findings import CHECKED_SPLITS as CHECKED_SPLITS
 from .gldv2.checks.findings import PICTURE_FAULTS as PICTURE_FAULTS
 from .gldv2.checks.findings import TABLE_FAULTS as TABLE_FAULTS

@@ -83,7 +83,7 @@ class TrainDataset(Dataset[Sample | Unreadable]):
             shrink = augmentation.shrink(*size, seed) / self.decode_margin if self.decode_margin else 1.0
             image = encoded.decode(largest_divisor(shrink))
         except (UnreadableImageError, MissingImageError) as error:
-            return _unreadable(self.images, row, error)
+            return unreadable(self.images, row, error)
         try:
             augmented = augmentation(image, seed, size)
         except Exception as error:
@@ -111,11 +111,12 @@ class EvalDataset(Dataset[Views | Unreadable]):
         try:
             image = decode(self.images.read(row))
         except (UnreadableImageError, MissingImageError) as error:
-            return _unreadable(self.images, row, error)
+            return unreadable(self.images, row, error)
         return Views(tuple(resize(image) for resize in self.resizes), row)
 
 
-def _unreadable(images: ImageSet, row: int, error: LandmarksError) -> Unreadable:
+def unreadable(images: ImageSet, row: int, error: LandmarksError) -> Unreadable:
+    """Say which image of a set could not be read, and why."""
     why = str(error) if isinstance(error, MissingImageError) else f"image {images.name(row)}: {error}"
     return Unreadable(format_id(images.table.ids[row]), why)
 

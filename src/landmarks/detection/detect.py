@@ -113,6 +113,7 @@ class Detector:
         self.batch_size = config.data.eval_batch_size
         self.num_workers = config.data.num_workers
         self._fabric = Fabric(accelerator=config.trainer.accelerator, devices=1, precision=self.precision)
+        self._weights = weights_hash(trained.model)
         model = trained.model.to(self._fabric.device).eval()
         self._model = prepared(model, config.channels_last, config.inference == "compile")
 
@@ -164,7 +165,7 @@ class Detector:
         rules = self.trained.network
         return DetectionProtocol(
             model=self.trained.name,
-            weights=weights_hash(self.trained.model),
+            weights=self._weights,
             input_size=self.resize.short_side,
             max_size=self.resize.long_side,
             score_threshold=rules["score_threshold"],

@@ -1,7 +1,7 @@
-"""Which objects pictures show, and where, and pictures with these drawn: `test_det` for any number of pictures.
+"""Which objects pictures show, and where, and images with these drawn, as `landmarks detect` does.
 
-As there: scores of 0.1 and more, boxes of one class that overlap by more than half are one, at most 100 of a picture,
-given as COCO does (https://cocodataset.org/#format-data). The network holds these rules.
+As in the original program: scores of 0.1 and more, boxes of one class that overlap by more than half are one, at most
+100 of a picture, given as COCO does (https://cocodataset.org/#format-data). The network holds these rules.
 
 Pictures are read upright, as viewers show them, and boxes are those of the upright picture. An evaluation on Open
 Images passes over EXIF orientations instead, because the boxes there refer to the pixels as they are stored.

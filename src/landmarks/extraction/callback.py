@@ -58,6 +58,7 @@ class DescriptorExtraction(pl.Callback):
         self.done: dict[str, NDArray[np.uint64]] = {}
         self._writers: dict[str, JointWriter] = {}
         self._since = 0.0
+        self._stamps: dict[str, NDArray[np.uint64]] | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Tell the module which views to describe."""
@@ -80,9 +81,10 @@ class DescriptorExtraction(pl.Callback):
                 for layer in layers[name]:
                     layer.clear()
         trainer.strategy.barrier()
-        stamps = _stamps(trainer)
+        if self._stamps is None:  # asked for once a run: each may cost a look at every file
+            self._stamps = _stamps(trainer)
         self._writers = {
-            name: JointWriter(layers[name], images.table.ids, trainer.global_rank, stamps[name])
+            name: JointWriter(layers[name], images.table.ids, trainer.global_rank, self._stamps[name])
             for name, images in data_of(trainer).evaluated.items()
         }
         self.seconds, self._since = {}, time.perf_counter()

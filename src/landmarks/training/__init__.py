@@ -1,4 +1,4 @@
-"""Runs: the Lightning module, its callbacks, evaluation, and what a run folder holds."""
+"""The train job: the Lightning module, its callbacks, schedules, and how runs are resumed."""
 
 import lazy_loader
 

@@ -49,7 +49,8 @@ class Throughput(pl.Callback):
     ) -> None:
         """Count the batch and report once a logging interval."""
         self._images += len(batch["image"]) * trainer.world_size
-        if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
+        if stepped and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             now = time.perf_counter()
             pl_module.log("train/images_per_second", self._images / (now - self._since), batch_size=1)
             self._since, self._images = now, 0

@@ -1,8 +1,4 @@
-"""Average precision of detected boxes as the Open Images challenges count it, and the CSV files that hold them.
-
-The torchmetrics class is in `landmarks.detection.metrics.streaming`, and the files, which polars reads, are in
-`landmarks.detection.metrics.files`; neither is imported here, so that arrays are scored without waiting for them.
-"""
+"""Average precision of detected boxes as the Open Images challenges count it, and the CSV files that hold them."""
 
 import lazy_loader
 

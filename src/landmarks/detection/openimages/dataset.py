@@ -27,11 +27,11 @@ from landmarks.data import (
     UnreadableImageError,
     largest_divisor,
     open_image,
+    unreadable,
 )
 from landmarks.detection.openimages.augmentation import BoxAugmentation
 from landmarks.detection.openimages.detection_set import PictureBoxes
 from landmarks.errors import LandmarksError
-from landmarks.ids import format_id
 from landmarks.recognition import BACKGROUND
 
 
@@ -126,10 +126,8 @@ class DetectionDataset(Dataset[DetectionSample | Unreadable]):
             encoded = open_image(self.images.read(row))
             encoded = encoded if self.upright else encoded.as_stored()
             image = encoded.decode(self._divisor(encoded.height, encoded.width))
-        except MissingImageError as error:
-            return Unreadable(format_id(image_id), str(error))
-        except UnreadableImageError as error:
-            return Unreadable(format_id(image_id), f"image {format_id(image_id)}: {error}")
+        except (MissingImageError, UnreadableImageError) as error:
+            return unreadable(self.images, row, error)
         shares, labels = self._boxes_of(row)
         boxes = shares * _sides(image)
         kept = np.arange(len(boxes))
@@ -137,7 +135,7 @@ class DetectionDataset(Dataset[DetectionSample | Unreadable]):
             try:
                 augmented = self.augmentation(image, boxes, seed)
             except Exception as error:
-                error.add_note(f"while augmenting image {format_id(image_id)}, shape {image.shape}, with seed {seed}")
+                error.add_note(f"while augmenting image {self.images.name(row)}, shape {image.shape}, with seed {seed}")
                 raise
             image, boxes, kept = augmented.image, augmented.boxes, augmented.rows
         resized = self.resize(image)
