@@ -1,0 +1,106 @@
+"""A Sphinx extension: writes the generated pages of the reference before Sphinx looks for pages."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import configuration
+import measured
+import typer
+from sphinx.application import Sphinx
+from typer.cli import get_docs_for_click
+
+from landmarks.cli.main import app as commands
+
+ROOMS = {
+    "losses": "Losses",
+    "models": "Models",
+    "data": "Data",
+    "retrieval": "Retrieval",
+    "recognition": "Recognition",
+    "metrics": "Metrics",
+    "extraction": "Extraction",
+    "evaluation": "Evaluation",
+    "training": "Training",
+    "detection": "Detection",
+    "cleaning": "Cleaning",
+    "interop": "Interop",
+    "leaderboard": "Leaderboard",
+    "report": "Report",
+    "config": "Configuration",
+    "storage": "Storage",
+}
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.connect("builder-inited", _write_all)
+    app.connect("autodoc-process-docstring", _plain_characters)
+    app.connect("missing-reference", _by_public_name)
+    return {"parallel_read_safe": True}
+
+
+def _write_all(app: Sphinx) -> None:
+    folder = Path(app.srcdir) / "generated"
+    texts = {"commands": _commands_page(), "api/landmarks": _top_page()}
+    texts |= {f"config/{name}": text for name, text in configuration.pages()}
+    texts |= {f"api/{room}": _room_page(room, title) for room, title in ROOMS.items()}
+    texts |= {f"measured/{name}": text for name, text in measured.tables()}
+    measured.draw(folder / "measured")
+    for name, text in texts.items():
+        path = folder / f"{name}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or path.read_text() != text:  # else Sphinx would read it again
+            path.write_text(text)
+    for path in folder.rglob("*.md"):
+        if str(path.relative_to(folder).with_suffix("")) not in texts:
+            path.unlink()
+
+
+def _commands_page() -> str:
+    """Make the page of all commands of what typer knows."""
+    click_app = typer.main.get_command(commands)
+    context = click_app.make_context("landmarks", [], resilient_parsing=True)
+    text = get_docs_for_click(obj=click_app, ctx=context, name="landmarks")
+    text = re.sub(r"\n\* `(?:--(?:install|show)-completion|-h, --help)`:[^\n]*", "", text)
+    text = re.sub(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+\n?", "", text)  # the headings say it
+    text = re.sub(r"\*\*Options\*\*:\n\n(?=#|$|\n)", "", text)
+    keys = "Every key and every choice of a group is on the pages of the [configuration](../reference/index.md)."
+    for job in ("train", "evaluate", "extract"):
+        text = text.replace(
+            f"$ landmarks {job} [OPTIONS] [arguments]...\n```\n\n**Arguments**:\n\n* `arguments... <list[str]>`",
+            f"$ landmarks {job} [GROUP=CHOICE | KEY=VALUE]...\n```\n\n{keys}",
+        )
+    return text.replace("# `landmarks`\n", "# Commands\n", 1)
+
+
+def _top_page() -> str:
+    return "# `landmarks`\n\n```{eval-rst}\n.. automodule:: landmarks\n   :members:\n   :imported-members:\n```\n"
+
+
+def _room_page(room: str, title: str) -> str:
+    module = f"landmarks.{room}"
+    return (
+        f"# {title}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n   :imported-members:\n"
+        "   :show-inheritance:\n```\n"
+    )
+
+
+def _plain_characters(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Take from reStructuredText what the docstrings mean literally: |x| is a length, and `name_` a name."""
+    lines[:] = [re.sub(r"(?<!`)(\b\w+_)(?=[\s,.;)])", r"\1\\", line).replace("|", r"\|") for line in lines]
+    lines[:] = [re.sub(r"(?<![`\w])`([^`]+)`(?=[a-z])", r"`\1`\\ ", line) for line in lines]
+
+
+def _by_public_name(app: Sphinx, env: Any, node: Any, content: Any) -> Any:
+    """Link a class that is named by the file it lies in to the room that exports it."""
+    domain = env.domains["py"]
+    wanted = str(node.get("reftarget", ""))
+    if node.get("refdomain") != "py" or not wanted.startswith("landmarks"):
+        return None
+    name = wanted.rpartition(".")[2]
+    room = ".".join(wanted.split(".")[:2])
+    public = f"{room}.{name}"
+    if public in domain.objects and public != wanted:
+        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, content)
+    return content if wanted.count(".") > 1 else None
