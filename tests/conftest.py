@@ -19,7 +19,7 @@ from landmarks.config import config_root, register_resolvers, register_search_pa
 from rectangles import write_rectangles
 from tiny_world import write_tiny_world
 
-pytest_plugins = ["tiny_sets"]
+pytest_plugins = ["printed", "tiny_sets"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("LANDMARKS_TEST_DATA", ROOT.parent / "shared" / "data"))
