@@ -1,6 +1,7 @@
 # make demo    trains, evaluates and reports on an embedded demo data set
 # make test    passes the tests
-# make check   lint, format and types
+# make check   lint, format, types and spelling
+# make docs    builds the documentation into build/docs; a broken link is an error
 # make setup   makes .venv only (GPU=1: with faiss-gpu instead of faiss-cpu)
 # make lock    renews the pinned requirements
 
@@ -16,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-head
 # would compile five thousand files of its libraries anew.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test check setup lock clean
+.PHONY: demo test check docs setup lock clean
 .DEFAULT_GOAL := demo
 
 demo: setup
@@ -31,6 +32,10 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+docs: setup
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs build/docs
 
 setup: $(STAMP)
 
@@ -52,4 +57,4 @@ lock: setup
 	$(COMPILE) --extra gpu --output-file requirements-gpu.lock
 
 clean:
-	rm -rf .venv runs .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv runs build docs/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import warnings
 from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
@@ -56,7 +57,8 @@ def pages() -> Iterator[tuple[str, str]]:
 
 def _composed(name: str) -> DictConfig:
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_root() / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(config_root() / "conf"), version_base="1.3"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # alone, a file says nothing of the order that the jobs give it
         return compose(name)
 
 
