@@ -17,9 +17,9 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "landmarks_reference",
+    "mathml",
 ]
 exclude_patterns = ["_ext", "generated/measured/*.md"]
 html_theme = "furo"
@@ -27,6 +27,7 @@ html_title = f"landmarks {version}"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_copy_source = False
+html_math_renderer = "mathml"
 templates_path: list[str] = []
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "attrs_inline"]

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 import warnings
 from collections.abc import Collection, Iterator
 from functools import cache
@@ -12,6 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+from sphinx.util import logging
 
 from landmarks.config import (
     EvaluateSettings,
@@ -21,6 +23,8 @@ from landmarks.config import (
     register_resolvers,
     register_search_path,
 )
+
+log = logging.getLogger(__name__)  # of Sphinx: a warning ends a strict build
 
 DIRECTIVES = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 JOBS = {"train": TrainSettings, "evaluate": EvaluateSettings, "extract": ExtractSettings}
@@ -41,6 +45,7 @@ GROUPS = (
     "recognition",
     "stage",
 )
+HEADINGS = ("Args:", "Arguments:", "Attributes:")
 ABBREVIATED = 90
 """Longest default, in letters, that a table shows."""
 
@@ -74,7 +79,7 @@ def _jobs_page() -> str:
         for key in (key for key in config if key not in groups):
             node = config._get_node(key)
             if isinstance(node, DictConfig) and not OmegaConf.is_interpolation(config, key):
-                rows += _rows(node, str(key), comments)
+                rows += _rows(node, str(key), comments, str(key))
             else:
                 rows.append((str(key), _named(hints.get(str(key), Any)), _default(config, key), comments.get(str(key))))
         text += [f"## `landmarks {job}`", "", *_table(rows), ""]
@@ -160,11 +165,14 @@ def _rows(
             continue
         name, place = f"{prefix}.{key}", f"{above}.{key}".strip(".")
         child = None if _special(node, key) else node[key]
-        if isinstance(child, DictConfig) and (len(child) or "_target_" in child):
+        is_value = key in parameters and isinstance(child, DictConfig) and "_target_" not in child
+        if isinstance(child, DictConfig) and len(child) and not is_value:
             rows += _rows(child, name, comments, place)
             continue
         hint = parameters[key].annotation if key in parameters else inspect.Parameter.empty
-        shown = _named(hint) if hint is not inspect.Parameter.empty else type(child).__name__ if child is not None else ""
+        shown = (
+            _named(hint) if hint is not inspect.Parameter.empty else type(child).__name__ if child is not None else ""
+        )
         rows.append((name, shown, _default(node, key), meanings.get(str(key)) or comments.get(place)))
     return rows
 
@@ -179,8 +187,8 @@ def _default(node: DictConfig, key: Any) -> str:
     value = OmegaConf.to_container(node, resolve=False)[key]
     if isinstance(value, list) and any(isinstance(one, dict) for one in value):
         return ", ".join(_short(str(one.get("_target_", one))) if isinstance(one, dict) else str(one) for one in value)
-    text = str({None: "null", True: "true", False: "false"}.get(value, value) if not isinstance(value, list | dict) else value)
-    text = "''" if text == "" else text.replace("'", "")
+    words = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    text = words.replace("'", "") or "''"
     return f"`{text if len(text) <= ABBREVIATED else text[:ABBREVIATED] + ' …'}`"
 
 
@@ -201,25 +209,47 @@ def _named(hint: Any) -> str:
 def _table(rows: list[tuple[str, str, str, str | None]]) -> list[str]:
     if not rows:
         return ["It has no keys."]
+    for key in (key for key, *_, meaning in rows if not meaning):
+        log.warning("%s: neither a docstring nor a comment in conf/ says what it means", key)
     cells = [(f"`{key}`", kind, default, meaning or "") for key, kind, default, meaning in rows]
     lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
     return lines + ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in cells]
 
 
 def meanings_of(target: Any) -> dict[str, str]:
-    """Read what the arguments of a class or function mean from its docstring and those of its bases."""
+    """Read what the arguments of a class or function mean from its docstring, its bases, and what it refers to."""
     sources = [*reversed(target.__mro__[:-1])] if inspect.isclass(target) else [target]
     found: dict[str, str] = {}
     for source in sources:
+        for name in re.findall(r"(?:those of|see) `(\w+)`", source.__doc__ or ""):
+            if inspect.isclass(other := getattr(sys.modules[source.__module__], name, None)):
+                found |= meanings_of(other)
         found |= _arguments_in(source.__doc__)
+        if inspect.isclass(source) and source.__module__.startswith("landmarks"):
+            found |= _fields_in(source)
         if inspect.isclass(source) and "__init__" in vars(source):
             found |= _arguments_in(source.__init__.__doc__)
     return found
 
 
+def _fields_in(source: type) -> dict[str, str]:
+    """Read the comments beside or above the fields of a dataclass."""
+    found: dict[str, str] = {}
+    above: list[str] = []
+    for line in inspect.getsource(source).splitlines():
+        if line.strip().startswith("# "):
+            above.append(line.strip(" #"))
+            continue
+        field = re.match(r"    (\w+): .*?(?:  # (.*))?$", line)
+        if field and (meaning := field[2] or " ".join(above)):
+            found[field[1]] = _markdown(meaning)
+        above = []
+    return found
+
+
 def _arguments_in(docstring: str | None) -> dict[str, str]:
     lines = inspect.cleandoc(docstring or "").splitlines()
-    start = next((number for number, line in enumerate(lines) if line.strip() in ("Args:", "Arguments:")), None)
+    start = next((number for number, line in enumerate(lines) if line.strip() in HEADINGS), None)
     found: dict[str, str] = {}
     if start is None:
         return found
@@ -242,6 +272,7 @@ def _arguments_in(docstring: str | None) -> dict[str, str]:
 def _markdown(text: str) -> str:
     text = re.sub(r":\w+(?::\w+)*:`~?([^`<]*?)(?: <[^>]*>)?`", r"`\1`", text)  # roles of other projects
     text = text.replace("``", "`").replace("<", "&lt;").replace("\\", "\\\\")
+    text = text[:1].upper() + text[1:]
     return re.sub(r"(?<=[.;]) Default(?:s to)?:? .*$| \(default: [^)]*\)", "", text)
 
 

@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import configuration
-import measured
 import typer
 from sphinx.application import Sphinx
 from typer.cli import get_docs_for_click
 
+import configuration
+import measured
 from landmarks.cli.main import app as commands
 
 ROOMS = {
@@ -88,7 +88,7 @@ def _room_page(room: str, title: str) -> str:
 
 def _plain_characters(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Take from reStructuredText what the docstrings mean literally: |x| is a length, and `name_` a name."""
-    lines[:] = [re.sub(r"(?<!`)(\b\w+_)(?=[\s,.;)])", r"\1\\", line).replace("|", r"\|") for line in lines]
+    lines[:] = [re.sub(r"(?<![`\w])(\w+)_(?=[\s,.;)\]])", r"\1\\_", line).replace("|", r"\|") for line in lines]
     lines[:] = [re.sub(r"(?<![`\w])`([^`]+)`(?=[a-z])", r"`\1`\\ ", line) for line in lines]
 
 

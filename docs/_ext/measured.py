@@ -7,8 +7,8 @@ import matplotlib as mpl
 import polars as pl
 
 mpl.use("svg")
-from matplotlib import pyplot as plt  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 MACHINE = ("machine", "cpu", "cores")
@@ -49,7 +49,9 @@ def _machine(rows: pl.DataFrame) -> str:
     for name in (*MACHINE, *VERSIONS):
         if name in rows.columns:
             values = " or ".join(sorted(set(rows[name]) - {""}))
-            words.append(values if name in ("machine", "cpu") else f"{values} {name}" if name == "cores" else f"{name} {values}")
+            words.append(
+                values if name in ("machine", "cpu") else f"{values} {name}" if name == "cores" else f"{name} {values}"
+            )
     for name in LOADS:
         if name in rows.columns:
             loads = [float(value) for value in rows[name] if value]
@@ -100,7 +102,9 @@ def _losses(axes: list[Axes]) -> None:
 
 
 def _inference(axes: list[Axes]) -> None:
-    rows = pl.read_csv(RESULTS / "inference.csv").filter(pl.col("way").is_in(["eager", "channels_last", "compile", "onnxruntime", "bf16"]))
+    rows = pl.read_csv(RESULTS / "inference.csv").filter(
+        pl.col("way").is_in(["eager", "channels_last", "compile", "onnxruntime", "bf16"])
+    )
     ways = rows["way"].unique(maintain_order=True).to_list()
     for axis, networks in zip(axes, (["res152", "se_x152"], ["inceptionv4", "res18"]), strict=True):
         for number, way in enumerate(ways):

@@ -164,7 +164,9 @@ class Stage:
         tmp_path = self.folder
         if command.startswith("landmarks data download"):  # out of the tiny world, which has fewer tars
             command = command.replace("GLDV2", "fetched").replace("--tars 0-3", "--tars 0-1")
-            command += f"{'' if '--tars' in command else ' --tars 0-1'} --base-url {self.http_server(self.tiny_world).url}"
+            command += (
+                f"{' --tars 0-1' if 'metadata,' in command else ''} --base-url {self.http_server(self.tiny_world).url}"
+            )
         if "held_out.landmarks=500" in command:
             few = "held_out.landmarks=2 data.held_out.distractors=20 data.held_out.non_landmark=5"
             command = command.replace("held_out.landmarks=500", few)
