@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -90,7 +91,7 @@ def _group_page(group: str) -> str:
     """Tell the choices of a group, each with what distinguishes it."""
     text = [f"# `{group}`", ""]
     seen: dict[str, list[tuple[str, str, str, str | None]]] = {}
-    for path in sorted((config_root() / "conf" / group).glob("*.yaml")):
+    for path in sorted((config_root() / "conf" / group).glob("*.yaml"), key=_builds_on_others):
         choice = path.stem
         if group in ("data", "callbacks", "stage") and choice in ("base", "shared", "inliers"):
             continue  # parts of others
@@ -106,6 +107,13 @@ def _group_page(group: str) -> str:
             text += [*_stages(stages), ""]
         text += [*_what_differs(str(node.get("_target_", "")), choice, rows, seen), ""]
     return "\n".join(text)
+
+
+def _builds_on_others(path: Path) -> tuple[bool, str]:
+    """Sort what others build on before them."""
+    listed = OmegaConf.load(path).get("defaults") or []
+    siblings = {one.stem for one in path.parent.glob("*.yaml")} - {"base", "shared", "inliers"}
+    return bool(siblings & {one for one in listed if isinstance(one, str)}), path.stem
 
 
 def _what_differs(
@@ -161,7 +169,7 @@ def _rows(
     parameters = inspect.signature(target).parameters if target else {}
     meanings = meanings_of(target) if target else {}
     for key in node:
-        if key in DIRECTIVES or key in without:
+        if key in DIRECTIVES or key in without or _is_group(node, key):
             continue
         name, place = f"{prefix}.{key}", f"{above}.{key}".strip(".")
         child = None if _special(node, key) else node[key]
@@ -175,6 +183,12 @@ def _rows(
         )
         rows.append((name, shown, _default(node, key), meanings.get(str(key)) or comments.get(place)))
     return rows
+
+
+def _is_group(node: DictConfig, key: Any) -> bool:
+    """Say whether another group is chosen here, which has a page of its own."""
+    raw = OmegaConf.to_container(node, resolve=False)[key]
+    return isinstance(raw, str) and raw.strip("${}") in {*GROUPS, "neighbours", "cache", "extraction"}
 
 
 def _special(node: DictConfig, key: Any) -> bool:
@@ -198,12 +212,17 @@ def _short(target: str) -> str:
 
 def _named(hint: Any) -> str:
     """Name a type as people write it."""
+    return f"`{_words(hint)}`"
+
+
+def _words(hint: Any) -> str:
     if get_origin(hint) is Literal:
-        return " or ".join(f"`{value}`" for value in get_args(hint))
-    text = inspect.formatannotation(hint)
-    text = re.sub(r"(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", text)
-    text = re.sub(r"Literal\[([^\]]*)\]", lambda found: found[1].replace("'", "").replace(", ", " or "), text)
-    return f"`{text}`".replace("NoneType", "None")
+        return " or ".join(map(str, get_args(hint)))
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(dict.fromkeys(map(_words, get_args(hint))))
+    if hint is type(None):
+        return "null"
+    return re.sub(r"(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", inspect.formatannotation(hint))
 
 
 def _table(rows: list[tuple[str, str, str, str | None]]) -> list[str]:
@@ -282,7 +301,8 @@ def _comments(*files: str) -> dict[str, str]:
     for name in files:
         above: list[str] = []
         stack: list[tuple[int, str]] = []
-        for line in (config_root() / "conf" / f"{name}.yaml").read_text().splitlines():
+        text = (config_root() / "conf" / f"{name}.yaml").read_text()
+        for line in re.sub(r"\A(#.*\n)+", "", text).splitlines():  # the head is about the file
             if line.lstrip().startswith("#"):
                 above.append(line.strip(" #"))
                 continue

@@ -50,9 +50,9 @@ def files_in(text: str) -> dict[str, str]:
 
 
 def commands_in(text: str) -> list[str]:
-    """The commands of all bash blocks, without comments."""
-    lines = [line for block in blocks(text, "bash") for line in block.splitlines()]
-    return [line.split("   #")[0].strip() for line in lines if line.strip()]
+    """The commands of all bash blocks, each in one line and without comments."""
+    lines = [line for block in blocks(text, "bash") for line in block.replace("\\\n", " ").splitlines()]
+    return [" ".join(line.split("   #")[0].split()) for line in lines if line.strip()]
 
 
 @pytest.fixture(scope="session")
