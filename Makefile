@@ -35,7 +35,7 @@ check: setup
 	$(BIN)/codespell
 
 docs: setup
-	$(BIN)/python -m sphinx --builder html --fresh-env --jobs auto --fail-on-warning --keep-going --quiet docs build/docs
+	$(BIN)/python -m sphinx --builder html --fresh-env --fail-on-warning --keep-going --quiet docs build/docs
 
 setup: $(STAMP)
 
