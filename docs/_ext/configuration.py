@@ -47,6 +47,8 @@ GROUPS = (
     "stage",
 )
 HEADINGS = ("Args:", "Arguments:", "Attributes:")
+CHOICES = 6
+"""Most types of a key that a table shows."""
 ABBREVIATED = 90
 """Longest default, in letters, that a table shows."""
 
@@ -212,7 +214,9 @@ def _short(target: str) -> str:
 
 def _named(hint: Any) -> str:
     """Name a type as people write it."""
-    return f"`{_words(hint)}`"
+    words = _words(hint).split(" or ")
+    shown = words if len(words) <= CHOICES else [*words[: CHOICES - 1], "…"]
+    return f"`{' or '.join(shown)}`"
 
 
 def _words(hint: Any) -> str:
