@@ -89,10 +89,11 @@ def open_parts(path: str | Path) -> tuple[nn.Module, ClassHead | None]:
     net, head = parts
     for name in expected.keys() - tensors.keys():  # counters of batches, which old files lack
         tensors[name] = torch.zeros(expected[name].shape, dtype=expected[name].dtype)
-    # Copied, for the file's values lie where vector units sum in another order. The head's stay: up to 1.6 GB.
-    net.load_state_dict({n: t.clone() for n, t in tensors.items() if not n.startswith(HEAD)}, assign=True)
+    # Copied one by one, for the file's values lie where some processors' vector units sum in another order.
+    copied = {name: tensors.pop(name).clone() for name in list(tensors)}
+    net.load_state_dict({n: t for n, t in copied.items() if not n.startswith(HEAD)}, assign=True)
     if head is not None:
-        head.load_state_dict({n.removeprefix(HEAD): t for n, t in tensors.items() if n.startswith(HEAD)}, assign=True)
+        head.load_state_dict({n.removeprefix(HEAD): t for n, t in copied.items() if n.startswith(HEAD)}, assign=True)
     return net, head
 
 
