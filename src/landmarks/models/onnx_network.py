@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from landmarks.data import MULTIPLE
 from landmarks.errors import LandmarksError, first_line
-from landmarks.losses import ClassHead
+from landmarks.losses import ClassHead, at_least_float32
 from landmarks.models.program import exported_program, in_silence
 from landmarks.models.record import ModelRecord
 
@@ -134,5 +134,5 @@ class LogitsAsScores(ClassHead):
         return self.num_landmarks
 
     def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-        """Logits of classes [start, stop): float [B, C] to float32 [B, stop - start]."""
-        return descriptors[:, start:stop].float()
+        """Logits of classes [start, stop): float [B, C] to [B, stop - start]."""
+        return at_least_float32(descriptors[:, start:stop])
