@@ -64,5 +64,5 @@ def test_other_checkpoints_are_refused(config: DictConfig, tmp_path: Path) -> No
     with pytest.raises(LandmarksError, match=r"d\.ckpt: .*forgotten"):
         load_detector(path)
     write(path, config, class_names=["/m/a"], class_titles=["A"])
-    with pytest.raises(LandmarksError, match="do not fit its own configuration"):
+    with pytest.raises(LandmarksError, match="do not fit its architecture"):
         load_detector(path)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from landmarks.config import import_from_here
 from landmarks.errors import LandmarksError, shown
 
 _ROOM, _RIGHT = "make room and start the same command again", "see who may write there, or name another place"
@@ -23,6 +24,14 @@ REFUSALS = {
 }
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="A network or loss of your own that the model may name, such as mynets.Net; once for each.",
+        show_default=False,
+    ),
+]
 DataRoot = Annotated[str, typer.Option("--root", help="Folder or address of the data set.", show_default=False)]
 
 
@@ -43,6 +52,12 @@ def named_endings(kept: str = "Nothing was written.") -> Iterator[Console]:
     except KeyboardInterrupt:
         stderr.print(f"Stopped. {kept}", style="yellow")
         raise typer.Exit(130) from None
+
+
+def trusted(names: list[str] | None) -> list[str]:
+    """Return what `--trust` names, which may lie in the working directory."""
+    import_from_here(names or ())
+    return names or []
 
 
 def refused_by_system(error: BaseException) -> str | None:

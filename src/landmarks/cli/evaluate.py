@@ -37,7 +37,7 @@ def _job(config: DictConfig) -> Any:
     from landmarks.models import read_model_record
 
     quiet_lightning()
-    if read_model_record(config.checkpoint).task == "detection":
+    if read_model_record(config.checkpoint, config.trust).task == "detection":
         from landmarks.detection import evaluate_detector_job as evaluate_job
     else:
         from landmarks.evaluation import evaluate_job

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from landmarks.cli.console import check_new_file, named_endings
+from landmarks.cli.console import Trust, check_new_file, named_endings, trusted
 from landmarks.errors import LandmarksError
 
 
@@ -61,6 +61,7 @@ def export(
     name: Name = None,
     categories: Categories = None,
     overwrite: Overwrite = False,
+    trust: Trust = None,
 ) -> None:
     """Write a model as one file, and check on the spot that it gives what the network gives.
 
@@ -76,7 +77,7 @@ def export(
         with stderr.status(f"Opening {model}"):
             from landmarks.interop import open_source, write_file
 
-            source = open_source(model, None if task is None else task.value, name, categories)
+            source = open_source(model, None if task is None else task.value, name, categories, trusted(trust))
         if out is None:
             out = _beside(model, source.record.name, kind)
             check_new_file(out, SUFFIXES[kind], model, overwrite)

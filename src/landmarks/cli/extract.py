@@ -17,7 +17,7 @@ def _job(config: DictConfig) -> None:
     from landmarks.models import read_model_record
 
     quiet_lightning()
-    if read_model_record(config.checkpoint).task == "detection":
+    if read_model_record(config.checkpoint, config.trust).task == "detection":
         from landmarks.detection import extract_detections_job as extract_job
     else:
         from landmarks.extraction import extract_job

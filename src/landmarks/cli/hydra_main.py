@@ -34,6 +34,7 @@ from landmarks.config import (
     first_rank,
     import_from_here,
     name_jobs_by_differences,
+    named_code,
     refuse_taken,
     register_resolvers,
     register_search_path,
@@ -54,7 +55,6 @@ def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Se
     Ends the process with status 2 and a message on standard error for the mistakes of people.
     """
     register_search_path()
-    import_from_here()
     register_resolvers()
     silence_libraries()
     sys.argv[1:] = list(arguments)
@@ -64,6 +64,7 @@ def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Se
 
     @functools.wraps(task)
     def job(config: DictConfig) -> Any:
+        import_from_here(named_code(config))
         folder = Path(HydraConfig.get().runtime.output_dir)
         if HydraConfig.get().mode is RunMode.MULTIRUN:  # the other jobs of a sweep go on
             refuse_taken(folder, config)

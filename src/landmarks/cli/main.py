@@ -19,7 +19,6 @@ from landmarks.cli import (
     similarity,
     train,
 )
-from landmarks.config import import_from_here
 
 app = typer.Typer(
     help="Experiments in landmark retrieval and recognition: train, search, re-rank, score.",
@@ -56,7 +55,6 @@ def root(
 
 def main() -> None:
     """Run the command line."""
-    import_from_here()
     app()
 
 

@@ -22,9 +22,8 @@ def main() -> None:
     from omegaconf import DictConfig, OmegaConf
 
     from landmarks.cli.hydra_main import mistakes_named, silence_libraries
-    from landmarks.config import import_from_here, read_kind, register_resolvers
+    from landmarks.config import import_from_here, named_code, read_kind, register_resolvers
 
-    import_from_here()
     register_resolvers()
     silence_libraries()
     logging.basicConfig(level=logging.WARNING)
@@ -32,6 +31,7 @@ def main() -> None:
     with mistakes_named():
         config = OmegaConf.load(run_dir / "config.yaml")
         assert isinstance(config, DictConfig)
+        import_from_here(named_code(config))
         room, job = JOBS[read_kind(run_dir)]
         getattr(import_module(room), job)(config, run_dir)
 

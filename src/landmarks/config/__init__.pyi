@@ -10,6 +10,7 @@ from .defaults import plain_defaults as plain_defaults
 from .locations import config_root as config_root
 from .locations import import_from_here as import_from_here
 from .locations import known_targets as known_targets
+from .locations import named_code as named_code
 from .locations import register_search_path as register_search_path
 from .locations import targets_in as targets_in
 from .record import RECORD as RECORD

@@ -47,6 +47,7 @@ from .images.preprocessing import MEAN as MEAN
 from .images.preprocessing import MULTIPLE as MULTIPLE
 from .images.preprocessing import STD as STD
 from .images.preprocessing import Preprocessing as Preprocessing
+from .images.preprocessing import ResizeMode as ResizeMode
 from .images.preprocessing import ResizeRule as ResizeRule
 from .images.preprocessing import common_multiple as common_multiple
 from .images.sizes import read_size as read_size

@@ -4,7 +4,7 @@ One device does it; what it finds is written as it comes, see `landmarks.recogni
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,9 +55,9 @@ class TrainedDetector:
     trained_on: Any
 
 
-def load_detector(path: str | Path, device: Device = "cpu") -> TrainedDetector:
+def load_detector(path: str | Path, device: Device = "cpu", trust: Iterable[str] = ()) -> TrainedDetector:
     """Open a detector of a run or a model file; see `landmarks.models.opened.open_model`."""
-    opened = open_model(path, "boxes", device)
+    opened = open_model(path, "boxes", device, trust=trust)
     record, model = opened.record, opened.network
     assert isinstance(model, FasterRCNN)
     classes = DetectionClasses(np.array(record.labels, np.str_), np.array(record.titles or record.labels, np.str_))

@@ -48,7 +48,7 @@ class Extracted:
 def extract_job(config: DictConfig) -> None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and extract."""
     refuse_missing(config)
-    trained = open_model(config.checkpoint, "descriptors")
+    trained = open_model(config.checkpoint, "descriptors", trust=config.trust)
     check_config(config, ExtractSettings)
     if not config.splits:
         raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
@@ -64,7 +64,7 @@ def extract(config: DictConfig, run_dir: Path, trained: OpenedModel | None = Non
     Where predictions are asked for, they are made of the descriptors, and made again by every run: it takes little.
     `trained` is by default the network of the checkpoint.
     """
-    trained = trained or open_model(config.checkpoint, "descriptors")
+    trained = trained or open_model(config.checkpoint, "descriptors", trust=config.trust)
     data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
         trained=trained.preprocessing, splits=config.splits, scales=config.extraction.scales
     )

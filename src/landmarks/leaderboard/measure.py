@@ -42,11 +42,18 @@ class Command:
 
 
 def prepare(
-    row: Row, rows: Mapping[str, Row], root: str | None, weights: Sequence[str], out: Path, extra: Sequence[str]
+    row: Row,
+    rows: Mapping[str, Row],
+    root: str | None,
+    weights: Sequence[str],
+    out: Path,
+    extra: Sequence[str],
+    trust: Sequence[str] = (),
 ) -> list[Command]:
     """Hold everything that is given for a row against it, and find the commands that measure it.
 
-    `weights` are as of `--weights`, `extra` the overrides of the user; a row's own folder is `out/<row>`.
+    `weights` are as of `--weights`, `extra` the overrides of the user, `trust`
+    is as of `open_model`; a row's own folder is `out/<row>`.
     """
     if not row.models:
         raise LandmarksError(f"{row.name} is a figure of others ({row.source}): there is nothing here to run")
@@ -58,8 +65,9 @@ def prepare(
     if len(row.parts) == 1 and not paths:
         raise LandmarksError(f"--run {row.name} needs --weights PATH: a model file or a checkpoint")
     for part, path in paths.items():
-        require_weights(rows[part], path)
-    found = measuring(row, root, paths, out, extra)
+        require_weights(rows[part], path, trust)
+    named = [f"trust=[{','.join(trust)}]"] if trust else []
+    found = measuring(row, root, paths, out, [*extra, *named])
     if len(found) > 1:  # a single one checks itself before it begins
         check_commands(found)
     return found

@@ -9,6 +9,7 @@ from .architecture import build_loss as build_loss
 from .architecture import build_network as build_network
 from .architecture import plain_loss as plain_loss
 from .architecture import plain_network as plain_network
+from .architecture import trusting as trusting
 from .build import BACKBONES as BACKBONES
 from .build import released_net as released_net
 from .build import timm_net as timm_net

@@ -83,10 +83,21 @@ def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> 
         for name in expected
         if name in found and found[name].shape != expected[name].shape
     ]
+    mistyped = [
+        f"{name} {found[name].dtype} instead of {one.dtype}".replace("torch.", "")
+        for name, one in expected.items()
+        if name in found and _kind(found[name]) != _kind(one)
+    ]
     kinds = {
         # A count of steps that old files lack, and that batch norm with a fixed momentum never reads.
         "missing": [n for n in expected if n not in found and not n.endswith("num_batches_tracked")],
         "unknown": [name for name in found if name not in expected],
         "of another shape": misshapen,
+        "of another type": mistyped,
     }
     return [counted(kind, names) for kind, names in kinds.items() if names]
+
+
+def _kind(tensor: Tensor) -> str:
+    """Weights may be kept in half precision, but not as integers."""
+    return "real" if tensor.is_floating_point() else "complex" if tensor.is_complex() else "whole"

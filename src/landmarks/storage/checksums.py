@@ -6,6 +6,7 @@ line about all files. A safetensors file holds the XXH3 of itself in its own met
 whose entries carry a CRC-32 that torch itself does not look at.
 """
 
+import errno
 import json
 import zipfile
 from collections.abc import Callable, Mapping
@@ -177,9 +178,17 @@ def check_archive(path: Path) -> None:
             return
     try:
         with zipfile.ZipFile(path) as archive, ThreadPoolExecutor() as pool:
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                raise ChangedError(f"{path}: damaged (its entries are larger than the file)")
             for _ in pool.map(lambda entry: _read_through(archive, entry), archive.infolist()):
                 pass
-    except (zipfile.BadZipFile, ValueError, EOFError, RuntimeError) as error:
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):  # a place before the beginning is the archive's fault
+            raise
+        raise ChangedError(f"{path}: damaged ({error})") from None
+    except ChangedError:
+        raise
+    except Exception as error:  # zipfile lets through what struct, zlib and others say of bytes that make no sense
         raise ChangedError(f"{path}: damaged ({error})") from None
 
 
