@@ -65,4 +65,6 @@ from .timm_backbone import TimmBackbone as TimmBackbone
 from .timm_backbone import create_pretrained as create_pretrained
 from .weights import HEAD as HEAD
 from .weights import load_weights as load_weights
+from .weights import named_as as named_as
 from .weights import read_weights as read_weights
+from .weights import refuse_odd as refuse_odd

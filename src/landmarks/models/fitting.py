@@ -11,16 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from landmarks.errors import LandmarksError, counted
+from landmarks.errors import LandmarksError
 from landmarks.losses import ClassHead
 from landmarks.models.architecture import build_parts, is_ours
 from landmarks.models.record import ModelRecord
-from landmarks.models.weights import HEAD, differences
+from landmarks.models.weights import HEAD, differences, refuse_odd
 
 SPARE = 1000
 """Parameters that a network may make and throw away, such as a classifier, besides four times what it keeps."""
-VIEWS = 2
-"""How often the tensors of a file may show the same bytes; tied weights do it twice."""
 
 
 def fitted_parts(record: ModelRecord, found: Mapping[str, Tensor]) -> tuple[nn.Module, ClassHead | None]:
@@ -61,34 +59,6 @@ def tensors_of(net: nn.Module, head: ClassHead | None) -> dict[str, Tensor]:
     if head is not None:
         named |= {f"{HEAD}{name}": value for name, value in head.state_dict().items()}
     return named
-
-
-def refuse_odd(tensors: Mapping[str, Tensor]) -> None:
-    """Raise LandmarksError for what is no plain tensor, takes more room than the file, or is not finite."""
-    odd = [str(name) for name, one in tensors.items() if not isinstance(one, Tensor) or not _is_plain(one)]
-    if odd:
-        raise LandmarksError(f"its weights cannot be used: {counted('no plain tensor', odd)}")
-    rooms = {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in tensors.values()}
-    if sum(one.numel() * one.element_size() for one in tensors.values()) > VIEWS * sum(rooms.values()):
-        largest = max(tensors, key=lambda name: tensors[name].numel())
-        shape = list(tensors[largest].shape)
-        raise LandmarksError(f"its weights claim more room than the file has: {largest} {shape}")
-    if nans := [name for name, one in tensors.items() if not _is_finite(one)]:
-        raise LandmarksError(
-            f"its weights are damaged, or their training has diverged: {counted('with NaN or infinite values', nans)}"
-        )
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    return tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
-
-
-def _is_finite(tensor: Tensor) -> bool:
-    if not tensor.numel() or not tensor.is_floating_point():
-        return True
-    # NaN goes through both; nothing as large as the tensor is made
-    extremes = torch.stack(torch.aminmax(tensor.detach() if tensor.element_size() > 1 else tensor.detach().float()))
-    return bool(extremes.isfinite().all())
 
 
 def laid_out(record: ModelRecord, tensors: int) -> tuple[nn.Module, ClassHead | None]:

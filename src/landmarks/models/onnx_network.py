@@ -101,7 +101,9 @@ class OnnxNetwork(nn.Module):
         source = model if isinstance(model, bytes) else str(model)
         providers = [CPU] if device == "cpu" or CUDA not in there else [CUDA, CPU]
         try:
-            self._session = onnxruntime.InferenceSession(source, options, providers=providers)
+            # without a second attempt, of which it would print, where there is nothing else to try
+            again = int(len(providers) > 1)
+            self._session = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=again)
         except Exception as error:  # its types of errors have no common base
             raise LandmarksError(f"corrupt, or no ONNX file: {first_line(error)}") from error
 
@@ -115,10 +117,17 @@ class OnnxNetwork(nn.Module):
 
     def record(self) -> ModelRecord:
         """Read what the file says of itself. Raises LandmarksError where `landmarks export` did not write it."""
-        record = ModelRecord.from_metadata(self._session.get_modelmeta().custom_metadata_map)
-        names = [one.name for one in self._session.get_inputs()], [one.name for one in self._session.get_outputs()]
+        try:
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+            names, classes = ([one.name for one in inputs], [one.name for one in outputs]), outputs[0].shape[-1:]
+        except (UnicodeDecodeError, IndexError) as error:  # names that are no text, or nothing that comes out
+            raise LandmarksError(f"corrupt, or no ONNX file: {first_line(error)}") from None
+        record = ModelRecord.from_metadata(metadata)
         if names != ([INPUT], [OUTPUTS.get(record.task)]):
             raise LandmarksError(f"from {names[0]} it makes {names[1]}; write it anew with `landmarks export`")
+        if record.task == "classification" and classes != [record.classes]:
+            raise LandmarksError(f"it speaks of {record.classes:,} classes and makes {classes}; write it anew")
         return record
 
 
