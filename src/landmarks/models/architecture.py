@@ -53,7 +53,7 @@ def refuse_strangers(*parts: tuple[Kind, Mapping[str, Any]]) -> None:
     asked = list(dict.fromkeys(name for kind, plain in parts for name in _strangers(kind, plain)))
     if not asked:
         return
-    ours = ", ".join(name for kind in dict.fromkeys(kind for kind, _ in parts) for name in _by_name(kind))
+    ours = ", ".join(dict.fromkeys(name for kind, _ in parts for name in _by_name(kind)))
     said = f"asks to call {', '.join(asked)}, which is none of our networks and losses ({ours})"
     if not all(map(NAME.fullmatch, asked)):
         raise LandmarksError(f"{said}, nor of anybody's; do not trust the file")
