@@ -12,6 +12,7 @@ from rich.console import Console
 
 from landmarks.config import import_from_here
 from landmarks.errors import LandmarksError, shown
+from landmarks.storage import printable
 
 _ROOM, _RIGHT = "make room and start the same command again", "see who may write there, or name another place"
 REFUSALS = {
@@ -42,12 +43,12 @@ def named_endings(kept: str = "Nothing was written.") -> Iterator[Console]:
     try:
         yield stderr
     except LandmarksError as error:
-        stderr.print(str(error), style="red", markup=False)
+        stderr.print(printable(str(error)), style="red", markup=False)
         raise typer.Exit(2) from None
     except OSError as error:
         if (refusal := refused_by_system(error)) is None:
             raise
-        stderr.print(refusal, style="red", markup=False)
+        stderr.print(printable(refusal), style="red", markup=False)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         stderr.print(f"Stopped. {kept}", style="yellow")

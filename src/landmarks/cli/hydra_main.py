@@ -41,7 +41,7 @@ from landmarks.config import (
     suggest,
 )
 from landmarks.errors import LandmarksError
-from landmarks.storage import FileLock
+from landmarks.storage import FileLock, hide, printable
 
 Arguments = Annotated[list[str] | None, typer.Argument()]
 """Whatever Hydra takes: overrides and its own options."""
@@ -57,7 +57,7 @@ def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Se
     register_search_path()
     register_resolvers()
     silence_libraries()
-    sys.argv[1:] = list(arguments)
+    sys.argv[1:] = hide(list(arguments))
     # Hydra then raises its errors instead of printing them, and we word them.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     application = hydra.main(config_path=str(config_root() / "conf"), config_name=config_name, version_base="1.3")
@@ -159,7 +159,7 @@ def fail(error: BaseException) -> None:
         traceback.print_exception(error)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print("[bold red]Error[/] ", end="")
-    console.print(explain(error), markup=False)
+    console.print(printable(explain(error)), markup=False)
     raise SystemExit(2)
 
 

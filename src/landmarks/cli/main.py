@@ -1,5 +1,6 @@
 """The command `landmarks`: puts its subcommands together, each of which has a file of its name."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from landmarks.cli import (
     similarity,
     train,
 )
+from landmarks.storage import hide
 
 app = typer.Typer(
     help="Experiments in landmark retrieval and recognition: train, search, re-rank, score.",
@@ -55,6 +57,7 @@ def root(
 
 def main() -> None:
     """Run the command line."""
+    sys.argv[1:] = hide(sys.argv[1:])  # before anything can print them
     app()
 
 

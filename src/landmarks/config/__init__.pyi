@@ -15,6 +15,7 @@ from .locations import register_search_path as register_search_path
 from .locations import targets_in as targets_in
 from .record import RECORD as RECORD
 from .record import read_kind as read_kind
+from .record import recorded as recorded
 from .record import versions as versions
 from .record import write_json as write_json
 from .record import write_record as write_record

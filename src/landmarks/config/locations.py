@@ -11,14 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
-from landmarks.config.defaults import CompletedFiles
+from landmarks.config.defaults import CompletedFiles, OpenFiles
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 TOP_GROUPS = ("experiments", "sweeps")
@@ -30,7 +29,7 @@ def config_root() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent.parent
 
 
-class TopGroups(FileConfigSource):
+class TopGroups(OpenFiles):
     """A folder of which Hydra sees `experiments/` and `sweeps/` only."""
 
     @staticmethod

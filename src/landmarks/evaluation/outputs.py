@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from landmarks.config import versions, write_json
+from landmarks.config import recorded, versions, write_json
 from landmarks.evaluation.figures import Scores, choose_monitor, figure, known_scores, with_classifiers
 from landmarks.evaluation.samples import predicted_names, recognition_sheet, sample_sheet
 from landmarks.evaluation.scoring import Result
@@ -113,7 +113,7 @@ def write_result(
         },
         "seed": config.seed,
         "versions": versions(),
-        "config": OmegaConf.to_container(config, resolve=True),
+        "config": recorded(config),
         **{stages[heading]: [asdict(one) for one in reports] for heading, reports in result.ablations.items()},
     }
     write_json(run_dir / "metrics.json", plain(content))
@@ -123,7 +123,7 @@ def write_result(
         _by_figure(results),
         result.ablations,
         {heading: run_dir / name for heading, name in PICTURES.items() if (run_dir / name).is_file()},
-        OmegaConf.to_yaml(config, resolve=True),
+        OmegaConf.to_yaml(recorded(config)),
         facts,
     )
     print_scores(run_dir, results, result.ablations)

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import nn
 
 from landmarks import __version__
+from landmarks.config import recorded
 from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError, first_line
 from landmarks.losses import ClassHead
@@ -40,7 +41,7 @@ def checkpoint_record(config: DictConfig, preprocessing: Preprocessing, **values
     return {
         "record_version": RECORD_VERSION,
         "landmarks_version": __version__,
-        "config": OmegaConf.to_container(config, resolve=True),
+        "config": recorded(config),
         "preprocessing": asdict(preprocessing),
         **values,
     }
