@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from omegaconf import OmegaConf, open_dict
 from rich.console import Console
+from rich.markup import escape
 
 from landmarks.cli.console import Trust, check_new_file, named_endings, trusted
 from landmarks.config import config_root, import_from_here, register_resolvers, register_search_path, targets_in
@@ -148,7 +149,7 @@ def export(
             else f"differs from the network by at most {difference:.1e} of the spread of its outputs"
         )
         console = Console(highlight=False, soft_wrap=True)
-        console.print(f"[bold]{out}[/]  {out.stat().st_size / 2**20:,.1f} MiB")
+        console.print(f"[bold]{escape(str(out))}[/]  {out.stat().st_size / 2**20:,.1f} MiB")
         console.print(f"{record.name}: {record.task}{classes}; {agrees}", markup=False)
 
 

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import hydra
 import typer
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -35,13 +35,15 @@ from landmarks.config import (
     import_from_here,
     name_jobs_by_differences,
     named_code,
+    quoting_hint,
     refuse_taken,
     register_resolvers,
     register_search_path,
     suggest,
+    understood,
 )
 from landmarks.errors import LandmarksError
-from landmarks.storage import FileLock, hide, printable
+from landmarks.storage import FileLock, printable
 
 Arguments = Annotated[list[str] | None, typer.Argument()]
 """Whatever Hydra takes: overrides and its own options."""
@@ -57,7 +59,7 @@ def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Se
     register_search_path()
     register_resolvers()
     silence_libraries()
-    sys.argv[1:] = hide(list(arguments))
+    sys.argv[1:] = understood(arguments)
     # Hydra then raises its errors instead of printing them, and we word them.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     application = hydra.main(config_path=str(config_root() / "conf"), config_name=config_name, version_base="1.3")
@@ -159,7 +161,7 @@ def fail(error: BaseException) -> None:
         traceback.print_exception(error)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print("[bold red]Error[/] ", end="")
-    console.print(printable(explain(error)), markup=False)
+    console.print(printable(explain(error) + quoting_hint(sys.argv[1:], error)), markup=False)
     raise SystemExit(2)
 
 
@@ -171,6 +173,10 @@ def explain(error: BaseException) -> str:
         hint = " There is no GPU here that torch can use: type trainer.accelerator=cpu" if NO_GPU in str(error) else ""
         return str(error) + hint
     text = str(error).strip()
+    if isinstance(error, OverrideParseException):
+        reason = re.sub(r"\s*See https:.*|Error parsing override .*\n", "", text)
+        why = "" if "LexerNoViable" in reason else f": {reason}"  # which only points into the argument
+        return f"Hydra cannot read the argument {error.override}{why}"
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException):
         text += "\n" + str(cause).strip()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from landmarks.cli.console import AsJson, Trust, trusted
 from landmarks.cli.evaluate import evaluate
@@ -77,4 +78,4 @@ def leaderboard(
     else:
         print_board(board, RULE, with_commands=row is None)
         if html is not None:
-            Console().print(f"The page is [bold]{html}[/]", soft_wrap=True, highlight=False)
+            Console().print(f"The page is [bold]{escape(str(html))}[/]", soft_wrap=True, highlight=False)

@@ -20,6 +20,7 @@ from landmarks.cli import (
     similarity,
     train,
 )
+from landmarks.config import expand_home
 from landmarks.storage import hide
 
 app = typer.Typer(
@@ -57,7 +58,7 @@ def root(
 
 def main() -> None:
     """Run the command line."""
-    sys.argv[1:] = hide(sys.argv[1:])  # before anything can print them
+    sys.argv[1:] = [expand_home(one) for one in hide(sys.argv[1:])]  # before anything can print them
     app()
 
 

@@ -13,6 +13,11 @@ from .locations import known_targets as known_targets
 from .locations import named_code as named_code
 from .locations import register_search_path as register_search_path
 from .locations import targets_in as targets_in
+from .overrides import as_text as as_text
+from .overrides import expand_home as expand_home
+from .overrides import quoted as quoted
+from .overrides import quoting_hint as quoting_hint
+from .overrides import understood as understood
 from .record import RECORD as RECORD
 from .record import read_kind as read_kind
 from .record import recorded as recorded

@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from landmarks.config.overrides import quoted
 from landmarks.config.record import RECORD, read_kind
 from landmarks.errors import LandmarksError
 from landmarks.storage import FileLock, LockedError
@@ -25,6 +26,8 @@ def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> FileLock:
     a run is refused, see `refuse_taken`.
     """
     folder = _named(config, kind)
+    if "${" in str(folder):  # Hydra resolves the name once more
+        raise LandmarksError(f"hydra.{kind}.dir={folder}: the name of a run folder cannot hold ${{")
     if kind == "run":
         refuse_taken(folder, config)
     place = f"hydra.{kind}.dir={folder}"
@@ -73,13 +76,9 @@ def name_jobs_by_differences(config: DictConfig) -> None:
     exclude = [*config.hydra.job.config.override_dirname.exclude_keys, *fixed]
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.overrides.hydra += [
-            f"hydra.sweep.dir={_quoted(config.hydra.sweep.dir)}",
-            f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(_quoted, exclude))}]",
+            f"hydra.sweep.dir={quoted(config.hydra.sweep.dir)}",
+            f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(quoted, exclude))}]",
         ]
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def refuse_taken(folder: Path, config: DictConfig) -> None:

@@ -1,5 +1,6 @@
 """Where a data set lies: a folder of this machine or an address of object storage, in one type."""
 
+import os
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,14 @@ def open_root(root: str | Path | UPath) -> Root:
         LandmarksError: No package reads such addresses (names the one to install), or it is not that of a folder.
     """
     if isinstance(root, Path):
-        return root.expanduser()
+        return Path(os.path.expanduser(root))  # as it is for users that nobody knows
     address = str(root)
     if "::" in address:
         raise LandmarksError(
             f"{printable(address)} is a chain of addresses: give the last one; what pays is kept here anyway"
         )
     if isinstance(root, str) and "://" not in root:
-        return Path(root).expanduser()
+        return Path(os.path.expanduser(root))
     scheme = address.partition("://")[0]
     if scheme in ("file", "local"):
         return Path(UPath(address).path)

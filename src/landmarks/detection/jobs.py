@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from torchvision.models.detection import FasterRCNN
 
@@ -214,7 +215,7 @@ def extract_detections_job(config: DictConfig) -> None:
         )
         table.add_row(f"{name}{DETECTIONS}", *_counts(found, len(images)))
     Console().print(table)
-    Console().print(f"The sets are in [bold]{run_dir}[/]", soft_wrap=True)
+    Console().print(f"The sets are in [bold]{escape(str(run_dir))}[/]", soft_wrap=True)
 
 
 def _counts(found: FoundObjects, pictures: int) -> tuple[str, ...]:

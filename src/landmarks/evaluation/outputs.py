@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from landmarks.config import recorded, versions, write_json
@@ -195,7 +196,9 @@ def print_scores(run_dir: Path, results: Mapping[str, Scores], ablations: Ablati
         console.print("There is no ground truth, so there are no figures; the ranking is written.")
     elif len(results) > 1 or {name for _, name in shown} != {"map@100"}:  # else the stages say it already
         console.print(table)
-    console.print(f"Figures, pictures and a page to read, report.html, are in [bold]{run_dir}[/]", soft_wrap=True)
+    console.print(
+        f"Figures, pictures and a page to read, report.html, are in [bold]{escape(str(run_dir))}[/]", soft_wrap=True
+    )
 
 
 def plain(value: Any) -> Any:

@@ -15,6 +15,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from landmarks.config import ExtractSettings, check_config, refuse_missing, write_record
@@ -77,7 +78,7 @@ def extract(config: DictConfig, run_dir: Path, trained: OpenedModel | None = Non
             for name, found in extracted.sets.items():
                 folder = run_dir / f"{name}{PREDICTIONS}"
                 predict(found.descriptors, trained, config.predictions, folder, config.trainer.accelerator)
-        Console().print(f"The sets are in [bold]{run_dir}[/]", soft_wrap=True)
+        Console().print(f"The sets are in [bold]{escape(str(run_dir))}[/]", soft_wrap=True)
 
 
 def describe(
