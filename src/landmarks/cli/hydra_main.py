@@ -67,23 +67,29 @@ def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Se
     @functools.wraps(task)
     def job(config: DictConfig) -> Any:
         import_from_here(named_code(config))
-        folder = Path(HydraConfig.get().runtime.output_dir)
         if HydraConfig.get().mode is RunMode.MULTIRUN:  # the other jobs of a sweep go on
-            refuse_taken(folder, config)
+            refuse_taken(Path(HydraConfig.get().runtime.output_dir), config)
             return task(config)
-        try:
-            with mistakes_named():  # here already, else Hydra would print the overrides before
-                return task(config)
-        except BaseException:
-            discard_unused(folder)
-            raise
+        with mistakes_named():  # here already, else Hydra would print the overrides before
+            return task(config)
 
+    RunFolder.made = None
     with mistakes_named():
-        application(job)()
+        try:
+            application(job)()
+        except BaseException:
+            RunFolder.discard()
+            raise
 
 
 class RunFolder(Callback):
-    """Gives every run and every sweep a folder of its own; Hydra asks before it makes one."""
+    """Gives every run and every sweep a folder of its own; Hydra asks before it makes one.
+
+    Attributes:
+        made: the folder of this process's run, for it alone to remove.
+    """
+
+    made: Path | None = None
 
     def __init__(self) -> None:
         self._lock: FileLock | None = None
@@ -93,12 +99,19 @@ class RunFolder(Callback):
         if first_rank():  # the others work in the folder that the first has locked
             with mistakes_named():  # of exceptions Hydra would only warn
                 self._lock = claim_folder(config, "run")
+                RunFolder.made = Path(config.hydra.run.dir).absolute()
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Make and lock the folder of a sweep."""
         with mistakes_named():
             self._lock = claim_folder(config, "sweep")
             name_jobs_by_differences(config)
+
+    @classmethod
+    def discard(cls) -> None:
+        """Remove the folder of a run that ended before any work."""
+        if cls.made is not None:
+            discard_unused(cls.made)
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Let others in."""

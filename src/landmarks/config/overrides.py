@@ -34,7 +34,8 @@ def expand_home(argument: str) -> str:
 
     def home(found: re.Match[str]) -> str:
         start, name = found.groups()
-        return start + (os.path.expanduser(name) if start or name == "~" else name)  # `~key` takes a key out
+        # `~key` takes a key out; users whom nobody knows stay as they are, which Path.expanduser would not have
+        return start + (os.path.expanduser(name) if start or name == "~" else name)  # noqa: PTH111
 
     return _HOME.sub(home, argument)
 

@@ -17,6 +17,7 @@ from landmarks.storage import FileLock, LockedError
 
 LOCK = ".lock"
 BEFORE_WORK = (".hydra", "run.log", LOCK)
+LEAST_ROOM = 1 << 20  # bytes, for what Hydra writes before any work
 
 
 def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> FileLock:
@@ -31,6 +32,7 @@ def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> FileLock:
     if kind == "run":
         refuse_taken(folder, config)
     place = f"hydra.{kind}.dir={folder}"
+    _require_room(folder, place)
     raw = OmegaConf.to_container(config.hydra[kind], resolve=False)
     try:
         folder = _make(folder, alone=isinstance(raw, dict) and "${now:" in str(raw["dir"]))
@@ -43,6 +45,14 @@ def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> FileLock:
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra[kind].dir = str(folder)
     return lock
+
+
+def _require_room(folder: Path, place: str) -> None:
+    """Refuse a full disk before Hydra leaves files there with nothing in them."""
+    existing = next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
+    usage = shutil.disk_usage(existing)
+    if usage.free < LEAST_ROOM and usage.total:  # which is 0 for what is no disk
+        raise LandmarksError(f"{place}: the disk is full; make room, or name another folder")
 
 
 def _named(config: DictConfig, kind: str) -> Path:
@@ -103,7 +113,13 @@ def goes_on(folder: Path, resume: str | Path | None) -> bool:
 
 
 def discard_unused(folder: Path) -> None:
-    """Remove the folder of a run that never began to work, which holds nothing but what Hydra noted."""
+    """Remove the folder of a run that never began to work, which holds nothing but what Hydra noted.
+
+    Of one that other runs left something in, only empty files of Hydra are removed: the disk was full.
+    """
+    for path in folder.glob(".hydra/*") if first_rank() else ():
+        if path.stat().st_size == 0:
+            path.unlink()
     if first_rank() and folder.is_dir() and all(path.name in BEFORE_WORK for path in folder.iterdir()):
         shutil.rmtree(folder, ignore_errors=True)
 

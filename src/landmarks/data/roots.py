@@ -32,14 +32,14 @@ def open_root(root: str | Path | UPath) -> Root:
         LandmarksError: No package reads such addresses (names the one to install), or it is not that of a folder.
     """
     if isinstance(root, Path):
-        return Path(os.path.expanduser(root))  # as it is for users that nobody knows
+        return Path(os.path.expanduser(root))  # noqa: PTH111 - unknown users are no error here
     address = str(root)
     if "::" in address:
         raise LandmarksError(
             f"{printable(address)} is a chain of addresses: give the last one; what pays is kept here anyway"
         )
     if isinstance(root, str) and "://" not in root:
-        return Path(os.path.expanduser(root))
+        return Path(os.path.expanduser(root))  # noqa: PTH111
     scheme = address.partition("://")[0]
     if scheme in ("file", "local"):
         return Path(UPath(address).path)

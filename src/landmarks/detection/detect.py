@@ -130,9 +130,11 @@ class Detector:
         """Look for objects; images that lie in the folder already, searched in the same way, are not read again.
 
         The names of data set and split go into the protocol. `upright` turns images as their EXIF orientation says;
-        boxes of Open Images refer to unturned ones. Raises LandmarksError where detections of another kind lie there.
+        boxes of Open Images refer to unturned ones. Raises LandmarksError where detections of another kind, or of other
+        files under the same ids, lie there.
         """
-        with DetectionWriter(folder, self.trained.classes, self._protocol(data, split)) as writer:
+        stamped = (images.table.ids, images.stamps())
+        with DetectionWriter(folder, self.trained.classes, self._protocol(data, split), stamped) as writer:
             done = np.isin(images.table.ids, writer.done)
             if done.any():
                 log.info("%d of %d pictures of %s are searched already", done.sum(), len(images), folder)

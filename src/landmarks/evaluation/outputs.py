@@ -37,7 +37,8 @@ OUTPUTS = (
     "recognition_stages.csv",
     "submissions/retrieval.csv",
     "submissions/recognition.csv",
-    "recognition.csv",
+    "recognition_evidence.csv",
+    "recognition.csv",  # what it was called
     "neighbours.png",
     "recognition.png",
     "report.html",
@@ -86,8 +87,8 @@ def write_result(
 
     Args:
         run_dir: gets `metrics.json`, `ranking.npz`, `stages.csv` and `report.html`; with ids `submissions/*.csv`; where
-            landmarks were recognised `recognition_stages.csv` and `recognition.csv`; where images are at hand and
-            somebody knows what is right `neighbours.png` and `recognition.png`. All replace those of an earlier
+            landmarks were recognised `recognition_stages.csv` and `recognition_evidence.csv`; where images are at hand
+            and somebody knows what is right `neighbours.png` and `recognition.png`. All replace those of an earlier
             evaluation; `curves.png` gets into the page if it is there.
         config: of the run.
         result: what the evaluation found.
@@ -156,7 +157,7 @@ def _write_submissions(run_dir: Path, result: Result) -> None:
         if images is not None and images.has_paths:
             words["path"] = np.array([images.path(row) for row in range(len(images))], dtype=np.str_)
         notes = found.result.state.notes
-        write_recognition_notes(run_dir / "recognition.csv", found.submission, {**words, **notes})
+        write_recognition_notes(run_dir / "recognition_evidence.csv", found.submission, {**words, **notes})
 
 
 def _draw(run_dir: Path, result: Result) -> None:
