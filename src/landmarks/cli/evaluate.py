@@ -5,7 +5,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from landmarks.cli.hydra_main import Arguments, quiet_lightning, run_hydra
-from landmarks.config import refuse_missing
+from landmarks.config import refuse_absent, refuse_missing
 from landmarks.errors import LandmarksError
 
 NOTHING_TO_EVALUATE = """name what to evaluate: a checkpoint
@@ -30,6 +30,7 @@ def _job(config: DictConfig) -> Any:
         raise LandmarksError(NOTHING_TO_EVALUATE)
     if config.checkpoint is not None and given:
         raise LandmarksError(f"checkpoint and {', '.join(given)} exclude each other: evaluate one at a time")
+    refuse_absent(config)
     if given:
         from landmarks.evaluation import evaluate_precomputed_job
 

@@ -3,7 +3,7 @@
 from omegaconf import DictConfig
 
 from landmarks.cli.hydra_main import Arguments, quiet_lightning, run_hydra
-from landmarks.config import refuse_missing
+from landmarks.config import refuse_absent, refuse_missing
 
 
 def extract(arguments: Arguments = None) -> None:
@@ -14,6 +14,7 @@ def extract(arguments: Arguments = None) -> None:
 # Torch and Lightning take seconds to import. A misspelt key is found while Hydra composes, before they are needed.
 def _job(config: DictConfig) -> None:
     refuse_missing(config)
+    refuse_absent(config)
     from landmarks.models import read_model_record
 
     quiet_lightning()

@@ -1,3 +1,4 @@
+from .absent import refuse_absent as refuse_absent
 from .check import ConfigError as ConfigError
 from .check import built_class as built_class
 from .check import check_config as check_config
