@@ -114,6 +114,7 @@ def test_wandb_gets_everything_and_a_resumed_run_goes_on_in_it(
         for more in (["trainer.max_steps=1"], ["trainer.max_steps=2", "resume=last"]):
             train(compose_config("train", *overrides, *more, run_dir=tmp_path), tmp_path)
             assert wandb.run is None  # else the next job of a sweep would go on in this run
+    wandb.teardown()  # until all is on the disk
     folders = sorted((tmp_path / "wandb").glob("offline-run-*"))
     assert len(folders) == 2 and len({folder.name.rpartition("-")[2] for folder in folders}) == 1
     assert f"wandb sync {folders[-1]}" in caplog.text and "wandb:" not in "".join(capfd.readouterr())
