@@ -142,7 +142,8 @@ def verify(
     --deep takes hours for the whole data set. What it found is kept for each tar, so it may be interrupted, and the
     next time only decodes what is new or has changed.
     """
-    from landmarks.data import CHECKED_SPLITS, available_cores, open_root
+    from landmarks.config import available_cores
+    from landmarks.data import CHECKED_SPLITS, open_root
     from landmarks.data import verify as verify_data
     from landmarks.progress import show_progress
     from landmarks.report import verification_messages, verification_tables

@@ -25,6 +25,7 @@ from .record import recorded as recorded
 from .record import versions as versions
 from .record import write_json as write_json
 from .record import write_record as write_record
+from .resolvers import available_cores as available_cores
 from .resolvers import best_precision as best_precision
 from .resolvers import demo_data as demo_data
 from .resolvers import file_name as file_name
