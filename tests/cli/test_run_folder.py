@@ -148,6 +148,17 @@ def test_a_sweep_refuses_only_jobs_that_hold_a_run(here: Path) -> None:
     assert seen == [1]
 
 
+def test_one_command_goes_on_with_an_interrupted_sweep(here: Path) -> None:
+    run_hydra(_work, "train", ["-m", "seed=0,1", "hydra.sweep.dir=s"])
+    checkpoint = here / "s" / "0_seed=0" / "checkpoints" / "last.ckpt"
+    checkpoint.parent.mkdir()
+    checkpoint.touch()
+    seen = []
+    arguments = ["-m", "seed=0,1,2", "hydra.sweep.dir=s", "resume=last"]
+    run_hydra(lambda config: seen.append((config.seed, config.resume)), "train", arguments)
+    assert seen == [(0, "last"), (1, None), (2, None)]
+
+
 @pytest.mark.parametrize("held", [False, True])
 def test_a_full_disk_leaves_no_empty_files(held: bool, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if held:

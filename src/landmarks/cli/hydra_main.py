@@ -39,6 +39,7 @@ from landmarks.config import (
     refuse_taken,
     register_resolvers,
     register_search_path,
+    start_if_new,
     suggest,
     understood,
 )
@@ -69,6 +70,7 @@ def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Se
         import_from_here(named_code(config))
         if HydraConfig.get().mode is RunMode.MULTIRUN:  # the other jobs of a sweep go on
             refuse_taken(Path(HydraConfig.get().runtime.output_dir), config)
+            start_if_new(config)
             return task(config)
         with mistakes_named():  # here already, else Hydra would print the overrides before
             return task(config)

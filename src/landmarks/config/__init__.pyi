@@ -36,6 +36,7 @@ from .run_folder import first_rank as first_rank
 from .run_folder import goes_on as goes_on
 from .run_folder import name_jobs_by_differences as name_jobs_by_differences
 from .run_folder import refuse_taken as refuse_taken
+from .run_folder import start_if_new as start_if_new
 from .settings import DetectorEvaluateSettings as DetectorEvaluateSettings
 from .settings import DetectorSettings as DetectorSettings
 from .settings import EvaluateSettings as EvaluateSettings

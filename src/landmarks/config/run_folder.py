@@ -107,6 +107,12 @@ def refuse_taken(folder: Path, config: DictConfig) -> None:
         )
 
 
+def start_if_new(config: DictConfig) -> None:
+    """Let `resume=last` start those jobs of an interrupted sweep that have no checkpoint yet."""
+    if config.get("resume") == "last" and not Path(config.callbacks.last.path).is_file():
+        config.resume = None
+
+
 def goes_on(folder: Path, resume: str | Path | None) -> bool:
     """Say whether the checkpoint that is resumed is one of this folder's own run."""
     return resume is not None and Path(resume).resolve().is_relative_to(folder.resolve())
