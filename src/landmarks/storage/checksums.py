@@ -194,6 +194,8 @@ def check_archive(path: Path) -> None:
 
 def _read_through(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
     """Read an entry to its end, where `zipfile` looks at the CRC-32."""
+    if entry.header_offset < 0:  # `zipfile` would ask the system for it
+        raise zipfile.BadZipFile("an entry lies before the start of the file")
     with archive.open(entry) as file:
         while file.read(BLOCK):
             pass
