@@ -55,6 +55,7 @@ import landmarks.training
 import tiny_sets
 from http_server import HttpServer, Request, _Handler
 from landmarks.cli.main import app
+from landmarks.data.stores.offset_file import read_offsets
 from landmarks.models import open_checkpoint
 from landmarks.storage import RowLog
 from tiny_world import write_tiny_world
@@ -108,7 +109,6 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
     moments: list[float] = field(default_factory=list)  # seconds after work began
-    began_again: int = 0  # kills before the first checkpoint
 
 
 # Processes
@@ -459,6 +459,13 @@ def evaluate_job(world: World, folder: Path, number: int) -> Job:
     return rows_job(folder, words, result, lambda: (run / "run.json").exists())
 
 
+def places(path: Path) -> str:
+    """A digest of where all images lie; the order of tars in the file is that in which threads were done with them."""
+    offsets = read_offsets(path)
+    tars = np.array([tar.name for tar in offsets.tars])
+    return digest(*(each.tobytes() for each in (offsets.ids, tars[offsets.tar], offsets.block, offsets.length)))
+
+
 def index_job(world: World, folder: Path, number: int) -> Job:
     if number % 2:
         derived = folder / "derived"
@@ -468,7 +475,7 @@ def index_job(world: World, folder: Path, number: int) -> Job:
             shutil.copytree(world.folder / "tars", folder / "tars", copy_function=os.link)
 
         def result() -> dict[str, str]:
-            return {path.name: digest(path.read_bytes()) for path in derived.rglob("*.safetensors")}
+            return {path.name: places(path) for path in derived.rglob("*.safetensors")}
 
         return Job(folder, lambda again: words, result, lambda: True)
     run, cache = folder / "run", folder / "cache"
@@ -483,17 +490,7 @@ def index_job(world: World, folder: Path, number: int) -> Job:
         files = sorted(cache.rglob("*.npy"))
         return {f"{path.parent.name}/{path.name}": digest(path.read_bytes()) for path in files}
 
-    return rows_job(folder, words, lambda: figures_only(run) | kept(), lambda: (run / "run.json").exists())
-
-
-def figures_only(run: Path) -> dict[str, str]:
-    found = without_times(json.loads((run / "metrics.json").read_text()))
-    with np.load(run / "ranking.npz") as arrays:
-        ranking = digest(*(arrays[name].tobytes() for name in arrays.files))
-    return {
-        "metrics.json": digest(json.dumps(found, sort_keys=True).replace(str(run.parent), "").encode()),
-        "ranking.npz": ranking,
-    }
+    return rows_job(folder, words, lambda: evaluated(run) | kept(), lambda: (run / "run.json").exists())
 
 
 class SlowServer(HttpServer):

@@ -77,6 +77,7 @@ def test_rows_of_the_working_directory_join_ours_and_replace_none() -> None:
         ("published: {metric: gap, public: 1, private: 1, source: me}", "needs a name"),
         ("published: {metric: gap, public: 1, private: 1, source: me}\nname: ${other}", "needs a name"),
         ("published: [", "mine.yaml: cannot be read"),
+        ("[" * 5000, "mine.yaml: cannot be read"),
         ("[1, 2]", "mine.yaml: expected keys"),
         (
             "published: {metric: gap, public: 1, private: 1, source: me}\nname: mine\ndata: gldv2",

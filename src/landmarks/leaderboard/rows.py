@@ -129,7 +129,7 @@ def _of_experiment(path: Path, begins_with: Mapping[str, str]) -> Row | None:
 def _load(path: Path) -> dict[str, Any]:
     try:
         content = OmegaConf.load(path)
-    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError, RecursionError) as error:
         raise LandmarksError(f"{path}: cannot be read: {error}") from None
     if isinstance(content, ListConfig):
         raise LandmarksError(f"{path}: expected keys and values")
