@@ -388,13 +388,13 @@ def sweep_job(world: World, folder: Path, number: int) -> Job:
 
     def words(again: bool) -> Words:
         go_on = ["resume=last"] if again and not begin_missing() else []
-        return ["train", "-m", "seed=0,1,2", f"data.root={world.data}", *SMALL, "trainer.max_epochs=2",
+        return ["train", "-m", "seed=0,1", f"data.root={world.data}", *SMALL, "trainer.max_epochs=1",
                 "trainer.devices=1", f"hydra.sweep.dir={sweep}", *go_on]  # fmt: skip
 
     def begin_missing() -> bool:
         """Whether jobs have not begun: `resume=last` refuses them, and the command alone refuses the others."""
         begun = [run for run in runs() if (run / "checkpoints" / "last.ckpt").exists()] if sweep.exists() else []
-        return len(begun) < 3
+        return len(begun) < 2
 
     def runs() -> list[Path]:
         return sorted(path for path in sweep.iterdir() if path.is_dir() and path.name[0].isdigit())
@@ -455,6 +455,8 @@ def evaluate_job(world: World, folder: Path, number: int) -> Job:
         words = ["evaluate", *sets, "descriptors.use_data=true", f"data.root={world.data}"]
     words += ["pipeline=second_place_2019", "recognition=calibrated", f"cache.folder={cache}",
               f"local_features.folder={folder}/local", f"hydra.run.dir={run}"]  # fmt: skip
+    if number % 4:  # the others start processes for local features, which take seconds to import what they need
+        words.append("pipeline.workers=1")
     result = lambda: evaluated(run) | descriptors(run / "descriptors")  # noqa: E731
     return rows_job(folder, words, result, lambda: (run / "run.json").exists())
 
