@@ -99,6 +99,7 @@ class OnnxNetwork(nn.Module):
         options.log_severity_level = 4  # what it has to say of corrupt files is raised, too
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
         source = model if isinstance(model, bytes) else str(model)
+        self._name = "" if isinstance(model, bytes) else f"{model}: "
         providers = [CPU] if device == "cpu" or CUDA not in there else [CUDA, CPU]
         try:
             # without a second attempt, of which it would print, where there is nothing else to try
@@ -112,7 +113,8 @@ class OnnxNetwork(nn.Module):
         try:
             (found,) = self._session.run(None, {INPUT: images.contiguous().cpu().numpy()})
         except Exception as error:
-            raise LandmarksError(f"ONNX Runtime fails on {list(images.shape)} ({first_line(error)})") from None
+            problem = f"ONNX Runtime fails on {list(images.shape)} ({first_line(error)})"
+            raise LandmarksError(f"{self._name}{problem}") from None
         return torch.from_numpy(found)
 
     def record(self) -> ModelRecord:
