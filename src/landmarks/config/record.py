@@ -72,7 +72,7 @@ def read_kind(run_dir: Path) -> tuple[str, str]:
     try:
         record = json.loads((run_dir / RECORD).read_text())
         return record["job"], record["task"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise LandmarksError(f"{run_dir / RECORD}: says of no run what it is; name another folder") from None
 
 
