@@ -387,14 +387,9 @@ def sweep_job(world: World, folder: Path, number: int) -> Job:
     sweep = folder / "sweep"
 
     def words(again: bool) -> Words:
-        go_on = ["resume=last"] if again and not begin_missing() else []
+        go_on = ["resume=last"] if again else []
         return ["train", "-m", "seed=0,1", f"data.root={world.data}", *SMALL, "trainer.max_epochs=1",
                 "trainer.devices=1", f"hydra.sweep.dir={sweep}", *go_on]  # fmt: skip
-
-    def begin_missing() -> bool:
-        """Whether jobs have not begun: `resume=last` refuses them, and the command alone refuses the others."""
-        begun = [run for run in runs() if (run / "checkpoints" / "last.ckpt").exists()] if sweep.exists() else []
-        return len(begun) < 2
 
     def runs() -> list[Path]:
         return sorted(path for path in sweep.iterdir() if path.is_dir() and path.name[0].isdigit())
