@@ -30,11 +30,13 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["experiments=res152_npair"], ["did you mean 'res152_npairs'"]),
         (["optimizer.lr=fast"], ["optimizer.lr", "'fast'"]),
         (["data=gldv2"], ["data.root: no value given", "data.root=VALUE"]),
-        (["data=gldv2", "data.root=nowhere"], ["data.root=nowhere", "train_clean.csv"]),
-        (["data=folder", "data.root=nowhere"], ["nowhere"]),
-        (["data=gldv2", "data.root=x", "data.source.train_split=trian"], ["train_split", "'train_clean'"]),
+        (["data=gldv2", "data.root=nowhere"], ["data.root=nowhere: there is no such folder"]),
+        (["data=gldv2", "data.root=."], ["data.root=. is not a complete", "train_clean.csv"]),
+        (["resume=a.ckpt", "model.pretrained=b"], ["resume=a.ckpt: there is no", "model.pretrained=b: there is no"]),
+        (["data=folder", "data.root=nowhere", "data.source.table=t"], ["nowhere", "data.source.table=t: there is no"]),
+        (["data=gldv2", "data.root=.", "data.source.train_split=trian"], ["train_split", "'train_clean'"]),
         (["resume=last"], ["resume=last", "hydra.run.dir"]),
-        (["data=folder", "data.root=x", "data.batch_size=0"], ["data.batch_size is 0"]),
+        (["data=folder", "data.root=.", "data.batch_size=0"], ["data.batch_size is 0"]),
     ],
 )
 def test_a_slip_is_one_screen_that_names_it(

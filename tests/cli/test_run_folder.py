@@ -1,6 +1,7 @@
 """A run folder is made for one run, locked while it runs, never written over unasked, and not left by mistakes."""
 
 import json
+import resource
 import shlex
 import subprocess
 import sys
@@ -145,3 +146,37 @@ def test_a_sweep_refuses_only_jobs_that_hold_a_run(here: Path) -> None:
     with pytest.raises(SystemExit):
         run_hydra(lambda config: seen.append(config.seed), "train", ["-m", "seed=0,1", "hydra.sweep.dir=s"])
     assert seen == [1]
+
+
+def test_one_command_goes_on_with_an_interrupted_sweep(here: Path) -> None:
+    run_hydra(_work, "train", ["-m", "seed=0,1", "hydra.sweep.dir=s"])
+    checkpoint = here / "s" / "0_seed=0" / "checkpoints" / "last.ckpt"
+    checkpoint.parent.mkdir()
+    checkpoint.touch()
+    seen = []
+    arguments = ["-m", "seed=0,1,2", "hydra.sweep.dir=s", "resume=last"]
+    run_hydra(lambda config: seen.append((config.seed, config.resume)), "train", arguments)
+    assert seen == [(0, "last"), (1, None), (2, None)]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_full_disk_leaves_no_empty_files(held: bool, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if held:
+        run_hydra(_work, "evaluate", ["hydra.run.dir=a", "checkpoint=x"])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))  # files cannot grow beyond, as on a full disk
+    try:
+        screen = _refused(["hydra.run.dir=a", "checkpoint=x"], capsys, "evaluate")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "What was complete before is kept; make room" in screen and len(screen.splitlines()) == 1
+    left = [path for path in (here / "a").rglob("*") if path.is_file() and path.suffix != ".log"]
+    assert bool(left) == held and all(path.stat().st_size for path in left)
+
+
+def test_a_disk_without_room_for_a_configuration_is_refused_at_once(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("landmarks.config.run_folder.LEAST_ROOM", 1 << 62)
+    assert "hydra.run.dir=a: the disk is full; make room" in _refused(["hydra.run.dir=a"], capsys)
+    assert not (here / "a").exists()

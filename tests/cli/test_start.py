@@ -32,6 +32,14 @@ COMMANDS = {
     "score detection boxes.csv labels.csv predictions.csv": 0,
     "detect model.safetensors gone.jpg": 2,
 }
+SLIPS = [
+    ["train.py", "loss.margn=0.3"],
+    ["train.py", "data=folder", "data.root=nowhere"],
+    ["train.py", "resume=last"],
+    ["train.py", "model.pretrained=nowhere.pth"],
+    ["evaluate.py", "checkpoint=nowhere.ckpt"],
+    ["evaluate.py", "descriptors.queries=nowhere", "descriptors.index=index.npy"],
+]
 SEARCH = [
     "descriptors.queries='my queries.npy'", "descriptors.index=index.npy", "pipeline=qe", "cache.keep=false",
     "hydra.run.dir='an evaluation'",
@@ -49,12 +57,13 @@ for command, code in {COMMANDS!r}.items():
     done = CliRunner().invoke(app, command.split())
     assert done.exit_code == code, (command, done.output, done.exception)
     require_absent(command, "torch", "matplotlib", "pytorch_lightning")
-sys.argv = ["train.py", "loss.margn=0.3"]
-try:
-    runpy.run_path({str(ROOT / "train.py")!r}, run_name="__main__")
-except SystemExit as ended:
-    assert ended.code == 2
-require_absent("a misspelt key", "torch", "matplotlib", "pytorch_lightning")
+for command in {SLIPS!r}:
+    script, *sys.argv[1:] = command
+    try:
+        runpy.run_path({str(ROOT)!r} + "/" + script, run_name="__main__")
+    except SystemExit as ended:
+        assert ended.code == 2, command
+    require_absent(command, "torch", "matplotlib", "pytorch_lightning")
 sys.argv = ["evaluate.py", *{SEARCH!r}]
 runpy.run_path({str(ROOT / "evaluate.py")!r}, run_name="__main__")
 require_absent("a search", "pytorch_lightning", "lightning_fabric", "torchvision", "timm", "matplotlib")

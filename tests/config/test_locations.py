@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
-from landmarks.config import config_root, import_from_here, known_targets, register_resolvers, register_search_path
+from landmarks.config import (
+    config_root,
+    import_from_here,
+    known_targets,
+    named_code,
+    register_resolvers,
+    register_search_path,
+)
 
 
 def test_config_root_holds_all_three_folders() -> None:
@@ -45,19 +53,28 @@ def test_files_of_the_working_directory_can_be_imported_after_what_is_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "somebodys_loss.py").write_text("MARGIN = 3")
-    (tmp_path / "json.py").write_text("raise AssertionError('taken for the installed one')")
+    for installed in ("json", "wave"):  # imported already and not
+        (tmp_path / f"{installed}.py").write_text("raise AssertionError('taken for the installed one')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    import_from_here()
-    import_from_here()
+    import_from_here(["json.loads", "wave.open", "landmarks.losses.Softmax", "", "${odd}"])
+    assert str(tmp_path) not in sys.path  # nothing there was named
+    import_from_here(["somebodys_loss.Loss"])
+    import_from_here(["somebodys_loss.Loss"])
     assert importlib.import_module("somebodys_loss").MARGIN == 3
     assert sys.path.count(str(tmp_path)) == 1 and sys.path[-1] == str(tmp_path)
 
 
-def test_targets_are_found_at_any_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_working_directory_names_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "conf" / "loss").mkdir(parents=True)
-    (tmp_path / "conf" / "loss" / "mine.yaml").write_text("_target_: my.Loss\nparts: [{a: {_target_: my.Part}}]\n")
-    ours = known_targets("loss")
-    assert "landmarks.losses.ArcMargin" in ours
+    (tmp_path / "conf" / "loss" / "mine.yaml").write_text("_target_: my.Loss\n")
     monkeypatch.chdir(tmp_path)
-    assert known_targets("loss") - ours == {"my.Loss", "my.Part"}
+    known_targets.cache_clear()
+    assert "landmarks.losses.ArcMargin" in known_targets("loss") and "my.Loss" not in known_targets("loss")
+
+
+def test_what_a_composed_configuration_names_is_found_at_any_depth() -> None:
+    config = OmegaConf.create({"loss": {"_target_": "my.Loss", "parts": [{"a": {"_target_": "my.Part"}}]}})
+    assert named_code(config) == ["my.Loss", "my.Part"]
+    config.trust = ["my.Net"]
+    assert named_code(config) == ["my.Loss", "my.Part", "my.Net"]

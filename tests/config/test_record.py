@@ -7,6 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from landmarks.config import record
+from landmarks.errors import LandmarksError
 
 
 def test_the_record_holds_resolved_config_versions_seed_and_commit(tmp_path: Path) -> None:
@@ -29,3 +30,10 @@ def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         record.write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["metrics.json"]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", "null", '{"job": "train"}', "[" * 100_000])
+def test_a_record_that_says_nothing_is_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(LandmarksError, match=r"run\.json: says of no run what it is"):
+        record.read_kind(tmp_path)

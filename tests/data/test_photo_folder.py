@@ -287,6 +287,7 @@ def test_a_table_of_path_landmark_and_split(photo_folder: Write, tmp_path: Path)
         ("all/000.jpg,Arch,dev", "line 11.*'dev' is no split.*train, index, query"),
         ("all/000.jpg,,train", "is no landmark to train on"),
         ("all/900.jpg,Arch,train", r"'all/900.jpg' is no file in .*data\.root"),
+        (f"all/{'9' * 300}.jpg,Arch,train", r"is no file in .*data\.root"),
         ("all/000.jpg,Arch,train", "was there before in the same split"),
     ):
         with pytest.raises(LandmarksError, match=message):

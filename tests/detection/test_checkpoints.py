@@ -43,6 +43,17 @@ def test_a_detector_is_built_again_with_its_weights_and_classes(config: DictConf
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
 
+def test_nothing_of_the_environment_gets_into_what_it_says(
+    config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "hunter2")
+    write(tmp_path / "d.ckpt", config)
+    found = torch.load(tmp_path / "d.ckpt", weights_only=True)
+    found["landmarks"]["config"]["name"] = "run_${oc.env:MY_TOKEN}"
+    torch.save(found, tmp_path / "d.ckpt")
+    assert load_detector(tmp_path / "d.ckpt").name == "run_${oc.env:MY_TOKEN}"
+
+
 def test_one_that_was_tuned_from_weights_needs_them_no_more(config: DictConfig, tmp_path: Path) -> None:
     config.model.pretrained = str(tmp_path / "gone.pth")
     write(tmp_path / "d.ckpt", config)
@@ -64,5 +75,5 @@ def test_other_checkpoints_are_refused(config: DictConfig, tmp_path: Path) -> No
     with pytest.raises(LandmarksError, match=r"d\.ckpt: .*forgotten"):
         load_detector(path)
     write(path, config, class_names=["/m/a"], class_titles=["A"])
-    with pytest.raises(LandmarksError, match="do not fit its own configuration"):
+    with pytest.raises(LandmarksError, match="do not fit its architecture"):
         load_detector(path)

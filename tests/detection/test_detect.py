@@ -80,6 +80,29 @@ def test_an_interrupted_detection_goes_on(
     assert seen[9:] == images.table.ids.tolist()[8:]
 
 
+def test_detections_are_not_taken_for_those_of_other_files(
+    trained: TrainedDetector, rectangles: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "set"
+    shutil.copytree(rectangles, root)
+
+    def detect(root: Path, folder: Path = tmp_path / "a") -> FoundObjects:
+        images = OpenImages(root, background=True).train().images
+        return detector(trained).detect(images, folder, "openimages", "train")
+
+    assert_same(detect(root), detect(root))
+    with pytest.raises(LandmarksError, match=r"are other files now \(another root, size or time\)"):
+        detect(rectangles)
+    image = root / "train" / f"{2:016x}.jpg"
+    image.write_bytes((root / "train" / f"{3:016x}.jpg").read_bytes())
+    with pytest.raises(LandmarksError, match=f"1 of its .* images are other files now.* {2:016x}: remove the detec"):
+        detect(root)
+    assert (tmp_path / "a" / "stamps.csv").is_file()  # still a finished set
+    (tmp_path / "a" / "stamps.csv").unlink()
+    with pytest.raises(LandmarksError, match="of which files the detections are is not recorded"):
+        detect(root)
+
+
 def test_unreadable_pictures_are_named_and_past_the_limit_stop_it(
     trained: TrainedDetector, rectangles: Path, tmp_path: Path
 ) -> None:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from described import write_set
-from landmarks.config import ConfigError, EvaluateSettings, check_config
+from landmarks.config import ConfigError, EvaluateSettings, check_config, quoted
 from landmarks.errors import LandmarksError
-from landmarks.leaderboard import Command, check_commands, composed, measuring, quoted, read_rows
+from landmarks.leaderboard import Command, check_commands, composed, measuring, read_rows
 
 ROWS = read_rows()
 PARSER = OverridesParser.create()

@@ -77,7 +77,13 @@ def test_rows_of_the_working_directory_join_ours_and_replace_none() -> None:
         ("published: {metric: gap, public: 1, private: 1, source: me}", "needs a name"),
         ("published: {metric: gap, public: 1, private: 1, source: me}\nname: ${other}", "needs a name"),
         ("published: [", "mine.yaml: cannot be read"),
+        ("[" * 5000, "mine.yaml: cannot be read"),
         ("[1, 2]", "mine.yaml: expected keys"),
+        (
+            "published: {metric: gap, public: 1, private: 1, source: me}\nname: mine\ndata: gldv2",
+            "mine.yaml: data: exp",
+        ),
+        ("published: {metric: gap, public: 1, private: 1, source: me}\nname: mine\ndata: {resize: [1]}", "data.resize"),
     ],
 )
 def test_files_that_cannot_be_rows_are_named(text: str, words: str) -> None:

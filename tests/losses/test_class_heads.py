@@ -40,6 +40,33 @@ def test_autocast_does_not_change_the_loss(kind: type[Softmax | ArcMargin], chun
     assert all(torch.equal(a, b) for a, b in zip(ours, expected, strict=True))
 
 
+def logits_of(head: ClassHead, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+    """By the formula, in float64 throughout."""
+    weight = head.weight.detach().double()[start:stop]
+    if isinstance(head, Softmax):
+        return x @ weight.T + head.bias.detach().double()[start:stop]
+    assert isinstance(head, MarginHead)
+    lengths = x.square().sum(1).sqrt()[:, None] * weight.square().sum(1).sqrt()
+    return head.scale * (x @ weight.T) / lengths
+
+
+@pytest.mark.parametrize("kind", [Softmax, ArcMargin])
+def test_descriptors_of_float64_are_scored_in_float64(kind: type[Softmax | ArcMargin]) -> None:
+    torch.manual_seed(3)
+    head = kind(20, 8)
+    if isinstance(head, Softmax):
+        torch.nn.init.normal_(head.bias)
+    x = torch.randn(6, 8, dtype=torch.float64)
+    for place in ((0, None), (3, 9)):
+        found = head.class_scores(x, *place).detach()
+        assert found.dtype == torch.float64
+        torch.testing.assert_close(found, logits_of(head, x, *place), rtol=1e-12, atol=1e-12)
+    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+        assert head.class_scores(x.to(dtype)).dtype == torch.float32
+    labels = torch.randint(20, (6,))
+    assert head(x, labels).dtype == torch.float64 and NPairs(20, 8)(x, torch.arange(6) // 2).dtype == torch.float64
+
+
 class Squeezed(MarginHead):
     """A margin of somebody's own."""
 

@@ -75,6 +75,12 @@ def test_formats_of_onnx_are_told_apart(tmp_path: Path) -> None:
         open_for(described, "detect")
 
 
+def test_logits_of_an_onnx_file_keep_their_type(tmp_path: Path) -> None:
+    head = open_for(onnx_file(tmp_path / "c.onnx", "classification"), "classify").head
+    logits = torch.randn(2, 3, dtype=torch.float64)
+    assert head is not None and torch.equal(head.class_scores(logits, 1), logits[:, 1:])
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without a GPU")
 def test_a_gpu_that_is_not_there_is_an_error(retrieval: Path, tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match="--device cuda: torch sees no GPU"):

@@ -1,6 +1,8 @@
 """Every kind of file a network can be filled from, and every way in which one may not fit."""
 
 import pickle
+from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,80 @@ def test_a_backbone_of_timm_with_or_without_its_classifier(tmp_path: Path, class
     expected = {k: v for k, v in source.state_dict().items() if not k.startswith("fc.")}
     assert equal(net.backbone.network.state_dict(), expected)
     assert torch.equal(net.fc.weight, layer)
+
+
+State = dict[str, torch.Tensor]
+
+
+def under(prefix: str, state: State) -> State:
+    return {prefix + name: value for name, value in state.items()}
+
+
+WRITTEN: dict[str, Callable[[State], object]] = {
+    "DataParallel": lambda state: under("module.", state),
+    "torch.compile": lambda state: under("_orig_mod.", state),
+    "compiled in parallel": lambda state: {"state_dict": under("module._orig_mod.", state), "epoch": 3},
+    "compiled inside": lambda state: {name.replace("conv1.", "conv1._orig_mod."): w for name, w in state.items()},
+    "Lightning": lambda state: {"state_dict": under("model.", state) | {"loss.weight": torch.zeros(3)}},
+    "backbone of another": lambda state: {"state_dict": under("backbone.", state) | {"head.fc.bias": torch.zeros(3)}},
+    "self-supervised": lambda state: {
+        "student": {}, "teacher": under("module.encoder.", state) | {"module.head.last.weight": torch.zeros(3)}
+    },
+    "with its average": lambda state: {"model": state, "model_ema": {name: w * 0 for name, w in state.items()}},
+    "nested": lambda state: {"model": {"state_dict": state, "args": Namespace(lr=0.1)}, "epoch": 3},
+    "with options": lambda state: {"model_state_dict": state, "args": Namespace(lr=0.1, name="r")},
+    "beside options": lambda state: {**state, "args": Namespace(lr=0.1), "epoch": 3},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("program", WRITTEN)
+def test_weights_as_other_programs_write_them(program: str, tmp_path: Path) -> None:
+    source, net = timm.create_model("resnet10t", num_classes=10), small_net(2)
+    torch.save(WRITTEN[program](source.state_dict()), tmp_path / "w.pth")
+    load_weights(net, tmp_path / "w.pth")
+    expected = {k: v for k, v in source.state_dict().items() if not k.startswith("fc.")}
+    assert equal(net.backbone.network.state_dict(), expected)
+
+
+@pytest.mark.parametrize("prefix", ["", "model.", "module._orig_mod.", "ema.module."])
+def test_whole_networks_behind_any_prefix(prefix: str, tmp_path: Path) -> None:
+    source, net = small_net(1, pooling="gem"), small_net(2, pooling="gem")
+    torch.save({"state_dict": under(prefix, source.state_dict())}, tmp_path / "w.ckpt")
+    load_weights(net, tmp_path / "w.ckpt")
+    assert equal(net.state_dict(), source.state_dict())
+
+
+def test_weights_under_another_name_are_read_by_their_content(tmp_path: Path) -> None:
+    source, net = small_net(1), small_net(2)
+    save_file(source.state_dict(), tmp_path / "net.pth")
+    load_weights(net, tmp_path / "net.pth")
+    assert equal(net.state_dict(), source.state_dict())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_named_and_not_taken(value: float, tmp_path: Path) -> None:
+    net = small_net(2)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    state = small_net(1).state_dict()
+    state["backbone.network.layer1.0.conv1.weight"][0] = value
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(
+        LandmarksError, match=r"w\.safetensors: .*1 with NaN or .*: backbone\.network\.layer1\.0\.conv1"
+    ):
+        load_weights(net, tmp_path / "w.safetensors")
+    assert equal(net.state_dict(), before)
+    torch.save({k: v.to(torch.int32) for k, v in before.items()}, tmp_path / "whole.pth")
+    with pytest.raises(LandmarksError, match=r"of another type: .* int32 instead of float32"):
+        load_weights(net, tmp_path / "whole.pth")
+
+
+def test_objects_of_programs_are_named_in_our_words(tmp_path: Path) -> None:
+    torch.save({"state_dict": small_net(1).state_dict(), "log": Path("x")}, tmp_path / "w.pth")
+    with pytest.raises(
+        LandmarksError, match=r"holds a pathlib\.\w+, and reading that could run code.*weights alone"
+    ) as said:
+        load_weights(small_net(2), tmp_path / "w.pth")
+    assert "weights_only" not in str(said.value) and "\n" not in str(said.value)
 
 
 def test_old_files_without_counts_of_steps(tmp_path: Path) -> None:

@@ -51,6 +51,10 @@ def test_what_is_no_log_is_named(tmp_path):
     path.write_text("")
     with pytest.raises(LandmarksError, match=r"m\.csv: not a readable CSV"):
         read_curves([path])
+    for step in ("99999999999999999999", "first"):
+        path.write_text(f"step,train/loss\n{step},2.5\n1,2.0\n")
+        with pytest.raises(LandmarksError, match=r"m\.csv: not a readable CSV"):
+            read_curves([path])
     path.write_text("a,b\n1,2\n")
     with pytest.raises(LandmarksError, match="no column step"):
         read_curves([path])

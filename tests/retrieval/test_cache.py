@@ -8,7 +8,7 @@ import pytest
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval import Cache, Progress, fingerprint, progress
-from landmarks.storage import Column
+from landmarks.storage import Column, RowLog
 
 COLUMNS = {"rows": Column(np.int64), "squares": Column(np.float32, (2,))}
 
@@ -73,6 +73,21 @@ def test_a_kill_loses_what_is_not_whole_and_the_rest_is_as_if_nothing_had_happen
     resumed = run(Cache(tmp_path), work)
     assert work.made == [(4, 8), (8, 10)] and not list(tmp_path.glob("*.partial"))
     assert all(np.array_equal(resumed[name], rows) for name, rows in Work()(0, 10).items())
+
+
+def run_until_all_is_made(folder):
+    RowLog.finish = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
+    run(Cache(folder), Work())
+
+
+def test_a_kill_after_the_last_chunk_loses_nothing(tmp_path):
+    process = multiprocessing.get_context("fork").Process(target=run_until_all_is_made, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    work = Work()
+    resumed = run(Cache(tmp_path), work)
+    assert not work.made and resumed["rows"].tolist() == list(range(10))
 
 
 @pytest.mark.parametrize("name", ["squares.npy", "checksums.txt"])

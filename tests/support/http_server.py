@@ -15,6 +15,7 @@ and `Last-Modified`, and lists folders like `python -m http.server`.
 import re
 import select
 import threading
+from base64 import b64encode
 from dataclasses import dataclass, field
 from hashlib import md5
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -51,10 +52,13 @@ class Fault:
 
 
 class HttpServer:
-    """Serves `folder` at `url` until `close`; `requests` holds what was asked, in order."""
+    """Serves `folder` at `url` until `close`, to all or to `owner` alone ("user:password"); `requests` holds what was
+    asked, in order.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.owner: str | None = None
         self.requests: list[Request] = []
         self.closing = threading.Event()
         self._faults: dict[str, list[Fault]] = {}
@@ -132,7 +136,10 @@ class _Handler(SimpleHTTPRequestHandler):
         request = Request(self.command, name, self.headers["Range"], self.headers["If-Range"])
         fault = self.server.owner.arrived(request)
         path = Path(self.translate_path(self.path))
-        if fault.status is not None:
+        owner = self.server.owner.owner
+        if owner is not None and self.headers["Authorization"] != f"Basic {b64encode(owner.encode()).decode()}":
+            self._answer(fault, 401, b"who are you?\n", {})
+        elif fault.status is not None:
             self._answer(fault, fault.status, b"the server says no\n", {})
         elif fault.content is not None:
             self._serve(fault, request, fault.content, {"ETag": f'"{md5(fault.content).hexdigest()}"'})

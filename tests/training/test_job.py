@@ -36,9 +36,11 @@ def test_a_run_leaves_everything_behind(trained_run: Any) -> None:
         "checkpoints/last.ckpt",
         "submissions/retrieval.csv",
         "submissions/recognition.csv",
+        "recognition_evidence.csv",
         "descriptors/index/descriptors.npy",
     ):
         assert (run_dir / name).is_file(), name
+    assert len(list(run_dir.rglob("recognition.csv"))) == 1
     assert Image.open(run_dir / "neighbours.png").width > 500
 
 
@@ -102,13 +104,26 @@ def test_resuming_needs_a_checkpoint(compose_config: Compose, tiny_run: list[str
         train(compose_config("train", *tiny_run, "resume=last", run_dir=tmp_path), tmp_path)
 
 
-def test_wandb_offline_closes_its_run(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> None:
+def test_wandb_gets_everything_and_a_resumed_run_goes_on_in_it(
+    compose_config: Compose, tiny_run: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: Any
+) -> None:
     import wandb
 
-    overrides = [*tiny_run, "logger=wandb", "trainer.max_steps=1", "evaluate_untrained=false"]
-    train(compose_config("train", *overrides, run_dir=tmp_path), tmp_path)
-    assert wandb.run is None  # else the next job of a sweep would go on in this run
-    assert list((tmp_path / "wandb").glob("offline-run-*"))
+    overrides = [*tiny_run, "logger=wandb", "evaluate_untrained=false", "logger.wandb.tags=[quick]"]
+    with caplog.at_level("INFO"):
+        for more in (["trainer.max_steps=1"], ["trainer.max_steps=2", "resume=last"]):
+            train(compose_config("train", *overrides, *more, run_dir=tmp_path), tmp_path)
+            assert wandb.run is None  # else the next job of a sweep would go on in this run
+    wandb.teardown()  # until all is on the disk
+    folders = sorted((tmp_path / "wandb").glob("offline-run-*"))
+    assert len(folders) == 2 and len({folder.name.rpartition("-")[2] for folder in folders}) == 1
+    assert f"wandb sync {folders[-1]}" in caplog.text and "wandb:" not in "".join(capfd.readouterr())
+    for folder in folders:
+        kept = next(folder.glob("*.wandb")).read_bytes()  # records of protobuf, not compressed
+        for words in (tmp_path.name, "quick", "cosine", "public/map@100"):
+            assert words.encode() in kept, words
+        media = {path.name.rpartition("_")[0].rpartition("_")[0] for path in (folder / "files" / "media").rglob("*.*")}
+        assert media >= {"neighbours", "recognition", "curves", "stages", "recognition_stages", "report"}
 
 
 def test_logs_of_interrupted_runs_are_kept_in_order(tmp_path: Path) -> None:

@@ -50,6 +50,18 @@ def test_what_cannot_change_is_refused_by_name_and_nothing_is_written(
     assert sorted(moved.rglob("*")) == before
 
 
+def test_nothing_of_the_environment_gets_into_what_a_checkpoint_says(
+    compose_config: Compose, tiny_run: list[str], moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "hunter2")
+    found = torch.load(moved / "checkpoints" / "last.ckpt", weights_only=True)
+    found["landmarks"]["config"]["monitor"] = "${oc.env:MY_TOKEN}"
+    torch.save(found, tmp_path / "last.ckpt")
+    config = compose_config("train", *tiny_run, *SGD, f"resume={tmp_path / 'last.ckpt'}", run_dir=tmp_path / "run")
+    with pytest.raises(LandmarksError, match=r"monitor: was \$\{oc\.env:MY_TOKEN\}, is public/map@100"):
+        train(config, tmp_path / "run")
+
+
 def test_a_moved_run_takes_the_new_rate_and_keeps_its_best_and_its_beginning(
     compose_config: Compose, tiny_run: list[str], moved: Path
 ) -> None:

@@ -13,11 +13,11 @@ from landmarks.cleaning.neighbours import Bars, other_class_bars, same_class_nei
 from landmarks.cleaning.pictures import LandmarkPictures, match
 from landmarks.cleaning.rule import AgreementRule, Verdict
 from landmarks.cleaning.verification import Verification
+from landmarks.config import available_cores
 from landmarks.data import (
     GLDv2,
     ImageSet,
     ImageTable,
-    available_cores,
     open_layout,
     open_root,
     read_labels,

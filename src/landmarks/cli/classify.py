@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from landmarks.cli.console import AsJson, named_endings
+from landmarks.cli.console import AsJson, Trust, named_endings, trusted
 from landmarks.cli.images import (
     Device,
     ImagePaths,
@@ -40,6 +40,7 @@ def classify(
     categories: Categories = None,
     as_json: AsJson = False,
     device: Device = Where.auto,
+    trust: Trust = None,
 ) -> None:
     """Name the landmarks that images show, the likeliest first, with the probabilities of a softmax over all.
 
@@ -60,7 +61,7 @@ def classify(
         from landmarks.interop import classify_pictures, landmark_class
         from landmarks.models import open_model
 
-        classifier = open_model(model, "classes", device.value, onnx=True)
+        classifier = open_model(model, "classes", device.value, onnx=True, trust=trusted(trust))
         if names is not None and not classifier.record.labels:
             raise LandmarksError(
                 f"--categories: {model} does not say which landmark is which of its classes; import it with --labels"

@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from landmarks.config import import_from_here
 from landmarks.errors import LandmarksError, shown
+from landmarks.storage import printable
 
 _ROOM, _RIGHT = "make room and start the same command again", "see who may write there, or name another place"
 REFUSALS = {
@@ -23,6 +25,14 @@ REFUSALS = {
 }
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="A network or loss of your own that the model may name, such as mynets.Net; once for each.",
+        show_default=False,
+    ),
+]
 DataRoot = Annotated[str, typer.Option("--root", help="Folder or address of the data set.", show_default=False)]
 
 
@@ -33,16 +43,22 @@ def named_endings(kept: str = "Nothing was written.") -> Iterator[Console]:
     try:
         yield stderr
     except LandmarksError as error:
-        stderr.print(str(error), style="red", markup=False)
+        stderr.print(printable(str(error)), style="red", markup=False)
         raise typer.Exit(2) from None
     except OSError as error:
         if (refusal := refused_by_system(error)) is None:
             raise
-        stderr.print(refusal, style="red", markup=False)
+        stderr.print(printable(refusal), style="red", markup=False)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         stderr.print(f"Stopped. {kept}", style="yellow")
         raise typer.Exit(130) from None
+
+
+def trusted(names: list[str] | None) -> list[str]:
+    """Return what `--trust` names, which may lie in the working directory."""
+    import_from_here(names or ())
+    return names or []
 
 
 def refused_by_system(error: BaseException) -> str | None:

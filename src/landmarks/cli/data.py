@@ -12,6 +12,7 @@ from landmarks.cli.console import AsJson, DataRoot, named_endings
 from landmarks.cli.tidy import tidy
 from landmarks.data import BASE_URL, FOLDERS, SPLITS, chosen_files
 from landmarks.errors import LandmarksError
+from landmarks.storage import printable
 
 GOES_ON = "the same command goes on from there."
 
@@ -76,7 +77,7 @@ def download(
 
     with named_endings(f"What was received is kept; {GOES_ON}") as stderr:
         files = chosen_files(chosen_splits(split, SPLITS), tars)
-        stderr.print(f"Asking {base_url} for {len(files)} files", markup=False)
+        stderr.print(f"Asking {printable(base_url)} for {len(files)} files", markup=False)
         with show_progress(stderr) as progress:
             outcomes = download_files(root, files, progress, base_url, workers, check)
     summary = summarize(outcomes)
@@ -141,7 +142,8 @@ def verify(
     --deep takes hours for the whole data set. What it found is kept for each tar, so it may be interrupted, and the
     next time only decodes what is new or has changed.
     """
-    from landmarks.data import CHECKED_SPLITS, available_cores, open_root
+    from landmarks.config import available_cores
+    from landmarks.data import CHECKED_SPLITS, open_root
     from landmarks.data import verify as verify_data
     from landmarks.progress import show_progress
     from landmarks.report import verification_messages, verification_tables

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from landmarks.cli.console import AsJson, named_endings
+from landmarks.cli.console import AsJson, Trust, named_endings, trusted
 from landmarks.cli.images import (
     Device,
     ImagePaths,
@@ -37,6 +37,7 @@ def detect(
     min_score: MinScore = 0.1,
     as_json: AsJson = False,
     device: Device = Where.auto,
+    trust: Trust = None,
 ) -> None:
     """Find objects: boxes with the names of their classes, the best first, and images with these boxes drawn.
 
@@ -52,7 +53,7 @@ def detect(
 
         if draw is not None:
             make_folder(draw)
-        detector = load_detector(model, device.value)
+        detector = load_detector(model, device.value, trusted(trust))
         classes = detector.classes
         results = []
         objects = detect_objects(detector, followed(pictures, stderr), min_score)

@@ -5,7 +5,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from landmarks.cli.hydra_main import Arguments, quiet_lightning, run_hydra
-from landmarks.config import refuse_missing
+from landmarks.config import refuse_absent, refuse_missing
 from landmarks.errors import LandmarksError
 
 NOTHING_TO_EVALUATE = """name what to evaluate: a checkpoint
@@ -30,6 +30,7 @@ def _job(config: DictConfig) -> Any:
         raise LandmarksError(NOTHING_TO_EVALUATE)
     if config.checkpoint is not None and given:
         raise LandmarksError(f"checkpoint and {', '.join(given)} exclude each other: evaluate one at a time")
+    refuse_absent(config)
     if given:
         from landmarks.evaluation import evaluate_precomputed_job
 
@@ -37,7 +38,7 @@ def _job(config: DictConfig) -> Any:
     from landmarks.models import read_model_record
 
     quiet_lightning()
-    if read_model_record(config.checkpoint).task == "detection":
+    if read_model_record(config.checkpoint, config.trust).task == "detection":
         from landmarks.detection import evaluate_detector_job as evaluate_job
     else:
         from landmarks.evaluation import evaluate_job

@@ -3,7 +3,7 @@
 from omegaconf import DictConfig
 
 from landmarks.cli.hydra_main import Arguments, quiet_lightning, run_hydra
-from landmarks.config import refuse_missing
+from landmarks.config import refuse_absent, refuse_missing
 
 
 def extract(arguments: Arguments = None) -> None:
@@ -14,10 +14,11 @@ def extract(arguments: Arguments = None) -> None:
 # Torch and Lightning take seconds to import. A misspelt key is found while Hydra composes, before they are needed.
 def _job(config: DictConfig) -> None:
     refuse_missing(config)
+    refuse_absent(config)
     from landmarks.models import read_model_record
 
     quiet_lightning()
-    if read_model_record(config.checkpoint).task == "detection":
+    if read_model_record(config.checkpoint, config.trust).task == "detection":
         from landmarks.detection import extract_detections_job as extract_job
     else:
         from landmarks.extraction import extract_job

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import hydra
 import typer
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -34,13 +34,17 @@ from landmarks.config import (
     first_rank,
     import_from_here,
     name_jobs_by_differences,
+    named_code,
+    quoting_hint,
     refuse_taken,
     register_resolvers,
     register_search_path,
+    start_if_new,
     suggest,
+    understood,
 )
 from landmarks.errors import LandmarksError
-from landmarks.storage import FileLock
+from landmarks.storage import FileLock, printable
 
 Arguments = Annotated[list[str] | None, typer.Argument()]
 """Whatever Hydra takes: overrides and its own options."""
@@ -54,33 +58,40 @@ def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Se
     Ends the process with status 2 and a message on standard error for the mistakes of people.
     """
     register_search_path()
-    import_from_here()
     register_resolvers()
     silence_libraries()
-    sys.argv[1:] = list(arguments)
+    sys.argv[1:] = understood(arguments)
     # Hydra then raises its errors instead of printing them, and we word them.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     application = hydra.main(config_path=str(config_root() / "conf"), config_name=config_name, version_base="1.3")
 
     @functools.wraps(task)
     def job(config: DictConfig) -> Any:
-        folder = Path(HydraConfig.get().runtime.output_dir)
+        import_from_here(named_code(config))
         if HydraConfig.get().mode is RunMode.MULTIRUN:  # the other jobs of a sweep go on
-            refuse_taken(folder, config)
+            refuse_taken(Path(HydraConfig.get().runtime.output_dir), config)
+            start_if_new(config)
             return task(config)
-        try:
-            with mistakes_named():  # here already, else Hydra would print the overrides before
-                return task(config)
-        except BaseException:
-            discard_unused(folder)
-            raise
+        with mistakes_named():  # here already, else Hydra would print the overrides before
+            return task(config)
 
+    RunFolder.made = None
     with mistakes_named():
-        application(job)()
+        try:
+            application(job)()
+        except BaseException:
+            RunFolder.discard()
+            raise
 
 
 class RunFolder(Callback):
-    """Gives every run and every sweep a folder of its own; Hydra asks before it makes one."""
+    """Gives every run and every sweep a folder of its own; Hydra asks before it makes one.
+
+    Attributes:
+        made: the folder of this process's run, for it alone to remove.
+    """
+
+    made: Path | None = None
 
     def __init__(self) -> None:
         self._lock: FileLock | None = None
@@ -90,12 +101,19 @@ class RunFolder(Callback):
         if first_rank():  # the others work in the folder that the first has locked
             with mistakes_named():  # of exceptions Hydra would only warn
                 self._lock = claim_folder(config, "run")
+                RunFolder.made = Path(config.hydra.run.dir).absolute()
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Make and lock the folder of a sweep."""
         with mistakes_named():
             self._lock = claim_folder(config, "sweep")
             name_jobs_by_differences(config)
+
+    @classmethod
+    def discard(cls) -> None:
+        """Remove the folder of a run that ended before any work."""
+        if cls.made is not None:
+            discard_unused(cls.made)
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Let others in."""
@@ -158,7 +176,7 @@ def fail(error: BaseException) -> None:
         traceback.print_exception(error)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print("[bold red]Error[/] ", end="")
-    console.print(explain(error), markup=False)
+    console.print(printable(explain(error) + quoting_hint(sys.argv[1:], error)), markup=False)
     raise SystemExit(2)
 
 
@@ -170,6 +188,10 @@ def explain(error: BaseException) -> str:
         hint = " There is no GPU here that torch can use: type trainer.accelerator=cpu" if NO_GPU in str(error) else ""
         return str(error) + hint
     text = str(error).strip()
+    if isinstance(error, OverrideParseException):
+        reason = re.sub(r"\s*See https:.*|Error parsing override .*\n", "", text)
+        why = "" if "LexerNoViable" in reason else f": {reason}"  # which only points into the argument
+        return f"Hydra cannot read the argument {error.override}{why}"
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException):
         text += "\n" + str(cause).strip()

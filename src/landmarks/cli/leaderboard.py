@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-from landmarks.cli.console import AsJson
+from landmarks.cli.console import AsJson, Trust, trusted
 from landmarks.cli.evaluate import evaluate
 from landmarks.cli.extract import extract
 from landmarks.cli.hydra_main import mistakes_named
@@ -43,6 +44,7 @@ def leaderboard(
     root: Root = None,
     weights: Weights = None,
     out: Out = Path("runs/leaderboard"),
+    trust: Trust = None,
 ) -> None:
     """Show published figures beside those measured here on the same data, and the commands for the missing ones.
 
@@ -60,12 +62,12 @@ def leaderboard(
             row = find_row(rows, run)
             from landmarks.leaderboard import prepare
 
-            for command in prepare(row, rows, root, weights or [], out, overrides or []):
+            for command in prepare(row, rows, root, weights or [], out, overrides or [], trusted(trust)):
                 stderr.print(str(command), style="dim", markup=False)
                 (extract if command.name == "extract" else evaluate)(list(command.overrides))
             runs = out / run
-        elif overrides or weights or root:
-            raise LandmarksError("--root, --weights and overrides are for --run ROW: which row shall be measured?")
+        elif overrides or weights or root or trust:
+            raise LandmarksError("--root, --weights, --trust and overrides are for --run ROW: name the row")
         no_runs_yet = row is None and runs == Path("runs") and not runs.exists()
         found = FoundRuns() if no_runs_yet else find_runs(runs)
         board = build_board(rows, found, row)
@@ -76,4 +78,4 @@ def leaderboard(
     else:
         print_board(board, RULE, with_commands=row is None)
         if html is not None:
-            Console().print(f"The page is [bold]{html}[/]", soft_wrap=True, highlight=False)
+            Console().print(f"The page is [bold]{escape(str(html))}[/]", soft_wrap=True, highlight=False)

@@ -1,5 +1,6 @@
 """The command `landmarks`: puts its subcommands together, each of which has a file of its name."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -19,7 +20,8 @@ from landmarks.cli import (
     similarity,
     train,
 )
-from landmarks.config import import_from_here
+from landmarks.config import expand_home
+from landmarks.storage import hide
 
 app = typer.Typer(
     help="Experiments in landmark retrieval and recognition: train, search, re-rank, score.",
@@ -56,7 +58,7 @@ def root(
 
 def main() -> None:
     """Run the command line."""
-    import_from_here()
+    sys.argv[1:] = [expand_home(one) for one in hide(sys.argv[1:])]  # before anything can print them
     app()
 
 

@@ -5,9 +5,15 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+
+JOBS = {  # imported when asked for: each takes seconds
+    ("train", "landmarks"): ("landmarks.training", "train"),
+    ("train", "detection"): ("landmarks.detection", "train_detector"),
+    ("evaluate", "landmarks"): ("landmarks.evaluation", "evaluate"),
+    ("extract", "landmarks"): ("landmarks.extraction", "extract"),
+}
 
 
 def main() -> None:
@@ -16,19 +22,8 @@ def main() -> None:
     from omegaconf import DictConfig, OmegaConf
 
     from landmarks.cli.hydra_main import mistakes_named, silence_libraries
-    from landmarks.config import import_from_here, read_kind, register_resolvers
-    from landmarks.detection import train_detector
-    from landmarks.evaluation import evaluate
-    from landmarks.extraction import extract
-    from landmarks.training import train
+    from landmarks.config import import_from_here, named_code, read_kind, register_resolvers
 
-    jobs: dict[tuple[str, str], Callable[[DictConfig, Path], Any]] = {
-        ("train", "landmarks"): train,
-        ("train", "detection"): train_detector,
-        ("evaluate", "landmarks"): evaluate,
-        ("extract", "landmarks"): extract,
-    }
-    import_from_here()
     register_resolvers()
     silence_libraries()
     logging.basicConfig(level=logging.WARNING)
@@ -36,7 +31,9 @@ def main() -> None:
     with mistakes_named():
         config = OmegaConf.load(run_dir / "config.yaml")
         assert isinstance(config, DictConfig)
-        jobs[read_kind(run_dir)](config, run_dir)
+        import_from_here(named_code(config))
+        room, job = JOBS[read_kind(run_dir)]
+        getattr(import_module(room), job)(config, run_dir)
 
 
 def leave_with(parent: int) -> None:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from landmarks.cli.console import AsJson, named_endings
+from landmarks.cli.console import AsJson, Trust, named_endings, trusted
 from landmarks.cli.images import (
     Device,
     ModelPath,
@@ -27,7 +27,12 @@ OtherPaths = Annotated[list[Path], typer.Argument(metavar="B [C …]", help="The
 
 
 def similarity(
-    model: ModelPath, first: FirstPath, others: OtherPaths, as_json: AsJson = False, device: Device = Where.auto
+    model: ModelPath,
+    first: FirstPath,
+    others: OtherPaths,
+    as_json: AsJson = False,
+    device: Device = Where.auto,
+    trust: Trust = None,
 ) -> None:
     """Compare images: the cosine of the first one's descriptor with that of each of the others.
 
@@ -42,7 +47,7 @@ def similarity(
         from landmarks.interop import describe_pictures, similarities
         from landmarks.models import open_model
 
-        describer = open_model(model, "descriptors", device.value, onnx=True)
+        describer = open_model(model, "descriptors", device.value, onnx=True, trust=trusted(trust))
         cosines = similarities(describe_pictures(describer, followed(paths, stderr))).tolist()
     seen = {path: describer.preprocessing.shape(*size) for path, size in sizes.items()}
     if as_json:

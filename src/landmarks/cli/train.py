@@ -5,7 +5,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from landmarks.cli.hydra_main import Arguments, quiet_lightning, run_hydra
-from landmarks.config import refuse_missing
+from landmarks.config import refuse_absent, refuse_missing
 
 
 def train(arguments: Arguments = None) -> None:
@@ -16,6 +16,7 @@ def train(arguments: Arguments = None) -> None:
 # Torch and Lightning take seconds to import. A misspelt key is found while Hydra composes, before they are needed.
 def _job(config: DictConfig) -> Any:
     refuse_missing(config)
+    refuse_absent(config)
     if config.task == "detection":
         from landmarks.detection import train_detector_job as train_job
     else:

@@ -1,3 +1,4 @@
+from .absent import refuse_absent as refuse_absent
 from .check import ConfigError as ConfigError
 from .check import built_class as built_class
 from .check import check_config as check_config
@@ -10,13 +11,21 @@ from .defaults import plain_defaults as plain_defaults
 from .locations import config_root as config_root
 from .locations import import_from_here as import_from_here
 from .locations import known_targets as known_targets
+from .locations import named_code as named_code
 from .locations import register_search_path as register_search_path
 from .locations import targets_in as targets_in
+from .overrides import as_text as as_text
+from .overrides import expand_home as expand_home
+from .overrides import quoted as quoted
+from .overrides import quoting_hint as quoting_hint
+from .overrides import understood as understood
 from .record import RECORD as RECORD
 from .record import read_kind as read_kind
+from .record import recorded as recorded
 from .record import versions as versions
 from .record import write_json as write_json
 from .record import write_record as write_record
+from .resolvers import available_cores as available_cores
 from .resolvers import best_precision as best_precision
 from .resolvers import demo_data as demo_data
 from .resolvers import file_name as file_name
@@ -27,6 +36,7 @@ from .run_folder import first_rank as first_rank
 from .run_folder import goes_on as goes_on
 from .run_folder import name_jobs_by_differences as name_jobs_by_differences
 from .run_folder import refuse_taken as refuse_taken
+from .run_folder import start_if_new as start_if_new
 from .settings import DetectorEvaluateSettings as DetectorEvaluateSettings
 from .settings import DetectorSettings as DetectorSettings
 from .settings import EvaluateSettings as EvaluateSettings

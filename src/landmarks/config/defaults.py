@@ -16,12 +16,29 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from landmarks.errors import LandmarksError
+from landmarks.storage import hide
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 Definition = ast.ClassDef | ast.FunctionDef
 
 
-class CompletedFiles(FileConfigSource):
+class OpenFiles(FileConfigSource):
+    """A folder of configuration files; Hydra copies them into run folders, so users and passwords are hidden."""
+
+    @staticmethod
+    def scheme() -> str:
+        """Return what search path entries of this kind start with."""
+        return "open"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Load one file without what nobody else may read."""
+        result = super().load_config(config_path)
+        if "://" in str(result.config):
+            result.config = OmegaConf.create(hide(OmegaConf.to_container(result.config)))
+        return result
+
+
+class CompletedFiles(OpenFiles):
     """A folder of configuration files, each completed with the defaults of what its `_target_`s name."""
 
     @staticmethod

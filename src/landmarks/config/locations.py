@@ -5,18 +5,19 @@ environments, data and runs, so `experiments/` and `sweeps/` come in through a s
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from landmarks.config.defaults import CompletedFiles
+from landmarks.config.defaults import CompletedFiles, OpenFiles
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 TOP_GROUPS = ("experiments", "sweeps")
@@ -28,7 +29,7 @@ def config_root() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent.parent
 
 
-class TopGroups(FileConfigSource):
+class TopGroups(OpenFiles):
     """A folder of which Hydra sees `experiments/` and `sweeps/` only."""
 
     @staticmethod
@@ -77,13 +78,11 @@ def register_search_path() -> None:
         Plugins.instance().register(plugin)
 
 
-def known_targets(group: str) -> set[str]:
-    """Name what the files of a config group, ours and those of the working directory, build: all their `_target_`s."""
-    found: set[str] = set()
-    for folder in {config_root() / "conf" / group, Path.cwd() / "conf" / group}:
-        for path in folder.glob("*.yaml"):
-            found.update(targets_in(OmegaConf.to_container(OmegaConf.load(path))))
-    return found
+@cache
+def known_targets(group: str) -> frozenset[str]:
+    """Name what our files of a config group build: all their `_target_`s. The working directory may be a stranger's."""
+    files = (config_root() / "conf" / group).glob("*.yaml")
+    return frozenset(name for path in files for name in targets_in(OmegaConf.to_container(OmegaConf.load(path))))
 
 
 def targets_in(value: Any) -> Iterator[str]:
@@ -96,7 +95,22 @@ def targets_in(value: Any) -> Iterator[str]:
         yield from targets_in(one)
 
 
-def import_from_here() -> None:
-    """Let networks, losses and all else in the working directory be imported, after what is installed."""
-    if (here := str(Path.cwd())) not in sys.path:
+def named_code(config: DictConfig) -> list[str]:
+    """Name what a composed configuration calls or trusts: its own user has composed it."""
+    values = OmegaConf.to_container(config)
+    assert isinstance(values, dict)
+    return [*targets_in(values), *map(str, values.get("trust") or ())]
+
+
+def import_from_here(names: Iterable[str]) -> None:
+    """Let networks, losses and all else that a user has named be imported from the working directory.
+
+    Only where something named is not installed: a stranger's folder may hold files named after libraries that are not.
+    """
+    if (here := str(Path.cwd())) not in sys.path and not all(map(_is_installed, names)):
         sys.path.append(here)
+
+
+def _is_installed(name: str) -> bool:
+    top = name.partition(".")[0]
+    return top in sys.modules or not top.isidentifier() or find_spec(top) is not None

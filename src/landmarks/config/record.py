@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from landmarks.config.settings import Task
 from landmarks.errors import LandmarksError
-from landmarks.storage import atomic_file
+from landmarks.storage import atomic_file, hide
 
 RECORD = "run.json"
 _PACKAGES = (
@@ -44,7 +44,7 @@ def write_record(config: DictConfig, run_dir: Path, task: Task = "landmarks") ->
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     with atomic_file(run_dir / "config.yaml") as file:
-        file.write(OmegaConf.to_yaml(config, resolve=True).encode())
+        file.write(OmegaConf.to_yaml(recorded(config)).encode())
     write_json(
         run_dir / RECORD,
         {
@@ -61,12 +61,18 @@ def write_record(config: DictConfig, run_dir: Path, task: Task = "landmarks") ->
     )
 
 
+def recorded(config: DictConfig) -> dict[str, Any]:
+    """Return a configuration as records keep it: plain values, resolved, without users and passwords of addresses."""
+    values: dict[str, Any] = hide(OmegaConf.to_container(config, resolve=True))
+    return values
+
+
 def read_kind(run_dir: Path) -> tuple[str, str]:
     """Return job and task of a run, as `write_record` has written them into its folder."""
     try:
         record = json.loads((run_dir / RECORD).read_text())
         return record["job"], record["task"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise LandmarksError(f"{run_dir / RECORD}: says of no run what it is; name another folder") from None
 
 
@@ -81,7 +87,7 @@ def _command(config: DictConfig) -> str | None:
     of_hydra = [] if hydra.mode is RunMode.MULTIRUN else hydra.overrides.hydra
     taken = "hydra.run.dir=" if config.job == "train" and config.get("resume") is None else "hydra.mode="
     asked = [one for one in of_hydra if not one.startswith(("hydra.mode=", taken))]
-    return shlex.join([sys.executable, "-m", "landmarks", config.job, *asked, *hydra.overrides.task])
+    return shlex.join(hide([sys.executable, "-m", "landmarks", config.job, *asked, *hydra.overrides.task]))
 
 
 def versions() -> dict[str, str]:

@@ -29,8 +29,12 @@ def on_gpu(accelerator: str = "auto") -> bool:
 
 def workers(most: int) -> int:
     """Return how many processes read images: `most`, or as many as there are cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(most, cores)
+    return min(most, available_cores())
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def file_name(text: str) -> str:

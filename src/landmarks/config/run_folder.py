@@ -10,12 +10,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from landmarks.config.overrides import quoted
 from landmarks.config.record import RECORD, read_kind
 from landmarks.errors import LandmarksError
 from landmarks.storage import FileLock, LockedError
 
 LOCK = ".lock"
 BEFORE_WORK = (".hydra", "run.log", LOCK)
+LEAST_ROOM = 1 << 20  # bytes, for what Hydra writes before any work
 
 
 def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> FileLock:
@@ -25,9 +27,12 @@ def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> FileLock:
     a run is refused, see `refuse_taken`.
     """
     folder = _named(config, kind)
+    if "${" in str(folder):  # Hydra resolves the name once more
+        raise LandmarksError(f"hydra.{kind}.dir={folder}: the name of a run folder cannot hold ${{")
     if kind == "run":
         refuse_taken(folder, config)
     place = f"hydra.{kind}.dir={folder}"
+    _require_room(folder, place)
     raw = OmegaConf.to_container(config.hydra[kind], resolve=False)
     try:
         folder = _make(folder, alone=isinstance(raw, dict) and "${now:" in str(raw["dir"]))
@@ -40,6 +45,14 @@ def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> FileLock:
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra[kind].dir = str(folder)
     return lock
+
+
+def _require_room(folder: Path, place: str) -> None:
+    """Refuse a full disk before Hydra leaves files there with nothing in them."""
+    existing = next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
+    usage = shutil.disk_usage(existing)
+    if usage.free < LEAST_ROOM and usage.total:  # which is 0 for what is no disk
+        raise LandmarksError(f"{place}: the disk is full; make room, or name another folder")
 
 
 def _named(config: DictConfig, kind: str) -> Path:
@@ -73,13 +86,9 @@ def name_jobs_by_differences(config: DictConfig) -> None:
     exclude = [*config.hydra.job.config.override_dirname.exclude_keys, *fixed]
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.overrides.hydra += [
-            f"hydra.sweep.dir={_quoted(config.hydra.sweep.dir)}",
-            f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(_quoted, exclude))}]",
+            f"hydra.sweep.dir={quoted(config.hydra.sweep.dir)}",
+            f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(quoted, exclude))}]",
         ]
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def refuse_taken(folder: Path, config: DictConfig) -> None:
@@ -98,13 +107,25 @@ def refuse_taken(folder: Path, config: DictConfig) -> None:
         )
 
 
+def start_if_new(config: DictConfig) -> None:
+    """Let `resume=last` start those jobs of an interrupted sweep that have no checkpoint yet."""
+    if config.get("resume") == "last" and not Path(config.callbacks.last.path).is_file():
+        config.resume = None
+
+
 def goes_on(folder: Path, resume: str | Path | None) -> bool:
     """Say whether the checkpoint that is resumed is one of this folder's own run."""
     return resume is not None and Path(resume).resolve().is_relative_to(folder.resolve())
 
 
 def discard_unused(folder: Path) -> None:
-    """Remove the folder of a run that never began to work, which holds nothing but what Hydra noted."""
+    """Remove the folder of a run that never began to work, which holds nothing but what Hydra noted.
+
+    Of one that other runs left something in, only empty files of Hydra are removed: the disk was full.
+    """
+    for path in folder.glob(".hydra/*") if first_rank() else ():
+        if path.stat().st_size == 0:
+            path.unlink()
     if first_rank() and folder.is_dir() and all(path.name in BEFORE_WORK for path in folder.iterdir()):
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -40,6 +40,7 @@ class Shared:
     name: str
     seed: int
     run_dir: str
+    trust: list[str]
     monitor: str
     channels_last: bool
     data: Any
@@ -118,6 +119,7 @@ class DetectorEvaluateSettings:
     name: str
     seed: int
     run_dir: str
+    trust: list[str]
     channels_last: bool
     inference: Inference
     checkpoint: str
@@ -154,6 +156,7 @@ class ExtractSettings:
     job: Literal["extract"]
     seed: int
     run_dir: str
+    trust: list[str]
     channels_last: bool
     inference: Inference
     checkpoint: str

@@ -9,6 +9,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from landmarks.metrics import best_mode
@@ -41,8 +42,8 @@ class SweepSummary(Callback):
         table = Table(*varied, "figure", "run folder", title=f"Sweep: {monitor}")
         for row in rows:
             figure = "failed" if row["figure"] is None else f"{row['figure']:.4f}"
-            table.add_row(*(str(row.get(key, "")) for key in varied), figure, str(row["run"]))
-        Console().print(table, f"Written to {folder / 'sweep.csv'}")
+            table.add_row(*(escape(str(row.get(key, ""))) for key in varied), figure, escape(str(row["run"])))
+        Console().print(table, f"Written to {escape(str(folder / 'sweep.csv'))}")
 
 
 def _unknown(figure: float | None) -> bool:

@@ -47,6 +47,7 @@ from .images.preprocessing import MEAN as MEAN
 from .images.preprocessing import MULTIPLE as MULTIPLE
 from .images.preprocessing import STD as STD
 from .images.preprocessing import Preprocessing as Preprocessing
+from .images.preprocessing import ResizeMode as ResizeMode
 from .images.preprocessing import ResizeRule as ResizeRule
 from .images.preprocessing import common_multiple as common_multiple
 from .images.sizes import read_size as read_size
@@ -59,7 +60,6 @@ from .loader import require_least as require_least
 from .loader import single_thread as single_thread
 from .module import LandmarkDataModule as LandmarkDataModule
 from .photo_folder import PhotoFolder as PhotoFolder
-from .processes import available_cores as available_cores
 from .processes import leave_with_parent as leave_with_parent
 from .roots import Root as Root
 from .roots import local_folder as local_folder

@@ -29,7 +29,7 @@ def read_photo_table(path: Path, root: Path, non_landmark: str) -> dict[str, dic
             unnamed, "landmark", "is no landmark to train on", "write its name, or make the image index or query"
         )
         files = [root / name for name in names]
-        absent = np.array([not file.is_file() for file in files])
+        absent = np.array([not _is_file(file) for file in files])
         rows.refuse(absent, "path", f"is no file in {root}", "write the image's path from data.root on")
         again = np.zeros(len(rows), np.bool_)
         for row, key in enumerate(zip(names, splits, strict=True)):
@@ -39,3 +39,10 @@ def read_photo_table(path: Path, root: Path, non_landmark: str) -> dict[str, dic
         for file, landmark, split in zip(files, landmarks, splits, strict=True):
             found[split].setdefault(landmark or non_landmark, []).append(file)
     return found
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for the system
+        return False

@@ -1,14 +1,9 @@
-"""What processes that decode or draw pictures need to know of their machine and of their parent."""
+"""What processes that decode or draw pictures need to know of their parent."""
 
 import multiprocessing
 import os
 import threading
 from multiprocessing.process import BaseProcess
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def leave_with_parent() -> None:

@@ -4,7 +4,7 @@ One device does it; what it finds is written as it comes, see `landmarks.recogni
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,9 +55,9 @@ class TrainedDetector:
     trained_on: Any
 
 
-def load_detector(path: str | Path, device: Device = "cpu") -> TrainedDetector:
+def load_detector(path: str | Path, device: Device = "cpu", trust: Iterable[str] = ()) -> TrainedDetector:
     """Open a detector of a run or a model file; see `landmarks.models.opened.open_model`."""
-    opened = open_model(path, "boxes", device)
+    opened = open_model(path, "boxes", device, trust=trust)
     record, model = opened.record, opened.network
     assert isinstance(model, FasterRCNN)
     classes = DetectionClasses(np.array(record.labels, np.str_), np.array(record.titles or record.labels, np.str_))
@@ -130,9 +130,11 @@ class Detector:
         """Look for objects; images that lie in the folder already, searched in the same way, are not read again.
 
         The names of data set and split go into the protocol. `upright` turns images as their EXIF orientation says;
-        boxes of Open Images refer to unturned ones. Raises LandmarksError where detections of another kind lie there.
+        boxes of Open Images refer to unturned ones. Raises LandmarksError where detections of another kind, or of other
+        files under the same ids, lie there.
         """
-        with DetectionWriter(folder, self.trained.classes, self._protocol(data, split)) as writer:
+        stamped = (images.table.ids, images.stamps())
+        with DetectionWriter(folder, self.trained.classes, self._protocol(data, split), stamped) as writer:
             done = np.isin(images.table.ids, writer.done)
             if done.any():
                 log.info("%d of %d pictures of %s are searched already", done.sum(), len(images), folder)

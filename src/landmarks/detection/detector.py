@@ -33,7 +33,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from landmarks.data import MEAN, STD
 from landmarks.errors import LandmarksError, counted
-from landmarks.models import create_pretrained, normalize, read_weights
+from landmarks.models import create_pretrained, named_as, normalize, read_weights, refuse_odd
 
 CELLS = 7  # side of the grid that a region is pooled to
 ASPECT_RATIOS = (0.5, 1.0, 2.0)  # height over width of anchors
@@ -217,21 +217,20 @@ def load_detector_weights(model: FasterRCNN, path: Path) -> None:
 
     Names decide what the file holds:
 
-    - a detector, `backbone.body.…`, as torchvision and we save it, or a checkpoint of ours, where the same names
-      follow `model.`; its layer of classes is left out where it knows another number of them;
+    - a detector, `backbone.body.…`, as torchvision and we save it, with whatever wrapper's name before; its layer of
+      classes is left out where it knows another number of them;
     - a backbone, in timm's or torchvision's names; what it has besides, such as its classifier, is left out.
 
     After an error, which names the file and what does not fit, the model is of no use.
     """
-    weights = read_weights(path)
-    if any(name.startswith("model.backbone.") for name in weights):
-        weights = {name.removeprefix("model."): w for name, w in weights.items() if name.startswith("model.")}
+    found = read_weights(path)
+    weights = named_as(model.state_dict(), found)
     if any(name.startswith("backbone.body.") for name in weights):
         _load(model, _of_same_classes(model, weights), path)
         return
     body = model.backbone.body
     own = body.state_dict().keys()
-    _load(body, {name: w for name, w in weights.items() if name in own}, path)
+    _load(body, {name: w for name, w in named_as(own, found).items() if name in own}, path)
 
 
 def _of_same_classes(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -243,7 +242,10 @@ def _of_same_classes(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, 
 
 def _load(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
     try:
+        refuse_odd(weights)
         found = network.load_state_dict(weights, strict=False)
+    except LandmarksError as error:
+        raise LandmarksError(f"model.pretrained={path}: {error}") from None
     except RuntimeError as error:  # names every tensor of another shape
         raise LandmarksError(f"model.pretrained={path} does not fit the detector: {error}") from None
     missing = [name for name in found.missing_keys if not name.endswith(COUNTER)]

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from torchvision.models.detection import FasterRCNN
 
@@ -32,7 +33,7 @@ from landmarks.models import checkpoint_record, weights_hash
 from landmarks.recognition import DETECTIONS, PROTOCOL_FILE, DetectionProtocol, FoundObjects
 from landmarks.training import Parts, TrainedRun, ready, run_training
 
-USED = ("job", "name", "seed", "run_dir", "channels_last", "inference", "checkpoint", "trainer")
+USED = ("job", "name", "seed", "run_dir", "trust", "channels_last", "inference", "checkpoint", "trainer")
 CALLBACKS = ("unreadable", "progress")
 LANDMARKS_ONLY = ("validation", "resize")  # keys of `data` in conf/evaluate.yaml that images with boxes do not have
 DRAWN = 8
@@ -102,7 +103,7 @@ def _detector_parts(config: DictConfig) -> Parts:
 def evaluate_detector_job(config: DictConfig) -> float | None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
     refuse_missing(config)
-    trained = load_detector(config.checkpoint)
+    trained = load_detector(config.checkpoint, trust=config.trust)
     if not issubclass(built_class(config.data) or DetectionDataModule, DetectionDataModule):
         raise LandmarksError(
             f"checkpoint {config.checkpoint} is a detector, and these data have no boxes to score it with: choose "
@@ -187,7 +188,7 @@ def _evaluate(config: DictConfig, run_dir: Path, trained: TrainedDetector) -> fl
 def extract_detections_job(config: DictConfig) -> None:
     """Write what a checkpoint detects in the named splits into the run folder, and print how much that is."""
     refuse_missing(config)
-    trained = load_detector(config.checkpoint)
+    trained = load_detector(config.checkpoint, trust=config.trust)
     check_config(config, ExtractSettings)
     if not config.splits:
         raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
@@ -214,7 +215,7 @@ def extract_detections_job(config: DictConfig) -> None:
         )
         table.add_row(f"{name}{DETECTIONS}", *_counts(found, len(images)))
     Console().print(table)
-    Console().print(f"The sets are in [bold]{run_dir}[/]", soft_wrap=True)
+    Console().print(f"The sets are in [bold]{escape(str(run_dir))}[/]", soft_wrap=True)
 
 
 def _counts(found: FoundObjects, pictures: int) -> tuple[str, ...]:

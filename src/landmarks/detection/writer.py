@@ -6,6 +6,7 @@ closed, after all others, and taken out again when it is gone on with: they are 
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -22,6 +23,8 @@ from landmarks.recognition import (
     IMAGES_FILE,
     PARTIAL_SUFFIX,
     PROTOCOL_FILE,
+    STAMP_COLUMNS,
+    STAMPS_FILE,
     DetectionClasses,
     DetectionProtocol,
     Detections,
@@ -39,21 +42,34 @@ class DetectionWriter:
 
     A set of exactly the same protocol and classes that lies there, finished or not, is gone on with; another one is an
     OtherSetError. Leaving the ``with`` block without `close` keeps the unfinished set.
+
+    `images` are ids and stamps of all images that may be added, uint64 [N] each (see `ImageSet.stamps`): a set of other
+    files under the same ids is an OtherSetError as well. None leaves unrecorded which files were looked at.
     """
 
-    def __init__(self, folder: str | Path, classes: DetectionClasses, protocol: DetectionProtocol) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        classes: DetectionClasses,
+        protocol: DetectionProtocol,
+        images: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None = None,
+    ) -> None:
         self.folder = Path(folder)
         self.partial = self.folder.with_name(self.folder.name + PARTIAL_SUFFIX)
         self.names = classes.names
         self._closed = False
         self._unreadable = b""
+        self._stamps = None if images is None else dict(zip(*(part.tolist() for part in images), strict=True))
         heads = {BOXES_FILE: DETECTIONS_HEADER.encode(), IMAGES_FILE: csv_lines([IMAGE_COLUMNS])}
+        if images is not None:
+            heads[STAMPS_FILE] = csv_lines([STAMP_COLUMNS])
         try:
             self._take_up_finished(classes, protocol)
             self._log = AppendLog(self.partial, heads)
             try:
                 _require_same(self.partial, classes, protocol)
                 self._parts = [self._drop_unreadable()]
+                self._refuse_changed(self.partial)
             except BaseException:
                 self.let_go()
                 raise
@@ -91,7 +107,10 @@ class DetectionWriter:
         in_order = found.take(np.argsort(place, kind="stable"))
         counts = np.bincount(place, minlength=len(ids)).tolist()
         pictures = zip(map(format_id, ids.tolist()), counts, [""] * len(counts), strict=True)
-        self._append({BOXES_FILE: b"".join(detection_lines(in_order)), IMAGES_FILE: csv_lines(pictures)})
+        chunk = {BOXES_FILE: b"".join(detection_lines(in_order)), IMAGES_FILE: csv_lines(pictures)}
+        if self._stamps is not None:
+            chunk[STAMPS_FILE] = csv_lines((format_id(one), self._stamps[one]) for one in ids.tolist())
+        self._append(chunk)
         self._parts.append(ids)
         self._seen.update(ids.tolist())
 
@@ -155,11 +174,32 @@ class DetectionWriter:
         if not (self.folder / PROTOCOL_FILE).is_file():
             raise LandmarksError(f"{self.folder} is there and holds no detections: choose another folder")
         _require_same(self.folder, classes, protocol)
+        self._refuse_changed(self.folder)
         if not (self.folder / CHECKSUMS_FILE).is_file():
             raise LandmarksError(
                 f"{self.folder}: an earlier version wrote this set, and it cannot be added to: remove it"
             )
         self.folder.rename(self.partial)
+
+    def _refuse_changed(self, folder: Path) -> None:
+        """Refuse a set whose images were replaced since, or are those of another root."""
+        if self._stamps is None:
+            return
+        images = read_images(folder / IMAGES_FILE)
+        looked_at = images.ids[images.readable].tolist()
+        with suppress(FileNotFoundError):
+            rows = (folder / STAMPS_FILE).read_text().split()[1:]
+            recorded = {int(row[:16], 16): int(row[17:]) for row in rows}
+            others = [one for one in looked_at if recorded.get(one) != self._stamps.get(one, recorded.get(one))]
+            if not others:
+                return
+            raise OtherSetError(
+                f"{folder}: {len(others)} of its {len(looked_at)} images are other files now (another root, size or "
+                f"time), the first is {format_id(others[0])}: remove the detections or choose another folder"
+            )
+        raise OtherSetError(
+            f"{folder}: of which files the detections are is not recorded: remove them or choose another folder"
+        )
 
 
 def _require_same(folder: Path, classes: DetectionClasses, protocol: DetectionProtocol) -> None:

@@ -20,7 +20,7 @@ from landmarks.retrieval import Pipeline
 def evaluate_job(config: DictConfig) -> float | None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
     refuse_missing(config)
-    trained = open_model(config.checkpoint, "descriptors")
+    trained = open_model(config.checkpoint, "descriptors", trust=config.trust)
     check_config(config, EvaluateSettings)
     return evaluate(config, Path(config.run_dir), trained)
 
@@ -34,7 +34,7 @@ def evaluate(config: DictConfig, run_dir: Path, trained: OpenedModel | None = No
     Returns:
         The monitored figure, or None where the data have no ground truth, and on all ranks but the first.
     """
-    trained = trained or open_model(config.checkpoint, "descriptors")
+    trained = trained or open_model(config.checkpoint, "descriptors", trust=config.trust)
     pipeline: Pipeline = instantiate(config.pipeline)
     recognition: RecognitionPipeline = instantiate(config.recognition)
     extraction: Extraction = instantiate(config.extraction)

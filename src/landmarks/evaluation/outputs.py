@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from landmarks.config import versions, write_json
+from landmarks.config import recorded, versions, write_json
 from landmarks.evaluation.figures import Scores, choose_monitor, figure, known_scores, with_classifiers
 from landmarks.evaluation.samples import predicted_names, recognition_sheet, sample_sheet
 from landmarks.evaluation.scoring import Result
@@ -36,7 +37,8 @@ OUTPUTS = (
     "recognition_stages.csv",
     "submissions/retrieval.csv",
     "submissions/recognition.csv",
-    "recognition.csv",
+    "recognition_evidence.csv",
+    "recognition.csv",  # what it was called
     "neighbours.png",
     "recognition.png",
     "report.html",
@@ -85,8 +87,8 @@ def write_result(
 
     Args:
         run_dir: gets `metrics.json`, `ranking.npz`, `stages.csv` and `report.html`; with ids `submissions/*.csv`; where
-            landmarks were recognised `recognition_stages.csv` and `recognition.csv`; where images are at hand and
-            somebody knows what is right `neighbours.png` and `recognition.png`. All replace those of an earlier
+            landmarks were recognised `recognition_stages.csv` and `recognition_evidence.csv`; where images are at hand
+            and somebody knows what is right `neighbours.png` and `recognition.png`. All replace those of an earlier
             evaluation; `curves.png` gets into the page if it is there.
         config: of the run.
         result: what the evaluation found.
@@ -113,7 +115,7 @@ def write_result(
         },
         "seed": config.seed,
         "versions": versions(),
-        "config": OmegaConf.to_container(config, resolve=True),
+        "config": recorded(config),
         **{stages[heading]: [asdict(one) for one in reports] for heading, reports in result.ablations.items()},
     }
     write_json(run_dir / "metrics.json", plain(content))
@@ -123,7 +125,7 @@ def write_result(
         _by_figure(results),
         result.ablations,
         {heading: run_dir / name for heading, name in PICTURES.items() if (run_dir / name).is_file()},
-        OmegaConf.to_yaml(config, resolve=True),
+        OmegaConf.to_yaml(recorded(config)),
         facts,
     )
     print_scores(run_dir, results, result.ablations)
@@ -155,7 +157,7 @@ def _write_submissions(run_dir: Path, result: Result) -> None:
         if images is not None and images.has_paths:
             words["path"] = np.array([images.path(row) for row in range(len(images))], dtype=np.str_)
         notes = found.result.state.notes
-        write_recognition_notes(run_dir / "recognition.csv", found.submission, {**words, **notes})
+        write_recognition_notes(run_dir / "recognition_evidence.csv", found.submission, {**words, **notes})
 
 
 def _draw(run_dir: Path, result: Result) -> None:
@@ -195,7 +197,9 @@ def print_scores(run_dir: Path, results: Mapping[str, Scores], ablations: Ablati
         console.print("There is no ground truth, so there are no figures; the ranking is written.")
     elif len(results) > 1 or {name for _, name in shown} != {"map@100"}:  # else the stages say it already
         console.print(table)
-    console.print(f"Figures, pictures and a page to read, report.html, are in [bold]{run_dir}[/]", soft_wrap=True)
+    console.print(
+        f"Figures, pictures and a page to read, report.html, are in [bold]{escape(str(run_dir))}[/]", soft_wrap=True
+    )
 
 
 def plain(value: Any) -> Any:

@@ -15,6 +15,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from landmarks.config import ExtractSettings, check_config, refuse_missing, write_record
@@ -48,7 +49,7 @@ class Extracted:
 def extract_job(config: DictConfig) -> None:
     """Open the checkpoint, take from it what the configuration leaves open, check, and extract."""
     refuse_missing(config)
-    trained = open_model(config.checkpoint, "descriptors")
+    trained = open_model(config.checkpoint, "descriptors", trust=config.trust)
     check_config(config, ExtractSettings)
     if not config.splits:
         raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
@@ -64,7 +65,7 @@ def extract(config: DictConfig, run_dir: Path, trained: OpenedModel | None = Non
     Where predictions are asked for, they are made of the descriptors, and made again by every run: it takes little.
     `trained` is by default the network of the checkpoint.
     """
-    trained = trained or open_model(config.checkpoint, "descriptors")
+    trained = trained or open_model(config.checkpoint, "descriptors", trust=config.trust)
     data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
         trained=trained.preprocessing, splits=config.splits, scales=config.extraction.scales
     )
@@ -77,7 +78,7 @@ def extract(config: DictConfig, run_dir: Path, trained: OpenedModel | None = Non
             for name, found in extracted.sets.items():
                 folder = run_dir / f"{name}{PREDICTIONS}"
                 predict(found.descriptors, trained, config.predictions, folder, config.trainer.accelerator)
-        Console().print(f"The sets are in [bold]{run_dir}[/]", soft_wrap=True)
+        Console().print(f"The sets are in [bold]{escape(str(run_dir))}[/]", soft_wrap=True)
 
 
 def describe(

@@ -7,6 +7,7 @@ from .paddle.importing import import_released as import_released
 from .paddle.labels import read_class_names as read_class_names
 from .paddle.variables import Variables as Variables
 from .paddle.variables import open_variables as open_variables
+from .pretrained import open_pretrained as open_pretrained
 from .single_images import LandmarkClass as LandmarkClass
 from .single_images import classify_pictures as classify_pictures
 from .single_images import describe_pictures as describe_pictures

@@ -5,7 +5,7 @@ A file gets its name only when it was opened again and agreed with the network; 
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +40,11 @@ Asked = Literal["retrieval", "classification"]
 
 
 def open_source(
-    path: Path, task: Asked | None = None, name: str | None = None, categories: Path | None = None
+    path: Path,
+    task: Asked | None = None,
+    name: str | None = None,
+    categories: Path | None = None,
+    trust: Iterable[str] = (),
 ) -> OpenedModel:
     """Open a model for export; its record is what the new file will say of itself.
 
@@ -49,8 +53,9 @@ def open_source(
         task: By default that of a model file, else what the loss says, see `ClassHead.exports_as`.
         name: By default that of the file, or of the run.
         categories: `train_label_to_category.csv`, which gives classes titles for people.
+        trust: As of `landmarks.open_model`.
     """
-    model = open_model(path)
+    model = open_model(path, trust=trust)
     if model.record.task == "detection":
         if task is not None:
             raise LandmarksError(f"{path} is a detector: leave --task out")
@@ -111,9 +116,10 @@ def plain_metadata(record: ModelRecord) -> dict[str, str]:
 
 
 def _write_safetensors(model: OpenedModel, path: Path) -> float:
-    write_model(path, model.record, model.network.state_dict(), None if model.head is None else model.head.state_dict())
+    head = None if model.head is None else model.head.state_dict()
+    write_model(path, model.record, model.network.state_dict(), head, model.trust)
     same = _finds_the_same if model.record.task == "detection" else _gives_the_same
-    if not same(model.whole, load_model(path)):
+    if not same(model.whole, load_model(path, model.trust)):
         raise LandmarksError("the file does not give what the network gives; nothing was written")
     return 0.0
 

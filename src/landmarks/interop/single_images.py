@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from landmarks.data import available_cores
+from landmarks.config import available_cores
 from landmarks.errors import LandmarksError, shown
 from landmarks.interop.image_files import read_picture
 from landmarks.models import OpenedModel, normalize

@@ -9,7 +9,6 @@ from .measure import Command as Command
 from .measure import check_commands as check_commands
 from .measure import measuring as measuring
 from .measure import prepare as prepare
-from .measure import quoted as quoted
 from .rows import Row as Row
 from .rows import find_row as find_row
 from .rows import read_rows as read_rows

@@ -4,7 +4,6 @@ A single model and a system of six go the same way: `landmarks extract` makes th
 `landmarks evaluate` searches, re-ranks and scores them. Classifiers and detectors are evaluated at once.
 """
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -14,7 +13,7 @@ from typing import Any, Literal
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from landmarks.config import EvaluateSettings, ExtractSettings, check_config
+from landmarks.config import EvaluateSettings, ExtractSettings, check_config, quoted
 from landmarks.errors import LandmarksError
 from landmarks.evaluation import used_part
 from landmarks.extraction import PREDICTIONS
@@ -23,7 +22,6 @@ from landmarks.leaderboard.weights import composed, parse_weights, require_weigh
 from landmarks.recognition import DETECTIONS, RecognitionPipeline
 from landmarks.retrieval import Need, Pipeline
 
-PLAIN = re.compile(r"[./]*[A-Za-z_][\w.-]*/[\w./-]*", re.ASCII)  # nothing that Hydra reads as anything else
 SETS = "descriptors"  # the folder of a row's sets, where an evaluation keeps them, too
 PREDICTED = 10  # landmarks of each image, as `conf/extract.yaml` advises
 CLASSIFIER_GALLERY = 1000  # its figure needs no neighbours
@@ -42,11 +40,18 @@ class Command:
 
 
 def prepare(
-    row: Row, rows: Mapping[str, Row], root: str | None, weights: Sequence[str], out: Path, extra: Sequence[str]
+    row: Row,
+    rows: Mapping[str, Row],
+    root: str | None,
+    weights: Sequence[str],
+    out: Path,
+    extra: Sequence[str],
+    trust: Sequence[str] = (),
 ) -> list[Command]:
     """Hold everything that is given for a row against it, and find the commands that measure it.
 
-    `weights` are as of `--weights`, `extra` the overrides of the user; a row's own folder is `out/<row>`.
+    `weights` are as of `--weights`, `extra` the overrides of the user, `trust`
+    is as of `open_model`; a row's own folder is `out/<row>`.
     """
     if not row.models:
         raise LandmarksError(f"{row.name} is a figure of others ({row.source}): there is nothing here to run")
@@ -58,8 +63,9 @@ def prepare(
     if len(row.parts) == 1 and not paths:
         raise LandmarksError(f"--run {row.name} needs --weights PATH: a model file or a checkpoint")
     for part, path in paths.items():
-        require_weights(rows[part], path)
-    found = measuring(row, root, paths, out, extra)
+        require_weights(rows[part], path, trust)
+    named = [f"trust=[{','.join(trust)}]"] if trust else []
+    found = measuring(row, root, paths, out, [*extra, *named])
     if len(found) > 1:  # a single one checks itself before it begins
         check_commands(found)
     return found
@@ -97,15 +103,6 @@ def check_commands(commands: Sequence[Command]) -> None:
             used = used_part(config)
             check_config(used, EvaluateSettings)
             _check_needs(used)
-
-
-def quoted(value: str | Path) -> str:
-    """Write a text as Hydra's grammar of overrides takes any text; plain paths are left as they are."""
-    if PLAIN.fullmatch(str(value)):
-        return str(value)
-    # backslashes count double only before a quote
-    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(value))
-    return f"'{escaped}'"
 
 
 def _check_needs(config: DictConfig) -> None:

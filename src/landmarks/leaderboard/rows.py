@@ -108,8 +108,8 @@ def _of_experiment(path: Path, begins_with: Mapping[str, str]) -> Row | None:
     name = content.get("name")
     if not isinstance(name, str) or "${" in name:
         raise LandmarksError(f"{path}: a row with published figures needs a name of its own: name: {path.stem}")
-    data = content.get("data") or {}
-    size = (data.get("resize") or {}).get("short_side") or data.get("image_size")
+    data = _mapping(content.get("data"), path, "data")
+    size = _mapping(data.get("resize"), path, "data.resize").get("short_side") or data.get("image_size")
     plain = {"retrieval": ("search",), "recognition": ("search", "votes"), "detection": ()}
     alone = published.metric.startswith("classifier_")
     return Row(
@@ -129,7 +129,7 @@ def _of_experiment(path: Path, begins_with: Mapping[str, str]) -> Row | None:
 def _load(path: Path) -> dict[str, Any]:
     try:
         content = OmegaConf.load(path)
-    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError, RecursionError) as error:
         raise LandmarksError(f"{path}: cannot be read: {error}") from None
     if isinstance(content, ListConfig):
         raise LandmarksError(f"{path}: expected keys and values")
@@ -137,6 +137,12 @@ def _load(path: Path) -> dict[str, Any]:
     plain = OmegaConf.to_container(content)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def _mapping(value: Any, path: Path, key: str) -> dict[str, Any]:
+    if value is not None and not isinstance(value, dict):
+        raise LandmarksError(f"{path}: {key}: expected keys and values")
+    return value or {}
 
 
 def _published(values: Any, path: Path) -> Published:

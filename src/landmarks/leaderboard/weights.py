@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from landmarks.config import config_root, register_resolvers, register_search_path
+from landmarks.config import config_root, import_from_here, named_code, register_resolvers, register_search_path
 from landmarks.errors import LandmarksError
 from landmarks.leaderboard.rows import Row
 from landmarks.models import (
@@ -23,6 +23,7 @@ from landmarks.models import (
     all_options,
     open_model,
     plain_network,
+    trusting,
 )
 
 NO_MATTER = {*IN_TRAINING_ONLY, "pretrained", "dropout"}  # options that evaluation has no use for
@@ -50,7 +51,7 @@ def parse_weights(given: Sequence[str], row: Row, rows: Mapping[str, Row]) -> di
     return found
 
 
-def require_weights(row: Row, path: Path) -> None:
+def require_weights(row: Row, path: Path, trust: Sequence[str] = ()) -> None:
     """Refuse a model file or a checkpoint that is not the one of a row of a single model."""
     if path.is_dir():
         if row.name not in RELEASED_MODELS:
@@ -60,8 +61,9 @@ def require_weights(row: Row, path: Path) -> None:
             f"{path} is a folder: import it with `landmarks import-paddle {row.name} {path} "
             f"{row.name}{SUFFIX}{labels}` and give that file"
         )
-    model = open_model(path)
-    _require_row(row, path, model)
+    model = open_model(path, trust=trust)
+    with trusting(trust):
+        _require_row(row, path, model)
     if row.of_classifier and model.head is None:
         raise LandmarksError(f"{path}: has no class weights (loss: {model.loss}), so there is no {row.metric}")
     if row.of_classifier and not model.record.labels:
@@ -75,9 +77,11 @@ def composed(name: str, overrides: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_root() / "conf"), version_base="1.3"):
-            return compose(name, [*overrides, "name=leaderboard", "run_dir=leaderboard"])
+            config = compose(name, [*overrides, "name=leaderboard", "run_dir=leaderboard"])
     finally:
         GlobalHydra.instance().clear()
+    import_from_here(named_code(config))
+    return config
 
 
 def _require_row(row: Row, path: Path, model: OpenedModel) -> None:

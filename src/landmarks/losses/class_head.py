@@ -49,7 +49,10 @@ class ClassHead(nn.Module, ABC):
 
     @abstractmethod
     def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-        """Give what the softmax is taken of, for classes [start, stop): float [B, D] to float32 [B, stop - start]."""
+        """Give what the softmax is taken of, for classes [start, stop): float [B, D] to [B, stop - start].
+
+        In float32; in float64 for descriptors of that type.
+        """
 
     def extra_repr(self) -> str:
         """Shown when the loss is printed."""

@@ -56,10 +56,15 @@ def chunked_cross_entropy(
     if labels.shape != x.shape[:1]:
         raise ValueError(f"{x.shape[0]} descriptors need labels [{x.shape[0]}], not {list(labels.shape)}")
     with torch.autocast(x.device.type, enabled=False):
-        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        x = at_least_float32(x)
         return _ChunkedCrossEntropy.apply(
             x, weight, bias, labels, scale, unit_weight, target_score or _unchanged, chunk
         )
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """In the type that losses and class scores compute in: float64 where it is that, float32 else."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _unchanged(scores: Tensor) -> tuple[Tensor, Tensor]:

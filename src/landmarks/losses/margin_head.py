@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import linear, normalize
 
 from landmarks.losses.class_head import ClassHead
-from landmarks.losses.cross_entropy import chunked_cross_entropy
+from landmarks.losses.cross_entropy import at_least_float32, chunked_cross_entropy
 
 
 class MarginHead(ClassHead):
@@ -36,9 +36,9 @@ class MarginHead(ClassHead):
         """Give what takes the place of the true landmarks' cosines, and its derivative by them: [B] to [B] and [B]."""
 
     def forward(self, descriptors: Tensor, landmarks: Tensor) -> Tensor:
-        """Descriptors float [B, D] and landmarks int64 [B] to the mean loss, a float32 scalar."""
+        """Descriptors float [B, D] and landmarks int64 [B] to the mean loss, a scalar."""
         return chunked_cross_entropy(
-            normalize(descriptors.to(torch.promote_types(descriptors.dtype, torch.float32))),
+            normalize(at_least_float32(descriptors)),
             self.weight,
             landmarks,
             scale=self.scale,
@@ -48,9 +48,10 @@ class MarginHead(ClassHead):
         )
 
     def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-        """Scaled cosines to landmarks [start, stop), without margin: float [B, D] to float32 [B, stop - start]."""
+        """Scaled cosines to landmarks [start, stop), without margin: float [B, D] to float [B, stop - start]."""
         with torch.autocast(descriptors.device.type, enabled=False):
-            return self.scale * linear(normalize(descriptors.float()), normalize(self.weight[start:stop].float()))
+            x = at_least_float32(descriptors)
+            return self.scale * linear(normalize(x), normalize(self.weight[start:stop].to(x.dtype)))
 
     def extra_repr(self) -> str:
         """Shown when the loss is printed."""

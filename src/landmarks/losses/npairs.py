@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from landmarks.losses.cross_entropy import at_least_float32
+
 
 class NPairs(nn.Module):
     """Cross entropy of anchors against positives, plus half of `l2` times the mean squared length.
@@ -37,10 +39,10 @@ class NPairs(nn.Module):
         self.l2 = l2
 
     def forward(self, descriptors: Tensor, landmarks: Tensor) -> Tensor:
-        """Descriptors float [B, D] and landmarks int64 [B], in pairs, to the loss, a float32 scalar."""
+        """Descriptors float [B, D] and landmarks int64 [B], in pairs, to the loss, a scalar."""
         _check_pairs(descriptors, landmarks)
         with torch.autocast(descriptors.device.type, enabled=False):
-            x = descriptors.to(torch.promote_types(descriptors.dtype, torch.float32))
+            x = at_least_float32(descriptors)
             similarities = x[0::2] @ x[1::2].T
             same = landmarks[0::2, None] == landmarks[None, 1::2]
             targets = same / same.sum(dim=1, keepdim=True)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from landmarks.losses.class_head import ClassHead
-from landmarks.losses.cross_entropy import chunked_cross_entropy
+from landmarks.losses.cross_entropy import at_least_float32, chunked_cross_entropy
 
 
 class Softmax(ClassHead):
@@ -29,10 +29,11 @@ class Softmax(ClassHead):
         self.bias = nn.Parameter(torch.zeros(num_landmarks))
 
     def forward(self, descriptors: Tensor, landmarks: Tensor) -> Tensor:
-        """Descriptors float [B, D] and landmarks int64 [B] to the mean loss, a float32 scalar."""
+        """Descriptors float [B, D] and landmarks int64 [B] to the mean loss, a scalar."""
         return chunked_cross_entropy(descriptors, self.weight, landmarks, self.bias, chunk=self.chunk)
 
     def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-        """Logits of classes [start, stop), by default of all: float [B, D] to float32 [B, stop - start]."""
+        """Logits of classes [start, stop), by default of all: float [B, D] to float [B, stop - start]."""
         with torch.autocast(descriptors.device.type, enabled=False):
-            return linear(descriptors.float(), self.weight[start:stop].float(), self.bias[start:stop].float())
+            x = at_least_float32(descriptors)
+            return linear(x, self.weight[start:stop].to(x.dtype), self.bias[start:stop].to(x.dtype))

@@ -9,6 +9,7 @@ from .architecture import build_loss as build_loss
 from .architecture import build_network as build_network
 from .architecture import plain_loss as plain_loss
 from .architecture import plain_network as plain_network
+from .architecture import trusting as trusting
 from .build import BACKBONES as BACKBONES
 from .build import released_net as released_net
 from .build import timm_net as timm_net
@@ -64,4 +65,6 @@ from .timm_backbone import TimmBackbone as TimmBackbone
 from .timm_backbone import create_pretrained as create_pretrained
 from .weights import HEAD as HEAD
 from .weights import load_weights as load_weights
+from .weights import named_as as named_as
 from .weights import read_weights as read_weights
+from .weights import refuse_odd as refuse_odd

@@ -1,25 +1,29 @@
 """Networks and losses as plain values: what a file may ask to be built, and nothing else.
 
-What can be built is what the YAML files in `conf/model` and `conf/loss` name, ours and those of the working directory;
-there is no other list. A checkpoint or model file that somebody sent may name these, at any depth of its values, and
-nothing else is called. Its options are checked against the signature of what they are for.
+What can be built is what our YAML files in `conf/model` and `conf/loss` name, and what the user trusts by name; there
+is no other list. A checkpoint or model file that somebody sent may name these, at any depth of its values, and nothing
+else is imported or called. Its options are checked against the signature of what they are for.
 
 Plain values are `network` or `loss` and the options. Ours go by their last name, such as "timm_net", others by the
 whole path, such as "mynets.Net".
 """
 
 import inspect
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Literal
 
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from landmarks.config import known_targets, problems_of, targets_in
-from landmarks.errors import LandmarksError
+from landmarks.errors import LandmarksError, first_line
 from landmarks.losses import ClassHead
 from landmarks.models.record import ModelRecord
 
@@ -29,6 +33,35 @@ OURS = "landmarks."
 IN_TRAINING_ONLY = ("checkpointing", "chunk")
 NOT_FETCHED = {"pretrained": False, "checkpointing": False}
 """What is switched off in a network that gets its weights from the file that names it."""
+NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
+
+_TRUSTED: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset())
+
+
+@contextmanager
+def trusting(names: Iterable[str]) -> Iterator[None]:
+    """A block in which files may also name these networks, losses and their parts, by their whole paths."""
+    before = _TRUSTED.set(_TRUSTED.get() | frozenset([names] if isinstance(names, str) else names))
+    try:
+        yield
+    finally:
+        _TRUSTED.reset(before)
+
+
+def refuse_strangers(*parts: tuple[Kind, Mapping[str, Any]]) -> None:
+    """Raise LandmarksError where plain values name, at any depth, what is neither ours nor trusted."""
+    asked = list(dict.fromkeys(name for kind, plain in parts for name in _strangers(kind, plain)))
+    if not asked:
+        return
+    ours = ", ".join(dict.fromkeys(name for kind, _ in parts for name in _by_name(kind)))
+    said = f"asks to call {', '.join(asked)}, which is none of our networks and losses ({ours})"
+    if not all(map(NAME.fullmatch, asked)):
+        raise LandmarksError(f"{said}, nor of anybody's; do not trust the file")
+    options, listed = " ".join(f"--trust {name}" for name in asked), ",".join(asked)
+    raise LandmarksError(
+        f"{said}. If you know and trust it, add {options} (for train, evaluate and extract: trust=[{listed}]; in "
+        f"Python: trust={asked}); if you do not know it, do not open the file"
+    )
 
 
 def plain_network(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,13 +74,27 @@ def plain_loss(node: Mapping[str, Any]) -> dict[str, Any]:
     return _plain("loss", node)
 
 
+def plain_parts(network: Mapping[str, Any], loss: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Do both at once, so that one message says all that they name and nobody knows."""
+    refuse_strangers(("network", _renamed("network", network)), ("loss", _renamed("loss", loss)))
+    return plain_network(network), plain_loss(loss)
+
+
 def build_network(plain: Mapping[str, Any], **more: Any) -> nn.Module:
     """Build what `plain_network` gave, with random weights, in eval mode; `more` is what the values do not hold."""
     parameters = _parameters("network", plain)
     options = {key: value for key, value in NOT_FETCHED.items() if key in parameters}
     if "fill" in parameters:  # its layers depend on whether there were pretrained weights, but these come from the file
         options |= {"fill": False, "pretrained": plain.get("pretrained", False) is not False}
-    return _build("network", {**plain, **options}, more)
+    return _build("network", {**_without_fetching(plain), **options}, more)
+
+
+def _without_fetching(value: Any) -> Any:
+    """Networks within a network get their weights from its file, too."""
+    if isinstance(value, Mapping):
+        switched = NOT_FETCHED if "_target_" in value else {}
+        return {key: switched.get(key, _without_fetching(one)) for key, one in value.items()}
+    return [_without_fetching(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def build_loss(plain: Mapping[str, Any], num_landmarks: int, dim: int) -> nn.Module:
@@ -57,6 +104,8 @@ def build_loss(plain: Mapping[str, Any], num_landmarks: int, dim: int) -> nn.Mod
 
 def build_parts(record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:
     """Build the network and the head that a record describes; the head takes no memory before it is filled."""
+    if record.head is not None:
+        refuse_strangers(("network", record.architecture), ("loss", record.head))  # in one message
     net = build_network(record.architecture, **({"num_classes": record.classes} if record.task == "detection" else {}))
     if record.head is None:
         return net, None
@@ -70,9 +119,14 @@ def build_parts(record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:
     return net, head
 
 
+def is_ours(plain: Mapping[str, Any]) -> bool:
+    """Whether a network, given as `plain_network` gave it, is one of this package."""
+    return _target("network", plain).startswith(OURS)
+
+
 def has_class_weights(plain: Mapping[str, Any]) -> bool:
     """Whether a loss, given as `plain_loss` gave it, serves as a classifier."""
-    made = get_object(_target("loss", plain))
+    made = _found(_target("loss", plain))
     return inspect.isclass(made) and issubclass(made, ClassHead)
 
 
@@ -84,12 +138,9 @@ def all_options(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(kind: Kind, node: Mapping[str, Any]) -> dict[str, Any]:
-    values = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else dict(node)
-    assert isinstance(values, dict)
-    target = str(values.pop("_target_", None))
-    name = target.rsplit(".", 1)[-1] if target.startswith(OURS) else target
+    values: Any = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
     left_out = {"_partial_", *IN_TRAINING_ONLY}
-    plain = {kind: name, **{str(key): value for key, value in values.items() if key not in left_out}}
+    plain = {key: value for key, value in _renamed(kind, values).items() if key not in left_out}
     if "pretrained" in plain:
         pretrained = plain.pop("pretrained") is not False
         if "fill" in _parameters(kind, plain):
@@ -98,27 +149,52 @@ def _plain(kind: Kind, node: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
+def _renamed(kind: Kind, node: Mapping[str, Any]) -> dict[str, Any]:
+    """Call a node by the name in plain values."""
+    options = {str(key): value for key, value in node.items() if key != "_target_"}
+    target = str(node.get("_target_"))
+    return {kind: target.rsplit(".", 1)[-1] if target.startswith(OURS) else target, **options}
+
+
 def _target(kind: Kind, plain: Mapping[str, Any]) -> str:
-    """What builds plain values. Raises LandmarksError where they name, at any depth, what no YAML file names."""
-    known = known_targets(GROUPS[kind])
-    names = {(one.rsplit(".", 1)[-1] if one.startswith(OURS) else one): one for one in sorted(known)}
-    name, options = str(plain.get(kind)), {key: value for key, value in plain.items() if key != kind}
-    strangers = [one for one in (*targets_in(options), *_interpolations(options)) if one not in known]
-    if name not in names or strangers:
-        raise LandmarksError(
-            f"asks to call {strangers[0] if name in names else name}, which is none of our networks and losses "
-            f"({', '.join(names)}). If it is yours, run this where a file conf/{GROUPS[kind]}/*.yaml names it; if you "
-            "do not know it, do not trust the file"
-        )
-    return names[name]
+    """What builds plain values. Raises LandmarksError as `refuse_strangers` does."""
+    refuse_strangers((kind, plain))
+    for asked in _interpolations(plain):
+        raise LandmarksError(f"asks for {asked}, a value of the machine that reads it; do not trust the file")
+    return _by_name(kind)[str(plain.get(kind))]
+
+
+def _by_name(kind: Kind) -> dict[str, str]:
+    """What may be called, by the names in plain values."""
+    ours = {one.rsplit(".", 1)[-1] if one.startswith(OURS) else one: one for one in sorted(known_targets(GROUPS[kind]))}
+    return ours | {name: name for name in sorted(_TRUSTED.get())}
+
+
+def _strangers(kind: Kind, plain: Mapping[str, Any]) -> Iterator[str]:
+    allowed = _by_name(kind)
+    if (name := str(plain.get(kind))) not in allowed:
+        yield name
+    for target in targets_in({key: value for key, value in plain.items() if key != kind}):
+        if target not in allowed.values():
+            yield target
 
 
 def _parameters(kind: Kind, plain: Mapping[str, Any]) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(get_object(_target(kind, plain))).parameters
+    return inspect.signature(_found(_target(kind, plain))).parameters
+
+
+def _found(target: str) -> Any:
+    try:
+        return get_object(target)
+    except Exception as error:  # of any type: the user's own file may hold anything
+        raise LandmarksError(
+            f"{target} cannot be imported ({first_line(error)}): run this in the folder of its file, or put that "
+            "folder into PYTHONPATH"
+        ) from error
 
 
 def _interpolations(value: Any) -> Iterator[str]:
-    """Texts that OmegaConf would replace by something else, of which nobody knows what it asks for."""
+    """Texts that OmegaConf would replace by something else."""
     if isinstance(value, str) and "${" in value:
         yield value
     elif isinstance(value, (Mapping, list, tuple)):
@@ -127,18 +203,22 @@ def _interpolations(value: Any) -> Iterator[str]:
 
 
 def _build(kind: Kind, plain: Mapping[str, Any], more: Mapping[str, Any]) -> nn.Module:
+    target = _target(kind, plain)
+    _found(target)
     options = {key: value for key, value in plain.items() if key not in (kind, "_partial_")}
-    node = OmegaConf.create({"_target_": _target(kind, plain), **options, **more})
-    problems = problems_of(node, kind)
     try:
+        node = OmegaConf.create({"_target_": target, **options, **more})
+        problems = problems_of(node, kind)
         if not problems:
             with torch.inference_mode(False), torch.enable_grad():  # else its parameters could never be trained
                 built = instantiate(node)
             if isinstance(built, nn.Module):
                 return built.eval()
-            problems = [f"{node['_target_']} makes a {type(built).__name__}, not a module of torch"]
-    except InstantiationException as error:
-        if not isinstance(error.__cause__, (ValueError, TypeError, LandmarksError)):
-            raise
-        problems = [str(error.__cause__)]
+            problems = [f"{target} makes a {type(built).__name__}, not a module of torch"]
+    except (InstantiationException, OmegaConfBaseException, ValueError, TypeError) as error:
+        # Whatever a constructor says of values that a file made up is said of the file.
+        cause = error.__cause__ or error
+        plain_word = isinstance(cause, (ValueError, TypeError, LandmarksError))
+        problem = str(cause) if plain_word else f"{type(cause).__name__}: {first_line(cause)}"
+        raise LandmarksError(f"{kind} {plain[kind]}: {problem}") from error
     raise LandmarksError(f"{kind} {plain[kind]}: {'; '.join(problems)}")

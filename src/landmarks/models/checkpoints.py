@@ -2,29 +2,32 @@
 
 Besides Lightning's own entries a checkpoint holds `landmarks`: plain values from which the network is built
 again without the run's folder. Opening never runs code from the file (`weights_only=True`), nor calls what it names
-unless that is ours or the user's.
+unless that is ours or trusted by name.
 """
 
 import hashlib
-import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
-from torch import Tensor, nn
+from omegaconf import DictConfig
+from torch import nn
 
 from landmarks import __version__
+from landmarks.config import recorded
 from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError, first_line
 from landmarks.losses import ClassHead
-from landmarks.models.architecture import build_parts, has_class_weights, plain_loss, plain_network
-from landmarks.models.record import ModelRecord
+from landmarks.models.architecture import has_class_weights, plain_network, plain_parts, trusting
+from landmarks.models.fitting import fitted_parts
+from landmarks.models.record import CheckpointRecord, ModelRecord
+from landmarks.models.weights import HEAD
 from landmarks.storage import ChangedError, check_archive
 
 RECORD_VERSION = 1
+MODEL, LOSS = "model.", "loss."  # what the names of their tensors begin with
 
 
 def checkpoint_record(config: DictConfig, preprocessing: Preprocessing, **values: Any) -> dict[str, Any]:
@@ -38,7 +41,7 @@ def checkpoint_record(config: DictConfig, preprocessing: Preprocessing, **values
     return {
         "record_version": RECORD_VERSION,
         "landmarks_version": __version__,
-        "config": OmegaConf.to_container(config, resolve=True),
+        "config": recorded(config),
         "preprocessing": asdict(preprocessing),
         **values,
     }
@@ -61,76 +64,65 @@ def open_checkpoint(path: str | Path, mapped: bool = False, check: bool = True) 
         found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except ChangedError as error:
         raise LandmarksError(f"checkpoint {error}") from None
-    except (RuntimeError, OSError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # of a dozen types, none of which says which file it was
         raise LandmarksError(f"checkpoint {path}: damaged, or not a checkpoint of ours ({first_line(error)})") from None
-    if not isinstance(found, dict) or "state_dict" not in found:
+    if not isinstance(found, dict) or not isinstance(found.get("state_dict"), Mapping):
         raise LandmarksError(f"checkpoint {path}: holds no state_dict; is it a checkpoint of this program?")
     return found
 
 
-def model_record(path: str | Path, found: Mapping[str, Any]) -> tuple[ModelRecord, Any]:
+def model_record(path: str | Path, found: Mapping[str, Any], trust: Iterable[str] = ()) -> tuple[ModelRecord, Any]:
     """Say of a checkpoint what a model file says of itself."""
     values = found.get("landmarks")
     if not isinstance(values, dict) or values.get("record_version") != RECORD_VERSION:
         raise LandmarksError(f"checkpoint {path}: was not written by this version of landmarks ({__version__})")
     try:
-        return _described(values, found["state_dict"])
+        with trusting(trust):
+            return _described(values, found["state_dict"])
     except LandmarksError as error:
         raise LandmarksError(f"checkpoint {path}: {error}") from None
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise LandmarksError(f"checkpoint {path}: its description of itself is wrong ({error!r})") from None
 
 
 def _described(values: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[ModelRecord, Any]:
     """Give the record, and the node of the data it was trained on."""
-    config = values["config"]
-    source = (config.get("data") or {}).get("source")
-    origin = {"source": "trained with landmarks", "trained_on": _short(source)}
-    described: dict[str, Any] = {
-        "name": config["name"],
-        "task": "retrieval",
-        "architecture": plain_network(config["model"]),
-        "preprocessing": _preprocessing(values),
-        "origin": origin,
-    }
-    if values.get("task") == "detection":
-        names, titles = tuple(values["class_names"]), tuple(values["class_titles"])
-        described |= {"task": "detection", "classes": len(names), "labels": names, "titles": titles}
+    said = CheckpointRecord.from_values(values)
+    config = said.config
+    origin = {"source": "trained with landmarks", "trained_on": _short(config.data.source)}
+    described: dict[str, Any] = {"name": config.name, "task": "retrieval", "preprocessing": asdict(said.preprocessing)}
+    if said.task == "detection":
+        names = said.class_names
+        described |= {"task": "detection", "classes": len(names), "labels": names, "titles": said.class_titles}
+        network = plain_network(config.model)
     else:
-        loss, names = plain_loss(config["loss"]), tuple(values["landmark_names"])
+        assert config.loss is not None and said.landmark_names is not None
+        network, loss = plain_parts(config.model, config.loss)
+        names = said.landmark_names
         origin["loss"] = str(loss["loss"]).rsplit(".", 1)[-1].lower()
-        if has_class_weights(loss) and any(key.startswith("loss.") for key in state):
+        if has_class_weights(loss) and any(str(key).startswith(LOSS) for key in state):
             described |= {"task": "classification", "head": loss, "classes": len(names), "labels": names}
-    return ModelRecord(**described), source
+    described |= {"architecture": network, "origin": origin}
+    return ModelRecord.from_values(described), config.data.source
 
 
-def open_weights(path: str | Path, found: Mapping[str, Any], record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:
+def open_weights(
+    path: str | Path, found: Mapping[str, Any], record: ModelRecord, trust: Iterable[str] = ()
+) -> tuple[nn.Module, ClassHead | None]:
     """Build the network and the head that a checkpoint describes and give them its weights.
 
     The head's weights stay in the file until they are used.
     """
+    prefixes = {MODEL: ""} if record.head is None else {MODEL: "", LOSS: HEAD}
+    tensors = {
+        new + str(name).removeprefix(old): value
+        for old, new in prefixes.items()
+        for name, value in found["state_dict"].items()
+        if str(name).startswith(old)
+    }
     try:
-        net, head = build_parts(record)
-        net.load_state_dict(_part("model.", found))
-        if head is not None:
-            head.load_state_dict(_part("loss.", found), assign=True)
-    except RuntimeError as error:
-        raise LandmarksError(f"checkpoint {path}: its weights do not fit its own configuration: {error}") from None
+        with trusting(trust):
+            return fitted_parts(record, tensors)
     except LandmarksError as error:
         raise LandmarksError(f"checkpoint {path}: {error}") from None
-    return net, head
-
-
-def _part(prefix: str, found: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in found["state_dict"].items() if k.startswith(prefix)}
-
-
-def _preprocessing(values: Mapping[str, Any]) -> Preprocessing:
-    """What happened to the images of a run."""
-    try:
-        return Preprocessing.from_values(values.get("preprocessing") or {})
-    except LandmarksError as error:
-        raise LandmarksError(f"does not say how its images were sized ({error})") from None
 
 
 def _short(source: object) -> str:
@@ -140,7 +132,7 @@ def _short(source: object) -> str:
     """
     if not isinstance(source, Mapping):
         return source if isinstance(source, str) else repr(source)
-    name = str(source.get("name") or source.get("_target_", "unknown")).rsplit(".", 1)[-1]
+    name = str(source.get("name") or str(source.get("_target_", "unknown")).rsplit(".", 1)[-1])
     splits = [f"{key}={value}" for key, value in source.items() if str(key).endswith("split") and value is not None]
     return ", ".join([name, *splits])
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from landmarks.data import MULTIPLE
 from landmarks.errors import LandmarksError, first_line
-from landmarks.losses import ClassHead
+from landmarks.losses import ClassHead, at_least_float32
 from landmarks.models.program import exported_program, in_silence
 from landmarks.models.record import ModelRecord
 
@@ -99,9 +99,12 @@ class OnnxNetwork(nn.Module):
         options.log_severity_level = 4  # what it has to say of corrupt files is raised, too
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
         source = model if isinstance(model, bytes) else str(model)
+        self._name = "" if isinstance(model, bytes) else f"{model}: "
         providers = [CPU] if device == "cpu" or CUDA not in there else [CUDA, CPU]
         try:
-            self._session = onnxruntime.InferenceSession(source, options, providers=providers)
+            # without a second attempt, of which it would print, where there is nothing else to try
+            again = int(len(providers) > 1)
+            self._session = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=again)
         except Exception as error:  # its types of errors have no common base
             raise LandmarksError(f"corrupt, or no ONNX file: {first_line(error)}") from error
 
@@ -110,15 +113,23 @@ class OnnxNetwork(nn.Module):
         try:
             (found,) = self._session.run(None, {INPUT: images.contiguous().cpu().numpy()})
         except Exception as error:
-            raise LandmarksError(f"ONNX Runtime fails on {list(images.shape)} ({first_line(error)})") from None
+            problem = f"ONNX Runtime fails on {list(images.shape)} ({first_line(error)})"
+            raise LandmarksError(f"{self._name}{problem}") from None
         return torch.from_numpy(found)
 
     def record(self) -> ModelRecord:
         """Read what the file says of itself. Raises LandmarksError where `landmarks export` did not write it."""
-        record = ModelRecord.from_metadata(self._session.get_modelmeta().custom_metadata_map)
-        names = [one.name for one in self._session.get_inputs()], [one.name for one in self._session.get_outputs()]
+        try:
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+            names, classes = ([one.name for one in inputs], [one.name for one in outputs]), outputs[0].shape[-1:]
+        except (UnicodeDecodeError, IndexError) as error:  # names that are no text, or nothing that comes out
+            raise LandmarksError(f"corrupt, or no ONNX file: {first_line(error)}") from None
+        record = ModelRecord.from_metadata(metadata)
         if names != ([INPUT], [OUTPUTS.get(record.task)]):
             raise LandmarksError(f"from {names[0]} it makes {names[1]}; write it anew with `landmarks export`")
+        if record.task == "classification" and classes != [record.classes]:
+            raise LandmarksError(f"it speaks of {record.classes:,} classes and makes {classes}; write it anew")
         return record
 
 
@@ -134,5 +145,5 @@ class LogitsAsScores(ClassHead):
         return self.num_landmarks
 
     def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-        """Logits of classes [start, stop): float [B, C] to float32 [B, stop - start]."""
-        return descriptors[:, start:stop].float()
+        """Logits of classes [start, stop): float [B, C] to [B, stop - start]."""
+        return at_least_float32(descriptors[:, start:stop])

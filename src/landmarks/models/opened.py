@@ -1,10 +1,11 @@
 """One opener for every kind of model: checkpoints of runs, model files, and ONNX files of `landmarks export`.
 
 Opening never runs code from a file: checkpoints are read with `weights_only=True`, and what a file asks to be built is
-one of our networks and losses or of the user's own (`landmarks.models.architecture`). A model of the wrong kind is
-refused before its weights are read; of an ONNX file ONNX Runtime reads all at once.
+one of our networks and losses, or one that the user trusts by name (`landmarks.models.architecture`). A model of the
+wrong kind is refused before its weights are read; of an ONNX file ONNX Runtime reads all at once.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -40,6 +41,7 @@ class OpenedModel:
         head: Tells the classes of the record apart by what the network gives; None where the file has no class
             weights. Those of a checkpoint or model file stay in it until they are used.
         trained_on: Which data, for people.
+        trust: What it may name when it is built anew, see `open_model`.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class OpenedModel:
     network: nn.Module
     head: ClassHead | None
     trained_on: Any
+    trust: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -75,7 +78,13 @@ class OpenedModel:
         return self.network if self.head is None else Classifier(self.network, self.head).eval()
 
 
-def open_model(path: str | Path, use: Use | None = None, device: Device = "cpu", onnx: bool = False) -> OpenedModel:
+def open_model(
+    path: str | Path,
+    use: Use | None = None,
+    device: Device = "cpu",
+    onnx: bool = False,
+    trust: Iterable[str] = (),
+) -> OpenedModel:
     """Open a trained model.
 
     Args:
@@ -83,32 +92,38 @@ def open_model(path: str | Path, use: Use | None = None, device: Device = "cpu",
         use: What it is wanted for; None takes every model.
         device: Where it computes; "auto" takes a GPU if there is one.
         onnx: ONNX files will do: they can be called, and nothing else.
+        trust: Networks and losses of your own that the file may name, by their whole paths, such as "mynets.Net";
+            nothing else that is not ours is imported or called.
+
+    Raises:
+        LandmarksError: There is no such file, it is damaged, not for this use, or names what is neither ours nor
+            trusted.
     """
-    path = Path(path)
+    path, trust = Path(path), tuple([trust] if isinstance(trust, str) else trust)
     if path.suffix == ONNX:
         return _open_onnx(path, use, device, onnx)
     if device == "cuda" and not torch.cuda.is_available():
         raise LandmarksError("--device cuda: torch sees no GPU here; use --device cpu")
-    record = read_model_record(path)
+    record = read_model_record(path, trust)
     _refuse_other_use(path, record, use)
     trained_on: Any = record.origin.get("trained_on", record.origin)
     kind: Kind = "model file" if path.suffix == SUFFIX else "checkpoint"
     if kind == "model file":
-        network, head = open_parts(path)
+        network, head = open_parts(path, trust)
     else:
         found = open_checkpoint(path, mapped=True)
-        record, trained_on = model_record(path, found)
-        network, head = open_weights(path, found, record)
+        record, trained_on = model_record(path, found, trust)
+        network, head = open_weights(path, found, record, trust)
     if device != "cpu" and torch.cuda.is_available():
         network, head = network.to("cuda"), head and head.to("cuda")
-    return OpenedModel(path, kind, record, network, head, trained_on)
+    return OpenedModel(path, kind, record, network, head, trained_on, trust)
 
 
-def read_model_record(path: str | Path) -> ModelRecord:
+def read_model_record(path: str | Path, trust: Iterable[str] = ()) -> ModelRecord:
     """Read what a checkpoint or model file says of itself; its weights are not read. Raises LandmarksError."""
     if Path(path).suffix == SUFFIX:
         return read_record(path)
-    return model_record(path, open_checkpoint(path, mapped=True, check=False))[0]
+    return model_record(path, open_checkpoint(path, mapped=True, check=False), trust)[0]
 
 
 def _open_onnx(path: Path, use: Use | None, device: Device, allowed: bool) -> OpenedModel:

@@ -1,15 +1,18 @@
-"""What a model file says of itself: plain values in the metadata of one safetensors file."""
+"""What models say of themselves: model files and exports in their metadata, checkpoints in an entry of their own.
+
+Both are plain values that somebody else may have written: each is checked field by field before anything is made of it.
+"""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from landmarks import __version__
-from landmarks.data import MEAN, STD, Preprocessing
+from landmarks.data import MEAN, STD, Preprocessing, ResizeMode
 from landmarks.errors import LandmarksError
 
 FORMAT = 1
@@ -18,7 +21,38 @@ KEY = "landmarks"
 
 Task = Literal["retrieval", "classification", "detection"]
 
+MOST_VALUES = 1_000_000
+"""Of a record: names and titles of 203,094 landmarks are half of it, and lists within lists can look endless."""
+DEEPEST = 50
+LARGEST = 16_384
+"""Side of the images that a record may ask for, pixels."""
+
 _STRICT = ConfigDict(extra="forbid", strict=False)
+_LOOSE = ConfigDict(extra="ignore", strict=False)
+_Record = TypeVar("_Record")
+
+
+def _checked(adapter: TypeAdapter[_Record], values: Any) -> _Record:
+    """Read plain values by a type. Raises LandmarksError, which names the fields that are wrong."""
+    left, most = [(values, 0)], MOST_VALUES
+    while left:
+        value, depth = left.pop()
+        most -= 1
+        if most < 0 or depth > DEEPEST:
+            raise LandmarksError("its description of itself is wrong: it has no end")
+        if isinstance(value, Mapping):
+            left += [(one, depth + 1) for one in value.values()]
+            if odd := [key for key in value if not isinstance(key, str)]:
+                raise LandmarksError(f"its description of itself is wrong: the key {odd[0]!r:.40} is no text")
+        elif isinstance(value, (list, tuple)):
+            left += [(one, depth + 1) for one in value]
+        elif not isinstance(value, (str, int, float, bool, type(None))):
+            raise LandmarksError(f"its description of itself is wrong: it holds a {type(value).__name__}")
+    try:
+        return adapter.validate_python(values)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in error.errors()[:3]]
+        raise LandmarksError(f"its description of itself is wrong: {'; '.join(problems)}") from None
 
 
 @checked_dataclass(frozen=True, config=_STRICT)
@@ -58,6 +92,8 @@ class ModelRecord:
             raise ValueError("a classification model has a head, and no other has one")
         if (self.preprocessing.mean, self.preprocessing.std) != (MEAN, STD):
             raise ValueError("mean and std of the images are not those that all models share")
+        if max(self.preprocessing.short_side, self.preprocessing.long_side or 1, self.preprocessing.patch) > LARGEST:
+            raise ValueError(f"images of more than {LARGEST} pixels a side")
         if self.task == "detection" and not self.labels:
             raise ValueError("a detector without labels")
         if (self.task == "detection") != (self.preprocessing.mode == "detection"):
@@ -82,11 +118,65 @@ class ModelRecord:
             raise LandmarksError(f"its description of itself is damaged ({error})") from None
         if found != FORMAT:
             raise LandmarksError(f"it has format {found!r}; this version of landmarks ({__version__}) reads {FORMAT}")
-        try:
-            return _RECORD.validate_python(values)
-        except ValidationError as error:
-            problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3]]
-            raise LandmarksError(f"its description of itself is wrong: {'; '.join(problems)}") from None
+        return ModelRecord.from_values(values)
+
+    @staticmethod
+    def from_values(values: Any) -> "ModelRecord":
+        """Read plain values, those of the fields. Raises LandmarksError, which names the field."""
+        return _checked(_RECORD, values)
+
+
+@checked_dataclass(frozen=True, config=_LOOSE)
+class _Resize:
+    mode: ResizeMode | None = None
+    short_side: int | None = None
+
+
+@checked_dataclass(frozen=True, config=_LOOSE)
+class _Data:
+    source: dict[str, Any] | str | None = None
+    image_size: int | None = None
+    resize: _Resize | None = None
+
+
+@checked_dataclass(frozen=True, config=_LOOSE)
+class _Config:
+    """What a checkpoint needs of the configuration of its run."""
+
+    name: str
+    model: dict[str, Any]
+    data: _Data
+    loss: dict[str, Any] | None = None
+
+
+@checked_dataclass(frozen=True, config=_LOOSE)
+class CheckpointRecord:
+    """What a checkpoint says of itself, as `checkpoint_record` writes it.
+
+    Attributes:
+        config: Of the run.
+        preprocessing: What happened to its images.
+        task: "detection" for a detector.
+        landmark_names: Of the classes of its loss; None for a detector.
+        class_names: Of the classes of a detector, as `class_titles`.
+    """
+
+    config: _Config
+    preprocessing: Preprocessing
+    task: Literal["landmarks", "detection"] = "landmarks"
+    landmark_names: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] = ()
+    class_titles: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.task == "landmarks" and (self.config.loss is None or self.landmark_names is None):
+            raise ValueError(f"{'config.loss' if self.config.loss is None else 'landmark_names'}: Field required")
+
+    @staticmethod
+    def from_values(values: Any) -> "CheckpointRecord":
+        """Read what stands in a checkpoint. Raises LandmarksError, which names the field."""
+        return _checked(_CHECKPOINT, values)
 
 
 _RECORD = TypeAdapter(ModelRecord)
+_CHECKPOINT = TypeAdapter(CheckpointRecord)

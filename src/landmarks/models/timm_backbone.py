@@ -45,6 +45,7 @@ class TimmBackbone(nn.Module):
         self.input_multiple: int = max(patches.patch_size) if dynamic else 1
 
         config: Any = get_pretrained_cfg(name)
+        self.pretrained_name = f"{config.architecture}.{config.tag}" if config.tag else name
         self.native_size: tuple[int, int] = tuple(config.input_size[1:])
         mean, std = torch.tensor(config.mean), torch.tensor(config.std)
         self.register_buffer("scale", (torch.tensor(STD) / std).view(3, 1, 1), persistent=False)

@@ -18,6 +18,8 @@ from .detections.files import IMAGES_FILE as IMAGES_FILE
 from .detections.files import NAMED_COLUMNS as NAMED_COLUMNS
 from .detections.files import PARTIAL_SUFFIX as PARTIAL_SUFFIX
 from .detections.files import PROTOCOL_FILE as PROTOCOL_FILE
+from .detections.files import STAMP_COLUMNS as STAMP_COLUMNS
+from .detections.files import STAMPS_FILE as STAMPS_FILE
 from .detections.files import DetectionProtocol as DetectionProtocol
 from .detections.files import classes_text as classes_text
 from .detections.files import corners_of as corners_of

@@ -36,12 +36,13 @@ def read_curves(files: Sequence[str | Path]) -> dict[str, Curve]:
     for path in files:
         try:
             table = pl.read_csv(path, infer_schema_length=None)
+            if "step" not in table.columns:
+                raise LandmarksError(f"{path}: has no column step, so Lightning's CSV logger did not write it")
+            steps = pl.col("step").cast(pl.Int64)
+            numbers = pl.selectors.numeric() - pl.selectors.by_name("step", "epoch", require_all=False)
+            parts.append(table.select(steps, numbers.cast(pl.Float64)).unpivot(index="step").drop_nulls())
         except (OSError, pl.exceptions.PolarsError) as error:
             raise LandmarksError(f"{path}: not a readable CSV file: {error}") from error
-        if "step" not in table.columns:
-            raise LandmarksError(f"{path}: has no column step, so Lightning's CSV logger did not write it")
-        numbers = pl.selectors.numeric() - pl.selectors.by_name("step", "epoch", require_all=False)
-        parts.append(table.select("step", numbers.cast(pl.Float64)).unpivot(index="step").drop_nulls())
     points = pl.concat(parts).unique(["variable", "step"], keep="last", maintain_order=True)
     curves = {}
     for name in points["variable"].unique(maintain_order=True):

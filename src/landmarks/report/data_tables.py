@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.console import Group
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ def tidied_table(report: dict[str, Any]) -> Table:
 
 def data_table(title: str, first: str, *columns: str) -> Table:
     """Return an empty table with numbers in all columns but the first."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption_justify="left")
+    table = Table(
+        title=escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption_justify="left"
+    )
     table.add_column(first, no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)

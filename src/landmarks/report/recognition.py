@@ -19,7 +19,7 @@ COLUMNS = ("id", "landmark", "score")
 def write_recognition_notes(
     path: str | Path, submission: RecognitionSubmission, notes: Mapping[str, NDArray[Any]]
 ) -> None:
-    """Write ``recognition.csv`` whole: id, landmark and score (empty where there is no prediction), then all notes.
+    """Write id, landmark and score (empty where there is no prediction), then all notes, into a CSV file.
 
     Notes are columns [Q] by name: numbers (empty where not finite), truth values (1 or 0) or texts.
     """

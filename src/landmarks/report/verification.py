@@ -1,6 +1,7 @@
 """Shows what a check of a data set found: tables and messages for the terminal."""
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -87,7 +88,7 @@ def _examples(findings: Findings) -> Table:
         for examples_of_kind, names in splits.items():
             table.add_row(Text(kind.replace("_", " "), "bold"), Text(", ".join(names), "bold"))
             for image_id, where in examples_of_kind:
-                table.add_row(f"  {image_id}", where)
+                table.add_row(f"  {image_id}", escape(where))
     return table
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data import available_cores
+from landmarks.config import available_cores
 from landmarks.errors import LandmarksError
 
 MIB = 1024 * 1024

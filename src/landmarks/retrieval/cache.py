@@ -230,7 +230,8 @@ def _open_log(partial: Path, columns: Mapping[str, Column]) -> RowLog:
 
 def _fill(rows: RowLog, what: str, count: int, make: Callable[[int, int], Rows], chunk: int) -> None:
     """Append the rows that are not there yet."""
-    rows.cut(min(rows.count // chunk * chunk, count))
+    if rows.count != count:  # all may be there, the last chunk shorter than the others
+        rows.cut(min(rows.count // chunk * chunk, count))
     progress = Progress(what, count, rows.count)
     for start in range(rows.count, count, chunk):
         stop = min(start + chunk, count)

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
-from landmarks.data import ImageSet, available_cores
+from landmarks.config import available_cores
+from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors
 from landmarks.retrieval.cache import Cache

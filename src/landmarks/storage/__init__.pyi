@@ -1,3 +1,7 @@
+from .addresses import VARIABLE as VARIABLE
+from .addresses import hide as hide
+from .addresses import owner_of as owner_of
+from .addresses import printable as printable
 from .append_log import AppendLog as AppendLog
 from .append_log import RowLog as RowLog
 from .atomic import atomic_file as atomic_file

@@ -6,6 +6,7 @@ line about all files. A safetensors file holds the XXH3 of itself in its own met
 whose entries carry a CRC-32 that torch itself does not look at.
 """
 
+import errno
 import json
 import zipfile
 from collections.abc import Callable, Mapping
@@ -177,14 +178,24 @@ def check_archive(path: Path) -> None:
             return
     try:
         with zipfile.ZipFile(path) as archive, ThreadPoolExecutor() as pool:
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                raise ChangedError(f"{path}: damaged (its entries are larger than the file)")
             for _ in pool.map(lambda entry: _read_through(archive, entry), archive.infolist()):
                 pass
-    except (zipfile.BadZipFile, ValueError, EOFError, RuntimeError) as error:
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):  # a place before the beginning is the archive's fault
+            raise
+        raise ChangedError(f"{path}: damaged ({error})") from None
+    except ChangedError:
+        raise
+    except Exception as error:  # zipfile lets through what struct, zlib and others say of bytes that make no sense
         raise ChangedError(f"{path}: damaged ({error})") from None
 
 
 def _read_through(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
     """Read an entry to its end, where `zipfile` looks at the CRC-32."""
+    if entry.header_offset < 0:  # `zipfile` would ask the system for it
+        raise zipfile.BadZipFile("an entry lies before the start of the file")
     with archive.open(entry) as file:
         while file.read(BLOCK):
             pass

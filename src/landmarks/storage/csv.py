@@ -10,9 +10,12 @@ field holds a line break.
 import csv
 import math
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import polars as pl
@@ -21,6 +24,7 @@ from landmarks.errors import FormatError
 from landmarks.storage.csv_rows import Rows, shorten
 
 BLOCK_BYTES = 2 << 20
+BLOCKS_AHEAD = 2  # parsed while the rows before them are worked on
 
 _NUMBER = re.compile(r" *[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -49,24 +53,35 @@ def read_rows(
         FormatError: The file cannot be read, or names the line and the field that are wrong.
     """
     types = {**dict.fromkeys(columns, pl.String), **dict.fromkeys(numbers, pl.Float64)}
+    parsed: deque[Future[Rows]] = deque()
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, ThreadPoolExecutor(BLOCKS_AHEAD) as pool:
             header = _header(path, file.readline(BLOCK_BYTES), list(types), check_header)
-            block = _BlockReader(path, header, types, any_bytes)
-            line = 2
-            while raw := file.read(BLOCK_BYTES):
-                if not raw.endswith(b"\n"):
-                    end = file.readline(BLOCK_BYTES)
-                    if len(end) == BLOCK_BYTES and not end.endswith(b"\n"):
-                        line += _count(raw, b"\n")
-                        raise FormatError.at(path, "a line never ends", "give a CSV file", line=line)
-                    raw += end if end.endswith(b"\n") else end + b"\n"  # the last line of the file
-                count = _count(raw, b"\n")
-                if len(rows := block.read(raw, line, count)):
+            reader = _BlockReader(path, header, types, any_bytes)
+            for block in _blocks(path, file):
+                parsed.append(pool.submit(reader.read, *block))
+                if len(parsed) > BLOCKS_AHEAD and len(rows := parsed.popleft().result()):
                     yield rows
-                line += count
+            for waiting in parsed:
+                if len(rows := waiting.result()):
+                    yield rows
     except OSError as error:
         raise FormatError.at(path, f"cannot be read ({error.strerror})", "give the path of a CSV file") from error
+
+
+def _blocks(path: Path, file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Cut what follows the header into blocks of complete lines, each with its first line's number and their count."""
+    line = 2
+    while raw := file.read(BLOCK_BYTES):
+        if not raw.endswith(b"\n"):
+            end = file.readline(BLOCK_BYTES)
+            if len(end) == BLOCK_BYTES and not end.endswith(b"\n"):
+                line += _count(raw, b"\n")
+                raise FormatError.at(path, "a line never ends", "give a CSV file", line=line)
+            raw += end if end.endswith(b"\n") else end + b"\n"  # the last line of the file
+        count = _count(raw, b"\n")
+        yield raw, line, count
+        line += count
 
 
 def _header(path: Path, raw: bytes, wanted: Sequence[str], check: Callable[[Sequence[str]], None] | None) -> list[str]:

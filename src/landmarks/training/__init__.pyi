@@ -19,4 +19,5 @@ from .module import TrainedModule as TrainedModule
 from .resume import BestCheckpoint as BestCheckpoint
 from .schedules import cosine as cosine
 from .schedules import step as step
+from .wandb_run import WandbRun as WandbRun
 from .whole_files import WholeFiles as WholeFiles

@@ -12,7 +12,6 @@ from typing import Any
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 from torchvision.models.detection import FasterRCNN
@@ -27,6 +26,7 @@ from landmarks.report import plot_curves
 from landmarks.training.callbacks import DescriptorEvaluation
 from landmarks.training.module import LandmarkModule
 from landmarks.training.resume import ConfiguredOptimizer, RunSoFar, refuse_changes
+from landmarks.training.wandb_run import WandbRun
 from landmarks.training.whole_files import WholeFiles, require_room
 
 LOG = "logs/metrics.csv"  # where conf/logger/csv.yaml puts it
@@ -93,6 +93,7 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     callbacks = {name: instantiate(node) for name, node in chosen.items()}
     evaluation, checkpoint, so_far = callbacks["evaluation"], callbacks["checkpoint"], RunSoFar()
     loggers = [instantiate(node) for node in (config.logger or {}).values()]
+    wandb_runs = [logger for logger in loggers if isinstance(logger, WandbRun)]
     trainer: pl.Trainer = instantiate(
         config.trainer,
         callbacks=[so_far, *([ConfiguredOptimizer()] if resume is not None else []), *callbacks.values()],
@@ -107,6 +108,9 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     _begin(config, run_dir, resume)
     if resume is not None:
         checkpoint.bring(Path(resume))
+
+    for wandb_run in wandb_runs:
+        wandb_run.begin(config, run_dir, goes_on(run_dir, resume))
 
     results: dict[str, Scores] = {}
     try:
@@ -140,11 +144,11 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
             if logs := log_files(run_dir):
                 plot_curves(logs, run_dir / "curves.png")
             parts.report(TrainedRun(run_dir, evaluation, results, figures))
+            for wandb_run in wandb_runs:
+                wandb_run.log_outputs(run_dir)
     finally:
-        if any(isinstance(logger, WandbLogger) for logger in loggers):
-            import wandb  # a second that other runs need not wait for
-
-            wandb.finish()  # else the next job of a sweep would go on in this run
+        for wandb_run in wandb_runs:
+            wandb_run.end()
     return value
 
 

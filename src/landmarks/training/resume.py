@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
-from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
 from torch.optim.lr_scheduler import LambdaLR
@@ -50,14 +49,20 @@ def refuse_changes(path: str, record: Mapping[str, Any]) -> None:
 
 
 def _fixed(config: Mapping[str, Any]) -> dict[str, Any]:
-    node = OmegaConf.create(dict(config))
-    assert isinstance(node, DictConfig)
-    values: dict[str, Any] = {key: OmegaConf.select(node, key) for key in FIXED}
+    values = {key: _value(config, key) for key in FIXED}
     model = values.pop("model")
-    values |= {f"model.{key!s}": value for key, value in model.items()} if isinstance(model, DictConfig) else {}
-    if (schedule := OmegaConf.select(node, "scheduler._target_")) not in SCHEDULES:
+    values |= {f"model.{key!s}": value for key, value in model.items()} if isinstance(model, dict) else {}
+    if (schedule := _value(config, "scheduler._target_")) not in SCHEDULES:
         values["scheduler._target_"] = schedule
     return {key: value for key, value in values.items() if key not in FREE}
+
+
+def _value(config: Mapping[str, Any], key: str) -> Any:
+    """What stands there, as it stands: OmegaConf would put values of this machine into what a file says."""
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 class BestCheckpoint(ModelCheckpoint):

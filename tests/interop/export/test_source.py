@@ -77,12 +77,11 @@ def test_categories_that_name_nothing(checkpoints: Checkpoints, tmp_path: Path) 
         open_source(checkpoints("ArcMargin"), categories=categories)
 
 
-def test_a_network_of_ones_own_is_exported_where_it_is_named(
+def test_a_network_of_ones_own_is_exported_when_it_is_trusted(
     checkpoints: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "own_nets.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.chdir(tmp_path)
     net = importlib.import_module("own_nets").Own(6)
     found = torch.load(checkpoints("NPairs"), weights_only=True)
     found["landmarks"]["config"]["model"] = {"_target_": "own_nets.Own", "dim": 6}
@@ -90,16 +89,13 @@ def test_a_network_of_ones_own_is_exported_where_it_is_named(
     torch.save(found, tmp_path / "own.ckpt")
     with pytest.raises(LandmarksError, match=r"own\.ckpt: asks to call own_nets\.Own, which is none of our"):
         open_source(tmp_path / "own.ckpt")
-    (tmp_path / "conf" / "model").mkdir(parents=True)
-    (tmp_path / "conf" / "model" / "own.yaml").write_text("_target_: own_nets.Own\ndim: 8\n")
-    made = open_source(tmp_path / "own.ckpt")
+    made = open_source(tmp_path / "own.ckpt", trust=["own_nets.Own"])
     assert made.record.architecture == {"network": "own_nets.Own", "dim": 6}
     for kind in ("safetensors", "onnx"):
         write_file(made, tmp_path / f"own.{kind}", kind)
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
-        assert torch.equal(load_model(tmp_path / "own.safetensors")(images), net(images))
-    monkeypatch.chdir(tmp_path / "conf")  # nobody names it here
+        assert torch.equal(load_model(tmp_path / "own.safetensors", ["own_nets.Own"])(images), net(images))
     with pytest.raises(LandmarksError, match=r"own\.safetensors: asks to call own_nets\.Own"):
         load_model(tmp_path / "own.safetensors")
 

@@ -19,7 +19,7 @@ from landmarks.data.gldv2.partial_file import DiskFullError, partial_name
 from landmarks.data.gldv2.release import BASE_URL, ReleaseFile, parse_md5
 from landmarks.errors import LandmarksError
 from landmarks.progress import BYTES, Progress
-from landmarks.storage import PATIENT, RetryPolicy
+from landmarks.storage import PATIENT, RetryPolicy, owner_of, printable
 
 QUESTIONS_AT_ONCE = 8
 State = Literal["done", "skipped", "failed"]
@@ -82,7 +82,7 @@ def download(
         root: The folder; made if need be.
         files: Which.
         progress: Shows how it goes.
-        base_url: Of the release or a mirror.
+        base_url: Of the release or a mirror; may hold a user and a password.
         workers: Files at a time.
         check: Hash also the tars that are there, and fetch again what is wrong.
         retry: How often to try again.
@@ -92,7 +92,13 @@ def download(
         is full. What was received is always kept.
     """
     if ":/" in str(root):  # what a path makes of s3://
-        raise LandmarksError(f"--root {root}: choose a folder of this machine; upload it from there")
+        address = printable(str(root).replace(":/", "://"))
+        raise LandmarksError(f"--root {address}: choose a folder of this machine; upload it from there")
+    if "?" in base_url or "#" in base_url:
+        raise LandmarksError(
+            f"--base-url {printable(base_url)}: names are put after it, so it has no ? and no #; who may read there is "
+            "said by a user and a password in it or in ~/.netrc"
+        )
     return _Download(root, base_url.rstrip("/"), progress, check, retry).run(files, workers)
 
 
@@ -105,11 +111,11 @@ def summarize(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 class _Download:
     def __init__(self, root: Path, base_url: str, progress: Progress, check: bool, retry: RetryPolicy) -> None:
         self.root = root
-        self.base_url = base_url
+        self.base_url, owner = owner_of(base_url)
         self.check = check
         self.stop = threading.Event()
         self.disk_full = threading.Event()
-        self.http = HttpFiles(self.stop, retry)
+        self.http = HttpFiles(self.stop, retry, owner=owner)
         self.meter = _Meter(progress)
 
     def run(self, files: Sequence[ReleaseFile], workers: int) -> list[Outcome]:

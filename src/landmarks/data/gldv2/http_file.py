@@ -17,7 +17,7 @@ import urllib3
 
 from landmarks.data.gldv2.partial_file import PartialFile
 from landmarks.errors import LandmarksError
-from landmarks.storage import PATIENT, RetryPolicy, TemporaryError, is_temporary, retry_after
+from landmarks.storage import PATIENT, RetryPolicy, TemporaryError, is_temporary, printable, retry_after
 
 CHUNK_BYTES = 1 << 20
 CONNECT_SECONDS = 15.0
@@ -62,9 +62,11 @@ class HttpFiles:
     stop: threading.Event  # once set, all methods raise StoppedError as soon as they get to it
     retry: RetryPolicy = PATIENT  # an attempt that brought bytes has not failed
     stall_seconds: float = 30.0  # how long a server may be silent
+    owner: tuple[str, str] | None = None  # user and password; None takes those of ~/.netrc
     _session: requests.Session = field(default_factory=requests.Session, init=False)
 
     def __post_init__(self) -> None:
+        self._session.auth = self.owner
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
 
@@ -176,17 +178,17 @@ class HttpFiles:
             )
         except requests.RequestException as error:
             if isinstance(error, ValueError):  # how `requests` marks what is no address
-                raise UnreachableError(f"{url}: no address to download from ({error})") from error
-            raise _NoAnswerError(f"no answer ({_cause(error)})") from error
+                raise UnreachableError(f"{url}: no address to download from ({printable(str(error))})") from error
+            raise _NoAnswerError(f"no answer ({printable(_cause(error))})") from error
         if response.status_code in (200, 206, 416):
             return response
         response.close()
-        reason = f"status {response.status_code} {response.reason}"
+        reason, at = f"status {response.status_code} {response.reason}", printable(str(response.url))
         if is_temporary(response.status_code):
             raise TemporaryError(reason, retry_after(response.headers.get("Retry-After")))
         if response.status_code in (403, 404, 410):
-            raise NotServedError(f"{response.url}: not given out ({reason})")
-        raise DownloadError(f"{response.url}: refused ({reason})")
+            raise NotServedError(f"{at}: not given out ({reason})")
+        raise DownloadError(f"{at}: refused ({reason})")
 
 
 def _served(response: requests.Response) -> Served:

@@ -20,7 +20,7 @@ from upath import UPath
 from landmarks.data.stores.tar_files import TarStamp
 from landmarks.errors import LandmarksError
 from landmarks.progress import BYTES, show_progress
-from landmarks.storage import QUICK, FileLock, RetryPolicy, TemporaryError, atomic_file, is_temporary
+from landmarks.storage import QUICK, FileLock, RetryPolicy, TemporaryError, atomic_file, is_temporary, printable
 
 TIMEOUT = 30.0
 CHUNK = 4 << 20
@@ -100,7 +100,9 @@ class RemoteFiles:
                 return self._ask_once(method, path, timeout, **arguments)
             except Exception as raised:  # every fsspec package has its own classes
                 error = _told(raised)
-                raise _final(error, path) or TemporaryError(f"{type(error).__name__} {error}".rstrip()) from error
+                raise _final(error, path) or TemporaryError(
+                    printable(f"{type(error).__name__} {error}".rstrip())
+                ) from error
 
         try:
             answer = retry.call(path, attempt)
@@ -169,7 +171,7 @@ def _final(error: Exception, path: str) -> OSError | None:
         reason = f"the server answers {error.status} {error.message}".rstrip()
         return OSError(_REFUSALS.get(error.status, errno.EACCES), reason, path)
     if isinstance(error, PermissionError):
-        return PermissionError(errno.EACCES, f"no access: {error}", path)
+        return PermissionError(errno.EACCES, printable(f"no access: {error}"), path)
     if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
         return FileNotFoundError(errno.ENOENT, "no such file", path)
     return None

@@ -6,6 +6,8 @@ A folder of CSV files that other tools read as well; nothing is unpickled.
 ``images.csv``      ImageID,Boxes,Reason: every image in the same order, how many boxes it has, and where it could
                     not be read, why not
 ``classes.csv``     LabelName,title without a header, the format of Open Images' class-descriptions files
+``stamps.csv``      ImageID,Stamp of those that could be read: what tells their files from others of the same ids; not
+                    there where nobody knows
 ``protocol.json``   what made them
 """
 
@@ -29,11 +31,13 @@ from landmarks.storage import ChangedError, Rows, check_folder, read_rows
 BOXES_FILE = "detections.csv"
 IMAGES_FILE = "images.csv"
 CLASSES_FILE = "classes.csv"
+STAMPS_FILE = "stamps.csv"
 PROTOCOL_FILE = "protocol.json"
 PARTIAL_SUFFIX = ".partial"
 DETECTIONS = "_detections"  # behind the name of a split, in the folder of an extraction
 
 IMAGE_COLUMNS = ("ImageID", "Boxes", "Reason")
+STAMP_COLUMNS = ("ImageID", "Stamp")
 CORNERS = ("XMin", "YMin", "XMax", "YMax")
 NAMED_COLUMNS = ("ImageID", "LabelName")
 OUTSIDE = 0.5  # shares of the image by which a found box may stick out

@@ -174,7 +174,8 @@ def write_derived(
     """Write a set of the pictures `ids`, of which `make` gives the rows from one to before another, and open it."""
     rows = rows_in_budget(8 * dim, BLOCK_BYTES)
     with DescriptorWriter(folder, len(ids), dim, protocol, dtype) as writer:
-        writer.cut(len(writer.done) // rows * rows)  # the same blocks, hence the same bits, as without a kill
+        if writer.count < len(ids):
+            writer.cut(writer.count // rows * rows)  # the same blocks, hence the same bits, as without a kill
         done = len(writer.done)
         if not np.array_equal(writer.done, ids[:done]):
             raise LandmarksError(

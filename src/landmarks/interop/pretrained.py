@@ -1,0 +1,89 @@
+"""A model of pretrained weights alone: what `landmarks export --model` writes, without a training before."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import nn
+
+from landmarks.config import problems_of, targets_in
+from landmarks.data import Preprocessing
+from landmarks.errors import LandmarksError, counted
+from landmarks.models import (
+    DescriptorNet,
+    ModelRecord,
+    OpenedModel,
+    plain_network,
+    require_size,
+    trusting,
+    weights_hash,
+)
+
+
+def open_pretrained(node: DictConfig, name: str, image_size: int | None = None) -> OpenedModel:
+    """Build a descriptor network that has all of its weights from elsewhere; its record is what a file will say of it.
+
+    Args:
+        node: of the group `model`, as its user composed it: what it names is trusted. `pretrained` is true or a file.
+        name: what the file says it is.
+        image_size: short side of images, pixels; by default the one that timm's weights were made for.
+
+    Returns:
+        The model, for retrieval. Images keep their shape where the network takes that, and are made square else; mean
+        and standard deviation are within the network (`TimmBackbone`).
+
+    Raises:
+        LandmarksError: The network cannot be built, a layer of it has no weights, or nobody says a size.
+    """
+    if problems := problems_of(node, "model"):
+        raise LandmarksError("; ".join(problems))
+    pretrained: Any = node.get("pretrained", False)
+    if pretrained is False:
+        raise LandmarksError("a network without weights: add --pretrained (timm's), or --weights FILE")
+    net = _built(node)
+    own, other = net.state_dict(), _built(node, seed=1).state_dict()
+    if random := [key for key in own if not torch.equal(own[key], other[key])]:
+        raise LandmarksError(
+            f"the weights do not hold all of the network: {counted('left random', random)}. Leave out what they have "
+            "no layer for, such as dim=…, or train it"
+        )
+    trust = tuple(targets_in(dict(node)))
+    with trusting(trust):
+        architecture = plain_network(node)
+    made_of = str(getattr(net.backbone, "pretrained_name", name)) if pretrained is True else Path(pretrained).name
+    origin = {"source": "pretrained weights", "trained_on": made_of, "loss": "none", "weights": weights_hash(net)}
+    record = ModelRecord(name, "retrieval", architecture, _preprocessing(net, image_size), origin=origin)
+    return OpenedModel(Path(made_of), "model file", record, net, None, made_of, trust)
+
+
+def _built(node: DictConfig, seed: int = 0) -> DescriptorNet:
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            net: nn.Module = instantiate(node)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, (LandmarksError, ValueError)):
+            raise LandmarksError(str(cause)) from error
+        raise
+    if not isinstance(net, DescriptorNet):
+        raise LandmarksError("model: describes no images; choose a network that does, such as timm or res152")
+    return net.eval()
+
+
+def _preprocessing(net: DescriptorNet, image_size: int | None) -> Preprocessing:
+    size = image_size or min(getattr(net.backbone, "native_size", (0,)))
+    if not size:
+        raise LandmarksError("nobody says at what size these weights see images: add --image-size PIXELS")
+    found = Preprocessing("released", size, patch=net.input_multiple)
+    try:
+        for wide in ((size, 2 * size), (2 * size, 3 * size)):
+            require_size(net, "--image-size", found.shape(*wide))
+    except LandmarksError:
+        found = replace(found, mode="square")
+        require_size(net, "--image-size", found.shape(1, 1))
+    return found

@@ -1,0 +1,180 @@
+"""Users, passwords and tokens in addresses are used, and stand in no file and on no screen."""
+
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from hashlib import md5
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from http_server import HttpServer
+from landmarks.cli.evaluate import evaluate
+from landmarks.cli.extract import extract
+from landmarks.cli.main import app
+from landmarks.cli.train import train
+from landmarks.data import open_root
+from landmarks.data.gldv2 import NEEDED
+from landmarks.errors import LandmarksError
+from landmarks.storage import VARIABLE, hide, owner_of, printable
+
+USER, SECRET = "zanzibar", "p4ss=w,rd%40x"
+OPEN = "p4ss=w,rd@x"
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """What a test hides is not known to the next."""
+    os.environ.pop(VARIABLE, None)
+    yield
+    os.environ.pop(VARIABLE, None)
+
+
+@pytest.fixture
+def served(tiny_world: Path, http_server: Callable[[Path], HttpServer]) -> HttpServer:
+    """The tiny world for one person only."""
+    server = http_server(tiny_world)
+    server.owner = f"{USER}:{OPEN}"
+    return server
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to run in, with caches of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["landmarks"])
+    monkeypatch.setenv("LANDMARKS_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def with_owner(url: str) -> str:
+    return url.replace("://", f"://{USER}:{SECRET}@")
+
+
+def refuse_secrets(folder: Path, *texts: str) -> None:
+    """Fail where a file, a name of one or a text holds the user or the password."""
+    secret = re.compile("|".join(map(re.escape, (USER, SECRET, OPEN, "p4ss"))).encode())
+    for path in folder.rglob("*"):
+        assert not secret.search(str(path).encode()), path
+        assert not path.is_file() or not secret.search(path.read_bytes()), path
+    for text in texts:
+        assert not secret.search(text.encode()), text
+
+
+def test_no_run_keeps_them(
+    served: HttpServer, tiny_run: list[str], here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = f"data.root={with_owner(served.url)}"
+    short = [*tiny_run[1:], "trainer.max_steps=1", "evaluate_untrained=false"]
+    train([root, *short, "hydra.run.dir=run"])
+    train([root, *short, "hydra.run.dir=run", "resume=last", "trainer.max_steps=2"])
+    same = ["checkpoint=run/checkpoints/best.ckpt", root, "trainer.accelerator=cpu", "data.num_workers=0"]
+    quiet = ["splits=[queries]", "trainer.enable_progress_bar=false"]
+    extract(["-m", *same, *quiet, "hydra.sweep.dir=sweep", f"{root},{with_owner(served.url)}/"])
+    evaluate([*same, "hydra.run.dir=evaluation", "trainer.enable_progress_bar=false"])
+    assert CliRunner().invoke(app, ["data", "stats", "--root", with_owner(served.url)]).exit_code == 0
+    assert f"root: http://***@{served.url[7:]}" in (here / "run" / "config.yaml").read_text()
+    logging.shutdown()
+    refuse_secrets(here, *capfd.readouterr())
+
+
+def test_a_new_password_is_no_other_data_set(served: HttpServer) -> None:
+    with_other = open_root(served.url.replace("://", "://somebody:else@"))
+    assert str(open_root(with_owner(served.url))) == str(with_other) == str(open_root(served.url))
+
+
+def test_a_record_is_no_way_to_the_data(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        train(["data=gldv2", "data.root=https://***@example.org:8080/gldv2", "trainer.accelerator=cpu"])
+    screen = capsys.readouterr().err
+    assert "user and password are kept in no record; give them again in place of ***" in screen
+    assert "machine example.org login USER password PASSWORD" in screen
+
+
+@pytest.mark.parametrize("fault", ["404", "403", "500", "closed", "query", "chain", "scheme", "grammar", "url"])
+def test_no_error_tells_them(
+    fault: str, served: HttpServer, here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("landmarks.storage.RetryPolicy.wait", lambda *_: 0.0)
+    root = with_owner(served.url)
+    if fault.isdecimal():
+        served.fail("metadata/test.csv", status=int(fault), method="*")
+    if fault == "closed":
+        served.close()
+    root = {
+        "query": f"{served.url}/x?X-Amz-Signature={SECRET}&sig={SECRET}",
+        "chain": f"simplecache::{root}",
+        "scheme": f"s3://{USER}:{SECRET}@bucket",
+        "grammar": f"{root}/a=b",
+        "url": f"https://{USER}:p4ss/with?odd#signs@example.org:x",
+    }.get(fault, root)
+    arguments = ["data=gldv2", "trainer.accelerator=cpu", "hydra.run.dir=run", f"data.root={root}"]
+    with pytest.raises(SystemExit) as ended:
+        train(arguments)
+    assert ended.value.code == 2
+    done = CliRunner().invoke(app, ["data", "verify", "--root", root])
+    assert done.exit_code != 0 and isinstance(done.exception, SystemExit)
+    refuse_secrets(here, *capfd.readouterr(), done.output, done.stderr)
+
+
+@pytest.mark.parametrize("fault", [None, "404", "closed", "md5", "redirect", "query", "root"])
+def test_no_download_tells_them(
+    fault: str | None,
+    http_server: Callable[[Path], HttpServer],
+    here: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("landmarks.storage.RetryPolicy.wait", lambda *_: 0.0)
+    release = here / "release"
+    files = {path: f"{columns}\n".encode() for path, columns in NEEDED.items()}
+    right = md5(b"tar" if fault != "md5" else b"rat").hexdigest()
+    files |= {"test/images_000.tar": b"tar", "md5sum/test/md5.images_000.txt": f"{right}  images_000.tar\n".encode()}
+    for path, content in files.items():
+        (release / path).parent.mkdir(parents=True, exist_ok=True)
+        (release / path).write_bytes(content)
+    server = http_server(release)
+    server.owner = f"{USER}:{OPEN}"
+    url = with_owner(server.url)
+    if fault == "404":
+        server.fail("test/images_000.tar", status=404, method="*")
+    if fault == "closed":
+        server.close()
+    if fault == "redirect":
+        elsewhere = {"Location": f"/nowhere?X-Amz-Signature={SECRET}"}
+        server.fail("test/images_000.tar", status=302, method="*", headers=elsewhere)
+    if fault == "query":
+        url = f"{server.url}?token={SECRET}"
+    root = f"s3://{USER}:{SECRET}@bucket" if fault == "root" else "root"
+    command = ["data", "download", "--root", root, "--base-url", url, "--split", "test", "--tars", "0"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == (0 if fault is None else 2 if fault in ("closed", "query", "root") else 1), done.output
+    refuse_secrets(here, *capfd.readouterr(), done.output, done.stderr)
+
+
+def test_each_owner_of_a_host_is_told_apart() -> None:
+    first, second = hide("https://a:b@host/x"), hide(["https://c:d@host/x"])[0]
+    assert (first, second) == ("https://***@host/x", "https://***2@host/x")
+    assert hide(first) == first and hide("https://a:b@host/y") == "https://***@host/y"
+    assert owner_of(second) == ("https://host/x", ("c", "d"))
+    assert owner_of("https://token@host") == ("https://host", ("token", ""))
+    assert owner_of("https://host/a@b") == ("https://host/a@b", None)
+    with pytest.raises(LandmarksError, match="kept in no record"):
+        owner_of("https://***3@host/x")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("data.root='https://u:p@h:80/x',b", "data.root='https://***@h:80/x',b"),
+        ("https://u:p@h/a,https://v:q@h/b", "https://***@h/a,https://***@h/b"),
+        ("https://h/x?sig=s: refused", "https://h/x?***: refused"),
+        ("https://u:p/q#r@h/x", "https://***@h/x"),
+        ("https://h:80/a@b and ask me@home", "https://h:80/a@b and ask me@home"),
+        ("who? what? a@b:/c", "who? what? a@b:/c"),
+    ],
+)
+def test_addresses_can_be_read_by_anybody(text: str, shown: str) -> None:
+    assert printable(text) == shown
