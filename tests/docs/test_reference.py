@@ -22,7 +22,9 @@ def test_files_of_a_run_are_those_of_the_page(trained_run: Any) -> None:
     assert missing == {"run.log"}  # Hydra writes it
 
 
-@pytest.mark.parametrize("name", ["stages.csv", "recognition_stages.csv", "recognition_evidence.csv", "logs/metrics.csv"])
+@pytest.mark.parametrize(
+    "name", ["stages.csv", "recognition_stages.csv", "recognition_evidence.csv", "logs/metrics.csv"]
+)
 def test_columns_of_a_run_are_on_the_page(trained_run: Any, name: str) -> None:
     words = set(re.findall(r"`([^`]*)`", RUN_FOLDER))
     precision = {f"precision{word}" for word in words if word.startswith("@")}
