@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from landmarks.cli.console import check_new_file, named_endings
+from landmarks.cli.console import named_endings
 from landmarks.errors import LandmarksError
+from landmarks.interop import check_new_file
 
 
 @pytest.mark.parametrize(

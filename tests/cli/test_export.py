@@ -13,7 +13,7 @@ from commands import as_json, run
 from landmarks.cli.evaluate import evaluate
 from landmarks.cli.extract import extract
 from landmarks.data import Preprocessing
-from landmarks.models import OnnxNetwork, load_weights, timm_net
+from landmarks.models import OnnxNetwork, load_model, load_weights, timm_net
 from picture_models import photograph, retrieval_file
 
 
@@ -30,7 +30,7 @@ def test_the_file_lies_beside_the_model(model: Path, capfd: pytest.CaptureFixtur
     assert capfd.readouterr() == ("", "")
     images = torch.randn(3, 3, 64, 96)
     with torch.inference_mode():
-        expected = landmarks.load_model(model)(images)
+        expected = load_model(model)(images)
     assert torch.allclose(OnnxNetwork(model.with_suffix(".onnx"))(images), expected, atol=1e-6)
 
     run("export", model, "--format", "onnx", code=2)
@@ -81,7 +81,7 @@ def test_a_model_of_pretrained_weights_alone_is_used_as_any_other(
     load_weights(net := timm_net("test_resnet", dim=None).eval(), weights)
     images = torch.randn(2, 3, 64, 96)
     with torch.inference_mode():
-        assert torch.equal(landmarks.load_model("test_resnet.safetensors")(images), net(images))
+        assert torch.equal(load_model("test_resnet.safetensors")(images), net(images))
 
     data = [f"data.root={tiny_world}", "data.num_workers=0", "trainer.accelerator=cpu", "callbacks.progress=null"]
     evaluate(["checkpoint=test_resnet.safetensors", *data, "data.image_size=64", "hydra.run.dir=figures"])

@@ -8,8 +8,9 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from landmarks.cli.evaluate import evaluate
-from landmarks.cli.hydra_main import explain, mistake_behind, run_hydra
+from landmarks.cli.hydra_main import run_hydra
 from landmarks.cli.train import train
+from landmarks.config import explain, mistake_behind
 from landmarks.errors import LandmarksError
 
 

@@ -8,6 +8,7 @@ from click.testing import Result
 
 import landmarks
 from commands import run
+from landmarks.models import load_model
 from paddle_files import write_combined, write_separate
 from released_oracles import random_values, shrink_backbones
 
@@ -39,7 +40,7 @@ def test_a_retrieval_model(tmp_path: Path) -> None:
         "loss": "arcmargin",
         "trained_on": "the index set of Google Landmarks",
     }
-    assert landmarks.load_model(target)(torch.zeros(1, 3, 64, 96)).shape == (1, 512)
+    assert load_model(target)(torch.zeros(1, 3, 64, 96)).shape == (1, 512)
 
 
 def test_a_classifier_with_labels_and_names(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_a_classifier_with_labels_and_names(tmp_path: Path) -> None:
     assert f"landmarks classify {target} IMAGE.jpg" in done.stdout
     record = landmarks.read_record(target)
     assert record.labels == ("7", "8", "9") and record.titles == ("Tower Bridge", "", "Nine")
-    assert landmarks.load_model(target)(torch.zeros(1, 3, 64, 96)).shape == (1, 3)
+    assert load_model(target)(torch.zeros(1, 3, 64, 96)).shape == (1, 3)
     labels.write_text("7\n8\n")
     done = imported(CLASSIFIER, saved, target, "--labels", labels, "--overwrite", code=2)
     assert "2 labels are given" in done.stderr and "has 3 classes" in done.stderr

@@ -12,7 +12,7 @@ import landmarks
 from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.losses import ArcMargin, Softmax
-from landmarks.models import ModelRecord, build_network, write_model
+from landmarks.models import ModelRecord, build_network, load_model, write_model
 from picture_models import DETECTOR, NETWORK, detector_file
 from picture_models import tiny_net as net
 
@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_descriptors_are_those_of_the_network(path: Path) -> None:
     images = torch.randn(2, 3, 64, 96)
-    loaded = landmarks.load_model(path)
+    loaded = load_model(path)
     assert not loaded.training
     with torch.inference_mode():
         assert torch.equal(loaded(images), net()(images))
@@ -47,12 +47,12 @@ def test_a_classifier_gives_logits(head: Any, plain: dict[str, Any], tmp_path: P
     write_model(tmp_path / "c.safetensors", record, net().state_dict(), head.state_dict())
     images = torch.randn(2, 3, 32, 64)
     with torch.inference_mode():
-        assert torch.equal(landmarks.load_model(tmp_path / "c.safetensors")(images), head.class_scores(net()(images)))
+        assert torch.equal(load_model(tmp_path / "c.safetensors")(images), head.class_scores(net()(images)))
     assert landmarks.read_record(tmp_path / "c.safetensors").titles == ("a", "b", "c")
 
 
 def test_a_detector_finds_what_it_found(tmp_path: Path) -> None:
-    loaded = landmarks.load_model(detector_file(tmp_path / "d.safetensors"))
+    loaded = load_model(detector_file(tmp_path / "d.safetensors"))
     detector = build_network(DETECTOR, num_classes=2)
     detector.load_state_dict(load_file(tmp_path / "d.safetensors"))
     picture = [torch.randint(0, 255, (3, 64, 80), dtype=torch.uint8)]
@@ -63,13 +63,13 @@ def test_a_detector_finds_what_it_found(tmp_path: Path) -> None:
 
 def test_missing_and_strange_files_are_named(path: Path, tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match="there is no such file"):
-        landmarks.load_model(tmp_path / "gone.safetensors")
+        load_model(tmp_path / "gone.safetensors")
     (tmp_path / "best.ckpt").write_bytes(b"")
     with pytest.raises(LandmarksError, match="make one of a checkpoint with `landmarks export`"):
-        landmarks.load_model(tmp_path / "best.ckpt")
+        load_model(tmp_path / "best.ckpt")
     save_file(load_file(path), tmp_path / "weights.safetensors")
     with pytest.raises(LandmarksError, match=r"weights\.safetensors: .*was not written by this program"):
-        landmarks.load_model(tmp_path / "weights.safetensors")
+        load_model(tmp_path / "weights.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_an_architecture_of_other_weights_is_refused_before_memory_is_taken(
     record = ModelRecord("net", "retrieval", NETWORK | change, PREPARED)
     save_file(load_file(path), path, record.to_metadata())
     with pytest.raises(LandmarksError, match=message):
-        landmarks.load_model(path)
+        load_model(path)
 
 
 def test_weights_that_do_not_fit_are_not_written(tmp_path: Path) -> None:
@@ -111,13 +111,13 @@ def test_others_may_read_it_as_any_new_file(path: Path, tmp_path: Path) -> None:
 def test_a_file_without_a_checksum_is_opened(path: Path) -> None:
     save_file(load_file(path), path, RECORD.to_metadata())
     assert landmarks.read_record(path) == RECORD
-    landmarks.load_model(path)
+    load_model(path)
 
 
 def test_damage_is_an_error_or_changes_nothing(path: Path) -> None:
     images = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        expected = landmarks.load_model(path)(images)
+        expected = load_model(path)(images)
     good, chance, noticed = path.read_bytes(), random.Random(0), 0
     header = 8 + int.from_bytes(good[:8], "little")
     for number in range(120):
@@ -131,7 +131,7 @@ def test_damage_is_an_error_or_changes_nothing(path: Path) -> None:
         path.write_bytes(bad)
         try:
             with torch.inference_mode():
-                assert torch.equal(landmarks.load_model(path)(images), expected)
+                assert torch.equal(load_model(path)(images), expected)
         except LandmarksError as error:
             assert str(path) in str(error)
             noticed += 1

@@ -73,7 +73,7 @@ def test_scores_that_are_not_finite_are_an_error(
 
 
 def test_nothing_but_single_images_runs_from_onnx(tmp_path: Path) -> None:
-    with pytest.raises(LandmarksError, match=r"d\.onnx: an ONNX file runs in `landmarks similarity`"):
+    with pytest.raises(LandmarksError, match=r"d\.onnx: an ONNX file runs in `landmarks search`"):
         open_model(onnx_file(tmp_path / "d.onnx", "retrieval"), "descriptors")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from landmarks.cli.console import AsJson, Trust, named_endings, trusted
+from landmarks.cli.console import AsJson, Trust, named_endings
 from landmarks.cli.images import (
     Device,
     ImagePaths,
@@ -21,6 +21,7 @@ from landmarks.cli.images import (
     print_below,
     print_json,
 )
+from landmarks.config import trusted
 from landmarks.errors import LandmarksError, shown
 
 if TYPE_CHECKING:

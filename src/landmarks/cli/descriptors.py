@@ -151,23 +151,13 @@ def whiten(
 
     Whiten queries and index with the same file: sets that were whitened otherwise are not compared.
     """
-    from landmarks.retrieval import DescriptorSet, learn_whitening, load_whitening, whiten_set
+    from landmarks.api import choose_whitening
+    from landmarks.retrieval import DescriptorSet, whiten_set
     from landmarks.retrieval import save_whitening as save
 
     with set_endings() as stderr:
         source = DescriptorSet.open(described)
-        if whitening is not None:
-            if (learn_on, dim, power, save_whitening) != (None,) * 4:
-                raise LandmarksError(
-                    "--whitening brings what was learned: leave out --learn-on, --dim, --power and --save-whitening"
-                )
-            learned = load_whitening(whitening)
-        elif learn_on is not None and dim is not None:
-            if save_whitening is not None and save_whitening.exists():
-                raise LandmarksError(f"{save_whitening} exists already: apply it with --whitening, or remove it")
-            learned = learn_whitening(DescriptorSet.open(learn_on), dim, 1.0 if power is None else power)
-        else:
-            raise LandmarksError("give --learn-on SET and --dim NUMBER, or --whitening FILE")
+        learned = choose_whitening(learn_on, dim, power, whitening, save_whitening)
         origin = f"{learned.protocol.data} {learned.protocol.split}".strip() or "a set without a name"
         stderr.print(
             f"Whitening {learned.hash}: {learned.dim} of {len(learned.mean)} axes with {learned.explained:.1%} of the "

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from landmarks.cli.console import AsJson, Trust, named_endings, trusted
+from landmarks.cli.console import AsJson, Trust, named_endings
 from landmarks.cli.images import (
     Device,
     ImagePaths,
@@ -19,6 +19,7 @@ from landmarks.cli.images import (
     print_below,
     print_json,
 )
+from landmarks.config import trusted
 from landmarks.errors import shown
 
 DetectorPath = Annotated[

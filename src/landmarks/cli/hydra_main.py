@@ -5,12 +5,9 @@ suggestion where a word was misspelt; anything unexpected keeps its traceback.
 """
 
 import functools
-import logging
 import os
-import re
 import sys
 import traceback
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,37 +16,33 @@ from typing import Annotated, Any
 import hydra
 import typer
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from landmarks.cli.console import refused_by_system
 from landmarks.config import (
     claim_folder,
     config_root,
     discard_unused,
+    explain,
     first_rank,
     import_from_here,
+    mistake_behind,
     name_jobs_by_differences,
     named_code,
     quoting_hint,
     refuse_taken,
     register_resolvers,
     register_search_path,
+    silence_libraries,
     start_if_new,
-    suggest,
     understood,
 )
-from landmarks.errors import LandmarksError
 from landmarks.storage import FileLock, printable
 
 Arguments = Annotated[list[str] | None, typer.Argument()]
 """Whatever Hydra takes: overrides and its own options."""
-NO_GPU = "No supported gpu backend found"  # in Lightning's words
-USER_ERRORS = (LandmarksError, HydraException, OmegaConfBaseException)
 
 
 def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Sequence[str]) -> None:
@@ -141,35 +134,6 @@ def mistakes_named() -> Iterator[None]:
         raise SystemExit(130) from None
 
 
-def mistake_behind(error: BaseException) -> BaseException | None:
-    """Return what says best what was done wrong, None if `error` is a defect of ours or of a library."""
-    if isinstance(error, InstantiationException):  # a constructor refused its values
-        cause = error.__cause__
-        return cause if isinstance(cause, ValueError) else cause and mistake_behind(cause)
-    # Lightning's own error for settings that cannot be; where it was never imported it was not raised.
-    lightning = sys.modules.get("lightning_fabric.utilities.exceptions")
-    mistakes = (*USER_ERRORS, lightning.MisconfigurationException) if lightning else USER_ERRORS
-    return error if isinstance(error, mistakes) or refused_by_system(error) else None
-
-
-def silence_libraries() -> None:
-    """Keep warnings off the screen that are addressed to the authors of libraries, not to people who train."""
-    for message in (
-        r".*LeafSpec.*is deprecated",
-        r".*does not have many workers",
-        r".*could not find the monitored key",
-        r"Checkpoint directory .* exists and is not empty",
-        r"Experiment logs directory .* exists and is not empty",
-    ):
-        warnings.filterwarnings("ignore", message=message)
-
-
-def quiet_lightning() -> None:
-    """Let Lightning speak up only when something is wrong; it makes itself heard anew whenever it is imported."""
-    for name in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
 def fail(error: BaseException) -> None:
     """Print the message of a mistake without a traceback and end the process with status 2."""
     if os.environ.get("LANDMARKS_TRACEBACK") == "1":
@@ -178,37 +142,3 @@ def fail(error: BaseException) -> None:
     console.print("[bold red]Error[/] ", end="")
     console.print(printable(explain(error) + quoting_hint(sys.argv[1:], error)), markup=False)
     raise SystemExit(2)
-
-
-def explain(error: BaseException) -> str:
-    """Word an error for people: Hydra's and OmegaConf's are cut to what matters and get a suggestion."""
-    if isinstance(error, OSError) and (refusal := refused_by_system(error)):
-        return refusal
-    if not isinstance(error, (HydraException, OmegaConfBaseException)):
-        hint = " There is no GPU here that torch can use: type trainer.accelerator=cpu" if NO_GPU in str(error) else ""
-        return str(error) + hint
-    text = str(error).strip()
-    if isinstance(error, OverrideParseException):
-        reason = re.sub(r"\s*See https:.*|Error parsing override .*\n", "", text)
-        why = "" if "LexerNoViable" in reason else f": {reason}"  # which only points into the argument
-        return f"Hydra cannot read the argument {error.override}{why}"
-    cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException):
-        text += "\n" + str(cause).strip()
-    lines = [
-        line
-        for line in text.splitlines()
-        if not re.match(r"\s*(full_key|object_type|reference_type)\b|Set the env", line)
-    ]
-    missing_choice = re.search(r"Could not find '([\w/]+)/([^']+)'", text)
-    options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
-    if missing_choice and options:
-        group, choice = missing_choice.groups()
-        return f"There is no {group}={choice}{suggest(choice, options)}\n{group} can be: {', '.join(options)}"
-    if isinstance(cause, OmegaConfBaseException):
-        parent = cause.parent_node if isinstance(cause.parent_node, DictConfig) else {}
-        known = [str(key) for key in parent if key != "hydra" and not str(key).startswith("_")]
-        word = re.search(r"Key '([^']+)' is not in struct", text)
-        if word:
-            return f"{cause.full_key}: no such key{suggest(word.group(1), known)}\nKnown here: {', '.join(known)}"
-    return "\n".join(lines)

@@ -46,6 +46,30 @@ def checked(model: Path, images: Sequence[Path]) -> dict[Path, Size]:
     return check_pictures(images)
 
 
+def usable(model: Path, images: Sequence[Path]) -> tuple[dict[Path, Size], dict[Path, str]]:
+    """Return height and width of each image that can be used, upright, and why each of the others cannot.
+
+    Raises LandmarksError where there is no model, or no image can be used.
+    """
+    from landmarks.interop import sort_pictures
+
+    if not model.is_file():
+        raise LandmarksError(f"{shown(model)}: there is no such file; name a model first, then images")
+    sizes, bad = sort_pictures(images)
+    if not sizes:
+        listed = "\n".join(f"  {shown(path)}: {reason}" for path, reason in bad.items())
+        raise LandmarksError(f"none of the images can be used:\n{listed}")
+    return sizes, bad
+
+
+def name_unreadable(stderr: Console, bad: Mapping[Path, str], total: int) -> None:
+    """Count the images that are passed over, and name each with its reason."""
+    if bad:
+        stderr.print(f"{len(bad):,} of {total:,} images cannot be used and are passed over:", style="yellow")
+    for path, reason in bad.items():
+        stderr.print(f"  {shown(path)}: {reason}", style="yellow", markup=False)
+
+
 def followed(images: Sequence[Path], stderr: Console) -> Iterable[Path]:
     """Go through images with a bar where somebody looks."""
     return track(images, "", console=stderr, transient=True, disable=not stderr.is_terminal or len(images) < 3)

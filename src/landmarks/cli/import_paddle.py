@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 from rich.filesize import decimal
 
-from landmarks.cli.console import check_new_file, named_endings
+from landmarks.cli.console import named_endings
 from landmarks.config import suggest
-from landmarks.interop import Variables, open_variables
+from landmarks.interop import Variables, check_new_file, open_variables
 from landmarks.models import RELEASED_MODELS
 from landmarks.progress import BYTES, show_progress
 

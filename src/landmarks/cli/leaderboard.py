@@ -9,10 +9,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from landmarks.cli.console import AsJson, Trust, trusted
+from landmarks.cli.console import AsJson, Trust
 from landmarks.cli.evaluate import evaluate
 from landmarks.cli.extract import extract
 from landmarks.cli.hydra_main import mistakes_named
+from landmarks.config import trusted
 from landmarks.errors import LandmarksError
 
 Runs = Annotated[Path, typer.Option(metavar="FOLDER", help="Where runs are, searched with all folders below.")]

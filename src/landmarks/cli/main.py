@@ -17,6 +17,7 @@ from landmarks.cli import (
     import_paddle,
     leaderboard,
     score,
+    search,
     similarity,
     train,
 )
@@ -36,7 +37,14 @@ for name, of_hydra in (("train", train.train), ("evaluate", evaluate.evaluate), 
     app.command(name, context_settings=HANDED_ON, add_help_option=False)(of_hydra)
 for name, group in (("data", data), ("descriptors", descriptors), ("score", score)):
     app.add_typer(group.app, name=name)
-for command in (similarity.similarity, classify.classify, detect.detect, leaderboard.leaderboard, export.export):
+for command in (
+    search.search,
+    similarity.similarity,
+    classify.classify,
+    detect.detect,
+    leaderboard.leaderboard,
+    export.export,
+):
     app.command()(command)
 app.command("import-paddle")(import_paddle.import_paddle)
 

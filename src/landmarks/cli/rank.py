@@ -21,8 +21,8 @@ def main() -> None:
     leave_with(int(sys.argv[2]))  # before all else: what is imported below takes seconds
     from omegaconf import DictConfig, OmegaConf
 
-    from landmarks.cli.hydra_main import mistakes_named, silence_libraries
-    from landmarks.config import import_from_here, named_code, read_kind, register_resolvers
+    from landmarks.cli.hydra_main import mistakes_named
+    from landmarks.config import import_from_here, named_code, read_kind, register_resolvers, silence_libraries
 
     register_resolvers()
     silence_libraries()

@@ -1,6 +1,6 @@
 """`landmarks similarity`: how alike a model finds images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from landmarks.cli.console import AsJson, Trust, named_endings, trusted
+from landmarks.cli.console import AsJson, Trust, named_endings
 from landmarks.cli.images import (
     Device,
     ModelPath,
@@ -16,14 +16,17 @@ from landmarks.cli.images import (
     Where,
     checked,
     followed,
+    name_unreadable,
     numbers_table,
     picture_entry,
     print_json,
+    usable,
 )
+from landmarks.config import trusted
 from landmarks.errors import shown
 
 FirstPath = Annotated[Path, typer.Argument(metavar="A", help="The image that the others are compared with.")]
-OtherPaths = Annotated[list[Path], typer.Argument(metavar="B [C …]", help="The others.")]
+OtherPaths = Annotated[list[Path], typer.Argument(metavar="B [C …]", help="The others, or folders of them.")]
 
 
 def similarity(
@@ -34,31 +37,50 @@ def similarity(
     device: Device = Where.auto,
     trust: Trust = None,
 ) -> None:
-    """Compare images: the cosine of the first one's descriptor with that of each of the others.
+    """Compare images: the cosine of the first one's descriptor with that of each of the others, the most alike first.
+
+    Of folders all images in them and below are compared. Files that cannot be used are counted, named and passed over.
+    `landmarks search` does the same for large folders, and keeps their descriptors.
 
     With `--json`: `{"model", "name", "task": "similarity", "first": {PICTURE}, "results": [{PICTURE, "cosine"}, …]}`
-    in the given order. `PICTURE` is `"picture", "width", "height", "described_width", "described_height"`: the path as
-    given, the size of the upright image, and the size at which the network sees it, in pixels. MODEL is the path as
-    given, `name` what the model calls itself.
+    with the largest cosine first. `PICTURE` is `"picture", "width", "height", "described_width", "described_height"`:
+    the path as given, the size of the upright image, and the size at which the network sees it, in pixels. MODEL is the
+    path as given, `name` what the model calls itself.
+
+    Exit code: 0 all images were compared, 1 some cannot be used, 2 nothing could be done.
     """
-    paths = [first, *others]
     with named_endings() as stderr:
-        sizes = checked(model, paths)
+        sizes = checked(model, [first])
+        found, bad = usable(model, [*_files(others)])
+        name_unreadable(stderr, bad, len(found) + len(bad))
         from landmarks.interop import describe_pictures, similarities
         from landmarks.models import open_model
 
         describer = open_model(model, "descriptors", device.value, onnx=True, trust=trusted(trust))
-        cosines = similarities(describe_pictures(describer, followed(paths, stderr))).tolist()
-    seen = {path: describer.preprocessing.shape(*size) for path, size in sizes.items()}
+        given = list(found)
+        cosines = similarities(describe_pictures(describer, followed([first, *given], stderr)))
+        order = (-cosines).argsort(kind="stable").tolist()
+        sizes |= found
+        paths, values = [first, *(given[row] for row in order)], [float(cosines[row]) for row in order]
+        seen = {path: describer.preprocessing.shape(*size) for path, size in sizes.items()}
     if as_json:
         entries = [
             {**picture_entry(path, sizes), "described_width": seen[path][1], "described_height": seen[path][0]}
             for path in paths
         ]
-        results = [{**entry, "cosine": cosine} for entry, cosine in zip(entries[1:], cosines, strict=True)]
+        results = [{**entry, "cosine": cosine} for entry, cosine in zip(entries[1:], values, strict=True)]
         print_json(model, describer.name, "similarity", results, {"first": entries[0]})
-        return
-    _print_cosines(describer.name, paths, sizes, seen, cosines)
+    else:
+        _print_cosines(describer.name, paths, sizes, seen, values)
+    if bad:
+        raise typer.Exit(1)
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    from landmarks.data import find_images
+
+    for path in paths:
+        yield from find_images(path) if path.is_dir() else [path]
 
 
 def _print_cosines(

@@ -111,6 +111,13 @@ def import_from_here(names: Iterable[str]) -> None:
         sys.path.append(here)
 
 
+def trusted(names: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Return networks and losses that a user trusts by name, which may lie in the working directory."""
+    found = (names,) if isinstance(names, str) else tuple(names or ())
+    import_from_here(found)
+    return found
+
+
 def _is_installed(name: str) -> bool:
     top = name.partition(".")[0]
     return top in sys.modules or not top.isidentifier() or find_spec(top) is not None

@@ -41,6 +41,19 @@ def find_photos(root: Path, apart: Collection[Path] = ()) -> dict[str, list[Path
     return {name: paths for name, paths in found.items() if paths}
 
 
+def find_images(root: Path) -> list[Path]:
+    """All images in a folder and the folders below it, sorted by path; hidden files are left out, links followed.
+
+    Files that are no images of a known format are counted in one warning.
+    """
+    if not root.is_dir():
+        raise LandmarksError(f"{root} is not a folder")
+    passed: Counter[str] = Counter()
+    found = _images_below(root, passed)
+    _warn_of_others(root, passed)
+    return sorted(found)
+
+
 def known_suffixes() -> tuple[str, ...]:
     """Endings of the files that are taken for images."""
     return SUFFIXES + HEIF_SUFFIXES if heif_is_read() else SUFFIXES

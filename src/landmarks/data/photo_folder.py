@@ -71,6 +71,20 @@ def _refuse_splits(root: Path, names: list[str], non_landmark: str) -> None:
         )
 
 
+def images_of_files(paths: list[Path], root: Path | None = None) -> ImageSet:
+    """Make a set of N files, whose ids are hashes of their paths; without landmarks.
+
+    Args:
+        paths: Each once; the rows of the set stand in this order.
+        root: Folder from which on paths are hashed and shown, so that a moved folder keeps its ids.
+
+    Raises:
+        LandmarksError: Two files get the same id, as one that is named twice.
+    """
+    ids = _ids([_key(Path(os.path.relpath(path, root)) if root else path.absolute()) for path in paths], paths)
+    return ImageSet(ImageTable.unlabelled(ids), FileStore(ids, paths, root))
+
+
 @dataclass(frozen=True)
 class PhotoSets:
     """The three sets in one label space, in which the landmarks of `train` come first."""

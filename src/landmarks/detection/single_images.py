@@ -20,7 +20,7 @@ from landmarks.detection.detect import TrainedDetector, find_objects
 from landmarks.detection.drawing import DrawnBoxes, draw_on
 from landmarks.detection.openimages import DetectionResize
 from landmarks.errors import LandmarksError, shown
-from landmarks.interop import idle_cores, read_picture, threads_for
+from landmarks.interop import AnyImage, idle_cores, pixels_of, threads_for
 from landmarks.recognition import DetectionClasses
 from landmarks.report import CLASS_COLOURS
 
@@ -46,13 +46,13 @@ class PictureObjects:
 
 
 def detect_objects(
-    detector: TrainedDetector, paths: Iterable[str | Path], min_score: float = 0.1
+    detector: TrainedDetector, images: Iterable[AnyImage], min_score: float = 0.1
 ) -> Iterator[PictureObjects]:
     """Look for objects in pictures, each when it is asked for, so that one is in memory at a time.
 
     Args:
         detector: see `load_detector`; its threshold of scores is changed.
-        paths: pictures of any sizes; `check_pictures` names all that cannot be used before.
+        images: files, images of Pillow or arrays of any sizes; `check_pictures` names all files that cannot be used.
         min_score: least score, in [0, 1]; where it is lower than the network's own, more is found.
 
     Raises:
@@ -66,8 +66,8 @@ def detect_objects(
     device = next(model.parameters()).device
     resize = DetectionResize.of(detector.preprocessing)
     idle = idle_cores()
-    for path in paths:
-        picture = read_picture(path)
+    for image in images:
+        picture = pixels_of(image)
         pixels = torch.from_numpy(resize(picture)).permute(2, 0, 1).contiguous().to(device)
         with torch.inference_mode(), threads_for(pixels[0].numel(), idle):
             found = find_objects(model, [pixels], np.zeros(1, np.uint64), classes.names)

@@ -4,10 +4,11 @@ A file gets its name only when it was opened again and agreed with the network; 
 """
 
 import json
+import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 
 from landmarks.data import read_categories, titles_of
 from landmarks.errors import LandmarksError
+from landmarks.interop.new_files import check_new_file
+from landmarks.interop.pretrained import compose_network, open_pretrained
 from landmarks.models import (
     OUTPUTS,
     TOLERANCE,
@@ -37,6 +40,100 @@ from landmarks.models import (
 )
 
 Asked = Literal["retrieval", "classification"]
+Format = Literal["safetensors", "onnx", "torch"]
+SUFFIXES: dict[Format, str] = {"safetensors": ".safetensors", "onnx": ".onnx", "torch": ".pt2"}
+OF_A_RUN = ("best", "last")
+"""Names that checkpoints of all runs have."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written, what it says of itself, and its largest difference from the network."""
+
+    path: Path
+    record: ModelRecord
+    difference: float
+
+
+def export_model(
+    model: Path,
+    kind: Format = "safetensors",
+    out: Path | None = None,
+    task: Asked | None = None,
+    name: str | None = None,
+    categories: Path | None = None,
+    overwrite: bool = False,
+    trust: Iterable[str] = (),
+) -> Exported:
+    """Write a model as one file and compare it with the network.
+
+    Args:
+        model: A checkpoint or a model file.
+        kind: Of the file.
+        out: The file; by default beside the model, with the ending of its kind.
+        task: See `open_source`, as the next two.
+        name: What the file says it is.
+        categories: `train_label_to_category.csv`.
+        overwrite: Replace a file that is there.
+        trust: As of `landmarks.models.open_model`.
+
+    Raises:
+        LandmarksError: It is no model, or the file cannot be written or does not agree; nothing is written then.
+    """
+    if not model.is_file():
+        raise LandmarksError(f"{model}: there is no such file")
+    if model.suffix not in (".ckpt", ".safetensors"):
+        raise LandmarksError(f"{model}: expected a checkpoint (.ckpt) or a model file (.safetensors)")
+    if categories is not None and not categories.is_file():
+        raise LandmarksError(f"--categories {categories}: there is no such file")
+    if out is not None:
+        check_new_file(out, SUFFIXES[kind], model, overwrite)
+    source = open_source(model, task, name, categories, trust)
+    if out is None:
+        stem = _stem(source.record.name) if model.stem in OF_A_RUN else model.stem
+        out = model.with_name(stem + SUFFIXES[kind])
+        check_new_file(out, SUFFIXES[kind], model, overwrite)
+    return Exported(out, source.record, write_file(source, out, kind))
+
+
+def export_pretrained(
+    choice: str,
+    pretrained: Literal[True] | Path,
+    values: Sequence[str] = (),
+    kind: Format = "safetensors",
+    out: Path | None = None,
+    name: str | None = None,
+    image_size: int | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Write pretrained weights alone as one file, without a training before, and compare it with the network.
+
+    Args:
+        choice: A network of the group `model`, such as "timm".
+        pretrained: True fetches timm's weights, a path takes a file of them.
+        values: Overrides of the network, such as "model.name=resnet26d".
+        kind: Of the file.
+        out: The file; by default in the working directory, called as its record is.
+        name: What the file says it is; by default the name of the network.
+        image_size: As of `open_pretrained`.
+        overwrite: Replace a file that is there.
+
+    Raises:
+        LandmarksError: The network cannot be built or its weights cannot be had, or as of `export_model`.
+    """
+    weights = Path(choice) if pretrained is True else pretrained
+    if out is not None:
+        check_new_file(out, SUFFIXES[kind], weights, overwrite)
+    node = compose_network(choice, pretrained, values)
+    source = open_pretrained(node, name or str(node.get("name", choice)), image_size)
+    if out is None:
+        out = Path(_stem(source.record.name) + SUFFIXES[kind])
+        check_new_file(out, SUFFIXES[kind], weights, overwrite)
+    return Exported(out, source.record, write_file(source, out, kind))
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"[^\w.,=+-]+", "-", name).strip("-.") or "model"
 
 
 def open_source(
@@ -53,7 +150,7 @@ def open_source(
         task: By default that of a model file, else what the loss says, see `ClassHead.exports_as`.
         name: By default that of the file, or of the run.
         categories: `train_label_to_category.csv`, which gives classes titles for people.
-        trust: As of `landmarks.open_model`.
+        trust: As of `landmarks.models.open_model`.
     """
     model = open_model(path, trust=trust)
     if model.record.task == "detection":

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from landmarks.data import DIVISORS, EncodedImage, UnreadableImageError, open_image
 from landmarks.errors import LandmarksError, shown
@@ -15,26 +17,41 @@ colour, of which a model says something, but nothing about the picture."""
 MAX_BYTES = 1 << 30  # more than the largest picture that is decoded takes in any format
 
 
-def check_pictures(paths: Iterable[str | Path]) -> dict[Path, tuple[int, int]]:
-    """Refuse pictures that cannot be used, all at once. JPEGs are decoded at an eighth, which shows damage as well.
+AnyImage: TypeAlias = str | Path | Image.Image | NDArray[Any]
+"""A file, an image of Pillow, or pixels: uint8 [H, W, 3] RGB or uint8 [H, W] grey."""
+
+
+def sort_pictures(paths: Iterable[str | Path]) -> tuple[dict[Path, tuple[int, int]], dict[Path, str]]:
+    """Tell pictures that can be used from others. JPEGs are decoded at an eighth, which shows damage as well.
 
     Returns:
-        Height and width of each picture, upright, pixels.
+        Height and width of each picture that can, upright, pixels; and why each of the others cannot.
     """
-    distinct = dict.fromkeys(map(Path, paths))
-    sizes, problems = {}, []
-    for path in distinct:
+    sizes: dict[Path, tuple[int, int]] = {}
+    problems: dict[Path, str] = {}
+    for path in dict.fromkeys(map(Path, paths)):
         try:
             image = _opened(path)
             image.decode(DIVISORS[0])
             sizes[path] = image.height, image.width
         except (LandmarksError, OSError) as error:
-            problems.append(f"{shown(path)}: {_reason(error)}")
+            problems[path] = _reason(error)
+    return sizes, problems
+
+
+def check_pictures(paths: Iterable[str | Path]) -> dict[Path, tuple[int, int]]:
+    """Refuse pictures that cannot be used, all at once, see `sort_pictures`.
+
+    Returns:
+        Height and width of each picture, upright, pixels.
+    """
+    sizes, reasons = sort_pictures(paths)
+    problems = [f"{shown(path)}: {reason}" for path, reason in reasons.items()]
     if len(problems) == 1:
         raise LandmarksError(problems[0])
     if problems:
         listed = "\n".join(f"  {problem}" for problem in problems)
-        raise LandmarksError(f"{len(problems)} of {len(distinct)} pictures cannot be used:\n{listed}")
+        raise LandmarksError(f"{len(problems)} of {len(sizes) + len(problems)} pictures cannot be used:\n{listed}")
     return sizes
 
 
@@ -44,6 +61,35 @@ def read_picture(path: str | Path) -> NDArray[np.uint8]:
         return _opened(Path(path)).decode()
     except (LandmarksError, OSError) as error:
         raise LandmarksError(f"{shown(path)}: {_reason(error)}") from None
+
+
+def pixels_of(image: AnyImage) -> NDArray[np.uint8]:
+    """Give the pixels of any image, upright: uint8 [H, W, 3] RGB.
+
+    Raises:
+        LandmarksError: A file cannot be read, or an array is of another type or shape.
+    """
+    if isinstance(image, (str, Path)):
+        return read_picture(image)
+    if isinstance(image, Image.Image):
+        try:
+            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+        except OSError as error:  # it is read from its file only now
+            raise LandmarksError(f"Pillow cannot read it: {error}") from None
+    pixels = np.asarray(image)
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
+        raise LandmarksError(
+            f"an array of {pixels.dtype} {list(pixels.shape)} is no image: give uint8 [H, W, 3], RGB, or uint8 [H, W], "
+            "grey"
+        )
+    if min(pixels.shape[:2]) < 1:
+        raise LandmarksError(f"an array of {list(pixels.shape)} holds no pixel")
+    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
+def image_name(image: AnyImage, place: int) -> str:
+    """Say which image is meant: its file, or its place among those given, from 0."""
+    return shown(image) if isinstance(image, (str, Path)) else f"image {place}"
 
 
 def _opened(path: Path) -> EncodedImage:

@@ -1,16 +1,17 @@
 """A model of pretrained weights alone: what `landmarks export --model` writes, without a training before."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
 
-from landmarks.config import problems_of, targets_in
+from landmarks.config import compose_config, mistakes_raised, problems_of, targets_in
 from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError, counted
 from landmarks.models import (
@@ -22,6 +23,28 @@ from landmarks.models import (
     trusting,
     weights_hash,
 )
+
+
+def compose_network(choice: str, pretrained: Literal[True] | Path, values: Sequence[str] = ()) -> DictConfig:
+    """Compose a network of the group `model` as `landmarks train` does, but with the pooled features for descriptors.
+
+    Args:
+        choice: Its name there, such as "timm".
+        pretrained: True fetches timm's weights, a path takes a file of them.
+        values: Overrides, such as "model.name=resnet26d".
+
+    Raises:
+        LandmarksError: There is no such network or key, or a value is missing.
+    """
+    with mistakes_raised():
+        node: DictConfig = compose_config("train", [f"model={choice}", *values]).model
+    with open_dict(node):
+        node.pretrained = True if pretrained is True else str(pretrained)
+        if "dim" in node and not any(one.startswith("model.dim=") for one in values):
+            node.dim = None
+    if missing := [f"model.{key!s}=…" for key in node if OmegaConf.is_missing(node, key)]:
+        raise LandmarksError(f"the network {choice} needs a value: {', '.join(missing)}")
+    return node
 
 
 def open_pretrained(node: DictConfig, name: str, image_size: int | None = None) -> OpenedModel:
@@ -57,7 +80,7 @@ def open_pretrained(node: DictConfig, name: str, image_size: int | None = None) 
     made_of = str(getattr(net.backbone, "pretrained_name", name)) if pretrained is True else Path(pretrained).name
     origin = {"source": "pretrained weights", "trained_on": made_of, "loss": "none", "weights": weights_hash(net)}
     record = ModelRecord(name, "retrieval", architecture, _preprocessing(net, image_size), origin=origin)
-    return OpenedModel(Path(made_of), "model file", record, net, None, made_of, trust)
+    return OpenedModel(Path(made_of), "pretrained weights", record, net, None, made_of, trust)
 
 
 def _built(node: DictConfig, seed: int = 0) -> DescriptorNet:

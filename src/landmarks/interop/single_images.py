@@ -6,7 +6,8 @@ label and score of one. Images are sized as the model says, and embedded in batc
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -17,10 +18,13 @@ import torch
 from numpy.typing import NDArray
 
 from landmarks.config import available_cores
-from landmarks.errors import LandmarksError, shown
-from landmarks.interop.image_files import read_picture
+from landmarks.errors import LandmarksError
+from landmarks.interop.image_files import AnyImage, image_name, pixels_of
 from landmarks.models import OpenedModel, normalize
 from landmarks.recognition import likeliest
+
+Refused = Callable[[int, LandmarksError], None]
+"""Is told the place of an image that cannot be used, and why."""
 
 MAX_DIGITS = 18  # of an int64
 
@@ -29,25 +33,46 @@ BATCH_PIXELS = 1 << 21  # of a batch at most: 32 images of 256 x 256, or 2 of 10
 THREAD_PIXELS = 1 << 15  # of a batch for each thread: with fewer, threads wait for one another
 
 
-def describe_pictures(describer: OpenedModel, paths: Iterable[str | Path]) -> NDArray[np.float32]:
-    """Describe pictures, in batches of one shape.
+def describe_pictures(
+    describer: OpenedModel,
+    images: Iterable[AnyImage],
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    refused: Refused | None = None,
+) -> NDArray[np.float32]:
+    """Embed images, in batches of one shape.
 
     Args:
-        describer: opened for "descriptors".
-        paths: N pictures of any sizes; `check_pictures` names all that cannot be used before.
+        describer: Opened for "descriptors".
+        images: N files, images of Pillow or arrays of any sizes.
+        scales: Factors of the model's image size. With several views of an image, its descriptor is the sum of their
+            L2-normalised descriptors.
+        flip: Also embed every view mirrored.
+        refused: Called with place and reason of every image that cannot be used, which then has no row; None raises a
+            LandmarksError at the first.
 
     Returns:
-        float32 [N, D], as the network gives them; nothing is normalised.
+        float32 [N, D], for one view as the network gives it; nothing is normalised.
     """
-    rows = []
-    for path, row in _described(describer, paths):
-        rows.append(row)
+    rows = [row for _, row in embedded(describer, images, scales, flip, refused)]
+    return np.stack(rows) if rows else np.empty((0, 0), np.float32)
+
+
+def embedded(
+    describer: OpenedModel,
+    images: Iterable[AnyImage],
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    refused: Refused | None = None,
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Give the place of each image that can be used, and its descriptor, one after another, see `describe_pictures`."""
+    for place, image, row in _described(describer, images, scales, flip, refused):
         if not np.isfinite(row).all() or not row.any():
             raise LandmarksError(
-                f"{shown(path)}: {describer.name} gives a descriptor that is not finite, or nothing but zeros; its "
-                "training has diverged, or its weights are damaged"
+                f"{image_name(image, place)}: {describer.name} gives a descriptor that is not finite, or nothing but "
+                "zeros; its training has diverged, or its weights are damaged"
             )
-    return np.stack(rows) if rows else np.empty((0, 0), np.float32)
+        yield place, row
 
 
 def similarities(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -57,21 +82,70 @@ def similarities(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.clip(rows[1:] @ rows[0], -1.0, 1.0)  # rounding may have passed 1
 
 
-def _described(model: OpenedModel, paths: Iterable[str | Path]) -> Iterator[tuple[str | Path, NDArray[np.float32]]]:
-    """Give each path, in order, with what the network says of its image, float32 [D]."""
-    left, idle = iter(paths), idle_cores()
-    while some := list(islice(left, TOGETHER)):
-        by_shape: dict[tuple[int, ...], list[tuple[int, NDArray[np.uint8]]]] = defaultdict(list)
-        for place, path in enumerate(some):
-            image = model.preprocessing(read_picture(path))
-            by_shape[image.shape].append((place, image))
-        rows: dict[int, NDArray[np.float32]] = {}
-        for (height, width, _), group in by_shape.items():
-            size = max(BATCH_PIXELS // (height * width), 1)
-            for first in range(0, len(group), size):
-                places, images = zip(*group[first : first + size], strict=True)
-                rows.update(zip(places, _network_says(model, np.stack(images), idle), strict=True))
-        yield from ((path, rows[place]) for place, path in enumerate(some))
+def _described(
+    model: OpenedModel,
+    images: Iterable[AnyImage],
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    refused: Refused | None = None,
+) -> Iterator[tuple[int, AnyImage, NDArray[np.float32]]]:
+    """Give the place of each image that can be used, the image, and the sum of its views; reads ahead."""
+    sizes = [model.preprocessing.scaled(scale) for scale in scales]
+    left, idle = enumerate(images), idle_cores()
+
+    def read(place: int, image: AnyImage) -> list[NDArray[np.uint8]] | LandmarksError:
+        try:
+            pixels = pixels_of(image)
+        except LandmarksError as error:
+            return error if isinstance(image, (str, Path)) else LandmarksError(f"{image_name(image, place)}: {error}")
+        return [size(pixels) for size in sizes]
+
+    with ThreadPoolExecutor(available_cores()) as pool:
+
+        def begin() -> list[tuple[int, AnyImage, Future[list[NDArray[np.uint8]] | LandmarksError]]]:
+            return [(place, image, pool.submit(read, place, image)) for place, image in islice(left, TOGETHER)]
+
+        upcoming = begin()
+        while upcoming:
+            some, upcoming = upcoming, begin()
+            views: dict[int, list[NDArray[np.uint8]]] = {}
+            for place, _, future in some:
+                found = future.result()
+                if isinstance(found, LandmarksError):
+                    if refused is None:
+                        pool.shutdown(wait=False, cancel_futures=True)
+                        raise found
+                    refused(place, found)
+                else:
+                    views[place] = found
+            rows = _summed(model, views, flip, idle)
+            yield from ((place, image, rows[place]) for place, image, _ in some if place in views)
+
+
+def _summed(
+    model: OpenedModel, views: Mapping[int, list[NDArray[np.uint8]]], flip: bool, idle: int
+) -> dict[int, NDArray[np.float32]]:
+    """Embed the views of some images, in batches of one shape, and add those of each image up."""
+    by_shape: dict[tuple[int, ...], list[tuple[int, NDArray[np.uint8]]]] = defaultdict(list)
+    for place, found in views.items():
+        for view in found:
+            for one in (view, view[:, ::-1]) if flip else (view,):
+                by_shape[one.shape].append((place, one))
+    parts: dict[int, list[NDArray[np.float32]]] = defaultdict(list)
+    for (height, width, _), group in by_shape.items():
+        size = max(BATCH_PIXELS // (height * width), 1)
+        for first in range(0, len(group), size):
+            places, images = zip(*group[first : first + size], strict=True)
+            for place, row in zip(places, _network_says(model, np.stack(images), idle), strict=True):
+                parts[place].append(row)
+    return {place: rows[0] if len(rows) == 1 else _sum_of_unit(rows) for place, rows in parts.items()}
+
+
+def _sum_of_unit(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    stacked = np.stack(rows)
+    lengths = np.linalg.norm(stacked, axis=1, keepdims=True)
+    total: NDArray[np.float32] = (stacked / np.maximum(lengths, np.finfo(np.float32).tiny)).sum(axis=0)
+    return total
 
 
 def _network_says(model: OpenedModel, images: NDArray[np.uint8], idle: int) -> NDArray[np.float32]:
@@ -123,13 +197,13 @@ class LandmarkClass:
 
 
 def classify_pictures(
-    classifier: OpenedModel, paths: Iterable[str | Path], top: int = 5
+    classifier: OpenedModel, images: Iterable[AnyImage], top: int = 5
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The likeliest classes of pictures, in batches of one shape.
 
     Args:
         classifier: opened for "classes", of which it has C.
-        paths: N pictures of any sizes; `check_pictures` names all that cannot be used before.
+        images: N files, images of Pillow or arrays of any sizes; `check_pictures` names all files that cannot be used.
         top: classes of each picture; no more than there are.
 
     Returns:
@@ -141,7 +215,7 @@ def classify_pictures(
     head = classifier.head
     assert head is not None
     # The weights of 203,094 landmarks pass by once for all images, a few thousand at a time.
-    rows = np.array([row for _, row in _described(classifier, paths)], np.float32).reshape(-1, head.dim)
+    rows = np.array([row for *_, row in _described(classifier, images)], np.float32).reshape(-1, head.dim)
     return likeliest(rows, head, top, str(classifier.path))
 
 

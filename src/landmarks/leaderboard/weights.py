@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from landmarks.config import config_root, import_from_here, named_code, register_resolvers, register_search_path
+from landmarks.config import compose_config
 from landmarks.errors import LandmarksError
 from landmarks.leaderboard.rows import Row
 from landmarks.models import (
@@ -72,16 +70,7 @@ def require_weights(row: Row, path: Path, trust: Sequence[str] = ()) -> None:
 
 def composed(name: str, overrides: list[str]) -> DictConfig:
     """Compose `conf/<name>.yaml` as a command would, but for what only a running job knows."""
-    register_search_path()
-    register_resolvers()
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(config_root() / "conf"), version_base="1.3"):
-            config = compose(name, [*overrides, "name=leaderboard", "run_dir=leaderboard"])
-    finally:
-        GlobalHydra.instance().clear()
-    import_from_here(named_code(config))
-    return config
+    return compose_config(name, [*overrides, "name=leaderboard", "run_dir=leaderboard"])
 
 
 def _require_row(row: Row, path: Path, model: OpenedModel) -> None:

@@ -11,6 +11,7 @@ from .architecture import plain_loss as plain_loss
 from .architecture import plain_network as plain_network
 from .architecture import trusting as trusting
 from .build import BACKBONES as BACKBONES
+from .build import Pooling as Pooling
 from .build import released_net as released_net
 from .build import timm_net as timm_net
 from .checkpoints import RECORD_VERSION as RECORD_VERSION
@@ -26,6 +27,7 @@ from .model_file import SUFFIX as SUFFIX
 from .model_file import Classifier as Classifier
 from .model_file import load_model as load_model
 from .model_file import open_parts as open_parts
+from .model_file import read_record as read_record
 from .model_file import write_model as write_model
 from .normalization import normalize as normalize
 from .onnx_network import OUTPUTS as OUTPUTS
@@ -63,6 +65,7 @@ from .rootsift import LocalFeatures as LocalFeatures
 from .rootsift import RootSift as RootSift
 from .timm_backbone import TimmBackbone as TimmBackbone
 from .timm_backbone import create_pretrained as create_pretrained
+from .timm_backbone import is_timm_name as is_timm_name
 from .weights import HEAD as HEAD
 from .weights import load_weights as load_weights
 from .weights import named_as as named_as

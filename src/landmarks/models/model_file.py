@@ -54,7 +54,14 @@ def load_model(path: str | Path, trust: Iterable[str] = ()) -> nn.Module:
 
 
 def read_record(path: str | Path) -> ModelRecord:
-    """What a model file says of itself; its weights are not read. Raises LandmarksError as `load_model` does."""
+    """Read what a model file says of itself: name, task, architecture, preprocessing, classes. Weights are not read.
+
+    Args:
+        path: Of a model file, `.safetensors`.
+
+    Raises:
+        LandmarksError: There is no such file, or it is corrupt.
+    """
     path = _existing(path)
     try:
         with safe_open(path, framework="pt") as file:

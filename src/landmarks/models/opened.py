@@ -22,7 +22,7 @@ from landmarks.models.record import ModelRecord
 
 ONNX = ".onnx"
 
-Kind = Literal["checkpoint", "model file", "ONNX file"]
+Kind = Literal["checkpoint", "model file", "ONNX file", "pretrained weights"]
 Use = Literal["descriptors", "classes", "boxes"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -74,7 +74,7 @@ class OpenedModel:
 
     @property
     def whole(self) -> nn.Module:
-        """The network and, for classification, its head behind it: what `landmarks.load_model` gives of its file."""
+        """The network and, for classification, its head behind it: what `models.load_model` gives of its file."""
         return self.network if self.head is None else Classifier(self.network, self.head).eval()
 
 
@@ -133,7 +133,7 @@ def _open_onnx(path: Path, use: Use | None, device: Device, allowed: bool) -> Op
         raise LandmarksError(f"{path}: detectors run from a {SUFFIX} or .ckpt file only; name that one")
     if not allowed:
         raise LandmarksError(
-            f"{path}: an ONNX file runs in `landmarks similarity` and `landmarks classify` only; name the checkpoint "
+            f"{path}: an ONNX file runs in `landmarks search`, `similarity` and `classify` only; name the checkpoint "
             f"or {SUFFIX} file that it was exported from"
         )
     if not path.is_file():

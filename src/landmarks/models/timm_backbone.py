@@ -115,9 +115,14 @@ class TimmBackbone(nn.Module):
             parameter.requires_grad_(gradient is not None)
 
 
+def is_timm_name(name: str) -> bool:
+    """Whether timm has a network of that name, with or without a tag behind a dot."""
+    return bool(timm.is_model(name.partition(".")[0]))
+
+
 def _check_name(name: str) -> None:
     architecture, _, tag = name.partition(".")
-    if not timm.is_model(architecture):
+    if not is_timm_name(name):
         near = difflib.get_close_matches(architecture, timm.list_models(), n=5)
         hint = f"did you mean {', '.join(near)}?" if near else "`timm.list_models()` lists all names"
         raise LandmarksError(f"model.name={name}: timm has no such network; {hint}")

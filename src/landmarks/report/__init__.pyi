@@ -8,6 +8,7 @@ from .data_tables import download_table as download_table
 from .data_tables import index_table as index_table
 from .data_tables import statistics_tables as statistics_tables
 from .data_tables import tidied_table as tidied_table
+from .figure import plot_neighbours as plot_neighbours
 from .leaderboard import Apart as Apart
 from .leaderboard import Board as Board
 from .leaderboard import BoardRow as BoardRow
@@ -35,6 +36,8 @@ from .recognition_sheet import ROW_HEIGHT as ROW_HEIGHT
 from .recognition_sheet import RecognitionSheet as RecognitionSheet
 from .recognition_sheet import choose_sections as choose_sections
 from .recognition_sheet import draw_recognition as draw_recognition
+from .search_page import Shown as Shown
+from .search_page import write_search_page as write_search_page
 from .table import ablation_table as ablation_table
 from .table import number as number
 from .table import write_stages as write_stages

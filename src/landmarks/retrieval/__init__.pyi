@@ -19,10 +19,12 @@ from .descriptors.joint_writer import Layer as Layer
 from .descriptors.protocol import NOT_COMPARED as NOT_COMPARED
 from .descriptors.protocol import ExtractionProtocol as ExtractionProtocol
 from .descriptors.protocol import Protocol as Protocol
+from .descriptors.whitening import Whitening as Whitening
 from .descriptors.whitening import learn_whitening as learn_whitening
 from .descriptors.whitening import load_whitening as load_whitening
 from .descriptors.whitening import save_whitening as save_whitening
 from .descriptors.whitening import whiten_set as whiten_set
+from .descriptors.writer import DescriptorWriter as DescriptorWriter
 from .descriptors.writer import OtherSetError as OtherSetError
 from .diffusion.graph import knn_graph as knn_graph
 from .diffusion.graph import last_copies as last_copies
@@ -38,6 +40,8 @@ from .local.store import LocalFeatureStore as LocalFeatureStore
 from .local.table import LocalFeatureTable as LocalFeatureTable
 from .local.verify import Pairs as Pairs
 from .local.verify import count_inliers as count_inliers
+from .named import named_pipeline as named_pipeline
+from .named import named_searcher as named_searcher
 from .neighbours import all_neighbours as all_neighbours
 from .neighbours import without_self as without_self
 from .pipeline import Cost as Cost
@@ -45,6 +49,7 @@ from .pipeline import Pipeline as Pipeline
 from .pipeline import PipelineResult as PipelineResult
 from .pipeline import StageReport as StageReport
 from .pipeline import anonymous_mb as anonymous_mb
+from .pipeline import needs_of as needs_of
 from .progress import Progress as Progress
 from .ranking import EMPTY as EMPTY
 from .ranking import Ranking as Ranking

@@ -15,7 +15,7 @@ import landmarks
 from landmarks.errors import LandmarksError
 from landmarks.interop import export as files
 from landmarks.interop import open_source, plain_metadata, write_file
-from landmarks.models import ModelRecord, OnnxNetwork, OpenedModel
+from landmarks.models import ModelRecord, OnnxNetwork, OpenedModel, load_model
 
 Checkpoints = Callable[[str], Path]
 SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "torch": ".pt2"}
@@ -62,7 +62,7 @@ def test_a_model_file_is_the_network_bit_for_bit(
     assert write_file(model, path, "safetensors") == 0
     images = torch.randn(3, 3, 96, 64)
     with torch.inference_mode():
-        assert torch.equal(copy.deepcopy(landmarks.load_model(path))(images), model.whole(images))
+        assert torch.equal(copy.deepcopy(load_model(path))(images), model.whole(images))
     assert landmarks.read_record(path) == model.record and list(tmp_path.iterdir()) == [path]
 
 

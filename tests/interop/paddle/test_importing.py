@@ -16,7 +16,7 @@ import torch
 import landmarks
 from commands import run
 from landmarks.data.images import Preprocessing
-from landmarks.models import Classifier
+from landmarks.models import Classifier, load_model
 from paddle_files import write_combined, write_separate
 from released_oracles import NETWORKS, made_up_input, made_up_weights, read_oracle
 from released_reference import reference
@@ -44,7 +44,7 @@ def case(request: pytest.FixtureRequest, oracles: Path, tmp_path_factory: pytest
         done = run("import-paddle", name, saved, target)
         assert f"({'separate' if NETWORKS.index(name) % 2 else 'combined'} layout)" in done.stdout
         tensors = {key: torch.from_numpy(value) for key, value in values.items()}
-        yield Case(name, oracle, tensors, landmarks.load_model(target), landmarks.read_record(target), done.stdout)
+        yield Case(name, oracle, tensors, load_model(target), landmarks.read_record(target), done.stdout)
     finally:
         shutil.rmtree(folder)
 

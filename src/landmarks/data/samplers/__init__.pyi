@@ -6,6 +6,7 @@ from .class_balanced import draw_landmarks as draw_landmarks
 from .epoch import Draw as Draw
 from .epoch import EpochBatches as EpochBatches
 from .epoch import fingerprint as fingerprint
+from .plain import PlainBatches as PlainBatches
 from .shuffled import RepeatedBatches as RepeatedBatches
 from .shuffled import ShuffledBatches as ShuffledBatches
 from .shuffled import repeat_factors as repeat_factors

@@ -150,6 +150,7 @@ def _cells(
     landmarks: NDArray[np.int32], groups: Groups | None, least: int, size_power: float
 ) -> tuple[NDArray[np.int64], list[_Landmarks]]:
     """Sort labelled rows by group and landmark: the rows, and for each group its landmarks of `least` or more."""
+    landmarks = np.asarray(landmarks)
     labelled = np.flatnonzero(landmarks >= 0)
     marks = landmarks[labelled].astype(np.int64)
     classes = int(marks.max(initial=0)) + 1

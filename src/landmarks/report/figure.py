@@ -1,0 +1,107 @@
+"""Queries with their best results as a figure of matplotlib, for notebooks."""
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from landmarks.errors import LandmarksError
+from landmarks.interop import AnyImage, pixels_of
+from landmarks.report.palette import INK, NEUTRAL, RIGHT, WRONG, Colour, css
+from landmarks.report.tiles import letterboxed
+from landmarks.retrieval import EMPTY, Ranking
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INCHES = 1.6  # of a tile
+LABEL = 22  # letters under a tile
+
+
+def plot_neighbours(
+    ranking: Ranking,
+    query_images: Sequence[AnyImage],
+    index_images: Sequence[AnyImage],
+    *,
+    query_labels: Sequence[Hashable] | None = None,
+    index_labels: Sequence[Hashable] | None = None,
+    queries: int | Sequence[int] = 5,
+    results: int = 6,
+) -> "Figure":
+    """Draw queries, one a row, with their best results.
+
+    With labels, right results have a green frame and a tick, wrong ones a red frame and a cross.
+
+    Args:
+        ranking: What `search` or `rerank` gave.
+        query_images: Q files, images of Pillow or arrays (uint8 [H, W, 3] RGB, or [H, W]).
+        index_images: N of these.
+        query_labels: Q labels of any kind; None or -1 for none.
+        index_labels: N labels.
+        queries: How many, the first ones, or rows of the queries to draw.
+        results: Results of each.
+
+    Returns:
+        A figure; a notebook shows it where it is the last value of a cell, `savefig` writes it.
+
+    Raises:
+        LandmarksError: Lengths do not fit the ranking, or there is nothing to draw. An image that cannot be read is
+            shown as such.
+    """
+    import matplotlib.pyplot as plt
+
+    ranking.check(len(query_images), len(index_images))
+    rows = list(range(min(queries, ranking.num_queries))) if isinstance(queries, int) else [int(one) for one in queries]
+    columns = min(results, ranking.depth)
+    if not rows or columns < 1:
+        raise LandmarksError("nothing to draw: there must be a query and a result")
+    if strange := [row for row in rows if not 0 <= row < ranking.num_queries]:
+        raise LandmarksError(f"queries: there is no row {strange[0]}, only {ranking.num_queries} queries")
+    if (query_labels is None) != (index_labels is None):
+        raise LandmarksError("query_labels and index_labels belong together")
+    for labels, images in ((query_labels, query_images), (index_labels, index_images)):
+        if labels is not None and len(labels) != len(images):
+            raise LandmarksError(f"{len(labels)} labels for {len(images)} images")
+
+    figure, axes = plt.subplots(
+        len(rows), 1 + columns, figsize=(INCHES * (1 + columns), 1.25 * INCHES * len(rows)), squeeze=False
+    )
+    for line, query in zip(axes, rows, strict=True):
+        own = None if query_labels is None else query_labels[query]
+        _draw(line[0], query_images[query], INK, _named("query", own))
+        for place, axis in enumerate(line[1:]):
+            index = int(ranking.indices[query, place])
+            if index == EMPTY:
+                axis.axis("off")
+                continue
+            label = None if index_labels is None else index_labels[index]
+            text = _named(f"{ranking.scores[query, place]:.3f}", label)
+            if own is None or own == -1:
+                _draw(axis, index_images[index], NEUTRAL, text)
+            else:
+                right = bool(label == own)
+                _draw(axis, index_images[index], RIGHT if right else WRONG, f"{'✓' if right else '✗'} {text}")
+    figure.tight_layout(pad=0.4)
+    plt.close(figure)  # else a notebook would show it twice
+    return figure
+
+
+def _draw(axis: "Axes", image: AnyImage, colour: Colour, text: str) -> None:
+    axis.set_xticks([])
+    axis.set_yticks([])
+    for spine in axis.spines.values():
+        spine.set_color(css(colour))
+        spine.set_linewidth(2.5)
+    axis.set_xlabel(text, fontsize=7, color=css(INK))
+    try:
+        axis.imshow(np.asarray(letterboxed(pixels_of(image))))
+    except LandmarksError:
+        axis.text(0.5, 0.5, "unreadable", ha="center", va="center", fontsize=7, transform=axis.transAxes)
+
+
+def _named(text: str, label: Any) -> str:
+    if label is None or label == -1:
+        return text
+    name = str(label)
+    return f"{text}\n{name if len(name) <= LABEL else name[: LABEL - 1] + '…'}"

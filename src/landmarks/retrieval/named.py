@@ -1,0 +1,118 @@
+"""Searchers, stages and pipelines by the names of their files in `conf/`, ours and those of the working directory."""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from landmarks.config import (
+    ConfigError,
+    compose_config,
+    config_root,
+    mistakes_raised,
+    overrides_of,
+    problems_of,
+    suggest,
+)
+from landmarks.errors import LandmarksError
+from landmarks.retrieval.pipeline import Pipeline
+from landmarks.retrieval.search import Searcher
+from landmarks.retrieval.state import SearchState
+
+HERE = ("name=python", "run_dir=python")  # what only a run knows
+
+
+def named_searcher(name: str, k: int, **settings: Any) -> Searcher:
+    """Make what `conf/index/<name>.yaml` describes, such as "exact" or "hnsw".
+
+    Args:
+        name: Of the file.
+        k: Places of the ranking.
+        **settings: Arguments of its class.
+
+    Raises:
+        LandmarksError: There is no such file, or a value is none that it takes.
+    """
+    _require("index", name, _names("index"))
+    with mistakes_raised():
+        values = overrides_of({f"index.{key}": value for key, value in {"k": k, **settings}.items()})
+        return _made(_composed([f"index={name}", *values]).index, "index")
+
+
+def named_pipeline(
+    name: str,
+    settings: Mapping[str, Any],
+    k: int,
+    ranked: bool,
+    index: str = "exact",
+    keep: bool = False,
+    seed: int = 0,
+) -> Pipeline:
+    """Make a pipeline of `conf/pipeline`, or of the one stage of `conf/stage` with that name.
+
+    Args:
+        name: Of the file; a stage goes before a pipeline of the same name.
+        settings: Arguments of the stage; those of a pipeline's stages behind the name of the stage and a dot.
+        k: Places of the rankings of searches.
+        ranked: Whether it begins with a ranking, so that a search at its beginning is left out.
+        index: Name of the searcher, see `named_searcher`.
+        keep: Keep neighbours, graphs and inlier counts in the user's cache.
+        seed: Of everything that is drawn at random.
+
+    Raises:
+        LandmarksError: There is neither, it is a stage of recognition, or a value is none that it takes.
+    """
+    stages, pipelines = _names("stage") - {"inliers"}, _names("pipeline")
+    _require("stage or pipeline", name, stages | pipelines)
+    alone = name in stages
+    with mistakes_raised():
+        common = [f"index={index}", f"index.k={k}", f"cache.keep={str(keep).lower()}", f"seed={seed}"]
+        chosen = ["pipeline=global"] if alone else [f"pipeline={name}"]
+        if alone and name != "search":
+            chosen.append(f"+stage@pipeline.stages.{name}={name}")
+        prefix = f"pipeline.stages.{name}" if alone else "pipeline.stages"
+        chosen += overrides_of({f"{prefix}.{key}": value for key, value in settings.items()})
+        node = _composed([*common, *chosen]).pipeline
+        others = [key for key, stage in node.stages.items() if key != "search" and stage is not None]
+        if ranked and others:
+            node.stages.search = None
+        for stage in others:
+            _refuse_recognition(stage, node.stages[stage]["_target_"])
+        made: Pipeline = _made(node, "pipeline")
+    return made
+
+
+def _composed(overrides: list[str]) -> DictConfig:
+    config = compose_config("evaluate", [*HERE, *overrides])
+    OmegaConf.set_struct(config, False)
+    return config
+
+
+def _made(node: DictConfig, name: str) -> Any:
+    if problems := problems_of(node, name):
+        raise ConfigError("; ".join(problems))
+    return instantiate(node)
+
+
+def _names(group: str) -> set[str]:
+    folders = {config_root() / "conf" / group, Path.cwd() / "conf" / group}
+    return {path.stem for folder in folders for path in folder.glob("*.yaml")}
+
+
+def _require(what: str, name: str, known: set[str]) -> None:
+    if name not in known:
+        raise LandmarksError(
+            f"there is no {what} {name!r}{suggest(name, sorted(known))}; known are {', '.join(sorted(known))}"
+        )
+
+
+def _refuse_recognition(name: str, target: str) -> None:
+    """Refuse stages that better landmarks instead of index images: those whose state is another one."""
+    hint = inspect.get_annotations(get_class(target).__call__, eval_str=False).get("state")
+    if inspect.isclass(hint) and issubclass(hint, SearchState) and hint is not SearchState:
+        raise LandmarksError(
+            f"stage {name} names landmarks and re-ranks no images: choose it in `landmarks evaluate recognition=…`"
+        )

@@ -1,0 +1,122 @@
+"""Descriptors of a folder: kept, and made anew for what is new or has changed and for nothing else."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from landmarks.errors import LandmarksError
+from landmarks.interop import FolderDescriptors, describe_folder, describe_pictures, single_images
+from landmarks.models import OpenedModel, open_model
+from landmarks.storage import derived_folder
+from picture_models import photograph, retrieval_file
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> OpenedModel:
+    return open_model(retrieval_file(tmp_path_factory.mktemp("model") / "net.safetensors"), "descriptors")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four images, two of them deeper down, one file that is none, and one corrupt."""
+    for number, name in enumerate(("a.jpg", "b.png", "deep/c.jpg", "deep/er/d.jpg")):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        photograph(path, number)
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
+    (tmp_path / "photos" / "deep" / "bad.jpg").write_bytes(photograph(tmp_path / "x.jpg").read_bytes()[:900])
+    return tmp_path / "photos"
+
+
+def names(found: FolderDescriptors) -> list[str]:
+    return [found.path(row) for row in range(len(found.images))]
+
+
+def require_right(found: FolderDescriptors, model: OpenedModel, folder: Path) -> None:
+    expected = describe_pictures(model, [folder / name for name in names(found)])
+    np.testing.assert_allclose(found.descriptors.descriptors, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_only_what_is_new_or_changed_is_embedded(model: OpenedModel, folder: Path) -> None:
+    first = describe_folder(model, folder)
+    assert sorted(names(first)) == ["a.jpg", "b.png", "deep/c.jpg", "deep/er/d.jpg"] and first.made == 4
+    assert [path.name for path in first.unreadable] == ["bad.jpg"]
+    assert "cannot be read as a picture: damaged JPEG" in first.unreadable[folder / "deep" / "bad.jpg"]
+    require_right(first, model, folder)
+
+    again = describe_folder(model, folder)
+    assert again.made == 0 and len(again.unreadable) == 1
+    assert np.array_equal(again.descriptors.ids, first.descriptors.ids)
+
+    photograph(folder / "a.jpg", 9)
+    photograph(folder / "new.jpg", 10)
+    (folder / "b.png").unlink()
+    followed: list[Path] = []
+    renewed = describe_folder(model, folder, follow=lambda paths: followed.extend(paths) or paths)  # type: ignore[func-returns-value]
+    assert renewed.made == 2 and {path.name for path in followed} == {"a.jpg", "new.jpg", "bad.jpg"}
+    assert sorted(names(renewed)) == ["a.jpg", "deep/c.jpg", "deep/er/d.jpg", "new.jpg"]
+    require_right(renewed, model, folder)
+
+
+def test_another_model_or_other_views_are_another_set(model: OpenedModel, folder: Path, tmp_path: Path) -> None:
+    keep = tmp_path / "kept"
+    describe_folder(model, folder, keep)
+    other = open_model(retrieval_file(tmp_path / "net.safetensors", side=64), "descriptors")
+    assert describe_folder(other, folder, keep).made == 4
+    assert describe_folder(model, folder, keep, flip=True).made == 4
+    assert describe_folder(model, folder, keep).made == 0
+    assert len([path for path in keep.iterdir() if path.is_dir()]) == 3
+    assert not (folder / ".landmarks").exists() and derived_folder(folder) != folder
+
+
+def test_a_killed_search_goes_on(
+    model: OpenedModel, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("landmarks.interop.folder.TOGETHER", 1)
+    monkeypatch.setattr(single_images, "TOGETHER", 1)
+
+    def stop(paths: list[Path]) -> object:
+        for number, path in enumerate(paths):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield path
+
+    with pytest.raises(KeyboardInterrupt):
+        describe_folder(model, folder, tmp_path / "kept", follow=stop)  # type: ignore[arg-type]
+    left: list[Path] = []
+    found = describe_folder(model, folder, tmp_path / "kept", follow=lambda paths: left.extend(paths) or paths)  # type: ignore[func-returns-value]
+    assert 0 < len(left) < 5
+    assert sorted(names(found)) == ["a.jpg", "b.png", "deep/c.jpg", "deep/er/d.jpg"]
+    require_right(found, model, folder)
+
+
+def test_corrupt_sets_are_made_anew(model: OpenedModel, folder: Path, tmp_path: Path) -> None:
+    describe_folder(model, folder, tmp_path / "kept")
+    (place,) = [path for path in (tmp_path / "kept").iterdir() if path.is_dir()]
+    content = bytearray((place / "descriptors.npy").read_bytes())
+    content[-3] ^= 1
+    (place / "descriptors.npy").write_bytes(content)
+    found = describe_folder(model, folder, tmp_path / "kept")
+    assert found.made == 4
+    require_right(found, model, folder)
+
+
+def test_what_cannot_be_searched_is_said(model: OpenedModel, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(LandmarksError, match="holds no image of a known format"):
+        describe_folder(model, tmp_path / "empty")
+    for name in ("a.jpg", "b.png", "deep/c.jpg", "deep/er/d.jpg"):
+        (folder / name).write_bytes(b"broken")
+    with pytest.raises(LandmarksError, match="none of the 5 images can be used"):
+        describe_folder(model, folder)
+    if os.geteuid():
+        (tmp_path / "locked").mkdir(mode=0o500)
+        with pytest.raises(LandmarksError, match="cannot be kept there"):
+            describe_folder(model, folder, tmp_path / "locked" / "kept")
+    (tmp_path / "file").touch()
+    with pytest.raises(LandmarksError, match="cannot be kept there"):
+        describe_folder(model, folder, tmp_path / "file" / "kept")
+    shutil.rmtree(folder)
