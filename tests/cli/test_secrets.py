@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import landmarks
 from http_server import HttpServer
 from landmarks.cli.evaluate import evaluate
 from landmarks.cli.extract import extract
@@ -20,6 +21,7 @@ from landmarks.data.gldv2 import NEEDED
 from landmarks.errors import LandmarksError
 from landmarks.storage import VARIABLE, hide, owner_of, printable
 
+PLAIN = {"trainer__accelerator": "cpu", "trainer__enable_progress_bar": False, "data__num_workers": 0}
 USER, SECRET = "zanzibar", "p4ss=w,rd%40x"
 OPEN = "p4ss=w,rd@x"
 
@@ -78,6 +80,19 @@ def test_no_run_keeps_them(
     assert f"root: http://***@{served.url[7:]}" in (here / "run" / "config.yaml").read_text()
     logging.shutdown()
     refuse_secrets(here, *capfd.readouterr())
+
+
+def test_no_run_in_python_keeps_them(served: HttpServer, tiny_run: list[str], here: Path) -> None:
+    root = with_owner(served.url)
+    short = [*tiny_run[1:], "trainer.max_steps=1", "evaluate_untrained=false"]
+    run = landmarks.train(*short, data__root=root, run_dir="run")
+    landmarks.evaluate(f"data.root={root}", checkpoint=run.checkpoint, run_dir="evaluation", **PLAIN)
+    assert f"root: http://***@{served.url[7:]}" in (here / "run" / "config.yaml").read_text()
+    assert landmarks.gldv2_statistics(root)
+    with pytest.raises(LandmarksError) as refused:
+        landmarks.train(data="gldv2", data__root=f"{root}/nothing?sig={SECRET}", run_dir="other")
+    logging.shutdown()
+    refuse_secrets(here, str(refused.value))
 
 
 def test_a_new_password_is_no_other_data_set(served: HttpServer) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import landmarks
 from commands import run
 from landmarks.cli.evaluate import evaluate
 from landmarks.cli.extract import extract
@@ -81,3 +82,23 @@ def test_a_strangers_folder_is_not_imported_from(own: Path, tiny_run: list[str])
     with pytest.raises(SystemExit):
         train([*tiny_run, "trainer.max_epochs=0", "monitor=nonsense"])
     assert str(own) not in sys.path and not (own / "imported").exists()
+
+
+def test_python_opens_it_by_name_as_the_commands_do(own: Path, tiny_run: list[str]) -> None:
+    words = [one for one in tiny_run if not one.startswith("model")]
+    run = landmarks.train(*words, model="mine", loss="npairs", run_dir="run")
+    (own / "imported").unlink()
+    sys.modules.pop("mynets")
+    sys.path.remove(str(own))
+    picture = photograph(own / "a.png", 1)
+    for opens in (
+        lambda **more: run.model("cpu", **more).embed(picture),
+        lambda **more: landmarks.similarity(run.checkpoint, picture, [picture], device="cpu", **more),
+        lambda **more: landmarks.export(run.checkpoint, own / "own.safetensors", **more),
+    ):
+        with pytest.raises(landmarks.LandmarksError, match=r"trust=\['mynets\.Net'\]"):
+            opens()
+        assert not (own / "imported").exists() and str(own) not in sys.path, "a stranger's file would have been run"
+    assert run.model("cpu", trust="mynets.Net").embed(picture).shape == (1, 6)
+    assert landmarks.similarity(run.checkpoint, picture, [picture], trust=["mynets.Net"]) == pytest.approx([1])
+    assert landmarks.export(run.checkpoint, own / "own.safetensors", trust=["mynets.Net"]).is_file()
