@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,12 +34,17 @@ def test_links_and_pictures_exist() -> None:
         assert target.startswith("http") or inside or (ROOT / target).is_file(), target
 
 
-def test_python_of_the_readme(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(models)
+def test_python_of_the_readme(models: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in (*models.glob("*.jpg"), models / "model.safetensors", photos):
+        (tmp_path / ("PHOTOS" if path == photos else path.name)).symlink_to(path)
+    monkeypatch.chdir(tmp_path)
     (code,) = blocks(README, "python")
-    names = {"landmarks": landmarks}
+    names: dict[str, Any] = {}
     exec(code, names)
-    assert not names["model"].training
+    assert not names["model"].training and names["ranking"].indices.shape == (2, 3)
+    assert len(names["found"].hits[0]) == 5
+    for name in re.findall(r"`landmarks\.([a-z_]+)\(", README):
+        assert callable(getattr(landmarks, name))
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith("make ")], ids=str)

@@ -75,7 +75,10 @@ def _commands_page() -> str:
 
 
 def _top_page() -> str:
-    return "# `landmarks`\n\n```{eval-rst}\n.. automodule:: landmarks\n   :members:\n   :imported-members:\n```\n"
+    return (
+        "# `landmarks`\n\n```{eval-rst}\n.. automodule:: landmarks\n   :members:\n   :imported-members:\n"
+        "   :exclude-members: DescriptorSet, Ranking\n```\n"  # on the page of their room
+    )
 
 
 def _room_page(room: str, title: str) -> str:
@@ -100,8 +103,8 @@ def _by_public_name(app: Sphinx, env: Any, node: Any, content: Any) -> Any:
         return None
     name = wanted.rpartition(".")[2]
     room = ".".join(wanted.split(".")[:2])
-    public = f"{room}.{name}"
-    if public in domain.objects and public != wanted:
-        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, content)
+    for public in (f"{room}.{name}", f"landmarks.{name}"):
+        if public in domain.objects and public != wanted:
+            return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, content)
     # a signature may name what no page documents, such as an alias; what people wrote must be there
     return content if node["refdoc"].startswith("generated/api/") else None

@@ -56,6 +56,7 @@ def test_every_room_and_group_has_a_page(monkeypatch: pytest.MonkeyPatch) -> Non
 
     rooms = {path.parent.name for path in (ROOT / "src" / "landmarks").glob("*/__init__.pyi")}
     api, keys = ((DOCS / "reference" / f"{name}.md").read_text() for name in ("api", "configuration"))
+    rooms.remove("api")  # all of it is on the page of `landmarks`
     assert [room for room in rooms if f"generated/api/{room}\n" not in api] == []
     groups = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}
     assert groups == set(GROUPS)

@@ -9,8 +9,9 @@ from landmarks.progress import show_progress
 from landmarks.storage import hide
 
 if TYPE_CHECKING:
+    from landmarks import data
     from landmarks.cleaning import AgreementRule, Tidied, Verification
-    from landmarks.data import Findings, IndexedSplit, Outcome
+    from landmarks.data import IndexedSplit, Outcome
     from landmarks.detection import DetectionFigures
     from landmarks.report import Board
 
@@ -77,7 +78,7 @@ def index_gldv2(
 
 def verify_gldv2(
     root: str | Path, deep: bool = False, splits: Sequence[Any] | None = None, workers: int | None = None
-) -> "Findings":
+) -> "data.Findings":
     """Check the tables of Google Landmarks v2 against its images, as `landmarks data verify` does.
 
     Args:
