@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,17 @@ def pytest_collection_finish() -> None:
 def derived_files_apart(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Offsets and other derived files go to a folder of this session: tests write into no data set."""
     os.environ["LANDMARKS_CACHE"] = str(tmp_path_factory.mktemp("derived"))
+
+
+@pytest.fixture(autouse=True)
+def code_of_folders_forgotten(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a test imports from a folder of its own is gone for the next, whose modules may have the same names."""
+    paths, modules = list(sys.path), set(sys.modules)
+    yield
+    sys.path[:] = paths
+    for name in sys.modules.keys() - modules:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path_factory.getbasetemp())):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ def test_classes_of_the_working_directory_are_completed_too(tmp_path: Path, monk
     (tmp_path / "mine" / "base.py").write_text("class Base:\n    def __init__(self, width=3, *, name='a'): ...\n")
     (tmp_path / "mine" / "net.py").write_text("from mine.base import Base\n\nclass Net(Base):\n    pass\n")
     monkeypatch.chdir(tmp_path)
-    assert plain_defaults.__wrapped__("mine.net.Net") == {"width": 3, "name": "a"}
+    assert plain_defaults("mine.net.Net") == {"width": 3, "name": "a"}
 
 
 @pytest.mark.parametrize("target", ["nowhere.Thing", "landmarks.nowhere.Thing", "landmarks", "", "torch.optim.SGD"])

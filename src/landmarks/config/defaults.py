@@ -92,7 +92,6 @@ def _has_value(config: DictConfig | ListConfig, key: Any) -> bool:
     return not OmegaConf.is_interpolation(config, key) and not OmegaConf.is_missing(config, key)
 
 
-@cache
 def plain_defaults(target: str) -> dict[str, Any]:
     """Return the arguments of a class or function with defaults that YAML can hold, in their order.
 
@@ -139,7 +138,6 @@ def _alias(node: ast.ImportFrom, name: str) -> str | None:
     return next((alias.name for alias in node.names if (alias.asname or alias.name) == name), None)
 
 
-@cache
 def _source(module: str) -> Path | None:
     """Return the file of a module of this package or of the working directory; nothing is imported for that."""
     for folder in (_PACKAGE.parent, Path.cwd()):
@@ -150,8 +148,12 @@ def _source(module: str) -> Path | None:
     return None
 
 
-@cache
 def _parsed(path: Path) -> ast.Module:
+    return _parsed_at(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _parsed_at(path: Path, changed: int) -> ast.Module:
     return ast.parse(path.read_text())
 
 
