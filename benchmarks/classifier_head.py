@@ -7,7 +7,7 @@ Three kinds of rows go to `benchmarks/results/classifier_head.csv`:
 - *head*: real memory of a process of its own that takes one step (forward, backward, SGD) of the head alone, ours
   beside `nn.Linear` with cross entropy, at batch 256; above what the process held before the head was made.
 - *network*: what ResNet152 keeps for the backward pass at 224 px in bfloat16 autocast, without weights: all storages
-  that autograd saves, for one and for two pictures. The difference is what a picture costs.
+  that autograd saves, for one and for two images. The difference is what an image costs.
 - *step*: a whole training step at batch 256, every allocation followed without being made (fake tensors have shapes
   but no memory). Its peak holds weights, momentum, gradients, activations, head, and what lives for a moment.
 
@@ -116,21 +116,21 @@ def peak() -> int:
 
 
 def measure_network(checkpointing: bool) -> dict[str, object]:
-    """What a picture keeps for the backward pass, from two pictures against one; real tensors."""
+    """What an image keeps for the backward pass, from two images against one; real tensors."""
     torch.manual_seed(0)
     net = released_net("res152", dim=None, checkpointing=checkpointing).to(memory_format=torch.channels_last)
-    kept = [kept_bytes(net, pictures) for pictures in (1, 2)]
+    kept = [kept_bytes(net, images) for images in (1, 2)]
     each = kept[1] - kept[0]
     return {
-        "pictures_1_mib": kept[0] / MIB,
-        "pictures_2_mib": kept[1] / MIB,
-        "each_picture_mib": each / MIB,
+        "images_1_mib": kept[0] / MIB,
+        "images_2_mib": kept[1] / MIB,
+        "each_image_mib": each / MIB,
         f"batch_{BATCH}_mib": (kept[0] + (BATCH - 1) * each) / MIB,
     }
 
 
-def kept_bytes(net: nn.Module, pictures: int) -> int:
-    images = torch.randn(pictures, 3, SIDE, SIDE).to(memory_format=torch.channels_last)
+def kept_bytes(net: nn.Module, count: int) -> int:
+    images = torch.randn(count, 3, SIDE, SIDE).to(memory_format=torch.channels_last)
     own = {parameter.untyped_storage().data_ptr() for parameter in net.parameters()}
     kept: dict[int, tuple[int, Tensor]] = {}
 

@@ -3,7 +3,7 @@
     python train.py experiments=demo_detector hydra.run.dir=RUN
     python benchmarks/demo_detector.py RUN
 
-Reads the figures of a finished run; its best checkpoint was scored on pictures of landmarks that no training picture
+Reads the figures of a finished run; its best checkpoint was scored on images of landmarks that no training image
 shows. Writes benchmarks/results/demo_detector.csv: mAP at IoU 0.5 by both evaluators, average precision of each class,
 steps and seconds of training.
 """

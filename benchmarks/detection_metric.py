@@ -1,6 +1,6 @@
 """How long does scoring a million predicted boxes take, and how much memory; and reading boxes of the train set's size?
 
-Makes boxes, image-level labels and predictions of the size of the Open Images validation split (41,620 pictures, 500
+Makes boxes, image-level labels and predictions of the size of the Open Images validation split (41,620 images, 500
 classes) in a temporary folder and scores them twice: by `landmarks score detection`, and by the plain program most
 people would write, detection_metric_plain.py. Each run is a process of its own; start-up and reading are included. Both
 must print the same figures to 1e-9. Then it reads 14.6 million boxes in the official layout of 13 columns. On a machine

@@ -58,8 +58,8 @@ from safetensors.torch import save_file
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
+import image_models
 import paddle_files
-import picture_models
 import stamped
 from described import write_set
 from landmarks import read_record
@@ -78,7 +78,7 @@ from landmarks.data import (
     read_labels,
 )
 from landmarks.data.gldv2.tables import read_clean
-from landmarks.data.images import picture_sizes
+from landmarks.data.images import image_sizes
 from landmarks.data.photo_table import read_photo_table
 from landmarks.detection import DetectionWriter, load_detector, load_detector_weights, read_hierarchy, read_truth
 from landmarks.detection.openimages.annotations import read_box_rows, read_label_rows
@@ -88,7 +88,7 @@ from landmarks.evaluation.precomputed.files import read_ids as read_given_ids
 from landmarks.evaluation.precomputed.files import read_labels as read_given_labels
 from landmarks.evaluation.precomputed.sets import open_set
 from landmarks.ids import format_ids
-from landmarks.interop import check_pictures, open_variables, read_picture
+from landmarks.interop import check_images, open_variables, read_image
 from landmarks.interop.paddle.labels import read_labels as read_class_list
 from landmarks.leaderboard import find_runs, read_rows
 from landmarks.metrics import (
@@ -129,7 +129,7 @@ from landmarks.retrieval.descriptors.writer import DescriptorWriter
 from landmarks.storage import Column, RowLog, write_checksums
 from rectangles import write_rectangles
 from resources import make_resources
-from tiny_sets import jpeg, picture, write_tar
+from tiny_sets import image, jpeg, write_tar
 
 RESULTS = Path(__file__).parent / "results" / "fuzz.csv"
 CASES = 100_000
@@ -389,7 +389,7 @@ def model_values(path: Path, onnx: bool = False) -> Any:
 
 @functools.cache
 def tiny_net() -> Any:
-    return picture_models.tiny_net()
+    return image_models.tiny_net()
 
 
 def pretrained_values(path: Path) -> Any:
@@ -400,7 +400,7 @@ def pretrained_values(path: Path) -> Any:
 
 def write_pretrained(name: str) -> Callable[[Path], list[Path]]:
     def write(folder: Path) -> list[Path]:
-        state, path = picture_models.tiny_net().state_dict(), folder / name
+        state, path = image_models.tiny_net().state_dict(), folder / name
         if path.suffix == ".safetensors":
             save_file({key: value.contiguous() for key, value in state.items()}, path)
         else:
@@ -413,7 +413,7 @@ def write_pretrained(name: str) -> Callable[[Path], list[Path]]:
 def detector_weights(path: Path) -> Any:
     from landmarks.models import build_network
 
-    net = build_network(picture_models.DETECTOR, num_classes=2)
+    net = build_network(image_models.DETECTOR, num_classes=2)
     load_detector_weights(net, path)
     return net.state_dict()
 
@@ -422,7 +422,7 @@ def write_detector_weights(folder: Path) -> list[Path]:
     from landmarks.models import build_network
 
     torch.manual_seed(3)
-    torch.save(build_network(picture_models.DETECTOR, num_classes=2).state_dict(), folder / "detector.pt")
+    torch.save(build_network(image_models.DETECTOR, num_classes=2).state_dict(), folder / "detector.pt")
     return [folder / "detector.pt"]
 
 
@@ -596,7 +596,7 @@ def write_sizes(folder: Path) -> list[Path]:
 
 
 def sizes_values(folder: Path) -> Any:
-    return picture_sizes(flat_images(folder / "photos"), folder / "sizes")
+    return image_sizes(flat_images(folder / "photos"), folder / "sizes")
 
 
 def write_tars(folder: Path) -> list[Path]:
@@ -621,11 +621,11 @@ def write_offsets_too(folder: Path) -> list[Path]:
 
 
 def image_values(path: Path) -> Any:
-    return read_picture(path)
+    return read_image(path)
 
 
 def size_values(path: Path) -> Any:
-    return check_pictures([path])
+    return check_images([path])
 
 
 def decoded(path: Path) -> Any:
@@ -635,16 +635,16 @@ def decoded(path: Path) -> Any:
         raise LandmarksError(f"{path}: {error}") from error  # who calls it names the image
 
 
-def picture_bytes(kind: str, mode: str = "RGB", **options: Any) -> bytes:
+def image_bytes(kind: str, mode: str = "RGB", **options: Any) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(picture(3, 40, 56)).convert(mode).save(file, kind, **options)
+    Image.fromarray(image(3, 40, 56)).convert(mode).save(file, kind, **options)
     return file.getvalue()
 
 
 def with_exif() -> bytes:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F], exif[0x9003] = 6, "maker", "2020:01:01 00:00:00"
-    return picture_bytes("JPEG", exif=exif, quality=90)
+    return image_bytes("JPEG", exif=exif, quality=90)
 
 
 def write_paddle(combined: bool) -> Callable[[Path], list[Path]]:
@@ -777,13 +777,13 @@ def write_config(folder: Path) -> list[Path]:
 def write_checked(folder: Path) -> list[Path]:
     """The records of `landmarks data verify --deep`."""
     from landmarks.data.gldv2.checks.containers import open_tar
-    from landmarks.data.gldv2.checks.pictures import ContainerCheck
+    from landmarks.data.gldv2.checks.images import ContainerCheck
 
     write_tars(folder)
     container = open_tar("train", LocalTars(folder / "tars"), "images_000.tar")
     (folder / "checks" / "train").mkdir(parents=True)
-    check = ContainerCheck(stamp=container.stamp, md5="0" * 32, bad=[(IDS[0], "unreadable", "no picture")])
-    from landmarks.data.gldv2.checks.pictures import _record
+    check = ContainerCheck(stamp=container.stamp, md5="0" * 32, bad=[(IDS[0], "unreadable", "no image")])
+    from landmarks.data.gldv2.checks.images import _record
 
     path = _record(container, folder / "checks")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -793,7 +793,7 @@ def write_checked(folder: Path) -> list[Path]:
 
 def checked_values(folder: Path) -> Any:
     from landmarks.data.gldv2.checks.containers import open_tar
-    from landmarks.data.gldv2.checks.pictures import find_checked
+    from landmarks.data.gldv2.checks.images import find_checked
 
     container = open_tar("train", LocalTars(folder / "tars"), "images_000.tar")
     found = find_checked([container], folder / "checks")
@@ -820,7 +820,7 @@ def on_path(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
 
 
 def write_checkpoint(folder: Path) -> list[Path]:
-    return [picture_models.checkpoint_file(folder / "best.ckpt", "Softmax")]
+    return [image_models.checkpoint_file(folder / "best.ckpt", "Softmax")]
 
 
 FLOATS = np.random.default_rng(5).standard_normal((20, 6)).astype(np.float32)
@@ -832,7 +832,7 @@ def table(
     return Reader(name, one_file(file, content), on_path(read), form, weight=weight)
 
 
-def image(name: str, file: str, content: bytes, weight: float = 1.0) -> Reader:
+def image_reader(name: str, file: str, content: bytes, weight: float = 1.0) -> Reader:
     return Reader(
         name,
         one_file(file, content),
@@ -846,26 +846,26 @@ READERS = (
     Reader("resume", write_checkpoint, on_path(lambda path: open_checkpoint(path)), sealed=True, weight=0.8),
     Reader(
         "model file",
-        lambda f: [picture_models.classifier_file(f / "m.safetensors", ("1", "2", "x"))],
+        lambda f: [image_models.classifier_file(f / "m.safetensors", ("1", "2", "x"))],
         on_path(model_values),
         sealed=True,
         weight=0.8,
     ),
     Reader(
         "model record",
-        lambda f: [picture_models.retrieval_file(f / "m.safetensors")],
+        lambda f: [image_models.retrieval_file(f / "m.safetensors")],
         on_path(lambda p: read_record(p).to_metadata()),
     ),
     Reader(
         "detector file",
-        lambda f: [picture_models.detector_file(f / "d.safetensors")],
+        lambda f: [image_models.detector_file(f / "d.safetensors")],
         on_path(lambda p: load_detector(p).model.state_dict()),
         sealed=True,
         weight=0.3,
     ),
     Reader(
         "onnx",
-        lambda f: [picture_models.onnx_file(f / "m.onnx", "classification")],
+        lambda f: [image_models.onnx_file(f / "m.onnx", "classification")],
         on_path(lambda p: model_values(p, True)),
     ),
     Reader("weights .pt", write_pretrained("w.pt"), on_path(pretrained_values), weight=0.8),
@@ -937,17 +937,17 @@ READERS = (
         lambda f: read_hierarchy(f / "oi/bbox_labels_600_hierarchy.json"),
         "json",
     ),
-    image("JPEG", "a.jpg", jpeg(1, 40, 56), 2),
-    image("JPEG, progressive", "a.jpg", picture_bytes("JPEG", progressive=True, quality=90), 1),
-    image("JPEG, CMYK", "a.jpg", picture_bytes("JPEG", "CMYK"), 0.7),
-    image("JPEG, grey", "a.jpg", picture_bytes("JPEG", "L"), 0.7),
-    image("EXIF", "a.jpg", with_exif(), 1.5),
-    image("PNG", "a.png", picture_bytes("PNG"), 1.2),
-    image("PNG, palette", "a.png", picture_bytes("PNG", "P"), 0.7),
-    image("GIF", "a.gif", picture_bytes("GIF", "P"), 0.7),
-    image("TIFF", "a.tif", picture_bytes("TIFF", compression="tiff_lzw"), 1),
-    image("BMP", "a.bmp", picture_bytes("BMP"), 0.7),
-    image("WebP", "a.webp", picture_bytes("WEBP"), 1),
+    image_reader("JPEG", "a.jpg", jpeg(1, 40, 56), 2),
+    image_reader("JPEG, progressive", "a.jpg", image_bytes("JPEG", progressive=True, quality=90), 1),
+    image_reader("JPEG, CMYK", "a.jpg", image_bytes("JPEG", "CMYK"), 0.7),
+    image_reader("JPEG, grey", "a.jpg", image_bytes("JPEG", "L"), 0.7),
+    image_reader("EXIF", "a.jpg", with_exif(), 1.5),
+    image_reader("PNG", "a.png", image_bytes("PNG"), 1.2),
+    image_reader("PNG, palette", "a.png", image_bytes("PNG", "P"), 0.7),
+    image_reader("GIF", "a.gif", image_bytes("GIF", "P"), 0.7),
+    image_reader("TIFF", "a.tif", image_bytes("TIFF", compression="tiff_lzw"), 1),
+    image_reader("BMP", "a.bmp", image_bytes("BMP"), 0.7),
+    image_reader("WebP", "a.webp", image_bytes("WEBP"), 1),
     Reader("run.json", write_config, read_kind, "json"),
     Reader("metrics.json", write_run, run_values, "json", weight=1.5),
     table("metrics.csv", "metrics.csv", CURVES, lambda p: read_curves([p])),

@@ -1,4 +1,4 @@
-"""Milliseconds a picture of every way to compute descriptors, side by side, with what each way costs beforehand.
+"""Milliseconds an image of every way to compute descriptors, side by side, with what each way costs beforehand.
 
     python benchmarks/inference.py                 # all networks at 224 px; --quick tries it and writes nothing
     python benchmarks/inference.py --device cuda   # on a GPU
@@ -6,10 +6,10 @@
 Each network is measured in a process of its own. The ways take turns, one batch each, round after round, so that
 other work on the machine and a processor that slows down meet all of them; the fastest batch of each counts. `ratio`
 is its speed over eager's, `ready_seconds` what compiling or exporting took, `difference` the largest to eager in
-spreads of the descriptors (`landmarks.models.agreement`), over pictures of three shapes. Weights are random, except for
-batch norm's statistics, which come from two passes over made-up pictures so that the numbers stay in their usual range.
+spreads of the descriptors (`landmarks.models.agreement`), over images of three shapes. Weights are random, except for
+batch norm's statistics, which come from two passes over made-up images so that the numbers stay in their usual range.
 
-On processors these ways are measured: eager with pictures and weights in torch's usual order (the base of all ratios),
+On processors these ways are measured: eager with images and weights in torch's usual order (the base of all ratios),
 channels_last (`inference=eager`), torch.compile (`inference=compile`), the program of `landmarks export --format
 torch`, ONNX Runtime (`inference=onnx`), the same with threads that spin, and bfloat16 autocast. On GPUs: eager,
 channels_last and compile, in float32 and in bfloat16. Rows go to `benchmarks/results/inference.csv` or
@@ -29,7 +29,7 @@ import torch
 from machine import machine, write_csv
 from torch import Tensor, nn
 
-from landmarks.models import DescriptorNet, largest_difference, released_net, timm_net, trial_pictures
+from landmarks.models import DescriptorNet, largest_difference, released_net, timm_net, trial_images
 
 NETWORKS: dict[str, Callable[[], DescriptorNet]] = {
     "res152": lambda: released_net("res152"),
@@ -45,7 +45,7 @@ def prepared(name: str) -> DescriptorNet:
     torch.manual_seed(0)
     net = NETWORKS[name]().train()
     with torch.no_grad():
-        for images in trial_pictures()[:1] * 2:
+        for images in trial_images()[:1] * 2:
             net(images)
     return net.eval()
 
@@ -134,7 +134,7 @@ def measure(name: str, device: str, side: int, batch: int, rounds: int) -> Itera
             "side": side,
             "batch": batch,
             "way": way,
-            "ms_a_picture": round(1000 * min(seconds[way]) / batch, 2),
+            "ms_an_image": round(1000 * min(seconds[way]) / batch, 2),
             "ratio": round(base / min(seconds[way]), 2),
             "ready_seconds": round(ready[way], 1),
             "difference": f"{difference:.1e}",
@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=224)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--quick", action="store_true", help="res18 alone, small pictures, writes nothing")
+    parser.add_argument("--quick", action="store_true", help="res18 alone, small images, writes nothing")
     parser.add_argument("--out", type=Path, help="where the CSV goes")
     parser.add_argument("--network", choices=list(NETWORKS), help=argparse.SUPPRESS)
     options = parser.parse_args()

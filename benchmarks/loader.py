@@ -1,4 +1,4 @@
-"""Training pictures a second from one worker process, beside a plain data set that does the same.
+"""Training images a second from one worker process, beside a plain data set that does the same.
 
 The plain one is what most people would write: extracted files, Pillow, the same list of albumentations, the collate
 function of torch. Ours reads once from tars and once from the same extracted files. All take turns in one run, each
@@ -49,7 +49,7 @@ from landmarks.data import (
 )
 from landmarks.ids import format_id, format_ids
 
-PICTURES = 480
+IMAGES = 480
 BATCH = 32
 RESULTS = Path(__file__).parent / "results" / "loader.csv"
 CASES = [("released", 224), ("gentle", 224), ("strong", 224), ("released", 448)]
@@ -89,8 +89,8 @@ def is_large(data: bytes) -> bool:
 
 
 def write_both_layouts(folder: Path, photographs: list[bytes]) -> ImageTable:
-    """PICTURES of them as tars and as an extracted tree."""
-    ids = np.unique(np.random.default_rng(0).integers(2**64, size=PICTURES, dtype=np.uint64))
+    """IMAGES of them as tars and as an extracted tree."""
+    ids = np.unique(np.random.default_rng(0).integers(2**64, size=IMAGES, dtype=np.uint64))
     (folder / "tars").mkdir()
     for part in range(4):
         with tarfile.open(folder / "tars" / f"images_{part:03d}.tar", "w") as tar:
@@ -186,11 +186,11 @@ def main() -> None:
                         "storage": storage,
                         "augmentation": augmentation,
                         "image_size": size,
-                        "pictures": len(table),
+                        "images": len(table),
                         "photographs": len(photographs),
                         "mean_kib": round(np.mean([len(data) for data in photographs]) / 1024),
-                        "pictures_per_second": round(1 / seconds),
-                        "pictures_per_core_second": round(1 / processor_seconds),
+                        "images_per_second": round(1 / seconds),
+                        "images_per_core_second": round(1 / processor_seconds),
                         "over_plain": round(float(best["plain", "files"][1] / processor_seconds), 2),
                         "rounds": options.rounds,
                         **machine(

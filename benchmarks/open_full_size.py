@@ -2,7 +2,7 @@
 
 Makes a folder with the tables of the real size and formats (4,132,914 train images of 203,094 landmarks, 1,580,470 of
 81,313 in train_clean, 761,757 index images) in a temporary folder. Its 600 tars are holes without content, beside an
-offset index that says where pictures would be: opening reads no picture. Each split is opened in a process of its
+offset index that says where images would be: opening reads no image. Each split is opened in a process of its
 own, the fastest of some runs counts, all files in the page cache. `open_seconds` begin when Python runs and end when
 the images are located: imports included; `process_seconds` contain Python's start and end, too.
 
@@ -141,8 +141,8 @@ def write_tars(root: Path, folder: str, ids: np.ndarray, count: int, rng: np.ran
     tar = rng.integers(0, count, len(ids)).astype(np.uint16)
     offsets = Offsets(
         tuple(
-            IndexedTar(name, files.stamp(name), int(pictures))
-            for name, pictures in zip(files.names(), np.bincount(tar, minlength=count), strict=True)
+            IndexedTar(name, files.stamp(name), int(images))
+            for name, images in zip(files.names(), np.bincount(tar, minlength=count), strict=True)
         ),
         ids,
         tar,

@@ -1,7 +1,7 @@
-"""Does a picture cost the same among ten thousand as among five million?
+"""Does an image cost the same among ten thousand as among five million?
 
-For each number of entries an offset index of that size is written, of tars with 8,000 pictures each. Of these tars
-only the pictures that are read, the same number each time, are really there: the rest are holes in sparse files. They
+For each number of entries an offset index of that size is written, of tars with 8,000 images each. Of these tars
+only the images that are read, the same number each time, are really there: the rest are holes in sparse files. They
 are read in random order through TarStore, header check included, the way a loader with shuffled rows does, and found
 with `read_by_id` too, which looks the id up in the index instead of knowing its location. Each size has a process of
 its own; the fastest of several rounds counts, so the files are in memory: what is measured is what the index costs.
@@ -27,8 +27,8 @@ from landmarks.data import IndexedTar, LocalTars, Offsets, TarStore, read_by_id,
 from landmarks.ids import format_id
 
 ENTRIES = [10_000, 100_000, 1_000_000, 5_000_000]
-READS, PICTURE, MEMBERS = 5_000, 20_000, 8_000
-BLOCKS = 1 + -(-PICTURE // 512)  # of a member
+READS, IMAGE, MEMBERS = 5_000, 20_000, 8_000
+BLOCKS = 1 + -(-IMAGE // 512)  # of a member
 RESULTS = Path(__file__).parent / "results" / "random_access.csv"
 
 
@@ -41,20 +41,20 @@ def write_world(folder: Path, entries: int) -> None:
     tar, member = place // MEMBERS, place % MEMBERS
     files = LocalTars(folder)
     rows = rng.choice(entries, READS, replace=False)
-    picture = rng.bytes(PICTURE)
+    image = rng.bytes(IMAGE)
     for number in range(-(-entries // MEMBERS)):
         with (folder / f"images_{number:03d}.tar").open("wb") as file:
             for row in rows[tar[rows] == number]:
                 name = format_id(ids[row])
                 info = tarfile.TarInfo(f"{name[0]}/{name[1]}/{name[2]}/{name}.jpg")
-                info.size = PICTURE
+                info.size = IMAGE
                 file.seek(int(member[row]) * BLOCKS * 512)
-                file.write(info.tobuf() + picture)
+                file.write(info.tobuf() + image)
             file.truncate(MEMBERS * BLOCKS * 512 + 10240)
     counts = np.bincount(tar)
     tars = [IndexedTar(name, files.stamp(name), int(count)) for name, count in zip(files.names(), counts, strict=True)]
     block = (member * BLOCKS + 1).astype(np.uint32)
-    offsets = Offsets(tuple(tars), ids, tar.astype(np.uint16), block, np.full(entries, PICTURE, np.uint32))
+    offsets = Offsets(tuple(tars), ids, tar.astype(np.uint16), block, np.full(entries, IMAGE, np.uint32))
     write_offsets(offsets, folder / "offsets.safetensors")
     np.save(folder / "ids.npy", ids[rows])
     np.save(folder / "table.npy", rng.permutation(ids))
@@ -83,10 +83,8 @@ def measure(folder: Path, repeats: int) -> dict[str, float]:
         return min(rounds) / len(wanted) * 1e6
 
     return {
-        "cpu_us_per_picture": round(fastest(lambda: [store.read(*pair) for pair in pairs] and None), 2),
-        "cpu_us_per_picture_by_id": round(
-            fastest(lambda: [read_by_id(store, number) for number in wanted] and None), 2
-        ),
+        "cpu_us_per_image": round(fastest(lambda: [store.read(*pair) for pair in pairs] and None), 2),
+        "cpu_us_per_image_by_id": round(fastest(lambda: [read_by_id(store, number) for number in wanted] and None), 2),
         "open_seconds": round(opened - begin, 3),
         "locate_table_seconds": round(located - opened, 3),
         "rise_of_peak_rss_mib": round(peak),
@@ -121,7 +119,7 @@ def main() -> None:
                 "entries": entries,
                 "tars": -(-entries // MEMBERS),
                 "reads": READS,
-                "picture_bytes": PICTURE,
+                "image_bytes": IMAGE,
                 **figures,
                 "rounds": arguments.repeats,
                 **machine(numpy=np.__version__),

@@ -2,14 +2,14 @@
 
     python benchmarks/recipes.py --gldv2 GLDV2 [--cpu]
 
-For each experiment, to `benchmarks/results/recipes.csv`: the multiplications and additions of a picture in training and
-in evaluation (counted by torch as the network runs without data, on the meta device), pictures of the whole run, and
+For each experiment, to `benchmarks/results/recipes.csv`: the multiplications and additions of an image in training and
+in evaluation (counted by torch as the network runs without data, on the meta device), images of the whole run, and
 hours of one GPU. These assume as many operations a second as in a throughput that was published for training: ResNet152
-at 224 px, mixed precision, channels last, 501 pictures a second on an RTX 3090. Grouped convolutions (SE-ResNeXt) and
+at 224 px, mixed precision, channels last, 501 images a second on an RTX 3090. Grouped convolutions (SE-ResNeXt) and
 small batches use a card less well, newer cards are faster: such hours may be off by a factor of two.
 
-Pictures of an evaluation are sized as released, so their area depends on their shapes: those of the queries and index
-pictures in `--gldv2`. `--cpu` also times both on this machine, for the smaller networks.
+Images of an evaluation are sized as released, so their area depends on their shapes: those of the queries and index
+images in `--gldv2`. `--cpu` also times both on this machine, for the smaller networks.
 """
 
 import argparse
@@ -29,22 +29,22 @@ from torch.utils.flop_counter import FlopCounterMode
 from landmarks.config import config_root, register_resolvers, register_search_path
 from landmarks.data import GLDv2, Preprocessing, read_size
 
-MEASURED = 501.0  # pictures a second
+MEASURED = 501.0  # images a second
 MEASURED_WITH = "resnet152"
-EVALUATED = 117_577 + 761_757  # queries and index pictures of the full set
+EVALUATED = 117_577 + 761_757  # queries and index images of the full set
 TRAINING = 3  # a forward pass, and twice as much backward
 RECOMPUTED = 4  # with activation checkpointing
 
 
 def forward_flops(net: nn.Module, height: int, width: int) -> int:
-    """Of one picture, a multiplication and an addition counted as two."""
+    """Of one image, a multiplication and an addition counted as two."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.empty(1, 3, height, width, device="meta"))
     return counter.get_total_flops()
 
 
 def mean_shape(root: Path, resize: Preprocessing) -> tuple[int, int]:
-    """Height and width, multiples of 32, that stand for the mean area of evaluated pictures."""
+    """Height and width, multiples of 32, that stand for the mean area of evaluated images."""
     source = GLDv2(root)
     sets = (source.queries(), source.index())
     sizes = np.array([read_size(images, row) for images in sets for row in range(0, len(images), 2)])
@@ -64,20 +64,20 @@ def row(name: str, config: DictConfig, rate: float, shape: tuple[int, int]) -> d
     return {
         "experiment": name,
         "image_size": side,
-        "gflops_training_picture": round(passes * in_training / 1e9, 1),
+        "gflops_training_image": round(passes * in_training / 1e9, 1),
         "steps": steps,
         "batch": batch,
-        "pictures": steps * batch,
+        "images": steps * batch,
         "gpu_hours_training": round(steps * batch * passes * in_training / rate / 3600, 1),
         "evaluated_height": shape[0],
         "evaluated_width": shape[1],
-        "gflops_evaluated_picture": round(in_evaluation / 1e9, 1),
+        "gflops_evaluated_image": round(in_evaluation / 1e9, 1),
         "gpu_hours_extraction": round(EVALUATED * in_evaluation / rate / 3600, 1),
     }
 
 
 def seconds_on_this_machine(config: DictConfig, shape: tuple[int, int]) -> dict[str, object]:
-    """Seconds a picture for a training step (batch 2) and for a forward pass (batch 1), float32, channels last."""
+    """Seconds an image for a training step (batch 2) and for a forward pass (batch 1), float32, channels last."""
     net = instantiate(config.model, pretrained=False).to(memory_format=torch.channels_last)
     side = int(config.data.image_size)
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-6)
@@ -92,19 +92,19 @@ def seconds_on_this_machine(config: DictConfig, shape: tuple[int, int]) -> dict[
             net(torch.randn(1, 3, *shape).contiguous(memory_format=torch.channels_last))
 
     found = {}
-    for key, work, pictures in (("cpu_seconds_training", step, 2), ("cpu_seconds_extraction", forward, 1)):
+    for key, work, images in (("cpu_seconds_training", step, 2), ("cpu_seconds_extraction", forward, 1)):
         net.train(work is step)
         work()
         start = time.perf_counter()
         work()
-        found[key] = round((time.perf_counter() - start) / pictures, 2)
+        found[key] = round((time.perf_counter() - start) / images, 2)
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gldv2", type=Path, required=True, help="Google Landmarks v2, or a part of it")
-    parser.add_argument("--cpu", action="store_true", help="also time one step and one picture here")
+    parser.add_argument("--cpu", action="store_true", help="also time one step and one image here")
     arguments = parser.parse_args()
     register_search_path()
     register_resolvers()

@@ -1,4 +1,4 @@
-"""What each stage of the recognition pipelines gives: GAP after it, by several models, on described pictures.
+"""What each stage of the recognition pipelines gives: GAP after it, by several models, on described images.
 
     python evaluate.py checkpoint=A.ckpt data=gldv2 data.root=GLDV2_MINI hydra.run.dir=RUN_A
     python benchmarks/recognition.py A=RUN_A B=RUN_B --predictions DIR --detections DIR
@@ -67,20 +67,20 @@ def main() -> None:
 
 
 def opened(run: Path) -> tuple[GLDv2, str, RecognitionState]:
-    """Data, gallery split and described pictures of an evaluation."""
+    """Data, gallery split and described images of an evaluation."""
     data = OmegaConf.load(run / "config.yaml").data
     source = GLDv2(data.root, gallery_split=data.source.gallery_split)
     sets = {name: DescriptorSet.open(run / "descriptors" / name) for name in ("queries", "gallery")}
-    pictures = {"queries": source.queries(), "gallery": source.gallery()}
-    shown = {name: pictures[name].take(pictures[name].table.find(found.ids)) for name, found in sets.items()}
+    images = {"queries": source.queries(), "gallery": source.gallery()}
+    shown = {name: images[name].take(images[name].table.find(found.ids)) for name, found in sets.items()}
     table = shown["gallery"].table
     state = RecognitionState.begin(
         sets["queries"].ids,
         sets["queries"].descriptors,
         Gallery(sets["gallery"].descriptors, table.landmarks, table.num_landmarks),
         table.landmark_names,
-        query_pictures=shown["queries"],
-        index_pictures=shown["gallery"],
+        query_images=shown["queries"],
+        index_images=shown["gallery"],
     )
     return source, data.source.gallery_split, state
 

@@ -8,7 +8,7 @@ memory. Then each of these goes through them in a process of its own, on one cor
     index, 8     the same with its 8 workers, which this one core shares
     tarfile      the same offsets by `tarfile.next`, its list of members cleared, as most programs do at best
 
-All must find the same pictures at the same places. On a machine with other work (load_1min) compare processor seconds.
+All must find the same images at the same places. On a machine with other work (load_1min) compare processor seconds.
 
     python benchmarks/tar_index.py           # writes benchmarks/results/tar_index.csv
     python benchmarks/tar_index.py --tars 1  # a quick look, writes nothing
@@ -35,7 +35,7 @@ TARS, MEMBERS = 16, 8_000
 SMALLEST, LARGEST = 500, 4_000
 RESULTS = Path(__file__).parent / "results" / "tar_index.csv"
 
-# Ids, blocks of 512 bytes at which pictures begin, lengths.
+# Ids, blocks of 512 bytes at which images begin, lengths.
 Places = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 

@@ -1,10 +1,10 @@
 """Tidying at scale: seconds and memory of its parts on made-up descriptors with GLDv2's long tail of landmark sizes.
 
-Sizes are drawn log-normal so that 38 % of the landmarks have at most 5 pictures and 57 % at most 10, as those of the
-GLDv2 train set (Weyand et al., CVPR 2020, section 3), which makes 22 pictures on average against its 20. Pictures lie
+Sizes are drawn log-normal so that 38 % of the landmarks have at most 5 images and 57 % at most 10, as those of the
+GLDv2 train set (Weyand et al., CVPR 2020, section 3), which makes 22 images on average against its 20. Images lie
 on disk in random order, as train.csv lists them. A tenth of them carries the label of another landmark.
 
-    python benchmarks/tidying.py [PICTURES]
+    python benchmarks/tidying.py [IMAGES]
 """
 
 import sys
@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from machine import machine, write_csv
 
-from landmarks.cleaning import AgreementRule, LandmarkPictures, Verdict, match, other_class_bars, same_class_neighbours
+from landmarks.cleaning import AgreementRule, LandmarkImages, Verdict, match, other_class_bars, same_class_neighbours
 from landmarks.data import ImageTable
 from landmarks.retrieval import Cache, Cost, DescriptorSet, ExactIndex, ExtractionProtocol, Resources
 
 RESULTS = Path(__file__).parent / "results" / "tidying.csv"
-PICTURES, DIM, GLDV2_TRAIN = 150_000, 512, 4_132_914
+IMAGES, DIM, GLDV2_TRAIN = 150_000, 512, 4_132_914
 SAMPLE = 65_536
 WRONG = 0.1
 AT_ONCE = 65_536
@@ -68,13 +68,13 @@ class Part(Cost):
 def row(part: str, count: int, landmarks: int, largest: int, cost: Part, **more: object) -> dict[str, object]:
     return {
         "part": part,
-        "pictures": count,
+        "images": count,
         "landmarks": landmarks,
         "largest_landmark": largest,
         "dim": DIM,
         "seconds": round(cost.seconds, 2),
         "cpu_seconds": round(cost.cpu_seconds, 2),
-        "pictures_per_cpu_second": round(count / cost.cpu_seconds),
+        "images_per_cpu_second": round(count / cost.cpu_seconds),
         "gldv2_train_cpu_minutes": round(GLDV2_TRAIN / count * cost.cpu_seconds / 60, 1),
         "memory_rise_mib": None if cost.rise_mb is None else round(cost.rise_mb),
         **more,
@@ -89,17 +89,17 @@ def measure(count: int) -> list[dict[str, object]]:
         warm = np.asarray(described.descriptors[:64])
         same_class_neighbours(_small(warm), 2, resources)  # kernels compiled
         with Part() as reading:
-            pictures = match(table, described)
-        counts = pictures.counts
+            images = match(table, described)
+        counts = images.counts
         size = count, int((counts > 0).sum()), int(counts.max())
         with Part() as inside:
-            neighbours = same_class_neighbours(pictures, rule.same_class, resources)
+            neighbours = same_class_neighbours(images, rule.same_class, resources)
         with Part() as outside:
-            bars = other_class_bars(pictures, rule.other_class, SAMPLE, rule.same_class, resources)
+            bars = other_class_bars(images, rule.other_class, SAMPLE, rule.same_class, resources)
         with Part() as deciding:
-            verdicts = rule.small_landmarks(pictures, rule.verdicts(pictures, neighbours, bars))
+            verdicts = rule.small_landmarks(images, rule.verdicts(images, neighbours, bars))
         kept = verdicts == Verdict.KEPT
-        right = ~wrong[table.find(pictures.ids)]
+        right = ~wrong[table.find(images.ids)]
         return [
             row("match and check", *size, reading),
             row("fellows", *size, inside, products=int((counts.astype(np.int64) ** 2).sum())),
@@ -114,14 +114,14 @@ def measure(count: int) -> list[dict[str, object]]:
         ]
 
 
-def _small(matrix: np.ndarray[Any, Any]) -> LandmarkPictures:
+def _small(matrix: np.ndarray[Any, Any]) -> LandmarkImages:
     ids = np.arange(1, len(matrix) + 1, dtype=np.uint64)
     table = ImageTable(ids, (np.arange(len(matrix)) // 4).astype(np.int32), np.arange(len(matrix) // 4).astype(str))
     return match(table, DescriptorSet(ids, matrix, ExtractionProtocol("made up", "none", 224, "none")))
 
 
 if __name__ == "__main__":
-    rows = measure(int(sys.argv[1]) if len(sys.argv) > 1 else PICTURES)
+    rows = measure(int(sys.argv[1]) if len(sys.argv) > 1 else IMAGES)
     for line in rows:
         print(line)
     write_csv(RESULTS, [{**line, **machine(numpy=np.__version__)} for line in rows])

@@ -1,14 +1,14 @@
-"""Tidying the miniature with planted wrong labels: how many of the kept pictures are right, how many right ones stay.
+"""Tidying the miniature with planted wrong labels: how many of the kept images are right, how many right ones stay.
 
-Of the pictures of the five places that have more than one, a share gets a wrong label: half of them that of another of
-the five places, half are replaced by pictures of the test set that show no landmark (there are 113 of these, so that
-at 40 % more are of the first kind). With `size`, so many pictures of each place are drawn first, for most landmarks of
+Of the images of the five places that have more than one, a share gets a wrong label: half of them that of another of
+the five places, half are replaced by images of the test set that show no landmark (there are 113 of these, so that
+at 40 % more are of the first kind). With `size`, so many images of each place are drawn first, for most landmarks of
 GLDv2 are small. Descriptors come from two networks, described with
 
     landmarks extract checkpoint=CHECKPOINT data=gldv2 data.root=GLDV2 data.source.train_split=train \
         splits=[train,queries] hydra.run.dir=FOLDER
 
-`trained` was trained on these pictures with their right labels, which flatters it; `imagenet` is the same network
+`trained` was trained on these images with their right labels, which flatters it; `imagenet` is the same network
 before that. The defaults of the rule were chosen on these figures.
 
     python benchmarks/tidying_planted.py GLDV2 trained=FOLDER imagenet=FOLDER [--verify trained]
@@ -26,7 +26,7 @@ from machine import machine, write_csv
 from landmarks.cleaning import (
     AgreementRule,
     Bars,
-    LandmarkPictures,
+    LandmarkImages,
     Verdict,
     Verification,
     match,
@@ -38,7 +38,7 @@ from landmarks.retrieval import Cache, DescriptorSet, ExactIndex, Resources
 
 RESULTS = Path(__file__).parent / "results" / "tidying_planted.csv"
 SHARES = (0.1, 0.2, 0.4)
-SIZES: dict[int | None, int] = {None: 3, 20: 6, 8: 6}  # pictures of a place, and seeds
+SIZES: dict[int | None, int] = {None: 3, 20: 6, 8: 6}  # images of a place, and seeds
 FIXED = replace(AgreementRule(), chance=1.0, group_share=0.0)  # a fixed number of agreeing fellows, no groups
 DEFAULT = AgreementRule()
 
@@ -61,7 +61,7 @@ RULES: tuple[tuple[str, AgreementRule, int | None], ...] = (
 
 
 class Miniature:
-    """Train pictures and non-landmark test pictures with their descriptors."""
+    """Train images and non-landmark test images with their descriptors."""
 
     def __init__(self, root: str, folder: str) -> None:
         source = GLDv2(root, train_split="train", gallery_split="train")
@@ -83,7 +83,7 @@ class Miniature:
         return ImageSet(table.located(store.join(train.table.locations, others.table.locations)), store)
 
     def planted(self, share: float, size: int | None, seed: int) -> tuple[ImageTable, np.ndarray[Any, Any]]:
-        """The table with wrong labels, and which of its pictures count as wrong: -1 for places of one picture."""
+        """The table with wrong labels, and which of its images count as wrong: -1 for places of one image."""
         rng = np.random.default_rng(seed)
         labels = self.train.landmarks
         places = np.flatnonzero(self.train.counts() > 1)
@@ -101,7 +101,7 @@ class Miniature:
         wrong[chosen] = 1
         return ImageTable(ids, labels, self.train.landmark_names), wrong
 
-    def pictures(self, table: ImageTable) -> LandmarkPictures:
+    def images(self, table: ImageTable) -> LandmarkImages:
         rows = self.described.rows(table.ids)
         return match(
             table, replace(self.described, ids=table.ids, descriptors=np.asarray(self.described.descriptors)[rows])
@@ -109,15 +109,15 @@ class Miniature:
 
 
 def verdicts(
-    pictures: LandmarkPictures, rule: AgreementRule, sample: int | None, resources: Resources
+    images: LandmarkImages, rule: AgreementRule, sample: int | None, resources: Resources
 ) -> tuple[Any, Any, Bars]:
-    neighbours = same_class_neighbours(pictures, rule.same_class, resources)
+    neighbours = same_class_neighbours(images, rule.same_class, resources)
     if sample == 0:
-        bar = np.full(len(pictures), -1, np.float32)
-        bars = Bars(bar, len(pictures) - pictures.counts, rule.other_class)
+        bar = np.full(len(images), -1, np.float32)
+        bars = Bars(bar, len(images) - images.counts, rule.other_class)
     else:
-        bars = other_class_bars(pictures, rule.other_class, sample, rule.same_class, resources)
-    return rule.verdicts(pictures, neighbours, bars), neighbours, bars
+        bars = other_class_bars(images, rule.other_class, sample, rule.same_class, resources)
+    return rule.verdicts(images, neighbours, bars), neighbours, bars
 
 
 def figures(kept: np.ndarray[Any, Any], wrong: np.ndarray[Any, Any]) -> tuple[float, float, float, float]:
@@ -143,14 +143,14 @@ def measure(model: str, world: Miniature, cache: Cache, verify: bool) -> list[di
                 rounds = 1 if "verified" in name else seeds  # minutes each
                 for seed in range(rounds):
                     labels, wrong = world.planted(share, size, seed)
-                    pictures = world.pictures(labels)
-                    wrong = wrong[labels.find(pictures.ids)]
-                    values.append(figures(decide(pictures) == Verdict.KEPT, wrong))
+                    images = world.images(labels)
+                    wrong = wrong[labels.find(images.ids)]
+                    values.append(figures(decide(images) == Verdict.KEPT, wrong))
                 precision, recall, before, kept = np.nanmean(values, axis=0)
                 table_rows.append(
                     {
                         "model": model,
-                        "pictures_a_place": size or "all",
+                        "images_a_place": size or "all",
                         "planted": share,
                         "rule": name,
                         "precision_before": round(before, 4),
@@ -166,16 +166,16 @@ def measure(model: str, world: Miniature, cache: Cache, verify: bool) -> list[di
 
 def _deciders(
     world: Miniature, resources: Resources, verify: bool
-) -> list[tuple[str, Callable[[LandmarkPictures], Any]]]:
-    def by_rule(rule: AgreementRule, sample: int | None) -> Callable[[LandmarkPictures], Any]:
-        return lambda pictures: rule.small_landmarks(pictures, verdicts(pictures, rule, sample, resources)[0])
+) -> list[tuple[str, Callable[[LandmarkImages], Any]]]:
+    def by_rule(rule: AgreementRule, sample: int | None) -> Callable[[LandmarkImages], Any]:
+        return lambda images: rule.small_landmarks(images, verdicts(images, rule, sample, resources)[0])
 
-    def verified(inliers: int) -> Callable[[LandmarkPictures], Any]:
-        def decide(pictures: LandmarkPictures) -> Any:
-            found, neighbours, bars = verdicts(pictures, DEFAULT, None, resources)
+    def verified(inliers: int) -> Callable[[LandmarkImages], Any]:
+        def decide(images: LandmarkImages) -> Any:
+            found, neighbours, bars = verdicts(images, DEFAULT, None, resources)
             proof = Verification(min_inliers=inliers)
-            proven = proof.verdicts(pictures, world.images, found, DEFAULT, neighbours, bars, resources)
-            return DEFAULT.small_landmarks(pictures, proven)
+            proven = proof.verdicts(images, world.images, found, DEFAULT, neighbours, bars, resources)
+            return DEFAULT.small_landmarks(images, proven)
 
         return decide
 

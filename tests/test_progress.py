@@ -18,9 +18,9 @@ def shown(terminal: bool, pause: float = 0.0) -> str:
         display.show("files", 0, 3000, BYTES, "1 of 2 files")  # thrown away
         display.hide("files")
         display.hide("a.tar")
-        display.show("decoding pictures", 0, 9000, "pictures")
+        display.show("decoding images", 0, 9000, "images")
         display.bars.refresh()
-        display.show("decoding pictures", 9000, 9000, "pictures")
+        display.show("decoding images", 9000, 9000, "images")
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -31,8 +31,8 @@ def test_lines_of_the_first_work_for_logs() -> None:
     assert lines[1].startswith("1 of 2 files: 2.0 kB of 3.0 kB, ")
     assert lines[2] == "b.tar: [no] luck"
     assert lines[3].startswith("1 of 2 files: 0 bytes of 3.0 kB, ")
-    assert lines[4].startswith("decoding pictures: 0 of 9,000 pictures, 0.0 a second, ")
-    assert lines[5].startswith("decoding pictures: 9,000 of 9,000 pictures, ") and len(lines) == 6
+    assert lines[4].startswith("decoding images: 0 of 9,000 images, 0.0 a second, ")
+    assert lines[5].startswith("decoding images: 9,000 of 9,000 images, ") and len(lines) == 6
 
 
 def test_lines_come_seldom() -> None:
@@ -41,7 +41,7 @@ def test_lines_come_seldom() -> None:
 
 def test_bars_for_terminals() -> None:
     text = shown(terminal=True)
-    assert "a.tar" in text and "decoding pictures" in text and "0 of 9,000 pictures, 0.0 a second" in text
+    assert "a.tar" in text and "decoding images" in text and "0 of 9,000 images, 0.0 a second" in text
     assert "left" not in text
 
 

@@ -27,7 +27,7 @@ def test_make_targets_exist() -> None:
             assert re.search(rf"^{command.split()[1]}:", makefile, flags=re.MULTILINE), command
 
 
-def test_links_and_pictures_exist() -> None:
+def test_links_and_images_exist() -> None:
     for target in re.findall(r"\]\(([^)]+)\)", README):
         heading = rf"^#+ {target[1:].replace('-', '.')}$"
         inside = target.startswith("#") and re.search(heading, README, flags=re.MULTILINE | re.IGNORECASE)

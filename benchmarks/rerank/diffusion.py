@@ -57,7 +57,7 @@ print(time.perf_counter() - start)
 
 
 def landmark_descriptors(number: int, dim: int = DIM, seed: int = 0) -> np.ndarray:
-    """float32 [number, dim], length one: 10 pictures a landmark, 100 landmarks a kind of scene, in mixed order.
+    """float32 [number, dim], length one: 10 images a landmark, 100 landmarks a kind of scene, in mixed order.
 
     The shares are chosen so that the mutual 50-neighbour graph has the degrees of real descriptors (our oracle's: mean
     29, 5 % below 8 and 5 % at 49): mean 30, 5 % below 13 and 5 % above 47.
@@ -73,12 +73,12 @@ def landmark_descriptors(number: int, dim: int = DIM, seed: int = 0) -> np.ndarr
     landmarks = max(1, number // 10)
     scenes = directions(max(1, landmarks // 100))
     places = unit(scenes[rng.integers(0, len(scenes), landmarks)] + directions(landmarks))
-    pictures = np.empty((number, dim), np.float32)
+    images = np.empty((number, dim), np.float32)
     which = rng.permutation(number) % landmarks
     for start in range(0, number, 65_536):  # so that large sets need no second copy
         part = which[start : start + 65_536]
-        pictures[start : start + 65_536] = unit(places[part] + np.float32(0.8) * directions(len(part)))
-    return pictures
+        images[start : start + 65_536] = unit(places[part] + np.float32(0.8) * directions(len(part)))
+    return images
 
 
 def versus_scipy(number: int = 20_000, images: int = SCIPY_IMAGES, workers: int = 2, repeats: int = 3) -> list[dict]:

@@ -39,8 +39,8 @@ Array = np.ndarray[Any, Any]
 Sort = Callable[[Array, int], Array]
 
 
-def pictures(rng: np.random.Generator, rows: int, dim: int) -> Array:
-    """Unit descriptors of landmarks with about ten pictures each."""
+def images(rng: np.random.Generator, rows: int, dim: int) -> Array:
+    """Unit descriptors of landmarks with about ten images each."""
     landmarks = rng.standard_normal((max(1, rows // 10), dim)).astype(np.float32)
     drawn = landmarks[rng.integers(0, len(landmarks), rows)]
     drawn += rng.standard_normal((rows, dim), dtype=np.float32)
@@ -126,7 +126,7 @@ def against_dense(
 ) -> list[dict[str, object]]:
     """One row for each method and implementation; the ratio is its seconds over ours."""
     rng = np.random.default_rng(0)
-    drawn = pictures(rng, rows + queries, dim)
+    drawn = images(rng, rows + queries, dim)
     index, asked = drawn[:rows], drawn[rows:]
     table: list[dict[str, object]] = []
     for method, ours, dense in (("qe", our_qe, dense_qe), ("dba", our_dba, dense_dba)):
@@ -161,7 +161,7 @@ def against_dense(
 
 def parts_of_dba(rows: int = ROWS, dim: int = DIM, queries: int = QUERIES, repeats: int = 3) -> list[dict[str, object]]:
     """Where the seconds of our database augmentation go, beside the bare N x N product in float32."""
-    drawn = pictures(np.random.default_rng(0), rows + queries, dim)
+    drawn = images(np.random.default_rng(0), rows + queries, dim)
     index, asked = drawn[:rows], drawn[rows:]
     tools = resources()
     nearest = all_neighbours(index, K, tools)

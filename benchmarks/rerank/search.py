@@ -1,6 +1,6 @@
 """Search: exact against bare faiss Flat; all-pairs neighbours exact and approximate; how they grow.
 
-Descriptors are made: landmarks with twenty pictures each, spread over 48 directions with a falling spectrum and a
+Descriptors are made: landmarks with twenty images each, spread over 48 directions with a falling spectrum and a
 little noise in all, which gives neighbours about as near as those of real photographs. They have length one, as
 extraction writes them; others are scaled block by block first, which faiss Flat would not do at all.
 """
@@ -37,19 +37,19 @@ KINDS = ("exact", "hnsw", "ivf_pq", "scalar")
 GROWTH = (10_000, 50_000, 100_000, 200_000)
 # Images whose neighbours are searched; the seconds are scaled up to all.
 SAMPLE = 2_048
-LATENT, PICTURES_A_LANDMARK = 48, 20
+LATENT, IMAGES_A_LANDMARK = 48, 20
 ROWS_AT_ONCE = 65_536
 
 Array = np.ndarray[Any, Any]
 
 
-def pictures(rows: int, dim: int = DIM, seed: int = 0, out: Array | None = None) -> Array:
+def images(rows: int, dim: int = DIM, seed: int = 0, out: Array | None = None) -> Array:
     """Unit descriptors [rows, dim], written into `out` where given, so that they may lie on disk."""
     rng = np.random.default_rng(seed)
     made = np.empty((rows, dim), np.float32) if out is None else out
     basis = np.linalg.qr(rng.standard_normal((dim, LATENT)))[0].T.astype(np.float32)
     spectrum = (1 / np.sqrt(1 + np.arange(LATENT) / 4)).astype(np.float32)
-    landmarks = rng.standard_normal((max(1, rows // PICTURES_A_LANDMARK), LATENT), dtype=np.float32) * spectrum
+    landmarks = rng.standard_normal((max(1, rows // IMAGES_A_LANDMARK), LATENT), dtype=np.float32) * spectrum
     for start in range(0, rows, ROWS_AT_ONCE):
         count = min(ROWS_AT_ONCE, rows - start)
         shown = landmarks[rng.integers(0, len(landmarks), count)]
@@ -67,10 +67,10 @@ def against_flat(rows: int = 100_000, queries: int = QUERIES, repeats: int = 7) 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "index.npy"
         drawn = np.lib.format.open_memmap(path, "w+", np.float32, (rows, DIM))
-        pictures(rows, out=drawn)
+        images(rows, out=drawn)
         drawn.flush()
         database = np.load(path, mmap_mode="r")
-        asked = pictures(queries, seed=1)
+        asked = images(queries, seed=1)
         ours = ExactIndex(PLACES)
         built = faiss.IndexFlatIP(DIM)
         built.add(database)
@@ -129,7 +129,7 @@ def neighbours(
     with tempfile.TemporaryDirectory() as folder:
         for rows in sizes:
             path = Path(folder) / "index.npy"
-            np.save(path, pictures(rows))
+            np.save(path, images(rows))
             names = KINDS if rows in all_kinds_at else KINDS[:2]
             measured = {}
             for name in names:

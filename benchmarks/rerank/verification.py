@@ -2,7 +2,7 @@
 
 Published code verifies with `skimage.measure.ransac` and an affine transform, residual 20 pixels and 1000 trials. Both
 sides get the same matches in coordinates of the same reference size, and the same residual; ours also refuses what no
-motion of a camera does, and counts a point once. Pictures are real photographs where they are there, else the demo's.
+motion of a camera does, and counts a point once. Images are real photographs where they are there, else the demo's.
 Run with OMP_NUM_THREADS=1, as the stage's processes do: matrix products of a single one else take all cores.
 """
 
@@ -39,7 +39,7 @@ from landmarks.retrieval import (
 
 RESIDUAL, TRIALS, CONVINCING = 20.0, 1000, 8
 PAIRS = 60  # of one landmark, and as many of two
-PICTURES = 12  # with the most features, for extraction and matching at full size
+IMAGES = 12  # with the most features, for extraction and matching at full size
 TIMED_PAIRS = 4096
 DATA = Path(os.environ.get("LANDMARKS_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 REPEATS = 3
@@ -58,7 +58,7 @@ class Case:
     rich: NDArray[np.int64]
 
     def matched(self) -> list[tuple[Any, Any, Any]]:
-        """Points of the matches of every pair, and the sizes of the pictures."""
+        """Points of the matches of every pair, and the sizes of the images."""
         found = []
         for first, second in ((self.table.of(a), self.table.of(b)) for a, b in self.pairs.tolist()):
             matches = Matcher()(first.descriptors, second.descriptors)
@@ -67,23 +67,23 @@ class Case:
         return found
 
 
-def verification_rows(data: Path = DATA, pairs: int = PAIRS, pictures: int = PICTURES) -> list[Row]:
+def verification_rows(data: Path = DATA, pairs: int = PAIRS, images: int = IMAGES) -> list[Row]:
     """Measure all parts.
 
     Args:
         data: folder of test data, with ``gldv2_mini`` in it or not.
-        pairs: of pictures of one landmark, and as many of two.
-        pictures: those with the most features, for extraction and for matching at full size.
+        pairs: of images of one landmark, and as many of two.
+        images: those with the most features, for extraction and for matching at full size.
 
     Returns:
         Rows for the results.
     """
     with tempfile.TemporaryDirectory() as folder:
-        case = make_case(data, Path(folder), pairs, pictures)
+        case = make_case(data, Path(folder), pairs, images)
         return [*extraction_rows(case), *matching_rows(case), *geometry_rows(case), *whole_rows(case)]
 
 
-def make_case(data: Path, folder: Path, pairs: int, pictures: int) -> Case:
+def make_case(data: Path, folder: Path, pairs: int, most: int) -> Case:
     mini = data / "gldv2_mini"
     source = GLDv2(mini) if mini.is_dir() else GLDv2(demo_data("world"), name="demo")
     source.prepare()
@@ -100,7 +100,7 @@ def make_case(data: Path, folder: Path, pairs: int, pictures: int) -> Case:
         rows = np.flatnonzero(wanted & (least >= np.percentile(least[known], 50)))
         chosen.append(np.sort(rng.choice(rows, min(pairs, len(rows)), replace=False)))
     rows = np.concatenate(chosen)
-    rich = np.sort(np.argsort(-table.counts, kind="stable")[:pictures])
+    rich = np.sort(np.argsort(-table.counts, kind="stable")[:most])
     return Case(source.name, images, table, np.stack([first[rows], second[rows]], 1).astype(np.int32), rich)
 
 

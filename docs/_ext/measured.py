@@ -109,7 +109,7 @@ def _inference(axes: list[Axes]) -> None:
     for axis, networks in zip(axes, (["res152", "se_x152"], ["inceptionv4", "res18"]), strict=True):
         for number, way in enumerate(ways):
             part = rows.filter(pl.col("way") == way)
-            times = [part.filter(pl.col("network") == name)["ms_a_picture"][0] for name in networks]
+            times = [part.filter(pl.col("network") == name)["ms_an_image"][0] for name in networks]
             axis.bar([place + 0.16 * (number - 2) for place in range(len(networks))], times, 0.15, label=way)
         axis.set_xticks(range(len(networks)), networks)
         axis.set_title("milliseconds an image")

@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader, Dataset
 
 import landmarks
-from landmarks.extraction import DescriptorModule, Extraction
-from picture_models import (
+from image_models import (
     checkpoint_file,
     classifier_file,
     detector_file,
@@ -22,7 +21,8 @@ from picture_models import (
     retrieval_file,
     turned,
 )
-from pictures import scene
+from images import scene
+from landmarks.extraction import DescriptorModule, Extraction
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import landmarks
+from image_models import photograph
 from landmarks.retrieval import Diffusion, ExactIndex, ExtractionProtocol, Pipeline, QueryExpansion, Search, SearchState
-from picture_models import photograph
 
 RANDOM = np.random.default_rng(0)
 QUERIES, INDEX = RANDOM.normal(size=(5, 16)), RANDOM.normal(size=(60, 16))

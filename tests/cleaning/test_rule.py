@@ -11,7 +11,7 @@ from labelled import labelled
 from landmarks.cleaning import (
     AgreementRule,
     Bars,
-    LandmarkPictures,
+    LandmarkImages,
     Verdict,
     match,
     other_class_bars,
@@ -28,24 +28,24 @@ FIXED = AgreementRule(same_class=4, other_class=1, min_agreeing=1, chance=1.0, g
 def drawn(sizes: list[int], links: list[tuple[int, int]], bar: float = 0.5) -> tuple:
     """Landmarks of these sizes with the given neighbours above the bar; the others lie below it."""
     count = sum(sizes)
-    pictures = match(*labelled(sizes)[:2])
+    images = match(*labelled(sizes)[:2])
     lists = [[j for i, j in links if i == row] for row in range(count)]
     indices = np.full((count, 4), -1, np.int32)
     scores = np.full((count, 4), -np.inf, np.float32)
     for row, chosen in enumerate(lists):
         indices[row, : len(chosen)], scores[row, : len(chosen)] = chosen, 0.9
         rest = [j for j in range(count) if j != row and j not in chosen]
-        if len(chosen) < 4 and rest and pictures.landmarks[rest[0]] == pictures.landmarks[row]:
+        if len(chosen) < 4 and rest and images.landmarks[rest[0]] == images.landmarks[row]:
             indices[row, len(chosen)], scores[row, len(chosen)] = rest[0], 0.1
     bars = Bars(np.full(count, bar, np.float32), np.full(len(sizes), 50), 1)
-    return pictures, Ranking(indices, scores), bars
+    return images, Ranking(indices, scores), bars
 
 
 def cycle(*rows: int) -> list[tuple[int, int]]:
     return list(zip(rows, (*rows[1:], rows[0]), strict=True))
 
 
-def test_a_picture_needs_neighbours_above_the_bar() -> None:
+def test_an_image_needs_neighbours_above_the_bar() -> None:
     found = drawn([5], [*cycle(0, 1, 2), (3, 0)])
     kept = Verdict.KEPT
     assert FIXED.verdicts(*found).tolist() == [kept, kept, kept, kept, Verdict.DISAGREEING]
@@ -70,12 +70,12 @@ def test_groups_of_one_landmark_do_not_measure_those_of_another() -> None:
 
 
 def test_landmarks_that_end_too_small_fall_as_a_whole() -> None:
-    pictures, *found = drawn([4, 3, 1], cycle(0, 1, 2))
-    verdicts = FIXED.verdicts(pictures, *found)
+    images, *found = drawn([4, 3, 1], cycle(0, 1, 2))
+    verdicts = FIXED.verdicts(images, *found)
     kept, alone, small = Verdict.KEPT, Verdict.DISAGREEING, Verdict.SMALL_LANDMARK
-    assert FIXED.small_landmarks(pictures, verdicts).tolist() == [kept, kept, kept, alone, alone, alone, alone, small]
+    assert FIXED.small_landmarks(images, verdicts).tolist() == [kept, kept, kept, alone, alone, alone, alone, small]
     four = replace(FIXED, min_images=4)
-    assert four.small_landmarks(pictures, verdicts).tolist() == [small, small, small, alone, small, small, small, small]
+    assert four.small_landmarks(images, verdicts).tolist() == [small, small, small, alone, small, small, small, small]
 
 
 @given(data=st.data())
@@ -122,24 +122,24 @@ def test_chance_is_what_it_says(own: int, others: int, rank: int) -> None:
     assert (before >= needed - 1).mean() > 0.05 or needed == 1
 
 
-def fates_of(rule: AgreementRule, pictures: LandmarkPictures, sample: int | None = None) -> np.ndarray:
+def fates_of(rule: AgreementRule, images: LandmarkImages, sample: int | None = None) -> np.ndarray:
     resources = make_resources()
-    neighbours = same_class_neighbours(pictures, rule.same_class, resources)
-    bars = other_class_bars(pictures, rule.other_class, sample, rule.same_class, resources)
-    return rule.small_landmarks(pictures, rule.verdicts(pictures, neighbours, bars))
+    neighbours = same_class_neighbours(images, rule.same_class, resources)
+    bars = other_class_bars(images, rule.other_class, sample, rule.same_class, resources)
+    return rule.small_landmarks(images, rule.verdicts(images, neighbours, bars))
 
 
 @pytest.mark.parametrize("sample", [None, 100])
 @pytest.mark.parametrize("scale", [1.0, 0.2])
-def test_wrong_labels_are_found_however_alike_all_pictures_are(sample: int | None, scale: float) -> None:
+def test_wrong_labels_are_found_however_alike_all_images_are(sample: int | None, scale: float) -> None:
     """A constant added to all descriptors brings all similarities near to 1; the order, and the rule, remain."""
     table, described, wrong = labelled([40, 25, 60, 12, 30], wrong=25, noise=0.5)
     matrix = np.array(described.descriptors) * np.float32(scale)
     if scale < 1:
         matrix += 3
-    pictures = match(table, replace(described, descriptors=matrix))
-    kept = fates_of(AgreementRule(), pictures, sample) == Verdict.KEPT
-    wrong = wrong[table.find(pictures.ids)]
+    images = match(table, replace(described, descriptors=matrix))
+    kept = fates_of(AgreementRule(), images, sample) == Verdict.KEPT
+    wrong = wrong[table.find(images.ids)]
     assert (kept & ~wrong).sum() / kept.sum() > 0.97 and (kept & ~wrong).sum() / (~wrong).sum() > 0.9
 
 

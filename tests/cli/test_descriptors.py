@@ -40,7 +40,7 @@ def test_join(sets: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("landmarks"), "propagate", False)  # else pytest's handlers print
     options = ("--weights", "1,0.5", "--dtype", "float16", "--max-missing", 0.1)
     done = run("descriptors", "join", sets["new"], sets["a"], sets["b"], *options)
-    assert "1 of 40 pictures are left out" in done.stderr and "res152+inception" in done.stdout
+    assert "1 of 40 images are left out" in done.stderr and "res152+inception" in done.stdout
     joined = DescriptorSet.open(sets["new"])
     assert (len(joined), joined.dim, joined.descriptors.dtype) == (39, 10, np.float16)
     assert not logging.getLogger("landmarks").handlers
@@ -61,7 +61,7 @@ def test_whiten_learns_saves_and_applies(sets: dict[str, Path], tmp_path: Path) 
     ("arguments", "words"),
     [
         (("show", "{new}"), "no descriptor set here"),
-        (("join", "{new}", "{a}", "{b}"), "1 of 40 pictures are not in all sets"),
+        (("join", "{new}", "{a}", "{b}"), "1 of 40 images are not in all sets"),
         (("join", "{new}", "{a}", "{b}", "--weights", "1;2"), "--weights 1;2: expected numbers"),
         (("join", "{a}", "{a}", "{b}", "--max-missing", "1"), "exists already"),
         (("whiten", "{new}", "{a}"), "give --learn-on SET and --dim NUMBER, or --whitening FILE"),

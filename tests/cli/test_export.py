@@ -10,11 +10,11 @@ import torch
 
 import landmarks
 from commands import as_json, run
+from image_models import photograph, retrieval_file
 from landmarks.cli.evaluate import evaluate
 from landmarks.cli.extract import extract
 from landmarks.data import Preprocessing
 from landmarks.models import OnnxNetwork, load_model, load_weights, timm_net
-from picture_models import photograph, retrieval_file
 
 
 @pytest.fixture
@@ -90,8 +90,8 @@ def test_a_model_of_pretrained_weights_alone_is_used_as_any_other(
         ["checkpoint=test_resnet.safetensors", *data, "splits=[queries]", "data.image_size=64", "hydra.run.dir=sets"]
     )
     assert Path("sets/queries").is_dir()
-    pictures = [photograph(tmp_path / f"{number}.png", number) for number in range(2)]
-    cosines = [as_json("similarity", f"test_resnet.{kind}", *pictures) for kind in ("safetensors", "onnx")]
+    paths = [photograph(tmp_path / f"{number}.png", number) for number in range(2)]
+    cosines = [as_json("similarity", f"test_resnet.{kind}", *paths) for kind in ("safetensors", "onnx")]
     first, second = (found["results"][0]["cosine"] for found in cosines)
     assert first == pytest.approx(second, abs=1e-4)
 

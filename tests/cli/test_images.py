@@ -1,4 +1,4 @@
-"""The three commands on single pictures: what they print, and how they end where something is wrong."""
+"""The three commands on single images: what they print, and how they end where something is wrong."""
 
 import json
 import re
@@ -10,10 +10,8 @@ import pytest
 from PIL import Image
 
 from commands import as_json, run
-from landmarks.detection import detect as detectors
-from landmarks.models import opened
-from picture_models import (
-    broken_pictures,
+from image_models import (
+    broken_images,
     classifier_file,
     detector_file,
     onnx_file,
@@ -21,15 +19,17 @@ from picture_models import (
     retrieval_file,
     turned,
 )
-from pictures import scene
+from images import scene
+from landmarks.detection import detect as detectors
+from landmarks.models import opened
 
 COMMANDS = ("similarity", "classify", "detect")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model for each command and three pictures; do not write into it."""
-    folder = tmp_path_factory.mktemp("pictures")
+    """A model for each command and three images; do not write into it."""
+    folder = tmp_path_factory.mktemp("images")
     retrieval_file(folder / "similarity.safetensors")
     classifier_file(folder / "classify.safetensors", ("1501", "42", "Dom"), ("Old bridge", "", ""))
     classifier_file(folder / "nameless.safetensors")
@@ -51,12 +51,12 @@ def test_similarity_puts_the_most_alike_first(here: Path) -> None:
     assert list(found) == ["model", "name", "task", "first", "results"]
     assert (found["model"], found["name"], found["task"]) == ("similarity.safetensors", "net", "similarity")
     size = {"width": 160, "height": 120, "described_width": 128, "described_height": 96}
-    assert found["first"] == {"picture": "0.jpg", **size}
-    order = [one["picture"] for one in found["results"]]
+    assert found["first"] == {"image": "0.jpg", **size}
+    order = [one["image"] for one in found["results"]]
     assert sorted(order) == ["0.jpg", "1.jpg", "2.jpg"] and order[0] == "0.jpg"
-    assert found["results"][0] == {"picture": "0.jpg", **size, "cosine": pytest.approx(1.0, abs=1e-9)}
+    assert found["results"][0] == {"image": "0.jpg", **size, "cosine": pytest.approx(1.0, abs=1e-9)}
     assert found["results"][1]["cosine"] >= found["results"][2]["cosine"]
-    cosines = {one["picture"]: one["cosine"] for one in found["results"]}
+    cosines = {one["image"]: one["cosine"] for one in found["results"]}
     first, second = order[1:]
     printed = run("similarity", "similarity.safetensors", "0.jpg", second, first).stdout
     for name in ("2.jpg", "1.jpg"):
@@ -70,18 +70,18 @@ def test_similarity_looks_into_folders_and_goes_on_past_bad_files(here: Path, tm
     photograph(tmp_path / "a" / "b" / "y.jpg", 6)
     (tmp_path / "a" / "bad.jpg").write_bytes(b"no image")
     done = run("similarity", "similarity.safetensors", "0.jpg", tmp_path / "a", "1.jpg", "gone.jpg", "--json", code=1)
-    found = [Path(one["picture"]).name for one in json.loads(done.stdout)["results"]]
+    found = [Path(one["image"]).name for one in json.loads(done.stdout)["results"]]
     assert sorted(found) == ["1.jpg", "x.jpg", "y.jpg"]
     assert "2 of 5 images cannot be used" in done.stderr
-    assert "bad.jpg: cannot be read as a picture" in done.stderr and "gone.jpg: there is no such file" in done.stderr
+    assert "bad.jpg: cannot be read as an image" in done.stderr and "gone.jpg: there is no such file" in done.stderr
 
 
 def test_classify_names_the_top(here: Path) -> None:
     found = as_json("classify", "classify.safetensors", "0.jpg", "1.jpg", "--categories", "categories.csv")
     assert list(found) == ["model", "name", "task", "results"] and found["task"] == "classification"
-    assert [one["picture"] for one in found["results"]] == ["0.jpg", "1.jpg"]
+    assert [one["image"] for one in found["results"]] == ["0.jpg", "1.jpg"]
     for one in found["results"]:
-        assert list(one) == ["picture", "width", "height", "classes"]
+        assert list(one) == ["image", "width", "height", "classes"]
         assert [entry["rank"] for entry in one["classes"]] == [1, 2, 3]
         assert sum(entry["score"] for entry in one["classes"]) == pytest.approx(1, abs=1e-6)
         by_label = {entry["label"]: (entry["landmark_id"], entry["category"]) for entry in one["classes"]}
@@ -107,7 +107,7 @@ def test_detect_gives_boxes_as_coco_does_and_draws_them(here: Path, tmp_path: Pa
     found = as_json("detect", "detect.safetensors", *paths, "--draw", tmp_path / "a", "--min-score", "0.2")
     assert (found["name"], found["task"]) == ("finder", "detection")
     plain, side = found["results"]
-    assert list(plain) == ["picture", "width", "height", "drawn", "boxes"]
+    assert list(plain) == ["image", "width", "height", "drawn", "boxes"]
     assert plain["boxes"] == side["boxes"] and (side["width"], side["height"]) == (90, 60)
     assert [Path(one["drawn"]).name for one in (plain, side)] == ["x_boxes.jpg", "x_boxes_2.jpg"]
     drawn = [np.asarray(Image.open(one["drawn"])) for one in (plain, side)]
@@ -125,10 +125,10 @@ def test_detect_gives_boxes_as_coco_does_and_draws_them(here: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("command", ["classify", "detect"])
-def test_bad_pictures_are_all_named_before_the_model_is_opened(
+def test_bad_images_are_all_named_before_the_model_is_opened(
     command: str, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = broken_pictures(tmp_path)
+    broken = broken_images(tmp_path)
 
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("the model was opened")
@@ -138,20 +138,20 @@ def test_bad_pictures_are_all_named_before_the_model_is_opened(
     more = ["--draw", tmp_path / "drawn"] if command == "detect" else []
     done = run(command, f"{command}.safetensors", "0.jpg", *broken.values(), *more, "--json", code=2)
     assert done.stdout == "" and not (tmp_path / "drawn").exists()
-    assert "7 of 8 pictures cannot be used" in done.stderr
+    assert "7 of 8 images cannot be used" in done.stderr
     for reason, path in broken.items():
         assert re.search(rf"{re.escape(str(path))}: .*{re.escape(reason)}", done.stderr)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_mistakes_about_the_model_end_with_status_2(command: str, here: Path, tmp_path: Path) -> None:
-    pictures = ["0.jpg", "1.jpg"]
-    assert "gone.ckpt: there is no such file" in run(command, tmp_path / "gone.ckpt", *pictures, code=2).stderr
-    assert "there is no such file" in run(command, *pictures, "-", code=2).stderr
+    images = ["0.jpg", "1.jpg"]
+    assert "gone.ckpt: there is no such file" in run(command, tmp_path / "gone.ckpt", *images, code=2).stderr
+    assert "there is no such file" in run(command, *images, "-", code=2).stderr
     (tmp_path / "bad.safetensors").write_bytes(b"x" * 100)
-    assert "bad.safetensors: damaged" in run(command, tmp_path / "bad.safetensors", *pictures, code=2).stderr
+    assert "bad.safetensors: damaged" in run(command, tmp_path / "bad.safetensors", *images, code=2).stderr
     other = "detect" if command != "detect" else "similarity"
-    done = run(command, f"{other}.safetensors", *pictures, code=2)
+    done = run(command, f"{other}.safetensors", *images, code=2)
     assert f"landmarks {other}" in done.stderr and not done.stdout
 
 

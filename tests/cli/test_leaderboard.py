@@ -130,7 +130,7 @@ def test_a_killed_run_goes_on_and_the_miniature_is_never_compared(
         patched.setattr(DescriptorExtraction, "on_validation_batch_end", counted)
         done = call(*words, *options)
     sets = [np.load(elsewhere / f"whole/tiny/descriptors/{split}/ids.npy") for split in ("queries", "index")]
-    assert sum(written) + sum(seen) == sum(map(len, sets))  # no picture was described twice
+    assert sum(written) + sum(seen) == sum(map(len, sets))  # no image was described twice
 
     folder, uninterrupted = elsewhere / "runs/leaderboard/tiny", elsewhere / "whole/tiny"
     found, expected = (json.loads((one / "metrics.json").read_text()) for one in (folder, uninterrupted))

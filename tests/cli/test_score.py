@@ -138,7 +138,7 @@ def test_detection_table(detection_files: list[str]) -> None:
     assert cells(lines, "/m/house") == ["/m/house", "2", "1", "0.5000", "1.0000"]
     assert cells(lines, "/m/car") == ["/m/car", "0", "0", "-", "-"]
     caption = " ".join(" ".join(lines).split("Not counted")[1].split())
-    assert caption == "of 5 predictions: 1 in pictures, and 1 of classes, that the truth does not name."
+    assert caption == "of 5 predictions: 1 in images, and 1 of classes, that the truth does not name."
 
 
 def test_detection_of_some_classes_along_the_hierarchy(detection_files: list[str], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from commands import as_json, run
-from picture_models import classifier_file, photograph, retrieval_file
+from image_models import classifier_file, photograph, retrieval_file
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_results_are_sorted_with_paths_and_scores(here: Path) -> None:
     assert list(found) == ["model", "name", "task", "in", "pipeline", "images", "unreadable", "results"]
     assert (found["name"], found["task"], found["in"], found["images"]) == ("net", "search", "photos", 8)
     assert [Path(one["path"]).name for one in found["unreadable"]] == ["bad.jpg"]
-    assert "1 of 9 images cannot be used" in done.stderr and "bad.jpg: cannot be read as a picture" in done.stderr
+    assert "1 of 9 images cannot be used" in done.stderr and "bad.jpg: cannot be read as an image" in done.stderr
     first, second = found["results"]
     assert (first["image"], first["width"], first["height"]) == ("q.png", 160, 140)
     assert [one["found"][0]["path"] for one in (first, second)] == ["2.png", "sub/1.png"]

@@ -7,10 +7,10 @@ import pytest
 
 import landmarks
 from commands import run
+from image_models import photograph
 from landmarks.cli.evaluate import evaluate
 from landmarks.cli.extract import extract
 from landmarks.cli.train import train
-from picture_models import photograph
 
 NET = """
 from pathlib import Path
@@ -61,23 +61,23 @@ def test_ones_own_network_is_trained_resumed_and_opened_by_name(
             command([f"checkpoint={best}", *data, "hydra.run.dir=out"])
         said = capsys.readouterr().err
         assert ended.value.code == 2 and "best.ckpt: asks to call mynets.Net" in said and "trust=[mynets.Net]" in said
-    pictures = [photograph(own / f"{number}.png", number) for number in range(2)]
-    for words in (("similarity", best, *pictures), ("export", best), ("detect", best, *pictures)):
+    images = [photograph(own / f"{number}.png", number) for number in range(2)]
+    for words in (("similarity", best, *images), ("export", best), ("detect", best, *images)):
         assert "add --trust mynets.Net" in run(*words, code=2).stderr
     assert not (own / "imported").exists() and str(own) not in sys.path, "a stranger's file would have been run"
 
     extract([f"checkpoint={best}", *data, "hydra.run.dir=sets", "splits=[queries]", "trust=[mynets.Net]"])
     assert (own / "sets" / "queries").is_dir()
     run("export", best, "--out", "own.safetensors", "--trust", "mynets.Net")
-    assert "--trust mynets.Net" in run("similarity", "own.safetensors", *pictures, code=2).stderr
-    run("similarity", "own.safetensors", *pictures, "--trust", "mynets.Net")
-    assert "is no detector" in run("detect", best, *pictures, "--trust", "mynets.Net", code=2).stderr
+    assert "--trust mynets.Net" in run("similarity", "own.safetensors", *images, code=2).stderr
+    run("similarity", "own.safetensors", *images, "--trust", "mynets.Net")
+    assert "is no detector" in run("detect", best, *images, "--trust", "mynets.Net", code=2).stderr
 
 
 def test_a_strangers_folder_is_not_imported_from(own: Path, tiny_run: list[str]) -> None:
-    pictures = [photograph(own / f"{number}.png", number) for number in range(2)]
+    images = [photograph(own / f"{number}.png", number) for number in range(2)]
     (own / "nothing.onnx").write_bytes(b"")
-    run("similarity", "nothing.onnx", *pictures, code=2)
+    run("similarity", "nothing.onnx", *images, code=2)
     run("leaderboard")
     with pytest.raises(SystemExit):
         train([*tiny_run, "trainer.max_epochs=0", "monitor=nonsense"])
@@ -90,15 +90,15 @@ def test_python_opens_it_by_name_as_the_commands_do(own: Path, tiny_run: list[st
     (own / "imported").unlink()
     sys.modules.pop("mynets")
     sys.path.remove(str(own))
-    picture = photograph(own / "a.png", 1)
+    image = photograph(own / "a.png", 1)
     for opens in (
-        lambda **more: run.model("cpu", **more).embed(picture),
-        lambda **more: landmarks.similarity(run.checkpoint, picture, [picture], device="cpu", **more),
+        lambda **more: run.model("cpu", **more).embed(image),
+        lambda **more: landmarks.similarity(run.checkpoint, image, [image], device="cpu", **more),
         lambda **more: landmarks.export(run.checkpoint, own / "own.safetensors", **more),
     ):
         with pytest.raises(landmarks.LandmarksError, match=r"trust=\['mynets\.Net'\]"):
             opens()
         assert not (own / "imported").exists() and str(own) not in sys.path, "a stranger's file would have been run"
-    assert run.model("cpu", trust="mynets.Net").embed(picture).shape == (1, 6)
-    assert landmarks.similarity(run.checkpoint, picture, [picture], trust=["mynets.Net"]) == pytest.approx([1])
+    assert run.model("cpu", trust="mynets.Net").embed(image).shape == (1, 6)
+    assert landmarks.similarity(run.checkpoint, image, [image], trust=["mynets.Net"]) == pytest.approx([1])
     assert landmarks.export(run.checkpoint, own / "own.safetensors", trust=["mynets.Net"]).is_file()

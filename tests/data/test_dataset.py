@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from images import image_set
 from landmarks.data import (
     EvalDataset,
     ImageSet,
@@ -18,14 +19,13 @@ from landmarks.data import (
 )
 from landmarks.data.images import Augmentation, Preprocessing, decode
 from landmarks.ids import format_ids
-from pictures import image_set
 
 PLAIN = Augmentation([A.Resize(16, 16)], 16)
 
 
 @pytest.fixture
 def images(make: SimpleNamespace) -> ImageSet:
-    """Eight pictures: 2 is cut off, 5 is no picture, 6 is gone."""
+    """Eight images: 2 is cut off, 5 is no image, 6 is gone."""
     encoded: list[bytes | None] = [make.jpeg(i, 40 + 32 * (i % 2), 64) for i in range(8)]
     encoded[2], encoded[5], encoded[6] = make.jpeg(2)[:200], b"text", None
     images = image_set(encoded, first_id=1000)
@@ -33,24 +33,24 @@ def images(make: SimpleNamespace) -> ImageSet:
     return ImageSet(ImageTable(images.table.ids, landmarks, np.array(["a", "b", "c", "d"])), images.store)
 
 
-def test_a_sample_is_its_own_picture(images: ImageSet, make: SimpleNamespace) -> None:
+def test_a_sample_is_its_own_image(images: ImageSet, make: SimpleNamespace) -> None:
     dataset = TrainDataset(images, [PLAIN])
     for row in (0, 1, 3, 4, 7):
         sample = dataset[row, 0]
         assert isinstance(sample, Sample)
         assert (sample.row, sample.landmark) == (row, row // 2)
-        expected = PLAIN(make.picture(row, 40 + 32 * (row % 2), 64), 0)
+        expected = PLAIN(make.image(row, 40 + 32 * (row % 2), 64), 0)
         assert np.abs(sample.image.astype(int) - expected).mean() < 4
     assert len(dataset) == 8
 
 
-@pytest.mark.parametrize(("row", "reason"), [(2, "damaged"), (5, "not a picture"), (6, "nowhere")])
-def test_an_unreadable_picture_says_which_and_why(images: ImageSet, row: int, reason: str) -> None:
+@pytest.mark.parametrize(("row", "reason"), [(2, "damaged"), (5, "not an image"), (6, "nowhere")])
+def test_an_unreadable_image_says_which_and_why(images: ImageSet, row: int, reason: str) -> None:
     name = format_ids(images.table.ids[[row]])[0]
     for sample in (TrainDataset(images, [PLAIN])[row, 0], EvalDataset(images, [Preprocessing("released", 32)])[row]):
         assert isinstance(sample, Unreadable)
         assert sample.image_id == name
-        assert sample.reason.startswith((f"image {name}: ", f"picture {name} is ")) and reason in sample.reason
+        assert sample.reason.startswith((f"image {name}: ", f"image {name} is ")) and reason in sample.reason
 
 
 class Spy(Augmentation):
@@ -80,7 +80,7 @@ def test_large_jpegs_are_decoded_smaller(make: SimpleNamespace, margin: float, s
 @pytest.mark.parametrize(
     "first", [A.HorizontalFlip(p=0.5), A.RandomResizedCrop((16, 16), p=0.5), A.RandomCrop(16, 16), A.OneOf([A.Blur()])]
 )
-def test_what_shows_an_unknown_part_gets_the_full_picture(make: SimpleNamespace, first: A.BasicTransform) -> None:
+def test_what_shows_an_unknown_part_gets_the_full_image(make: SimpleNamespace, first: A.BasicTransform) -> None:
     spy = Spy([first, A.Resize(16, 16)], 16)
     TrainDataset(image_set([make.jpeg(0, 400, 600)]), [spy], decode_margin=0.1)[0, 0]
     assert spy.seen == [(400, 600)]
@@ -96,7 +96,7 @@ def test_the_crop_decides_how_much_is_decoded(make: SimpleNamespace) -> None:
     assert len(set(spy.seen)) == 3
 
 
-def test_a_failing_transform_names_the_picture(images: ImageSet) -> None:
+def test_a_failing_transform_names_the_image(images: ImageSet) -> None:
     class Broken(Augmentation):
         def __call__(self, image: np.ndarray, seed: int, full_size: tuple[int, int] | None = None) -> np.ndarray:
             if seed:
@@ -108,7 +108,7 @@ def test_a_failing_transform_names_the_picture(images: ImageSet) -> None:
     assert "image 00000000000003e9" in caught.value.__notes__[0]
 
 
-def test_train_batch_leaves_unreadable_pictures_out(images: ImageSet) -> None:
+def test_train_batch_leaves_unreadable_images_out(images: ImageSet) -> None:
     dataset = TrainDataset(images, [PLAIN])
     batch = collate_train([dataset[row, 0] for row in range(8)])
     assert batch["row"].tolist() == [0, 1, 3, 4, 7]
@@ -122,7 +122,7 @@ def test_train_batch_leaves_unreadable_pictures_out(images: ImageSet) -> None:
     assert [name for name, _ in batch["unreadable"]] == format_ids(images.table.ids[[2, 5, 6]])
 
 
-def test_an_unreadable_picture_takes_its_pair_with_it(images: ImageSet) -> None:
+def test_an_unreadable_image_takes_its_pair_with_it(images: ImageSet) -> None:
     dataset = TrainDataset(images, [PLAIN])
     rows = [0, 1, 2, 3, 4, 5, 7, 0]
     batch = collate_train([dataset[row, 0] for row in rows], group=2)

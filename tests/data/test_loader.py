@@ -97,7 +97,7 @@ def test_every_rank_goes_on_from_the_state_of_the_first() -> None:
         ({"seed": 2}, "seed: was 1, is 2"),
         ({"world_size": 2}, "the number of devices: was 1, is 2"),
         ({"num_images": 50}, "the number of training images: was 40, is 50\n  the table of training images: was "),
-        ({"groups": np.zeros(40, dtype=np.int8)}, "the grouping of pictures: was none, is "),
+        ({"groups": np.zeros(40, dtype=np.int8)}, "the grouping of images: was none, is "),
     ],
 )
 def test_an_epoch_of_other_batches_is_refused(changes: dict[str, Any], message: str) -> None:

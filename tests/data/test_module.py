@@ -144,7 +144,7 @@ def test_another_module_goes_on_in_the_middle_of_an_epoch(tiny: Any, workers: in
         assert torch.equal(one["row"], other["row"]) and torch.equal(one["image"], other["image"])
 
 
-def test_a_damaged_picture_is_reported_from_a_worker(tiny: Any) -> None:
+def test_a_damaged_image_is_reported_from_a_worker(tiny: Any) -> None:
     tiny.remove_tars("train", extract=True)
     victim = sorted((tiny.root / "train").rglob("*.jpg"))[0]
     victim.write_bytes(victim.read_bytes()[:300])
@@ -200,7 +200,7 @@ def test_validation_on_landmarks_held_out_of_training(tiny: Any) -> None:
     assert next(iter(module.train_dataloader()))["image"].shape == (4, 3, 48, 48)
 
 
-def test_a_search_alone_reads_no_train_pictures(tiny: Any) -> None:
+def test_a_search_alone_reads_no_train_images(tiny: Any) -> None:
     shutil.rmtree(tiny.root / "train")
     module = build("gldv2", tiny.root, arguments={"splits": ["queries", "index"]})
     module.setup("validate")

@@ -50,13 +50,13 @@ def test_truth_says_what_the_folders_say(photo_folder: Write) -> None:
 def _all_ids(photos: PhotoFolder) -> np.ndarray:
     sets = (photos.train(), photos.index(), photos.queries())
     ids = np.concatenate([images.table.ids for images in sets])
-    assert len(np.unique(ids)) == len(ids), "a picture is in two splits"
+    assert len(np.unique(ids)) == len(ids), "an image is in two splits"
     assert all(images.present.all() for images in sets)
     return ids
 
 
-def test_too_few_pictures_to_evaluate(photo_folder: Write) -> None:
-    with pytest.raises(LandmarksError, match=r"no landmark has enough pictures .*\(5 pictures of 2 landmarks\)"):
+def test_too_few_images_to_evaluate(photo_folder: Write) -> None:
+    with pytest.raises(LandmarksError, match=r"no landmark has enough images .*\(5 images of 2 landmarks\)"):
         PhotoFolder(photo_folder({"Arch": 2, "Bridge": 3})).prepare()
 
 
@@ -72,7 +72,7 @@ def sets_of(root: Path) -> dict[str, ImageSet]:
 
 
 def by_path(root: Path) -> dict[str, str]:
-    """The split of each picture."""
+    """The split of each image."""
     return {
         images.store.path(int(i)).relative_to(root).as_posix(): name  # type: ignore[attr-defined]
         for name, images in sets_of(root).items()
@@ -85,7 +85,7 @@ def test_shares_are_about_as_asked(photo_folder: Write) -> None:
     assert np.abs(sizes / 400 - [0.5, 0.3, 0.2]).max() < 0.08
 
 
-def test_split_stays_when_pictures_are_added_and_the_folder_is_moved(photo_folder: Write) -> None:
+def test_split_stays_when_images_are_added_and_the_folder_is_moved(photo_folder: Write) -> None:
     before = by_path(photo_folder({"Arch": 20, "Bridge": 30}))
     root = photo_folder({"Arch": 26, "Aqueduct": 9, "Bridge": 45})
     after = by_path(root)
@@ -114,14 +114,14 @@ def test_each_landmark_can_be_learned_and_its_queries_answered(photo_folder: Wri
         assert count >= 4 or splits == {"train"}
 
 
-def test_pictures_of_no_landmark_never_train(photo_folder: Write) -> None:
+def test_images_of_no_landmark_never_train(photo_folder: Write) -> None:
     root = photo_folder({"Arch": 10, "non-landmark": 30})
     others = [split for path, split in by_path(root).items() if path.startswith("non-landmark/")]
     assert len(others) == 30 and set(others) == {"index", "query"}
     assert sets_of(root)["index"].table.landmark_names.tolist() == ["Arch"]
 
 
-def test_what_is_a_picture_and_what_is_not(
+def test_what_is_an_image_and_what_is_not(
     photo_folder: Write, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = photo_folder({"Arch": 2, "Arch/2019/May": 1, ".trash": 3, "Empty": 0})
@@ -141,21 +141,21 @@ def test_what_is_a_picture_and_what_is_not(
         "Arch/d.jpeg",
         "Linked/x.jpg",
     ]
-    assert "1 pictures lie outside any landmark's folder" in caplog.text
-    assert "1 folders hold no picture, first 'Empty'" in caplog.text
+    assert "1 images lie outside any landmark's folder" in caplog.text
+    assert "1 folders hold no image, first 'Empty'" in caplog.text
 
 
 def test_nothing_to_find(tmp_path: Path, photo_folder: Write) -> None:
     with pytest.raises(LandmarksError, match="is not a folder"):
         by_path(tmp_path / "nowhere")
     (tmp_path / "loose.jpg").write_bytes(b"")
-    with pytest.raises(LandmarksError, match="no folder with pictures"):
+    with pytest.raises(LandmarksError, match="no folder with images"):
         by_path(tmp_path)
-    with pytest.raises(LandmarksError, match="no folder with pictures"):
+    with pytest.raises(LandmarksError, match="no folder with images"):
         by_path(photo_folder({"non-landmark": 3}))
 
 
-def test_two_pictures_with_one_id_are_named(photo_folder: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_images_with_one_id_are_named(photo_folder: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_digest", lambda key, purpose: 7)
     with pytest.raises(LandmarksError, match=r"000\.jpg and .*001\.jpg get the same id"):
         by_path(photo_folder({"Arch": 2}))

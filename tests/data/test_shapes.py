@@ -1,4 +1,4 @@
-"""Which pictures go together; what the batches hold is tested with the data module."""
+"""Which images go together; what the batches hold is tested with the data module."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from images import image_set
 from landmarks.data import (
     ImageSet,
-    PictureShapes,
+    ImageShapes,
     Root,
     ShapeBatches,
     assign_groups,
@@ -18,10 +19,9 @@ from landmarks.data import (
     group_shapes,
     open_root,
 )
-from landmarks.data.images import Preprocessing, picture_sizes
+from landmarks.data.images import Preprocessing, image_sizes
 from landmarks.errors import LandmarksError
 from landmarks.storage import derived_folder
-from pictures import image_set
 
 SMALL = Preprocessing("released", 64)
 ADDRESS = open_root("https://example.org/gldv2")
@@ -29,17 +29,17 @@ ADDRESS = open_root("https://example.org/gldv2")
 
 @pytest.fixture
 def images(make: SimpleNamespace) -> ImageSet:
-    """Six pictures, wide and high by turns."""
+    """Six images, wide and high by turns."""
     return image_set([make.jpeg(number, *((60, 120) if number % 2 else (120, 60))) for number in range(6)])
 
 
-def test_wide_and_high_pictures_train_apart(images: ImageSet, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_wide_and_high_images_train_apart(images: ImageSet, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     shapes = group_shapes(3, 96)
-    groups = PictureShapes(tmp_path, 0).aspect_groups(images, shapes)
+    groups = ImageShapes(tmp_path, 0).aspect_groups(images, shapes)
     (high, wide) = (shapes[groups[row]] for row in (0, 1))
     assert high[0] > high[1] and wide[0] < wide[1] and groups.tolist() == [groups[0], groups[1]] * 3
-    assert "3 pictures" in caplog.text and "leave out 0%" in caplog.text
+    assert "3 images" in caplog.text and "leave out 0%" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -56,25 +56,25 @@ def test_sizes_are_asked_for_where_they_help_and_are_cheap(
 ) -> None:
     monkeypatch.setenv("LANDMARKS_CACHE", str(tmp_path / "cache"))
     if known:
-        picture_sizes(images, derived_folder(root) / "sizes")
-    batches = list(PictureShapes(root, 0).evaluation_batches(images, [Preprocessing(mode, 64)], 2))  # type: ignore[arg-type]
+        image_sizes(images, derived_folder(root) / "sizes")
+    batches = list(ImageShapes(root, 0).evaluation_batches(images, [Preprocessing(mode, 64)], 2))  # type: ignore[arg-type]
     assert sorted(row for batch in batches for row in batch) == list(range(6))
     assert all(len({row % 2 for row in batch}) == 1 for batch in batches) is grouped
     assert grouped or batches == [[0, 1], [2, 3], [4, 5]]
 
 
-def test_pictures_alike_at_one_scale_and_not_at_another_are_kept_apart(tmp_path: Path, make: SimpleNamespace) -> None:
+def test_images_alike_at_one_scale_and_not_at_another_are_kept_apart(tmp_path: Path, make: SimpleNamespace) -> None:
     # 64 x 64 at 64 pixels, but 128 x 128 and 128 x 160 at 128
     images = image_set([make.jpeg(number, 100, 128 if number % 2 else 100) for number in range(4)])
-    shapes = PictureShapes(tmp_path, 0)
+    shapes = ImageShapes(tmp_path, 0)
     assert list(shapes.evaluation_batches(images, [SMALL], 4)) == [[0, 1, 2, 3]]
     assert list(shapes.evaluation_batches(images, [SMALL, Preprocessing("released", 128)], 4)) == [[1, 3], [0, 2]]
 
 
-def test_every_rank_has_a_batch_where_there_are_pictures_enough(images: ImageSet) -> None:
+def test_every_rank_has_a_batch_where_there_are_images_enough(images: ImageSet) -> None:
     for world_size in range(1, 8):
         share = [
-            list(PictureShapes(ADDRESS, 0).evaluation_batches(images, [SMALL], 64, rank, world_size))
+            list(ImageShapes(ADDRESS, 0).evaluation_batches(images, [SMALL], 64, rank, world_size))
             for rank in range(world_size)
         ]
         assert sorted(row for batches in share for batch in batches for row in batch) == list(range(6))
@@ -84,33 +84,31 @@ def test_every_rank_has_a_batch_where_there_are_pictures_enough(images: ImageSet
 SHAPES = st.lists(st.sampled_from([(32, 32), (32, 64), (64, 32), (96, 64), (0, 0)]), max_size=60)
 
 
-@given(pictures=SHAPES, batch_size=st.integers(1, 9), world_size=st.integers(1, 4))
-def test_each_row_once_in_a_batch_of_its_shape(
-    pictures: list[tuple[int, int]], batch_size: int, world_size: int
-) -> None:
-    shapes = np.array(pictures, dtype=np.int64).reshape(-1, 2)
+@given(images=SHAPES, batch_size=st.integers(1, 9), world_size=st.integers(1, 4))
+def test_each_row_once_in_a_batch_of_its_shape(images: list[tuple[int, int]], batch_size: int, world_size: int) -> None:
+    shapes = np.array(images, dtype=np.int64).reshape(-1, 2)
     ranks = [ShapeBatches(shapes, batch_size, rank, world_size) for rank in range(world_size)]
     batches = [batch for rank in ranks for batch in rank]
-    assert sorted(row for batch in batches for row in batch) == list(range(len(pictures)))
+    assert sorted(row for batch in batches for row in batch) == list(range(len(images)))
     for batch in batches:
-        assert 1 <= len(batch) <= batch_size and len({pictures[row] for row in batch}) == 1
+        assert 1 <= len(batch) <= batch_size and len({images[row] for row in batch}) == 1
     assert [len(rank) for rank in ranks] == [len(list(rank)) for rank in ranks]
-    counts = {shape: pictures.count(shape) for shape in set(pictures)}
+    counts = {shape: images.count(shape) for shape in set(images)}
     assert len(batches) == sum(-(-count // batch_size) for count in counts.values())  # no more than needed
     assert max(map(len, ranks)) - min(map(len, ranks)) <= 1
     again = ShapeBatches(shapes, batch_size, 0, world_size)
     assert list(again) == list(ranks[0]) == list(ranks[0])
 
 
-@given(pictures=SHAPES, batch_size=st.integers(1, 9), worlds=st.tuples(*[st.integers(1, 4)] * 2), data=st.data())
+@given(images=SHAPES, batch_size=st.integers(1, 9), worlds=st.tuples(*[st.integers(1, 4)] * 2), data=st.data())
 def test_what_is_done_is_left_out_and_the_rest_keeps_its_batches(
-    pictures: list[tuple[int, int]], batch_size: int, worlds: tuple[int, int], data: st.DataObject
+    images: list[tuple[int, int]], batch_size: int, worlds: tuple[int, int], data: st.DataObject
 ) -> None:
-    shapes = np.array(pictures, dtype=np.int64).reshape(-1, 2)
+    shapes = np.array(images, dtype=np.int64).reshape(-1, 2)
     before, after = worlds
     first = [list(ShapeBatches(shapes, batch_size, rank, before)) for rank in range(before)]
     made = [batch for share in first for batch in share[: data.draw(st.integers(0, len(share)))]]
-    done = np.zeros(len(pictures), np.bool_)
+    done = np.zeros(len(images), np.bool_)
     done[[row for batch in made for row in batch]] = True
     rest = [batch for rank in range(after) for batch in ShapeBatches(shapes, batch_size, rank, after, done)]
     assert sorted(made + rest) == sorted(batch for share in first for batch in share)
@@ -152,11 +150,11 @@ def test_shapes_are_multiples_of_about_the_same_area(groups: int, image_size: in
 
 
 @given(st.lists(st.tuples(st.integers(1, 65535), st.integers(1, 65535)), min_size=1, max_size=20), st.integers(1, 9))
-def test_each_picture_joins_the_closest_ratio(pictures: list[tuple[int, int]], groups: int) -> None:
-    sizes, shapes = np.array(pictures, dtype=np.uint16), group_shapes(groups, 224)
+def test_each_image_joins_the_closest_ratio(images: list[tuple[int, int]], groups: int) -> None:
+    sizes, shapes = np.array(images, dtype=np.uint16), group_shapes(groups, 224)
     chosen = assign_groups(sizes, shapes)
     assert chosen.dtype == np.int8
-    for (height, width), group in zip(pictures, chosen.tolist(), strict=True):
+    for (height, width), group in zip(images, chosen.tolist(), strict=True):
         distance = [abs(np.log(width / height) - np.log(w / h)) for h, w in shapes]
         assert distance[group] <= min(distance) + 1e-9
 
@@ -168,7 +166,7 @@ def test_photographs_find_their_group() -> None:
     assert assign_groups(np.empty((0, 2), np.uint16), shapes).shape == (0,)
 
 
-def test_groups_leave_less_of_the_pictures_out() -> None:
+def test_groups_leave_less_of_the_images_out() -> None:
     sizes = np.array([(600, 800), (800, 600), (500, 500), (400, 800), (0, 0)], dtype=np.uint16)
     square, five = group_shapes(1, 224), group_shapes(5, 224)
     assert cropped_away(sizes, square, assign_groups(sizes, square)) == pytest.approx((0.25 + 0.25 + 0 + 0.5) / 4)

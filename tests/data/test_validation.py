@@ -75,7 +75,7 @@ def test_gallery_sample_is_even_over_landmarks(landmarks: list[int], wanted: int
     assert len(chosen) == min(wanted, len(landmarks))
     taken, whole = chosen.counts(), images.table.counts()
     if len(chosen):
-        # A landmark has fewer than another only where it has no more pictures to give.
+        # A landmark has fewer than another only where it has no more images to give.
         assert all(count >= taken.max() - 1 or count == total for count, total in zip(taken, whole, strict=True))
 
 

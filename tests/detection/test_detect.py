@@ -15,7 +15,7 @@ from landmarks.detection import Detector, TrainedDetector, find_objects, ids_of
 from landmarks.detection import detect as module
 from landmarks.detection.openimages import OpenImages
 from landmarks.errors import LandmarksError
-from landmarks.extraction import TooManyUnreadableError, UnreadablePictures
+from landmarks.extraction import TooManyUnreadableError, UnreadableImages
 from landmarks.models import plain_network
 from landmarks.recognition.detections import DetectionClasses, FoundObjects
 
@@ -46,7 +46,7 @@ def assert_same(one: FoundObjects, other: FoundObjects) -> None:
     np.testing.assert_allclose(one.boxes.boxes, other.boxes.boxes, atol=1e-4)
 
 
-def test_every_picture_is_searched_and_workers_change_nothing(
+def test_every_image_is_searched_and_workers_change_nothing(
     trained: TrainedDetector, rectangles: Path, tmp_path: Path
 ) -> None:
     images = OpenImages(rectangles, background=True).train().images
@@ -64,11 +64,11 @@ def test_an_interrupted_detection_goes_on(
     seen: list[int] = []
     find = module.find_objects
 
-    def watched(model: object, pictures: object, ids: np.ndarray, classes: object) -> object:
+    def watched(model: object, batch: object, ids: np.ndarray, classes: object) -> object:
         if len(seen) == 8:
             raise KeyboardInterrupt
         seen.extend(ids.tolist())
-        return find(model, pictures, ids, classes)
+        return find(model, batch, ids, classes)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(module, "find_objects", watched)
@@ -103,19 +103,19 @@ def test_detections_are_not_taken_for_those_of_other_files(
         detect(root)
 
 
-def test_unreadable_pictures_are_named_and_past_the_limit_stop_it(
+def test_unreadable_images_are_named_and_past_the_limit_stop_it(
     trained: TrainedDetector, rectangles: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "set"
     shutil.copytree(rectangles, root)
     (root / "train" / f"{2:016x}.jpg").write_bytes(b"")
     images = OpenImages(root, background=True).train().images
-    account = UnreadablePictures(limit=1)
+    account = UnreadableImages(limit=1)
     found = detector(trained, 1).detect(images, tmp_path / "a", "openimages", "train", unreadable=account)
     assert list(account.reasons) == [f"{2:016x}"]
     assert 2 not in found.looked_at.tolist()
     with pytest.raises(TooManyUnreadableError):
-        account = UnreadablePictures(limit=0)
+        account = UnreadableImages(limit=0)
         detector(trained, 1).detect(images, tmp_path / "b", "openimages", "train", unreadable=account)
 
 
@@ -131,7 +131,7 @@ NAMES = np.array(["/m/a", "/m/b", "/m/c"])
 
 
 class Fixed(nn.Module):
-    """Finds the same boxes in every picture but in small ones none."""
+    """Finds the same boxes in every image but in small ones none."""
 
     def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
         boxes = torch.tensor([[10.0, 5.0, 20.0, 40.0], [0.0, 0.0, 40.0, 20.0]])
@@ -139,7 +139,7 @@ class Fixed(nn.Module):
         return [{key: value[: 2 * (image.shape[2] > 10)] for key, value in found.items()} for image in images]
 
 
-def test_boxes_become_shares_of_their_own_picture_and_labels_rows_of_classes() -> None:
+def test_boxes_become_shares_of_their_own_image_and_labels_rows_of_classes() -> None:
     images = [torch.zeros(3, 80, 40), torch.zeros(3, 5, 5), torch.zeros(3, 40, 80)]
     found = find_objects(Fixed(), images, np.array([7, 8, 2**64 - 1], np.uint64), NAMES)
     assert found.image_ids.tolist() == [7, 7, 2**64 - 1, 2**64 - 1]

@@ -13,10 +13,10 @@ from landmarks.detection import faster_rcnn
 from landmarks.errors import LandmarksError
 
 SMALL = {"backbone": "test_resnet", "channels": 16, "hidden": 32, "anchor_sizes": (12, 24, 48, 96, 192)}
-PICTURES = [(64, 96), (96, 64)]
+IMAGES = [(64, 96), (96, 64)]
 
 
-def pictures(sizes: list[tuple[int, int]], seed: int = 0) -> list[Tensor]:
+def images(sizes: list[tuple[int, int]], seed: int = 0) -> list[Tensor]:
     random = torch.Generator().manual_seed(seed)
     return [torch.randint(0, 256, (3, *size), dtype=torch.uint8, generator=random) for size in sizes]
 
@@ -49,9 +49,9 @@ def pair() -> tuple[FasterRCNN, FasterRCNN]:
 
 def test_it_finds_what_torchvisions_detector_of_the_same_weights_finds(pair: tuple[FasterRCNN, FasterRCNN]) -> None:
     theirs, ours = (model.eval() for model in pair)
-    given = pictures(PICTURES)
+    given = images(IMAGES)
     with torch.no_grad():
-        expected = theirs([picture / 255 for picture in given])
+        expected = theirs([image / 255 for image in given])
         found = ours(given)
     for one, other in zip(expected, found, strict=True):
         assert len(one["boxes"]) > 0
@@ -63,10 +63,10 @@ def test_it_finds_what_torchvisions_detector_of_the_same_weights_finds(pair: tup
 def test_its_losses_and_gradients_are_torchvisions(
     pair: tuple[FasterRCNN, FasterRCNN], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given, true = pictures(PICTURES), targets([[10, 10, 60, 60], [50, 20, 90, 50]], [[5, 5, 60, 90]])
+    given, true = images(IMAGES), targets([[10, 10, 60, 60], [50, 20, 90, 50]], [[5, 5, 60, 90]])
     losses, gradients = [], []
     theirs, ours = pair
-    # Pictures that differ in the last bits would do: which anchors and regions enter the losses hangs on them.
+    # Images that differ in the last bits would do: which anchors and regions enter the losses hangs on them.
     monkeypatch.setattr(theirs, "transform", ours.transform)
     for model in (theirs.train(), ours.train()):
         torch.manual_seed(1)
@@ -92,7 +92,7 @@ def test_boxes_keep_their_precision_under_bfloat16(small: FasterRCNN) -> None:
     anchors: list[Tensor] = []
     hook = small.rpn.anchor_generator.register_forward_hook(lambda _, __, made: anchors.extend(made))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        found = small(pictures([(200, 512)]))[0]
+        found = small(images([(200, 512)]))[0]
     hook.remove()
     assert found["boxes"].dtype == found["scores"].dtype == anchors[0].dtype == torch.float32
     far = found["boxes"][found["boxes"][:, 0] > 300, 0]
@@ -104,30 +104,30 @@ def test_boxes_keep_their_precision_under_bfloat16(small: FasterRCNN) -> None:
     "boxes",
     [
         pytest.param([[], []], id="nothing in the whole batch"),
-        pytest.param([[[2.0, 2.0, 30.0, 40.0]], []], id="nothing in one picture"),
+        pytest.param([[[2.0, 2.0, 30.0, 40.0]], []], id="nothing in one image"),
     ],
 )
-def test_pictures_without_boxes_are_learned_from(small: FasterRCNN, boxes: list[list[list[float]]]) -> None:
+def test_images_without_boxes_are_learned_from(small: FasterRCNN, boxes: list[list[list[float]]]) -> None:
     small.train().zero_grad()
-    losses = small(pictures([(48, 64), (64, 48)]), targets(*boxes))
+    losses = small(images([(48, 64), (64, 48)]), targets(*boxes))
     sum(losses.values()).backward()
     assert all(loss.isfinite() for loss in losses.values())
     assert all(p.grad is not None and p.grad.isfinite().all() for p in small.parameters() if p.requires_grad)
 
 
 @pytest.mark.parametrize("size", [(1, 333), (500, 3)])
-def test_pictures_of_extreme_shape_are_taken(small: FasterRCNN, size: tuple[int, int]) -> None:
+def test_images_of_extreme_shape_are_taken(small: FasterRCNN, size: tuple[int, int]) -> None:
     with torch.no_grad():
-        found = small.eval()(pictures([size, (48, 64)]))
+        found = small.eval()(images([size, (48, 64)]))
     height, width = size
     assert (found[0]["boxes"] <= torch.tensor([width, height, width, height])).all()
-    losses = small.train()(pictures([size, (48, 64)]), targets([[0.0, 0.0, width, height]], []))
+    losses = small.train()(images([size, (48, 64)]), targets([[0.0, 0.0, width, height]], []))
     assert all(loss.isfinite() for loss in losses.values())
 
 
-def test_what_lies_in_a_picture_beside_it_changes_nothing_but_padding(small: FasterRCNN) -> None:
+def test_what_lies_in_an_image_beside_it_changes_nothing_but_padding(small: FasterRCNN) -> None:
     small.eval()
-    one, other = pictures([(64, 96), (64, 96)])
+    one, other = images([(64, 96), (64, 96)])
     with torch.no_grad():
         torch.testing.assert_close(small([one, other])[0]["scores"], small([one])[0]["scores"], atol=1e-4, rtol=0)
 
@@ -143,7 +143,7 @@ def test_from_scratch_everything_is_trained_and_with_weights_the_first_stage_is_
     assert frozen
     assert {name.split(".")[0] for name in frozen} == {"conv1", "layer1"}
     with torch.no_grad():
-        given = pictures([(64, 64)])
+        given = images([(64, 64)])
         expected, found = (model.eval()(given)[0]["boxes"] for model in (fresh, tuned))
     torch.testing.assert_close(found, expected)
 

@@ -1,4 +1,4 @@
-"""Drawn pictures: where boxes lie, how large letters are, and that no file is lost."""
+"""Drawn images: where boxes lie, how large letters are, and that no file is lost."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from landmarks.detection import (
     SPACE,
     BoxedImage,
     DrawnBoxes,
-    PictureObjects,
+    ImageObjects,
     draw_objects,
     draw_on,
     draw_sheet,
@@ -27,12 +27,12 @@ CLASSES = DetectionClasses(np.array(["/m/a", "/m/b"]), np.array(["Tower", "Boat"
 SOURCE = Path("album/tower.jpg")
 
 
-def objects(height: int, width: int, *boxes: list[float]) -> PictureObjects:
+def objects(height: int, width: int, *boxes: list[float]) -> ImageObjects:
     """Boats on grey."""
-    picture = np.full((height, width, 3), 128, np.uint8)
+    image = np.full((height, width, 3), 128, np.uint8)
     count = len(boxes)
-    return PictureObjects(
-        np.array(boxes, np.float64).reshape(-1, 4), np.ones(count, np.int32), np.full(count, 0.5), picture
+    return ImageObjects(
+        np.array(boxes, np.float64).reshape(-1, 4), np.ones(count, np.int32), np.full(count, 0.5), image
     )
 
 
@@ -42,7 +42,7 @@ def like_boats(path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("scale", [1, 4])
-def test_boxes_lines_and_letters_grow_with_the_picture(scale: int, tmp_path: Path) -> None:
+def test_boxes_lines_and_letters_grow_with_the_image(scale: int, tmp_path: Path) -> None:
     found = objects(750 * scale, 1000 * scale, [500.0 * scale, 300.0 * scale, 250.0 * scale, 150.0 * scale])
     boats = like_boats(draw_objects(found, CLASSES, SOURCE, tmp_path))
     assert boats.shape == (750 * scale, 1000 * scale)
@@ -54,7 +54,7 @@ def test_boxes_lines_and_letters_grow_with_the_picture(scale: int, tmp_path: Pat
     assert not boats[400 * scale, 550 * scale : 700 * scale].any()
 
 
-def test_small_pictures_are_enlarged_and_endless_ones_shrunk(tmp_path: Path) -> None:
+def test_small_images_are_enlarged_and_endless_ones_shrunk(tmp_path: Path) -> None:
     small = draw_objects(objects(30, 40, [10, 5, 20, 20]), CLASSES, Path("small.png"), tmp_path)
     assert Image.open(small).size == (800, 600)
     columns = np.nonzero(like_boats(small)[350])[0]
@@ -63,7 +63,7 @@ def test_small_pictures_are_enlarged_and_endless_ones_shrunk(tmp_path: Path) -> 
     assert Image.open(endless).size == (8000, 1)
 
 
-def test_nothing_found_leaves_the_picture_as_it_is(tmp_path: Path) -> None:
+def test_nothing_found_leaves_the_image_as_it_is(tmp_path: Path) -> None:
     out = draw_objects(objects(700, 900), CLASSES, SOURCE, tmp_path)
     assert np.abs(np.asarray(Image.open(out)).astype(int) - 128).max() <= 1
 

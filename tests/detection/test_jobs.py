@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig
 from PIL import Image
 
-from landmarks.detection import evaluate_detector_job, extract_detections_job, sample_pictures
+from landmarks.detection import evaluate_detector_job, extract_detections_job, sample_images
 from landmarks.detection.metrics import score_detections
 from landmarks.detection.openimages import OpenImages
 from landmarks.errors import LandmarksError
@@ -35,7 +35,7 @@ def test_a_detector_is_evaluated_and_used_by_its_checkpoint_alone(
     assert found["scores"]["validation"]["map@0.5"] == value
     trained = json.loads((checkpoint.parents[1] / "metrics.json").read_text())
     assert value == pytest.approx(trained["trained"]["validation"]["map@0.5"], abs=1e-6)
-    assert found["data"]["pictures"] == 6
+    assert found["data"]["images"] == 6
     for runs in (tmp_path, checkpoint.parents[2]):
         stamped = find_runs(runs)
         assert not stamped.notes and {run.stamp.data.source for run in stamped.runs} == {"openimages"}
@@ -65,15 +65,15 @@ def test_a_detector_is_evaluated_and_used_by_its_checkpoint_alone(
         extract_detections_job(compose_config("extract", *used[:-1], "splits=[]", run_dir=out))
 
 
-def test_a_sample_holds_one_picture_without_boxes_and_is_the_same_every_time() -> None:
+def test_a_sample_holds_one_image_without_boxes_and_is_the_same_every_time() -> None:
     counts = np.array([0, 0, 3, 1, 0, 2, 5, 1, 1])
-    rows = sample_pictures(counts, 4, seed=1)
+    rows = sample_images(counts, 4, seed=1)
     assert len(rows) == 4
     assert (counts[rows] == 0).sum() == 1
-    assert np.array_equal(rows, sample_pictures(counts, 4, seed=1))
-    assert any(not np.array_equal(rows, sample_pictures(counts, 4, seed=seed)) for seed in range(2, 6))
+    assert np.array_equal(rows, sample_images(counts, 4, seed=1))
+    assert any(not np.array_equal(rows, sample_images(counts, 4, seed=seed)) for seed in range(2, 6))
 
 
 @pytest.mark.parametrize(("counts", "expected"), [([], 0), ([0, 0], 1), ([2], 1), ([2, 1, 0], 3)])
-def test_there_may_be_fewer_pictures(counts: list[int], expected: int) -> None:
-    assert len(sample_pictures(np.array(counts, np.int64), 8)) == expected
+def test_there_may_be_fewer_images(counts: list[int], expected: int) -> None:
+    assert len(sample_images(np.array(counts, np.int64), 8)) == expected

@@ -18,7 +18,7 @@ IDS = np.arange(1, 21, dtype=np.uint64)
 
 
 def chunk(ids):
-    """Boxes, as many in a picture as its id says, pictures in mixed order."""
+    """Boxes, as many in an image as its id says, images in mixed order."""
     image_ids = np.repeat(ids, ids.astype(int) % 4)
     rng = np.random.default_rng(int(ids[0]))
     rng.shuffle(image_ids)
@@ -106,7 +106,7 @@ def test_killed_it_keeps_what_is_complete_and_lets_go_of_the_set(tmp_path, whole
     assert contents(folder) == whole
 
 
-def test_a_finished_set_takes_more_pictures(tmp_path, whole):
+def test_a_finished_set_takes_more_images(tmp_path, whole):
     write(tmp_path / "d", np.split(IDS, 5)[:2])
     write(tmp_path / "d", np.split(IDS, 5))
     assert contents(tmp_path / "d") == whole
@@ -141,7 +141,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     assert [path.name for path in (tmp_path / "d").iterdir()] == ["thesis.txt"]
 
 
-def test_unreadable_pictures_are_told_apart_and_tried_again(tmp_path):
+def test_unreadable_images_are_told_apart_and_tried_again(tmp_path):
     folder = tmp_path / "d"
     with DetectionWriter(folder, CLASSES, PROTOCOL) as writer:
         writer.add_unreadable([("00000000000000aa", 'not a JPEG,\n "truncated"'), ("00000000000000bb", "")])
@@ -187,7 +187,7 @@ def test_what_does_not_fit_is_refused_and_the_rest_stays_good(tmp_path):
         ids, found = chunk(IDS[4:8])
         with pytest.raises(LandmarksError, match="0008 was added before"):
             writer.add(np.append(ids, ids[-1]), found)
-        with pytest.raises(LandmarksError, match="is in picture 0000000000000005, which is not among"):
+        with pytest.raises(LandmarksError, match="is in image 0000000000000005, which is not among"):
             writer.add(ids[1:], found)
         with pytest.raises(LandmarksError, match="boxes of other classes"):
             writer.add(ids, dataclasses.replace(found, classes=CLASSES.names[::-1]))

@@ -10,8 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 
 import landmarks
+from image_models import retrieval_file
 from landmarks.data import GLDv2
-from picture_models import retrieval_file
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "notebooks"
 SMALL = {

@@ -31,7 +31,7 @@ PREDICTIONS = Predictions(
 
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
-    """Predictions and detections of pictures 1, 2 and 3."""
+    """Predictions and detections of images 1, 2 and 3."""
     made = ExtractionProtocol(model="m", weights="w", input_size=64, resize="square")
     write_predictions(tmp_path / "predictions", PREDICTIONS, made)
     none = np.empty(0, np.int32)

@@ -14,7 +14,7 @@ from landmarks.evaluation import evaluate_job
 from landmarks.evaluation.precomputed import evaluate_precomputed_job
 from landmarks.evaluation.precomputed import open_source as open_data_set
 from landmarks.extraction import extract_job
-from landmarks.interop import describe_pictures, open_source, write_file
+from landmarks.interop import describe_images, open_source, write_file
 from landmarks.models import open_model
 from landmarks.retrieval.descriptors import DescriptorSet
 from landmarks.training import train
@@ -84,7 +84,7 @@ def test_every_job_sizes_images_as_the_run_did(compose_config: Compose, tiny_run
     for path in files:
         describer = open_model(path, "descriptors", onnx=True)
         assert describer.preprocessing == Preprocessing(mode, side)
-        (row,) = describe_pictures(describer, [image])
+        (row,) = describe_images(describer, [image])
         np.testing.assert_allclose(row, found.descriptors[0], rtol=1e-3, atol=1e-3 * np.abs(row).max())
 
 

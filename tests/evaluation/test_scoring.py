@@ -28,7 +28,7 @@ class Numbers:
 
 
 class Anywhere:
-    """A store of pictures that nobody reads."""
+    """A store of images that nobody reads."""
 
     def locate(self, ids: np.ndarray) -> np.ndarray:
         return np.zeros(len(ids), np.int32)
@@ -123,14 +123,14 @@ class Looks:
         return state
 
 
-def test_stages_get_pictures_regions_and_gallery_in_the_order_of_the_descriptors() -> None:
+def test_stages_get_images_regions_and_gallery_in_the_order_of_the_descriptors() -> None:
     queries, index = described(0, [0, 1], 1), described(1000, [2, 1, 0], 2)
     backwards = ImageTable.unlabelled(index.images.table.ids[::-1].copy())
     looks = Looks()
     evaluate(queries, replace(index, images=ImageSet(backwards, Anywhere())), solutions([0, 1], [2, 1, 0]), looks)
     state = looks.state
-    assert state is not None and state.index_pictures is not None and state.gallery is not None
-    assert state.index_pictures.table.ids.tolist() == index.descriptors.ids.tolist()
+    assert state is not None and state.index_images is not None and state.gallery is not None
+    assert state.index_images.table.ids.tolist() == index.descriptors.ids.tolist()
     assert np.array_equal(state.index_regions, np.repeat(index.descriptors.descriptors[:, None], 3, axis=1))
     assert state.gallery.landmarks.tolist() == [2, 1, 0, 0, 1, 2]
     evaluate(replace(queries, regions=None), index, GroundTruth(), looks)

@@ -79,9 +79,9 @@ def test_one_view_is_what_the_network_gives(
     assert found.ids.tolist() == data.index_set.table.ids.tolist()
     for start in range(0, len(found), 4):
         rows = range(start, min(start + 4, len(found)))
-        pictures = np.stack([resize(decode(data.index_set.read(row))) for row in rows])
+        images = np.stack([resize(decode(data.index_set.read(row))) for row in rows])
         with torch.inference_mode():
-            expected = module(torch.from_numpy(pictures).permute(0, 3, 1, 2))
+            expected = module(torch.from_numpy(images).permute(0, 3, 1, 2))
         assert np.array_equal(found.descriptors[start : start + 4], expected.numpy())
     assert (found.protocol.split, found.protocol.data, found.protocol.input_size) == ("index", "demo", 64)
 
@@ -144,10 +144,10 @@ def test_replaced_images_are_not_taken_for_those_described(
 def test_the_train_split_in_half_the_bytes(extract: Extract, capsys: pytest.CaptureFixture[str]) -> None:
     found = extract("out", "splits=[train]", "dtype=float16", "extraction.regions=2")
     assert list(found) == ["train"] and found["train"].descriptors.dtype == np.float16
-    assert "pictures/s" in capsys.readouterr().out
+    assert "images/s" in capsys.readouterr().out
 
 
-def test_queries_and_index_are_described_and_searched_without_train_pictures(
+def test_queries_and_index_are_described_and_searched_without_train_images(
     compose_config: Compose, overrides: list[str], tiny_world: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "part"
@@ -210,7 +210,7 @@ def test_a_set_made_otherwise_is_not_overwritten(extract: Extract, tmp_path: Pat
     assert same(before, {"queries": DescriptorSet.open(tmp_path / "out" / "queries")})
 
 
-def test_unreadable_pictures_count_again_when_it_goes_on(
+def test_unreadable_images_count_again_when_it_goes_on(
     compose_config: Compose, overrides: Sequence[str], tmp_path: Path
 ) -> None:
     photos = tmp_path / "photos"

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from image_models import photograph, retrieval_file
 from landmarks.errors import LandmarksError
-from landmarks.interop import FolderDescriptors, describe_folder, describe_pictures, single_images
+from landmarks.interop import FolderDescriptors, describe_folder, describe_images, single_images
 from landmarks.models import OpenedModel, open_model
 from landmarks.storage import derived_folder
-from picture_models import photograph, retrieval_file
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def names(found: FolderDescriptors) -> list[str]:
 
 
 def require_right(found: FolderDescriptors, model: OpenedModel, folder: Path) -> None:
-    expected = describe_pictures(model, [folder / name for name in names(found)])
+    expected = describe_images(model, [folder / name for name in names(found)])
     np.testing.assert_allclose(found.descriptors.descriptors, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -44,7 +44,7 @@ def test_only_what_is_new_or_changed_is_embedded(model: OpenedModel, folder: Pat
     first = describe_folder(model, folder)
     assert sorted(names(first)) == ["a.jpg", "b.png", "deep/c.jpg", "deep/er/d.jpg"] and first.made == 4
     assert [path.name for path in first.unreadable] == ["bad.jpg"]
-    assert "cannot be read as a picture: damaged JPEG" in first.unreadable[folder / "deep" / "bad.jpg"]
+    assert "cannot be read as an image: damaged JPEG" in first.unreadable[folder / "deep" / "bad.jpg"]
     require_right(first, model, folder)
 
     again = describe_folder(model, folder)

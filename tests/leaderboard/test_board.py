@@ -100,10 +100,10 @@ def test_a_row_without_published_figures_has_no_difference(tmp_path: Path) -> No
 
 def test_a_detector_is_listed_apart(tmp_path: Path) -> None:
     protocol = [{"model": "res50_oid_v4_detector", "weights": "a", "input_size": 800}]
-    data = {"source": "openimages", "split": "validation", "pictures": 41_620}
+    data = {"source": "openimages", "split": "validation", "images": 41_620}
     write_run(tmp_path, {"protocol": protocol, "data": data, "scores": {"validation": {"map@0.5": 0.56}}})
     (apart,) = board_of(tmp_path).apart
-    assert apart.data == "openimages validation: 41,620 pictures" and "never released" in apart.reasons[0]
+    assert apart.data == "openimages validation: 41,620 images" and "never released" in apart.reasons[0]
 
 
 def test_one_row_alone(tmp_path: Path) -> None:

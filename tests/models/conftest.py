@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.export import ExportedProgram
 
+from image_models import classifier, detector, retrieval  # noqa: F401
 from landmarks.models import exported_program, onnx_model, timm_net, to_bytes
-from picture_models import classifier, detector, retrieval  # noqa: F401
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Two networks compared on pictures made up for that."""
+"""Two networks compared on images made up for that."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from landmarks.errors import LandmarksError
-from landmarks.models import SHAPES, largest_difference, trial_pictures
+from landmarks.models import SHAPES, largest_difference, trial_images
 
 
 def colours(images: Tensor) -> Tensor:
@@ -15,7 +15,7 @@ def colours(images: Tensor) -> Tensor:
 
 
 def test_the_difference_is_in_spreads_whatever_the_scale() -> None:
-    outputs = torch.cat([colours(images) for images in trial_pictures()])
+    outputs = torch.cat([colours(images) for images in trial_images()])
     spread = (outputs[1:] - outputs[:-1]).std().item()
     for scale in (1e-3, 1.0, 1e3):
         moved = largest_difference(lambda x, s=scale: colours(x) * s, lambda x, s=scale: colours(x) * s + s * 0.01)
@@ -24,7 +24,7 @@ def test_the_difference_is_in_spreads_whatever_the_scale() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_one_picture_of_one_shape_is_enough_to_differ(shape: tuple[int, int, int]) -> None:
+def test_one_image_of_one_shape_is_enough_to_differ(shape: tuple[int, int, int]) -> None:
     def wrong(images: Tensor) -> Tensor:
         found = colours(images)
         if (len(images), images.shape[2] // 32, images.shape[3] // 32) == shape:

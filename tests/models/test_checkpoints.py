@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from image_models import NAMES, NETWORK, checkpoint_file
 from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.models import (
@@ -20,7 +21,6 @@ from landmarks.models import (
     write_model,
 )
 from landmarks.training import WholeFiles
-from picture_models import NAMES, NETWORK, checkpoint_file
 
 
 def test_the_hash_sees_every_weight_and_buffer() -> None:

@@ -54,7 +54,7 @@ def test_convolutions_take_sides_of_any_length() -> None:
 
 @pytest.mark.parametrize("pooling", [AveragePool(), GeM()], ids=["average", "gem"])
 @pytest.mark.parametrize("shape", [(128, 192), (32, 32)])
-def test_regions_are_described_as_the_whole_picture_is(pooling: nn.Module, shape: tuple[int, int]) -> None:
+def test_regions_are_described_as_the_whole_image_is(pooling: nn.Module, shape: tuple[int, int]) -> None:
     net = DescriptorNet(Backbone(), pooling, dim=4, batch_norm=True).train()
     net(torch.randn(9, 3, 64, 64))  # statistics that are not the identity
     net.eval()
@@ -69,7 +69,7 @@ def test_regions_are_described_as_the_whole_picture_is(pooling: nn.Module, shape
         torch.testing.assert_close(regions[:, number], net.batch_norm(net.fc(pooled)))
 
 
-def test_regions_of_bad_or_no_pictures() -> None:
+def test_regions_of_bad_or_no_images() -> None:
     net = DescriptorNet(Backbone(), AveragePool(), dim=None)
     assert net.describe(torch.randn(0, 3, 64, 64), 2)[1].shape == (0, 5, 6)
     with pytest.raises(ValueError, match="levels"):

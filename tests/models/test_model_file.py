@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import landmarks
+from image_models import DETECTOR, NETWORK, detector_file
+from image_models import tiny_net as net
 from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
 from landmarks.losses import ArcMargin, Softmax
 from landmarks.models import ModelRecord, build_network, load_model, write_model
-from picture_models import DETECTOR, NETWORK, detector_file
-from picture_models import tiny_net as net
 
 PREPARED = Preprocessing("released", 64)
 RECORD = ModelRecord("net", "retrieval", NETWORK, PREPARED)
@@ -55,9 +55,9 @@ def test_a_detector_finds_what_it_found(tmp_path: Path) -> None:
     loaded = load_model(detector_file(tmp_path / "d.safetensors"))
     detector = build_network(DETECTOR, num_classes=2)
     detector.load_state_dict(load_file(tmp_path / "d.safetensors"))
-    picture = [torch.randint(0, 255, (3, 64, 80), dtype=torch.uint8)]
+    image = [torch.randint(0, 255, (3, 64, 80), dtype=torch.uint8)]
     with torch.inference_mode():
-        expected, found = detector(picture)[0], loaded(picture)[0]
+        expected, found = detector(image)[0], loaded(image)[0]
     assert len(found["boxes"]) and all(torch.equal(found[key], expected[key]) for key in expected)
 
 

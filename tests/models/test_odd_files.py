@@ -13,9 +13,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from image_models import checkpoint_file, classifier_file, detector_file, onnx_file
 from landmarks.errors import LandmarksError
 from landmarks.models import open_model
-from picture_models import checkpoint_file, classifier_file, detector_file, onnx_file
 
 Content = dict[str, Any]
 

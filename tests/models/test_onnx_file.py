@@ -10,13 +10,13 @@ import torch
 from onnx import helper
 from PIL import Image
 
+from image_models import onnx_file
 from landmarks.errors import LandmarksError
-from landmarks.interop import classify_pictures, describe_pictures
+from landmarks.interop import classify_images, describe_images
 from landmarks.models import OpenedModel, normalize, open_model
-from picture_models import onnx_file
 
-PICTURE = np.random.default_rng(1).integers(0, 255, (64, 96, 3), np.uint8)
-MEANS = normalize(torch.from_numpy(PICTURE).permute(2, 0, 1)[None]).mean(dim=(2, 3))[0]
+IMAGE = np.random.default_rng(1).integers(0, 255, (64, 96, 3), np.uint8)
+MEANS = normalize(torch.from_numpy(IMAGE).permute(2, 0, 1)[None]).mean(dim=(2, 3))[0]
 
 
 def opened(path: Path) -> OpenedModel:
@@ -24,25 +24,25 @@ def opened(path: Path) -> OpenedModel:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    Image.fromarray(PICTURE).save(tmp_path / "a.png")
+def image(tmp_path: Path) -> Path:
+    Image.fromarray(IMAGE).save(tmp_path / "a.png")
     return tmp_path / "a.png"
 
 
-def test_it_is_fed_normalised_pixels_and_gives_the_networks_values(tmp_path: Path, picture: Path) -> None:
-    (found,) = describe_pictures(opened(onnx_file(tmp_path / "d.onnx", "retrieval")), [picture])
+def test_it_is_fed_normalised_pixels_and_gives_the_networks_values(tmp_path: Path, image: Path) -> None:
+    (found,) = describe_images(opened(onnx_file(tmp_path / "d.onnx", "retrieval")), [image])
     np.testing.assert_allclose(found, MEANS.numpy(), atol=1e-5)
 
 
-def test_probabilities_are_those_of_a_softmax_over_all_classes(tmp_path: Path, picture: Path) -> None:
+def test_probabilities_are_those_of_a_softmax_over_all_classes(tmp_path: Path, image: Path) -> None:
     model = opened(onnx_file(tmp_path / "c.onnx", "classification"))
-    classes, scores = classify_pictures(model, [picture, picture], 2)
+    classes, scores = classify_images(model, [image, image], 2)
     expected = MEANS.softmax(0).sort(descending=True)
     assert classes.dtype == np.int32 and scores.dtype == np.float32
     assert classes.tolist() == [expected.indices[:2].tolist()] * 2
     np.testing.assert_allclose(scores[1], expected.values[:2].numpy(), rtol=1e-5)
-    assert [one.shape for one in classify_pictures(model, [], 5)] == [(0, 3), (0, 3)]
-    assert classify_pictures(model, [picture], 9)[0].shape == (1, 3)
+    assert [one.shape for one in classify_images(model, [], 5)] == [(0, 3), (0, 3)]
+    assert classify_images(model, [image], 9)[0].shape == (1, 3)
 
 
 def test_files_of_others_are_refused(tmp_path: Path) -> None:
@@ -63,13 +63,11 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
         opened(path)
 
 
-def test_scores_that_are_not_finite_are_an_error(
-    tmp_path: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scores_that_are_not_finite_are_an_error(tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = opened(onnx_file(tmp_path / "c.onnx", "classification"))
     monkeypatch.setattr(model.network, "forward", lambda images: torch.tensor([[1, torch.nan, 0]]))
     with pytest.raises(LandmarksError, match="not finite"):
-        classify_pictures(model, [picture], 1)
+        classify_images(model, [image], 1)
 
 
 def test_nothing_but_single_images_runs_from_onnx(tmp_path: Path) -> None:

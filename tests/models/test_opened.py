@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from image_models import checkpoint_file, onnx_file, photograph
 from landmarks.errors import LandmarksError
-from landmarks.interop import classify_pictures, describe_pictures
+from landmarks.interop import classify_images, describe_images
 from landmarks.models import Device, OpenedModel, Use, open_model
 from landmarks.models import opened as module
-from picture_models import checkpoint_file, onnx_file, photograph
 
 USES: dict[str, Use] = {"similarity": "descriptors", "classify": "classes", "detect": "boxes"}
 
@@ -94,8 +94,8 @@ def test_a_gpu_gives_what_the_processor_gives(
     retrieval: Path, classifier: Path, detector: Path, tmp_path: Path
 ) -> None:
     path = photograph(tmp_path / "a.png")
-    on_cpu, on_gpu = (describe_pictures(open_for(retrieval, "similarity", place), [path]) for place in ("cpu", "cuda"))
+    on_cpu, on_gpu = (describe_images(open_for(retrieval, "similarity", place), [path]) for place in ("cpu", "cuda"))
     np.testing.assert_allclose(on_cpu, on_gpu, rtol=1e-2, atol=1e-3 * np.abs(on_cpu).max())
-    scores = [classify_pictures(open_for(classifier, "classify", place), [path])[1] for place in ("cpu", "cuda")]
+    scores = [classify_images(open_for(classifier, "classify", place), [path])[1] for place in ("cpu", "cuda")]
     np.testing.assert_allclose(*scores, rtol=1e-2)
     assert next(open_for(detector, "detect", "cuda").network.parameters()).is_cuda

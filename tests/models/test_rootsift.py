@@ -41,7 +41,7 @@ def test_strongest_come_first() -> None:
     assert np.array_equal(few.descriptors, many.descriptors[:20])
 
 
-def test_shrunk_pictures_give_points_in_pixels_of_the_original() -> None:
+def test_shrunk_images_give_points_in_pixels_of_the_original() -> None:
     large = cv2.resize(textured(), (1280, 960), interpolation=cv2.INTER_CUBIC)
     small, shrunk = RootSift(max_features=300)(textured()), RootSift(max_features=300, long_side=320)(large)
     assert shrunk.size == (960, 1280)
@@ -51,7 +51,7 @@ def test_shrunk_pictures_give_points_in_pixels_of_the_original() -> None:
     assert np.median(shrunk.scales) == pytest.approx(4 * np.median(small.scales), rel=0.1)
 
 
-def test_the_same_picture_gives_the_same_features_with_any_number_of_threads() -> None:
+def test_the_same_image_gives_the_same_features_with_any_number_of_threads() -> None:
     photo = textured(480, 640)
     threads = cv2.getNumThreads()
     try:
@@ -67,7 +67,7 @@ def test_the_same_picture_gives_the_same_features_with_any_number_of_threads() -
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 500), (15, 15), (500, 15), (16, 16), (1, 5000)])
-def test_tiny_pictures_have_none_or_few(shape: tuple[int, int]) -> None:
+def test_tiny_images_have_none_or_few(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 255, (*shape, 3)).astype(np.uint8)
     features = RootSift()(image)
     assert features.size == shape
@@ -76,7 +76,7 @@ def test_tiny_pictures_have_none_or_few(shape: tuple[int, int]) -> None:
         assert len(features) == 0
 
 
-def test_blank_and_long_narrow_pictures_have_none() -> None:
+def test_blank_and_long_narrow_images_have_none() -> None:
     assert len(RootSift()(np.full((100, 100, 3), 128, np.uint8))) == 0
     assert RootSift(long_side=16)(np.zeros((16, 5000, 3), np.uint8)).size == (16, 5000)
 

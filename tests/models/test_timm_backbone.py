@@ -50,7 +50,7 @@ def test_channels_last_maps_keep_their_places() -> None:
         assert torch.equal(backbone(images)[0, :, 2, 4], features[0, 2, 4])
 
 
-def test_patches_that_do_not_divide_the_picture_are_rounded_up() -> None:
+def test_patches_that_do_not_divide_the_image_are_rounded_up() -> None:
     assert TimmBackbone("levit_128s").eval()(torch.zeros(1, 3, NATIVE, NATIVE)).shape == (1, 384, 4, 4)
 
 
@@ -76,7 +76,7 @@ def test_weights_made_for_another_input_get_it() -> None:
 def test_a_fixed_size_is_named() -> None:
     backbone = TimmBackbone("mixer_s16_224").eval()
     assert backbone(torch.zeros(1, 3, NATIVE, NATIVE)).shape == (1, 512, 14, 14)
-    with pytest.raises(LandmarksError, match=r"mixer_s16_224 cannot take pictures of 224 x 288.*224 x 224"):
+    with pytest.raises(LandmarksError, match=r"mixer_s16_224 cannot take images of 224 x 288.*224 x 224"):
         backbone(torch.zeros(1, 3, 224, 288))
 
 

@@ -1,4 +1,4 @@
-"""Classes in chunks and pictures in blocks give what the dense softmax gives, ties included."""
+"""Classes in chunks and images in blocks give what the dense softmax gives, ties included."""
 
 import numpy as np
 import pytest
@@ -26,19 +26,19 @@ def head_of(kind: type[Softmax | ArcMargin], classes: int, dim: int, seed: int) 
     classes=st.integers(1, 40),
     dim=st.integers(1, 4),
     k=st.integers(1, 12),
-    pictures=st.integers(1, 5),
+    images=st.integers(1, 5),
     chunk=st.integers(1, 17),
     half=st.booleans(),
     seed=st.integers(0, 99),
 )
 def test_equals_the_dense_softmax(
-    kind: type[Softmax], rows: int, classes: int, dim: int, k: int, pictures: int, chunk: int, half: bool, seed: int
+    kind: type[Softmax], rows: int, classes: int, dim: int, k: int, images: int, chunk: int, half: bool, seed: int
 ) -> None:
     head = head_of(kind, classes, dim, seed)
     values = np.random.default_rng(seed).integers(-3, 4, (rows, dim)) * 0.5
     descriptors = values.astype(np.float16 if half else np.float32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classification, "PICTURES", pictures)
+        patch.setattr(classification, "IMAGES", images)
         patch.setattr(classification, "CLASSES", chunk)
         landmarks, probabilities = likeliest(descriptors, head, k)
     scores = head.class_scores(torch.from_numpy(descriptors).float()).detach().numpy()
@@ -68,7 +68,7 @@ class Watched(Softmax):
 
 
 def test_no_more_scores_at_once_than_stated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classification, "PICTURES", 8)
+    monkeypatch.setattr(classification, "IMAGES", 8)
     monkeypatch.setattr(classification, "CLASSES", 64)
     head = Watched(1000, 3)
     likeliest(np.ones((50, 3), np.float32), head, 4)

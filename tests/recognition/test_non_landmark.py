@@ -159,7 +159,7 @@ GRID = 16
 
 @given(counts=st.lists(st.integers(0, 12), max_size=6), seed=st.integers(0, 2**32 - 1))
 def test_equals_counting_pixels(counts: list[int], seed: int) -> None:
-    """Corners on a grid, some outside the picture, so that pixels count exactly."""
+    """Corners on a grid, some outside the image, so that pixels count exactly."""
     rng = np.random.default_rng(seed)
     corners = np.sort(rng.integers(-3, GRID + 4, (sum(counts), 2, 2)), axis=1).reshape(-1, 4)
     start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from corners import Corners
 from found import found_objects
+from images import image_set, png
 from landmarks.errors import LandmarksError
 from landmarks.recognition import (
     ClassifierJoin,
@@ -27,7 +28,6 @@ from landmarks.recognition import (
 from landmarks.retrieval import Cache, Gallery, Pipeline, Ranking, Search, Stage
 from landmarks.retrieval.local import LocalFeatureStore
 from landmarks.retrieval.search import ExactIndex
-from pictures import image_set, png
 from resources import arrays_of, make_resources, stages_in
 
 K, QUERIES, GALLERY, LANDMARKS, DIM = 6, 9, 24, 5, 6
@@ -59,7 +59,7 @@ def make_state(queries: int = QUERIES, gallery: int = GALLERY, landmarks: list[i
     """Everything that any stage may ask for, with neighbours and candidates."""
     rng = np.random.default_rng(0)
 
-    def pictures(count: int) -> list[bytes | None]:
+    def images(count: int) -> list[bytes | None]:
         return [png(one) for one in rng.integers(0, 256, (count, 8, 8, 3)).astype(np.uint8)]
 
     labels = np.arange(gallery) % (LANDMARKS + 1) - 1 if landmarks is None else np.array(landmarks)
@@ -72,8 +72,8 @@ def make_state(queries: int = QUERIES, gallery: int = GALLERY, landmarks: list[i
         matrix(queries, 1),
         Gallery(matrix(gallery, 2), labels.astype(np.int32), LANDMARKS),
         np.array([f"l{number}" for number in range(LANDMARKS)]),
-        query_pictures=image_set(pictures(queries), first_id=500),
-        index_pictures=image_set(pictures(gallery), first_id=1000),
+        query_images=image_set(images(queries), first_id=500),
+        index_images=image_set(images(gallery), first_id=1000),
         predictions=Predictions(
             ids[1:], said[1:].astype(np.int32), probabilities[1:], np.array([f"l{number}" for number in range(2, 9)])
         ),
@@ -125,7 +125,7 @@ def test_changes_nothing_that_it_was_given(name: str, tmp_path: Path) -> None:
 @every_stage
 def test_the_same_whatever_the_workers_the_budget_and_the_cache(name: str, tmp_path: Path) -> None:
     first = run(name, make_state(), tmp_path / "features", cache=Cache(tmp_path / "cache"))
-    workers = 1 if name == "verification" else 3  # pictures are spread over processes elsewhere
+    workers = 1 if name == "verification" else 3  # images are spread over processes elsewhere
     assert same(first, run(name, make_state(), tmp_path / "features", cache=Cache(tmp_path / "cache")))
     assert same(first, run(name, make_state(), tmp_path / "features", workers=workers, budget=1))
 
@@ -178,7 +178,7 @@ def test_too_early_is_named(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["verification", "classifier", "filter"])
 def test_what_is_missing_is_named_before_any_work(name: str, tmp_path: Path) -> None:
-    bare = replace(make_state(), query_pictures=None, predictions=None, detections=None, queries=np.ones((QUERIES, 2)))
+    bare = replace(make_state(), query_images=None, predictions=None, detections=None, queries=np.ones((QUERIES, 2)))
     chosen = {"search": Search(K), "votes": NeighbourVotes(3), name: STAGES[name](tmp_path)}
     with pytest.raises(LandmarksError, match=f"stage {name} needs"):
         Pipeline(ExactIndex(K), chosen, workers=1).run(bare)

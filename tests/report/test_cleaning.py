@@ -23,20 +23,20 @@ def read(image_id: int) -> np.ndarray:
 
 
 def test_the_landmark_that_lost_most(tidied: Tidied) -> None:
-    pictures = tidied.pictures
-    lost = np.bincount(pictures.landmarks[~tidied.kept], minlength=5)
+    images = tidied.images
+    lost = np.bincount(images.landmarks[~tidied.kept], minlength=5)
     assert lost[sheet_landmark(tidied)] == lost[[0, 1, 2, 4]].max()  # landmark 3 keeps nothing
-    assert pictures.landmark_names[sheet_landmark(tidied, "20")] == "20"
-    with pytest.raises(LandmarksError, match="no described picture shows landmark 50"):
+    assert images.landmark_names[sheet_landmark(tidied, "20")] == "20"
+    with pytest.raises(LandmarksError, match="no described image shows landmark 50"):
         sheet_landmark(tidied, "50")
 
 
-def test_kept_pictures_are_green_and_stand_above_fallen_ones(tidied: Tidied, tmp_path: Path) -> None:
-    for landmark in (2, 3):  # more pictures than fit, and a single one
+def test_kept_images_are_green_and_stand_above_fallen_ones(tidied: Tidied, tmp_path: Path) -> None:
+    for landmark in (2, 3):  # more images than fit, and a single one
         out = draw_tidied(tidied, landmark, read, tmp_path / "new" / f"{landmark}.png")
         pixels = np.asarray(Image.open(out).convert("RGB"))
         green, red = ((pixels == colour).all(axis=2).any(axis=1) for colour in (RIGHT, WRONG))
-        kept = tidied.kept[tidied.pictures.landmarks == landmark]
+        kept = tidied.kept[tidied.images.landmarks == landmark]
         assert green.any() == kept.any() and red.any() == (~kept).any()
         if green.any() and red.any():
             assert np.flatnonzero(green).max() < np.flatnonzero(red).min()

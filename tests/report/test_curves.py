@@ -27,10 +27,10 @@ def test_files_of_a_resumed_run_are_joined_and_later_ones_win(files):
     np.testing.assert_array_equal(curves["public/map@100"][1], [0.1, 0.2])
 
 
-def test_the_picture_has_a_panel_for_losses_and_one_for_scores(files, tmp_path):
-    picture = Image.open(plot_curves(files, tmp_path / "curves.png"))
-    assert picture.format == "PNG" and picture.size == (1680, 570)
-    pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+def test_the_image_has_a_panel_for_losses_and_one_for_scores(files, tmp_path):
+    image = Image.open(plot_curves(files, tmp_path / "curves.png"))
+    assert image.format == "PNG" and image.size == (1680, 570)
+    pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
     for colour in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)):  # one loss; mAP and GAP
         assert (pixels == colour).all(axis=1).sum() > 100
 
@@ -38,8 +38,8 @@ def test_the_picture_has_a_panel_for_losses_and_one_for_scores(files, tmp_path):
 def test_losses_alone_make_one_panel_and_long_curves_are_smoothed(tmp_path):
     lines = [f"0,{step},{10 - step / 100 + (-1) ** step}" for step in range(300)]
     (tmp_path / "m.csv").write_text("epoch,step,train/loss\n" + "\n".join(lines))
-    picture = Image.open(plot_curves([tmp_path / "m.csv"], tmp_path / "curves.png"))
-    assert picture.size == (840, 570)
+    image = Image.open(plot_curves([tmp_path / "m.csv"], tmp_path / "curves.png"))
+    assert image.size == (840, 570)
 
 
 def test_what_is_no_log_is_named(tmp_path):

@@ -6,9 +6,9 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
 import landmarks
+from images import scene
 from landmarks.report import RIGHT, WRONG, plot_neighbours
 from landmarks.report.palette import NEUTRAL, css
-from pictures import scene
 
 IMAGES = [scene(seed, 40, 60) for seed in range(4)]
 RANKING = landmarks.Ranking(

@@ -49,26 +49,26 @@ def read(image_id):
     return np.full((30, 60, 3), (0, 0, 200), np.uint8)
 
 
-def frames(picture, row):
+def frames(image, row):
     """The colour in the middle of the left frame of the query and of both results."""
     top = tiles.MARGIN + neighbours.HEADER + row * neighbours.ROW_HEIGHT + tiles.FRAME // 2
     first = tiles.MARGIN + tiles.TILE_WIDTH + neighbours.QUERY_SPACE
     lefts = (tiles.MARGIN, first, first + tiles.TILE_WIDTH + tiles.SPACE)
-    return [picture.getpixel((left + 2, top)) for left in lefts]
+    return [image.getpixel((left + 2, top)) for left in lefts]
 
 
 def test_size_and_frame_colours(sheet, tmp_path):
-    picture = Image.open(draw_neighbours(sheet, read, tmp_path / "neighbours.png"))
-    assert picture.format == "PNG" and picture.mode == "RGB"
-    assert picture.size == (780, 798)
-    assert frames(picture, 0) == [palette.INK, palette.RIGHT, palette.WRONG]
-    assert frames(picture, 1) == [palette.INK, palette.WRONG, palette.PAPER]
+    image = Image.open(draw_neighbours(sheet, read, tmp_path / "neighbours.png"))
+    assert image.format == "PNG" and image.mode == "RGB"
+    assert image.size == (780, 798)
+    assert frames(image, 0) == [palette.INK, palette.RIGHT, palette.WRONG]
+    assert frames(image, 1) == [palette.INK, palette.WRONG, palette.PAPER]
     pale = palette.PALE
-    assert frames(picture, 2) == [palette.NEUTRAL, pale, pale]
+    assert frames(image, 2) == [palette.NEUTRAL, pale, pale]
     # The frame of the query without a landmark is dashed.
     top = tiles.MARGIN + neighbours.HEADER + 2 * neighbours.ROW_HEIGHT + 2
     gap = (tiles.MARGIN + tiles.DASH + tiles.GAP // 2, top)
-    assert picture.getpixel(gap) == palette.PAPER
+    assert image.getpixel(gap) == palette.PAPER
 
 
 def test_the_same_sheet_gives_the_same_file(sheet, tmp_path):

@@ -13,8 +13,8 @@ from landmarks.report import (
     BOX,
     FRAME,
     HEADING,
+    IMAGE,
     MARGIN,
-    PICTURE,
     RIGHT,
     ROW_HEIGHT,
     TILE_WIDTH,
@@ -69,15 +69,15 @@ def test_every_kind_has_its_section_and_the_surest_failures_come_first() -> None
     assert [section.rows.tolist() for section in unknown] == [[5, 6], [7, 0, 2]]
 
 
-def test_the_picture(tmp_path: Path) -> None:
-    picture = Image.open(draw_recognition(sheet(), read, tmp_path / "r.png"))
-    assert picture.height == 2 * MARGIN + 5 * (HEADING + ROW_HEIGHT)
+def test_the_image(tmp_path: Path) -> None:
+    image = Image.open(draw_recognition(sheet(), read, tmp_path / "r.png"))
+    assert image.height == 2 * MARGIN + 5 * (HEADING + ROW_HEIGHT)
     for section, colour in enumerate([RIGHT, WRONG, WRONG, WRONG, RIGHT]):
         top = MARGIN + HEADING + section * (HEADING + ROW_HEIGHT)
-        assert picture.getpixel((MARGIN + 2, top + TILE_WIDTH // 2)) == colour
+        assert image.getpixel((MARGIN + 2, top + TILE_WIDTH // 2)) == colour
     left, top = MARGIN + FRAME, MARGIN + HEADING + FRAME
-    assert picture.getpixel((left + PICTURE // 4 + 1, top + PICTURE // 2)) == BOX  # the person's left edge
-    assert picture.getpixel((left + 1, top + PICTURE // 2)) == (0, 0, 200)  # the dog is too faint to be drawn
+    assert image.getpixel((left + IMAGE // 4 + 1, top + IMAGE // 2)) == BOX  # the person's left edge
+    assert image.getpixel((left + 1, top + IMAGE // 2)) == (0, 0, 200)  # the dog is too faint to be drawn
 
 
 def test_nothing_to_draw(tmp_path: Path) -> None:

@@ -55,6 +55,6 @@ def test_missing_parts_leave_no_headings(tmp_path):
     assert "<h2>" not in text
 
 
-def test_an_absent_picture_is_an_error(tmp_path):
+def test_an_absent_image_is_an_error(tmp_path):
     with pytest.raises(LandmarksError, match=r"report\.html: could not write .*absent\.png"):
-        write_summary(tmp_path / "report.html", "run", {}, pictures={"Curves": tmp_path / "absent.png"})
+        write_summary(tmp_path / "report.html", "run", {}, images={"Curves": tmp_path / "absent.png"})

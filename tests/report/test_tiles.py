@@ -9,11 +9,11 @@ from landmarks.report import Tile, draw_tile, font, letterboxed, palette, shorte
     ("height", "width", "size"),
     [(50, 100, (168, 84)), (400, 100, (42, 168)), (1, 5000, (168, 1)), (168, 168, (168, 168))],
 )
-def test_pictures_keep_their_shape(height, width, size):
+def test_images_keep_their_shape(height, width, size):
     assert letterboxed(np.zeros((height, width, 3), np.uint8)).size == size
 
 
-def test_an_unreadable_picture_and_a_mark_are_drawn():
+def test_an_unreadable_image_and_a_mark_are_drawn():
     canvas = Image.new("RGB", (tiles.TILE_WIDTH, tiles.TILE_HEIGHT), palette.PAPER)
     draw_tile(canvas, 0, 0, Tile(None, palette.WRONG, "name", "note", mark="✗"))
     pixels = np.asarray(canvas)

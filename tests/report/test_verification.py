@@ -10,7 +10,7 @@ ALL = frozenset(["train", "train_clean"])
 
 
 def findings(faults: list[Fault], problems: list[FileProblem], deep: bool = True) -> Findings:
-    keys = ("listed", "present", "without_landmark", "landmarks", "landmarks_with_one_picture")
+    keys = ("listed", "present", "without_landmark", "landmarks", "landmarks_with_one_image")
     values = {
         "train": (4_132_914, 4_000_000, 0, 203_094, 17),
         "train_clean": (1_580_470, 1_500_000, 0, 81_313, 0),
@@ -41,7 +41,7 @@ def row(lines: list[str], start: str) -> list[str]:
 def test_counts_of_the_full_size_fit_into_80_columns() -> None:
     lines = shown(findings([fault("missing", "train", 132_914, blocks=frozenset(["train"]))], []))
     assert not any("…" in line for line in lines)
-    assert row(lines, "pictures listed")[-4:] == ["4,132,914", "1,580,470", "761,757", "117,577"]
+    assert row(lines, "images listed")[-4:] == ["4,132,914", "1,580,470", "761,757", "117,577"]
     assert row(lines, "without a landmark")[-4:] == ["0", "0", "300,000", NONE]
     assert row(lines, "missing (listed")[-4:] == ["132,914", "0", "0", "0"]
     assert row(lines, "can be used")[-4:] == ["no", "yes", "yes", "yes"]
@@ -71,7 +71,7 @@ def test_the_last_line_is_the_verdict() -> None:
     faults = [fault("missing", "train_clean", 9, blocks=frozenset(["train_clean"]))]
     messages = [str(message) for message in verification_messages(findings(faults, problems))]
     assert messages[0] == "train.csv is wrong"
-    assert messages[1].startswith("pictures are missing, 9 of 1,580,470 of train_clean: `landmarks data download")
+    assert messages[1].startswith("images are missing, 9 of 1,580,470 of train_clean: `landmarks data download")
     assert messages[2] == "Training cannot start: tar 7 is cut off (and what is said above, 1 more)"
 
 
@@ -82,8 +82,8 @@ def test_hundreds_of_damaged_tars_do_not_fill_the_screen() -> None:
     assert messages[-2] == f"and {499 - SHOWN_MESSAGES} more; --json lists all"
 
 
-def test_too_many_unreadable_pictures_are_a_reason() -> None:
+def test_too_many_unreadable_images_are_a_reason() -> None:
     faults = [fault("unreadable", "train_clean", 101, blocks=frozenset(["train_clean"]))]
     messages = [str(message) for message in verification_messages(findings(faults, []))]
-    assert "101 pictures of train_clean cannot be read" in messages[-1]
+    assert "101 images of train_clean cannot be read" in messages[-1]
     assert "data.source.exclude=FILE" in messages[0]

@@ -66,7 +66,7 @@ def test_configs_make_pipelines_in_order(compose_config, state, name, stages, tm
 
 def test_what_a_stage_needs_is_missed_before_any_work():
     class Verify:
-        needs: ClassVar = frozenset({"pictures"})
+        needs: ClassVar = frozenset({"images"})
 
         def __call__(self, state, resources):
             return state
@@ -75,11 +75,11 @@ def test_what_a_stage_needs_is_missed_before_any_work():
         raise AssertionError("work was begun")
 
     pipeline = Pipeline(ExactIndex(), {"search": forbidden, "verify": Verify()})
-    assert pipeline.needs == {"pictures"}
-    pipeline.require(["regions", "pictures"])
-    with pytest.raises(LandmarksError, match="stage verify needs the pictures of queries and index images"):
+    assert pipeline.needs == {"images"}
+    pipeline.require(["regions", "images"])
+    with pytest.raises(LandmarksError, match="stage verify needs the images of queries and index images"):
         pipeline.require(["regions"])
-    with pytest.raises(LandmarksError, match="stage verify needs the pictures of queries and index images"):
+    with pytest.raises(LandmarksError, match="stage verify needs the images of queries and index images"):
         pipeline.run(SearchState(np.ones((1, 2), np.float32), np.ones((3, 2), np.float32)))
 
 

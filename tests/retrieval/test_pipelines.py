@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from corners import Corners
+from images import image_set, png
 from landmarks.errors import LandmarksError
 from landmarks.recognition import RecognitionReranking
 from landmarks.retrieval import (
@@ -31,7 +32,6 @@ from landmarks.retrieval import (
 )
 from landmarks.retrieval.local import LocalFeatureStore
 from landmarks.retrieval.search import ExactIndex
-from pictures import image_set, png
 from resources import arrays_of, make_resources, stages_in
 
 K, NUM_QUERIES, NUM_INDEX, REGIONS, DIM = 7, 5, 12, 3, 6
@@ -70,15 +70,15 @@ def matrix(rows: int, seed: int, *shape: int) -> NDArray[np.float32]:
 def make_state(num_queries: int = NUM_QUERIES, num_index: int = NUM_INDEX, k: int = K) -> SearchState:
     """Everything that any stage may ask for, with a ranking and inliers."""
 
-    def pictures(count: int, seed: int) -> list[bytes | None]:
+    def images(count: int, seed: int) -> list[bytes | None]:
         pixels = np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3)).astype(np.uint8)
         return [png(one) for one in pixels]
 
     state = SearchState(
         matrix(num_queries, 0, DIM),
         matrix(num_index, 1, DIM),
-        query_pictures=image_set(pictures(num_queries, 2)),
-        index_pictures=image_set(pictures(num_index, 3), first_id=1000),
+        query_images=image_set(images(num_queries, 2)),
+        index_images=image_set(images(num_index, 3), first_id=1000),
         query_regions=matrix(num_queries, 4, REGIONS, DIM),
         index_regions=matrix(num_index, 5, REGIONS, DIM),
         gallery=Gallery(matrix(20, 6, DIM), (np.arange(20) % 4).astype(np.int32), 4),
@@ -137,7 +137,7 @@ def test_gives_a_sound_ranking_and_changes_nothing_that_it_was_given(name, tmp_p
 def test_the_same_whatever_the_workers_the_budget_and_the_cache(name, tmp_path):
     cache = Cache(tmp_path / "cache")
     first = run(name, make_state(), tmp_path / "features", cache=cache).ranking
-    # Pictures are spread over processes elsewhere; here only what threads do.
+    # Images are spread over processes elsewhere; here only what threads do.
     workers = 1 if name.startswith(("verification", "local")) else 3
     for other in (
         run(name, make_state(), tmp_path / "features", cache=Cache(tmp_path / "cache")),
@@ -198,11 +198,11 @@ def test_other_dimensions_are_an_error(name, array, tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name.startswith(("verification", "local"))])
-def test_pictures_that_are_missing_damaged_or_blank(name, tmp_path):
+def test_images_that_are_missing_damaged_or_blank(name, tmp_path):
     state = make_state()
-    pictures: list[bytes | None] = [png(one) for one in np.random.default_rng(7).integers(1, 7, (NUM_INDEX, 8, 8, 3))]
-    pictures[2], pictures[4], pictures[5] = None, b"no picture", png(np.zeros((8, 8, 3), np.uint8))
-    run(name, replace(state, index_pictures=image_set(pictures, first_id=1000)), tmp_path)
+    images: list[bytes | None] = [png(one) for one in np.random.default_rng(7).integers(1, 7, (NUM_INDEX, 8, 8, 3))]
+    images[2], images[4], images[5] = None, b"no image", png(np.zeros((8, 8, 3), np.uint8))
+    run(name, replace(state, index_images=image_set(images, first_id=1000)), tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name not in ("search", "dba", "local_search")])

@@ -13,7 +13,7 @@ DIM = 8
 
 
 class Corners:
-    """An extractor whose features are the first pixels of a picture, and that can be slow and count its work."""
+    """An extractor whose features are the first pixels of an image, and that can be slow and count its work."""
 
     dim = DIM
     quantum = 1.0

@@ -1,4 +1,4 @@
-"""Small descriptor sets on disk and a stage that asks for pictures, for tests of what reads and runs them."""
+"""Small descriptor sets on disk and a stage that asks for images, for tests of what reads and runs them."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -19,11 +19,11 @@ def write_set(
         return writer.finish()
 
 
-class LooksAtPictures:
+class LooksAtImages:
     """Changes nothing."""
 
-    needs: ClassVar[frozenset[Need]] = frozenset({"pictures"})
+    needs: ClassVar[frozenset[Need]] = frozenset({"images"})
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        assert state.query_pictures is not None and state.query_pictures.read(0)[:2] == b"\xff\xd8"
+        assert state.query_images is not None and state.query_images.read(0)[:2] == b"\xff\xd8"
         return state

@@ -1,4 +1,4 @@
-"""Objects found in made-up pictures."""
+"""Objects found in made-up images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +12,14 @@ TITLES = ("Tower", "Person", "Dog", "Tree")
 CLASSES = DetectionClasses(np.array([f"/m/0{i}" for i in range(len(TITLES))]), np.array(TITLES))
 PROTOCOL = DetectionProtocol("small", "abc", 64, 96, 0.1, 0.5, 100)
 
-Box = tuple[int, str, float, tuple[float, float, float, float]]  # picture, title, score, corners
+Box = tuple[int, str, float, tuple[float, float, float, float]]  # image, title, score, corners
 
 
 def found_objects(boxes: Sequence[Box], looked_at: Sequence[int]) -> FoundObjects:
-    """Objects of `CLASSES` in pictures."""
+    """Objects of `CLASSES` in images."""
     return FoundObjects(
         Detections(
-            np.array([picture for picture, *_ in boxes], np.uint64),
+            np.array([image for image, *_ in boxes], np.uint64),
             np.array([TITLES.index(title) for _, title, *_ in boxes], np.int32),
             np.array([score for *_, score, _ in boxes], np.float64),
             np.array([corners for *_, corners in boxes], np.float64).reshape(-1, 4),

@@ -1,4 +1,4 @@
-"""Labelled descriptors for tests of tidying: landmarks as directions, pictures around them, some labels wrong."""
+"""Labelled descriptors for tests of tidying: landmarks as directions, images around them, some labels wrong."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ PROTOCOL = ExtractionProtocol("made up", "none", 64, "none", data="gldv2", split
 
 
 class Labelled(NamedTuple):
-    """A table, descriptors of its pictures in another order, and which labels are wrong."""
+    """A table, descriptors of its images in another order, and which labels are wrong."""
 
     table: ImageTable
     described: DescriptorSet
@@ -19,7 +19,7 @@ class Labelled(NamedTuple):
 
 
 def labelled(sizes: list[int], wrong: int = 0, noise: float = 0.4, dim: int = 16, seed: int = 0) -> Labelled:
-    """Landmarks of these sizes; `wrong` pictures get the label of the next landmark, and keep their looks."""
+    """Landmarks of these sizes; `wrong` images get the label of the next landmark, and keep their looks."""
     rng = np.random.default_rng(seed)
     truth = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
     labels = truth.copy()

@@ -61,7 +61,7 @@ def lod_tensor(desc: bytes) -> bytes:
 
 
 def program(values: Values, more: bytes = b"") -> bytes:
-    """A ProgramDesc: feed and fetch, a picture of unknown batch, the values in no particular order, an operator."""
+    """A ProgramDesc: feed and fetch, an image of unknown batch, the values in no particular order, an operator."""
     variables = [
         variable("feed", True, number(1, 9)),
         variable("image", False, lod_tensor(tensor_desc("float32", (-1, 3, 8, 8)))),

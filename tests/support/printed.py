@@ -119,7 +119,7 @@ def evidence(
 
 @pytest.fixture(scope="session")
 def models(tiny_world: Path, finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three pictures, a model file of the finished run, and made-up weights as the released ones were published."""
+    """Three images, a model file of the finished run, and made-up weights as the released ones were published."""
     folder = tmp_path_factory.mktemp("models")
     images = GLDv2(tiny_world, train_split="train").train()
     for row, name in enumerate("ABC"):

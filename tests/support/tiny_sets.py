@@ -1,4 +1,4 @@
-"""Small sets of made-up pictures in the layouts that the sources read."""
+"""Small sets of made-up images in the layouts that the sources read."""
 
 import io
 import shutil
@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 
-def picture(seed: int = 0, height: int = 60, width: int = 80) -> np.ndarray:
-    """A smooth picture, so that JPEG keeps it nearly unchanged: uint8 [height, width, 3]."""
+def image(seed: int = 0, height: int = 60, width: int = 80) -> np.ndarray:
+    """A smooth image, so that JPEG keeps it nearly unchanged: uint8 [height, width, 3]."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
     return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
@@ -27,7 +27,7 @@ def encoded(image: np.ndarray, kind: str = "JPEG", **options: object) -> bytes:
 
 
 def jpeg(seed: int = 0, height: int = 60, width: int = 80) -> bytes:
-    return encoded(picture(seed, height, width), quality=95)
+    return encoded(image(seed, height, width), quality=95)
 
 
 def write_tar(path: Path, members: dict[str, bytes]) -> Path:
@@ -113,7 +113,7 @@ def tiny(tmp_path: Path) -> TinyGLDv2:
 
 @pytest.fixture
 def photo_folder(tmp_path: Path) -> Callable[[dict[str, int]], Path]:
-    """Writes folders of that many pictures: `photo_folder({"Bridge": 12})` -> root."""
+    """Writes folders of that many images: `photo_folder({"Bridge": 12})` -> root."""
 
     def write(folders: dict[str, int]) -> Path:
         root = tmp_path / "photos"
@@ -128,5 +128,5 @@ def photo_folder(tmp_path: Path) -> Callable[[dict[str, int]], Path]:
 
 @pytest.fixture(scope="session")
 def make() -> SimpleNamespace:
-    """Makes pictures and tars: `make.picture`, `make.encoded`, `make.jpeg`, `make.write_tar`."""
-    return SimpleNamespace(picture=picture, encoded=encoded, jpeg=jpeg, write_tar=write_tar)
+    """Makes images and tars: `make.image`, `make.encoded`, `make.jpeg`, `make.write_tar`."""
+    return SimpleNamespace(image=image, encoded=encoded, jpeg=jpeg, write_tar=write_tar)

@@ -44,20 +44,20 @@ def module() -> LandmarkModule:
     )
 
 
-def test_pictures_are_normalised_before_the_network() -> None:
+def test_images_are_normalised_before_the_network() -> None:
     images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
     net = Net()
     assert torch.allclose(DescriptorModule(net)(images), net(normalize(images)), atol=1e-6)
 
 
-def pictures(*shape: int) -> torch.Tensor:
+def images(*shape: int) -> torch.Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(sum(shape)))
 
 
 def test_validation_gives_rows_beside_descriptors_for_each_shape() -> None:
     groups = [
-        {"images": [pictures(2, 3, 8, 8)], "row": torch.tensor([4, 7])},
-        {"images": [pictures(1, 3, 16, 8)], "row": torch.tensor([5])},
+        {"images": [images(2, 3, 8, 8)], "row": torch.tensor([4, 7])},
+        {"images": [images(1, 3, 16, 8)], "row": torch.tensor([5])},
     ]
     module = DescriptorModule(Net())
     described = module.validation_step({"groups": groups, "unreadable": []}, 0)["described"]
@@ -68,9 +68,9 @@ def test_validation_gives_rows_beside_descriptors_for_each_shape() -> None:
 
 def test_several_views_are_a_sum_of_directions() -> None:
     module = DescriptorModule(Net())
-    small, large = pictures(2, 3, 8, 8), pictures(2, 3, 12, 16)
+    small, large = images(2, 3, 8, 8), images(2, 3, 12, 16)
     (found,) = module.describe([small, large], Extraction(scales=(0.5, 1.0), flip=True))
-    views = [module(images) for images in (small, small.flip(-1), large, large.flip(-1))]
+    views = [module(view) for view in (small, small.flip(-1), large, large.flip(-1))]
     assert torch.allclose(found, sum(view / view.norm(dim=1, keepdim=True) for view in views), atol=1e-6)
     assert found.dtype == torch.float32
     (again,) = module.describe([small.flip(-1), large.flip(-1)], Extraction(scales=(0.5, 1.0), flip=True))
@@ -81,7 +81,7 @@ def test_each_loader_has_its_own_extraction() -> None:
     net = DescriptorNet(Grid(), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), dim=5)
     module = DescriptorModule(net).eval()
     module.extractions = [Extraction(regions=2), Extraction()]
-    batch = {"groups": [{"images": [pictures(3, 3, 64, 96)], "row": torch.arange(3)}], "unreadable": []}
+    batch = {"groups": [{"images": [images(3, 3, 64, 96)], "row": torch.arange(3)}], "unreadable": []}
     (with_regions,), (without,) = (module.validation_step(batch, 0, i)["described"] for i in (0, 1))
     assert [tuple(found.shape) for found in with_regions[1]] == [(3, 5), (3, 5, 5)]
     assert torch.equal(with_regions[1][0], without[1][0]) and len(without[1]) == 1
@@ -90,9 +90,9 @@ def test_each_loader_has_its_own_extraction() -> None:
 def test_regions_of_a_mirrored_view_go_back_into_their_places() -> None:
     net = DescriptorNet(Grid(), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), dim=5)
     module = DescriptorModule(net).eval()
-    images = pictures(2, 3, 96, 128)
-    _, plain = module.describe([images], Extraction(regions=2))
-    _, both = module.describe([images], Extraction(regions=2, flip=True))
+    batch = images(2, 3, 96, 128)
+    _, plain = module.describe([batch], Extraction(regions=2))
+    _, both = module.describe([batch], Extraction(regions=2, flip=True))
     # this network sees no direction, so the mirrored view adds the same again
     assert torch.allclose(both, 2 * F.normalize(plain, dim=-1), atol=1e-5)
 

@@ -17,7 +17,7 @@ from landmarks.interop import (
     AnyImage,
     LandmarkClass,
     describe_folder,
-    describe_pictures,
+    describe_images,
     holds_descriptors,
     image_name,
     model_protocol,
@@ -27,7 +27,7 @@ from landmarks.models import Device, OpenedModel
 from landmarks.retrieval import EMPTY, DescriptorSet, ExactIndex, Ranking, named_pipeline
 
 if TYPE_CHECKING:
-    from landmarks.detection import PictureObjects
+    from landmarks.detection import ImageObjects
 
 DEPTH = 100  # results that a pipeline looks at, where fewer are asked for
 
@@ -123,7 +123,7 @@ def search_images(
     stages = None if pipeline is None else named_pipeline(pipeline, dotted(settings), depth, ranked=True)
     named = not holds_descriptors(where) and all(isinstance(one, (str, Path)) for one in queries)
     if stages is not None:
-        require(stages, ["pictures"] if named else [])
+        require(stages, ["images"] if named else [])
     unreadable: dict[Path, str] = {}
     made, photos = 0, None
     if holds_descriptors(where):
@@ -141,7 +141,7 @@ def search_images(
         found = describe_folder(opened, where, keep, *views, follow=go_through)
         index, unreadable, made = found.descriptors, found.unreadable, found.made
         photos = found.images
-    rows = describe_pictures(opened, queries, *views)
+    rows = describe_images(opened, queries, *views)
     ranking = ExactIndex(depth).search(rows, index.descriptors)
     if stages is not None:
         seen = (queries, photos) if named else (None, None)
@@ -185,7 +185,7 @@ def similarity(
         LandmarksError: An image cannot be read, or the model gives no descriptors.
     """
     opened = as_opened(model, device, trust)
-    return similarities(describe_pictures(opened, [first, *_listed(others)]))
+    return similarities(describe_images(opened, [first, *_listed(others)]))
 
 
 def classify(
@@ -243,7 +243,7 @@ def detect(
     detector = load_detector(model, device, trusted(trust))
     titles = detector.classes.titles.tolist()
 
-    def listed(found: "PictureObjects") -> list[tuple[str, float, tuple[float, float, float, float]]]:
+    def listed(found: "ImageObjects") -> list[tuple[str, float, tuple[float, float, float, float]]]:
         rows = zip(found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True)
         return [(titles[label], score, (box[0], box[1], box[2], box[3])) for label, score, box in rows]
 

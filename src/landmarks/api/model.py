@@ -20,8 +20,8 @@ from landmarks.errors import LandmarksError
 from landmarks.interop import (
     AnyImage,
     LandmarkClass,
-    classify_pictures,
-    describe_pictures,
+    classify_images,
+    describe_images,
     landmark_class,
     open_pretrained,
     pixels_of,
@@ -156,7 +156,7 @@ class Model(nn.Module):
         training = self.network.training
         self.network.eval()
         try:
-            found = describe_pictures(self._opened, followed(several(images), progress), scales, flip)
+            found = describe_images(self._opened, followed(several(images), progress), scales, flip)
         finally:
             self.network.train(training)
         if not len(found):
@@ -186,7 +186,7 @@ class Model(nn.Module):
                 f"{self.name} has no classifier (loss: {self._opened.loss}); models that have: checkpoints of runs "
                 "whose loss has class weights, such as softmax or arcmargin, and files exported for classification"
             )
-        labels, scores = classify_pictures(self._opened, followed(several(images), progress), top)
+        labels, scores = classify_images(self._opened, followed(several(images), progress), top)
         return [
             [(landmark_class(self._opened, label), score) for label, score in zip(row, row_scores, strict=True)]
             for row, row_scores in zip(labels.tolist(), scores.tolist(), strict=True)

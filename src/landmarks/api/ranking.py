@@ -27,7 +27,7 @@ from landmarks.retrieval import (
 )
 
 NEEDED: dict[Need, str] = {
-    "pictures": "image files: give query_images= and index_images=, a path for each row",
+    "images": "image files: give query_images= and index_images=, a path for each row",
     "regions": "descriptors of regions: give query_regions= and index_regions=, [Q, R, D] and [N, R, D]",
     "gallery": "labelled train images: give train=, their descriptors, and train_labels=",
     "predictions": "what a classifier says: it is run by `landmarks evaluate`",
@@ -139,8 +139,8 @@ def rerank(
         queries=rows,
         index=database,
         ranking=ranking,
-        query_pictures=_images(query_images),
-        index_pictures=_images(index_images),
+        query_images=_images(query_images),
+        index_images=_images(index_images),
         query_regions=None if query_regions is None else np.asarray(query_regions, np.float32),
         index_regions=None if index_regions is None else np.asarray(index_regions, np.float32),
         gallery=_gallery(train, train_labels),

@@ -1,4 +1,4 @@
-"""From a large train set with wrong labels to a smaller one with few: which pictures of a landmark agree."""
+"""From a large train set with wrong labels to a smaller one with few: which images of a landmark agree."""
 
 import lazy_loader
 

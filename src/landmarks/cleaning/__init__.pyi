@@ -5,11 +5,11 @@ from .clean import tidy as tidy
 from .clean import tidy_gldv2 as tidy_gldv2
 from .clean import train_images as train_images
 from .clean import write_tidied as write_tidied
+from .images import LandmarkImages as LandmarkImages
+from .images import match as match
 from .neighbours import Bars as Bars
 from .neighbours import other_class_bars as other_class_bars
 from .neighbours import same_class_neighbours as same_class_neighbours
-from .pictures import LandmarkPictures as LandmarkPictures
-from .pictures import match as match
 from .rule import AgreementRule as AgreementRule
 from .rule import Verdict as Verdict
 from .verification import Verification as Verification

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.cleaning.images import LandmarkImages, match
 from landmarks.cleaning.neighbours import Bars, other_class_bars, same_class_neighbours
-from landmarks.cleaning.pictures import LandmarkPictures, match
 from landmarks.cleaning.rule import AgreementRule, Verdict
 from landmarks.cleaning.verification import Verification
 from landmarks.config import available_cores
@@ -39,7 +39,7 @@ class Tidied:
     Verdicts are uint8 [N] of `Verdict`, neighbours a Ranking [N, K] of the same landmark, bars what these had to beat.
     """
 
-    pictures: LandmarkPictures
+    images: LandmarkImages
     verdicts: NDArray[np.uint8]
     neighbours: Ranking
     bars: Bars
@@ -48,18 +48,18 @@ class Tidied:
 
     @property
     def kept(self) -> NDArray[np.bool_]:
-        """Which pictures stay, bool [N]."""
+        """Which images stay, bool [N]."""
         return self.verdicts == Verdict.KEPT
 
     def as_json(self) -> dict[str, Any]:
         """Counts, before and after and by the reason of the fall."""
-        kept, pictures = self.kept, self.pictures
-        landmarks = int(np.count_nonzero(np.bincount(pictures.landmarks[kept])))
+        kept, images = self.kept, self.images
+        landmarks = int(np.count_nonzero(np.bincount(images.landmarks[kept])))
         return {
-            "pictures": {"before": len(pictures) + pictures.undescribed, "kept": int(kept.sum())},
+            "images": {"before": len(images) + images.undescribed, "kept": int(kept.sum())},
             "landmarks": {"before": self.landmarks_before, "kept": landmarks},
             "fell": {
-                "no_descriptor": pictures.undescribed,
+                "no_descriptor": images.undescribed,
                 **{
                     verdict.name.lower(): int((self.verdicts == verdict).sum())
                     for verdict in Verdict
@@ -76,49 +76,49 @@ def tidy(
     rule: AgreementRule | None = None,
     sample: int | None = SAMPLE,
     verification: Verification | None = None,
-    images: Callable[[], ImageSet] | None = None,
+    open_images: Callable[[], ImageSet] | None = None,
 ) -> Tidied:
-    """Decide which pictures of a labelled table to keep.
+    """Decide which images of a labelled table to keep.
 
-    For 4,132,914 pictures at 512-d, by what `benchmarks/tidying.py` measures: 3 minutes of one core for the products
-    within landmarks and 38 for those with a sample of 65,536; with all pictures N² products, by the times of exact
+    For 4,132,914 images at 512-d, by what `benchmarks/tidying.py` measures: 3 minutes of one core for the products
+    within landmarks and 38 for those with a sample of 65,536; with all images N² products, by the times of exact
     search in 761,757 a day and a half of two cores, without a GPU. Memory: `resources`' budget, the sample, and about
-    100 bytes a picture; on disk 130 bytes a picture in the cache. Verification adds a tenth of a second a picture and
-    some milliseconds a pair, about five days of one core, and 140 KB a picture on disk, 580 GB.
+    100 bytes an image; on disk 130 bytes an image in the cache. Verification adds a tenth of a second an image and
+    some milliseconds a pair, about five days of one core, and 140 KB an image on disk, 580 GB.
 
     Args:
-        table: pictures and landmarks.
+        table: images and landmarks.
         described: their descriptors.
-        resources: `index` searches the sample, `neighbours` all pictures; the rest is kept in the cache.
+        resources: `index` searches the sample, `neighbours` all images; the rest is kept in the cache.
         rule: what agreement means; by default `AgreementRule()`.
-        sample: pictures that stand for all others; None takes all.
+        sample: images that stand for all others; None takes all.
         verification: look at local features, too.
-        images: opens the pictures for that; only then needed.
+        open_images: opens the images for that; only then needed.
     """
     rule = rule or AgreementRule()
-    pictures = match(table, described)
-    if pictures.undescribed:
-        log.info("%s pictures have no descriptor and are left out", f"{pictures.undescribed:,}")
-    neighbours = same_class_neighbours(pictures, rule.same_class, resources)
-    bars = other_class_bars(pictures, rule.other_class, sample, rule.same_class, resources)
-    _warn_if_capped(rule, pictures, bars)
-    verdicts = rule.verdicts(pictures, neighbours, bars)
+    images = match(table, described)
+    if images.undescribed:
+        log.info("%s images have no descriptor and are left out", f"{images.undescribed:,}")
+    neighbours = same_class_neighbours(images, rule.same_class, resources)
+    bars = other_class_bars(images, rule.other_class, sample, rule.same_class, resources)
+    _warn_if_capped(rule, images, bars)
+    verdicts = rule.verdicts(images, neighbours, bars)
     if verification is not None:
-        assert images is not None, "verification needs pictures"
-        verdicts = verification.verdicts(pictures, images(), verdicts, rule, neighbours, bars, resources)
-    verdicts = rule.small_landmarks(pictures, verdicts)
+        assert open_images is not None, "verification needs images"
+        verdicts = verification.verdicts(images, open_images(), verdicts, rule, neighbours, bars, resources)
+    verdicts = rule.small_landmarks(images, verdicts)
     if not (verdicts == Verdict.KEPT).any():
         raise LandmarksError(
-            f"no landmark is left of {len(pictures)} pictures: ask for less with --min-images, --min-agreeing or a "
+            f"no landmark is left of {len(images)} images: ask for less with --min-images, --min-agreeing or a "
             "higher --chance, or look whether the descriptors tell landmarks apart"
         )
-    return Tidied(pictures, verdicts, neighbours, bars, rule, int(np.count_nonzero(table.counts())))
+    return Tidied(images, verdicts, neighbours, bars, rule, int(np.count_nonzero(table.counts())))
 
 
-def _warn_if_capped(rule: AgreementRule, pictures: LandmarkPictures, bars: Bars) -> None:
+def _warn_if_capped(rule: AgreementRule, images: LandmarkImages, bars: Bars) -> None:
     """A list of neighbours that is too short to be beyond chance is no error: the rule is then only less strict."""
-    required = asdict(rule) | {"same_class": len(pictures)}
-    capped = AgreementRule(**required).required(pictures.counts, bars.numbers) > rule.same_class
+    required = asdict(rule) | {"same_class": len(images)}
+    capped = AgreementRule(**required).required(images.counts, bars.numbers) > rule.same_class
     if capped.any():
         log.warning(
             "%d landmarks are so large, or the sample so small, that %d agreeing neighbours may be chance: take a "
@@ -169,5 +169,5 @@ def refuse_existing(out: Path, force: bool) -> None:
 
 def write_tidied(tidied: Tidied, out: Path) -> None:
     """Write the images that stay as train_clean.csv is."""
-    kept, images = tidied.kept, tidied.pictures
+    kept, images = tidied.kept, tidied.images
     write_clean(out, images.ids[kept], images.landmark_names[images.landmarks[kept]])

@@ -1,15 +1,15 @@
-"""The nearest pictures of the same landmark for every picture, and how near those of other landmarks come.
+"""The nearest images of the same landmark for every image, and how near those of other landmarks come.
 
-Same-class neighbours may vouch for a picture. All products within a landmark are taken, the sum of the squared sizes of
-the landmarks and nothing N x N. Most landmarks are small: pictures of many are compared at once, each with a window of
+Same-class neighbours may vouch for an image. All products within a landmark are taken, the sum of the squared sizes of
+the landmarks and nothing N x N. Most landmarks are small: images of many are compared at once, each with a window of
 rows, for a call of a library for each of 203,094 landmarks would cost more than its work. Large landmarks go to the
 exact search, piece by piece.
 
 Other-class neighbours are what these must beat to count as agreeing. A similarity means nothing by itself: it depends
-on the network, and on whether a picture shows something that many others show too. So each picture brings its own bar:
-the similarity of its b-th nearest picture of another landmark. Searched in all N pictures this is its list of nearest
+on the network, and on whether an image shows something that many others show too. So each image brings its own bar:
+the similarity of its b-th nearest image of another landmark. Searched in all N images this is its list of nearest
 neighbours, cut at the b-th of another landmark, as the winners of 2019 cleaned the train set by neighbours in it. That
-is N² products; against a random sample of S pictures it is N x S, and the bar is the b-th nearest of a sample instead.
+is N² products; against a random sample of S images it is N x S, and the bar is the b-th nearest of a sample instead.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.cleaning.pictures import LandmarkPictures
+from landmarks.cleaning.images import LandmarkImages
 from landmarks.errors import LandmarksError
 from landmarks.retrieval import (
     MIB,
@@ -41,33 +41,33 @@ WINDOW_BYTES = 64 * MIB  # for the windows of many images
 PIECE = 65_536  # images of a large landmark that are in memory at once
 
 
-def same_class_neighbours(pictures: LandmarkPictures, k: int, resources: Resources) -> Ranking:
+def same_class_neighbours(images: LandmarkImages, k: int, resources: Resources) -> Ranking:
     """Find the k nearest other images of the same landmark, memory-mapped out of the cache.
 
-    Returns a Ranking [N, k] of places in `pictures`, by cosine similarity; empty places where a landmark has fewer
+    Returns a Ranking [N, k] of places in `images`, by cosine similarity; empty places where a landmark has fewer
     others.
     """
-    work = _SameClass(pictures, k, resources)
+    work = _SameClass(images, k, resources)
     kept = resources.cache.rows(
         "tidying-fellows",
-        len(pictures),
+        len(images),
         {"indices": Column(np.int32, (k,)), "scores": Column(np.float32, (k,))},
         work,
         CHUNK,
-        [pictures.descriptors, pictures.rows, pictures.landmarks],
+        [images.descriptors, images.rows, images.landmarks],
         {"k": k},
     )
     return Ranking(kept["indices"], kept["scores"])
 
 
 class _SameClass:
-    def __init__(self, pictures: LandmarkPictures, k: int, resources: Resources) -> None:
-        self.pictures = pictures
+    def __init__(self, images: LandmarkImages, k: int, resources: Resources) -> None:
+        self.images = images
         self.k = k
         self.search = ExactIndex(k + 1, memory_budget_mb=resources.memory_budget_mb)
 
     def __call__(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
-        """The lists of the pictures from `start` to before `stop`."""
+        """The lists of the images from `start` to before `stop`."""
         indices = np.full((stop - start, self.k), -1, np.int32)
         scores = np.full((stop - start, self.k), -np.inf, np.float32)
         for rows, found in (*self._of_small(start, stop), *self._of_large(start, stop)):
@@ -76,15 +76,15 @@ class _SameClass:
 
     def _of_small(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], Ranking]]:
         rows = np.arange(start, stop)
-        landmarks = self.pictures.landmarks[start:stop]
-        firsts = self.pictures.starts[landmarks]
-        sizes = self.pictures.counts[landmarks]
+        landmarks = self.images.landmarks[start:stop]
+        firsts = self.images.starts[landmarks]
+        sizes = self.images.counts[landmarks]
         small = (sizes > 1) & (sizes <= WINDOWS[-1])
         if not small.any():
             return
         # A chunk may begin and end within a landmark.
         begin = int(firsts[small].min())
-        block = self.pictures.read(slice(begin, int((firsts + sizes)[small].max())))
+        block = self.images.read(slice(begin, int((firsts + sizes)[small].max())))
         for narrower, width in zip((1, *WINDOWS), WINDOWS, strict=False):
             chosen = np.flatnonzero((sizes > narrower) & (sizes <= width))
             step = rows_in_budget(24 * width + 4 * block.shape[1], WINDOW_BYTES)
@@ -97,15 +97,15 @@ class _SameClass:
                 yield rows[part], best(window, products, self.k)
 
     def _of_large(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], Ranking]]:
-        landmarks = np.unique(self.pictures.landmarks[start:stop])
-        for landmark in landmarks[self.pictures.counts[landmarks] > WINDOWS[-1]].tolist():
-            begin, end = self.pictures.starts[landmark : landmark + 2].tolist()
+        landmarks = np.unique(self.images.landmarks[start:stop])
+        for landmark in landmarks[self.images.counts[landmarks] > WINDOWS[-1]].tolist():
+            begin, end = self.images.starts[landmark : landmark + 2].tolist()
             rows = np.arange(max(start, begin), min(stop, end))
-            queries = self.pictures.read(rows)
+            queries = self.images.read(rows)
             merged = Ranking.empty(len(rows), 0)
             for first in range(begin, end, PIECE):
                 part = slice(first, min(first + PIECE, end))
-                found = self.search.search(queries, self.pictures.read(part))
+                found = self.search.search(queries, self.images.read(part))
                 places = np.where(found.filled, found.indices + first, -1)
                 merged = best(
                     np.concatenate([merged.indices, places], axis=1),
@@ -128,7 +128,7 @@ class Bars:
 
 
 def other_class_bars(
-    pictures: LandmarkPictures, rank: int, sample: int | None, same_class: int, resources: Resources
+    images: LandmarkImages, rank: int, sample: int | None, same_class: int, resources: Resources
 ) -> Bars:
     """Find each image's `rank`-th nearest image of another landmark, in a sample of so many images, or None for all.
 
@@ -136,43 +136,43 @@ def other_class_bars(
     the last of these places. That leaves at least `same_class` neighbours above its bar, so that nothing changes for a
     rule that looks at no more of them.
     """
-    everything = sample is None or sample >= len(pictures)
+    everything = sample is None or sample >= len(images)
     if everything or sample is None:
-        drawn = np.arange(len(pictures))
+        drawn = np.arange(len(images))
     else:
-        drawn = np.sort(np.random.default_rng(resources.seed).choice(len(pictures), sample, replace=False))
-    numbers = len(drawn) - np.bincount(pictures.landmarks[drawn], minlength=len(pictures.landmark_names))
-    described = pictures.counts > 0
+        drawn = np.sort(np.random.default_rng(resources.seed).choice(len(images), sample, replace=False))
+    numbers = len(drawn) - np.bincount(images.landmarks[drawn], minlength=len(images.landmark_names))
+    described = images.counts > 0
     if numbers[described].min() < rank:
-        name = pictures.landmark_names[described][numbers[described].argmin()]
+        name = images.landmark_names[described][numbers[described].argmin()]
         raise LandmarksError(
-            f"landmark {name} can be compared with {numbers[described].min()} pictures of other landmarks only, but "
-            f"the bar is the {rank}-th nearest of them: lower --outsiders or compare with more pictures (--sample)"
+            f"landmark {name} can be compared with {numbers[described].min()} images of other landmarks only, but "
+            f"the bar is the {rank}-th nearest of them: lower --outsiders or compare with more images (--sample)"
         )
     searcher = resources.neighbours if everything else resources.index
     database: Descriptors
     if everything:
-        database = pictures.descriptors
+        database = images.descriptors
         landmarks = np.full(len(database), -1, np.int32)
-        landmarks[pictures.rows] = pictures.landmarks
+        landmarks[images.rows] = images.landmarks
     else:
-        database, landmarks = pictures.read(drawn), pictures.landmarks[drawn]
-    depth = min(len(database), same_class + rank + 1)  # one more for the picture itself
+        database, landmarks = images.read(drawn), images.landmarks[drawn]
+    depth = min(len(database), same_class + rank + 1)  # one more for the image itself
 
     def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
-        found = searcher.search(pictures.read(slice(start, stop)), database, depth)
-        foreign = found.filled & (landmarks[found.indices] != pictures.landmarks[start:stop, None])
+        found = searcher.search(images.read(slice(start, stop)), database, depth)
+        foreign = found.filled & (landmarks[found.indices] != images.landmarks[start:stop, None])
         place = ((foreign.cumsum(axis=1) < rank) & found.filled).sum(axis=1)
         last = found.filled.sum(axis=1) - 1  # an approximate search may leave places empty
         return {"similarities": found.scores[np.arange(stop - start), np.minimum(place, last)]}
 
     kept = resources.cache.rows(
         "tidying-outsiders",
-        len(pictures),
+        len(images),
         {"similarities": Column(np.float32)},
         make,
         CHUNK,
-        [pictures.descriptors, pictures.rows, pictures.landmarks, np.empty(0) if everything else drawn],
+        [images.descriptors, images.rows, images.landmarks, np.empty(0) if everything else drawn],
         {"rank": rank, "depth": depth, "searcher": searcher.signature()},
     )
     return Bars(kept["similarities"], numbers, rank)

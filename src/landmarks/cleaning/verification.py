@@ -1,9 +1,9 @@
-"""Asks local features too: do pictures that agree show the same points, moved as a camera moves them?
+"""Asks local features too: do images that agree show the same points, moved as a camera moves them?
 
 Descriptors may agree on what is not the landmark: the style of a church, an evening sky. The winners of the 2019
-recognition challenge therefore verified neighbours geometrically before they kept a picture. It costs a thousand times
-as much as all the rest: a tenth of a second a picture to extract features and a few milliseconds a pair. On the small
-pictures of the miniature it takes half a percent more wrong pictures away, and 40 % of the right ones with them.
+recognition challenge therefore verified neighbours geometrically before they kept an image. It costs a thousand times
+as much as all the rest: a tenth of a second an image to extract features and a few milliseconds a pair. On the small
+images of the miniature it takes half a percent more wrong images away, and 40 % of the right ones with them.
 """
 
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.cleaning.images import LandmarkImages
 from landmarks.cleaning.neighbours import Bars
-from landmarks.cleaning.pictures import LandmarkPictures
 from landmarks.cleaning.rule import BLOCK, AgreementRule, Verdict
 from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
@@ -23,10 +23,10 @@ from landmarks.retrieval import Geometry, LocalFeatureStore, Matcher, Pairs, Ran
 
 @dataclass(frozen=True)
 class Verification:
-    """Keeps pictures that share points with a neighbour that agrees.
+    """Keeps images that share points with a neighbour that agrees.
 
     Args:
-        partners: agreeing same-class neighbours of each picture that are compared with it, the nearest.
+        partners: agreeing same-class neighbours of each image that are compared with it, the nearest.
         min_inliers: points that must move alike.
         min_verified: neighbours with that many.
         features: keeps the local features.
@@ -47,8 +47,8 @@ class Verification:
 
     def verdicts(
         self,
-        pictures: LandmarkPictures,
-        images: ImageSet,
+        images: LandmarkImages,
+        image_set: ImageSet,
         verdicts: NDArray[np.uint8],
         rule: AgreementRule,
         neighbours: Ranking,
@@ -58,16 +58,16 @@ class Verification:
         """Let images fall that the rule, by its verdicts uint8 [N], keeps and no neighbour verifies."""
         shown, places = np.unique(self._pairs(verdicts == Verdict.KEPT, rule, neighbours, bars), return_inverse=True)
         pairs = places.reshape(-1, 2).astype(np.int32)
-        rows = images.table.find(pictures.ids[shown])
+        rows = image_set.table.find(images.ids[shown])
         if (rows < 0).any():
-            lost = pictures.ids[shown][rows < 0]
+            lost = images.ids[shown][rows < 0]
             raise LandmarksError(
-                f"{len(lost)} of {len(shown)} pictures to verify are not there, the first is "
+                f"{len(lost)} of {len(shown)} images to verify are not there, the first is "
                 f"{format_id(int(lost[0]))}; download them, or tidy without --verify"
             )
-        verified = np.zeros(len(pictures), np.int64)
+        verified = np.zeros(len(images), np.int64)
         if len(shown):
-            table = self.features.collect(images, rows, resources)
+            table = self.features.collect(image_set, rows, resources)
             inliers = count_inliers(table, table, pairs, self.matcher, self.geometry, resources)
             good = pairs[np.asarray(inliers) >= self.min_inliers]
             verified[shown] = np.bincount(good.reshape(-1), minlength=len(shown))
@@ -75,7 +75,7 @@ class Verification:
         return np.where(falls, np.uint8(Verdict.UNVERIFIED), verdicts)
 
     def _pairs(self, kept: NDArray[np.bool_], rule: AgreementRule, neighbours: Ranking, bars: Bars) -> Pairs:
-        """int32 [P, 2], each pair once and the earlier picture first."""
+        """int32 [P, 2], each pair once and the earlier image first."""
         keys = [np.empty(0, np.int64)]
         for start in range(0, len(kept), BLOCK):
             rows = slice(start, start + BLOCK)

@@ -16,8 +16,8 @@ from landmarks.cli.images import (
     Where,
     checked,
     followed,
+    image_entry,
     numbers_table,
-    picture_entry,
     print_below,
     print_json,
 )
@@ -36,7 +36,7 @@ Categories = Annotated[
 
 def classify(
     model: ModelPath,
-    pictures: ImagePaths,
+    images: ImagePaths,
     top: Top = 5,
     categories: Categories = None,
     as_json: AsJson = False,
@@ -48,18 +48,18 @@ def classify(
     The models that can: the released res152_softmax_v1 and _v2, and what was trained with a loss of class weights, such
     as loss=softmax.
 
-    With `--json`: `{"model", "name", "task": "classification", "results": [{"picture", "width", "height", "classes":
+    With `--json`: `{"model", "name", "task": "classification", "results": [{"image", "width", "height", "classes":
     [{"rank", "label", "landmark_id", "category", "score"}, …]}, …]}`. `label` counts the model's classes from 0;
     `landmark_id`, a number of Google Landmarks v2, and `category` are null where nobody said.
     """
     with named_endings() as stderr:
-        sizes = checked(model, pictures)
+        sizes = checked(model, images)
         names = None
         if categories is not None:
             from landmarks.data import read_categories
 
             names = read_categories(categories)
-        from landmarks.interop import classify_pictures, landmark_class
+        from landmarks.interop import classify_images, landmark_class
         from landmarks.models import open_model
 
         classifier = open_model(model, "classes", device.value, onnx=True, trust=trusted(trust))
@@ -67,22 +67,22 @@ def classify(
             raise LandmarksError(
                 f"--categories: {model} does not say which landmark is which of its classes; import it with --labels"
             )
-        labels, scores = classify_pictures(classifier, followed(pictures, stderr), top)
+        labels, scores = classify_images(classifier, followed(images, stderr), top)
         found = [[landmark_class(classifier, label, names) for label in row] for row in labels.tolist()]
     if as_json:
         results = [
             {
-                **picture_entry(path, sizes),
+                **image_entry(path, sizes),
                 "classes": [
                     {"rank": rank, **asdict(one), "score": score}
                     for rank, (one, score) in enumerate(zip(row, row_scores, strict=True), start=1)
                 ],
             }
-            for path, row, row_scores in zip(pictures, found, scores.tolist(), strict=True)
+            for path, row, row_scores in zip(images, found, scores.tolist(), strict=True)
         ]
         print_json(model, classifier.name, "classification", results)
         return
-    _print_landmarks(pictures, found, scores.tolist())
+    _print_landmarks(images, found, scores.tolist())
 
 
 def _print_landmarks(

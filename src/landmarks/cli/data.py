@@ -33,7 +33,7 @@ IndexSplits = Annotated[
 Readers = Annotated[int, typer.Option(min=1, max=64, help="Tars read at the same time; 1 suits a rotating disk.")]
 Rebuild = Annotated[bool, typer.Option("--rebuild", help="Read all tars, also those that have not changed.")]
 
-Deep = Annotated[bool, typer.Option("--deep", help="Also decode every picture and compare tars with their MD5.")]
+Deep = Annotated[bool, typer.Option("--deep", help="Also decode every image and compare tars with their MD5.")]
 CheckSplits = Annotated[
     str | None,
     typer.Option("--split", metavar="SPLITS", help="Only these: train, train_clean, index, test; several with commas."),
@@ -41,7 +41,7 @@ CheckSplits = Annotated[
 Decoders = Annotated[int | None, typer.Option(min=1, help="Processes that decode; as many as cores if not given.")]
 ListFile = Annotated[
     Path | None,
-    typer.Option("--list", metavar="FILE", help="Write a CSV file of pictures to leave out, for data.source.exclude."),
+    typer.Option("--list", metavar="FILE", help="Write a CSV file of images to leave out, for data.source.exclude."),
 ]
 
 
@@ -99,7 +99,7 @@ def index(
 
     Only the headers in the tars are read, and only those of tars that are new or have changed. Training and
     evaluation do this on their own; the command does it beforehand and shows how it goes. Interrupt it at any time: the
-    same command goes on from there. Tars that are damaged or hold anything but pictures are refused by name.
+    same command goes on from there. Tars that are damaged or hold anything but images are refused by name.
 
     Exit code: 0 all tars are indexed, 2 some are refused or nothing could be done, 130 interrupted.
     """
@@ -131,12 +131,12 @@ def verify(
     list_file: ListFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check tables against pictures, and with --deep every picture.
+    """Check tables against images, and with --deep every image.
 
     Exit code 0 says that training can start: the tables, ground truth and tars that `train.py data=gldv2` reads are
-    there and sound, and no picture of train_clean, index or test is missing (of the splits given with --split, where
+    there and sound, and no image of train_clean, index or test is missing (of the splits given with --split, where
     it is given). With --deep, no tar differs from its published MD5 and no split has more than 100 unreadable
-    pictures, at which a run would stop. Exit code 1 says that it cannot; the last line says why and what to do.
+    images, at which a run would stop. Exit code 1 says that it cannot; the last line says why and what to do.
     Exit code 2 is wrong usage, 130 an interruption.
 
     --deep takes hours for the whole data set. What it found is kept for each tar, so it may be interrupted, and the
@@ -154,7 +154,7 @@ def verify(
             findings = verify_data(open_root(root), progress, chosen, (workers or available_cores()) if deep else 0)
         if list_file is not None:
             listed = findings.write_list(list_file)
-            stderr.print(f"pictures to leave out, listed in {list_file}: {listed:,}", markup=False)
+            stderr.print(f"images to leave out, listed in {list_file}: {listed:,}", markup=False)
     if as_json:
         typer.echo(json.dumps(findings.as_json(), indent=1))
     else:
@@ -166,7 +166,7 @@ def verify(
 
 
 def stats(root: DataRoot, as_json: AsJson = False) -> None:
-    """Print pictures, landmarks and bytes of each split, pictures per landmark, and the queries of the ground truth."""
+    """Print images, landmarks and bytes of each split, images per landmark, and the queries of the ground truth."""
     from landmarks.data import open_root, read_statistics
     from landmarks.progress import show_progress
     from landmarks.report import statistics_tables

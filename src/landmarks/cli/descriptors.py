@@ -92,7 +92,7 @@ Weights = Annotated[
     str | None, typer.Option(metavar="NUMBERS", help="One for each set, with commas; 1 by default.", show_default=False)
 ]
 MaxMissing = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of the pictures that may be absent from one of the sets.")
+    float, typer.Option(min=0, max=1, help="Share of the images that may be absent from one of the sets.")
 ]
 
 
@@ -103,7 +103,7 @@ def join(
     max_missing: MaxMissing = 0.01,
     dtype: Dtype = Precision.float32,
 ) -> None:
-    """Join the descriptors that several models give for the same pictures.
+    """Join the descriptors that several models give for the same images.
 
     Rows are L2-normalised and weighed, so that the cosine of joined rows is the mean of the models' cosines with the
     squared weights. Join queries and index alike.

@@ -14,8 +14,8 @@ from landmarks.cli.images import (
     Where,
     checked,
     followed,
+    image_entry,
     numbers_table,
-    picture_entry,
     print_below,
     print_json,
 )
@@ -33,7 +33,7 @@ MinScore = Annotated[float, typer.Option(min=0, max=1, help="Least score of a bo
 
 def detect(
     model: DetectorPath,
-    pictures: ImagePaths,
+    images: ImagePaths,
     draw: Draw = None,
     min_score: MinScore = 0.1,
     as_json: AsJson = False,
@@ -44,12 +44,12 @@ def detect(
 
     Boxes are `[x, y, width, height]` as in COCO, from the left upper corner, in pixels of the upright image.
 
-    With `--json`: `{"model", "name", "task": "detection", "results": [{"picture", "width", "height", "drawn", "boxes":
+    With `--json`: `{"model", "name", "task": "detection", "results": [{"image", "width", "height", "drawn", "boxes":
     [{"class", "title", "score", "bbox": [x, y, width, height]}, …]}, …]}`. `class` is the machine name of Open Images,
     `drawn` the path of the drawn image or null.
     """
     with named_endings("Images that were drawn are kept.") as stderr:
-        sizes = checked(model, pictures)
+        sizes = checked(model, images)
         from landmarks.detection import detect_objects, draw_objects, load_detector, make_folder
 
         if draw is not None:
@@ -57,14 +57,14 @@ def detect(
         detector = load_detector(model, device.value, trusted(trust))
         classes = detector.classes
         results = []
-        objects = detect_objects(detector, followed(pictures, stderr), min_score)
-        for path, found in zip(pictures, objects, strict=True):
+        objects = detect_objects(detector, followed(images, stderr), min_score)
+        for path, found in zip(images, objects, strict=True):
             drawn = None if draw is None else str(draw_objects(found, classes, path, draw))
             boxes = [
                 {"class": str(classes.names[label]), "title": str(classes.titles[label]), "score": score, "bbox": box}
                 for label, score, box in zip(found.labels, found.scores.tolist(), found.boxes.tolist(), strict=True)
             ]
-            results.append({**picture_entry(path, sizes), "drawn": drawn, "boxes": boxes})
+            results.append({**image_entry(path, sizes), "drawn": drawn, "boxes": boxes})
     if as_json:
         print_json(model, detector.name, "detection", results)
     else:
@@ -78,5 +78,5 @@ def _print_boxes(results: Sequence[Mapping[str, Any]]) -> None:
         table = numbers_table("score", "x", "y", "width", "height", words="class")
         for found in result["boxes"]:
             table.add_row(f"{found['score']:.4f}", *(f"{side:.1f}" for side in found["bbox"]), Text(found["title"]))
-        heading = f"{shown(result['picture'])}, {result['width']} x {result['height']}{drawn}"
+        heading = f"{shown(result['image'])}, {result['width']} x {result['height']}{drawn}"
         print_below(heading, table if result["boxes"] else "  nothing found\n")

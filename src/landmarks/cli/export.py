@@ -94,7 +94,7 @@ def export(
 ) -> None:
     """Write a model as one file, and check on the spot that it gives what the network gives.
 
-    ONNX and torch.export take any number of pictures of any size, in multiples of 32 pixels; normalised as the file
+    ONNX and torch.export take any number of images of any size, in multiples of 32 pixels; normalised as the file
     says, in its metadata. They need none of our code.
 
     `--model` makes a file of pretrained weights alone: `landmarks export --model timm name=resnet26d --pretrained`. Its

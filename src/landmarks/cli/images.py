@@ -39,11 +39,11 @@ Device = Annotated[Where, typer.Option(help="Where to compute; auto takes a GPU 
 
 def checked(model: Path, images: Sequence[Path]) -> dict[Path, Size]:
     """Return height and width of each image, upright; refuse what cannot be used."""
-    from landmarks.interop import check_pictures
+    from landmarks.interop import check_images
 
     if not model.is_file():
         raise LandmarksError(f"{shown(model)}: there is no such file; name a model first, then images")
-    return check_pictures(images)
+    return check_images(images)
 
 
 def usable(model: Path, images: Sequence[Path]) -> tuple[dict[Path, Size], dict[Path, str]]:
@@ -51,11 +51,11 @@ def usable(model: Path, images: Sequence[Path]) -> tuple[dict[Path, Size], dict[
 
     Raises LandmarksError where there is no model, or no image can be used.
     """
-    from landmarks.interop import sort_pictures
+    from landmarks.interop import sort_images
 
     if not model.is_file():
         raise LandmarksError(f"{shown(model)}: there is no such file; name a model first, then images")
-    sizes, bad = sort_pictures(images)
+    sizes, bad = sort_images(images)
     if not sizes:
         listed = "\n".join(f"  {shown(path)}: {reason}" for path, reason in bad.items())
         raise LandmarksError(f"none of the images can be used:\n{listed}")
@@ -83,9 +83,9 @@ def print_json(
     typer.echo(json.dumps(found, indent=1))
 
 
-def picture_entry(path: Path, sizes: Mapping[Path, Size]) -> dict[str, Any]:
+def image_entry(path: Path, sizes: Mapping[Path, Size]) -> dict[str, Any]:
     """Return what JSON says of every image."""
-    return {"picture": str(path), "width": sizes[path][1], "height": sizes[path][0]}
+    return {"image": str(path), "width": sizes[path][1], "height": sizes[path][0]}
 
 
 def print_below(heading: str, content: Table | str) -> None:

@@ -95,9 +95,9 @@ def _summary(record: "ModelRecord", variables: Variables, dst: Path) -> list[str
     ]
     file = shlex.quote(str(dst))
     if record.task == "retrieval":
-        return [*lines, f"Compare two pictures: landmarks similarity {file} A.jpg B.jpg"]
+        return [*lines, f"Compare two images: landmarks similarity {file} A.jpg B.jpg"]
     lines.append(f"It tells {record.classes:,} landmarks apart. {_named(record.labels, record.titles)}")
-    return [*lines, f"Name what is in a picture: landmarks classify {file} IMAGE.jpg"]
+    return [*lines, f"Name what is in an image: landmarks classify {file} IMAGE.jpg"]
 
 
 def _named(labels: tuple[str, ...], titles: tuple[str, ...]) -> str:

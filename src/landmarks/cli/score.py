@@ -144,7 +144,7 @@ def _print_detection(
     unknown = ~np.isin(detections.image_ids, np.concatenate([truth.image_ids, truth.verified_image_ids]))
     others = ~np.isin(detections.classes, truth.classes)[detections.labels] & ~unknown
     if unknown.any() or others.any():
-        table.caption = (f"Not counted of {len(unknown)} predictions: {unknown.sum()} in pictures, and {others.sum()} "
+        table.caption = (f"Not counted of {len(unknown)} predictions: {unknown.sum()} in images, and {others.sum()} "
                          "of classes, that the truth does not name.")  # fmt: skip
     Console().print(table)
 

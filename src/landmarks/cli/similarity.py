@@ -16,9 +16,9 @@ from landmarks.cli.images import (
     Where,
     checked,
     followed,
+    image_entry,
     name_unreadable,
     numbers_table,
-    picture_entry,
     print_json,
     usable,
 )
@@ -42,8 +42,8 @@ def similarity(
     Of folders all images in them and below are compared. Files that cannot be used are counted, named and passed over.
     `landmarks search` does the same for large folders, and keeps their descriptors.
 
-    With `--json`: `{"model", "name", "task": "similarity", "first": {PICTURE}, "results": [{PICTURE, "cosine"}, …]}`
-    with the largest cosine first. `PICTURE` is `"picture", "width", "height", "described_width", "described_height"`:
+    With `--json`: `{"model", "name", "task": "similarity", "first": {IMAGE}, "results": [{IMAGE, "cosine"}, …]}`
+    with the largest cosine first. `IMAGE` is `"image", "width", "height", "described_width", "described_height"`:
     the path as given, the size of the upright image, and the size at which the network sees it, in pixels. MODEL is the
     path as given, `name` what the model calls itself.
 
@@ -53,19 +53,19 @@ def similarity(
         sizes = checked(model, [first])
         found, bad = usable(model, [*_files(others)])
         name_unreadable(stderr, bad, len(found) + len(bad))
-        from landmarks.interop import describe_pictures, similarities
+        from landmarks.interop import describe_images, similarities
         from landmarks.models import open_model
 
         describer = open_model(model, "descriptors", device.value, onnx=True, trust=trusted(trust))
         given = list(found)
-        cosines = similarities(describe_pictures(describer, followed([first, *given], stderr)))
+        cosines = similarities(describe_images(describer, followed([first, *given], stderr)))
         order = (-cosines).argsort(kind="stable").tolist()
         sizes |= found
         paths, values = [first, *(given[row] for row in order)], [float(cosines[row]) for row in order]
         seen = {path: describer.preprocessing.shape(*size) for path, size in sizes.items()}
     if as_json:
         entries = [
-            {**picture_entry(path, sizes), "described_width": seen[path][1], "described_height": seen[path][0]}
+            {**image_entry(path, sizes), "described_width": seen[path][1], "described_height": seen[path][0]}
             for path in paths
         ]
         results = [{**entry, "cosine": cosine} for entry, cosine in zip(entries[1:], values, strict=True)]
@@ -87,7 +87,7 @@ def _print_cosines(
     name: str, paths: Sequence[Path], sizes: Mapping[Path, Size], seen: Mapping[Path, Size], cosines: Sequence[float]
 ) -> None:
     """Print a table of the cosines of the first image with the others; `seen` are the sizes the network saw."""
-    table = numbers_table("cosine", "pixels", "seen at", words="picture")
+    table = numbers_table("cosine", "pixels", "seen at", words="image")
     table.title, table.title_justify = Text(f"Similarity by {name}"), "left"
     for path, cosine in zip(paths, ["the first", *(f"{cosine:.4f}" for cosine in cosines)], strict=True):
         table.add_row(cosine, _size(sizes[path]), _size(seen[path]), Text(shown(path)))

@@ -15,7 +15,7 @@ from landmarks.cli.console import AsJson, DataRoot, named_endings
 
 
 class Search(StrEnum):
-    """How the neighbours among all pictures are found."""
+    """How the neighbours among all images are found."""
 
     exact = "exact"
     hnsw = "hnsw"
@@ -30,19 +30,17 @@ Descriptors = Annotated[
     typer.Option(
         metavar="SET",
         show_default=False,
-        help="Descriptors of the train pictures: `landmarks extract … data.source.train_split=train splits=[train]`.",
+        help="Descriptors of the train images: `landmarks extract … data.source.train_split=train splits=[train]`.",
     ),
 ]
 Out = Annotated[
     Path, typer.Option(metavar="FILE", help="The list to write, as train_clean.csv is.", show_default=False)
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace a list that is there.")]
-MinImages = Annotated[int, rule(min=1, help="Landmarks with fewer pictures fall.")]
-Outsiders = Annotated[
-    int, rule(min=1, help="A fellow agrees if it is nearer than so many pictures of other landmarks.")
-]
-MinAgreeing = Annotated[int, rule(min=1, help="Pictures of the landmark that must agree.")]
-Chance = Annotated[float, rule(min=0, max=1, help="How likely a wrong picture may find so many; 1: no matter.")]
+MinImages = Annotated[int, rule(min=1, help="Landmarks with fewer images fall.")]
+Outsiders = Annotated[int, rule(min=1, help="A fellow agrees if it is nearer than so many images of other landmarks.")]
+MinAgreeing = Annotated[int, rule(min=1, help="Images of the landmark that must agree.")]
+Chance = Annotated[float, rule(min=0, max=1, help="How likely a wrong image may find so many; 1: no matter.")]
 GroupShare = Annotated[
     float,
     rule(
@@ -52,13 +50,13 @@ GroupShare = Annotated[
     ),
 ]
 MinSimilarity = Annotated[float, rule(min=-1, max=1, help="Cosine below which nobody agrees.")]
-Fellows = Annotated[int, rule(min=1, help="Nearest pictures of the landmark that are looked at.")]
+Fellows = Annotated[int, rule(min=1, help="Nearest images of the landmark that are looked at.")]
 Verify = Annotated[bool, proof("--verify", help="Ask for points that move alike, too: days, and stricter.")]
-Partners = Annotated[int, proof(min=1, help="Agreeing pictures that each is compared with.")]
+Partners = Annotated[int, proof(min=1, help="Agreeing images that each is compared with.")]
 MinInliers = Annotated[int, proof(min=1, help="Points that must move alike.")]
-MinVerified = Annotated[int, proof(min=1, help="Pictures with so many points.")]
-Sample = Annotated[int, work(min=0, help="Pictures drawn to stand for all others; 0: all, N² products.")]
-SearchBy = Annotated[Search, work(help="How all pictures are searched, with --sample 0.")]
+MinVerified = Annotated[int, proof(min=1, help="Images with so many points.")]
+Sample = Annotated[int, work(min=0, help="Images drawn to stand for all others; 0: all, N² products.")]
+SearchBy = Annotated[Search, work(help="How all images are searched, with --sample 0.")]
 Seed = Annotated[int, work(min=0, help="Of the sample.")]
 MemoryMb = Annotated[int, work(min=64, help="MiB of working memory of a search.")]
 Workers = Annotated[int | None, work(min=1, help="Processes that verify; as many as cores if not given.")]
@@ -96,9 +94,9 @@ def tidy(
     landmark: SheetLandmark = None,
     as_json: AsJson = False,
 ) -> None:
-    """Keep the pictures of train.csv that agree with others of their landmark, and write them as train_clean.csv is.
+    """Keep the images of train.csv that agree with others of their landmark, and write them as train_clean.csv is.
 
-    A picture stays if enough pictures of its landmark are nearer to it than pictures of other landmarks are, in a group
+    An image stays if enough images of its landmark are nearer to it than images of other landmarks are, in a group
     that is large enough. The rule is ours, its values chosen on planted wrong labels; landmarks.cleaning.rule describes
     it. Interrupt it at any time: the same command goes on from there, and most
     other values of the rule need no new search.

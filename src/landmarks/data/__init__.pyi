@@ -7,13 +7,13 @@ from .dataset import collate_eval as collate_eval
 from .dataset import collate_train as collate_train
 from .dataset import unreadable as unreadable
 from .gldv2.checks.findings import CHECKED_SPLITS as CHECKED_SPLITS
-from .gldv2.checks.findings import PICTURE_FAULTS as PICTURE_FAULTS
+from .gldv2.checks.findings import IMAGE_FAULTS as IMAGE_FAULTS
 from .gldv2.checks.findings import TABLE_FAULTS as TABLE_FAULTS
 from .gldv2.checks.findings import Findings as Findings
 from .gldv2.checks.findings import Kind as Kind
 from .gldv2.checks.findings import Split as Split
-from .gldv2.checks.pictures import MAX_ASPECT as MAX_ASPECT
-from .gldv2.checks.pictures import MIN_SHORT_SIDE as MIN_SHORT_SIDE
+from .gldv2.checks.images import MAX_ASPECT as MAX_ASPECT
+from .gldv2.checks.images import MIN_SHORT_SIDE as MIN_SHORT_SIDE
 from .gldv2.checks.verification import verify as verify
 from .gldv2.downloads import Outcome as Outcome
 from .gldv2.downloads import download as download
@@ -78,7 +78,7 @@ from .samplers.plain import PlainBatches as PlainBatches
 from .samplers.shuffled import RepeatedBatches as RepeatedBatches
 from .samplers.shuffled import ShuffledBatches as ShuffledBatches
 from .samplers.shuffled import repeat_factors as repeat_factors
-from .shapes import PictureShapes as PictureShapes
+from .shapes import ImageShapes as ImageShapes
 from .shapes import ShapeBatches as ShapeBatches
 from .shapes import assign_groups as assign_groups
 from .shapes import cropped_away as cropped_away

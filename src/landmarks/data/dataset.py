@@ -1,6 +1,6 @@
-"""Rows to pictures, in DataLoader workers, and pictures to batches.
+"""Rows to images, in DataLoader workers, and images to batches.
 
-A picture that cannot be read becomes an `Unreadable`: it travels through the collate function to the training
+An image that cannot be read becomes an `Unreadable`: it travels through the collate function to the training
 process, which counts and names it. Nothing takes its place in the batch.
 """
 
@@ -24,7 +24,7 @@ from landmarks.ids import format_id
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A picture ready for a batch: `image` uint8 [H, W, 3], its row in the table, its landmark (-1 none)."""
+    """An image ready for a batch: `image` uint8 [H, W, 3], its row in the table, its landmark (-1 none)."""
 
     image: NDArray[np.uint8]
     row: int
@@ -33,7 +33,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """A picture ready to be described: `images` uint8 [H, W, 3] at each scale, and its row in the table."""
+    """An image ready to be described: `images` uint8 [H, W, 3] at each scale, and its row in the table."""
 
     images: tuple[NDArray[np.uint8], ...]
     row: int
@@ -41,18 +41,18 @@ class Views:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A picture that could not be read: its id in 16 digits, and why, in a sentence that names it."""
+    """An image that could not be read: its id in 16 digits, and why, in a sentence that names it."""
 
     image_id: str
     reason: str
 
 
 class TrainDataset(Dataset[Sample | Unreadable]):
-    """Augmented training pictures, indexed by (row, seed).
+    """Augmented training images, indexed by (row, seed).
 
     Args:
         images: What to read.
-        augmentations: One, or one for each group of pictures.
+        augmentations: One, or one for each group of images.
         groups: Which augmentation each row gets, int [N]; None where there is one.
         decode_margin: JPEGs are decoded at 1/2, 1/4 or 1/8 where what the augmentation shows of them is then
             still this many times as high and as wide as its output. At 1 nothing has to be enlarged, below 1.25
@@ -93,7 +93,7 @@ class TrainDataset(Dataset[Sample | Unreadable]):
 
 
 class EvalDataset(Dataset[Views | Unreadable]):
-    """Pictures decoded in full, once, and resized without chance to each scale, indexed by row.
+    """Images decoded in full, once, and resized without chance to each scale, indexed by row.
 
     Args:
         images: What to read.
@@ -122,11 +122,11 @@ def unreadable(images: ImageSet, row: int, error: LandmarksError) -> Unreadable:
 
 
 def collate_train(samples: Sequence[Sample | Unreadable], group: int = 1) -> dict[str, Any]:
-    """Put augmented pictures together.
+    """Put augmented images together.
 
     Args:
-        samples: Pictures of one size, in the order of the sampler.
-        group: Consecutive pictures that belong together. With 2, an unreadable picture takes its pair with
+        samples: Images of one size, in the order of the sampler.
+        group: Consecutive images that belong together. With 2, an unreadable image takes its pair with
             it, and what remains is still anchor, positive, anchor, positive…
 
     Returns:
@@ -151,13 +151,13 @@ def collate_train(samples: Sequence[Sample | Unreadable], group: int = 1) -> dic
 
 
 def collate_eval(samples: Sequence[Views | Unreadable]) -> dict[str, Any]:
-    """Put pictures of several shapes together.
+    """Put images of several shapes together.
 
     Args:
-        samples: Pictures of any sizes, all at the same scales.
+        samples: Images of any sizes, all at the same scales.
 
     Returns:
-        `groups`, a list with one dict for pictures of the same shape at every scale: `images`, one uint8 [b, 3, H, W]
+        `groups`, a list with one dict for images of the same shape at every scale: `images`, one uint8 [b, 3, H, W]
         for each scale, and `row` int64 [b]; and `unreadable`, a list of (id, reason).
     """
     shapes: dict[tuple[tuple[int, ...], ...], list[Views]] = {}
@@ -180,8 +180,8 @@ def _stack(images: Sequence[NDArray[np.uint8]]) -> Tensor:
     if not images:
         return torch.empty((0, 3, 0, 0), dtype=torch.uint8)
     # In a worker, default_collate writes straight into the memory that the training process reads.
-    pictures: Tensor = default_collate([torch.from_numpy(image) for image in images])
-    return pictures.permute(0, 3, 1, 2)
+    stacked: Tensor = default_collate([torch.from_numpy(image) for image in images])
+    return stacked.permute(0, 3, 1, 2)
 
 
 def _failures(samples: Sequence[Sample | Views | Unreadable]) -> list[tuple[str, str]]:

@@ -1,10 +1,10 @@
 """A validation set held out of the training images by landmark.
 
-Whole landmarks leave training. Of some, a few pictures become queries and the others are to be found; of further ones,
-pictures become distractors of a small index and queries that show no known landmark, which most queries of GLDv2 are.
+Whole landmarks leave training. Of some, a few images become queries and the others are to be found; of further ones,
+images become distractors of a small index and queries that show no known landmark, which most queries of GLDv2 are.
 So a network is validated on landmarks that it has never seen, without the test set that it will be reported on.
 
-Landmarks and pictures are chosen by a hash of their names. So the choice is the same on every machine and in whatever
+Landmarks and images are chosen by a hash of their names. So the choice is the same on every machine and in whatever
 order the tables come, and mostly stays as it is when the training set grows or shrinks.
 """
 
@@ -32,9 +32,9 @@ class HeldOut:
     """Sizes of the held-out set.
 
     Attributes:
-        landmarks: Landmarks whose pictures are asked for; 0 holds nothing out.
-        queries: Queries of each of them; landmarks with fewer pictures than one more are not chosen.
-        distractors: Index pictures of other landmarks.
+        landmarks: Landmarks whose images are asked for; 0 holds nothing out.
+        queries: Queries of each of them; landmarks with fewer images than one more are not chosen.
+        distractors: Index images of other landmarks.
         non_landmark: Queries that show other landmarks; the gallery knows none of these.
         seed: Another seed chooses other landmarks. Leave it alone to compare runs.
     """
@@ -65,7 +65,7 @@ class HeldOutSets:
 class HeldOutSource(Source):
     """A source that validates on landmarks held out of the training images of another one.
 
-    Retrieval searches the index for the pictures of a query's landmark. In recognition the labelled index pictures
+    Retrieval searches the index for the images of a query's landmark. In recognition the labelled index images
     are the gallery, and queries of other landmarks have no landmark. Every second query is public, the others private.
 
     Args:

@@ -18,13 +18,13 @@ from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
 
 
-class TrainingPictures(Protocol):
+class TrainingImages(Protocol):
     """A data set that a sampler draws from."""
 
     images: ImageSet
 
     def __getitem__(self, draw: Draw) -> Any:
-        """One picture, by its row and the seed of its augmentation."""
+        """One image, by its row and the seed of its augmentation."""
 
 
 class ResumableLoader(DataLoader[Any]):
@@ -34,15 +34,15 @@ class ResumableLoader(DataLoader[Any]):
     for the same table, sampler, batch size, seed and number of devices. Options are those of DataLoader.
     """
 
-    def __init__(self, dataset: TrainingPictures, batches: EpochBatches, **options: Any) -> None:
+    def __init__(self, dataset: TrainingImages, batches: EpochBatches, **options: Any) -> None:
         super().__init__(cast("Dataset[Any]", dataset), batch_sampler=batches, **options)
         self._batches = batches
-        self._pictures = dataset.images.table
+        self._images = dataset.images.table
         self._handed = 0
         self._resumed: dict[str, Any] | None = None
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """Yield the batches of the chosen epoch that are left; refuse one that was begun with other pictures.
+        """Yield the batches of the chosen epoch that are left; refuse one that was begun with other images.
 
         The workers start with the first `next`: Lightning asks for the iterator of a resumed run before it sets the
         epoch.
@@ -65,7 +65,7 @@ class ResumableLoader(DataLoader[Any]):
         self._batches.resume_at(state["epoch"], state["batches"])
 
     def _identity(self) -> dict[str, int | float | str]:
-        table = self._pictures
+        table = self._images
         return self._batches.identity() | {
             "the number of training images": len(table),
             "the table of training images": fingerprint(table.ids, table.landmarks),
@@ -108,7 +108,7 @@ class ResumableDataModule(pl.LightningDataModule):
         self._resumed = state_dict["train_loader"]
 
     def _training_loader(
-        self, dataset: TrainingPictures, batches: EpochBatches, collate: Callable[[Any], Any]
+        self, dataset: TrainingImages, batches: EpochBatches, collate: Callable[[Any], Any]
     ) -> ResumableLoader:
         """Make the training loader, whose workers stay, at the place that was loaded."""
         self._train_loader = ResumableLoader(

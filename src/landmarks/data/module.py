@@ -1,4 +1,4 @@
-"""The Lightning data module: a source, its pictures through workers, batches out."""
+"""The Lightning data module: a source, its images through workers, batches out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from landmarks.data.images import Augmentation, Preprocessing, ResizeRule, commo
 from landmarks.data.loader import ResumableDataModule, require_least
 from landmarks.data.roots import Root, open_root
 from landmarks.data.samplers import MakeBatches, by_loss
-from landmarks.data.shapes import PictureShapes, group_shapes
+from landmarks.data.shapes import ImageShapes, group_shapes
 from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.data.validation import ValidationSize, select_gallery, select_index, select_queries
 
@@ -34,23 +34,23 @@ class LandmarkDataModule(ResumableDataModule):
     Use it with `Trainer(use_distributed_sampler=False)`: its samplers shard themselves.
 
     Args:
-        root: Folder or address of the pictures, handed to `source`.
+        root: Folder or address of the images, handed to `source`.
         source: Makes a Source from a folder or an address.
         augmentation: Makes the training transforms for images of a side in pixels, see `Augmentation`.
         image_size: Side of a training image, pixels; None: that of `trained`.
         resize: How images are sized for evaluation; where it says nothing, `image_size` and `trained` do.
-        batch_size: Training pictures in a batch of one device.
-        num_workers: Processes that read pictures; 0 reads in the main process.
+        batch_size: Training images in a batch of one device.
+        num_workers: Processes that read images; 0 reads in the main process.
         pairs: The loss needs batches by class, laid out anchor, positive.
-        sampler: Decides which pictures make a batch.
+        sampler: Decides which images make a batch.
         seed: Of batches, augmentation and validation samples.
-        eval_batch_size: Evaluation pictures in a batch of one device.
+        eval_batch_size: Evaluation images in a batch of one device.
         validation: How much of the evaluation sets to use.
         held_out: Validate on landmarks taken out of training instead of on the source's own evaluation sets.
         decode_margin: See TrainDataset.
         aspect_groups: Train in batches of one aspect ratio, of this many ratios (see `group_shapes`), instead of
-            squares: crops then leave less of a picture out. 0 trains on squares.
-        max_unreadable: Unreadable pictures that a run tolerates. The module only carries it; a training
+            squares: crops then leave less of an image out. 0 trains on squares.
+        max_unreadable: Unreadable images that a run tolerates. The module only carries it; a training
             callback counts and stops.
         trained: What the weights that will read these images were trained with; None to train new ones.
         splits: Sets that `val_dataloader` reads, in this order. With neither "gallery" nor "train" among them, images
@@ -187,7 +187,7 @@ class LandmarkDataModule(ResumableDataModule):
         }
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Batches of `collate_train`. Raises LandmarksError if the pictures do not fill one batch."""
+        """Batches of `collate_train`. Raises LandmarksError if the images do not fill one batch."""
         rank, world_size = self._rank()
         groups = self._aspect_groups
         batches = self.sampler(
@@ -215,7 +215,7 @@ class LandmarkDataModule(ResumableDataModule):
     ) -> DataLoader[Any]:
         """Batches of `collate_eval` over a rank's share of any images.
 
-        Where pictures keep their aspect ratio, batches are of one shape, and so in another order than the table. Ids
+        Where images keep their aspect ratio, batches are of one shape, and so in another order than the table. Ids
         that are `done`, uint64 [n], are left out; `ranks` are a rank and their number, by default the trainer's.
         """
         resizes = [self.preprocessing.scaled(scale) for scale in self.scales]
@@ -223,7 +223,7 @@ class LandmarkDataModule(ResumableDataModule):
         # Its workers end with it: three idle crews beside the training one would only hold memory.
         return DataLoader(
             EvalDataset(images, resizes),
-            batch_sampler=self._picture_shapes.evaluation_batches(
+            batch_sampler=self._image_shapes.evaluation_batches(
                 images, resizes, self.eval_batch_size, *(ranks or self._rank()), left_out
             ),
             **self._options(collate_eval),
@@ -231,8 +231,8 @@ class LandmarkDataModule(ResumableDataModule):
 
     @cached_property
     def _aspect_groups(self) -> NDArray[np.int8] | None:
-        return self._picture_shapes.aspect_groups(self.train_set, self.shapes) if self.shapes else None
+        return self._image_shapes.aspect_groups(self.train_set, self.shapes) if self.shapes else None
 
     @property
-    def _picture_shapes(self) -> PictureShapes:
-        return PictureShapes(self.root, self.num_workers)
+    def _image_shapes(self) -> ImageShapes:
+        return ImageShapes(self.root, self.num_workers)

@@ -30,14 +30,14 @@ def find_photos(root: Path, apart: Collection[Path] = ()) -> dict[str, list[Path
     entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     loose = sum(_is_image(path.name) and path.is_file() for path in entries)
     if loose:
-        log.warning("%s: %d pictures lie outside any landmark's folder and are left out", root, loose)
+        log.warning("%s: %d images lie outside any landmark's folder and are left out", root, loose)
     passed: Counter[str] = Counter()
     folders = [path for path in entries if path.is_dir() and path.resolve() not in others]
     found = {path.name: _images_below(path, passed) for path in folders}
     _warn_of_others(root, passed)
     empty = [name for name, paths in found.items() if not paths]
     if empty:
-        log.warning("%s: %d folders hold no picture, first %r", root, len(empty), empty[0])
+        log.warning("%s: %d folders hold no image, first %r", root, len(empty), empty[0])
     return {name: paths for name, paths in found.items() if paths}
 
 

@@ -2,10 +2,10 @@
 
     root/Tower Bridge/{a,b,c}.jpg
     root/Golden Gate/2019/{x,y}.png          folders below a landmark's folder belong to it
-    root/non-landmark/{dog,soup}.jpg         optional: pictures of no landmark
+    root/non-landmark/{dog,soup}.jpg         optional: images of no landmark
 
-Each picture goes to train, index or query by a hash of its path below root. So the split needs no file, is
-the same on every machine, and does not change for the pictures that are there when others are added.
+Each image goes to train, index or query by a hash of its path below root. So the split needs no file, is
+the same on every machine, and does not change for the images that are there when others are added.
 """
 
 import os
@@ -36,7 +36,7 @@ def _digest(key: str, purpose: bytes) -> int:
 
 
 def _key(relative: Path) -> str:
-    """A picture's name on every machine: macOS writes accents decomposed, others composed."""
+    """An image's name on every machine: macOS writes accents decomposed, others composed."""
     return unicodedata.normalize("NFC", relative.as_posix())
 
 
@@ -124,8 +124,8 @@ def given_photos(root: Path, sets: dict[str, dict[str, list[Path]]], non_landmar
 class PhotoFolder(Source):
     """A folder of photographs with one folder a landmark, split for training and both evaluations.
 
-    Landmarks with few pictures train only. A landmark that the hash leaves without a train or an index
-    picture has no queries: its pictures train, too. Pictures of no landmark are half queries (of recognition;
+    Landmarks with few images train only. A landmark that the hash leaves without a train or an index
+    image has no queries: its images train, too. Images of no landmark are half queries (of recognition;
     retrieval ignores them) and half index distractors. Every second query is public, the others private.
 
     Somebody's own split is kept where it is given, as two folders or a table. Retrieval then ignores queries of
@@ -133,12 +133,12 @@ class PhotoFolder(Source):
 
     Args:
         root: The folder that holds the landmarks' folders. Hidden files are ignored; links are followed.
-        index_share: Part of each landmark's pictures that goes to the index set, 0..1.
+        index_share: Part of each landmark's images that goes to the index set, 0..1.
         query_share: Part that becomes queries, 0..1.
-        min_split: Landmarks with fewer pictures than this train only.
-        non_landmark: Name of the folder with pictures of no landmark, if there is one.
-        queries: A folder of the same form whose pictures are the queries; with `index`. The root's others train.
-        index: A folder of the same form whose pictures are the index.
+        min_split: Landmarks with fewer images than this train only.
+        non_landmark: Name of the folder with images of no landmark, if there is one.
+        queries: A folder of the same form whose images are the queries; with `index`. The root's others train.
+        index: A folder of the same form whose images are the index.
         table: Instead of folders a CSV of `path` (from the root on), `landmark` (empty: none) and `split`: train,
             index or query.
     """
@@ -174,7 +174,7 @@ class PhotoFolder(Source):
         self._is_looked_through = False
 
     def prepare(self, training: bool = True, evaluation: bool = True) -> None:
-        """Find and split the pictures. Raises LandmarksError where there is nothing to work on. See Source."""
+        """Find and split the images. Raises LandmarksError where there is nothing to work on. See Source."""
         photos = self._photos
         if not evaluation:
             return
@@ -182,13 +182,13 @@ class PhotoFolder(Source):
         if not photos.asked.any():
             counts = ", ".join(f"{len(table)} {name}" for name, table in tables.items())
             raise LandmarksError(
-                f"{self._table}: no query shows a landmark of the index ({counts} pictures); write the same names"
+                f"{self._table}: no query shows a landmark of the index ({counts} images); write the same names"
                 if self._table
-                else f"data.source.queries: no query shows a landmark of the index ({counts} pictures); folders of a "
+                else f"data.source.queries: no query shows a landmark of the index ({counts} images); folders of a "
                 "landmark have the same name in both"
                 if self._folders
-                else f"{self.root}: no landmark has enough pictures for a query, an index and a train picture "
-                f"({len(photos.train)} pictures of {photos.train.num_landmarks} landmarks); add pictures: "
+                else f"{self.root}: no landmark has enough images for a query, an index and a train image "
+                f"({len(photos.train)} images of {photos.train.num_landmarks} landmarks); add images: "
                 f"{2 * self.min_split} or more of a landmark are mostly enough"
             )
         if not self._is_looked_through:
@@ -197,23 +197,23 @@ class PhotoFolder(Source):
             self._is_looked_through = True
 
     def train(self) -> ImageSet:
-        """Pictures to train on."""
+        """Images to train on."""
         return ImageSet(self._photos.train, self._photos.store)
 
     def gallery(self) -> ImageSet:
-        """The train pictures."""
+        """The train images."""
         return self.train()
 
     def index(self) -> ImageSet:
-        """Pictures to be retrieved, in the label space of train; -1 for pictures of no landmark."""
+        """Images to be retrieved, in the label space of train; -1 for images of no landmark."""
         return ImageSet(self._photos.index, self._photos.store)
 
     def queries(self) -> ImageSet:
-        """Query pictures, their landmarks withheld."""
+        """Query images, their landmarks withheld."""
         return ImageSet(ImageTable.unlabelled(self._photos.queries.ids), self._photos.store)
 
     def truth(self) -> GroundTruth:
-        """Retrieval: the index pictures of the query's landmark. Recognition: the landmark's index."""
+        """Retrieval: the index images of the query's landmark. Recognition: the landmark's index."""
         photos = self._photos
         public = np.zeros(len(photos.queries), dtype=np.bool_)
         for rows in (np.flatnonzero(photos.asked), np.flatnonzero(~photos.asked)):
@@ -242,8 +242,8 @@ class PhotoFolder(Source):
         names = list(found)
         if not names:
             raise LandmarksError(
-                f"data.root={self.root}: no folder with pictures ({', '.join(known_suffixes())}); it should hold one "
-                "folder a landmark with that landmark's pictures in it"
+                f"data.root={self.root}: no folder with images ({', '.join(known_suffixes())}); it should hold one "
+                "folder a landmark with that landmark's images in it"
             )
         groups = [*found.values(), others]
         paths = [path for group in groups for path in group]

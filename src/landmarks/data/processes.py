@@ -1,4 +1,4 @@
-"""What processes that decode or draw pictures need to know of their parent."""
+"""What processes that decode or draw images need to know of their parent."""
 
 import multiprocessing
 import os

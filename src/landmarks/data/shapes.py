@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from landmarks.data.images import MULTIPLE, Preprocessing, Sizes, picture_sizes, sizes_path
+from landmarks.data.images import MULTIPLE, Preprocessing, Sizes, image_sizes, sizes_path
 from landmarks.data.roots import Root
 from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
@@ -59,7 +59,7 @@ def _closest_shape(ratio: float, image_size: int, multiple: int) -> Shape:
 
 
 def assign_groups(sizes: NDArray[np.integer], shapes: list[Shape]) -> NDArray[np.int8]:
-    """The group whose ratio is closest to that of each picture; sizes [N, 2], 0 x 0 counts as a square -> int8 [N]."""
+    """The group whose ratio is closest to that of each image; sizes [N, 2], 0 x 0 counts as a square -> int8 [N]."""
     logarithms = np.array([np.log(width / height) for height, width in shapes])
     height, width = np.where(sizes.all(axis=1, keepdims=True), sizes, 1).T
     order = np.argsort(logarithms)
@@ -68,7 +68,7 @@ def assign_groups(sizes: NDArray[np.integer], shapes: list[Shape]) -> NDArray[np
 
 
 def cropped_away(sizes: NDArray[np.integer], shapes: list[Shape], groups: NDArray[np.int8]) -> float:
-    """Which part of the pictures' pixels the largest crops of the groups' ratios leave out, on average: 0..1."""
+    """Which part of the images' pixels the largest crops of the groups' ratios leave out, on average: 0..1."""
     known = sizes.all(axis=1)
     height, width = sizes[known].astype(float).T
     ratio = np.array([width / height for height, width in shapes])[groups[known]]
@@ -85,9 +85,9 @@ class ShapeBatches(Sampler[list[int]]):
     depend on its batch, and an interrupted extraction shall end with the same ones.
 
     Args:
-        shapes: Height and width of each picture as the network gets it, int [N, 2], or those of several views of
+        shapes: Height and width of each image as the network gets it, int [N, 2], or those of several views of
             it side by side, [N, 2 * views]. Where all are alike, batches keep the order of the table.
-        batch_size: Most pictures in a batch of one rank.
+        batch_size: Most images in a batch of one rank.
         rank: This process, 0 <= rank < world_size.
         world_size: Processes that share the set.
         done: Rows to leave out, bool [N]; None for none.
@@ -124,22 +124,22 @@ class ShapeBatches(Sampler[list[int]]):
 
 
 @dataclass(frozen=True)
-class PictureShapes:
-    """Groups the pictures of a folder or address by shape; their sizes are read once, by some workers, and kept."""
+class ImageShapes:
+    """Groups the images of a folder or address by shape; their sizes are read once, by some workers, and kept."""
 
     root: Root
     num_workers: int
 
     def aspect_groups(self, images: ImageSet, shapes: list[Shape], cropped: bool = True) -> NDArray[np.int8]:
-        """The group of each training picture, int8 [N], where each group trains at one of `shapes`.
+        """The group of each training image, int8 [N], where each group trains at one of `shapes`.
 
-        What it costs is logged if pictures are `cropped` to the shape of their group.
+        What it costs is logged if images are `cropped` to the shape of their group.
         """
         sizes = self._sizes(images)
         groups = assign_groups(sizes, shapes)
         counts = np.bincount(groups, minlength=len(shapes)).tolist()
-        named = ", ".join(f"{h} x {w} ({n} pictures)" for (h, w), n in zip(shapes, counts, strict=True))
-        lost = f"; their crops leave out {cropped_away(sizes, shapes, groups):.0%} of a picture at least"
+        named = ", ".join(f"{h} x {w} ({n} images)" for (h, w), n in zip(shapes, counts, strict=True))
+        lost = f"; their crops leave out {cropped_away(sizes, shapes, groups):.0%} of an image at least"
         log.info("Training shapes%s: %s%s", "" if cropped else ", roughly", named, lost if cropped else "")
         return groups
 
@@ -152,10 +152,10 @@ class PictureShapes:
         world_size: int = 1,
         done: NDArray[np.bool_] | None = None,
     ) -> ShapeBatches:
-        """A rank's share of the rows, in batches of one shape where pictures keep their aspect ratio.
+        """A rank's share of the rows, in batches of one shape where images keep their aspect ratio.
 
         Else, and at an address where sizes are not known yet, in the order of the table: there a request for each
-        header would cost about as much time as one for each picture. There is a resize for each scale; batches are
+        header would cost about as much time as one for each image. There is a resize for each scale; batches are
         smaller where a rank would get none; rows that are `done`, bool [N], are left out.
         """
         batch_size = min(batch_size, max(len(images) // world_size, 1))
@@ -168,7 +168,7 @@ class PictureShapes:
         return ShapeBatches(shapes, batch_size, rank, world_size, done)
 
     def _sizes(self, images: ImageSet) -> Sizes:
-        return picture_sizes(images, self._folder, self.num_workers)
+        return image_sizes(images, self._folder, self.num_workers)
 
     @property
     def _folder(self) -> Path:

@@ -14,7 +14,7 @@ from .drawing import DrawnBoxes as DrawnBoxes
 from .drawing import draw_on as draw_on
 from .drawing import draw_sheet as draw_sheet
 from .evaluation import DetectionEvaluation as DetectionEvaluation
-from .evaluation import sample_pictures as sample_pictures
+from .evaluation import sample_images as sample_images
 from .jobs import evaluate_detector_job as evaluate_detector_job
 from .jobs import extract_detections_job as extract_detections_job
 from .jobs import train_detector as train_detector
@@ -31,7 +31,7 @@ from .openimages.source import OpenImages as OpenImages
 from .outputs import OUTPUTS as OUTPUTS
 from .outputs import Findings as Findings
 from .outputs import write_findings as write_findings
-from .single_images import PictureObjects as PictureObjects
+from .single_images import ImageObjects as ImageObjects
 from .single_images import detect_objects as detect_objects
 from .single_images import draw_objects as draw_objects
 from .single_images import make_folder as make_folder

@@ -25,7 +25,7 @@ from landmarks.detection.detector import prepared
 from landmarks.detection.openimages import DetectionDataset, DetectionResize, collate
 from landmarks.detection.writer import DetectionWriter
 from landmarks.errors import LandmarksError
-from landmarks.extraction import UnreadablePictures
+from landmarks.extraction import UnreadableImages
 from landmarks.models import Device, open_model, weights_hash
 from landmarks.recognition import (
     BACKGROUND,
@@ -86,7 +86,7 @@ def find_objects(
 
 
 def ids_of(batch: dict[str, list[int]]) -> NDArray[np.uint64]:
-    """The ids of a batch's pictures, uint64 [B]."""
+    """The ids of a batch's images, uint64 [B]."""
     return np.array(batch["id"], dtype=np.uint64)
 
 
@@ -124,7 +124,7 @@ class Detector:
         data: str,
         split: str,
         upright: bool = True,
-        unreadable: UnreadablePictures | None = None,
+        unreadable: UnreadableImages | None = None,
         progress: bool = False,
     ) -> FoundObjects:
         """Look for objects; images that lie in the folder already, searched in the same way, are not read again.
@@ -137,7 +137,7 @@ class Detector:
         with DetectionWriter(folder, self.trained.classes, self._protocol(data, split), stamped) as writer:
             done = np.isin(images.table.ids, writer.done)
             if done.any():
-                log.info("%d of %d pictures of %s are searched already", done.sum(), len(images), folder)
+                log.info("%d of %d images of %s are searched already", done.sum(), len(images), folder)
             rows = np.flatnonzero(~done)
             loader: DataLoader[Any] = DataLoader(
                 DetectionDataset(images, self.resize, upright=upright),

@@ -7,10 +7,10 @@ suppression per class at IoU 0.5, at most 100 boxes.
 
 Three things differ from `torchvision.models.detection`:
 
-- Pictures come in their final size. They are shrunk in the workers that read them, with antialiasing, where
+- Images come in their final size. They are shrunk in the workers that read them, with antialiasing, where
   torchvision would enlarge or shrink without, on the device.
 - Corners stay float32 under mixed precision. Anchors and offsets in bfloat16 would move boxes by up to four pixels.
-- What scales with the size of objects (region pooling) follows the anchors, so that small pictures work as well.
+- What scales with the size of objects (region pooling) follows the anchors, so that small images work as well.
 """
 
 from collections import OrderedDict
@@ -75,12 +75,12 @@ def faster_rcnn(
         hidden: Width of the two layers that judge a region.
         strides: Of the backbone's maps that the pyramid is made of; one coarser is added.
         anchor_sizes: Side of the anchors of each level, pixels; one more than `strides`.
-        proposals: Regions of a picture that are judged in training; half as many otherwise.
-        anchor_samples: Anchors of a picture that enter the loss.
-        box_samples: Regions of a picture that enter the loss.
+        proposals: Regions of an image that are judged in training; half as many otherwise.
+        anchor_samples: Anchors of an image that enter the loss.
+        box_samples: Regions of an image that enter the loss.
         score_threshold: Least score of a box.
         nms_threshold: Boxes of one class that overlap more than this are one.
-        max_boxes: Most boxes of a picture.
+        max_boxes: Most boxes of an image.
         fill: False leaves random what `pretrained` says where weights come from, for a checkpoint to fill.
     """
     if num_classes < 1 or len(anchor_sizes) != len(strides) + 1:
@@ -176,7 +176,7 @@ class BoxHead(FastRCNNPredictor):
 
 
 class Batching(GeneralizedRCNNTransform):
-    """Puts uint8 pictures of several sizes into one normalised batch; none is resized."""
+    """Puts uint8 images of several sizes into one normalised batch; none is resized."""
 
     def __init__(self) -> None:
         super().__init__(0, 0, list(MEAN), list(STD))
@@ -186,7 +186,7 @@ class Batching(GeneralizedRCNNTransform):
         return normalize(image[None])[0]
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
-        """Leave picture and boxes as they are."""
+        """Leave image and boxes as they are."""
         return image, target
 
 

@@ -1,6 +1,6 @@
 """Scores a detector in Lightning's validation loop, by the rules of both Open Images evaluators.
 
-Every rank judges the pictures of its share, and only the verdicts are gathered. A detector gives each place one class,
+Every rank judges the images of its share, and only the verdicts are gathered. A detector gives each place one class,
 so its boxes are repeated for the classes above theirs, as the evaluation expects of those who submit.
 """
 
@@ -49,18 +49,18 @@ class DetectionEvaluation(pl.Callback):
     """Logs `validation/map@0.5` by the rules of the 2018 challenge and `validation/v2_map@0.5` by those of V2.
 
     Args:
-        pictures: how many pictures to keep the boxes of, to be drawn: the same ones in every evaluation.
+        images: how many images to keep the boxes of, to be drawn: the same ones in every evaluation.
         seed: of their choice.
 
     Attributes:
         scores: figures of the last evaluation.
         by_class: average precision of each class by the rules of the challenge, machine name to value.
-        sample: pictures of `val_set` to draw, rows int64 [n].
-        found: what was found in these pictures, on rank 0.
+        sample: images of `val_set` to draw, rows int64 [n].
+        found: what was found in these images, on rank 0.
     """
 
-    def __init__(self, pictures: int = 8, seed: int = 0) -> None:
-        self.pictures = pictures
+    def __init__(self, images: int = 8, seed: int = 0) -> None:
+        self.images = images
         self.seed = seed
         self.scores: Scores = {}
         self.by_class: dict[str, float] = {}
@@ -72,7 +72,7 @@ class DetectionEvaluation(pl.Callback):
         """Start anew."""
         data = _data_of(trainer)
         self._judges = Judges(data, pl_module.device)
-        self.sample = sample_pictures(data.val_set.boxes.counts(), self.pictures, self.seed)
+        self.sample = sample_images(data.val_set.boxes.counts(), self.images, self.seed)
         self.found = []
 
     def on_validation_batch_end(
@@ -104,14 +104,14 @@ class DetectionEvaluation(pl.Callback):
             pl_module.log(f"{SPLIT}/{name}", value, prog_bar=name == "map@0.5", sync_dist=trainer.world_size > 1)
 
 
-def sample_pictures(counts: NDArray[np.int64], pictures: int, seed: int = 0) -> NDArray[np.int64]:
+def sample_images(counts: NDArray[np.int64], images: int, seed: int = 0) -> NDArray[np.int64]:
     """Choose rows of images to draw, int64 [n] ascending; one without a box is among them if there is any."""
     random = np.random.default_rng([seed, 2])
     empty, others = np.flatnonzero(counts == 0), np.flatnonzero(counts)
-    bare = min(1, len(empty), pictures)
+    bare = min(1, len(empty), images)
     chosen = [
         random.choice(empty, bare, replace=False),
-        random.choice(others, min(pictures - bare, len(others)), replace=False),
+        random.choice(others, min(images - bare, len(others)), replace=False),
     ]
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 

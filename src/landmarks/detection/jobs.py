@@ -22,13 +22,13 @@ from landmarks.config import (
 )
 from landmarks.data import LandmarkDataModule, Preprocessing
 from landmarks.detection.detect import Detector, TrainedDetector, load_detector
-from landmarks.detection.evaluation import FIGURES, SPLIT, DetectionEvaluation, Judges, sample_pictures
+from landmarks.detection.evaluation import FIGURES, SPLIT, DetectionEvaluation, Judges, sample_images
 from landmarks.detection.openimages import DetectionDataModule
 from landmarks.detection.outputs import Findings, write_findings
 from landmarks.detection.training_module import DetectorModule
 from landmarks.errors import LandmarksError
 from landmarks.evaluation import protocol_stamp
-from landmarks.extraction import UnreadablePictures
+from landmarks.extraction import UnreadableImages
 from landmarks.models import checkpoint_record, weights_hash
 from landmarks.recognition import DETECTIONS, PROTOCOL_FILE, DetectionProtocol, FoundObjects
 from landmarks.training import Parts, TrainedRun, ready, run_training
@@ -78,7 +78,7 @@ def _detector_parts(config: DictConfig) -> Parts:
     def check(trainer: pl.Trainer) -> None:
         if len(data.val_set) <= data.eval_batch_size * (trainer.world_size - 1):  # a rank without any hangs the others
             raise LandmarksError(
-                f"{len(data.val_set)} pictures to score give no batch of {data.eval_batch_size} to each of the "
+                f"{len(data.val_set)} images to score give no batch of {data.eval_batch_size} to each of the "
                 f"{trainer.world_size} devices: lower data.eval_batch_size"
             )
 
@@ -92,12 +92,12 @@ def _detector_parts(config: DictConfig) -> Parts:
         sizes = {"train": len(data.train_set), "validation": len(data.val_set), "classes": len(data.classes)}
         figures = {**run.figures, "protocol": [weights], "data": {"source": data.source.name, **sizes}}
         facts = {
-            "data": f"{data.source.name}: {len(data.train_set)} pictures to train on, {len(data.val_set)} to score",
+            "data": f"{data.source.name}: {len(data.train_set)} images to train on, {len(data.val_set)} to score",
             "classes": str(len(data.classes)),
         }
         write_findings(run.run_dir, config.name, found, figures, facts)
 
-    return Parts(data, module, record, f"{len(data.train_set)} pictures of {len(data.classes)} classes", report, check)
+    return Parts(data, module, record, f"{len(data.train_set)} images of {len(data.classes)} classes", report, check)
 
 
 def evaluate_detector_job(config: DictConfig) -> float | None:
@@ -127,14 +127,14 @@ def _used_part(config: DictConfig, trained: TrainedDetector) -> DictConfig:
 
 
 def _evaluate(config: DictConfig, run_dir: Path, trained: TrainedDetector) -> float:
-    """Look for objects in the pictures to score, score them, and write it all.
+    """Look for objects in the images to score, score them, and write it all.
 
     What an interrupted evaluation left in the run folder is not looked for again.
     """
     data: DetectionDataModule = instantiate(config.data)
     data.prepare_data()
     data.setup("validate")
-    unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
+    unreadable: UnreadableImages = instantiate(config.callbacks.unreadable)
     folder = run_dir / "detections"
     detector = Detector(config, trained)
     write_record(config, run_dir, "detection")
@@ -166,7 +166,7 @@ def _evaluate(config: DictConfig, run_dir: Path, trained: TrainedDetector) -> fl
         "data": {
             "source": data.source.name,
             "split": data.source.evaluation_split,
-            "pictures": len(data.val_set),
+            "images": len(data.val_set),
             "classes": len(data.classes),
             "classes_the_detector_lacks": len(unknown),
             "boxes_found": len(boxes.labels),
@@ -174,10 +174,10 @@ def _evaluate(config: DictConfig, run_dir: Path, trained: TrainedDetector) -> fl
     }
     facts = {
         "detector": f"{trained.name}, {len(trained.classes)} classes",
-        "data": f"{data.source.name}, {data.source.evaluation_split}: {len(data.val_set)} pictures",
+        "data": f"{data.source.name}, {data.source.evaluation_split}: {len(data.val_set)} images",
         "classes": f"{len(data.classes)}, of which the detector lacks {len(unknown)}",
     }
-    sample = sample_pictures(data.val_set.boxes.counts(), DRAWN, config.seed)
+    sample = sample_images(data.val_set.boxes.counts(), DRAWN, config.seed)
     findings = Findings(
         {trained.name: scores}, by_class, data.val_set, sample, [boxes], trained.classes, predictions=expanded
     )
@@ -200,9 +200,9 @@ def extract_detections_job(config: DictConfig) -> None:
     data.setup("validate")
     detector = Detector(config, trained)
     write_record(config, run_dir, "detection")
-    unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
+    unreadable: UnreadableImages = instantiate(config.callbacks.unreadable)
     table = Table("set", title="Detections", title_justify="left")
-    for heading in ("pictures", "with boxes", "boxes", "unreadable"):
+    for heading in ("images", "with boxes", "boxes", "unreadable"):
         table.add_column(heading, justify="right")
     for name, images in data.evaluated.items():
         found = detector.detect(
@@ -218,7 +218,7 @@ def extract_detections_job(config: DictConfig) -> None:
     Console().print(f"The sets are in [bold]{escape(str(run_dir))}[/]", soft_wrap=True)
 
 
-def _counts(found: FoundObjects, pictures: int) -> tuple[str, ...]:
+def _counts(found: FoundObjects, images: int) -> tuple[str, ...]:
     ids = found.boxes.image_ids
     looked_at = len(found.looked_at)
-    return str(looked_at), str(len(np.unique(ids))), str(len(ids)), str(pictures - looked_at)
+    return str(looked_at), str(len(np.unique(ids))), str(len(ids)), str(images - looked_at)

@@ -71,7 +71,7 @@ def write_findings(
 
 
 def _write_page(run_dir: Path, title: str, results: Mapping[str, Scores], facts: Mapping[str, str]) -> None:
-    pictures = {"Curves": run_dir / "curves.png", "Boxes": run_dir / "boxes.png"}
+    images = {"Curves": run_dir / "curves.png", "Boxes": run_dir / "boxes.png"}
     config = run_dir / "config.yaml"
     scores = {
         f"{heading} ({label})": {SPLIT: of_run[SPLIT][name]}
@@ -82,7 +82,7 @@ def _write_page(run_dir: Path, title: str, results: Mapping[str, Scores], facts:
         run_dir / "report.html",
         title,
         scores,
-        pictures={heading: path for heading, path in pictures.items() if path.is_file()},
+        images={heading: path for heading, path in images.items() if path.is_file()},
         config=config.read_text() if config.is_file() else "",
         facts=facts,
     )
@@ -102,7 +102,7 @@ def _print(run_dir: Path, results: Mapping[str, Scores], precisions: Mapping[str
         for value, name in shown:
             table.add_row(name, f"{value:.4f}")
         console.print(table)
-    console.print(f"Figures, pictures and a page to read, report.html, are in [bold]{run_dir}[/]", soft_wrap=True)
+    console.print(f"Figures, images and a page to read, report.html, are in [bold]{run_dir}[/]", soft_wrap=True)
 
 
 def _boxed(findings: Findings, row: int) -> BoxedImage:

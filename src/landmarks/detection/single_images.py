@@ -1,9 +1,9 @@
-"""Which objects pictures show, and where, and images with these drawn, as `landmarks detect` does.
+"""Which objects images show, and where, and images with these drawn, as `landmarks detect` does.
 
 As in the original program: scores of 0.1 and more, boxes of one class that overlap by more than half are one, at most
-100 of a picture, given as COCO does (https://cocodataset.org/#format-data). The network holds these rules.
+100 of an image, given as COCO does (https://cocodataset.org/#format-data). The network holds these rules.
 
-Pictures are read upright, as viewers show them, and boxes are those of the upright picture. An evaluation on Open
+Images are read upright, as viewers show them, and boxes are those of the upright image. An evaluation on Open
 Images passes over EXIF orientations instead, because the boxes there refer to the pixels as they are stored.
 """
 
@@ -33,7 +33,7 @@ LONGEST_NAME = 200  # bytes; file systems end at 255
 
 
 @dataclass(frozen=True, eq=False)
-class PictureObjects:
+class ImageObjects:
     """Objects in one upright image, uint8 [H, W, 3] RGB, best first.
 
     Boxes float64 [n, 4] are left, top, width and height in pixels; labels int32 [n] are rows of the detector's classes.
@@ -42,21 +42,21 @@ class PictureObjects:
     boxes: NDArray[np.float64]
     labels: NDArray[np.int32]
     scores: NDArray[np.float64]
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
 
 
 def detect_objects(
     detector: TrainedDetector, images: Iterable[AnyImage], min_score: float = 0.1
-) -> Iterator[PictureObjects]:
-    """Look for objects in pictures, each when it is asked for, so that one is in memory at a time.
+) -> Iterator[ImageObjects]:
+    """Look for objects in images, each when it is asked for, so that one is in memory at a time.
 
     Args:
         detector: see `load_detector`; its threshold of scores is changed.
-        images: files, images of Pillow or arrays of any sizes; `check_pictures` names all files that cannot be used.
+        images: files, images of Pillow or arrays of any sizes; `check_images` names all files that cannot be used.
         min_score: least score, in [0, 1]; where it is lower than the network's own, more is found.
 
     Raises:
-        LandmarksError: names the first picture that cannot be used; or `min_score` is out of range.
+        LandmarksError: names the first image that cannot be used; or `min_score` is out of range.
     """
     if not 0.0 <= min_score <= 1.0:
         raise LandmarksError(f"--min-score {min_score}: scores lie between 0 and 1")
@@ -67,14 +67,14 @@ def detect_objects(
     resize = DetectionResize.of(detector.preprocessing)
     idle = idle_cores()
     for image in images:
-        picture = pixels_of(image)
-        pixels = torch.from_numpy(resize(picture)).permute(2, 0, 1).contiguous().to(device)
+        shown = pixels_of(image)
+        pixels = torch.from_numpy(resize(shown)).permute(2, 0, 1).contiguous().to(device)
         with torch.inference_mode(), threads_for(pixels[0].numel(), idle):
             found = find_objects(model, [pixels], np.zeros(1, np.uint64), classes.names)
-        height, width = picture.shape[:2]
+        height, width = shown.shape[:2]
         corners = found.boxes * (width, height, width, height)
         corners[:, 2:] -= corners[:, :2]
-        yield PictureObjects(corners, found.labels, found.scores, picture)
+        yield ImageObjects(corners, found.labels, found.scores, shown)
 
 
 def make_folder(folder: Path) -> None:
@@ -85,7 +85,7 @@ def make_folder(folder: Path) -> None:
         raise LandmarksError(f"--draw {shown(folder)}: cannot be made a folder ({error.strerror})") from None
 
 
-def draw_objects(found: PictureObjects, classes: DetectionClasses, path: Path, folder: Path) -> Path:
+def draw_objects(found: ImageObjects, classes: DetectionClasses, path: Path, folder: Path) -> Path:
     """Write an image with what was found in it, as JPEG; nothing that exists is overwritten.
 
     Lines and letters grow with the image, so that they are as large on the screen as on any other, and small images
@@ -104,11 +104,11 @@ def draw_objects(found: PictureObjects, classes: DetectionClasses, path: Path, f
     Raises:
         LandmarksError: it cannot be written.
     """
-    height, width = found.picture.shape[:2]
+    height, width = found.image.shape[:2]
     longer = min(max(height, width, SMALLEST), LARGEST)
     scale = longer / max(height, width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    image = Image.fromarray(found.picture)
+    image = Image.fromarray(found.image)
     if size != image.size:
         image = image.resize(size, Image.Resampling.LANCZOS)
     corners = found.boxes.copy()

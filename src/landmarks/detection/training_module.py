@@ -53,5 +53,5 @@ class DetectorModule(TrainedModule):
         return loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Detections]:
-        """Return `found`: the boxes in the pictures of a batch."""
+        """Return `found`: the boxes in the images of a batch."""
         return {"found": find_objects(self.model, batch["image"], ids_of(batch), self.classes)}

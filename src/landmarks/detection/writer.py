@@ -1,7 +1,7 @@
 """Writes detections chunk by chunk, so that an interrupted detection goes on where it stopped.
 
 Everything is appended in a folder called ``<name>.partial`` (see `landmarks.storage.AppendLog`); closing gives it its
-name, so the finished name exists only for a finished set. Pictures that could not be read are written when it is
+name, so the finished name exists only for a finished set. Images that could not be read are written when it is
 closed, after all others, and taken out again when it is gone on with: they are tried again.
 """
 
@@ -89,7 +89,7 @@ class DetectionWriter:
 
     @property
     def done(self) -> NDArray[np.uint64]:
-        """The pictures looked at, uint64 [N]. Those that could not be read are not among them: they are tried again."""
+        """The images looked at, uint64 [N]. Those that could not be read are not among them: they are tried again."""
         return np.concatenate(self._parts)
 
     def add(self, ids: NDArray[np.uint64], found: Detections) -> None:
@@ -103,20 +103,20 @@ class DetectionWriter:
         place = find_rows(found.image_ids, ids)
         if (place < 0).any():
             stranger = format_id(found.image_ids[int(np.argmin(place))])
-            raise LandmarksError(f"{self.folder}: a box is in picture {stranger}, which is not among those looked at")
+            raise LandmarksError(f"{self.folder}: a box is in image {stranger}, which is not among those looked at")
         in_order = found.take(np.argsort(place, kind="stable"))
         counts = np.bincount(place, minlength=len(ids)).tolist()
-        pictures = zip(map(format_id, ids.tolist()), counts, [""] * len(counts), strict=True)
-        chunk = {BOXES_FILE: b"".join(detection_lines(in_order)), IMAGES_FILE: csv_lines(pictures)}
+        images = zip(map(format_id, ids.tolist()), counts, [""] * len(counts), strict=True)
+        chunk = {BOXES_FILE: b"".join(detection_lines(in_order)), IMAGES_FILE: csv_lines(images)}
         if self._stamps is not None:
             chunk[STAMPS_FILE] = csv_lines((format_id(one), self._stamps[one]) for one in ids.tolist())
         self._append(chunk)
         self._parts.append(ids)
         self._seen.update(ids.tolist())
 
-    def add_unreadable(self, pictures: Iterable[tuple[str, str]]) -> None:
-        """Note pictures, 16 hex digits each, that could not be read, and why."""
-        rows = ((name, 0, " ".join(reason.split()) or "unreadable") for name, reason in pictures)
+    def add_unreadable(self, images: Iterable[tuple[str, str]]) -> None:
+        """Note images, 16 hex digits each, that could not be read, and why."""
+        rows = ((name, 0, " ".join(reason.split()) or "unreadable") for name, reason in images)
         self._unreadable += csv_lines(rows)
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class DetectionWriter:
             ) from error
 
     def _drop_unreadable(self) -> NDArray[np.uint64]:
-        """Take out the pictures that are tried again; the others, uint64 [N]."""
+        """Take out the images that are tried again; the others, uint64 [N]."""
         path = self.partial / IMAGES_FILE
         images = read_images(path)
         count = int(images.readable.sum())
@@ -163,10 +163,10 @@ class DetectionWriter:
         repeats = [image_id for image_id in ids.tolist() if image_id in self._seen]
         repeats += [] if again is None else [int(ids[again])]
         if repeats:
-            raise LandmarksError(f"{self.folder}: picture {format_id(repeats[0])} was added before")
+            raise LandmarksError(f"{self.folder}: image {format_id(repeats[0])} was added before")
 
     def _take_up_finished(self, classes: DetectionClasses, protocol: DetectionProtocol) -> None:
-        """Make a finished set, if there is one, an unfinished one again, for pictures that it lacks."""
+        """Make a finished set, if there is one, an unfinished one again, for images that it lacks."""
         if not self.folder.exists():
             return
         if self.partial.exists():

@@ -92,7 +92,7 @@ class EvidenceToCome:
     def require(self, recognition: RecognitionPipeline, monitor: str) -> None:
         """Refuse to begin without what the stages of recognition and the monitor ask for."""
         own: list[Need] = [] if self.head is None else ["predictions"]
-        available = ["pictures", *self.opened.kinds, *own]
+        available = ["images", *self.opened.kinds, *own]
         recognition.require(available)
         recognition.check(self.opened)
         check_monitor(monitor, recognised=True, predictions="predictions" in available)
@@ -130,7 +130,7 @@ def _require_common(key: str, ids: NDArray[np.uint64], query_ids: NDArray[np.uin
     missing = int(np.count_nonzero(find_rows(query_ids, ids) < 0))
     if missing == len(query_ids):
         raise LandmarksError(
-            f"{key}: tells of {len(ids)} pictures, and none of them is one of the {len(query_ids)} queries: give a "
+            f"{key}: tells of {len(ids)} images, and none of them is one of the {len(query_ids)} queries: give a "
             "folder that was made of the queries of this data set"
         )
     if missing:

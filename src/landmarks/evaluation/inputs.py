@@ -36,7 +36,7 @@ class EvaluationSet:
     def extracted(cls, found: Described) -> "EvaluationSet":
         """Take what a network has just made; images that could not be read are not in it."""
         made = found.descriptors
-        return cls(made.descriptors, made.ids, found.pictures, found.region_rows, (made.protocol,))
+        return cls(made.descriptors, made.ids, found.readable, found.region_rows, (made.protocol,))
 
 
 SetT = TypeVar("SetT", default=EvaluationSet)

@@ -44,7 +44,7 @@ OUTPUTS = (
     "report.html",
 )
 
-PICTURES = {"Curves": "curves.png", "Sample queries": "neighbours.png", "Landmarks recognised": "recognition.png"}
+IMAGES = {"Curves": "curves.png", "Sample queries": "neighbours.png", "Landmarks recognised": "recognition.png"}
 
 Ablations = Mapping[str, Sequence[StageReport]]  # heading to the reports of a pipeline
 
@@ -124,7 +124,7 @@ def write_result(
         title,
         _by_figure(results),
         result.ablations,
-        {heading: run_dir / name for heading, name in PICTURES.items() if (run_dir / name).is_file()},
+        {heading: run_dir / name for heading, name in IMAGES.items() if (run_dir / name).is_file()},
         OmegaConf.to_yaml(recorded(config)),
         facts,
     )
@@ -198,7 +198,7 @@ def print_scores(run_dir: Path, results: Mapping[str, Scores], ablations: Ablati
     elif len(results) > 1 or {name for _, name in shown} != {"map@100"}:  # else the stages say it already
         console.print(table)
     console.print(
-        f"Figures, pictures and a page to read, report.html, are in [bold]{escape(str(run_dir))}[/]", soft_wrap=True
+        f"Figures, images and a page to read, report.html, are in [bold]{escape(str(run_dir))}[/]", soft_wrap=True
     )
 
 

@@ -1,4 +1,4 @@
-"""Chooses what the pictures of a run show: names for both sides, and which results are right."""
+"""Chooses what the images of a run show: names for both sides, and which results are right."""
 
 from collections.abc import Callable
 

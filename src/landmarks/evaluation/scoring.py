@@ -81,8 +81,8 @@ def evaluate_descriptors(
         SearchState(
             queries.descriptors,
             index.descriptors,
-            query_pictures=queries.images,
-            index_pictures=index.images,
+            query_images=queries.images,
+            index_images=index.images,
             query_regions=queries.regions,
             index_regions=index.regions,
             gallery=inputs.labelled,
@@ -131,8 +131,8 @@ def _recognise(inputs: Inputs, pipeline: RecognitionPipeline, evidence: Evidence
         queries.descriptors,
         labelled,
         inputs.landmark_names,
-        query_pictures=queries.images,
-        index_pictures=gallery.images,
+        query_images=queries.images,
+        index_images=gallery.images,
         predictions=evidence.predictions,
         detections=evidence.detections,
     )

@@ -1,4 +1,4 @@
-"""What `metrics.json` says of its own figures: how pictures were described, which stages ran, and on which data.
+"""What `metrics.json` says of its own figures: how images were described, which stages ran, and on which data.
 
 Two figures may be compared only where all of that agrees, and years later nobody remembers it. `landmarks leaderboard`
 reads the stamp; what is written here is plain values, short enough to be read by people.

@@ -8,6 +8,6 @@ from .job import extract_job as extract_job
 from .launch import ranks_launched as ranks_launched
 from .module import DescriptorModule as DescriptorModule
 from .unreadable import TooManyUnreadableError as TooManyUnreadableError
-from .unreadable import UnreadablePictures as UnreadablePictures
+from .unreadable import UnreadableImages as UnreadableImages
 from .views import Described as Described
 from .views import Extraction as Extraction

@@ -1,7 +1,7 @@
-"""Writes descriptor sets in Lightning's validation loop: the one path by which pictures become descriptors on disk.
+"""Writes descriptor sets in Lightning's validation loop: the one path by which images become descriptors on disk.
 
 The data module gives a loader for each set. Every rank writes the descriptors of its share to disk as they come;
-then rank 0 joins the parts and opens the sets memory-mapped. So no picture is described twice and no rank holds all
+then rank 0 joins the parts and opens the sets memory-mapped. So no image is described twice and no rank holds all
 descriptors in memory. Several machines need a run folder that they share, as checkpoints do.
 """
 
@@ -34,7 +34,7 @@ class DescriptorExtraction(pl.Callback):
 
     Args:
         folder: where the sets lie, each under its name; regions under ``<name>_regions``.
-        extraction: which views of a picture are described.
+        extraction: which views of an image are described.
         model_name: stands in the protocol of the descriptors.
         dtype: of the descriptors on disk; regions are always float16.
 

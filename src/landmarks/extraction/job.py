@@ -1,4 +1,4 @@
-"""Describes the pictures of a data set with a trained network, on any number of devices, and goes on after a kill.
+"""Describes the images of a data set with a trained network, on any number of devices, and goes on after a kill.
 
 `landmarks extract` ends here; an evaluation begins here.
 """
@@ -25,7 +25,7 @@ from landmarks.extraction.callback import RemainingImages, ResumedExtraction
 from landmarks.extraction.inference import OnnxInference
 from landmarks.extraction.launch import ranks_launched
 from landmarks.extraction.module import DescriptorModule
-from landmarks.extraction.unreadable import UnreadablePictures
+from landmarks.extraction.unreadable import UnreadableImages
 from landmarks.extraction.views import Described, Extraction
 from landmarks.models import OpenedModel, open_model, require_size
 from landmarks.recognition import classify, refuse_other_folder, require_views, to_device, write_predictions
@@ -42,8 +42,8 @@ class Extracted:
     """What an extraction gave."""
 
     sets: dict[str, Described]  # what was described, by name; empty on all ranks but the first
-    rates: dict[str, float]  # pictures a second of each set; none where nothing was left to do
-    unreadable: dict[str, str]  # why pictures were left out, by id
+    rates: dict[str, float]  # images a second of each set; none where nothing was left to do
+    unreadable: dict[str, str]  # why images were left out, by id
 
 
 def extract_job(config: DictConfig) -> None:
@@ -105,7 +105,7 @@ def describe(
     views: Extraction = instantiate(config.extraction)
     extraction = ResumedExtraction(folder, views, trained.name, dtype)
     extraction.replace_others = replace_others
-    unreadable: UnreadablePictures = instantiate(config.callbacks.unreadable)
+    unreadable: UnreadableImages = instantiate(config.callbacks.unreadable)
     engine = [OnnxInference(views)] if config.inference == "onnx" else []
     progress = [
         instantiate(node) for node in (config.callbacks.progress,) if node and config.trainer.enable_progress_bar
@@ -136,7 +136,7 @@ def describe(
 
 def _overview(extracted: Extracted) -> Table:
     table = Table(title="Descriptor sets", title_justify="left")
-    for heading in ("set", "rows", "dim", "type", "MiB", "pictures/s", "unreadable"):
+    for heading in ("set", "rows", "dim", "type", "MiB", "images/s", "unreadable"):
         table.add_column(heading, justify="left" if heading == "set" else "right")
     for name, found in extracted.sets.items():
         rate = f"{extracted.rates[name]:.1f}" if name in extracted.rates else "all there"
@@ -155,7 +155,7 @@ def check_predictions(config: DictConfig, trained: OpenedModel) -> None:
     """Refuse, before any work, predictions that cannot be made or written."""
     if config.predictions < 0:
         raise LandmarksError(
-            f"predictions={config.predictions}: ask for 1 landmark of each picture or more, or for none: 0"
+            f"predictions={config.predictions}: ask for 1 landmark of each image or more, or for none: 0"
         )
     if trained.head is None:
         raise LandmarksError(
@@ -169,10 +169,10 @@ def check_predictions(config: DictConfig, trained: OpenedModel) -> None:
 
 
 def predict(found: DescriptorSet, trained: OpenedModel, k: int, folder: Path, accelerator: str) -> None:
-    """Write the k likeliest landmarks of described pictures into a folder, instead of what an earlier run wrote."""
+    """Write the k likeliest landmarks of described images into a folder, instead of what an earlier run wrote."""
     assert trained.head is not None
     to_device(trained.head, accelerator)
     predictions = classify(found, trained.head, np.array(trained.landmark_names), k)
     write_predictions(folder, predictions, found.protocol)
     likeliest = float(np.median(predictions.probabilities[:, 0]))
-    log.info("%s: %d pictures, median probability of the likeliest landmark %.3f", folder, len(found), likeliest)
+    log.info("%s: %d images, median probability of the likeliest landmark %.3f", folder, len(found), likeliest)

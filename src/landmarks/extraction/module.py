@@ -16,17 +16,17 @@ Rows = tuple[Tensor, list[Tensor]]  # which images, and their descriptors (and r
 
 
 class DescriptorModule(pl.LightningModule):
-    """Describes pictures with a network, batch by batch, for the evaluation callbacks.
+    """Describes images with a network, batch by batch, for the evaluation callbacks.
 
     Args:
-        model: pictures [B, 3, H, W] float, normalised -> descriptors [B, D].
-        channels_last: keep pictures and weights in NHWC order, which convolutions on recent hardware prefer.
+        model: images [B, 3, H, W] float, normalised -> descriptors [B, D].
+        channels_last: keep images and weights in NHWC order, which convolutions on recent hardware prefer.
         compile: run the network through `torch.compile`.
 
     Attributes:
-        extractions: which views of a picture are described in validation, for each loader; set by the callback that
+        extractions: which views of an image are described in validation, for each loader; set by the callback that
             writes the descriptors.
-        engine: computes descriptors of whole pictures in place of `model`; None for `model` itself.
+        engine: computes descriptors of whole images in place of `model`; None for `model` itself.
     """
 
     def __init__(self, model: nn.Module, channels_last: bool = True, compile: bool = False) -> None:
@@ -44,7 +44,7 @@ class DescriptorModule(pl.LightningModule):
             self.model.compile(dynamic=True)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Describe pictures: uint8 [B, 3, H, W] -> float32 [B, D]."""
+        """Describe images: uint8 [B, 3, H, W] -> float32 [B, D]."""
         network = self.model if self.engine is None else self.engine
         descriptors: Tensor = network(self._input(images))
         return descriptors.float()
@@ -55,10 +55,10 @@ class DescriptorModule(pl.LightningModule):
         return {"described": [(group["row"], self.describe(group["images"], extraction)) for group in batch["groups"]]}
 
     def describe(self, scales: Sequence[Tensor], extraction: Extraction) -> list[Tensor]:
-        """Describe pictures in all views.
+        """Describe images in all views.
 
         Args:
-            scales: the same pictures at each scale, uint8 [B, 3, H, W].
+            scales: the same images at each scale, uint8 [B, 3, H, W].
             extraction: whether mirrored too, and how many levels of regions.
 
         Returns:

@@ -1,6 +1,6 @@
-"""Counts pictures that could not be read, names each in the log once, and stops the run past a threshold.
+"""Counts images that could not be read, names each in the log once, and stops the run past a threshold.
 
-A picture that cannot be decoded is left out of its batch, never replaced by zeros: a few are a fact of life in
+An image that cannot be decoded is left out of its batch, never replaced by zeros: a few are a fact of life in
 millions of photographs, many mean that something is wrong with the data.
 """
 
@@ -15,14 +15,14 @@ log = logging.getLogger(__name__)
 
 
 class TooManyUnreadableError(LandmarksError):
-    """More pictures than allowed could not be read."""
+    """More images than allowed could not be read."""
 
 
-class UnreadablePictures(pl.Callback):
-    """Keeps account of unreadable pictures over training and evaluation.
+class UnreadableImages(pl.Callback):
+    """Keeps account of unreadable images over training and evaluation.
 
     Args:
-        limit: how many different pictures may fail before the run stops; 0 stops at the first.
+        limit: how many different images may fail before the run stops; 0 stops at the first.
     """
 
     def __init__(self, limit: int = 10) -> None:
@@ -32,12 +32,11 @@ class UnreadablePictures(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Account for the pictures left out of a training batch, before it is used."""
+        """Account for the images left out of a training batch, before it is used."""
         self.account(batch["unreadable"])
         if not len(batch["image"]):
             raise TooManyUnreadableError(
-                "A training batch holds no readable picture:\n"
-                + "\n".join(f"  {why}" for _, why in batch["unreadable"])
+                "A training batch holds no readable image:\n" + "\n".join(f"  {why}" for _, why in batch["unreadable"])
             )
 
     def on_validation_batch_end(
@@ -49,19 +48,19 @@ class UnreadablePictures(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Account for the pictures left out of an evaluation batch."""
+        """Account for the images left out of an evaluation batch."""
         self.account(batch["unreadable"])
 
     def account(self, unreadable: list[tuple[str, str]]) -> None:
         """Log new failures, pairs of image id and reason; stop the run when more than `limit` images failed."""
-        for picture, reason in unreadable:
-            if picture not in self.reasons:
-                self.reasons[picture] = reason
+        for image, reason in unreadable:
+            if image not in self.reasons:
+                self.reasons[image] = reason
                 log.warning("left out: %s", reason)
         if len(self.reasons) > self.limit:
             shown = "\n".join(f"  {reason}" for reason in list(self.reasons.values())[:10])
             raise TooManyUnreadableError(
-                f"{len(self.reasons)} pictures could not be read, and data.max_unreadable allows {self.limit}:\n"
+                f"{len(self.reasons)} images could not be read, and data.max_unreadable allows {self.limit}:\n"
                 f"{shown}\n"
                 "Repair or remove them, or raise data.max_unreadable."
             )

@@ -1,4 +1,4 @@
-"""How pictures become descriptors: scales, mirroring, regions; and what comes of it."""
+"""How images become descriptors: scales, mirroring, regions; and what comes of it."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from landmarks.retrieval import Descriptors, DescriptorSet, Pipeline, regions_of
 
 @dataclass(frozen=True)
 class Extraction:
-    """Which views of a picture are described.
+    """Which views of an image are described.
 
     With more than one view the descriptor is the sum of the views' L2-normalised descriptors; with one it is what the
     network gives. The same holds for each region: it is described in every view, and the mirrored view's regions
     are put back into their places.
     """
 
-    # factors of the input size, each a view of its own, resized from the original picture
+    # factors of the input size, each a view of its own, resized from the original image
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False  # also describe every view mirrored
     regions: int = 0  # levels of a grid of regions that are described too, for regional diffusion; 0 for none
@@ -36,15 +36,15 @@ class Extraction:
 
 @dataclass(frozen=True)
 class Described:
-    """Pictures and what the network made of them."""
+    """Images and what the network made of them."""
 
-    images: ImageSet  # holds every described picture, in any order; also those that could not be read
+    images: ImageSet  # holds every described image, in any order; also those that could not be read
     descriptors: DescriptorSet  # of the n that could be read, in any order
-    regions: DescriptorSet | None = None  # of the same pictures, R x D values a row; None where they were not described
+    regions: DescriptorSet | None = None  # of the same images, R x D values a row; None where they were not described
 
     @property
-    def pictures(self) -> ImageSet:
-        """The n pictures in the order of `descriptors`."""
+    def readable(self) -> ImageSet:
+        """The n images in the order of `descriptors`."""
         return self.images.take(self.images.table.find(self.descriptors.ids))
 
     @property

@@ -1,4 +1,4 @@
-"""Weights of other frameworks in, models for other programs out, and what a model says of single pictures."""
+"""Weights of other frameworks in, models for other programs out, and what a model says of single images."""
 
 import lazy_loader
 

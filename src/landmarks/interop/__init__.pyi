@@ -11,11 +11,11 @@ from .folder import describe_folder as describe_folder
 from .folder import holds_descriptors as holds_descriptors
 from .folder import model_protocol as model_protocol
 from .image_files import AnyImage as AnyImage
-from .image_files import check_pictures as check_pictures
+from .image_files import check_images as check_images
 from .image_files import image_name as image_name
 from .image_files import pixels_of as pixels_of
-from .image_files import read_picture as read_picture
-from .image_files import sort_pictures as sort_pictures
+from .image_files import read_image as read_image
+from .image_files import sort_images as sort_images
 from .new_files import check_new_file as check_new_file
 from .paddle.importing import import_released as import_released
 from .paddle.labels import read_class_names as read_class_names
@@ -24,8 +24,8 @@ from .paddle.variables import open_variables as open_variables
 from .pretrained import compose_network as compose_network
 from .pretrained import open_pretrained as open_pretrained
 from .single_images import LandmarkClass as LandmarkClass
-from .single_images import classify_pictures as classify_pictures
-from .single_images import describe_pictures as describe_pictures
+from .single_images import classify_images as classify_images
+from .single_images import describe_images as describe_images
 from .single_images import embedded as embedded
 from .single_images import idle_cores as idle_cores
 from .single_images import landmark_class as landmark_class

@@ -34,7 +34,7 @@ from landmarks.models import (
     open_model,
     program_multiple,
     to_bytes,
-    trial_pictures,
+    trial_images,
     weights_hash,
     write_model,
 )
@@ -257,14 +257,14 @@ def _checked(net: nn.Module, other: Network, multiple: int) -> float:
 def _gives_the_same(net: nn.Module, other: nn.Module) -> bool:
     """Bit for bit."""
     with torch.inference_mode():
-        return all(torch.equal(net(images), other(images)) for images in trial_pictures())
+        return all(torch.equal(net(images), other(images)) for images in trial_images())
 
 
 def _finds_the_same(net: nn.Module, other: nn.Module) -> bool:
     """Bit for bit, boxes and tensors: an untrained detector may find nothing to compare."""
-    pictures = [(images[0] * 50 + 128).clamp(0, 255).to(torch.uint8) for images in trial_pictures()]
+    images = [(batch[0] * 50 + 128).clamp(0, 255).to(torch.uint8) for batch in trial_images()]
     with torch.inference_mode():
-        found: list[list[dict[str, Tensor]]] = [one(pictures) for one in (net, other)]
+        found: list[list[dict[str, Tensor]]] = [one(images) for one in (net, other)]
     boxes = all(torch.equal(a[key], b[key]) for a, b in zip(*found, strict=True) for key in a)
     tensors, others = net.state_dict(), other.state_dict()
     return boxes and all(torch.equal(tensors[name], others[name]) for name in tensors)

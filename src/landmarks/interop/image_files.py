@@ -13,19 +13,19 @@ from landmarks.errors import LandmarksError, shown
 
 MIN_SIDE = 8
 """Pixels, one block of JPEG. Networks see cells of 32 pixels: what is smaller would be enlarged to a single slope of
-colour, of which a model says something, but nothing about the picture."""
-MAX_BYTES = 1 << 30  # more than the largest picture that is decoded takes in any format
+colour, of which a model says something, but nothing about the image."""
+MAX_BYTES = 1 << 30  # more than the largest image that is decoded takes in any format
 
 
 AnyImage: TypeAlias = str | Path | Image.Image | NDArray[Any]
 """A file, an image of Pillow, or pixels: uint8 [H, W, 3] RGB or uint8 [H, W] grey."""
 
 
-def sort_pictures(paths: Iterable[str | Path]) -> tuple[dict[Path, tuple[int, int]], dict[Path, str]]:
-    """Tell pictures that can be used from others. JPEGs are decoded at an eighth, which shows damage as well.
+def sort_images(paths: Iterable[str | Path]) -> tuple[dict[Path, tuple[int, int]], dict[Path, str]]:
+    """Tell images that can be used from others. JPEGs are decoded at an eighth, which shows damage as well.
 
     Returns:
-        Height and width of each picture that can, upright, pixels; and why each of the others cannot.
+        Height and width of each image that can, upright, pixels; and why each of the others cannot.
     """
     sizes: dict[Path, tuple[int, int]] = {}
     problems: dict[Path, str] = {}
@@ -39,24 +39,24 @@ def sort_pictures(paths: Iterable[str | Path]) -> tuple[dict[Path, tuple[int, in
     return sizes, problems
 
 
-def check_pictures(paths: Iterable[str | Path]) -> dict[Path, tuple[int, int]]:
-    """Refuse pictures that cannot be used, all at once, see `sort_pictures`.
+def check_images(paths: Iterable[str | Path]) -> dict[Path, tuple[int, int]]:
+    """Refuse images that cannot be used, all at once, see `sort_images`.
 
     Returns:
-        Height and width of each picture, upright, pixels.
+        Height and width of each image, upright, pixels.
     """
-    sizes, reasons = sort_pictures(paths)
+    sizes, reasons = sort_images(paths)
     problems = [f"{shown(path)}: {reason}" for path, reason in reasons.items()]
     if len(problems) == 1:
         raise LandmarksError(problems[0])
     if problems:
         listed = "\n".join(f"  {problem}" for problem in problems)
-        raise LandmarksError(f"{len(problems)} of {len(sizes) + len(problems)} pictures cannot be used:\n{listed}")
+        raise LandmarksError(f"{len(problems)} of {len(sizes) + len(problems)} images cannot be used:\n{listed}")
     return sizes
 
 
-def read_picture(path: str | Path) -> NDArray[np.uint8]:
-    """Decode a picture in full, upright as viewers show it: uint8 [H, W, 3] RGB."""
+def read_image(path: str | Path) -> NDArray[np.uint8]:
+    """Decode an image in full, upright as viewers show it: uint8 [H, W, 3] RGB."""
     try:
         return _opened(Path(path)).decode()
     except (LandmarksError, OSError) as error:
@@ -70,7 +70,7 @@ def pixels_of(image: AnyImage) -> NDArray[np.uint8]:
         LandmarksError: A file cannot be read, or an array is of another type or shape.
     """
     if isinstance(image, (str, Path)):
-        return read_picture(image)
+        return read_image(image)
     if isinstance(image, Image.Image):
         try:
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
@@ -94,13 +94,13 @@ def image_name(image: AnyImage, place: int) -> str:
 
 def _opened(path: Path) -> EncodedImage:
     if path.is_dir():
-        raise LandmarksError("is a folder; name the pictures themselves, such as FOLDER/*.jpg")
+        raise LandmarksError("is a folder; name the images themselves, such as FOLDER/*.jpg")
     if not path.exists():
         raise LandmarksError("there is no such file")
     if not path.is_file():
-        raise LandmarksError("is no ordinary file; name a picture on the disk")
+        raise LandmarksError("is no ordinary file; name an image on the disk")
     if path.stat().st_size > MAX_BYTES:
-        raise LandmarksError(f"{path.stat().st_size:,} bytes are more than any picture has that can be read")
+        raise LandmarksError(f"{path.stat().st_size:,} bytes are more than any image has that can be read")
     image = open_image(path.read_bytes())
     if min(image.height, image.width) < MIN_SIDE:
         raise LandmarksError(
@@ -111,5 +111,5 @@ def _opened(path: Path) -> EncodedImage:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnreadableImageError):
-        return f"cannot be read as a picture: {error}"
+        return f"cannot be read as an image: {error}"
     return f"cannot be read ({error.strerror or error})" if isinstance(error, OSError) else str(error)

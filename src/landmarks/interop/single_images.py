@@ -33,7 +33,7 @@ BATCH_PIXELS = 1 << 21  # of a batch at most: 32 images of 256 x 256, or 2 of 10
 THREAD_PIXELS = 1 << 15  # of a batch for each thread: with fewer, threads wait for one another
 
 
-def describe_pictures(
+def describe_images(
     describer: OpenedModel,
     images: Iterable[AnyImage],
     scales: Sequence[float] = (1.0,),
@@ -65,7 +65,7 @@ def embedded(
     flip: bool = False,
     refused: Refused | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Give the place of each image that can be used, and its descriptor, one after another, see `describe_pictures`."""
+    """Give the place of each image that can be used, and its descriptor, one after another, see `describe_images`."""
     for place, image, row in _described(describer, images, scales, flip, refused):
         if not np.isfinite(row).all() or not row.any():
             raise LandmarksError(
@@ -196,15 +196,15 @@ class LandmarkClass:
     category: str | None
 
 
-def classify_pictures(
+def classify_images(
     classifier: OpenedModel, images: Iterable[AnyImage], top: int = 5
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The likeliest classes of pictures, in batches of one shape.
+    """The likeliest classes of images, in batches of one shape.
 
     Args:
         classifier: opened for "classes", of which it has C.
-        images: N files, images of Pillow or arrays of any sizes; `check_pictures` names all files that cannot be used.
-        top: classes of each picture; no more than there are.
+        images: N files, images of Pillow or arrays of any sizes; `check_images` names all files that cannot be used.
+        top: classes of each image; no more than there are.
 
     Returns:
         Labels int32 and probabilities float32 of a softmax over all classes, both [N, min(top, C)], the likeliest

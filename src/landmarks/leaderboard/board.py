@@ -84,8 +84,8 @@ def _figures(run: Run, metric: str) -> Figures:
 
 def _data(data: Evaluated) -> str:
     counts = [f"{number:,} {name}" for name, number in data.described.items()]
-    if data.pictures is not None:
-        counts.append(f"{data.pictures:,} pictures")
+    if data.images is not None:
+        counts.append(f"{data.images:,} images")
     name = " ".join(filter(None, (data.source or "files", data.split)))
     return f"{name}: {', '.join(counts)}" if counts else name
 

@@ -10,7 +10,7 @@ Published figures of retrieval and recognition are of the whole GLDv2 test set b
   scores it, and has both a public and a private part.
 
 The real files' content is not known here, so their counts tell them from a miniature in the same layout, which has the
-same file names. And it is one of the same row if models, size and views of the pictures, and stages of the pipeline are
+same file names. And it is one of the same row if models, size and views of the images, and stages of the pipeline are
 the row's. Of detectors nothing is comparable: the published figure is of the public split of the 2018 challenge, whose
 boxes were never released.
 """
@@ -84,11 +84,11 @@ def _other_views(protocols: Sequence[Protocol | None], row: Row) -> Iterator[str
             continue
         sizes = row.sizes.get(one.model)
         if sizes and one.input_size not in sizes:
-            yield f"pictures of {one.input_size} px instead of {' or '.join(map(str, sorted(sizes)))}"
+            yield f"images of {one.input_size} px instead of {' or '.join(map(str, sorted(sizes)))}"
         if one.scales != [1.0] or one.flip:
-            yield "several views of each picture"
+            yield "several views of each image"
         if row.task == "retrieval" and one.resize not in ("", "released"):
-            yield f"pictures resized as {one.resize!r}"
+            yield f"images resized as {one.resize!r}"
 
 
 def _other_stages(run: Run, row: Row) -> Iterator[str]:

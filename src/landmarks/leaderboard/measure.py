@@ -109,11 +109,11 @@ def _check_needs(config: DictConfig) -> None:
     """Refuse stages that need what the extractions will not make."""
     gallery = bool(config.descriptors.gallery)
     pipeline: Pipeline = instantiate(config.pipeline)
-    pipeline.require(["pictures", "gallery"] if gallery else ["pictures"])
+    pipeline.require(["images", "gallery"] if gallery else ["images"])
     if gallery:
         recognition: RecognitionPipeline = instantiate(config.recognition)
         given: dict[Need, Any] = {"predictions": config.predictions, "detections": config.detections}
-        recognition.require(["pictures", *(need for need, folder in given.items() if folder)])
+        recognition.require(["images", *(need for need, folder in given.items() if folder)])
 
 
 def _made(row: Row, part: str, splits: Sequence[str]) -> list[str]:

@@ -33,11 +33,11 @@ class Row:
     private: float | None  # likewise
     source: str  # who published it, and of what
     note: str = ""  # what a reader of the figures should know
-    # rows of the models that describe pictures, one or several; none where we cannot run it
+    # rows of the models that describe images, one or several; none where we cannot run it
     models: tuple[str, ...] = ()
     pipeline: str | None = None  # the choice of the retrieval or recognition pipeline; None for plain search or votes
     stages: tuple[str, ...] = ()  # of that pipeline; empty where the figure depends on none
-    # of each model the short sides in pixels that pictures may have been given; empty for any
+    # of each model the short sides in pixels that images may have been given; empty for any
     sizes: Mapping[str, frozenset[int]] = field(default_factory=dict)
     classifier: str | None = None  # row of the model whose predictions recognition looks at
     detector: str | None = None  # row of the model whose detections recognition looks at

@@ -25,7 +25,7 @@ _STRICT = ConfigDict(strict=True)
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class Protocol:
-    """How one model described pictures, see `retrieval.ExtractionProtocol`; a detector's has fewer keys."""
+    """How one model described images, see `retrieval.ExtractionProtocol`; a detector's has fewer keys."""
 
     model: str
     weights: str
@@ -47,7 +47,7 @@ class Stages:
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class Solution:
-    """How many pictures a solution scores, and where it comes from."""
+    """How many images a solution scores, and where it comes from."""
 
     public: int
     private: int
@@ -61,8 +61,8 @@ class Evaluated:
     """The data that were evaluated, see `stamp` of evaluation; of a detector only `source` and what follows it."""
 
     source: str | None = None  # name of the data set; None where nobody knows
-    split: str | None = None  # of a detector's pictures
-    pictures: int | None = None  # of a detector
+    split: str | None = None  # of a detector's images
+    images: int | None = None  # of a detector
     release: str | None = None  # of the ground truth
     held_out: bool = False  # of the train images instead of the test set
     described: dict[str, int] = Field(default_factory=dict)  # numbers of queries and index images that were searched

@@ -1,6 +1,6 @@
 """Cross entropy over very many classes, exact, without ever holding all logits.
 
-A head over C classes with a batch of B pictures has B x C logits; written down plainly it keeps several
+A head over C classes with a batch of B images has B x C logits; written down plainly it keeps several
 copies of them (198 MiB each at B = 256, C = 203,094) beside the weights. Here the classes pass by in chunks,
 twice: the forward pass keeps a running log-sum-exp, the backward pass computes each chunk's logits again and
 turns them into gradients at once (the scheme of FlashAttention, Dao et al., NeurIPS 2022, applied to the
@@ -163,7 +163,7 @@ def _other_logits(
     logits = (x @ rows.T).mul_(scale)
     if bias is not None:
         logits.add_(bias[start:stop])
-    # Each picture writes to one column, its true class's or else any column's own value: no shape depends on data,
+    # Each image writes to one column, its true class's or else any column's own value: no shape depends on data,
     # so a GPU never waits for the host.
     column = (labels - start).clamp(0, stop - start - 1)[:, None]
     here = ((labels >= start) & (labels < stop))[:, None]

@@ -18,7 +18,7 @@ from landmarks.losses.cross_entropy import at_least_float32
 class NPairs(nn.Module):
     """Cross entropy of anchors against positives, plus half of `l2` times the mean squared length.
 
-    A batch is laid out anchor, positive, anchor, positive, …: two pictures of a landmark side by side. Where
+    A batch is laid out anchor, positive, anchor, positive, …: two images of a landmark side by side. Where
     two pairs are of the same landmark, the target is spread evenly over both positives.
 
     Args:
@@ -65,6 +65,6 @@ def _check_pairs(descriptors: Tensor, landmarks: Tensor) -> None:
     if len(split):
         i = 2 * int(split[0])
         raise ValueError(
-            f"{layout}: pictures {i} and {i + 1} of the batch are of landmarks "
+            f"{layout}: images {i} and {i + 1} of the batch are of landmarks "
             f"{int(landmarks[i])} and {int(landmarks[i + 1])}"
         )

@@ -1,4 +1,4 @@
-"""From a picture to its descriptor: backbones, pooling, the descriptor layer and their weights."""
+"""From an image to its descriptor: backbones, pooling, the descriptor layer and their weights."""
 
 import lazy_loader
 

@@ -2,7 +2,7 @@ from .agreement import SHAPES as SHAPES
 from .agreement import TOLERANCE as TOLERANCE
 from .agreement import Network as Network
 from .agreement import largest_difference as largest_difference
-from .agreement import trial_pictures as trial_pictures
+from .agreement import trial_images as trial_images
 from .architecture import IN_TRAINING_ONLY as IN_TRAINING_ONLY
 from .architecture import all_options as all_options
 from .architecture import build_loss as build_loss

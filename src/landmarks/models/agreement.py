@@ -1,6 +1,6 @@
-"""Whether a network written down in another form still computes the same, seen on pictures made up for that.
+"""Whether a network written down in another form still computes the same, seen on images made up for that.
 
-Differences are told in units of the spread: how far the outputs of two pictures lie apart. An absolute bound would be
+Differences are told in units of the spread: how far the outputs of two images lie apart. An absolute bound would be
 strict for one network and lax for another.
 """
 
@@ -20,7 +20,7 @@ TOLERANCE = 1e-3
 SHAPES = ((2, 4, 6), (1, 7, 4), (3, 5, 5))
 """Batch, and height and width in multiples; the example of `models.program` is none, no two agree in anything."""
 BLOCKS = 2
-"""Patches of one colour that lie in a multiple: networks answer alike to all pictures of plain noise."""
+"""Patches of one colour that lie in a multiple: networks answer alike to all images of plain noise."""
 
 Network = Callable[[Tensor], Tensor]
 
@@ -29,13 +29,13 @@ def largest_difference(reference: Network, other: Network, multiple: int = MULTI
     """How far two networks disagree at most, in spreads of the first one's outputs.
 
     Args:
-        reference: normalised pictures float32 [B, 3, H, W] to outputs float32 [B, D], on the CPU.
+        reference: normalised images float32 [B, 3, H, W] to outputs float32 [B, D], on the CPU.
         other: the same in another form.
         multiple: see `models.program.program_multiple`.
     """
     expected, found = [], []
     with torch.inference_mode():
-        for images in trial_pictures(multiple):
+        for images in trial_images(multiple):
             expected.append(reference(images))
             found.append(other(images))
             if found[-1].shape != expected[-1].shape:
@@ -50,13 +50,13 @@ def largest_difference(reference: Network, other: Network, multiple: int = MULTI
     return difference / spread if spread and not math.isnan(difference) else math.inf
 
 
-def trial_pictures(multiple: int = MULTIPLE) -> list[Tensor]:
-    """Normalised pictures of `SHAPES`, patches of random colours, the same in every call: float32 [B, 3, H, W]."""
+def trial_images(multiple: int = MULTIPLE) -> list[Tensor]:
+    """Normalised images of `SHAPES`, patches of random colours, the same in every call: float32 [B, 3, H, W]."""
     random = torch.Generator().manual_seed(0)
-    pictures = []
+    images = []
     for batch, height, width in SHAPES:
         patches = torch.randn(batch, 3, BLOCKS * height, BLOCKS * width, generator=random)
         brightness = torch.randn(batch, 1, 1, 1, generator=random)
         whole = F.interpolate(patches + brightness, (height * multiple, width * multiple), mode="nearest")
-        pictures.append(whole)
-    return pictures
+        images.append(whole)
+    return images

@@ -1,4 +1,4 @@
-"""The network that turns a picture into a descriptor."""
+"""The network that turns an image into a descriptor."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ class DescriptorNet(nn.Module):
 
     Attributes:
         dim: Length of the descriptor, also where the argument was None.
-        input_multiple: Height and width of the pictures must be multiples of this, in pixels; the backbone's attribute
+        input_multiple: Height and width of the images must be multiples of this, in pixels; the backbone's attribute
             of that name, else 1: convolutions take any size that is large enough.
     """
 

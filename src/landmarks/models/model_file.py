@@ -44,7 +44,7 @@ def load_model(path: str | Path, trust: Iterable[str] = ()) -> nn.Module:
         trust: Networks and losses of your own that it may name, by their whole paths, such as "mynets.Net".
 
     Returns:
-        The network in eval mode, on the CPU. It takes normalised pictures, float32 [B, 3, H, W] with sides that are
+        The network in eval mode, on the CPU. It takes normalised images, float32 [B, 3, H, W] with sides that are
         multiples of 32 (see `landmarks.models.normalize`), and gives descriptors [B, D] as they leave the network, or
         logits [B, C] if its task is classification. A detector takes a list of uint8 [3, H, W] instead and gives a
         dictionary of `boxes`, `labels` and `scores` for each. `read_record` says which it is.

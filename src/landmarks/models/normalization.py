@@ -1,6 +1,6 @@
 """From bytes to what the networks expect.
 
-Pictures travel as uint8 to the device, a quarter of the bytes of float32, and become floats there.
+Images travel as uint8 to the device, a quarter of the bytes of float32, and become floats there.
 """
 
 import torch

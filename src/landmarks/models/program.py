@@ -1,7 +1,7 @@
 """A network as one graph of operations that needs none of our code: `torch.export`, for any batch and size.
 
 The graph is the base of both files that `landmarks export` writes for other programs, and of ONNX Runtime as a
-faster way to describe pictures (`models.onnx_network`).
+faster way to describe images (`models.onnx_network`).
 """
 
 import logging
@@ -40,7 +40,7 @@ def exported_program(net: nn.Module, multiple: int = MULTIPLE) -> ExportedProgra
     """Follow a network and write down what it computes.
 
     Args:
-        net: in eval mode, on the CPU; normalised pictures float32 [B, 3, H, W] to float32 [B, D].
+        net: in eval mode, on the CPU; normalised images float32 [B, 3, H, W] to float32 [B, D].
         multiple: see `program_multiple`.
 
     Returns:

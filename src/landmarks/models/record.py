@@ -97,7 +97,7 @@ class ModelRecord:
         if self.task == "detection" and not self.labels:
             raise ValueError("a detector without labels")
         if (self.task == "detection") != (self.preprocessing.mode == "detection"):
-            raise ValueError(f"a model for {self.task} with pictures prepared for {self.preprocessing.mode}")
+            raise ValueError(f"a model for {self.task} with images prepared for {self.preprocessing.mode}")
 
     def to_metadata(self) -> dict[str, str]:
         """As safetensors wants it."""

@@ -1,9 +1,9 @@
-"""Which parts of a picture are described besides the whole: a grid of overlapping regions at several sizes.
+"""Which parts of an image are described besides the whole: a grid of overlapping regions at several sizes.
 
 In the manner of R-MAC (Tolias, Sicre, Jégou, "Particular Object Retrieval with Integral Max-Pooling of CNN
-Activations", ICLR 2016, section 3.2). There regions are squares, so their number depends on the picture's shape; here
-they have the picture's own aspect, which is our choice: every picture has the same number of regions, and those of
-many pictures are one array [N, R, D].
+Activations", ICLR 2016, section 3.2). There regions are squares, so their number depends on the image's shape; here
+they have the image's own aspect, which is our choice: every image has the same number of regions, and those of
+many images are one array [N, R, D].
 """
 
 from typing import NamedTuple
@@ -42,7 +42,7 @@ def region_grid(height: int, width: int, levels: int) -> list[Region]:
 
 
 def mirrored_regions(levels: int) -> list[int]:
-    """For each region the number of the one that shows the same part in the mirrored picture."""
+    """For each region the number of the one that shows the same part in the mirrored image."""
     _check_levels(levels)
     order: list[int] = []
     for level in range(1, levels + 1):

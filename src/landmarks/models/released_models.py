@@ -1,6 +1,6 @@
 """The table of the networks that won second place in both 2019 Google Landmark challenges.
 
-Which backbone each has, what its weight file calls the layers, and the size of the pictures it was made for.
+Which backbone each has, what its weight file calls the layers, and the size of the images it was made for.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class ReleasedModel:
         dim: Length of the descriptor; None where the pooled features are the descriptor.
         descriptor: Name of the fully connected layer that makes the descriptor, if there is one.
         classifier: Name of the fully connected layer that makes the class scores, if there is one.
-        short_side: Short side of the pictures in pixels, before it is floored to a multiple of 32.
+        short_side: Short side of the images in pixels, before it is floored to a multiple of 32.
     """
 
     backbone: BackboneName

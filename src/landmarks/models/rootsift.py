@@ -17,7 +17,7 @@ from landmarks.errors import LandmarksError
 
 DIM = 128
 # Descriptors have length one and elements that rarely pass 0.4, so that 255 / 512 cuts off next to nothing; rounding
-# moves a descriptor by about 0.006, where the nearest ones in other pictures lie 0.3 and more away.
+# moves a descriptor by about 0.006, where the nearest ones in other images lie 0.3 and more away.
 QUANTUM = 512.0
 # Below this, the pyramid has no octave in which a point could lie.
 MIN_SHORT_SIDE = 16
@@ -25,13 +25,13 @@ MIN_SHORT_SIDE = 16
 
 @dataclass(frozen=True)
 class LocalFeatures:
-    """The local features of one picture, strongest first.
+    """The local features of one image, strongest first.
 
     Attributes:
-        points: float32 [n, 2], x and y in pixels of the picture as it was given.
-        scales: float32 [n], diameter of the described area in pixels of that picture.
+        points: float32 [n, 2], x and y in pixels of the image as it was given.
+        scales: float32 [n], diameter of the described area in pixels of that image.
         descriptors: uint8 [n, D]; float values times the extractor's `quantum`.
-        size: height and width of that picture in pixels.
+        size: height and width of that image in pixels.
     """
 
     points: NDArray[np.float32]
@@ -44,7 +44,7 @@ class LocalFeatures:
 
     @staticmethod
     def none(dim: int, size: tuple[int, int] = (0, 0)) -> "LocalFeatures":
-        """Those of a picture without any, or of one that could not be read, whose size is then 0 x 0."""
+        """Those of an image without any, or of one that could not be read, whose size is then 0 x 0."""
         return LocalFeatures(np.empty((0, 2), np.float32), np.empty(0, np.float32), np.empty((0, dim), np.uint8), size)
 
 
@@ -60,7 +60,7 @@ class LocalExtractor(Protocol):
     quantum: float
 
     def __call__(self, image: NDArray[np.uint8]) -> LocalFeatures:
-        """The features of one picture, uint8 [H, W, 3] RGB; none where it shows nothing distinct."""
+        """The features of one image, uint8 [H, W, 3] RGB; none where it shows nothing distinct."""
         ...
 
     def signature(self) -> dict[str, Any]:
@@ -71,11 +71,11 @@ class LocalExtractor(Protocol):
 class RootSift:
     """SIFT points with RootSIFT descriptors.
 
-    Points are given in pixels of the picture as it was handed over, whatever it was shrunk to.
+    Points are given in pixels of the image as it was handed over, whatever it was shrunk to.
 
     Args:
-        max_features: the most features a picture keeps, the strongest by contrast.
-        long_side: pictures whose longer side has more pixels are shrunk to this before points are looked for; smaller
+        max_features: the most features an image keeps, the strongest by contrast.
+        long_side: images whose longer side has more pixels are shrunk to this before points are looked for; smaller
             ones stay as they are.
         contrast_threshold: of OpenCV's SIFT; higher finds fewer points in flat areas.
         edge_threshold: of OpenCV's SIFT; higher finds more points on edges.

@@ -1,4 +1,4 @@
-"""Any network of timm as a backbone: a picture in, one feature map out.
+"""Any network of timm as a backbone: an image in, one feature map out.
 
 timm's networks end in maps [B, C, H, W], in maps [B, H, W, C] or in tokens [B, N, C] behind class and
 register tokens. All become [B, C, H, W] here, so that pooling and the descriptor layer never ask which
@@ -63,7 +63,7 @@ class TimmBackbone(nn.Module):
             if tuple(x.shape[-2:]) == self.native_size:
                 raise
             raise LandmarksError(
-                f"{self.name} cannot take pictures of {x.shape[-2]} x {x.shape[-1]} pixels; it was made for "
+                f"{self.name} cannot take images of {x.shape[-2]} x {x.shape[-1]} pixels; it was made for "
                 f"{self.native_size[0]} x {self.native_size[1]}. Choose that size or another model.name "
                 f"({error})"
             ) from error
@@ -83,7 +83,7 @@ class TimmBackbone(nn.Module):
                 return features[:, extra:].transpose(1, 2).unflatten(2, (height, width))
         shape = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
         raise LandmarksError(
-            f"{self.name} does not end in one feature map (it gives {shape} for pictures of {size[0]} x "
+            f"{self.name} does not end in one feature map (it gives {shape} for images of {size[0]} x "
             f"{size[1]} pixels), so there is nothing to pool; choose another model.name"
         )
 
@@ -105,9 +105,9 @@ class TimmBackbone(nn.Module):
             name: torch.empty_like(value, device="meta", requires_grad=value.requires_grad)
             for name, value in (*self.named_parameters(), *self.named_buffers())
         }
-        picture = torch.empty(1, 3, *self.native_size, device="meta")
+        image = torch.empty(1, 3, *self.native_size, device="meta")
         training = self.training
-        features = torch.func.functional_call(self.eval(), state, (picture,))
+        features = torch.func.functional_call(self.eval(), state, (image,))
         self.train(training)
         parameters = [(name, value) for name, value in self.named_parameters() if value.requires_grad]
         gradients = torch.autograd.grad(features.sum(), [state[name] for name, _ in parameters], allow_unused=True)

@@ -1,6 +1,6 @@
-"""What a classifier says of described pictures, without ever holding a score for every picture and landmark.
+"""What a classifier says of described images, without ever holding a score for every image and landmark.
 
-117,577 pictures times 203,094 landmarks are 96 GB of float32. Here pictures pass by in blocks and landmarks in chunks:
+117,577 images times 203,094 landmarks are 96 GB of float32. Here images pass by in blocks and landmarks in chunks:
 each chunk adds to the sum that the softmax divides by, and leaves its best few behind.
 """
 
@@ -14,21 +14,21 @@ from landmarks.losses import ClassHead
 from landmarks.recognition.predictions import Predictions
 from landmarks.retrieval import Descriptors, DescriptorSet, Progress
 
-PICTURES = 1024
+IMAGES = 1024
 CLASSES = 4096
-"""Scores at a time: PICTURES x CLASSES of float32 are 16 MiB, and some passes need two or three times that."""
+"""Scores at a time: IMAGES x CLASSES of float32 are 16 MiB, and some passes need two or three times that."""
 
 _HIGHEST = 0x7FFFFFFF
 
 
 def classify(found: DescriptorSet, head: ClassHead, landmark_names: NDArray[np.str_], k: int = 10) -> Predictions:
-    """The k likeliest landmarks of described pictures, with probabilities of a softmax over all landmarks.
+    """The k likeliest landmarks of described images, with probabilities of a softmax over all landmarks.
 
     Args:
         found: descriptors as the network gives them, which is what its head was trained on.
-        head: of the network that described the pictures; computes where its weights lie.
+        head: of the network that described the images; computes where its weights lie.
         landmark_names: str [C], what the head's classes are called.
-        k: landmarks of each picture; no more than there are.
+        k: landmarks of each image; no more than there are.
     """
     protocol = found.protocol
     require_views(head, protocol.scales, protocol.flip, found.name)
@@ -67,16 +67,16 @@ def likeliest(
     class. Raises LandmarksError for k below 1, and for scores that are not finite; `name` says of what.
     """
     if k < 1:
-        raise LandmarksError(f"predictions: {k} landmarks of each picture asked for; ask for 1 or more")
+        raise LandmarksError(f"predictions: {k} landmarks of each image asked for; ask for 1 or more")
     k = min(k, head.num_landmarks)
     device = head.weight.device
     found = np.empty((len(descriptors), k), np.int32), np.empty((len(descriptors), k), np.float32)
-    progress = Progress("pictures classified", len(descriptors))
+    progress = Progress("images classified", len(descriptors))
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")  # training may have allowed TF32
     try:
-        for start in range(0, len(descriptors), PICTURES):
-            block = torch.from_numpy(descriptors[start : start + PICTURES].astype(np.float32)).to(device)
+        for start in range(0, len(descriptors), IMAGES):
+            block = torch.from_numpy(descriptors[start : start + IMAGES].astype(np.float32)).to(device)
             with torch.inference_mode():
                 best, probabilities = _of_block(block, head, k, max(CLASSES, k))
             if not probabilities.isfinite().all():

@@ -1,7 +1,7 @@
-"""When the objects found in a picture say that it shows no landmark.
+"""When the objects found in an image say that it shows no landmark.
 
-The second place of 2019 told landmark from non-landmark pictures with a detector of 500 Open Images classes; the rule
-was never published, so this one is ours. A picture is judged to be none only on stated evidence: nothing in it speaks
+The second place of 2019 told landmark from non-landmark images with a detector of 500 Open Images classes; the rule
+was never published, so this one is ours. An image is judged to be none only on stated evidence: nothing in it speaks
 for a landmark, and what speaks against one covers much of it. A person in front of a castle is no reason; nor are
 trees, boats or trains, which speak for neither side.
 """
@@ -53,11 +53,11 @@ class NonLandmarkRule:
     """
 
     speaks_for: Groups  # classes that landmarks are
-    speaks_against: Groups  # classes that fill pictures of something else
-    most_for: float = 0.02  # score times area (1 = the whole picture) of a box from which on it speaks for a landmark
+    speaks_against: Groups  # classes that fill images of something else
+    most_for: float = 0.02  # score times area (1 = the whole image) of a box from which on it speaks for a landmark
     least_score: float = 0.5  # of a box that speaks against one
-    least_area: float = 0.25  # share of the picture that those boxes must cover together
-    # what to do with a picture that was looked at and in which nothing at all was found
+    least_area: float = 0.25  # share of the image that those boxes must cover together
+    # what to do with an image that was looked at and in which nothing at all was found
     found_nothing: Literal["keep", "filter"] = "keep"
     # "ignore" lets the rule name classes that the detector does not know, as long as it knows some of either side
     missing_classes: Literal["error", "ignore"] = "error"
@@ -155,10 +155,10 @@ def covered_area(boxes: NDArray[np.float64], start: NDArray[np.int64]) -> NDArra
     the boxes `start[q]` to `start[q + 1]`.
     """
     boxes = np.clip(boxes, 0, 1)
-    picture = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    image = np.repeat(np.arange(len(start) - 1), np.diff(start))
     edges = np.concatenate([boxes[:, 0], boxes[:, 2]])
-    edges = edges[np.lexsort((edges, np.tile(picture, 2)))]  # those of picture q begin at 2 start[q]
-    downwards = boxes[np.lexsort((boxes[:, 1], picture))]
+    edges = edges[np.lexsort((edges, np.tile(image, 2)))]  # those of image q begin at 2 start[q]
+    downwards = boxes[np.lexsort((boxes[:, 1], image))]
     areas = np.zeros(len(start) - 1)
     _fill_areas(downwards, edges, start.astype(np.int64), areas)
     return areas
@@ -171,8 +171,8 @@ def _fill_areas(
     start: NDArray[np.int64],
     areas: NDArray[np.float64],
 ) -> None:
-    for picture in range(len(areas)):
-        first, last = start[picture], start[picture + 1]
+    for image in range(len(areas)):
+        first, last = start[image], start[image + 1]
         area = 0.0
         for edge in range(2 * first, 2 * last - 1):
             left, right = edges[edge], edges[edge + 1]
@@ -184,4 +184,4 @@ def _fill_areas(
                     length += downwards[box, 3] - max(downwards[box, 1], bottom)
                     bottom = downwards[box, 3]
             area += (right - left) * length
-        areas[picture] = area
+        areas[image] = area

@@ -44,9 +44,9 @@ MAX_NAMES_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class Predictions:
-    """The k likeliest landmarks of every picture."""
+    """The k likeliest landmarks of every image."""
 
-    ids: NDArray[np.uint64]  # [N], the pictures
+    ids: NDArray[np.uint64]  # [N], the images
     landmarks: NDArray[np.int32]  # [N, k], rows of `landmark_names`, the likeliest first; -1 = empty
     probabilities: NDArray[np.float32]  # [N, k], of a softmax over all landmarks of the classifier; 0 where empty
     landmark_names: NDArray[np.str_]  # [C], the classifier's label space
@@ -151,7 +151,7 @@ def read_predictions(folder: str | Path) -> Predictions:
         with (folder / LANDMARKS_FILE).open("rb") as file:
             shape = read_header(file).shape
         if len(shape) != 2 or min(shape) < 1:
-            raise ValueError(f"{LANDMARKS_FILE}: expected pictures by landmarks, found {shape}")
+            raise ValueError(f"{LANDMARKS_FILE}: expected images by landmarks, found {shape}")
         ids: NDArray[np.uint64] = np.array(map_array(folder / IDS_FILE, np.dtype(np.uint64), shape[:1]))
         landmarks = np.array(map_array(folder / LANDMARKS_FILE, np.dtype(np.int32), shape))
         probabilities = np.array(map_array(folder / PROBABILITIES_FILE, np.dtype(np.float32), shape))
@@ -159,7 +159,7 @@ def read_predictions(folder: str | Path) -> Predictions:
         raise LandmarksError(f"{folder}: damaged, or no predictions: {error}; predict again") from error
     again = first_repeat(ids)
     if again is not None:
-        raise LandmarksError(f"{folder}: picture {format_id(ids[again])} is there twice; predict again")
+        raise LandmarksError(f"{folder}: image {format_id(ids[again])} is there twice; predict again")
     found = Predictions(ids, landmarks, probabilities, names, str(folder))
     try:
         check_folder(folder)

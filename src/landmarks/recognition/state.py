@@ -18,7 +18,7 @@ class RecognitionState(SearchState):
     """A recognition between two stages. Stages give a changed copy and never write into the arrays.
 
     The train images are what is searched: `index` is the gallery's descriptors, `ranking` holds the nearest train
-    images of every query, `index_pictures` are in the order of the gallery.
+    images of every query, `index_images` are in the order of the gallery.
     """
 
     gallery: Gallery
@@ -60,7 +60,7 @@ class RecognitionState(SearchState):
         landmark_names: NDArray[np.str_],
         **beside: Any,
     ) -> Self:
-        """Make the state before the first stage; ``beside`` are attributes such as ``index_pictures``."""
+        """Make the state before the first stage; ``beside`` are attributes such as ``index_images``."""
         return cls(
             queries, gallery.descriptors, gallery=gallery, query_ids=query_ids, landmark_names=landmark_names, **beside
         )

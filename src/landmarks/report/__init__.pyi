@@ -42,8 +42,8 @@ from .table import ablation_table as ablation_table
 from .table import number as number
 from .table import write_stages as write_stages
 from .tiles import FRAME as FRAME
+from .tiles import IMAGE as IMAGE
 from .tiles import MARGIN as MARGIN
-from .tiles import PICTURE as PICTURE
 from .tiles import TILE_WIDTH as TILE_WIDTH
 from .tiles import Tile as Tile
 from .tiles import draw_tile as draw_tile

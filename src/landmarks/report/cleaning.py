@@ -1,7 +1,7 @@
-"""A sheet of one landmark after tidying: pictures that stay above, pictures that fall below.
+"""A sheet of one landmark after tidying: images that stay above, images that fall below.
 
-Both run from the surest to the most doubtful, so that what lies next to the line is seen too. Under a picture stand
-how many pictures of the landmark agree with it, its similarity to the nearest of them, and what that had to beat.
+Both run from the surest to the most doubtful, so that what lies next to the line is seen too. Under an image stand
+how many images of the landmark agree with it, its similarity to the nearest of them, and what that had to beat.
 """
 
 from pathlib import Path
@@ -36,21 +36,21 @@ REASONS = {
 
 
 def sheet_landmark(tidied: Tidied, name: str | None = None) -> int:
-    """The landmark of that name, or else the one that lost most pictures of those that keep some."""
-    pictures = tidied.pictures
+    """The landmark of that name, or else the one that lost most images of those that keep some."""
+    images = tidied.images
     if name is None:
-        kept = np.bincount(pictures.landmarks[tidied.kept], minlength=len(pictures.counts))
-        return int(np.argmax(np.where(kept > 0, pictures.counts - kept, -1)))
-    found = np.flatnonzero((pictures.landmark_names == name) & (pictures.counts > 0))
+        kept = np.bincount(images.landmarks[tidied.kept], minlength=len(images.counts))
+        return int(np.argmax(np.where(kept > 0, images.counts - kept, -1)))
+    found = np.flatnonzero((images.landmark_names == name) & (images.counts > 0))
     if not len(found):
-        raise LandmarksError(f"no described picture shows landmark {name}")
+        raise LandmarksError(f"no described image shows landmark {name}")
     return int(found[0])
 
 
 def draw_tidied(tidied: Tidied, landmark: int, read: ReadImage, out: str | Path) -> Path:
     """Draw the sheet of a landmark (an index into its names) as PNG."""
-    pictures = tidied.pictures
-    rows = np.arange(pictures.starts[landmark], pictures.starts[landmark + 1])
+    images = tidied.images
+    rows = np.arange(images.starts[landmark], images.starts[landmark + 1])
     margin = tidied.neighbours.scores[rows, 0] - tidied.bars.similarities[rows]
     rows = rows[np.argsort(-margin, kind="stable")]
     bands = [("Stay", rows[tidied.kept[rows]]), ("Fall", rows[~tidied.kept[rows]])]
@@ -62,7 +62,7 @@ def draw_tidied(tidied: Tidied, landmark: int, read: ReadImage, out: str | Path)
     top = MARGIN
     for (title, band), count in zip(bands, lines, strict=True):
         shown = band[np.linspace(0, len(band) - 1, min(len(band), COLUMNS * ROWS)).round().astype(int)]
-        heading = f"{title}: {len(band)} pictures of landmark {pictures.landmark_names[landmark]}"
+        heading = f"{title}: {len(band)} images of landmark {images.landmark_names[landmark]}"
         heading += f", {len(shown)} of them from sure to doubtful" if len(shown) < len(band) else ""
         pen.text((MARGIN, top), heading, fill=INK, font=font(17, bold=True))
         top += HEADER
@@ -75,7 +75,7 @@ def draw_tidied(tidied: Tidied, landmark: int, read: ReadImage, out: str | Path)
 
 def _tile(tidied: Tidied, row: int, read: ReadImage) -> Tile:
     verdict = Verdict(int(tidied.verdicts[row]))
-    image = read_or_none(read, int(tidied.pictures.ids[row]))
+    image = read_or_none(read, int(tidied.images.ids[row]))
     nearest, bar = float(tidied.neighbours.scores[row, 0]), float(tidied.bars.similarities[row])
     note = f"{nearest:.2f}, outsiders {bar:.2f}" if np.isfinite(nearest) else f"alone, outsiders {bar:.2f}"
     agree = int(tidied.rule.agreeing(tidied.neighbours, tidied.bars, slice(row, row + 1)).sum())

@@ -44,7 +44,7 @@ def download_messages(outcomes: Sequence["Outcome"]) -> list[str]:
 
 def index_table(done: Sequence["IndexedSplit"]) -> Table:
     """Count tars and images of each split, and what has changed."""
-    columns = ("tars", "pictures", "on disk", "new", "changed", "gone", "refused", "seconds")
+    columns = ("tars", "images", "on disk", "new", "changed", "gone", "refused", "seconds")
     table = data_table("Index", "split", *columns)
     for each in done:
         update = each.update
@@ -63,9 +63,9 @@ def statistics_tables(statistics: dict[str, Any]) -> Group:
     """Show the figures of `landmarks.data.gldv2.statistics`, a column a split, and the queries of the ground truth."""
     splits = statistics["splits"]
     table = data_table(f"Google Landmarks v2 in {statistics['root']}", "", *splits)
-    for key in ("pictures", "without_landmark", "landmarks"):
+    for key in ("images", "without_landmark", "landmarks"):
         table.add_row(key.replace("_", " "), *(f"{one[key]:,}" for one in splits.values()))
-    for group in ("pictures_per_landmark", "picture_sizes"):
+    for group in ("images_per_landmark", "image_sizes"):
         names = dict.fromkeys(name for one in splits.values() for name in one[group] or ())
         if names:
             table.add_section()
@@ -85,13 +85,13 @@ def statistics_tables(statistics: dict[str, Any]) -> Group:
 def tidied_table(report: dict[str, Any]) -> Table:
     """Count images and landmarks before and after `landmarks data tidy`, and why images fell."""
     table = data_table("Tidied", "", "before", "kept", "share")
-    for what in ("pictures", "landmarks"):
+    for what in ("images", "landmarks"):
         before, kept = report[what]["before"], report[what]["kept"]
         table.add_row(what, f"{before:,}", f"{kept:,}", f"{kept / before:.1%}")
     table.add_section()
     for reason, text in REASONS.items():
         if fell := report["fell"][reason]:
-            table.add_row(f"fell: {text}", f"{fell:,}", "", f"{fell / report['pictures']['before']:.1%}")
+            table.add_row(f"fell: {text}", f"{fell:,}", "", f"{fell / report['images']['before']:.1%}")
     return table
 
 

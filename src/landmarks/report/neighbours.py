@@ -1,4 +1,4 @@
-"""A picture of sample queries with their best results: what a score looks like.
+"""An image of sample queries with their best results: what a score looks like.
 
 The sample mixes good, middling and failed queries, and queries without a landmark, so that nobody judges a
 model by its best day. Right results have a green frame and a tick, wrong ones a red frame and a cross; beside a
@@ -39,7 +39,7 @@ ROW_HEIGHT = TILE_HEIGHT + ROW_SPACE
 
 @dataclass(frozen=True)
 class Sheet:
-    """What the picture is drawn from."""
+    """What the image is drawn from."""
 
     ranking: Ranking  # [Q, K]
     relevant: NDArray[np.bool_]  # bool [Q, K], places with a right image

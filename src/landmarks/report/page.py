@@ -49,7 +49,7 @@ def write_summary(
     title: str,
     scores: Mapping[str, Mapping[str, float]],
     ablations: "Mapping[str, Sequence[StageReport]] | None" = None,
-    pictures: Mapping[str, str | Path] | None = None,
+    images: Mapping[str, str | Path] | None = None,
     config: str = "",
     facts: Mapping[str, str] | None = None,
 ) -> Path:
@@ -60,7 +60,7 @@ def write_summary(
         title: name of the run.
         scores: figure to split to value.
         ablations: heading to the reports of a pipeline.
-        pictures: heading to PNG file, in order.
+        images: heading to PNG file, in order.
         config: the resolved configuration as YAML text.
         facts: what the figures are of, name to text.
     """
@@ -72,7 +72,7 @@ def write_summary(
         splits=list(dict.fromkeys(split for values in scores.values() for split in values)),
         ablations=ablations or {},
         figures_of=figures_of,
-        images=pictures or {},
+        images=images or {},
         config=config,
         facts=facts or {},
     )

@@ -1,4 +1,4 @@
-"""A picture of what recognition decided and why: predictions with their confidence, and what a filter took out.
+"""An image of what recognition decided and why: predictions with their confidence, and what a filter took out.
 
 Each kind of success and failure has its own rows, so that a filter is judged by what it removes wrongly as well. Among
 the failures the surest come first, because they cost GAP most.
@@ -36,12 +36,12 @@ WHY_LINES, LINE = 3, 15
 ROW_HEIGHT = TILE_HEIGHT + WHY_LINES * LINE + 16
 NOTE = 18  # of a tile without prediction that stays free for the evidence
 LEAST_DRAWN_SCORE = 0.3
-MOST_DRAWN = 4  # boxes of a picture, those of the largest score x area
+MOST_DRAWN = 4  # boxes of an image, those of the largest score x area
 
 
 @dataclass(frozen=True, eq=False)
 class RecognitionSheet:
-    """What the picture is drawn from, one entry a query."""
+    """What the image is drawn from, one entry a query."""
 
     ids: NDArray[np.uint64]  # uint64 [Q]
     names: NDArray[np.str_]  # str [Q], what people call the predicted landmark; empty for no prediction
@@ -143,30 +143,30 @@ def draw_recognition(sheet: RecognitionSheet, read: ReadImage, out: str | Path) 
 def _draw_query(
     canvas: Image.Image, left: int, top: int, sheet: RecognitionSheet, row: int, section: Section, read: ReadImage
 ) -> None:
-    image = read_or_none(read, int(sheet.ids[row]))
-    if image is not None:
-        picture = letterboxed(image)
-        _draw_boxes(picture, sheet, row)
-        image = np.asarray(picture)
+    pixels = read_or_none(read, int(sheet.ids[row]))
+    if pixels is not None:
+        image = letterboxed(pixels)
+        _draw_boxes(image, sheet, row)
+        pixels = np.asarray(image)
     name = str(sheet.names[row])
     note = f"{sheet.confidence[row]:.3f}" if name else ""
-    draw_tile(canvas, left, top, Tile(image, section.frame, name or "no prediction", note, mark=section.mark))
+    draw_tile(canvas, left, top, Tile(pixels, section.frame, name or "no prediction", note, mark=section.mark))
     below = top + TILE_HEIGHT - (0 if name else NOTE)
     for number, line in enumerate(_wrapped(str(sheet.why[row]), TILE_WIDTH)[:WHY_LINES]):
         ImageDraw.Draw(canvas).text((left, below + number * LINE), line, fill=GREY, font=font(11))
 
 
-def _draw_boxes(picture: Image.Image, sheet: RecognitionSheet, row: int) -> None:
+def _draw_boxes(image: Image.Image, sheet: RecognitionSheet, row: int) -> None:
     """The few boxes that say most, with their titles, small ones on top; faint ones are left out."""
     if sheet.found is None:
         return
     boxes, titles = sheet.found.boxes, sheet.found.classes.titles
     drawn = np.flatnonzero((boxes.image_ids == sheet.ids[row]) & (boxes.scores >= LEAST_DRAWN_SCORE))
     weight = boxes.scores[drawn] * (boxes.boxes[drawn, 2:] - boxes.boxes[drawn, :2]).prod(axis=1)
-    pen = ImageDraw.Draw(picture)
+    pen = ImageDraw.Draw(image)
     for box in drawn[np.argsort(-weight, kind="stable")][:MOST_DRAWN].tolist():
-        corners = np.clip(boxes.boxes[box], 0, 1) * np.tile(picture.size, 2)
-        corners = np.minimum(corners, np.tile(picture.size, 2) - 1)
+        corners = np.clip(boxes.boxes[box], 0, 1) * np.tile(image.size, 2)
+        corners = np.minimum(corners, np.tile(image.size, 2) - 1)
         pen.rectangle(tuple(corners.tolist()), outline=BOX, width=2)
         title = f"{titles[boxes.labels[box]]} {boxes.scores[box]:.2f}"
         place = (corners[0] + 2, corners[1] + 1)

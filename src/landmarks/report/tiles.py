@@ -16,10 +16,10 @@ from landmarks.report.palette import GREY, INK, MAT, PAPER, Colour
 ReadImage = Callable[[int], NDArray[np.uint8]]
 """Gives an image, uint8 [H, W, 3] RGB, by id; raises LandmarksError for one that cannot be read."""
 
-PICTURE = 168
+IMAGE = 168
 FRAME = 5
 TEXT_HEIGHT = 40
-TILE_WIDTH = PICTURE + 2 * FRAME
+TILE_WIDTH = IMAGE + 2 * FRAME
 TILE_HEIGHT = TILE_WIDTH + TEXT_HEIGHT
 DASH, GAP = 10, 7
 BADGE = 22
@@ -36,7 +36,7 @@ class Tile:
     name: str = ""  # first line, cut to the width
     note: str = ""  # second line
     dashed: bool = False  # a dashed frame instead of a solid one
-    mark: str = ""  # a sign in the corner of the picture, for those who do not see red and green apart
+    mark: str = ""  # a sign in the corner of the image, for those who do not see red and green apart
 
 
 def reader(*sets: ImageSet) -> ReadImage:
@@ -68,16 +68,16 @@ def draw_tile(canvas: Image.Image, left: int, top: int, tile: Tile) -> None:
     else:
         pen.rectangle((left, top, left + TILE_WIDTH - 1, top + TILE_WIDTH - 1), fill=tile.frame)
     inner = (left + FRAME, top + FRAME)
-    pen.rectangle((*inner, inner[0] + PICTURE - 1, inner[1] + PICTURE - 1), fill=MAT)
+    pen.rectangle((*inner, inner[0] + IMAGE - 1, inner[1] + IMAGE - 1), fill=MAT)
     if tile.image is None:
-        middle = (inner[0] + PICTURE // 2, inner[1] + PICTURE // 2)
+        middle = (inner[0] + IMAGE // 2, inner[1] + IMAGE // 2)
         pen.text(middle, "unreadable", fill=GREY, font=font(13), anchor="mm")
     else:
-        picture = letterboxed(tile.image)
-        canvas.paste(picture, (inner[0] + (PICTURE - picture.width) // 2, inner[1] + (PICTURE - picture.height) // 2))
+        image = letterboxed(tile.image)
+        canvas.paste(image, (inner[0] + (IMAGE - image.width) // 2, inner[1] + (IMAGE - image.height) // 2))
     if tile.mark:
-        corner = (inner[0] + PICTURE - BADGE, inner[1] + PICTURE - BADGE)
-        pen.rectangle((*corner, inner[0] + PICTURE - 1, inner[1] + PICTURE - 1), fill=tile.frame)
+        corner = (inner[0] + IMAGE - BADGE, inner[1] + IMAGE - BADGE)
+        pen.rectangle((*corner, inner[0] + IMAGE - 1, inner[1] + IMAGE - 1), fill=tile.frame)
         pen.text((corner[0] + BADGE // 2, corner[1] + BADGE // 2), tile.mark, fill=PAPER, font=font(15), anchor="mm")
     below = top + TILE_WIDTH + 4
     pen.text((left, below), shortened(tile.name, TILE_WIDTH, font(13)), fill=INK, font=font(13))
@@ -95,12 +95,12 @@ def save_sheet(canvas: Image.Image, out: str | Path) -> Path:
     return out
 
 
-def letterboxed(image: NDArray[np.uint8]) -> Image.Image:
-    """The whole picture, shrunk or enlarged so that its longer side fills the tile; never cropped."""
-    picture = Image.fromarray(image)
-    scale = PICTURE / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.LANCZOS)
+def letterboxed(pixels: NDArray[np.uint8]) -> Image.Image:
+    """The whole image, shrunk or enlarged so that its longer side fills the tile; never cropped."""
+    image = Image.fromarray(pixels)
+    scale = IMAGE / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.LANCZOS)
 
 
 def shortened(text: str, width: int, face: ImageFont.FreeTypeFont) -> str:
@@ -118,7 +118,7 @@ def shortened(text: str, width: int, face: ImageFont.FreeTypeFont) -> str:
 @cache
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which matplotlib brings along; it knows Latin, Greek, Cyrillic and many signs."""
-    import matplotlib  # takes a second, which evaluations without pictures need not wait for
+    import matplotlib  # takes a second, which evaluations without images need not wait for
 
     file = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / file), size)

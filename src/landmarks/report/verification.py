@@ -5,7 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from landmarks.data import MAX_ASPECT, MIN_SHORT_SIDE, PICTURE_FAULTS, TABLE_FAULTS, Findings, Kind, Split
+from landmarks.data import IMAGE_FAULTS, MAX_ASPECT, MIN_SHORT_SIDE, TABLE_FAULTS, Findings, Kind, Split
 from landmarks.report.data_tables import NONE, data_table
 
 SHOWN_MESSAGES = 20
@@ -22,11 +22,11 @@ LABELS: dict[Kind, str] = {
     "extreme_aspect": f"extreme aspect (over {MAX_ASPECT:g}:1)",
 }
 COUNTS = {
-    "pictures listed": "listed",
+    "images listed": "listed",
     "  there": "present",
     "  without a landmark": "without_landmark",
     "landmarks": "landmarks",
-    "  with one picture": "landmarks_with_one_picture",
+    "  with one image": "landmarks_with_one_image",
 }
 
 
@@ -41,8 +41,8 @@ def verification_messages(findings: Findings) -> list[Text]:
     other = [problem.message for problem in findings.problems if not problem.blocks & needed]
     reasons = findings.reasons
     messages = _messages(other, "yellow")
-    if any(fault.kind in PICTURE_FAULTS for fault in findings.faults):
-        messages.append(Text("Bad pictures: `--list FILE` writes their ids, data.source.exclude=FILE leaves them out."))
+    if any(fault.kind in IMAGE_FAULTS for fault in findings.faults):
+        messages.append(Text("Bad images: `--list FILE` writes their ids, data.source.exclude=FILE leaves them out."))
     if not reasons:
         return [*messages, Text(f"Training can start with {', '.join(findings.needed)}.", "bold green")]
     more = f" (and what is said above, {len(reasons) - 1} more)" if len(reasons) > 1 else ""
@@ -58,7 +58,7 @@ def _counts(findings: Findings) -> Table:
         cells = [f"{one[key]:,}" if one["landmarks"] or "landmark" not in key else NONE for one in counts]
         table.add_row(label, *cells)
     table.add_section()
-    for kind in (*TABLE_FAULTS, *(PICTURE_FAULTS if findings.deep else ())):
+    for kind in (*TABLE_FAULTS, *(IMAGE_FAULTS if findings.deep else ())):
         table.add_row(LABELS[kind], *(_fault(findings, kind, split) for split in findings.counts))
     table.columns[0].footer = "can be used"
     table.show_footer = True
@@ -66,7 +66,7 @@ def _counts(findings: Findings) -> Table:
         usable = findings.usable(split)
         column.footer = Text("yes" if usable else "no", style="bold green" if usable else "bold red")
     if not findings.deep:
-        table.caption = "The pictures were not decoded; --deep does that."
+        table.caption = "The images were not decoded; --deep does that."
     return table
 
 
@@ -79,7 +79,7 @@ def _fault(findings: Findings, kind: Kind, split: Split) -> Text:
 def _examples(findings: Findings) -> Table:
     table = data_table("The first of them", "id")
     table.add_column("where", overflow="fold")
-    for kind in (*TABLE_FAULTS, *PICTURE_FAULTS):
+    for kind in (*TABLE_FAULTS, *IMAGE_FAULTS):
         # Images of train_clean are images of train, too: the same ones are shown once.
         splits: dict[tuple[tuple[str, str], ...], list[str]] = {}
         for split in findings.counts:

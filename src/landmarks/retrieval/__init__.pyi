@@ -11,7 +11,7 @@ from .cache import Cache as Cache
 from .cache import fingerprint as fingerprint
 from .descriptors.descriptor_set import DescriptorSet as DescriptorSet
 from .descriptors.descriptor_set import regions_of as regions_of
-from .descriptors.ensemble import common_pictures as common_pictures
+from .descriptors.ensemble import common_images as common_images
 from .descriptors.ensemble import join_rows as join_rows
 from .descriptors.ensemble import join_sets as join_sets
 from .descriptors.joint_writer import JointWriter as JointWriter

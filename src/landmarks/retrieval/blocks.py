@@ -79,7 +79,7 @@ def check_rows(descriptors: Descriptors, name: str, normalize: bool) -> None:
         if len(where):
             raise LandmarksError(
                 f"{name}: {len(where)} of {len(descriptors)} rows hold {what}, the first is row {where[0]}; "
-                "extract these pictures again, and look at the network that made them"
+                "extract these images again, and look at the network that made them"
             )
 
 

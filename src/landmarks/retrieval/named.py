@@ -26,7 +26,7 @@ HERE = ("name=python", "run_dir=python")  # what only a run knows
 
 
 def named_searcher(name: str, k: int, **settings: Any) -> Searcher:
-    """Make what `conf/index/<name>.yaml` describes, such as "exact" or "hnsw".
+    """Make what `conf/index/<name>.yaml` says, such as "exact" or "hnsw".
 
     Args:
         name: Of the file.

@@ -37,9 +37,9 @@ class Resources:
 
 
 # What a stage may ask for besides descriptors, and how to say that it is not there.
-Need = Literal["pictures", "regions", "gallery", "predictions", "detections"]
+Need = Literal["images", "regions", "gallery", "predictions", "detections"]
 MISSING: dict[Need, str] = {
-    "pictures": "the pictures of queries and index images, for recognition of queries and train images; name them with "
+    "images": "the images of queries and index images, for recognition of queries and train images; name them with "
     "data=… data.root=… (for descriptors of your own also give their ids and descriptors.use_data=true)",
     "regions": "regional descriptors; extract them with extraction.regions=3, or give descriptors.query_regions and "
     "descriptors.index_regions",
@@ -75,16 +75,16 @@ class SearchState:
     ranking: Ranking | None = None  # the best index images so far; None before the first search
     # what spatial verification found, kept for later stages: index images by falling number of inliers, their scores
     verified: Ranking | None = None
-    query_pictures: ImageSet | None = None  # [Q], in the order of `queries`
-    index_pictures: ImageSet | None = None  # [N], in the order of `index`
+    query_images: ImageSet | None = None  # [Q], in the order of `queries`
+    index_images: ImageSet | None = None  # [N], in the order of `index`
     query_regions: Descriptors | None = None  # [Q, R, D], R descriptors of parts of each query
     index_regions: Descriptors | None = None  # [N, R, D]
-    gallery: Gallery | None = None  # labelled train images, for stages that ask which landmark a picture shows
+    gallery: Gallery | None = None  # labelled train images, for stages that ask which landmark an image shows
 
     def __post_init__(self) -> None:
         for count, names in (
-            (len(self.queries), ("query_pictures", "query_regions")),
-            (len(self.index), ("index_pictures", "index_regions")),
+            (len(self.queries), ("query_images", "query_regions")),
+            (len(self.index), ("index_images", "index_regions")),
         ):
             for name in names:
                 values = getattr(self, name)
@@ -115,7 +115,7 @@ class SearchState:
 
     def has(self, need: Need) -> bool:
         """Whether the state holds what a stage may ask for."""
-        names = {"pictures": ("query_pictures", "index_pictures"), "regions": ("query_regions", "index_regions")}
+        names = {"images": ("query_images", "index_images"), "regions": ("query_regions", "index_regions")}
         return all(getattr(self, name, None) is not None for name in names.get(need, (need,)))
 
 

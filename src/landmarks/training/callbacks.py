@@ -81,7 +81,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         pipeline: stages of search and re-ranking.
         recognition: from gallery neighbours to landmarks.
         folder: where the descriptors lie; each evaluation replaces those of the one before.
-        extraction: which views of a picture are described.
+        extraction: which views of an image are described.
         model_name: stands in the protocol of the descriptors.
         predictions: folder of what a classifier says of the queries; None: of what the network's own head says.
         detections: folder of objects found in the queries.

@@ -200,7 +200,7 @@ def _landmark_parts(config: DictConfig) -> Parts:
         assert isinstance(run.evaluation, DescriptorEvaluation) and run.evaluation.result is not None
         write_result(run.run_dir, config, run.evaluation.result, run.results, config.name, run.figures)
 
-    return Parts(data, module, record, f"{len(data.train_set)} pictures of {data.num_landmarks} landmarks", report)
+    return Parts(data, module, record, f"{len(data.train_set)} images of {data.num_landmarks} landmarks", report)
 
 
 def _build_loss(make_loss: Callable[..., nn.Module], num_landmarks: int, dim: int) -> nn.Module:

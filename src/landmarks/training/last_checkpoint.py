@@ -107,7 +107,7 @@ class LastCheckpoint(Checkpoint):
         self._written_at, self._written_step = time.monotonic(), trainer.global_step
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._process:  # a worker, which Ctrl-C reaches as well: its pictures are still needed
+        if os.getpid() != self._process:  # a worker, which Ctrl-C reaches as well: its images are still needed
             return
         self._signal = number
         self._restore_handlers()

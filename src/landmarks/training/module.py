@@ -69,7 +69,7 @@ class LandmarkModule(TrainedModule, DescriptorModule):
     """Trains `model` under `loss`; weight decay covers all parameters, as released.
 
     Args:
-        model: pictures [B, 3, H, W] float, normalised -> descriptors [B, D].
+        model: images [B, 3, H, W] float, normalised -> descriptors [B, D].
         loss: (descriptors [B, D], landmarks int64 [B]) -> scalar; its class weights train with the model.
         optimizer, scheduler, record: see `TrainedModule`.
         channels_last, compile: see `DescriptorModule`.
@@ -90,7 +90,7 @@ class LandmarkModule(TrainedModule, DescriptorModule):
         self.check_optimizer()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Return the loss of one batch of labelled pictures."""
+        """Return the loss of one batch of labelled images."""
         loss: Tensor = self.loss(self(batch["image"]), batch["landmark"])
         self.log("train/loss", loss, on_step=True, on_epoch=False, prog_bar=True, batch_size=len(batch["image"]))
         return loss

@@ -25,7 +25,7 @@ def write_tar(path: Path, names: list[str]) -> None:
             tar.addfile(info, io.BytesIO(bytes(700)))
 
 
-def picture(number: int) -> str:
+def image(number: int) -> str:
     return f"0/0/0/{number:016x}.jpg"
 
 
@@ -34,8 +34,8 @@ def root(tmp_path: Path) -> Path:
     """4 train tars, 1 index tar, an extracted test split."""
     root = tmp_path / "gldv2"
     for number in range(4):
-        write_tar(root / f"train/images_{number:03d}.tar", [picture(10 * number + i) for i in range(3)])
-    write_tar(root / "index/images_000.tar", [picture(i) for i in range(5)])
+        write_tar(root / f"train/images_{number:03d}.tar", [image(10 * number + i) for i in range(3)])
+    write_tar(root / "index/images_000.tar", [image(i) for i in range(5)])
     (root / "test/0").mkdir(parents=True)
     return root
 
@@ -63,13 +63,13 @@ def test_table_for_people(root: Path) -> None:
 def test_json_for_programs(root: Path) -> None:
     run(root)
     (root / "train/images_003.tar").unlink()
-    write_tar(root / "train/images_002.tar", [picture(20)])
-    write_tar(root / "train/images_004.tar", [picture(50)])
+    write_tar(root / "train/images_002.tar", [image(20)])
+    write_tar(root / "train/images_004.tar", [image(50)])
     result = run(root, "--json", "--split", "index, train,index")
     assert result.exit_code == 0
     first, train = json.loads(result.stdout)["splits"]
-    assert (first["split"], first["pictures"], first["new"]) == ("index", 5, [])
-    assert (train["tars"], train["pictures"], train["bytes"]) == (4, 8, 4 * 10240)
+    assert (first["split"], first["images"], first["new"]) == ("index", 5, [])
+    assert (train["tars"], train["images"], train["bytes"]) == (4, 8, 4 * 10240)
     assert train["changed"] == ["images_002.tar"] and train["gone"] == ["images_003.tar"]
     assert train["new"] == ["images_004.tar"] and train["refused"] == []
     assert len(read_offsets(Path(train["offsets"]))) == 8
@@ -84,7 +84,7 @@ def test_refused_tars_are_named_and_the_others_indexed(root: Path) -> None:
     assert "train/images_001.tar: member '../../etc/passwd' at byte 0 leaves the folder" in result.stderr
     assert "train/images_002.tar: not a complete uncompressed tar (cut off after 2,000 bytes" in result.stderr
     train, second = json.loads(result.stdout)["splits"]
-    assert train["pictures"] == 6 and len(train["refused"]) == 2 and second["pictures"] == 5
+    assert train["images"] == 6 and len(train["refused"]) == 2 and second["images"] == 5
     assert run(root, "--split", "index").exit_code == 0
 
 
@@ -128,7 +128,7 @@ def test_tars_at_an_address_are_indexed_too(root: Path, http_server: Callable[[P
     assert result.exit_code == 0, result.output
     here = json.loads(run(root, "--json").stdout)["splits"]
     for there, local in zip(json.loads(result.stdout)["splits"], here, strict=True):
-        assert there["pictures"] == local["pictures"] and there["offsets"] != local["offsets"]
+        assert there["images"] == local["images"] and there["offsets"] != local["offsets"]
     assert json.loads(run(server.url, "--json").stdout)["splits"][0]["new"] == []
 
 
@@ -143,4 +143,4 @@ def test_an_interruption_says_how_to_go_on(root: Path, monkeypatch: pytest.Monke
     assert result.exit_code == 130 and "the same command goes on from there" in result.stderr
     done = len(read_offsets(derived_folder(root) / "offsets/train.safetensors").tars)
     (train,) = json.loads(run(root, "--json", "--split", "train").stdout)["splits"]
-    assert 1 <= done < 4 and len(train["new"]) == 4 - done and train["pictures"] == 12
+    assert 1 <= done < 4 and len(train["new"]) == 4 - done and train["images"] == 12

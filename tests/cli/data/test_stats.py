@@ -15,7 +15,7 @@ def test_tables_for_people(tiny_world: Path) -> None:
     lines = result.stdout.splitlines()
     assert lines[0].startswith("Google Landmarks v2 in")
     rows = {line.strip().split("  ")[0]: line.split()[-4:] for line in lines}
-    counts = [sum(int(rows[name][split]) for split in (0, 2, 3)) for name in ("pictures",)]
+    counts = [sum(int(rows[name][split]) for split in (0, 2, 3)) for name in ("images",)]
     assert counts == [165] and rows["landmarks"][3] == "0"
     assert rows["median"][3] == rows["mean"][3] == "\N{EN DASH}" and float(rows["mean"][0]) > 1
     assert {"without landmark", "tars", "retrieval", "recognition", "short side median"} <= rows.keys()
@@ -26,8 +26,8 @@ def test_json(tiny_world: Path) -> None:
     assert result.exit_code == 0
     report = json.loads(result.stdout)
     assert report.keys() == {"root", "splits", "queries"}
-    assert {split: report["splits"][split]["pictures"] for split in IMAGES} == IMAGES
-    keys = {"pictures", "without_landmark", "landmarks", "pictures_per_landmark", "tars", "tar_bytes", "picture_sizes"}
+    assert {split: report["splits"][split]["images"] for split in IMAGES} == IMAGES
+    keys = {"images", "without_landmark", "landmarks", "images_per_landmark", "tars", "tar_bytes", "image_sizes"}
     assert all(split.keys() == keys for split in report["splits"].values())
 
 

@@ -17,7 +17,7 @@ from landmarks.data.gldv2 import GLDv2, read_clean, read_labels
 
 @pytest.fixture(scope="module")
 def described(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Descriptors of the world's train pictures, but for the first one: a direction for each landmark, and noise."""
+    """Descriptors of the world's train images, but for the first one: a direction for each landmark, and noise."""
     table = read_labels(tiny_world / "metadata" / "train.csv")
     rng = np.random.default_rng(0)
     looks = rng.standard_normal((table.num_landmarks, 16))[table.landmarks]
@@ -38,7 +38,7 @@ def test_a_list_a_table_and_a_sheet(tiny_world: Path, described: Path, tmp_path:
     out, sheet = tmp_path / "clean.csv", tmp_path / "sheet.png"
     code, stdout, stderr = run(tiny_world, described, out, "--sheet", str(sheet))
     assert code == 0, stderr
-    assert stdout.startswith("Tidied") and "pictures" in stdout and "fell: no descriptor" in stdout
+    assert stdout.startswith("Tidied") and "images" in stdout and "fell: no descriptor" in stdout
     assert Image.open(sheet).format == "PNG" and str(sheet) in stderr
     table, clean = read_labels(tiny_world / "metadata" / "train.csv"), read_clean(out)
     assert 0 < len(clean) < len(table)
@@ -56,9 +56,9 @@ def test_json(tiny_world: Path, described: Path, tmp_path: Path) -> None:
     code, stdout, stderr = run(tiny_world, described, out, "--json", "--min-images", "3")
     assert code == 0, stderr
     report = json.loads(stdout)
-    assert report.keys() == {"out", "pictures", "landmarks", "fell", "seconds"}
+    assert report.keys() == {"out", "images", "landmarks", "fell", "seconds"}
     clean = read_clean(out)
-    assert (report["pictures"]["kept"], report["landmarks"]["kept"]) == (len(clean), clean.num_landmarks)
+    assert (report["images"]["kept"], report["landmarks"]["kept"]) == (len(clean), clean.num_landmarks)
     assert report["fell"]["no_descriptor"] == 1 and clean.counts().min() >= 3
 
 
@@ -97,7 +97,7 @@ def test_mistakes_are_named_and_nothing_is_written(tiny_world: Path, described: 
     table.write_text("id,url\n000000000000000a,\n")
     assert "column 'landmark_id' is missing" in run(tmp_path, described, out)[2]
     table.write_text("id,url,landmark_id\n000000000000000a,,1\n000000000000000b,,1\n")
-    assert "are not in the table of train pictures" in run(tmp_path, described, out)[2]
+    assert "are not in the table of train images" in run(tmp_path, described, out)[2]
     assert not out.exists()
 
 

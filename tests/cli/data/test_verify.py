@@ -34,17 +34,17 @@ def test_what_is_missing_is_told_to_people_and_programs(world: Path) -> None:
     result = run(world)
     assert result.exit_code == 1
     last = result.stdout.splitlines()[-1]
-    assert last.startswith("Training cannot start: pictures are missing, ")
+    assert last.startswith("Training cannot start: images are missing, ")
     assert f"`landmarks data download --root {world} --split index` fetches them" in last
     report = run(world, "--json")
     assert report.exit_code == 1 and json.loads(report.stdout)["can_train"] is False
     assert json.loads(report.stdout)["reasons"] == [last.removeprefix("Training cannot start: ")]
 
 
-def test_a_list_of_bad_pictures_keeps_them_out_of_training(world: Path, tmp_path: Path) -> None:
+def test_a_list_of_bad_images_keeps_them_out_of_training(world: Path, tmp_path: Path) -> None:
     tar = sorted((world / "train").glob("*.tar"))[0]
     data = bytearray(tar.read_bytes())
-    data[512 + 300 : 512 + 900] = bytes(600)  # inside the first picture
+    data[512 + 300 : 512 + 900] = bytes(600)  # inside the first image
     tar.write_bytes(data)
     (world / "md5sum" / "train" / f"md5.{tar.stem}.txt").unlink()
     listed = tmp_path / "bad.csv"

@@ -7,7 +7,7 @@ from landmarks.data.stores import FolderStore, TarStore
 from landmarks.storage import derived_folder
 
 
-def test_pictures_are_read_from_tars_if_there_are_any(tiny: Any) -> None:
+def test_images_are_read_from_tars_if_there_are_any(tiny: Any) -> None:
     files = open_layout(tiny.root)
     (tiny.root / "train/0").mkdir()
     store = files.open_store("train")

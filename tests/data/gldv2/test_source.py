@@ -134,7 +134,7 @@ def test_only_what_is_trained_on_is_needed_without_evaluation(tiny: Any) -> None
     GLDv2(tiny.root, train_split="train").prepare(evaluation=False)
     with pytest.raises(LandmarksError) as caught:
         GLDv2(tiny.root, train_split="index").prepare(evaluation=False)
-    assert len(str(caught.value).splitlines()) == 4  # with index.csv, its pictures, and how to get them
+    assert len(str(caught.value).splitlines()) == 4  # with index.csv, its images, and how to get them
 
 
 def test_only_queries_and_index_are_needed_without_training(tiny: Any) -> None:
@@ -182,7 +182,7 @@ def test_wrong_ground_truth_is_an_error(tiny: Any) -> None:
         GLDv2(tiny.root).truth()
 
 
-def test_pictures_that_are_not_there(tiny: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_images_that_are_not_there(tiny: Any, caplog: pytest.LogCaptureFixture) -> None:
     (tiny.root / "train/images_001.tar").unlink()
     with pytest.raises(LandmarksError, match=r"6 of 12 images of train are not there, first .*missing=skip"):
         GLDv2(tiny.root, train_split="train").train()

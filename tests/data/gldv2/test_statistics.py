@@ -10,19 +10,19 @@ from landmarks.errors import LandmarksError
 def test_figures_of_a_small_world(tiny: Any) -> None:
     found = read_statistics(tiny.root)
     splits = found["splits"]
-    assert {split: one["pictures"] for split, one in splits.items()} == {
+    assert {split: one["images"] for split, one in splits.items()} == {
         "train": 12,
         "train_clean": 8,
         "index": 8,
         "test": 4,
     }
     spread = {"mean": 3, "min": 1, "p25": 2.5, "median": 3.5, "p75": 4, "p95": 4, "max": 4, "landmarks_with_one": 1}
-    assert splits["train"]["pictures_per_landmark"] == spread  # landmarks of 1, 3, 4 and 4 pictures
+    assert splits["train"]["images_per_landmark"] == spread  # landmarks of 1, 3, 4 and 4 images
     assert (splits["index"]["landmarks"], splits["index"]["without_landmark"]) == (2, 2)
-    assert splits["test"]["pictures_per_landmark"] is None and splits["test"]["landmarks"] == 0
+    assert splits["test"]["images_per_landmark"] is None and splits["test"]["landmarks"] == 0
     assert splits["train"]["tars"] == 2
     assert splits["train"]["tar_bytes"] == sum(path.stat().st_size for path in (tiny.root / "train").glob("*.tar"))
-    sizes = splits["train"]["picture_sizes"]
+    sizes = splits["train"]["image_sizes"]
     assert sizes["measured"] == 12 and sizes["longer_than_2_to_1"] == 0
     assert all(sizes[f"short_side_{q}"] == 60 and sizes[f"long_side_{q}"] == 80 for q in ("p5", "median", "p95"))
     assert found["queries"] == {
@@ -39,7 +39,7 @@ def test_what_is_not_there_is_left_out(tiny: Any) -> None:
     found = read_statistics(tiny.root)
     assert set(found["splits"]) == {"train_clean", "index", "test"} and set(found["queries"]) == {"retrieval"}
     assert found["splits"]["index"]["landmarks"] == 0 and found["splits"]["test"]["tars"] == 0
-    assert found["splits"]["test"]["picture_sizes"] is None
+    assert found["splits"]["test"]["image_sizes"] is None
 
 
 def test_wrong_tables_are_named(tiny: Any, tmp_path: Path) -> None:

@@ -20,13 +20,13 @@ def close(a: np.ndarray, b: np.ndarray, tolerance: float = 3.0) -> bool:
 
 def test_jpeg_is_rgb_and_writable(make: SimpleNamespace) -> None:
     image = decode(make.jpeg(1))
-    assert image.dtype == np.uint8 and close(image, make.picture(1))
+    assert image.dtype == np.uint8 and close(image, make.image(1))
     image[0] = 0  # transforms may work in place
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP", "TIFF", "AVIF"])
 def test_other_formats_whatever_the_file_is_called(make: SimpleNamespace, kind: str) -> None:
-    assert close(decode(make.encoded(make.picture(2), kind)), make.picture(2))
+    assert close(decode(make.encoded(make.image(2), kind)), make.image(2))
 
 
 def test_heic_images_come_out_upright_once() -> None:
@@ -53,7 +53,7 @@ def test_a_heic_image_names_the_package_that_reads_it(monkeypatch: pytest.Monkey
 
 
 def test_grey_cmyk_palette_alpha_and_16_bit(make: SimpleNamespace) -> None:
-    image = Image.fromarray(make.picture(3))
+    image = Image.fromarray(make.image(3))
     grey = np.asarray(image.convert("L"))
     for mode, kind in (("L", "JPEG"), ("CMYK", "JPEG"), ("RGBA", "PNG"), ("P", "PNG"), ("L", "PNG")):
         file = io.BytesIO()
@@ -83,7 +83,7 @@ def test_scale_is_the_smallest_that_keeps_the_short_side(
 ) -> None:
     image = decode(make.jpeg(4, 800, 1200), minimum)
     assert image.shape[:2] == size
-    assert close(image, make.picture(4, *size), 4)
+    assert close(image, make.image(4, *size), 4)
 
 
 def as_stored_for(upright: np.ndarray, orientation: int) -> np.ndarray:
@@ -148,7 +148,7 @@ def exif_file(name: str, stored: np.ndarray) -> bytes:
 
 
 def test_orientations_are_those_that_other_programs_apply(oracles: Path, make: SimpleNamespace) -> None:
-    upright = make.picture(5, 24, 40)
+    upright = make.image(5, 24, 40)
     for name, orientation in json.loads((oracles / "exif" / "orientations.json").read_text()).items():
         image = decode(exif_file(name, as_stored_for(upright, orientation)))
         assert close(image, upright, 4), name
@@ -156,8 +156,8 @@ def test_orientations_are_those_that_other_programs_apply(oracles: Path, make: S
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "CMYK"])
-def test_pictures_come_out_upright(make: SimpleNamespace, orientation: int, kind: str) -> None:
-    upright = make.picture(5)
+def test_images_come_out_upright(make: SimpleNamespace, orientation: int, kind: str) -> None:
+    upright = make.image(5)
     stored = as_stored_for(upright, orientation)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -175,7 +175,7 @@ def test_pictures_come_out_upright(make: SimpleNamespace, orientation: int, kind
 def test_the_size_is_known_before_the_pixels(make: SimpleNamespace, kind: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    image, file = Image.fromarray(make.picture(5, 210, 317)), io.BytesIO()
+    image, file = Image.fromarray(make.image(5, 210, 317)), io.BytesIO()
     image = image.convert(kind) if kind in ("CMYK", "L") else image
     image.save(file, "PNG" if kind == "PNG" else "JPEG", exif=exif)
     encoded = open_image(file.getvalue())
@@ -188,7 +188,7 @@ def test_the_size_is_known_before_the_pixels(make: SimpleNamespace, kind: str, o
 
 def test_cmyk_looks_as_pillow_shows_it(make: SimpleNamespace) -> None:
     file = io.BytesIO()
-    cmyk = Image.merge("CMYK", [Image.fromarray(make.picture(seed)[..., 0]) for seed in range(4)])
+    cmyk = Image.merge("CMYK", [Image.fromarray(make.image(seed)[..., 0]) for seed in range(4)])
     cmyk.save(file, "JPEG", quality=95)
     with Image.open(file) as image:
         expected = np.asarray(image.convert("RGB")).astype(int)
@@ -200,20 +200,20 @@ def test_cmyk_looks_as_pillow_shows_it(make: SimpleNamespace) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF", "ignore:Tag data larger")
-def test_damaged_exif_does_not_cost_the_picture(make: SimpleNamespace) -> None:
+def test_damaged_exif_does_not_cost_the_image(make: SimpleNamespace) -> None:
     data = make.jpeg(6)
     for body in (b"", b"II*\x00\xff\xff\xff\xff", b"junk" * 5, b"MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x02"):
         segment = b"Exif\x00\x00" + body
         marked = data[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + data[2:]
-        assert close(decode(marked), make.picture(6))
+        assert close(decode(marked), make.image(6))
 
 
 def test_bytes_between_markers_are_no_damage(make: SimpleNamespace) -> None:
     data = make.jpeg(7, 400, 600)
-    assert close(decode(data + b"trailing bytes"), make.picture(7, 400, 600))
+    assert close(decode(data + b"trailing bytes"), make.image(7, 400, 600))
     position = data.index(b"\xff\xda")
     odd = data[:position] + b"\x00\x00\x00" + data[position:]  # which only Pillow reads
-    assert close(decode(odd), make.picture(7, 400, 600))
+    assert close(decode(odd), make.image(7, 400, 600))
     assert decode(odd, 100).shape == (100, 150, 3) and close(decode(odd, 100), decode(data, 100), 2)
 
 
@@ -223,7 +223,7 @@ def test_bytes_between_markers_are_no_damage(make: SimpleNamespace) -> None:
     [("JPEG", "cut"), ("JPEG", "zeros"), ("PNG", "cut"), ("PNG", "zeros"), ("WEBP", "cut")],
 )
 def test_truncated_files_are_unreadable(make: SimpleNamespace, kept: float, kind: str, tail: str) -> None:
-    data = make.encoded(make.picture(8, 200, 300), kind)
+    data = make.encoded(make.image(8, 200, 300), kind)
     size = min(int(len(data) * kept), len(data) - 3)
     broken = data[:size] + (bytes(len(data) - size) if tail == "zeros" else b"")
     with pytest.raises(UnreadableImageError):
@@ -235,14 +235,14 @@ def test_truncated_files_are_unreadable(make: SimpleNamespace, kept: float, kind
     [
         (b"", "empty"),
         (bytes(3000), "nothing but zeros"),
-        (b"<html>not found</html>", "not a picture"),
+        (b"<html>not found</html>", "not an image"),
         (b"\xff\xd8\xff", "."),
         (b"\xff\xd8" + b"text" * 100, "."),
         (b"\x89PNG\r\n\x1a\n" + b"x" * 50, "."),
         (b"GIF89a", "."),
     ],
 )
-def test_what_is_no_picture(data: bytes, reason: str) -> None:
+def test_what_is_no_image(data: bytes, reason: str) -> None:
     with pytest.raises(UnreadableImageError, match=reason):
         decode(data)
 
@@ -274,10 +274,10 @@ def bombs(make: SimpleNamespace) -> dict[str, tuple[bytes, str]]:
     """Small files that ask for gigabytes or minutes, and what must be said of them."""
     jpeg = make.jpeg()
     odd = announcing(jpeg, 9_000, 9_000).replace(b"\xff\xc0", bytes(3) + b"\xff\xc0")
-    webp = bytearray(make.encoded(make.picture(), "WEBP", lossless=True))
+    webp = bytearray(make.encoded(make.image(), "WEBP", lossless=True))
     webp[21:25] = struct.pack("<I", 7_999 | 7_999 << 14)
     bitmap = struct.pack("<IIiiHHIIiiII", 54, 40, 13_000, 13_000, 1, 24, 0, 0, 0, 0, 0, 0)
-    progressive = make.encoded(make.picture(0, 200, 200), progressive=True)
+    progressive = make.encoded(make.image(0, 200, 200), progressive=True)
     text = chunk(b"zTXt", b"key\0\0" + zlib.compress(bytes(2_000_000)))
     return {
         "jpeg": (announcing(jpeg, 14_000, 14_000), "14000 x 14000 pixels are more than the limit"),
@@ -305,38 +305,38 @@ def test_bombs_are_refused_by_their_header(make: SimpleNamespace) -> None:
 
 
 def test_many_frames_cost_no_more_than_the_first(make: SimpleNamespace) -> None:
-    frames = [Image.fromarray(make.picture(seed)) for seed in range(30)]
+    frames = [Image.fromarray(make.image(seed)) for seed in range(30)]
     for kind in ("GIF", "WEBP", "PNG"):
         file = io.BytesIO()
         frames[0].save(file, kind, save_all=True, append_images=frames[1:])
-        assert close(decode(file.getvalue()), make.picture(0), 6), kind
+        assert close(decode(file.getvalue()), make.image(0), 6), kind
 
 
 @pytest.mark.parametrize("kind", ["EPS", "PDF", "PPM", "ICO", "TGA", "PCX", "SGI", "JPEG2000"])
-def test_other_formats_are_no_pictures(make: SimpleNamespace, kind: str) -> None:
-    with pytest.raises(UnreadableImageError, match="not a picture of a known format"):
-        decode(make.encoded(make.picture(0), kind))
+def test_other_formats_are_no_images(make: SimpleNamespace, kind: str) -> None:
+    with pytest.raises(UnreadableImageError, match="not an image of a known format"):
+        decode(make.encoded(make.image(0), kind))
 
 
 def test_progressive_jpegs(make: SimpleNamespace) -> None:
-    data = make.encoded(make.picture(2, 200, 300), quality=95, progressive=True)
-    assert close(decode(data), make.picture(2, 200, 300))
+    data = make.encoded(make.image(2, 200, 300), quality=95, progressive=True)
+    assert close(decode(data), make.image(2, 200, 300))
     assert decode(data, 50).shape == (50, 75, 3)
     repeated = with_scans(data, 20)  # unusual, but within reason
-    assert close(decode(repeated), make.picture(2, 200, 300))
+    assert close(decode(repeated), make.image(2, 200, 300))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (7, 3)])
-def test_tiny_pictures(make: SimpleNamespace, shape: tuple[int, int]) -> None:
+def test_tiny_images(make: SimpleNamespace, shape: tuple[int, int]) -> None:
     for minimum in (None, 1, 300):
         assert min(decode(make.jpeg(9, *shape), minimum).shape[:2]) >= 1
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of all sorts of damage
 @pytest.mark.parametrize("kind", ["JPEG", "progressive", "CMYK", "EXIF", "PNG", "WEBP", "GIF", "BMP"])
-def test_damage_gives_a_picture_or_an_unreadable_image(make: SimpleNamespace, kind: str) -> None:
+def test_damage_gives_an_image_or_an_unreadable_image(make: SimpleNamespace, kind: str) -> None:
     rng = np.random.default_rng(0)
-    image, file, exif = Image.fromarray(make.picture(0, 40, 50)), io.BytesIO(), Image.Exif()
+    image, file, exif = Image.fromarray(make.image(0, 40, 50)), io.BytesIO(), Image.Exif()
     exif[0x0112] = 6
     options = {"progressive": kind == "progressive", "exif": exif if kind == "EXIF" else b""}
     is_jpeg = kind in ("progressive", "CMYK", "EXIF")

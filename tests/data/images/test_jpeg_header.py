@@ -25,7 +25,7 @@ def with_segment(data: bytes, marker: int, body: bytes) -> bytes:
 @pytest.mark.parametrize("progressive", [False, True])
 def test_what_encoders_write(make: SimpleNamespace, height: int, width: int, mode: str, progressive: bool) -> None:
     file = io.BytesIO()
-    image = Image.fromarray(make.picture(0, height, width)).convert(mode)
+    image = Image.fromarray(make.image(0, height, width)).convert(mode)
     image.save(file, "JPEG", progressive=progressive)
     header = read_jpeg_header(file.getvalue())
     assert (header.height, header.width, header.orientation, header.many_scans) == (height, width, 1, progressive)
@@ -55,7 +55,7 @@ def test_an_orientation_may_be_of_any_integer_type(order: str, kind: int, code: 
         assert exif_orientation(head + entry + bytes(4)) == value
 
 
-def test_a_thumbnail_in_the_exif_is_not_the_picture(make: SimpleNamespace) -> None:
+def test_a_thumbnail_in_the_exif_is_not_the_image(make: SimpleNamespace) -> None:
     data = with_segment(make.jpeg(0, 60, 80), 0xE1, b"Exif\x00\x00" + make.jpeg(1, 10, 12))
     assert read_jpeg_header(data)[:2] == (60, 80)
 

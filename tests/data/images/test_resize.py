@@ -59,7 +59,7 @@ def test_sides_are_rounded_as_released_or_as_the_network_needs(
 
 
 def test_released_filter_is_lanczos(make: SimpleNamespace) -> None:
-    image = make.picture(3, 200, 300)
+    image = make.image(3, 200, 300)
     expected = np.asarray(Image.fromarray(image).resize((96, 64), Image.Resampling.LANCZOS))
     assert np.array_equal(Preprocessing("released", 64)(image), expected)
 
@@ -87,16 +87,16 @@ def test_impossible_resize(short_side: int, mode: str) -> None:
 @pytest.mark.parametrize(
     ("size", "resized", "left", "top"), [((300, 400), (224, 288), 32, 0), ((500, 300), (352, 224), 0, 64)]
 )
-def test_the_crop_is_the_middle_of_the_resized_picture(
+def test_the_crop_is_the_middle_of_the_resized_image(
     size: tuple[int, int], resized: tuple[int, int], left: int, top: int, make: SimpleNamespace
 ) -> None:
-    image = make.picture(5, *size)
+    image = make.image(5, *size)
     whole = np.asarray(Image.fromarray(image).resize(resized[::-1], Image.Resampling.BILINEAR))
     assert np.array_equal(Preprocessing("crop", 224)(image), whole[top : top + 224, left : left + 224])
     assert Preprocessing("crop", 224).shape(*size) == (224, 224)
 
 
-def test_the_crop_of_a_very_long_picture_costs_little() -> None:
+def test_the_crop_of_a_very_long_image_costs_little() -> None:
     image = np.zeros((8, 200_000, 3), dtype=np.uint8)
     image[:, 100_000:] = 255
     crop = Preprocessing("crop", 224)(image)  # resized as a whole it would have more than a thousand million pixels

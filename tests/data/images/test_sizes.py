@@ -14,7 +14,7 @@ from landmarks.data.images import (
     ORIENTATION_TAG,
     UnreadableImageError,
     decode,
-    picture_sizes,
+    image_sizes,
     read_size,
     sizes_path,
 )
@@ -34,10 +34,10 @@ def image_set(folder: Path, files: list[bytes]) -> ImageSet:
 
 @pytest.fixture
 def mixed(tmp_path: Path, make: SimpleNamespace) -> ImageSet:
-    """Pictures of all sorts; the last three cannot be read."""
+    """Images of all sorts; the last three cannot be read."""
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = 8
-    image = make.picture(1, 50, 70)
+    image = make.image(1, 50, 70)
     long_header = make.encoded(image, icc_profile=os.urandom(150_000))
     return image_set(
         tmp_path / "mixed",
@@ -58,8 +58,8 @@ def mixed(tmp_path: Path, make: SimpleNamespace) -> ImageSet:
     )
 
 
-def test_sizes_are_those_of_the_decoded_pictures(mixed: ImageSet, tmp_path: Path) -> None:
-    sizes = picture_sizes(mixed, tmp_path / "sizes")
+def test_sizes_are_those_of_the_decoded_images(mixed: ImageSet, tmp_path: Path) -> None:
+    sizes = image_sizes(mixed, tmp_path / "sizes")
     assert sizes.dtype == np.uint16 and sizes.shape == (12, 2)
     for row in range(12):
         try:
@@ -71,40 +71,40 @@ def test_sizes_are_those_of_the_decoded_pictures(mixed: ImageSet, tmp_path: Path
 
 
 def test_sizes_are_read_once(mixed: ImageSet, tmp_path: Path) -> None:
-    first = np.array(picture_sizes(mixed, tmp_path / "sizes"))
+    first = np.array(image_sizes(mixed, tmp_path / "sizes"))
     for path in (tmp_path / "mixed").iterdir():
         path.unlink()
-    assert np.array_equal(picture_sizes(mixed, tmp_path / "sizes"), first)
+    assert np.array_equal(image_sizes(mixed, tmp_path / "sizes"), first)
     assert [path.name for path in (tmp_path / "sizes").iterdir()] == [sizes_path(mixed, tmp_path).name]
 
 
-def test_other_pictures_have_other_sizes(mixed: ImageSet, tmp_path: Path) -> None:
-    whole = picture_sizes(mixed, tmp_path)
+def test_other_images_have_other_sizes(mixed: ImageSet, tmp_path: Path) -> None:
+    whole = image_sizes(mixed, tmp_path)
     for rows in (np.arange(12)[::-1], np.array([3, 1, 7]), np.empty(0, np.int64)):
-        assert np.array_equal(picture_sizes(mixed.take(rows), tmp_path), whole[rows])
+        assert np.array_equal(image_sizes(mixed.take(rows), tmp_path), whole[rows])
 
 
 @pytest.mark.parametrize("damage", [b"", b"text", None])
 def test_a_damaged_file_is_made_again(mixed: ImageSet, tmp_path: Path, damage: bytes | None) -> None:
     path = sizes_path(mixed, tmp_path) / "sizes.npy"
-    first = np.array(picture_sizes(mixed, tmp_path))
+    first = np.array(image_sizes(mixed, tmp_path))
     path.write_bytes(path.read_bytes()[:-4] if damage is None else damage)
-    assert np.array_equal(picture_sizes(mixed, tmp_path), first)
+    assert np.array_equal(image_sizes(mixed, tmp_path), first)
 
 
 def test_workers_find_the_same(mixed: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCK", 5)
-    assert np.array_equal(picture_sizes(mixed, tmp_path / "a", 2), picture_sizes(mixed, tmp_path / "b"))
+    assert np.array_equal(image_sizes(mixed, tmp_path / "a", 2), image_sizes(mixed, tmp_path / "b"))
 
 
 def test_what_is_missing_is_not_kept(mixed: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCK", 4)
     away = (tmp_path / "mixed" / "5.jpg").rename(tmp_path / "away")
-    sizes = picture_sizes(mixed, tmp_path)
+    sizes = image_sizes(mixed, tmp_path)
     assert not sizes[5].any() and sizes[6].all()
     assert not sizes_path(mixed, tmp_path).exists()
     away.rename(tmp_path / "mixed" / "5.jpg")
-    assert picture_sizes(mixed, tmp_path)[5].tolist() == [70, 50]
+    assert image_sizes(mixed, tmp_path)[5].tolist() == [70, 50]
 
 
 class Deadly(FileStore):
@@ -123,7 +123,7 @@ def test_a_killed_run_is_gone_on_with(mixed: ImageSet, tmp_path: Path, monkeypat
     monkeypatch.setattr(module, "BLOCK", 2)
     deadly = Deadly(mixed.table.ids, [tmp_path / "mixed" / f"{row}.jpg" for row in range(12)])
     arguments = ImageSet(mixed.table, deadly), tmp_path / "sizes"
-    process = multiprocessing.get_context("fork").Process(target=picture_sizes, args=arguments)
+    process = multiprocessing.get_context("fork").Process(target=image_sizes, args=arguments)
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
@@ -132,21 +132,21 @@ def test_a_killed_run_is_gone_on_with(mixed: ImageSet, tmp_path: Path, monkeypat
         done = rows.count
     assert 2 <= done <= 9 and done % 2 == 0
     (partial / "sizes.npy").write_bytes((partial / "sizes.npy").read_bytes() + b"x")  # a torn write
-    expected = np.array(picture_sizes(mixed, tmp_path / "whole"))
+    expected = np.array(image_sizes(mixed, tmp_path / "whole"))
     for row in range(done):  # these are not read again
         (tmp_path / "mixed" / f"{row}.jpg").unlink()
-    assert np.array_equal(picture_sizes(mixed, tmp_path / "sizes"), expected)
+    assert np.array_equal(image_sizes(mixed, tmp_path / "sizes"), expected)
     assert not partial.exists()
 
 
 def test_a_folder_that_cannot_be_written(mixed: ImageSet, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(Exception, match=r"file/.*: cannot be written"):
-        picture_sizes(mixed, tmp_path / "file" / "sizes")
+        image_sizes(mixed, tmp_path / "file" / "sizes")
 
 
 class Spy:
-    """A store of one picture that remembers how many bytes it was asked for."""
+    """A store of one image that remembers how many bytes it was asked for."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -173,6 +173,6 @@ def test_the_first_bytes_of_a_photograph_are_enough(make: SimpleNamespace) -> No
 
 def test_a_long_header_is_read_to_its_end_and_no_further(make: SimpleNamespace) -> None:
     profile = np.random.default_rng(0).bytes(100_000)
-    store = Spy(make.encoded(make.picture(0, 300, 400), icc_profile=profile))
+    store = Spy(make.encoded(make.image(0, 300, 400), icc_profile=profile))
     assert read_size(one(store), 0) == (300, 400)
     assert 2 <= len(store.lengths) <= 6 and None not in store.lengths

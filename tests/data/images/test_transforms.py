@@ -26,20 +26,20 @@ def random_augmentation(size: int = 32) -> Augmentation:
     )
 
 
-def test_same_seed_same_picture_whatever_came_before(make: SimpleNamespace) -> None:
+def test_same_seed_same_image_whatever_came_before(make: SimpleNamespace) -> None:
     one, two = random_augmentation(), random_augmentation()
-    image = make.picture(0)
+    image = make.image(0)
     forward = {seed: one(image, seed) for seed in range(20)}
     for seed in reversed(range(20)):
         assert np.array_equal(two(image, seed), forward[seed])
-    assert len({picture.tobytes() for picture in forward.values()}) == 20
+    assert len({one.tobytes() for one in forward.values()}) == 20
 
 
 def test_a_copy_in_another_process_would_do_the_same(make: SimpleNamespace) -> None:
     one = random_augmentation()
-    one(make.picture(1), 5)
+    one(make.image(1), 5)
     copy = pickle.loads(pickle.dumps(one))
-    assert np.array_equal(copy(make.picture(1), 2**62 + 1), one(make.picture(1), 2**62 + 1))
+    assert np.array_equal(copy(make.image(1), 2**62 + 1), one(make.image(1), 2**62 + 1))
 
 
 def test_transforms_of_a_list_decide_independently() -> None:
@@ -52,7 +52,7 @@ def test_transforms_of_a_list_decide_independently() -> None:
 
 
 def test_input_stays_as_it_was(make: SimpleNamespace) -> None:
-    image = make.picture(2).copy()
+    image = make.image(2).copy()
     before = image.copy()
     for seed in range(10):
         random_augmentation()(image, seed)
@@ -60,7 +60,7 @@ def test_input_stays_as_it_was(make: SimpleNamespace) -> None:
 
 
 def test_the_crop_is_the_one_of_albumentations(make: SimpleNamespace) -> None:
-    image = make.picture(4, 90, 120)
+    image = make.image(4, 90, 120)
     for seed in range(30):
         crop = A.RandomResizedCrop((32, 32), scale=(0.08, 1.0), area_for_downscale="image")
         augmentation = Augmentation([crop], 32)
@@ -70,7 +70,7 @@ def test_the_crop_is_the_one_of_albumentations(make: SimpleNamespace) -> None:
 
 
 def chart(height: int, width: int) -> np.ndarray:
-    """A picture whose red says which column a pixel is from, and whose green says which row."""
+    """An image whose red says which column a pixel is from, and whose green says which row."""
     rows, columns = np.meshgrid(np.linspace(0, 255, height), np.linspace(0, 255, width), indexing="ij")
     return np.stack([columns, rows, np.full_like(rows, 128)], axis=-1).round().astype(np.uint8)
 
@@ -83,7 +83,7 @@ def chart(height: int, width: int) -> np.ndarray:
     scale=st.sampled_from([(0.08, 1.0), (0.35, 1.0), (0.01, 0.05)]),
     wide=st.booleans(),
 )
-def test_a_picture_decoded_smaller_shows_the_same_part(
+def test_an_image_decoded_smaller_shows_the_same_part(
     height: int, width: int, seed: int, divisor: int, scale: tuple[float, float], wide: bool
 ) -> None:
     crop = A.RandomResizedCrop((16, 16), scale=scale, ratio=(0.5, 2.0), area_for_downscale="image")
@@ -93,13 +93,13 @@ def test_a_picture_decoded_smaller_shows_the_same_part(
     size = height, width
     full = augmentation(chart(*size), seed, size)
     small = augmentation(chart(-(-height // divisor), -(-width // divisor)), seed, size)
-    # each edge moves by half a pixel of the small picture at most; the rest is what resizing rounds
+    # each edge moves by half a pixel of the small image at most; the rest is what resizing rounds
     limit = 255 * divisor / min(size) + 3
     assert np.abs(full.astype(int) - small)[..., :2].mean() < limit
     assert full.shape == small.shape == (*augmentation.shape, 3)
 
 
-def test_shrink_says_how_much_of_a_picture_is_shown() -> None:
+def test_shrink_says_how_much_of_an_image_is_shown() -> None:
     whole = Augmentation([A.Resize(20, 20)], 20)
     assert whole.shrink(100, 60, 0) == 3
     crop = Augmentation([A.RandomResizedCrop((20, 20), scale=(0.25, 0.25), ratio=(1, 1))], 20)
@@ -112,8 +112,8 @@ def test_shrink_says_how_much_of_a_picture_is_shown() -> None:
 def test_reshaped_lists_crop_at_the_ratio_of_their_shape(make: SimpleNamespace, shape: tuple[int, int]) -> None:
     square = Augmentation([A.RandomResizedCrop((64, 64), scale=(0.1, 0.3), ratio=(0.8, 1.25)), A.HorizontalFlip()], 64)
     reshaped = square.reshaped(*shape)
-    assert reshaped(make.picture(0, 300, 300), 1).shape == (*shape, 3)
-    assert square(make.picture(0, 300, 300), 1).shape == (64, 64, 3)
+    assert reshaped(make.image(0, 300, 300), 1).shape == (*shape, 3)
+    assert square(make.image(0, 300, 300), 1).shape == (64, 64, 3)
     ratios = []
     for seed in range(50):
         left, top, right, bottom = draw_crop(reshaped._first, (3000, 3000), generators(seed))
@@ -135,7 +135,7 @@ def test_only_lists_that_begin_with_a_size_can_be_reshaped() -> None:
         ([A.HorizontalFlip()], r"shape \(96, 64, 3\), expected \(32, 32, 3\)"),
         ([A.Resize(32, 48)], r"shape \(32, 48, 3\)"),
         ([A.Resize(32, 32), A.Normalize()], "float32 instead of uint8; leave Normalize"),
-        ([A.RandomCrop(64, 64), A.Resize(32, 32)], "fails on a picture of 60 x 40 pixels"),
+        ([A.RandomCrop(64, 64), A.Resize(32, 32)], "fails on an image of 60 x 40 pixels"),
         ([], "expected"),
     ],
 )

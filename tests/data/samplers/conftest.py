@@ -1,4 +1,4 @@
-"""One sampler of each kind over 30 landmarks of five pictures each, with and without groups."""
+"""One sampler of each kind over 30 landmarks of five images each, with and without groups."""
 
 from collections.abc import Callable
 from functools import partial

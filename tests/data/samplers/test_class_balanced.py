@@ -19,7 +19,7 @@ landmark_lists = st.lists(st.integers(-1, 12), min_size=4, max_size=120)
     power=st.sampled_from([0.0, 0.5, 1.0]),
     num_groups=st.integers(1, 3),
 )
-def test_a_step_holds_different_landmarks_and_as_many_pictures_of_each(
+def test_a_step_holds_different_landmarks_and_as_many_images_of_each(
     marks: list[int], each: int, share: int, world: int, power: float, num_groups: int
 ) -> None:
     landmarks = np.array(marks, dtype=np.int32)
@@ -42,15 +42,15 @@ def test_a_step_holds_different_landmarks_and_as_many_pictures_of_each(
         assert (landmarks[drawn] == landmarks[drawn][:, :1]).all() and (landmarks[drawn] >= 0).all()
         assert len(set(landmarks[drawn[:, 0]].tolist())) == share * world  # no landmark twice, on any rank
         (group,) = {int(groups[row]) for row in drawn.ravel()}
-        for pictures in drawn.tolist():
-            there = int(((landmarks == landmarks[pictures[0]]) & (groups == group)).sum())
-            times = Counter(pictures).values()
+        for images in drawn.tolist():
+            there = int(((landmarks == landmarks[images[0]]) & (groups == group)).sum())
+            times = Counter(images).values()
             assert len(times) == min(each, there)  # different ones as long as there are
             assert max(times) - min(times) <= 1
 
 
 def frequencies(sampler: BalancedBatches, epochs: int, num_images: int) -> np.ndarray:
-    """How often each picture is drawn in a batch, on average."""
+    """How often each image is drawn in a batch, on average."""
     counts, batches = np.zeros(num_images), 0
     for epoch in range(epochs):
         sampler.set_epoch(epoch)
@@ -65,7 +65,7 @@ LANDMARKS = np.repeat(np.arange(5, dtype=np.int32), SIZES)
 
 
 @pytest.mark.parametrize(("power", "grouped"), [(0.0, False), (0.5, False), (1.0, False), (0.5, True)])
-def test_landmarks_are_drawn_by_their_size_and_their_pictures_evenly(power: float, grouped: bool) -> None:
+def test_landmarks_are_drawn_by_their_size_and_their_images_evenly(power: float, grouped: bool) -> None:
     groups = np.random.default_rng(4).integers(2, size=len(LANDMARKS)) if grouped else None
     sampler = BalancedBatches(LANDMARKS, 2, groups=groups, images_per_landmark=2, size_power=power)
     found = frequencies(sampler, 300, len(LANDMARKS))
@@ -87,7 +87,7 @@ def test_draws_without_replacement_are_by_weight_among_those_left() -> None:
 
 
 def test_a_group_of_few_landmarks_is_left_out_aloud(caplog: pytest.LogCaptureFixture) -> None:
-    groups = (LANDMARKS >= 3).astype(np.int64)  # two landmarks, 25 pictures
+    groups = (LANDMARKS >= 3).astype(np.int64)  # two landmarks, 25 images
     sampler = BalancedBatches(LANDMARKS, 6, groups=groups, images_per_landmark=2, size_power=0.5)
     assert "25 of 32 training images are in groups of fewer than 3 landmarks" in caplog.text
     assert {int(groups[row]) for batch in sampler for row, _ in batch} == {0}
@@ -127,7 +127,7 @@ def test_pairs_are_laid_out_anchor_positive(marks: list[int], pairs: int, world:
         anchors, positives = landmarks[drawn[::2]], landmarks[drawn[1::2]]
         assert (anchors == positives).all() and (anchors >= 0).all()
         assert len(set(anchors.tolist())) == pairs * world  # no landmark twice, on any rank
-        assert len(set(drawn)) == len(drawn)  # two different pictures
+        assert len(set(drawn)) == len(drawn)  # two different images
         assert all(len(batch) == pairs * 2 for batch in step)
 
 

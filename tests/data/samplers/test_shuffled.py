@@ -74,7 +74,7 @@ def test_groups_of_any_size_are_drawn_evenly_over_the_epochs() -> None:
 REPEATS = np.array([1.0, 2.5, 1.0, 1.25, 4.0, 1.0])
 
 
-def test_pictures_come_as_often_as_asked() -> None:
+def test_images_come_as_often_as_asked() -> None:
     batches = RepeatedBatches(REPEATS, batch_size=1, seed=3)
     total: Counter[int] = Counter()
     for epoch in range(400):
@@ -87,7 +87,7 @@ def test_pictures_come_as_often_as_asked() -> None:
     np.testing.assert_allclose(mean, REPEATS * 10 / REPEATS.sum(), atol=0.12)
 
 
-def test_draws_of_a_picture_have_seeds_of_their_own_and_ranks_share_them() -> None:
+def test_draws_of_an_image_have_seeds_of_their_own_and_ranks_share_them() -> None:
     alone = RepeatedBatches(REPEATS, batch_size=4, seed=1)
     draws = [draw for batch in alone for draw in batch]
     assert len({seed for _, seed in draws}) == len(draws) == 8
@@ -111,7 +111,7 @@ def test_a_batch_is_of_one_group() -> None:
 def test_factors_are_those_of_the_rarest_class() -> None:
     start = np.array([0, 2, 2, 5, 6, 8])
     labels = np.array([0, 0, 0, 1, 1, 0, 0, 2], dtype=np.int32)
-    # of 5 pictures class 0 is in 4, 1 and 2 in 1 each; 3 in none
+    # of 5 images class 0 is in 4, 1 and 2 in 1 each; 3 in none
     factors = repeat_factors(start, labels, classes=4, threshold=0.4)
     np.testing.assert_allclose(factors, [1, 1, 2**0.5, 1, 2**0.5])
     np.testing.assert_array_equal(repeat_factors(start, labels, 4, threshold=0.1), np.ones(5))

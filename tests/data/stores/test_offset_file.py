@@ -11,9 +11,9 @@ from safetensors.numpy import save_file
 
 from landmarks.data.stores import (
     NO_OFFSETS,
+    Images,
     IndexedTar,
     Offsets,
-    Pictures,
     TarStamp,
     merge,
     read_offsets,
@@ -24,15 +24,15 @@ from landmarks.errors import LandmarksError
 from landmarks.storage import save_sealed
 
 
-def tar(name: str, ids: list[int]) -> tuple[IndexedTar, Pictures]:
+def tar(name: str, ids: list[int]) -> tuple[IndexedTar, Images]:
     numbers = np.array(sorted(ids), dtype=np.uint64)
     places = (numbers % 1000).astype(np.uint32)
-    return IndexedTar(name, TarStamp(1, "1"), len(ids)), Pictures(numbers, places + 1, places)
+    return IndexedTar(name, TarStamp(1, "1"), len(ids)), Images(numbers, places + 1, places)
 
 
 def as_dict(offsets: Offsets) -> dict[int, tuple[str, int, int]]:
     assert (offsets.ids[1:] > offsets.ids[:-1]).all()
-    assert sum(entry.pictures for entry in offsets.tars) == len(offsets)
+    assert sum(entry.images for entry in offsets.tars) == len(offsets)
     names = [offsets.tars[number].name for number in offsets.tar]
     rows = zip(names, offsets.block.tolist(), offsets.length.tolist(), strict=True)
     return dict(zip(offsets.ids.tolist(), rows, strict=True))
@@ -55,9 +55,9 @@ def test_tars_go_in_and_out(contents: list[set[int]], first: int, removed: set[i
     kept = select(offsets, lambda tar: int(tar.name) not in removed)
     expected = {
         int(i): (entry.name, int(i) % 1000 + 1, int(i) % 1000)
-        for entry, pictures in parts
+        for entry, images in parts
         if int(entry.name) not in removed
-        for i in pictures.ids
+        for i in images.ids
     }
     assert as_dict(kept) == expected
     assert [entry.name for entry in kept.tars] == [e.name for e, _ in parts if int(e.name) not in removed]

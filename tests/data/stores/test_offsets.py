@@ -34,7 +34,7 @@ def content(number: int) -> dict[str, bytes]:
 
 
 class Split:
-    """A split of 6 tars with 4 pictures each, and its index."""
+    """A split of 6 tars with 4 images each, and its index."""
 
     def __init__(self, root: Path, make: SimpleNamespace) -> None:
         self.make = make

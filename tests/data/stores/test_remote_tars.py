@@ -119,7 +119,7 @@ def extracted(tmp_path: Path, http_server: Callable[[Path], Any]) -> Any:
         path = tmp_path / "train" / name[0] / name[1] / name[2] / f"{name}.jpg"
         path.parent.mkdir(parents=True)
         path.write_bytes(data)
-    (tmp_path / "train/a/b/c/notes.txt").write_text("not a picture")
+    (tmp_path / "train/a/b/c/notes.txt").write_text("not an image")
     return http_server(tmp_path)
 
 

@@ -41,7 +41,7 @@ def tree(tmp_path: Path) -> Path:
         path = tmp_path / name[0] / name[1] / name[2] / f"{name}.jpg"
         path.parent.mkdir(parents=True)
         path.write_bytes(data)
-    (tmp_path / "a/b/c/notes.txt").write_text("not a picture")
+    (tmp_path / "a/b/c/notes.txt").write_text("not an image")
     return tmp_path
 
 
@@ -58,7 +58,7 @@ def test_there_is_nothing_where_there_is_no_folder(tmp_path: Path) -> None:
     assert FolderStore(tmp_path / "nowhere").locate(parse_ids([A])).tolist() == [-1]
 
 
-def test_pictures_of_one_folder(tmp_path: Path) -> None:
+def test_images_of_one_folder(tmp_path: Path) -> None:
     for name in (f"{3:016x}.jpg", f"{2**63:016x}.jpg", f"{1:016x}.jpg", "readme.txt", "00.jpg", f"{4:016x}.png"):
         (tmp_path / name).write_bytes(name.encode())
     store = pickle.loads(pickle.dumps(FlatFolderStore(tmp_path)))
@@ -72,7 +72,7 @@ def test_pictures_of_one_folder(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     store = FlatFolderStore(tmp_path / "absent")
-    with pytest.raises(LandmarksError, match=r"absent: the pictures cannot be listed \(No such file"):
+    with pytest.raises(LandmarksError, match=r"absent: the images cannot be listed \(No such file"):
         store.locate(np.array([1], dtype=np.uint64))
 
 

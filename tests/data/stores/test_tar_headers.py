@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from landmarks.data.stores import (
-    MAX_PICTURE,
-    Pictures,
+    MAX_IMAGE,
+    Images,
     RefusedTarError,
     read_headers,
     tar_headers,
@@ -27,7 +27,7 @@ def member(name: str, size: int = 5, kind: bytes = tarfile.REGTYPE, **fields: ob
     return info
 
 
-def picture(image_id: str, size: int = 5) -> tarfile.TarInfo:
+def image(image_id: str, size: int = 5) -> tarfile.TarInfo:
     return member(f"{image_id[0]}/{image_id[1]}/{image_id[2]}/{image_id}.jpg", size)
 
 
@@ -47,13 +47,13 @@ def opened(data: bytes) -> Callable[[int, int], bytes]:
     return read
 
 
-def index(data: bytes) -> Pictures:
+def index(data: bytes) -> Images:
     return read_headers(opened(data), len(data))
 
 
-def as_dict(pictures: Pictures) -> dict[str, tuple[int, int]]:
-    places = zip((pictures.blocks * 512).tolist(), pictures.lengths.tolist(), strict=True)
-    return dict(zip(format_ids(pictures.ids), places, strict=True))
+def as_dict(images: Images) -> dict[str, tuple[int, int]]:
+    places = zip((images.blocks * 512).tolist(), images.lengths.tolist(), strict=True)
+    return dict(zip(format_ids(images.ids), places, strict=True))
 
 
 def by_tarfile(data: bytes) -> dict[str, tuple[int, int]]:
@@ -79,7 +79,7 @@ def with_header(data: bytes, offset: int, *fields: tuple[int, bytes]) -> bytes:
     st.integers(1, 5),
 )  # fmt: skip
 def test_finds_what_tarfile_finds(entries: list[tuple[int, int]], form: int, folder: str, batch: int) -> None:
-    members = [picture(f"{number:016x}", size) for number, size in entries]
+    members = [image(f"{number:016x}", size) for number, size in entries]
     for info in members:
         info.name = folder + info.name
     data = tar_of(*members, form=form)
@@ -99,7 +99,7 @@ def test_an_id_may_stand_alone_or_in_any_relative_folder() -> None:
 
 
 def test_harmless_pax_headers_are_passed_over() -> None:
-    members = [picture(name) for name in IDS]
+    members = [image(name) for name in IDS]
     for info in members:
         info.pax_headers = {"comment": "ü" * 300, "mtime": "1.25"}
     file = io.BytesIO()
@@ -111,12 +111,12 @@ def test_harmless_pax_headers_are_passed_over() -> None:
 
 @pytest.mark.parametrize("field", [b"     000005 ", b"5\0\0\0\0\0\0\0\0\0\0\0", b"000000000005", b"00000000005 "])
 def test_sizes_as_old_programs_wrote_them(field: bytes) -> None:
-    data = with_header(tar_of(picture(IDS[3])), 0, (124, field))
+    data = with_header(tar_of(image(IDS[3])), 0, (124, field))
     assert as_dict(index(data)) == {IDS[3]: (512, 5)}
 
 
 def test_before_ustar_there_was_no_magic() -> None:
-    data = with_header(tar_of(picture(IDS[3])), 0, (257, bytes(255)), (156, b"\0"))
+    data = with_header(tar_of(image(IDS[3])), 0, (257, bytes(255)), (156, b"\0"))
     assert as_dict(index(data)) == {IDS[3]: (512, 5)}
 
 
@@ -133,17 +133,17 @@ HOSTILE = {
     "pipe": (member(LINKED, 0, tarfile.FIFOTYPE), "is a pipe"),
     "contiguous": (member(LINKED, 0, tarfile.CONTTYPE), "of the unknown type b'7'"),
     "sparse": (member(LINKED, 0, tarfile.GNUTYPE_SPARSE), "is a sparse file"),
-    "no id": (member("README.txt"), "'README.txt' at byte 1024 is no picture"),
-    "upper case": (member(f"0/0/0/{IDS[10].upper()}.jpg"), "is no picture"),
-    "left by macOS": (member(f"0/0/0/._{IDS[0]}.jpg"), "is no picture"),
-    "other end": (member(f"0/0/0/{IDS[0]}.jpg.exe"), "is no picture"),
+    "no id": (member("README.txt"), "'README.txt' at byte 1024 is no image"),
+    "upper case": (member(f"0/0/0/{IDS[10].upper()}.jpg"), "is no image"),
+    "left by macOS": (member(f"0/0/0/._{IDS[0]}.jpg"), "is no image"),
+    "other end": (member(f"0/0/0/{IDS[0]}.jpg.exe"), "is no image"),
     "terminal": (member(f"\x1b[31m{IDS[0]}.jpg"), r"'\\x1b\[31m"),
 }
 
 
 @pytest.mark.parametrize(("info", "said"), HOSTILE.values(), ids=HOSTILE)
 def test_hostile_members_are_refused_by_name_and_place(info: tarfile.TarInfo, said: str) -> None:
-    data = tar_of(picture(IDS[5]), info, picture(IDS[6]))
+    data = tar_of(image(IDS[5]), info, image(IDS[6]))
     with pytest.raises(RefusedTarError, match=said) as caught:
         index(data)
     assert "at byte 1024" in str(caught.value) and "download it again" in str(caught.value)
@@ -161,7 +161,7 @@ def test_pax_headers_must_not_change_the_next_member(key: str, globally: bool) -
     record = f"{key}=1"
     record = f"{len(record) + 4} {record}\n"
     header = member("x", len(record), tarfile.XGLTYPE if globally else tarfile.XHDTYPE).tobuf(tarfile.USTAR_FORMAT)
-    data = header + record.encode().ljust(512, b"\0") + tar_of(picture(IDS[0]))
+    data = header + record.encode().ljust(512, b"\0") + tar_of(image(IDS[0]))
     with pytest.raises(RefusedTarError, match=f"pax header at byte 0 changes '{key}'"):
         index(data)
 
@@ -172,7 +172,7 @@ def test_pax_headers_must_not_change_the_next_member(key: str, globally: bool) -
 def test_damaged_pax_headers_are_named(records: bytes) -> None:
     header = member("x", len(records), tarfile.XHDTYPE).tobuf(tarfile.USTAR_FORMAT)
     with pytest.raises(RefusedTarError, match="pax header at byte 0 is damaged"):
-        index(header + records.ljust(512, b"\0") + tar_of(picture(IDS[0])))
+        index(header + records.ljust(512, b"\0") + tar_of(image(IDS[0])))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_damaged_pax_headers_are_named(records: bytes) -> None:
     [
         (b"77777777777\0", r"claims 8,589,934,591 bytes"),
         (b"777777777777", r"claims 68,719,476,735 bytes"),
-        (f"{MAX_PICTURE + 1:011o}\0".encode(), r"claims 268,435,457 bytes, a picture has at most 268,435,456"),
+        (f"{MAX_IMAGE + 1:011o}\0".encode(), r"claims 268,435,457 bytes, an image has at most 268,435,456"),
         (b"\x80\0\0\0\0\0\0\0\0\0\0\x05", "not an octal number"),
         (b"\xff" * 12, "not an octal number"),
         (b"-0000000005\0", "not an octal number"),
@@ -191,7 +191,7 @@ def test_damaged_pax_headers_are_named(records: bytes) -> None:
     ],
 )
 def test_absurd_sizes_are_refused(size: bytes, said: str) -> None:
-    data = tar_of(picture(IDS[0]), picture(IDS[1]), picture(IDS[2]))
+    data = tar_of(image(IDS[0]), image(IDS[1]), image(IDS[2]))
     with pytest.raises(RefusedTarError, match=said) as caught:
         index(with_header(data, 1024, (124, size)))
     assert IDS[1] in str(caught.value)
@@ -205,24 +205,24 @@ def test_a_folder_has_no_bytes() -> None:
 
 def test_an_image_twice_is_refused() -> None:
     with pytest.raises(RefusedTarError, match=f"image {IDS[1]} is in it twice, at bytes 1024 and 2048"):
-        index(tar_of(picture(IDS[0]), picture(IDS[1]), picture(IDS[1], 9)))
+        index(tar_of(image(IDS[0]), image(IDS[1]), image(IDS[1], 9)))
 
 
 @pytest.mark.parametrize("end", [0, 100, 512, 512 + 4, 1024, 1024 + 100, 2048 + 5])
 def test_cut_off_is_said_wherever_it_ends(end: int) -> None:
-    data = tar_of(picture(IDS[0]), picture(IDS[1]))
+    data = tar_of(image(IDS[0]), image(IDS[1]))
     with pytest.raises(RefusedTarError, match=r"not a complete uncompressed tar \(cut off after.*download it again"):
         index(data[:end])
 
 
 def test_a_tar_that_is_shorter_than_it_was_is_cut_off() -> None:
-    data = tar_of(picture(IDS[0]))
+    data = tar_of(image(IDS[0]))
     with pytest.raises(RefusedTarError, match="cut off"):
         read_headers(opened(data), len(data) + 10240)
 
 
 def test_a_hole_is_not_taken_for_the_end() -> None:
-    data = tar_of(*map(picture, IDS))
+    data = tar_of(*map(image, IDS))
     with pytest.raises(RefusedTarError, match="an empty block at byte 3072 ends it, but"):
         index(data[:3072] + bytes(512) + data[3584:])
     with pytest.raises(RefusedTarError, match="an empty block at byte 0 ends it, but"):
@@ -230,7 +230,7 @@ def test_a_hole_is_not_taken_for_the_end() -> None:
 
 
 def test_a_damaged_header_is_not_taken_for_the_end() -> None:
-    data = tar_of(*map(picture, IDS))
+    data = tar_of(*map(image, IDS))
     with pytest.raises(RefusedTarError, match="no valid header at byte 2048"):
         index(data[:2048] + bytes(range(256)) * 2 + data[2560:])
 
@@ -257,7 +257,7 @@ def test_a_tar_beyond_two_tebibytes_is_refused_unread() -> None:
 
 WHOLE = tar_of(
     member("0", 0, tarfile.DIRTYPE),
-    *(picture(name, 600 * i) for i, name in enumerate(IDS[:6])),
+    *(image(name, 600 * i) for i, name in enumerate(IDS[:6])),
     form=tarfile.GNU_FORMAT,
 )
 
@@ -309,7 +309,7 @@ def test_noise_is_refused(blocks: list[bytes]) -> None:
 def test_what_a_pax_header_says_is_shown_as_it_can_be_printed() -> None:
     header = member("x", 17, tarfile.XHDTYPE).tobuf(tarfile.USTAR_FORMAT)
     with pytest.raises(RefusedTarError, match=r"changes 'GNU\.sparse\\x1b\\\\xff' of the member"):
-        index(header + b"17 GNU.sparse\x1b\xff=\n".ljust(512, b"\0") + tar_of(picture(IDS[0])))
+        index(header + b"17 GNU.sparse\x1b\xff=\n".ljust(512, b"\0") + tar_of(image(IDS[0])))
     header = member("x", 65537, tarfile.XHDTYPE).tobuf(tarfile.USTAR_FORMAT)
     with pytest.raises(RefusedTarError, match="claims 65,537 bytes, at most 65,536 are read"):
-        index(header + bytes(65537 + 511) + tar_of(picture(IDS[0])))
+        index(header + bytes(65537 + 511) + tar_of(image(IDS[0])))

@@ -108,7 +108,7 @@ def test_an_index_that_is_gone_is_named(tars: list[Path]) -> None:
     assert read_all(store) == BYTES  # what is mapped stays
 
 
-def test_a_tar_that_changes_later_gives_an_error_not_another_picture(tars: list[Path], make: SimpleNamespace) -> None:
+def test_a_tar_that_changes_later_gives_an_error_not_another_image(tars: list[Path], make: SimpleNamespace) -> None:
     store = opened(tars)
     first = int(IDS[0])
     tars[1].replace(tars[0])

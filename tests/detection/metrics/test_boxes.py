@@ -60,7 +60,7 @@ def test_arrays_that_do_not_fit_are_refused(made: Any, changes: dict[str, Any], 
         made(**changes)
 
 
-def test_what_is_known_of_some_pictures() -> None:
+def test_what_is_known_of_some_images() -> None:
     whole = truth()
     part = whole.of_images(np.array([7, 5, 1], np.uint64))
     assert part.image_ids.tolist() == [7, 7]

@@ -71,8 +71,8 @@ def test_no_image_labels_but_no_truth_without_boxes(write: Write) -> None:
     [
         ("/m/b,0.3,0.2,0.3,0.4,0", "XMax", "'0.2' is less than XMin; give the smaller value first"),
         ("/m/b,0.1,0.2,0.5,0.4,0", "YMax", "'0.4' is less than YMin"),
-        ("/m/b,-0.1,0.2,0.3,0.4,0", "XMin", "'-0.1' is outside the picture; give shares of the picture's width"),
-        ("/m/b,0.1,0.2,0.3,1.01,0", "YMax", "'1.01' is outside the picture"),
+        ("/m/b,-0.1,0.2,0.3,0.4,0", "XMin", "'-0.1' is outside the image; give shares of the image's width"),
+        ("/m/b,0.1,0.2,0.3,1.01,0", "YMax", "'1.01' is outside the image"),
         ("/m/b,0.1,0.2,0.3,0.4,2", "IsGroupOf", "'2.0' is none of 0, 1, -1"),
         ("/m/b,0.1,0.2,0.3,0.4,yes", "IsGroupOf", "'yes' is not a finite number"),
     ],
@@ -95,7 +95,7 @@ def test_predictions_may_stick_out_but_are_no_pixels(write: Write) -> None:
     found = read_boxes(write("found", PREDICTIONS, f"{ID},/m/b,7.5,-0.01,1.01,0,0.5"))
     assert found.boxes.tolist() == [[-0.01, 0, 1.01, 0.5]]
     assert found.scores.tolist() == [7.5]
-    with pytest.raises(FormatError, match=r"line 2, field 'XMax': '640.0' is far outside the picture; give shares"):
+    with pytest.raises(FormatError, match=r"line 2, field 'XMax': '640.0' is far outside the image; give shares"):
         read_boxes(write("pixels", PREDICTIONS, f"{ID},/m/b,0.5,0,640,0,480"))
 
 

@@ -117,11 +117,11 @@ def test_rules_are_checked() -> None:
 def plain(boxes: list[True_], labels: list[Label], found: list[Found], rules: Rules) -> list[tuple[Any, ...]]:
     """The same rules, a box at a time."""
     known = {(image, name) for image, name, *_ in [*boxes, *labels]}
-    pictures = {image for image, _ in known}
+    images = {image for image, _ in known}
     groups: dict[tuple[int, str], list[Found]] = defaultdict(list)
     for detection in found:
         image, name, *_ = detection
-        if name in TRUTH_CLASSES and image in pictures and (not rules.verified_only or (image, name) in known):
+        if name in TRUTH_CLASSES and image in images and (not rules.verified_only or (image, name) in known):
             groups[image, name].append(detection)
     judged = []
     for (image, name), inside in groups.items():

@@ -17,7 +17,7 @@ IMAGES = np.random.default_rng(5).integers(0, 2**64, 40, dtype=np.uint64)
 
 
 def case() -> tuple[BoxTruth, Detections]:
-    """Coarse boxes and scores, so that overlaps and ties are frequent; the last class and pictures have no boxes."""
+    """Coarse boxes and scores, so that overlaps and ties are frequent; the last class and images have no boxes."""
     rng = np.random.default_rng(3)
 
     def boxes(n: int) -> np.ndarray:
@@ -69,7 +69,7 @@ def figures(all_metrics: dict[str, OpenImagesMAP]) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
 @pytest.mark.parametrize("batch", [1, 7])
-def test_batches_equal_the_functions_and_a_picture_that_comes_again_counts_once(batch: int) -> None:
+def test_batches_equal_the_functions_and_an_image_that_comes_again_counts_once(batch: int) -> None:
     all_metrics = metrics()
     assert figures(all_metrics)["challenge_2018"]["map@0.5"] is None  # nothing seen
     for images in (IMAGES, np.concatenate([IMAGES, IMAGES[:9], IMAGES[3:5]])):
@@ -88,16 +88,16 @@ def test_the_threshold_is_in_the_names() -> None:
 
 def test_arguments_are_checked() -> None:
     metric = OpenImagesMAP(CLASSES)
-    with pytest.raises(FormatError, match="1 of 3 pictures come twice"):
+    with pytest.raises(FormatError, match="1 of 3 images come twice"):
         metric.update(IMAGES[[0, 1, 0]], of_images(IMAGES[:2]), TRUTH)
-    with pytest.raises(FormatError, match=f"a detection is in picture {int(IMAGES[1]):016x}, which is none of the 1"):
+    with pytest.raises(FormatError, match=f"a detection is in image {int(IMAGES[1]):016x}, which is none of the 1"):
         metric.update(IMAGES[:1], of_images(IMAGES[1:2]), TRUTH)
     with pytest.raises(FormatError, match="other classes than the metric"):
         metric.update(IMAGES[:1], of_images(IMAGES[:1]), TRUTH.of_classes(CLASSES[::-1]))
 
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
-    """Every second picture, with padding, an uneven cut, none on a rank: both ranks show the figures of all."""
+    """Every second image, with padding, an uneven cut, none on a rank: both ranks show the figures of all."""
     assert run_two_ranks(figures_of_rank, tmp_path) == [[EXPECTED] * 4] * 2
 
 
@@ -109,6 +109,6 @@ def figures_of_rank(rank: int) -> list[dict[str, dict[str, Any]]]:
         all_metrics = metrics()
         update(all_metrics, part, 8)
         results.append(figures(all_metrics))
-        # A rank goes on with its own pictures after it has shown the figures of all.
+        # A rank goes on with its own images after it has shown the figures of all.
         assert sum(map(len, all_metrics["challenge_2018"].images)) == len(part)
     return results

@@ -36,7 +36,7 @@ def row(image: int, name: str, box: tuple[float, ...], *, flags: str = "0,0,0,0,
 
 @dataclass
 class TinyOpenImages:
-    """Train pictures 1 to 4 and 9, of which 9 has no box; validation pictures 0xa to 0xc, of which 0xc has no box."""
+    """Train images 1 to 4 and 9, of which 9 has no box; validation images 0xa to 0xc, of which 0xc has no box."""
 
     root: Path
 
@@ -50,8 +50,8 @@ class TinyOpenImages:
         with self.boxes(split).open("a") as file:
             file.writelines(f"{line}\n" for line in lines)
 
-    def picture(self, split: str, image: int, pixels: np.ndarray, **options: object) -> Path:
-        path = self.root / split / f"{image:016x}.jpg"
+    def image(self, split: str, number: int, pixels: np.ndarray, **options: object) -> Path:
+        path = self.root / split / f"{number:016x}.jpg"
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "JPEG", quality=95, **options)
         path.write_bytes(file.getvalue())
@@ -67,9 +67,9 @@ def tiny(tmp_path: Path) -> TinyOpenImages:
         made.boxes(split).write_text(COLUMNS + "\n")
     sizes = {1: (60, 80), 2: (60, 80), 3: (80, 60), 4: (50, 50), 9: (40, 90)}
     for image, size in sizes.items():
-        made.picture("train", image, np.full((*size, 3), 20 * image, np.uint8))
+        made.image("train", image, np.full((*size, 3), 20 * image, np.uint8))
     for image in (10, 11, 12):
-        made.picture("validation", image, np.full((60, 80, 3), 10 * image, np.uint8))
+        made.image("validation", image, np.full((60, 80, 3), 10 * image, np.uint8))
     made.add(
         "train",
         row(2, "/m/dog", (0.1, 0.2, 0.3, 0.4)),

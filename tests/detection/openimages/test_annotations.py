@@ -19,7 +19,7 @@ BAD = {
     "XMin > XMax": "/m/dog,0.3,0.2,0.3,0.4,0",
     "YMin > YMax": "/m/dog,0.1,0.2,0.4,0.3,0",
     "without area": "/m/dog,0.2,0.2,0.3,0.4,0",
-    "outside the picture": "/m/dog,1.1,1.2,0.3,0.4,0",
+    "outside the image": "/m/dog,1.1,1.2,0.3,0.4,0",
     "a repetition": "/m/dog,0.1,0.2,0.3,0.4,0",
 }
 
@@ -34,7 +34,7 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_rows_come_by_picture_with_their_flags(tmp_path: Path) -> None:
+def test_rows_come_by_image_with_their_flags(tmp_path: Path) -> None:
     text = (
         "YMax,ImageID,Source,IsDepiction,LabelName,XMin,XMax,YMin,IsGroupOf,IsInside\n"
         "0.4,0000000000000002,x,-1,/m/dog,0.1,0.2,0.3,1,1\n"
@@ -70,7 +70,7 @@ def test_one_line_tells_of_all_kinds(tmp_path: Path, caplog: pytest.LogCaptureFi
     lines = [f"{number:016x},{fields}\n" for number, fields in enumerate(BAD.values(), start=5)]
     read_box_rows(write(tmp_path, HEADER + SOUND + "".join(lines)), NAMES, "skip")
     (message,) = caplog.messages
-    assert "5 of 7 boxes left out: 1 of an unknown class" in message  # the last is no repetition: another picture
+    assert "5 of 7 boxes left out: 1 of an unknown class" in message  # the last is no repetition: another image
     assert "2 a box with XMin > XMax or YMin > YMax, first line 4" in message
 
 
@@ -78,8 +78,8 @@ def test_a_box_that_stands_out_is_cut_or_refused(tmp_path: Path, caplog: pytest.
     path = write(tmp_path, HEADER + SOUND + "0000000000000003,/m/dog,-0.1,0.5,0.5,1.25,0\n")
     rows = read_box_rows(path, NAMES, "skip")
     np.testing.assert_array_equal(rows.boxes[1], [0, 0.5, 0.5, 1])
-    assert "1 of 2 boxes mended: 1 a box that stands out of the picture, first line 3" in caplog.text
-    with pytest.raises(LandmarksError, match=r"line 3 .* stands out of the picture"):
+    assert "1 of 2 boxes mended: 1 a box that stands out of the image, first line 3" in caplog.text
+    with pytest.raises(LandmarksError, match=r"line 3 .* stands out of the image"):
         read_box_rows(path, NAMES, "error")
 
 

@@ -16,8 +16,8 @@ SIDE = st.integers(0, 12)
 
 
 @st.composite
-def pictures(draw: Any) -> tuple[np.ndarray, np.ndarray]:
-    """A black picture with one to three coloured rectangles in a channel each, and their boxes."""
+def images(draw: Any) -> tuple[np.ndarray, np.ndarray]:
+    """A black image with one to three coloured rectangles in a channel each, and their boxes."""
     height, width = draw(st.integers(40, 60)), draw(st.integers(40, 60))
     image = np.zeros((height, width, 3), np.uint8)
     boxes = []
@@ -41,9 +41,9 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
     return float(shared / (np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]) - shared))
 
 
-@given(picture=pictures(), seed=st.integers(0, 2**63 - 1))
-def test_boxes_follow_their_content(picture: tuple[np.ndarray, np.ndarray], seed: int) -> None:
-    image, boxes = picture
+@given(sample=images(), seed=st.integers(0, 2**63 - 1))
+def test_boxes_follow_their_content(sample: tuple[np.ndarray, np.ndarray], seed: int) -> None:
+    image, boxes = sample
     flipped = FLIPS(image, boxes, seed)
     assert flipped.rows.tolist() == list(range(len(boxes)))
     for box, channel in zip(flipped.boxes, flipped.rows, strict=True):
@@ -71,7 +71,7 @@ def test_a_flip_happens_in_half_of_the_draws() -> None:
     assert 70 < flipped < 130
 
 
-def test_pictures_without_boxes_and_no_transforms() -> None:
+def test_images_without_boxes_and_no_transforms() -> None:
     none = np.empty((0, 4), np.float32)
     image = np.arange(40 * 40 * 3, dtype=np.uint8).reshape(40, 40, 3)
     for augmentation in (FLIPS, CROP, BoxAugmentation([]), BoxAugmentation([A.ToGray(p=1.0)])):
@@ -91,7 +91,7 @@ def test_boxes_at_the_border_survive_rounding() -> None:
     [
         ("HorizontalFlip", {"strength": 3}, "HorizontalFlip has no argument 'strength'"),
         ("Normalize", {}, "instead of uint8"),
-        ("RandomCrop", {"height": 200, "width": 200}, "fails on a picture of 80 x 60"),
+        ("RandomCrop", {"height": 200, "width": 200}, "fails on an image of 80 x 60"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Argument")

@@ -17,8 +17,8 @@ from landmarks.detection.openimages import (
     BoxAugmentation,
     DetectionDataset,
     DetectionResize,
+    ImageBoxes,
     OpenImages,
-    PictureBoxes,
     collate,
 )
 from landmarks.errors import LandmarksError
@@ -26,11 +26,11 @@ from landmarks.errors import LandmarksError
 SHARES = np.array([[0.25, 0.5, 0.5, 0.75], [0.0, 0.0, 0.01, 1.0]], dtype=np.float32)
 
 
-def one_picture(folder: Path, pixels: np.ndarray, **options: Any) -> tuple[ImageSet, PictureBoxes]:
-    """A picture of two boxes, the second of them narrow."""
+def one_image(folder: Path, pixels: np.ndarray, **options: Any) -> tuple[ImageSet, ImageBoxes]:
+    """An image of two boxes, the second of them narrow."""
     folder.mkdir(exist_ok=True)
     Image.fromarray(pixels).save(folder / f"{7:016x}.jpg", quality=95, **options)
-    boxes = PictureBoxes(np.array([0, 2]), np.array([3, 0], np.int32), SHARES, np.array([4, 1], np.uint8))
+    boxes = ImageBoxes(np.array([0, 2]), np.array([3, 0], np.int32), SHARES, np.array([4, 1], np.uint8))
     return ImageSet(ImageTable.unlabelled(np.array([7], np.uint64)), FlatFolderStore(folder)), boxes
 
 
@@ -50,7 +50,7 @@ def bright(image: np.ndarray) -> list[int]:
 @pytest.mark.parametrize("size", [(100, 200), (1000, 1600), (64, 40), (333, 217)])
 @pytest.mark.parametrize("margin", [0.0, 1.25])
 def test_boxes_lie_on_their_content_whatever_the_size(tmp_path: Path, size: tuple[int, int], margin: float) -> None:
-    images, boxes = one_picture(tmp_path, painted(*size))
+    images, boxes = one_image(tmp_path, painted(*size))
     sample = DetectionDataset(images, DetectionResize(100, 160), boxes, decode_margin=margin)[0]
     assert sample.image.shape[:2] == DetectionResize(100, 160).shape(*size)
     assert sample.image_id == 7 and sample.labels.tolist() == [4, 1]
@@ -60,7 +60,7 @@ def test_boxes_lie_on_their_content_whatever_the_size(tmp_path: Path, size: tupl
 
 
 def test_large_jpegs_are_decoded_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    images, boxes = one_picture(tmp_path, painted(1000, 1600))
+    images, boxes = one_image(tmp_path, painted(1000, 1600))
     from landmarks.data.images import decoding as decode
 
     asked: list[int] = []
@@ -72,14 +72,14 @@ def test_large_jpegs_are_decoded_smaller(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_narrow_boxes_are_left_out_of_training(tmp_path: Path) -> None:
-    images, boxes = one_picture(tmp_path, painted(100, 200))
+    images, boxes = one_image(tmp_path, painted(100, 200))
     for least, kept in ((0.0, [4, 1]), (1.99, [4, 1]), (2.01, [4]), (60.0, [])):
         sample = DetectionDataset(images, DetectionResize(100, 200), boxes, min_side=least)[(0, 0)]
         assert sample.labels.tolist() == kept and len(sample.boxes) == len(kept)
 
 
 def test_only_draws_are_augmented(tmp_path: Path) -> None:
-    images, boxes = one_picture(tmp_path, painted(100, 200))
+    images, boxes = one_image(tmp_path, painted(100, 200))
     flip = BoxAugmentation([A.HorizontalFlip(p=1.0)])
     dataset = DetectionDataset(images, DetectionResize(100, 200), boxes, flip)
     plain, flipped = dataset[0], dataset[(0, 5)]
@@ -91,7 +91,7 @@ def test_only_draws_are_augmented(tmp_path: Path) -> None:
 def test_boxes_refer_to_the_pixels_as_stored(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # stored lying on its side
-    images, boxes = one_picture(tmp_path, painted(100, 200), exif=exif)
+    images, boxes = one_image(tmp_path, painted(100, 200), exif=exif)
     resize = DetectionResize(100, 200)
     stored = DetectionDataset(images, resize, boxes)[0]
     assert np.abs(stored.boxes[0] - bright(stored.image)).max() <= 1.5

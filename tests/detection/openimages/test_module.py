@@ -84,11 +84,11 @@ def test_another_module_goes_on_in_the_middle_of_an_epoch(tiny: Any) -> None:
     assert same(whole[1:], drawn(second, epoch=2))
     changed = build(tiny.root, batch_size=1, repeat_threshold=0.5)
     changed.load_state_dict(first.state_dict())
-    with pytest.raises(LandmarksError, match="how often pictures are drawn"):
+    with pytest.raises(LandmarksError, match="how often images are drawn"):
         drawn(changed, epoch=2)
 
 
-def test_ranks_share_the_pictures(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ranks_share_the_images(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[int]] = []
     scored: list[list[int]] = []
     for rank in (0, 1):
@@ -101,15 +101,15 @@ def test_ranks_share_the_pictures(tiny: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_sample_of_what_is_scored_and_its_truth(tiny: Any) -> None:
-    module = build(tiny.root, validation_pictures=2, seed=3)
+    module = build(tiny.root, validation_images=2, seed=3)
     module.setup()
     chosen = module.val_set.images.table.ids
     assert len(chosen) == 2 and set(module.truth.image_ids.tolist()) <= set(chosen.tolist())
     assert set(module.truth.verified_image_ids.tolist()) == set(chosen.tolist())
-    again = build(tiny.root, validation_pictures=2, seed=3)
+    again = build(tiny.root, validation_images=2, seed=3)
     again.setup()
     assert again.val_set.images.table.ids.tolist() == chosen.tolist()
-    everything = build(tiny.root, validation_pictures=5)
+    everything = build(tiny.root, validation_images=5)
     everything.setup()
     assert len(everything.val_set) == 3
 
@@ -119,7 +119,7 @@ def test_rare_classes_and_aspect_groups(tiny: Any) -> None:
     module.setup()
     sampler = module.train_dataloader().batch_sampler
     assert isinstance(sampler, RepeatedBatches)
-    # of 4 pictures the tower is in 2; building, dog and castle in 1 each
+    # of 4 images the tower is in 2; building, dog and castle in 1 each
     np.testing.assert_allclose(sampler.repeats, [2, 2, 2, 2**0.5])
     grouped = build(tiny.root, batch_size=2, aspect_groups=5, image_size=320, max_size=640)
     for batch in drawn(grouped):
@@ -129,14 +129,14 @@ def test_rare_classes_and_aspect_groups(tiny: Any) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("batch_size", 0), ("num_workers", -1), ("validation_pictures", 0), ("repeat_threshold", -0.1)],
+    [("batch_size", 0), ("num_workers", -1), ("validation_images", 0), ("repeat_threshold", -0.1)],
 )
 def test_impossible_settings(tiny: Any, key: str, value: float) -> None:
     with pytest.raises(LandmarksError, match=rf"data\.{key} is {value}: it must be"):
         build(tiny.root, **{key: value})
 
 
-def test_too_few_pictures_for_a_batch(tiny: Any) -> None:
+def test_too_few_images_for_a_batch(tiny: Any) -> None:
     module = build(tiny.root, batch_size=5)
     module.setup()
     with pytest.raises(LandmarksError, match="4 training images do not fill one batch of 5"):

@@ -11,7 +11,7 @@ from landmarks.errors import LandmarksError
 
 
 def titles(made: DetectionSet) -> dict[int, list[str]]:
-    """The titles of the boxes in each picture."""
+    """The titles of the boxes in each image."""
     names = made.classes.titles[made.boxes.labels]
     return {image: names[made.boxes.of(row)].tolist() for row, image in enumerate(made.images.table.ids.tolist())}
 
@@ -22,7 +22,7 @@ def rows(truth: BoxTruth) -> set[tuple[Any, ...]]:
     return {*boxes, *labels}
 
 
-def test_pictures_and_boxes_to_train_on(tiny: Any) -> None:
+def test_images_and_boxes_to_train_on(tiny: Any) -> None:
     source = OpenImages(tiny.root)
     source.prepare()
     assert source.classes().titles.tolist() == ["Tower", "Castle", "Building", "Dog"]
@@ -50,19 +50,19 @@ def test_what_is_trained_on_can_be_chosen(tiny: Any, caplog: pytest.LogCaptureFi
         OpenImages(tiny.root, skip=["IsGroup"])
 
 
-def test_pictures_without_boxes_are_background_only_where_nothing_was_left_out(
+def test_images_without_boxes_are_background_only_where_nothing_was_left_out(
     tiny: Any, box_row: Callable[..., str]
 ) -> None:
     for image in (5, 6):
-        tiny.picture("train", image, np.zeros((20, 20, 3), np.uint8))
+        tiny.image("train", image, np.zeros((20, 20, 3), np.uint8))
     tiny.add("train", box_row(5, "/m/dog", (0.5, 0.1, 0.4, 0.2)), box_row(6, "/m/door", (0.1, 0.1, 0.4, 0.2)))
-    (tiny.root / "train" / "README.txt").write_text("not a picture")
+    (tiny.root / "train" / "README.txt").write_text("not an image")
     plain = OpenImages(tiny.root, background=True, group_of="ignore").train()
     # 5 shows a dog that was drawn wrongly, 3 a group that is ignored; 6 a class that is not detected, 9 nothing
     assert titles(plain) == {1: ["Tower", "Building"], 2: ["Dog"], 4: ["Tower"], 6: [], 9: []}
 
 
-def test_pictures_to_score_are_those_in_which_a_class_to_detect_was_verified(tiny: Any) -> None:
+def test_images_to_score_are_those_in_which_a_class_to_detect_was_verified(tiny: Any) -> None:
     with tiny.labels("validation").open("a") as file:  # of this one only a door
         file.write(f"{13:016x},verification,/m/door,1\n")
     validation = OpenImages(tiny.root).validation()
@@ -112,7 +112,7 @@ def test_all_missing_files_are_listed_at_once(tiny: Any) -> None:
         OpenImages("https://host/oid")
 
 
-def test_pictures_that_are_listed_but_absent(tiny: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_images_that_are_listed_but_absent(tiny: Any, caplog: pytest.LogCaptureFixture) -> None:
     (tiny.root / "train" / f"{2:016x}.jpg").unlink()
     (tiny.root / "validation" / f"{11:016x}.jpg").unlink()
     with pytest.raises(LandmarksError, match=r"1 of 4 train images are not in .*first 0000000000000002\.jpg") as caught:
@@ -121,7 +121,7 @@ def test_pictures_that_are_listed_but_absent(tiny: Any, caplog: pytest.LogCaptur
     source = OpenImages(tiny.root, missing="skip")
     assert titles(source.train()).keys() == {1, 3, 4}
     assert titles(source.validation()) == {10: ["Tower", "Dog"], 12: []}
-    truth = source.truth()  # what is known of an absent picture is not asked for
+    truth = source.truth()  # what is known of an absent image is not asked for
     assert set(truth.image_ids.tolist()) == {10} and set(truth.verified_image_ids.tolist()) == {10, 12}
     assert "1 of 4 train images are not in" in caplog.text and "1 of 3 validation images" in caplog.text
 

@@ -19,7 +19,7 @@ from landmarks.metrics import (
 )
 from landmarks.retrieval import Ranking
 
-LOOKING = "+pipeline.stages.looking={_target_: described.LooksAtPictures}"
+LOOKING = "+pipeline.stages.looking={_target_: described.LooksAtImages}"
 
 
 def read_ranking(path):
@@ -121,7 +121,7 @@ def test_sets_with_a_solution_give_every_file_and_nothing_of_the_run_before_stay
     assert np.array_equal(submission.image_ids.reshape(-1, 7), world.index().table.ids[ranking.indices])
     assert "precision@10" in (run / "report.html").read_text()
 
-    # the same by the data set, with pictures
+    # the same by the data set, with images
     again = ["pipeline=qe", "index.k=7", LOOKING, "data=gldv2", f"data.root={tiny_world}"]
     assert evaluate(*again, **given, use_data=True)[1]["scores"] == metrics["scores"]
     assert (run / "neighbours.png").is_file()
@@ -176,7 +176,7 @@ def test_slips_are_named_and_leave_no_trace(compose_config, tmp_path, overrides,
 
 def test_a_stage_that_lacks_something_says_so_before_any_file_is_opened(compose_config, tmp_path):
     overrides = ["descriptors.queries=none.npy", "descriptors.index=none.npy", LOOKING]
-    with pytest.raises(LandmarksError, match=r"stage looking needs the pictures .*descriptors\.use_data=true"):
+    with pytest.raises(LandmarksError, match=r"stage looking needs the images .*descriptors\.use_data=true"):
         evaluate_precomputed_job(compose_config("evaluate", *overrides, run_dir=tmp_path / "run"))
 
 
@@ -194,7 +194,7 @@ def test_a_second_pipeline_finds_the_neighbours_of_the_first(oracles, tmp_path, 
 
 @pytest.fixture
 def sets(tiny_world, tmp_path):
-    """Descriptors of the tiny world's pictures, at random, as sets with ids."""
+    """Descriptors of the tiny world's images, at random, as sets with ids."""
     world, rng = GLDv2(tiny_world), np.random.default_rng(0)
     tables = {"queries": world.queries().table, "index": world.index().table, "gallery": world.gallery().table}
     for name, table in tables.items():

@@ -188,9 +188,9 @@ def test_bad_labels_are_named_with_their_place(tmp_path, content, words):
 
 
 def test_other_files_are_refused(tmp_path):
-    (tmp_path / "picture").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF")
+    (tmp_path / "image").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF")
     for read in (read_ids, read_labels):
         with pytest.raises(LandmarksError, match=r"neither an \.npy file nor a text"):
-            read(tmp_path / "picture", 3)
+            read(tmp_path / "image", 3)
         with pytest.raises(LandmarksError, match="No such file"):
             read(tmp_path / "none", 3)

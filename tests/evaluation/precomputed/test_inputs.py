@@ -11,7 +11,7 @@ from landmarks.evaluation.precomputed import count_truth, open_inputs, read_inpu
 from landmarks.retrieval import Cache
 
 RNG = np.random.default_rng(0)
-NEEDS = frozenset({"pictures", "regions", "gallery"})
+NEEDS = frozenset({"images", "regions", "gallery"})
 NO_CACHE = Cache(keep=False)
 
 
@@ -62,7 +62,7 @@ def test_what_no_stage_asks_for_is_left_unopened(folder, opened):
     [
         ({"index_labels": "q_labels.npy"}, "6 labels for 20 descriptors"),
         ({"gallery_labels": "i_labels.npy"}, "20 labels for 9 descriptors"),
-        ({"query_regions": "i_regions.npy"}, "regions of 20 pictures, but descriptors.queries has 6"),
+        ({"query_regions": "i_regions.npy"}, "regions of 20 images, but descriptors.queries has 6"),
         ({"query_regions": "q.npy"}, r"expected an array \[N, R, D\]"),
         ({"query_regions": "narrow.npy"}, "regions of 5 and 8 dimensions"),
         ({"gallery": "narrow_gallery.npy"}, "8 and 5 dimensions"),
@@ -100,14 +100,14 @@ def test_regions_come_as_folders_too_and_by_id(folder, opened):
         opened({"regions"}, **{**keys, "query_regions": "foreign"})
 
 
-def test_a_data_set_gives_truth_pictures_and_landmarks_by_id(tiny_world, tmp_path, opened):
+def test_a_data_set_gives_truth_images_and_landmarks_by_id(tiny_world, tmp_path, opened):
     world = GLDv2(tiny_world)
     tables = [world.queries().table, world.index().table, world.gallery().table]
     for name, table in zip(("q", "i", "g"), tables, strict=True):
         order = RNG.permutation(len(table))
         write_set(tmp_path / name, table.ids[order], RNG.standard_normal((len(table), 8)).astype(np.float32))
     data = ["data=gldv2", f"data.root={tiny_world}"]
-    found = opened({"pictures", "gallery"}, data, queries="q", index="i", gallery="g", use_data=True)
+    found = opened({"images", "gallery"}, data, queries="q", index="i", gallery="g", use_data=True)
     counts = count_truth(found)
     assert counts["unanswered"] == counts["absent"] == 0
     assert np.array_equal(found.queries.images.table.ids, found.queries.known_ids)
@@ -117,8 +117,8 @@ def test_a_data_set_gives_truth_pictures_and_landmarks_by_id(tiny_world, tmp_pat
 
     write_set(tmp_path / "foreign", np.array([5, 6], np.uint64), np.ones((2, 8), np.float32))
     for keys, needs, words in (
-        ({"gallery": "foreign"}, {"gallery"}, "2 of 2 pictures are not in the data set, the first is 0000000000000005"),
-        ({"index": "foreign"}, {"pictures"}, "descriptors.index: 2 of 2 pictures are not in the data set"),
+        ({"gallery": "foreign"}, {"gallery"}, "2 of 2 images are not in the data set, the first is 0000000000000005"),
+        ({"index": "foreign"}, {"images"}, "descriptors.index: 2 of 2 images are not in the data set"),
     ):
         with pytest.raises(LandmarksError, match=words):
             opened(needs, data, **{"queries": "q", "index": "i", "gallery": "g", **keys}, use_data=True)

@@ -49,11 +49,11 @@ def test_what_goes_together_passes_and_says_what_stages_may_ask_for(keys, tmp_pa
     given = {"queries": str(tmp_path), "index": "b"}
     for more, available in (
         ({}, []),
-        ({"index_ids": "i", "use_data": True}, ["pictures"]),
+        ({"index_ids": "i", "use_data": True}, ["images"]),
         ({"query_regions": "q", "index_regions": "i"}, ["regions"]),
         ({"gallery": "g"}, []),
         ({"gallery": "g", "gallery_labels": "l"}, ["gallery"]),
-        ({"gallery": str(tmp_path), "index_ids": "i", "use_data": True}, ["pictures", "gallery"]),
+        ({"gallery": str(tmp_path), "index_ids": "i", "use_data": True}, ["images", "gallery"]),
     ):
         found = keys(**given, **more)
         check_keys(found.descriptors)

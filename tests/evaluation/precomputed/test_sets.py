@@ -36,7 +36,7 @@ def opened(folder, *names, ids=None):
 
 def test_a_file_has_ids_if_they_are_given_and_a_set_brings_them(folder):
     assert opened(folder, "a.npy").ids is None
-    with pytest.raises(LandmarksError, match="ids of the pictures are needed"):
+    with pytest.raises(LandmarksError, match="ids of the images are needed"):
         _ = opened(folder, "a.npy").known_ids
     for found in (opened(folder, "a.npy", ids="ids.npy"), opened(folder, "set")):
         assert np.array_equal(found.known_ids, IDS) and len(found) == 30
@@ -66,7 +66,7 @@ def test_lists_are_joined_by_id_or_in_order(folder, names, ids, weights):
         (("none.npy",), None, "descriptors.queries: .*none.npy is not there"),
         (("a.npy", "short.npy"), None, "30 rows and .*short.npy 9"),
         (("set", "shuffled", "b.npy"), None, "in different orders"),
-        (("set", "incomplete"), None, "10 of 30 pictures are not in all sets"),
+        (("set", "incomplete"), None, "10 of 30 images are not in all sets"),
         (("set",), "ids.npy", "set brings its own ids; leave out .*ids.npy"),
         (("regions",), None, "holds regions"),
         (("short.npy",), "ids.npy", "30 ids for 9 descriptors"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from picture_models import checkpoint_file
+from image_models import checkpoint_file
 
 
 @pytest.fixture(scope="session")

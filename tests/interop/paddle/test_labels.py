@@ -51,9 +51,9 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, problem: str) -> None
 
 
 def test_files_that_are_no_lists(tmp_path: Path) -> None:
-    (tmp_path / "picture").write_bytes(b"\xff\xd8\xff\xe0")
-    with pytest.raises(LandmarksError, match="picture: is no list of labels in UTF-8"):
-        read_labels(tmp_path / "picture")
+    (tmp_path / "image").write_bytes(b"\xff\xd8\xff\xe0")
+    with pytest.raises(LandmarksError, match="image: is no list of labels in UTF-8"):
+        read_labels(tmp_path / "image")
     with (tmp_path / "large").open("wb") as file:
         file.truncate((64 << 20) + 1)
     with pytest.raises(LandmarksError, match="large: larger than"):
@@ -72,5 +72,5 @@ def test_names_of_classes(tmp_path: Path) -> None:
     assert read_class_names(name, labels, categories).titles == ("Tower Bridge", "", "")
     with pytest.raises(LandmarksError, match="give both"):
         read_class_names(name, None, categories)
-    with pytest.raises(LandmarksError, match="res152_npairs describes pictures and has no classes"):
+    with pytest.raises(LandmarksError, match="res152_npairs describes images and has no classes"):
         read_class_names("res152_npairs", labels, None)

@@ -59,7 +59,7 @@ VALUES = b"\0" * 16
     ("data", "problem"),
     [
         (b"", "ends within its header"),
-        (b"\xff\xd8\xff\xe0 a picture, not a tensor", "version .* of sequence levels"),
+        (b"\xff\xd8\xff\xe0 an image, not a tensor", "version .* of sequence levels"),
         (header(FLOAT4, version=3) + VALUES, "version 3 of the tensor"),
         (struct.pack("<IQ", 0, 1 << 60) + VALUES, "1,152,921,504,606,846,976 sequence levels"),
         (struct.pack("<IQQ", 0, 1, 1 << 63) + VALUES, "a sequence level of 9,223,372,036,854,775,808 bytes; 16 are"),

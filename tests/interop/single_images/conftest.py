@@ -1,1 +1,1 @@
-from picture_models import classifier, retrieval  # noqa: F401
+from image_models import classifier, retrieval  # noqa: F401

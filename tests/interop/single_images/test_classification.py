@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from image_models import classifier_file, photograph
 from landmarks.errors import LandmarksError
-from landmarks.interop import LandmarkClass, classify_pictures, landmark_class
+from landmarks.interop import LandmarkClass, classify_images, landmark_class
 from landmarks.models import OpenedModel, load_model, normalize, open_model
-from picture_models import classifier_file, photograph
 
 
 def open_classifier(path: Path, device: Literal["cpu"] = "cpu") -> OpenedModel:
@@ -20,7 +20,7 @@ def open_classifier(path: Path, device: Literal["cpu"] = "cpu") -> OpenedModel:
 
 def test_a_square_from_the_middle_is_classified_as_released(classifier: Path, tmp_path: Path) -> None:
     paths = [photograph(tmp_path / f"{i}.png", i, 100, 150 + 50 * i) for i in range(3)]
-    labels, scores = classify_pictures(open_classifier(classifier, "cpu"), paths, 2)
+    labels, scores = classify_images(open_classifier(classifier, "cpu"), paths, 2)
     assert labels.shape == scores.shape == (3, 2)
     for path, row, row_scores in zip(paths, labels, scores, strict=True):
         image = Image.open(path)
@@ -35,12 +35,12 @@ def test_a_square_from_the_middle_is_classified_as_released(classifier: Path, tm
 
 def test_more_than_all_classes_gives_all(classifier: Path, tmp_path: Path) -> None:
     opened = open_classifier(classifier, "cpu")
-    labels, scores = classify_pictures(opened, [photograph(tmp_path / "a.png")], 100)
+    labels, scores = classify_images(opened, [photograph(tmp_path / "a.png")], 100)
     assert sorted(labels[0].tolist()) == [0, 1, 2]
     assert scores[0].sum() == pytest.approx(1.0, abs=1e-6) and (np.diff(scores[0]) <= 0).all()
-    assert [one.shape for one in classify_pictures(opened, [])] == [(0, 3), (0, 3)]
+    assert [one.shape for one in classify_images(opened, [])] == [(0, 3), (0, 3)]
     with pytest.raises(LandmarksError, match="--top 0"):
-        classify_pictures(opened, [], 0)
+        classify_images(opened, [], 0)
 
 
 def test_names_come_from_the_file_of_categories_then_from_the_model(classifier: Path) -> None:

@@ -24,8 +24,8 @@ FOUND = found_objects([(1, "Dog", 0.75, CORNERS), (3, "Tower", 0.1, CORNERS), (1
 @given(data=st.data())
 def test_what_is_written_comes_back(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    pictures, boxes = data.draw(st.integers(1, 6)), data.draw(st.integers(0, 20))
-    ids = rng.integers(0, 2**63, pictures).astype(np.uint64) * 2 + np.arange(pictures, dtype=np.uint64) % 2
+    images, boxes = data.draw(st.integers(1, 6)), data.draw(st.integers(0, 20))
+    ids = rng.integers(0, 2**63, images).astype(np.uint64) * 2 + np.arange(images, dtype=np.uint64) % 2
     ids = np.unique(ids)
     corners = np.sort(rng.random((boxes, 2, 2)), axis=1).reshape(boxes, 4)
     detections = Detections(
@@ -54,7 +54,7 @@ def test_a_cut_off_table_is_noticed(tmp_path: Path) -> None:
     path = folder / "detections.csv"
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-1]))
-    with pytest.raises(LandmarksError, match=r"detections.csv: picture 0+3 has 0 boxes, images.csv says 1"):
+    with pytest.raises(LandmarksError, match=r"detections.csv: image 0+3 has 0 boxes, images.csv says 1"):
         read_detections(folder)
     path.write_bytes(b"".join(lines) + lines[-1].replace(b"3,", b"9,"))
     with pytest.raises(LandmarksError, match=r"0+9 has boxes, but is not among those looked at"):
@@ -83,7 +83,7 @@ def test_no_set_and_an_unfinished_one(tmp_path: Path) -> None:
         read_detections(tmp_path / "d")
 
 
-def test_pictures_without_boxes_and_unreadable_ones_are_told_apart(tmp_path: Path) -> None:
+def test_images_without_boxes_and_unreadable_ones_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "images.csv").write_text('ImageID,Boxes,Reason\n00000000000000ff,0,\n0000000000000001,0,"a, ""b"""\n')
     images = read_images(tmp_path / "images.csv")
     assert images.ids.tolist() == [255, 1]
@@ -101,14 +101,14 @@ def test_pictures_without_boxes_and_unreadable_ones_are_told_apart(tmp_path: Pat
         ("nothing,0,", "'nothing' is not an image id"),
     ],
 )
-def test_wrong_pictures_are_named(tmp_path: Path, row: str, message: str) -> None:
+def test_wrong_images_are_named(tmp_path: Path, row: str, message: str) -> None:
     path = tmp_path / "images.csv"
     path.write_text(f"ImageID,Boxes,Reason\n{row}\n")
     with pytest.raises(FormatError, match=f"line 2.*{message}"):
         read_images(path)
 
 
-def test_a_picture_is_looked_at_once_and_before_it_has_boxes() -> None:
+def test_an_image_is_looked_at_once_and_before_it_has_boxes() -> None:
     assert len(found_objects([], [3]).boxes.scores) == 0
     with pytest.raises(LandmarksError, match="0000000000000007 was looked at twice"):
         found_objects([], [7, 7])

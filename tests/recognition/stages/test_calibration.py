@@ -19,7 +19,7 @@ LANDMARKS, DIM = 40, 16
 
 
 def world(queries: int = 300, per_landmark: int = 12) -> tuple[RecognitionState, np.ndarray]:
-    """Half the landmarks stand alone and scattered, half crowd in one place where all pictures look alike.
+    """Half the landmarks stand alone and scattered, half crowd in one place where all images look alike.
 
     Half the queries show no landmark and lie in the crowd, where similarity is high and neighbours do not agree.
     """
@@ -29,13 +29,13 @@ def world(queries: int = 300, per_landmark: int = 12) -> tuple[RecognitionState,
     centres[crowded] = centres[-1] + 0.2 * rng.normal(0, 1, (int(crowded.sum()), DIM))
     spread = np.where(crowded, 0.25, 0.7)[:, None]
 
-    def pictures(landmarks: np.ndarray) -> np.ndarray:
+    def images(landmarks: np.ndarray) -> np.ndarray:
         return centres[landmarks] + spread[landmarks] * rng.normal(0, 1, (len(landmarks), DIM))
 
     labels = np.repeat(np.arange(LANDMARKS), per_landmark)
-    gallery = pictures(labels)
+    gallery = images(labels)
     truth = np.where(rng.random(queries) < 0.5, rng.integers(0, LANDMARKS, queries), NO_LANDMARK)
-    asked = pictures(np.where(truth == NO_LANDMARK, rng.integers(LANDMARKS // 2, LANDMARKS, queries), truth))
+    asked = images(np.where(truth == NO_LANDMARK, rng.integers(LANDMARKS // 2, LANDMARKS, queries), truth))
     state = RecognitionState.begin(
         np.arange(queries, dtype=np.uint64),
         asked.astype(np.float32),

@@ -26,7 +26,7 @@ def joined(state: RecognitionState, said: Predictions, **parameters: float | boo
     return ClassifierJoin(**parameters)(replace(state, predictions=said), RESOURCES)
 
 
-def test_landmarks_are_joined_by_name_whatever_the_order_of_pictures() -> None:
+def test_landmarks_are_joined_by_name_whatever_the_order_of_images() -> None:
     state = make_state([[0, 1], [1, -1], [2, -1]], [[0.5, 0.25], [0.5, -np.inf], [0.75, -np.inf]])
     said = predictions([99, 11, 10], [[0, 1], [0, 1], [1, 2]], [[1, 0], [0.75, 0.25], [0.5, 0.125]])
     after = joined(state, said)
@@ -97,9 +97,9 @@ def test_joins_as_a_dictionary_would(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        (predictions([10, 10], [[0], [1]], [[0.5], [0.5]]), "picture 000000000000000a is there twice"),
+        (predictions([10, 10], [[0], [1]], [[0.5], [0.5]]), "image 000000000000000a is there twice"),
         (predictions([10], [[0]], [[0.5]], np.array(["a", "b", "a"])), "landmark a is named twice"),
-        (predictions([10], [[1, 1]], [[0.5, 0.25]]), "picture 000000000000000a has one landmark twice"),
+        (predictions([10], [[1, 1]], [[0.5, 0.25]]), "image 000000000000000a has one landmark twice"),
     ],
 )
 def test_broken_predictions_are_named(said: Predictions, message: str) -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from images import image_set, png, scene, seen_from_elsewhere
 from landmarks.models import RootSift
 from landmarks.recognition import NeighbourVerification, NeighbourVotes, RecognitionState
 from landmarks.retrieval import Gallery, Ranking, Search
 from landmarks.retrieval.local import LocalFeatureStore
-from pictures import image_set, png, scene, seen_from_elsewhere
 from resources import make_resources
 
 BLANK = png(np.full((160, 200, 3), 90, np.uint8))
@@ -22,14 +22,14 @@ def stage(folder: str | Path = "unused", **parameters: float) -> NeighbourVerifi
 def voted() -> RecognitionState:
     """The nearest two images show landmark 0, the third, really the query's scene, 1. The second query is blank."""
     similarity = np.array([[0.6, 0.5, 0.4, 0.1], [0.6, 0.5, 0.4, 0.1]], np.float32)
-    pictures = [png(scene(seed)) for seed in (10, 11, 0, 12)]
+    images = [png(scene(seed)) for seed in (10, 11, 0, 12)]
     state = RecognitionState.begin(
         np.array([5, 6], np.uint64),
         similarity / np.linalg.norm(similarity, axis=1, keepdims=True),
         Gallery(np.eye(4, dtype=np.float32), np.array([0, 0, 1, -1], np.int32), 2),
         np.array(["zero", "one"]),
-        query_pictures=image_set([png(seen_from_elsewhere(scene(0))), BLANK], first_id=100),
-        index_pictures=image_set([*pictures]),
+        query_images=image_set([png(seen_from_elsewhere(scene(0))), BLANK], first_id=100),
+        index_images=image_set([*images]),
     )
     return NeighbourVotes(3)(Search(4)(state, RESOURCES), RESOURCES)
 

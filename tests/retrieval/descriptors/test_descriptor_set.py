@@ -101,14 +101,14 @@ def test_regions_of_a_file_are_a_view_of_it(tmp_path):
     np.testing.assert_array_equal(found[2, 1], rows[2, 3:6])
 
 
-def test_regions_follow_the_order_of_the_whole_pictures():
+def test_regions_follow_the_order_of_the_whole_images():
     regions = described([5, 3, 9, 1], 6, "parts")
     found = regions_of(described([9, 5], 2), regions)
     np.testing.assert_array_equal(found, regions.descriptors.reshape(4, 3, 2)[[2, 0]])
 
 
-def test_pictures_without_regions_and_rows_of_other_models_are_named():
-    with pytest.raises(LandmarksError, match=r"parts: no regions of 2 of the 3 pictures of all, .* 0000000000000007"):
+def test_images_without_regions_and_rows_of_other_models_are_named():
+    with pytest.raises(LandmarksError, match=r"parts: no regions of 2 of the 3 images of all, .* 0000000000000007"):
         regions_of(described([7, 5, 8], 2, "all"), described([5], 6, "parts"))
     with pytest.raises(LandmarksError, match="parts: rows of 7 values are not regions of 2"):
         as_regions(described([1], 7, "parts"), 2)

@@ -10,7 +10,7 @@ from landmarks.errors import LandmarksError
 from landmarks.retrieval.descriptors import (
     DescriptorSet,
     ExtractionProtocol,
-    common_pictures,
+    common_images,
     join_rows,
     join_sets,
     joined_protocol,
@@ -47,12 +47,12 @@ def test_the_cosine_is_the_mean_of_cosines_with_squared_weights(parts, seed):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_joins_the_pictures_that_all_sets_have(tmp_path, dtype, caplog):
+def test_joins_the_images_that_all_sets_have(tmp_path, dtype, caplog):
     first, second = made([7, 3, 9, 5], 4, A, 0), made([5, 9, 1, 7], 3, B, 1, np.float16)
     with caplog.at_level(logging.WARNING):
         joined = join_sets(tmp_path / "joined", [first, second], [1, 0.5], dtype, max_missing=0.5)
     assert joined.ids.tolist() == [7, 9, 5]
-    assert "2 of 5 pictures are left out: not all sets have them (res152 4, inception 4)" in caplog.text
+    assert "2 of 5 images are left out: not all sets have them (res152 4, inception 4)" in caplog.text
     expected = join_rows([first.descriptors[[0, 2, 3]], second.descriptors[[3, 1, 0]]], [1, 0.5])
     np.testing.assert_array_equal(joined.descriptors, expected.astype(dtype))
     assert joined.protocol.model == "res152+inception" and joined.protocol.data == "gldv2"
@@ -74,13 +74,13 @@ def test_the_protocol_differs_where_any_part_or_weight_does():
         assert joined.differences(other)
 
 
-def test_too_few_common_pictures_are_refused():
+def test_too_few_common_images_are_refused():
     first, second = made(range(100), 2, A, 0), made(range(2, 102), 2, B, 1)
-    with pytest.raises(LandmarksError, match=r"4 of 102 pictures are not in all sets .* more than 1\.0%"):
-        common_pictures([first, second], 0.01)
-    assert len(common_pictures([first, second], 0.04)) == 98
-    with pytest.raises(LandmarksError, match="no picture is in all of these sets"):
-        common_pictures([first, made([200], 2, B, 1)], 1.0)
+    with pytest.raises(LandmarksError, match=r"4 of 102 images are not in all sets .* more than 1\.0%"):
+        common_images([first, second], 0.01)
+    assert len(common_images([first, second], 0.04)) == 98
+    with pytest.raises(LandmarksError, match="no image is in all of these sets"):
+        common_images([first, made([200], 2, B, 1)], 1.0)
 
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, -1.0], [1.0, float("nan")], [1.0, float("inf")]])

@@ -46,7 +46,7 @@ def check(found: list[DescriptorSet], ids: np.ndarray) -> None:
 
 @given(shares=st.lists(st.sets(st.integers(0, 39)), min_size=1, max_size=4))
 def test_rank_zero_takes_over_what_all_wrote_once(tmp_path_factory, shares):
-    folder = tmp_path_factory.mktemp("set")  # ranks of two runs: some pictures are in several shares
+    folder = tmp_path_factory.mktemp("set")  # ranks of two runs: some images are in several shares
     for rank, share in enumerate(shares):
         write(JointWriter(layers(folder), IDS, rank), IDS[sorted(share)])
     writer = JointWriter.resumed(layers(folder), IDS)
@@ -97,7 +97,7 @@ def test_other_sets_are_refused_or_replaced_as_asked(tmp_path, finished):
         (layers(tmp_path, weights="cd34"), IDS, "weights: 'ab12' != 'cd34'"),
         (layers(tmp_path, precision="bf16-mixed"), IDS, "precision"),
         ([replace(layers(tmp_path)[0], dtype="float16")], IDS, "float16"),
-        (layers(tmp_path), IDS[3:], "3 of its pictures are not among those to describe"),
+        (layers(tmp_path), IDS[3:], "3 of its images are not among those to describe"),
     ]
     for other, ids, words in others[:3]:
         with pytest.raises(OtherSetError, match=words):
@@ -146,12 +146,12 @@ def test_a_set_that_does_not_say_of_which_files_it_is_is_not_gone_on_with(tmp_pa
 
 
 def test_what_is_no_set_is_never_removed(tmp_path):
-    pictures = tmp_path / "index" / "0" / "1.jpg"
-    pictures.parent.mkdir(parents=True)
-    pictures.write_bytes(b"mine")
+    images = tmp_path / "index" / "0" / "1.jpg"
+    images.parent.mkdir(parents=True)
+    images.write_bytes(b"mine")
     with pytest.raises(LandmarksError, match=r"protocol\.json"):
         JointWriter.resumed(layers(tmp_path), IDS, replace_others=True)
-    assert pictures.read_bytes() == b"mine"
+    assert images.read_bytes() == b"mine"
 
 
 def test_a_set_that_another_process_writes_is_left_alone(tmp_path):

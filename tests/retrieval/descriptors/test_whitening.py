@@ -113,7 +113,7 @@ def test_sets_of_another_model_are_refused(tmp_path):
             whiten_set(tmp_path / "new", other, learned)
 
 
-def test_bad_pictures_are_refused(tmp_path):
+def test_bad_images_are_refused(tmp_path):
     learned = learn_whitening(made(100), 3)
     broken = made(9)
     broken.descriptors[4] = np.nan
@@ -123,12 +123,12 @@ def test_bad_pictures_are_refused(tmp_path):
         learn_whitening(broken, 3)
     flat = learn_whitening(made(100), 3, normalize=False)
     mean = DescriptorSet(np.arange(1, dtype=np.uint64), flat.mean[None], PROTOCOL, "the mean")
-    with pytest.raises(LandmarksError, match="not finite in float32, the first is of picture 0000000000000000"):
+    with pytest.raises(LandmarksError, match="not finite in float32, the first is of image 0000000000000000"):
         whiten_set(tmp_path / "mean", mean, flat)
 
 
 def test_what_cannot_be_learned_is_refused():
-    with pytest.raises(LandmarksError, match="5 pictures cannot tell 5 axes"):
+    with pytest.raises(LandmarksError, match="5 images cannot tell 5 axes"):
         learn_whitening(made(5), 5)
     copies = replace(made(60), descriptors=np.repeat(made(4).descriptors, 15, axis=0))
     with pytest.raises(LandmarksError, match="its 60 rows spread along 3 axes only: take a dim of at most 3"):

@@ -17,7 +17,7 @@ MODELS: tuple[Model, ...] = ("affine", "homography", "fundamental")
 def planted(
     motion: np.ndarray, inliers: int, outliers: int, seed: int, noise: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points in two pictures, and which of the pairs follow the motion."""
+    """Points in two images, and which of the pairs follow the motion."""
     rng = np.random.default_rng(seed)
     first = rng.uniform((50, 50), (950, 700), (inliers + outliers, 2))
     moved = np.c_[first, np.ones(len(first))] @ motion.T
@@ -123,13 +123,13 @@ def test_implausible_motions_are_refused(model, motion):
     assert Geometry(model)(first, second, BOTH).count == 0
 
 
-def test_turned_pictures_are_accepted():
+def test_turned_images_are_accepted():
     motion = np.array([[0.0, -1.0, 768.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     first, second, _ = planted(motion, 40, 0, 0)
     assert Geometry("affine")(first, second, (SIZE, SIZE[::-1])).count == 40
 
 
-def test_the_size_of_a_picture_makes_no_difference():
+def test_the_size_of_an_image_makes_no_difference():
     first, second, _ = planted(AFFINE, 40, 40, 0, noise=4)
     geometry = Geometry("affine", threshold=6)
     large = geometry(first * np.float32(4), second, ((4 * SIZE[0], 4 * SIZE[1]), SIZE))
@@ -137,7 +137,7 @@ def test_the_size_of_a_picture_makes_no_difference():
     assert 10 < large.count < 40
 
 
-def test_non_finite_and_empty_pictures_do_no_harm():
+def test_non_finite_and_empty_images_do_no_harm():
     assert Geometry()(np.zeros((10, 2), np.float32), np.zeros((10, 2), np.float32), ((0, 0), (0, 0))).count == 0
 
 

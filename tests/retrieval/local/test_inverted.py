@@ -78,7 +78,7 @@ def test_training_and_codes_are_made_once(many, tmp_path, monkeypatch):
         patch.setattr(inverted, "_train", _forbidden)
         again = open_index(many, COMPRESSED, make_resources(cache=Cache(tmp_path), workers=1))
         assert np.array_equal(again.search(queries, 5)[1], expected[1])
-        with pytest.raises(AssertionError):  # other pictures are other features
+        with pytest.raises(AssertionError):  # other images are other features
             open_index(features([5000], seed=5), COMPRESSED, make_resources(cache=Cache(tmp_path), workers=1))
         with pytest.raises(AssertionError):  # so are fewer of each
             open_index(many.strongest(2900), COMPRESSED, make_resources(cache=Cache(tmp_path), workers=1))

@@ -33,7 +33,7 @@ def brute_force(queries: LocalFeatureTable, index: LocalFeatureTable, voting: Vo
     """Votes of every image, one loop after another, best first."""
     all_scores = []
     vectors = index.descriptors[:].astype(float)
-    owners = index.pictures(np.arange(len(vectors)))
+    owners = index.images(np.arange(len(vectors)))
     for query in range(len(queries)):
         given: dict[int, tuple[float, int]] = {}  # index feature: its best vote and who gave it
         for number, feature in enumerate(queries.of(query).descriptors.astype(float)):
@@ -87,16 +87,16 @@ def test_equal_votes_stand_in_the_order_of_rows_and_what_is_found_everywhere_say
 
 
 def test_repeated_structure_votes_once():
-    def picture(windows: int) -> LocalFeatures:
+    def image(windows: int) -> LocalFeatures:
         return features_of(np.array([[40, 40, 40]] * windows + [[200, 0, 90]]))
 
-    index = table_of([picture(1), picture(8)])
-    few = run(table_of([picture(1)]), index, Voting(neighbours=50, smoothing=0))
+    index = table_of([image(1), image(8)])
+    few = run(table_of([image(1)]), index, Voting(neighbours=50, smoothing=0))
     # Both features vote once for each image: 2 votes of 2 features, 2 of 9.
     assert few.indices[0, :2].tolist() == [0, 1]
     np.testing.assert_allclose(few.scores[0, :2], [0.8, 2 * 0.8 / 9], rtol=1e-6)
     # Eight windows of the query are one vote for the one window of the first image.
-    many = run(table_of([picture(8)]), index, Voting(neighbours=50, smoothing=0))
+    many = run(table_of([image(8)]), index, Voting(neighbours=50, smoothing=0))
     np.testing.assert_allclose(many.scores[0, 0], 0.8, rtol=1e-6)
 
 
@@ -130,7 +130,7 @@ def test_a_second_run_neither_searches_nor_opens_an_index(tmp_path, monkeypatch)
     for other in (Voting(neighbours=7), Voting(max_distance=0.7), Voting(smoothing=1)):
         with pytest.raises(AssertionError):
             run(queries, index, other, cache=Cache(tmp_path))
-    with pytest.raises(AssertionError):  # another picture under the same number of features
+    with pytest.raises(AssertionError):  # another image under the same number of features
         run(queries, table([9] * 8, 7, 200), Voting(), cache=Cache(tmp_path))
 
 

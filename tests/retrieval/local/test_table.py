@@ -25,7 +25,7 @@ def features(count: int, seed: int) -> LocalFeatures:
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=8), st.data())
-def test_rows_are_those_of_the_pictures_in_any_order(counts, data):
+def test_rows_are_those_of_the_images_in_any_order(counts, data):
     all_features = [features(count, seed) for seed, count in enumerate(counts)]
     order = data.draw(st.lists(st.integers(0, len(counts) - 1), max_size=10))
     table = table_of(all_features).take(np.array(order, np.int64))
@@ -45,7 +45,7 @@ def test_rows_are_those_of_the_pictures_in_any_order(counts, data):
             assert np.array_equal(getattr(table.of(place), name), getattr(all_features[row], name))
 
 
-def test_pictures_that_lie_together_are_not_copied():
+def test_images_that_lie_together_are_not_copied():
     table = table_of([features(3, 0), features(0, 1), features(2, 2)])
     assert np.shares_memory(table.descriptors[1:4], table.columns.descriptors)
     assert np.shares_memory(table.take(np.array([1, 2])).descriptors[:], table.columns.descriptors)
@@ -95,6 +95,6 @@ def test_each_image_gives_its_first_features():
     assert strongest.starts.tolist() == [0, 2, 2, 4, 5]
     assert strongest.descriptors[:].tolist() == [[0, 0], [0, 1], [2, 0], [2, 1], [3, 0]]
     assert strongest.descriptors[np.array([4, 1])].tolist() == [[3, 0], [0, 1]]
-    assert strongest.pictures(np.arange(5)).tolist() == [0, 0, 2, 2, 3]
+    assert strongest.images(np.arange(5)).tolist() == [0, 0, 2, 2, 3]
     other_order = numbered().take(np.array([2, 0])).strongest(4)
     assert other_order.descriptors[3:6].tolist() == [[2, 3], [0, 0], [0, 1]]

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from images import motion_between, scene, seen_from_elsewhere
 from landmarks.models import RootSift
 from landmarks.retrieval import Cache
 from landmarks.retrieval.local import Geometry, LocalFeatureTable, Matcher, count_inliers, verify, verify_pair
 from local_tables import table_of
-from pictures import motion_between, scene, seen_from_elsewhere
 from resources import make_resources
 
 SCENES = 4
@@ -43,7 +43,7 @@ def test_counts_are_the_same_with_any_number_of_processes_and_in_any_order(table
     assert np.array_equal(one, two) and np.array_equal(one, back[::-1])
 
 
-def test_counts_are_kept_and_found_by_pictures_and_parameters(tables, tmp_path):
+def test_counts_are_kept_and_found_by_images_and_parameters(tables, tmp_path):
     resources = make_resources(cache=Cache(tmp_path), workers=1)
 
     def entries() -> int:
@@ -61,7 +61,7 @@ def test_counts_are_kept_and_found_by_pictures_and_parameters(tables, tmp_path):
     assert entries() == 5
 
 
-def test_no_pairs_and_pictures_without_features(tables):
+def test_no_pairs_and_images_without_features(tables):
     resources = make_resources(workers=1)
     assert len(count_inliers(*tables, np.empty((0, 2), np.int32), Matcher(), Geometry(), resources)) == 0
     blank = table_of([RootSift()(np.zeros((64, 64, 3), np.uint8))])

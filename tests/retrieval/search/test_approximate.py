@@ -27,11 +27,11 @@ each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 
 
 def clustered(rows, dim=16, seed=0, per_landmark=20):
-    """Descriptors like those of photographs: some landmarks, some pictures of each, not of length one."""
+    """Descriptors like those of photographs: some landmarks, some images of each, not of length one."""
     rng = np.random.default_rng(seed)
     landmarks = rng.standard_normal((rows // per_landmark, dim))
-    pictures = landmarks[rng.integers(0, len(landmarks), rows)] + 0.5 * rng.standard_normal((rows, dim))
-    return (pictures * rng.uniform(0.5, 2, (rows, 1))).astype(np.float32)
+    images = landmarks[rng.integers(0, len(landmarks), rows)] + 0.5 * rng.standard_normal((rows, dim))
+    return (images * rng.uniform(0.5, 2, (rows, 1))).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_few_images_are_searched_exactly_and_the_log_says_so(kind, database, cap
 
 
 @each_kind
-def test_copies_of_one_picture_are_found(kind):
+def test_copies_of_one_image_are_found(kind):
     database = np.repeat(clustered(40), 50, axis=0)
     found = kind(10).search(database[::50], database)
     np.testing.assert_allclose(found.scores, 1, atol=1e-6)

@@ -63,7 +63,7 @@ def test_equals_brute_force_with_every_backend_and_block_size(data):
     ranking.check(queries_size, size)
 
 
-def test_copies_of_one_picture_rank_by_row_whatever_the_block_size(monkeypatch):
+def test_copies_of_one_image_rank_by_row_whatever_the_block_size(monkeypatch):
     rng = np.random.default_rng(0)
     database = np.repeat(rng.standard_normal((5, 16)).astype(np.float32), 40, axis=0)
     queries = rng.standard_normal((12, 16)).astype(np.float32)

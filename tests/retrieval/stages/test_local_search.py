@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from images import image_set, png, scene, seen_from_elsewhere
 from landmarks.models import RootSift
 from landmarks.retrieval import EMPTY, LocalSearch, Pipeline, Search, SearchState
 from landmarks.retrieval.local import LocalFeatureStore, Voting
 from landmarks.retrieval.search import ExactIndex
-from pictures import image_set, png, scene, seen_from_elsewhere
 from resources import make_resources
 
 BLANK = png(np.full((160, 200, 3), 90, np.uint8))
@@ -21,8 +21,8 @@ def planted_state() -> SearchState:
     return SearchState(
         np.eye(4, 3, dtype=np.float32) + 1,
         np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32),
-        query_pictures=image_set(list(queries), first_id=100),
-        index_pictures=image_set(index),
+        query_images=image_set(list(queries), first_id=100),
+        index_images=image_set(index),
     )
 
 
@@ -33,7 +33,7 @@ def stage(tmp_path: Path) -> LocalSearch:
 
 def test_planted_scenes_come_first_and_a_query_without_features_has_no_results(stage):
     pipeline = Pipeline(ExactIndex(5), {"local_search": stage}, workers=1)
-    assert pipeline.needs == {"pictures"}
+    assert pipeline.needs == {"images"}
     ranking = pipeline.run(planted_state()).ranking
     assert ranking.indices.shape == (4, 5)
     assert ranking.indices[:, 0].tolist() == [2, 4, EMPTY, 3]

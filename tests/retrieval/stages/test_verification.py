@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from images import image_set, png, scene, seen_from_elsewhere
 from landmarks.models import RootSift
 from landmarks.retrieval import EMPTY, Pipeline, Ranking, Search, SearchState, SpatialVerification, verified
 from landmarks.retrieval.local import LocalFeatureStore
 from landmarks.retrieval.search import ExactIndex
-from pictures import image_set, png, scene, seen_from_elsewhere
 from resources import make_resources
 
 BLANK = png(np.full((160, 200, 3), 90, np.uint8))
@@ -28,14 +28,14 @@ def planted_state() -> SearchState:
     return SearchState(
         wanted,
         descriptors[0],
-        query_pictures=image_set(queries, first_id=100),
-        index_pictures=image_set([png(one) for one in index]),
+        query_images=image_set(queries, first_id=100),
+        index_images=image_set([png(one) for one in index]),
     )
 
 
 def test_planted_scenes_come_first_and_a_query_without_features_stays(tmp_path):
     pipeline = Pipeline(ExactIndex(5), {"search": Search(), "verification": stage(tmp_path)}, workers=1)
-    assert pipeline.needs == {"pictures"}
+    assert pipeline.needs == {"images"}
     state = planted_state()
     before = make_resources(ExactIndex(5)).index.search(state.queries, state.index)
     result = pipeline.run(state)

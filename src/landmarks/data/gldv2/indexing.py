@@ -35,7 +35,7 @@ class IndexedSplit:
             "split": self.split,
             "offsets": str(self.offsets),
             "tars": len(update.offsets.tars),
-            "pictures": len(update.offsets),
+            "images": len(update.offsets),
             "bytes": self.size,
             "seconds": round(self.seconds, 3),
             "new": update.new,
@@ -81,6 +81,6 @@ def _splits_with_tars(layout: GLDv2Layout, chosen: Sequence[str] | None) -> list
     if not splits:
         raise LandmarksError(
             f"{layout.root}: no tars there, expected train/images_000.tar and others; `landmarks data download` "
-            "fetches them, and extracted pictures need no index"
+            "fetches them, and extracted images need no index"
         )
     return splits

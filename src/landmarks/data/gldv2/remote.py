@@ -1,4 +1,4 @@
-"""Google Landmarks v2 at an address: pictures are read there by range, tables and offset indexes are copied here."""
+"""Google Landmarks v2 at an address: images are read there by range, tables and offset indexes are copied here."""
 
 import logging
 import re
@@ -87,13 +87,13 @@ class RemoteGLDv2(GLDv2Layout):
         return path
 
     def is_extracted(self, folder: str) -> bool:
-        """Where folders are not listed a picture of the tables is looked for."""
+        """Where folders are not listed an image of the tables is looked for."""
         try:
             names = self.files.names(folder)
             if names:
                 return not set(HEX_DIGITS).isdisjoint(names)
-            picture = self._first_picture(folder)
-            return picture is not None and exists(self.files, RemoteFolderStore(self.files, folder).path(picture))
+            image = self._first_image(folder)
+            return image is not None and exists(self.files, RemoteFolderStore(self.files, folder).path(image))
         except OSError as error:
             raise unreachable(self.files.address(folder), error) from error
 
@@ -105,9 +105,9 @@ class RemoteGLDv2(GLDv2Layout):
         try:
             return [tar.name for tar in read_offsets(self._copy_offsets(folder)).tars]
         except (FileNotFoundError, ValueError):
-            return []  # what is wrong with it comes out when the pictures are opened
+            return []  # what is wrong with it comes out when the images are opened
 
-    def _first_picture(self, folder: str) -> str | None:
+    def _first_image(self, folder: str) -> str | None:
         for table in ("train_clean", "train") if folder == "train" else (folder,):
             if exists(self.files, f"metadata/{table}.csv"):
                 match = _ID.search(self.files.read(f"metadata/{table}.csv", 0, 4096))

@@ -28,8 +28,8 @@ def read_statistics(root: Root) -> dict[str, Any]:
     """Read the tables and ground truth of a folder or address, the sizes of its tars, and those of some images.
 
     Returns:
-        "root"; "splits", each with its "pictures", "without_landmark", "landmarks", "pictures_per_landmark" (mean,
-        quantiles and how many landmarks have one), "tars", "tar_bytes" and "picture_sizes" in pixels (None at an
+        "root"; "splits", each with its "images", "without_landmark", "landmarks", "images_per_landmark" (mean,
+        quantiles and how many landmarks have one), "tars", "tar_bytes" and "image_sizes" in pixels (None at an
         address, where each is a request); "queries" of each ground truth. What is not there is left out.
 
     Raises:
@@ -61,13 +61,13 @@ def _split(layout: GLDv2Layout, split: Split) -> dict[str, Any]:
     except OSError as error:
         raise LandmarksError(f"{layout.root / FOLDER[split]}: a tar cannot be read ({error})") from error
     return {
-        "pictures": len(ids),
+        "images": len(ids),
         "without_landmark": len(ids) - int(per_landmark.sum()),
         "landmarks": len(per_landmark),
-        "pictures_per_landmark": _spread(per_landmark),
+        "images_per_landmark": _spread(per_landmark),
         "tars": len(names),
         "tar_bytes": tar_bytes,
-        "picture_sizes": _sizes(layout, split, ids) if isinstance(layout.root, Path) else None,
+        "image_sizes": _sizes(layout, split, ids) if isinstance(layout.root, Path) else None,
     }
 
 

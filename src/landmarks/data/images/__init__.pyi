@@ -16,7 +16,7 @@ from .preprocessing import ResizeRule as ResizeRule
 from .preprocessing import common_multiple as common_multiple
 from .sizes import HEAD as HEAD
 from .sizes import Sizes as Sizes
-from .sizes import picture_sizes as picture_sizes
+from .sizes import image_sizes as image_sizes
 from .sizes import read_size as read_size
 from .sizes import sizes_path as sizes_path
 from .transforms import Augmentation as Augmentation

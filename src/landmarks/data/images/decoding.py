@@ -1,12 +1,12 @@
 """Encoded bytes to pixels: fast for sound JPEGs, patient with odd ones, strict with damaged ones.
 
 simplejpeg (libjpeg-turbo) decodes JPEGs on one thread, at 1/2, 1/4 or 1/8 of their size where that is enough. What
-it refuses but is no damage (PNG, WebP, TIFF, stray bytes between markers) goes to Pillow, HEIC through pillow-heif. A
-picture with missing or wrong pixels is an `UnreadableImageError`, never an array that is grey in its lower half:
+it refuses but is no damage (PNG, WebP, TIFF, stray bytes between markers) goes to Pillow, HEIC through pillow-heif. An
+image with missing or wrong pixels is an `UnreadableImageError`, never an array that is grey in its lower half:
 Pillow alone would accept a download whose tail is zeros.
 
-Pictures come out upright, as viewers show them: the EXIF orientation is applied, whatever the source. Nothing of a
-picture's size is allocated before its header has been held against the limits below. While it is decoded a pixel
+Images come out upright, as viewers show them: the EXIF orientation is applied, whatever the source. Nothing of an
+image's size is allocated before its header has been held against the limits below. While it is decoded a pixel
 takes 3 bytes in most JPEGs, 9 in progressive ones, and up to 21 in other formats, for which the limit is lower: at
 the limits 0.5, 1.6 and 1.0 gigabytes.
 """
@@ -42,12 +42,12 @@ T = TypeVar("T")
 
 
 class UnreadableImageError(LandmarksError):
-    """The bytes are no picture, a damaged one, or one too large to decode."""
+    """The bytes are no image, a damaged one, or one too large to decode."""
 
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """A picture of which only the header was read, upright; see `open_image`."""
+    """An image of which only the header was read, upright; see `open_image`."""
 
     height: int
     width: int
@@ -55,7 +55,7 @@ class EncodedImage:
     _load: Callable[[int], NDArray[np.uint8]]
 
     def as_stored(self) -> "EncodedImage":
-        """The same picture without its EXIF orientation, for what refers to the pixels as they are stored."""
+        """The same image without its EXIF orientation, for what refers to the pixels as they are stored."""
         turned = self._orientation >= 5
         height, width = (self.width, self.height) if turned else (self.height, self.width)
         return EncodedImage(height, width, 1, self._load)
@@ -69,7 +69,7 @@ class EncodedImage:
 
 
 def open_image(data: bytes) -> EncodedImage:
-    """Read the header of a picture of any common format. Raises UnreadableImageError also for decompression bombs."""
+    """Read the header of an image of any common format. Raises UnreadableImageError also for decompression bombs."""
     if not data.strip(b"\x00"):
         raise UnreadableImageError("the file is empty" if not data else "the file holds nothing but zeros")
     if data.startswith(START):
@@ -79,18 +79,18 @@ def open_image(data: bytes) -> EncodedImage:
 
 
 def decode(data: bytes, min_short_side: int | None = None) -> NDArray[np.uint8]:
-    """Decode a picture of any common format to upright RGB.
+    """Decode an image of any common format to upright RGB.
 
     Args:
         data: The encoded bytes.
         min_short_side: Where given, a JPEG may come out at 1/2, 1/4 or 1/8 of its size, the smallest whose
-            short side still has this many pixels. A picture is never enlarged.
+            short side still has this many pixels. An image is never enlarged.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UnreadableImageError: Damaged, cut off, not a picture, or too large.
+        UnreadableImageError: Damaged, cut off, not an image, or too large.
     """
     image = open_image(data)
     if min_short_side is None:
@@ -195,11 +195,11 @@ def _guarded(read: Callable[[], T]) -> T:
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
-        raise UnreadableImageError("not a picture of a known format") from error
+        raise UnreadableImageError("not an image of a known format") from error
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(str(error)) from error
     except Exception as error:
-        raise UnreadableImageError(f"damaged picture: {error}") from error
+        raise UnreadableImageError(f"damaged image: {error}") from error
 
 
 def _check_jpeg(data: bytes, height: int, width: int, scans: int) -> None:

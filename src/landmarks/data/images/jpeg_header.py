@@ -30,7 +30,7 @@ class JpegHeader(NamedTuple):
 
     @property
     def upright(self) -> tuple[int, int]:
-        """Height and width as viewers show the picture; orientations 5..8 exchange rows and columns."""
+        """Height and width as viewers show the image; orientations 5..8 exchange rows and columns."""
         return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
 
 

@@ -16,7 +16,7 @@ MAX_RATIO = 3.0
 MULTIPLE = 32
 """What the released programs floor sides to multiples of: the total stride of their networks, pixels."""
 LONGEST = 8
-"""Of a picture longer than this to 1, a centre crop sees the middle only; the rest is not resized."""
+"""Of an image longer than this to 1, a centre crop sees the middle only; the rest is not resized."""
 MEAN = (0.485, 0.456, 0.406)
 """ImageNet's mean, RGB, of pixels in [0, 1]; the released models and most of timm's use it."""
 STD = (0.229, 0.224, 0.225)

@@ -1,6 +1,6 @@
-"""Heights and widths of all pictures of a set, from the first bytes of each, found once and kept.
+"""Heights and widths of all images of a set, from the first bytes of each, found once and kept.
 
-Batches of one shape can then be planned before anything is decoded. The sizes serve only that: a picture that has
+Batches of one shape can then be planned before anything is decoded. The sizes serve only that: an image that has
 changed since lands in a batch where it does not fit as well, and is cropped or batched by the size it has then. So
 it is enough to keep them under a hash of the set's ids.
 """
@@ -26,7 +26,7 @@ from landmarks.storage import ChangedError, Column, RowLog, check_folder, map_ar
 
 HEAD = 4096  # bytes; the headers of photographs without EXIF end before 1,000
 LARGEST = 2**16 - 1  # sizes are kept as uint16
-BLOCK = 2048  # pictures that a worker reads between two reports
+BLOCK = 2048  # images that a worker reads between two reports
 COLUMNS = {"sizes": Column(np.uint16, (2,))}
 Sizes = NDArray[np.uint16]
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def read_size(images: ImageSet, row: int) -> tuple[int, int]:
-    """Height and width of one picture, upright, as `decode` would give it; 0 x 0 if its header cannot be read."""
+    """Height and width of one image, upright, as `decode` would give it; 0 x 0 if its header cannot be read."""
     data = images.read(row, HEAD)
     try:
         while True:
@@ -56,8 +56,8 @@ def read_size(images: ImageSet, row: int) -> tuple[int, int]:
         return min(image.height, LARGEST), min(image.width, LARGEST)
 
 
-def picture_sizes(images: ImageSet, folder: Path, workers: int = 0) -> Sizes:
-    """Height and width of each picture, upright: uint16 [N, 2], mapped from a file below `folder`; 0 x 0 if unreadable.
+def image_sizes(images: ImageSet, folder: Path, workers: int = 0) -> Sizes:
+    """Height and width of each image, upright: uint16 [N, 2], mapped from a file below `folder`; 0 x 0 if unreadable.
 
     An interrupted call keeps what it has found, and the next one goes on from there. Where several processes ask
     at once, one does the work and the others wait for it. Without workers it is this one.
@@ -78,12 +78,12 @@ def picture_sizes(images: ImageSet, folder: Path, workers: int = 0) -> Sizes:
 
 
 def sizes_path(images: ImageSet, folder: Path) -> Path:
-    """The folder that holds the sizes of these pictures once they are known."""
+    """The folder that holds the sizes of these images once they are known."""
     return folder / blake2b(images.table.ids.tobytes(), digest_size=8).hexdigest()
 
 
 class _Blocks(Dataset[tuple[Sizes, str]]):
-    """Sizes of `BLOCK` pictures from a row on, and why the first of those that are missing is so, if any."""
+    """Sizes of `BLOCK` images from a row on, and why the first of those that are missing is so, if any."""
 
     def __init__(self, images: ImageSet) -> None:
         self.images = images
@@ -107,22 +107,22 @@ def _measure(images: ImageSet, rows: RowLog, path: Path, workers: int) -> Sizes:
     starts = range(len(known), len(images), BLOCK)
     loader = DataLoader(_Blocks(images), batch_size=None, sampler=starts, num_workers=workers, collate_fn=_as_it_is)
     with show_progress() as progress:
-        progress.show("reading picture sizes", len(known), len(images), "pictures")
+        progress.show("reading image sizes", len(known), len(images), "images")
         for sizes, missing in loader:
             if missing and keep:
-                log.warning("sizes of pictures are read again next time, for not all could be: %s", missing)
+                log.warning("sizes of images are read again next time, for not all could be: %s", missing)
                 keep = False  # what is unreachable now may be there tomorrow
             if keep:
                 rows.add({"sizes": sizes})
             parts.append(sizes)
-            progress.show("reading picture sizes", sum(map(len, parts)), len(images), "pictures")
+            progress.show("reading image sizes", sum(map(len, parts)), len(images), "images")
     whole = np.concatenate(parts)
-    log.info("read the sizes of %d pictures in %.1f s", len(whole) - len(known), time.perf_counter() - started)
+    log.info("read the sizes of %d images in %.1f s", len(whole) - len(known), time.perf_counter() - started)
     if keep:
         try:
             rows.finish(path)
         except (ChangedError, FileNotFoundError) as error:  # without locks: another process was at work as well
-            log.warning("sizes of pictures are read again next time: %s", error)
+            log.warning("sizes of images are read again next time: %s", error)
     return whole
 
 

@@ -28,13 +28,13 @@ def generators(seed: int) -> Generators:
 
 
 def draw_crop(crop: albumentations.RandomResizedCrop, size: tuple[int, int], state: Generators) -> Box:
-    """Draw the crop of a picture of `size`, height and width in pixels; advances `state`."""
+    """Draw the crop of an image of `size`, height and width in pixels; advances `state`."""
     crop.set_random_state(*state)
     return crop.get_params_dependent_on_data({"shape": size}, {})["crop_coords"]
 
 
 def scaled(box: Box, full_size: tuple[int, int], size: tuple[int, int]) -> Box:
-    """The same part of a picture in a copy of another size (height and width), at least one pixel of it."""
+    """The same part of an image in a copy of another size (height and width), at least one pixel of it."""
     left, right = (round(side * size[1] / full_size[1]) for side in box[::2])
     top, bottom = (round(side * size[0] / full_size[0]) for side in box[1::2])
     left, top = min(left, size[1] - 1), min(top, size[0] - 1)
@@ -42,14 +42,14 @@ def scaled(box: Box, full_size: tuple[int, int], size: tuple[int, int]) -> Box:
 
 
 class Augmentation:
-    """A list of albumentations, deterministic in a seed that comes with each picture.
+    """A list of albumentations, deterministic in a seed that comes with each image.
 
     So a batch does not depend on how many workers made it or in which order. albumentations' own
     `set_random_seed` would give every transform of the list the same stream (what flips would also blur);
-    here they share one generator, new for each picture, which costs about 10 microseconds.
+    here they share one generator, new for each image, which costs about 10 microseconds.
 
-    If the list begins with a `RandomResizedCrop`, the crop is drawn for the picture at its full size. Then a
-    picture of which the crop leaves little may be decoded at 1/2, 1/4 or 1/8 (see `shrink`) without showing
+    If the list begins with a `RandomResizedCrop`, the crop is drawn for the image at its full size. Then an
+    image of which the crop leaves little may be decoded at 1/2, 1/4 or 1/8 (see `shrink`) without showing
     another part of itself.
 
     Args:
@@ -74,7 +74,7 @@ class Augmentation:
     def __call__(
         self, image: NDArray[np.uint8], seed: int, full_size: tuple[int, int] | None = None
     ) -> NDArray[np.uint8]:
-        """Augment one picture, uint8 [H, W, 3] -> uint8 [*shape, 3]; `full_size` where it was decoded smaller."""
+        """Augment one image, uint8 [H, W, 3] -> uint8 [*shape, 3]; `full_size` where it was decoded smaller."""
         state = generators(seed)
         if isinstance(self._first, albumentations.RandomResizedCrop):
             full_size = full_size or image.shape[:2]
@@ -86,7 +86,7 @@ class Augmentation:
         return self._others(image=image)["image"]
 
     def shrink(self, height: int, width: int, seed: int) -> float:
-        """How many times as long as the output is what `seed` shows of a picture, on its closer side.
+        """How many times as long as the output is what `seed` shows of an image, on its closer side.
 
         0 where the list begins with neither `RandomResizedCrop` nor `Resize`: what it shows is unknown.
         """
@@ -116,14 +116,14 @@ class Augmentation:
         return other
 
     def _check_output(self) -> None:
-        """Try both a wide and a high picture, so that a wrong list fails before any work starts."""
+        """Try both a wide and a high image, so that a wrong list fails before any work starts."""
         expected = (*self.shape, 3)
         for height, width in ((self.image_size * 3, self.image_size * 2), (40, 60)):
             try:
                 image = self(np.zeros((height, width, 3), dtype=np.uint8), seed=0)
             except Exception as error:
                 raise LandmarksError(
-                    f"augmentation: fails on a picture of {width} x {height} pixels ({error}); crops must "
+                    f"augmentation: fails on an image of {width} x {height} pixels ({error}); crops must "
                     "resize what is too small for them"
                 ) from error
             if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
@@ -133,7 +133,7 @@ class Augmentation:
                 )
             if image.shape != expected:
                 raise LandmarksError(
-                    f"augmentation: gives pictures of shape {image.shape}, expected {expected}; "
+                    f"augmentation: gives images of shape {image.shape}, expected {expected}; "
                     "its last size must be data.image_size"
                 )
 

@@ -1,4 +1,4 @@
-"""Which pictures make a batch, as functions of (seed, epoch) alone."""
+"""Which images make a batch, as functions of (seed, epoch) alone."""
 
 import lazy_loader
 

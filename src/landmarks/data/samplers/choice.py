@@ -16,7 +16,7 @@ MakeBatches = Callable[..., EpochBatches]
 
 
 def by_loss(landmarks: NDArray[np.int32], batch_size: int, pairs: bool, **share: Unpack[Share]) -> EpochBatches:
-    """Pairs for a loss that needs them, every picture once an epoch for others."""
+    """Pairs for a loss that needs them, every image once an epoch for others."""
     if pairs:
         return PairBatches(landmarks, batch_size, **share)
     return ShuffledBatches(len(landmarks), batch_size, **share)
@@ -30,10 +30,10 @@ def balanced(
     size_power: float = 0.5,
     **share: Unpack[Share],
 ) -> EpochBatches:
-    """Several pictures of each landmark, see `BalancedBatches`; refused to a loss that needs pairs."""
+    """Several images of each landmark, see `BalancedBatches`; refused to a loss that needs pairs."""
     if pairs:
         raise LandmarksError(
-            "sampler=balanced does not go with this loss, which trains on its own pairs: two pictures of each "
+            "sampler=balanced does not go with this loss, which trains on its own pairs: two images of each "
             "landmark. Leave out sampler=balanced, or choose a loss that takes any batch, such as loss=arcmargin."
         )
     return BalancedBatches(landmarks, batch_size, images_per_landmark, size_power, **share)

@@ -1,7 +1,7 @@
-"""Batches by landmark: some landmarks, and several pictures of each.
+"""Batches by landmark: some landmarks, and several images of each.
 
-Drawing pictures evenly shows a network of 203,094 landmarks mostly the few famous ones: in Google Landmarks v2
-most landmarks have a handful of pictures, some have thousands. Drawing landmarks first sets that balance freely.
+Drawing images evenly shows a network of 203,094 landmarks mostly the few famous ones: in Google Landmarks v2
+most landmarks have a handful of images, some have thousands. Drawing landmarks first sets that balance freely.
 """
 
 import logging
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class _Landmarks(NamedTuple):
-    """The landmarks that a step of one group may hold: where their pictures begin, how many, and their weight."""
+    """The landmarks that a step of one group may hold: where their images begin, how many, and their weight."""
 
     starts: NDArray[np.int64]
     counts: NDArray[np.int64]
@@ -26,24 +26,24 @@ class _Landmarks(NamedTuple):
 
 
 class BalancedBatches(EpochBatches):
-    """`images_per_landmark` pictures, side by side, of each of batch_size / images_per_landmark landmarks.
+    """`images_per_landmark` images, side by side, of each of batch_size / images_per_landmark landmarks.
 
     No landmark is twice in a step, all ranks together. Landmarks are drawn one after another without replacement,
-    each in proportion to (number of its pictures) ** size_power; then different pictures of each, evenly. A
-    landmark with fewer pictures than asked for gives all of them and goes round again, with other augmentations:
+    each in proportion to (number of its images) ** size_power; then different images of each, evenly. A
+    landmark with fewer images than asked for gives all of them and goes round again, with other augmentations:
     with arcmargin and softmax it is a class to learn like any other. An epoch has as many batches as fit the
-    pictures, though it need not show all of them.
+    images, though it need not show all of them.
 
-    With groups, the group of a step is drawn first. Weights are split over a landmark's groups by its pictures
-    there, so that neither the landmarks nor their pictures are drawn more or less often than without. A group with
+    With groups, the group of a step is drawn first. Weights are split over a landmark's groups by its images
+    there, so that neither the landmarks nor their images are drawn more or less often than without. A group with
     fewer landmarks than a step needs is left out, with a warning.
 
     Args:
-        landmarks: int32 [N], landmark of each picture; -1 is never drawn.
-        batch_size: Pictures in a batch of one rank.
-        images_per_landmark: Pictures of a landmark, a divisor of batch_size.
-        size_power: 0 draws every landmark alike, 1 every picture alike, 0.5 lies between.
-        repeat: Draw landmarks that have fewer pictures, too; else they are never drawn.
+        landmarks: int32 [N], landmark of each image; -1 is never drawn.
+        batch_size: Images in a batch of one rank.
+        images_per_landmark: Images of a landmark, a divisor of batch_size.
+        size_power: 0 draws every landmark alike, 1 every image alike, 0.5 lies between.
+        repeat: Draw landmarks that have fewer images, too; else they are never drawn.
         **share: See `Share`.
     """
 
@@ -101,9 +101,9 @@ class BalancedBatches(EpochBatches):
             random = np.random.default_rng([self.seed, self.epoch, batch])
             group = self._groups[0 if len(self._groups) == 1 else random.choice(len(self._groups), p=self._shares)]
             chosen = draw_landmarks(random, group.weights, self._chosen)
-            pictures = draw_pictures(random, group.counts[chosen], self.images_per_landmark)
-            seeds = random.integers(SEEDS, size=pictures.shape)
-            rows = self._rows[group.starts[chosen][:, None] + pictures]
+            images = draw_images(random, group.counts[chosen], self.images_per_landmark)
+            seeds = random.integers(SEEDS, size=images.shape)
+            rows = self._rows[group.starts[chosen][:, None] + images]
             yield list(zip(rows[mine].ravel().tolist(), seeds[mine].ravel().tolist(), strict=True))
 
     def identity(self) -> dict[str, int | float | str]:
@@ -127,10 +127,10 @@ def draw_landmarks(random: np.random.Generator, weights: NDArray[np.float64], co
     return first[np.argsort(waits[first])]
 
 
-def draw_pictures(random: np.random.Generator, counts: NDArray[np.int64], each: int) -> NDArray[np.int64]:
-    """Draw pictures of several landmarks: counts [L] -> int64 [L, each], row l within [0, counts[l]).
+def draw_images(random: np.random.Generator, counts: NDArray[np.int64], each: int) -> NDArray[np.int64]:
+    """Draw images of several landmarks: counts [L] -> int64 [L, each], row l within [0, counts[l]).
 
-    A row holds different pictures, in random order, as long as there are; then all of them are drawn anew.
+    A row holds different images, in random order, as long as there are; then all of them are drawn anew.
     """
     drawn = np.empty((len(counts), each), dtype=np.int64)
     free = np.iinfo(np.int64).max
@@ -138,10 +138,10 @@ def draw_pictures(random: np.random.Generator, counts: NDArray[np.int64], each: 
     for turn in range(each):
         used = turn % counts
         gone[used == 0] = free
-        picture = random.integers(counts - used)
+        image = random.integers(counts - used)
         for column in range(turn):  # counted among those that are left; skip over the others
-            picture += picture >= gone[:, column]
-        drawn[:, turn] = gone[:, -1] = picture
+            image += image >= gone[:, column]
+        drawn[:, turn] = gone[:, -1] = image
         gone.sort(axis=1)
     return drawn
 
@@ -166,10 +166,10 @@ def _cells(
 
 
 class PairBatches(BalancedBatches):
-    """Batches by class for pair losses: batch / 2 landmarks, two different pictures of each.
+    """Batches by class for pair losses: batch / 2 landmarks, two different images of each.
 
     Laid out anchor, positive, anchor, positive…, no landmark twice in a batch (nor in the same step of
-    another rank), every landmark as often as another. An epoch has as many batches as fit the pictures of
+    another rank), every landmark as often as another. An epoch has as many batches as fit the images of
     landmarks that have at least two. The layout is the one of the released npairs model, after Sohn, "Improved
     Deep Metric Learning with Multi-class N-pair Loss Objective", NIPS 2016.
     """

@@ -4,7 +4,7 @@ Every draw carries its own seed for augmentation, so that a run is the same with
 resumed epoch can start at any batch. All ranks draw the same global batches and take their own part of each,
 so they never disagree about the number of batches.
 
-Pictures may be in groups, of one aspect ratio say. A step then holds pictures of one group only, on all ranks,
+Images may be in groups, of one aspect ratio say. A step then holds images of one group only, on all ranks,
 so that all of them can be cut to the same shape.
 """
 
@@ -19,7 +19,7 @@ from torch.utils.data import Sampler
 from landmarks.errors import LandmarksError
 
 Draw = tuple[int, int]  # a row of the table, and the seed of its augmentation
-Groups = NDArray[np.integer]  # [N], at least 0: the group of each picture
+Groups = NDArray[np.integer]  # [N], at least 0: the group of each image
 SEEDS = 2**63
 
 
@@ -59,7 +59,7 @@ class EpochBatches(Sampler[list[Draw]], ABC):
 
     @property
     def step(self) -> int:
-        """Pictures of one batch of all ranks together."""
+        """Images of one batch of all ranks together."""
         return self.batch_size * self.world_size
 
     def set_epoch(self, epoch: int) -> None:
@@ -85,7 +85,7 @@ class EpochBatches(Sampler[list[Draw]], ABC):
             "seed": self.seed,
             "data.batch_size": self.batch_size,
             "the number of devices": self.world_size,
-            "the grouping of pictures": groups,
+            "the grouping of images": groups,
         }
 
 

@@ -1,4 +1,4 @@
-"""Every picture once an epoch."""
+"""Every image once an epoch."""
 
 from collections.abc import Iterator
 from typing import Unpack
@@ -11,16 +11,16 @@ from landmarks.errors import LandmarksError
 
 
 class ShuffledBatches(EpochBatches):
-    """Every epoch a new permutation of all pictures, cut into batches; the incomplete last is left out.
+    """Every epoch a new permutation of all images, cut into batches; the incomplete last is left out.
 
     With groups, each group is permuted and cut alone and the steps are shuffled. An epoch has as many steps as
-    without; each group gets its share of them, rounded down or up by chance, so that over the epochs every picture
-    is drawn equally often, in groups smaller than a step too. Rounding down leaves pictures of the group out,
+    without; each group gets its share of them, rounded down or up by chance, so that over the epochs every image
+    is drawn equally often, in groups smaller than a step too. Rounding down leaves images of the group out,
     another choice each epoch; rounding up draws some of them twice, with other augmentations.
 
     Args:
-        num_images: N, pictures in the table.
-        batch_size: Pictures in a batch of one rank.
+        num_images: N, images in the table.
+        batch_size: Images in a batch of one rank.
         **share: See `Share`.
     """
 
@@ -67,14 +67,14 @@ class ShuffledBatches(EpochBatches):
 
 
 class RepeatedBatches(ShuffledBatches):
-    """Every picture as often an epoch as it is told, in random order.
+    """Every image as often an epoch as it is told, in random order.
 
-    A picture of 2.3 comes twice in every epoch and a third time in three of ten; which ones is drawn anew each epoch,
+    An image of 2.3 comes twice in every epoch and a third time in three of ten; which ones is drawn anew each epoch,
     by systematic sampling, so that epochs have one length.
 
     Args:
         repeats: float64 [N], 1 and more.
-        batch_size: Pictures in a batch of one rank.
+        batch_size: Images in a batch of one rank.
         **share: See `Share`.
     """
 
@@ -84,10 +84,10 @@ class RepeatedBatches(ShuffledBatches):
 
     def identity(self) -> dict[str, int | float | str]:
         """See `EpochBatches.identity`."""
-        return super().identity() | {"how often pictures are drawn": fingerprint(self.repeats)}
+        return super().identity() | {"how often images are drawn": fingerprint(self.repeats)}
 
     def _drawn(self, random: np.random.Generator) -> NDArray[np.int64]:
-        # The repeats lie end to end on a line; every whole number on it, from a random start, draws a picture.
+        # The repeats lie end to end on a line; every whole number on it, from a random start, draws an image.
         counts = np.diff(np.floor(np.cumsum(self.repeats) + random.random()), prepend=0).astype(np.int64)
         return random.permutation(np.repeat(np.arange(len(counts)), counts))[: self.num_images]
 
@@ -95,25 +95,25 @@ class RepeatedBatches(ShuffledBatches):
 def repeat_factors(
     start: NDArray[np.int64], labels: NDArray[np.int32], classes: int, threshold: float
 ) -> NDArray[np.float64]:
-    """How often to draw pictures so that rare classes are seen (Gupta et al., "LVIS", CVPR 2019, appendix B).
+    """How often to draw images so that rare classes are seen (Gupta et al., "LVIS", CVPR 2019, appendix B).
 
-    A class in a share f of the pictures asks for max(1, sqrt(threshold / f)), a picture for the most of its classes.
+    A class in a share f of the images asks for max(1, sqrt(threshold / f)), an image for the most of its classes.
 
     Args:
-        start: int64 [N+1], the labels of picture i are rows start[i]:start[i+1] of int32 [B] `labels`.
+        start: int64 [N+1], the labels of image i are rows start[i]:start[i+1] of int32 [B] `labels`.
         labels: Below `classes`.
         classes: Their number.
-        threshold: The share of pictures below which a class is rare; 0.001 in the paper.
+        threshold: The share of images below which a class is rare; 0.001 in the paper.
 
     Returns:
-        float64 [N]; 1 for pictures without labels.
+        float64 [N]; 1 for images without labels.
     """
-    pictures = len(start) - 1
-    picture = np.repeat(np.arange(pictures), np.diff(start))
-    pairs = np.sort(picture * classes + labels)
+    images = len(start) - 1
+    image = np.repeat(np.arange(images), np.diff(start))
+    pairs = np.sort(image * classes + labels)
     once = np.diff(pairs, prepend=-1) > 0  # np.unique takes ten times as long on millions
-    share = np.bincount(pairs[once] % classes, minlength=classes) / max(pictures, 1)
-    asked = np.sqrt(np.maximum(threshold / np.maximum(share, 1 / max(pictures, 1)), 1))
-    factors = np.ones(pictures)
-    np.maximum.at(factors, picture, asked[labels])
+    share = np.bincount(pairs[once] % classes, minlength=classes) / max(images, 1)
+    asked = np.sqrt(np.maximum(threshold / np.maximum(share, 1 / max(images, 1)), 1))
+    factors = np.ones(images)
+    np.maximum.at(factors, image, asked[labels])
     return factors

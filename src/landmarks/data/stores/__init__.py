@@ -1,4 +1,4 @@
-"""Where the bytes of pictures are: official tars, an extracted tree, files with any names."""
+"""Where the bytes of images are: official tars, an extracted tree, files with any names."""
 
 import lazy_loader
 

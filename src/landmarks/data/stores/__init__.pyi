@@ -30,9 +30,9 @@ from .tar_files import LocalTars as LocalTars
 from .tar_files import ReadTar as ReadTar
 from .tar_files import TarFiles as TarFiles
 from .tar_files import TarStamp as TarStamp
-from .tar_headers import Pictures as Pictures
+from .tar_headers import Images as Images
 from .tar_headers import read_headers as read_headers
 from .tar_members import BLOCK as BLOCK
-from .tar_members import MAX_PICTURE as MAX_PICTURE
+from .tar_members import MAX_IMAGE as MAX_IMAGE
 from .tar_members import RefusedTarError as RefusedTarError
 from .tars import TarStore as TarStore

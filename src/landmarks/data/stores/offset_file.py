@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from landmarks.data.stores.tar_files import TarStamp
-from landmarks.data.stores.tar_headers import Pictures
-from landmarks.data.stores.tar_members import MAX_PICTURE
+from landmarks.data.stores.tar_headers import Images
+from landmarks.data.stores.tar_members import MAX_IMAGE
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
 from landmarks.storage import ChangedError, check_tensors, save_sealed
@@ -36,26 +36,26 @@ _COLUMNS: dict[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True)
 class IndexedTar:
-    """A tar as it was when its headers were read, and how many pictures it holds."""
+    """A tar as it was when its headers were read, and how many images it holds."""
 
     name: str
     stamp: TarStamp
-    pictures: int
+    images: int
 
 
 @dataclass(frozen=True, eq=False)
 class Offsets:
-    """Where the N pictures of a split are, sorted by id, in 18 bytes a picture.
+    """Where the N images of a split are, sorted by id, in 18 bytes an image.
 
-    Blocks because pictures in tars begin at multiples of 512: as many bits for a byte would end at 4 GiB, and twice as
+    Blocks because images in tars begin at multiples of 512: as many bits for a byte would end at 4 GiB, and twice as
     many would be 20 MB more for the train split.
     """
 
     tars: tuple[IndexedTar, ...]  # at most 65,536
     ids: NDArray[np.uint64]  # strictly increasing
     tar: NDArray[np.uint16]  # indices into `tars`
-    block: NDArray[np.uint32]  # where the bytes of each picture begin, in blocks of 512 bytes
-    length: NDArray[np.uint32]  # bytes of each picture
+    block: NDArray[np.uint32]  # where the bytes of each image begin, in blocks of 512 bytes
+    length: NDArray[np.uint32]  # bytes of each image
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -65,7 +65,7 @@ NO_OFFSETS = Offsets((), np.empty(0, np.uint64), np.empty(0, np.uint16), np.empt
 
 
 def select(offsets: Offsets, is_kept: Callable[[IndexedTar], bool]) -> Offsets:
-    """The pictures of some of the tars."""
+    """The images of some of the tars."""
     kept = np.array([is_kept(tar) for tar in offsets.tars], dtype=np.bool_)
     if kept.all():
         return offsets
@@ -76,27 +76,27 @@ def select(offsets: Offsets, is_kept: Callable[[IndexedTar], bool]) -> Offsets:
     return Offsets(tars, offsets.ids[rows], tar, offsets.block[rows], offsets.length[rows])
 
 
-def merge(offsets: Offsets, added: Sequence[tuple[IndexedTar, Pictures]]) -> tuple[Offsets, dict[str, tuple[str, str]]]:
-    """Put tars into the index: the index, and the tars left out because one before them holds one of their pictures.
+def merge(offsets: Offsets, added: Sequence[tuple[IndexedTar, Images]]) -> tuple[Offsets, dict[str, tuple[str, str]]]:
+    """Put tars into the index: the index, and the tars left out because one before them holds one of their images.
 
-    These as name -> (name of the other tar, id of the picture).
+    These as name -> (name of the other tar, id of the image).
     """
     if not added:
         return offsets, {}
     tars = (*offsets.tars, *(tar for tar, _ in added))
-    pictures = [part for _, part in added]
-    numbers = [np.full(len(part.ids), len(offsets.tars) + i, np.uint16) for i, part in enumerate(pictures)]
-    ids = np.concatenate([offsets.ids, *(part.ids for part in pictures)])
+    images = [part for _, part in added]
+    numbers = [np.full(len(part.ids), len(offsets.tars) + i, np.uint16) for i, part in enumerate(images)]
+    ids = np.concatenate([offsets.ids, *(part.ids for part in images)])
     order = np.argsort(ids, kind="stable")
     ids = ids[order]
     tar = np.concatenate([offsets.tar, *numbers])[order]
-    block = np.concatenate([offsets.block, *(part.blocks for part in pictures)])[order]
-    length = np.concatenate([offsets.length, *(part.lengths for part in pictures)])[order]
+    block = np.concatenate([offsets.block, *(part.blocks for part in images)])[order]
+    length = np.concatenate([offsets.length, *(part.lengths for part in images)])[order]
     twice = np.flatnonzero(ids[1:] == ids[:-1])
     # The order is stable: of two with the same id the later tar comes second.
     left_out = {
         tars[tar[row + 1]].name: (tars[tar[row]].name, format_id(ids[row]))
-        for row in reversed(twice)  # so that the first picture of each tar is told
+        for row in reversed(twice)  # so that the first image of each tar is told
     }
     merged = Offsets(tars, ids, tar, block, length)
     return select(merged, lambda tar: tar.name not in left_out), left_out
@@ -105,7 +105,7 @@ def merge(offsets: Offsets, added: Sequence[tuple[IndexedTar, Pictures]]) -> tup
 def write_offsets(offsets: Offsets, path: Path) -> None:
     """Put an index at `path`, whole or not at all, also when the machine stops."""
     columns: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(getattr(offsets, name)) for name in _COLUMNS}
-    tars = [[tar.name, tar.stamp.size, tar.stamp.version, tar.pictures] for tar in offsets.tars]
+    tars = [[tar.name, tar.stamp.size, tar.stamp.version, tar.images] for tar in offsets.tars]
     try:
         save_sealed(path, save_file, columns, {"format": FORMAT, "tars": json.dumps(tars)})
     except (OSError, SafetensorError) as error:
@@ -136,10 +136,10 @@ def read_offsets(path: Path) -> Offsets:
     return offsets
 
 
-def _tar(name: str, size: int, version: str, pictures: int) -> IndexedTar:
-    if tuple(map(type, (name, size, version, pictures))) != (str, int, str, int) or pictures < 0:
+def _tar(name: str, size: int, version: str, images: int) -> IndexedTar:
+    if tuple(map(type, (name, size, version, images))) != (str, int, str, int) or images < 0:
         raise TypeError
-    return IndexedTar(name, TarStamp(size, version), pictures)
+    return IndexedTar(name, TarStamp(size, version), images)
 
 
 def _map(file: BinaryIO, start: int, entry: dict[str, Any], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -153,10 +153,10 @@ def _map(file: BinaryIO, start: int, entry: dict[str, Any], dtype: np.dtype[Any]
 
 def _require_sound(offsets: Offsets) -> None:
     """What reading relies on: checksums find accidents, not files made by other programs."""
-    numbers = {len(getattr(offsets, name)) for name in _COLUMNS} | {sum(tar.pictures for tar in offsets.tars)}
+    numbers = {len(getattr(offsets, name)) for name in _COLUMNS} | {sum(tar.images for tar in offsets.tars)}
     if len(numbers) != 1 or len(offsets.tars) > MAX_TARS or len(offsets) > np.iinfo(np.int32).max:
         raise ValueError("it is damaged: lengths do not fit together")
     if len(offsets) and (offsets.tar.max() >= len(offsets.tars) or (offsets.ids[1:] <= offsets.ids[:-1]).any()):
         raise ValueError("it is damaged: unsorted ids or unknown tars")
-    if len(offsets) and (offsets.block.min() < 1 or offsets.length.max() > MAX_PICTURE):
-        raise ValueError("it is damaged: places where no picture can be")
+    if len(offsets) and (offsets.block.min() < 1 or offsets.length.max() > MAX_IMAGE):
+        raise ValueError("it is damaged: places where no image can be")

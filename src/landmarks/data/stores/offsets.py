@@ -1,4 +1,4 @@
-"""Brings the offset index of a split up to date, or makes it, and opens the pictures with it.
+"""Brings the offset index of a split up to date, or makes it, and opens the images with it.
 
 Only tars that are new or have changed are read; what has changed, is gone or cannot be read is named.
 """
@@ -22,7 +22,7 @@ from landmarks.data.stores.offset_file import (
     write_offsets,
 )
 from landmarks.data.stores.tar_files import TarFiles, TarStamp
-from landmarks.data.stores.tar_headers import Pictures, read_headers
+from landmarks.data.stores.tar_headers import Images, read_headers
 from landmarks.data.stores.tar_members import RefusedTarError
 from landmarks.data.stores.tars import TarStore
 from landmarks.errors import LandmarksError
@@ -53,7 +53,7 @@ class OffsetBuilder:
         self.offsets = offsets
         self.before = before
         self.refused: list[str] = []
-        self._finished: list[tuple[IndexedTar, Pictures]] = []
+        self._finished: list[tuple[IndexedTar, Images]] = []
         self._stopped = Event()
 
     def run(self, wanted: dict[str, TarStamp], workers: int, on_tar: OnTar | None) -> None:
@@ -79,9 +79,9 @@ class OffsetBuilder:
                 pool.shutdown(cancel_futures=True)
                 self._write()
         self.refused.sort()
-        log.info("%s: %d pictures in %d tars", self.path, len(self.offsets), len(self.offsets.tars))
+        log.info("%s: %d images in %d tars", self.path, len(self.offsets), len(self.offsets.tars))
 
-    def _read_tar(self, name: str, stamp: TarStamp) -> tuple[IndexedTar, Pictures]:
+    def _read_tar(self, name: str, stamp: TarStamp) -> tuple[IndexedTar, Images]:
         address = self.files.address(name)
         try:
             read = self.files.walk(name)
@@ -91,7 +91,7 @@ class OffsetBuilder:
                     raise InterruptedError
                 return read(offset, length)
 
-            pictures = read_headers(read_unless_stopped, stamp.size)
+            images = read_headers(read_unless_stopped, stamp.size)
         except RefusedTarError as error:
             message = f"{address}: {error}"
             if name in self.before and self.before[name].size > stamp.size:
@@ -99,7 +99,7 @@ class OffsetBuilder:
             raise LandmarksError(message) from error
         except OSError as error:
             raise LandmarksError(f"{address}: cannot be read ({error.strerror or error})") from error
-        return IndexedTar(name, stamp, len(pictures.ids)), pictures
+        return IndexedTar(name, stamp, len(images.ids)), images
 
     def _write(self) -> float:
         """Put finished tars into the index and write it. Returns the time before which to leave it alone."""
@@ -131,9 +131,9 @@ class Update:
 
 
 def open_tar_store(files: TarFiles, offsets: Path) -> TarStore:
-    """Open the pictures of a split; the index at `offsets` is made or brought up to date first.
+    """Open the images of a split; the index at `offsets` is made or brought up to date first.
 
-    Raises LandmarksError that names tars which are damaged, hostile, unreadable or hold the same picture.
+    Raises LandmarksError that names tars which are damaged, hostile, unreadable or hold the same image.
     """
     refused = update_offsets(files, offsets).refused
     if refused:

@@ -138,7 +138,7 @@ def unreachable(address: str, error: OSError) -> LandmarksError:
 os.register_at_fork(after_in_child=reset_lock)
 
 # Addresses that failed in spite of all attempts: until they answer again, one short attempt for each request will do.
-# Else a server that died would hold up each of the hundreds of pictures in a batch.
+# Else a server that died would hold up each of the hundreds of images in a batch.
 _given_up: set[str] = set()
 
 _systems: dict[tuple[int, str, str], Any] = {}

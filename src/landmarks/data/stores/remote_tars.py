@@ -1,7 +1,7 @@
 """Tars at an address, for training on a machine that holds none of the data.
 
-Each picture is one request, so the distance to the server decides how many DataLoader workers it takes: with 20 ms for
-an answer one worker reads about 36 pictures a second, 8 read 280 and 16 read 440 (measured with decoding, two cores).
+Each image is one request, so the distance to the server decides how many DataLoader workers it takes: with 20 ms for
+an answer one worker reads about 36 images a second, 8 read 280 and 16 read 440 (measured with decoding, two cores).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data.stores.remote_files import RemoteFiles, unreachable
-from landmarks.data.stores.store import MissingImageError, folders_of, located, picture_path, stamp
+from landmarks.data.stores.store import MissingImageError, folders_of, image_path, located, stamp
 from landmarks.data.stores.tar_files import ReadTar, TarStamp
 from landmarks.ids import format_id, format_ids
 
@@ -120,7 +120,7 @@ class RemoteFolderStore:
 
     def path(self, name: str) -> str:
         """Where the image with this id in 16 digits belongs, below the root of `files`."""
-        return f"{self.folder}/{picture_path(name)}"
+        return f"{self.folder}/{image_path(name)}"
 
     def _listed(self, folders: list[str]) -> Iterator[str]:
         with ThreadPoolExecutor(REQUESTS) as pool:

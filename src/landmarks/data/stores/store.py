@@ -1,4 +1,4 @@
-"""What every place that holds pictures can do: say where a picture is, and read its bytes.
+"""What every place that holds images can do: say where an image is, and read its bytes.
 
 A store is opened once in the main process and then used by DataLoader workers, so every store is picklable and
 safe under fork, spawn and threads: none keeps an open file or a position.
@@ -127,7 +127,7 @@ def _read_file(path: Path, image_id: int, length: int | None) -> bytes:
         raise MissingImageError(f"image {format_id(image_id)}: cannot read {path} ({error.strerror})") from error
 
 
-def picture_path(name: str) -> str:
+def image_path(name: str) -> str:
     """Where the image with this id in 16 digits lies in an extracted tree: `a/b/c/<id>.jpg`."""
     return f"{name[0]}/{name[1]}/{name[2]}/{name}.jpg"
 
@@ -164,24 +164,24 @@ class FolderStore:
 
     def read(self, image_id: int, location: int = 0, length: int | None = None) -> bytes:
         """See ImageStore."""
-        return _read_file(self.root / picture_path(format_id(image_id)), image_id, length)
+        return _read_file(self.root / image_path(format_id(image_id)), image_id, length)
 
     def stamps(self, ids: NDArray[np.uint64], locations: NDArray[np.int32]) -> NDArray[np.uint64]:
         """See ImageStore."""
-        return stamp_files([f"{self.root}/{picture_path(name)}" for name in format_ids(ids)])
+        return stamp_files([f"{self.root}/{image_path(name)}" for name in format_ids(ids)])
 
 
 class FlatFolderStore:
-    """Pictures `folder/<id>.jpg`, as Open Images hands them out.
+    """Images `folder/<id>.jpg`, as Open Images hands them out.
 
-    The folder is listed each time that pictures are looked up: 1.7 million names take some seconds.
+    The folder is listed each time that images are looked up: 1.7 million names take some seconds.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
 
     def ids(self) -> NDArray[np.uint64]:
-        """The ids of all pictures that are there, ascending, uint64 [N]."""
+        """The ids of all images that are there, ascending, uint64 [N]."""
         return _ids_of(self._names())
 
     def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
@@ -200,7 +200,7 @@ class FlatFolderStore:
         try:
             return os.listdir(self.folder)  # noqa: PTH208 - a Path for each of 1.7 million names would take minutes
         except OSError as error:
-            raise LandmarksError(f"{self.folder}: the pictures cannot be listed ({error.strerror})") from error
+            raise LandmarksError(f"{self.folder}: the images cannot be listed ({error.strerror})") from error
 
 
 class JoinedStore:

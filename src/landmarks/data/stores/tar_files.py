@@ -24,7 +24,7 @@ class TarStamp:
 
         An index made beside the tars and uploaded with them records times of that disk; a server knows others. So
         versions of two kinds say nothing about each other: the size decides, and TarStore, which looks at the header
-        of each picture it reads, catches the rest.
+        of each image it reads, catches the rest.
         """
         return self.size == recorded.size and (self.version == recorded.version or self._kind != recorded._kind)
 

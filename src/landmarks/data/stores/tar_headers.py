@@ -1,8 +1,8 @@
-"""Which pictures one tar holds and where, out of its headers alone.
+"""Which images one tar holds and where, out of its headers alone.
 
 A tar is a chain: each 512-byte header says how many bytes follow it, and after them comes the next header. The chain
 is walked with as little Python for each member as it takes, and the headers are then checked in batches with NumPy.
-What is not plainly a picture is looked at alone, by tar_members.py.
+What is not plainly an image is looked at alone, by tar_members.py.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from landmarks.data.stores.tar_files import ReadTar
 from landmarks.data.stores.tar_members import (
     BLOCK,
-    MAX_PICTURE,
+    MAX_IMAGE,
     REPAIR,
     RefusedTarError,
     damaged,
+    image_id,
     member_name,
-    picture_id,
 )
 from landmarks.ids import format_id
 
@@ -40,20 +40,20 @@ _IN_OCTAL_FIELD[np.frombuffer(b"01234567 \0", dtype=np.uint8)] = True
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
-    """The N pictures of one tar."""
+class Images:
+    """The N images of one tar."""
 
     ids: NDArray[np.uint64]  # sorted, unique
-    blocks: NDArray[np.uint32]  # where the bytes of each picture begin, in blocks of 512 bytes
-    lengths: NDArray[np.uint32]  # bytes of each picture
+    blocks: NDArray[np.uint32]  # where the bytes of each image begin, in blocks of 512 bytes
+    lengths: NDArray[np.uint32]  # bytes of each image
 
 
-def read_headers(read: ReadTar, size: int) -> Pictures:
+def read_headers(read: ReadTar, size: int) -> Images:
     """Walk the headers of one tar of `size` bytes.
 
     Allowed are regular files called `<id>.jpg` in any relative folder, folders, and pax headers that leave the
     names and sizes alone. RefusedTarError says what else is in it, or that it is damaged, cut off, compressed or holds
-    a picture twice.
+    an image twice.
     """
     if size > MAX_TAR:
         raise RefusedTarError(f"has {size:,} bytes, at most {MAX_TAR:,} can be indexed; {REPAIR}")
@@ -64,7 +64,7 @@ def read_headers(read: ReadTar, size: int) -> Pictures:
     for row in np.flatnonzero(ids[1:] == ids[:-1])[:1]:
         first, second = (int(block - 1) * BLOCK for block in blocks[row : row + 2])
         raise RefusedTarError(f"image {format_id(ids[row])} is in it twice, at bytes {first} and {second}; {REPAIR}")
-    return Pictures(ids, blocks, lengths)
+    return Images(ids, blocks, lengths)
 
 
 def _walk(read: ReadTar, size: int) -> Iterator[tuple[list[bytes], list[int], int]]:
@@ -111,20 +111,20 @@ def _walk(read: ReadTar, size: int) -> Iterator[tuple[list[bytes], list[int], in
 def _check(
     read: ReadTar, headers: list[bytes], sizes: list[int], start: int
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint32]]:
-    """Ids, blocks and lengths of the pictures in a batch of headers. Raises RefusedTarError for the first bad one."""
+    """Ids, blocks and lengths of the images in a batch of headers. Raises RefusedTarError for the first bad one."""
     table = np.frombuffer(b"".join(headers), dtype=np.uint8).reshape(-1, BLOCK)
     length = np.array(sizes, dtype=np.int64)
     step = BLOCK + (length + BLOCK - 1 & -BLOCK)
     offset = start + np.cumsum(step) - step
     digits = _VALUE_OF_DIGIT[table[:, 6:22]]
     ids = (digits[:, 0::2] << 4 | digits[:, 1::2]).view(">u8").astype(np.uint64)[:, 0]
-    is_picture = _plain(table, digits) & (length >= 0) & (length <= MAX_PICTURE)
-    for row in np.flatnonzero(~is_picture):
-        other = picture_id(headers[row], sizes[row], int(offset[row]), read)
+    is_image = _plain(table, digits) & (length >= 0) & (length <= MAX_IMAGE)
+    for row in np.flatnonzero(~is_image):
+        other = image_id(headers[row], sizes[row], int(offset[row]), read)
         if other is not None:
-            ids[row], is_picture[row] = other, True
+            ids[row], is_image[row] = other, True
     blocks = (offset // BLOCK + 1).astype(np.uint32)
-    return ids[is_picture], blocks[is_picture], length.astype(np.uint32)[is_picture]
+    return ids[is_image], blocks[is_image], length.astype(np.uint32)[is_image]
 
 
 def _plain(table: NDArray[np.uint8], digits: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""What a single tar header says, and whether such a member may be in a tar of pictures.
+"""What a single tar header says, and whether such a member may be in a tar of images.
 
 Tars come from somebody else's server, so what could mislead a reader is refused by name: links, devices, paths that
 leave the folder, names that are no id, headers that rename or resize the member after them. Format: POSIX pax,
@@ -11,8 +11,8 @@ from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
 
 BLOCK = 512
-# Far larger than any picture of the set, and small enough to be read by mistake.
-MAX_PICTURE = 1 << 28
+# Far larger than any image of the set, and small enough to be read by mistake.
+MAX_IMAGE = 1 << 28
 MAX_PAX = 1 << 16
 REPAIR = "compare it with the md5sum file of its split and download it again"
 
@@ -39,8 +39,8 @@ def damaged(what: str) -> RefusedTarError:
     return RefusedTarError(f"not a complete uncompressed tar ({what}); {REPAIR}")
 
 
-def picture_id(header: bytes, size: int, offset: int, read: ReadTar) -> int | None:
-    """The id of the picture that a header announces, None for a folder or a pax header without consequences.
+def image_id(header: bytes, size: int, offset: int, read: ReadTar) -> int | None:
+    """The id of the image that a header announces, None for a folder or a pax header without consequences.
 
     It is 512 bytes, not all zero, at `offset` in the tar; `size` is -1 where it cannot be read. Raises RefusedTarError
     if it is damaged, or announces anything else.
@@ -63,11 +63,11 @@ def picture_id(header: bytes, size: int, offset: int, read: ReadTar) -> int | No
     match = IMAGE_NAME.fullmatch(name.rpartition("/")[2])
     if match is None:
         raise RefusedTarError(
-            f"{place} is no picture: its name is not an id, 16 digits of 0-9 and a-f, and .jpg; {REPAIR}, "
+            f"{place} is no image: its name is not an id, 16 digits of 0-9 and a-f, and .jpg; {REPAIR}, "
             "or make the tar again without it"
         )
-    if size > MAX_PICTURE:
-        raise RefusedTarError(f"{place} claims {size:,} bytes, a picture has at most {MAX_PICTURE:,}; {REPAIR}")
+    if size > MAX_IMAGE:
+        raise RefusedTarError(f"{place} claims {size:,} bytes, an image has at most {MAX_IMAGE:,}; {REPAIR}")
     return int(match[1], 16)
 
 
@@ -79,7 +79,7 @@ def member_name(header: bytes) -> str:
 
 
 def announces(header: bytes, image_id: int, size: int) -> bool:
-    """Whether a header is that of a certain picture of so many bytes, asked each time that a picture is read."""
+    """Whether a header is that of a certain image of so many bytes, asked each time that an image is read."""
     name = header[:100].partition(b"\0")[0].rpartition(b"/")[2]
     try:
         return name == f"{format_id(image_id)}.jpg".encode() and int(header[124:136].rstrip(b"\0"), 8) == size

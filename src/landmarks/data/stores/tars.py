@@ -1,7 +1,7 @@
-"""Read single pictures straight out of the official tars, without extracting 595 GB.
+"""Read single images straight out of the official tars, without extracting 595 GB.
 
-The tars are the ones of https://github.com/cvdfoundation/google-landmark: uncompressed, members `a/b/c/<id>.jpg`. A
-picture's id says nothing about which tar holds it; the offset index does.
+The tars are the ones of https://github.com/cvdfoundation/google-landmark: uncompressed, members `a/b/c/<id>.jpg`. An
+image's id says nothing about which tar holds it; the offset index does.
 """
 
 from pathlib import Path
@@ -45,7 +45,7 @@ class TarStore:
         return find_sorted(self._offsets.ids, ids).astype(np.int32)
 
     def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
-        """See ImageStore. The header in front of the picture tells whether the tar is still the one indexed."""
+        """See ImageStore. The header in front of the image tells whether the tar is still the one indexed."""
         row = self._row(image_id, location)
         name = self._offsets.tars[self._offsets.tar[row]].name
         whole = int(self._offsets.length[row])

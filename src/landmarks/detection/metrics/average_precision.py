@@ -1,4 +1,4 @@
-"""Average precision per class over all pictures, and its mean, from judged detections.
+"""Average precision per class over all images, and its mean, from judged detections.
 
 AP is the area under precision over recall, where the precision at a recall is the best one at that recall or a higher
 one (all points, no fixed grid). A class without true boxes has no AP and is left out of the mean.
@@ -52,7 +52,7 @@ def score_detections(truth: BoxTruth, detections: Detections, overlap: float = 0
 
     Args:
         truth: boxes and image-level labels, expanded along the hierarchy if the classes have one.
-        detections: boxes found; those in pictures or of classes that the truth does not know count nowhere.
+        detections: boxes found; those in images or of classes that the truth does not know count nowhere.
         overlap: threshold of intersection over union.
 
     Returns:
@@ -68,7 +68,7 @@ def score_detections(truth: BoxTruth, detections: Detections, overlap: float = 0
 def average_precisions(judged: Judged) -> NDArray[np.float64]:
     """Average precision of each class, float64 [C], NaN for a class without true boxes.
 
-    Equal scores are ordered by image id, ascending, and inside a picture what is wrong comes first.
+    Equal scores are ordered by image id, ascending, and inside an image what is wrong comes first.
     """
     order = np.lexsort((judged.hits, judged.image_ids, -judged.scores, judged.labels))
     hits = judged.hits[order]

@@ -1,6 +1,6 @@
-"""Boxes that are true, as flat arrays: one row a box, pictures in any order.
+"""Boxes that are true, as flat arrays: one row a box, images in any order.
 
-Corners are shares of a picture's width and height, as in the Open Images files: XMin, YMin, XMax, YMax in [0, 1].
+Corners are shares of an image's width and height, as in the Open Images files: XMin, YMin, XMax, YMax in [0, 1].
 """
 
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ from landmarks.recognition import check_boxes, check_labels
 
 @dataclass(frozen=True, eq=False)
 class BoxTruth:
-    """What pictures show: boxes, and which classes were looked for.
+    """What images show: boxes, and which classes were looked for.
 
     Attributes:
-        image_ids: uint64 [B], the picture of each box.
+        image_ids: uint64 [B], the image of each box.
         labels: int32 [B], rows of `classes`.
         boxes: float64 [B, 4], XMin, YMin, XMax, YMax.
         group_of: bool [B], the box holds several objects that touch.
-        verified_image_ids: uint64 [V], the picture of each image-level label.
+        verified_image_ids: uint64 [V], the image of each image-level label.
         verified_labels: int32 [V], rows of `classes`.
         present: bool [V], whether the class was found (confidence 1) or found absent (0).
         classes: str [C], machine names, each once.
@@ -42,7 +42,7 @@ class BoxTruth:
         if self.group_of.shape != self.labels.shape:
             raise FormatError("group_of and labels differ in length; give one of each a box")
         if not self.verified_image_ids.shape == self.verified_labels.shape == self.present.shape:
-            raise FormatError("image-level labels differ in length; give one picture, label and presence each")
+            raise FormatError("image-level labels differ in length; give one image, label and presence each")
         check_labels("image-level labels", self.verified_labels, self.classes)
 
     def of_images(self, image_ids: NDArray[np.uint64]) -> "BoxTruth":
@@ -76,7 +76,7 @@ _Order = tuple[NDArray[np.int64], NDArray[np.uint64]]
 
 
 def _order(image_ids: NDArray[np.uint64]) -> _Order:
-    """Rows by picture, those of one picture in their order, and the pictures in that order."""
+    """Rows by image, those of one image in their order, and the images in that order."""
     order = np.argsort(image_ids, kind="stable")
     return order, image_ids[order]
 

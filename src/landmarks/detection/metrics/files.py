@@ -1,11 +1,11 @@
 """The CSV files of Open Images: boxes, image-level labels, and predicted boxes.
 
 boxes:        ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf
-image labels: ImageID,LabelName,Confidence       1 the class is in the picture, 0 it was looked for and is not
+image labels: ImageID,LabelName,Confidence       1 the class is in the image, 0 it was looked for and is not
 predictions:  ImageID,LabelName,Score,XMin,XMax,YMin,YMax
 
 The official files have more columns, which are passed over. Corners are shares of the width and height. A true
-box lies in [0, 1]; a predicted one is taken as it is, also where it sticks out, but no further than half a picture,
+box lies in [0, 1]; a predicted one is taken as it is, also where it sticks out, but no further than half an image,
 beyond which it is most likely in pixels. Format: https://storage.googleapis.com/openimages/web/download.html
 """
 
@@ -45,7 +45,7 @@ def read_truth(boxes: str | Path, image_labels: str | Path) -> BoxTruth:
         for rows in read_rows(Path(boxes), NAMED_COLUMNS, numbers=(*CORNERS, "IsGroupOf"))
     ]
     if not true:
-        raise FormatError.at(Path(boxes), "there is no box in it", "give the boxes of the pictures to score")
+        raise FormatError.at(Path(boxes), "there is no box in it", "give the boxes of the images to score")
     verified = [
         (rows.ids("ImageID"), rows.codes("LabelName", codes), _one_of(rows, "Confidence", 0, 1))
         for rows in read_rows(Path(image_labels), NAMED_COLUMNS, numbers=("Confidence",))

@@ -1,7 +1,7 @@
-"""Which class is a kind of which, and what that adds to truth and detections: a picture of a castle shows a building.
+"""Which class is a kind of which, and what that adds to truth and detections: an image of a castle shows a building.
 
-Open Images scores on expanded annotations: a box counts for every class above its own as well, a class seen in a
-picture says that those above it are there, and a class that is absent says that those below it are. Detections are
+Open Images scores on expanded annotations: a box counts for every class above its own as well, a class seen in an
+image says that those above it are there, and a class that is absent says that those below it are. Detections are
 expected to be expanded by their maker, so that `expand_detections` is a choice of its own.
 
 `bbox_labels_600_hierarchy.json` is a tree of nodes {"LabelName", "Subcategory": […], "Part": […]}. Only Subcategory

@@ -1,12 +1,12 @@
 """Which detections count as right, as wrong or not at all, by the rules of the two Open Images evaluators.
 
-Detections of a class in a picture are taken by falling score. Each looks only at the true box that it overlaps most: if
+Detections of a class in an image are taken by falling score. Each looks only at the true box that it overlaps most: if
 that overlap reaches the threshold and the box is not taken yet, the detection is right, otherwise wrong. So the first
 detection of every true box is right, and no loop over detections is needed. A detection that is not right and lies
 inside a group-of box (shared area over its own area reaches the threshold) is left out; the best one of each such box
 stands for it with the weight of a group.
 
-Detections in pictures of which nothing is known, and of classes that the truth does not know, count nowhere.
+Detections in images of which nothing is known, and of classes that the truth does not know, count nowhere.
 Source: the evaluation pages of Open Images V4 and of its 2018 challenge
 (https://storage.googleapis.com/openimages/web/evaluation.html); Kuznetsova et al., "The Open Images Dataset V4",
 IJCV 2020, section 5.
@@ -95,7 +95,7 @@ class Rules:
     """What an evaluator counts.
 
     Attributes:
-        verified_only: leave out detections of a class that was not looked for in the picture: it has neither an
+        verified_only: leave out detections of a class that was not looked for in the image: it has neither an
             image-level label, positive or negative, nor a box there. Otherwise they are wrong.
         group_of_weight: what a group-of box counts, found or missed, against 1 of a single object; 0 for not at all.
         overlap: threshold, of intersection over union, and over the detection's area for group-of boxes.
@@ -136,12 +136,12 @@ def judge(truth: BoxTruth, detections: Detections, rules: Rules = CHALLENGE_2018
 
     Returns the detections that count. Where scores tie, neither the order of rows nor that of classes matters.
     """
-    pictures = np.unique(np.concatenate([truth.image_ids, truth.verified_image_ids]))
+    images = np.unique(np.concatenate([truth.image_ids, truth.verified_image_ids]))
     classes = len(truth.classes)
-    true_keys = np.searchsorted(pictures, truth.image_ids) * classes + truth.labels
-    rows, keys = _known(truth, detections, pictures)
+    true_keys = np.searchsorted(images, truth.image_ids) * classes + truth.labels
+    rows, keys = _known(truth, detections, images)
     if rules.verified_only:
-        looked_for = np.searchsorted(pictures, truth.verified_image_ids) * classes + truth.verified_labels
+        looked_for = np.searchsorted(images, truth.verified_image_ids) * classes + truth.verified_labels
         first, last = _spans(np.unique(np.concatenate([looked_for, true_keys])), keys)
         rows, keys = rows[last > first], keys[last > first]
 
@@ -178,14 +178,14 @@ def judge(truth: BoxTruth, detections: Detections, rules: Rules = CHALLENGE_2018
 
 
 def _known(
-    truth: BoxTruth, detections: Detections, pictures: NDArray[np.uint64]
+    truth: BoxTruth, detections: Detections, images: NDArray[np.uint64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the detections whose picture and class the truth knows, and picture x classes + class of each, rising."""
+    """Rows of the detections whose image and class the truth knows, and image x classes + class of each, rising."""
     row_of_name = {name: row for row, name in enumerate(truth.classes.tolist())}
     row_of_class = np.array([row_of_name.get(name, -1) for name in detections.classes.tolist()], np.int64)
-    rows = np.flatnonzero(row_of_class[detections.labels] >= 0) if len(pictures) else np.empty(0, np.int64)
-    places = np.minimum(np.searchsorted(pictures, detections.image_ids[rows]), len(pictures) - 1)
-    known = pictures[places] == detections.image_ids[rows]
+    rows = np.flatnonzero(row_of_class[detections.labels] >= 0) if len(images) else np.empty(0, np.int64)
+    places = np.minimum(np.searchsorted(images, detections.image_ids[rows]), len(images) - 1)
+    known = images[places] == detections.image_ids[rows]
     rows, places = rows[known], places[known]
     keys = places * len(truth.classes) + row_of_class[detections.labels[rows]]
     order = np.argsort(keys)  # look-ups of rising keys take a fifth of those of mixed ones

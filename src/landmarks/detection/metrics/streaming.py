@@ -1,7 +1,7 @@
 """Open Images mean average precision as a torchmetrics `Metric`, for validation loops and several processes.
 
-What a detection is worth is decided inside its picture, so that only scores and verdicts have to be kept, on the CPU,
-some 20 bytes a detection. A picture that comes twice, as the samples that pad a distributed sampler do, counts once.
+What a detection is worth is decided inside its image, so that only scores and verdicts have to be kept, on the CPU,
+some 20 bytes a detection. An image that comes twice, as the samples that pad a distributed sampler do, counts once.
 torchmetrics' own MeanAveragePrecision follows COCO, which knows neither groups nor unverified classes.
 """
 
@@ -21,7 +21,7 @@ from landmarks.recognition import Detections
 
 
 class OpenImagesMAP(ArraysMetric):
-    """Mean and per-class average precision over all pictures seen; `score_detections` is the definition.
+    """Mean and per-class average precision over all images seen; `score_detections` is the definition.
 
     Args:
         classes: str [C], machine names, those of the truth in its order.
@@ -30,16 +30,16 @@ class OpenImagesMAP(ArraysMetric):
 
     Example:
         >>> house = np.array(["/m/03jm5"])
-        >>> picture, label, box = np.array([7], np.uint64), np.zeros(1, np.int32), np.array([[0.1, 0.1, 0.6, 0.9]])
-        >>> truth = BoxTruth(picture, label, box, np.array([False]), picture, label, np.array([True]), house)
+        >>> image, label, box = np.array([7], np.uint64), np.zeros(1, np.int32), np.array([[0.1, 0.1, 0.6, 0.9]])
+        >>> truth = BoxTruth(image, label, box, np.array([False]), image, label, np.array([True]), house)
         >>> metric = OpenImagesMAP(house)
-        >>> metric.update(picture, Detections(picture, label, np.array([0.8]), box, house), truth)
+        >>> metric.update(image, Detections(image, label, np.array([0.8]), box, house), truth)
         >>> metric.compute()["map@0.5"].item()
         1.0
     """
 
-    # Per picture: its id, how many detections count, of how many classes it has boxes. Then the rows of these, in the
-    # order of the pictures, which gathering over ranks keeps.
+    # Per image: its id, how many detections count, of how many classes it has boxes. Then the rows of these, in the
+    # order of the images, which gathering over ranks keeps.
     _DTYPES: ClassVar = {
         "images": torch.int64,
         "num_detections": torch.int64,
@@ -65,13 +65,11 @@ class OpenImagesMAP(ArraysMetric):
             raise FormatError("the truth has other classes than the metric; make the metric with those of the truth")
         ordered = np.unique(image_ids)
         if len(ordered) != len(image_ids):
-            raise FormatError(
-                f"{len(image_ids) - len(ordered)} of {len(image_ids)} pictures come twice; give each once"
-            )
+            raise FormatError(f"{len(image_ids) - len(ordered)} of {len(image_ids)} images come twice; give each once")
         stray = ~np.isin(detections.image_ids, ordered)
         if stray.any():
             image_id = format_id(detections.image_ids[np.argmax(stray)])
-            raise FormatError(f"a detection is in picture {image_id}, which is none of the {len(ordered)} given")
+            raise FormatError(f"a detection is in image {image_id}, which is none of the {len(ordered)} given")
         known = truth.of_images(ordered)
         judged = judge(known, detections, self.rules)
         places = np.searchsorted(ordered, judged.image_ids)
@@ -80,11 +78,11 @@ class OpenImagesMAP(ArraysMetric):
         weights = np.where(known.group_of, self.rules.group_of_weight, 1.0)
         keys = np.searchsorted(ordered, known.image_ids) * len(self.classes) + known.labels
         pairs, pair_of_box = np.unique(keys, return_inverse=True)
-        pictures, labels = np.divmod(pairs, max(len(self.classes), 1))
+        images, labels = np.divmod(pairs, max(len(self.classes), 1))
         self._add(
             images=ordered.view(np.int64),
             num_detections=np.bincount(places, minlength=len(ordered)),
-            num_classes=np.bincount(pictures, minlength=len(ordered)),
+            num_classes=np.bincount(images, minlength=len(ordered)),
             labels=judged.labels[order],
             scores=judged.scores[order],
             hits=judged.hits[order],
@@ -102,7 +100,7 @@ class OpenImagesMAP(ArraysMetric):
         }
 
     def _judged(self) -> Judged:
-        """All pictures seen, each as it came first."""
+        """All images seen, each as it came first."""
         state = {name: self._joined(name) for name in self._DTYPES}
         images = state["images"].view(np.uint64)
         first = np.zeros(len(images), np.bool_)

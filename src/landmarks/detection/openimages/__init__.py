@@ -1,4 +1,4 @@
-"""Open Images V4: pictures with boxes, classes in a hierarchy, and batches for a detector."""
+"""Open Images V4: images with boxes, classes in a hierarchy, and batches for a detector."""
 
 import lazy_loader
 

@@ -9,6 +9,6 @@ from .dataset import DetectionResize as DetectionResize
 from .dataset import collate as collate
 from .detection_set import BoxFlag as BoxFlag
 from .detection_set import DetectionSet as DetectionSet
-from .detection_set import PictureBoxes as PictureBoxes
+from .detection_set import ImageBoxes as ImageBoxes
 from .module import DetectionDataModule as DetectionDataModule
 from .source import OpenImages as OpenImages

@@ -1,4 +1,4 @@
-"""Reads boxes and image-level labels of Open Images V4 into arrays that are sorted by picture.
+"""Reads boxes and image-level labels of Open Images V4 into arrays that are sorted by image.
 
 A file that is no CSV of boxes or labels is an error with its line. A row that is one but cannot be right, such as a
 box without area, is left out and counted, or an error too (see `Faults`). Columns are found by name, so the files of
@@ -133,9 +133,9 @@ def read_box_rows(
                 "of an unknown class": labels >= len(names),
                 "a box with XMin > XMax or YMin > YMax": np.any(low > high, axis=1),
                 "a box without area": np.any(low == high, axis=1),
-                "a box outside the picture": np.any(cut_low >= cut_high, axis=1),
+                "a box outside the image": np.any(cut_low >= cut_high, axis=1),
             },
-            {"a box that stands out of the picture": np.any(cut != corners, axis=1)},
+            {"a box that stands out of the image": np.any(cut != corners, axis=1)},
             partial(_describe, rows),
         )
         doubtful.append(np.unique(ids[~usable]))

@@ -1,4 +1,4 @@
-"""Random changes to a picture that its boxes follow: albumentations, deterministic in a seed for each picture."""
+"""Random changes to an image that its boxes follow: albumentations, deterministic in a seed for each image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from landmarks.errors import LandmarksError
 
 
 @dataclass(frozen=True, eq=False)
-class BoxedPicture:
+class BoxedImage:
     """An image uint8 [H, W, 3], boxes float32 [n, 4] in its pixels, and which each was, int64 [n]; crops lose some."""
 
     image: NDArray[np.uint8]
@@ -21,7 +21,7 @@ class BoxedPicture:
 
 
 class BoxAugmentation:
-    """A list of albumentations for pictures with boxes.
+    """A list of albumentations for images with boxes.
 
     Args:
         transforms: Applied in this order, such as `albumentations.HorizontalFlip(p=0.5)` and
@@ -48,18 +48,18 @@ class BoxAugmentation:
             for seed in range(4):  # what is left to chance is seen at least once, mostly
                 tried = self(np.zeros((60, 80, 3), np.uint8), np.array([[10, 10, 70, 50]], np.float32), seed)
         except Exception as error:
-            raise LandmarksError(f"data.augmentation: fails on a picture of 80 x 60 with a box ({error})") from error
+            raise LandmarksError(f"data.augmentation: fails on an image of 80 x 60 with a box ({error})") from error
         if tried.image.dtype != np.uint8 or tried.image.ndim != 3 or tried.image.shape[2] != 3:
             raise LandmarksError(
                 f"data.augmentation: gives {tried.image.dtype} {tried.image.shape} instead of uint8 [H, W, 3]; leave "
                 "Normalize and ToTensorV2 out, pixels are normalised on the device"
             )
 
-    def __call__(self, image: NDArray[np.uint8], boxes: NDArray[np.float32], seed: int) -> BoxedPicture:
+    def __call__(self, image: NDArray[np.uint8], boxes: NDArray[np.float32], seed: int) -> BoxedImage:
         """Augment an image uint8 [H, W, 3] with boxes float32 [n, 4] in pixels; the seed decides all left to chance."""
         self._compose.set_random_state(*generators(seed))
         if not self._moves:
-            return BoxedPicture(self._compose(image=image)["image"], boxes, np.arange(len(boxes)))
+            return BoxedImage(self._compose(image=image)["image"], boxes, np.arange(len(boxes)))
         out = self._compose(image=image, bboxes=boxes, rows=np.arange(len(boxes)))
         kept = np.asarray(out["bboxes"], np.float32).reshape(-1, 4)
-        return BoxedPicture(out["image"], kept, np.asarray(out["rows"], np.int64).reshape(-1))
+        return BoxedImage(out["image"], kept, np.asarray(out["rows"], np.int64).reshape(-1))

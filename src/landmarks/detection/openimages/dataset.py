@@ -1,11 +1,11 @@
-"""Rows to pictures with boxes, in DataLoader workers, and those to batches of a detector.
+"""Rows to images with boxes, in DataLoader workers, and those to batches of a detector.
 
-Pictures leave the workers in the size that the network gets: shrunk there, a picture of 4000 pixels costs neither
+Images leave the workers in the size that the network gets: shrunk there, an image of 4000 pixels costs neither
 memory nor time on the way. As elsewhere, one that cannot be read becomes an `Unreadable`, and nothing takes its place.
 
 Boxes of Open Images refer to the pixels as they are stored. Where a file carries an EXIF orientation, viewers would
-turn the picture but not the boxes (https://storage.googleapis.com/openimages/web/2018-05-17-rotation-information.html),
-so it is passed over unless a set of pictures without boxes is read.
+turn the image but not the boxes (https://storage.googleapis.com/openimages/web/2018-05-17-rotation-information.html),
+so it is passed over unless a set of images without boxes is read.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from landmarks.data import (
     unreadable,
 )
 from landmarks.detection.openimages.augmentation import BoxAugmentation
-from landmarks.detection.openimages.detection_set import PictureBoxes
+from landmarks.detection.openimages.detection_set import ImageBoxes
 from landmarks.errors import LandmarksError
 from landmarks.recognition import BACKGROUND
 
@@ -49,7 +49,7 @@ class DetectionResize:
     def __post_init__(self) -> None:
         if not 1 <= self.short_side <= self.long_side:
             raise LandmarksError(
-                f"data.image_size {self.short_side} and data.max_size {self.long_side}: the short side of a picture "
+                f"data.image_size {self.short_side} and data.max_size {self.long_side}: the short side of an image "
                 "must be 1 or more, and the long side no less"
             )
 
@@ -59,16 +59,16 @@ class DetectionResize:
         return cls(preprocessing.short_side, preprocessing.long_side or preprocessing.short_side)
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of what comes out for a picture of `height` x `width`, at least 1."""
+        """Height and width of what comes out for an image of `height` x `width`, at least 1."""
         scale = self.scale(height, width)
         return max(round(height * scale), 1), max(round(width * scale), 1)
 
     def scale(self, height: int, width: int) -> float:
-        """By how much a picture of `height` x `width` is enlarged."""
+        """By how much an image of `height` x `width` is enlarged."""
         return min(self.short_side / min(height, width), self.long_side / max(height, width))
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize one picture: uint8 [H, W, 3] -> uint8 [H', W', 3]."""
+        """Resize one image: uint8 [H, W, 3] -> uint8 [H', W', 3]."""
         height, width = self.shape(*image.shape[:2])
         if (height, width) == image.shape[:2]:
             return image
@@ -102,7 +102,7 @@ class DetectionDataset(Dataset[DetectionSample | Unreadable]):
         self,
         images: ImageSet,
         resize: DetectionResize,
-        boxes: PictureBoxes | None = None,
+        boxes: ImageBoxes | None = None,
         augmentation: BoxAugmentation | None = None,
         decode_margin: float = 1.25,
         min_side: float = 0.0,
@@ -163,11 +163,11 @@ def _sides(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def collate(samples: Sequence[DetectionSample | Unreadable]) -> dict[str, Any]:
-    """Put pictures of any sizes together.
+    """Put images of any sizes together.
 
     Returns:
         `image`: list of uint8 [3, H, W] RGB; `targets`: list of dicts of `boxes` float32 [n, 4] in pixels of the
-        picture and `labels` int64 [n] in 1..C; `id`: list of int; `unreadable`: list of (id, reason) of those that
+        image and `labels` int64 [n] in 1..C; `id`: list of int; `unreadable`: list of (id, reason) of those that
         are left out of the others.
     """
     kept = [sample for sample in samples if isinstance(sample, DetectionSample)]

@@ -1,7 +1,7 @@
-"""Pictures and their boxes, as one thing that data sets of any origin give to a detector's training.
+"""Images and their boxes, as one thing that data sets of any origin give to a detector's training.
 
-Boxes are flat arrays, picture after picture, with the place where each picture's begin: 14.6 million of them are
-0.35 GB that forked workers share, and a picture's boxes are one slice.
+Boxes are flat arrays, image after image, with the place where each image's begin: 14.6 million of them are
+0.35 GB that forked workers share, and an image's boxes are one slice.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class BoxFlag(IntFlag):
 
 
 @dataclass(frozen=True, eq=False)
-class PictureBoxes:
+class ImageBoxes:
     """Boxes of N images, those of image i the rows start[i]:start[i+1].
 
     Labels int32 [B] are rows of the set's classes, boxes float32 [B, 4] shares of width and height, flags sums of
@@ -47,12 +47,12 @@ class PictureBoxes:
                 "[B], [B, 4] and [B]"
             )
         if self.start.ndim != 1 or not len(self.start) or self.start[0] != 0 or self.start[-1] != count:
-            raise LandmarksError(f"the boxes of the pictures must begin at 0 and end at {count}")
+            raise LandmarksError(f"the boxes of the images must begin at 0 and end at {count}")
         if (np.diff(self.start) < 0).any():
-            raise LandmarksError("the boxes of a picture end before they begin")
+            raise LandmarksError("the boxes of an image end before they begin")
 
     def __len__(self) -> int:
-        """Pictures, not boxes."""
+        """Images, not boxes."""
         return len(self.start) - 1
 
     @property
@@ -61,20 +61,20 @@ class PictureBoxes:
         return (self.flags & np.uint8(BoxFlag.IsGroupOf)) != 0
 
     def counts(self) -> NDArray[np.int64]:
-        """Boxes of each picture, int64 [N]."""
+        """Boxes of each image, int64 [N]."""
         return np.diff(self.start)
 
-    def of(self, picture: int) -> slice:
-        """The rows of a picture's boxes."""
-        return slice(int(self.start[picture]), int(self.start[picture + 1]))
+    def of(self, image: int) -> slice:
+        """The rows of an image's boxes."""
+        return slice(int(self.start[image]), int(self.start[image + 1]))
 
-    def take(self, pictures: NDArray[np.integer] | NDArray[np.bool_]) -> "PictureBoxes":
-        """The boxes of some pictures (indices or a mask), in that order."""
-        chosen = np.flatnonzero(pictures) if pictures.dtype == np.bool_ else pictures
+    def take(self, images: NDArray[np.integer] | NDArray[np.bool_]) -> "ImageBoxes":
+        """The boxes of some images (indices or a mask), in that order."""
+        chosen = np.flatnonzero(images) if images.dtype == np.bool_ else images
         counts = self.counts()[chosen]
         start = np.concatenate([[0], np.cumsum(counts)])
         rows = ranges(self.start[chosen], counts)
-        return PictureBoxes(start, self.labels[rows], self.boxes[rows], self.flags[rows])
+        return ImageBoxes(start, self.labels[rows], self.boxes[rows], self.flags[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,16 +82,16 @@ class DetectionSet:
     """Images, whose table has no landmarks, the boxes in them, perhaps none, and what the labels of the boxes mean."""
 
     images: ImageSet
-    boxes: PictureBoxes
+    boxes: ImageBoxes
     classes: DetectionClasses
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.boxes):
-            raise LandmarksError(f"{len(self.images)} pictures, but boxes of {len(self.boxes)}")
+            raise LandmarksError(f"{len(self.images)} images, but boxes of {len(self.boxes)}")
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def take(self, pictures: NDArray[np.integer] | NDArray[np.bool_]) -> "DetectionSet":
-        """Some of the pictures (indices or a mask), each at most once, with their boxes."""
-        return DetectionSet(self.images.take(pictures), self.boxes.take(pictures), self.classes)
+    def take(self, images: NDArray[np.integer] | NDArray[np.bool_]) -> "DetectionSet":
+        """Some of the images (indices or a mask), each at most once, with their boxes."""
+        return DetectionSet(self.images.take(images), self.boxes.take(images), self.classes)

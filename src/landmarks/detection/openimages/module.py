@@ -1,4 +1,4 @@
-"""The Lightning data module of detectors: a source, its pictures and boxes through workers, batches out."""
+"""The Lightning data module of detectors: a source, its images and boxes through workers, batches out."""
 
 import logging
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from landmarks.data import (
     EpochBatches,
     Groups,
-    PictureShapes,
+    ImageShapes,
     RepeatedBatches,
     ResumableDataModule,
     Root,
@@ -35,30 +35,30 @@ log = logging.getLogger(__name__)
 
 
 class DetectionDataModule(ResumableDataModule):
-    """Training batches and the pictures to score of a source with boxes.
+    """Training batches and the images to score of a source with boxes.
 
     Use it with `Trainer(use_distributed_sampler=False)`: its samplers shard themselves. Batches are those of
     `openimages.dataset.collate`.
 
     Args:
-        root: Folder of the pictures, handed to `source`.
+        root: Folder of the images, handed to `source`.
         source: Makes a source, such as `OpenImages`, from a folder.
-        image_size: Short side of a picture as the network gets it, pixels.
+        image_size: Short side of an image as the network gets it, pixels.
         max_size: Its long side at most.
-        batch_size: Training pictures in a batch of one device.
-        num_workers: Processes that read pictures; 0 reads in the main process.
-        augmentation: Random changes to training pictures; None for none.
-        seed: Of batches, augmentation and the choice of validation pictures.
-        eval_batch_size: Pictures to score in a batch of one device.
-        validation_pictures: How many of the pictures to score are used; None for all. A sample's figure serves to
+        batch_size: Training images in a batch of one device.
+        num_workers: Processes that read images; 0 reads in the main process.
+        augmentation: Random changes to training images; None for none.
+        seed: Of batches, augmentation and the choice of validation images.
+        eval_batch_size: Images to score in a batch of one device.
+        validation_images: How many of the images to score are used; None for all. A sample's figure serves to
             compare epochs.
-        repeat_threshold: Share of the pictures below which a class is rare, and its pictures are drawn several times
+        repeat_threshold: Share of the images below which a class is rare, and its images are drawn several times
             an epoch (see `repeat_factors`); 0 draws each once.
-        aspect_groups: Training pictures of a batch are of one of this many aspect ratios, so that little of it is
+        aspect_groups: Training images of a batch are of one of this many aspect ratios, so that little of it is
             padding; 0 mixes them.
         decode_margin: See `DetectionDataset`.
         min_side: Boxes with a side of fewer pixels, as the network gets them, are not trained on.
-        max_unreadable: Unreadable pictures that a run tolerates. The module only carries it; a callback counts.
+        max_unreadable: Unreadable images that a run tolerates. The module only carries it; a callback counts.
 
     Attributes:
         train_set, val_set: DetectionSet, after `setup`.
@@ -82,7 +82,7 @@ class DetectionDataModule(ResumableDataModule):
         augmentation: BoxAugmentation | None = None,
         seed: int = 0,
         eval_batch_size: int = 8,
-        validation_pictures: int | None = None,
+        validation_images: int | None = None,
         repeat_threshold: float = 0.0,
         aspect_groups: int = 0,
         decode_margin: float = 1.25,
@@ -94,7 +94,7 @@ class DetectionDataModule(ResumableDataModule):
             batch_size=(batch_size, 1),
             eval_batch_size=(eval_batch_size, 1),
             num_workers=(num_workers, 0),
-            validation_pictures=(validation_pictures if validation_pictures is not None else 1, 1),
+            validation_images=(validation_images if validation_images is not None else 1, 1),
             repeat_threshold=(repeat_threshold, 0),
             aspect_groups=(aspect_groups, 0),
             decode_margin=(decode_margin, 0),
@@ -109,7 +109,7 @@ class DetectionDataModule(ResumableDataModule):
         self.augmentation = augmentation
         self.seed = seed
         self.eval_batch_size = eval_batch_size
-        self.validation_pictures = validation_pictures
+        self.validation_images = validation_images
         self.repeat_threshold = repeat_threshold
         self.decode_margin = decode_margin
         self.min_side = min_side
@@ -131,20 +131,20 @@ class DetectionDataModule(ResumableDataModule):
         if stage in (None, "fit") and not hasattr(self, "train_set"):
             self.train_set = self.source.train()
             log.info(
-                "train on %d pictures with %d boxes of %d classes",
+                "train on %d images with %d boxes of %d classes",
                 len(self.train_set),
                 len(self.train_set.boxes.labels),
                 len(np.unique(self.train_set.boxes.labels)),
             )
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Augmented batches, every epoch in another order. Raises LandmarksError if the pictures do not fill one."""
+        """Augmented batches, every epoch in another order. Raises LandmarksError if the images do not fill one."""
         images, boxes = self.train_set.images, self.train_set.boxes
         dataset = DetectionDataset(images, self.resize, boxes, self.augmentation, self.decode_margin, self.min_side)
         return self._training_loader(dataset, self._batches(), collate)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Batches of `val_set`, each picture once over all ranks."""
+        """Batches of `val_set`, each image once over all ranks."""
         images, boxes = self.val_set.images, self.val_set.boxes
         alike = np.zeros((len(images), 2), dtype=np.int64)
         return DataLoader(
@@ -155,10 +155,10 @@ class DetectionDataModule(ResumableDataModule):
 
     def _validation(self) -> tuple[DetectionSet, BoxTruth]:
         whole, truth = self.source.validation(), self.source.truth()
-        if self.validation_pictures is None or self.validation_pictures >= len(whole):
+        if self.validation_images is None or self.validation_images >= len(whole):
             return whole, truth
         random = np.random.default_rng([self.seed, 1])
-        part = whole.take(np.sort(random.choice(len(whole), size=self.validation_pictures, replace=False)))
+        part = whole.take(np.sort(random.choice(len(whole), size=self.validation_images, replace=False)))
         return part, truth.of_images(part.images.table.ids)
 
     def _batches(self) -> EpochBatches:
@@ -174,6 +174,4 @@ class DetectionDataModule(ResumableDataModule):
     def _aspect_groups(self) -> Groups | None:
         if not self.shapes:
             return None
-        return PictureShapes(self.root, self.num_workers).aspect_groups(
-            self.train_set.images, self.shapes, cropped=False
-        )
+        return ImageShapes(self.root, self.num_workers).aspect_groups(self.train_set.images, self.shapes, cropped=False)

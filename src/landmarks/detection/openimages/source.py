@@ -28,7 +28,7 @@ from landmarks.detection.openimages.annotations import (
     read_box_rows,
     read_label_rows,
 )
-from landmarks.detection.openimages.detection_set import BoxFlag, DetectionSet, PictureBoxes
+from landmarks.detection.openimages.detection_set import BoxFlag, DetectionSet, ImageBoxes
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, format_ids
 from landmarks.recognition import DetectionClasses, read_classes
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class OpenImages:
-    """Pictures of Open Images with their boxes, to train and to score a detector.
+    """Images of Open Images with their boxes, to train and to score a detector.
 
     Args:
         root: Folder of the layout above.
@@ -55,8 +55,8 @@ class OpenImages:
             class, as Faster R-CNN does, then has to choose; scores expand the truth whatever is chosen here.
         group_of: "use" trains on boxes around groups of objects like on others, "ignore" leaves them out.
         skip: Flags, such as "IsDepiction", whose boxes are not trained on.
-        background: Train also on pictures of the folder in which no box of the classes was drawn.
-        missing: What to do about pictures that the tables name and the folder lacks: "error" stops before any work,
+        background: Train also on images of the folder in which no box of the classes was drawn.
+        missing: What to do about images that the tables name and the folder lacks: "error" stops before any work,
             "skip" leaves them out and logs how many, for a partial download.
         bad_boxes: What to do about rows that cannot be right: "skip" leaves them out and logs how many of each kind,
             "error" stops at the first.
@@ -110,7 +110,7 @@ class OpenImages:
         return self._hierarchy
 
     def train(self) -> DetectionSet:
-        """Pictures with boxes to train on, by rising id. Raises LandmarksError if there are none."""
+        """Images with boxes to train on, by rising id. Raises LandmarksError if there are none."""
         path = self._file(BOXES, "train")
         rows = read_box_rows(path, self._known, self.bad_boxes, self.skip)
         if self.expand:
@@ -125,17 +125,17 @@ class OpenImages:
             np.count_nonzero(listed & skipped),
         )
         store = FlatFolderStore(self.root / "train")
-        pictures = _distinct(rows.ids[listed & ~skipped])
+        images = _distinct(rows.ids[listed & ~skipped])
         if self.background:
             seen = np.union1d(rows.ids[listed], rows.doubtful)
-            pictures = np.union1d(pictures, np.setdiff1d(store.ids(), seen, assume_unique=True))
-        found = self._present(ImageSet(ImageTable.unlabelled(pictures), store), "train")
+            images = np.union1d(images, np.setdiff1d(store.ids(), seen, assume_unique=True))
+        found = self._present(ImageSet(ImageTable.unlabelled(images), store), "train")
         if not len(found):
             raise LandmarksError(f"{path}: no box of the {len(self._classes)} classes is left to train on")
         return self._with_boxes(found, rows, listed & ~skipped)
 
     def validation(self) -> DetectionSet:
-        """Pictures to score, by rising id: all for which a class to detect was verified, those without a box too."""
+        """Images to score, by rising id: all for which a class to detect was verified, those without a box too."""
         return self._validation
 
     def truth(self) -> BoxTruth:
@@ -194,11 +194,11 @@ class OpenImages:
         return self._with_boxes(found, boxes, boxes.labels < len(self._classes))
 
     def _with_boxes(self, images: ImageSet, rows: BoxRows, chosen: NDArray[np.bool_]) -> DetectionSet:
-        """Pictures by rising id, and those of the chosen rows that belong to them."""
+        """Images by rising id, and those of the chosen rows that belong to them."""
         kept = chosen & (find_sorted(images.table.ids, rows.ids) >= 0)
         start = np.append(np.searchsorted(rows.ids[kept], images.table.ids), np.count_nonzero(kept))
         boxes = rows.boxes[kept].astype(np.float32, copy=False)
-        return DetectionSet(images, PictureBoxes(start, rows.labels[kept], boxes, rows.flags[kept]), self._classes)
+        return DetectionSet(images, ImageBoxes(start, rows.labels[kept], boxes, rows.flags[kept]), self._classes)
 
     def _file(self, names: Sequence[str], split: str = "") -> Path:
         """Of several official names the first that is there counts."""

@@ -79,9 +79,7 @@ def read_ids(path: Path, count: int) -> NDArray[np.uint64]:
     _require_count(path, "ids", len(ids), count)
     row = first_repeat(ids)
     if row is not None:
-        raise LandmarksError(
-            f"{path}: id {format_id(ids[row])} occurs twice, again in row {row}; each picture needs one"
-        )
+        raise LandmarksError(f"{path}: id {format_id(ids[row])} occurs twice, again in row {row}; each image needs one")
     return ids
 
 

@@ -36,7 +36,7 @@ def open_inputs(
     opened = Inputs(queries, index, truth, source)
     counts = count_truth(opened)
     gallery = _open(keys, "gallery") if "gallery" in needs or recognition is not None else None
-    shown = "pictures" in needs or "pictures" in (recognition or ())
+    shown = "images" in needs or "images" in (recognition or ())
     if gallery is not None:
         require_comparable(queries, gallery)
     if "regions" in needs:
@@ -48,9 +48,9 @@ def open_inputs(
     if shown:
         assert source is not None  # see `available_needs`
         queries = replace(queries, images=images_by_id(source.queries(), queries))
-        if "pictures" in needs:
+        if "images" in needs:
             index = replace(index, images=images_by_id(source.index(), index))
-        if "pictures" in (recognition or ()) and opened.gallery is not None and opened.gallery.images is None:
+        if "images" in (recognition or ()) and opened.gallery is not None and opened.gallery.images is None:
             gallery = replace(opened.gallery, images=images_by_id(source.gallery(), opened.gallery))
             opened = replace(opened, gallery=gallery)
     return replace(opened, queries=queries, index=index), counts
@@ -88,7 +88,7 @@ def images_by_id(images: ImageSet, of: PrecomputedSet) -> ImageSet:
     missing = np.flatnonzero(rows < 0)
     if len(missing):
         raise LandmarksError(
-            f"{of.key}: {len(missing)} of {len(ids)} pictures are not in the data set, the first is "
+            f"{of.key}: {len(missing)} of {len(ids)} images are not in the data set, the first is "
             f"{format_id(ids[missing[0]])}; is data=… the right one?"
         )
     found = images.take(rows)
@@ -177,7 +177,7 @@ def _open_regions(key: str, given: str, whole: PrecomputedSet) -> NDArray[Any]:
         return regions_of(DescriptorSet(whole.ids, first.matrix, found.protocol, first.name), found)
     regions = map_floats(path, 3, "[N, R, D]")
     if len(regions) != len(whole):
-        raise LandmarksError(f"{path}: regions of {len(regions)} pictures, but {whole.key} has {len(whole)}")
+        raise LandmarksError(f"{path}: regions of {len(regions)} images, but {whole.key} has {len(whole)}")
     return regions
 
 

@@ -49,7 +49,7 @@ def available_needs(config: DictConfig, searched: str) -> list[Need]:
     """What there will be besides descriptors for stages that search the "index", or for recognition the "gallery"."""
     keys = config.descriptors
     found: dict[Need, Any] = {
-        "pictures": keys.use_data and brings_ids(keys, "queries") and brings_ids(keys, searched),
+        "images": keys.use_data and brings_ids(keys, "queries") and brings_ids(keys, searched),
         "regions": keys.query_regions and keys.index_regions,
         "gallery": _brings_gallery(keys),
         "predictions": config.predictions,

@@ -20,14 +20,14 @@ from landmarks.retrieval import (
     DescriptorSet,
     ExtractionProtocol,
     check_rows,
-    common_pictures,
+    common_images,
     join_rows,
     rows_in_budget,
 )
 from landmarks.storage import Column
 
 CHUNK_BYTES = 64 * MIB
-# Share of the pictures that may be absent from one of several sets; they are left out.
+# Share of the images that may be absent from one of several sets; they are left out.
 MAX_MISSING = 0.01
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class PrecomputedSet:
     def known_ids(self) -> NDArray[np.uint64]:
         """The ids."""
         if self.ids is None:
-            raise LandmarksError(f"{self.key}: the ids of the pictures are needed")
+            raise LandmarksError(f"{self.key}: the ids of the images are needed")
         return self.ids
 
     def read(self, weights: Sequence[float] | None, cache: Cache) -> EvaluationSet:
@@ -106,18 +106,18 @@ def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> Prec
         raise LandmarksError(f"{key}: {known[0].name} brings its own ids; leave out {ids_file}")
     for found in known:
         if found.protocol.regions:
-            raise LandmarksError(f"{key}: {found.name} holds regions; give descriptors of whole pictures here")
+            raise LandmarksError(f"{key}: {found.name} holds regions; give descriptors of whole images here")
     parts = [
         Part(_map_matrix(key, path), str(path)) if found is None else Part(found.descriptors, str(path), found.protocol)
         for path, found in zip(paths, sets, strict=True)
     ]
     ids = known[0].ids if known else None
-    if len(known) == len(paths) > 1:  # models describe pictures in orders of their own
-        ids = common = common_pictures(known, MAX_MISSING)
+    if len(known) == len(paths) > 1:  # models describe images in orders of their own
+        ids = common = common_images(known, MAX_MISSING)
         moved = [None if np.array_equal(found.ids, common) else found.rows(common) for found in known]
         parts = [part._replace(rows=rows) for part, rows in zip(parts, moved, strict=True)]
     else:
-        _require_same_pictures(key, parts, known)
+        _require_same_images(key, parts, known)
     if ids_file is not None:
         ids = read_ids(Path(ids_file).expanduser(), len(parts[0].matrix))
     return PrecomputedSet(key, tuple(parts), ids, sets=tuple(known))
@@ -139,19 +139,19 @@ def require_comparable(queries: PrecomputedSet, others: PrecomputedSet) -> None:
             raise LandmarksError(f"{names} were not made alike ({'; '.join(differences)}): extract one of them again")
 
 
-def _require_same_pictures(key: str, parts: Sequence[Part], known: Sequence[DescriptorSet]) -> None:
-    """Plain files say nothing of their pictures: they must be as many, and beside sets in their order."""
+def _require_same_images(key: str, parts: Sequence[Part], known: Sequence[DescriptorSet]) -> None:
+    """Plain files say nothing of their images: they must be as many, and beside sets in their order."""
     first = parts[0]
     for part in parts:
         if len(part.matrix) != len(first.matrix):
             raise LandmarksError(
                 f"{key}: {first.name} has {len(first.matrix)} rows and {part.name} {len(part.matrix)}; only "
-                "descriptors of the same pictures can be joined"
+                "descriptors of the same images can be joined"
             )
     for found in known:
         if not np.array_equal(found.ids, known[0].ids):
             raise LandmarksError(
-                f"{key}: {known[0].name} and {found.name} hold their pictures in different orders, and the .npy files "
+                f"{key}: {known[0].name} and {found.name} hold their images in different orders, and the .npy files "
                 "beside them have no ids: give all as folders of descriptor sets"
             )
 

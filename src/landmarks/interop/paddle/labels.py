@@ -26,7 +26,7 @@ NO_NAMES = ClassNames((), ())
 def read_class_names(name: str, labels: Path | None, categories: Path | None) -> ClassNames:
     """Read what the classes of a released model are; `categories` is `train_label_to_category.csv`."""
     if (labels or categories) and RELEASED_MODELS[name].classifier is None:
-        raise LandmarksError(f"{name} describes pictures and has no classes; leave out --labels and --categories")
+        raise LandmarksError(f"{name} describes images and has no classes; leave out --labels and --categories")
     if labels is None:
         if categories is not None:
             raise LandmarksError("--categories names landmarks, --labels says which landmark a class is: give both")

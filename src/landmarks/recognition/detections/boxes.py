@@ -15,9 +15,9 @@ from landmarks.recognition.detections.classes import DetectionClasses
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Boxes found in pictures."""
+    """Boxes found in images."""
 
-    image_ids: NDArray[np.uint64]  # [P], the picture of each box
+    image_ids: NDArray[np.uint64]  # [P], the image of each box
     labels: NDArray[np.int32]  # [P], rows of `classes`
     scores: NDArray[np.float64]  # [P], finite
     boxes: NDArray[np.float64]  # [P, 4], XMin, YMin, XMax, YMax
@@ -64,10 +64,10 @@ def check_labels(what: str, labels: NDArray[np.int32], classes: NDArray[np.str_]
 
 @dataclass(frozen=True, eq=False)
 class FoundObjects:
-    """Boxes in pictures that a detector looked at."""
+    """Boxes in images that a detector looked at."""
 
-    boxes: Detections  # pictures in any order
-    looked_at: NDArray[np.uint64]  # [N], every picture that was read and searched, each once; in some nothing is found
+    boxes: Detections  # images in any order
+    looked_at: NDArray[np.uint64]  # [N], every image that was read and searched, each once; in some nothing is found
     classes: DetectionClasses  # `boxes.classes` with what people call them
     name: str = "detections"  # where they come from, for messages
 
@@ -76,10 +76,10 @@ class FoundObjects:
             raise LandmarksError(f"{self.name}: the boxes have other classes ({', '.join(self.boxes.classes[:3])} …)")
         again = first_repeat(self.looked_at)
         if again is not None:
-            raise LandmarksError(f"{self.name}: picture {format_id(self.looked_at[again])} was looked at twice")
+            raise LandmarksError(f"{self.name}: image {format_id(self.looked_at[again])} was looked at twice")
         strange = np.flatnonzero(find_rows(self.boxes.image_ids, self.looked_at) < 0)
         if len(strange):
             raise LandmarksError(
-                f"{self.name}: picture {format_id(self.boxes.image_ids[strange[0]])} has boxes, but is not among those "
+                f"{self.name}: image {format_id(self.boxes.image_ids[strange[0]])} has boxes, but is not among those "
                 "looked at"
             )

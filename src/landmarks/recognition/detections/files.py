@@ -55,7 +55,7 @@ class DetectionProtocol(Protocol):
     max_size: int  # limit of the long side in pixels
     score_threshold: float  # boxes of lower scores are left out
     nms_threshold: float  # of boxes of one class that overlap more, the best is kept
-    max_boxes: int  # the most boxes of a picture
+    max_boxes: int  # the most boxes of an image
     data: str = ""  # name of the data set, such as ``"gldv2"``
     split: str = ""  # ``"queries"`` …
     precision: str = ""  # of the arithmetic, as the trainer calls it, such as ``"bf16-mixed"``
@@ -113,10 +113,10 @@ def read_boxes(path: str | Path, classes: NDArray[np.str_] | None = None) -> Det
 def corners_of(rows: Rows, outside: float) -> NDArray[np.float64]:
     """Boxes float64 [R, 4] that have no negative side and lie in [-outside, 1 + outside]."""
     boxes = np.stack([rows.numbers(name) for name in CORNERS], axis=1)
-    remedy = "give shares of the picture's width and height"
+    remedy = "give shares of the image's width and height"
     for column, name in enumerate(CORNERS):
         values = boxes[:, column]
-        problem = "is outside the picture" if outside == 0 else "is far outside the picture"
+        problem = "is outside the image" if outside == 0 else "is far outside the image"
         rows.refuse((values < -outside) | (values > 1 + outside), name, problem, remedy)
     for low, high in ((0, 2), (1, 3)):
         smaller = boxes[:, high] < boxes[:, low]
@@ -185,6 +185,6 @@ def _require_all(folder: Path, images: Images, image_ids: NDArray[np.uint64]) ->
     if len(wrong):
         row = int(wrong[0])
         raise LandmarksError(
-            f"{folder / BOXES_FILE}: picture {format_id(images.ids[row])} has {counts[row]} boxes, {IMAGES_FILE} says "
+            f"{folder / BOXES_FILE}: image {format_id(images.ids[row])} has {counts[row]} boxes, {IMAGES_FILE} says "
             f"{images.boxes[row]}: the files were cut off or changed; detect again"
         )

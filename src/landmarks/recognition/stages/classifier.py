@@ -85,15 +85,15 @@ class ClassifierJoin:
 def _check(predictions: Predictions) -> None:
     again = first_repeat(predictions.ids)
     if again is not None:
-        raise LandmarksError(f"{predictions.name}: picture {format_id(predictions.ids[again])} is there twice")
+        raise LandmarksError(f"{predictions.name}: image {format_id(predictions.ids[again])} is there twice")
     unique, counts = np.unique(predictions.landmark_names, return_counts=True)
     if (counts > 1).any():
         raise LandmarksError(f"{predictions.name}: landmark {unique[np.argmax(counts > 1)]} is named twice")
     ordered = np.sort(predictions.landmarks, axis=1)
     twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] != NO_LANDMARK)).any(axis=1)
     if twice.any():
-        picture = format_id(predictions.ids[np.argmax(twice)])
-        raise LandmarksError(f"{predictions.name}: picture {picture} has one landmark twice; predict again")
+        image = format_id(predictions.ids[np.argmax(twice)])
+        raise LandmarksError(f"{predictions.name}: image {image} has one landmark twice; predict again")
 
 
 def _scores_of(candidates: Ranking, landmarks: NDArray[np.int32], num_landmarks: int) -> NDArray[np.float64]:

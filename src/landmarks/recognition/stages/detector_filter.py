@@ -1,6 +1,6 @@
 """A stage that takes queries without a landmark out of the way, by the objects that a detector found in them.
 
-GAP counts every prediction on a non-landmark picture as wrong, and most test pictures of Google Landmarks v2 show
+GAP counts every prediction on a non-landmark image as wrong, and most test images of Google Landmarks v2 show
 none. The second place of 2019 began its recognition with landmark / non-landmark detection; the rule is ours, see
 `non_landmark`.
 """

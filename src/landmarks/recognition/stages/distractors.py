@@ -1,6 +1,6 @@
 """Pushes down landmarks that are predicted suspiciously often.
 
-A train image that resembles many pictures of anything (a sign, a portrait, grass) becomes the nearest neighbour of many
+A train image that resembles many images of anything (a sign, a portrait, grass) becomes the nearest neighbour of many
 queries that show no landmark. The first place of the 2019 recognition challenge pushed labels down that it had
 predicted more than 30 times (Ozaki and Yokoo, 2019); how far was not published, so below all others is ours. In 117,577
 queries of which few show a landmark 30 times is often; where the queries show only a handful of landmarks it is not,

@@ -2,7 +2,7 @@ from .descriptor_set import DescriptorSet as DescriptorSet
 from .descriptor_set import as_regions as as_regions
 from .descriptor_set import gather_regions as gather_regions
 from .descriptor_set import regions_of as regions_of
-from .ensemble import common_pictures as common_pictures
+from .ensemble import common_images as common_images
 from .ensemble import join_rows as join_rows
 from .ensemble import join_sets as join_sets
 from .ensemble import joined_protocol as joined_protocol

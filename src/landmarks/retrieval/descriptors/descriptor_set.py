@@ -1,7 +1,7 @@
 """A finished set of descriptors on disk: ids, a memory-mapped matrix, and the protocol that made them.
 
 A folder of two plain ``.npy`` files and a JSON, readable by anyone with NumPy. `DescriptorWriter` makes it.
-Pictures that could not be read are simply not in it. A file is checked against its own header before memory is
+Images that could not be read are simply not in it. A file is checked against its own header before memory is
 taken, against the checksums in ``checksums.txt`` before it is used, and nothing is unpickled.
 """
 
@@ -28,7 +28,7 @@ PARTIAL_SUFFIX = ".partial"
 
 @dataclass(frozen=True)
 class DescriptorSet:
-    """Descriptors of pictures, row by row."""
+    """Descriptors of images, row by row."""
 
     ids: NDArray[np.uint64]  # [N], each once
     descriptors: Descriptors  # float32 or float16 [N, D], as the network gave them; usually memory-mapped
@@ -150,9 +150,9 @@ def as_regions(described: DescriptorSet, region_dim: int) -> Descriptors:
 
 
 def regions_of(whole: DescriptorSet, regions: DescriptorSet) -> Descriptors:
-    """The regions [N, R, D] of the pictures of `whole`, in its order.
+    """The regions [N, R, D] of the images of `whole`, in its order.
 
-    Where both sets hold the same pictures in the same order, as extraction writes them, this is a view of the file;
+    Where both sets hold the same images in the same order, as extraction writes them, this is a view of the file;
     otherwise it is a copy in memory.
     """
     found = as_regions(regions, whole.dim)
@@ -162,7 +162,7 @@ def regions_of(whole: DescriptorSet, regions: DescriptorSet) -> Descriptors:
     missing = np.flatnonzero(rows < 0)
     if len(missing):
         raise LandmarksError(
-            f"{regions.name}: no regions of {len(missing)} of the {len(whole)} pictures of {whole.name}, the first is "
+            f"{regions.name}: no regions of {len(missing)} of the {len(whole)} images of {whole.name}, the first is "
             f"{format_id(whole.ids[missing[0]])}; extract both together"
         )
     return found[rows]

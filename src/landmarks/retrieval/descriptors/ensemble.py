@@ -1,4 +1,4 @@
-"""Ensembles: several models' descriptors of the same pictures joined into one, which every stage then works on.
+"""Ensembles: several models' descriptors of the same images joined into one, which every stage then works on.
 
 Rows are L2-normalised, weighed, and set side by side, divided by the length of all weights. The cosine of two joined
 rows is then Σ w_i² cos_i / Σ w_i²: a mean of the models' cosines. The second place of the Google landmark retrieval
@@ -31,24 +31,24 @@ def join_sets(
     dtype: Precision = "float32",
     max_missing: float = 0.01,
 ) -> DescriptorSet:
-    """Join descriptor sets of several models, picture by picture, and write the set.
+    """Join descriptor sets of several models, image by image, and write the set.
 
     Args:
         folder: of the joined set; must not exist yet.
         sets: two or more; any dimensions.
         weights: one for each set, by default 1.
         dtype: on disk.
-        max_missing: share of the pictures of all sets that may be absent from one of them, and are left out.
+        max_missing: share of the images of all sets that may be absent from one of them, and are left out.
 
     Returns:
-        The pictures that are in all sets, in the order of the first.
+        The images that are in all sets, in the order of the first.
     """
     weights = _checked_weights(weights, [described.name for described in sets])
     for described in sets:
         if described.protocol.regions:
-            raise LandmarksError(f"{described.name}: holds regions; only descriptors of whole pictures can be joined")
+            raise LandmarksError(f"{described.name}: holds regions; only descriptors of whole images can be joined")
         check_rows(described.descriptors, described.name, normalize=True)
-    ids = common_pictures(sets, max_missing)
+    ids = common_images(sets, max_missing)
     rows = [described.rows(ids) for described in sets]
 
     def make(start: int, stop: int) -> NDArray[np.float32]:
@@ -60,7 +60,7 @@ def join_sets(
 
 
 def join_rows(parts: Sequence[Descriptors], weights: Sequence[float] | None = None) -> NDArray[np.float32]:
-    """Join descriptors of the same pictures, row by row.
+    """Join descriptors of the same images, row by row.
 
     Args:
         parts: [N, D_i] each.
@@ -86,7 +86,7 @@ def join_rows(parts: Sequence[Descriptors], weights: Sequence[float] | None = No
     return joined
 
 
-def common_pictures(sets: Sequence[DescriptorSet], max_missing: float) -> NDArray[np.uint64]:
+def common_images(sets: Sequence[DescriptorSet], max_missing: float) -> NDArray[np.uint64]:
     """The ids that are in all sets, in the order of the first; logs how many are left out."""
     inside = np.all([described.rows(sets[0].ids) >= 0 for described in sets], axis=0)
     ids = sets[0].ids[inside]
@@ -94,14 +94,14 @@ def common_pictures(sets: Sequence[DescriptorSet], max_missing: float) -> NDArra
     missing = total - len(ids)
     counts = ", ".join(f"{described.name} {len(described)}" for described in sets)
     if not len(ids):
-        raise LandmarksError(f"no picture is in all of these sets ({counts}): are they of the same split?")
+        raise LandmarksError(f"no image is in all of these sets ({counts}): are they of the same split?")
     if missing > max_missing * total:
         raise LandmarksError(
-            f"{missing} of {total} pictures are not in all sets ({counts}), more than {max_missing:.1%}: extract what "
+            f"{missing} of {total} images are not in all sets ({counts}), more than {max_missing:.1%}: extract what "
             "is missing, or allow a larger share"
         )
     if missing:
-        log.warning("%d of %d pictures are left out: not all sets have them (%s)", missing, total, counts)
+        log.warning("%d of %d images are left out: not all sets have them (%s)", missing, total, counts)
     return ids
 
 

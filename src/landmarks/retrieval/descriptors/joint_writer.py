@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Layer:
-    """One of the arrays that describe the same pictures: whole pictures, or their regions."""
+    """One of the arrays that describe the same images: whole images, or their regions."""
 
     folder: Path  # of the finished set
     dim: int  # values a row
@@ -61,13 +61,13 @@ class JointWriter:
     A set of exactly the same protocol that lies there, finished or not, is gone on with.
 
     Args:
-        layers: what is written of each picture: its descriptor and, where asked for, its regions.
-        ids: uint64 [N], all pictures of the set, whoever describes them.
+        layers: what is written of each image: its descriptor and, where asked for, its regions.
+        ids: uint64 [N], all images of the set, whoever describes them.
         rank: of this process.
-        stamps: uint64 [N], what tells the pictures from others of the same ids, see `ImageSet.stamps`; kept in the set.
+        stamps: uint64 [N], what tells the images from others of the same ids, see `ImageSet.stamps`; kept in the set.
 
     Raises:
-        OtherSetError: what lies there was made otherwise, holds other pictures, or pictures that are other files now.
+        OtherSetError: what lies there was made otherwise, holds other images, or images that are other files now.
         LandmarksError: something else lies there, or another process writes it.
     """
 
@@ -100,7 +100,7 @@ class JointWriter:
             strangers = int((~np.isin(self.ids, ids)).sum())
             if strangers:
                 raise OtherSetError(
-                    f"{self._layers[0].partial}: {strangers} of its pictures are not among those to describe: "
+                    f"{self._layers[0].partial}: {strangers} of its images are not among those to describe: "
                     "remove it or choose another folder"
                 )
         except LandmarksError:
@@ -141,7 +141,7 @@ class JointWriter:
 
     @property
     def ids(self) -> NDArray[np.uint64]:
-        """The pictures described so far, uint64 [n]."""
+        """The images described so far, uint64 [n]."""
         return self._writers[0].done
 
     def add(self, ids: NDArray[np.uint64], *rows: Descriptors) -> None:
@@ -179,7 +179,7 @@ class JointWriter:
             self.add(found[0][0][chosen], *(rows[chosen] for _, rows in found))
 
     def _rows(self, ids: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Places of some of the wanted pictures, -1 for others."""
+        """Places of some of the wanted images, -1 for others."""
         found = find_sorted(self._sorted, ids)
         return np.where(found >= 0, self._order[found], -1) if len(self._order) else found
 
@@ -203,7 +203,7 @@ class JointWriter:
             self._refuse_changed(layer.folder, found.ids, found.stamps)
 
     def _refuse_changed(self, folder: Path, ids: NDArray[np.uint64], stamps: NDArray[np.uint64]) -> None:
-        """Refuse a set whose pictures were replaced since, or are those of another root."""
+        """Refuse a set whose images were replaced since, or are those of another root."""
         assert self._stamps is not None
         rows = self._rows(ids)
         changed = ids[(rows >= 0) & (self._stamps[rows] != stamps)]
@@ -226,7 +226,7 @@ class JointWriter:
 
 
 def _reopen(layer: Layer) -> None:
-    """Make a finished set an unfinished one again, for pictures that it lacks."""
+    """Make a finished set an unfinished one again, for images that it lacks."""
     if layer.folder.exists():
         shutil.rmtree(layer.partial, ignore_errors=True)  # the finished one holds more
         layer.folder.rename(layer.partial)

@@ -73,10 +73,10 @@ class ExtractionProtocol(Protocol):
     model: str  # name of the network, such as ``"res152_arcmargin"``
     weights: str  # hash of the weights file, or of the parameters
     input_size: int  # short side in pixels
-    resize: str  # how pictures were brought to that size, such as ``"released"``
+    resize: str  # how images were brought to that size, such as ``"released"``
     scales: tuple[float, ...] = (1.0,)  # factors of the input size whose descriptors were added up
-    flip: bool = False  # mirrored pictures were described and added too
-    regions: int = 0  # levels of the grid of regions in each row; 0 where a row describes the whole picture
+    flip: bool = False  # mirrored images were described and added too
+    regions: int = 0  # levels of the grid of regions in each row; 0 where a row describes the whole image
     data: str = ""  # name of the data set, such as ``"gldv2"``
     split: str = ""  # ``"index"``, ``"test"``, ``"train"`` …
     # of the arithmetic, as the trainer calls it, such as ``"bf16-mixed"``; empty where not recorded

@@ -79,7 +79,7 @@ def learn_whitening(described: DescriptorSet, dim: int, power: float = 1.0, norm
     """Learn mean and axes from a set; its rows are read twice in blocks and summed in float64.
 
     Args:
-        described: pictures to learn from, more than `dim`.
+        described: images to learn from, more than `dim`.
         dim: axes to keep.
         power: an axis of variance v is divided by v^(power / 2).
         normalize: L2-normalise rows before.
@@ -90,9 +90,9 @@ def learn_whitening(described: DescriptorSet, dim: int, power: float = 1.0, norm
             f"whitening: dim must be from 1 to {length} and power from 0 to 1, got dim={dim}, power={power}"
         )
     if described.protocol.regions:
-        raise LandmarksError(f"{described.name}: holds regions; learn the whitening on whole pictures")
+        raise LandmarksError(f"{described.name}: holds regions; learn the whitening on whole images")
     if count <= dim:
-        raise LandmarksError(f"{described.name}: {count} pictures cannot tell {dim} axes; take more, or a smaller dim")
+        raise LandmarksError(f"{described.name}: {count} images cannot tell {dim} axes; take more, or a smaller dim")
 
     def blocks() -> Iterator[NDArray[np.float64]]:
         for _, block in prepared_blocks(described.descriptors, ROWS, described.name, normalize):
@@ -110,7 +110,7 @@ def learn_whitening(described: DescriptorSet, dim: int, power: float = 1.0, norm
     if usable < dim:
         raise LandmarksError(
             f"{described.name}: its {count} rows spread along {usable} axes only: take a dim of at most {usable}, or "
-            "other pictures"
+            "other images"
         )
     kept = axes[:, :dim].T / variances[:dim, None] ** (power / 2)
     # An axis points either way; the way is chosen so that every machine chooses the same.

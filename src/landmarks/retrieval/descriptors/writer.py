@@ -82,12 +82,12 @@ class DescriptorWriter:
 
     @property
     def done(self) -> NDArray[np.uint64]:
-        """The pictures written so far, uint64 [count]."""
+        """The images written so far, uint64 [count]."""
         return self._rows.read(IDS)
 
     @property
     def stamps(self) -> NDArray[np.uint64]:
-        """Of the pictures written so far, uint64 [count]; only of a stamped set."""
+        """Of the images written so far, uint64 [count]; only of a stamped set."""
         return self._rows.read(STAMPS)
 
     def __enter__(self) -> "DescriptorWriter":
@@ -110,7 +110,7 @@ class DescriptorWriter:
         broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
         if len(broken):
             raise LandmarksError(
-                f"{self.folder}: {len(broken)} descriptors are not finite in {self.dtype}, the first is of picture "
+                f"{self.folder}: {len(broken)} descriptors are not finite in {self.dtype}, the first is of image "
                 f"{format_id(ids[broken[0]])}"
             )
         count = self.count
@@ -133,7 +133,7 @@ class DescriptorWriter:
     def finish(self) -> DescriptorSet:
         """Complete the files, give the folder its final name, and open it."""
         if self.count == 0:
-            raise LandmarksError(f"{self.folder}: no descriptor was added; were all pictures unreadable?")
+            raise LandmarksError(f"{self.folder}: no descriptor was added; were all images unreadable?")
         refuse_repeats(self.done, str(self.folder))
         try:
             self._rows.finish(self.folder)
@@ -171,7 +171,7 @@ def write_derived(
     dtype: Precision,
     make: Callable[[int, int], Descriptors],
 ) -> DescriptorSet:
-    """Write a set of the pictures `ids`, of which `make` gives the rows from one to before another, and open it."""
+    """Write a set of the images `ids`, of which `make` gives the rows from one to before another, and open it."""
     rows = rows_in_budget(8 * dim, BLOCK_BYTES)
     with DescriptorWriter(folder, len(ids), dim, protocol, dtype) as writer:
         if writer.count < len(ids):
@@ -179,7 +179,7 @@ def write_derived(
         done = len(writer.done)
         if not np.array_equal(writer.done, ids[:done]):
             raise LandmarksError(
-                f"{writer.partial}: the unfinished set there is of other pictures: remove it or choose another name"
+                f"{writer.partial}: the unfinished set there is of other images: remove it or choose another name"
             )
         progress = Progress(f"rows of {Path(folder).name}", len(ids), done)
         for start in range(done, len(ids), rows):

@@ -1,4 +1,4 @@
-"""What processes do for the store of local features: read a picture, know it by its content, extract it if it is new.
+"""What processes do for the store of local features: read an image, know it by its content, extract it if it is new.
 
 Apart from the store so that a process need not import what only the other side of the work uses.
 """
@@ -17,7 +17,7 @@ from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns
 
 @dataclass(frozen=True)
 class Found:
-    """What a process answers about one picture."""
+    """What a process answers about one image."""
 
     key: bytes | None  # hash of its bytes and of the extractor; None where there were no bytes
     record: np.void | None = None  # where its features are, if they were there and sound
@@ -27,9 +27,9 @@ class Found:
 
 @dataclass(frozen=True)
 class Extraction:
-    """The work of a process: look pictures up by their key or content, check what is there, extract the rest."""
+    """The work of a process: look images up by their key or content, check what is there, extract the rest."""
 
-    images: ImageSet  # where the pictures are
+    images: ImageSet  # where the images are
     extractor: LocalExtractor  # finds and describes features
     signature: bytes  # at most 16 bytes that tell this extractor's features from others
     known: Records  # records of what is there, in order of keys

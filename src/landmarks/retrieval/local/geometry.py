@@ -1,10 +1,10 @@
-"""Which of the pairs of two pictures one motion explains: the inliers, the evidence that both show the same thing.
+"""Which of the pairs of two images one motion explains: the inliers, the evidence that both show the same thing.
 
 The model is estimated by OpenCV's USAC with the MAGSAC++ score: Barath et al., "MAGSAC++, a fast, reliable and
 accurate robust estimator", CVPR 2020. Its random numbers come from a seed of ours, so counts repeat. Whether a pair is
 an inlier is then decided here, by the final model and one stated residual, the same for all models.
 
-Coordinates are first scaled as if the longer side of each picture had `REFERENCE` pixels, so that a threshold means
+Coordinates are first scaled as if the longer side of each image had `REFERENCE` pixels, so that a threshold means
 the same for a thumbnail and for a large photograph.
 """
 
@@ -32,10 +32,10 @@ FAR = 1e6
 
 @dataclass(frozen=True)
 class Verdict:
-    """What geometry says of the pairs of two pictures."""
+    """What geometry says of the pairs of two images."""
 
     inliers: NDArray[np.bool_]  # [m], pairs that the model explains; all False where nothing convinces
-    # [2, 3] (affine) or [3, 3] (homography or fundamental matrix), from the first picture to the second, in coordinates
+    # [2, 3] (affine) or [3, 3] (homography or fundamental matrix), from the first image to the second, in coordinates
     # of the reference size; None where nothing convinces
     model: NDArray[np.float64] | None
 
@@ -53,8 +53,8 @@ class Geometry:
 
     - fewer than `MINIMAL` + 3 pairs are there or agree; pairs that share a point with an earlier one do not count, for
       SIFT describes one point several times;
-    - the inliers lie on a line in either picture: their spread across it is below half the threshold;
-    - an affine motion or a homography mirrors the picture, or turns it over, at any inlier;
+    - the inliers lie on a line in either image: their spread across it is below half the threshold;
+    - an affine motion or a homography mirrors the image, or turns it over, at any inlier;
     - it scales by more than 8, or stretches one direction 5 times more than the other, at the centre of the inliers.
 
     Args:
@@ -62,7 +62,7 @@ class Geometry:
             or a turned camera; ``fundamental``: any rigid scene, but a point may lie anywhere on a line, so that wrong
             pairs agree by chance more often. Of 400 random pairs at most 7 agree on an affine motion within 16 pixels,
             9 on a homography, and 32 on a fundamental matrix within 4.
-        threshold: the most that an inlier may be off in either picture, in pixels of a picture whose longer side has
+        threshold: the most that an inlier may be off in either image, in pixels of an image whose longer side has
             1024: the larger of the two transfer errors, or for `fundamental` the Sampson distance.
         max_iterations: the most models that are tried.
         confidence: the search ends when it is this sure to have found the best.
@@ -93,7 +93,7 @@ class Geometry:
         sizes: tuple[tuple[int, int], tuple[int, int]],
         seed: int = 0,
     ) -> Verdict:
-        """Look for one motion in pairs of points [m, 2], in pixels of two pictures of these `sizes` (height, width)."""
+        """Look for one motion in pairs of points [m, 2], in pixels of two images of these `sizes` (height, width)."""
         source, target = _scaled(first, sizes[0]), _scaled(second, sizes[1])
         distinct = np.flatnonzero(_first_of_each(source) & _first_of_each(target))
         inliers = np.zeros(len(first), np.bool_)

@@ -1,4 +1,4 @@
-"""Which local features of two pictures are alike: tentative pairs, most of them wrong until geometry has looked on.
+"""Which local features of two images are alike: tentative pairs, most of them wrong until geometry has looked on.
 
 Distances are exact: uint8 descriptors have integer products, and float32 adds integers below 2^24 without rounding. So
 the pairs are the same with any BLAS and any number of threads.
@@ -20,10 +20,10 @@ MAX_DIM = 256
 
 @dataclass(frozen=True)
 class Matches:
-    """Pairs of features of two pictures; no feature is in two pairs."""
+    """Pairs of features of two images; no feature is in two pairs."""
 
-    first: NDArray[np.int64]  # int64 [m], features of the first picture, rising
-    second: NDArray[np.int64]  # int64 [m], features of the second picture
+    first: NDArray[np.int64]  # int64 [m], features of the first image, rising
+    second: NDArray[np.int64]  # int64 [m], features of the second image
     # Float32 [m], Euclidean, between the uint8 descriptors: divide by the extractor's quantum.
     distances: NDArray[np.float32]
 
@@ -36,7 +36,7 @@ class Matcher:
     """Finds tentative pairs.
 
     Args:
-        match: ``mutual``: each feature of a pair is the other's nearest. ``ratio``: the feature of the second picture
+        match: ``mutual``: each feature of a pair is the other's nearest. ``ratio``: the feature of the second image
             is the nearest of that in the first one and clearly nearer than the next (Lowe, IJCV 2004, section 7.1);
             where several choose one feature, the nearest of them keeps it.
         ratio: for ``ratio``, the most that the distance may be as a part of the distance to the second nearest.
@@ -56,7 +56,7 @@ class Matcher:
         return {"match": self.match, **({"ratio": self.ratio} if self.match == "ratio" else {})}
 
     def __call__(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Matches:
-        """Match the features of two pictures, uint8 [n, D] and [m, D]; a ratio needs a second nearest, so m above 1."""
+        """Match the features of two images, uint8 [n, D] and [m, D]; a ratio needs a second nearest, so m above 1."""
         if first.shape[1:] != second.shape[1:] or first.shape[1] > MAX_DIM:
             raise LandmarksError(f"matching: descriptors [n, D] of {first.shape} and {second.shape}, D up to {MAX_DIM}")
         if min(len(first), len(second)) == 0:
@@ -89,7 +89,7 @@ def _squared_distances(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> N
 
 
 def _one_each(first: NDArray[np.int64], second: NDArray[np.int64], squared: NDArray[np.float32]) -> Matches:
-    """Leave each feature of the second picture only its nearest pair, the earlier one where two are as near."""
+    """Leave each feature of the second image only its nearest pair, the earlier one where two are as near."""
     order = np.lexsort((first, squared, second))
     best = np.ones(len(order), np.bool_)
     best[1:] = second[order][1:] != second[order][:-1]

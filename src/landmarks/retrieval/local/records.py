@@ -1,4 +1,4 @@
-"""Local features on disk: columns that only grow, and a record of each picture that says where its features lie.
+"""Local features on disk: columns that only grow, and a record of each image that says where its features lie.
 
 They are the files of an append log (see `landmarks.storage.AppendLog`), of which a kill costs at most a chunk. It does
 not read all of it when it is opened, for that may be 107 GB: each record carries its own checksum and that of its
@@ -78,12 +78,12 @@ class FeatureFiles:
         rows["sum"] = _sums(rows)
         self._log.append({STAMPS_FILE: rows.tobytes()})
 
-    def append(self, pictures: Sequence[tuple[bytes, LocalFeatures, bool]]) -> Records:
-        """Add pictures: key, features, and whether it could be read; gives their records [n], good whatever follows."""
-        features = [features for _, features, _ in pictures]
-        records = np.zeros(len(pictures), RECORD)
-        records["key"] = [key for key, _, _ in pictures]
-        records["readable"] = [readable for _, _, readable in pictures]
+    def append(self, images: Sequence[tuple[bytes, LocalFeatures, bool]]) -> Records:
+        """Add images: key, features, and whether it could be read; gives their records [n], good whatever follows."""
+        features = [features for _, features, _ in images]
+        records = np.zeros(len(images), RECORD)
+        records["key"] = [key for key, _, _ in images]
+        records["readable"] = [readable for _, _, readable in images]
         records["count"] = [len(one) for one in features]
         records["first"] = self.rows + np.cumsum(records["count"], dtype=np.int64) - records["count"]
         records["height"], records["width"] = np.array([one.size for one in features]).reshape(-1, 2).T
@@ -104,7 +104,7 @@ class FeatureFiles:
 
 
 def find(known: Records, key: bytes) -> np.void | None:
-    """The record of a picture among `known`, which is in order of keys."""
+    """The record of an image among `known`, which is in order of keys."""
     wanted = np.array(key, known.dtype["key"])
     place = int(np.searchsorted(known["key"], wanted))
     return known[place] if place < len(known) and known["key"][place] == wanted else None
@@ -119,7 +119,7 @@ def is_sound(record: np.void, columns: FeatureColumns) -> bool:
 
 
 def features_sum(features: LocalFeatures) -> int:
-    """CRC-32 of the features of a picture."""
+    """CRC-32 of the features of an image."""
     total = 0
     for column in (features.points, features.scales, features.descriptors):
         total = zlib.crc32(np.ascontiguousarray(column).data.cast("B") if column.size else b"", total)

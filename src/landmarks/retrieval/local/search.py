@@ -6,7 +6,7 @@ has many neighbours at much the same distance and so little to say, without a ru
 not vote many times (Jégou, Douze, Schmid, "On the burstiness of visual elements", CVPR 2009, section 3): a feature
 votes once an image, and an index feature takes one vote of a query.
 
-That the sum is divided by the features of the image, and by how many more, is ours: a picture full of features
+That the sum is divided by the features of the image, and by how many more, is ours: an image full of features
 collects votes by chance in proportion to their number, one with ten of them scores high with one vote.
 """
 
@@ -107,7 +107,7 @@ def count_votes(
     # votes are equal, the stronger query feature and the stronger index feature come first.
     best = _first_of_each(np.lexsort((feature, -weight, row, query)), query, row)
     feature, weight, row, query = feature[best], weight[best], row[best], query[best]
-    image = index.pictures(row)
+    image = index.images(row)
     best = _first_of_each(np.lexsort((row, -weight, image, feature)), feature, image)
     weight, query, image = weight[best], query[best], image[best]
 

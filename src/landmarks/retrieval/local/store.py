@@ -1,11 +1,11 @@
-"""Keeps the local features of pictures on disk, so that each picture is looked at once.
+"""Keeps the local features of images on disk, so that each image is looked at once.
 
-A picture's features are found by the hash of its encoded bytes and of what the extractor depends on: a picture that
+An image's features are found by the hash of its encoded bytes and of what the extractor depends on: an image that
 was replaced, another setting or another version of OpenCV can never meet old features. Which hash a file has is kept by
 its place, size and time, so that its bytes are read once and not in every run.
 
-On disk a feature of RootSIFT takes 140 bytes, so a picture with 1000 of them 140,048 and the 761,757 index images of
-GLDv2 107 GB. In memory a picture takes about 130 bytes in this process and 50 in each other one, 99 and 38 MB for
+On disk a feature of RootSIFT takes 140 bytes, so an image with 1000 of them 140,048 and the 761,757 index images of
+GLDv2 107 GB. In memory an image takes about 130 bytes in this process and 50 in each other one, 99 and 38 MB for
 that index; features are memory-mapped and never all in memory.
 """
 
@@ -30,9 +30,9 @@ from landmarks.storage import user_cache
 
 log = logging.getLogger(__name__)
 
-KNOWN = 4096  # pictures whose features are only checked that are worth a process
-CHUNK = 16  # pictures a job and an append, the most that a kill loses for each process
-NAMED = 5  # bad pictures that a warning names
+KNOWN = 4096  # images whose features are only checked that are worth a process
+CHUNK = 16  # images a job and an append, the most that a kill loses for each process
+NAMED = 5  # bad images that a warning names
 
 
 class LocalFeatureStore:
@@ -57,23 +57,23 @@ class LocalFeatureStore:
         return parent / f"{type(self.extractor).__name__.lower()}-{self._signature().hex()}"
 
     def collect(self, images: ImageSet, rows: NDArray[np.integer], resources: Resources) -> LocalFeatureTable:
-        """The features of some pictures, extracted where they are not there yet or damaged.
+        """The features of some images, extracted where they are not there yet or damaged.
 
-        What was extracted is kept chunk by chunk. Pictures that cannot be read have no features, and are counted and
+        What was extracted is kept chunk by chunk. Images that cannot be read have no features, and are counted and
         named in a warning.
 
         Args:
-            images: where the pictures are.
+            images: where the images are.
             rows: which of them, integers [n].
             resources: `workers` processes share the work.
 
         Returns:
-            A table of n pictures in the order of `rows`.
+            A table of n images in the order of `rows`.
         """
         places = np.zeros(len(rows), RECORD)
         bad: list[str] = []
         stamps = images.stamps(rows)
-        stamps[stamps % 2 == 1] = 0  # they would not tell of a replaced picture
+        stamps[stamps % 2 == 1] = 0  # they would not tell of a replaced image
         try:
             with FeatureFiles(self.folder, self.extractor.dim) as files:
                 work = Extraction(images, self.extractor, self._signature(), files.known, files.columns())
@@ -83,7 +83,7 @@ class LocalFeatureStore:
                 new = sum(not key for key in known)
                 processes = min(resources.workers, -(-new // CHUNK) + (len(rows) - new) // KNOWN) or 1
                 noted: list[tuple[int, bytes]] = []
-                progress = Progress("local features of pictures", len(rows))
+                progress = Progress("local features of images", len(rows))
                 with Workers("local features", work, processes) as workers:
                     for part, found in zip(parts, workers.map(jobs), strict=True):
                         _fill(places[part], found, files)
@@ -111,7 +111,7 @@ class LocalFeatureStore:
     def _report(self, bad: list[str], count: int) -> None:
         if not bad:
             return
-        message = f"{len(bad)} of {count} pictures could not be read and have no local features: " + "; ".join(
+        message = f"{len(bad)} of {count} images could not be read and have no local features: " + "; ".join(
             bad[:NAMED] + ["…"] * (len(bad) > NAMED)
         )
         if len(bad) == count > 1:

@@ -1,6 +1,6 @@
-"""The local features of a set of pictures: rows of large columns on disk, never all of them in memory.
+"""The local features of a set of images: rows of large columns on disk, never all of them in memory.
 
-A table holds where each picture's features lie, 48 bytes a picture, and the memory-mapped columns. It goes to other
+A table holds where each image's features lie, 48 bytes an image, and the memory-mapped columns. It goes to other
 processes as names and positions, and is opened there.
 """
 
@@ -20,7 +20,7 @@ FILES = ("points", "scales", "descriptors")
 
 @dataclass(frozen=True)
 class FeatureColumns:
-    """Features one after another, each picture's together."""
+    """Features one after another, each image's together."""
 
     points: NDArray[np.float32]  # float32 [R, 2]
     scales: NDArray[np.float32]  # float32 [R]
@@ -56,9 +56,9 @@ def column_file(folder: Path, name: str) -> Path:
 
 
 class FeatureRows:
-    """One column [M, …] in the order of a table's pictures, for slices and arrays of row numbers; read when asked for.
+    """One column [M, …] in the order of a table's images, for slices and arrays of row numbers; read when asked for.
 
-    A slice is a view of the file where the pictures lie there one after another, as after a first extraction.
+    A slice is a view of the file where the images lie there one after another, as after a first extraction.
     """
 
     def __init__(self, column: NDArray[Any], firsts: NDArray[np.int64], starts: NDArray[np.int64]) -> None:
@@ -81,19 +81,19 @@ class FeatureRows:
             rows = np.arange(start, stop, step)
         if len(rows) and (rows.min() < 0 or rows.max() >= len(self)):
             raise IndexError(f"row {rows.min()} or {rows.max()} of {len(self)}")
-        pictures = np.searchsorted(self._starts, rows, side="right") - 1
-        return np.asarray(self._column[self._firsts[pictures] + rows - self._starts[pictures]])
+        images = np.searchsorted(self._starts, rows, side="right") - 1
+        return np.asarray(self._column[self._firsts[images] + rows - self._starts[images]])
 
 
 @dataclass(frozen=True)
 class LocalFeatureTable:
-    """Local features of n pictures, M in all."""
+    """Local features of n images, M in all."""
 
     columns: FeatureColumns  # where the features are
-    firsts: NDArray[np.int64]  # [n], row of each picture's first feature in `columns`
+    firsts: NDArray[np.int64]  # [n], row of each image's first feature in `columns`
     counts: NDArray[np.int64]  # [n], how many it has
-    sizes: NDArray[np.int32]  # [n, 2], height and width of the pictures; 0 where one could not be read
-    # [n, 16], hash of the picture's encoded bytes and of the extractor; what was computed from features is found again
+    sizes: NDArray[np.int32]  # [n, 2], height and width of the images; 0 where one could not be read
+    # [n, 16], hash of the image's encoded bytes and of the extractor; what was computed from features is found again
     # under it. Zeros where there were no bytes.
     keys: NDArray[np.uint8]
 
@@ -106,7 +106,7 @@ class LocalFeatureTable:
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """int64 [n + 1]: picture i has the rows `starts[i]` to `starts[i + 1]` below."""
+        """int64 [n + 1]: image i has the rows `starts[i]` to `starts[i + 1]` below."""
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts)])
 
     @cached_property
@@ -114,25 +114,25 @@ class LocalFeatureTable:
         """uint8 [M, D]."""
         return FeatureRows(self.columns.descriptors, self.firsts, self.starts)
 
-    def of(self, picture: int) -> LocalFeatures:
-        """The features of one picture; views of the columns."""
-        first, count = int(self.firsts[picture]), int(self.counts[picture])
+    def of(self, image: int) -> LocalFeatures:
+        """The features of one image; views of the columns."""
+        first, count = int(self.firsts[image]), int(self.counts[image])
         rows = slice(first, first + count)
-        height, width = self.sizes[picture].tolist()
+        height, width = self.sizes[image].tolist()
         return LocalFeatures(
             self.columns.points[rows], self.columns.scales[rows], self.columns.descriptors[rows], (height, width)
         )
 
-    def take(self, pictures: NDArray[np.integer]) -> "LocalFeatureTable":
-        """Some of the pictures, in the given order; the columns stay where they are."""
+    def take(self, images: NDArray[np.integer]) -> "LocalFeatureTable":
+        """Some of the images, in the given order; the columns stay where they are."""
         return LocalFeatureTable(
-            self.columns, self.firsts[pictures], self.counts[pictures], self.sizes[pictures], self.keys[pictures]
+            self.columns, self.firsts[images], self.counts[images], self.sizes[images], self.keys[images]
         )
 
     def strongest(self, limit: int) -> "LocalFeatureTable":
-        """The same pictures with the first features of each, at most `limit`: extractors give the strongest first."""
+        """The same images with the first features of each, at most `limit`: extractors give the strongest first."""
         return LocalFeatureTable(self.columns, self.firsts, np.minimum(self.counts, limit), self.sizes, self.keys)
 
-    def pictures(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The picture of each row of features, same shape as `rows`."""
+    def images(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The image of each row of features, same shape as `rows`."""
         return np.searchsorted(self.starts, rows, side="right") - 1

@@ -1,4 +1,4 @@
-"""Counts inliers of many pairs of pictures, on all cores, once.
+"""Counts inliers of many pairs of images, on all cores, once.
 
 What one pair costs does not depend on the others, so pairs go to processes in small groups; and since features,
 matching and estimation are all determined, counts are the same however they are grouped.
@@ -26,7 +26,7 @@ Pairs = NDArray[np.int32]
 def verify_pair(
     first: LocalFeatures, second: LocalFeatures, matcher: Matcher, geometry: Geometry, seed: int = 0
 ) -> tuple[Matches, Verdict]:
-    """The tentative pairs of two pictures, and which of them one motion explains."""
+    """The tentative pairs of two images, and which of them one motion explains."""
     matches = matcher(first.descriptors, second.descriptors)
     points = first.points[matches.first], second.points[matches.second]
     return matches, geometry(*points, (first.size, second.size), seed)
@@ -55,9 +55,9 @@ def count_inliers(
     """Inliers of every pair, from the cache or counted now; what was counted before an error is kept.
 
     Args:
-        queries: features of the first pictures.
-        index: features of the second pictures.
-        pairs: int32 [P, 2], pictures of `queries` and of `index`; quickest where those of one query stand together.
+        queries: features of the first images.
+        index: features of the second images.
+        pairs: int32 [P, 2], images of `queries` and of `index`; quickest where those of one query stand together.
         matcher: finds tentative pairs.
         geometry: says which of them agree.
         resources: `workers` processes, `seed` and cache.
@@ -80,7 +80,7 @@ def count_inliers(
             {"inliers": Column(np.int32)},
             make,
             CHUNK,
-            # The keys stand for the pictures' bytes and the extractor.
+            # The keys stand for the images' bytes and the extractor.
             [queries.keys, index.keys, pairs],
             {"matching": matcher.signature(), "geometry": geometry.signature(), "seed": resources.seed},
         )["inliers"]

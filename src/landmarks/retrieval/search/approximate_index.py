@@ -166,7 +166,7 @@ class ApproximateIndex(ABC):
 def recall(found: Ranking, exact: Ranking) -> float:
     """Recall@K: the share of the exact results [Q, K] that were found [Q, K], a mean over queries.
 
-    An image counts as found in place of another with the same score, because which of several copies of a picture
+    An image counts as found in place of another with the same score, because which of several copies of an image
     takes the last place is no error. Where there is nothing to find it is 1.
     """
     wanted = exact.filled.sum(axis=1)

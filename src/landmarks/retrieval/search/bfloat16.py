@@ -3,7 +3,7 @@
 A product of rounded descriptors is off by no more than what rounding took from both, which is measured row by row.
 So the k-th largest rounded product, lowered by twice that error, is a score that every true neighbour reaches: all
 rows that reach it are candidates, as many as a query needs, and their float64 products decide. A query with too many
-(copies of one picture, a network that maps everything to one direction) is left to the float32 search.
+(copies of one image, a network that maps everything to one direction) is left to the float32 search.
 """
 
 from collections import deque

@@ -20,7 +20,7 @@ class LocalSearch:
     The scores are votes, no similarities: verification after it should go by inliers alone, and a search by global
     descriptor replaces the ranking while what was verified stays.
 
-    A query without votes, for instance a picture without local features, keeps the ranking it had; if there was none
+    A query without votes, for instance an image without local features, keeps the ranking it had; if there was none
     before, its places are empty.
 
     Args:
@@ -31,7 +31,7 @@ class LocalSearch:
             `inverted.code_bytes` + 8 bytes of memory, besides all budgets: 9.1 GB for GLDv2's index with 500.
     """
 
-    needs: ClassVar[frozenset[Need]] = frozenset({"pictures"})
+    needs: ClassVar[frozenset[Need]] = frozenset({"images"})
 
     def __init__(
         self,
@@ -49,12 +49,12 @@ class LocalSearch:
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
         """The state with a ranking by votes."""
-        assert state.query_pictures is not None and state.index_pictures is not None  # see `needs`
+        assert state.query_images is not None and state.index_images is not None  # see `needs`
         depth = resources.index.k
         if not len(state.queries) or not len(state.index):
             return state.with_ranking(Ranking.empty(len(state.queries), depth))
-        queries = self.features.collect(state.query_pictures, np.arange(len(state.queries)), resources)
-        index = self.features.collect(state.index_pictures, np.arange(len(state.index)), resources)
+        queries = self.features.collect(state.query_images, np.arange(len(state.queries)), resources)
+        index = self.features.collect(state.index_images, np.arange(len(state.index)), resources)
         ranking = search_by_votes(
             queries,
             index.strongest(self.features_per_image),

@@ -1,7 +1,7 @@
 """Regional diffusion: similarity flows from the regions of a query along a graph of the index's regions.
 
 Iscen et al., "Efficient Diffusion on Region Manifolds: Recovering Small Objects with Compact CNN Representations",
-CVPR 2017. An object that fills a corner of two pictures makes two of their regions alike though the whole pictures
+CVPR 2017. An object that fills a corner of two images makes two of their regions alike though the whole images
 differ. The last step of the 2018 pipeline.
 """
 

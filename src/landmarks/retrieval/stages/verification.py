@@ -38,7 +38,7 @@ class SpatialVerification:
             then mean nothing.
     """
 
-    needs: ClassVar[frozenset[Need]] = frozenset({"pictures"})
+    needs: ClassVar[frozenset[Need]] = frozenset({"images"})
 
     def __init__(
         self,
@@ -82,14 +82,14 @@ class SpatialVerification:
             int32 [Q, min(depth, K)]; 0 in empty places.
         """
         shown = state.require_ranking("verification").indices[:, : self.depth]
-        assert state.query_pictures is not None and state.index_pictures is not None  # see `needs`
+        assert state.query_images is not None and state.index_images is not None  # see `needs`
         inliers = np.zeros(shown.shape, np.int32)
         queries, places = np.nonzero(shown != EMPTY)
         asked, query_rows = np.unique(queries, return_inverse=True)
         images, image_rows = np.unique(shown[queries, places], return_inverse=True)
         if len(asked):
-            query_features = self.features.collect(state.query_pictures, asked, resources)
-            image_features = self.features.collect(state.index_pictures, images, resources)
+            query_features = self.features.collect(state.query_images, asked, resources)
+            image_features = self.features.collect(state.index_images, images, resources)
             pairs = np.stack([query_rows, image_rows], axis=1).astype(np.int32)
             inliers[queries, places] = count_inliers(
                 query_features, image_features, pairs, self.matcher, self.geometry, resources

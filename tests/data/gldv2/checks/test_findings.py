@@ -7,7 +7,7 @@ from landmarks.data import read_image_list
 from landmarks.data.gldv2.checks import Fault, FileProblem, Findings
 from landmarks.ids import format_ids
 
-COUNTS = {"listed": 10, "present": 9, "without_landmark": 0, "landmarks": 3, "landmarks_with_one_picture": 1}
+COUNTS = {"listed": 10, "present": 9, "without_landmark": 0, "landmarks": 3, "landmarks_with_one_image": 1}
 
 
 def fault(kind: str, split: str, *ids: int, blocks: tuple[str, ...] = ()) -> Fault:
@@ -58,6 +58,6 @@ REMEDIES = [("train_clean", "data.source.exclude"), ("index", "data.max_unreadab
 
 
 @pytest.mark.parametrize(("split", "remedy"), REMEDIES)
-def test_unreadable_pictures_have_a_remedy_that_works_for_their_split(split: str, remedy: str) -> None:
+def test_unreadable_images_have_a_remedy_that_works_for_their_split(split: str, remedy: str) -> None:
     (reason,) = findings(fault("unreadable", split, *range(101), blocks=(split,))).reasons
-    assert "101 pictures" in reason and remedy in reason
+    assert "101 images" in reason and remedy in reason

@@ -9,7 +9,7 @@ import pytest
 
 from landmarks.data import Root, open_root
 from landmarks.data.gldv2 import GLDv2
-from landmarks.data.gldv2.checks import CHECKED_SPLITS, PICTURE_FAULTS, TABLE_FAULTS, Findings
+from landmarks.data.gldv2.checks import CHECKED_SPLITS, IMAGE_FAULTS, TABLE_FAULTS, Findings
 from landmarks.data.gldv2.checks import verify as verify_shown
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_ids
@@ -49,11 +49,11 @@ def test_a_sound_folder(shared_data: Path, tiny: Any) -> None:
         "index": (8, 8, 2, 2, 0),
         "test": (4, 4, 4, 0, 0),
     }
-    keys = ("listed", "present", "without_landmark", "landmarks", "landmarks_with_one_picture")
+    keys = ("listed", "present", "without_landmark", "landmarks", "landmarks_with_one_image")
     assert all(tuple(counts) == keys for counts in findings.counts.values())
 
 
-def test_pictures_that_are_missing_unlisted_or_stored_twice(tiny: Any, make: SimpleNamespace) -> None:
+def test_images_that_are_missing_unlisted_or_stored_twice(tiny: Any, make: SimpleNamespace) -> None:
     path = tiny.root / "train" / "images_000.tar"
     members = read_tar(path)
     gone, *others = sorted(members)
@@ -82,7 +82,7 @@ def test_a_partial_download_can_be_understood(tiny: Any) -> None:
     clean = findings.counts["train_clean"]
     gone = clean["listed"] - clean["present"]
     assert findings.reasons == [
-        f"pictures are missing, {gone} of 8 of train_clean: `landmarks data download --root "
+        f"images are missing, {gone} of 8 of train_clean: `landmarks data download --root "
         f"{tiny.root} --split train` fetches them, data.source.missing=skip trains without them"
     ]
 
@@ -127,7 +127,7 @@ def test_images_that_only_other_files_name(tiny: Any) -> None:
 
 
 def test_leaks_between_splits(tiny: Any, make: SimpleNamespace) -> None:
-    """A train picture that is searched, another that is asked for, a query that is in the index."""
+    """A train image that is searched, another that is asked for, a query that is in the index."""
     in_clean, other = next(iter(tiny.train)), next(name for name, mark in tiny.train.items() if mark == 3000)
     for name, split in ((in_clean, "index"), (other, "test"), (tiny.test[0], "index")):
         with tiny.csv(split).open("a") as file:
@@ -173,8 +173,8 @@ PLANTS: dict[str, Callable[[Any], object]] = {
     "an ignored query nobody knows": append(SOLUTION, f"{STRANGER},None,Ignored"),
     "a bad train line": append("metadata/train.csv", "0,0,0"),
     "a train line without label": append("metadata/train.csv", f"{STRANGER},,"),
-    "a train picture that is not there": append("metadata/train.csv", f"{STRANGER},,7"),
-    "a clean picture that is not there": append("metadata/train_clean.csv", f"9999,{STRANGER}"),
+    "a train image that is not there": append("metadata/train.csv", f"{STRANGER},,7"),
+    "a clean image that is not there": append("metadata/train_clean.csv", f"9999,{STRANGER}"),
     "an empty train_clean": lambda tiny: tiny.csv("train_clean").write_text("landmark_id,images\n"),
     "another id in train": replaced("train", "train"),
     "another id in index": replaced("index", "index"),
@@ -230,17 +230,15 @@ def test_extracted_folders_are_checked_like_tars(tiny: Any, make: SimpleNamespac
         ("unlisted", "index"): {STRANGER},
     }
     assert found(verify_shown(tiny.root, first, workers=1)) == expected
-    assert first.shown["decoding pictures"][0] == (0, 23, None)
-    assert first.shown["decoding pictures"][-1] == (23, 23, None)
+    assert first.shown["decoding images"][0] == (0, 23, None)
+    assert first.shown["decoding images"][-1] == (23, 23, None)
     extracted("train", train[8]).write_bytes(make.jpeg())
     del expected["unreadable", "train"]
     assert found(verify_shown(tiny.root, again, workers=1)) == expected
-    assert (
-        again.shown["decoding pictures"][-1][0] < 12
-    )  # the pictures that lie beside the one that has changed, no others
+    assert again.shown["decoding images"][-1][0] < 12  # the images that lie beside the one that has changed, no others
 
 
-def test_deep_checks_find_bad_pictures_and_changed_tars(tiny: Any, make: SimpleNamespace, tmp_path: Path) -> None:
+def test_deep_checks_find_bad_images_and_changed_tars(tiny: Any, make: SimpleNamespace, tmp_path: Path) -> None:
     path = tiny.root / "index" / "images_001.tar"
     members = read_tar(path)
     names = sorted(members)
@@ -264,7 +262,7 @@ def test_deep_checks_find_bad_pictures_and_changed_tars(tiny: Any, make: SimpleN
     source = GLDv2(tiny.root, train_split="index", exclude=listed)
     assert not {names[0], names[1], names[2]} & set(format_ids(source.train().table.ids))
     md5.unlink()
-    assert verify(tiny.root, workers=2).can_train  # a few bad pictures do not stop a run
+    assert verify(tiny.root, workers=2).can_train  # a few bad images do not stop a run
 
 
 def test_tars_at_an_address_are_checked_like_those_of_a_folder(
@@ -291,12 +289,12 @@ def test_json_always_has_the_same_keys(tiny: Any) -> None:
     tiny.csv("test").unlink()
     broken = verify(tiny.root).as_json()
     assert sound.keys() == broken.keys() == {"root", "deep", "can_train", "reasons", "needed", "splits", "problems"}
-    keys = {"usable", "listed", "present", "without_landmark", "landmarks", "landmarks_with_one_picture", "faults"}
+    keys = {"usable", "listed", "present", "without_landmark", "landmarks", "landmarks_with_one_image", "faults"}
     for report in (sound, broken):
         assert tuple(report["splits"]) == CHECKED_SPLITS
         for split in report["splits"].values():
             assert split.keys() == keys
-            assert tuple(split["faults"]) == (*TABLE_FAULTS, *PICTURE_FAULTS)
+            assert tuple(split["faults"]) == (*TABLE_FAULTS, *IMAGE_FAULTS)
             assert all(fault.keys() == {"count", "examples"} for fault in split["faults"].values())
             assert split["faults"]["tiny"]["count"] is None  # nothing was decoded
     missing = broken["splits"]["train"]["faults"]["missing"]

@@ -169,7 +169,7 @@ def take_inventory(layout: GLDv2Layout, folder: str, on_tar: OnTar | None = None
 def indexed_tars(folder: str, files: TarFiles, offsets: Offsets) -> list[TarContainer]:
     """Return the tars of an offset index."""
     order = np.lexsort((offsets.block, offsets.tar))
-    ends = np.cumsum([tar.pictures for tar in offsets.tars])
+    ends = np.cumsum([tar.images for tar in offsets.tars])
     containers = []
     for tar, rows in zip(offsets.tars, np.split(order, ends[:-1]), strict=True):
         ids, blocks, lengths = offsets.ids[rows], offsets.block[rows], offsets.length[rows]

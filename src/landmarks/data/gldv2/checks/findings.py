@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from landmarks.data.gldv2.checks.pictures import PictureFault
+from landmarks.data.gldv2.checks.images import ImageFault
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id, format_ids
 from landmarks.storage import atomic_file
@@ -23,10 +23,10 @@ NEEDED: tuple[Split, ...] = ("train_clean", "index", "test")
 
 TableFault = Literal["missing", "unlisted", "listed_twice", "stored_twice", "unlabelled", "unknown", "leaked"]
 TABLE_FAULTS: tuple[TableFault, ...] = get_args(TableFault)
-PICTURE_FAULTS: tuple[PictureFault, ...] = get_args(PictureFault)
-Kind = TableFault | PictureFault
+IMAGE_FAULTS: tuple[ImageFault, ...] = get_args(ImageFault)
+Kind = TableFault | ImageFault
 # What training can leave out; the other kinds are mistakes in files, or images that no table names.
-EXCLUDABLE: tuple[Kind, ...] = ("missing", "leaked", *PICTURE_FAULTS)
+EXCLUDABLE: tuple[Kind, ...] = ("missing", "leaked", *IMAGE_FAULTS)
 EXAMPLES = 3
 MAX_UNREADABLE = 100  # data.max_unreadable of conf/data/gldv2.yaml: a run stops at the next one
 
@@ -58,7 +58,7 @@ class Findings:
     """All that was found.
 
     The counts of each split that was checked are: images in its table that are "listed", "present" or
-    "without_landmark"; its "landmarks", and "landmarks_with_one_picture".
+    "without_landmark"; its "landmarks", and "landmarks_with_one_image".
     """
 
     root: str
@@ -89,17 +89,17 @@ class Findings:
             parts = [f"{len(one.ids):,} of {self.counts[one.split]['listed']:,} of {one.split}" for one in missing]
             folders = ",".join(dict.fromkeys(FOLDER[one.split] for one in missing))
             reasons.append(
-                f"pictures are missing, {' and '.join(parts)}: `landmarks data download --root {self.root} --split "
+                f"images are missing, {' and '.join(parts)}: `landmarks data download --root {self.root} --split "
                 f"{folders}` fetches them, data.source.missing=skip trains without them"
             )
         reasons += [
-            f"{_pictures(fault)} of {fault.split} cannot be read, and a run stops at more than "
+            f"{_images(fault)} of {fault.split} cannot be read, and a run stops at more than "
             f"{MAX_UNREADABLE}: {_remedy(fault.split)}"
             for fault in blocking
             if fault.kind == "unreadable"
         ]
         return reasons + [
-            f"{fault.where[0]} names {_pictures(fault)} that metadata/{fault.split}.csv does not list: both "
+            f"{fault.where[0]} names {_images(fault)} that metadata/{fault.split}.csv does not list: both "
             "files must be of the same release, download them again"
             for fault in blocking
             if fault.kind == "unknown"
@@ -130,7 +130,7 @@ class Findings:
                 split: {
                     "usable": self.usable(split),
                     **counts,
-                    "faults": {kind: self._fault_json(kind, split) for kind in (*TABLE_FAULTS, *PICTURE_FAULTS)},
+                    "faults": {kind: self._fault_json(kind, split) for kind in (*TABLE_FAULTS, *IMAGE_FAULTS)},
                 }
                 for split, counts in self.counts.items()
             },
@@ -138,7 +138,7 @@ class Findings:
         }
 
     def _fault_json(self, kind: Kind, split: Split) -> dict[str, Any]:
-        unknown = kind in PICTURE_FAULTS and not self.deep
+        unknown = kind in IMAGE_FAULTS and not self.deep
         examples = [{"id": image_id, "where": where} for image_id, where in self.examples(kind, split)]
         return {"count": None if unknown else self.count(kind, split), "examples": examples}
 
@@ -165,8 +165,8 @@ class Findings:
         return listed["id"].n_unique()
 
 
-def _pictures(fault: Fault) -> str:
-    return f"{len(fault.ids):,} picture{'s' if len(fault.ids) > 1 else ''}"
+def _images(fault: Fault) -> str:
+    return f"{len(fault.ids):,} image{'s' if len(fault.ids) > 1 else ''}"
 
 
 def _remedy(split: Split) -> str:

@@ -1,4 +1,4 @@
-"""Checks a Google Landmarks v2 folder: tables against pictures, and on request every picture itself.
+"""Checks a Google Landmarks v2 folder: tables against images, and on request every image itself.
 
 Training stops at the first thing that is wrong. Here all of it is collected, so that one download or one repair mends
 it. Whether training can start is judged as `GLDv2` judges it, see `Findings.can_train`.
@@ -14,15 +14,15 @@ from landmarks.data.gldv2.checks.containers import Inventory, take_inventory
 from landmarks.data.gldv2.checks.findings import (
     CHECKED_SPLITS,
     FOLDER,
+    IMAGE_FAULTS,
     MAX_UNREADABLE,
     NEEDED,
-    PICTURE_FAULTS,
     Fault,
     FileProblem,
     Findings,
     Split,
 )
-from landmarks.data.gldv2.checks.pictures import ContainerCheck, check_containers
+from landmarks.data.gldv2.checks.images import ContainerCheck, check_containers
 from landmarks.data.gldv2.checks.tables import Tables, table_findings
 from landmarks.data.gldv2.indexing import show_tars
 from landmarks.data.gldv2.local import open_layout
@@ -64,18 +64,18 @@ def verify(root: Root, progress: Progress, splits: Sequence[Split] | None = None
                 "present": int(there.sum()),
                 "without_landmark": max(0, len(there) - int(images.sum())),
                 "landmarks": len(images),
-                "landmarks_with_one_picture": int((images == 1).sum()),
+                "landmarks_with_one_image": int((images == 1).sum()),
             }
             found += _compare(tables, inventory, split)
         inventories.append((inventory, sharing))
     if workers:
         containers = [container for inventory, _ in inventories for container in inventory.containers]
-        show = partial(progress.show, "decoding pictures", unit="pictures")
+        show = partial(progress.show, "decoding images", unit="images")
         checks = check_containers(containers, derived_folder(root) / "checks", workers, show)
         for inventory, sharing in inventories:
             here = {container.name: checks[container.name] for container in inventory.containers}
             found += _md5_problems(root, here, sharing)
-            found += _picture_faults(here, sharing, tables)
+            found += _image_faults(here, sharing, tables)
     return Findings(
         root=str(root),
         deep=workers > 0,
@@ -122,9 +122,9 @@ def _md5_problems(root: Root, checks: Mapping[str, ContainerCheck], sharing: lis
             )
 
 
-def _picture_faults(checks: Mapping[str, ContainerCheck], sharing: list[Split], tables: Tables) -> Iterator[Fault]:
+def _image_faults(checks: Mapping[str, ContainerCheck], sharing: list[Split], tables: Tables) -> Iterator[Fault]:
     """Sort the bad images of a folder by their faults, for each split that they belong to."""
-    for kind in PICTURE_FAULTS:
+    for kind in IMAGE_FAULTS:
         bad = [
             (image_id, f"{name}, {reason}")
             for name, check in checks.items()

@@ -9,42 +9,42 @@ from landmarks.errors import LandmarksError
 from landmarks.retrieval.descriptors import DescriptorSet
 
 
-def test_pictures_stand_by_landmark_and_id_with_their_own_descriptors() -> None:
+def test_images_stand_by_landmark_and_id_with_their_own_descriptors() -> None:
     table, described, _ = labelled([3, 0, 5, 1], wrong=2)
-    pictures = match(table, described)
-    keys = list(zip(pictures.landmarks.tolist(), pictures.ids.tolist(), strict=True))
+    images = match(table, described)
+    keys = list(zip(images.landmarks.tolist(), images.ids.tolist(), strict=True))
     assert keys == sorted(zip(table.landmarks.tolist(), table.ids.tolist(), strict=True))
-    assert pictures.counts.tolist() == np.bincount(table.landmarks, minlength=4).tolist()
-    for landmark, (begin, end) in enumerate(zip(pictures.starts[:-1], pictures.starts[1:], strict=True)):
-        assert (pictures.landmarks[begin:end] == landmark).all()
-    expected = np.asarray(described.descriptors)[described.rows(pictures.ids)]
+    assert images.counts.tolist() == np.bincount(table.landmarks, minlength=4).tolist()
+    for landmark, (begin, end) in enumerate(zip(images.starts[:-1], images.starts[1:], strict=True)):
+        assert (images.landmarks[begin:end] == landmark).all()
+    expected = np.asarray(described.descriptors)[described.rows(images.ids)]
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     some = np.array([7, 2, 2, 5])
-    assert np.allclose(pictures.read(slice(0, 9)), expected, atol=1e-6)
-    assert np.allclose(pictures.read(some), expected[some], atol=1e-6)
+    assert np.allclose(images.read(slice(0, 9)), expected, atol=1e-6)
+    assert np.allclose(images.read(some), expected[some], atol=1e-6)
 
 
-def test_pictures_without_descriptor_or_landmark_are_left_out() -> None:
+def test_images_without_descriptor_or_landmark_are_left_out() -> None:
     table, described, _ = labelled([4, 4])
     fewer = DescriptorSet(described.ids[:5], described.descriptors[:5], PROTOCOL)
-    pictures = match(table, fewer)
-    assert (len(pictures), pictures.undescribed) == (5, 3) and set(pictures.ids) == set(fewer.ids)
+    images = match(table, fewer)
+    assert (len(images), images.undescribed) == (5, 3) and set(images.ids) == set(fewer.ids)
     landmarks = table.landmarks.copy()
     landmarks[table.find(fewer.ids[:2])] = -1
-    pictures = match(replace(table, landmarks=landmarks), fewer)
-    assert (len(pictures), pictures.undescribed) == (3, 3)
+    images = match(replace(table, landmarks=landmarks), fewer)
+    assert (len(images), images.undescribed) == (3, 3)
 
 
 def test_sets_that_do_not_fit_are_named() -> None:
     table, described, _ = labelled([4, 4])
     other = replace(PROTOCOL, data="demo", split="index")
     shifted = DescriptorSet(described.ids + np.uint64(6), described.descriptors, other, "B/index")
-    with pytest.raises(LandmarksError, match=r"B/index: 6 of its 8 pictures are not in .* was made of demo, index"):
+    with pytest.raises(LandmarksError, match=r"B/index: 6 of its 8 images are not in .* was made of demo, index"):
         match(table, shifted)
     regions = DescriptorSet(described.ids, described.descriptors, replace(PROTOCOL, regions=2), "B")
     with pytest.raises(LandmarksError, match="descriptors of regions"):
         match(table, regions)
-    with pytest.raises(LandmarksError, match="no picture of it has a landmark"):
+    with pytest.raises(LandmarksError, match="no image of it has a landmark"):
         match(replace(table, landmarks=np.full(8, -1, np.int32)), described)
 
 

@@ -1,4 +1,4 @@
-"""Pictures in memory, as sets of images, and scenes whose local features can be found again."""
+"""Images in memory, as sets of images, and scenes whose local features can be found again."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,26 +14,26 @@ from landmarks.ids import format_id
 
 @dataclass
 class MemoryStore:
-    """A store of encoded pictures; missing ones have no bytes."""
+    """A store of encoded images; missing ones have no bytes."""
 
-    pictures: dict[int, bytes] = field(default_factory=dict)
+    images: dict[int, bytes] = field(default_factory=dict)
 
     def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
-        return np.array([0 if int(image_id) in self.pictures else -1 for image_id in ids], np.int32)
+        return np.array([0 if int(image_id) in self.images else -1 for image_id in ids], np.int32)
 
     def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
-        if image_id not in self.pictures:
-            raise MissingImageError(f"picture {format_id(image_id)} is nowhere")
-        return self.pictures[image_id][:length]
+        if image_id not in self.images:
+            raise MissingImageError(f"image {format_id(image_id)} is nowhere")
+        return self.images[image_id][:length]
 
     def stamps(self, ids: NDArray[np.uint64], locations: NDArray[np.int32]) -> NDArray[np.uint64]:
         return np.zeros(len(ids), np.uint64)
 
 
-def image_set(pictures: list[bytes | None], first_id: int = 1) -> ImageSet:
-    """Pictures in order; None is one that the store does not hold."""
-    ids = np.arange(first_id, first_id + len(pictures), dtype=np.uint64)
-    held = {int(i): data for i, data in zip(ids, pictures, strict=True) if data is not None}
+def image_set(images: list[bytes | None], first_id: int = 1) -> ImageSet:
+    """Images in order; None is one that the store does not hold."""
+    ids = np.arange(first_id, first_id + len(images), dtype=np.uint64)
+    held = {int(i): data for i, data in zip(ids, images, strict=True) if data is not None}
     return ImageSet(ImageTable.unlabelled(ids), MemoryStore(held))
 
 

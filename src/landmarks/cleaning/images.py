@@ -1,6 +1,6 @@
-"""The labelled pictures that have a descriptor, landmark by landmark: what tidying looks at.
+"""The labelled images that have a descriptor, landmark by landmark: what tidying looks at.
 
-Everything about 4.1M pictures is an array. The descriptors, 8.5 GB at 512-d, stay on disk in the order in which they
+Everything about 4.1M images is an array. The descriptors, 8.5 GB at 512-d, stay on disk in the order in which they
 were extracted; `read` takes some of them in the order of landmarks.
 """
 
@@ -16,7 +16,7 @@ from landmarks.retrieval import Descriptors, DescriptorSet, check_rows, gather
 
 
 @dataclass(frozen=True, eq=False)
-class LandmarkPictures:
+class LandmarkImages:
     """Images in ascending order of landmark, then of id.
 
     Attributes:
@@ -40,28 +40,28 @@ class LandmarkPictures:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """Pictures of each landmark, int64 [C]."""
+        """Images of each landmark, int64 [C]."""
         return np.diff(self.starts)
 
-    def read(self, pictures: slice | NDArray[np.int64]) -> NDArray[np.float32]:
-        """Descriptors of length one, float32 [B, D], of some pictures in the given order."""
-        rows = self.rows[pictures]
+    def read(self, images: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Descriptors of length one, float32 [B, D], of some images in the given order."""
+        rows = self.rows[images]
         order = np.argsort(rows)  # a disk is read forwards
         block = np.empty((len(rows), self.descriptors.shape[1]), np.float32)
         block[order] = gather(self.descriptors, rows[order])
         return block
 
 
-def match(table: ImageTable, described: DescriptorSet) -> LandmarkPictures:
+def match(table: ImageTable, described: DescriptorSet) -> LandmarkImages:
     """Join a table of labels and a descriptor set by id; images without landmark (-1) or descriptor are left out."""
     protocol = described.protocol
     if protocol.regions:
-        raise LandmarksError(f"{described.name}: holds descriptors of regions; give those of whole pictures")
+        raise LandmarksError(f"{described.name}: holds descriptors of regions; give those of whole images")
     unknown = described.ids[table.find(described.ids) < 0]
     if len(unknown):
         raise LandmarksError(
-            f"{described.name}: {len(unknown)} of its {len(described)} pictures are not in the table of train "
-            f"pictures, the first is {format_id(int(unknown[0]))}; the set was made of "
+            f"{described.name}: {len(unknown)} of its {len(described)} images are not in the table of train "
+            f"images, the first is {format_id(int(unknown[0]))}; the set was made of "
             f"{protocol.data or 'an unnamed data set'}, {protocol.split or 'unnamed split'}: extract this data set's "
             "with data.source.train_split=train splits=[train]"
         )
@@ -70,10 +70,10 @@ def match(table: ImageTable, described: DescriptorSet) -> LandmarkPictures:
     rows = described.rows(table.ids[labelled])
     here = labelled[rows >= 0]
     if not len(here):
-        raise LandmarksError(f"{described.name}: no picture of it has a landmark")
+        raise LandmarksError(f"{described.name}: no image of it has a landmark")
     check_rows(described.descriptors, described.name, normalize=True)
     landmarks = table.landmarks[here]
-    return LandmarkPictures(
+    return LandmarkImages(
         table.ids[here],
         landmarks,
         table.landmark_names,

@@ -13,7 +13,7 @@ from landmarks.data.gldv2.checks import (
     ContainerCheck,
     TarContainer,
     check_containers,
-    check_picture,
+    check_image,
     find_checked,
     open_tar,
 )
@@ -23,7 +23,7 @@ RUN_UNTIL_RECORDED = """
 import sys, time
 from pathlib import Path
 from landmarks.data.gldv2.checks.containers import open_tar
-from landmarks.data.gldv2.checks.pictures import check_containers
+from landmarks.data.gldv2.checks.images import check_containers
 from landmarks.data.stores.tar_files import LocalTars
 
 def stop_when_recorded(done, total):
@@ -43,7 +43,7 @@ def name(number: int) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path, make: SimpleNamespace) -> Path:
-    """Five tars of three pictures; the first of the last tar is cut off."""
+    """Five tars of three images; the first of the last tar is cut off."""
     good = make.jpeg()
     for tar in range(5):
         members = {name(10 * tar + number): good for number in range(3)}
@@ -75,15 +75,15 @@ def ignore(done: int, total: int) -> None:
 )
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_sizes_are_judged(make: SimpleNamespace, size: tuple[int, int], expected: object, kind: str) -> None:
-    assert check_picture(make.encoded(make.picture(0, *size), kind)) == expected
+    assert check_image(make.encoded(make.image(0, *size), kind)) == expected
 
 
 @pytest.mark.parametrize("height", [60, 700])
 def test_damage_is_found_at_any_scale(make: SimpleNamespace, height: int) -> None:
     good = make.jpeg(0, height, height)
-    assert check_picture(good) is None
+    assert check_image(good) is None
     for data in (b"", bytes(100), b"<html>", good[: len(good) // 2], good[:-600] + bytes(600)):
-        found = check_picture(data)
+        found = check_image(data)
         assert found is not None and found[0] == "unreadable" and found[1]
 
 
@@ -136,7 +136,7 @@ TAR = "train/images_004.tar"
 def files(tmp_path_factory: pytest.TempPathFactory, make: SimpleNamespace) -> LocalTars:
     """A tar of which one image is tiny and one cannot be read, checked; tests leave it as it was."""
     tmp_path = tmp_path_factory.mktemp("checked")
-    small = make.encoded(make.picture(0, 3, 5), "JPEG")
+    small = make.encoded(make.image(0, 3, 5), "JPEG")
     make.write_tar(tmp_path / TAR, {"8000000000000001": b"bytes", f"{3:016x}": small, f"{4:016x}": make.jpeg()})
     files = LocalTars(tmp_path / "train")
     check_containers([open_tar("train", files, "images_004.tar")], files.folder, 1, ignore)

@@ -1,4 +1,4 @@
-"""Tiny models in files, and picture files, sound and broken, for the commands on single pictures."""
+"""Tiny models in files, and image files, sound and broken, for the commands on single images."""
 
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from PIL import Image
 
+from images import scene
 from landmarks.data.images import Preprocessing
 from landmarks.losses import Softmax
 from landmarks.models import RECORD_VERSION, ModelRecord, build_loss, build_network, write_model
-from pictures import scene
 
 NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8, "pooling": "gem"}
 DETECTOR = {
@@ -107,22 +107,22 @@ def turned(path: Path, image: NDArray[np.uint8]) -> Path:
     return path
 
 
-def broken_pictures(folder: Path) -> dict[str, Path]:
-    """One of each kind of what is no usable picture; by what is said of it."""
+def broken_images(folder: Path) -> dict[str, Path]:
+    """One of each kind of what is no usable image; by what is said of it."""
     sound = photograph(folder / "sound.jpg").read_bytes()
     paths = {
         "there is no such file": folder / "missing.jpg",
-        "is a folder; name the pictures": folder / "folder",
+        "is a folder; name the images": folder / "folder",
         "damaged JPEG": folder / "truncated.jpg",
         "the file is empty": folder / "empty.jpg",
-        "not a picture of a known format": folder / "text.jpg",
+        "not an image of a known format": folder / "text.jpg",
         "1 x 1 pixels are too few": folder / "dot.png",
         "200 x 7 pixels are too few": folder / "line.png",
     }
     (folder / "folder").mkdir()
     (folder / "truncated.jpg").write_bytes(sound[: len(sound) // 2])
     (folder / "empty.jpg").touch()
-    (folder / "text.jpg").write_text("no picture, but some words")
+    (folder / "text.jpg").write_text("no image, but some words")
     photograph(folder / "dot.png", height=1, width=1)
     photograph(folder / "line.png", height=7, width=200)
     return paths

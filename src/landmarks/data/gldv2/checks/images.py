@@ -22,7 +22,7 @@ from landmarks.errors import LandmarksError
 from landmarks.ids import ID_PATTERN, format_id
 from landmarks.storage import atomic_file
 
-PictureFault = Literal["unreadable", "tiny", "extreme_aspect"]
+ImageFault = Literal["unreadable", "tiny", "extreme_aspect"]
 
 # Below the total stride of the networks, an image does not fill one cell of their last feature map.
 MIN_SHORT_SIDE = 32
@@ -35,7 +35,7 @@ DECODED_SHORT_SIDE = 128
 CHUNK = 128  # images a task: about a second of work
 
 ImageId = Annotated[str, Field(pattern=ID_PATTERN)]
-BadPicture = tuple[ImageId, PictureFault, str]  # and the reason
+BadImage = tuple[ImageId, ImageFault, str]  # and the reason
 
 
 class ContainerCheck(BaseModel):
@@ -46,13 +46,13 @@ class ContainerCheck(BaseModel):
 
     stamp: str
     md5: str | None = None
-    bad: list[BadPicture] = []
+    bad: list[BadImage] = []
     version: int = 1
     min_short_side: int = MIN_SHORT_SIDE
     max_aspect: float = MAX_ASPECT
 
 
-def check_picture(data: bytes) -> tuple[PictureFault, str] | None:
+def check_image(data: bytes) -> tuple[ImageFault, str] | None:
     """Decode one image and judge it: return its fault and the reason, or None for a good one."""
     try:
         image = open_image(data)
@@ -81,17 +81,17 @@ def find_checked(containers: Sequence[Container], records: Path) -> dict[str, Co
 
 
 def check_containers(
-    containers: Sequence[Container], records: Path, workers: int, on_pictures: Callable[[int, int], None]
+    containers: Sequence[Container], records: Path, workers: int, on_images: Callable[[int, int], None]
 ) -> dict[str, ContainerCheck]:
     """Check all images of some containers in other processes, but for what an earlier check has found already.
 
-    What is found is recorded below `records` and returned by the name of the container. `on_pictures` is told how many
+    What is found is recorded below `records` and returned by the name of the container. `on_images` is told how many
     images are checked so far, and how many there are to check.
     """
     checks = find_checked(containers, records)
     new = [container for container in containers if container.name not in checks]
     done, total = 0, sum(len(container.ids) for container in new)
-    on_pictures(done, total)
+    on_images(done, total)
     context = multiprocessing.get_context("spawn")  # forked processes would inherit locks of our threads
     pool = ProcessPoolExecutor(workers, context, initializer=_enter_worker)
     try:
@@ -104,14 +104,14 @@ def check_containers(
                 check.bad.extend(bad)
                 was_read = was_read and part_was_read
                 done += len(part.ids)
-                on_pictures(done, total)
+                on_images(done, total)
             if was_read:  # a disk that fails may be mended, and says nothing about the images
                 with atomic_file(_record(container, records)) as file:
                     file.write(check.model_dump_json(indent=1).encode())
             checks[container.name] = check
     except BrokenProcessPool as error:
         raise LandmarksError(
-            "a process that checked pictures ended abruptly, perhaps for lack of memory; what was checked is kept: "
+            "a process that checked images ended abruptly, perhaps for lack of memory; what was checked is kept: "
             "run the same again with fewer --workers"
         ) from error
     except OSError as error:
@@ -129,18 +129,18 @@ def _parts(container: Container) -> list[Container]:
     ]
 
 
-def _check_part(part: Container) -> tuple[str | None, list[BadPicture], bool]:
+def _check_part(part: Container) -> tuple[str | None, list[BadImage], bool]:
     """Return the MD5 if that is the task, the bad images, and whether everything could be read."""
     if not len(part.ids):
         try:
             return part.md5(), [], True
         except OSError:
             return None, [], False
-    bad: list[BadPicture] = []
+    bad: list[BadImage] = []
     was_read = True
     for row, image_id in enumerate(part.ids.tolist()):
         try:
-            fault = check_picture(part.read(row))
+            fault = check_image(part.read(row))
         except MissingImageError as error:
             fault, was_read = ("unreadable", str(error)), False
         if fault is not None:
