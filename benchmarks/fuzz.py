@@ -744,7 +744,7 @@ def write_run(folder: Path) -> list[Path]:
 
 
 def run_values(folder: Path) -> Any:
-    """A damaged run is named among the notes, which is as good as a refusal."""
+    """A corrupt run is named among the notes, which is as good as a refusal."""
     found = find_runs(folder / "runs")
     if found.notes:
         raise LandmarksError("; ".join(found.notes))

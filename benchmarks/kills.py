@@ -280,7 +280,7 @@ def trained(run: Path) -> dict[str, str]:
 
 
 def checkpointed(run: Path) -> int:
-    """The step of the last checkpoint, -1 where there is none; damaged ones raise."""
+    """The step of the last checkpoint, -1 where there is none; corrupt ones raise."""
     path = run / "checkpoints" / "last.ckpt"
     return int(open_checkpoint(path)["global_step"]) if path.exists() else -1
 

@@ -149,7 +149,7 @@ def test_mistakes_about_the_model_end_with_status_2(command: str, here: Path, tm
     assert "gone.ckpt: there is no such file" in run(command, tmp_path / "gone.ckpt", *images, code=2).stderr
     assert "there is no such file" in run(command, *images, "-", code=2).stderr
     (tmp_path / "bad.safetensors").write_bytes(b"x" * 100)
-    assert "bad.safetensors: damaged" in run(command, tmp_path / "bad.safetensors", *images, code=2).stderr
+    assert "bad.safetensors: corrupt" in run(command, tmp_path / "bad.safetensors", *images, code=2).stderr
     other = "detect" if command != "detect" else "similarity"
     done = run(command, f"{other}.safetensors", *images, code=2)
     assert f"landmarks {other}" in done.stderr and not done.stdout

@@ -44,7 +44,7 @@ def test_a_sample_is_its_own_image(images: ImageSet, make: SimpleNamespace) -> N
     assert len(dataset) == 8
 
 
-@pytest.mark.parametrize(("row", "reason"), [(2, "damaged"), (5, "not an image"), (6, "nowhere")])
+@pytest.mark.parametrize(("row", "reason"), [(2, "corrupt"), (5, "not an image"), (6, "nowhere")])
 def test_an_unreadable_image_says_which_and_why(images: ImageSet, row: int, reason: str) -> None:
     name = format_ids(images.table.ids[[row]])[0]
     for sample in (TrainDataset(images, [PLAIN])[row, 0], EvalDataset(images, [Preprocessing("released", 32)])[row]):

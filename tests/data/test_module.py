@@ -144,7 +144,7 @@ def test_another_module_goes_on_in_the_middle_of_an_epoch(tiny: Any, workers: in
         assert torch.equal(one["row"], other["row"]) and torch.equal(one["image"], other["image"])
 
 
-def test_a_damaged_image_is_reported_from_a_worker(tiny: Any) -> None:
+def test_a_corrupt_image_is_reported_from_a_worker(tiny: Any) -> None:
     tiny.remove_tars("train", extract=True)
     victim = sorted((tiny.root / "train").rglob("*.jpg"))[0]
     victim.write_bytes(victim.read_bytes()[:300])

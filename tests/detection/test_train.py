@@ -94,7 +94,7 @@ def test_a_loss_that_is_no_number_stops_the_run(compose_config: Compose, small_r
         train_detector(compose_config("train", *overrides, run_dir=tmp_path), tmp_path)
 
 
-def test_a_damaged_image_is_counted(compose_config: Compose, small_run: list[str], tmp_path: Path) -> None:
+def test_a_corrupt_image_is_counted(compose_config: Compose, small_run: list[str], tmp_path: Path) -> None:
     write_rectangles(tmp_path / "set", train=8, validation=2)
     (tmp_path / "set" / "train" / f"{3:016x}.jpg").write_bytes(b"no image")
     overrides = [*small_run, f"data.root={tmp_path / 'set'}", "data.max_unreadable=0"]

@@ -67,7 +67,7 @@ def test_it_finds_what_the_run_found(
 def test_other_files_are_refused(compose_config: Compose, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.ckpt"
     path.write_bytes(content)
-    with pytest.raises(LandmarksError, match="damaged, or not a checkpoint"):
+    with pytest.raises(LandmarksError, match="corrupt, or not a checkpoint"):
         evaluate_job(compose_config("evaluate", f"checkpoint={path}", run_dir=tmp_path / "run"))
 
 
@@ -77,6 +77,6 @@ def test_code_in_a_checkpoint_is_never_run(compose_config: Compose, tmp_path: Pa
             return (Path.touch, (tmp_path / "sprung",))  # type: ignore[return-value]
 
     torch.save({"state_dict": {}, "landmarks": Trap()}, tmp_path / "trap.ckpt")
-    with pytest.raises(LandmarksError, match="damaged, or not a checkpoint"):
+    with pytest.raises(LandmarksError, match="corrupt, or not a checkpoint"):
         evaluate_job(compose_config("evaluate", f"checkpoint={tmp_path / 'trap.ckpt'}", run_dir=tmp_path / "run"))
     assert not (tmp_path / "sprung").exists()

@@ -198,7 +198,7 @@ def test_predictions_of_the_classifier(
         assert np.array_equal(found.ids, sets["queries"].ids) and found.landmark_names.tolist() == names
         assert np.array_equal(found.landmarks, expected.indices)
         np.testing.assert_allclose(found.probabilities, expected.values.detach(), rtol=1e-5)
-        (tmp_path / "out" / "queries_predictions" / "ids.npy").write_bytes(b"damaged")
+        (tmp_path / "out" / "queries_predictions" / "ids.npy").write_bytes(b"corrupt")
         extract("out", "splits=[queries]", "predictions=3")  # nothing is described again, but all predicted
     assert len(read_predictions(tmp_path / "out" / "index_predictions").ids) == len(sets["index"])
 

@@ -44,7 +44,7 @@ def test_only_what_is_new_or_changed_is_embedded(model: OpenedModel, folder: Pat
     first = describe_folder(model, folder)
     assert sorted(names(first)) == ["a.jpg", "b.png", "deep/c.jpg", "deep/er/d.jpg"] and first.made == 4
     assert [path.name for path in first.unreadable] == ["bad.jpg"]
-    assert "cannot be read as an image: damaged JPEG" in first.unreadable[folder / "deep" / "bad.jpg"]
+    assert "cannot be read as an image: corrupt JPEG" in first.unreadable[folder / "deep" / "bad.jpg"]
     require_right(first, model, folder)
 
     again = describe_folder(model, folder)

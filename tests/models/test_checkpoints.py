@@ -37,7 +37,7 @@ def test_resume_last_is_the_newest_checkpoint_of_the_folder(tmp_path: Path) -> N
     WholeFiles().save_checkpoint({"state_dict": {}}, last)
     assert find_resume("last", last) == str(last)
     last.write_bytes(last.read_bytes()[:-9])
-    with pytest.raises(LandmarksError, match=r"last\.ckpt: damaged"):
+    with pytest.raises(LandmarksError, match=r"last\.ckpt: corrupt"):
         find_resume("last", last)
     with pytest.raises(LandmarksError, match="there is no checkpoint"):
         find_resume(str(tmp_path / "other.ckpt"), last)

@@ -55,7 +55,7 @@ def test_a_run_with_npairs_names_no_landmarks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", USES)
 @pytest.mark.parametrize("name", ["gone.safetensors", "gone.ckpt", "gone.onnx"])
-def test_missing_and_damaged_models_are_named(command: str, name: str, tmp_path: Path) -> None:
+def test_missing_and_corrupt_models_are_named(command: str, name: str, tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match=r"gone\."):
         open_for(tmp_path / name, command)
     (tmp_path / name).write_bytes(b"\x08\x00 no model at all")

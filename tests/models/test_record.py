@@ -49,8 +49,8 @@ def test_other_files_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", "{}", '{"format": 1}', "[" * 100_000])
-def test_a_damaged_description_is_an_error(text: str) -> None:
-    with pytest.raises(LandmarksError, match="damaged"):
+def test_a_corrupt_description_is_an_error(text: str) -> None:
+    with pytest.raises(LandmarksError, match="corrupt"):
         ModelRecord.from_metadata({KEY: text})
 
 

@@ -79,8 +79,8 @@ def claiming(path: Path) -> None:
     ("name", "harm", "words"),
     [
         *((name, Path.unlink, name.split(".")[0]) for name in sorted(predictions.FILES)),
-        *((f"{name}.npy", cut, "its header needs|damaged") for name in ("ids", "landmarks", "probabilities")),
-        ("landmarks.npy", claiming, "damaged, or no predictions"),
+        *((f"{name}.npy", cut, "its header needs|corrupt") for name in ("ids", "landmarks", "probabilities")),
+        ("landmarks.npy", claiming, "corrupt, or no predictions"),
         ("landmarks.npy", lambda path: np.save(path, np.array([[print]], object), allow_pickle=True), "Python objects"),
         ("landmarks.npy", saved(2), "expected images by landmarks"),
         ("landmarks.npy", saved(0, 2), "expected images by landmarks"),

@@ -75,7 +75,7 @@ def test_the_last_line_is_the_verdict() -> None:
     assert messages[2] == "Training cannot start: tar 7 is cut off (and what is said above, 1 more)"
 
 
-def test_hundreds_of_damaged_tars_do_not_fill_the_screen() -> None:
+def test_hundreds_of_corrupt_tars_do_not_fill_the_screen() -> None:
     problems = [FileProblem(f"tar {number} is cut off", ALL) for number in range(500)]
     messages = [str(message) for message in verification_messages(findings([], problems))]
     assert len(messages) == SHOWN_MESSAGES + 2

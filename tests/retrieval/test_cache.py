@@ -92,7 +92,7 @@ def test_a_kill_after_the_last_chunk_loses_nothing(tmp_path):
 
 @pytest.mark.parametrize("name", ["squares.npy", "checksums.txt"])
 @pytest.mark.parametrize("damage", ["truncated", "removed", "rubbish"])
-def test_a_damaged_entry_is_made_again(tmp_path, damage, name):
+def test_a_corrupt_entry_is_made_again(tmp_path, damage, name):
     run(Cache(tmp_path), Work())
     path = next(tmp_path.glob("numbers-*")) / name
     if damage == "removed":

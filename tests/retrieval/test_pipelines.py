@@ -198,7 +198,7 @@ def test_other_dimensions_are_an_error(name, array, tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name.startswith(("verification", "local"))])
-def test_images_that_are_missing_damaged_or_blank(name, tmp_path):
+def test_images_that_are_missing_corrupt_or_blank(name, tmp_path):
     state = make_state()
     images: list[bytes | None] = [png(one) for one in np.random.default_rng(7).integers(1, 7, (NUM_INDEX, 8, 8, 3))]
     images[2], images[4], images[5] = None, b"no image", png(np.zeros((8, 8, 3), np.uint8))

@@ -113,7 +113,7 @@ def test_a_bit_that_flips_meanwhile_is_found_when_it_is_finished(tmp_path: Path)
     log = write(tmp_path / "log.partial")
     data = (tmp_path / "log.partial" / "b.bin").read_bytes()
     (tmp_path / "log.partial" / "b.bin").write_bytes(data[:3] + b"!" + data[4:])
-    with pytest.raises(ChangedError, match=r"b\.bin: damaged"):
+    with pytest.raises(ChangedError, match=r"b\.bin: corrupt"):
         log.finish(tmp_path / "log")
     log.close()
     assert not (tmp_path / "log").exists()

@@ -18,5 +18,5 @@ def test_an_entry_that_lies_before_the_file_is_damage_and_no_error_of_the_system
     (begin,) = struct.unpack_from("<Q", data, place)
     struct.pack_into("<Q", data, place, begin + 100_000)
     path.write_bytes(data)
-    with pytest.raises(ChangedError, match=r"weights\.pt: damaged"):
+    with pytest.raises(ChangedError, match=r"weights\.pt: corrupt"):
         check_archive(path)

@@ -33,7 +33,7 @@ def test_what_is_no_plain_array_is_refused(fields):
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, fields)
     file.seek(0)
-    with pytest.raises(ValueError, match=r"Python objects|is damaged"):
+    with pytest.raises(ValueError, match=r"Python objects|is corrupt"):
         read_header(file)
 
 

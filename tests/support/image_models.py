@@ -113,7 +113,7 @@ def broken_images(folder: Path) -> dict[str, Path]:
     paths = {
         "there is no such file": folder / "missing.jpg",
         "is a folder; name the images": folder / "folder",
-        "damaged JPEG": folder / "truncated.jpg",
+        "corrupt JPEG": folder / "truncated.jpg",
         "the file is empty": folder / "empty.jpg",
         "not an image of a known format": folder / "text.jpg",
         "1 x 1 pixels are too few": folder / "dot.png",

@@ -99,7 +99,7 @@ def index(
 
     Only the headers in the tars are read, and only those of tars that are new or have changed. Training and
     evaluation do this on their own; the command does it beforehand and shows how it goes. Interrupt it at any time: the
-    same command goes on from there. Tars that are damaged or hold anything but images are refused by name.
+    same command goes on from there. Tars that are corrupt or hold anything but images are refused by name.
 
     Exit code: 0 all tars are indexed, 2 some are refused or nothing could be done, 130 interrupted.
     """

@@ -70,7 +70,7 @@ def embedded(
         if not np.isfinite(row).all() or not row.any():
             raise LandmarksError(
                 f"{image_name(image, place)}: {describer.name} gives a descriptor that is not finite, or nothing but "
-                "zeros; its training has diverged, or its weights are damaged"
+                "zeros; its training has diverged, or its weights are corrupt"
             )
         yield place, row
 

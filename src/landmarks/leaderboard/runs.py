@@ -1,6 +1,6 @@
 """Finds the `metrics.json` of runs and reads what the leaderboard needs of them.
 
-Folders of runs hold anything: damaged files, those of older versions, those of other programs. None stops the
+Folders of runs hold anything: corrupt files, those of older versions, those of other programs. None stops the
 leaderboard; each is named instead.
 """
 

@@ -65,7 +65,7 @@ def open_checkpoint(path: str | Path, mapped: bool = False, check: bool = True) 
     except ChangedError as error:
         raise LandmarksError(f"checkpoint {error}") from None
     except Exception as error:  # of a dozen types, none of which says which file it was
-        raise LandmarksError(f"checkpoint {path}: damaged, or not a checkpoint of ours ({first_line(error)})") from None
+        raise LandmarksError(f"checkpoint {path}: corrupt, or not a checkpoint of ours ({first_line(error)})") from None
     if not isinstance(found, dict) or not isinstance(found.get("state_dict"), Mapping):
         raise LandmarksError(f"checkpoint {path}: holds no state_dict; is it a checkpoint of this program?")
     return found
@@ -150,7 +150,7 @@ def find_resume(resume: str | None, last: Path) -> str | None:
     if not path.is_file():
         hint = "; name the interrupted run with hydra.run.dir=RUN" if resume == "last" else ""
         raise LandmarksError(f"resume={resume}: there is no checkpoint {path}{hint}")
-    open_checkpoint(path)  # Lightning would not say which file is damaged
+    open_checkpoint(path)  # Lightning would not say which file is corrupt
     return str(path)
 
 

@@ -67,7 +67,7 @@ def read_record(path: str | Path) -> ModelRecord:
         with safe_open(path, framework="pt") as file:
             return ModelRecord.from_metadata(file.metadata())
     except (SafetensorError, OSError) as error:
-        raise LandmarksError(f"{path}: damaged, or no safetensors file ({error})") from None
+        raise LandmarksError(f"{path}: corrupt, or no safetensors file ({error})") from None
     except LandmarksError as error:
         raise LandmarksError(f"{path}: {error}") from None
 
@@ -80,7 +80,7 @@ def open_parts(path: str | Path, trust: Iterable[str] = ()) -> tuple[nn.Module, 
         with safe_open(path, framework="pt") as file, trusting(trust):
             return fitted_parts(record, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise LandmarksError(f"{path}: damaged, or no safetensors file ({error})") from None
+        raise LandmarksError(f"{path}: corrupt, or no safetensors file ({error})") from None
     except ChangedError:
         raise
     except LandmarksError as error:

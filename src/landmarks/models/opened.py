@@ -96,7 +96,7 @@ def open_model(
             nothing else that is not ours is imported or called.
 
     Raises:
-        LandmarksError: There is no such file, it is damaged, not for this use, or names what is neither ours nor
+        LandmarksError: There is no such file, it is corrupt, not for this use, or names what is neither ours nor
             trusted.
     """
     path, trust = Path(path), tuple([trust] if isinstance(trust, str) else trust)

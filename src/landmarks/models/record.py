@@ -115,7 +115,7 @@ class ModelRecord:
             found = values.pop("format")
             values.pop("landmarks_version")
         except (ValueError, RecursionError, KeyError, AttributeError, TypeError) as error:
-            raise LandmarksError(f"its description of itself is damaged ({error})") from None
+            raise LandmarksError(f"its description of itself is corrupt ({error})") from None
         if found != FORMAT:
             raise LandmarksError(f"it has format {found!r}; this version of landmarks ({__version__}) reads {FORMAT}")
         return ModelRecord.from_values(values)

@@ -136,7 +136,7 @@ def refuse_odd(tensors: Mapping[str, Tensor]) -> None:
         raise LandmarksError(f"its weights claim more room than the file has: {largest} {shape}")
     if nans := [name for name, one in tensors.items() if not _is_finite(one)]:
         raise LandmarksError(
-            f"its weights are damaged, or their training has diverged: {counted('with NaN or infinite values', nans)}"
+            f"its weights are corrupt, or their training has diverged: {counted('with NaN or infinite values', nans)}"
         )
 
 

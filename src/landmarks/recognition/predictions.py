@@ -134,7 +134,7 @@ def read_predictions(folder: str | Path) -> Predictions:
     """Open what `write_predictions` wrote.
 
     Raises:
-        LandmarksError: not there, damaged, cut off, not what the header says, or not what was written.
+        LandmarksError: not there, corrupt, cut off, not what the header says, or not what was written.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -156,7 +156,7 @@ def read_predictions(folder: str | Path) -> Predictions:
         landmarks = np.array(map_array(folder / LANDMARKS_FILE, np.dtype(np.int32), shape))
         probabilities = np.array(map_array(folder / PROBABILITIES_FILE, np.dtype(np.float32), shape))
     except (OSError, ValueError) as error:
-        raise LandmarksError(f"{folder}: damaged, or no predictions: {error}; predict again") from error
+        raise LandmarksError(f"{folder}: corrupt, or no predictions: {error}; predict again") from error
     again = first_repeat(ids)
     if again is not None:
         raise LandmarksError(f"{folder}: image {format_id(ids[again])} is there twice; predict again")

@@ -167,7 +167,7 @@ class Cache:
         shapes: Mapping[str, tuple[int, ...]],
         checked: bool = False,
     ) -> dict[str, NDArray[Any]] | None:
-        """The arrays of a finished entry; None after removing one that is damaged or has no checksums."""
+        """The arrays of a finished entry; None after removing one that is corrupt or has no checksums."""
         try:
             if not checked:
                 check_folder(folder)

@@ -163,14 +163,14 @@ class AppendLog:
         ends = dict(self.begins)
         for number, line in enumerate(lines):
             if line is None:
-                return number, f"{self.folder / CHECKSUMS_FILE}: line {number + 1} is damaged or was cut off"
+                return number, f"{self.folder / CHECKSUMS_FILE}: line {number + 1} is corrupt or was cut off"
             for name, (start, stop, value) in line.items():
                 if name not in ends:
                     continue
                 path = self.folder / name
                 fits = start == ends[name] and stop <= path.stat().st_size
                 if not fits or hash_bytes(path, start, stop, whole.get(name)) != value:
-                    return number, f"{path}: damaged after byte {ends[name]}, it holds other bytes than were written"
+                    return number, f"{path}: corrupt after byte {ends[name]}, it holds other bytes than were written"
                 ends[name] = stop
         return len(lines), ""
 

@@ -83,10 +83,10 @@ def check_folder(folder: Path) -> None:
         raise ChangedError(f"{path}: is missing; an earlier version wrote the folder, or somebody else: make it again")
     pieces = parse_line(path.read_bytes())
     if pieces is None:
-        raise ChangedError(f"{path}: damaged, or of an unfinished set")
+        raise ChangedError(f"{path}: corrupt, or of an unfinished set")
     for name, (start, stop, value) in pieces.items():
         if (folder / name).stat().st_size != stop or hash_bytes(folder / name, start, stop) != value:
-            raise ChangedError(f"{folder / name}: damaged, it holds other bytes than were written")
+            raise ChangedError(f"{folder / name}: corrupt, it holds other bytes than were written")
 
 
 def write_checksums(folder: Path, known: Pieces | None = None) -> None:
@@ -138,7 +138,7 @@ def check_tensors(path: Path) -> bool:
     """
     seal = _seal(path)
     if seal is not None and seal.found != seal.right.encode():
-        raise ChangedError(f"{path}: damaged, it holds other bytes than were written")
+        raise ChangedError(f"{path}: corrupt, it holds other bytes than were written")
     return seal is not None
 
 
@@ -179,17 +179,17 @@ def check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive, ThreadPoolExecutor() as pool:
             if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
-                raise ChangedError(f"{path}: damaged (its entries are larger than the file)")
+                raise ChangedError(f"{path}: corrupt (its entries are larger than the file)")
             for _ in pool.map(lambda entry: _read_through(archive, entry), archive.infolist()):
                 pass
     except OSError as error:
         if error.errno not in (None, errno.EINVAL):  # a place before the beginning is the archive's fault
             raise
-        raise ChangedError(f"{path}: damaged ({error})") from None
+        raise ChangedError(f"{path}: corrupt ({error})") from None
     except ChangedError:
         raise
     except Exception as error:  # zipfile lets through what struct, zlib and others say of bytes that make no sense
-        raise ChangedError(f"{path}: damaged ({error})") from None
+        raise ChangedError(f"{path}: corrupt ({error})") from None
 
 
 def _read_through(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:

@@ -1,7 +1,7 @@
 """Reads and rewrites the header of a ``.npy`` file without touching its data.
 
 NumPy's own loader takes memory first and asks later, and lets errors of Python's tokenizer out when a header is
-damaged. Here a header is either understood or a `ValueError`, and sizes are Python integers that cannot overflow.
+corrupt. Here a header is either understood or a `ValueError`, and sizes are Python integers that cannot overflow.
 """
 
 import math
@@ -49,7 +49,7 @@ def read_any_header(file: IO[bytes]) -> NpyHeader:
     """Read the header at the start of anybody's file, of any version; `file` then stands at the data.
 
     Raises:
-        ValueError: not a ``.npy`` file, or a damaged header.
+        ValueError: not a ``.npy`` file, or a corrupt header.
     """
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0), (3, 0)):
@@ -61,9 +61,9 @@ def read_any_header(file: IO[bytes]) -> NpyHeader:
             warnings.simplefilter("ignore")  # NumPy's hint about headers of Python 2
             shape, fortran, dtype = read(file)
     except (tokenize.TokenError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-        raise ValueError(f"its header is damaged ({error})") from error
+        raise ValueError(f"its header is corrupt ({error})") from error
     if any(length < 0 for length in shape):
-        raise ValueError(f"its header is damaged (shape {shape})")
+        raise ValueError(f"its header is corrupt (shape {shape})")
     return NpyHeader(shape, dtype, file.tell(), fortran)
 
 

@@ -195,12 +195,12 @@ def test_cmyk_looks_as_pillow_shows_it(make: SimpleNamespace) -> None:
     assert np.abs(decode(file.getvalue()) - expected).max() <= 1
     assert close(decode(file.getvalue(), 15), np.asarray(Image.fromarray(decode(file.getvalue())).reduce(4)), 2)
     half = file.getvalue()[: len(file.getvalue()) // 2]
-    with pytest.raises(UnreadableImageError, match="damaged JPEG"):
+    with pytest.raises(UnreadableImageError, match="corrupt JPEG"):
         decode(half + bytes(len(half)))
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF", "ignore:Tag data larger")
-def test_damaged_exif_does_not_cost_the_image(make: SimpleNamespace) -> None:
+def test_corrupt_exif_does_not_cost_the_image(make: SimpleNamespace) -> None:
     data = make.jpeg(6)
     for body in (b"", b"II*\x00\xff\xff\xff\xff", b"junk" * 5, b"MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x02"):
         segment = b"Exif\x00\x00" + body

@@ -40,8 +40,8 @@ def test_both_byte_orders_and_damage() -> None:
         for size in range(len(block) - 2):
             assert exif_orientation(block[:size]) == 1
         for kind, number, value in ((2, 1, 6), (3, 2, 6), (3, 1, 0), (3, 1, 9), (5, 1, 6)):
-            damaged = struct.pack(f"{order}HHIHH", ORIENTATION_TAG, kind, number, value, 0)
-            assert exif_orientation(mark + struct.pack(f"{order}IH", 8, 1) + damaged) == 1
+            corrupt = struct.pack(f"{order}HHIHH", ORIENTATION_TAG, kind, number, value, 0)
+            assert exif_orientation(mark + struct.pack(f"{order}IH", 8, 1) + corrupt) == 1
         assert exif_orientation(mark + struct.pack(f"{order}IH", 2**32 - 1, 1) + entry) == 1
         assert exif_orientation(mark + struct.pack(f"{order}IH", 8, 65535) + entry) == 6
 

@@ -85,7 +85,7 @@ def test_other_images_have_other_sizes(mixed: ImageSet, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"text", None])
-def test_a_damaged_file_is_made_again(mixed: ImageSet, tmp_path: Path, damage: bytes | None) -> None:
+def test_a_corrupt_file_is_made_again(mixed: ImageSet, tmp_path: Path, damage: bytes | None) -> None:
     path = sizes_path(mixed, tmp_path) / "sizes.npy"
     first = np.array(image_sizes(mixed, tmp_path))
     path.write_bytes(path.read_bytes()[:-4] if damage is None else damage)

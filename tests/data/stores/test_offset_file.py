@@ -112,12 +112,12 @@ def test_damage_is_found(path: Path, data: st.DataObject) -> None:
         write_offsets(OFFSETS, path)
     whole = path.read_bytes()
     start = data.draw(st.integers(0, len(whole) - 1))
-    damaged = whole[:start] + data.draw(st.binary(min_size=1, max_size=8)) + whole[start + 1 :]
-    damaged = damaged[: data.draw(st.none() | st.integers(0, len(damaged)))]
-    damaged_path = path.with_name("damaged")
-    damaged_path.write_bytes(damaged)
+    corrupt = whole[:start] + data.draw(st.binary(min_size=1, max_size=8)) + whole[start + 1 :]
+    corrupt = corrupt[: data.draw(st.none() | st.integers(0, len(corrupt)))]
+    corrupt_path = path.with_name("corrupt")
+    corrupt_path.write_bytes(corrupt)
     try:
-        read = read_offsets(damaged_path)
+        read = read_offsets(corrupt_path)
     except ValueError:
         return
     # Names and stamps have no checksum: a tar that is called otherwise is one that changed.
@@ -143,7 +143,7 @@ def test_files_of_others_are_not_used(path: Path, columns: dict[str, np.ndarray]
     ours = {name: getattr(OFFSETS, name) for name in COLUMNS}
     tars = '[["a.tar", 10240, "17", 2], ["b.tar", 1, "1", 3]]'
     save_sealed(path, save_file, ours | columns, {"format": "landmarks offsets 2", "tars": tars} | metadata)
-    with pytest.raises(ValueError, match=r"it is of another format|it is damaged|list"):
+    with pytest.raises(ValueError, match=r"it is of another format|it is corrupt|list"):
         read_offsets(path)
     save_sealed(path, save_file, ours, {"format": "landmarks offsets 2", "tars": tars})
     assert len(read_offsets(path)) == 5
@@ -161,7 +161,7 @@ def test_places_that_cannot_be_are_not_used(path: Path) -> None:
         {"length": OFFSETS.length + np.uint32(1)},
     ):
         write_offsets(Offsets(**{**vars(OFFSETS), **change}), path)
-        with pytest.raises(ValueError, match="it is damaged"):
+        with pytest.raises(ValueError, match="it is corrupt"):
             read_offsets(path)
 
 

@@ -149,7 +149,7 @@ def test_an_image_in_two_tars_is_named_with_both(split: Split) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"noise" * 100, None])
-def test_a_damaged_index_is_made_again(split: Split, content: bytes | None, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_corrupt_index_is_made_again(split: Split, content: bytes | None, caplog: pytest.LogCaptureFixture) -> None:
     split.update()
     whole = split.path.read_bytes()
     split.path.write_bytes(whole[:-1] + b"\7" if content is None else content)

@@ -169,9 +169,9 @@ def test_pax_headers_must_not_change_the_next_member(key: str, globally: bool) -
 @pytest.mark.parametrize(
     "records", [b"12 comment=a", b"0 a=b\n", b"999999999 a=b\n", b"x", b"-5 a\n", b"6 a=b\n\n", b"3 \n\0"]
 )
-def test_damaged_pax_headers_are_named(records: bytes) -> None:
+def test_corrupt_pax_headers_are_named(records: bytes) -> None:
     header = member("x", len(records), tarfile.XHDTYPE).tobuf(tarfile.USTAR_FORMAT)
-    with pytest.raises(RefusedTarError, match="pax header at byte 0 is damaged"):
+    with pytest.raises(RefusedTarError, match="pax header at byte 0 is corrupt"):
         index(header + records.ljust(512, b"\0") + tar_of(image(IDS[0])))
 
 
@@ -229,7 +229,7 @@ def test_a_hole_is_not_taken_for_the_end() -> None:
         index(bytes(tar_headers.MAX_PADDING + 512))
 
 
-def test_a_damaged_header_is_not_taken_for_the_end() -> None:
+def test_a_corrupt_header_is_not_taken_for_the_end() -> None:
     data = tar_of(*map(image, IDS))
     with pytest.raises(RefusedTarError, match="no valid header at byte 2048"):
         index(data[:2048] + bytes(range(256)) * 2 + data[2560:])

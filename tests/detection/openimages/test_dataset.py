@@ -101,7 +101,7 @@ def test_boxes_refer_to_the_pixels_as_stored(tmp_path: Path) -> None:
 
 
 def test_batches_of_several_sizes_and_what_could_not_be_read(tiny: Any) -> None:
-    (tiny.root / "train" / f"{2:016x}.jpg").write_bytes(b"\xff\xd8\xff\xe0 damaged")
+    (tiny.root / "train" / f"{2:016x}.jpg").write_bytes(b"\xff\xd8\xff\xe0 corrupt")
     train = OpenImages(tiny.root, background=True).train()
     (tiny.root / "train" / f"{3:016x}.jpg").unlink()
     dataset = DetectionDataset(train.images, DetectionResize(50, 100), train.boxes)
@@ -114,9 +114,9 @@ def test_batches_of_several_sizes_and_what_could_not_be_read(tiny: Any) -> None:
     assert [tuple(target["boxes"].shape) for target in batch["targets"]] == [(2, 4), (1, 4), (0, 4)]
     for target in batch["targets"]:
         assert target["boxes"].dtype == torch.float32 and target["labels"].dtype == torch.int64
-    (damaged, why), (missing, where) = batch["unreadable"]
-    assert (damaged, missing) == (f"{2:016x}", f"{3:016x}")
-    assert damaged in why and f"{missing}.jpg" in where
+    (corrupt, why), (missing, where) = batch["unreadable"]
+    assert (corrupt, missing) == (f"{2:016x}", f"{3:016x}")
+    assert corrupt in why and f"{missing}.jpg" in where
 
 
 def test_a_batch_of_nothing() -> None:

@@ -60,7 +60,7 @@ PLAIN = saved(VALUES)
         (saved(np.empty((0, 4), np.float32)), "empty"),
         (saved(np.empty((4, 0), np.float32)), "empty"),
         (header("{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807, 8), }"), "header needs"),
-        (header("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 8), }"), "damaged"),
+        (header("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 8), }"), "corrupt"),
         (header("{'descr': '<f4', 'fortran_order': False, 'shape': ("), "cannot be used"),
         (header("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }", b"\x09\x00"), r"\(9, 0\)"),
     ],
@@ -75,13 +75,13 @@ def test_what_is_no_plain_array_is_refused_with_its_path(tmp_path, capsys, conte
 
 @settings(max_examples=150)
 @given(st.integers(0, len(PLAIN) - 1), st.integers(0, 255))
-def test_one_damaged_byte_is_an_array_or_a_message(tmp_path_factory, place, value):
-    path = tmp_path_factory.getbasetemp() / "damaged.npy"
+def test_one_corrupt_byte_is_an_array_or_a_message(tmp_path_factory, place, value):
+    path = tmp_path_factory.getbasetemp() / "corrupt.npy"
     path.write_bytes(PLAIN[:place] + bytes([value]) + PLAIN[place + 1 :])
     try:
         assert map_numpy(path).nbytes == VALUES.nbytes
     except LandmarksError as error:
-        assert "damaged.npy" in str(error)
+        assert "corrupt.npy" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -76,14 +76,14 @@ def test_a_file_that_differs_is_never_there(
     monkeypatch.setattr(files, "onnx_model", lambda *_: onnx.load(written[SEEN[0]][1]))  # it takes long to make again
     monkeypatch.setattr(files, "to_bytes", lambda made: made.SerializeToString())
 
-    def damaged(net: Any) -> Any:
+    def corrupt(net: Any) -> Any:
         with torch.no_grad():
             net.net.fc.weight[3] += 0.01
         return net
 
     for name in ("largest_difference", "_gives_the_same"):
         compare = getattr(files, name)
-        monkeypatch.setattr(files, name, lambda net, other, *more, c=compare: c(damaged(net), other, *more))
+        monkeypatch.setattr(files, name, lambda net, other, *more, c=compare: c(corrupt(net), other, *more))
     with pytest.raises(LandmarksError, match="does not give what the network gives"):
         write_file(model, path, kind)
     assert [found.name for found in tmp_path.iterdir()] == [path.name]

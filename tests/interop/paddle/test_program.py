@@ -40,7 +40,7 @@ def test_raw_variables_and_readers_have_no_values(tmp_path: Path) -> None:
     ("data", "problem"),
     [
         (b"", "it has no block"),
-        (b"\xff\xd8\xff\xe0", "damaged, or no program"),
+        (b"\xff\xd8\xff\xe0", "corrupt, or no program"),
         (message(4, b""), "it has no block"),
         (number(1, 1), "field 1 is a number where a message belongs"),
         (b"\x08" + b"\x80" * 9, "ends within a number"),
@@ -61,7 +61,7 @@ def test_raw_variables_and_readers_have_no_values(tmp_path: Path) -> None:
         (program(VALUES, variable("a" * 256, True, KEPT)), "the name of a variable has 256 bytes"),
         (program(VALUES, message(3, message(1, b"\xff"))), "is no name"),
         (program(VALUES, message(3, message(1, b"x") + message(3, b""))), "field 3 is no number"),
-        (program(VALUES)[:-30], "damaged, or no program"),
+        (program(VALUES)[:-30], "corrupt, or no program"),
     ],
 )
 def test_what_is_no_program(tmp_path: Path, data: bytes, problem: str) -> None:

@@ -101,7 +101,7 @@ def test_what_is_no_saved_model(tmp_path: Path) -> None:
     refused(tmp_path, "holds folders only; give the one that holds a saved model, such as .*inner")
     (tmp_path / "archive.tar").write_bytes(b"")
     refused(tmp_path / "archive.tar", "is a file; give the folder")
-    refused(tmp_path, r"1 damaged, or no variable: archive\.tar .*ends within its header.*--leave-out NAME")
+    refused(tmp_path, r"1 corrupt, or no variable: archive\.tar .*ends within its header.*--leave-out NAME")
     (tmp_path / "archive.tar").unlink()
     write_combined(tmp_path, VALUES)
     (tmp_path / "__model__").write_bytes(b"")
@@ -117,18 +117,18 @@ def test_what_is_no_saved_model(tmp_path: Path) -> None:
     refused(tmp_path, "model: keeps no variables")
 
 
-def test_all_damaged_files_are_named(tmp_path: Path) -> None:
+def test_all_corrupt_files_are_named(tmp_path: Path) -> None:
     folder = write_separate(tmp_path, {f"v{number:02}": np.zeros(3, np.float32) for number in range(14)})
     for number in range(12):
         (folder / f"v{number:02}").write_bytes(b"")
     with (folder / "v13").open("ab") as file:
         file.write(b"more")
-    with pytest.raises(LandmarksError, match=r"13 damaged, or no variable: v00 \(.*v09 \(.* and 3 more\."):
+    with pytest.raises(LandmarksError, match=r"13 corrupt, or no variable: v00 \(.*v09 \(.* and 3 more\."):
         open_variables(folder)
     shutil.copy(folder / "v12", folder / "v13")
     with (folder / "v13").open("ab") as file:
         file.write(b"more")
-    with pytest.raises(LandmarksError, match=r"1 damaged.*: v13 \(4 bytes follow the values\)"):
+    with pytest.raises(LandmarksError, match=r"1 corrupt.*: v13 \(4 bytes follow the values\)"):
         open_variables(folder, ("v0*", "v10", "v11"))
 
 
@@ -198,7 +198,7 @@ def _written(data: bytes, chance: random.Random, what: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_damaged_files_are_errors_or_read_as_they_are(layout: str, tmp_path: Path) -> None:
+def test_corrupt_files_are_errors_or_read_as_they_are(layout: str, tmp_path: Path) -> None:
     folder = WRITE[layout](tmp_path / "m", VALUES)
     whole = {path: path.read_bytes() for path in sorted(folder.iterdir())}
     chance = random.Random(0)

@@ -37,7 +37,7 @@ def test_files_that_are_too_short_or_too_long_are_refused(folder, name, change):
     path = folder / name
     data = path.read_bytes()
     path.write_bytes(data[:change] if change < 0 else data + b"x")
-    with pytest.raises(LandmarksError, match=rf"{name}: damaged"):
+    with pytest.raises(LandmarksError, match=rf"{name}: corrupt"):
         DescriptorSet.open(folder)
 
 
@@ -46,7 +46,7 @@ def test_files_that_are_too_short_or_too_long_are_refused(folder, name, change):
 )
 def test_other_arrays_are_refused(folder, array):
     np.save(folder / "descriptors.npy", array, allow_pickle=True)
-    with pytest.raises(LandmarksError, match=r"descriptors\.npy: damaged"):
+    with pytest.raises(LandmarksError, match=r"descriptors\.npy: corrupt"):
         DescriptorSet.open(folder)
 
 

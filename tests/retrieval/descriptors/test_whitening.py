@@ -172,7 +172,7 @@ def test_places_that_cannot_be_written_are_named(tmp_path):
         save_whitening(WHITENING, tmp_path / "nowhere" / "pca.safetensors")
 
 
-def test_damaged_and_foreign_files_are_refused(tmp_path, monkeypatch):
+def test_corrupt_and_foreign_files_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "pca.safetensors"
     save_whitening(WHITENING, path)
     whole = path.read_bytes()

@@ -112,7 +112,7 @@ def test_files_that_were_looked_at_are_not_read_again(tmp_path, monkeypatch, wor
     (file,) = (tmp_path / "store").rglob("stamps.bin")
     file.write_bytes(file.read_bytes()[:-20] + bytes(20))
     assert_same(look(), after)
-    assert seen[3:] == [4, 6], "a damaged stamp counts as absent"
+    assert seen[3:] == [4, 6], "a corrupt stamp counts as absent"
 
 
 def test_bad_images_have_no_features_and_are_named(tmp_path, caplog):
@@ -238,7 +238,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 
 def _copied(table: LocalFeatureTable) -> LocalFeatureTable:
-    """A copy in memory: the files under the other one will be damaged."""
+    """A copy in memory: the files under the other one will be corrupt."""
     features = [table.of(i) for i in range(len(table))]
     return table_of(
         [LocalFeatures(f.points.copy(), f.scales.copy(), f.descriptors.copy(), f.size) for f in features], table.keys

@@ -51,7 +51,7 @@ class GLDv2(Source):
             work, "skip" leaves them out and logs how many, for a partial download.
         include: A file that lists the only images or landmarks to train on, see `image_lists`.
         exclude: A file that lists images or landmarks to train without. An image that it names, because it is
-            damaged say, leaves the gallery, too; else both lists concern training alone, so that recognition is
+            corrupt say, leaves the gallery, too; else both lists concern training alone, so that recognition is
             compared on equal terms.
         name: What figures and descriptors are stamped with. Another set in this layout needs another name: those of
             "gldv2" may stand beside published ones.

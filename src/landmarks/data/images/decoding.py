@@ -1,4 +1,4 @@
-"""Encoded bytes to pixels: fast for sound JPEGs, patient with odd ones, strict with damaged ones.
+"""Encoded bytes to pixels: fast for sound JPEGs, patient with odd ones, strict with corrupt ones.
 
 simplejpeg (libjpeg-turbo) decodes JPEGs on one thread, at 1/2, 1/4 or 1/8 of their size where that is enough. What
 it refuses but is no damage (PNG, WebP, TIFF, stray bytes between markers) goes to Pillow, HEIC through pillow-heif. An
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 class UnreadableImageError(LandmarksError):
-    """The bytes are no image, a damaged one, or one too large to decode."""
+    """The bytes are no image, a corrupt one, or one too large to decode."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def decode(data: bytes, min_short_side: int | None = None) -> NDArray[np.uint8]:
         uint8 [H, W, 3].
 
     Raises:
-        UnreadableImageError: Damaged, cut off, not an image, or too large.
+        UnreadableImageError: Corrupt, cut off, not an image, or too large.
     """
     image = open_image(data)
     if min_short_side is None:
@@ -124,7 +124,7 @@ def _load_jpeg(data: bytes, height: int, width: int, cmyk: bool, divisor: int) -
         )
     except ValueError as error:
         if any(damage in str(error).lower() for damage in JPEG_DAMAGE):
-            raise UnreadableImageError(f"damaged JPEG: {error}") from error
+            raise UnreadableImageError(f"corrupt JPEG: {error}") from error
         return _guarded(lambda: _load_other(_open_pillow(data), divisor))
     return _inverted_cmyk_to_rgb(image) if cmyk else image
 
@@ -166,7 +166,7 @@ def _open_other(data: bytes) -> EncodedImage:
     image = _open_pillow(data)
     try:
         orientation = Image.Image.getexif(image).get(ORIENTATION_TAG, 1)  # that of PNG would decode all pixels
-    except Exception:  # only the EXIF is damaged, not the pixels
+    except Exception:  # only the EXIF is corrupt, not the pixels
         orientation = 1
     if isinstance(orientation, bytes) and len(orientation) == 1:  # of the type BYTE
         orientation = orientation[0]
@@ -189,7 +189,7 @@ def _load_other(image: Image.Image, divisor: int) -> NDArray[np.uint8]:
 
 
 def _guarded(read: Callable[[], T]) -> T:
-    """Call Pillow, whose parsers raise errors of any kind on damaged files."""
+    """Call Pillow, whose parsers raise errors of any kind on corrupt files."""
     try:
         return read()
     except UnreadableImageError:
@@ -199,7 +199,7 @@ def _guarded(read: Callable[[], T]) -> T:
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(str(error)) from error
     except Exception as error:
-        raise UnreadableImageError(f"damaged image: {error}") from error
+        raise UnreadableImageError(f"corrupt image: {error}") from error
 
 
 def _check_jpeg(data: bytes, height: int, width: int, scans: int) -> None:

@@ -84,7 +84,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
 
 
 def exif_orientation(tiff: bytes) -> int:
-    """The orientation in an EXIF block from its byte order mark on; 1 if it is damaged: the pixels may be sound."""
+    """The orientation in an EXIF block from its byte order mark on; 1 if it is corrupt: the pixels may be sound."""
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
     if order is None or len(tiff) < 8:
         return 1

@@ -131,7 +131,7 @@ def _as_it_is(block: Any) -> Any:
 
 
 def _open(path: Path, count: int) -> Sizes | None:
-    """The sizes in a folder, None if it is not there, or after removing one that is damaged."""
+    """The sizes in a folder, None if it is not there, or after removing one that is corrupt."""
     if not path.exists():
         return None
     try:

@@ -116,7 +116,7 @@ def write_offsets(offsets: Offsets, path: Path) -> None:
 
 
 def read_offsets(path: Path) -> Offsets:
-    """Map an index. Raises OSError if it cannot be read, ValueError if it is damaged or of another format."""
+    """Map an index. Raises OSError if it cannot be read, ValueError if it is corrupt or of another format."""
     with path.open("rb") as file:  # all arrays come from this one file: by its path it could be another one by now
         try:
             with safe_open(path, framework="numpy"):  # holds the header against the file
@@ -128,9 +128,9 @@ def read_offsets(path: Path) -> Offsets:
             tars = tuple(_tar(*entry) for entry in json.loads(metadata["tars"]))
             columns = {name: _map(file, 8 + size, header[name], dtype) for name, dtype in _COLUMNS.items()}
         except ChangedError as error:
-            raise ValueError("it is damaged: it holds other bytes than were written") from error
+            raise ValueError("it is corrupt: it holds other bytes than were written") from error
         except (SafetensorError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError("it is damaged: its header makes no sense") from error
+            raise ValueError("it is corrupt: its header makes no sense") from error
     offsets = Offsets(tars, **columns)
     _require_sound(offsets)
     return offsets
@@ -155,8 +155,8 @@ def _require_sound(offsets: Offsets) -> None:
     """What reading relies on: checksums find accidents, not files made by other programs."""
     numbers = {len(getattr(offsets, name)) for name in _COLUMNS} | {sum(tar.images for tar in offsets.tars)}
     if len(numbers) != 1 or len(offsets.tars) > MAX_TARS or len(offsets) > np.iinfo(np.int32).max:
-        raise ValueError("it is damaged: lengths do not fit together")
+        raise ValueError("it is corrupt: lengths do not fit together")
     if len(offsets) and (offsets.tar.max() >= len(offsets.tars) or (offsets.ids[1:] <= offsets.ids[:-1]).any()):
-        raise ValueError("it is damaged: unsorted ids or unknown tars")
+        raise ValueError("it is corrupt: unsorted ids or unknown tars")
     if len(offsets) and (offsets.block.min() < 1 or offsets.length.max() > MAX_IMAGE):
-        raise ValueError("it is damaged: places where no image can be")
+        raise ValueError("it is corrupt: places where no image can be")

@@ -133,7 +133,7 @@ class Update:
 def open_tar_store(files: TarFiles, offsets: Path) -> TarStore:
     """Open the images of a split; the index at `offsets` is made or brought up to date first.
 
-    Raises LandmarksError that names tars which are damaged, hostile, unreadable or hold the same image.
+    Raises LandmarksError that names tars which are corrupt, hostile, unreadable or hold the same image.
     """
     refused = update_offsets(files, offsets).refused
     if refused:

@@ -17,7 +17,7 @@ from landmarks.data.stores.tar_members import (
     MAX_IMAGE,
     REPAIR,
     RefusedTarError,
-    damaged,
+    corrupt,
     image_id,
     member_name,
 )
@@ -52,7 +52,7 @@ def read_headers(read: ReadTar, size: int) -> Images:
     """Walk the headers of one tar of `size` bytes.
 
     Allowed are regular files called `<id>.jpg` in any relative folder, folders, and pax headers that leave the
-    names and sizes alone. RefusedTarError says what else is in it, or that it is damaged, cut off, compressed or holds
+    names and sizes alone. RefusedTarError says what else is in it, or that it is corrupt, cut off, compressed or holds
     an image twice.
     """
     if size > MAX_TAR:
@@ -99,13 +99,13 @@ def _walk(read: ReadTar, size: int) -> Iterator[tuple[list[bytes], list[int], in
     yield headers, sizes, start
     if offset + BLOCK > size or len(header) < BLOCK:
         last = f", in {member_name(headers[-1])!r}" if headers and offset > size else ""
-        raise damaged(f"cut off after {size:,} bytes{last}")
+        raise corrupt(f"cut off after {size:,} bytes{last}")
     rest = size - offset
     padding = read(offset, min(rest, MAX_PADDING))
     if rest > MAX_PADDING or padding.strip(b"\0"):
-        raise damaged(f"an empty block at byte {offset} ends it, but {rest:,} bytes follow")
+        raise corrupt(f"an empty block at byte {offset} ends it, but {rest:,} bytes follow")
     if len(padding) < rest:
-        raise damaged(f"cut off after {offset + len(padding):,} bytes")
+        raise corrupt(f"cut off after {offset + len(padding):,} bytes")
 
 
 def _check(

@@ -31,10 +31,10 @@ _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\x
 
 
 class RefusedTarError(LandmarksError):
-    """A tar that is damaged, cut off or holds what it must not. The message does not say which tar."""
+    """A tar that is corrupt, cut off or holds what it must not. The message does not say which tar."""
 
 
-def damaged(what: str) -> RefusedTarError:
+def corrupt(what: str) -> RefusedTarError:
     """An error for a tar that cannot be what was published."""
     return RefusedTarError(f"not a complete uncompressed tar ({what}); {REPAIR}")
 
@@ -43,7 +43,7 @@ def image_id(header: bytes, size: int, offset: int, read: ReadTar) -> int | None
     """The id of the image that a header announces, None for a folder or a pax header without consequences.
 
     It is 512 bytes, not all zero, at `offset` in the tar; `size` is -1 where it cannot be read. Raises RefusedTarError
-    if it is damaged, or announces anything else.
+    if it is corrupt, or announces anything else.
     """
     _require_header(header, size, offset)
     name, kind = member_name(header), header[156:157]
@@ -100,7 +100,7 @@ def _require_header(header: bytes, size: int, offset: int) -> None:
         checksum = -1
     # The checksum counts its own field as spaces.
     if checksum != sum(header) - sum(header[148:156]) + 8 * 32 or header[257:263] not in _MAGIC:
-        raise damaged(f"no valid header at byte {offset}")
+        raise corrupt(f"no valid header at byte {offset}")
     if size < 0 or header[124:136].translate(None, b"01234567 \0"):  # int() also takes -1, 0o1 and 1_0
         raise RefusedTarError(
             f"member {member_name(header)!r} at byte {offset}: its size {header[124:136]!r} is not an octal number; "
@@ -126,7 +126,7 @@ def _check_pax(size: int, offset: int, read: ReadTar) -> None:
         digits = records[position : position + 6].partition(b" ")[0]
         end = position + int(digits) if digits.isdigit() else position
         if end <= position or records[end - 1 : end] != b"\n":
-            raise RefusedTarError(f"{place} is damaged; {REPAIR}")
+            raise RefusedTarError(f"{place} is corrupt; {REPAIR}")
         key = records[position + len(digits) + 1 : end].partition(b"=")[0]
         if key in (b"path", b"linkpath", b"size") or key.startswith(b"GNU.sparse"):
             name = key.decode("ascii", "backslashreplace")

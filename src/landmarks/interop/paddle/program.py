@@ -30,7 +30,7 @@ def read_program(path: Path) -> dict[str, Description]:
     except OSError as error:
         raise LandmarksError(f"{path}: cannot be read ({error.strerror})") from None
     except LandmarksError as error:
-        raise LandmarksError(f"{path}: {error}; it is damaged, or no program of this framework") from None
+        raise LandmarksError(f"{path}: {error}; it is corrupt, or no program of this framework") from None
 
 
 def _kept(message: memoryview) -> dict[str, Description]:

@@ -123,7 +123,7 @@ def _read(file: BufferedReader, length: int, end: int) -> bytes:
     """`length` is a few hundred bytes at most."""
     data = file.read(length) if length <= end - file.tell() else b""
     if len(data) != length:
-        raise LandmarksError("it ends within its header; it is damaged, incomplete, or no tensor of this format")
+        raise LandmarksError("it ends within its header; it is corrupt, incomplete, or no tensor of this format")
     return data
 
 

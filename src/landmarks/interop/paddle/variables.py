@@ -3,7 +3,7 @@
 *Separate*: one file for each variable, which has its name. *Combined*: the values of all in the file `params`, one
 after the other without names, which the file `model` holds (see `program`). The framework's own default names of the
 two, `__params__` and `__model__`, are taken as well. All headers are read first, which takes milliseconds, so that
-what is missing or damaged is said before any values are read.
+what is missing or corrupt is said before any values are read.
 """
 
 import os
@@ -119,7 +119,7 @@ def _files(folder: Path) -> list[str]:
 
 def _separate(folder: Path, names: Sequence[str], leave_out: Sequence[str]) -> Variables:
     stored: dict[str, Stored] = {}
-    damaged: list[str] = []
+    corrupt: list[str] = []
     wanted = [name for name in names if not _matches(name, leave_out)]
     for name in wanted:
         path = folder / name
@@ -131,12 +131,12 @@ def _separate(folder: Path, names: Sequence[str], leave_out: Sequence[str]) -> V
                 if rest := end - file.tell() - described.nbytes:
                     raise LandmarksError(f"{rest:,} bytes follow the values")
         except OSError as error:
-            damaged.append(f"{name} ({error.strerror})")
+            corrupt.append(f"{name} ({error.strerror})")
         except LandmarksError as error:
-            damaged.append(f"{name} ({error})")
-    if damaged:
+            corrupt.append(f"{name} ({error})")
+    if corrupt:
         raise LandmarksError(
-            f"{folder}: {counted('damaged, or no variable', damaged, SHOWN)}. Fetch them again; what is no part of the "
+            f"{folder}: {counted('corrupt, or no variable', corrupt, SHOWN)}. Fetch them again; what is no part of the "
             "model is passed over with --leave-out NAME"
         )
     return Variables(folder, "separate", stored, len(names) - len(wanted))

@@ -154,7 +154,7 @@ def read_detections(folder: str | Path) -> FoundObjects:
     """Read a finished set.
 
     Raises:
-        LandmarksError: it is missing, unfinished, damaged or cut off, names the file and the line; or it does not hold
+        LandmarksError: it is missing, unfinished, corrupt or cut off, names the file and the line; or it does not hold
             what was written.
     """
     folder = Path(folder)

@@ -136,7 +136,7 @@ def _map_array(path: Path, rank: int, dtypes: tuple[np.dtype[np.generic], ...]) 
             raise ValueError(f"expected {rank} dimensions of {' or '.join(map(str, dtypes))}, found {dtype} {shape}")
         return map_array(path, dtype, shape)
     except (OSError, ValueError) as error:
-        raise LandmarksError(f"{path}: damaged or not of this kind: {error}; extract the set again") from error
+        raise LandmarksError(f"{path}: corrupt or not of this kind: {error}; extract the set again") from error
 
 
 def as_regions(described: DescriptorSet, region_dim: int) -> Descriptors:

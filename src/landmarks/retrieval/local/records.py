@@ -2,7 +2,7 @@
 
 They are the files of an append log (see `landmarks.storage.AppendLog`), of which a kill costs at most a chunk. It does
 not read all of it when it is opened, for that may be 107 GB: each record carries its own checksum and that of its
-features. So a record that was damaged counts as absent, and damaged features are found when they are checked.
+features. So a record that was corrupt counts as absent, and corrupt features are found when they are checked.
 """
 
 import math

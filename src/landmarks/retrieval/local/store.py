@@ -57,7 +57,7 @@ class LocalFeatureStore:
         return parent / f"{type(self.extractor).__name__.lower()}-{self._signature().hex()}"
 
     def collect(self, images: ImageSet, rows: NDArray[np.integer], resources: Resources) -> LocalFeatureTable:
-        """The features of some images, extracted where they are not there yet or damaged.
+        """The features of some images, extracted where they are not there yet or corrupt.
 
         What was extracted is kept chunk by chunk. Images that cannot be read have no features, and are counted and
         named in a warning.

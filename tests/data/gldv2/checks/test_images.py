@@ -168,7 +168,7 @@ def test_a_record_holds_while_its_tar_is_the_same(files: LocalTars) -> None:
         ('"bad": [', '"bad": [[],'),
     ],
 )
-def test_other_rules_and_damaged_records_do_not_count(files: LocalTars, old: str, new: str) -> None:
+def test_other_rules_and_corrupt_records_do_not_count(files: LocalTars, old: str, new: str) -> None:
     path = files.folder / "train" / "images_004.tar.json"
     text = path.read_text()
     assert old in text

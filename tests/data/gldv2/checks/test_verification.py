@@ -87,7 +87,7 @@ def test_a_partial_download_can_be_understood(tiny: Any) -> None:
     ]
 
 
-def test_all_damaged_files_are_named_at_once(tiny: Any) -> None:
+def test_all_corrupt_files_are_named_at_once(tiny: Any) -> None:
     for split in ("train", "index"):
         path = tiny.root / split / "images_001.tar"
         path.write_bytes(path.read_bytes()[:1000])
