@@ -33,7 +33,7 @@ FUNCTIONS = {
     "data index": "index_gldv2",
     "data verify": "verify_gldv2",
     "data stats": "gldv2_statistics",
-    "data tidy": "clean_gldv2",
+    "data clean": "clean_gldv2",
 }
 
 

@@ -1,4 +1,4 @@
-"""Labelled descriptors for tests of tidying: landmarks as directions, images around them, some labels wrong."""
+"""Labelled descriptors for tests of cleaning: landmarks as directions, images around them, some labels wrong."""
 
 from typing import NamedTuple
 

@@ -34,7 +34,7 @@ SMALL = [
 SHORT = ["trainer.fast_dev_run=true", "evaluate_untrained=false", "callbacks.progress=null"]
 ROW = "res152_arcmargin"
 MODELS = re.compile(r"[ABC]\.jpg|model\.safetensors|RELEASED|leaderboard --run")
-EVIDENCE = re.compile("CLASSIFIED/|DETECTED/|ALL/|tidied|PREDICTIONS")
+EVIDENCE = re.compile("CLASSIFIED/|DETECTED/|ALL/|cleaned|PREDICTIONS")
 TINY_DETECTOR = ["data.batch_size=4", "model.channels=8", "model.hidden=16"]
 
 
@@ -105,14 +105,14 @@ def detector_run(rectangles: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def evidence(
     tiny_world: Path, finished_run: Path, detector_run: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """What a classifier and a detector say of the tiny world's queries, a tidied list, and boxes to score."""
+    """What a classifier and a detector say of the tiny world's queries, a cleaned list, and boxes to score."""
     folder = tmp_path_factory.mktemp("evidence")
     common = ["data=gldv2", f"data.root={tiny_world}", "splits=[queries]", *SMALL, "callbacks.progress=null"]
     for run_dir, out, extra in ((finished_run, "CLASSIFIED", ["predictions=10"]), (detector_run, "DETECTED", [])):
         where = [f"checkpoint={run_dir / 'checkpoints' / 'best.ckpt'}", f"hydra.run.dir={folder / out}"]
         run("extract", *where, *common, *extra)
     shutil.copytree(finished_run / "descriptors" / "gallery", folder / "ALL" / "train")
-    shutil.copy(tiny_world / "metadata" / "train_clean.csv", folder / "tidied.csv")
+    shutil.copy(tiny_world / "metadata" / "train_clean.csv", folder / "cleaned.csv")
     shutil.copy(folder / "DETECTED" / "queries_detections" / "detections.csv", folder / "PREDICTIONS")
     return folder
 

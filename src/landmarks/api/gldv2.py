@@ -10,7 +10,7 @@ from landmarks.storage import hide
 
 if TYPE_CHECKING:
     from landmarks import data
-    from landmarks.cleaning import AgreementRule, Tidied, Verification
+    from landmarks.cleaning import AgreementRule, Cleaned, Verification
     from landmarks.data import IndexedSplit, Outcome
     from landmarks.detection import DetectionFigures
     from landmarks.report import Board
@@ -126,7 +126,7 @@ def clean_gldv2(
     workers: int | None = None,
     seed: int = 0,
     force: bool = False,
-) -> "Tidied":
+) -> "Cleaned":
     """Keep the train images that agree with others of their landmark, and write their list, as the command does.
 
     Args:
@@ -148,16 +148,16 @@ def clean_gldv2(
     Raises:
         LandmarksError: A file is missing or taken, or no image would be left.
     """
-    from landmarks.cleaning import AgreementRule, make_resources, refuse_existing, tidy_gldv2, write_tidied
+    from landmarks.cleaning import AgreementRule, clean_gldv2, make_resources, refuse_existing, write_cleaned
 
     refuse_existing(Path(out), force)
     resources = make_resources(search, memory_mb, workers, seed)
     with show_progress():
-        tidied = tidy_gldv2(
+        cleaned = clean_gldv2(
             hide(str(root)), Path(descriptors), resources, rule or AgreementRule(), sample, verification
         )
-    write_tidied(tidied, Path(out))
-    return tidied
+    write_cleaned(cleaned, Path(out))
+    return cleaned
 
 
 def score_retrieval(solution: str | Path, submission: str | Path) -> Figures:

@@ -1,10 +1,10 @@
-from .clean import Tidied as Tidied
+from .clean import Cleaned as Cleaned
+from .clean import clean_gldv2 as clean_gldv2
+from .clean import clean_images as clean_images
 from .clean import make_resources as make_resources
 from .clean import refuse_existing as refuse_existing
-from .clean import tidy as tidy
-from .clean import tidy_gldv2 as tidy_gldv2
 from .clean import train_images as train_images
-from .clean import write_tidied as write_tidied
+from .clean import write_cleaned as write_cleaned
 from .images import LandmarkImages as LandmarkImages
 from .images import match as match
 from .neighbours import Bars as Bars

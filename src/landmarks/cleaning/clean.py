@@ -33,7 +33,7 @@ SEARCHES = {"exact": ExactIndex, "hnsw": HnswIndex, "ivf_pq": IvfPqIndex}
 
 
 @dataclass(frozen=True, eq=False)
-class Tidied:
+class Cleaned:
     """What came of N images with label and descriptor, of `landmarks_before` landmarks with and without descriptors.
 
     Verdicts are uint8 [N] of `Verdict`, neighbours a Ranking [N, K] of the same landmark, bars what these had to beat.
@@ -69,7 +69,7 @@ class Tidied:
         }
 
 
-def tidy(
+def clean_images(
     table: ImageTable,
     described: DescriptorSet,
     resources: Resources,
@@ -77,10 +77,10 @@ def tidy(
     sample: int | None = SAMPLE,
     verification: Verification | None = None,
     open_images: Callable[[], ImageSet] | None = None,
-) -> Tidied:
+) -> Cleaned:
     """Decide which images of a labelled table to keep.
 
-    For 4,132,914 images at 512-d, by what `benchmarks/tidying.py` measures: 3 minutes of one core for the products
+    For 4,132,914 images at 512-d, by what `benchmarks/cleaning.py` measures: 3 minutes of one core for the products
     within landmarks and 38 for those with a sample of 65,536; with all images N² products, by the times of exact
     search in 761,757 a day and a half of two cores, without a GPU. Memory: `resources`' budget, the sample, and about
     100 bytes an image; on disk 130 bytes an image in the cache. Verification adds a tenth of a second an image and
@@ -112,7 +112,7 @@ def tidy(
             f"no landmark is left of {len(images)} images: ask for less with --min-images, --min-agreeing or a "
             "higher --chance, or look whether the descriptors tell landmarks apart"
         )
-    return Tidied(images, verdicts, neighbours, bars, rule, int(np.count_nonzero(table.counts())))
+    return Cleaned(images, verdicts, neighbours, bars, rule, int(np.count_nonzero(table.counts())))
 
 
 def _warn_if_capped(rule: AgreementRule, images: LandmarkImages, bars: Bars) -> None:
@@ -128,15 +128,15 @@ def _warn_if_capped(rule: AgreementRule, images: LandmarkImages, bars: Bars) -> 
         )
 
 
-def tidy_gldv2(
+def clean_gldv2(
     root: str,
     descriptors: Path,
     resources: Resources,
     rule: AgreementRule,
     sample: int | None,
     verification: Verification | None,
-) -> Tidied:
-    """Decide which images of a Google Landmarks v2 folder's or address's train.csv to keep. See `tidy`."""
+) -> Cleaned:
+    """Decide which images of a Google Landmarks v2 folder's or address's train.csv to keep. See `clean_images`."""
     layout = open_layout(open_root(root))
     if not layout.has_table("train"):
         raise LandmarksError(
@@ -145,7 +145,7 @@ def tidy_gldv2(
         )
     table = read_labels(layout.table("train"))
     described = DescriptorSet.open(descriptors)
-    return tidy(table, described, resources, rule, sample, verification, lambda: train_images(root))
+    return clean_images(table, described, resources, rule, sample, verification, lambda: train_images(root))
 
 
 def make_resources(search: str, memory_mb: int, workers: int | None, seed: int) -> Resources:
@@ -167,7 +167,7 @@ def refuse_existing(out: Path, force: bool) -> None:
         raise LandmarksError(f"--out {out} exists already: remove it, name another file, or replace it with --force")
 
 
-def write_tidied(tidied: Tidied, out: Path) -> None:
+def write_cleaned(cleaned: Cleaned, out: Path) -> None:
     """Write the images that stay as train_clean.csv is."""
-    kept, images = tidied.kept, tidied.images
+    kept, images = cleaned.kept, cleaned.images
     write_clean(out, images.ids[kept], images.landmark_names[images.landmarks[kept]])

@@ -1,4 +1,4 @@
-"""The labelled images that have a descriptor, landmark by landmark: what tidying looks at.
+"""The labelled images that have a descriptor, landmark by landmark: what cleaning looks at.
 
 Everything about 4.1M images is an array. The descriptors, 8.5 GB at 512-d, stay on disk in the order in which they
 were extracted; `read` takes some of them in the order of landmarks.

@@ -49,7 +49,7 @@ def same_class_neighbours(images: LandmarkImages, k: int, resources: Resources) 
     """
     work = _SameClass(images, k, resources)
     kept = resources.cache.rows(
-        "tidying-fellows",
+        "cleaning-fellows",
         len(images),
         {"indices": Column(np.int32, (k,)), "scores": Column(np.float32, (k,))},
         work,
@@ -167,7 +167,7 @@ def other_class_bars(
         return {"similarities": found.scores[np.arange(stop - start), np.minimum(place, last)]}
 
     kept = resources.cache.rows(
-        "tidying-outsiders",
+        "cleaning-outsiders",
         len(images),
         {"similarities": Column(np.float32)},
         make,

@@ -1,6 +1,6 @@
 """Which images stay: those that enough others of their landmark agree with, in a group that is large enough.
 
-The rule is ours; that of the tidied set of the released classifier was never published. It has three steps.
+The rule is ours; that of the cleaned set of the released classifier was never published. It has three steps.
 
 1. A same-class neighbour (another image of the landmark) agrees with an image if it is nearer than the image's
    b-th other-class neighbour (the b-th nearest image of another landmark). With all images searched, m that agree
@@ -47,7 +47,7 @@ class AgreementRule:
     """The rule above.
 
     The defaults were chosen on the miniature's five places with planted wrong labels, those that
-    `benchmarks/tidying_planted.py` reports, so that its figures of them are optimistic.
+    `benchmarks/cleaning_planted.py` reports, so that its figures of them are optimistic.
 
     Args:
         same_class: how many same-class neighbours of an image are looked at, the nearest.

@@ -63,7 +63,7 @@ class Verification:
             lost = images.ids[shown][rows < 0]
             raise LandmarksError(
                 f"{len(lost)} of {len(shown)} images to verify are not there, the first is "
-                f"{format_id(int(lost[0]))}; download them, or tidy without --verify"
+                f"{format_id(int(lost[0]))}; download them, or clean without --verify"
             )
         verified = np.zeros(len(images), np.int64)
         if len(shown):

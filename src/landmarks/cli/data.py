@@ -1,4 +1,4 @@
-"""`landmarks data`: fetch, index, check, describe and tidy Google Landmarks v2."""
+"""`landmarks data`: fetch, index, check, describe and clean Google Landmarks v2."""
 
 import json
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
+from landmarks.cli.clean import clean
 from landmarks.cli.console import AsJson, DataRoot, named_endings
-from landmarks.cli.tidy import tidy
 from landmarks.data import BASE_URL, FOLDERS, SPLITS, chosen_files
 from landmarks.errors import LandmarksError
 from landmarks.storage import printable
@@ -179,6 +179,6 @@ def stats(root: DataRoot, as_json: AsJson = False) -> None:
         Console(highlight=False).print(statistics_tables(statistics))
 
 
-app = typer.Typer(help="Fetch, index, check, describe and tidy Google Landmarks v2.", no_args_is_help=True)
-for command in (download, index, verify, stats, tidy):
+app = typer.Typer(help="Fetch, index, check, describe and clean Google Landmarks v2.", no_args_is_help=True)
+for command in (download, index, verify, stats, clean):
     app.command()(command)

@@ -1,13 +1,13 @@
-from .cleaning import draw_tidied as draw_tidied
+from .cleaning import draw_cleaned as draw_cleaned
 from .cleaning import sheet_landmark as sheet_landmark
 from .curves import plot_curves as plot_curves
 from .curves import read_curves as read_curves
 from .data_tables import NONE as NONE
+from .data_tables import cleaned_table as cleaned_table
 from .data_tables import download_messages as download_messages
 from .data_tables import download_table as download_table
 from .data_tables import index_table as index_table
 from .data_tables import statistics_tables as statistics_tables
-from .data_tables import tidied_table as tidied_table
 from .figure import plot_neighbours as plot_neighbours
 from .leaderboard import Apart as Apart
 from .leaderboard import Board as Board

@@ -1,4 +1,4 @@
-"""A sheet of one landmark after tidying: images that stay above, images that fall below.
+"""A sheet of one landmark after cleaning: images that stay above, images that fall below.
 
 Both run from the surest to the most doubtful, so that what lies next to the line is seen too. Under an image stand
 how many images of the landmark agree with it, its similarity to the nearest of them, and what that had to beat.
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from landmarks.cleaning import Tidied, Verdict
+from landmarks.cleaning import Cleaned, Verdict
 from landmarks.errors import LandmarksError
 from landmarks.report.palette import INK, PAPER, RIGHT, WRONG
 from landmarks.report.tiles import (
@@ -35,11 +35,11 @@ REASONS = {
 }
 
 
-def sheet_landmark(tidied: Tidied, name: str | None = None) -> int:
+def sheet_landmark(cleaned: Cleaned, name: str | None = None) -> int:
     """The landmark of that name, or else the one that lost most images of those that keep some."""
-    images = tidied.images
+    images = cleaned.images
     if name is None:
-        kept = np.bincount(images.landmarks[tidied.kept], minlength=len(images.counts))
+        kept = np.bincount(images.landmarks[cleaned.kept], minlength=len(images.counts))
         return int(np.argmax(np.where(kept > 0, images.counts - kept, -1)))
     found = np.flatnonzero((images.landmark_names == name) & (images.counts > 0))
     if not len(found):
@@ -47,13 +47,13 @@ def sheet_landmark(tidied: Tidied, name: str | None = None) -> int:
     return int(found[0])
 
 
-def draw_tidied(tidied: Tidied, landmark: int, read: ReadImage, out: str | Path) -> Path:
+def draw_cleaned(cleaned: Cleaned, landmark: int, read: ReadImage, out: str | Path) -> Path:
     """Draw the sheet of a landmark (an index into its names) as PNG."""
-    images = tidied.images
+    images = cleaned.images
     rows = np.arange(images.starts[landmark], images.starts[landmark + 1])
-    margin = tidied.neighbours.scores[rows, 0] - tidied.bars.similarities[rows]
+    margin = cleaned.neighbours.scores[rows, 0] - cleaned.bars.similarities[rows]
     rows = rows[np.argsort(-margin, kind="stable")]
-    bands = [("Stay", rows[tidied.kept[rows]]), ("Fall", rows[~tidied.kept[rows]])]
+    bands = [("Stay", rows[cleaned.kept[rows]]), ("Fall", rows[~cleaned.kept[rows]])]
     lines = [min(ROWS, max(1, -(-len(band) // COLUMNS))) for _, band in bands]
     width = 2 * MARGIN + COLUMNS * (TILE_WIDTH + SPACE) - SPACE
     height = 2 * MARGIN + len(bands) * HEADER + sum(lines) * (TILE_HEIGHT + SPACE)
@@ -68,17 +68,17 @@ def draw_tidied(tidied: Tidied, landmark: int, read: ReadImage, out: str | Path)
         top += HEADER
         for place, row in enumerate(shown.tolist()):
             left = MARGIN + place % COLUMNS * (TILE_WIDTH + SPACE)
-            draw_tile(canvas, left, top + place // COLUMNS * (TILE_HEIGHT + SPACE), _tile(tidied, row, read))
+            draw_tile(canvas, left, top + place // COLUMNS * (TILE_HEIGHT + SPACE), _tile(cleaned, row, read))
         top += count * (TILE_HEIGHT + SPACE)
     return save_sheet(canvas, out)
 
 
-def _tile(tidied: Tidied, row: int, read: ReadImage) -> Tile:
-    verdict = Verdict(int(tidied.verdicts[row]))
-    image = read_or_none(read, int(tidied.images.ids[row]))
-    nearest, bar = float(tidied.neighbours.scores[row, 0]), float(tidied.bars.similarities[row])
+def _tile(cleaned: Cleaned, row: int, read: ReadImage) -> Tile:
+    verdict = Verdict(int(cleaned.verdicts[row]))
+    image = read_or_none(read, int(cleaned.images.ids[row]))
+    nearest, bar = float(cleaned.neighbours.scores[row, 0]), float(cleaned.bars.similarities[row])
     note = f"{nearest:.2f}, outsiders {bar:.2f}" if np.isfinite(nearest) else f"alone, outsiders {bar:.2f}"
-    agree = int(tidied.rule.agreeing(tidied.neighbours, tidied.bars, slice(row, row + 1)).sum())
+    agree = int(cleaned.rule.agreeing(cleaned.neighbours, cleaned.bars, slice(row, row + 1)).sum())
     name = ", ".join([f"{agree} agree", *([REASONS[verdict]] if verdict in REASONS else [])])
     kept = verdict is Verdict.KEPT
     return Tile(image, RIGHT if kept else WRONG, name, note, mark="✓" if kept else "✗")

@@ -82,9 +82,9 @@ def statistics_tables(statistics: dict[str, Any]) -> Group:
     return Group(table, *([queries] if statistics["queries"] else []))
 
 
-def tidied_table(report: dict[str, Any]) -> Table:
-    """Count images and landmarks before and after `landmarks data tidy`, and why images fell."""
-    table = data_table("Tidied", "", "before", "kept", "share")
+def cleaned_table(report: dict[str, Any]) -> Table:
+    """Count images and landmarks before and after `landmarks data clean`, and why images fell."""
+    table = data_table("Cleaned", "", "before", "kept", "share")
     for what in ("images", "landmarks"):
         before, kept = report[what]["before"], report[what]["kept"]
         table.add_row(what, f"{before:,}", f"{kept:,}", f"{kept / before:.1%}")

@@ -36,7 +36,7 @@ SOURCE = "released 2019 weights"
 TRAINED_ON = {
     "res152_arcmargin_index": "the index set of Google Landmarks",
     "res152_softmax_v1": "Google Landmarks, about 4 million train images",
-    "res152_softmax_v2": "Google Landmarks, about 3 million tidied train images",
+    "res152_softmax_v2": "Google Landmarks, about 3 million cleaned train images",
 }
 UNKNOWN = "Google Landmarks; which images is not published"
 

@@ -1,10 +1,10 @@
-"""Tidying at scale: seconds and memory of its parts on made-up descriptors with GLDv2's long tail of landmark sizes.
+"""Cleaning at scale: seconds and memory of its parts on made-up descriptors with GLDv2's long tail of landmark sizes.
 
 Sizes are drawn log-normal so that 38 % of the landmarks have at most 5 images and 57 % at most 10, as those of the
 GLDv2 train set (Weyand et al., CVPR 2020, section 3), which makes 22 images on average against its 20. Images lie
 on disk in random order, as train.csv lists them. A tenth of them carries the label of another landmark.
 
-    python benchmarks/tidying.py [IMAGES]
+    python benchmarks/cleaning.py [IMAGES]
 """
 
 import sys
@@ -20,7 +20,7 @@ from landmarks.cleaning import AgreementRule, LandmarkImages, Verdict, match, ot
 from landmarks.data import ImageTable
 from landmarks.retrieval import Cache, Cost, DescriptorSet, ExactIndex, ExtractionProtocol, Resources
 
-RESULTS = Path(__file__).parent / "results" / "tidying.csv"
+RESULTS = Path(__file__).parent / "results" / "cleaning.csv"
 IMAGES, DIM, GLDV2_TRAIN = 150_000, 512, 4_132_914
 SAMPLE = 65_536
 WRONG = 0.1

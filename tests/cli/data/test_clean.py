@@ -1,4 +1,4 @@
-"""`landmarks data tidy` as a person and as a program use it."""
+"""`landmarks data clean` as a person and as a program use it."""
 
 import json
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def described(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def run(root: Path | str, described: Path, out: Path, *options: str) -> tuple[int, str, str]:
     result = CliRunner().invoke(
-        app, ["tidy", "--root", str(root), "--descriptors", str(described), "--out", str(out), *options]
+        app, ["clean", "--root", str(root), "--descriptors", str(described), "--out", str(out), *options]
     )
     return result.exit_code, result.stdout, result.stderr.replace("\n", "")
 
@@ -38,7 +38,7 @@ def test_a_list_a_table_and_a_sheet(tiny_world: Path, described: Path, tmp_path:
     out, sheet = tmp_path / "clean.csv", tmp_path / "sheet.png"
     code, stdout, stderr = run(tiny_world, described, out, "--sheet", str(sheet))
     assert code == 0, stderr
-    assert stdout.startswith("Tidied") and "images" in stdout and "fell: no descriptor" in stdout
+    assert stdout.startswith("Cleaned") and "images" in stdout and "fell: no descriptor" in stdout
     assert Image.open(sheet).format == "PNG" and str(sheet) in stderr
     table, clean = read_labels(tiny_world / "metadata" / "train.csv"), read_clean(out)
     assert 0 < len(clean) < len(table)

@@ -1,4 +1,4 @@
-"""`landmarks data tidy`: from the full train set to a clean one, without labels by hand."""
+"""`landmarks data clean`: from the full train set to a clean one, without labels by hand."""
 
 import json
 import logging
@@ -69,7 +69,7 @@ SheetLandmark = Annotated[
 ]
 
 
-def tidy(
+def clean(
     root: DataRoot,
     descriptors: Descriptors,
     out: Out,
@@ -107,14 +107,14 @@ def tidy(
     from landmarks.cleaning import (
         AgreementRule,
         Verification,
+        clean_gldv2,
         make_resources,
         refuse_existing,
-        tidy_gldv2,
         train_images,
-        write_tidied,
+        write_cleaned,
     )
     from landmarks.progress import show_progress
-    from landmarks.report import draw_tidied, reader, sheet_landmark, tidied_table
+    from landmarks.report import cleaned_table, draw_cleaned, reader, sheet_landmark
 
     with named_endings(KEPT) as stderr, show_progress(stderr, log_level=logging.INFO):
         start = time.monotonic()
@@ -122,15 +122,15 @@ def tidy(
         rule = AgreementRule(fellows, outsiders, min_agreeing, chance, group_share, min_images, min_similarity)
         verification = Verification(partners, min_inliers, min_verified) if verify else None
         resources = make_resources(search, memory_mb, workers, seed)
-        tidied = tidy_gldv2(root, descriptors, resources, rule, sample or None, verification)
+        cleaned = clean_gldv2(root, descriptors, resources, rule, sample or None, verification)
         if sheet is not None:
-            draw_tidied(tidied, sheet_landmark(tidied, landmark), reader(train_images(root)), sheet)
+            draw_cleaned(cleaned, sheet_landmark(cleaned, landmark), reader(train_images(root)), sheet)
             stderr.print(f"drawn: {sheet}", markup=False)
-        write_tidied(tidied, out)
-    report = {"out": str(out), **tidied.as_json(), "seconds": round(time.monotonic() - start, 1)}
+        write_cleaned(cleaned, out)
+    report = {"out": str(out), **cleaned.as_json(), "seconds": round(time.monotonic() - start, 1)}
     if as_json:
         typer.echo(json.dumps(report, indent=1))
     else:
         console = Console(highlight=False)
-        console.print(tidied_table(report))
+        console.print(cleaned_table(report))
         console.print(f"The list is {report['out']}", soft_wrap=True, markup=False)

@@ -1,4 +1,4 @@
-"""Tidying the miniature with planted wrong labels: how many of the kept images are right, how many right ones stay.
+"""Cleaning the miniature with planted wrong labels: how many of the kept images are right, how many right ones stay.
 
 Of the images of the five places that have more than one, a share gets a wrong label: half of them that of another of
 the five places, half are replaced by images of the test set that show no landmark (there are 113 of these, so that
@@ -11,7 +11,7 @@ GLDv2 are small. Descriptors come from two networks, described with
 `trained` was trained on these images with their right labels, which flatters it; `imagenet` is the same network
 before that. The defaults of the rule were chosen on these figures.
 
-    python benchmarks/tidying_planted.py GLDV2 trained=FOLDER imagenet=FOLDER [--verify trained]
+    python benchmarks/cleaning_planted.py GLDV2 trained=FOLDER imagenet=FOLDER [--verify trained]
 """
 
 import argparse
@@ -36,7 +36,7 @@ from landmarks.cleaning import (
 from landmarks.data import GLDv2, ImageSet, ImageTable, JoinedStore
 from landmarks.retrieval import Cache, DescriptorSet, ExactIndex, Resources
 
-RESULTS = Path(__file__).parent / "results" / "tidying_planted.csv"
+RESULTS = Path(__file__).parent / "results" / "cleaning_planted.csv"
 SHARES = (0.1, 0.2, 0.4)
 SIZES: dict[int | None, int] = {None: 3, 20: 6, 8: 6}  # images of a place, and seeds
 FIXED = replace(AgreementRule(), chance=1.0, group_share=0.0)  # a fixed number of agreeing fellows, no groups
