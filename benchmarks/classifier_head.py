@@ -35,7 +35,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from landmarks.losses import Softmax
-from landmarks.models import released_net
+from landmarks.models import published_net
 
 LANDMARKS = 203_094
 BATCH = 256
@@ -118,7 +118,7 @@ def peak() -> int:
 def measure_network(checkpointing: bool) -> dict[str, object]:
     """What an image keeps for the backward pass, from two images against one; real tensors."""
     torch.manual_seed(0)
-    net = released_net("res152", dim=None, checkpointing=checkpointing).to(memory_format=torch.channels_last)
+    net = published_net("res152", dim=None, checkpointing=checkpointing).to(memory_format=torch.channels_last)
     kept = [kept_bytes(net, images) for images in (1, 2)]
     each = kept[1] - kept[0]
     return {
@@ -189,7 +189,7 @@ class Allocations(TorchDispatchMode):
 def measure_step(dim: int | None, checkpointing: bool, **options: bool) -> dict[str, object]:
     """Peaks of a whole step: the second one, which has momentum."""
     with FakeTensorMode(allow_non_fake_inputs=True), Allocations() as memory:
-        net = released_net("res152", dim=dim, checkpointing=checkpointing)
+        net = published_net("res152", dim=dim, checkpointing=checkpointing)
         head = Softmax(LANDMARKS, dim or FEATURES)
         parameters = [*net.parameters(), *head.parameters()]
         optimizer = sgd(iter(parameters), **options)

@@ -29,12 +29,12 @@ import torch
 from machine import machine, write_csv
 from torch import Tensor, nn
 
-from landmarks.models import DescriptorNet, largest_difference, released_net, timm_net, trial_images
+from landmarks.models import DescriptorNet, largest_difference, published_net, timm_net, trial_images
 
 NETWORKS: dict[str, Callable[[], DescriptorNet]] = {
-    "res152": lambda: released_net("res152"),
-    "se_x152": lambda: released_net("se_x152"),
-    "inceptionv4": lambda: released_net("inceptionv4"),
+    "res152": lambda: published_net("res152"),
+    "se_x152": lambda: published_net("se_x152"),
+    "inceptionv4": lambda: published_net("inceptionv4"),
     "res18": lambda: timm_net("resnet18d", dim=256),
 }
 Way = Callable[[Tensor], Tensor]

@@ -8,7 +8,7 @@ hours of one GPU. These assume as many operations a second as in a throughput th
 at 224 px, mixed precision, channels last, 501 images a second on an RTX 3090. Grouped convolutions (SE-ResNeXt) and
 small batches use a card less well, newer cards are faster: such hours may be off by a factor of two.
 
-Images of an evaluation are sized as released, so their area depends on their shapes: those of the queries and index
+Images of an evaluation are sized as published, so their area depends on their shapes: those of the queries and index
 images in `--gldv2`. `--cpu` also times both on this machine, for the smaller networks.
 """
 
@@ -117,12 +117,12 @@ def main() -> None:
             config = compose("train", [f"experiments={path.stem}", f"data.root={arguments.gldv2}"])
         if config.get("published") is None or config.task == "detection":
             continue  # the cost of a detector depends on what it proposes
-        mode = "released" if config.published.metric == "map@100" else "crop"
+        mode = "aspect" if config.published.metric == "map@100" else "crop"
         short_side = int(config.data.resize.short_side or config.data.image_size)
         shape = (
             (short_side, short_side)
             if mode == "crop"
-            else mean_shape(arguments.gldv2, Preprocessing("released", short_side))
+            else mean_shape(arguments.gldv2, Preprocessing("aspect", short_side))
         )
         found = row(path.stem, config, rate, shape)
         if arguments.cpu:

@@ -10,7 +10,7 @@ import pytest
 from commands import as_json, run
 from landmarks.retrieval.descriptors import DescriptorSet, DescriptorWriter, ExtractionProtocol
 
-A = ExtractionProtocol("res152", "aa11", 448, "released", data="gldv2", split="index")
+A = ExtractionProtocol("res152", "aa11", 448, "aspect", data="gldv2", split="index")
 B = replace(A, model="inception", weights="bb22", input_size=544)
 
 

@@ -76,7 +76,7 @@ def test_a_model_of_pretrained_weights_alone_is_used_as_any_other(
     assert done.stdout.splitlines()[0].startswith("test_resnet.safetensors")
     done = run("export", "--model", "timm", "model.name=test_resnet", "--weights", weights, "--format", "onnx")
     record = landmarks.read_record("test_resnet.safetensors")
-    assert record.preprocessing == Preprocessing("released", 160)  # for which timm's weights of that name were made
+    assert record.preprocessing == Preprocessing("aspect", 160)  # for which timm's weights of that name were made
     assert (record.task, record.origin["trained_on"]) == ("retrieval", "w.pth")
     load_weights(net := timm_net("test_resnet", dim=None).eval(), weights)
     images = torch.randn(2, 3, 64, 96)

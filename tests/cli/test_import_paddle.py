@@ -10,7 +10,7 @@ import landmarks
 from commands import run
 from landmarks.models import load_model
 from paddle_files import write_combined, write_separate
-from released_oracles import random_values, shrink_backbones
+from published_oracles import random_values, shrink_backbones
 
 RETRIEVAL, CLASSIFIER = "res152_arcmargin_index", "res152_softmax_v1"
 
@@ -36,7 +36,7 @@ def test_a_retrieval_model(tmp_path: Path) -> None:
     record = landmarks.read_record(target)
     assert (record.name, record.task) == (RETRIEVAL, "retrieval")
     assert record.origin == {
-        "source": "released 2019 weights",
+        "source": "published 2019 weights",
         "loss": "arcmargin",
         "trained_on": "the index set of Google Landmarks",
     }

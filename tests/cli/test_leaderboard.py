@@ -37,7 +37,7 @@ def two_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "experiments").mkdir(parents=True)
     for name in ("tiny", "other"):
         (folder / "experiments" / f"{name}.yaml").write_text(ROW.format(name=name))
-        record = ModelRecord(name, "retrieval", NETWORK, Preprocessing("released", 64))
+        record = ModelRecord(name, "retrieval", NETWORK, Preprocessing("aspect", 64))
         write_model(folder / f"{name}.safetensors", record, build_network(NETWORK).state_dict())
     return folder
 

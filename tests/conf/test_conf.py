@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from landmarks.config import DetectorSettings, EvaluateSettings, TrainSettings, check_config, config_root
 from landmarks.training import train
-from released_oracles import shrink_backbones
+from published_oracles import shrink_backbones
 
 Compose = Callable[..., DictConfig]
 CHOICES = sorted((path.parent.name, path.stem) for path in (config_root() / "conf").glob("*/*.yaml"))
@@ -20,7 +20,7 @@ RECOGNITION = [name for group, name in CHOICES if group == "recognition"]
 EXPERIMENTS = sorted(path.stem for path in (config_root() / "experiments").glob("*.yaml"))
 SWEEPS = sorted(path.stem for path in (config_root() / "sweeps").glob("*.yaml"))
 # Others are trained with the README; their published figures are held in tests/leaderboard.
-RELEASED = ["res152_npairs", "se_x152_arcmargin", "inceptionv4_arcmargin"]
+PUBLISHED = ["res152_npairs", "se_x152_arcmargin", "inceptionv4_arcmargin"]
 
 
 @pytest.mark.parametrize(("group", "name"), GROUPS)
@@ -55,8 +55,8 @@ def test_every_experiment_composes(compose_config: Compose, tmp_path: Path, name
     check_config(config, DetectorSettings if config.task == "detection" else TrainSettings)
 
 
-@pytest.mark.parametrize("name", RELEASED)
-def test_released_runs_train(
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_runs_train(
     compose_config: Compose, tiny_world: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if name != "inceptionv4_arcmargin":  # one in full size; that the others train is tested in tests/models
@@ -84,7 +84,7 @@ def test_released_runs_train(
     assert (tmp_path / "metrics.json").is_file()
 
 
-def test_the_released_detector_has_its_published_figure_and_rules(compose_config: Compose, tmp_path: Path) -> None:
+def test_the_published_detector_has_its_published_figure_and_rules(compose_config: Compose, tmp_path: Path) -> None:
     """That it trains is tested with the README."""
     config = compose_config("train", "experiments=res50_oid_v4_detector", "data.root=somewhere", run_dir=tmp_path)
     assert (config.published.metric, config.published.public) == ("map@0.5", 0.55)

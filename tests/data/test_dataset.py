@@ -47,7 +47,7 @@ def test_a_sample_is_its_own_image(images: ImageSet, make: SimpleNamespace) -> N
 @pytest.mark.parametrize(("row", "reason"), [(2, "corrupt"), (5, "not an image"), (6, "nowhere")])
 def test_an_unreadable_image_says_which_and_why(images: ImageSet, row: int, reason: str) -> None:
     name = format_ids(images.table.ids[[row]])[0]
-    for sample in (TrainDataset(images, [PLAIN])[row, 0], EvalDataset(images, [Preprocessing("released", 32)])[row]):
+    for sample in (TrainDataset(images, [PLAIN])[row, 0], EvalDataset(images, [Preprocessing("aspect", 32)])[row]):
         assert isinstance(sample, Unreadable)
         assert sample.image_id == name
         assert sample.reason.startswith((f"image {name}: ", f"image {name} is ")) and reason in sample.reason
@@ -134,11 +134,11 @@ def test_nothing_readable_gives_an_empty_batch(images: ImageSet) -> None:
     dataset = TrainDataset(images, [PLAIN])
     batch = collate_train([dataset[2, 0], dataset[5, 0]], group=2)
     assert len(batch["image"]) == len(batch["row"]) == len(batch["landmark"]) == 0
-    assert collate_eval([EvalDataset(images, [Preprocessing("released", 32)])[2]])["groups"] == []
+    assert collate_eval([EvalDataset(images, [Preprocessing("aspect", 32)])[2]])["groups"] == []
 
 
 def test_eval_batch_groups_by_shape(images: ImageSet) -> None:
-    dataset = EvalDataset(images, [Preprocessing("released", 64)])
+    dataset = EvalDataset(images, [Preprocessing("aspect", 64)])
     batch = collate_eval([dataset[row] for row in range(8)])
     rows = {tuple(group["images"][0].shape[1:]): group["row"].tolist() for group in batch["groups"]}
     assert rows == {(3, 64, 96): [0, 4], (3, 64, 64): [1, 3, 7]}
@@ -146,7 +146,7 @@ def test_eval_batch_groups_by_shape(images: ImageSet) -> None:
 
 
 def test_every_scale_is_resized_from_the_original(images: ImageSet) -> None:
-    resizes = [Preprocessing("released", 64), Preprocessing("released", 32), Preprocessing("square", 96)]
+    resizes = [Preprocessing("aspect", 64), Preprocessing("aspect", 32), Preprocessing("square", 96)]
     dataset = EvalDataset(images, resizes)
     views = dataset[0]
     assert isinstance(views, Views)

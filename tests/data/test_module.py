@@ -38,7 +38,7 @@ def composed(data: str, augmentation: str, sampler: str) -> DictConfig:
 def build(
     data: str,
     root: Path | str,
-    augmentation: str = "released",
+    augmentation: str = "original",
     sampler: str = "default",
     arguments: dict[str, Any] | None = None,
     **changes: Any,
@@ -52,7 +52,7 @@ def build(
     return module
 
 
-@pytest.mark.parametrize("augmentation", ["released", "strong", "none"])
+@pytest.mark.parametrize("augmentation", ["original", "strong", "none"])
 def test_mini_loaders_from_the_configs(shared_data: Path, augmentation: str) -> None:
     module = build(
         "gldv2",
@@ -229,8 +229,8 @@ def test_impossible_values_are_named(tiny: Any, key: str, value: float) -> None:
 
 def test_one_size_unless_evaluation_has_its_own(tiny: Any) -> None:
     assert build("gldv2", tiny.root).validation == ValidationSize("scored", 50000, 50000)
-    assert build("gldv2", tiny.root).preprocessing == Preprocessing("released", 48)
-    assert build("gldv2", tiny.root, resize__short_side=55).preprocessing == Preprocessing("released", 55)
+    assert build("gldv2", tiny.root).preprocessing == Preprocessing("aspect", 48)
+    assert build("gldv2", tiny.root, resize__short_side=55).preprocessing == Preprocessing("aspect", 55)
     with pytest.raises(Exception, match=r"data\.image_size: no value given"):
         build("gldv2", tiny.root, image_size=None)
     with pytest.raises(Exception, match=r"data\.resize\.mode: no value given"):
@@ -262,7 +262,7 @@ def wide_and_high(photo_folder: Callable[[dict[str, int]], Path], make: SimpleNa
     return root
 
 
-@pytest.mark.parametrize("augmentation", ["released", "strong", "none"])
+@pytest.mark.parametrize("augmentation", ["original", "strong", "none"])
 def test_batches_of_one_aspect_ratio(wide_and_high: Path, augmentation: str) -> None:
     module = build("folder", wide_and_high, augmentation, image_size=96, batch_size=4, aspect_groups=5)
     alone = batches(module)

@@ -23,7 +23,7 @@ from landmarks.data.images import Preprocessing, image_sizes
 from landmarks.errors import LandmarksError
 from landmarks.storage import derived_folder
 
-SMALL = Preprocessing("released", 64)
+SMALL = Preprocessing("aspect", 64)
 ADDRESS = open_root("https://example.org/gldv2")
 
 
@@ -45,10 +45,10 @@ def test_wide_and_high_images_train_apart(images: ImageSet, tmp_path: Path, capl
 @pytest.mark.parametrize(
     ("root", "mode", "known", "grouped"),
     [
-        (Path("photos"), "released", False, True),
+        (Path("photos"), "aspect", False, True),
         (Path("photos"), "square", False, False),
-        (ADDRESS, "released", False, False),
-        (ADDRESS, "released", True, True),
+        (ADDRESS, "aspect", False, False),
+        (ADDRESS, "aspect", True, True),
     ],
 )
 def test_sizes_are_asked_for_where_they_help_and_are_cheap(
@@ -68,7 +68,7 @@ def test_images_alike_at_one_scale_and_not_at_another_are_kept_apart(tmp_path: P
     images = image_set([make.jpeg(number, 100, 128 if number % 2 else 100) for number in range(4)])
     shapes = ImageShapes(tmp_path, 0)
     assert list(shapes.evaluation_batches(images, [SMALL], 4)) == [[0, 1, 2, 3]]
-    assert list(shapes.evaluation_batches(images, [SMALL, Preprocessing("released", 128)], 4)) == [[1, 3], [0, 2]]
+    assert list(shapes.evaluation_batches(images, [SMALL, Preprocessing("aspect", 128)], 4)) == [[1, 3], [0, 2]]
 
 
 def test_every_rank_has_a_batch_where_there_are_images_enough(images: ImageSet) -> None:

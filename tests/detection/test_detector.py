@@ -81,7 +81,7 @@ def test_its_losses_and_gradients_are_torchvisions(
         torch.testing.assert_close(gradients[1][name] / size, gradients[0][name] / size, atol=1e-3, rtol=0)
 
 
-def test_the_released_rules_of_inference_are_the_defaults() -> None:
+def test_the_published_rules_of_inference_are_the_defaults() -> None:
     heads = faster_rcnn(2, "test_resnet", channels=8, hidden=8).roi_heads
     assert torch.tensor(0.1) > heads.score_thresh > 0.0999999
     assert (heads.nms_thresh, heads.detections_per_img) == (0.5, 100)

@@ -56,7 +56,7 @@ def test_a_size_that_is_asked_for_by_name_wins(compose_config: Compose, tiny_run
 
 
 def test_every_job_sizes_images_as_the_run_did(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> None:
-    run, (mode, side) = tmp_path / "run", ("released", 96)
+    run, (mode, side) = tmp_path / "run", ("aspect", 96)
     checkpoint = trained(compose_config, tiny_run, run, mode, side, "data.resize.short_side=96")
     in_training = figures(run)
 

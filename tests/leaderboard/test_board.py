@@ -103,7 +103,7 @@ def test_a_detector_is_listed_apart(tmp_path: Path) -> None:
     data = {"source": "openimages", "split": "validation", "images": 41_620}
     write_run(tmp_path, {"protocol": protocol, "data": data, "scores": {"validation": {"map@0.5": 0.56}}})
     (apart,) = board_of(tmp_path).apart
-    assert apart.data == "openimages validation: 41,620 images" and "never released" in apart.reasons[0]
+    assert apart.data == "openimages validation: 41,620 images" and "never published" in apart.reasons[0]
 
 
 def test_one_row_alone(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_every_row_that_can_be_run_has_a_command_that_names_all_its_weights() ->
                 assert [one.partition("=")[0] for one in given] == list(row.parts)
 
 
-def test_classifiers_are_imported_with_labels_and_nothing_was_released_for_own_rows() -> None:
+def test_classifiers_are_imported_with_labels_and_nothing_was_published_for_own_rows() -> None:
     (imported, run) = commands(ROWS["res152_softmax_v1"], ROWS)[FROM_WEIGHTS]
     assert "--labels" in imported and shlex.split(run)[-1] == shlex.split(imported)[4]
     own = Row("mine", "map@100", 0.1, 0.1, "me", models=("mine",), experiment="mine")

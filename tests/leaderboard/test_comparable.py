@@ -72,14 +72,14 @@ def test_everything_else_is_not(tmp_path: Path, changes: dict[str, Any], words: 
 
 def test_recognition_asks_for_every_query_and_for_no_index(tmp_path: Path) -> None:
     row = ROWS["res152_softmax_v1"]
-    as_released = {"protocol.0.input_size": 224, "protocol.0.resize": "crop"}
-    assert obstacles(run_of(tmp_path, {**as_released, "data.described.index": 500}), row) == []
+    as_published = {"protocol.0.input_size": 224, "protocol.0.resize": "crop"}
+    assert obstacles(run_of(tmp_path, {**as_published, "data.described.index": 500}), row) == []
     for changes in ({"data.truth.recognition.ignored": 0}, {"data.described.queries": 100_000}):
-        assert obstacles(run_of(tmp_path, {**as_released, **changes}), row)
+        assert obstacles(run_of(tmp_path, {**as_published, **changes}), row)
 
 
 def test_no_figure_of_a_detector_is_comparable() -> None:
-    assert "never released" in other_data(Evaluated(source="openimages", split="validation"), "map@0.5")[0]
+    assert "never published" in other_data(Evaluated(source="openimages", split="validation"), "map@0.5")[0]
 
 
 @given(

@@ -37,7 +37,7 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Row]:
 
 def model_file(path: Path, called: str = "tiny", **changes: object) -> Path:
     network = {**NETWORK, **changes}
-    record = ModelRecord(called, "retrieval", network, Preprocessing("released", 64))
+    record = ModelRecord(called, "retrieval", network, Preprocessing("aspect", 64))
     write_model(path, record, build_network(network).state_dict())
     return path
 
@@ -75,7 +75,7 @@ def test_other_weights_are_refused(
 
 def test_another_kind_of_network_is_refused_by_its_name(rows: dict[str, Row], tmp_path: Path) -> None:
     path = model_file(tmp_path / "w.safetensors")
-    with pytest.raises(LandmarksError, match="timm_net test_resnet instead of released_net res152"):
+    with pytest.raises(LandmarksError, match="timm_net test_resnet instead of published_net res152"):
         require_weights(rows["res152_arcmargin"], path)
 
 
@@ -91,8 +91,8 @@ def test_classifiers_say_which_landmark_each_class_is(rows: dict[str, Row], tmp_
         require_weights(rows["res152_softmax_v1"], tmp_path)
 
 
-def test_folders_of_released_weights_are_imported_first(rows: dict[str, Row], tmp_path: Path) -> None:
-    with pytest.raises(LandmarksError, match="nothing was released for tiny"):
+def test_folders_of_published_weights_are_imported_first(rows: dict[str, Row], tmp_path: Path) -> None:
+    with pytest.raises(LandmarksError, match="nothing was published for tiny"):
         require_weights(rows["tiny"], tmp_path)
     words = f"import-paddle res152_arcmargin {tmp_path} res152_arcmargin.safetensors`"
     with pytest.raises(LandmarksError, match=re.escape(words)):

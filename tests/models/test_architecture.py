@@ -19,7 +19,7 @@ from landmarks.models import (
     build_network,
     plain_loss,
     plain_network,
-    released_net,
+    published_net,
 )
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -77,13 +77,13 @@ def test_every_loss_is_plain_and_can_be_built(loss: str) -> None:
 @pytest.mark.parametrize("backbone", ["res200", "se_x152", "inceptionv4"])
 def test_backbones_without_imagenet_weights_say_so(backbone: str) -> None:
     with pytest.raises(LandmarksError, match=rf"no ImageNet weights for {backbone}.*model\.pretrained=false"):
-        released_net(backbone, pretrained=True)
+        published_net(backbone, pretrained=True)
 
 
 def test_imagenet_weights_of_the_152_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     source = timm.create_model("resnet152d", num_classes=0)
     monkeypatch.setattr("landmarks.models.build.create_pretrained", {"resnet152d": source}.__getitem__)
-    net = released_net("res152", pretrained=True)
+    net = published_net("res152", pretrained=True)
     ours = net.backbone.state_dict()
     assert all(torch.equal(ours[name], value) for name, value in source.state_dict().items())
 
@@ -108,11 +108,11 @@ def test_networks_of_others_are_not_plain() -> None:
 @pytest.mark.parametrize(
     ("plain", "message"),
     [
-        ({"network": "os.system"}, r"asks to call os\.system, which is none .*released_net"),
+        ({"network": "os.system"}, r"asks to call os\.system, which is none .*published_net"),
         ({}, "asks to call None"),
-        ({"network": "released_net", "backbone": "res18"}, "backbone: 'res18' will not do: it should be 'res152'"),
-        ({"network": "released_net"}, "backbone: missing"),
-        ({"network": "released_net", "backbone": "res152", "depth": 3}, "depth: released_net has no such key"),
+        ({"network": "published_net", "backbone": "res18"}, "backbone: 'res18' will not do: it should be 'res152'"),
+        ({"network": "published_net"}, "backbone: missing"),
+        ({"network": "published_net", "backbone": "res152", "depth": 3}, "depth: published_net has no such key"),
         ({"network": "timm_net", "name": "test_resnet", "dim": "wide"}, "dim: .*integer"),
         ({"network": "timm_net", "name": "test_resnet", "dim": 0}, "dim is the length of the descriptor"),
         ({"network": "timm_net", "name": "hf-hub:somebody/net"}, "timm has no such network"),

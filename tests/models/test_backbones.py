@@ -1,4 +1,4 @@
-"""The released backbones: depths, maps and parameters, and that they start trainable."""
+"""The published backbones: depths, maps and parameters, and that they start trainable."""
 
 from collections.abc import Callable
 from typing import Any

@@ -12,7 +12,7 @@ from landmarks.models import (
     AveragePool,
     DescriptorNet,
     InceptionV4,
-    released_net,
+    published_net,
     resnet152_vd,
     resnet200_vd,
     se_resnext152_vd,
@@ -89,11 +89,11 @@ def test_less_is_kept() -> None:
     assert checkpointed < plain / 2
 
 
-def test_all_released_backbones_have_blocks() -> None:
+def test_all_published_backbones_have_blocks() -> None:
     with torch.device("meta"):
         for build in (resnet152_vd, resnet200_vd, se_resnext152_vd, InceptionV4):
             assert DescriptorNet(build(), AveragePool(), checkpointing=True).backbone.grad_checkpointing
-    assert not released_net("inceptionv4").backbone.grad_checkpointing
+    assert not published_net("inceptionv4").backbone.grad_checkpointing
 
 
 class OtherNorm(nn.BatchNorm2d):

@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from landmarks.errors import LandmarksError
-from landmarks.models import DescriptorNet, released_net, require_size, timm_net
+from landmarks.models import DescriptorNet, published_net, require_size, timm_net
 
 
 @pytest.fixture(scope="module")
 def networks() -> dict[str, DescriptorNet]:
     names = ("resnet18", "vit_tiny_patch16_224", "eva02_tiny_patch14_224", "mixer_s16_224", "maxvit_pico_rw_256")
-    return {name: timm_net(name, dim=8) for name in names} | {"inceptionv4": released_net("inceptionv4", dim=8)}
+    return {name: timm_net(name, dim=8) for name in names} | {"inceptionv4": published_net("inceptionv4", dim=8)}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from landmarks.errors import LandmarksError
 from landmarks.losses import ArcMargin, Softmax
 from landmarks.models import ModelRecord, build_network, load_model, write_model
 
-PREPARED = Preprocessing("released", 64)
+PREPARED = Preprocessing("aspect", 64)
 RECORD = ModelRecord("net", "retrieval", NETWORK, PREPARED)
 
 

@@ -26,7 +26,7 @@ def open_for(path: Path, command: str, device: Device = "cpu") -> OpenedModel:
     [
         ("similarity", "detector", "is a detector, which neither describes .* see `landmarks detect`"),
         ("classify", "detector", "is a detector, which neither describes .* see `landmarks detect`"),
-        ("classify", "retrieval", "names no landmarks. Models that do: the released res152_softmax_v1"),
+        ("classify", "retrieval", "names no landmarks. Models that do: the published res152_softmax_v1"),
         ("detect", "retrieval", "is no detector; .* `landmarks similarity` and `landmarks classify`"),
         ("detect", "classifier", "is no detector"),
     ],

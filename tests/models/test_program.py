@@ -36,13 +36,13 @@ def test_other_sizes_are_refused(small_program: ExportedProgram) -> None:
 
 def test_a_network_of_patches_is_followed_in_multiples_of_its_patch() -> None:
     net = timm_net("eva02_tiny_patch14_224", dim=4).eval()
-    multiple = program_multiple(Preprocessing("released", 224, patch=net.input_multiple))
+    multiple = program_multiple(Preprocessing("aspect", 224, patch=net.input_multiple))
     assert multiple == 14
     assert largest_difference(net, exported_program(net, multiple).module(), multiple) < TOLERANCE
 
 
 def test_squares_that_no_program_takes_are_refused() -> None:
-    assert program_multiple(Preprocessing("square", 448)) == program_multiple(Preprocessing("released", 500)) == 32
+    assert program_multiple(Preprocessing("square", 448)) == program_multiple(Preprocessing("aspect", 500)) == 32
     with pytest.raises(LandmarksError, match=r"multiples of 32 pixels, and this model's are 500.*image_size=480"):
         program_multiple(Preprocessing("square", 500))
 

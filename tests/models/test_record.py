@@ -12,7 +12,7 @@ from landmarks.errors import LandmarksError
 from landmarks.models import KEY, ModelRecord
 
 NETWORK = {"network": "timm_net", "name": "test_resnet", "dim": 8}
-RETRIEVAL = ModelRecord("net", "retrieval", NETWORK, Preprocessing("released", 64))
+RETRIEVAL = ModelRecord("net", "retrieval", NETWORK, Preprocessing("aspect", 64))
 
 
 def changed(**values: Any) -> dict[str, str]:
@@ -23,7 +23,7 @@ def changed(**values: Any) -> dict[str, str]:
 @given(
     name=st.text(min_size=1),
     labels=st.lists(st.text(), min_size=1, max_size=5),
-    mode=st.sampled_from(["released", "square", "crop"]),
+    mode=st.sampled_from(["aspect", "square", "crop"]),
     side=st.integers(1, 10_000),
     origin=st.dictionaries(st.text(), st.text(), max_size=3),
 )
@@ -60,15 +60,15 @@ def test_a_corrupt_description_is_an_error(text: str) -> None:
         ({"format": 2}, "format 2; this version .* reads 1"),
         ({"task": "cooking"}, "task: Input should be 'retrieval'"),
         ({"colour": 1}, "colour: Unexpected keyword"),
-        ({"preprocessing": {"mode": "released", "short_side": "wide"}}, "preprocessing.short_side: .*integer"),
+        ({"preprocessing": {"mode": "aspect", "short_side": "wide"}}, "preprocessing.short_side: .*integer"),
         ({"architecture": [1]}, "architecture: .*dict"),
         ({"classes": 3}, "3 classes for retrieval"),
         ({"task": "classification", "head": {"loss": "Softmax"}}, "0 classes for classification"),
         ({"task": "classification", "classes": 3}, "a classification model has a head"),
         ({"task": "classification", "classes": 3, "head": {}, "labels": ["a"]}, "1 labels for 3 classes"),
         ({"task": "detection", "classes": 1}, "a detector without labels"),
-        ({"task": "detection", "classes": 1, "labels": ["a"]}, "for detection with images prepared for released"),
-        ({"preprocessing": {"mode": "released", "short_side": 9, "mean": [0, 0, 0]}}, "mean and std of the images"),
+        ({"task": "detection", "classes": 1, "labels": ["a"]}, "for detection with images prepared for published"),
+        ({"preprocessing": {"mode": "aspect", "short_side": 9, "mean": [0, 0, 0]}}, "mean and std of the images"),
         ({"head": {"loss": "Softmax"}}, "a classification model has a head, and no other has one"),
     ],
 )

@@ -143,7 +143,7 @@ def test_senseless_rules_are_refused(changes: dict, message: str) -> None:
         dataclasses.replace(RULE, **changes)
 
 
-def test_the_rule_in_yaml_names_classes_of_the_released_detector(shared_data: Path) -> None:
+def test_the_rule_in_yaml_names_classes_of_the_published_detector(shared_data: Path) -> None:
     node = OmegaConf.load(config_root() / "conf" / "stage" / "filter.yaml").rule
     rule = instantiate(node)
     classes = read_classes(shared_data / "openimages" / "challenge-2018-class-descriptions-500.csv")

@@ -50,9 +50,7 @@ def checkpoint_file(path: Path, loss: str = "ArcMargin", classes: int = len(NAME
 
 
 def retrieval_file(path: Path, side: int = 96) -> Path:
-    write_model(
-        path, ModelRecord("net", "retrieval", NETWORK, Preprocessing("released", side)), tiny_net().state_dict()
-    )
+    write_model(path, ModelRecord("net", "retrieval", NETWORK, Preprocessing("aspect", side)), tiny_net().state_dict())
     return path
 
 
@@ -88,7 +86,7 @@ def onnx_file(path: Path, task: str, output: str | None = None, classes: int = 3
     head = {"loss": "Softmax"} if task == "classification" else None
     names = ("7", "8", "9") if task == "classification" else ()
     count = len(names)
-    record = ModelRecord("onnx", task, NETWORK, Preprocessing("released", 64), head, count, names)  # type: ignore[arg-type]
+    record = ModelRecord("onnx", task, NETWORK, Preprocessing("aspect", 64), head, count, names)  # type: ignore[arg-type]
     helper.set_model_props(model, record.to_metadata())
     onnx.save(model, path)
     return path

@@ -20,7 +20,7 @@ from landmarks.cli.train import train
 from landmarks.data.gldv2 import GLDv2
 from landmarks.retrieval.descriptors import DescriptorSet
 from paddle_files import write_separate
-from released_oracles import random_values, shrink_backbones
+from published_oracles import random_values, shrink_backbones
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SMALL = [
@@ -33,7 +33,7 @@ SMALL = [
 ]
 SHORT = ["trainer.fast_dev_run=true", "evaluate_untrained=false", "callbacks.progress=null"]
 ROW = "res152_arcmargin"
-MODELS = re.compile(r"[ABC]\.jpg|model\.safetensors|RELEASED|leaderboard --run")
+MODELS = re.compile(r"[ABC]\.jpg|model\.safetensors|PUBLISHED|leaderboard --run")
 EVIDENCE = re.compile("CLASSIFIED/|DETECTED/|ALL/|cleaned|PREDICTIONS")
 TINY_DETECTOR = ["data.batch_size=4", "model.channels=8", "model.hidden=16"]
 
@@ -119,7 +119,7 @@ def evidence(
 
 @pytest.fixture(scope="session")
 def models(tiny_world: Path, finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three images, a model file of the finished run, and made-up weights as the released ones were published."""
+    """Three images, a model file of the finished run, and made-up weights as the published ones were published."""
     folder = tmp_path_factory.mktemp("models")
     images = GLDv2(tiny_world, train_split="train").train()
     for row, name in enumerate("ABC"):
@@ -127,8 +127,8 @@ def models(tiny_world: Path, finished_run: Path, tmp_path_factory: pytest.TempPa
     run("export", finished_run / "checkpoints" / "best.ckpt", "--out", folder / "model.safetensors")
     with pytest.MonkeyPatch.context() as patch:
         shrink_backbones(patch)
-        released = write_separate(folder / "RELEASED" / ROW, random_values(ROW))
-        run("import-paddle", ROW, released, folder / f"{ROW}.safetensors")
+        published = write_separate(folder / "PUBLISHED" / ROW, random_values(ROW))
+        run("import-paddle", ROW, published, folder / f"{ROW}.safetensors")
     return folder
 
 
@@ -237,5 +237,5 @@ def stage(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["landmarks"])
     monkeypatch.setattr(sys, "path", [*sys.path])
-    shrink_backbones(monkeypatch)  # that the released ones train is tested in tests/conf and tests/models
+    shrink_backbones(monkeypatch)  # that the published ones train is tested in tests/conf and tests/models
     return Stage(tmp_path, tiny_world, photos, finished_run, given, rectangles, http_server, request)

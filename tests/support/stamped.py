@@ -11,7 +11,7 @@ WHOLE: dict[str, Any] = {
         "public": {"map@100": 0.25, "gap": 0.5, "classifier_gap": 0.4},
         "private": {"map@100": 0.31, "gap": 0.52, "classifier_gap": 0.41},
     },
-    "protocol": [{"model": "res152_arcmargin", "weights": "0123456789abcdef", "input_size": 448, "resize": "released"}],
+    "protocol": [{"model": "res152_arcmargin", "weights": "0123456789abcdef", "input_size": 448, "resize": "aspect"}],
     "pipeline": {"retrieval": ["search"], "recognition": ["search", "votes"], "choices": {"index": "exact"}},
     "data": {
         "source": "gldv2",

@@ -25,7 +25,7 @@ def rates(schedule: torch.optim.lr_scheduler.LRScheduler, steps: int) -> list[fl
     return found
 
 
-def test_the_released_steps() -> None:
+def test_the_published_steps() -> None:
     found = rates(step(optimizer(), 300), 300)  # 30,000 iterations scaled by 100
     assert found[149] == 1.0
     assert found[150] == pytest.approx(0.1)

@@ -10,11 +10,11 @@ from landmarks.interop import (
     check_new_file,
     export_model,
     export_pretrained,
-    import_released,
+    import_published,
     open_variables,
     read_class_names,
 )
-from landmarks.models import RELEASED_MODELS, ModelRecord
+from landmarks.models import PUBLISHED_MODELS, ModelRecord
 from landmarks.retrieval import (
     DescriptorSet,
     Whitening,
@@ -202,12 +202,12 @@ def import_paddle(
     Raises:
         LandmarksError: A variable is missing, extra or of another shape; nothing is written then.
     """
-    if name not in RELEASED_MODELS:
-        raise LandmarksError(f"there is no {name}{suggest(name, list(RELEASED_MODELS))}")
+    if name not in PUBLISHED_MODELS:
+        raise LandmarksError(f"there is no {name}{suggest(name, list(PUBLISHED_MODELS))}")
     src, dst = Path(src), Path(dst)
     check_new_file(dst, ".safetensors", src, overwrite)
     names = read_class_names(name, *(None if path is None else Path(path) for path in (labels, categories)))
-    return import_released(name, open_variables(src, tuple(leave_out)), dst, names, lambda done: None)
+    return import_published(name, open_variables(src, tuple(leave_out)), dst, names, lambda done: None)
 
 
 def _opened(descriptors: str | Path | DescriptorSet) -> DescriptorSet:

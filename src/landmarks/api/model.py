@@ -58,7 +58,7 @@ class Transform:
 
         Args:
             short_side: Pixels; by default as it is.
-            mode: "released" keeps the aspect ratio, "square" squeezes images to squares, "crop" takes a square from the
+            mode: "aspect" keeps the aspect ratio, "square" squeezes images to squares, "crop" takes a square from the
                 middle; by default as it is.
         """
         prepared = self.preprocessing if short_side is None else self.preprocessing.with_short_side(short_side)

@@ -1,6 +1,6 @@
 """Which images stay: those that enough others of their landmark agree with, in a group that is large enough.
 
-The rule is ours; that of the cleaned set of the released classifier was never published. It has three steps.
+The rule is ours; that of the cleaned set of the published classifier was never published. It has three steps.
 
 1. A same-class neighbour (another image of the landmark) agrees with an image if it is nearer than the image's
    b-th other-class neighbour (the b-th nearest image of another landmark). With all images searched, m that agree

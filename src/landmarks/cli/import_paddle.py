@@ -1,4 +1,4 @@
-"""`landmarks import-paddle`: the released weights, as they were published, to a model file."""
+"""`landmarks import-paddle`: the published weights, as they were published, to a model file."""
 
 import shlex
 from pathlib import Path
@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from landmarks.cli.console import named_endings
 from landmarks.config import suggest
 from landmarks.interop import Variables, check_new_file, open_variables
-from landmarks.models import RELEASED_MODELS
+from landmarks.models import PUBLISHED_MODELS
 from landmarks.progress import BYTES, show_progress
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def _known(name: str) -> str:
-    if name not in RELEASED_MODELS:
-        raise typer.BadParameter(f"there is no {name}{suggest(name, list(RELEASED_MODELS))}")
+    if name not in PUBLISHED_MODELS:
+        raise typer.BadParameter(f"there is no {name}{suggest(name, list(PUBLISHED_MODELS))}")
     return name
 
 
-Name = Annotated[str, typer.Argument(metavar="NAME", callback=_known, help=f"One of {', '.join(RELEASED_MODELS)}.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", callback=_known, help=f"One of {', '.join(PUBLISHED_MODELS)}.")]
 Source = Annotated[
     Path,
     typer.Argument(
@@ -64,7 +64,7 @@ def import_paddle(
     leave_out: LeaveOut = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Make a model file of released weights: `landmarks import-paddle res200_arcmargin SRC res200.safetensors`.
+    """Make a model file of published weights: `landmarks import-paddle res200_arcmargin SRC res200.safetensors`.
 
     Every variable is used once and every parameter filled once; whatever is missing, extra or of another shape is
     listed, and nothing is written then. The framework that wrote them is not needed.
@@ -76,14 +76,14 @@ def import_paddle(
 
         names = read_class_names(name, labels, categories)
         variables = open_variables(src, leave_out or ())
-        from landmarks.interop import import_released
+        from landmarks.interop import import_published
 
         with show_progress(stderr) as progress:
 
             def watch(done: int) -> None:
                 progress.show(f"Reading {src.name}", done, variables.nbytes, BYTES)
 
-            record = import_released(name, variables, dst, names, watch)
+            record = import_published(name, variables, dst, names, watch)
     Console(soft_wrap=True, highlight=False).print("\n".join(_summary(record, variables, dst)), markup=False)
 
 

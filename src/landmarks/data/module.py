@@ -22,7 +22,7 @@ from landmarks.data.validation import ValidationSize, select_gallery, select_ind
 
 ALL = ValidationSize()
 NOTHING = HeldOut()
-AS_RELEASED = ResizeRule()
+AS_PUBLISHED = ResizeRule()
 
 Split = Literal["queries", "index", "gallery", "train"]
 EVALUATED: tuple[Split, ...] = ("queries", "index", "gallery")
@@ -80,7 +80,7 @@ class LandmarkDataModule(ResumableDataModule):
         batch_size: int,
         num_workers: int,
         image_size: int | None = None,
-        resize: ResizeRule = AS_RELEASED,
+        resize: ResizeRule = AS_PUBLISHED,
         pairs: bool = False,
         sampler: MakeBatches = by_loss,
         seed: int = 0,

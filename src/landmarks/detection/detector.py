@@ -2,7 +2,7 @@
 
 Ren et al., Faster R-CNN, 2015; Lin et al., Feature Pyramid Networks, 2017. Every part is torchvision's, and with the
 backbone `resnet50` the weights of its `fasterrcnn_resnet50_fpn` fit name by name; the backbone comes from timm, so
-that a small one can take its place. The defaults of inference are those of the released detector: scores from 0.1,
+that a small one can take its place. The defaults of inference are those of the published detector: scores from 0.1,
 suppression per class at IoU 0.5, at most 100 boxes.
 
 Three things differ from `torchvision.models.detection`:

@@ -17,7 +17,7 @@ from .image_files import pixels_of as pixels_of
 from .image_files import read_image as read_image
 from .image_files import sort_images as sort_images
 from .new_files import check_new_file as check_new_file
-from .paddle.importing import import_released as import_released
+from .paddle.importing import import_published as import_published
 from .paddle.labels import read_class_names as read_class_names
 from .paddle.variables import Variables as Variables
 from .paddle.variables import open_variables as open_variables

@@ -102,7 +102,7 @@ def _preprocessing(net: DescriptorNet, image_size: int | None) -> Preprocessing:
     size = image_size or min(getattr(net.backbone, "native_size", (0,)))
     if not size:
         raise LandmarksError("nobody says at what size these weights see images: add --image-size PIXELS")
-    found = Preprocessing("released", size, patch=net.input_multiple)
+    found = Preprocessing("aspect", size, patch=net.input_multiple)
     try:
         for wide in ((size, 2 * size), (2 * size, 3 * size)):
             require_size(net, "--image-size", found.shape(*wide))

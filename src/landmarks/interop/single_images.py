@@ -1,4 +1,4 @@
-"""What a model says of single images: the released programs `test_retrieval` and `test_cls`, for any number of images.
+"""What a model says of single images: the published programs `test_retrieval` and `test_cls`, for any number of images.
 
 The first printed the cosines of one image with others: the descriptors as they leave the network. The second printed
 label and score of one. Images are sized as the model says, and embedded in batches of one shape.

@@ -7,12 +7,12 @@ from datetime import datetime
 from landmarks.leaderboard.comparable import obstacles, other_data
 from landmarks.leaderboard.rows import Row
 from landmarks.leaderboard.runs import SPLITS, Evaluated, FoundRuns, Run
-from landmarks.models import RELEASED_MODELS
+from landmarks.models import PUBLISHED_MODELS
 from landmarks.report import Apart, Board, BoardRow, Figures, Measured
 
-FROM_WEIGHTS = "from released weights"
+FROM_WEIGHTS = "from published weights"
 FROM_TRAINING = "from training"
-WEIGHTS, LABELS = "RELEASED", "LABELS"  # to be replaced by the reader
+WEIGHTS, LABELS = "PUBLISHED", "LABELS"  # to be replaced by the reader
 SHOWN = ("map@100", "gap", "classifier_gap", "map@0.5")
 
 
@@ -112,23 +112,25 @@ def _when(run: Run) -> str:
 def commands(row: Row, rows: Mapping[str, Row]) -> dict[str, list[str]]:
     """Commands by kind, in the order in which they are given; none for figures of others.
 
-    Released weights are expected in folders `RELEASED/<row>`. A training run is evaluated on the whole test set
+    Published weights are expected in folders `PUBLISHED/<row>`. A training run is evaluated on the whole test set
     afterwards: while it trains it is scored on a sample.
     """
     if not row.models:
         return {}
     found: dict[str, list[str]] = {}
-    if row.experiment is None or row.name in RELEASED_MODELS:
-        released = [part for part in row.parts if part in RELEASED_MODELS]
-        files = {part: f"{part}.safetensors" if part in released else _checkpoint(part) for part in row.parts}
-        found[FROM_WEIGHTS] = [*map(_import, released), _run(row, files)]
+    if row.experiment is None or row.name in PUBLISHED_MODELS:
+        published = [part for part in row.parts if part in PUBLISHED_MODELS]
+        files = {part: f"{part}.safetensors" if part in published else _checkpoint(part) for part in row.parts}
+        found[FROM_WEIGHTS] = [*map(_import, published), _run(row, files)]
     if row.experiment:
         found[FROM_TRAINING] = [_train(row, rows), _run(row, {row.name: _checkpoint(row.name)})]
     return found
 
 
 def _import(part: str) -> str:
-    labels = ["--labels", LABELS] if RELEASED_MODELS[part].classifier is not None else []  # no released file says them
+    labels = (
+        ["--labels", LABELS] if PUBLISHED_MODELS[part].classifier is not None else []
+    )  # no published file says them
     return shlex.join(["landmarks", "import-paddle", part, f"{WEIGHTS}/{part}", f"{part}.safetensors", *labels])
 
 

@@ -12,7 +12,7 @@ Published figures of retrieval and recognition are of the whole GLDv2 test set b
 The real files' content is not known here, so their counts tell them from a miniature in the same layout, which has the
 same file names. And it is one of the same row if models, size and views of the images, and stages of the pipeline are
 the row's. Of detectors nothing is comparable: the published figure is of the public split of the 2018 challenge, whose
-boxes were never released.
+boxes were never published.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ RULE = (
     f"A figure stands beside a published one only if it was measured on the whole GLDv2 test set ({QUERIES:,} queries, "
     f"{INDEX:,} index images, ground truth {RELEASE}) with the models, sizes and stages of the row. A point is 0.01."
 )
-DETECTION = "the published figure is of the public split of the 2018 challenge, whose boxes were never released"
+DETECTION = "the published figure is of the public split of the 2018 challenge, whose boxes were never published"
 
 
 def obstacles(run: Run, row: Row) -> list[str]:
@@ -87,7 +87,7 @@ def _other_views(protocols: Sequence[Protocol | None], row: Row) -> Iterator[str
             yield f"images of {one.input_size} px instead of {' or '.join(map(str, sorted(sizes)))}"
         if one.scales != [1.0] or one.flip:
             yield "several views of each image"
-        if row.task == "retrieval" and one.resize not in ("", "released"):
+        if row.task == "retrieval" and one.resize not in ("", "aspect"):
             yield f"images resized as {one.resize!r}"
 
 

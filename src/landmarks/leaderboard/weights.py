@@ -15,7 +15,7 @@ from landmarks.errors import LandmarksError
 from landmarks.leaderboard.rows import Row
 from landmarks.models import (
     IN_TRAINING_ONLY,
-    RELEASED_MODELS,
+    PUBLISHED_MODELS,
     SUFFIX,
     OpenedModel,
     all_options,
@@ -52,8 +52,8 @@ def parse_weights(given: Sequence[str], row: Row, rows: Mapping[str, Row]) -> di
 def require_weights(row: Row, path: Path, trust: Sequence[str] = ()) -> None:
     """Refuse a model file or a checkpoint that is not the one of a row of a single model."""
     if path.is_dir():
-        if row.name not in RELEASED_MODELS:
-            raise LandmarksError(f"{path} is a folder, and nothing was released for {row.name}: give a checkpoint")
+        if row.name not in PUBLISHED_MODELS:
+            raise LandmarksError(f"{path} is a folder, and nothing was published for {row.name}: give a checkpoint")
         labels = " --labels FILE" if row.of_classifier else ""
         raise LandmarksError(
             f"{path} is a folder: import it with `landmarks import-paddle {row.name} {path} "

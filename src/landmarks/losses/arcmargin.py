@@ -1,8 +1,8 @@
-"""Additive angular margin: the loss of four of the released models.
+"""Additive angular margin: the loss of four of the published models.
 
 Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face Recognition", CVPR 2019. The image's angle
 to its own landmark's direction is made larger by the margin before the softmax, so that landmarks must stand
-apart by more than what a plain softmax asks for. Constants as in the released programs.
+apart by more than what a plain softmax asks for. Constants as in the published programs.
 """
 
 import math

@@ -1,6 +1,6 @@
 """The N-pairs loss: each anchor must find its own positive among those of the whole batch.
 
-Sohn, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective", NIPS 2016. As released:
+Sohn, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective", NIPS 2016. As published:
 similarities are inner products of descriptors that are not normalised, and a small penalty keeps their length
 in bounds.
 """

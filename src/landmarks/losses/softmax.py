@@ -1,4 +1,4 @@
-"""A linear classifier with softmax and cross entropy: the loss of the released classification models.
+"""A linear classifier with softmax and cross entropy: the loss of the published classification models.
 
 Its descriptors serve retrieval as well (Babenko et al., "Neural Codes for Image Retrieval", ECCV 2014).
 """

@@ -15,7 +15,7 @@ from landmarks.data import MULTIPLE
 from landmarks.errors import LandmarksError
 
 TOLERANCE = 1e-3
-"""Largest difference, in spreads. Sums taken in another order move the outputs of the released networks by up to 2e-5
+"""Largest difference, in spreads. Sums taken in another order move the outputs of the published networks by up to 2e-5
 (so much lies between torch's own two memory formats, too); arithmetic in bfloat16 moves them by 1.6e-2."""
 SHAPES = ((2, 4, 6), (1, 7, 4), (3, 5, 5))
 """Batch, and height and width in multiples; the example of `models.program` is none, no two agree in anything."""

@@ -10,7 +10,7 @@ from landmarks.errors import LandmarksError
 from landmarks.models.descriptor import DescriptorNet
 from landmarks.models.inception_v4 import InceptionV4
 from landmarks.models.pooling import AveragePool, GeM
-from landmarks.models.released_models import BackboneName
+from landmarks.models.published_models import BackboneName
 from landmarks.models.resnet_vd import resnet152_vd, resnet200_vd, se_resnext152_vd
 from landmarks.models.timm_backbone import TimmBackbone, create_pretrained
 from landmarks.models.weights import load_weights
@@ -33,7 +33,7 @@ NO_IMAGENET_WEIGHTS = {
 }
 
 
-def released_net(
+def published_net(
     backbone: BackboneName,
     pooling: Pooling = "average",
     dim: int | None = 512,
@@ -42,11 +42,11 @@ def released_net(
     pretrained: bool | str | Path = False,
     checkpointing: bool = False,
 ) -> DescriptorNet:
-    """One of the four released networks.
+    """One of the four published networks.
 
     Args:
         backbone: Which.
-        pooling: `average` as released, or `gem`.
+        pooling: `average` as published, or `gem`.
         dim: Length of the descriptor; None takes the pooled features.
         batch_norm: Batch norm on the descriptor.
         dropout: Share of the descriptor set to zero in training, in [0, 1).
@@ -85,7 +85,7 @@ def timm_net(
         dim: Length of the descriptor; None takes the pooled features.
         batch_norm: Batch norm on the descriptor.
         dropout: Share of the descriptor set to zero in training, in [0, 1).
-        pretrained: As of `released_net`, but True fetches timm's weights.
+        pretrained: As of `published_net`, but True fetches timm's weights.
         checkpointing: Train in less memory and a third more time; not all of timm's networks can.
     """
     backbone = TimmBackbone(name, pretrained is True)

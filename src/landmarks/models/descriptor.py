@@ -13,7 +13,7 @@ from landmarks.models.regions import region_grid
 class DescriptorNet(nn.Module):
     """Backbone, pooling, one fully connected layer; then batch norm and dropout where asked for.
 
-    As released, the descriptor is what the fully connected layer gives: a bias, but no batch norm, no
+    As published, the descriptor is what the fully connected layer gives: a bias, but no batch norm, no
     activation and no L2 norm. Whoever compares descriptors normalises them; npairs learns from their length.
 
     Args:

@@ -37,7 +37,7 @@ def fitted_parts(record: ModelRecord, found: Mapping[str, Tensor]) -> tuple[nn.M
     expected = tensors_of(*parts)
     if problems := differences(expected, found):
         raise LandmarksError(f"its weights do not fit its architecture: {'; '.join(problems)}")
-    if record.architecture["network"] != "released_net":
+    if record.architecture["network"] != "published_net":
         parts = build_parts(record)  # others may hold constants that no file does
     tensors = {name: found[name].to(one.dtype) for name, one in expected.items() if name in found}
     for name in expected.keys() - tensors.keys():  # counters of batches, which old files lack

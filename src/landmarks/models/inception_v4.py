@@ -1,4 +1,4 @@
-"""InceptionV4 as the released models have it.
+"""InceptionV4 as the published models have it.
 
 Szegedy et al., "Inception-v4, Inception-ResNet and the Impact of Residual Connections on
 Learning", AAAI 2017. The branches and parameter count are the usual ones, but three things differ from timm's
@@ -37,7 +37,7 @@ class Concat(nn.Module):
 class InceptionV4(nn.Module):
     """Float [B, 3, H, W] to [B, 1536, H/32 - 2, W/32 - 2] at multiples of 32; sides of 96 pixels or more.
 
-    `stem` and `blocks` are in the order of the paper; `models.released_names` walks them in the order of creation.
+    `stem` and `blocks` are in the order of the paper; `models.published_names` walks them in the order of creation.
     """
 
     num_features = 1536

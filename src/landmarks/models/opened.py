@@ -164,6 +164,6 @@ def _refuse_other_use(path: Path, record: ModelRecord, use: Use | None) -> None:
         )
     if use == "classes" and record.task != "classification":
         raise LandmarksError(
-            f"{path}: describes images and names no landmarks. Models that do: the released res152_softmax_v1 and "
+            f"{path}: describes images and names no landmarks. Models that do: the published res152_softmax_v1 and "
             "res152_softmax_v2, and checkpoints of runs whose loss has class weights, such as loss=softmax"
         )

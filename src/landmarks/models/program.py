@@ -31,7 +31,7 @@ def program_multiple(prepared: Preprocessing) -> int:
     if side % multiple:
         raise LandmarksError(
             f"exported programs take sides that are multiples of {multiple} pixels, and this model's are {side}: "
-            f"choose data.image_size={max(side // multiple, 1) * multiple} or data.resize.mode=released"
+            f"choose data.image_size={max(side // multiple, 1) * multiple} or data.resize.mode=aspect"
         )
     return multiple
 

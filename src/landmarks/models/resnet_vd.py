@@ -1,11 +1,11 @@
-"""The residual networks of the released models, on timm's blocks.
+"""The residual networks of the published models, on timm's blocks.
 
 ResNet-vd is ResNet with a stem of three 3x3 convolutions and shortcuts that average before they project
 (He et al., "Bag of Tricks for Image Classification with Convolutional Neural Networks", CVPR 2019, figures 2c
 and 2d: timm's "d" variants). SE-ResNeXt adds grouped convolutions (Xie et al., CVPR 2017) and channel
 attention (Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018).
 
-The released depths are not timm's: `resnet200d` has [3, 24, 36, 3] blocks, and timm registers no
+The published depths are not timm's: `resnet200d` has [3, 24, 36, 3] blocks, and timm registers no
 SE-ResNeXt152. Weights start as timm starts them: He normal convolutions, and the last batch norm of each
 block at zero, so that a block begins as its shortcut and 200 layers train from scratch.
 

@@ -25,7 +25,7 @@ Figures = Mapping[str, float | None]  # {"public": 0.2676, "private": None}
 
 POINT = 0.01
 VISIBLE = 0.005  # points; two digits are printed
-HINT = "RELEASED/ROW is a folder of released weights. A checkpoint will do in place of a model file."
+HINT = "PUBLISHED/ROW is a folder of published weights. A checkpoint will do in place of a model file."
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class TrainedModule(pl.LightningModule):
 
 
 class LandmarkModule(TrainedModule, DescriptorModule):
-    """Trains `model` under `loss`; weight decay covers all parameters, as released.
+    """Trains `model` under `loss`; weight decay covers all parameters, as published.
 
     Args:
         model: images [B, 3, H, W] float, normalised -> descriptors [B, D].

@@ -1,7 +1,7 @@
 """Learning rates over the course of a run, counted in optimiser steps.
 
 Milestones and warm-up are fractions of the run, so that one YAML serves a run of 100 steps and one of 30,000.
-Multiplying by 0.1 at 15,000 and 25,000 of 30,000 iterations, as released, is `milestones: [0.5, 0.8333]`.
+Multiplying by 0.1 at 15,000 and 25,000 of 30,000 iterations, as published, is `milestones: [0.5, 0.8333]`.
 """
 
 import math

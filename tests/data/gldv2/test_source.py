@@ -138,7 +138,7 @@ def test_only_what_is_trained_on_is_needed_without_evaluation(tiny: Any) -> None
 
 
 def test_only_queries_and_index_are_needed_without_training(tiny: Any) -> None:
-    """Retrieval with released weights needs 95 of the 595 GB."""
+    """Retrieval with published weights needs 95 of the 595 GB."""
     for name in ("train", "train_clean"):
         tiny.csv(name).unlink()
     tiny.remove_tars("train")

@@ -1,4 +1,4 @@
-"""Sizes and pixels of the released programs' resizes."""
+"""Sizes and pixels of the published programs' resizes."""
 
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ from landmarks.errors import LandmarksError
     [
         ((480, 640), 448, (448, 576)),  # 597.3 floors to 576
         ((640, 480), 448, (576, 448)),
-        ((500, 500), 555, (544, 544)),  # as released
+        ((500, 500), 555, (544, 544)),  # as published
         ((100, 300), 448, (448, 1344)),  # exactly 3 to 1 is not capped
         ((100, 600), 448, (224, 1344)),  # 6 to 1 halves
         ((1, 4000), 448, (32, 1344)),
@@ -26,14 +26,14 @@ from landmarks.errors import LandmarksError
         ((50, 50), 31, (32, 32)),
     ],
 )
-def test_released_sizes(size: tuple[int, int], short_side: int, expected: tuple[int, int]) -> None:
-    image = Preprocessing("released", short_side)(np.zeros((*size, 3), dtype=np.uint8))
+def test_published_sizes(size: tuple[int, int], short_side: int, expected: tuple[int, int]) -> None:
+    image = Preprocessing("aspect", short_side)(np.zeros((*size, 3), dtype=np.uint8))
     assert image.shape == (*expected, 3)
 
 
 @given(height=st.integers(1, 900), width=st.integers(1, 900), short=st.integers(1, 120))
-def test_released_sizes_are_always_multiples(height: int, width: int, short: int) -> None:
-    rows, columns, _ = Preprocessing("released", short)(np.zeros((height, width, 3), dtype=np.uint8)).shape
+def test_published_sizes_are_always_multiples(height: int, width: int, short: int) -> None:
+    rows, columns, _ = Preprocessing("aspect", short)(np.zeros((height, width, 3), dtype=np.uint8)).shape
     assert rows % 32 == columns % 32 == 0 and min(rows, columns) >= 32
     assert max(rows, columns) <= max(3 * short, 32)
 
@@ -41,15 +41,15 @@ def test_released_sizes_are_always_multiples(height: int, width: int, short: int
 @pytest.mark.parametrize(
     ("mode", "patch", "expected"),
     [
-        ("released", 16, (448, 576)),  # 32 is a multiple of it
-        ("released", 14, (490, 658)),  # 500 and 666.7 floored to multiples of the patch
+        ("aspect", 16, (448, 576)),  # 32 is a multiple of it
+        ("aspect", 14, (490, 658)),  # 500 and 666.7 floored to multiples of the patch
         ("square", 1, (500, 500)),
         ("square", 14, (504, 504)),
         ("crop", 1, (480, 480)),
         ("crop", 14, (490, 490)),
     ],
 )
-def test_sides_are_rounded_as_released_or_as_the_network_needs(
+def test_sides_are_rounded_as_published_or_as_the_network_needs(
     mode: str, patch: int, expected: tuple[int, int]
 ) -> None:
     short = 448 if patch == 16 else 500
@@ -58,13 +58,13 @@ def test_sides_are_rounded_as_released_or_as_the_network_needs(
     assert resize(np.zeros((480, 640, 3), dtype=np.uint8)).shape[:2] == expected
 
 
-def test_released_filter_is_lanczos(make: SimpleNamespace) -> None:
+def test_published_filter_is_lanczos(make: SimpleNamespace) -> None:
     image = make.image(3, 200, 300)
     expected = np.asarray(Image.fromarray(image).resize((96, 64), Image.Resampling.LANCZOS))
-    assert np.array_equal(Preprocessing("released", 64)(image), expected)
+    assert np.array_equal(Preprocessing("aspect", 64)(image), expected)
 
 
-@given(height=st.integers(1, 300), width=st.integers(1, 300), mode=st.sampled_from(["released", "square", "crop"]))
+@given(height=st.integers(1, 300), width=st.integers(1, 300), mode=st.sampled_from(["aspect", "square", "crop"]))
 def test_shapes_are_known_beforehand(height: int, width: int, mode: str) -> None:
     resize = Preprocessing(mode, 40)  # type: ignore[arg-type]
     shapes = resize.shapes(np.array([[height, width], [0, 0], [30, 30]], dtype=np.uint16))

@@ -132,7 +132,7 @@ def test_pairs_are_laid_out_anchor_positive(marks: list[int], pairs: int, world:
 
 
 def test_the_draws_of_a_seed_stay_what_they_were() -> None:
-    """Runs of the released recipe must not change with the code: these are the draws of its first version."""
+    """Runs of the published recipe must not change with the code: these are the draws of its first version."""
     landmarks = np.repeat(np.arange(6, dtype=np.int32), [1, 2, 3, 4, 5, 6])
     sampler = PairBatches(landmarks, 4, seed=7)
     sampler.set_epoch(3)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from released_oracles import shrink_backbones
+from published_oracles import shrink_backbones
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import torch
 
 from landmarks.errors import LandmarksError
 from landmarks.interop.paddle import count_classes, fill, open_variables
-from landmarks.models import RELEASED_MODELS
+from landmarks.models import PUBLISHED_MODELS
 from paddle_files import write_combined, write_separate
-from released_oracles import random_values
+from published_oracles import random_values
 
 pytestmark = pytest.mark.usefixtures("small_backbones")
 
@@ -27,7 +27,7 @@ def message(name: str, folder: Path, values: dict[str, np.ndarray], leave_out: t
 def test_every_value_comes_where_it_belongs(name: str, classes: int, tmp_path: Path) -> None:
     values = random_values(name, classes)
     variables = open_variables(write_separate(tmp_path, values))
-    assert count_classes(RELEASED_MODELS[name], variables) == classes
+    assert count_classes(PUBLISHED_MODELS[name], variables) == classes
     read: list[int] = []
     net, head = fill(name, variables, read.append)
     assert read[-1] == variables.nbytes and len(read) == len(values) and sorted(read) == read

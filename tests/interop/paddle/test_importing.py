@@ -1,7 +1,7 @@
-"""The six released networks as saved models: written, imported by the command, loaded, and compared.
+"""The six published networks as saved models: written, imported by the command, loaded, and compared.
 
 With the outputs that the original framework computed, at 224 x 224; and with a second implementation
-(`released_reference`), which is compared with those outputs itself, at sizes that are not square.
+(`published_reference`), which is compared with those outputs itself, at sizes that are not square.
 """
 
 import shutil
@@ -18,8 +18,8 @@ from commands import run
 from landmarks.data.images import Preprocessing
 from landmarks.models import Classifier, load_model
 from paddle_files import write_combined, write_separate
-from released_oracles import NETWORKS, made_up_input, made_up_weights, read_oracle
-from released_reference import reference
+from published_oracles import NETWORKS, made_up_input, made_up_weights, read_oracle
+from published_reference import reference
 
 
 class Case(NamedTuple):
@@ -80,11 +80,11 @@ def test_the_second_implementation_equals_the_original(case: Case) -> None:
 
 def test_what_it_says_of_itself(case: Case) -> None:
     record, classifier = case.record, "softmax" in case.name
-    assert record.name == case.name and record.origin["source"] == "released 2019 weights"
+    assert record.name == case.name and record.origin["source"] == "published 2019 weights"
     assert record.task == ("classification" if classifier else "retrieval")
     assert record.classes == (100 if classifier else 0) and record.labels == record.titles == ()
     short_side = 224 if classifier else 555 if case.name.startswith("inception") else 448
-    assert record.preprocessing == Preprocessing("crop" if classifier else "released", short_side)
+    assert record.preprocessing == Preprocessing("crop" if classifier else "aspect", short_side)
     assert isinstance(case.model, Classifier) == classifier and not case.model.training
     assert record.origin["loss"] == case.name.split("_")[-1 if not classifier else 1]
     assert ("landmarks classify" if classifier else "landmarks similarity") in case.said

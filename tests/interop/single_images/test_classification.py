@@ -18,7 +18,7 @@ def open_classifier(path: Path, device: Literal["cpu"] = "cpu") -> OpenedModel:
     return open_model(path, "classes", device)
 
 
-def test_a_square_from_the_middle_is_classified_as_released(classifier: Path, tmp_path: Path) -> None:
+def test_a_square_from_the_middle_is_classified_as_published(classifier: Path, tmp_path: Path) -> None:
     paths = [photograph(tmp_path / f"{i}.png", i, 100, 150 + 50 * i) for i in range(3)]
     labels, scores = classify_images(open_classifier(classifier, "cpu"), paths, 2)
     assert labels.shape == scores.shape == (3, 2)

@@ -1,4 +1,4 @@
-"""Descriptors are those of the released steps, one after the other; cosines those of the definition."""
+"""Descriptors are those of the published steps, one after the other; cosines those of the definition."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +16,7 @@ from landmarks.interop import describe_images, similarities, single_images
 from landmarks.models import OpenedModel, load_model, open_model
 
 
-def test_images_are_sized_normalised_and_described_as_released(retrieval: Path, tmp_path: Path) -> None:
+def test_images_are_sized_normalised_and_described_as_published(retrieval: Path, tmp_path: Path) -> None:
     sizes = [(120, 160), (300, 200), (40, 1600), (97, 97)]
     paths = [photograph(tmp_path / f"{i}.png", i, *size) for i, size in enumerate(sizes)]
     found = describe_images(open_model(retrieval, "descriptors"), paths)
@@ -36,7 +36,7 @@ def fake(retrieval: Path, side: int, give: Callable[[torch.Tensor], torch.Tensor
     opened = open_model(retrieval, "descriptors")
     network = torch.nn.Identity()
     network.forward = give  # type: ignore[method-assign]
-    record = replace(opened.record, name="net", preprocessing=Preprocessing("released", side))
+    record = replace(opened.record, name="net", preprocessing=Preprocessing("aspect", side))
     return replace(opened, record=record, network=network)
 
 

@@ -8,13 +8,13 @@ from landmarks.errors import LandmarksError
 from landmarks.recognition.detections import DetectionClasses, read_classes
 
 
-def test_the_challenge_has_the_classes_of_the_released_detector_in_its_order(shared_data: Path) -> None:
+def test_the_challenge_has_the_classes_of_the_published_detector_in_its_order(shared_data: Path) -> None:
     folder = shared_data / "openimages"
     classes = read_classes(folder / "challenge-2018-class-descriptions-500.csv")
     with (folder / "landmark_detector_classes_500.tsv").open(newline="") as file:
-        released = list(csv.reader(file, delimiter="\t"))
-    assert [int(label) for label, _ in released] == list(range(501)) and released[0][1] == "background"
-    titles = [title for _, title in released[1:]]
+        published = list(csv.reader(file, delimiter="\t"))
+    assert [int(label) for label, _ in published] == list(range(501)) and published[0][1] == "background"
+    titles = [title for _, title in published[1:]]
     assert [t for t, ours in zip(titles, classes.titles, strict=True) if t != ours] == ["studio couch"]
     twice = {title for title in titles if titles.count(title) > 1}
     assert twice == {"Bench", "Mouse"}

@@ -12,7 +12,7 @@ from landmarks.retrieval.descriptors import (
     regions_of,
 )
 
-PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released")
+PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "aspect")
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_images_without_regions_and_rows_of_other_models_are_named():
 
 
 def protocol(**changes):
-    values = {"model": "res152", "weights": "ab12", "input_size": 448, "resize": "released", "scales": (1, 0.7)}
+    values = {"model": "res152", "weights": "ab12", "input_size": 448, "resize": "aspect", "scales": (1, 0.7)}
     return ExtractionProtocol(**(values | changes))
 
 
@@ -140,9 +140,7 @@ def test_only_what_changes_descriptors_is_compared():
 
 def test_files_from_before_flip_regions_and_precision_are_read(tmp_path):
     path = tmp_path / "protocol.json"
-    path.write_text(
-        '{"model": "res152", "weights": "ab12", "input_size": 448, "resize": "released", "scales": [1, 0.7]}'
-    )
+    path.write_text('{"model": "res152", "weights": "ab12", "input_size": 448, "resize": "aspect", "scales": [1, 0.7]}')
     assert ExtractionProtocol.read(path) == protocol()
 
 

@@ -16,8 +16,8 @@ from landmarks.retrieval.descriptors import (
     joined_protocol,
 )
 
-A = ExtractionProtocol("res152", "aa11", 448, "released", data="gldv2", split="index", versions={"torch": "2"})
-B = ExtractionProtocol("inception", "bb22", 544, "released", (1.0, 1.4), data="gldv2", split="index")
+A = ExtractionProtocol("res152", "aa11", 448, "aspect", data="gldv2", split="index", versions={"torch": "2"})
+B = ExtractionProtocol("inception", "bb22", 544, "aspect", (1.0, 1.4), data="gldv2", split="index")
 
 
 def made(ids, dim, protocol, seed, dtype=np.float32) -> DescriptorSet:

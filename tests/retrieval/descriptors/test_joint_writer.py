@@ -18,7 +18,7 @@ from landmarks.retrieval.descriptors import (
     OtherSetError,
 )
 
-PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released", split="index")
+PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "aspect", split="index")
 IDS = np.arange(40, dtype=np.uint64) * 3 + 1
 
 

@@ -18,7 +18,7 @@ from landmarks.retrieval.descriptors import (
     writer,
 )
 
-PROTOCOL = ExtractionProtocol("res152", "aa11", 448, "released", data="gldv2", split="train")
+PROTOCOL = ExtractionProtocol("res152", "aa11", 448, "aspect", data="gldv2", split="train")
 
 
 def made(count, dim=8, seed=0, protocol=PROTOCOL) -> DescriptorSet:

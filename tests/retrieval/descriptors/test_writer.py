@@ -9,7 +9,7 @@ from landmarks.retrieval.descriptors import DescriptorSet, DescriptorWriter, Ext
 from landmarks.retrieval.descriptors import writer as writer_module
 from landmarks.storage import RowLog
 
-PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "released", split="index")
+PROTOCOL = ExtractionProtocol("res152", "ab12", 448, "aspect", split="index")
 DATA = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
 IDS = np.arange(1000, 1050, dtype=np.uint64)
 
@@ -95,7 +95,7 @@ def test_an_exception_leaves_an_unfinished_set(tmp_path):
 def test_a_partial_set_of_another_kind_is_not_continued(tmp_path):
     write(tmp_path / "set", 0, 10).close()
     with pytest.raises(LandmarksError, match=r"made otherwise \(split: 'index' != 'test'\)"):
-        DescriptorWriter(tmp_path / "set", 50, 6, ExtractionProtocol("res152", "ab12", 448, "released", split="test"))
+        DescriptorWriter(tmp_path / "set", 50, 6, ExtractionProtocol("res152", "ab12", 448, "aspect", split="test"))
     with pytest.raises(LandmarksError, match=r"descriptors\.npy: cannot go on"):
         DescriptorWriter(tmp_path / "set", 50, 5, PROTOCOL)
     with pytest.raises(LandmarksError, match=r"descriptors\.npy: cannot go on"):

@@ -12,25 +12,25 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from landmarks.errors import LandmarksError
 
 MAX_RATIO = 3.0
-"""Long side / short side up to which the released retrieval program does not shrink an image further."""
+"""Long side / short side up to which the published retrieval program does not shrink an image further."""
 MULTIPLE = 32
-"""What the released programs floor sides to multiples of: the total stride of their networks, pixels."""
+"""What the published programs floor sides to multiples of: the total stride of their networks, pixels."""
 LONGEST = 8
 """Of an image longer than this to 1, a centre crop sees the middle only; the rest is not resized."""
 MEAN = (0.485, 0.456, 0.406)
-"""ImageNet's mean, RGB, of pixels in [0, 1]; the released models and most of timm's use it."""
+"""ImageNet's mean, RGB, of pixels in [0, 1]; the published models and most of timm's use it."""
 STD = (0.229, 0.224, 0.225)
 
-ResizeMode = Literal["released", "square", "crop"]
+ResizeMode = Literal["aspect", "square", "crop"]
 
 
 def common_multiple(patch: int) -> int:
-    """Return what sides are multiples of for a network with such patches: 32 as released, or the patch."""
+    """Return what sides are multiples of for a network with such patches: 32 as published, or the patch."""
     return patch if MULTIPLE % patch else MULTIPLE
 
 
-def _released_shape(height: int, width: int, short_side: int, multiple: int) -> tuple[int, int]:
-    """The sides that the released 2019 retrieval program resizes an image to, as a whole.
+def _aspect_shape(height: int, width: int, short_side: int, multiple: int) -> tuple[int, int]:
+    """The sides that the published 2019 retrieval program resizes an image to, as a whole.
 
     The short side goes to `short_side`; each side is rounded, then floored to a `multiple` (at least one of it),
     so the aspect ratio changes slightly. An image longer than `MAX_RATIO` to 1 shrinks by MAX_RATIO / ratio.
@@ -41,7 +41,7 @@ def _released_shape(height: int, width: int, short_side: int, multiple: int) -> 
 
 
 def _centre_crop(image: NDArray[np.uint8], short_side: int, multiple: int) -> NDArray[np.uint8]:
-    """The resize of the released 2019 classification program: bilinear, then a square from the middle.
+    """The resize of the published 2019 classification program: bilinear, then a square from the middle.
 
     The short side goes to `short_side`, and each side is rounded and floored to a `multiple` as above: uint8 [H, W, 3]
     -> uint8 [S, S, 3], S = `short_side` floored to one.
@@ -80,7 +80,7 @@ class Preprocessing:
     It is made once, by `ResizeRule.preprocessing`, and stored in every checkpoint, model file and export.
 
     Args:
-        mode: "released" keeps the aspect ratio, see `_released_shape`; "square" squeezes the image to
+        mode: "aspect" keeps the aspect ratio, see `_aspect_shape`; "square" squeezes the image to
             [short_side, short_side], so that all share one shape and a batch is one tensor; "crop" shows a square
             from the middle, see `_centre_crop`; "detection" is `landmarks.detection`'s own.
         short_side: Pixels.
@@ -103,7 +103,7 @@ class Preprocessing:
         if self.short_side < 1 or self.patch < 1 or self.mode not in (*get_args(ResizeMode), "detection"):
             raise LandmarksError(
                 f"resize: short_side {self.short_side!r}, mode {self.mode!r}; expected a positive number of "
-                'pixels and "released", "square" or "crop"'
+                'pixels and "aspect", "square" or "crop"'
             )
 
     @staticmethod
@@ -130,11 +130,11 @@ class Preprocessing:
             return _floored(self.short_side, self.multiple), _floored(self.short_side, self.multiple)
         if self.mode == "detection":
             raise LandmarksError("images sized for a detector are none for a network that describes them")
-        return _released_shape(height, width, self.short_side, self.multiple)
+        return _aspect_shape(height, width, self.short_side, self.multiple)
 
     @property
     def multiple(self) -> int:
-        """Of what sides are multiples: 32 as released, or what the network needs; squares only of the second."""
+        """Of what sides are multiples: 32 as published, or what the network needs; squares only of the second."""
         return self.patch if self.mode == "square" else common_multiple(self.patch)
 
     def shapes(self, sizes: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -163,7 +163,7 @@ class ResizeRule:
     """
 
     short_side: int | None = None
-    mode: ResizeMode | None = "released"
+    mode: ResizeMode | None = "aspect"
 
     def preprocessing(self, image_size: int | None, trained: Preprocessing | None = None) -> Preprocessing:
         """Make the one object that all jobs read, where the configuration says nothing as weights were `trained`."""

@@ -170,7 +170,7 @@ class PairBatches(BalancedBatches):
 
     Laid out anchor, positive, anchor, positive…, no landmark twice in a batch (nor in the same step of
     another rank), every landmark as often as another. An epoch has as many batches as fit the images of
-    landmarks that have at least two. The layout is the one of the released npairs model, after Sohn, "Improved
+    landmarks that have at least two. The layout is the one of the published npairs model, after Sohn, "Improved
     Deep Metric Learning with Multi-class N-pair Loss Objective", NIPS 2016.
     """
 

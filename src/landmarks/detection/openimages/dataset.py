@@ -39,7 +39,7 @@ from landmarks.recognition import BACKGROUND
 class DetectionResize:
     """Sizes images for a detector: the short side to one size, or less where the long side would exceed another.
 
-    The aspect ratio stays. The released detector and torchvision's have 800 and 1333. Small images are enlarged, as
+    The aspect ratio stays. The published detector and torchvision's have 800 and 1333. Small images are enlarged, as
     there.
     """
 

@@ -1,6 +1,6 @@
-"""One of the released models, as PaddlePaddle saved it, to a model file of ours.
+"""One of the published models, as PaddlePaddle saved it, to a model file of ours.
 
-Released variables become parameters of our network: each is used once, each filled once. The original converter leaves
+Published variables become parameters of our network: each is used once, each filled once. The original converter leaves
 a parameter random when its file is missing. Here what is missing, extra, of another shape or type, not finite, or no
 variance is listed, in one message.
 """
@@ -22,17 +22,17 @@ from landmarks.losses import Softmax
 from landmarks.models import (
     BACKBONES,
     HEAD,
-    RELEASED_MODELS,
+    PUBLISHED_MODELS,
     ModelRecord,
-    ReleasedModel,
+    PublishedModel,
     Variable,
     as_parameter,
-    released_names,
-    released_net,
+    published_names,
+    published_net,
     write_model,
 )
 
-SOURCE = "released 2019 weights"
+SOURCE = "published 2019 weights"
 TRAINED_ON = {
     "res152_arcmargin_index": "the index set of Google Landmarks",
     "res152_softmax_v1": "Google Landmarks, about 4 million train images",
@@ -41,23 +41,23 @@ TRAINED_ON = {
 UNKNOWN = "Google Landmarks; which images is not published"
 
 
-def import_released(
+def import_published(
     name: str,
     variables: Variables,
     target: Path,
     names: ClassNames = NO_NAMES,
     watch: Callable[[int], None] = lambda done: None,
 ) -> ModelRecord:
-    """Read a released model and write it as a model file, whole or not at all.
+    """Read a published model and write it as a model file, whole or not at all.
 
     Args:
-        name: A key of `RELEASED_MODELS`.
+        name: A key of `PUBLISHED_MODELS`.
         variables: Of the saved model, see `open_variables`.
         target: The new file, `.safetensors`; one that is there is written over.
         names: What the classes of a classifier are.
         watch: Called with the number of bytes read so far, after each variable.
     """
-    classes = count_classes(RELEASED_MODELS[name], variables)
+    classes = count_classes(PUBLISHED_MODELS[name], variables)
     net, head = fill(name, variables, watch)
     if names.labels and len(names.labels) != classes:
         raise LandmarksError(
@@ -69,19 +69,19 @@ def import_released(
 
 
 def _record(name: str, classes: int, names: ClassNames) -> ModelRecord:
-    model = RELEASED_MODELS[name]
+    model = PUBLISHED_MODELS[name]
     return ModelRecord(
         name,
         "classification" if classes else "retrieval",
         {
-            "network": "released_net",
+            "network": "published_net",
             "backbone": model.backbone,
             "pooling": "average",
             "dim": model.dim,
             "batch_norm": False,
             "dropout": 0.0,
         },
-        Preprocessing("crop" if classes else "released", model.short_side),
+        Preprocessing("crop" if classes else "aspect", model.short_side),
         {"loss": "Softmax"} if classes else None,
         classes,
         names.labels,
@@ -94,7 +94,7 @@ def _loss(name: str) -> str:
     return next(loss for loss in ("arcmargin", "npairs", "softmax") if loss in name)
 
 
-def count_classes(model: ReleasedModel, variables: Variables) -> int:
+def count_classes(model: PublishedModel, variables: Variables) -> int:
     """How many classes a saved classifier tells apart, by the shapes of its last layer; 0 for the retrieval models.
 
     A layer that is missing or of a strange shape counts as one class; `fill` says what is wrong with it.
@@ -111,24 +111,24 @@ def count_classes(model: ReleasedModel, variables: Variables) -> int:
 def fill(
     name: str, variables: Variables, watch: Callable[[int], None] = lambda done: None
 ) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
-    """Read all variables into the parameters of a released model, float32.
+    """Read all variables into the parameters of a published model, float32.
 
     Args:
-        name: A key of `RELEASED_MODELS`.
+        name: A key of `PUBLISHED_MODELS`.
         variables: Of the saved model.
         watch: Called with the number of bytes read so far, after each variable.
 
     Returns:
         The `state_dict` of the descriptor network, and that of the softmax layer; None for the retrieval models.
     """
-    model = RELEASED_MODELS[name]
+    model = PUBLISHED_MODELS[name]
     classes = count_classes(model, variables)
     with torch.device("meta"):  # names and shapes alone
-        net = released_net(model.backbone, dim=model.dim)
+        net = published_net(model.backbone, dim=model.dim)
         expected = net.state_dict()
         if classes:
             expected |= {f"{HEAD}{key}": value for key, value in Softmax(classes, net.dim).state_dict().items()}
-    names = released_names(model, net.backbone)
+    names = published_names(model, net.backbone)
     problems: defaultdict[str, list[str]] = defaultdict(list)
     filled: dict[str, Tensor] = {}
     done = 0
@@ -193,12 +193,12 @@ def _message(name: str, variables: Variables, problems: dict[str, list[str]]) ->
 
 
 def _models_of(found: set[str], asked: str) -> list[str]:
-    """The other released models that have just these variables."""
+    """The other published models that have just these variables."""
     with torch.device("meta"):
         backbones = {name: build() for name, build in BACKBONES.items()}
     return [
         name
-        for name, model in RELEASED_MODELS.items()
+        for name, model in PUBLISHED_MODELS.items()
         if name != asked
-        and {variable.name for variable in released_names(model, backbones[model.backbone]).values()} == found
+        and {variable.name for variable in published_names(model, backbones[model.backbone]).values()} == found
     ]

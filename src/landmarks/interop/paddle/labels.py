@@ -1,4 +1,4 @@
-"""Which landmark each class of a released classifier is: the files do not say, so a list beside them does."""
+"""Which landmark each class of a published classifier is: the files do not say, so a list beside them does."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from landmarks.data import read_categories, titles_of
 from landmarks.errors import LandmarksError
-from landmarks.models import RELEASED_MODELS
+from landmarks.models import PUBLISHED_MODELS
 
 LARGEST_FILE = 64 << 20  # bytes; 203,094 landmarks take two million
 COLUMNS = ("class", "landmark_id")
@@ -24,8 +24,8 @@ NO_NAMES = ClassNames((), ())
 
 
 def read_class_names(name: str, labels: Path | None, categories: Path | None) -> ClassNames:
-    """Read what the classes of a released model are; `categories` is `train_label_to_category.csv`."""
-    if (labels or categories) and RELEASED_MODELS[name].classifier is None:
+    """Read what the classes of a published model are; `categories` is `train_label_to_category.csv`."""
+    if (labels or categories) and PUBLISHED_MODELS[name].classifier is None:
         raise LandmarksError(f"{name} describes images and has no classes; leave out --labels and --categories")
     if labels is None:
         if categories is not None:

@@ -1,7 +1,7 @@
 """The classes of a detector, in the order in which it numbers them.
 
 Open Images calls a class by a machine name such as /m/01fdzj and describes it in a table without a header,
-`/m/01fdzj,Tower`. The 500 lines of `challenge-2018-class-descriptions-500.csv` are the classes of the released 2019
+`/m/01fdzj,Tower`. The 500 lines of `challenge-2018-class-descriptions-500.csv` are the classes of the published 2019
 detector, in its order: label 0 is background, label i is line i.
 """
 

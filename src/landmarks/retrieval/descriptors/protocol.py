@@ -73,7 +73,7 @@ class ExtractionProtocol(Protocol):
     model: str  # name of the network, such as ``"res152_arcmargin"``
     weights: str  # hash of the weights file, or of the parameters
     input_size: int  # short side in pixels
-    resize: str  # how images were brought to that size, such as ``"released"``
+    resize: str  # how images were brought to that size, such as ``"aspect"``
     scales: tuple[float, ...] = (1.0,)  # factors of the input size whose descriptors were added up
     flip: bool = False  # mirrored images were described and added too
     regions: int = 0  # levels of the grid of regions in each row; 0 where a row describes the whole image

@@ -1,4 +1,4 @@
-"""The six released networks with made-up weights, by the rule of the oracles' README, and small ones like them."""
+"""The six published networks with made-up weights, by the rule of the oracles' README, and small ones like them."""
 
 import json
 import zlib
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from timm.models.resnet import Bottleneck, ResNet
 
-from landmarks.models import RELEASED_MODELS, build, released_names, released_net
+from landmarks.models import PUBLISHED_MODELS, build, published_names, published_net
 
 Values = dict[str, NDArray[np.float32]]
 
@@ -69,20 +69,20 @@ def small_resnet(layers: tuple[int, ...]) -> ResNet:
 
 
 def shrink_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put small networks in the place of the released ones, each of another depth."""
+    """Put small networks in the place of the published ones, each of another depth."""
     for number, backbone in enumerate(build.BACKBONES, 1):
         monkeypatch.setitem(build.BACKBONES, backbone, partial(small_resnet, (1, number, 1, 1)))
 
 
 def random_values(name: str, classes: int = 3) -> Values:
-    """Variables that fit a released model, with the backbone that `models.build.BACKBONES` has for it."""
-    model = RELEASED_MODELS[name]
-    net = released_net(model.backbone, dim=model.dim)
+    """Variables that fit a published model, with the backbone that `models.build.BACKBONES` has for it."""
+    model = PUBLISHED_MODELS[name]
+    net = published_net(model.backbone, dim=model.dim)
     shapes = {key: tuple(value.shape) for key, value in net.state_dict().items()}
     shapes |= {"classifier.weight": (classes, net.dim), "classifier.bias": (classes,)}
     random = np.random.default_rng(0)
     values = {}
-    for key, variable in released_names(model, net.backbone).items():
+    for key, variable in published_names(model, net.backbone).items():
         shape = shapes[key][:2][::-1] if variable.role == "fc" else shapes[key]
         value = random.standard_normal(shape) * (0.1 if variable.role != "variance" else 0) + 1
         values[variable.name] = value.astype(np.float32)

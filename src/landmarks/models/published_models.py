@@ -10,8 +10,8 @@ BackboneName = Literal["res152", "res200", "se_x152", "inceptionv4"]
 
 
 @dataclass(frozen=True)
-class ReleasedModel:
-    """One row of the table of released models.
+class PublishedModel:
+    """One row of the table of published models.
 
     Attributes:
         backbone: Our name of the network.
@@ -30,15 +30,15 @@ class ReleasedModel:
     short_side: int = 448
 
 
-RELEASED_MODELS = {
-    "res152_arcmargin": ReleasedModel("res152", "numbered"),
-    "res152_arcmargin_index": ReleasedModel("res152", "numbered"),
-    "res152_npairs": ReleasedModel("res152", "numbered"),
-    "res200_arcmargin": ReleasedModel("res200", "placed"),
-    "se_x152_arcmargin": ReleasedModel("se_x152", "se_resnext", descriptor="fc_100"),
-    "inceptionv4_arcmargin": ReleasedModel("inceptionv4", "inception", short_side=555),
-    "res152_softmax_v1": ReleasedModel("res152", "placed", dim=256, classifier="fc_1", short_side=224),
-    "res152_softmax_v2": ReleasedModel(
+PUBLISHED_MODELS = {
+    "res152_arcmargin": PublishedModel("res152", "numbered"),
+    "res152_arcmargin_index": PublishedModel("res152", "numbered"),
+    "res152_npairs": PublishedModel("res152", "numbered"),
+    "res200_arcmargin": PublishedModel("res200", "placed"),
+    "se_x152_arcmargin": PublishedModel("se_x152", "se_resnext", descriptor="fc_100"),
+    "inceptionv4_arcmargin": PublishedModel("inceptionv4", "inception", short_side=555),
+    "res152_softmax_v1": PublishedModel("res152", "placed", dim=256, classifier="fc_1", short_side=224),
+    "res152_softmax_v2": PublishedModel(
         "res152", "placed", dim=None, descriptor=None, classifier="fc_0", short_side=224
     ),
 }

@@ -1,9 +1,9 @@
-"""Which variable of a released weight file fills which parameter of ours.
+"""Which variable of a published weight file fills which parameter of ours.
 
-The released models were written by another framework and name their variables in four ways: by place
+The published models were written by another framework and name their variables in four ways: by place
 (`res4b1_branch2a`), by number in order of creation (`conv2d_17.w_0`), and in two more ways for SE-ResNeXt and
 InceptionV4. Every one is a function below, from our backbone to its layers in the order of creation;
-`released_names` spells the layers out into variables. Every variable is used once and every parameter is
+`published_names` spells the layers out into variables. Every variable is used once and every parameter is
 filled once, which the tests check against the lists of variables of all networks.
 """
 
@@ -18,13 +18,13 @@ from torch import nn
 
 from landmarks.errors import LandmarksError
 from landmarks.models.inception_v4 import InceptionV4
-from landmarks.models.released_models import ReleasedModel
+from landmarks.models.published_models import PublishedModel
 
 Role = Literal["conv", "fc", "bias", "scale", "mean", "variance"]
 
 
 class Variable(NamedTuple):
-    """A variable of a released file: its name there, and what it is."""
+    """A variable of a published file: its name there, and what it is."""
 
     name: str
     role: Role
@@ -35,14 +35,14 @@ class Layer(NamedTuple):
 
     ours: str
     our_norm: str | None
-    released: str
+    published: str
 
 
-def released_names(model: ReleasedModel, backbone: nn.Module) -> dict[str, Variable]:
-    """Map every parameter and batch-norm statistic of ours to the released variable that fills it.
+def published_names(model: PublishedModel, backbone: nn.Module) -> dict[str, Variable]:
+    """Map every parameter and batch-norm statistic of ours to the published variable that fills it.
 
     Args:
-        model: A row of `RELEASED_MODELS`.
+        model: A row of `PUBLISHED_MODELS`.
         backbone: Our network of the row's `backbone`; only its structure is read.
 
     Returns:
@@ -60,7 +60,7 @@ def released_names(model: ReleasedModel, backbone: nn.Module) -> dict[str, Varia
 
 
 def as_parameter(value: NDArray[np.generic], variable: Variable, shape: tuple[int, ...]) -> NDArray[np.generic]:
-    """Lay a released variable out as our parameter of a shape; LandmarksError where they do not fit.
+    """Lay a published variable out as our parameter of a shape; LandmarksError where they do not fit.
 
     Fully connected weights are stored [in, out]; ours are [out, in], or [out, in, 1, 1] in channel attention.
     """
@@ -74,11 +74,11 @@ def as_parameter(value: NDArray[np.generic], variable: Variable, shape: tuple[in
     return laid_out.reshape(shape)
 
 
-def _layers(model: ReleasedModel, backbone: nn.Module) -> Iterator[Layer]:
+def _layers(model: PublishedModel, backbone: nn.Module) -> Iterator[Layer]:
     if isinstance(backbone, InceptionV4):
         return _inception(backbone)
     if not isinstance(backbone, ResNet):
-        raise TypeError(f"no released model has a {type(backbone).__name__} for a backbone")
+        raise TypeError(f"no published model has a {type(backbone).__name__} for a backbone")
     match model.naming:
         case "numbered":
             return _numbered(backbone)
@@ -88,22 +88,22 @@ def _layers(model: ReleasedModel, backbone: nn.Module) -> Iterator[Layer]:
             return _placed(backbone)
 
 
-def _variables(model: ReleasedModel, layer: Layer) -> Iterator[tuple[str, Variable]]:
+def _variables(model: PublishedModel, layer: Layer) -> Iterator[tuple[str, Variable]]:
     """Spells out one layer: the convolution's weight, then what its batch norm holds."""
     if layer.our_norm is None:
-        yield f"{layer.ours}.weight", Variable(f"{layer.released}_weights", "fc")
-        yield f"{layer.ours}.bias", Variable(f"{layer.released}_offset", "bias")
+        yield f"{layer.ours}.weight", Variable(f"{layer.published}_weights", "fc")
+        yield f"{layer.ours}.bias", Variable(f"{layer.published}_offset", "bias")
         return
     match model.naming:
         case "numbered":
-            conv = f"conv2d_{layer.released}.w_0"
-            norm = [f"batch_norm_{layer.released}.{end}" for end in ("w_0", "b_0", "w_1", "w_2")]
+            conv = f"conv2d_{layer.published}.w_0"
+            norm = [f"batch_norm_{layer.published}.{end}" for end in ("w_0", "b_0", "w_1", "w_2")]
         case "placed":
-            conv = f"{layer.released}_weights"
-            norm = [f"bn{layer.released[3:]}_{end}" for end in ("scale", "offset", "mean", "variance")]
+            conv = f"{layer.published}_weights"
+            norm = [f"bn{layer.published[3:]}_{end}" for end in ("scale", "offset", "mean", "variance")]
         case _:
-            conv = f"{layer.released}_weights"
-            norm = [f"{layer.released}_bn_{end}" for end in ("scale", "offset", "mean", "variance")]
+            conv = f"{layer.published}_weights"
+            norm = [f"{layer.published}_bn_{end}" for end in ("scale", "offset", "mean", "variance")]
     yield f"{layer.ours}.weight", Variable(conv, "conv")
     ends = ("weight", "bias", "running_mean", "running_var")
     roles: tuple[Role, ...] = ("scale", "bias", "mean", "variance")
@@ -140,7 +140,7 @@ def _placed(backbone: ResNet) -> Iterator[Layer]:
 def _numbered(backbone: ResNet) -> Iterator[Layer]:
     """The same layers in the same order, counted from 0."""
     for number, layer in enumerate(_placed(backbone)):
-        yield layer._replace(released=str(number))
+        yield layer._replace(published=str(number))
 
 
 def _se_resnext(backbone: ResNet) -> Iterator[Layer]:
@@ -170,9 +170,9 @@ INCEPTION_BLOCKS = (
 
 
 def _inception(backbone: InceptionV4) -> Iterator[Layer]:
-    released = INCEPTION_STEM.split()
+    published = INCEPTION_STEM.split()
     for block, repeats, layers in INCEPTION_BLOCKS:
-        released += [block.format(i) + layer for i in range(1, repeats + 1) for layer in layers.split()]
+        published += [block.format(i) + layer for i in range(1, repeats + 1) for layer in layers.split()]
     ours = [name for name, module in backbone.named_modules() if isinstance(module, ConvNormAct)]
-    for name, their_name in zip(ours, released, strict=True):
+    for name, their_name in zip(ours, published, strict=True):
         yield Layer(f"{name}.conv", f"{name}.bn", their_name)

@@ -9,30 +9,30 @@ from torch import nn
 
 from landmarks.errors import LandmarksError
 from landmarks.losses import Softmax
-from landmarks.models import RELEASED_MODELS, Variable, as_parameter, released_names, released_net
-from released_oracles import NETWORKS, read_oracle
+from landmarks.models import PUBLISHED_MODELS, Variable, as_parameter, published_names, published_net
+from published_oracles import NETWORKS, read_oracle
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_variable_is_used_once_and_every_parameter_filled_once(name: str, oracles: Path) -> None:
     oracle = read_oracle(oracles, name)
     roles = {variable: role for variable, _, role in oracle["params"]}
-    model = RELEASED_MODELS[name]
+    model = PUBLISHED_MODELS[name]
     with torch.device("meta"):
-        net = released_net(model.backbone, dim=model.dim)
+        net = published_net(model.backbone, dim=model.dim)
         parts = nn.ModuleDict({"classifier": Softmax(oracle["outputs"], net.dim)} if model.classifier else {})
-    names = released_names(model, net.backbone)
+    names = published_names(model, net.backbone)
     assert sorted(names[ours].name for ours in names) == sorted(roles)
     assert all(roles[variable.name] == variable.role for variable in names.values())
     ours = net.state_dict() | parts.state_dict()
     assert set(names) == {key for key in ours if not key.endswith("num_batches_tracked")}
 
 
-def test_every_released_model_has_names_for_its_backbone() -> None:
-    for model in RELEASED_MODELS.values():
+def test_every_published_model_has_names_for_its_backbone() -> None:
+    for model in PUBLISHED_MODELS.values():
         with torch.device("meta"):
-            backbone = released_net(model.backbone, dim=model.dim).backbone
-        names = released_names(model, backbone)
+            backbone = published_net(model.backbone, dim=model.dim).backbone
+        names = published_names(model, backbone)
         assert len({variable.name for variable in names.values()}) == len(names)
         assert ("fc.weight" in names) == (model.dim is not None)
         assert ("classifier.weight" in names) == (model.classifier is not None)
@@ -40,7 +40,7 @@ def test_every_released_model_has_names_for_its_backbone() -> None:
 
 def test_a_backbone_of_another_kind_is_refused() -> None:
     with pytest.raises(TypeError, match="Linear"):
-        released_names(RELEASED_MODELS["res200_arcmargin"], nn.Linear(2, 2))
+        published_names(PUBLISHED_MODELS["res200_arcmargin"], nn.Linear(2, 2))
 
 
 def test_a_variable_of_another_shape_is_named() -> None:

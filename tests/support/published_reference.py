@@ -1,4 +1,4 @@
-"""The released networks a second time: plain function calls that read variables by their released names.
+"""The published networks a second time: plain function calls that read variables by their published names.
 
 Written from the published structure alone, on no module of ours, so that it can disagree with them. The average pools
 of the shortcuts are those of the original framework: they round an odd size down, where timm's round up.
