@@ -84,12 +84,12 @@ def row(part: str, count: int, landmarks: int, largest: int, cost: Part, **more:
 def measure(count: int) -> list[dict[str, object]]:
     rule = AgreementRule()
     with tempfile.TemporaryDirectory() as folder:
-        table, described, wrong = made_up(Path(folder), count)
+        table, embedded, wrong = made_up(Path(folder), count)
         resources = Resources(ExactIndex(), ExactIndex(), Cache(Path(folder) / "cache"))
-        warm = np.asarray(described.descriptors[:64])
+        warm = np.asarray(embedded.descriptors[:64])
         same_class_neighbours(_small(warm), 2, resources)  # kernels compiled
         with Part() as reading:
-            images = match(table, described)
+            images = match(table, embedded)
         counts = images.counts
         size = count, int((counts > 0).sum()), int(counts.max())
         with Part() as inside:

@@ -3,7 +3,7 @@
 Of the images of the five places that have more than one, a share gets a wrong label: half of them that of another of
 the five places, half are replaced by images of the test set that show no landmark (there are 113 of these, so that
 at 40 % more are of the first kind). With `size`, so many images of each place are drawn first, for most landmarks of
-GLDv2 are small. Descriptors come from two networks, described with
+GLDv2 are small. Descriptors come from two networks, embedded with
 
     landmarks extract checkpoint=CHECKPOINT data=gldv2 data.root=GLDV2 data.source.train_split=train \
         splits=[train,queries] hydra.run.dir=FOLDER
@@ -73,7 +73,7 @@ class Miniature:
         self.train, self.without = train.table, without
         self.ids = np.concatenate([sets[0].ids, without])
         matrix = np.concatenate([sets[0].descriptors, sets[1].descriptors[sets[1].rows(without)]])
-        self.described = DescriptorSet(self.ids, matrix, sets[0].protocol, folder)
+        self.embedded = DescriptorSet(self.ids, matrix, sets[0].protocol, folder)
         self.images = self._images(train, queries.take(queries.table.find(without)))
 
     def _images(self, train: ImageSet, others: ImageSet) -> ImageSet:
@@ -102,9 +102,9 @@ class Miniature:
         return ImageTable(ids, labels, self.train.landmark_names), wrong
 
     def images(self, table: ImageTable) -> LandmarkImages:
-        rows = self.described.rows(table.ids)
+        rows = self.embedded.rows(table.ids)
         return match(
-            table, replace(self.described, ids=table.ids, descriptors=np.asarray(self.described.descriptors)[rows])
+            table, replace(self.embedded, ids=table.ids, descriptors=np.asarray(self.embedded.descriptors)[rows])
         )
 
 

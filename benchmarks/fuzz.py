@@ -61,7 +61,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "support"
 import image_models
 import paddle_files
 import stamped
-from described import write_set
+from embedded import write_set
 from landmarks import read_record
 from landmarks.config import read_kind
 from landmarks.data import (

@@ -1,4 +1,4 @@
-"""What each stage of the recognition pipelines gives: GAP after it, by several models, on described images.
+"""What each stage of the recognition pipelines gives: GAP after it, by several models, on embedded images.
 
     python evaluate.py checkpoint=A.ckpt data=gldv2 data.root=GLDV2_MINI hydra.run.dir=RUN_A
     python benchmarks/recognition.py A=RUN_A B=RUN_B --predictions DIR --detections DIR
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def opened(run: Path) -> tuple[GLDv2, str, RecognitionState]:
-    """Data, gallery split and described images of an evaluation."""
+    """Data, gallery split and embedded images of an evaluation."""
     data = OmegaConf.load(run / "config.yaml").data
     source = GLDv2(data.root, gallery_split=data.source.gallery_split)
     sets = {name: DescriptorSet.open(run / "descriptors" / name) for name in ("queries", "gallery")}

@@ -114,10 +114,10 @@ def extraction_rows(case: Case) -> list[Row]:
 
 
 def matching_rows(case: Case) -> list[Row]:
-    described = [(case.table.of(a).descriptors, case.table.of(b).descriptors) for a, b in combinations(case.rich, 2)]
+    embedded = [(case.table.of(a).descriptors, case.table.of(b).descriptors) for a, b in combinations(case.rich, 2)]
     matcher = Matcher("mutual")
-    ours = fastest(lambda: [matcher(*each) for each in described])
-    few = described[:: max(1, len(described) // 20)]
+    ours = fastest(lambda: [matcher(*each) for each in embedded])
+    few = embedded[:: max(1, len(embedded) // 20)]
 
     def plain() -> list[Any]:
         return [match_descriptors(*(one.astype(np.float32) for one in each), cross_check=True) for each in few]
@@ -129,7 +129,7 @@ def matching_rows(case: Case) -> list[Row]:
     ]
     note = f"{case.table.counts[case.rich].mean():.0f} features, same mutual pairs in {sum(same)} of {len(few)}"
     return [
-        row(case, "matching", "ours", len(described), ours, note, theirs / len(few)),
+        row(case, "matching", "ours", len(embedded), ours, note, theirs / len(few)),
         row(case, "matching", "skimage.match_descriptors", len(few), theirs, note, theirs / len(few)),
     ]
 

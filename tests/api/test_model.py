@@ -62,9 +62,7 @@ def test_views_are_added_up_as_an_extraction_does(here: Path, model: landmarks.M
     views = [torch.from_numpy(model.record.preprocessing.scaled(scale)(image)) for scale in (1.0, 1.5)]
     module = DescriptorModule(model.network, channels_last=False)
     with torch.inference_mode():
-        (expected,) = module.describe(
-            [view.permute(2, 0, 1)[None] for view in views], Extraction((1.0, 1.5), flip=True)
-        )
+        (expected,) = module.embed([view.permute(2, 0, 1)[None] for view in views], Extraction((1.0, 1.5), flip=True))
     found = model.embed(image, scales=(1.0, 1.5), flip=True)
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-6)
     assert not np.allclose(found, model.embed(image, scales=(1.0, 1.5)), rtol=1e-3)

@@ -133,11 +133,11 @@ def fates_of(rule: AgreementRule, images: LandmarkImages, sample: int | None = N
 @pytest.mark.parametrize("scale", [1.0, 0.2])
 def test_wrong_labels_are_found_however_alike_all_images_are(sample: int | None, scale: float) -> None:
     """A constant added to all descriptors brings all similarities near to 1; the order, and the rule, remain."""
-    table, described, wrong = labelled([40, 25, 60, 12, 30], wrong=25, noise=0.5)
-    matrix = np.array(described.descriptors) * np.float32(scale)
+    table, embedded, wrong = labelled([40, 25, 60, 12, 30], wrong=25, noise=0.5)
+    matrix = np.array(embedded.descriptors) * np.float32(scale)
     if scale < 1:
         matrix += 3
-    images = match(table, replace(described, descriptors=matrix))
+    images = match(table, replace(embedded, descriptors=matrix))
     kept = fates_of(AgreementRule(), images, sample) == Verdict.KEPT
     wrong = wrong[table.find(images.ids)]
     assert (kept & ~wrong).sum() / kept.sum() > 0.97 and (kept & ~wrong).sum() / (~wrong).sum() > 0.9

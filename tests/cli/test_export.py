@@ -125,7 +125,7 @@ def test_mistakes_about_pretrained_weights_are_named(weights: Path, tmp_path: Pa
         (("--model", "timm", "--weights", weights), "model.name=…"),
         ((*net, "depth=3", "--weights", weights), "depth"),
         (("--model", "res18", "--weights", weights), "does not fit the network"),
-        (("--model", "faster_rcnn_small", "--weights", weights), "describes no images"),
+        (("--model", "faster_rcnn_small", "--weights", weights), "embeds no images"),
         ((*net, "--weights", weights, "--task", "classification"), "tell no landmarks apart"),
     ):
         done = run("export", *arguments, code=2)

@@ -50,7 +50,7 @@ def test_similarity_puts_the_most_alike_first(here: Path) -> None:
     found = as_json("similarity", "similarity.safetensors", "0.jpg", "2.jpg", "1.jpg", "0.jpg")
     assert list(found) == ["model", "name", "task", "first", "results"]
     assert (found["model"], found["name"], found["task"]) == ("similarity.safetensors", "net", "similarity")
-    size = {"width": 160, "height": 120, "described_width": 128, "described_height": 96}
+    size = {"width": 160, "height": 120, "embedded_width": 128, "embedded_height": 96}
     assert found["first"] == {"image": "0.jpg", **size}
     order = [one["image"] for one in found["results"]]
     assert sorted(order) == ["0.jpg", "1.jpg", "2.jpg"] and order[0] == "0.jpg"
@@ -156,8 +156,8 @@ def test_mistakes_about_the_model_end_with_status_2(command: str, here: Path, tm
 
 
 def test_files_for_onnx_runtime(here: Path, tmp_path: Path) -> None:
-    described, named = onnx_file(tmp_path / "d.onnx", "retrieval"), onnx_file(tmp_path / "c.onnx", "classification")
-    assert as_json("similarity", described, "0.jpg", "0.jpg")["results"][0]["cosine"] == pytest.approx(1)
+    embedded, named = onnx_file(tmp_path / "d.onnx", "retrieval"), onnx_file(tmp_path / "c.onnx", "classification")
+    assert as_json("similarity", embedded, "0.jpg", "0.jpg")["results"][0]["cosine"] == pytest.approx(1)
     (one,) = as_json("classify", named, "0.jpg", "--top", "9")["results"]
     assert {entry["landmark_id"] for entry in one["classes"]} == {7, 8, 9}
 

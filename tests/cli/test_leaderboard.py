@@ -57,7 +57,7 @@ of_json = partial(as_json, "leaderboard")
 
 def test_figures_stand_beside_each_other(elsewhere: Path) -> None:
     write_run(elsewhere / "runs" / "whole")
-    write_run(elsewhere / "runs" / "part", {"data.described.index": 405})
+    write_run(elsewhere / "runs" / "part", {"data.embedded.index": 405})
     (elsewhere / "runs" / "metrics.json").write_text("{")
     done = call("--html", "board.html")
     lines = done.output.splitlines()
@@ -114,7 +114,7 @@ def test_a_killed_run_goes_on_and_the_miniature_is_never_compared(
         if len(written) == 2:
             raise KeyboardInterrupt
         write(self, *batch)
-        written.append(sum(len(rows) for rows, _ in batch[2]["described"]))
+        written.append(sum(len(rows) for rows, _ in batch[2]["embedded"]))
 
     with monkeypatch.context() as patched:
         patched.setattr(DescriptorExtraction, "on_validation_batch_end", interrupted)
@@ -124,13 +124,13 @@ def test_a_killed_run_goes_on_and_the_miniature_is_never_compared(
 
     def counted(self: DescriptorExtraction, *batch: Any) -> None:
         write(self, *batch)
-        seen.append(sum(len(rows) for rows, _ in batch[2]["described"]))
+        seen.append(sum(len(rows) for rows, _ in batch[2]["embedded"]))
 
     with monkeypatch.context() as patched:
         patched.setattr(DescriptorExtraction, "on_validation_batch_end", counted)
         done = call(*words, *options)
     sets = [np.load(elsewhere / f"whole/tiny/descriptors/{split}/ids.npy") for split in ("queries", "index")]
-    assert sum(written) + sum(seen) == sum(map(len, sets))  # no image was described twice
+    assert sum(written) + sum(seen) == sum(map(len, sets))  # no image was embedded twice
 
     folder, uninterrupted = elsewhere / "runs/leaderboard/tiny", elsewhere / "whole/tiny"
     found, expected = (json.loads((one / "metrics.json").read_text()) for one in (folder, uninterrupted))

@@ -292,7 +292,7 @@ def test_evaluation_batches_of_one_shape(wide_and_high: Path) -> None:
     assert rows == list(range(len(images)))
 
 
-def test_scales_sets_and_what_is_described_may_be_chosen(wide_and_high: Path) -> None:
+def test_scales_sets_and_what_is_embedded_may_be_chosen(wide_and_high: Path) -> None:
     plain = build("folder", wide_and_high)
     plain.setup()
     assert list(plain.evaluated) == ["queries", "index", "gallery"]

@@ -48,7 +48,7 @@ def test_it_finds_what_the_run_found(
         (protocol,) = run.stamp.protocol
         assert protocol is not None and (protocol.model, protocol.input_size) == ("test", 64)
         assert (run.stamp.data.source, run.stamp.data.release) == ("demo", None)
-        assert run.stamp.data.described["queries"] > 0 and run.stamp.data.truth["retrieval"] is not None
+        assert run.stamp.data.embedded["queries"] > 0 and run.stamp.data.truth["retrieval"] is not None
     assert stamped[0].stamp.pipeline.retrieval == ["search", "qe"]
     assert value == after["monitor"]["value"] == after["scores"]["private"]["map@100"]
     assert (evaluated / "submissions" / "recognition.csv").read_text().startswith("id,landmarks\n")

@@ -14,7 +14,7 @@ from landmarks.evaluation import evaluate_job
 from landmarks.evaluation.precomputed import evaluate_precomputed_job
 from landmarks.evaluation.precomputed import open_source as open_data_set
 from landmarks.extraction import extract_job
-from landmarks.interop import describe_images, open_source, write_file
+from landmarks.interop import embed_images, open_source, write_file
 from landmarks.models import open_model
 from landmarks.retrieval.descriptors import DescriptorSet
 from landmarks.training import train
@@ -82,9 +82,9 @@ def test_every_job_sizes_images_as_the_run_did(compose_config: Compose, tiny_run
         files.append(tmp_path / f"model.{kind}")
         write_file(open_source(checkpoint, "retrieval"), files[-1], kind)
     for path in files:
-        describer = open_model(path, "descriptors", onnx=True)
-        assert describer.preprocessing == Preprocessing(mode, side)
-        (row,) = describe_images(describer, [image])
+        embedder = open_model(path, "descriptors", onnx=True)
+        assert embedder.preprocessing == Preprocessing(mode, side)
+        (row,) = embed_images(embedder, [image])
         np.testing.assert_allclose(row, found.descriptors[0], rtol=1e-3, atol=1e-3 * np.abs(row).max())
 
 

@@ -8,7 +8,7 @@ import pytest
 from landmarks.data import GroundTruth, ImageSet, ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.evaluation import Inputs, Result, evaluate_descriptors, figure
-from landmarks.extraction import Described
+from landmarks.extraction import Embedded
 from landmarks.metrics import RecognitionSolution, RetrievalSolution
 from landmarks.recognition import NeighbourVotes
 from landmarks.retrieval import Pipeline, Resources, Search, SearchState, Stage
@@ -38,14 +38,14 @@ def ids(first: int, count: int) -> np.ndarray:
     return np.arange(first, first + count, dtype=np.uint64)
 
 
-def described(first: int, landmarks: list[int], seed: int, weights: str = "w") -> Described:
+def embedded(first: int, landmarks: list[int], seed: int, weights: str = "w") -> Embedded:
     """Descriptors close to the axis of their landmark; regions are the descriptor thrice."""
     noise = np.random.default_rng(seed).normal(0, 0.01, (len(landmarks), LANDMARKS + 1))
     vectors = np.eye(LANDMARKS + 1)[landmarks] + noise
     protocol = ExtractionProtocol(model="m", weights=weights, input_size=64, resize="square")
     vectors = vectors.astype(np.float32)
     found = [DescriptorSet(ids(first, len(landmarks)), values, protocol) for values in (vectors, np.tile(vectors, 3))]
-    return Described(ImageSet(ImageTable.unlabelled(found[0].ids), Anywhere()), *found)
+    return Embedded(ImageSet(ImageTable.unlabelled(found[0].ids), Anywhere()), *found)
 
 
 def solutions(queries: list[int], index: list[int]) -> GroundTruth:
@@ -61,9 +61,9 @@ def solutions(queries: list[int], index: list[int]) -> GroundTruth:
     )
 
 
-def evaluate(queries: Described, index: Described, truth: GroundTruth, stage: Stage | None = None) -> Result:
+def evaluate(queries: Embedded, index: Embedded, truth: GroundTruth, stage: Stage | None = None) -> Result:
     gallery_landmarks = [2, 1, 0, 0, 1, 2]
-    gallery = described(2000, gallery_landmarks, seed=3)
+    gallery = embedded(2000, gallery_landmarks, seed=3)
     # the table in another order than the descriptors
     order = np.array([3, 1, 5, 0, 2, 4])
     table = ImageTable(
@@ -81,7 +81,7 @@ def evaluate(queries: Described, index: Described, truth: GroundTruth, stage: St
 
 def test_clean_descriptors_score_one() -> None:
     landmarks, index = [0, 1, 2, 0], [0, 0, 1, 2, 2, 1, 0]
-    outcome = evaluate(described(0, landmarks, 1), described(1000, index, 2), solutions(landmarks, index))
+    outcome = evaluate(embedded(0, landmarks, 1), embedded(1000, index, 2), solutions(landmarks, index))
     for split in ("public", "private"):
         assert outcome.scores[split]["map@100"] == 1.0
         assert outcome.scores[split]["gap"] == 1.0
@@ -93,7 +93,7 @@ def test_clean_descriptors_score_one() -> None:
 def test_a_query_that_could_not_be_read_counts_as_unanswered() -> None:
     landmarks, index = [0, 1, 2, 0], [0, 0, 1, 2, 2, 1, 0]
     truth = solutions(landmarks, index)
-    outcome = evaluate(described(0, landmarks[:2], 1), described(1000, index, 2), truth)
+    outcome = evaluate(embedded(0, landmarks[:2], 1), embedded(1000, index, 2), truth)
     assert outcome.scores["public"]["map@100"] == pytest.approx(2 / 3)
     assert outcome.scores["private"]["map@100"] == 0.0
     assert outcome.scores["public"]["gap"] == pytest.approx(2 / 3)
@@ -101,7 +101,7 @@ def test_a_query_that_could_not_be_read_counts_as_unanswered() -> None:
 
 def test_without_truth_there_are_submissions_and_no_figures() -> None:
     landmarks, index = [0, 1], [0, 1]
-    outcome = evaluate(described(0, landmarks, 1), described(1000, index, 2), GroundTruth())
+    outcome = evaluate(embedded(0, landmarks, 1), embedded(1000, index, 2), GroundTruth())
     assert outcome.scores == {}
     assert figure(outcome.scores, "public/map@100") is None
     assert outcome.retrieval is not None and len(outcome.retrieval.query_ids) == 2
@@ -110,7 +110,7 @@ def test_without_truth_there_are_submissions_and_no_figures() -> None:
 def test_other_protocols_are_refused() -> None:
     landmarks, index = [0, 1], [0, 1]
     with pytest.raises(LandmarksError, match="weights"):
-        evaluate(described(0, landmarks, 1, "other"), described(1000, index, 2), solutions(landmarks, index))
+        evaluate(embedded(0, landmarks, 1, "other"), embedded(1000, index, 2), solutions(landmarks, index))
 
 
 class Looks:
@@ -124,7 +124,7 @@ class Looks:
 
 
 def test_stages_get_images_regions_and_gallery_in_the_order_of_the_descriptors() -> None:
-    queries, index = described(0, [0, 1], 1), described(1000, [2, 1, 0], 2)
+    queries, index = embedded(0, [0, 1], 1), embedded(1000, [2, 1, 0], 2)
     backwards = ImageTable.unlabelled(index.images.table.ids[::-1].copy())
     looks = Looks()
     evaluate(queries, replace(index, images=ImageSet(backwards, Anywhere())), solutions([0, 1], [2, 1, 0]), looks)

@@ -120,7 +120,7 @@ def test_a_killed_extraction_ends_as_an_undisturbed_one(
     assert (whole["index"].protocol.regions, whole["index_regions"].protocol.regions) == (0, 2)
 
 
-def test_replaced_images_are_not_taken_for_those_described(
+def test_replaced_images_are_not_taken_for_those_embedded(
     compose_config: Compose, overrides: list[str], tiny_world: Path, tmp_path: Path
 ) -> None:
     roots = [tmp_path / "one", tmp_path / "two"]
@@ -147,7 +147,7 @@ def test_the_train_split_in_half_the_bytes(extract: Extract, capsys: pytest.Capt
     assert "images/s" in capsys.readouterr().out
 
 
-def test_queries_and_index_are_described_and_searched_without_train_images(
+def test_queries_and_index_are_embedded_and_searched_without_train_images(
     compose_config: Compose, overrides: list[str], tiny_world: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "part"
@@ -199,7 +199,7 @@ def test_predictions_of_the_classifier(
         assert np.array_equal(found.landmarks, expected.indices)
         np.testing.assert_allclose(found.probabilities, expected.values.detach(), rtol=1e-5)
         (tmp_path / "out" / "queries_predictions" / "ids.npy").write_bytes(b"corrupt")
-        extract("out", "splits=[queries]", "predictions=3")  # nothing is described again, but all predicted
+        extract("out", "splits=[queries]", "predictions=3")  # nothing is embedded again, but all predicted
     assert len(read_predictions(tmp_path / "out" / "index_predictions").ids) == len(sets["index"])
 
 

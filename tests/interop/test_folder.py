@@ -9,7 +9,7 @@ import pytest
 
 from image_models import photograph, retrieval_file
 from landmarks.errors import LandmarksError
-from landmarks.interop import FolderDescriptors, describe_folder, describe_images, single_images
+from landmarks.interop import FolderDescriptors, embed_folder, embed_images, single_images
 from landmarks.models import OpenedModel, open_model
 from landmarks.storage import derived_folder
 
@@ -36,18 +36,18 @@ def names(found: FolderDescriptors) -> list[str]:
 
 
 def require_right(found: FolderDescriptors, model: OpenedModel, folder: Path) -> None:
-    expected = describe_images(model, [folder / name for name in names(found)])
+    expected = embed_images(model, [folder / name for name in names(found)])
     np.testing.assert_allclose(found.descriptors.descriptors, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_only_what_is_new_or_changed_is_embedded(model: OpenedModel, folder: Path) -> None:
-    first = describe_folder(model, folder)
+    first = embed_folder(model, folder)
     assert sorted(names(first)) == ["a.jpg", "b.png", "deep/c.jpg", "deep/er/d.jpg"] and first.made == 4
     assert [path.name for path in first.unreadable] == ["bad.jpg"]
     assert "cannot be read as an image: corrupt JPEG" in first.unreadable[folder / "deep" / "bad.jpg"]
     require_right(first, model, folder)
 
-    again = describe_folder(model, folder)
+    again = embed_folder(model, folder)
     assert again.made == 0 and len(again.unreadable) == 1
     assert np.array_equal(again.descriptors.ids, first.descriptors.ids)
 
@@ -55,7 +55,7 @@ def test_only_what_is_new_or_changed_is_embedded(model: OpenedModel, folder: Pat
     photograph(folder / "new.jpg", 10)
     (folder / "b.png").unlink()
     followed: list[Path] = []
-    renewed = describe_folder(model, folder, follow=lambda paths: followed.extend(paths) or paths)  # type: ignore[func-returns-value]
+    renewed = embed_folder(model, folder, follow=lambda paths: followed.extend(paths) or paths)  # type: ignore[func-returns-value]
     assert renewed.made == 2 and {path.name for path in followed} == {"a.jpg", "new.jpg", "bad.jpg"}
     assert sorted(names(renewed)) == ["a.jpg", "deep/c.jpg", "deep/er/d.jpg", "new.jpg"]
     require_right(renewed, model, folder)
@@ -63,11 +63,11 @@ def test_only_what_is_new_or_changed_is_embedded(model: OpenedModel, folder: Pat
 
 def test_another_model_or_other_views_are_another_set(model: OpenedModel, folder: Path, tmp_path: Path) -> None:
     keep = tmp_path / "kept"
-    describe_folder(model, folder, keep)
+    embed_folder(model, folder, keep)
     other = open_model(retrieval_file(tmp_path / "net.safetensors", side=64), "descriptors")
-    assert describe_folder(other, folder, keep).made == 4
-    assert describe_folder(model, folder, keep, flip=True).made == 4
-    assert describe_folder(model, folder, keep).made == 0
+    assert embed_folder(other, folder, keep).made == 4
+    assert embed_folder(model, folder, keep, flip=True).made == 4
+    assert embed_folder(model, folder, keep).made == 0
     assert len([path for path in keep.iterdir() if path.is_dir()]) == 3
     assert not (folder / ".landmarks").exists() and derived_folder(folder) != folder
 
@@ -85,21 +85,21 @@ def test_a_killed_search_goes_on(
             yield path
 
     with pytest.raises(KeyboardInterrupt):
-        describe_folder(model, folder, tmp_path / "kept", follow=stop)  # type: ignore[arg-type]
+        embed_folder(model, folder, tmp_path / "kept", follow=stop)  # type: ignore[arg-type]
     left: list[Path] = []
-    found = describe_folder(model, folder, tmp_path / "kept", follow=lambda paths: left.extend(paths) or paths)  # type: ignore[func-returns-value]
+    found = embed_folder(model, folder, tmp_path / "kept", follow=lambda paths: left.extend(paths) or paths)  # type: ignore[func-returns-value]
     assert 0 < len(left) < 5
     assert sorted(names(found)) == ["a.jpg", "b.png", "deep/c.jpg", "deep/er/d.jpg"]
     require_right(found, model, folder)
 
 
 def test_corrupt_sets_are_made_anew(model: OpenedModel, folder: Path, tmp_path: Path) -> None:
-    describe_folder(model, folder, tmp_path / "kept")
+    embed_folder(model, folder, tmp_path / "kept")
     (place,) = [path for path in (tmp_path / "kept").iterdir() if path.is_dir()]
     content = bytearray((place / "descriptors.npy").read_bytes())
     content[-3] ^= 1
     (place / "descriptors.npy").write_bytes(content)
-    found = describe_folder(model, folder, tmp_path / "kept")
+    found = embed_folder(model, folder, tmp_path / "kept")
     assert found.made == 4
     require_right(found, model, folder)
 
@@ -107,16 +107,16 @@ def test_corrupt_sets_are_made_anew(model: OpenedModel, folder: Path, tmp_path: 
 def test_what_cannot_be_searched_is_said(model: OpenedModel, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(LandmarksError, match="holds no image of a known format"):
-        describe_folder(model, tmp_path / "empty")
+        embed_folder(model, tmp_path / "empty")
     for name in ("a.jpg", "b.png", "deep/c.jpg", "deep/er/d.jpg"):
         (folder / name).write_bytes(b"broken")
     with pytest.raises(LandmarksError, match="none of the 5 images can be used"):
-        describe_folder(model, folder)
+        embed_folder(model, folder)
     if os.geteuid():
         (tmp_path / "locked").mkdir(mode=0o500)
         with pytest.raises(LandmarksError, match="cannot be kept there"):
-            describe_folder(model, folder, tmp_path / "locked" / "kept")
+            embed_folder(model, folder, tmp_path / "locked" / "kept")
     (tmp_path / "file").touch()
     with pytest.raises(LandmarksError, match="cannot be kept there"):
-        describe_folder(model, folder, tmp_path / "file" / "kept")
+        embed_folder(model, folder, tmp_path / "file" / "kept")
     shutil.rmtree(folder)

@@ -55,7 +55,7 @@ def test_the_newest_run_comes_first_and_none_is_lost(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"data.described": {"queries": 416, "index": 405}}, "405 of 761,757"),
+        ({"data.embedded": {"queries": 416, "index": 405}}, "405 of 761,757"),
         ({"data.source": "demo"}, "another data set"),
         ({"pipeline.retrieval": ["search", "dba", "qe"]}, "another pipeline"),
         ({"protocol.0.model": "mine"}, "no row of mine"),

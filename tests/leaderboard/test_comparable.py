@@ -27,7 +27,7 @@ def solved(**counts: int) -> Solution:
     "changes",
     [
         {},
-        {"data.described": {"queries": 117_500, "index": 761_000}},  # a few could not be read
+        {"data.embedded": {"queries": 117_500, "index": 761_000}},  # a few could not be read
         {"data.truth.retrieval.public": 380, "data.truth.retrieval.private": 749},
         {"data.truth.retrieval.ignored": 0},  # nobody knows whether the file lists them
         {"protocol.0.precision": "bf16-mixed"},
@@ -53,10 +53,10 @@ def test_the_whole_test_set_is_comparable(tmp_path: Path, changes: dict[str, Any
         ({"data.held_out": True}, "held out"),
         ({"data.truth.retrieval.public": 378}, "1,128 queries, not 1,129"),
         ({"data.truth.retrieval.public": 0, "data.truth.retrieval.private": 1129}, "no public or no private"),
-        ({"data.described.index": 51_129}, "51,129 of 761,757 index images"),
-        ({"data.described.index": 761_758}, "761,758 instead of 761,757"),
-        ({"data.described.queries": 1_129}, "1,129 of 117,577 queries"),
-        ({"data.described": {}}, "0 of 117,577"),
+        ({"data.embedded.index": 51_129}, "51,129 of 761,757 index images"),
+        ({"data.embedded.index": 761_758}, "761,758 instead of 761,757"),
+        ({"data.embedded.queries": 1_129}, "1,129 of 117,577 queries"),
+        ({"data.embedded": {}}, "0 of 117,577"),
         ({"protocol.0.input_size": 224}, "224 px instead of 448"),
         ({"protocol.0.flip": True}, "several views"),
         ({"protocol.0.scales": [1.0, 1.41]}, "several views"),
@@ -73,8 +73,8 @@ def test_everything_else_is_not(tmp_path: Path, changes: dict[str, Any], words: 
 def test_recognition_asks_for_every_query_and_for_no_index(tmp_path: Path) -> None:
     row = ROWS["res152_softmax_v1"]
     as_published = {"protocol.0.input_size": 224, "protocol.0.resize": "crop"}
-    assert obstacles(run_of(tmp_path, {**as_published, "data.described.index": 500}), row) == []
-    for changes in ({"data.truth.recognition.ignored": 0}, {"data.described.queries": 100_000}):
+    assert obstacles(run_of(tmp_path, {**as_published, "data.embedded.index": 500}), row) == []
+    for changes in ({"data.truth.recognition.ignored": 0}, {"data.embedded.queries": 100_000}):
         assert obstacles(run_of(tmp_path, {**as_published, **changes}), row)
 
 
@@ -92,7 +92,7 @@ def test_no_smaller_data_set_ever_passes(queries: int, index: int, public: int, 
     data = Evaluated(
         source="gldv2",
         release="v2.1",
-        described={"queries": queries, "index": index},
+        embedded={"queries": queries, "index": index},
         truth={"retrieval": solved(public=public, private=private)},
     )
     whole = (

@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from described import write_set
+from embedded import write_set
 from landmarks.config import ConfigError, EvaluateSettings, check_config, quoted
 from landmarks.errors import LandmarksError
 from landmarks.leaderboard import Command, check_commands, composed, measuring, read_rows
@@ -21,7 +21,7 @@ PARSER = OverridesParser.create()
 WEIGHTS = Path("w.safetensors")
 
 
-def described(folder: Path, *splits: str) -> None:
+def embedded(folder: Path, *splits: str) -> None:
     for split in splits:
         write_set(folder / split, np.arange(3, dtype=np.uint64), np.ones((3, 2), np.float32))
 
@@ -30,7 +30,7 @@ def values_of(command: Command) -> dict[str, object]:
     return {one.get_key_element(): one.value() for one in PARSER.parse_overrides(list(command.overrides))}
 
 
-def test_a_model_is_described_searched_and_scored(tmp_path: Path) -> None:
+def test_a_model_is_embedded_searched_and_scored(tmp_path: Path) -> None:
     extra = ["data.num_workers=0", "pipeline.stages.search.k=50", "dtype=float16", "trainer.devices=1"]
     row = ROWS["res152_arcmargin"]
     first, second = measuring(row, "GLDV2", {row.name: WEIGHTS}, tmp_path, extra)
@@ -69,7 +69,7 @@ def test_a_system_takes_what_is_there_and_makes_the_rest(tmp_path: Path) -> None
     row = ROWS["second_place_2019_retrieval"]
     there, new = row.models[:4], row.models[4:]
     for name in there:
-        described(tmp_path / name / "descriptors", "queries", "index", "gallery")
+        embedded(tmp_path / name / "descriptors", "queries", "index", "gallery")
     jobs = measuring(row, "GLDV2", dict.fromkeys(new, WEIGHTS), tmp_path)
     check_commands(jobs)
     assert [job.name for job in jobs] == ["extract", "extract", "evaluate"]
@@ -102,7 +102,7 @@ def test_recognition_has_predictions_and_detections_made(tmp_path: Path) -> None
 def test_what_is_missing_is_said_with_how_to_make_it(tmp_path: Path) -> None:
     row = ROWS["second_place_2019_retrieval"]
     for name in row.models:
-        described(tmp_path / name / "descriptors", "queries", "index", "gallery")
+        embedded(tmp_path / name / "descriptors", "queries", "index", "gallery")
     index = tmp_path / "res152_npairs" / "descriptors" / "index"
     shutil.rmtree(index)
     with pytest.raises(LandmarksError) as caught:
@@ -129,7 +129,7 @@ def test_what_the_command_sets_itself_is_refused(tmp_path: Path, override: str) 
         ("data.eval_batch_size=many", ConfigError),
         ("data.eval_batch_size", HydraException),
         ("nonsense=1", HydraException),
-        ("pipeline=regional_diffusion", LandmarksError),  # which needs regions that nobody describes
+        ("pipeline=regional_diffusion", LandmarksError),  # which needs regions that nobody embeds
         ("pipeline=second_place_2019", LandmarksError),  # which needs a gallery
     ],
 )

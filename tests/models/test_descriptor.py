@@ -47,19 +47,17 @@ def test_batch_norm_and_dropout_act_on_the_descriptor() -> None:
 
 def test_convolutions_take_sides_of_any_length() -> None:
     net = DescriptorNet(Backbone(), AveragePool(), dim=4)
-    assert (
-        net(torch.randn(1, 3, 64, 65)).shape == (1, 4) and net.describe(torch.randn(1, 3, 50, 90), 2)[1].shape[1] == 5
-    )
+    assert net(torch.randn(1, 3, 64, 65)).shape == (1, 4) and net.embed(torch.randn(1, 3, 50, 90), 2)[1].shape[1] == 5
 
 
 @pytest.mark.parametrize("pooling", [AveragePool(), GeM()], ids=["average", "gem"])
 @pytest.mark.parametrize("shape", [(128, 192), (32, 32)])
-def test_regions_are_described_as_the_whole_image_is(pooling: nn.Module, shape: tuple[int, int]) -> None:
+def test_regions_are_embedded_as_the_whole_image_is(pooling: nn.Module, shape: tuple[int, int]) -> None:
     net = DescriptorNet(Backbone(), pooling, dim=4, batch_norm=True).train()
     net(torch.randn(9, 3, 64, 64))  # statistics that are not the identity
     net.eval()
     images = torch.randn(2, 3, *shape)
-    whole, regions = net.describe(images, 3)
+    whole, regions = net.embed(images, 3)
     assert regions.shape == (2, 14, 4)
     torch.testing.assert_close(whole, net(images), rtol=0, atol=0)
     torch.testing.assert_close(regions[:, 0], whole)
@@ -71,9 +69,9 @@ def test_regions_are_described_as_the_whole_image_is(pooling: nn.Module, shape: 
 
 def test_regions_of_bad_or_no_images() -> None:
     net = DescriptorNet(Backbone(), AveragePool(), dim=None)
-    assert net.describe(torch.randn(0, 3, 64, 64), 2)[1].shape == (0, 5, 6)
+    assert net.embed(torch.randn(0, 3, 64, 64), 2)[1].shape == (0, 5, 6)
     with pytest.raises(ValueError, match="levels"):
-        net.describe(torch.randn(1, 3, 64, 64), 0)
+        net.embed(torch.randn(1, 3, 64, 64), 0)
 
 
 def test_options_out_of_range() -> None:

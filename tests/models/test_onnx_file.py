@@ -12,7 +12,7 @@ from PIL import Image
 
 from image_models import onnx_file
 from landmarks.errors import LandmarksError
-from landmarks.interop import classify_images, describe_images
+from landmarks.interop import classify_images, embed_images
 from landmarks.models import OpenedModel, normalize, open_model
 
 IMAGE = np.random.default_rng(1).integers(0, 255, (64, 96, 3), np.uint8)
@@ -30,7 +30,7 @@ def image(tmp_path: Path) -> Path:
 
 
 def test_it_is_fed_normalised_pixels_and_gives_the_networks_values(tmp_path: Path, image: Path) -> None:
-    (found,) = describe_images(opened(onnx_file(tmp_path / "d.onnx", "retrieval")), [image])
+    (found,) = embed_images(opened(onnx_file(tmp_path / "d.onnx", "retrieval")), [image])
     np.testing.assert_allclose(found, MEANS.numpy(), atol=1e-5)
 
 

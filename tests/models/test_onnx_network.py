@@ -21,7 +21,7 @@ def test_any_batch_and_size(small_net: Any, small_onnx: bytes, shape: tuple[int,
     assert found.dtype == torch.float32 and torch.allclose(found, expected, atol=1e-6)
 
 
-def test_an_image_is_described_alike_in_any_batch(small_onnx: bytes) -> None:
+def test_an_image_is_embedded_alike_in_any_batch(small_onnx: bytes) -> None:
     """A resumed extraction has other batches than an undisturbed one."""
     images, network = torch.randn(7, 3, 64, 96), OnnxNetwork(small_onnx)
     apart = torch.cat([network(images[start : start + 3]) for start in (0, 3, 6)])

@@ -9,7 +9,7 @@ import torch
 
 from image_models import checkpoint_file, onnx_file, photograph
 from landmarks.errors import LandmarksError
-from landmarks.interop import classify_images, describe_images
+from landmarks.interop import classify_images, embed_images
 from landmarks.models import Device, OpenedModel, Use, open_model
 from landmarks.models import opened as module
 
@@ -24,8 +24,8 @@ def open_for(path: Path, command: str, device: Device = "cpu") -> OpenedModel:
 @pytest.mark.parametrize(
     ("command", "kind", "message"),
     [
-        ("similarity", "detector", "is a detector, which neither describes .* see `landmarks detect`"),
-        ("classify", "detector", "is a detector, which neither describes .* see `landmarks detect`"),
+        ("similarity", "detector", "is a detector, which neither embeds .* see `landmarks detect`"),
+        ("classify", "detector", "is a detector, which neither embeds .* see `landmarks detect`"),
         ("classify", "retrieval", "names no landmarks. Models that do: the published res152_softmax_v1"),
         ("detect", "retrieval", "is no detector; .* `landmarks similarity` and `landmarks classify`"),
         ("detect", "classifier", "is no detector"),
@@ -64,15 +64,15 @@ def test_missing_and_corrupt_models_are_named(command: str, name: str, tmp_path:
 
 
 def test_formats_of_onnx_are_told_apart(tmp_path: Path) -> None:
-    described = onnx_file(tmp_path / "d.onnx", "retrieval")
+    embedded = onnx_file(tmp_path / "d.onnx", "retrieval")
     named = onnx_file(tmp_path / "c.onnx", "classification")
-    assert open_for(described, "similarity").name == open_for(named, "classify").name == "onnx"
+    assert open_for(embedded, "similarity").name == open_for(named, "classify").name == "onnx"
     with pytest.raises(LandmarksError, match=r"c\.onnx: gives scores of classes and no descriptors"):
         open_for(named, "similarity")
-    with pytest.raises(LandmarksError, match=r"d\.onnx: describes images and names no landmarks"):
-        open_for(described, "classify")
+    with pytest.raises(LandmarksError, match=r"d\.onnx: embeds images and names no landmarks"):
+        open_for(embedded, "classify")
     with pytest.raises(LandmarksError, match=r"d\.onnx: detectors run from a \.safetensors"):
-        open_for(described, "detect")
+        open_for(embedded, "detect")
 
 
 def test_logits_of_an_onnx_file_keep_their_type(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_gpu_gives_what_the_processor_gives(
     retrieval: Path, classifier: Path, detector: Path, tmp_path: Path
 ) -> None:
     path = photograph(tmp_path / "a.png")
-    on_cpu, on_gpu = (describe_images(open_for(retrieval, "similarity", place), [path]) for place in ("cpu", "cuda"))
+    on_cpu, on_gpu = (embed_images(open_for(retrieval, "similarity", place), [path]) for place in ("cpu", "cuda"))
     np.testing.assert_allclose(on_cpu, on_gpu, rtol=1e-2, atol=1e-3 * np.abs(on_cpu).max())
     scores = [classify_images(open_for(classifier, "classify", place), [path])[1] for place in ("cpu", "cuda")]
     np.testing.assert_allclose(*scores, rtol=1e-2)

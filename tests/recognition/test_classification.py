@@ -75,7 +75,7 @@ def test_no_more_scores_at_once_than_stated(monkeypatch: pytest.MonkeyPatch) -> 
     assert head.most == 8 * 64
 
 
-def described(values: np.ndarray, **protocol: object) -> DescriptorSet:
+def embedded(values: np.ndarray, **protocol: object) -> DescriptorSet:
     made = ExtractionProtocol(model="m", weights="w", input_size=64, resize="square", **protocol)
     return DescriptorSet(np.arange(len(values), dtype=np.uint64), values.astype(np.float32), made, "queries")
 
@@ -83,7 +83,7 @@ def described(values: np.ndarray, **protocol: object) -> DescriptorSet:
 def test_names_and_ids_go_with_them() -> None:
     head = Softmax(3, 3)
     head.weight.data = 10 * torch.eye(3)
-    found = classify(described(np.eye(3)[[2, 0]]), head, np.array(["7", "5", "9"]), k=10)
+    found = classify(embedded(np.eye(3)[[2, 0]]), head, np.array(["7", "5", "9"]), k=10)
     assert found.landmark_names[found.landmarks[:, 0]].tolist() == ["9", "7"] and found.landmarks.shape == (2, 3)
     assert found.ids.tolist() == [0, 1] and found.probabilities[:, 0] == pytest.approx(0.99991, abs=1e-5)
 
@@ -94,18 +94,18 @@ def test_sums_of_views_fit_directions_only() -> None:
         with pytest.raises(
             LandmarksError, match=r"queries: sums of several normalised views .* Softmax.*scales=\[1\.0\]"
         ):
-            classify(described(np.eye(3), **protocol), Softmax(3, 3), names)
-        assert len(classify(described(np.eye(3), **protocol), ArcMargin(3, 3), names).ids) == 3
+            classify(embedded(np.eye(3), **protocol), Softmax(3, 3), names)
+        assert len(classify(embedded(np.eye(3), **protocol), ArcMargin(3, 3), names).ids) == 3
 
 
 def test_what_does_not_belong_together_is_named() -> None:
     with pytest.raises(LandmarksError, match="do not fit a classifier of 3 landmarks by 4 values"):
-        classify(described(np.eye(3)), Softmax(3, 4), np.array(["a", "b", "c"]))
+        classify(embedded(np.eye(3)), Softmax(3, 4), np.array(["a", "b", "c"]))
     with pytest.raises(LandmarksError, match="2 landmark names"):
-        classify(described(np.eye(3)), Softmax(3, 3), np.array(["a", "b"]))
+        classify(embedded(np.eye(3)), Softmax(3, 3), np.array(["a", "b"]))
     with pytest.raises(LandmarksError, match="ask for 1 or more"):
-        classify(described(np.eye(3)), Softmax(3, 3), np.array(["a", "b", "c"]), k=0)
+        classify(embedded(np.eye(3)), Softmax(3, 3), np.array(["a", "b", "c"]), k=0)
     diverged = Softmax(3, 3)
     diverged.bias.data[1] = torch.nan
     with pytest.raises(LandmarksError, match="queries: the classifier gives scores that are not finite"):
-        classify(described(np.eye(3)), diverged, np.array(["a", "b", "c"]))
+        classify(embedded(np.eye(3)), diverged, np.array(["a", "b", "c"]))

@@ -14,7 +14,7 @@ class Labelled(NamedTuple):
     """A table, descriptors of its images in another order, and which labels are wrong."""
 
     table: ImageTable
-    described: DescriptorSet
+    embedded: DescriptorSet
     wrong: np.ndarray
 
 
@@ -29,5 +29,5 @@ def labelled(sizes: list[int], wrong: int = 0, noise: float = 0.4, dim: int = 16
     ids = rng.permutation(np.arange(1, len(truth) + 1)).astype(np.uint64)
     names = np.array([str(10 * number) for number in range(len(sizes))])
     order = rng.permutation(len(truth))
-    described = DescriptorSet(ids[order], looks[order].astype(np.float32), PROTOCOL, "A/train")
-    return Labelled(ImageTable(ids, labels.astype(np.int32), names), described, labels != truth)
+    embedded = DescriptorSet(ids[order], looks[order].astype(np.float32), PROTOCOL, "A/train")
+    return Labelled(ImageTable(ids, labels.astype(np.int32), names), embedded, labels != truth)

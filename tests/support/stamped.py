@@ -17,7 +17,7 @@ WHOLE: dict[str, Any] = {
         "source": "gldv2",
         "release": "v2.1",
         "held_out": False,
-        "described": {"queries": 117_577, "index": 761_757},
+        "embedded": {"queries": 117_577, "index": 761_757},
         "truth": {
             "retrieval": {"from": "gldv2", "public": 379, "private": 750, "ignored": 116_448, "digest": "a"},
             "recognition": {"from": "gldv2", "public": 500, "private": 600, "ignored": 116_477, "digest": "b"},

@@ -60,20 +60,20 @@ def test_validation_gives_rows_beside_descriptors_for_each_shape() -> None:
         {"images": [images(1, 3, 16, 8)], "row": torch.tensor([5])},
     ]
     module = DescriptorModule(Net())
-    described = module.validation_step({"groups": groups, "unreadable": []}, 0)["described"]
-    assert [rows.tolist() for rows, _ in described] == [[4, 7], [5]]
-    for group, (_, found) in zip(groups, described, strict=True):  # one view: bit by bit what the network gives
+    embedded = module.validation_step({"groups": groups, "unreadable": []}, 0)["embedded"]
+    assert [rows.tolist() for rows, _ in embedded] == [[4, 7], [5]]
+    for group, (_, found) in zip(groups, embedded, strict=True):  # one view: bit by bit what the network gives
         assert len(found) == 1 and torch.equal(found[0], module.model(normalize(group["images"][0])))
 
 
 def test_several_views_are_a_sum_of_directions() -> None:
     module = DescriptorModule(Net())
     small, large = images(2, 3, 8, 8), images(2, 3, 12, 16)
-    (found,) = module.describe([small, large], Extraction(scales=(0.5, 1.0), flip=True))
+    (found,) = module.embed([small, large], Extraction(scales=(0.5, 1.0), flip=True))
     views = [module(view) for view in (small, small.flip(-1), large, large.flip(-1))]
     assert torch.allclose(found, sum(view / view.norm(dim=1, keepdim=True) for view in views), atol=1e-6)
     assert found.dtype == torch.float32
-    (again,) = module.describe([small.flip(-1), large.flip(-1)], Extraction(scales=(0.5, 1.0), flip=True))
+    (again,) = module.embed([small.flip(-1), large.flip(-1)], Extraction(scales=(0.5, 1.0), flip=True))
     assert torch.allclose(found, again, atol=1e-6)
 
 
@@ -82,7 +82,7 @@ def test_each_loader_has_its_own_extraction() -> None:
     module = DescriptorModule(net).eval()
     module.extractions = [Extraction(regions=2), Extraction()]
     batch = {"groups": [{"images": [images(3, 3, 64, 96)], "row": torch.arange(3)}], "unreadable": []}
-    (with_regions,), (without,) = (module.validation_step(batch, 0, i)["described"] for i in (0, 1))
+    (with_regions,), (without,) = (module.validation_step(batch, 0, i)["embedded"] for i in (0, 1))
     assert [tuple(found.shape) for found in with_regions[1]] == [(3, 5), (3, 5, 5)]
     assert torch.equal(with_regions[1][0], without[1][0]) and len(without[1]) == 1
 
@@ -91,8 +91,8 @@ def test_regions_of_a_mirrored_view_go_back_into_their_places() -> None:
     net = DescriptorNet(Grid(), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), dim=5)
     module = DescriptorModule(net).eval()
     batch = images(2, 3, 96, 128)
-    _, plain = module.describe([batch], Extraction(regions=2))
-    _, both = module.describe([batch], Extraction(regions=2, flip=True))
+    _, plain = module.embed([batch], Extraction(regions=2))
+    _, both = module.embed([batch], Extraction(regions=2, flip=True))
     # this network sees no direction, so the mirrored view adds the same again
     assert torch.allclose(both, 2 * F.normalize(plain, dim=-1), atol=1e-5)
 

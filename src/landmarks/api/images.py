@@ -16,8 +16,8 @@ from landmarks.ids import format_id
 from landmarks.interop import (
     AnyImage,
     LandmarkClass,
-    describe_folder,
-    describe_images,
+    embed_folder,
+    embed_images,
     holds_descriptors,
     image_name,
     model_protocol,
@@ -138,10 +138,10 @@ def search_images(
     else:
         views = tuple(scales or (1.0,)), bool(flip)
         go_through = follow or (lambda paths: followed(paths, progress))
-        found = describe_folder(opened, where, keep, *views, follow=go_through)
+        found = embed_folder(opened, where, keep, *views, follow=go_through)
         index, unreadable, made = found.descriptors, found.unreadable, found.made
         photos = found.images
-    rows = describe_images(opened, queries, *views)
+    rows = embed_images(opened, queries, *views)
     ranking = ExactIndex(depth).search(rows, index.descriptors)
     if stages is not None:
         seen = (queries, photos) if named else (None, None)
@@ -185,7 +185,7 @@ def similarity(
         LandmarksError: An image cannot be read, or the model gives no descriptors.
     """
     opened = as_opened(model, device, trust)
-    return similarities(describe_images(opened, [first, *_listed(others)]))
+    return similarities(embed_images(opened, [first, *_listed(others)]))
 
 
 def classify(

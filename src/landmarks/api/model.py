@@ -21,7 +21,7 @@ from landmarks.interop import (
     AnyImage,
     LandmarkClass,
     classify_images,
-    describe_images,
+    embed_images,
     landmark_class,
     open_pretrained,
     pixels_of,
@@ -156,7 +156,7 @@ class Model(nn.Module):
         training = self.network.training
         self.network.eval()
         try:
-            found = describe_images(self._opened, followed(several(images), progress), scales, flip)
+            found = embed_images(self._opened, followed(several(images), progress), scales, flip)
         finally:
             self.network.train(training)
         if not len(found):

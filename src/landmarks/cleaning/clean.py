@@ -56,10 +56,10 @@ class Cleaned:
         kept, images = self.kept, self.images
         landmarks = int(np.count_nonzero(np.bincount(images.landmarks[kept])))
         return {
-            "images": {"before": len(images) + images.undescribed, "kept": int(kept.sum())},
+            "images": {"before": len(images) + images.not_embedded, "kept": int(kept.sum())},
             "landmarks": {"before": self.landmarks_before, "kept": landmarks},
             "fell": {
-                "no_descriptor": images.undescribed,
+                "no_descriptor": images.not_embedded,
                 **{
                     verdict.name.lower(): int((self.verdicts == verdict).sum())
                     for verdict in Verdict
@@ -71,7 +71,7 @@ class Cleaned:
 
 def clean_images(
     table: ImageTable,
-    described: DescriptorSet,
+    stored: DescriptorSet,
     resources: Resources,
     rule: AgreementRule | None = None,
     sample: int | None = SAMPLE,
@@ -88,7 +88,7 @@ def clean_images(
 
     Args:
         table: images and landmarks.
-        described: their descriptors.
+        stored: their descriptors.
         resources: `index` searches the sample, `neighbours` all images; the rest is kept in the cache.
         rule: what agreement means; by default `AgreementRule()`.
         sample: images that stand for all others; None takes all.
@@ -96,9 +96,9 @@ def clean_images(
         open_images: opens the images for that; only then needed.
     """
     rule = rule or AgreementRule()
-    images = match(table, described)
-    if images.undescribed:
-        log.info("%s images have no descriptor and are left out", f"{images.undescribed:,}")
+    images = match(table, stored)
+    if images.not_embedded:
+        log.info("%s images have no descriptor and are left out", f"{images.not_embedded:,}")
     neighbours = same_class_neighbours(images, rule.same_class, resources)
     bars = other_class_bars(images, rule.other_class, sample, rule.same_class, resources)
     _warn_if_capped(rule, images, bars)
@@ -144,8 +144,8 @@ def clean_gldv2(
             "metadata` fetches it"
         )
     table = read_labels(layout.table("train"))
-    described = DescriptorSet.open(descriptors)
-    return clean_images(table, described, resources, rule, sample, verification, lambda: train_images(root))
+    stored = DescriptorSet.open(descriptors)
+    return clean_images(table, stored, resources, rule, sample, verification, lambda: train_images(root))
 
 
 def make_resources(search: str, memory_mb: int, workers: int | None, seed: int) -> Resources:

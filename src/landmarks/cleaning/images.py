@@ -24,7 +24,7 @@ class LandmarkImages:
         landmarks: int32 [N], ascending, indices into `landmark_names`, str [C].
         starts: int64 [C + 1]; landmark l has the images `starts[l]` to `starts[l + 1]`, perhaps none.
         rows: int64 [N], the row of each image in `descriptors` [M, D], as extracted; usually memory-mapped.
-        undescribed: how many images of the table have no descriptor and are not among these.
+        not_embedded: how many images of the table have no descriptor and are not among these.
     """
 
     ids: NDArray[np.uint64]
@@ -33,7 +33,7 @@ class LandmarkImages:
     starts: NDArray[np.int64]
     rows: NDArray[np.int64]
     descriptors: Descriptors
-    undescribed: int
+    not_embedded: int
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -52,26 +52,26 @@ class LandmarkImages:
         return block
 
 
-def match(table: ImageTable, described: DescriptorSet) -> LandmarkImages:
+def match(table: ImageTable, stored: DescriptorSet) -> LandmarkImages:
     """Join a table of labels and a descriptor set by id; images without landmark (-1) or descriptor are left out."""
-    protocol = described.protocol
+    protocol = stored.protocol
     if protocol.regions:
-        raise LandmarksError(f"{described.name}: holds descriptors of regions; give those of whole images")
-    unknown = described.ids[table.find(described.ids) < 0]
+        raise LandmarksError(f"{stored.name}: holds descriptors of regions; give those of whole images")
+    unknown = stored.ids[table.find(stored.ids) < 0]
     if len(unknown):
         raise LandmarksError(
-            f"{described.name}: {len(unknown)} of its {len(described)} images are not in the table of train "
+            f"{stored.name}: {len(unknown)} of its {len(stored)} images are not in the table of train "
             f"images, the first is {format_id(int(unknown[0]))}; the set was made of "
             f"{protocol.data or 'an unnamed data set'}, {protocol.split or 'unnamed split'}: extract this data set's "
             "with data.source.train_split=train splits=[train]"
         )
     labelled = np.flatnonzero(table.landmarks >= 0)
     labelled = labelled[np.lexsort((table.ids[labelled], table.landmarks[labelled]))]
-    rows = described.rows(table.ids[labelled])
+    rows = stored.rows(table.ids[labelled])
     here = labelled[rows >= 0]
     if not len(here):
-        raise LandmarksError(f"{described.name}: no image of it has a landmark")
-    check_rows(described.descriptors, described.name, normalize=True)
+        raise LandmarksError(f"{stored.name}: no image of it has a landmark")
+    check_rows(stored.descriptors, stored.name, normalize=True)
     landmarks = table.landmarks[here]
     return LandmarkImages(
         table.ids[here],
@@ -79,6 +79,6 @@ def match(table: ImageTable, described: DescriptorSet) -> LandmarkImages:
         table.landmark_names,
         np.searchsorted(landmarks, np.arange(table.num_landmarks + 1)),
         rows[rows >= 0],
-        described.descriptors,
-        undescribed=len(labelled) - len(here),
+        stored.descriptors,
+        not_embedded=len(labelled) - len(here),
     )

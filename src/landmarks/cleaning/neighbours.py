@@ -142,11 +142,11 @@ def other_class_bars(
     else:
         drawn = np.sort(np.random.default_rng(resources.seed).choice(len(images), sample, replace=False))
     numbers = len(drawn) - np.bincount(images.landmarks[drawn], minlength=len(images.landmark_names))
-    described = images.counts > 0
-    if numbers[described].min() < rank:
-        name = images.landmark_names[described][numbers[described].argmin()]
+    embedded = images.counts > 0
+    if numbers[embedded].min() < rank:
+        name = images.landmark_names[embedded][numbers[embedded].argmin()]
         raise LandmarksError(
-            f"landmark {name} can be compared with {numbers[described].min()} images of other landmarks only, but "
+            f"landmark {name} can be compared with {numbers[embedded].min()} images of other landmarks only, but "
             f"the bar is the {rank}-th nearest of them: lower --outsiders or compare with more images (--sample)"
         )
     searcher = resources.neighbours if everything else resources.index

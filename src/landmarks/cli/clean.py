@@ -97,7 +97,7 @@ def clean(
     """Keep the images of train.csv that agree with others of their landmark, and write them as train_clean.csv is.
 
     An image stays if enough images of its landmark are nearer to it than images of other landmarks are, in a group
-    that is large enough. The rule is ours, its values chosen on planted wrong labels; landmarks.cleaning.rule describes
+    that is large enough. The rule is ours, its values chosen on planted wrong labels; landmarks.cleaning.rule explains
     it. Interrupt it at any time: the same command goes on from there, and most
     other values of the rule need no new search.
 

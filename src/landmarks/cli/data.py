@@ -1,4 +1,4 @@
-"""`landmarks data`: fetch, index, check, describe and clean Google Landmarks v2."""
+"""`landmarks data`: fetch, index, check, count and clean Google Landmarks v2."""
 
 import json
 from collections.abc import Sequence
@@ -179,6 +179,6 @@ def stats(root: DataRoot, as_json: AsJson = False) -> None:
         Console(highlight=False).print(statistics_tables(statistics))
 
 
-app = typer.Typer(help="Fetch, index, check, describe and clean Google Landmarks v2.", no_args_is_help=True)
+app = typer.Typer(help="Fetch, index, check, count and clean Google Landmarks v2.", no_args_is_help=True)
 for command in (download, index, verify, stats, clean):
     app.command()(command)

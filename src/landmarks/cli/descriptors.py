@@ -57,8 +57,8 @@ def print_sets(sets: "Sequence[DescriptorSet]") -> None:
     from rich.filesize import decimal
     from rich.table import Table
 
-    protocols = [asdict(described.protocol) for described in sets]
-    sizes = [{**_size(described), "bytes": decimal(_size(described)["bytes"])} for described in sets]
+    protocols = [asdict(stored.protocol) for stored in sets]
+    sizes = [{**_size(stored), "bytes": decimal(_size(stored)["bytes"])} for stored in sets]
     lines = {key: [str(size[key]) for size in sizes] for key in ("rows", "dim", "dtype", "bytes")}
     lines |= {
         key: [", ".join(map(str, value)) if isinstance(value := one[key], tuple) else str(value) for one in protocols]
@@ -77,14 +77,14 @@ def print_sets(sets: "Sequence[DescriptorSet]") -> None:
     Console(highlight=False).print(table)
 
 
-def _size(described: "DescriptorSet") -> dict[str, Any]:
-    matrix = described.descriptors
+def _size(stored: "DescriptorSet") -> dict[str, Any]:
+    matrix = stored.descriptors
     return {
-        "name": described.name,
-        "rows": len(described),
-        "dim": described.dim,
+        "name": stored.name,
+        "rows": len(stored),
+        "dim": stored.dim,
         "dtype": matrix.dtype.name,
-        "bytes": matrix.nbytes + described.ids.nbytes,
+        "bytes": matrix.nbytes + stored.ids.nbytes,
     }
 
 
@@ -139,7 +139,7 @@ SaveWhitening = Annotated[Path | None, typer.Option(metavar="FILE", help="Save w
 
 def whiten(
     out: OutPath,
-    described: SetPath,
+    stored: SetPath,
     learn_on: LearnOn = None,
     dim: Dim = None,
     power: Power = None,
@@ -156,7 +156,7 @@ def whiten(
     from landmarks.retrieval import save_whitening as save
 
     with set_endings() as stderr:
-        source = DescriptorSet.open(described)
+        source = DescriptorSet.open(stored)
         learned = choose_whitening(learn_on, dim, power, whitening, save_whitening)
         origin = f"{learned.protocol.data} {learned.protocol.split}".strip() or "a set without a name"
         stderr.print(

@@ -43,7 +43,7 @@ def similarity(
     `landmarks search` does the same for large folders, and keeps their descriptors.
 
     With `--json`: `{"model", "name", "task": "similarity", "first": {IMAGE}, "results": [{IMAGE, "cosine"}, …]}`
-    with the largest cosine first. `IMAGE` is `"image", "width", "height", "described_width", "described_height"`:
+    with the largest cosine first. `IMAGE` is `"image", "width", "height", "embedded_width", "embedded_height"`:
     the path as given, the size of the upright image, and the size at which the network sees it, in pixels. MODEL is the
     path as given, `name` what the model calls itself.
 
@@ -53,25 +53,25 @@ def similarity(
         sizes = checked(model, [first])
         found, bad = usable(model, [*_files(others)])
         name_unreadable(stderr, bad, len(found) + len(bad))
-        from landmarks.interop import describe_images, similarities
+        from landmarks.interop import embed_images, similarities
         from landmarks.models import open_model
 
-        describer = open_model(model, "descriptors", device.value, onnx=True, trust=trusted(trust))
+        embedder = open_model(model, "descriptors", device.value, onnx=True, trust=trusted(trust))
         given = list(found)
-        cosines = similarities(describe_images(describer, followed([first, *given], stderr)))
+        cosines = similarities(embed_images(embedder, followed([first, *given], stderr)))
         order = (-cosines).argsort(kind="stable").tolist()
         sizes |= found
         paths, values = [first, *(given[row] for row in order)], [float(cosines[row]) for row in order]
-        seen = {path: describer.preprocessing.shape(*size) for path, size in sizes.items()}
+        seen = {path: embedder.preprocessing.shape(*size) for path, size in sizes.items()}
     if as_json:
         entries = [
-            {**image_entry(path, sizes), "described_width": seen[path][1], "described_height": seen[path][0]}
+            {**image_entry(path, sizes), "embedded_width": seen[path][1], "embedded_height": seen[path][0]}
             for path in paths
         ]
         results = [{**entry, "cosine": cosine} for entry, cosine in zip(entries[1:], values, strict=True)]
-        print_json(model, describer.name, "similarity", results, {"first": entries[0]})
+        print_json(model, embedder.name, "similarity", results, {"first": entries[0]})
     else:
-        _print_cosines(describer.name, paths, sizes, seen, values)
+        _print_cosines(embedder.name, paths, sizes, seen, values)
     if bad:
         raise typer.Exit(1)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 Task = Literal["landmarks", "detection"]
-"""What a run is about: networks that describe and name landmarks, or detectors."""
+"""What a run is about: networks that embed and name landmarks, or detectors."""
 
 Inference = Literal["eager", "compile", "onnx"]
 """What computes descriptors, see `landmarks.extraction.inference`."""

@@ -33,7 +33,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """An image ready to be described: `images` uint8 [H, W, 3] at each scale, and its row in the table."""
+    """An image ready to be embedded: `images` uint8 [H, W, 3] at each scale, and its row in the table."""
 
     images: tuple[NDArray[np.uint8], ...]
     row: int

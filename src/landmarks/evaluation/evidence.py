@@ -63,10 +63,10 @@ def open_evidence(
 
 @dataclass(frozen=True)
 class EvidenceToCome:
-    """Evidence that is opened before any work, and a classifier that will judge the queries once they are described."""
+    """Evidence that is opened before any work, and a classifier that will judge the queries once they are embedded."""
 
     opened: Evidence  # what was given as folders
-    # of the network that describes the queries; None where it has none that can judge them, or predictions are given
+    # of the network that embeds the queries; None where it has none that can judge them, or predictions are given
     head: ClassHead | None
     landmark_names: NDArray[np.str_]  # str [C], what the head's classes are called
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
 from landmarks.data import GroundTruth, ImageSet, Source
-from landmarks.extraction import Described
+from landmarks.extraction import Embedded
 from landmarks.retrieval import Descriptors, ExtractionProtocol, Gallery
 
 # From rows int32 [N] of a label space str [L] to the numbers int64 [N] of the official files; -1 stays -1.
@@ -33,7 +33,7 @@ class EvaluationSet:
         return len(self.descriptors)
 
     @classmethod
-    def extracted(cls, found: Described) -> "EvaluationSet":
+    def extracted(cls, found: Embedded) -> "EvaluationSet":
         """Take what a network has just made; images that could not be read are not in it."""
         made = found.descriptors
         return cls(made.descriptors, made.ids, found.readable, found.region_rows, (made.protocol,))
@@ -67,7 +67,7 @@ class Inputs(Generic[SetT]):
 
     @staticmethod
     def extracted(
-        sets: Mapping[str, Described], source: Source, truth: GroundTruth, facts: Mapping[str, Any] | None = None
+        sets: Mapping[str, Embedded], source: Source, truth: GroundTruth, facts: Mapping[str, Any] | None = None
     ) -> "Inputs":
         """Take the three sets of a data set that a network has just made, by name; refuse different protocols."""
         for name in ("index", "gallery"):

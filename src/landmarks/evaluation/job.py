@@ -11,7 +11,7 @@ from landmarks.evaluation.evidence import EvidenceToCome, open_evidence
 from landmarks.evaluation.inputs import Inputs
 from landmarks.evaluation.outputs import write_evaluation
 from landmarks.evaluation.scoring import evaluate_descriptors
-from landmarks.extraction import Extraction, describe
+from landmarks.extraction import Extraction, embed
 from landmarks.models import OpenedModel, open_model
 from landmarks.recognition import RecognitionPipeline
 from landmarks.retrieval import Pipeline
@@ -26,9 +26,9 @@ def evaluate_job(config: DictConfig) -> float | None:
 
 
 def evaluate(config: DictConfig, run_dir: Path, trained: OpenedModel | None = None) -> float | None:
-    """Describe queries, index and gallery, search, re-rank, vote, score, and write it all into the run folder.
+    """Embed queries, index and gallery, search, re-rank, vote, score, and write it all into the run folder.
 
-    Descriptors that an interrupted evaluation left there are not made again. All ranks describe; rank 0 alone does the
+    Descriptors that an interrupted evaluation left there are not made again. All ranks embed; rank 0 alone does the
     rest, and nobody waits for it. `trained` is by default the network of the checkpoint.
 
     Returns:
@@ -48,7 +48,7 @@ def evaluate(config: DictConfig, run_dir: Path, trained: OpenedModel | None = No
     opened = open_evidence(config.predictions, config.detections, data.query_set.table.ids, gallery_names)
     evidence = EvidenceToCome.open(opened, trained.head, trained.landmark_names, extraction, gallery_names)
     evidence.require(recognition, config.monitor)
-    extracted = describe(config, run_dir, trained, data, run_dir / "descriptors", replace_others=True)
+    extracted = embed(config, run_dir, trained, data, run_dir / "descriptors", replace_others=True)
     if not extracted.sets:
         return None
     found = evidence.complete(extracted.sets["queries"].descriptors, config.trainer.accelerator)

@@ -1,4 +1,4 @@
-"""What `metrics.json` says of its own figures: how images were described, which stages ran, and on which data.
+"""What `metrics.json` says of its own figures: how images were embedded, which stages ran, and on which data.
 
 Two figures may be compared only where all of that agrees, and years later nobody remembers it. `landmarks leaderboard`
 reads the stamp; what is written here is plain values, short enough to be read by people.
@@ -22,13 +22,13 @@ CHOICES = ("pipeline", "recognition", "index", "index@neighbours")
 
 
 def protocol_stamp(protocols: Iterable[ExtractionProtocol | DetectionProtocol | None]) -> list[dict[str, Any]]:
-    """How the queries were described: an entry for each of the joined models, empty where nobody knows, as of files."""
+    """How the queries were embedded: an entry for each of the joined models, empty where nobody knows, as of files."""
     kept = [{} if one is None else asdict(one) for one in protocols]
     return [{key: value for key, value in one.items() if key not in ("data", "split")} for one in kept]
 
 
 def stamp(result: Result) -> dict[str, Any]:
-    """Say how the queries were described, which stages ran and were chosen, and what is known of the data."""
+    """Say how the queries were embedded, which stages ran and were chosen, and what is known of the data."""
     inputs, source = result.inputs, result.inputs.source
     truth, name = inputs.truth, "" if source is None else source.name
     recognised = result.recognised
@@ -44,7 +44,7 @@ def stamp(result: Result) -> dict[str, Any]:
             "source": None if source is None else name,
             "release": None if source is None else source.release,
             "held_out": source is not None and source.held_out,
-            "described": {"queries": len(inputs.queries), "index": len(inputs.index)},
+            "embedded": {"queries": len(inputs.queries), "index": len(inputs.index)},
             "truth": {  # labels are nobody's official truth
                 "retrieval": solution_stamp(truth.retrieval, truth.retrieval_from or name),
                 "recognition": solution_stamp(

@@ -2,12 +2,12 @@ from .callback import DescriptorExtraction as DescriptorExtraction
 from .callback import data_of as data_of
 from .inference import OnnxInference as OnnxInference
 from .job import PREDICTIONS as PREDICTIONS
-from .job import describe as describe
+from .job import embed as embed
 from .job import extract as extract
 from .job import extract_job as extract_job
 from .launch import ranks_launched as ranks_launched
 from .module import DescriptorModule as DescriptorModule
 from .unreadable import TooManyUnreadableError as TooManyUnreadableError
 from .unreadable import UnreadableImages as UnreadableImages
-from .views import Described as Described
+from .views import Embedded as Embedded
 from .views import Extraction as Extraction

@@ -1,7 +1,7 @@
 """Writes descriptor sets in Lightning's validation loop: the one path by which images become descriptors on disk.
 
 The data module gives a loader for each set. Every rank writes the descriptors of its share to disk as they come;
-then rank 0 joins the parts and opens the sets memory-mapped. So no image is described twice and no rank holds all
+then rank 0 joins the parts and opens the sets memory-mapped. So no image is embedded twice and no rank holds all
 descriptors in memory. Several machines need a run folder that they share, as checkpoints do.
 """
 
@@ -21,7 +21,7 @@ from landmarks.config import versions
 from landmarks.data import LandmarkDataModule
 from landmarks.errors import LandmarksError
 from landmarks.extraction.module import DescriptorModule
-from landmarks.extraction.views import Described, Extraction
+from landmarks.extraction.views import Embedded, Extraction
 from landmarks.models import region_count, weights_hash
 from landmarks.retrieval import ExtractionProtocol, JointWriter, Layer
 
@@ -30,17 +30,17 @@ REGIONS = "_regions"
 
 
 class DescriptorExtraction(pl.Callback):
-    """Writes what is described in validation.
+    """Writes what is embedded in validation.
 
     Args:
         folder: where the sets lie, each under its name; regions under ``<name>_regions``.
-        extraction: which views of an image are described.
+        extraction: which views of an image are embedded.
         model_name: stands in the protocol of the descriptors.
         dtype: of the descriptors on disk; regions are always float16.
 
     Attributes:
         seconds: that this rank spent on each set.
-        done: ids uint64 [n] of each set that are described already.
+        done: ids uint64 [n] of each set that are embedded already.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class DescriptorExtraction(pl.Callback):
         self._stamps: dict[str, NDArray[np.uint64]] | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Tell the module which views to describe."""
+        """Tell the module which views to embed."""
         data, module = data_of(trainer), module_of(pl_module)
         if data.scales != self.extraction.scales:
             raise LandmarksError(
                 f"data.scales={list(data.scales)}: extraction.scales={list(self.extraction.scales)} says at which "
-                "scales images are described; leave data.scales out"
+                "scales images are embedded; leave data.scales out"
             )
         module.extractions = [
             self.extraction if name in WITH_REGIONS else replace(self.extraction, regions=0) for name in data.evaluated
@@ -104,8 +104,8 @@ class DescriptorExtraction(pl.Callback):
     ) -> None:
         """Write the descriptors of one batch."""
         name, images = list(data_of(trainer).evaluated.items())[dataloader_idx]
-        described: list[tuple[Tensor, list[Tensor]]] = outputs["described"]
-        for rows, layers in described:
+        embedded: list[tuple[Tensor, list[Tensor]]] = outputs["embedded"]
+        for rows, layers in embedded:
             if not all(descriptors.isfinite().all() for descriptors in layers):
                 raise _not_finite(trainer.global_step)
             ids = images.table.ids[rows.cpu().numpy()]
@@ -120,7 +120,7 @@ class DescriptorExtraction(pl.Callback):
             writer.close()
         self._writers = {}
 
-    def finish(self, trainer: pl.Trainer) -> dict[str, Described]:
+    def finish(self, trainer: pl.Trainer) -> dict[str, Embedded]:
         """Join what all ranks wrote; on rank 0 return the sets by name."""
         for writer in self._writers.values() if not trainer.is_global_zero else ():
             writer.close()
@@ -128,7 +128,7 @@ class DescriptorExtraction(pl.Callback):
         found = {}
         for name, images in data_of(trainer).evaluated.items() if trainer.is_global_zero else ():
             self._writers[name].take_over()
-            found[name] = Described(images, *self._writers[name].finish())
+            found[name] = Embedded(images, *self._writers[name].finish())
         self._writers = {}
         return found
 
@@ -185,7 +185,7 @@ class ResumedExtraction(DescriptorExtraction):
 
 
 class RemainingImages(pl.LightningDataModule):
-    """Reads of each set the images that are not described yet."""
+    """Reads of each set the images that are not embedded yet."""
 
     def __init__(self, data: LandmarkDataModule, extraction: ResumedExtraction) -> None:
         super().__init__()

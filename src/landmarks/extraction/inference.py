@@ -60,5 +60,5 @@ def onnx_engine(net: nn.Module, multiple: int) -> Callable[[Tensor], Tensor]:
     if difference > TOLERANCE:
         raise LandmarksError(f"ONNX Runtime's descriptors differ by {difference:.1e} of the spread of torch's")
     seconds = time.perf_counter() - started
-    log.info("ONNX Runtime describes: exported in %.1f s, differs by %.1e of the spread", seconds, difference)
+    log.info("ONNX Runtime embeds: exported in %.1f s, differs by %.1e of the spread", seconds, difference)
     return engine.forward  # not the module itself, which Lightning would take for a part of the network

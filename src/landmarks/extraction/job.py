@@ -1,4 +1,4 @@
-"""Describes the images of a data set with a trained network, on any number of devices, and goes on after a kill.
+"""Embeds the images of a data set with a trained network, on any number of devices, and goes on after a kill.
 
 `landmarks extract` ends here; an evaluation begins here.
 """
@@ -26,7 +26,7 @@ from landmarks.extraction.inference import OnnxInference
 from landmarks.extraction.launch import ranks_launched
 from landmarks.extraction.module import DescriptorModule
 from landmarks.extraction.unreadable import UnreadableImages
-from landmarks.extraction.views import Described, Extraction
+from landmarks.extraction.views import Embedded, Extraction
 from landmarks.models import OpenedModel, open_model, require_size
 from landmarks.recognition import classify, refuse_other_folder, require_views, to_device, write_predictions
 from landmarks.retrieval import DescriptorSet
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 class Extracted:
     """What an extraction gave."""
 
-    sets: dict[str, Described]  # what was described, by name; empty on all ranks but the first
+    sets: dict[str, Embedded]  # what was embedded, by name; empty on all ranks but the first
     rates: dict[str, float]  # images a second of each set; none where nothing was left to do
     unreadable: dict[str, str]  # why images were left out, by id
 
@@ -71,7 +71,7 @@ def extract(config: DictConfig, run_dir: Path, trained: OpenedModel | None = Non
     )
     data.prepare_data()
     data.setup("validate")
-    extracted = describe(config, run_dir, trained, data, run_dir, dtype=config.dtype)
+    extracted = embed(config, run_dir, trained, data, run_dir, dtype=config.dtype)
     if extracted.sets:
         Console().print(_overview(extracted))
         if config.predictions:
@@ -81,7 +81,7 @@ def extract(config: DictConfig, run_dir: Path, trained: OpenedModel | None = Non
         Console().print(f"The sets are in [bold]{escape(str(run_dir))}[/]", soft_wrap=True)
 
 
-def describe(
+def embed(
     config: DictConfig,
     run_dir: Path,
     trained: OpenedModel,
@@ -90,7 +90,7 @@ def describe(
     dtype: Literal["float32", "float16"] = "float32",
     replace_others: bool = False,
 ) -> Extracted:
-    """Describe `data.evaluated`, a set in `folder` for each name; what lies there, made in the same way, is kept.
+    """Embed `data.evaluated`, a set in `folder` for each name; what lies there, made in the same way, is kept.
 
     `replace_others` replaces sets that were made otherwise instead of refusing to go on.
     """
@@ -121,7 +121,7 @@ def describe(
     with ranks_launched(trainer.strategy, run_dir), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Total length of")
         counts = ", ".join(f"{len(images)} {name}" for name, images in data.evaluated.items())
-        log.info("Describing with %s: %s", trained.name, counts)
+        log.info("Embedding with %s: %s", trained.name, counts)
         if data.preprocessing != (made_for := trained.preprocessing):
             log.info("At %s; its checkpoint says %s", data.preprocessing, made_for)
         trainer.validate(module, RemainingImages(data, extraction), verbose=False)
@@ -169,7 +169,7 @@ def check_predictions(config: DictConfig, trained: OpenedModel) -> None:
 
 
 def predict(found: DescriptorSet, trained: OpenedModel, k: int, folder: Path, accelerator: str) -> None:
-    """Write the k likeliest landmarks of described images into a folder, instead of what an earlier run wrote."""
+    """Write the k likeliest landmarks of embedded images into a folder, instead of what an earlier run wrote."""
     assert trained.head is not None
     to_device(trained.head, accelerator)
     predictions = classify(found, trained.head, np.array(trained.landmark_names), k)

@@ -16,7 +16,7 @@ Rows = tuple[Tensor, list[Tensor]]  # which images, and their descriptors (and r
 
 
 class DescriptorModule(pl.LightningModule):
-    """Describes images with a network, batch by batch, for the evaluation callbacks.
+    """Embeds images with a network, batch by batch, for the evaluation callbacks.
 
     Args:
         model: images [B, 3, H, W] float, normalised -> descriptors [B, D].
@@ -24,7 +24,7 @@ class DescriptorModule(pl.LightningModule):
         compile: run the network through `torch.compile`.
 
     Attributes:
-        extractions: which views of an image are described in validation, for each loader; set by the callback that
+        extractions: which views of an image are embedded in validation, for each loader; set by the callback that
             writes the descriptors.
         engine: computes descriptors of whole images in place of `model`; None for `model` itself.
     """
@@ -44,18 +44,18 @@ class DescriptorModule(pl.LightningModule):
             self.model.compile(dynamic=True)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Describe images: uint8 [B, 3, H, W] -> float32 [B, D]."""
+        """Embed images: uint8 [B, 3, H, W] -> float32 [B, D]."""
         network = self.model if self.engine is None else self.engine
         descriptors: Tensor = network(self._input(images))
         return descriptors.float()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> dict[str, list[Rows]]:
-        """Return `described`: rows int64 [b] and what `describe` gives, for each group of one shape."""
+        """Return `embedded`: rows int64 [b] and what `embed` gives, for each group of one shape."""
         extraction = self.extractions[dataloader_idx] if self.extractions else Extraction()
-        return {"described": [(group["row"], self.describe(group["images"], extraction)) for group in batch["groups"]]}
+        return {"embedded": [(group["row"], self.embed(group["images"], extraction)) for group in batch["groups"]]}
 
-    def describe(self, scales: Sequence[Tensor], extraction: Extraction) -> list[Tensor]:
-        """Describe images in all views.
+    def embed(self, scales: Sequence[Tensor], extraction: Extraction) -> list[Tensor]:
+        """Embed images in all views.
 
         Args:
             scales: the same images at each scale, uint8 [B, 3, H, W].
@@ -75,7 +75,7 @@ class DescriptorModule(pl.LightningModule):
         if not levels:
             return [self(images)]
         assert isinstance(self.model, DescriptorNet)
-        whole, regions = self.model.describe(self._input(images), levels)
+        whole, regions = self.model.embed(self._input(images), levels)
         return [whole.float(), (regions[:, mirrored_regions(levels)] if mirrored else regions).float()]
 
     def _input(self, images: Tensor) -> Tensor:

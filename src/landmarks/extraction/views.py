@@ -9,17 +9,17 @@ from landmarks.retrieval import Descriptors, DescriptorSet, Pipeline, regions_of
 
 @dataclass(frozen=True)
 class Extraction:
-    """Which views of an image are described.
+    """Which views of an image are embedded.
 
     With more than one view the descriptor is the sum of the views' L2-normalised descriptors; with one it is what the
-    network gives. The same holds for each region: it is described in every view, and the mirrored view's regions
+    network gives. The same holds for each region: it is embedded in every view, and the mirrored view's regions
     are put back into their places.
     """
 
     # factors of the input size, each a view of its own, resized from the original image
     scales: tuple[float, ...] = (1.0,)
-    flip: bool = False  # also describe every view mirrored
-    regions: int = 0  # levels of a grid of regions that are described too, for regional diffusion; 0 for none
+    flip: bool = False  # also embed every view mirrored
+    regions: int = 0  # levels of a grid of regions that are embedded too, for regional diffusion; 0 for none
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scales", tuple(float(scale) for scale in self.scales))
@@ -35,12 +35,12 @@ class Extraction:
 
 
 @dataclass(frozen=True)
-class Described:
+class Embedded:
     """Images and what the network made of them."""
 
-    images: ImageSet  # holds every described image, in any order; also those that could not be read
+    images: ImageSet  # holds every embedded image, in any order; also those that could not be read
     descriptors: DescriptorSet  # of the n that could be read, in any order
-    regions: DescriptorSet | None = None  # of the same images, R x D values a row; None where they were not described
+    regions: DescriptorSet | None = None  # of the same images, R x D values a row; None where they were not embedded
 
     @property
     def readable(self) -> ImageSet:

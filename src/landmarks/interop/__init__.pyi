@@ -7,7 +7,7 @@ from .export import open_source as open_source
 from .export import plain_metadata as plain_metadata
 from .export import write_file as write_file
 from .folder import FolderDescriptors as FolderDescriptors
-from .folder import describe_folder as describe_folder
+from .folder import embed_folder as embed_folder
 from .folder import holds_descriptors as holds_descriptors
 from .folder import model_protocol as model_protocol
 from .image_files import AnyImage as AnyImage
@@ -25,7 +25,7 @@ from .pretrained import compose_network as compose_network
 from .pretrained import open_pretrained as open_pretrained
 from .single_images import LandmarkClass as LandmarkClass
 from .single_images import classify_images as classify_images
-from .single_images import describe_images as describe_images
+from .single_images import embed_images as embed_images
 from .single_images import embedded as embedded
 from .single_images import idle_cores as idle_cores
 from .single_images import landmark_class as landmark_class

@@ -79,7 +79,7 @@ def model_protocol(model: OpenedModel, scales: Sequence[float] = (1.0,), flip: b
     )
 
 
-def describe_folder(
+def embed_folder(
     model: OpenedModel,
     folder: str | Path,
     keep: str | Path | None = None,
@@ -94,7 +94,7 @@ def describe_folder(
         folder: With images in any order; labels are not asked for. Hidden files are left out, links followed.
         keep: Folder for the descriptors of any number of models; by default what is derived from the folder, see
             `landmarks.storage.derived_folder`.
-        scales: See `landmarks.interop.describe_images`.
+        scales: See `landmarks.interop.embed_images`.
         flip: Likewise.
         follow: Goes through the paths that are embedded, to show how far it is.
 

@@ -94,7 +94,7 @@ def _built(node: DictConfig, seed: int = 0) -> DescriptorNet:
             raise LandmarksError(str(cause)) from error
         raise
     if not isinstance(net, DescriptorNet):
-        raise LandmarksError("model: describes no images; choose a network that does, such as timm or res152")
+        raise LandmarksError("model: embeds no images; choose a network that does, such as timm or res152")
     return net.eval()
 
 

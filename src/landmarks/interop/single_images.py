@@ -33,8 +33,8 @@ BATCH_PIXELS = 1 << 21  # of a batch at most: 32 images of 256 x 256, or 2 of 10
 THREAD_PIXELS = 1 << 15  # of a batch for each thread: with fewer, threads wait for one another
 
 
-def describe_images(
-    describer: OpenedModel,
+def embed_images(
+    embedder: OpenedModel,
     images: Iterable[AnyImage],
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
@@ -43,7 +43,7 @@ def describe_images(
     """Embed images, in batches of one shape.
 
     Args:
-        describer: Opened for "descriptors".
+        embedder: Opened for "descriptors".
         images: N files, images of Pillow or arrays of any sizes.
         scales: Factors of the model's image size. With several views of an image, its descriptor is the sum of their
             L2-normalised descriptors.
@@ -54,22 +54,22 @@ def describe_images(
     Returns:
         float32 [N, D], for one view as the network gives it; nothing is normalised.
     """
-    rows = [row for _, row in embedded(describer, images, scales, flip, refused)]
+    rows = [row for _, row in embedded(embedder, images, scales, flip, refused)]
     return np.stack(rows) if rows else np.empty((0, 0), np.float32)
 
 
 def embedded(
-    describer: OpenedModel,
+    embedder: OpenedModel,
     images: Iterable[AnyImage],
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
     refused: Refused | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Give the place of each image that can be used, and its descriptor, one after another, see `describe_images`."""
-    for place, image, row in _described(describer, images, scales, flip, refused):
+    """Give the place of each image that can be used, and its descriptor, one after another, see `embed_images`."""
+    for place, image, row in _embedded(embedder, images, scales, flip, refused):
         if not np.isfinite(row).all() or not row.any():
             raise LandmarksError(
-                f"{image_name(image, place)}: {describer.name} gives a descriptor that is not finite, or nothing but "
+                f"{image_name(image, place)}: {embedder.name} gives a descriptor that is not finite, or nothing but "
                 "zeros; its training has diverged, or its weights are corrupt"
             )
         yield place, row
@@ -82,7 +82,7 @@ def similarities(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.clip(rows[1:] @ rows[0], -1.0, 1.0)  # rounding may have passed 1
 
 
-def _described(
+def _embedded(
     model: OpenedModel,
     images: Iterable[AnyImage],
     scales: Sequence[float] = (1.0,),
@@ -215,7 +215,7 @@ def classify_images(
     head = classifier.head
     assert head is not None
     # The weights of 203,094 landmarks pass by once for all images, a few thousand at a time.
-    rows = np.array([row for *_, row in _described(classifier, images)], np.float32).reshape(-1, head.dim)
+    rows = np.array([row for *_, row in _embedded(classifier, images)], np.float32).reshape(-1, head.dim)
     return likeliest(rows, head, top, str(classifier.path))
 
 

@@ -83,7 +83,7 @@ def _figures(run: Run, metric: str) -> Figures:
 
 
 def _data(data: Evaluated) -> str:
-    counts = [f"{number:,} {name}" for name, number in data.described.items()]
+    counts = [f"{number:,} {name}" for name, number in data.embedded.items()]
     if data.images is not None:
         counts.append(f"{data.images:,} images")
     name = " ".join(filter(None, (data.source or "files", data.split)))

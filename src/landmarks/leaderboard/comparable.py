@@ -61,7 +61,7 @@ def _not_whole(data: Evaluated, task: str) -> Iterator[str]:
     yield from _other_solution(truth, task)
     counts = [("queries", "queries", QUERIES)] + ([("index", "index images", INDEX)] if task == "retrieval" else [])
     for key, name, whole in counts:
-        number = data.described.get(key, 0)
+        number = data.embedded.get(key, 0)
         if number > whole:
             yield f"{number:,} instead of {whole:,} {name}"
         elif number < whole * (1 - UNREADABLE):

@@ -33,7 +33,7 @@ class Row:
     private: float | None  # likewise
     source: str  # who published it, and of what
     note: str = ""  # what a reader of the figures should know
-    # rows of the models that describe images, one or several; none where we cannot run it
+    # rows of the models that embed images, one or several; none where we cannot run it
     models: tuple[str, ...] = ()
     pipeline: str | None = None  # the choice of the retrieval or recognition pipeline; None for plain search or votes
     stages: tuple[str, ...] = ()  # of that pipeline; empty where the figure depends on none

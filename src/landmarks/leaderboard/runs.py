@@ -25,7 +25,7 @@ _STRICT = ConfigDict(strict=True)
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class Protocol:
-    """How one model described images, see `retrieval.ExtractionProtocol`; a detector's has fewer keys."""
+    """How one model embedded images, see `retrieval.ExtractionProtocol`; a detector's has fewer keys."""
 
     model: str
     weights: str
@@ -65,7 +65,7 @@ class Evaluated:
     images: int | None = None  # of a detector
     release: str | None = None  # of the ground truth
     held_out: bool = False  # of the train images instead of the test set
-    described: dict[str, int] = Field(default_factory=dict)  # numbers of queries and index images that were searched
+    embedded: dict[str, int] = Field(default_factory=dict)  # numbers of queries and index images that were searched
     # of each task; None where nobody knows what is right
     truth: dict[str, Solution | None] = Field(default_factory=dict)
 
@@ -96,7 +96,7 @@ class Run:
 
     @property
     def models(self) -> list[str]:
-        """Names of the models that described, in any order; a question mark for one that nobody knows."""
+        """Names of the models that embedded, in any order; a question mark for one that nobody knows."""
         return [one.model if one else "?" for one in self.stamp.protocol]
 
 

@@ -64,7 +64,7 @@ class DescriptorNet(nn.Module):
         """Normalised float [B, 3, H, W] (see `models.normalize`), sides as it takes them, to descriptors [B, dim]."""
         return self._from_pooled(self.pooling(self._features(images)))
 
-    def describe(self, images: Tensor, levels: int) -> tuple[Tensor, Tensor]:
+    def embed(self, images: Tensor, levels: int) -> tuple[Tensor, Tensor]:
         """Embed whole images and parts of them, each pooled and transformed as the whole image is, in one pass.
 
         Args:

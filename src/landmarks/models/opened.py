@@ -155,15 +155,15 @@ def _open_onnx(path: Path, use: Use | None, device: Device, allowed: bool) -> Op
 def _refuse_other_use(path: Path, record: ModelRecord, use: Use | None) -> None:
     if use == "boxes" and record.task != "detection":
         raise LandmarksError(
-            f"{path}: is no detector; it describes landmarks or tells them apart, see `landmarks similarity` and "
+            f"{path}: is no detector; it embeds landmarks or tells them apart, see `landmarks similarity` and "
             "`landmarks classify`"
         )
     if use in ("descriptors", "classes") and record.task == "detection":
         raise LandmarksError(
-            f"{path}: is a detector, which neither describes images nor tells landmarks apart; see `landmarks detect`"
+            f"{path}: is a detector, which neither embeds images nor tells landmarks apart; see `landmarks detect`"
         )
     if use == "classes" and record.task != "classification":
         raise LandmarksError(
-            f"{path}: describes images and names no landmarks. Models that do: the published res152_softmax_v1 and "
+            f"{path}: embeds images and names no landmarks. Models that do: the published res152_softmax_v1 and "
             "res152_softmax_v2, and checkpoints of runs whose loss has class weights, such as loss=softmax"
         )

@@ -1,7 +1,7 @@
 """A network as one graph of operations that needs none of our code: `torch.export`, for any batch and size.
 
 The graph is the base of both files that `landmarks export` writes for other programs, and of ONNX Runtime as a
-faster way to describe images (`models.onnx_network`).
+faster way to embed images (`models.onnx_network`).
 """
 
 import logging

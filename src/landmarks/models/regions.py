@@ -1,4 +1,4 @@
-"""Which parts of an image are described besides the whole: a grid of overlapping regions at several sizes.
+"""Which parts of an image are embedded besides the whole: a grid of overlapping regions at several sizes.
 
 In the manner of R-MAC (Tolias, Sicre, Jégou, "Particular Object Retrieval with Integral Max-Pooling of CNN
 Activations", ICLR 2016, section 3.2). There regions are squares, so their number depends on the image's shape; here

@@ -1,4 +1,4 @@
-"""What a classifier says of described images, without ever holding a score for every image and landmark.
+"""What a classifier says of embedded images, without ever holding a score for every image and landmark.
 
 117,577 images times 203,094 landmarks are 96 GB of float32. Here images pass by in blocks and landmarks in chunks:
 each chunk adds to the sum that the softmax divides by, and leaves its best few behind.
@@ -22,11 +22,11 @@ _HIGHEST = 0x7FFFFFFF
 
 
 def classify(found: DescriptorSet, head: ClassHead, landmark_names: NDArray[np.str_], k: int = 10) -> Predictions:
-    """The k likeliest landmarks of described images, with probabilities of a softmax over all landmarks.
+    """The k likeliest landmarks of embedded images, with probabilities of a softmax over all landmarks.
 
     Args:
         found: descriptors as the network gives them, which is what its head was trained on.
-        head: of the network that described the images; computes where its weights lie.
+        head: of the network that embedded the images; computes where its weights lie.
         landmark_names: str [C], what the head's classes are called.
         k: landmarks of each image; no more than there are.
     """

@@ -43,7 +43,7 @@ def sheet_landmark(cleaned: Cleaned, name: str | None = None) -> int:
         return int(np.argmax(np.where(kept > 0, images.counts - kept, -1)))
     found = np.flatnonzero((images.landmark_names == name) & (images.counts > 0))
     if not len(found):
-        raise LandmarksError(f"no described image shows landmark {name}")
+        raise LandmarksError(f"no embedded image shows landmark {name}")
     return int(found[0])
 
 

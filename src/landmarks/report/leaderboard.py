@@ -36,7 +36,7 @@ class Measured:
     written: str  # when, as people write it
     figures: Figures  # of each split
     differences: Figures  # from the published figures, where there are both
-    protocol: str  # how images were described, for people
+    protocol: str  # how images were embedded, for people
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class Apart:
 
     run: str  # its folder
     written: str  # when
-    models: str  # that described the images
+    models: str  # that embedded the images
     data: str  # name and sizes of what was evaluated
     figures: Mapping[str, Figures]  # name to the figures of each split
-    protocol: str  # how images were described
+    protocol: str  # how images were embedded
     reasons: tuple[str, ...]  # why
 
     @property

@@ -53,7 +53,7 @@ MISSING: dict[Need, str] = {
 
 @dataclass(frozen=True)
 class Gallery:
-    """Labelled train images, described by the same model."""
+    """Labelled train images, embedded by the same model."""
 
     descriptors: Descriptors  # [G, D]
     landmarks: NDArray[np.int32]  # [G], -1 = none

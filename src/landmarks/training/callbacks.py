@@ -81,7 +81,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         pipeline: stages of search and re-ranking.
         recognition: from gallery neighbours to landmarks.
         folder: where the descriptors lie; each evaluation replaces those of the one before.
-        extraction: which views of an image are described.
+        extraction: which views of an image are embedded.
         model_name: stands in the protocol of the descriptors.
         predictions: folder of what a classifier says of the queries; None: of what the network's own head says.
         detections: folder of objects found in the queries.
@@ -133,15 +133,15 @@ class DescriptorEvaluation(DescriptorExtraction):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Search and score on rank 0; log the figures on all ranks."""
-        described = self.finish(trainer)
+        embedded = self.finish(trainer)
         if trainer.is_global_zero:
             data = data_of(trainer)
             assert self._evidence is not None
             self.result = evaluate_descriptors(
-                Inputs.extracted(described, data.source, data.truth, data.sizes),
+                Inputs.extracted(embedded, data.source, data.truth, data.sizes),
                 self.pipeline,
                 self.recognition,
-                self._evidence.complete(described["queries"].descriptors),
+                self._evidence.complete(embedded["queries"].descriptors),
             )
             self.scores = self.result.scores
         self.scores = trainer.strategy.broadcast(self.scores)

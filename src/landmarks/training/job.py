@@ -62,7 +62,7 @@ def train_job(config: DictConfig) -> float | None:
     check_config(config, TrainSettings)
     if issubclass(built_class(config.model) or object, FasterRCNN):
         raise LandmarksError(
-            "This model finds objects and describes no landmarks: train it with task=detection, as "
+            "This model finds objects and embeds no landmarks: train it with task=detection, as "
             "experiments=res50_oid_v4_detector does, or choose another model."
         )
     return train(config, Path(config.run_dir))

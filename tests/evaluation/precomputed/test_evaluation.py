@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from described import write_set
+from embedded import write_set
 from landmarks.data.gldv2 import GLDv2
 from landmarks.errors import FormatError, LandmarksError
 from landmarks.evaluation.precomputed import evaluate_precomputed_job
@@ -19,7 +19,7 @@ from landmarks.metrics import (
 )
 from landmarks.retrieval import Ranking
 
-LOOKING = "+pipeline.stages.looking={_target_: described.LooksAtImages}"
+LOOKING = "+pipeline.stages.looking={_target_: embedded.LooksAtImages}"
 
 
 def read_ranking(path):
@@ -130,7 +130,7 @@ def test_sets_with_a_solution_give_every_file_and_nothing_of_the_run_before_stay
         np.save(tmp_path / f"{name}.npy", np.load(tmp_path / name / "descriptors.npy"))
     value, metrics = evaluate("index.k=3", queries=tmp_path / "q.npy", index=tmp_path / "i.npy")
     assert value is None and metrics["scores"] == {} and metrics["inputs"]["truth"] is None
-    assert metrics["data"]["source"] is None and metrics["data"]["described"]["index"] == len(world.index())
+    assert metrics["data"]["source"] is None and metrics["data"]["embedded"]["index"] == len(world.index())
     left = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert left == {"config.yaml", "metrics.json", "ranking.npz", "report.html", "run.json", "stages.csv"}
     assert read_ranking(run / "ranking.npz").depth == 3

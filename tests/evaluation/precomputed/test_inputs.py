@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from described import write_set
+from embedded import write_set
 from landmarks.data import GroundTruth
 from landmarks.data.gldv2 import GLDv2
 from landmarks.errors import LandmarksError

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from described import write_set
+from embedded import write_set
 from landmarks.errors import LandmarksError
 from landmarks.evaluation.precomputed import in_search_order, map_numpy, open_set, require_comparable, sets
 from landmarks.retrieval import Cache

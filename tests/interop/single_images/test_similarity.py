@@ -12,14 +12,14 @@ from PIL import Image
 from image_models import photograph
 from landmarks.data.images import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.interop import describe_images, similarities, single_images
+from landmarks.interop import embed_images, similarities, single_images
 from landmarks.models import OpenedModel, load_model, open_model
 
 
-def test_images_are_sized_normalised_and_described_as_published(retrieval: Path, tmp_path: Path) -> None:
+def test_images_are_sized_normalised_and_embedded_as_published(retrieval: Path, tmp_path: Path) -> None:
     sizes = [(120, 160), (300, 200), (40, 1600), (97, 97)]
     paths = [photograph(tmp_path / f"{i}.png", i, *size) for i, size in enumerate(sizes)]
-    found = describe_images(open_model(retrieval, "descriptors"), paths)
+    found = embed_images(open_model(retrieval, "descriptors"), paths)
     # by hand: short side 96, each side rounded and floored to a multiple of 32; 1:40 shrinks by 3/40
     for row, path, (width, height) in zip(found, paths, [(128, 96), (96, 128), (288, 32), (96, 96)], strict=True):
         pixels = np.asarray(Image.open(path).resize((width, height), Image.Resampling.LANCZOS), np.float32)
@@ -59,13 +59,13 @@ def test_images_are_embedded_in_batches_of_one_shape_with_a_sensible_number_of_t
         calls.append((tuple(images.shape), torch.get_num_threads()))
         return images.mean(dim=(2, 3)).repeat(1, 2)
 
-    describer = fake(retrieval, 64, give)
+    embedder = fake(retrieval, 64, give)
     torch.set_num_threads(4)
     try:
         monkeypatch.setattr(single_images, "idle_cores", lambda: 4)
-        found = describe_images(describer, paths)
+        found = embed_images(embedder, paths)
         assert torch.get_num_threads() == 4
-        one_by_one = np.concatenate([describe_images(describer, [path]) for path in paths])
+        one_by_one = np.concatenate([embed_images(embedder, [path]) for path in paths])
         np.testing.assert_allclose(found, one_by_one, rtol=1e-5)
         batches = [shape for shape, _ in calls[:-40]]
         assert sum(shape[0] for shape in batches) == 40 and len(batches) == 4 and batches[0] == (21, 3, 64, 64)
@@ -74,7 +74,7 @@ def test_images_are_embedded_in_batches_of_one_shape_with_a_sensible_number_of_t
         ]
         monkeypatch.setattr(single_images, "idle_cores", lambda: 1)
         calls.clear()
-        describe_images(describer, paths)
+        embed_images(embedder, paths)
         assert {threads for _, threads in calls} == {1}, "nobody waits for threads on a busy machine"
     finally:
         torch.set_num_threads(1)
@@ -88,7 +88,7 @@ def test_a_batch_is_bounded_in_pixels(retrieval: Path, tmp_path: Path, monkeypat
         seen.append(len(images))
         return torch.ones(len(images), 4)
 
-    describe_images(fake(retrieval, 64, give), [photograph(tmp_path / f"{i}.png", i, 64, 64) for i in range(8)])
+    embed_images(fake(retrieval, 64, give), [photograph(tmp_path / f"{i}.png", i, 64, 64) for i in range(8)])
     assert seen == [3, 3, 2]
 
 
@@ -97,6 +97,6 @@ def test_descriptors_without_direction_are_an_error_that_names_the_image(
     retrieval: Path, tmp_path: Path, value: float
 ) -> None:
     path = photograph(tmp_path / "a.png")
-    describer = fake(retrieval, 64, lambda images: torch.full((1, 4), value))
+    embedder = fake(retrieval, 64, lambda images: torch.full((1, 4), value))
     with pytest.raises(LandmarksError, match=r"a\.png: net gives a descriptor that is not finite, or nothing"):
-        describe_images(describer, [path])
+        embed_images(embedder, [path])

@@ -85,7 +85,7 @@ def test_an_absent_set_says_whether_it_was_begun(tmp_path):
         DescriptorSet.open(tmp_path / "index")
 
 
-def described(ids, dim, name="set"):
+def embedded(ids, dim, name="set"):
     rows = np.random.default_rng(dim).standard_normal((len(ids), dim)).astype(np.float32)
     return DescriptorSet(np.array(ids, np.uint64), rows, PROTOCOL, name)
 
@@ -96,22 +96,22 @@ def test_regions_of_a_file_are_a_view_of_it(tmp_path):
         writer.add(np.arange(4, dtype=np.uint64), rows)
         writer.finish()
     opened = DescriptorSet.open(tmp_path / "regions")
-    found = regions_of(described(range(4), 3), opened)
+    found = regions_of(embedded(range(4), 3), opened)
     assert found.shape == (4, 5, 3) and np.shares_memory(found, opened.descriptors)
     np.testing.assert_array_equal(found[2, 1], rows[2, 3:6])
 
 
 def test_regions_follow_the_order_of_the_whole_images():
-    regions = described([5, 3, 9, 1], 6, "parts")
-    found = regions_of(described([9, 5], 2), regions)
+    regions = embedded([5, 3, 9, 1], 6, "parts")
+    found = regions_of(embedded([9, 5], 2), regions)
     np.testing.assert_array_equal(found, regions.descriptors.reshape(4, 3, 2)[[2, 0]])
 
 
 def test_images_without_regions_and_rows_of_other_models_are_named():
     with pytest.raises(LandmarksError, match=r"parts: no regions of 2 of the 3 images of all, .* 0000000000000007"):
-        regions_of(described([7, 5, 8], 2, "all"), described([5], 6, "parts"))
+        regions_of(embedded([7, 5, 8], 2, "all"), embedded([5], 6, "parts"))
     with pytest.raises(LandmarksError, match="parts: rows of 7 values are not regions of 2"):
-        as_regions(described([1], 7, "parts"), 2)
+        as_regions(embedded([1], 7, "parts"), 2)
 
 
 def protocol(**changes):

@@ -97,7 +97,7 @@ def test_other_sets_are_refused_or_replaced_as_asked(tmp_path, finished):
         (layers(tmp_path, weights="cd34"), IDS, "weights: 'ab12' != 'cd34'"),
         (layers(tmp_path, precision="bf16-mixed"), IDS, "precision"),
         ([replace(layers(tmp_path)[0], dtype="float16")], IDS, "float16"),
-        (layers(tmp_path), IDS[3:], "3 of its images are not among those to describe"),
+        (layers(tmp_path), IDS[3:], "3 of its images are not among those to embed"),
     ]
     for other, ids, words in others[:3]:
         with pytest.raises(OtherSetError, match=words):
@@ -122,7 +122,7 @@ def test_a_set_of_other_files_is_refused_or_replaced_and_one_that_only_grew_is_g
     with pytest.raises(OtherSetError, match=rf"1 of its 20 images are other files now .*{IDS[25]:016x}"):
         JointWriter.resumed(layers(tmp_path), IDS, stamps=changed)
     elsewhere = stamps.copy()
-    elsewhere[:10] += 1  # images that are not described yet
+    elsewhere[:10] += 1  # images that are not embedded yet
     grown = JointWriter.resumed(layers(tmp_path), IDS, stamps=elsewhere)
     assert len(grown.ids) == 20
     write(grown, IDS[:20])

@@ -32,42 +32,42 @@ def unit(x):
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
-def centred(described, learned):
-    return unit(described.descriptors.astype(np.float64)) - learned.mean
+def centred(embedded, learned):
+    return unit(embedded.descriptors.astype(np.float64)) - learned.mean
 
 
 def test_full_whitening_gives_all_axes_variance_one_and_no_correlation(monkeypatch):
-    described = made(500)
-    learned = learn_whitening(described, 5)
-    projected = centred(described, learned) @ learned.projection.T.astype(np.float64)
+    embedded = made(500)
+    learned = learn_whitening(embedded, 5)
+    projected = centred(embedded, learned) @ learned.projection.T.astype(np.float64)
     np.testing.assert_allclose(projected.mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(projected.T @ projected / 500, np.eye(5), atol=1e-5)
-    np.testing.assert_allclose(learned.apply(described.descriptors), unit(projected), atol=1e-6)
+    np.testing.assert_allclose(learned.apply(embedded.descriptors), unit(projected), atol=1e-6)
     monkeypatch.setattr(whitening, "ROWS", 7)
-    np.testing.assert_allclose(learn_whitening(described, 5).projection, learned.projection, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(learn_whitening(embedded, 5).projection, learned.projection, rtol=1e-4, atol=1e-3)
 
 
 def test_pca_keeps_all_distances_with_all_axes_and_the_most_variance_with_few():
-    described = made(300)
-    whole, few = learn_whitening(described, 8, power=0), learn_whitening(described, 3, power=0)
+    embedded = made(300)
+    whole, few = learn_whitening(embedded, 8, power=0), learn_whitening(embedded, 3, power=0)
     np.testing.assert_allclose(whole.projection @ whole.projection.T, np.eye(8), atol=1e-6)
     assert whole.explained == pytest.approx(1)
-    values = np.linalg.svd(centred(described, few), compute_uv=False) ** 2
+    values = np.linalg.svd(centred(embedded, few), compute_uv=False) ** 2
     assert few.explained == pytest.approx(values[:3].sum() / values.sum(), abs=1e-6)
     np.testing.assert_allclose(few.projection, whole.projection[:3], atol=1e-6)
 
 
 def test_power_shrinks_in_between():
-    described = made(300)
-    lengths = [np.linalg.norm(learn_whitening(described, 4, power).projection, axis=1) for power in (0, 0.5, 1)]
+    embedded = made(300)
+    lengths = [np.linalg.norm(learn_whitening(embedded, 4, power).projection, axis=1) for power in (0, 0.5, 1)]
     np.testing.assert_allclose(lengths[1] ** 2, lengths[0] * lengths[2], rtol=1e-5)
 
 
 def test_without_normalising_lengths_count():
-    described = made(100)
-    longer = replace(described, descriptors=described.descriptors * np.linspace(1, 9, 100, dtype=np.float32)[:, None])
+    embedded = made(100)
+    longer = replace(embedded, descriptors=embedded.descriptors * np.linspace(1, 9, 100, dtype=np.float32)[:, None])
     np.testing.assert_allclose(
-        learn_whitening(longer, 4).projection, learn_whitening(described, 4).projection, rtol=1e-3, atol=1e-3
+        learn_whitening(longer, 4).projection, learn_whitening(embedded, 4).projection, rtol=1e-3, atol=1e-3
     )
     plain = learn_whitening(longer, 4, normalize=False)
     np.testing.assert_allclose(plain.mean, longer.descriptors.mean(axis=0), rtol=1e-5)

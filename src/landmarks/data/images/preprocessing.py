@@ -75,7 +75,7 @@ def _resized(image: NDArray[np.uint8], height: int, width: int, window: Image.Re
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What happens to an image before a network describes it, wherever that is: every job reads this one object.
+    """What happens to an image before a network embeds it, wherever that is: every job reads this one object.
 
     It is made once, by `ResizeRule.preprocessing`, and stored in every checkpoint, model file and export.
 
@@ -129,7 +129,7 @@ class Preprocessing:
         if self.mode == "crop":
             return _floored(self.short_side, self.multiple), _floored(self.short_side, self.multiple)
         if self.mode == "detection":
-            raise LandmarksError("images sized for a detector are none for a network that describes them")
+            raise LandmarksError("images sized for a detector are none for a network that embeds them")
         return _aspect_shape(height, width, self.short_side, self.multiple)
 
     @property

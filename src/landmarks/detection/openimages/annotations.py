@@ -48,23 +48,23 @@ class Faults:
         self,
         faults: dict[str, NDArray[np.bool_]],
         mended: dict[str, NDArray[np.bool_]],
-        describe: Callable[[int], str],
+        name_row: Callable[[int], str],
     ) -> NDArray[np.bool_]:
         """Account for some rows, each under its first fault; tell which can be used, bool [R]."""
         firsts = [(int(np.argmax(rows)), kind) for kind, rows in (faults | mended).items() if rows.any()]
         if firsts and self.policy == "error":
             row, kind = min(firsts, key=lambda first: first[0])
             raise LandmarksError(
-                f"{self.path}, {describe(row)} is {kind}; correct it, or leave such rows out with "
+                f"{self.path}, {name_row(row)} is {kind}; correct it, or leave such rows out with "
                 "data.source.bad_boxes=skip"
             )
         usable = np.ones(len(next(iter(faults.values()))), np.bool_)
         self.rows += len(usable)
         for kind, rows in faults.items():
-            self._count(self.left_out, kind, rows & usable, describe)
+            self._count(self.left_out, kind, rows & usable, name_row)
             usable &= ~rows
         for kind, rows in mended.items():
-            self._count(self.mended, kind, rows & usable, describe)
+            self._count(self.mended, kind, rows & usable, name_row)
         return usable
 
     def report(self, what: str) -> None:
@@ -77,10 +77,10 @@ class Faults:
 
     @staticmethod
     def _count(
-        account: dict[str, tuple[int, str]], kind: str, rows: NDArray[np.bool_], describe: Callable[[int], str]
+        account: dict[str, tuple[int, str]], kind: str, rows: NDArray[np.bool_], name_row: Callable[[int], str]
     ) -> None:
         if rows.any():
-            before, first = account.get(kind) or (0, describe(int(np.argmax(rows))))
+            before, first = account.get(kind) or (0, name_row(int(np.argmax(rows))))
             account[kind] = (before + int(np.count_nonzero(rows)), first)
 
 

@@ -112,7 +112,7 @@ def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> Prec
         for path, found in zip(paths, sets, strict=True)
     ]
     ids = known[0].ids if known else None
-    if len(known) == len(paths) > 1:  # models describe images in orders of their own
+    if len(known) == len(paths) > 1:  # models embed images in orders of their own
         ids = common = common_images(known, MAX_MISSING)
         moved = [None if np.array_equal(found.ids, common) else found.rows(common) for found in known]
         parts = [part._replace(rows=rows) for part, rows in zip(parts, moved, strict=True)]

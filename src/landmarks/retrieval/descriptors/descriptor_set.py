@@ -139,14 +139,14 @@ def _map_array(path: Path, rank: int, dtypes: tuple[np.dtype[np.generic], ...]) 
         raise LandmarksError(f"{path}: corrupt or not of this kind: {error}; extract the set again") from error
 
 
-def as_regions(described: DescriptorSet, region_dim: int) -> Descriptors:
+def as_regions(stored: DescriptorSet, region_dim: int) -> Descriptors:
     """The regions of a set [N, R, D], `region_dim` = D, a view of its matrix [N, R·D] where that lies."""
-    if region_dim < 1 or described.dim % region_dim:
+    if region_dim < 1 or stored.dim % region_dim:
         raise LandmarksError(
-            f"{described.name}: rows of {described.dim} values are not regions of {region_dim}; "
+            f"{stored.name}: rows of {stored.dim} values are not regions of {region_dim}; "
             "are they regions of another model?"
         )
-    return described.descriptors.reshape(len(described), -1, region_dim)
+    return stored.descriptors.reshape(len(stored), -1, region_dim)
 
 
 def regions_of(whole: DescriptorSet, regions: DescriptorSet) -> Descriptors:

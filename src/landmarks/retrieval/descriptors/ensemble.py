@@ -43,20 +43,20 @@ def join_sets(
     Returns:
         The images that are in all sets, in the order of the first.
     """
-    weights = _checked_weights(weights, [described.name for described in sets])
-    for described in sets:
-        if described.protocol.regions:
-            raise LandmarksError(f"{described.name}: holds regions; only descriptors of whole images can be joined")
-        check_rows(described.descriptors, described.name, normalize=True)
+    weights = _checked_weights(weights, [stored.name for stored in sets])
+    for stored in sets:
+        if stored.protocol.regions:
+            raise LandmarksError(f"{stored.name}: holds regions; only descriptors of whole images can be joined")
+        check_rows(stored.descriptors, stored.name, normalize=True)
     ids = common_images(sets, max_missing)
-    rows = [described.rows(ids) for described in sets]
+    rows = [stored.rows(ids) for stored in sets]
 
     def make(start: int, stop: int) -> NDArray[np.float32]:
         parts = [one.descriptors[row[start:stop]] for one, row in zip(sets, rows, strict=True)]
         return join_rows(parts, weights)
 
-    protocol = joined_protocol([described.protocol for described in sets], weights)
-    return write_derived(folder, ids, sum(described.dim for described in sets), protocol, dtype, make)
+    protocol = joined_protocol([stored.protocol for stored in sets], weights)
+    return write_derived(folder, ids, sum(stored.dim for stored in sets), protocol, dtype, make)
 
 
 def join_rows(parts: Sequence[Descriptors], weights: Sequence[float] | None = None) -> NDArray[np.float32]:
@@ -88,11 +88,11 @@ def join_rows(parts: Sequence[Descriptors], weights: Sequence[float] | None = No
 
 def common_images(sets: Sequence[DescriptorSet], max_missing: float) -> NDArray[np.uint64]:
     """The ids that are in all sets, in the order of the first; logs how many are left out."""
-    inside = np.all([described.rows(sets[0].ids) >= 0 for described in sets], axis=0)
+    inside = np.all([stored.rows(sets[0].ids) >= 0 for stored in sets], axis=0)
     ids = sets[0].ids[inside]
-    total = len(np.unique(np.concatenate([described.ids for described in sets])))
+    total = len(np.unique(np.concatenate([stored.ids for stored in sets])))
     missing = total - len(ids)
-    counts = ", ".join(f"{described.name} {len(described)}" for described in sets)
+    counts = ", ".join(f"{stored.name} {len(stored)}" for stored in sets)
     if not len(ids):
         raise LandmarksError(f"no image is in all of these sets ({counts}): are they of the same split?")
     if missing > max_missing * total:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Layer:
-    """One of the arrays that describe the same images: whole images, or their regions."""
+    """One of the arrays that embed the same images: whole images, or their regions."""
 
     folder: Path  # of the finished set
     dim: int  # values a row
@@ -62,7 +62,7 @@ class JointWriter:
 
     Args:
         layers: what is written of each image: its descriptor and, where asked for, its regions.
-        ids: uint64 [N], all images of the set, whoever describes them.
+        ids: uint64 [N], all images of the set, whoever embeds them.
         rank: of this process.
         stamps: uint64 [N], what tells the images from others of the same ids, see `ImageSet.stamps`; kept in the set.
 
@@ -100,7 +100,7 @@ class JointWriter:
             strangers = int((~np.isin(self.ids, ids)).sum())
             if strangers:
                 raise OtherSetError(
-                    f"{self._layers[0].partial}: {strangers} of its images are not among those to describe: "
+                    f"{self._layers[0].partial}: {strangers} of its images are not among those to embed: "
                     "remove it or choose another folder"
                 )
         except LandmarksError:
@@ -141,7 +141,7 @@ class JointWriter:
 
     @property
     def ids(self) -> NDArray[np.uint64]:
-        """The images described so far, uint64 [n]."""
+        """The images embedded so far, uint64 [n]."""
         return self._writers[0].done
 
     def add(self, ids: NDArray[np.uint64], *rows: Descriptors) -> None:

@@ -64,7 +64,7 @@ class ExtractionProtocol(Protocol):
 
     Two sets may be searched against each other if network, weights and preparation of the images agree; the data set
     and split may differ, and library versions and the precision of the arithmetic are recorded without being compared:
-    queries described in bfloat16 may be searched in an index described in float32. Within one set everything agrees.
+    queries embedded in bfloat16 may be searched in an index embedded in float32. Within one set everything agrees.
     """
 
     remedy: ClassVar[str] = "extract the set again"
@@ -75,8 +75,8 @@ class ExtractionProtocol(Protocol):
     input_size: int  # short side in pixels
     resize: str  # how images were brought to that size, such as ``"aspect"``
     scales: tuple[float, ...] = (1.0,)  # factors of the input size whose descriptors were added up
-    flip: bool = False  # mirrored images were described and added too
-    regions: int = 0  # levels of the grid of regions in each row; 0 where a row describes the whole image
+    flip: bool = False  # mirrored images were embedded and added too
+    regions: int = 0  # levels of the grid of regions in each row; 0 where a row embeds the whole image
     data: str = ""  # name of the data set, such as ``"gldv2"``
     split: str = ""  # ``"index"``, ``"test"``, ``"train"`` …
     # of the arithmetic, as the trainer calls it, such as ``"bf16-mixed"``; empty where not recorded

@@ -62,40 +62,40 @@ class Whitening:
         with np.errstate(invalid="ignore"):
             return (white / np.linalg.norm(white, axis=1, keepdims=True)).astype(np.float32)
 
-    def require_fit(self, described: DescriptorSet) -> None:
+    def require_fit(self, stored: DescriptorSet) -> None:
         """Refuse a set of another model than it was learned on; regions of the same model fit."""
-        differences = self.protocol.differences(described.protocol, ignore=NOT_COMPARED | {"regions"})
+        differences = self.protocol.differences(stored.protocol, ignore=NOT_COMPARED | {"regions"})
         length = len(self.mean)
-        if described.dim % length or (described.dim != length and not described.protocol.regions):
-            differences.append(f"dimensions: {length} != {described.dim}")
+        if stored.dim % length or (stored.dim != length and not stored.protocol.regions):
+            differences.append(f"dimensions: {length} != {stored.dim}")
         if differences:
             raise LandmarksError(
-                f"{described.name}: the whitening was learned on descriptors made otherwise "
+                f"{stored.name}: the whitening was learned on descriptors made otherwise "
                 f"({'; '.join(differences)}): learn one on descriptors of this model"
             )
 
 
-def learn_whitening(described: DescriptorSet, dim: int, power: float = 1.0, normalize: bool = True) -> Whitening:
+def learn_whitening(stored: DescriptorSet, dim: int, power: float = 1.0, normalize: bool = True) -> Whitening:
     """Learn mean and axes from a set; its rows are read twice in blocks and summed in float64.
 
     Args:
-        described: images to learn from, more than `dim`.
+        stored: images to learn from, more than `dim`.
         dim: axes to keep.
         power: an axis of variance v is divided by v^(power / 2).
         normalize: L2-normalise rows before.
     """
-    count, length = described.descriptors.shape
+    count, length = stored.descriptors.shape
     if not 1 <= dim <= length or not 0 <= power <= 1:
         raise LandmarksError(
             f"whitening: dim must be from 1 to {length} and power from 0 to 1, got dim={dim}, power={power}"
         )
-    if described.protocol.regions:
-        raise LandmarksError(f"{described.name}: holds regions; learn the whitening on whole images")
+    if stored.protocol.regions:
+        raise LandmarksError(f"{stored.name}: holds regions; learn the whitening on whole images")
     if count <= dim:
-        raise LandmarksError(f"{described.name}: {count} images cannot tell {dim} axes; take more, or a smaller dim")
+        raise LandmarksError(f"{stored.name}: {count} images cannot tell {dim} axes; take more, or a smaller dim")
 
     def blocks() -> Iterator[NDArray[np.float64]]:
-        for _, block in prepared_blocks(described.descriptors, ROWS, described.name, normalize):
+        for _, block in prepared_blocks(stored.descriptors, ROWS, stored.name, normalize):
             yield block.astype(np.float64)
 
     mean, covariance = np.zeros(length), np.zeros((length, length))
@@ -109,7 +109,7 @@ def learn_whitening(described: DescriptorSet, dim: int, power: float = 1.0, norm
     usable = int((variances > max(LEAST_VARIANCE * variances[0], np.finfo(np.float32).tiny)).sum())
     if usable < dim:
         raise LandmarksError(
-            f"{described.name}: its {count} rows spread along {usable} axes only: take a dim of at most {usable}, or "
+            f"{stored.name}: its {count} rows spread along {usable} axes only: take a dim of at most {usable}, or "
             "other images"
         )
     kept = axes[:, :dim].T / variances[:dim, None] ** (power / 2)
@@ -123,12 +123,12 @@ def learn_whitening(described: DescriptorSet, dim: int, power: float = 1.0, norm
         normalize,
         float(power),
         explained,
-        described.protocol,
+        stored.protocol,
     )
 
 
 def whiten_set(
-    folder: str | Path, described: DescriptorSet, whitening: Whitening, dtype: Precision = "float32"
+    folder: str | Path, stored: DescriptorSet, whitening: Whitening, dtype: Precision = "float32"
 ) -> DescriptorSet:
     """Write the whitened copy of a set; each region of a regional set is whitened by itself.
 
@@ -136,20 +136,20 @@ def whiten_set(
 
     Args:
         folder: of the new set; must not exist yet.
-        described: a set of the model that the whitening was learned on.
+        stored: a set of the model that the whitening was learned on.
         whitening: what to apply.
         dtype: on disk.
     """
-    whitening.require_fit(described)
-    check_rows(described.descriptors, described.name, whitening.normalize)
-    length, regions = len(whitening.mean), described.dim // len(whitening.mean)
+    whitening.require_fit(stored)
+    check_rows(stored.descriptors, stored.name, whitening.normalize)
+    length, regions = len(whitening.mean), stored.dim // len(whitening.mean)
 
     def make(start: int, stop: int) -> NDArray[np.float32]:
-        rows = described.descriptors[start:stop].reshape(-1, length)
+        rows = stored.descriptors[start:stop].reshape(-1, length)
         return whitening.apply(rows).reshape(stop - start, regions * whitening.dim)
 
-    protocol = replace(described.protocol, weights=f"{described.protocol.weights} whitened {whitening.hash}")
-    return write_derived(folder, described.ids, regions * whitening.dim, protocol, dtype, make)
+    protocol = replace(stored.protocol, weights=f"{stored.protocol.weights} whitened {whitening.hash}")
+    return write_derived(folder, stored.ids, regions * whitening.dim, protocol, dtype, make)
 
 
 FORMAT = "landmarks whitening 1"
