@@ -102,8 +102,8 @@ def measure(count: int) -> list[dict[str, object]]:
         right = ~wrong[table.find(images.ids)]
         return [
             row("match and check", *size, reading),
-            row("fellows", *size, inside, products=int((counts.astype(np.int64) ** 2).sum())),
-            row(f"outsiders, sample of {SAMPLE}", *size, outside, products=count * SAMPLE),
+            row("same class", *size, inside, products=int((counts.astype(np.int64) ** 2).sum())),
+            row(f"other class, sample of {SAMPLE}", *size, outside, products=count * SAMPLE),
             row(
                 "rule",
                 *size,

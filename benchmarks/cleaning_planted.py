@@ -39,10 +39,10 @@ from landmarks.retrieval import Cache, DescriptorSet, ExactIndex, Resources
 RESULTS = Path(__file__).parent / "results" / "cleaning_planted.csv"
 SHARES = (0.1, 0.2, 0.4)
 SIZES: dict[int | None, int] = {None: 3, 20: 6, 8: 6}  # images of a place, and seeds
-FIXED = replace(AgreementRule(), chance=1.0, group_share=0.0)  # a fixed number of agreeing fellows, no groups
+FIXED = replace(AgreementRule(), chance=1.0, group_share=0.0)  # a fixed number of agreeing neighbours, no groups
 DEFAULT = AgreementRule()
 
-# name, rule, sample of outsiders; None as sample: all, 0: none, for a similarity alone.
+# name, rule, sample of other classes; None as sample: all, 0: none, for a similarity alone.
 RULES: tuple[tuple[str, AgreementRule, int | None], ...] = (
     *((f"cosine {value}", replace(FIXED, min_similarity=value, min_agreeing=1), 0) for value in (0.6, 0.7, 0.8)),
     ("1 of 5 neighbours", replace(FIXED, other_class=5, min_agreeing=1), None),
@@ -54,7 +54,7 @@ RULES: tuple[tuple[str, AgreementRule, int | None], ...] = (
     ("default: 2 of 9, beyond chance, groups", DEFAULT, None),
     ("default, largest group", replace(DEFAULT, group_share=1.0), None),
     ("default, chance 0.01", replace(DEFAULT, chance=0.01), None),
-    ("default, 4 outsiders", replace(DEFAULT, other_class=4), None),
+    ("default, other_class=4", replace(DEFAULT, other_class=4), None),
     ("default, sample of 256", DEFAULT, 256),
     ("2 of 9, groups, sample of 256", replace(DEFAULT, chance=1.0), 256),
 )

@@ -37,7 +37,7 @@ def test_lists_too_short_for_chance_are_told(caplog: pytest.LogCaptureFixture) -
     table, embedded, _ = labelled([200, 40, 60])
     with caplog.at_level(logging.WARNING):
         clean_images(table, embedded, make_resources(), AgreementRule(same_class=4), sample=60)
-    assert "take a larger --sample, or more --fellows" in caplog.text
+    assert "take a larger --sample, or more --same-class" in caplog.text
 
 
 def test_nothing_left_is_an_error() -> None:

@@ -123,7 +123,7 @@ def test_other_rules_are_not_mixed_in(trained: TrainedDetector, rectangles: Path
     images = OpenImages(rectangles).validation().images
     detector(trained).detect(images, tmp_path / "a", "openimages", "validation")
     stricter = replace(trained, network={**trained.network, "score_threshold": 0.5})
-    with pytest.raises(LandmarksError, match="made otherwise"):
+    with pytest.raises(LandmarksError, match="made with other settings"):
         detector(stricter).detect(images, tmp_path / "a", "openimages", "validation")
 
 

@@ -122,7 +122,7 @@ def _warn_if_capped(rule: AgreementRule, images: LandmarkImages, bars: Bars) -> 
     if capped.any():
         log.warning(
             "%d landmarks are so large, or the sample so small, that %d agreeing neighbours may be chance: take a "
-            "larger --sample, or more --fellows",
+            "larger --sample, or more --same-class",
             np.count_nonzero(capped),
             rule.same_class,
         )

@@ -49,7 +49,7 @@ def same_class_neighbours(images: LandmarkImages, k: int, resources: Resources) 
     """
     work = _SameClass(images, k, resources)
     kept = resources.cache.rows(
-        "cleaning-fellows",
+        "cleaning-same-class",
         len(images),
         {"indices": Column(np.int32, (k,)), "scores": Column(np.float32, (k,))},
         work,
@@ -147,7 +147,7 @@ def other_class_bars(
         name = images.landmark_names[embedded][numbers[embedded].argmin()]
         raise LandmarksError(
             f"landmark {name} can be compared with {numbers[embedded].min()} images of other landmarks only, but "
-            f"the bar is the {rank}-th nearest of them: lower --outsiders or compare with more images (--sample)"
+            f"the bar is the {rank}-th nearest of them: lower --other-class or compare with more images (--sample)"
         )
     searcher = resources.neighbours if everything else resources.index
     database: Descriptors
@@ -167,7 +167,7 @@ def other_class_bars(
         return {"similarities": found.scores[np.arange(stop - start), np.minimum(place, last)]}
 
     kept = resources.cache.rows(
-        "cleaning-outsiders",
+        "cleaning-other-class",
         len(images),
         {"similarities": Column(np.float32)},
         make,

@@ -70,8 +70,8 @@ class AgreementRule:
     def __post_init__(self) -> None:
         if self.other_class < 1 or not 1 <= self.min_agreeing <= self.same_class or self.min_images < 1:
             raise LandmarksError(
-                f"cleaning: other_class (--outsiders, {self.other_class}), min_agreeing ({self.min_agreeing}) and "
-                f"min_images ({self.min_images}) must be 1 or more, and min_agreeing at most same_class (--fellows, "
+                f"cleaning: other_class (--other-class, {self.other_class}), min_agreeing ({self.min_agreeing}) and "
+                f"min_images ({self.min_images}) must be 1 or more, and min_agreeing at most same_class (--same-class, "
                 f"{self.same_class})"
             )
         if not (0 < self.chance <= 1 and 0 <= self.group_share <= 1 and -1 <= self.min_similarity <= 1):

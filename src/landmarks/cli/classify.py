@@ -50,7 +50,7 @@ def classify(
 
     With `--json`: `{"model", "name", "task": "classification", "results": [{"image", "width", "height", "classes":
     [{"rank", "label", "landmark_id", "category", "score"}, …]}, …]}`. `label` counts the model's classes from 0;
-    `landmark_id`, a number of Google Landmarks v2, and `category` are null where nobody said.
+    `landmark_id`, a number of Google Landmarks v2, and `category` are null where unknown.
     """
     with named_endings() as stderr:
         sizes = checked(model, images)

@@ -38,7 +38,10 @@ Out = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace a list that is there.")]
 MinImages = Annotated[int, rule(min=1, help="Landmarks with fewer images fall.")]
-Outsiders = Annotated[int, rule(min=1, help="A fellow agrees if it is nearer than so many images of other landmarks.")]
+OtherClass = Annotated[
+    int,
+    rule(min=1, help="A neighbour of the same class agrees if it is nearer than so many images of other landmarks."),
+]
 MinAgreeing = Annotated[int, rule(min=1, help="Images of the landmark that must agree.")]
 Chance = Annotated[float, rule(min=0, max=1, help="How likely a wrong image may find so many; 1: no matter.")]
 GroupShare = Annotated[
@@ -50,7 +53,7 @@ GroupShare = Annotated[
     ),
 ]
 MinSimilarity = Annotated[float, rule(min=-1, max=1, help="Cosine below which nobody agrees.")]
-Fellows = Annotated[int, rule(min=1, help="Nearest images of the landmark that are looked at.")]
+SameClass = Annotated[int, rule(min=1, help="Nearest images of the landmark that are looked at.")]
 Verify = Annotated[bool, proof("--verify", help="Ask for points that move alike, too: days, and stricter.")]
 Partners = Annotated[int, proof(min=1, help="Agreeing images that each is compared with.")]
 MinInliers = Annotated[int, proof(min=1, help="Points that must move alike.")]
@@ -75,12 +78,12 @@ def clean(
     out: Out,
     force: Force = False,
     min_images: MinImages = 2,
-    outsiders: Outsiders = 8,
+    other_class: OtherClass = 8,
     min_agreeing: MinAgreeing = 2,
     chance: Chance = 0.05,
     group_share: GroupShare = 0.2,
     min_similarity: MinSimilarity = -1.0,
-    fellows: Fellows = 16,
+    same_class: SameClass = 16,
     verify: Verify = False,
     partners: Partners = 5,
     min_inliers: MinInliers = 8,
@@ -119,7 +122,7 @@ def clean(
     with named_endings(KEPT) as stderr, show_progress(stderr, log_level=logging.INFO):
         start = time.monotonic()
         refuse_existing(out, force)
-        rule = AgreementRule(fellows, outsiders, min_agreeing, chance, group_share, min_images, min_similarity)
+        rule = AgreementRule(same_class, other_class, min_agreeing, chance, group_share, min_images, min_similarity)
         verification = Verification(partners, min_inliers, min_verified) if verify else None
         resources = make_resources(search, memory_mb, workers, seed)
         cleaned = clean_gldv2(root, descriptors, resources, rule, sample or None, verification)

@@ -163,7 +163,7 @@ class ResumedExtraction(DescriptorExtraction):
     """
 
     replace_others = False
-    """Whether sets that were made otherwise are replaced instead of refused."""
+    """Whether sets that were made with other settings are replaced instead of refused."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Open the sets for writing and note what they hold already, before the loaders are made."""

@@ -92,7 +92,7 @@ def embed(
 ) -> Extracted:
     """Embed `data.evaluated`, a set in `folder` for each name; what lies there, made in the same way, is kept.
 
-    `replace_others` replaces sets that were made otherwise instead of refusing to go on.
+    `replace_others` replaces sets that were made with other settings instead of refusing to go on.
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
     if data.preprocessing != trained.preprocessing or data.scales != (1.0,):  # else it has been seen to work

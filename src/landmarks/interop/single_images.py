@@ -188,7 +188,7 @@ class LandmarkClass:
     Attributes:
         label: its index, from 0.
         landmark_id: in Google Landmarks v2; None where the model does not say, or it is a landmark of other data.
-        category: what people call it; None where nobody said.
+        category: what people call it; None where unknown.
     """
 
     label: int

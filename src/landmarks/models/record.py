@@ -67,8 +67,8 @@ class ModelRecord:
         head: What makes logits of descriptors, see `models.architecture.build_loss`; None where the file has none.
         classes: How many a classifier or a detector tells apart; 0 for retrieval.
         labels: Of each class: the name of a landmark (its landmark_id in Google Landmarks v2), or the machine name of
-            a class of Open Images. Empty where nobody said.
-        titles: Of each class, for people; empty where nobody said.
+            a class of Open Images. Empty where unknown.
+        titles: Of each class, for people; empty where unknown.
         origin: Where the weights come from, for people: "source", "trained_on" and the like.
     """
 

@@ -77,7 +77,7 @@ def _tile(cleaned: Cleaned, row: int, read: ReadImage) -> Tile:
     verdict = Verdict(int(cleaned.verdicts[row]))
     image = read_or_none(read, int(cleaned.images.ids[row]))
     nearest, bar = float(cleaned.neighbours.scores[row, 0]), float(cleaned.bars.similarities[row])
-    note = f"{nearest:.2f}, outsiders {bar:.2f}" if np.isfinite(nearest) else f"alone, outsiders {bar:.2f}"
+    note = f"{nearest:.2f}, others {bar:.2f}" if np.isfinite(nearest) else f"alone, others {bar:.2f}"
     agree = int(cleaned.rule.agreeing(cleaned.neighbours, cleaned.bars, slice(row, row + 1)).sum())
     name = ", ".join([f"{agree} agree", *([REASONS[verdict]] if verdict in REASONS else [])])
     kept = verdict is Verdict.KEPT

@@ -52,7 +52,7 @@ class AppendLog:
     Raises:
         LockedError: Another process writes here.
         ValueError: A file was begun otherwise.
-        OSError: The disk refuses.
+        OSError: The file cannot be written.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class AppendLog:
 
         Raises:
             ChangedError: A file does not hold what was written; opening the log again keeps what is sound.
-            OSError: The disk refuses.
+            OSError: The file cannot be written.
         """
         whole = {name: xxhash.xxh3_64() for name in self.begins}
         _, fault = self._sound(self._read_lines(), whole)

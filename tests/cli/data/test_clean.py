@@ -86,7 +86,7 @@ def test_mistakes_are_named_and_nothing_is_written(tiny_world: Path, embedded: P
         (tmp_path, embedded, (), "train.csv: not there"),
         (tiny_world, tmp_path / "none", (), "no descriptor set here"),
         (tiny_world, embedded, ("--min-images", "1000"), "no landmark is left"),
-        (tiny_world, embedded, ("--outsiders", "1000"), "of other landmarks only"),
+        (tiny_world, embedded, ("--other-class", "1000"), "of other landmarks only"),
         (tiny_world, embedded, ("--chance", "0"), "chance (0.0) must be above 0"),
         (tiny_world, embedded, ("--sheet", str(tmp_path / "s.png"), "--sheet-landmark", "x"), "shows landmark x"),
     ):

@@ -88,7 +88,7 @@ def test_a_whitened_set_is_not_compared_with_a_plain_one(tmp_path, dtype, monkey
     other = whiten_set(tmp_path / "other", index, learn_whitening(made(100), 3, power=0.5))
     with pytest.raises(LandmarksError, match=r"not made alike .*weights"):
         whitened.require_same_protocol(other)
-    with pytest.raises(LandmarksError, match=r"learned on descriptors made otherwise .*weights"):
+    with pytest.raises(LandmarksError, match=r"learned on descriptors made with other settings .*weights"):
         whiten_set(tmp_path / "twice", whitened, learned)
 
 
@@ -109,7 +109,9 @@ def test_regions_are_whitened_each_by_itself(tmp_path):
 def test_sets_of_another_model_are_refused(tmp_path):
     learned = learn_whitening(made(100), 3)
     for other in (made(9, protocol=replace(PROTOCOL, weights="bb")), made(9, dim=16), made(9, dim=5)):
-        with pytest.raises(LandmarksError, match="the set: the whitening was learned on descriptors made otherwise"):
+        with pytest.raises(
+            LandmarksError, match="the set: the whitening was learned on descriptors made with other settings"
+        ):
             whiten_set(tmp_path / "new", other, learned)
 
 

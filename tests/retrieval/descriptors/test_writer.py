@@ -94,7 +94,7 @@ def test_an_exception_leaves_an_unfinished_set(tmp_path):
 
 def test_a_partial_set_of_another_kind_is_not_continued(tmp_path):
     write(tmp_path / "set", 0, 10).close()
-    with pytest.raises(LandmarksError, match=r"made otherwise \(split: 'index' != 'test'\)"):
+    with pytest.raises(LandmarksError, match=r"made with other settings \(split: 'index' != 'test'\)"):
         DescriptorWriter(tmp_path / "set", 50, 6, ExtractionProtocol("res152", "ab12", 448, "aspect", split="test"))
     with pytest.raises(LandmarksError, match=r"descriptors\.npy: cannot go on"):
         DescriptorWriter(tmp_path / "set", 50, 5, PROTOCOL)

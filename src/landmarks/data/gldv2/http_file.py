@@ -101,7 +101,7 @@ class HttpFiles:
 
         Raises:
             DownloadError: The server does not give out the right file, also on the second time.
-            LandmarksError: The disk refuses, or another process is at it.
+            LandmarksError: The file cannot be written, or another process is at it.
         """
         with PartialFile(path) as partial:
             if md5 is None and served.modified is not None and partial.modified < served.modified:

@@ -14,7 +14,7 @@ COLUMNS = ("class", "landmark_id")
 
 
 class ClassNames(NamedTuple):
-    """The landmark_id of each class, and its name for people; both empty where nobody said, a title also alone."""
+    """The landmark_id of each class, and its name for people; both empty where unknown, a title also alone."""
 
     labels: tuple[str, ...]
     titles: tuple[str, ...]

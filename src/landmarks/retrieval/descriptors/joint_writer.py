@@ -67,7 +67,7 @@ class JointWriter:
         stamps: uint64 [N], what tells the images from others of the same ids, see `ImageSet.stamps`; kept in the set.
 
     Raises:
-        OtherSetError: what lies there was made otherwise, holds other images, or images that are other files now.
+        OtherSetError: what lies there was made with other settings, holds other images, or images that are other files now.
         LandmarksError: something else lies there, or another process writes it.
     """
 
@@ -120,7 +120,7 @@ class JointWriter:
         Args:
             layers: see the class.
             ids: see the class.
-            replace_others: remove a set that was made otherwise instead of refusing it.
+            replace_others: remove a set that was made with other settings instead of refusing it.
             stamps: see the class.
         """
         try:
@@ -196,7 +196,7 @@ class JointWriter:
             differences.append("of which files is not recorded")
         if differences:
             raise OtherSetError(
-                f"{layer.folder}: the set there was made otherwise ({'; '.join(differences)}): "
+                f"{layer.folder}: the set there was made with other settings ({'; '.join(differences)}): "
                 "remove it or choose another folder"
             )
         if stamped and found.stamps is not None:

@@ -70,7 +70,7 @@ class Whitening:
             differences.append(f"dimensions: {length} != {stored.dim}")
         if differences:
             raise LandmarksError(
-                f"{stored.name}: the whitening was learned on descriptors made otherwise "
+                f"{stored.name}: the whitening was learned on descriptors made with other settings "
                 f"({'; '.join(differences)}): learn one on descriptors of this model"
             )
 

@@ -34,7 +34,7 @@ BLOCK_BYTES = 32 * MIB
 
 
 class OtherSetError(LandmarksError):
-    """A set lies where one was to be written, and was made otherwise."""
+    """A set lies where one was to be written, and was made with other settings."""
 
 
 class DescriptorWriter:
@@ -158,7 +158,7 @@ class DescriptorWriter:
         differences = ExtractionProtocol.read(path).differences(protocol, ignore=frozenset())
         if differences:
             raise OtherSetError(
-                f"{self.partial}: the unfinished set there was made otherwise ({'; '.join(differences)}): "
+                f"{self.partial}: the unfinished set there was made with other settings ({'; '.join(differences)}): "
                 "remove it or choose another name"
             )
 
