@@ -52,7 +52,7 @@ from landmarks.ids import format_id, format_ids
 IMAGES = 480
 BATCH = 32
 RESULTS = Path(__file__).parent / "results" / "loader.csv"
-CASES = [("aspect", 224), ("gentle", 224), ("strong", 224), ("aspect", 448)]
+CASES = [("original", 224), ("gentle", 224), ("strong", 224), ("original", 448)]
 MARGIN = 1.25  # data.decode_margin
 Make = Callable[[], DataLoader[Any]]
 

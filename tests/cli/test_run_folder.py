@@ -79,8 +79,8 @@ def test_one_run_at_a_time_in_a_folder_that_can_be_written(here: Path, capsys: p
         ("optimizer.lr=-1", "optimizer: Invalid learning rate: -1"),
         ("scheduler.warmup=2", "scheduler.warmup: 2 must lie in [0, 1)"),
         ("scheduler.final=-1", "scheduler.final: -1 must lie in [0, 1]"),
-        ("monitor=public/map@11", "monitor=public/map@11: there is no such figure"),
-        ("monitor=pubic/map@100", "monitor=pubic/map@100: there is no such figure"),
+        ("monitor=public/map@11", "monitor=public/map@11: there is no such metric"),
+        ("monitor=pubic/map@100", "monitor=pubic/map@100: there is no such metric"),
     ],
 )
 def test_what_can_be_known_is_refused_before_work_and_leaves_no_folder(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from landmarks.evaluation import classifier_figures, with_classifiers
+from landmarks.evaluation import classifier_metrics, with_classifiers
 from landmarks.metrics import RecognitionSolution, RecognitionSubmission, score_recognition
 from landmarks.recognition import Predictions, RecognitionState
 from landmarks.retrieval import Gallery
@@ -36,7 +36,7 @@ def test_the_first_landmark_and_its_probability_are_scored() -> None:
         np.array([[0.5, 0.25], [0.75, 0.125], [0.5, 0.5], [0, 0]], np.float32),
         np.array(["3", "5", "9"]),
     )
-    found = classifier_figures(state(predictions), official, SOLUTION)
+    found = classifier_metrics(state(predictions), official, SOLUTION)
     expected = score_recognition(
         SOLUTION,
         RecognitionSubmission(IDS, np.array([5, 9, -1, -1, 3]), np.array([0.5, 0.75, 0, 0, 0.5])),
@@ -44,8 +44,8 @@ def test_the_first_landmark_and_its_probability_are_scored() -> None:
     assert found == {split: {f"classifier_{key}": value for key, value in of.items()} for split, of in expected.items()}
     assert found["public"]["classifier_gap"] == found["public"]["classifier_top1"] == 1
     assert found["private"]["classifier_top1"] == 0
-    assert classifier_figures(state(predictions), official, None) == {}
-    assert classifier_figures(state(None), official, SOLUTION) == {}
+    assert classifier_metrics(state(predictions), official, None) == {}
+    assert classifier_metrics(state(None), official, SOLUTION) == {}
 
 
 def test_it_stands_in_a_line_of_its_own() -> None:

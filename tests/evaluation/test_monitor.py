@@ -3,7 +3,7 @@
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.evaluation import check_monitor, choose_monitor, figure, known_scores
+from landmarks.evaluation import check_monitor, choose_monitor, known_scores, metric_value
 
 
 def test_a_figure_that_will_not_be_is_refused() -> None:
@@ -12,7 +12,7 @@ def test_a_figure_that_will_not_be_is_refused() -> None:
     check_monitor("private/map@100", recognised=False, predictions=False)
     with pytest.raises(LandmarksError, match="monitor=public/classifier_gap: there is no classifier here"):
         check_monitor("public/classifier_gap", recognised=True, predictions=False)
-    with pytest.raises(LandmarksError, match=r"monitor=private/gap: there is no such figure; there are: .*all/map@100"):
+    with pytest.raises(LandmarksError, match=r"monitor=private/gap: there is no such metric; there are: .*all/map@100"):
         check_monitor("private/gap", recognised=False, predictions=False, split="all")
 
 
@@ -25,9 +25,9 @@ def test_the_figure_of_a_run_is_one_that_there_is(splits: list[str], chosen: str
 
 
 def test_an_unknown_figure_is_named_with_the_known_ones() -> None:
-    assert figure({}, "public/mAP") is None
+    assert metric_value({}, "public/mAP") is None
     with pytest.raises(LandmarksError, match=r"monitor=public/mAP: .*public/map@100"):
-        figure({"public": {"map@100": 0.5}}, "public/mAP")
+        metric_value({"public": {"map@100": 0.5}}, "public/mAP")
 
 
 def test_figures_of_splits_without_queries_are_left_out() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from landmarks.data import GroundTruth, ImageSet, ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.evaluation import Inputs, Result, evaluate_descriptors, figure
+from landmarks.evaluation import Inputs, Result, evaluate_descriptors, metric_value
 from landmarks.extraction import Embedded
 from landmarks.metrics import RecognitionSolution, RetrievalSolution
 from landmarks.recognition import NeighbourVotes
@@ -103,7 +103,7 @@ def test_without_truth_there_are_submissions_and_no_figures() -> None:
     landmarks, index = [0, 1], [0, 1]
     outcome = evaluate(embedded(0, landmarks, 1), embedded(1000, index, 2), GroundTruth())
     assert outcome.scores == {}
-    assert figure(outcome.scores, "public/map@100") is None
+    assert metric_value(outcome.scores, "public/map@100") is None
     assert outcome.retrieval is not None and len(outcome.retrieval.query_ids) == 2
 
 

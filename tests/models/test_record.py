@@ -67,7 +67,7 @@ def test_a_corrupt_description_is_an_error(text: str) -> None:
         ({"task": "classification", "classes": 3}, "a classification model has a head"),
         ({"task": "classification", "classes": 3, "head": {}, "labels": ["a"]}, "1 labels for 3 classes"),
         ({"task": "detection", "classes": 1}, "a detector without labels"),
-        ({"task": "detection", "classes": 1, "labels": ["a"]}, "for detection with images prepared for published"),
+        ({"task": "detection", "classes": 1, "labels": ["a"]}, "for detection with images prepared for aspect"),
         ({"preprocessing": {"mode": "aspect", "short_side": 9, "mean": [0, 0, 0]}}, "mean and std of the images"),
         ({"head": {"loss": "Softmax"}}, "a classification model has a head, and no other has one"),
     ],

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from landmarks import data
     from landmarks.cleaning import AgreementRule, Cleaned, Verification
     from landmarks.data import IndexedSplit, Outcome
-    from landmarks.detection import DetectionFigures
+    from landmarks.detection import DetectionMetrics
     from landmarks.report import Board
 
 Figures = dict[str, dict[str, float]]
@@ -206,7 +206,7 @@ def score_detection(
     predictions: str | Path,
     classes: str | Path | None = None,
     hierarchy: str | Path | None = None,
-) -> "dict[str, DetectionFigures]":
+) -> "dict[str, DetectionMetrics]":
     """Score predicted boxes as the Open Images evaluators do, as `landmarks score detection` does.
 
     Args:

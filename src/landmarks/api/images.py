@@ -132,8 +132,8 @@ def search_images(
         views = tuple(scales or protocol.scales), protocol.flip if flip is None else flip
         if differences := model_protocol(opened, *views).differences(protocol):
             raise LandmarksError(
-                f"{shown(where)} and {opened.name} do not fit: the set was made with other settings ({'; '.join(differences)}); "
-                "search the folder of its images, or name the model of the set"
+                f"{shown(where)} and {opened.name} do not fit: the set was made with other settings "
+                f"({'; '.join(differences)}); search the folder of its images, or name the model of the set"
             )
     else:
         views = tuple(scales or (1.0,)), bool(flip)

@@ -45,7 +45,7 @@ def classify(
 ) -> None:
     """Name the landmarks that images show, the likeliest first, with the probabilities of a softmax over all.
 
-    The models that can: the published res152_softmax_v1 and _v2, and what was trained with a loss of class weights, such
+    The models that can: the published res152_softmax_v1 and _v2, and those trained with a loss of class weights, such
     as loss=softmax.
 
     With `--json`: `{"model", "name", "task": "classification", "results": [{"image", "width", "height", "classes":

@@ -17,7 +17,7 @@ from rich.table import Table
 from landmarks.cli.console import AsJson, named_endings
 
 if TYPE_CHECKING:
-    from landmarks.detection import BoxTruth, DetectionFigures
+    from landmarks.detection import BoxTruth, DetectionMetrics
     from landmarks.recognition import Detections
 
 Figures = dict[str, dict[str, float]]
@@ -26,7 +26,7 @@ SolutionPath = Annotated[Path, typer.Argument(metavar="SOLUTION", help="Official
 SubmissionPath = Annotated[Path, typer.Argument(metavar="SUBMISSION", help="Submission file (CSV).")]
 
 
-def print_figures(figures: Figures, title: str, as_json: bool) -> None:
+def print_metrics(figures: Figures, title: str, as_json: bool) -> None:
     """Print figures of the public and the private queries."""
     if as_json:
         # JSON has no NaN; a split without images has no figures.
@@ -63,7 +63,7 @@ def retrieval(solution: SolutionPath, submission: SubmissionPath, as_json: AsJso
     with named_endings():
         truth = read_retrieval_solution(solution)
         figures = score_retrieval(truth, read_retrieval_submission(submission, truth))
-    print_figures(figures, "Retrieval", as_json)
+    print_metrics(figures, "Retrieval", as_json)
 
 
 def recognition(solution: SolutionPath, submission: SubmissionPath, as_json: AsJson = False) -> None:
@@ -73,7 +73,7 @@ def recognition(solution: SolutionPath, submission: SubmissionPath, as_json: AsJ
     with named_endings():
         truth = read_recognition_solution(solution)
         figures = score_recognition(truth, read_recognition_submission(submission, truth))
-    print_figures(figures, "Recognition", as_json)
+    print_metrics(figures, "Recognition", as_json)
 
 
 BoxesPath = Annotated[Path, typer.Argument(metavar="BOXES", help="True boxes (CSV of Open Images).")]
@@ -125,7 +125,7 @@ def detection(
 
 
 def _print_detection(
-    truth: "BoxTruth", detections: "Detections", figures: dict[str, "DetectionFigures"], titles: dict[str, str]
+    truth: "BoxTruth", detections: "Detections", figures: dict[str, "DetectionMetrics"], titles: dict[str, str]
 ) -> None:
     numbers = [
         np.bincount(truth.labels[which], minlength=len(truth.classes)) for which in (slice(None), truth.group_of)

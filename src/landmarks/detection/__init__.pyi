@@ -19,7 +19,7 @@ from .jobs import evaluate_detector_job as evaluate_detector_job
 from .jobs import extract_detections_job as extract_detections_job
 from .jobs import train_detector as train_detector
 from .jobs import train_detector_job as train_detector_job
-from .metrics.average_precision import DetectionFigures as DetectionFigures
+from .metrics.average_precision import DetectionMetrics as DetectionMetrics
 from .metrics.average_precision import score_detections as score_detections
 from .metrics.boxes import BoxTruth as BoxTruth
 from .metrics.files import read_truth as read_truth

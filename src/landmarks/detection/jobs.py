@@ -54,7 +54,7 @@ def train_detector(config: DictConfig, run_dir: Path) -> float | None:
 
 def _detector_parts(config: DictConfig) -> Parts:
     if config.monitor not in (known := [f"{SPLIT}/{name}" for name in FIGURES.values()]):
-        raise LandmarksError(f"monitor={config.monitor}: there is no such figure; there are: {', '.join(known)}")
+        raise LandmarksError(f"monitor={config.monitor}: there is no such metric; there are: {', '.join(known)}")
     data: DetectionDataModule = instantiate(config.data)
     ready(data)
     classes, resize = data.classes, data.resize

@@ -215,8 +215,8 @@ def _require_same(folder: Path, classes: DetectionClasses, protocol: DetectionPr
         differences.append(f"classes: {_brief(there)} != {_brief(classes)}")
     if differences:
         raise OtherSetError(
-            f"{folder}: the detections there were made with other settings ({'; '.join(differences)}): remove them or choose "
-            "another folder"
+            f"{folder}: the detections there were made with other settings ({'; '.join(differences)}): remove them or "
+            "choose another folder"
         )
 
 

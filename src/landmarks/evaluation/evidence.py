@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from landmarks.data import INDEX_PREFIX
 from landmarks.errors import LandmarksError
-from landmarks.evaluation.figures import check_monitor
+from landmarks.evaluation.metrics import check_monitor
 from landmarks.extraction import Extraction
 from landmarks.ids import find_rows
 from landmarks.losses import ClassHead

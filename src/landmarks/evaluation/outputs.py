@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from landmarks.config import recorded, versions, write_json
-from landmarks.evaluation.figures import Scores, choose_monitor, figure, known_scores, with_classifiers
+from landmarks.evaluation.metrics import Scores, choose_monitor, known_scores, metric_value, with_classifiers
 from landmarks.evaluation.samples import predicted_names, recognition_sheet, sample_sheet
 from landmarks.evaluation.scoring import Result
 from landmarks.evaluation.stamp import stamp
@@ -67,7 +67,7 @@ def write_evaluation(
     """Write and print a whole evaluation, see `write_result`."""
     scores = known_scores(result.scores)
     monitor = choose_monitor(config.monitor, scores)
-    value = figure(scores, monitor)
+    value = metric_value(scores, monitor)
     kind = {"job": config.job, "task": "landmarks", "name": config.name}
     figures = {**kind, "monitor": {"name": monitor, "value": value}, "scores": scores, **figures}
     write_result(run_dir, config, result, {label: scores}, title, figures, facts)

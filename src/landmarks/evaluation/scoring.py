@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data import GroundTruth
-from landmarks.evaluation.figures import ALL, Scores, classifier_figures, score_predictions, score_ranking
 from landmarks.evaluation.inputs import Inputs
-from landmarks.metrics import K, RecognitionSubmission, RetrievalSubmission, retrieval_figures
+from landmarks.evaluation.metrics import ALL, Scores, classifier_metrics, score_predictions, score_ranking
+from landmarks.metrics import K, RecognitionSubmission, RetrievalSubmission, retrieval_metrics
 from landmarks.recognition import NO_EVIDENCE, Evidence, RecognitionPipeline, RecognitionState
 from landmarks.retrieval import Pipeline, PipelineResult, Ranking, SearchState, StageReport
 
@@ -115,7 +115,7 @@ def retrieval_scores(
         scored = np.flatnonzero(truth.label_positives)
         places = ranking.indices[scored, :K]  # a ranking holds no image twice, so every hit is a new one
         relevant = (places >= 0) & (index[places] == queries[scored, None])
-        return {ALL: retrieval_figures(relevant, truth.label_positives[scored])}
+        return {ALL: retrieval_metrics(relevant, truth.label_positives[scored])}
     if truth.retrieval is None or query_ids is None or index_ids is None:
         return {}
     return score_ranking(truth.retrieval, query_ids, index_ids, ranking.indices)
@@ -150,5 +150,5 @@ def _recognise(inputs: Inputs, pipeline: RecognitionPipeline, evidence: Evidence
     result = pipeline.run(state, gap)
     submission = answer(result.state, result.ranking)
     scores = score_predictions(solution, submission) if solution else {}
-    alone = classifier_figures(state, official, solution)
+    alone = classifier_metrics(state, official, solution)
     return Recognised(submission, {split: {**scores[split], **alone.get(split, {})} for split in scores}, result)

@@ -6,7 +6,7 @@ from .retrieval import K as K
 from .retrieval import average_precision as average_precision
 from .retrieval import best_mode as best_mode
 from .retrieval import relevance as relevance
-from .retrieval import retrieval_figures as retrieval_figures
+from .retrieval import retrieval_metrics as retrieval_metrics
 from .retrieval import score_retrieval as score_retrieval
 from .solution_files import read_recognition_solution as read_recognition_solution
 from .solution_files import read_retrieval_solution as read_retrieval_solution

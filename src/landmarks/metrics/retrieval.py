@@ -69,7 +69,7 @@ def average_precision(relevant: NDArray[np.bool_], num_positives: NDArray[np.int
     return np.bincount(rows, precision, minlength=len(relevant)) / np.minimum(num_positives, k)
 
 
-def retrieval_figures(relevant: NDArray[np.bool_], num_positives: NDArray[np.int64]) -> dict[str, float]:
+def retrieval_metrics(relevant: NDArray[np.bool_], num_positives: NDArray[np.int64]) -> dict[str, float]:
     """Compute every figure of one split: means over queries, NaN if there is no query.
 
     Args:
@@ -77,7 +77,7 @@ def retrieval_figures(relevant: NDArray[np.bool_], num_positives: NDArray[np.int
         num_positives: int [Q], number of correct images.
     """
     if len(relevant) == 0:
-        names = retrieval_figures(np.zeros((1, K), np.bool_), np.ones(1, np.int64))
+        names = retrieval_metrics(np.zeros((1, K), np.bool_), np.ones(1, np.int64))
         return dict.fromkeys(names, float("nan"))
     # of the first correct image, from 1; K + 1 if no rank that counts holds one
     relevant = relevant[:, :K]
@@ -104,4 +104,4 @@ def score_retrieval(solution: RetrievalSolution, submission: RetrievalSubmission
     """
     relevant = relevance(solution, submission)
     splits = {"public": solution.public, "private": ~solution.public}
-    return {name: retrieval_figures(relevant[rows], solution.num_positives[rows]) for name, rows in splits.items()}
+    return {name: retrieval_metrics(relevant[rows], solution.num_positives[rows]) for name, rows in splits.items()}

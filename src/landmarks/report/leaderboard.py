@@ -66,7 +66,7 @@ class Apart:
     reasons: tuple[str, ...]  # why
 
     @property
-    def figure_lines(self) -> list[str]:
+    def metric_lines(self) -> list[str]:
         """One text for each figure: its name and the values of the splits that there are."""
         return [
             f"{name} {' / '.join(map(number, figures.values()))}"
@@ -189,6 +189,6 @@ def _print_apart(console: Console, runs: Sequence[Apart]) -> None:
     console.print("\nMeasured on other data, or otherwise: public / private", style="bold")
     for run in runs:
         console.print(f"  {run.run}", markup=False, soft_wrap=True)
-        for line in (f"{run.models}, {run.protocol}", run.data, *run.figure_lines):
+        for line in (f"{run.models}, {run.protocol}", run.data, *run.metric_lines):
             console.print(Padding(Text(line), (0, 0, 0, 4)))
         console.print(Padding(Text("; ".join(run.reasons), style="yellow"), (0, 0, 0, 4)))

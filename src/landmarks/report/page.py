@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from landmarks.errors import LandmarksError
 from landmarks.report.palette import css_colours
-from landmarks.report.table import change, figures_of, number
+from landmarks.report.table import change, metrics_of, number
 
 if TYPE_CHECKING:
     from landmarks.retrieval import StageReport
@@ -71,7 +71,7 @@ def write_summary(
         scores=scores,
         splits=list(dict.fromkeys(split for values in scores.values() for split in values)),
         ablations=ablations or {},
-        figures_of=figures_of,
+        metrics_of=metrics_of,
         images=images or {},
         config=config,
         facts=facts or {},

@@ -26,7 +26,7 @@ def ablation_table(stages: "Sequence[StageReport]", title: str = "Stages") -> Ta
     The memory columns appear where the system told them; the caption says what they count. With two figures it is 80
     characters wide if stages have short names; longer names are folded.
     """
-    figures = figures_of(stages)
+    figures = metrics_of(stages)
     has_memory = any(stage.peak_mb is not None for stage in stages)
     has_gpu = any(stage.gpu_peak_mb is not None for stage in stages)
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption_justify="left")
@@ -55,7 +55,7 @@ def ablation_table(stages: "Sequence[StageReport]", title: str = "Stages") -> Ta
 
 def write_stages(path: str | Path, stages: "Sequence[StageReport]") -> None:
     """Write the table as CSV with all digits; what is not known stays empty."""
-    figures = figures_of(stages)
+    figures = metrics_of(stages)
     header = ["stage", *(column for name in figures for column in (name, f"change of {name}")), *COSTS]
     try:
         with Path(path).open("w", newline="", encoding="utf-8") as file:
@@ -68,7 +68,7 @@ def write_stages(path: str | Path, stages: "Sequence[StageReport]") -> None:
         raise LandmarksError(f"{path}: could not write the table: {error}") from error
 
 
-def figures_of(stages: "Sequence[StageReport]") -> list[str]:
+def metrics_of(stages: "Sequence[StageReport]") -> list[str]:
     """Names of all figures of a pipeline, in order."""
     return list(dict.fromkeys(name for stage in stages for name in stage.scores))
 

@@ -19,7 +19,7 @@ from torchvision.models.detection import FasterRCNN
 from landmarks.config import TrainSettings, built_class, check_config, goes_on, write_record
 from landmarks.data import LandmarkDataModule
 from landmarks.errors import LandmarksError
-from landmarks.evaluation import Scores, check_monitor, figure, remove_outputs, write_result
+from landmarks.evaluation import Scores, check_monitor, metric_value, remove_outputs, write_result
 from landmarks.extraction import ranks_launched
 from landmarks.models import checkpoint_record, find_resume, load_trained_weights, require_size
 from landmarks.report import plot_curves
@@ -129,7 +129,7 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
                 trainer.loggers = []  # its figures stand in the log already, at its own step
             trainer.validate(module, data, verbose=False)
             results["trained"] = evaluation.scores
-        value = figure(evaluation.scores, config.monitor)
+        value = metric_value(evaluation.scores, config.monitor)
         if trainer.is_global_zero:
             figures = {
                 "job": config.job,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from landmarks.detection.metrics import (
     EVALUATORS,
-    DetectionFigures,
+    DetectionMetrics,
     Judged,
     OpenImagesMAP,
     average_precisions,
@@ -68,8 +68,8 @@ def test_nothing_to_find_and_nothing_found() -> None:
     assert of_one_class([], [], 4) == 0
     assert of_one_class([0.5], [0], 4) == 0
     classes = np.array(["a", "b", "c"])
-    assert np.isnan(DetectionFigures(classes[:1], np.array([np.nan]), 0.5).mean)
-    assert DetectionFigures(classes, np.array([np.nan, 0.25, 0.75]), 0.5).mean == 0.5
+    assert np.isnan(DetectionMetrics(classes[:1], np.array([np.nan]), 0.5).mean)
+    assert DetectionMetrics(classes, np.array([np.nan, 0.25, 0.75]), 0.5).mean == 0.5
 
 
 def test_ties_go_by_image_and_inside_one_wrong_comes_first() -> None:

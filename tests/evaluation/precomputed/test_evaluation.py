@@ -159,7 +159,7 @@ def test_a_search_deeper_than_the_index_leaves_places_empty(tmp_path, evaluate):
     [
         (["descriptors.queries=none.npy", "descriptors.index=none.npy"], "none.npy is not there"),
         (["descriptors.queries=none.npy"], "descriptors.index is not: give both"),
-        (["descriptors.queries=none.npy", "descriptors.index=none.npy", "monitor=private/gap"], "no such figure"),
+        (["descriptors.queries=none.npy", "descriptors.index=none.npy", "monitor=private/gap"], "no such metric"),
         (["descriptors.queries=none.npy", "descriptors.index=none.npy", "index.k=0"], "must be 1 or more"),
         (["descriptors.queries=3", "descriptors.index=none.npy"], "descriptors.queries: 3 will not do"),
         (["+descriptors.foo=1", "descriptors.index=none.npy"], "descriptors.foo: descriptors has no such key"),
@@ -245,6 +245,6 @@ def test_what_is_missing_is_named_before_any_work(tmp_path, sets, evaluate):
     labelled = {**sets, "gallery_labels": tmp_path / "labels.npy"}
     with pytest.raises(FormatError, match=r"none\.csv"):
         evaluate(**labelled, recognition_solution=tmp_path / "none.csv")
-    with pytest.raises(LandmarksError, match=r"no such figure; there are: .*all/gap"):
+    with pytest.raises(LandmarksError, match=r"no such metric; there are: .*all/gap"):
         evaluate("monitor=private/gapp", **labelled)
     assert not (tmp_path / "run").exists()

@@ -1,5 +1,5 @@
 from .average_precision import EVALUATORS as EVALUATORS
-from .average_precision import DetectionFigures as DetectionFigures
+from .average_precision import DetectionMetrics as DetectionMetrics
 from .average_precision import average_precisions as average_precisions
 from .average_precision import score_detections as score_detections
 from .boxes import BoxTruth as BoxTruth

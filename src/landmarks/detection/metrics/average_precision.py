@@ -21,7 +21,7 @@ EVALUATORS: Mapping[str, Rules] = {"challenge_2018": CHALLENGE_2018, "open_image
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class DetectionFigures:
+class DetectionMetrics:
     """Figures of one evaluator.
 
     Attributes:
@@ -47,7 +47,7 @@ class DetectionFigures:
         return {f"map@{self.overlap:g}": values[0], f"ap@{self.overlap:g}": each}
 
 
-def score_detections(truth: BoxTruth, detections: Detections, overlap: float = 0.5) -> dict[str, DetectionFigures]:
+def score_detections(truth: BoxTruth, detections: Detections, overlap: float = 0.5) -> dict[str, DetectionMetrics]:
     """Compute mean and per-class average precision as each evaluator does.
 
     Args:
@@ -61,7 +61,7 @@ def score_detections(truth: BoxTruth, detections: Detections, overlap: float = 0
     figures = {}
     for name, rules in EVALUATORS.items():
         judged = judge(truth, detections, dataclasses.replace(rules, overlap=overlap))
-        figures[name] = DetectionFigures(truth.classes, average_precisions(judged), overlap)
+        figures[name] = DetectionMetrics(truth.classes, average_precisions(judged), overlap)
     return figures
 
 

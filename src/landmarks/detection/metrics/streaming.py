@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from landmarks.detection.metrics.average_precision import DetectionFigures, average_precisions
+from landmarks.detection.metrics.average_precision import DetectionMetrics, average_precisions
 from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.detection.metrics.judging import CHALLENGE_2018, Judged, Rules, judge
 from landmarks.errors import FormatError
@@ -92,7 +92,7 @@ class OpenImagesMAP(ArraysMetric):
 
     def compute(self) -> dict[str, Any]:
         """`map@0.5` and `ap@0.5`, the latter a mapping of names; float64 [], NaN for a class without boxes."""
-        figures = DetectionFigures(self.classes, average_precisions(self._judged()), self.rules.overlap)
+        figures = DetectionMetrics(self.classes, average_precisions(self._judged()), self.rules.overlap)
         values = torch.from_numpy(figures.average_precisions)
         return {
             f"map@{figures.overlap:g}": torch.tensor(figures.mean, dtype=torch.float64),

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from landmarks.config import EvaluateSettings, check_config, refuse_missing, write_record
 from landmarks.evaluation.evidence import open_evidence
-from landmarks.evaluation.figures import ALL, check_monitor
+from landmarks.evaluation.metrics import ALL, check_monitor
 from landmarks.evaluation.outputs import remove_outputs, write_evaluation
 from landmarks.evaluation.precomputed.inputs import open_inputs, read_inputs
 from landmarks.evaluation.precomputed.keys import (

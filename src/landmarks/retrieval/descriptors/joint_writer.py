@@ -67,7 +67,8 @@ class JointWriter:
         stamps: uint64 [N], what tells the images from others of the same ids, see `ImageSet.stamps`; kept in the set.
 
     Raises:
-        OtherSetError: what lies there was made with other settings, holds other images, or images that are other files now.
+        OtherSetError: what lies there was made with other settings, holds other images, or images that are other files
+            now.
         LandmarksError: something else lies there, or another process writes it.
     """
 

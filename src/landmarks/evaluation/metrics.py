@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.ids import find_rows
-from landmarks.metrics import RecognitionSolution, RecognitionSubmission, RetrievalSolution, retrieval_figures
+from landmarks.metrics import RecognitionSolution, RecognitionSubmission, RetrievalSolution, retrieval_metrics
 from landmarks.recognition import NO_LANDMARK, Predictions, RecognitionState, join_label_spaces
 
 Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}, or {"all": …} by labels
@@ -17,9 +17,9 @@ ALL = "all"
 """The one split of labels, which do not divide queries into a public and a private part."""
 PREFIX = "classifier_"
 """Of a classifier's figures: `classifier_gap`, `classifier_gap_ignoring_non_landmark`, `classifier_top1`."""
-RETRIEVAL_FIGURES = tuple(retrieval_figures(np.zeros((0, 0), np.bool_), np.zeros(0, np.int64)))
-RECOGNITION_FIGURES = ("gap", "gap_ignoring_non_landmark", "top1")
-MAIN_FIGURES = ("map@100", "gap")
+RETRIEVAL_METRICS = tuple(retrieval_metrics(np.zeros((0, 0), np.bool_), np.zeros(0, np.int64)))
+RECOGNITION_METRICS = ("gap", "gap_ignoring_non_landmark", "top1")
+MAIN_METRICS = ("map@100", "gap")
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def score_predictions(solution: RecognitionSolution, predictions: RecognitionSub
     return metric.scores()
 
 
-def classifier_figures(
+def classifier_metrics(
     state: RecognitionState,
     official: Callable[[NDArray[np.int32], NDArray[np.str_]], NDArray[np.int64]],
     solution: RecognitionSolution | None,
@@ -98,8 +98,8 @@ def _answers(
 def check_monitor(monitor: str, recognised: bool, predictions: bool, split: str = "private") -> None:
     """Refuse, before any work, to wait for a figure that will not be there; the message names those of `split`."""
     of, _, name = monitor.partition("/")
-    known = [*RETRIEVAL_FIGURES, *(RECOGNITION_FIGURES if recognised else ())]
-    of_classifier = [f"{PREFIX}{figure}" for figure in RECOGNITION_FIGURES] if recognised else []
+    known = [*RETRIEVAL_METRICS, *(RECOGNITION_METRICS if recognised else ())]
+    of_classifier = [f"{PREFIX}{figure}" for figure in RECOGNITION_METRICS] if recognised else []
     if of in (split, "public", "private") and (name in known or (predictions and name in of_classifier)):
         return
     if name in of_classifier and not predictions:
@@ -108,7 +108,7 @@ def check_monitor(monitor: str, recognised: bool, predictions: bool, split: str 
             "has class weights, or predictions=DIR, or monitor another figure, such as private/gap"
         )
     there = ", ".join(f"{split}/{figure}" for figure in [*known, *(of_classifier if predictions else ())])
-    raise LandmarksError(f"monitor={monitor}: there is no such figure; there are: {there}")
+    raise LandmarksError(f"monitor={monitor}: there is no such metric; there are: {there}")
 
 
 def choose_monitor(wanted: str, scores: Scores) -> str:
@@ -118,21 +118,21 @@ def choose_monitor(wanted: str, scores: Scores) -> str:
     one asked for where nobody knows anything.
     """
     split, _, name = wanted.partition("/")
-    candidates = [(one, figure) for figure in (name, *MAIN_FIGURES) for one in (split, ALL, "private", "public")]
+    candidates = [(one, figure) for figure in (name, *MAIN_METRICS) for one in (split, ALL, "private", "public")]
     chosen = next(("/".join(pair) for pair in candidates if pair[1] in scores.get(pair[0], {})), wanted)
     if chosen != wanted:
         log.info("Nobody knows %s here: %s stands for the run", wanted, chosen)
     return chosen
 
 
-def figure(scores: Mapping[str, Mapping[str, float]], name: str) -> float | None:
+def metric_value(scores: Mapping[str, Mapping[str, float]], name: str) -> float | None:
     """Return one figure such as `public/map@100`, or None where there is no ground truth at all."""
     if not scores:
         return None
     split, _, metric = name.partition("/")
     if metric not in scores.get(split, {}):
         known = ", ".join(f"{s}/{m}" for s, values in scores.items() for m in values)
-        raise LandmarksError(f"monitor={name}: there is no such figure; there are: {known}")
+        raise LandmarksError(f"monitor={name}: there is no such metric; there are: {known}")
     return scores[split][metric]
 
 
