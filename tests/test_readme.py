@@ -14,7 +14,7 @@ COMMANDS = commands_in(README)
 
 
 def test_the_readme_has_commands_and_only_known_ones() -> None:
-    assert len(COMMANDS) >= 12
+    assert len(COMMANDS) >= 8
     for command in COMMANDS:
         known = ("make ", "python train.py ", "python evaluate.py ", "landmarks ")
         assert command.startswith(known), command
@@ -34,15 +34,12 @@ def test_links_and_images_exist() -> None:
         assert target.startswith("http") or inside or (ROOT / target).is_file(), target
 
 
-def test_python_of_the_readme(models: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for path in (*models.glob("*.jpg"), models / "model.safetensors", photos):
-        (tmp_path / ("PHOTOS" if path == photos else path.name)).symlink_to(path)
-    monkeypatch.chdir(tmp_path)
+def test_python_of_the_readme(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(models)
     (code,) = blocks(README, "python")
     names: dict[str, Any] = {}
     exec(code, names)
     assert not names["model"].training and names["ranking"].indices.shape == (2, 3)
-    assert len(names["found"].hits[0]) == 5
     for name in re.findall(r"`landmarks\.([a-z_]+)\(", README):
         assert callable(getattr(landmarks, name))
 
