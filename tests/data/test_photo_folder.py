@@ -1,4 +1,6 @@
+import os
 import shutil
+import socket
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -176,6 +178,20 @@ def test_all_formats_are_taken_and_the_rest_is_counted_in_one_warning(
     assert "pip install 'landmarks[heif]'" in message
     monkeypatch.setattr(photo_files, "heif_is_read", lambda: True)
     assert {"Arch/i.HEIC", "Arch/j.heic"} <= set(by_path(root))
+
+
+def test_what_is_no_file_is_named_and_never_opened(photo_folder: Write, caplog: pytest.LogCaptureFixture) -> None:
+    root = photo_folder({"Arch": 2})
+    os.mkfifo(root / "Arch" / "pipe.jpg")
+    (root / "Arch" / "to_pipe.jpg").symlink_to("pipe.jpg")
+    (root / "Arch" / "zero.jpg").symlink_to("/dev/zero")
+    (root / "Arch" / "gone.jpg").symlink_to("nowhere.jpg")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(root / "Arch" / "a\nsocket.jpg"))  # the system knows no long names of sockets
+    assert set(by_path(root)) == {"Arch/000.jpg", "Arch/001.jpg"}
+    (message,) = (record.getMessage() for record in caplog.records if "left out" in record.getMessage())
+    names = ("a\\nsocket", "gone", "pipe", "to_pipe", "zero")
+    assert message.startswith(f"{root}: 5 left out") and ", ".join(f"Arch/{name}.jpg" for name in names) in message
 
 
 @pytest.mark.parametrize("folders", [["train", "test"], ["Train", "val", "Arch"], ["train"], ["query", "non-landmark"]])

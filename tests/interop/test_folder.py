@@ -61,6 +61,12 @@ def test_only_what_is_new_or_changed_is_embedded(model: OpenedModel, folder: Pat
     require_right(renewed, model, folder)
 
 
+def test_a_pipe_is_passed_over(model: OpenedModel, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    os.mkfifo(folder / "pipe.jpg")
+    assert len(names(embed_folder(model, folder))) == 4
+    assert "1 left out, as pipes" in caplog.text and "pipe.jpg" in caplog.text
+
+
 def test_another_model_or_other_views_are_another_set(model: OpenedModel, folder: Path, tmp_path: Path) -> None:
     keep = tmp_path / "kept"
     embed_folder(model, folder, keep)

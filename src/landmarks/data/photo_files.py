@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from landmarks.data.images import heif_is_read
-from landmarks.errors import LandmarksError
+from landmarks.errors import LandmarksError, counted, shown
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")
@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 def find_photos(root: Path, apart: Collection[Path] = ()) -> dict[str, list[Path]]:
     """Images by landmark folder, both sorted by name; folders without images, and those `apart`, are left out.
 
-    Files that are no images of a known format are counted in one warning.
+    Files that are no images of a known format are counted in one warning; what is no file, as a pipe or a link that
+    leads nowhere, is counted and named in another.
     """
     if not root.is_dir():
         raise LandmarksError(f"{root} is not a folder; it should hold one folder a landmark")
@@ -31,10 +32,10 @@ def find_photos(root: Path, apart: Collection[Path] = ()) -> dict[str, list[Path
     loose = sum(_is_image(path.name) and path.is_file() for path in entries)
     if loose:
         log.warning("%s: %d images lie outside any landmark's folder and are left out", root, loose)
-    passed: Counter[str] = Counter()
+    passed, odd = Counter[str](), list[Path]()
     folders = [path for path in entries if path.is_dir() and path.resolve() not in others]
-    found = {path.name: _images_below(path, passed) for path in folders}
-    _warn_of_others(root, passed)
+    found = {path.name: _images_below(path, passed, odd) for path in folders}
+    _warn_of_others(root, passed, odd)
     empty = [name for name, paths in found.items() if not paths]
     if empty:
         log.warning("%s: %d folders hold no image, first %r", root, len(empty), empty[0])
@@ -44,13 +45,13 @@ def find_photos(root: Path, apart: Collection[Path] = ()) -> dict[str, list[Path
 def find_images(root: Path) -> list[Path]:
     """All images in a folder and the folders below it, sorted by path; hidden files are left out, links followed.
 
-    Files that are no images of a known format are counted in one warning.
+    Warns as `find_photos` does.
     """
     if not root.is_dir():
         raise LandmarksError(f"{root} is not a folder")
-    passed: Counter[str] = Counter()
-    found = _images_below(root, passed)
-    _warn_of_others(root, passed)
+    passed, odd = Counter[str](), list[Path]()
+    found = _images_below(root, passed, odd)
+    _warn_of_others(root, passed, odd)
     return sorted(found)
 
 
@@ -67,7 +68,10 @@ def _suffix(name: str) -> str:
     return os.path.splitext(name.strip())[1].lower()  # noqa: PTH122 - a Path for each of millions would take minutes
 
 
-def _warn_of_others(root: Path, passed: Counter[str]) -> None:
+def _warn_of_others(root: Path, passed: Counter[str], odd: Sequence[Path]) -> None:
+    if odd:
+        kind = "left out, as pipes, devices and links that lead nowhere are no files"
+        log.warning("%s: %s", shown(root), counted(kind, [shown(_below(root, path)) for path in odd], NAMED))
     if not passed:
         return
     counts = ", ".join(f"{count} {suffix or 'without an ending'}" for suffix, count in passed.most_common())
@@ -76,8 +80,12 @@ def _warn_of_others(root: Path, passed: Counter[str]) -> None:
     log.warning("%s: %d files are passed over, no images of a known format: %s%s", root, passed.total(), counts, hint)
 
 
-def _images_below(folder: Path, passed: Counter[str]) -> list[Path]:
-    """All images below a folder, sorted; hidden ones left out, links followed, each folder once; others are counted."""
+def _images_below(folder: Path, passed: Counter[str], odd: list[Path]) -> list[Path]:
+    """All images below a folder, sorted; hidden ones left out, links followed, each folder once.
+
+    Counts others in `passed`, and adds what is called as an image but is no file to `odd`: opening a pipe waits for
+    ever.
+    """
     found: list[Path] = []
     visited: set[tuple[int, int]] = set()
     for here, folders, files in os.walk(folder, followlinks=True):
@@ -87,9 +95,10 @@ def _images_below(folder: Path, passed: Counter[str]) -> list[Path]:
             continue
         visited.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        shown = sorted(name for name in files if not name.startswith("."))
-        found += [Path(here, name) for name in shown if _is_image(name)]
-        passed.update(_suffix(name) for name in shown if not _is_image(name))
+        names = sorted(name for name in files if not name.startswith("."))
+        for path in (Path(here, name) for name in names if _is_image(name)):
+            (found if os.path.isfile(path) else odd).append(path)  # noqa: PTH113 - False for whatever cannot be asked
+        passed.update(_suffix(name) for name in names if not _is_image(name))
     return found
 
 

@@ -32,6 +32,12 @@ def test_each_id_finds_its_own_file(tmp_path: Path) -> None:
         read_by_id(store, 5)
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(MissingImageError, match=r"pipe\.jpg is no file"):
+        read_by_id(FileStore(parse_ids(["abc0000000000001"]), [tmp_path / "pipe.jpg"]), 0xABC0000000000001)
+
+
 A, B, C = "abc0000000000001", "abc0000000000002", "0120000000000003"
 
 

@@ -6,6 +6,7 @@ safe under fork, spawn and threads: none keeps an open file or a position.
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -16,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.errors import LandmarksError
+from landmarks.errors import LandmarksError, shown
 from landmarks.ids import find_sorted, format_id, format_ids, parse_ids
 
 IMAGE_NAME = re.compile(r"([0-9a-f]{16})\.jpg")
@@ -121,10 +122,16 @@ class FileStore:
 
 def _read_file(path: Path, image_id: int, length: int | None) -> bytes:
     try:
-        with path.open("rb", buffering=0) as file:
+        with open(path, "rb", buffering=0, opener=_opened) as file:  # noqa: PTH123 - Path.open takes no opener
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise MissingImageError(f"image {format_id(image_id)}: {shown(path)} is no file (a pipe or a device)")
             return file.read(-1 if length is None else length)
     except OSError as error:
         raise MissingImageError(f"image {format_id(image_id)}: cannot read {path} ({error.strerror})") from error
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # does not wait for a pipe to be written to
 
 
 def image_path(name: str) -> str:
