@@ -1,5 +1,7 @@
 """The command `landmarks` as a whole."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -14,3 +16,12 @@ def test_the_command_knows_its_version_and_what_help_is_called() -> None:
         assert CliRunner().invoke(app, arguments).exit_code == 0
     assert set(landmarks.__all__) == set(dir(landmarks))
     assert (Path(landmarks.__file__).parent / "py.typed").is_file()
+
+
+def test_what_lies_in_the_working_directory_is_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "yaml").mkdir()
+    (tmp_path / "yaml" / "__init__.py").write_text("open('imported', 'w')")
+    command = [sys.executable, "-m", "landmarks", "train", "loss.margn=1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert not (tmp_path / "imported").exists()

@@ -79,6 +79,7 @@ def test_ranks_meet_where_nobody_else_can_listen(monkeypatch: pytest.MonkeyPatch
     class Child:
         def __init__(self, command: list[str], env: dict[str, str]) -> None:
             seen.update(env)
+            assert "-P" in command, "without it the working directory comes first where the rank imports from"
 
         def wait(self, timeout: float) -> int:
             return 0

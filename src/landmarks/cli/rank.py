@@ -1,4 +1,4 @@
-"""One process of a DDP run: `python -m landmarks.cli.rank RUN_DIR PARENT`, started by `landmarks.extraction.launch`."""
+"""One process of a DDP run, started by `landmarks.extraction.launch`: `python -P -m landmarks.cli.rank RUN_DIR PARENT`."""
 
 import logging
 import os

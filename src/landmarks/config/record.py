@@ -79,7 +79,8 @@ def read_kind(run_dir: Path) -> tuple[str, str]:
 def _command(config: DictConfig) -> str | None:
     """Return what to type in the same directory to do the same again; None for what Python code has composed.
 
-    A training run gets another folder: its own takes no second one.
+    A training run gets another folder: its own takes no second one. `-P` keeps Python from importing what lies in the
+    directory, which may be a stranger's.
     """
     if not HydraConfig.initialized():
         return None
@@ -87,7 +88,7 @@ def _command(config: DictConfig) -> str | None:
     of_hydra = [] if hydra.mode is RunMode.MULTIRUN else hydra.overrides.hydra
     taken = "hydra.run.dir=" if config.job == "train" and config.get("resume") is None else "hydra.mode="
     asked = [one for one in of_hydra if not one.startswith(("hydra.mode=", taken))]
-    return shlex.join(hide([sys.executable, "-m", "landmarks", config.job, *asked, *hydra.overrides.task]))
+    return shlex.join(hide([sys.executable, "-P", "-m", "landmarks", config.job, *asked, *hydra.overrides.task]))
 
 
 def versions() -> dict[str, str]:

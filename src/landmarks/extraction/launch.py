@@ -28,7 +28,7 @@ _INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 def ranks_launched(strategy: Strategy, run_dir: Path) -> Iterator[None]:
     """Run the block as rank 0 with the other ranks of this node beside it; without DDP, just run it.
 
-    Each child runs `python -m landmarks.cli.rank RUN_DIR PARENT`, reads `config.yaml` there and ends with its parent.
+    Each child runs `python -P -m landmarks.cli.rank RUN_DIR PARENT`, reads `config.yaml` there and ends with its parent.
     The ranks meet, and talk to each other, on this machine's loopback interface, where nobody else can listen.
     """
     if not _we_launch(strategy):
@@ -49,7 +49,8 @@ def ranks_launched(strategy: Strategy, run_dir: Path) -> Iterator[None]:
     }
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
-    command = [sys.executable, "-m", "landmarks.cli.rank", str(run_dir), str(os.getpid())]
+    # -P: the working directory may be a stranger's, with files named after libraries
+    command = [sys.executable, "-P", "-m", "landmarks.cli.rank", str(run_dir), str(os.getpid())]
     children = [
         subprocess.Popen(command, env=os.environ | {"LOCAL_RANK": str(rank)})
         for rank in range(1, strategy.num_processes)
