@@ -90,6 +90,12 @@ def test_classify_names_the_top(here: Path) -> None:
     assert "0.jpg" in printed and len(re.findall(r"0\.\d{4}", printed)) == 1
 
 
+def test_names_of_strangers_do_not_steer_the_terminal(here: Path, tmp_path: Path) -> None:
+    model = classifier_file(tmp_path / "classify.safetensors", ("1", "2", "3"), ("\x1b[2Ja", "", ""))
+    screen = run("classify", model, "0.jpg").stdout
+    assert "\x1b" not in screen and r"\x1b[2Ja" in screen
+
+
 def test_classes_that_nobody_named(here: Path) -> None:
     (one,) = as_json("classify", "nameless.safetensors", "0.jpg", "--top", "2")["results"]
     assert [(entry["landmark_id"], entry["category"]) for entry in one["classes"]] == [(None, None)] * 2

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -98,6 +99,16 @@ def test_pipelines_rerank_and_the_page_shows_images(here: Path, tmp_path: Path) 
     done = run("search", "model.safetensors", "q.png", "--in", "photos", "--pipeline", "verifcation", code=2)
     assert "no stage or pipeline 'verifcation'; did you mean 'verification'" in done.stderr
     assert "Embedding" not in done.stderr
+
+
+def test_names_with_anything_in_them_are_printed(here: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    shutil.copy("q.png", tmp_path / "photos" / os.fsdecode(b"a\xff\n\x1b.png"))
+    words = ["search", "model.safetensors", "q.png", "--in", tmp_path / "photos", "--html", tmp_path / "page.html"]
+    (row,) = csv.DictReader(io.StringIO(run(*words, "--csv").stdout))
+    assert row["path"] == r"a\udcff\n\x1b.png" and row["path"] in (tmp_path / "page.html").read_text()
+    (found,) = as_json(*words)["results"]
+    assert found["found"][0]["path"] == os.fsdecode(b"a\xff\n\x1b.png")
 
 
 def test_bad_queries_are_passed_over_and_named(here: Path, tmp_path: Path) -> None:

@@ -18,6 +18,9 @@ def test_one_stage_is_printed_too_and_nothing_twice(tmp_path: Path, capsys: pyte
     assert "0.1250" in capsys.readouterr().out
     print_scores(tmp_path, {"run": {"all": {"map@100": 0.25}}, "untrained": {"all": {"map@100": 0.0625}}}, FOUND)
     assert "0.0625" in capsys.readouterr().out
+    print_scores(tmp_path, {"a\x1b[2J": {"all": {"map@100": 0.25, "gap": 0.125}}}, FOUND)
+    screen = capsys.readouterr().out
+    assert "\x1b" not in screen and r"a\x1b" in screen
     print_scores(tmp_path, {"run": {}}, FOUND)
     assert "no ground truth" in capsys.readouterr().out
 

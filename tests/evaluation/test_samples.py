@@ -45,6 +45,15 @@ def test_queries_with_an_answer_and_those_without_a_landmark_are_shown() -> None
     assert sheet.index_names.tolist() == ["7", "", "Golden Gate"]
 
 
+def test_names_are_given_as_they_can_be_shown() -> None:
+    table = ImageTable(INDEX, np.array([0, 0, 1], np.int32), np.array(["a\nb", "c\udcff\x1b"]))
+    truth = GroundTruth.of_tables(
+        ImageTable(QUERIES[:1], np.zeros(1, np.int32), table.landmark_names), np.array([True]), table
+    )
+    sheet = sample_sheet(RANKING, QUERIES, INDEX, truth, table, Named())  # type: ignore[arg-type]
+    assert sheet is not None and set(sheet.index_names.tolist()) == {"a\\nb", "c\\udcff\\x1b"}
+
+
 def test_without_an_answer_there_is_no_sheet() -> None:
     assert sheet_of(GroundTruth()) is None
     foreign = RetrievalSolution(

@@ -22,6 +22,12 @@ def test_an_unreadable_image_and_a_mark_are_drawn():
     assert (pixels[tiles.TILE_WIDTH :] != 255).any()
 
 
+def test_names_with_anything_in_them_are_drawn():
+    canvas = Image.new("RGB", (tiles.TILE_WIDTH, tiles.TILE_HEIGHT), palette.PAPER)
+    draw_tile(canvas, 0, 0, Tile(None, palette.WRONG, "a\nb\x1b", "\udcff"))
+    assert (np.asarray(canvas)[tiles.TILE_WIDTH :] != 255).any()
+
+
 @pytest.mark.parametrize("text", ["", "Tower", "Cathédrale Notre-Dame de Strasbourg (Bas-Rhin)", "x" * 500])
 def test_names_fit_and_keep_both_ends(text):
     short = shortened(text, 150, font(13))

@@ -93,5 +93,5 @@ def _print_landmarks(
         table = numbers_table("rank", "score", "label", "landmark id", words="category")
         for rank, (one, score) in enumerate(zip(row, row_scores, strict=True), start=1):
             number = "" if one.landmark_id is None else str(one.landmark_id)
-            table.add_row(str(rank), f"{score:.4f}", str(one.label), number, Text(one.category or ""))
+            table.add_row(str(rank), f"{score:.4f}", str(one.label), number, Text(shown(one.category or "")))
         print_below(shown(path), table)

@@ -77,6 +77,8 @@ def _print_boxes(results: Sequence[Mapping[str, Any]]) -> None:
         drawn = f" → {shown(result['drawn'])}" if result["drawn"] else ""
         table = numbers_table("score", "x", "y", "width", "height", words="class")
         for found in result["boxes"]:
-            table.add_row(f"{found['score']:.4f}", *(f"{side:.1f}" for side in found["bbox"]), Text(found["title"]))
+            table.add_row(
+                f"{found['score']:.4f}", *(f"{side:.1f}" for side in found["bbox"]), Text(shown(found["title"]))
+            )
         heading = f"{shown(result['image'])}, {result['width']} x {result['height']}{drawn}"
         print_below(heading, table if result["boxes"] else "  nothing found\n")

@@ -157,7 +157,7 @@ def _print_csv(found: "ImageSearch") -> None:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["query", "rank", "path", "score"])
     for query, hits in zip(found.queries, found.hits, strict=True):
-        rows.writerows([query, rank, hit.path, f"{hit.score:.6f}"] for rank, hit in enumerate(hits, start=1))
+        rows.writerows([query, rank, shown(hit.path), f"{hit.score:.6f}"] for rank, hit in enumerate(hits, start=1))
     typer.echo(text.getvalue(), nl=False)
 
 
@@ -166,12 +166,12 @@ def _write_page(
 ) -> None:
     from landmarks.report import Shown, write_search_page
 
-    facts = {"model": name, "searched": f"{len(found.descriptors):,} images of {where}"}
+    facts = {"model": name, "searched": f"{len(found.descriptors):,} images of {shown(where)}"}
     if pipeline is not None:
         facts["pipeline"] = pipeline
     results = [
-        (Shown(query, "searched for", file), [Shown(hit.path, f"{hit.score:.4f}", hit.file) for hit in hits])
+        (Shown(query, "searched for", file), [Shown(shown(hit.path), f"{hit.score:.4f}", hit.file) for hit in hits])
         for query, file, hits in zip(found.queries, queries, found.hits, strict=True)
     ]
-    unreadable = {str(path): reason for path, reason in found.unreadable.items()}
+    unreadable = {shown(path): reason for path, reason in found.unreadable.items()}
     write_search_page(html, "Images like these", results, facts, unreadable)

@@ -26,19 +26,19 @@ def find_photos(root: Path, apart: Collection[Path] = ()) -> dict[str, list[Path
     leads nowhere, is counted and named in another.
     """
     if not root.is_dir():
-        raise LandmarksError(f"{root} is not a folder; it should hold one folder a landmark")
+        raise LandmarksError(f"{shown(root)} is not a folder; it should hold one folder a landmark")
     others = {path.resolve() for path in apart}
     entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     loose = sum(_is_image(path.name) and path.is_file() for path in entries)
     if loose:
-        log.warning("%s: %d images lie outside any landmark's folder and are left out", root, loose)
+        log.warning("%s: %d images lie outside any landmark's folder and are left out", shown(root), loose)
     passed, odd = Counter[str](), list[Path]()
     folders = [path for path in entries if path.is_dir() and path.resolve() not in others]
     found = {path.name: _images_below(path, passed, odd) for path in folders}
     _warn_of_others(root, passed, odd)
     empty = [name for name, paths in found.items() if not paths]
     if empty:
-        log.warning("%s: %d folders hold no image, first %r", root, len(empty), empty[0])
+        log.warning("%s: %d folders hold no image, first %r", shown(root), len(empty), empty[0])
     return {name: paths for name, paths in found.items() if paths}
 
 
@@ -48,7 +48,7 @@ def find_images(root: Path) -> list[Path]:
     Warns as `find_photos` does.
     """
     if not root.is_dir():
-        raise LandmarksError(f"{root} is not a folder")
+        raise LandmarksError(f"{shown(root)} is not a folder")
     passed, odd = Counter[str](), list[Path]()
     found = _images_below(root, passed, odd)
     _warn_of_others(root, passed, odd)
@@ -71,13 +71,15 @@ def _suffix(name: str) -> str:
 def _warn_of_others(root: Path, passed: Counter[str], odd: Sequence[Path]) -> None:
     if odd:
         kind = "left out, as pipes, devices and links that lead nowhere are no files"
-        log.warning("%s: %s", shown(root), counted(kind, [shown(_below(root, path)) for path in odd], NAMED))
+        log.warning("%s: %s", shown(root), counted(kind, [_below(root, path) for path in odd], NAMED))
     if not passed:
         return
-    counts = ", ".join(f"{count} {suffix or 'without an ending'}" for suffix, count in passed.most_common())
+    counts = ", ".join(f"{count} {shown(suffix) or 'without an ending'}" for suffix, count in passed.most_common())
     heic = any(suffix in HEIF_SUFFIXES for suffix in passed)
     hint = "; pip install 'landmarks[heif]' reads HEIC" if heic else ""
-    log.warning("%s: %d files are passed over, no images of a known format: %s%s", root, passed.total(), counts, hint)
+    log.warning(
+        "%s: %d files are passed over, no images of a known format: %s%s", shown(root), passed.total(), counts, hint
+    )
 
 
 def _images_below(folder: Path, passed: Counter[str], odd: list[Path]) -> list[Path]:
@@ -129,7 +131,7 @@ def warn_of_doubles(root: Path, splits: Mapping[str, Sequence[Path]]) -> None:
         log.warning(
             "%s: %d images lie in several splits, as links to one file or byte for byte, and raise the figures: %s; "
             "remove all but one of each",
-            root,
+            shown(root),
             len(doubles),
             "; ".join(doubles[:NAMED] + ["…"] * (len(doubles) > NAMED)),
         )
@@ -143,4 +145,4 @@ def _content(path: Path) -> bytes:
 
 
 def _below(root: Path, path: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    return shown(path.relative_to(root) if path.is_relative_to(root) else path)

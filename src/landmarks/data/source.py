@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from landmarks.data.stores import FileStore, ImageStore
 from landmarks.data.table import ImageTable
+from landmarks.errors import shown
 from landmarks.ids import format_id
 from landmarks.metrics import RecognitionSolution, RetrievalSolution
 
@@ -113,8 +114,8 @@ class ImageSet:
 
     def name(self, row: int) -> str:
         """What people call the image of a row: its path and its id, or its id alone."""
-        shown = format_id(int(self.table.ids[row]))
-        return f"{self.path(row)} ({shown})" if self.has_paths and self.present[row] else shown
+        name = format_id(int(self.table.ids[row]))
+        return f"{shown(self.path(row))} ({name})" if self.has_paths and self.present[row] else name
 
     def path(self, row: int) -> str:
         """The path of a row's image below the root, if images have paths; empty for one that is not there."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from landmarks.errors import shown
 from landmarks.report import CLASS_COLOURS, GREY, INK, MAT, PAPER, Colour, font, save_sheet, shortened
 
 TEXT = 11  # pixels, of letters on the sheet
@@ -56,7 +57,7 @@ def draw_on(image: Image.Image, boxes: DrawnBoxes, colours: Mapping[str, Colour]
         pen.rectangle(corners[number].tolist(), outline=colours[str(boxes.titles[number])], width=line)
     for number in order:
         title = str(boxes.titles[number])
-        words = title if boxes.scores is None else f"{title} {boxes.scores[number]:.2f}"
+        words = shown(title) if boxes.scores is None else f"{shown(title)} {boxes.scores[number]:.2f}"
         width, height = face.getlength(words) + 3 * line, round(GROUND * text)
         left = max(min(corners[number, 0], image.width - width), 0)
         top = max(corners[number, 1] - height, 0)
@@ -84,7 +85,7 @@ def draw_sheet(images: Sequence[BoxedImage], out: Path) -> None:
             canvas.paste(_drawn(one, boxes, colours), (place, top))
             if row == 0:
                 pen.text((place, MARGIN), head, fill=INK, font=font(17, bold=True))
-        pen.text((left, top + _size(one)[1] + 5), shortened(one.name, block, font(13)), GREY, font(13))
+        pen.text((left, top + _size(one)[1] + 5), shortened(shown(one.name), block, font(13)), GREY, font(13))
         if column == columns - 1:
             top += heights[row] + CAPTION
     save_sheet(canvas, out)

@@ -11,8 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from landmarks.config import recorded, versions, write_json
+from landmarks.errors import shown
 from landmarks.evaluation.metrics import Scores, choose_monitor, known_scores, metric_value, with_classifiers
 from landmarks.evaluation.samples import predicted_names, recognition_sheet, sample_sheet
 from landmarks.evaluation.scoring import Result
@@ -155,7 +157,7 @@ def _write_submissions(run_dir: Path, result: Result) -> None:
         words = {"name": predicted_names(found, result.inputs.source)}
         images = result.inputs.queries.images
         if images is not None and images.has_paths:
-            words["path"] = np.array([images.path(row) for row in range(len(images))], dtype=np.str_)
+            words["path"] = np.array([shown(images.path(row)) for row in range(len(images))], dtype=np.str_)
         notes = found.result.state.notes
         write_recognition_notes(run_dir / "recognition_evidence.csv", found.submission, {**words, **notes})
 
@@ -185,17 +187,17 @@ def print_scores(run_dir: Path, results: Mapping[str, Scores], ablations: Ablati
     table = Table("", title="Results", title_justify="left")
     splits = list(dict.fromkeys(split for scores in results.values() for split in scores))
     first = next(iter(results.values()))
-    shown = [(split, name) for name in SHOWN for split in splits if name in first.get(split, {})]
-    for split, name in shown:
+    columns = [(split, name) for name in SHOWN for split in splits if name in first.get(split, {})]
+    for split, name in columns:
         table.add_column(f"{name}\n{split}", justify="right")
     for label, scores in with_classifiers(results).items():
         table.add_row(
-            label,
-            *(f"{scores[split][name]:.4f}" if name in scores.get(split, {}) else "" for split, name in shown),
+            Text(shown(label)),
+            *(f"{scores[split][name]:.4f}" if name in scores.get(split, {}) else "" for split, name in columns),
         )
-    if not shown:
+    if not columns:
         console.print("There is no ground truth, so there are no figures; the ranking is written.")
-    elif len(results) > 1 or {name for _, name in shown} != {"map@100"}:  # else the stages say it already
+    elif len(results) > 1 or {name for _, name in columns} != {"map@100"}:  # else the stages say it already
         console.print(table)
     console.print(
         f"Figures, images and a page to read, report.html, are in [bold]{escape(str(run_dir))}[/]", soft_wrap=True

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data import GroundTruth, ImageTable, Source
+from landmarks.errors import shown
 from landmarks.evaluation.scoring import Recognised
 from landmarks.ids import find_rows
 from landmarks.metrics import RetrievalSubmission, average_precision, relevance
@@ -85,10 +86,10 @@ def _without_landmark(truth: GroundTruth) -> NDArray[np.uint64]:
 
 
 def _called(source: Source | None, landmark_names: NDArray[np.str_]) -> list[str]:
-    """What people call landmarks."""
+    """What people call landmarks, as it can be drawn and written."""
     categories = {} if source is None else source.category_names()
     named = ((categories.get(name), name.rpartition(":")[2].replace("_", " ")) for name in landmark_names.tolist())
-    return [title or name for title, name in named]
+    return [shown(title or name) for title, name in named]
 
 
 def _namer(source: Source, table: ImageTable) -> Callable[[NDArray[np.uint64]], NDArray[np.object_]]:

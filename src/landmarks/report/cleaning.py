@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from landmarks.cleaning import Cleaned, Verdict
-from landmarks.errors import LandmarksError
+from landmarks.errors import LandmarksError, shown
 from landmarks.report.palette import INK, PAPER, RIGHT, WRONG
 from landmarks.report.tiles import (
     MARGIN,
@@ -61,12 +61,12 @@ def draw_cleaned(cleaned: Cleaned, landmark: int, read: ReadImage, out: str | Pa
     pen = ImageDraw.Draw(canvas)
     top = MARGIN
     for (title, band), count in zip(bands, lines, strict=True):
-        shown = band[np.linspace(0, len(band) - 1, min(len(band), COLUMNS * ROWS)).round().astype(int)]
-        heading = f"{title}: {len(band)} images of landmark {images.landmark_names[landmark]}"
-        heading += f", {len(shown)} of them from sure to doubtful" if len(shown) < len(band) else ""
+        drawn = band[np.linspace(0, len(band) - 1, min(len(band), COLUMNS * ROWS)).round().astype(int)]
+        heading = f"{title}: {len(band)} images of landmark {shown(images.landmark_names[landmark])}"
+        heading += f", {len(drawn)} of them from sure to doubtful" if len(drawn) < len(band) else ""
         pen.text((MARGIN, top), heading, fill=INK, font=font(17, bold=True))
         top += HEADER
-        for place, row in enumerate(shown.tolist()):
+        for place, row in enumerate(drawn.tolist()):
             left = MARGIN + place % COLUMNS * (TILE_WIDTH + SPACE)
             draw_tile(canvas, left, top + place // COLUMNS * (TILE_HEIGHT + SPACE), _tile(cleaned, row, read))
         top += count * (TILE_HEIGHT + SPACE)

@@ -20,7 +20,8 @@ def write_page(out: str | Path, template: str, **values: Any) -> Path:
     """Write a page."""
     out = Path(out)
     try:
-        out.write_text(_templates().get_template(template).render(values), encoding="utf-8")
+        page = _templates().get_template(template).render(values)
+        out.write_text(page, encoding="utf-8", errors="backslashreplace")  # a recorded path may be no UTF-8
     except OSError as error:
         raise LandmarksError(f"{out}: could not write the page: {error}") from error
     return out

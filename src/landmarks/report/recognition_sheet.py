@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from landmarks.errors import LandmarksError
+from landmarks.errors import LandmarksError, shown
 from landmarks.metrics import RecognitionSolution, RecognitionSubmission, correctness
 from landmarks.recognition import FoundObjects
 from landmarks.report.palette import BOX, GREY, INK, NEUTRAL, PAPER, RIGHT, WRONG, Colour
@@ -168,7 +168,7 @@ def _draw_boxes(image: Image.Image, sheet: RecognitionSheet, row: int) -> None:
         corners = np.clip(boxes.boxes[box], 0, 1) * np.tile(image.size, 2)
         corners = np.minimum(corners, np.tile(image.size, 2) - 1)
         pen.rectangle(tuple(corners.tolist()), outline=BOX, width=2)
-        title = f"{titles[boxes.labels[box]]} {boxes.scores[box]:.2f}"
+        title = f"{shown(titles[boxes.labels[box]])} {boxes.scores[box]:.2f}"
         place = (corners[0] + 2, corners[1] + 1)
         pen.rectangle(pen.textbbox(place, title, font=font(10)), fill=BOX)
         pen.text(place, title, fill=INK, font=font(10))
@@ -176,7 +176,7 @@ def _draw_boxes(image: Image.Image, sheet: RecognitionSheet, row: int) -> None:
 
 def _wrapped(text: str, width: int) -> Sequence[str]:
     lines = [""]
-    for word in text.split():
+    for word in map(shown, text.split()):
         longer = f"{lines[-1]} {word}".strip()
         if font(11).getlength(longer) <= width:
             lines[-1] = longer

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from landmarks.data import ImageSet, decode
-from landmarks.errors import LandmarksError
+from landmarks.errors import LandmarksError, shown
 from landmarks.report.palette import GREY, INK, MAT, PAPER, Colour
 
 ReadImage = Callable[[int], NDArray[np.uint8]]
@@ -80,8 +80,8 @@ def draw_tile(canvas: Image.Image, left: int, top: int, tile: Tile) -> None:
         pen.rectangle((*corner, inner[0] + IMAGE - 1, inner[1] + IMAGE - 1), fill=tile.frame)
         pen.text((corner[0] + BADGE // 2, corner[1] + BADGE // 2), tile.mark, fill=PAPER, font=font(15), anchor="mm")
     below = top + TILE_WIDTH + 4
-    pen.text((left, below), shortened(tile.name, TILE_WIDTH, font(13)), fill=INK, font=font(13))
-    pen.text((left, below + 17), shortened(tile.note, TILE_WIDTH, font(12)), fill=GREY, font=font(12))
+    pen.text((left, below), shortened(shown(tile.name), TILE_WIDTH, font(13)), fill=INK, font=font(13))
+    pen.text((left, below + 17), shortened(shown(tile.note), TILE_WIDTH, font(12)), fill=GREY, font=font(12))
 
 
 def save_sheet(canvas: Image.Image, out: str | Path) -> Path:

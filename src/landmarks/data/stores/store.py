@@ -122,12 +122,12 @@ class FileStore:
 
 def _read_file(path: Path, image_id: int, length: int | None) -> bytes:
     try:
-        with open(path, "rb", buffering=0, opener=_opened) as file:  # noqa: PTH123 - Path.open takes no opener
+        with open(path, "rb", buffering=0, opener=_opened) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise MissingImageError(f"image {format_id(image_id)}: {shown(path)} is no file (a pipe or a device)")
             return file.read(-1 if length is None else length)
     except OSError as error:
-        raise MissingImageError(f"image {format_id(image_id)}: cannot read {path} ({error.strerror})") from error
+        raise MissingImageError(f"image {format_id(image_id)}: cannot read {shown(path)} ({error.strerror})") from error
 
 
 def _opened(path: str, flags: int) -> int:
