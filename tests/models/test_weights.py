@@ -1,17 +1,19 @@
 """Every kind of file a network can be filled from, and every way in which one may not fit."""
 
 import pickle
+import zipfile
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
 
 from landmarks.errors import LandmarksError
-from landmarks.models import DescriptorNet, load_weights, timm_net
+from landmarks.models import DescriptorNet, load_weights, read_weights, timm_net
 
 
 def small_net(seed: int, **options: object) -> DescriptorNet:
@@ -122,6 +124,56 @@ def test_objects_of_programs_are_named_in_our_words(tmp_path: Path) -> None:
     ) as said:
         load_weights(small_net(2), tmp_path / "w.pth")
     assert "weights_only" not in str(said.value) and "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("page.pth", b"<!DOCTYPE html>\n<html>", r"it begins with b'<!DOCTYPE html>"),
+        ("array.pkl", pickle.dumps({"a": np.zeros(3)}, protocol=5), "it begins with b"),
+        ("empty.pth", b"", "not a weight file.*"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_other_files_are_told_in_our_words(name: str, content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(LandmarksError, match=said) as caught:
+        read_weights(tmp_path / name)
+    assert "weights_only" not in str(caught.value) and "PyTorch" not in str(caught.value)
+
+
+def test_a_program_and_an_address_are_told_what_they_are(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "program.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("program/code/__torch__.py", "0" * 9999)
+    with pytest.raises(LandmarksError, match=r"program\.pt is a program of TorchScript.*torch\.jit\.load"):
+        read_weights(tmp_path / "program.pt")
+    with pytest.raises(LandmarksError, match=r"^https://\*\*\*@example\.org/w\.pth: .*download it first"):
+        read_weights(Path("https://***@example.org/w.pth"))
+    with pytest.raises(LandmarksError, match=r"^gone\.pth: no such file"):
+        read_weights(Path("gone.pth"))
+
+
+@pytest.mark.parametrize("beginnings", [("student.", "teacher."), ("student.backbone.", "teacher.backbone.")])
+def test_two_networks_in_a_file_are_not_chosen_between(beginnings: tuple[str, str], tmp_path: Path) -> None:
+    state = timm.create_model("resnet10t").state_dict()
+    torch.save(under(beginnings[0], state) | under(beginnings[1], state), tmp_path / "two.pth")
+    with pytest.raises(LandmarksError, match=rf"two\.pth holds the network 2 times, as {beginnings[0]}…, {beginnings[1]}…"):
+        load_weights(small_net(2), tmp_path / "two.pth")
+
+
+def test_the_network_goes_before_its_average(tmp_path: Path) -> None:
+    source, net = small_net(1), small_net(2)
+    average = {name: w * 0 for name, w in source.state_dict().items()}
+    torch.save(under("ema.", average) | under("model.", source.state_dict()), tmp_path / "w.pth")
+    load_weights(net, tmp_path / "w.pth")
+    assert equal(net.state_dict(), source.state_dict())
+
+
+def test_weights_halved_one_by_one(tmp_path: Path) -> None:
+    source, net = small_net(1), small_net(2)
+    torch.save({name: w.half() for name, w in source.state_dict().items()}, tmp_path / "half.pth")
+    load_weights(net, tmp_path / "half.pth")
+    torch.testing.assert_close(net.state_dict(), source.state_dict(), rtol=1e-2, atol=1e-3)
 
 
 def test_old_files_without_counts_of_steps(tmp_path: Path) -> None:

@@ -224,13 +224,13 @@ def load_detector_weights(model: FasterRCNN, path: Path) -> None:
     After an error, which names the file and what does not fit, the model is of no use.
     """
     found = read_weights(path)
-    weights = named_as(model.state_dict(), found)
+    weights = named_as(model.state_dict(), found, path)
     if any(name.startswith("backbone.body.") for name in weights):
         _load(model, _of_same_classes(model, weights), path)
         return
     body = model.backbone.body
     own = body.state_dict().keys()
-    _load(body, {name: w for name, w in named_as(own, found).items() if name in own}, path)
+    _load(body, {name: w for name, w in named_as(own, found, path).items() if name in own}, path)
 
 
 def _of_same_classes(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:

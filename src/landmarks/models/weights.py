@@ -1,9 +1,12 @@
 """Weights from a file into a descriptor network, all of them or none."""
 
 import re
+import warnings
+import zipfile
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -31,8 +34,11 @@ ENTRIES = (
     "ema",
 )
 """Where programs keep weights in a checkpoint; those of the network itself go before their average."""
+AVERAGE = re.compile(r"(?:^|[._])ema(?:[._]|$)")
 WRAPPERS = ("_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module")
 """What torch puts into names, in any place."""
+STEPS = "num_batches_tracked"
+"""A count of steps that old files lack, and that batch norm with a fixed momentum never reads."""
 VIEWS = 2
 """How often the tensors of a file may show the same bytes; tied weights do it twice."""
 
@@ -51,12 +57,12 @@ def load_weights(net: DescriptorNet, path: Path) -> None:
     """
     found = read_weights(path)
     target: nn.Module = net
-    weights = named_as(net.state_dict(), found)
+    weights = named_as(net.state_dict(), found, path)
     weights = {name: w for name, w in weights.items() if not name.startswith(HEAD)}
     layers = [name for name in net.state_dict() if not name.startswith(BACKBONE)]
     if not any(name.startswith(BACKBONE) for name in weights) or (layers and not any(one in weights for one in layers)):
         target = net.backbone.network if isinstance(net.backbone, TimmBackbone) else net.backbone
-        weights = _without_classifier(target, named_as(target.state_dict(), found))
+        weights = _without_classifier(target, named_as(target.state_dict(), found, path))
     if problems := differences(target.state_dict(), weights):
         raise LandmarksError(f"{path} does not fit the network: {'; '.join(problems)}")
     try:
@@ -66,8 +72,12 @@ def load_weights(net: DescriptorNet, path: Path) -> None:
     target.load_state_dict(weights, strict=False)  # strictly compared above
 
 
-def named_as(own: Collection[str], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take off what stands before the names that a network has, and leave out what has another beginning."""
+def named_as(own: Collection[str], weights: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Take off what stands before the names that a network has, and leave out what has another beginning.
+
+    Raises LandmarksError where several beginnings are equally good, as of a student and its teacher, in the file `path`.
+    The network itself goes before its average.
+    """
     plain = {".".join(part for part in name.split(".") if part not in WRAPPERS): w for name, w in weights.items()}
     beginnings = Counter(
         name[:start]
@@ -75,7 +85,15 @@ def named_as(own: Collection[str], weights: Mapping[str, Tensor]) -> dict[str, T
         for start in (0, *(place + 1 for place, letter in enumerate(name) if letter == "."))
         if name[start:] in own
     )
-    beginning = max(beginnings, key=lambda one: (beginnings[one], -len(one)), default="")
+    most = max(beginnings.values(), default=0)
+    equal = [one for one, count in beginnings.items() if count == most]
+    equal = [one for one in equal if not AVERAGE.search(one)] or equal
+    if len(equal) > 1 and most * 2 > len(own):
+        raise LandmarksError(
+            f"{path} holds the network {len(equal)} times, as {', '.join(f'{one}…' for one in equal)}; save alone what "
+            "you want: torch.save({name: w for name, w in weights.items() if name.startswith(BEGINNING)}, FILE)"
+        )
+    beginning = min(equal, key=len, default="")
     return {name.removeprefix(beginning): w for name, w in plain.items() if name.startswith(beginning)}
 
 
@@ -86,13 +104,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     them is left out. Raises LandmarksError.
     """
     if not path.is_file():
-        raise LandmarksError(f"model.pretrained={path}: no such file")
+        if re.match(r"\w{2,}:/", str(path)):  # a Path keeps one slash of two
+            address = str(path).replace(":/", "://", 1)
+            raise LandmarksError(f"{address}: weights are read from a file on this machine; download it first")
+        raise LandmarksError(f"{path}: no such file; weights were to be read from it")
     try:
+        _refuse_program(path)
         if _is_safetensors(path):
             check_tensors(path)
             return load_file(path)
         check_archive(path)
-        with torch.serialization.safe_globals([Namespace]):  # options of a training, plain values
+        # Namespace: options of a training, plain values. What torch thinks of odd files is said below in our words.
+        with torch.serialization.safe_globals([Namespace]), warnings.catch_warnings(action="ignore"):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except LandmarksError:
         raise
@@ -105,17 +128,38 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             ) from None
         raise LandmarksError(
             f"{path} is not a weight file: a .safetensors, or a torch checkpoint that holds tensors only "
-            f"({first_line(error)})"
+            f"({_beginning(path) if 'weights_only' in str(error) else first_line(error)})"
         ) from error
     for key in ENTRIES * 2:  # one within another, too
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     tensors = content.items() if isinstance(content, Mapping) else ()
-    if found := {str(name): value for name, value in tensors if isinstance(value, Tensor)}:
+    found = {str(name): value for name, value in tensors if isinstance(value, Tensor)}
+    # halved with the weights a count of steps is none any more; networks do without
+    found = {name: w for name, w in found.items() if not (name.endswith(STEPS) and w.is_floating_point())}
+    if found:
         return found
     raise LandmarksError(
         f"{path} holds no state_dict: a mapping of names to tensors, at its top or under one of {', '.join(ENTRIES)}"
     )
+
+
+def _refuse_program(path: Path) -> None:
+    """Raise LandmarksError for TorchScript, a zip archive as a checkpoint is, with code in it."""
+    names: list[str] = []
+    with suppress(Exception), zipfile.ZipFile(path) as archive:  # what is wrong with others is said by what reads them
+        names = archive.namelist()
+    if any("/code/" in name for name in names):
+        raise LandmarksError(
+            f"{path} is a program of TorchScript, no weight file; save its weights alone: "
+            "torch.save(torch.jit.load(PROGRAM).state_dict(), FILE)"
+        )
+
+
+def _beginning(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(16)
+    return f"it begins with {start!r}" if start else "it is empty"
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -174,8 +218,7 @@ def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> 
         if name in found and _kind(found[name]) != _kind(one)
     ]
     kinds = {
-        # A count of steps that old files lack, and that batch norm with a fixed momentum never reads.
-        "missing": [n for n in expected if n not in found and not n.endswith("num_batches_tracked")],
+        "missing": [n for n in expected if n not in found and not n.endswith(STEPS)],
         "unknown": [name for name in found if name not in expected],
         "of another shape": misshapen,
         "of another type": mistyped,
