@@ -61,6 +61,21 @@ def test_only_what_is_new_or_changed_is_embedded(model: OpenedModel, folder: Pat
     require_right(renewed, model, folder)
 
 
+def test_a_file_of_the_same_size_and_time_is_another_one(model: OpenedModel, folder: Path) -> None:
+    first, second = (photograph(folder / name, number) for name, number in (("a.jpg", 1), ("new.jpg", 2)))
+    with first.open("ab") as padded:  # decoders stop at the end of the image
+        padded.write(bytes(max(0, second.stat().st_size - first.stat().st_size)))
+    with second.open("ab") as padded:
+        padded.write(bytes(max(0, first.stat().st_size - second.stat().st_size)))
+    os.utime(first, (1, 1))
+    assert embed_folder(model, folder).made == 5
+    first.write_bytes(second.read_bytes())
+    os.utime(first, (1, 1))
+    renewed = embed_folder(model, folder)
+    assert renewed.made == 1
+    require_right(renewed, model, folder)
+
+
 def test_a_pipe_is_passed_over(model: OpenedModel, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     os.mkfifo(folder / "pipe.jpg")
     assert len(names(embed_folder(model, folder))) == 4

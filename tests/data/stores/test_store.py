@@ -122,11 +122,11 @@ def test_a_stamp_tells_a_file_from_another_of_its_name(tmp_path: Path) -> None:
     assert stamps(tmp_path / "link") == before
     for here, there in zip(before, stamps(tmp_path / "two"), strict=True):
         assert not set(here) & set(there), "the same files below another root"
-    for change in ("size", "time"):
+    for change in ("content", "size", "time"):
         path, flat = tmp_path / "one" / "a/b/c" / f"{B}.jpg", tmp_path / "one/flat" / f"{B}.jpg"
         for place in (path, flat):
-            place.write_bytes(b"longer than it was" if change == "size" else b"two!")
-            os.utime(place, ns=(0, 1_000_000_001 if change == "size" else 1_000_000_002))
+            place.write_bytes({"content": b"TWO!", "size": b"longer than it was", "time": b"two!"}[change])
+            os.utime(place, ns=(0, 1_000_000_002 if change == "time" else 1_000_000_001))
         assert [(a == c, b == d) for (a, b), (c, d) in zip(before, stamps(tmp_path / "one"), strict=True)] == [
             (True, False)
         ] * 4

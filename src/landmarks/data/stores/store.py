@@ -44,10 +44,11 @@ class ImageStore(Protocol):
         """The encoded image, or its first `length` bytes. Raises MissingImageError that names id and place."""
 
     def stamps(self, ids: NDArray[np.uint64], locations: NDArray[np.int32]) -> NDArray[np.uint64]:
-        """What tells each image from another of its id, without reading it: its place, size and time, uint64 [N].
+        """What tells each image from another of its id, without reading it: its place, size and times, uint64 [N].
 
-        A hash, which changes where the file (or the tar around it) is another one or lies elsewhere; 0 if absent, and
-        odd where nothing but the place is known, so that a replaced image keeps its stamp.
+        A hash, which changes where the file (or the tar around it) is another one or lies elsewhere, and where a file
+        was touched otherwise, as by chmod: rather embedded once too often than old figures. 0 if absent, and odd where
+        nothing but the place is known, so that a replaced image keeps its stamp.
         """
 
 
@@ -74,7 +75,8 @@ def _stamp_file(path: str, real: dict[str, str]) -> int:
         status = os.stat(path)  # noqa: PTH116 - a Path for each of millions would take longer than the question
     except OSError:
         return 0
-    return stamp(real[folder], name, status.st_size, status.st_mtime_ns)
+    # The time of the last change of any kind, too: unzip, cp -p and rsync -t set that of the content to an old one.
+    return stamp(real[folder], name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def read_by_id(store: ImageStore, image_id: int) -> bytes:

@@ -2,7 +2,7 @@
 
 An image's features are found by the hash of its encoded bytes and of what the extractor depends on: an image that
 was replaced, another setting or another version of OpenCV can never meet old features. Which hash a file has is kept by
-its place, size and time, so that its bytes are read once and not in every run.
+its place, size and times, so that its bytes are read once and not in every run.
 
 On disk a feature of RootSIFT takes 140 bytes, so an image with 1000 of them 140,048 and the 761,757 index images of
 GLDv2 107 GB. In memory an image takes about 130 bytes in this process and 50 in each other one, 99 and 38 MB for
