@@ -115,7 +115,7 @@ def test_nothing_that_a_checkpoint_names_is_called(group: str, tmp_path: Path, m
     add_files(tmp_path, group, "os.mkdir")
     monkeypatch.chdir(tmp_path)
     for opened in (open_model, read_model_record):
-        with pytest.raises(LandmarksError, match=r"best\.ckpt: asks to call os\.mkdir.* add --trust os\.mkdir "):
+        with pytest.raises(LandmarksError, match=r"best\.ckpt: asks to call os\.mkdir.* do not open the file"):
             opened(path)
     assert not proof.exists()
     if group == "loss":  # one without class weights, and so none to build
@@ -157,6 +157,14 @@ def test_one_message_says_all_that_is_to_be_trusted(tmp_path: Path) -> None:
     assert "trust=[mynets.Net,mynets.Part,mylosses.Mine]" in str(caught.value)
     with pytest.raises(LandmarksError, match=r"mylosses\.Mine cannot be imported .* run this in the folder"):
         open_model(path, trust=["mynets.Net", "mynets.Part", "mylosses.Mine"])
+
+
+@pytest.mark.parametrize("name", ["builtins.open", "os.system", "torch.hub.load", "numpy.fromfile", "_ctypes.dlopen"])
+def test_parts_of_python_and_of_libraries_are_not_offered_for_trust(name: str, tmp_path: Path) -> None:
+    path = ask(tmp_path / "best.ckpt", "model", {"_target_": name})
+    with pytest.raises(LandmarksError, match=rf"{name} could do anything") as caught:
+        open_model(path)
+    assert f"--trust {name}" not in str(caught.value) and f"trust=[{name}]" not in str(caught.value)
 
 
 def test_names_that_are_none_are_not_offered_for_trust(tmp_path: Path) -> None:

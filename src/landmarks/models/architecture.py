@@ -10,9 +10,11 @@ whole path, such as "mynets.Net".
 
 import inspect
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib.metadata import packages_distributions
 from typing import Any, Literal
 
 import torch
@@ -57,11 +59,22 @@ def refuse_strangers(*parts: tuple[Kind, Mapping[str, Any]]) -> None:
     said = f"asks to call {', '.join(asked)}, which is none of our networks and losses ({ours})"
     if not all(map(NAME.fullmatch, asked)):
         raise LandmarksError(f"{said}, nor of anybody's; do not trust the file")
+    if of_others := [name for name in asked if _is_of_others(name)]:
+        raise LandmarksError(
+            f"{said}; {', '.join(of_others)} could do anything on this machine, as a part of Python or of an installed "
+            "library; do not open the file, unless you made it yourself: --trust NAME, or trust=[NAME]"
+        )
     options, listed = " ".join(f"--trust {name}" for name in asked), ",".join(asked)
     raise LandmarksError(
         f"{said}. If you know and trust it, add {options} (for train, evaluate and extract: trust=[{listed}]; in "
         f"Python: trust={asked}); if you do not know it, do not open the file"
     )
+
+
+def _is_of_others(name: str) -> bool:
+    """Whether it belongs to Python or to an installed library, which a file of a stranger may have named for its harm."""
+    top = name.partition(".")[0]
+    return top in sys.stdlib_module_names or top in sys.builtin_module_names or top in packages_distributions()
 
 
 def plain_network(node: Mapping[str, Any]) -> dict[str, Any]:

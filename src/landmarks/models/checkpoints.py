@@ -74,11 +74,12 @@ def open_checkpoint(path: str | Path, mapped: bool = False, check: bool = True) 
 def model_record(path: str | Path, found: Mapping[str, Any], trust: Iterable[str] = ()) -> tuple[ModelRecord, Any]:
     """Say of a checkpoint what a model file says of itself."""
     values = found.get("landmarks")
-    if not isinstance(values, dict) or values.get("record_version") != RECORD_VERSION:
+    version = values.get("record_version") if isinstance(values, dict) else None
+    if version is True or version != RECORD_VERSION:  # in Python true is 1
         raise LandmarksError(f"checkpoint {path}: was not written by this version of landmarks ({__version__})")
     try:
         with trusting(trust):
-            return _described(values, found["state_dict"])
+            return _described(found["landmarks"], found["state_dict"])
     except LandmarksError as error:
         raise LandmarksError(f"checkpoint {path}: {error}") from None
 

@@ -27,6 +27,9 @@ DEEPEST = 50
 LARGEST = 16_384
 """Side of the images that a record may ask for, pixels."""
 
+LARGEST_NUMBER = 2**63 - 1
+"""What torch takes for a size."""
+
 _STRICT = ConfigDict(extra="forbid", strict=False)
 _LOOSE = ConfigDict(extra="ignore", strict=False)
 _Record = TypeVar("_Record")
@@ -46,6 +49,8 @@ def _checked(adapter: TypeAdapter[_Record], values: Any) -> _Record:
                 raise LandmarksError(f"its description of itself is wrong: the key {odd[0]!r:.40} is no text")
         elif isinstance(value, (list, tuple)):
             left += [(one, depth + 1) for one in value]
+        elif isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+            raise LandmarksError("its description of itself is wrong: it holds a number that no value of ours can be")
         elif not isinstance(value, (str, int, float, bool, type(None))):
             raise LandmarksError(f"its description of itself is wrong: it holds a {type(value).__name__}")
     try:
@@ -116,7 +121,7 @@ class ModelRecord:
             values.pop("landmarks_version")
         except (ValueError, RecursionError, KeyError, AttributeError, TypeError) as error:
             raise LandmarksError(f"its description of itself is corrupt ({error})") from None
-        if found != FORMAT:
+        if found is True or found != FORMAT:  # in Python true is 1
             raise LandmarksError(f"it has format {found!r}; this version of landmarks ({__version__}) reads {FORMAT}")
         return ModelRecord.from_values(values)
 

@@ -105,6 +105,8 @@ class Preprocessing:
                 f"resize: short_side {self.short_side!r}, mode {self.mode!r}; expected a positive number of "
                 'pixels and "aspect", "square" or "crop"'
             )
+        if self.long_side is not None and self.long_side < 1:
+            raise LandmarksError(f"resize: long_side {self.long_side!r}; expected a positive number of pixels")
 
     @staticmethod
     def from_values(values: Mapping[str, Any]) -> "Preprocessing":
