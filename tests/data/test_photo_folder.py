@@ -305,6 +305,9 @@ def test_a_table_of_path_landmark_and_split(photo_folder: Write, tmp_path: Path)
         ("all/900.jpg,Arch,train", r"'all/900.jpg' is no file in .*data\.root"),
         (f"all/{'9' * 300}.jpg,Arch,train", r"is no file in .*data\.root"),
         ("all/000.jpg,Arch,train", "was there before in the same split"),
+        ("./all/000.jpg,Arch,train", "line 11.*'./all/000.jpg' is an image that was there before in the same split"),
+        (f"{root}/all/000.jpg,Arch,train", "line 11.*was there before in the same split"),
+        ("all/../all/000.jpg,Arch,train", "line 11.*was there before in the same split"),
     ):
         with pytest.raises(LandmarksError, match=message):
             source(line).prepare()

@@ -1,5 +1,6 @@
 """Reads a split of photographs that somebody made: a CSV file of path, landmark and split."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ def read_photo_table(path: Path, root: Path, non_landmark: str) -> dict[str, dic
             to train on without a landmark.
     """
     found: dict[str, dict[str, list[Path]]] = {split: {} for split in SPLITS}
-    known: set[tuple[str, str]] = set()
+    known: set[tuple[str, str]] = set()  # absolute: place/a.jpg and ./place/a.jpg are one image
     for rows in read_rows(path, ("path", "landmark", "split")):
         names, landmarks, splits = (rows.texts(column) for column in ("path", "landmark", "split"))
         strange = np.array([split not in SPLITS for split in splits])
@@ -32,10 +33,10 @@ def read_photo_table(path: Path, root: Path, non_landmark: str) -> dict[str, dic
         absent = np.array([not _is_file(file) for file in files])
         rows.refuse(absent, "path", f"is no file in {root}", "write the image's path from data.root on")
         again = np.zeros(len(rows), np.bool_)
-        for row, key in enumerate(zip(names, splits, strict=True)):
+        for row, key in enumerate(zip(map(os.path.abspath, files), splits, strict=True)):
             again[row] = key in known
             known.add(key)
-        rows.refuse(again, "path", "was there before in the same split", "remove one of the lines")
+        rows.refuse(again, "path", "is an image that was there before in the same split", "remove one of the lines")
         for file, landmark, split in zip(files, landmarks, splits, strict=True):
             found[split].setdefault(landmark or non_landmark, []).append(file)
     return found
