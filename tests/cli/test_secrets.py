@@ -108,7 +108,7 @@ def test_a_record_is_no_way_to_the_data(here: Path, capsys: pytest.CaptureFixtur
     assert "machine example.org login USER password PASSWORD" in screen
 
 
-@pytest.mark.parametrize("fault", ["404", "403", "500", "closed", "query", "chain", "scheme", "grammar", "url"])
+@pytest.mark.parametrize("fault", ["404", "403", "500", "closed", "query", "chain", "scheme", "no scheme", "token", "grammar", "url"])
 def test_no_error_tells_them(
     fault: str, served: HttpServer, here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +121,8 @@ def test_no_error_tells_them(
     root = {
         "query": f"{served.url}/x?X-Amz-Signature={SECRET}&sig={SECRET}",
         "chain": f"simplecache::{root}",
+        "no scheme": f"//{USER}:{SECRET}@bucket/x",
+        "token": f"{served.url}/x#token={SECRET}",
         "scheme": f"s3://{USER}:{SECRET}@bucket",
         "grammar": f"{root}/a=b",
         "url": f"https://{USER}:p4ss/with?odd#signs@example.org:x",
@@ -186,6 +188,11 @@ def test_each_owner_of_a_host_is_told_apart() -> None:
         ("data.root='https://u:p@h:80/x',b", "data.root='https://***@h:80/x',b"),
         ("https://u:p@h/a,https://v:q@h/b", "https://***@h/a,https://***@h/b"),
         ("https://h/x?sig=s: refused", "https://h/x?***: refused"),
+        ("https://h/x#token=s, gone", "https://h/x#***, gone"),
+        ("https://h/x#a?b=c", "https://h/x#***"),
+        ("data.root=//u:p@h/x", "data.root=//***@h/x"),
+        ("//u:p/q@h/x: no such folder", "//***@h/x: no such folder"),
+        ("a//u:p@h/x and //a@b/c", "a//u:p@h/x and //a@b/c"),
         ("https://u:p/q#r@h/x", "https://***@h/x"),
         ("https://h:80/a@b and ask me@home", "https://h:80/a@b and ask me@home"),
         ("who? what? a@b:/c", "who? what? a@b:/c"),

@@ -1,4 +1,4 @@
-"""Addresses without what only their owner may read: user, password, and queries, which hold tokens and signatures.
+"""Addresses without what only their owner may read: user, password, and what follows ? or #: tokens and signatures.
 
 Nothing that is written or printed has them. Commands hide them before anything else looks at their arguments, and the
 file that is opened at the end gets them back from a variable of this process, which those that it starts inherit.
@@ -15,11 +15,13 @@ from landmarks.errors import LandmarksError
 
 VARIABLE = "LANDMARKS_HIDDEN"
 _HIDDEN = re.compile(r"\*\*\*\d*")
-# What stands before the last @: no character that ends a host, or a password with some that should be %-encoded.
+# What stands before the last @: no character that ends a host, or a password with some that should be %-encoded. Where
+# somebody forgot the scheme, only what has a colon: folders may be called a@b.
 _OWNER = re.compile(
-    r"(?<=://)(?P<owner>[^/?#\s]*|[^/?#\s@:]+:(?!\d*(?:[/?#\s'\"]|$))\S*)@(?P<host>\[[\da-fA-F:.]*\](?::\d+)?|[\w.:-]*)"
+    r"(?:(?<=://)|(?:(?<=^//)|(?<=[\s='\",(\[]//))(?=[^/?#\s@:]+:))"
+    r"(?P<owner>[^/?#\s]*|[^/?#\s@:]+:(?!\d*(?:[/?#\s'\"]|$))\S*)@(?P<host>\[[\da-fA-F:.]*\](?::\d+)?|[\w.:-]*)"
 )
-_QUERY = re.compile(r"(?<=://)([^\s?'\"]*\?)[^\s'\"]*[^\s'\":;,.)]")
+_QUERY = re.compile(r"(?<=://)([^\s?#'\"]*[?#])[^\s'\"]*[^\s'\":;,.)]")
 
 
 def printable(text: str) -> str:
@@ -34,7 +36,7 @@ def hide(value: Any) -> Any:
     is called `***2`, and so on.
     """
     if isinstance(value, str):
-        return _without(value, _keep) if "://" in value else value
+        return _without(value, _keep) if "//" in value else value
     if isinstance(value, dict):
         return {key: hide(one) for key, one in value.items()}
     return [hide(one) for one in value] if isinstance(value, list) else value
