@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from rich import progress as rich_progress
-from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Column
 from rich.text import Text
+
+from landmarks.terminal import Console
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_BARS = 0.1  # bytes may come thousands of times a second

@@ -114,7 +114,7 @@ def test_the_recorded_command_does_the_same_again(here: Path, tiny_run: list[str
     arguments = [*tiny_run, "name='a, b'", "trainer.max_steps=1", "evaluate_untrained=false"]
     train([*arguments, "hydra.run.dir=first"])
     command = json.loads((here / "first" / "run.json").read_text())["command"]
-    (here / "lazy_loader.py").write_text("raise SystemExit('a stranger\'s file was run')")
+    (here / "lazy_loader.py").write_text("raise SystemExit('a stranger's file was run')")
     assert subprocess.run(shlex.split(command), capture_output=True, cwd=here).returncode == 0
     (second,) = (here / "runs").iterdir()
     metrics = [json.loads((folder / "metrics.json").read_text()) for folder in (here / "first", second)]

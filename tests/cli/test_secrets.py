@@ -108,7 +108,9 @@ def test_a_record_is_no_way_to_the_data(here: Path, capsys: pytest.CaptureFixtur
     assert "machine example.org login USER password PASSWORD" in screen
 
 
-@pytest.mark.parametrize("fault", ["404", "403", "500", "closed", "query", "chain", "scheme", "no scheme", "token", "grammar", "url"])
+@pytest.mark.parametrize(
+    "fault", ["404", "403", "500", "closed", "query", "chain", "scheme", "no scheme", "token", "grammar", "url"]
+)
 def test_no_error_tells_them(
     fault: str, served: HttpServer, here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

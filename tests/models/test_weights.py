@@ -157,7 +157,9 @@ def test_a_program_and_an_address_are_told_what_they_are(tmp_path: Path) -> None
 def test_two_networks_in_a_file_are_not_chosen_between(beginnings: tuple[str, str], tmp_path: Path) -> None:
     state = timm.create_model("resnet10t").state_dict()
     torch.save(under(beginnings[0], state) | under(beginnings[1], state), tmp_path / "two.pth")
-    with pytest.raises(LandmarksError, match=rf"two\.pth holds the network 2 times, as {beginnings[0]}…, {beginnings[1]}…"):
+    with pytest.raises(
+        LandmarksError, match=rf"two\.pth holds the network 2 times, as {beginnings[0]}…, {beginnings[1]}…"
+    ):
         load_weights(small_net(2), tmp_path / "two.pth")
 
 

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 from PIL import Image
-from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
@@ -27,6 +26,7 @@ from landmarks.interop import (
     pixels_of,
 )
 from landmarks.models import Device, ModelRecord, OpenedModel, Pooling, is_timm_name, normalize, open_model
+from landmarks.terminal import Console
 
 T = TypeVar("T")
 

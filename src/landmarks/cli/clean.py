@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from landmarks.cli.console import AsJson, DataRoot, named_endings
+from landmarks.terminal import Console
 
 
 class Search(StrEnum):

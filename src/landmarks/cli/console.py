@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from landmarks.config import refused_by_system
 from landmarks.errors import LandmarksError
 from landmarks.storage import printable
+from landmarks.terminal import Console
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Trust = Annotated[

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
 
 from landmarks.cli.clean import clean
 from landmarks.cli.console import AsJson, DataRoot, named_endings
 from landmarks.data import BASE_URL, FOLDERS, SPLITS, chosen_files
 from landmarks.errors import LandmarksError
 from landmarks.storage import printable
+from landmarks.terminal import Console
 
 GOES_ON = "the same command goes on from there."
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from landmarks.cli.console import AsJson, named_endings
 from landmarks.errors import LandmarksError
 from landmarks.progress import show_progress
+from landmarks.terminal import Console
 
 if TYPE_CHECKING:
     from landmarks.retrieval import DescriptorSet

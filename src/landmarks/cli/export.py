@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from landmarks.cli.console import Trust, named_endings
 from landmarks.config import trusted
 from landmarks.errors import LandmarksError
+from landmarks.terminal import Console
 
 if TYPE_CHECKING:
     from landmarks.interop import Asked

@@ -19,7 +19,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from rich.console import Console
 
 from landmarks.config import (
     claim_folder,
@@ -40,6 +39,7 @@ from landmarks.config import (
     understood,
 )
 from landmarks.storage import FileLock, printable
+from landmarks.terminal import Console
 
 Arguments = Annotated[list[str] | None, typer.Argument()]
 """Whatever Hydra takes: overrides and its own options."""

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
 from landmarks.errors import LandmarksError, shown
+from landmarks.terminal import Console
 
 Size = tuple[int, int]
 """Height and width, pixels."""

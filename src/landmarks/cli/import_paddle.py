@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
 
 from landmarks.cli.console import named_endings
@@ -13,6 +12,7 @@ from landmarks.config import suggest
 from landmarks.interop import Variables, check_new_file, open_variables
 from landmarks.models import PUBLISHED_MODELS
 from landmarks.progress import BYTES, show_progress
+from landmarks.terminal import Console
 
 if TYPE_CHECKING:
     from landmarks.models import ModelRecord

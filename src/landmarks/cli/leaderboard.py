@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from landmarks.cli.console import AsJson, Trust
@@ -15,6 +14,7 @@ from landmarks.cli.extract import extract
 from landmarks.cli.hydra_main import mistakes_named
 from landmarks.config import trusted
 from landmarks.errors import LandmarksError
+from landmarks.terminal import Console
 
 Runs = Annotated[Path, typer.Option(metavar="FOLDER", help="Where runs are, searched with all folders below.")]
 Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a page.", show_default=False)]

@@ -1,4 +1,4 @@
-"""One process of a DDP run, started by `landmarks.extraction.launch`: `python -P -m landmarks.cli.rank RUN_DIR PARENT`."""
+"""One process of a DDP run: `landmarks.extraction.launch` starts `python -P -m landmarks.cli.rank RUN_DIR PARENT`."""
 
 import logging
 import os

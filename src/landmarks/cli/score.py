@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from landmarks.cli.console import AsJson, named_endings
+from landmarks.terminal import Console
 
 if TYPE_CHECKING:
     from landmarks.detection import BoxTruth, DetectionMetrics

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from landmarks.cli.console import AsJson, Trust, named_endings
@@ -28,6 +27,7 @@ from landmarks.cli.images import (
 from landmarks.config import trusted
 from landmarks.errors import LandmarksError, shown
 from landmarks.progress import show_progress
+from landmarks.terminal import Console
 
 if TYPE_CHECKING:
     from landmarks.api import ImageSearch

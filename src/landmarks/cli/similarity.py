@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from landmarks.cli.console import AsJson, Trust, named_endings
@@ -24,6 +23,7 @@ from landmarks.cli.images import (
 )
 from landmarks.config import trusted
 from landmarks.errors import shown
+from landmarks.terminal import Console
 
 FirstPath = Annotated[Path, typer.Argument(metavar="A", help="The image that the others are compared with.")]
 OtherPaths = Annotated[list[Path], typer.Argument(metavar="B [C …]", help="The others, or folders of them.")]

@@ -8,11 +8,11 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from landmarks.metrics import best_mode
+from landmarks.terminal import Console
 
 
 class SweepSummary(Callback):

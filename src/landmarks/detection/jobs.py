@@ -6,7 +6,6 @@ import numpy as np
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from torchvision.models.detection import FasterRCNN
@@ -31,6 +30,7 @@ from landmarks.evaluation import protocol_stamp
 from landmarks.extraction import UnreadableImages
 from landmarks.models import checkpoint_record, weights_hash
 from landmarks.recognition import DETECTIONS, PROTOCOL_FILE, DetectionProtocol, FoundObjects
+from landmarks.terminal import Console
 from landmarks.training import Parts, TrainedRun, ready, run_training
 
 USED = ("job", "name", "seed", "run_dir", "trust", "channels_last", "inference", "checkpoint", "trainer")

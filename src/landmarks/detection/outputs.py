@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
 from landmarks.config import write_json
@@ -20,6 +19,7 @@ from landmarks.evaluation import Scores, plain
 from landmarks.ids import format_id
 from landmarks.recognition import DetectionClasses, Detections
 from landmarks.report import write_summary
+from landmarks.terminal import Console
 
 OUTPUTS = ("metrics.json", "predictions.csv", "boxes.png", "report.html")
 TITLES = {"map@0.5": "mAP at IoU 0.5, 2018 challenge", "v2_map@0.5": "mAP at IoU 0.5, Open Images V2"}

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -30,6 +29,7 @@ from landmarks.report import (
     write_summary,
 )
 from landmarks.retrieval import StageReport
+from landmarks.terminal import Console
 
 SHOWN = ("map@100", "gap", "top1")
 OUTPUTS = (

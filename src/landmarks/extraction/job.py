@@ -14,7 +14,6 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -30,6 +29,7 @@ from landmarks.extraction.views import Embedded, Extraction
 from landmarks.models import OpenedModel, open_model, require_size
 from landmarks.recognition import classify, refuse_other_folder, require_views, to_device, write_predictions
 from landmarks.retrieval import DescriptorSet
+from landmarks.terminal import Console
 
 PREDICTIONS = "_predictions"
 """What the name of a set's predictions ends with."""

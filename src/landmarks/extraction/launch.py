@@ -28,7 +28,8 @@ _INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 def ranks_launched(strategy: Strategy, run_dir: Path) -> Iterator[None]:
     """Run the block as rank 0 with the other ranks of this node beside it; without DDP, just run it.
 
-    Each child runs `python -P -m landmarks.cli.rank RUN_DIR PARENT`, reads `config.yaml` there and ends with its parent.
+    Each child runs `python -P -m landmarks.cli.rank RUN_DIR PARENT`, reads `config.yaml` there and ends with its
+    parent.
     The ranks meet, and talk to each other, on this machine's loopback interface, where nobody else can listen.
     """
     if not _we_launch(strategy):

@@ -72,7 +72,7 @@ def refuse_strangers(*parts: tuple[Kind, Mapping[str, Any]]) -> None:
 
 
 def _is_of_others(name: str) -> bool:
-    """Whether it belongs to Python or to an installed library, which a file of a stranger may have named for its harm."""
+    """Whether it belongs to Python or to an installed library: a stranger's file may name it for the harm it does."""
     top = name.partition(".")[0]
     return top in sys.stdlib_module_names or top in sys.builtin_module_names or top in packages_distributions()
 

@@ -75,8 +75,8 @@ def load_weights(net: DescriptorNet, path: Path) -> None:
 def named_as(own: Collection[str], weights: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Take off what stands before the names that a network has, and leave out what has another beginning.
 
-    Raises LandmarksError where several beginnings are equally good, as of a student and its teacher, in the file `path`.
-    The network itself goes before its average.
+    The network itself goes before its average. Raises LandmarksError, which names the file `path`, where several
+    beginnings are equally good, as of a student and its teacher.
     """
     plain = {".".join(part for part in name.split(".") if part not in WRAPPERS): w for name, w in weights.items()}
     beginnings = Counter(
