@@ -32,6 +32,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["optimizer.lr=fast"], ["optimizer.lr", "'fast'"]),
         (["data=gldv2"], ["data.root: no value given", "data.root=VALUE"]),
         (["data=gldv2", "data.root=nowhere"], ["data.root=nowhere: there is no such folder"]),
+        (["data=folder", "data.root="], ["data.root= is empty: name a folder or an address"]),
         (["data=gldv2", "data.root=."], ["data.root=. is not a complete", "train_clean.csv"]),
         (["resume=a.ckpt", "model.pretrained=b"], ["resume=a.ckpt: there is no", "model.pretrained=b: there is no"]),
         (["data=folder", "data.root=nowhere", "data.source.table=t"], ["nowhere", "data.source.table=t: there is no"]),

@@ -44,6 +44,11 @@ def test_what_cannot_be_the_address_of_a_folder_is_refused(address: str, message
         open_root(address)
 
 
+def test_an_empty_root_is_not_the_working_directory() -> None:
+    with pytest.raises(LandmarksError, match=r"data\.root is empty"):
+        open_root("")
+
+
 def test_data_that_must_lie_here_is_not_looked_for_elsewhere() -> None:
     assert local_folder("photos") == Path("photos")
     with pytest.raises(LandmarksError, match=r"data\.root=memory://photos is an address"):

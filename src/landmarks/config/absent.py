@@ -27,8 +27,10 @@ def _absent(config: DictConfig) -> Iterator[str]:
         if path and not Path(path).is_file():
             hint = "; name the interrupted run with hydra.run.dir=RUN" if resume == "last" else ""
             yield f"resume={resume}: there is no checkpoint {path}{hint}"
-    if root := _folder_of_images(config):
-        yield f"data.root={root}: there is no such folder"
+    if (root := _folder_of_images(config)) is not None:
+        yield (
+            f"data.root={root}: there is no such folder" if root else "data.root= is empty: name a folder or an address"
+        )
     for key in FILES:
         if (path := _text(config, key)) and not Path(path).is_file():
             yield f"{key}={path}: there is no such file"
@@ -50,7 +52,7 @@ def _folder_of_images(config: DictConfig) -> str | None:
     """The folder of the data set, if it is asked for, lies on this machine and is not there."""
     unused = config.get("job") == "evaluate" and not config.checkpoint and not config.descriptors.use_data
     root = None if unused else _text(config, "data.root")
-    if not root or "://" in root or Path(os.path.expanduser(root)).is_dir():  # noqa: PTH111 - see open_root
+    if root is None or "://" in root or (root and Path(os.path.expanduser(root)).is_dir()):  # noqa: PTH111 - see open_root
         return None
     return root
 

@@ -29,11 +29,14 @@ def open_root(root: str | Path | UPath) -> Root:
     user's own.
 
     Raises:
-        LandmarksError: No package reads such addresses (names the one to install), or it is not that of a folder.
+        LandmarksError: No package reads such addresses (names the one to install), it is not that of a folder, or there
+            is none.
     """
     if isinstance(root, Path):
         return Path(os.path.expanduser(root))  # noqa: PTH111 - unknown users are no error here
     address = str(root)
+    if not address:
+        raise LandmarksError("data.root is empty: name a folder or an address")
     if "::" in address:
         raise LandmarksError(
             f"{printable(address)} is a chain of addresses: give the last one; what pays is kept here anyway"
