@@ -12,13 +12,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from rich import box
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from landmarks.report.page import write_page
 from landmarks.report.table import number, signed
+from landmarks.terminal import Console
 
 SPLITS = ("public", "private")
 Figures = Mapping[str, float | None]  # {"public": 0.2676, "private": None}
