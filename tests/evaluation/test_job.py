@@ -80,3 +80,15 @@ def test_code_in_a_checkpoint_is_never_run(compose_config: Compose, tmp_path: Pa
     with pytest.raises(LandmarksError, match="corrupt, or not a checkpoint"):
         evaluate_job(compose_config("evaluate", f"checkpoint={tmp_path / 'trap.ckpt'}", run_dir=tmp_path / "run"))
     assert not (tmp_path / "sprung").exists()
+
+
+def test_other_data_than_those_of_the_training_are_told(
+    compose_config: Compose, trained_run: Any, photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = [f"checkpoint={trained_run.checkpoint}", "data.num_workers=0", "trainer.accelerator=cpu"]
+    quiet = ["callbacks.progress=null", "pipeline=global", "recognition=votes"]
+    config = compose_config(
+        "evaluate", *options, *quiet, "data=folder", f"data.root={photos}", run_dir=tmp_path / "out"
+    )
+    evaluate_job(config)
+    assert "Trained on demo, evaluated on PhotoFolder" in caplog.text

@@ -1,5 +1,6 @@
 """Evaluates a checkpoint on any data: extracts descriptors, then evaluates them."""
 
+import logging
 from pathlib import Path
 
 from hydra.utils import instantiate
@@ -12,9 +13,11 @@ from landmarks.evaluation.inputs import Inputs
 from landmarks.evaluation.outputs import write_evaluation
 from landmarks.evaluation.scoring import evaluate_descriptors
 from landmarks.extraction import Extraction, embed
-from landmarks.models import OpenedModel, open_model
+from landmarks.models import TRAINED_HERE, OpenedModel, data_in_words, open_model
 from landmarks.recognition import RecognitionPipeline
 from landmarks.retrieval import Pipeline
+
+log = logging.getLogger(__name__)
 
 
 def evaluate_job(config: DictConfig) -> float | None:
@@ -42,6 +45,7 @@ def evaluate(config: DictConfig, run_dir: Path, trained: OpenedModel | None = No
     data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
         trained=trained.preprocessing, scales=extraction.scales
     )
+    _tell_other_data(trained, config)
     data.prepare_data()
     data.setup("validate")
     gallery_names = data.gallery_set.table.landmark_names
@@ -60,3 +64,12 @@ def evaluate(config: DictConfig, run_dir: Path, trained: OpenedModel | None = No
         "unreadable": extracted.unreadable,
     }
     return write_evaluation(run_dir, config, result, trained.name, f"{trained.name} on {data.source.name}", figures)
+
+
+def _tell_other_data(trained: OpenedModel, config: DictConfig) -> None:
+    """Warn where a network is evaluated on other data than it was trained on, which may be an oversight."""
+    origin = trained.record.origin
+    both = origin.get("trained_on"), data_in_words(config.data.source)
+    before, now = (str(data).partition(",")[0] for data in both)
+    if origin.get("source") == TRAINED_HERE and before != now:
+        log.warning("Trained on %s, evaluated on %s; the data of the training are asked for by data=…", before, now)

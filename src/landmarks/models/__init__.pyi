@@ -15,7 +15,9 @@ from .build import Pooling as Pooling
 from .build import published_net as published_net
 from .build import timm_net as timm_net
 from .checkpoints import RECORD_VERSION as RECORD_VERSION
+from .checkpoints import TRAINED_HERE as TRAINED_HERE
 from .checkpoints import checkpoint_record as checkpoint_record
+from .checkpoints import data_in_words as data_in_words
 from .checkpoints import find_resume as find_resume
 from .checkpoints import load_trained_weights as load_trained_weights
 from .checkpoints import open_checkpoint as open_checkpoint

@@ -28,6 +28,7 @@ from landmarks.storage import ChangedError, check_archive
 
 RECORD_VERSION = 1
 MODEL, LOSS = "model.", "loss."  # what the names of their tensors begin with
+TRAINED_HERE = "trained with landmarks"  # the source in a record of weights from a run of ours
 
 
 def checkpoint_record(config: DictConfig, preprocessing: Preprocessing, **values: Any) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def _described(values: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Mod
     """Give the record, and the node of the data it was trained on."""
     said = CheckpointRecord.from_values(values)
     config = said.config
-    origin = {"source": "trained with landmarks", "trained_on": _short(config.data.source)}
+    origin = {"source": TRAINED_HERE, "trained_on": data_in_words(config.data.source)}
     described: dict[str, Any] = {"name": config.name, "task": "retrieval", "preprocessing": asdict(said.preprocessing)}
     if said.task == "detection":
         names = said.class_names
@@ -126,8 +127,8 @@ def open_weights(
         raise LandmarksError(f"checkpoint {path}: {error}") from None
 
 
-def _short(source: object) -> str:
-    """A `data.source` node in words, such as "GLDv2, train_split=train_clean"; paths and lists of files stay here.
+def data_in_words(source: object) -> str:
+    """Put a `data.source` node into words, such as "GLDv2, train_split=train_clean", without paths and lists of files.
 
     A set that is only in the layout of another one has a name in its node, which then takes the place of the class's.
     """

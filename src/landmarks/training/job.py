@@ -177,7 +177,7 @@ def _landmark_parts(config: DictConfig) -> Parts:
     check_monitor(config.monitor, recognised=True, predictions=True)  # whether there will be any is known later
     make_loss = instantiate(config.loss)
     data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
-        pairs=make_loss.func.needs_pairs, scales=config.extraction.scales
+        pairs=getattr(make_loss.func, "needs_pairs", False), scales=config.extraction.scales
     )
     data.prepare_data()
     model = instantiate(config.model)
