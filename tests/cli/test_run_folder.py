@@ -55,6 +55,29 @@ def test_what_a_run_left_is_not_written_over_unasked(here: Path, capsys: pytest.
     run_hydra(_work, "train", ["hydra.run.dir=a", "resume=last"])
 
 
+def test_a_folder_of_other_files_is_refused_and_left_as_it_was(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "photos" / "Tower Bridge").mkdir(parents=True)
+    for given in ("hydra.run.dir=photos", "hydra.run.dir=.", "hydra.sweep.dir=photos"):
+        screen = _refused([given, "overwrite=true", *(["-m", "seed=0,1"] if "sweep" in given else [])], capsys)
+        assert f"Error {given}: there is something else in this folder, such as" in screen
+    assert list(here.rglob("*")) == [here / "photos", here / "photos" / "Tower Bridge"]
+
+
+def test_only_a_folder_that_was_made_is_removed_and_an_empty_one_will_do(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "empty").mkdir()
+    for folder in ("empty", "empty", "made"):  # the second finds what Hydra noted for the first
+        with pytest.raises(SystemExit):
+            train([f"hydra.run.dir={folder}", "seed=-1"])
+        assert "seed: -1 will not do" in capsys.readouterr().err
+    assert (here / "empty").is_dir() and not (here / "made").exists()
+    run_hydra(_work, "extract", ["hydra.run.dir=empty/sets", "checkpoint=x"])  # as `leaderboard --run` has them
+    run_hydra(_work, "evaluate", ["hydra.run.dir=empty", "checkpoint=x"])
+
+
 def test_one_run_at_a_time_in_a_folder_that_can_be_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "a").mkdir()
     with FileLock(here / "a" / ".lock"):

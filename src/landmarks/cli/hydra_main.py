@@ -21,9 +21,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from landmarks.config import (
+    ClaimedFolder,
     claim_folder,
     config_root,
-    discard_unused,
     explain,
     first_rank,
     import_from_here,
@@ -38,7 +38,7 @@ from landmarks.config import (
     start_if_new,
     understood,
 )
-from landmarks.storage import FileLock, printable
+from landmarks.storage import printable
 from landmarks.terminal import Console
 
 Arguments = Annotated[list[str] | None, typer.Argument()]
@@ -68,12 +68,13 @@ def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Se
         with mistakes_named():  # here already, else Hydra would print the overrides before
             return task(config)
 
-    RunFolder.made = None
+    RunFolder.of_run = None
     with mistakes_named():
         try:
             application(job)()
         except BaseException:
-            RunFolder.discard()
+            if RunFolder.of_run is not None:
+                RunFolder.of_run.discard_unused()
             raise
 
 
@@ -81,37 +82,30 @@ class RunFolder(Callback):
     """Gives every run and every sweep a folder of its own; Hydra asks before it makes one.
 
     Attributes:
-        made: the folder of this process's run, for it alone to remove.
+        of_run: the folder of this process's run, for it alone to remove where no work was begun.
     """
 
-    made: Path | None = None
+    of_run: ClaimedFolder | None = None
 
     def __init__(self) -> None:
-        self._lock: FileLock | None = None
+        self._claimed: ClaimedFolder | None = None
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Make and lock the folder of a run; end the process where it holds what would be lost."""
         if first_rank():  # the others work in the folder that the first has locked
             with mistakes_named():  # of exceptions Hydra would only warn
-                self._lock = claim_folder(config, "run")
-                RunFolder.made = Path(config.hydra.run.dir).absolute()
+                self._claimed = RunFolder.of_run = claim_folder(config, "run")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Make and lock the folder of a sweep."""
         with mistakes_named():
-            self._lock = claim_folder(config, "sweep")
+            self._claimed = claim_folder(config, "sweep")
             name_jobs_by_differences(config)
-
-    @classmethod
-    def discard(cls) -> None:
-        """Remove the folder of a run that ended before any work."""
-        if cls.made is not None:
-            discard_unused(cls.made)
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Let others in."""
-        if self._lock is not None:
-            self._lock.release()
+        if self._claimed is not None:
+            self._claimed.lock.release()
 
     on_multirun_end = on_run_end
 

@@ -40,8 +40,8 @@ from .resolvers import best_precision as best_precision
 from .resolvers import demo_data as demo_data
 from .resolvers import file_name as file_name
 from .resolvers import register_resolvers as register_resolvers
+from .run_folder import ClaimedFolder as ClaimedFolder
 from .run_folder import claim_folder as claim_folder
-from .run_folder import discard_unused as discard_unused
 from .run_folder import first_rank as first_rank
 from .run_folder import goes_on as goes_on
 from .run_folder import name_jobs_by_differences as name_jobs_by_differences

@@ -16,7 +16,7 @@ from landmarks.config.locations import config_root, import_from_here, named_code
 from landmarks.config.mistakes import explain, mistake_behind
 from landmarks.config.overrides import quoted, understood
 from landmarks.config.resolvers import register_resolvers
-from landmarks.config.run_folder import claim_folder, discard_unused
+from landmarks.config.run_folder import claim_folder
 from landmarks.errors import LandmarksError
 from landmarks.storage import hide, printable
 
@@ -65,8 +65,8 @@ def run_composed(name: str, overrides: Sequence[str], job: Callable[[DictConfig]
     before = HydraConfig.instance().cfg
     with mistakes_raised():
         config = compose_config(name, overrides, with_hydra=True)
-        lock = claim_folder(config, "run")
-        folder = Path(config.hydra.run.dir).absolute()
+        claimed = claim_folder(config, "run")
+        folder = claimed.path
         try:
             with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
                 config.hydra.runtime.output_dir = str(folder)
@@ -76,11 +76,11 @@ def run_composed(name: str, overrides: Sequence[str], job: Callable[[DictConfig]
             with _logged(folder):
                 return folder, job(config)
         except BaseException:
-            discard_unused(folder)
+            claimed.discard_unused()
             raise
         finally:
             HydraConfig.instance().cfg = before
-            lock.release()
+            claimed.lock.release()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from landmarks.config.overrides import quoted
 from landmarks.config.record import RECORD, read_kind
-from landmarks.errors import LandmarksError
+from landmarks.errors import LandmarksError, shown
 from landmarks.storage import FileLock, LockedError
 
 LOCK = ".lock"
@@ -20,22 +21,44 @@ BEFORE_WORK = (".hydra", "run.log", LOCK)
 LEAST_ROOM = 1 << 20  # bytes, for what Hydra writes before any work
 
 
-def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> FileLock:
+@dataclass(frozen=True)
+class ClaimedFolder:
+    """A folder that is held until its lock is released."""
+
+    path: Path
+    lock: FileLock
+    made: bool  # it was not there before
+
+    def discard_unused(self) -> None:
+        """Remove the folder of a run that never began to work, which holds nothing but what Hydra noted.
+
+        Of one that was there before, only empty files of Hydra are removed: the disk was full.
+        """
+        for path in self.path.glob(".hydra/*") if first_rank() else ():
+            if path.stat().st_size == 0:
+                path.unlink()
+        if self.made and first_rank() and self.path.is_dir() and not _work_in(self.path):
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> ClaimedFolder:
     """Make and lock the folder of a run or a sweep, which Hydra has not made yet, and write its name into `config`.
 
     A folder named after the time gets another name where a run of the same second has made it already. One that holds
-    a run is refused, see `refuse_taken`.
+    a run, or anything else, is refused, see `refuse_taken`.
     """
     folder = _named(config, kind)
     if "${" in str(folder):  # Hydra resolves the name once more
         raise LandmarksError(f"hydra.{kind}.dir={folder}: the name of a run folder cannot hold ${{")
     if kind == "run":
         refuse_taken(folder, config)
+    elif not (folder / LOCK).is_file():
+        _refuse_foreign(folder, kind)
     place = f"hydra.{kind}.dir={folder}"
     _require_room(folder, place)
     raw = OmegaConf.to_container(config.hydra[kind], resolve=False)
     try:
-        folder = _make(folder, alone=isinstance(raw, dict) and "${now:" in str(raw["dir"]))
+        folder, made = _make(folder, alone=isinstance(raw, dict) and "${now:" in str(raw["dir"]))
         lock = FileLock(folder / LOCK)
         (folder / LOCK).write_text(f"held by process {os.getpid()} while it runs\n")
     except LockedError:
@@ -44,7 +67,7 @@ def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> FileLock:
         raise LandmarksError(f"{place}: cannot be made or written ({error.strerror}); name another folder") from None
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra[kind].dir = str(folder)
-    return lock
+    return ClaimedFolder(folder.absolute(), lock, made)
 
 
 def _require_room(folder: Path, place: str) -> None:
@@ -65,17 +88,21 @@ def _named(config: DictConfig, kind: str) -> Path:
         HydraConfig.instance().cfg = before
 
 
-def _make(folder: Path, alone: bool) -> Path:
-    """Make a folder, or the first of FOLDER, FOLDER_2, … that nobody has made where it is to be `alone`."""
+def _make(folder: Path, alone: bool) -> tuple[Path, bool]:
+    """Make a folder, or the first of FOLDER, FOLDER_2, … that nobody has made where it is to be `alone`.
+
+    Say as well whether it was not there before.
+    """
     for number in count(1):
         candidate = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
         try:
-            candidate.mkdir(parents=True, exist_ok=not alone)
+            candidate.mkdir(parents=True)
         except FileExistsError:
-            if not alone:
-                raise
-        else:
-            return candidate
+            if alone:
+                continue
+            candidate.mkdir(exist_ok=True)  # raises where it is no folder
+            return candidate, False
+        return candidate, True
     raise AssertionError
 
 
@@ -92,8 +119,12 @@ def name_jobs_by_differences(config: DictConfig) -> None:
 
 
 def refuse_taken(folder: Path, config: DictConfig) -> None:
-    """Refuse to write over what a run has left in a folder, unless `config` goes on with it or says it is meant."""
+    """Refuse to write over what a run has left in a folder, unless `config` goes on with it or says it is meant.
+
+    Refuse as well a folder that holds anything else, such as the photographs themselves.
+    """
     if not (folder / RECORD).is_file():
+        _refuse_foreign(folder, "run")
         return
     job, _ = read_kind(folder)
     if job != config.job:
@@ -118,16 +149,19 @@ def goes_on(folder: Path, resume: str | Path | None) -> bool:
     return resume is not None and Path(resume).resolve().is_relative_to(folder.resolve())
 
 
-def discard_unused(folder: Path) -> None:
-    """Remove the folder of a run that never began to work, which holds nothing but what Hydra noted.
+def _refuse_foreign(folder: Path, kind: str) -> None:
+    found = _work_in(folder) if folder.is_dir() else []
+    # an evaluation may lie around the extraction whose descriptor sets it reads
+    if others := [name for name in found if not (folder / name / RECORD).is_file()]:
+        raise LandmarksError(
+            f"hydra.{kind}.dir={folder}: there is something else in this folder, such as {shown(others[0])}; name one "
+            f"that is new or empty, or one that holds a {kind}"
+        )
 
-    Of one that other runs left something in, only empty files of Hydra are removed: the disk was full.
-    """
-    for path in folder.glob(".hydra/*") if first_rank() else ():
-        if path.stat().st_size == 0:
-            path.unlink()
-    if first_rank() and folder.is_dir() and all(path.name in BEFORE_WORK for path in folder.iterdir()):
-        shutil.rmtree(folder, ignore_errors=True)
+
+def _work_in(folder: Path) -> list[str]:
+    """Return the names of all that was not put there before any work."""
+    return sorted(path.name for path in folder.iterdir() if path.name not in BEFORE_WORK)
 
 
 def first_rank() -> bool:
