@@ -55,9 +55,7 @@ def test_what_a_run_left_is_not_written_over_unasked(here: Path, capsys: pytest.
     run_hydra(_work, "train", ["hydra.run.dir=a", "resume=last"])
 
 
-def test_a_folder_of_other_files_is_refused_and_left_as_it_was(
-    here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_of_other_files_is_refused_and_left_as_it_was(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "photos" / "Tower Bridge").mkdir(parents=True)
     for given in ("hydra.run.dir=photos", "hydra.run.dir=.", "hydra.sweep.dir=photos"):
         screen = _refused([given, "overwrite=true", *(["-m", "seed=0,1"] if "sweep" in given else [])], capsys)

@@ -21,6 +21,7 @@ from landmarks.data import LandmarkDataModule, Sample, ValidationSize, single_th
 from landmarks.data.gldv2 import GLDv2
 from landmarks.data.images import Preprocessing, decode
 from landmarks.errors import LandmarksError
+from tiny_sets import jpeg
 
 Build = Callable[..., LandmarkDataModule]
 
@@ -208,6 +209,22 @@ def test_a_search_alone_reads_no_train_images(tiny: Any) -> None:
     assert len(module.val_dataloader()) == 2
     with pytest.raises(LandmarksError, match="not a complete Google Landmarks v2 folder"):
         build("gldv2", tiny.root).setup("validate")
+
+
+def test_a_moved_set_is_the_same_one_and_another_of_the_same_names_is_not(tmp_path: Path) -> None:
+    def identity(root: Path) -> dict[str, str]:
+        module = build("folder", root)
+        module.setup("fit")
+        return module.evaluation_identity()
+
+    for root, first in (("one", 0), ("other", 100)):
+        for number in range(12):
+            (folder := tmp_path / root / f"place {number % 2}").mkdir(parents=True, exist_ok=True)
+            (folder / f"{number}.jpg").write_bytes(jpeg(first + number))
+    one = identity(tmp_path / "one")
+    other = identity(tmp_path / "other")
+    assert identity((tmp_path / "one").rename(tmp_path / "moved")) == one
+    assert {name for name in one if one[name] != other[name]} == {"queries", "index", "gallery"}
 
 
 def test_tables_are_read_once(tiny: Any) -> None:

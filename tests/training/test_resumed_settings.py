@@ -1,6 +1,7 @@
 """Resumed runs: what may change changes, what cannot is refused by name, and a moved run keeps its best."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,15 +40,40 @@ def test_the_last_evaluation_counts_whatever_the_interval(moved: Path) -> None:
         ("loss=softmax", r"loss\._target_: was .*ArcMargin"),
         ("monitor=public/gap", r"monitor: was public/map@100, is public/gap"),
         ("data.source.train_split=train+index", "the landmark names to learn: were"),
+        ("optimizer.lr=0.5", r"nothing is left to train: trainer\.max_epochs is 1, and the run has done 1"),
     ],
 )
 def test_what_cannot_change_is_refused_by_name_and_nothing_is_written(
     compose_config: Compose, tiny_run: list[str], moved: Path, override: str, words: str
 ) -> None:
-    before = sorted(moved.rglob("*"))
+    before = {path: path.stat().st_mtime_ns for path in moved.rglob("*")}
     with pytest.raises(LandmarksError, match=words):
         train(compose_config("train", *tiny_run, *SGD, "resume=last", override, run_dir=moved), moved)
-    assert sorted(moved.rglob("*")) == before
+    assert {path: path.stat().st_mtime_ns for path in moved.rglob("*")} == before
+
+
+def test_batches_of_an_epoch_that_was_begun_with_others_are_refused_before_anything_is_written(
+    compose_config: Compose, tiny_run: list[str], tmp_path: Path
+) -> None:
+    first = [*tiny_run, *SGD, "evaluate_untrained=false", "trainer.max_epochs=9"]
+    train(compose_config("train", *first, "trainer.max_steps=3", run_dir=tmp_path), tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with pytest.raises(LandmarksError, match=r"nothing is left to train: trainer\.max_steps is 3"):
+        train(compose_config("train", *first, "resume=last", "trainer.max_steps=3", run_dir=tmp_path), tmp_path)
+    with pytest.raises(LandmarksError, match=r"data\.batch_size: was 8, is 12"):
+        train(compose_config("train", *first, "resume=last", "data.batch_size=12", run_dir=tmp_path), tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_between_two_epochs_the_batches_may_change(
+    compose_config: Compose, tiny_run: list[str], moved: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(moved, tmp_path / "run"))
+    steps = json.loads((run / "metrics.json").read_text())["training"]["steps"]
+    longer = ["trainer.max_epochs=2", "resume=last", "data.batch_size=4", "seed=5"]
+    train(compose_config("train", *tiny_run, *SGD, *longer, run_dir=run), run)
+    now = json.loads((run / "metrics.json").read_text())
+    assert now["training"]["steps"] == steps + now["data"]["train"] // 4
 
 
 def test_nothing_of_the_environment_gets_into_what_a_checkpoint_says(
@@ -80,6 +106,19 @@ def test_a_moved_run_takes_the_new_rate_and_keeps_its_best_and_its_beginning(
     (group,) = last["optimizer_states"][0]["param_groups"]
     assert (group["lr"], group["initial_lr"], group["weight_decay"]) == (100.0, 100.0, 0.0)
     assert str(moved.parent) not in str(last["callbacks"]), "a checkpoint knows no folder"
+
+
+def test_what_cannot_be_compared_with_before_is_measured_anew(
+    compose_config: Compose, tiny_run: list[str], moved: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Path(shutil.copytree(moved, tmp_path / "run"))
+    other = ["pipeline=qe", "data.image_size=48", "optimizer.lr=100", "trainer.max_epochs=3", "resume=last"]
+    train(compose_config("train", *tiny_run, *SGD, *other, run_dir=run), run)
+    (said,) = (record.message for record in caplog.records if "cannot be compared" in record.message)
+    assert ": data.image_size or data.resize, pipeline.stages.qe changed." in said
+    after = json.loads((run / "metrics.json").read_text())
+    evaluated = read_curves([run / "logs" / "metrics.csv"])["public/map@100"][1]
+    assert "untrained" not in after and after["monitor"]["value"] == pytest.approx(max(evaluated), abs=1e-6)
 
 
 def test_another_runs_checkpoint_brings_its_best_along(moved: Path, tmp_path: Path) -> None:

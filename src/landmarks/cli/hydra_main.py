@@ -73,8 +73,7 @@ def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Se
         try:
             application(job)()
         except BaseException:
-            if RunFolder.of_run is not None:
-                RunFolder.of_run.discard_unused()
+            RunFolder.discard()
             raise
 
 
@@ -101,6 +100,12 @@ class RunFolder(Callback):
         with mistakes_named():
             self._claimed = claim_folder(config, "sweep")
             name_jobs_by_differences(config)
+
+    @classmethod
+    def discard(cls) -> None:
+        """Remove the folder of a run that ended before any work."""
+        if cls.of_run is not None:
+            cls.of_run.discard_unused()
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Let others in."""

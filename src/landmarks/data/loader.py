@@ -47,8 +47,7 @@ class ResumableLoader(DataLoader[Any]):
         The workers start with the first `next`: Lightning asks for the iterator of a resumed run before it sets the
         epoch.
         """
-        if self._resumed is not None and self._resumed["epoch"] == self._batches.epoch:
-            self._require_same(self._resumed["identity"])
+        self.require_same(self._batches.epoch)
         self._handed = self._batches.first
         for batch in super().__iter__():
             self._handed += 1
@@ -62,7 +61,8 @@ class ResumableLoader(DataLoader[Any]):
         """Go on where `state` was saved, once that epoch is begun."""
         self._resumed = state
         self._handed = state["batches"]
-        self._batches.resume_at(state["epoch"], state["batches"])
+        over = state.get("over", False)  # of that epoch nothing is left, however many batches it has now
+        self._batches.resume_at(state["epoch"], len(self._batches) if over else state["batches"])
 
     def _identity(self) -> dict[str, int | float | str]:
         table = self._images
@@ -71,8 +71,11 @@ class ResumableLoader(DataLoader[Any]):
             "the table of training images": fingerprint(table.ids, table.landmarks),
         }
 
-    def _require_same(self, before: dict[str, int | float | str]) -> None:
-        now = self._identity()
+    def require_same(self, epoch: int) -> None:
+        """Refuse to go on in the middle of an epoch with other batches than it was begun with."""
+        if self._resumed is None or self._resumed["epoch"] != epoch or self._resumed.get("over", False):
+            return
+        before, now = self._resumed["identity"], self._identity()
         changed = [
             f"  {name}: was {before.get(name)}, is {now.get(name)}"
             for name in dict.fromkeys([*before, *now])
@@ -101,11 +104,20 @@ class ResumableDataModule(pl.LightningDataModule):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the place in the epoch, for a checkpoint."""
-        return {} if self._train_loader is None else {"train_loader": self._train_loader.state_dict()}
+        if self._train_loader is None:
+            return {}
+        place = self._train_loader.state_dict()
+        over = self.trainer is not None and place["batches"] >= self.trainer.num_training_batches
+        return {"train_loader": place | {"over": over}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Make the next training loader go on from that place."""
         self._resumed = state_dict["train_loader"]
+
+    def require_resumable(self) -> None:
+        """Refuse before any work what the training loop would refuse at its first batch; after `load_state_dict`."""
+        if self._resumed is not None and self._train_loader is not None:
+            self._train_loader.require_same(self._resumed["epoch"])
 
     def _training_loader(
         self, dataset: TrainingImages, batches: EpochBatches, collate: Callable[[Any], Any]

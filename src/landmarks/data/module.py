@@ -15,7 +15,7 @@ from landmarks.data.held_out import HeldOut, HeldOutSource
 from landmarks.data.images import Augmentation, Preprocessing, ResizeRule, common_multiple
 from landmarks.data.loader import ResumableDataModule, require_least
 from landmarks.data.roots import Root, open_root
-from landmarks.data.samplers import MakeBatches, by_loss
+from landmarks.data.samplers import MakeBatches, by_loss, fingerprint
 from landmarks.data.shapes import ImageShapes, group_shapes
 from landmarks.data.source import GroundTruth, ImageSet, Source
 from landmarks.data.validation import ValidationSize, select_gallery, select_index, select_queries
@@ -185,6 +185,13 @@ class LandmarkDataModule(ResumableDataModule):
             "gallery": len(self.gallery_set),
             "validation": str(self.validation),
         }
+
+    def evaluation_identity(self) -> dict[str, str]:
+        """What tells the evaluation sets and their truth from others, by name, after `setup`."""
+        retrieval, recognition = self.truth.retrieval, self.truth.recognition
+        arrays = [] if retrieval is None else [retrieval.query_ids, retrieval.public, retrieval.positives]
+        arrays += [] if recognition is None else [recognition.image_ids, recognition.public, recognition.landmarks]
+        return {name: images.identity() for name, images in self.evaluated.items()} | {"truth": fingerprint(*arrays)}
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches of `collate_train`. Raises LandmarksError if the images do not fill one batch."""

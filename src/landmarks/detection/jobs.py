@@ -20,6 +20,7 @@ from landmarks.config import (
     write_record,
 )
 from landmarks.data import LandmarkDataModule, Preprocessing
+from landmarks.data.samplers import fingerprint
 from landmarks.detection.detect import Detector, TrainedDetector, load_detector
 from landmarks.detection.evaluation import FIGURES, SPLIT, DetectionEvaluation, Judges, sample_images
 from landmarks.detection.openimages import DetectionDataModule
@@ -57,13 +58,14 @@ def _detector_parts(config: DictConfig) -> Parts:
         raise LandmarksError(f"monitor={config.monitor}: there is no such metric; there are: {', '.join(known)}")
     data: DetectionDataModule = instantiate(config.data)
     ready(data)
-    classes, resize = data.classes, data.resize
+    classes, resize, boxes = data.classes, data.resize, data.val_set.boxes
     record = checkpoint_record(
         config,
         Preprocessing("detection", resize.short_side, resize.long_side),
         task="detection",
         class_names=classes.names.tolist(),
         class_titles=classes.titles.tolist(),
+        evaluated_on={"images": data.val_set.images.identity(), "boxes": fingerprint(boxes.start, boxes.labels)},
     )
     module = DetectorModule(
         instantiate(config.model)(num_classes=len(classes)),

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
@@ -17,15 +19,15 @@ from torch import nn
 from torchvision.models.detection import FasterRCNN
 
 from landmarks.config import TrainSettings, built_class, check_config, goes_on, write_record
-from landmarks.data import LandmarkDataModule
+from landmarks.data import LandmarkDataModule, ResumableDataModule
 from landmarks.errors import LandmarksError
 from landmarks.evaluation import Scores, check_monitor, metric_value, remove_outputs, write_result
 from landmarks.extraction import ranks_launched
-from landmarks.models import checkpoint_record, find_resume, load_trained_weights, require_size
+from landmarks.models import checkpoint_record, find_resume, load_trained_weights, open_checkpoint, require_size
 from landmarks.report import plot_curves
 from landmarks.training.callbacks import DescriptorEvaluation
 from landmarks.training.module import LandmarkModule
-from landmarks.training.resume import ConfiguredOptimizer, RunSoFar, refuse_changes
+from landmarks.training.resume import ConfiguredOptimizer, RunSoFar, changes, require_work
 from landmarks.training.wandb_run import WandbRun
 from landmarks.training.whole_files import WholeFiles, require_room
 
@@ -48,7 +50,7 @@ class TrainedRun:
 class Parts:
     """What a task brings to the train job."""
 
-    data: pl.LightningDataModule  # as `ready` gives them
+    data: ResumableDataModule  # as `ready` gives them
     module: pl.LightningModule  # what is trained
     record: dict[str, Any]  # what the module puts into its checkpoints
     amount: str  # of the data, for the log, such as "1200 images of 93 landmarks"
@@ -85,13 +87,14 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     pl.seed_everything(config.seed, workers=True, verbose=False)
     parts = make_parts(config)
     module, data = parts.module, parts.data
-    if resume is not None:
-        refuse_changes(resume, parts.record)
+    found = {} if resume is None else open_checkpoint(resume, mapped=True, check=False)
+    changed = [] if resume is None else changes(resume, found.get("landmarks", {}), parts.record)
     # in the order of the file: the checkpoint is chosen by what the evaluation logs
     bar = config.trainer.enable_progress_bar
     chosen = {name: node for name, node in config.callbacks.items() if node is not None and (bar or name != "progress")}
     callbacks = {name: instantiate(node) for name, node in chosen.items()}
     evaluation, checkpoint, so_far = callbacks["evaluation"], callbacks["checkpoint"], RunSoFar()
+    checkpoint.afresh = so_far.afresh = bool(changed)
     loggers = [instantiate(node) for node in (config.logger or {}).values()]
     wandb_runs = [logger for logger in loggers if isinstance(logger, WandbRun)]
     trainer: pl.Trainer = instantiate(
@@ -103,10 +106,20 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     )
     if parts.check is not None:
         parts.check(trainer)
+    if resume is not None and (place := found.get(type(data).__qualname__)):
+        data.load_state_dict(place)
     _require_evaluations(trainer, data)
+    if resume is not None and _begins_anew(run_dir, resume):
+        require_work(resume, found, trainer)
     require_room(run_dir, module)
     _begin(config, run_dir, resume)
-    if resume is not None:
+    if changed:
+        log.warning(
+            "Evaluations before cannot be compared with those to come: %s changed. The best checkpoint is chosen anew "
+            "from here on, and there are no metrics of the untrained network.",
+            ", ".join(changed),
+        )
+    elif resume is not None:
         checkpoint.bring(Path(resume))
 
     for wandb_run in wandb_runs:
@@ -152,10 +165,23 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     return value
 
 
-def _require_evaluations(trainer: pl.Trainer, data: pl.LightningDataModule) -> None:
-    """Refuse an interval between evaluations that no epoch reaches, and batches that these devices cannot fill."""
+def _begins_anew(run_dir: Path, resume: str) -> bool:
+    """Say whether a resumed run is asked to train, and not only to say what an interrupted one came to.
+
+    A sweep that is resumed asks its finished jobs for their metrics again.
+    """
+    sweeps = HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
+    return not sweeps and ((run_dir / "metrics.json").is_file() or not goes_on(run_dir, resume))
+
+
+def _require_evaluations(trainer: pl.Trainer, data: ResumableDataModule) -> None:
+    """Refuse an interval between evaluations that no epoch reaches, and batches that these devices cannot fill.
+
+    Refuse as well batches of an epoch that was begun with others.
+    """
     data.trainer = trainer
     batches = len(data.train_dataloader())
+    data.require_resumable()
     limit: Any = trainer.limit_train_batches
     batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
     interval: Any = trainer.val_check_interval
@@ -166,7 +192,7 @@ def _require_evaluations(trainer: pl.Trainer, data: pl.LightningDataModule) -> N
         )
 
 
-def ready(data: pl.LightningDataModule) -> None:
+def ready(data: ResumableDataModule) -> None:
     """Set data up for training, and refuse batches that cannot be drawn before any other work."""
     data.prepare_data()
     data.setup("fit")
@@ -185,7 +211,12 @@ def _landmark_parts(config: DictConfig) -> Parts:
     for key, shape in data.input_shapes():
         require_size(model, key, shape)
     ready(data)
-    record = checkpoint_record(config, data.preprocessing, landmark_names=data.train_set.table.landmark_names.tolist())
+    record = checkpoint_record(
+        config,
+        data.preprocessing,
+        landmark_names=data.train_set.table.landmark_names.tolist(),
+        evaluated_on=data.evaluation_identity(),
+    )
     module = LandmarkModule(
         model,
         _build_loss(make_loss, data.num_landmarks, model.dim),

@@ -3,7 +3,7 @@
 import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,23 +14,25 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from landmarks.errors import LandmarksError
 from landmarks.evaluation import Scores
-from landmarks.models import open_checkpoint
 from landmarks.storage import atomic_path
 
 FIXED = ("task", "monitor", "model", "loss._target_", "optimizer._target_")
+PLACES = ("folder", "model_name", "cache")  # of an evaluation; they change no metric
 FREE = ("model.pretrained", "model.dropout", "model.checkpointing")
 SCHEDULES = ("landmarks.training.step", "landmarks.training.cosine")  # both only count steps
 
 log = logging.getLogger(__name__)
 
 
-def refuse_changes(path: str, record: Mapping[str, Any]) -> None:
+def changes(path: str, before: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
     """Refuse to resume from a checkpoint where something differs that cannot change within a run.
 
-    `record` is what the run would put into its checkpoints. All else may change, and does: the optimizer's values, the
-    schedule and the length of the run, and between two epochs the images.
+    `before` is what the checkpoint says of itself, `record` what the run would put into its checkpoints. All else may
+    change, and does: the optimizer's values, the schedule and the length of the run, and between two epochs the images.
+
+    Returns:
+        The names of what changed that metrics depend on: those of before cannot be compared with those to come.
     """
-    before = open_checkpoint(path, mapped=True, check=False).get("landmarks")
     if not isinstance(before, dict) or not isinstance(before.get("config"), dict):
         raise LandmarksError(f"resume={path}: does not say of which run it is; start a new run")
     was, now = _fixed(before["config"]), _fixed(record["config"])
@@ -46,6 +48,28 @@ def refuse_changes(path: str, record: Mapping[str, Any]) -> None:
             + "\n".join(f"  {line}" for line in changed)
             + "\nResume with what it was, or start a new run in a folder of its own."
         )
+    unknown = {"evaluated_on": record.get("evaluated_on")}  # of checkpoints that do not say it
+    return list(_differing(_evaluated(unknown | before), _evaluated(record)))
+
+
+def _evaluated(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What metrics depend on, by the names that people know it by."""
+    images, evaluation = record.get("evaluated_on"), _value(record["config"], "callbacks.evaluation")
+    return {
+        **{f"the {name} of data.root": one for name, one in (images or {}).items()},
+        "data.image_size or data.resize": record.get("preprocessing"),
+        **(evaluation or {}),
+        "trainer.limit_val_batches": _value(record["config"], "trainer.limit_val_batches"),
+    }
+
+
+def _differing(was: Any, now: Any, name: str = "") -> Iterator[str]:
+    if isinstance(was, Mapping) and isinstance(now, Mapping) and not name.startswith("data."):
+        for key in dict.fromkeys([*was, *now]):
+            if key not in PLACES:
+                yield from _differing(was.get(key), now.get(key), f"{name}.{key!s}".removeprefix("."))
+    elif was != now:
+        yield name
 
 
 def _fixed(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,6 +89,23 @@ def _value(config: Mapping[str, Any], key: str) -> Any:
     return value
 
 
+def require_work(path: str, found: Mapping[str, Any], trainer: pl.Trainer) -> None:
+    """Refuse to resume from a checkpoint where nothing is left to train."""
+    loop = found["loops"]["fit_loop"]
+    progress = loop["epoch_progress"]["current"]
+    begun = progress["ready"] > progress["processed"]
+    epochs = progress["processed"] + (begun and loop["epoch_loop.batch_progress"]["is_last_batch"])
+    for key, most, done in (
+        ("max_epochs", trainer.max_epochs, epochs),
+        ("max_steps", trainer.max_steps, found["global_step"]),
+    ):
+        if most is not None and 0 <= most <= done:
+            raise LandmarksError(
+                f"resume={path}: nothing is left to train: trainer.{key} is {most}, and the run has done {done}; "
+                "raise it"
+            )
+
+
 class BestCheckpoint(ModelCheckpoint):
     """Keeps the best checkpoint of a run, wherever the folder of the run lies.
 
@@ -77,6 +118,9 @@ class BestCheckpoint(ModelCheckpoint):
         mode: whether the "max" or the "min" of it is the best.
         filename: without its suffix.
         options: of Lightning's own.
+
+    Attributes:
+        afresh: leave out the scores of a checkpoint, which cannot be compared with those to come.
     """
 
     def __init__(
@@ -85,6 +129,7 @@ class BestCheckpoint(ModelCheckpoint):
         after_evaluation: dict[str, Any] = {"save_on_train_epoch_end": False}  # so that last.ckpt knows the best
         options = after_evaluation | {"enable_version_counter": False} | options
         super().__init__(dirpath=dirpath, filename=filename, monitor=monitor, mode=mode, **options)
+        self.afresh = False
 
     @property
     def state_key(self) -> str:
@@ -106,6 +151,8 @@ class BestCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the scores for the files as they lie here."""
+        if self.afresh:
+            return
         here = _placed(state_dict, str(self.dirpath))
         if (best := here["best_model_path"]) and not Path(best).is_file():
             log.warning("%s is not there: the best checkpoint is chosen anew from here on", best)
@@ -128,10 +175,12 @@ class RunSoFar(pl.Callback):
     Attributes:
         untrained: figures of the evaluation before training; empty without one.
         seconds: of training, those before an interruption included.
+        afresh: leave out the figures of a checkpoint, which cannot be compared with those to come.
     """
 
     def __init__(self) -> None:
         self.untrained: Scores = {}
+        self.afresh = False
         self._before = 0.0
         self._since: float | None = None
 
@@ -154,7 +203,7 @@ class RunSoFar(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
-        self.untrained, self._before = state_dict["untrained"], state_dict["seconds"]
+        self.untrained, self._before = {} if self.afresh else state_dict["untrained"], state_dict["seconds"]
 
 
 class ConfiguredOptimizer(pl.Callback):
