@@ -28,7 +28,10 @@ def mistake_behind(error: BaseException) -> BaseException | None:
     """Return what says best what was done wrong, None if `error` is a defect of ours or of a library."""
     if isinstance(error, InstantiationException):  # a constructor refused its values
         cause = error.__cause__
-        return cause if isinstance(cause, ValueError) else cause and mistake_behind(cause)
+        of_trainer = isinstance(cause, TypeError) and "pytorch_lightning.trainer" in str(error)  # of trainer.devices
+        return cause if isinstance(cause, ValueError) or of_trainer else cause and mistake_behind(cause)
+    if isinstance(error, ValueError) and str(error).startswith("Config group override must be a string"):  # of Hydra
+        return LandmarksError("A whole group such as logger or callbacks cannot be null: name one of its choices")
     # Lightning's own error for settings that cannot be; where it was never imported it was not raised.
     lightning = sys.modules.get("lightning_fabric.utilities.exceptions")
     mistakes = (*USER_ERRORS, lightning.MisconfigurationException) if lightning else USER_ERRORS

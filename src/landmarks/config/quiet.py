@@ -10,6 +10,8 @@ def silence_libraries() -> None:
         r".*LeafSpec.*is deprecated",
         r".*does not have many workers",
         r".*could not find the monitored key",
+        r"The number of training batches .* is smaller than the logging interval",
+        r"You passed `Trainer\(accelerator='cpu', precision='16-mixed'\)`",  # which is refused
         r"Checkpoint directory .* exists and is not empty",
         r"Experiment logs directory .* exists and is not empty",
     ):

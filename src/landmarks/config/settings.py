@@ -13,18 +13,24 @@ Inference = Literal["eager", "compile", "onnx"]
 
 
 Count = Annotated[int, Field(ge=1)]
-Least = Annotated[int, Field(ge=-1)]
-Share = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1)]
+Length = Count | Literal[-1]  # -1: without an end
+Share = Count | Annotated[float, Field(gt=0, le=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 RANGES: dict[str, Any] = {
     "seed": Annotated[int, Field(ge=0, lt=2**32)],
+    "data.root": Annotated[str, Field(min_length=1)],
     "data.image_size": Count | None,
     "data.num_workers": Annotated[int, Field(ge=0)],
-    "trainer.max_epochs": Least | None,
-    "trainer.max_steps": Least,
+    "optimizer.lr": Finite,
+    "optimizer.weight_decay": Finite,
+    "sampler.size_power": Finite,
+    "trainer.max_epochs": Length | None,
+    "trainer.max_steps": Length,
     "trainer.accumulate_grad_batches": Count,
     "trainer.gradient_clip_val": Annotated[float, Field(ge=0)] | None,
     "trainer.check_val_every_n_epoch": Count | None,
+    "trainer.val_check_interval": Share | str | dict[str, Any] | None,
     "trainer.log_every_n_steps": Count,
     "trainer.limit_train_batches": Share | None,
     "trainer.limit_val_batches": Share | None,

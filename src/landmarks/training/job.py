@@ -23,6 +23,7 @@ from landmarks.data import LandmarkDataModule, ResumableDataModule
 from landmarks.errors import LandmarksError
 from landmarks.evaluation import Scores, check_monitor, metric_value, remove_outputs, write_result
 from landmarks.extraction import ranks_launched
+from landmarks.metrics import best_mode
 from landmarks.models import checkpoint_record, find_resume, load_trained_weights, open_checkpoint, require_size
 from landmarks.report import plot_curves
 from landmarks.training.callbacks import DescriptorEvaluation
@@ -31,6 +32,7 @@ from landmarks.training.resume import ConfiguredOptimizer, RunSoFar, changes, re
 from landmarks.training.wandb_run import WandbRun
 from landmarks.training.whole_files import WholeFiles, require_room
 
+NEEDED = {"evaluation", "checkpoint", "unreadable"}  # callbacks
 LOG = "logs/metrics.csv"  # where conf/logger/csv.yaml puts it
 
 log = logging.getLogger(__name__)
@@ -93,7 +95,11 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     bar = config.trainer.enable_progress_bar
     chosen = {name: node for name, node in config.callbacks.items() if node is not None and (bar or name != "progress")}
     callbacks = {name: instantiate(node) for name, node in chosen.items()}
+    if missing := sorted(NEEDED - callbacks.keys()):
+        raise LandmarksError(f"callbacks.{missing[0]}=null: no run can do without it")
     evaluation, checkpoint, so_far = callbacks["evaluation"], callbacks["checkpoint"], RunSoFar()
+    if checkpoint.mode != (best := best_mode(config.monitor)):
+        raise LandmarksError(f"callbacks.checkpoint.mode={checkpoint.mode}: of {config.monitor} the {best} is the best")
     checkpoint.afresh = so_far.afresh = bool(changed)
     loggers = [instantiate(node) for node in (config.logger or {}).values()]
     wandb_runs = [logger for logger in loggers if isinstance(logger, WandbRun)]
@@ -104,6 +110,11 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
         logger=loggers,
         default_root_dir=str(run_dir),
     )
+    if str(config.trainer.precision) in ("16", "16-mixed") and trainer.precision == "bf16-mixed":
+        raise LandmarksError(
+            f"trainer.precision={config.trainer.precision}: processors have no such mode; type "
+            "trainer.precision=bf16-mixed or 32-true"
+        )
     if parts.check is not None:
         parts.check(trainer)
     if resume is not None and (place := found.get(type(data).__qualname__)):
