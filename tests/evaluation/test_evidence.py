@@ -54,7 +54,7 @@ def test_queries_of_which_nothing_is_said_are_counted(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         open_evidence(*folders, np.array([1, 8, 9], np.uint64), np.array(["5"]))
-    assert [record.message.split(": ")[1] for record in caplog.records] == ["says nothing of 2 of the 3 queries"] * 2
+    assert [record.message.split(": ")[1] for record in caplog.records] == ["2 of the 3 queries are missing there"] * 2
 
 
 def test_evidence_about_others_is_refused(folders: tuple[Path, Path]) -> None:

@@ -10,7 +10,7 @@ def test_a_figure_that_will_not_be_is_refused() -> None:
     check_monitor("public/classifier_gap", recognised=True, predictions=True)
     check_monitor("public/gap", recognised=True, predictions=False)
     check_monitor("private/map@100", recognised=False, predictions=False)
-    with pytest.raises(LandmarksError, match="monitor=public/classifier_gap: there is no classifier here"):
+    with pytest.raises(LandmarksError, match="monitor=public/classifier_gap: there is no classifier to compute"):
         check_monitor("public/classifier_gap", recognised=True, predictions=False)
     with pytest.raises(LandmarksError, match=r"monitor=private/gap: there is no such metric; there are: .*all/map@100"):
         check_monitor("private/gap", recognised=False, predictions=False, split="all")

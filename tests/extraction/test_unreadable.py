@@ -32,7 +32,7 @@ def test_a_batch_without_a_single_readable_image_is_an_error() -> None:
     import torch
 
     batch = {"image": torch.empty(0, 3, 0, 0), "unreadable": [("00aa", "image 00aa: truncated")]}
-    with pytest.raises(TooManyUnreadableError, match="no readable image"):
+    with pytest.raises(TooManyUnreadableError, match="No image of a training batch could be read"):
         UnreadableImages(limit=9).on_train_batch_start(None, None, batch, 0)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""From descriptors and ground truth to a result: metrics, ablation, submissions and images to look at."""
+"""Evaluation: from descriptors and ground truth to metrics, an ablation table, submissions and sample images."""
 
 import lazy_loader
 

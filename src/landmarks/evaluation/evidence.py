@@ -1,4 +1,4 @@
-"""What recognition may look at besides descriptors: opened before any work, or judged by the network's own head."""
+"""Evidence for recognition besides descriptors: predictions and detections from folders, or the network's own head."""
 
 import logging
 from collections.abc import Sequence
@@ -40,10 +40,17 @@ def open_evidence(
     """Open the folders that the keys `predictions` and `detections` name.
 
     Args:
-        predictions: of a classifier; None for none.
-        detections: of a detector; None for none.
-        query_ids: uint64 [Q], the images that they must be about.
-        landmark_names: str [C], the landmarks of the gallery, some of which a classifier must know; None: not checked.
+        predictions: Folder of a classifier's predictions, or None.
+        detections: Folder of a detector's detections, or None.
+        query_ids: uint64 [Q], ids of the queries. Queries that a folder does not cover are counted in a warning.
+        landmark_names: str [C], the landmarks of the gallery, of which the classifier must know at least one; None
+            skips this check.
+
+    Returns:
+        The opened evidence. Predictions of landmarks of the GLDv2 index set are left out.
+
+    Raises:
+        LandmarksError: A folder cannot be read, covers none of the queries, or shares no landmark with the gallery.
     """
     said = None if predictions is None else read_predictions(Path(predictions).expanduser())
     found = None if detections is None else read_detections(Path(detections).expanduser())
@@ -63,12 +70,18 @@ def open_evidence(
 
 @dataclass(frozen=True)
 class EvidenceToCome:
-    """Evidence that is opened before any work, and a classifier that will judge the queries once they are embedded."""
+    """Evidence from folders, and the classifier that will predict landmarks once the queries are embedded.
 
-    opened: Evidence  # what was given as folders
-    # of the network that embeds the queries; None where it has none that can judge them, or predictions are given
+    Attributes:
+        opened: The evidence that was read from folders.
+        head: Class head of the network that embeds the queries; None if it has none that fits these queries and this
+            gallery, or if predictions were read from a folder.
+        landmark_names: str [C], names of the head's classes.
+    """
+
+    opened: Evidence
     head: ClassHead | None
-    landmark_names: NDArray[np.str_]  # str [C], what the head's classes are called
+    landmark_names: NDArray[np.str_]
 
     @classmethod
     def open(
@@ -79,10 +92,14 @@ class EvidenceToCome:
         extraction: Extraction,
         gallery_names: NDArray[np.str_],
     ) -> Self:
-        """See whether the network's own head fits the queries; the log says why it does not.
+        """Keep the network's own head if it can be used here; otherwise log the reason.
 
-        Predictions that were opened stand in for the head. It is that of `loss`, None where its weights are not there;
-        `landmark_names` is what the loss calls its classes.
+        Args:
+            opened: Evidence from folders. If it has predictions, they are used instead of the head.
+            loss: The loss of the network; its head is used if it is a `ClassHead`. None if its weights are missing.
+            landmark_names: Names of the classes of the loss.
+            extraction: How the queries will be embedded.
+            gallery_names: str [L], names of the landmarks of the gallery; the head must know at least one of them.
         """
         names = np.asarray(landmark_names, dtype=np.str_)
         if opened.predictions is None and isinstance(loss, ClassHead) and _fits(loss, names, extraction, gallery_names):
@@ -90,7 +107,11 @@ class EvidenceToCome:
         return cls(opened, None, names)
 
     def require(self, recognition: RecognitionPipeline, monitor: str) -> None:
-        """Refuse to begin without what the stages of recognition and the monitor ask for."""
+        """Check that everything that the recognition stages and the monitor need will be there.
+
+        Raises:
+            LandmarksError: A stage needs evidence that is missing, or `monitor` names a metric that will not exist.
+        """
         own: list[Need] = [] if self.head is None else ["predictions"]
         available = ["images", *self.opened.kinds, *own]
         recognition.require(available)
@@ -98,7 +119,10 @@ class EvidenceToCome:
         check_monitor(monitor, recognised=True, predictions="predictions" in available)
 
     def complete(self, queries: DescriptorSet, accelerator: str = "cpu") -> Evidence:
-        """Give all of it; unless `accelerator` is "cpu", a head moves to the GPU if there is one."""
+        """Return the evidence, with predictions by the head for the embedded queries if there is a head.
+
+        Unless `accelerator` is "cpu", the head moves to the GPU if there is one.
+        """
         if self.head is None:
             return self.opened
         to_device(self.head, accelerator)
@@ -107,11 +131,12 @@ class EvidenceToCome:
 
 
 def without_index_landmarks(predictions: Predictions) -> Predictions:
-    """Leave out landmarks of the GLDv2 index set, whose numbers are no answer in recognition.
+    """Leave out landmarks of the GLDv2 index set, which are never a valid answer in recognition.
 
-    The others keep their probabilities, which are still of a softmax over all landmarks.
+    The others keep their probabilities, which still come from a softmax over all landmarks.
     """
-    foreign = np.append(np.strings.startswith(predictions.landmark_names, INDEX_PREFIX), True)  # -1 looks up the last
+    # The last element is what -1, no landmark, looks up.
+    foreign = np.append(np.strings.startswith(predictions.landmark_names, INDEX_PREFIX), True)
     out = foreign[predictions.landmarks]
     if not foreign[:-1].any():
         return predictions
@@ -130,20 +155,20 @@ def _require_common(key: str, ids: NDArray[np.uint64], query_ids: NDArray[np.uin
     missing = int(np.count_nonzero(find_rows(query_ids, ids) < 0))
     if missing == len(query_ids):
         raise LandmarksError(
-            f"{key}: tells of {len(ids)} images, and none of them is one of the {len(query_ids)} queries: give a "
-            "folder that was made of the queries of this data set"
+            f"{key}: holds {len(ids)} images, and none of them is one of the {len(query_ids)} queries: give a "
+            "folder that was made from the queries of this data set"
         )
     if missing:
-        log.warning("%s: says nothing of %d of the %d queries", key, missing, len(query_ids))
+        log.warning("%s: %d of the %d queries are missing there", key, missing, len(query_ids))
 
 
 def _fits(head: ClassHead, names: NDArray[np.str_], extraction: Extraction, gallery_names: NDArray[np.str_]) -> bool:
     try:
-        require_views(head, extraction.scales, extraction.flip, "no figures of the classifier")
+        require_views(head, extraction.scales, extraction.flip, "no metrics of the classifier")
     except LandmarksError as reason:
         log.warning("%s", reason)
         return False
     if np.isin(names, gallery_names).any():
         return True
-    log.info("no figures of the classifier: it was trained on other landmarks than those of the gallery")
+    log.info("no metrics of the classifier: it was trained on other landmarks than those of the gallery")
     return False

@@ -1,4 +1,4 @@
-"""Evaluates a checkpoint on any data: extracts descriptors, then evaluates them."""
+"""Evaluate a checkpoint on a data set: extract descriptors, then evaluate them."""
 
 import logging
 from pathlib import Path
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def evaluate_job(config: DictConfig) -> float | None:
-    """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
+    """Open the checkpoint, check the configuration and evaluate; see `evaluate`."""
     refuse_missing(config)
     trained = open_model(config.checkpoint, "descriptors", trust=config.trust)
     check_config(config, EvaluateSettings)
@@ -29,13 +29,22 @@ def evaluate_job(config: DictConfig) -> float | None:
 
 
 def evaluate(config: DictConfig, run_dir: Path, trained: OpenedModel | None = None) -> float | None:
-    """Embed queries, index and gallery, search, re-rank, vote, score, and write it all into the run folder.
+    """Embed queries, index and gallery, search, re-rank, recognise, score, and write the results into the run folder.
 
-    Descriptors that an interrupted evaluation left there are not made again. All ranks embed; rank 0 alone does the
-    rest, and nobody waits for it. `trained` is by default the network of the checkpoint.
+    An interrupted evaluation resumes from the descriptors that it left in the folder. All ranks embed images; rank 0
+    does the rest while the other ranks return.
+
+    Args:
+        config: As composed from `conf/evaluate.yaml`.
+        run_dir: The run folder.
+        trained: The network; by default that of `config.checkpoint`.
 
     Returns:
-        The monitored figure, or None where the data have no ground truth, and on all ranks but the first.
+        The monitored metric; None if the data have no ground truth, and on all ranks but the first.
+
+    Raises:
+        LandmarksError: The configuration, the model and the data do not fit together; raised before any image is
+            embedded.
     """
     trained = trained or open_model(config.checkpoint, "descriptors", trust=config.trust)
     pipeline: Pipeline = instantiate(config.pipeline)

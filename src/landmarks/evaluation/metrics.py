@@ -1,4 +1,4 @@
-"""Figures by split: of rankings, of predictions, of a classifier by itself; and the one that stands for a run."""
+"""Metrics by split, for rankings, predictions and the classifier by itself, and the monitored metric of a run."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -14,9 +14,9 @@ from landmarks.recognition import NO_LANDMARK, Predictions, RecognitionState, jo
 Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …, "gap": …}, "private": …}, or {"all": …} by labels
 
 ALL = "all"
-"""The one split of labels, which do not divide queries into a public and a private part."""
+"""The only split where the truth is given as labels, which do not divide queries into public and private."""
 PREFIX = "classifier_"
-"""Of a classifier's figures: `classifier_gap`, `classifier_gap_ignoring_non_landmark`, `classifier_top1`."""
+"""Prefix of the classifier's metrics: `classifier_gap`, `classifier_gap_ignoring_non_landmark`, `classifier_top1`."""
 RETRIEVAL_METRICS = tuple(retrieval_metrics(np.zeros((0, 0), np.bool_), np.zeros(0, np.int64)))
 RECOGNITION_METRICS = ("gap", "gap_ignoring_non_landmark", "top1")
 MAIN_METRICS = ("map@100", "gap")
@@ -30,21 +30,21 @@ def score_ranking(
     index_ids: NDArray[np.uint64],
     indices: NDArray[np.integer],
 ) -> Scores:
-    """Compute mAP@100 and its companions on this process, which has the rankings of all queries."""
-    # torchmetrics brings torchvision and matplotlib: a search without a truth starts without
+    """Compute mAP@100 and the other retrieval metrics in this process, which has the rankings of all queries."""
+    # torchmetrics imports torchvision and matplotlib, which a search without ground truth need not wait for.
     from landmarks.metrics import RetrievalMetric
 
     valid = indices >= 0
     ranked = np.zeros(indices.shape, np.uint64)
     ranked[valid] = index_ids[indices[valid]]
-    # Of several processes one evaluates; it must not wait for the others.
+    # Only one of several processes evaluates, so it must not wait for the others.
     metric = RetrievalMetric(solution, sync_on_compute=False)
     metric.update(query_ids, ranked, valid)
     return metric.scores()
 
 
 def score_predictions(solution: RecognitionSolution, predictions: RecognitionSubmission) -> Scores:
-    """Compute GAP and its companions on this process, which has the predictions for all queries."""
+    """Compute GAP and the other recognition metrics in this process, which has the predictions of all queries."""
     from landmarks.metrics import RecognitionMetric
 
     metric = RecognitionMetric(solution, sync_on_compute=False)
@@ -57,9 +57,15 @@ def classifier_metrics(
     official: Callable[[NDArray[np.int32], NDArray[np.str_]], NDArray[np.int64]],
     solution: RecognitionSolution | None,
 ) -> Scores:
-    """Score `state.predictions` alone: figures by split; none without predictions or a solution.
+    """Score the classifier's predictions by themselves.
 
-    `official` turns rows int32 [N] of a label space str [L] into the numbers of the official files, int64 [N].
+    Args:
+        state: Holds the queries and `predictions`.
+        official: Turns rows int32 [N] of a label space str [L] into the numbers of the official files, int64 [N].
+        solution: The ground truth.
+
+    Returns:
+        Metrics by split, with names that begin with `PREFIX`; empty without predictions or a solution.
     """
     if state.predictions is None or solution is None:
         return {}
@@ -70,7 +76,7 @@ def classifier_metrics(
 
 
 def with_classifiers(results: Mapping[str, Scores]) -> dict[str, Scores]:
-    """Evaluations by label, each followed by its classifier alone, whose figures bear the plain names there."""
+    """Return the scores by label, each followed by a row for its classifier alone, with the plain metric names."""
     rows: dict[str, Scores] = {}
     for label, scores in results.items():
         rows[label] = scores
@@ -87,16 +93,26 @@ def _plainly_named(figures: Mapping[str, float]) -> dict[str, float]:
 def _answers(
     predictions: Predictions, query_ids: NDArray[np.uint64], landmark_names: NDArray[np.str_]
 ) -> tuple[NDArray[np.int32], NDArray[np.str_], NDArray[np.float32]]:
-    """The likeliest landmark of every query [Q], in a label space that holds both; and its probability, [Q]."""
+    """Return the likeliest landmark of every query [Q], names of a label space of both, and probabilities [Q]."""
     names, numbers = join_label_spaces(landmark_names, predictions.landmark_names)
-    numbers = np.append(numbers, np.int32(NO_LANDMARK))  # what -1 looks up
+    numbers = np.append(numbers, np.int32(NO_LANDMARK))  # the element that -1 looks up
     rows = find_rows(query_ids, predictions.ids)
     answers = np.where(rows >= 0, numbers[predictions.landmarks[rows, 0]], np.int32(NO_LANDMARK))
     return answers, names, np.where(rows >= 0, predictions.probabilities[rows, 0], np.float32(0))
 
 
 def check_monitor(monitor: str, recognised: bool, predictions: bool, split: str = "private") -> None:
-    """Refuse, before any work, to wait for a figure that will not be there; the message names those of `split`."""
+    """Check that the monitored metric will exist.
+
+    Args:
+        monitor: Split and metric, such as "private/gap".
+        recognised: Whether landmarks will be recognised.
+        predictions: Whether there will be predictions of a classifier.
+        split: Split to accept besides "public" and "private", and to use in the message.
+
+    Raises:
+        LandmarksError: The metric will not exist; the message lists those that will.
+    """
     of, _, name = monitor.partition("/")
     known = [*RETRIEVAL_METRICS, *(RECOGNITION_METRICS if recognised else ())]
     of_classifier = [f"{PREFIX}{figure}" for figure in RECOGNITION_METRICS] if recognised else []
@@ -104,29 +120,38 @@ def check_monitor(monitor: str, recognised: bool, predictions: bool, split: str 
         return
     if name in of_classifier and not predictions:
         raise LandmarksError(
-            f"monitor={monitor}: there is no classifier here whose figure that could be: use a checkpoint whose loss "
-            "has class weights, or predictions=DIR, or monitor another figure, such as private/gap"
+            f"monitor={monitor}: there is no classifier to compute this metric for: use a checkpoint whose loss has "
+            "class weights, or predictions=DIR, or monitor another metric, such as private/gap"
         )
     there = ", ".join(f"{split}/{figure}" for figure in [*known, *(of_classifier if predictions else ())])
     raise LandmarksError(f"monitor={monitor}: there is no such metric; there are: {there}")
 
 
 def choose_monitor(wanted: str, scores: Scores) -> str:
-    """Name the figure that stands for a run.
+    """Return the name of the metric that a run is judged by.
 
-    The one asked for, else the same one of another split, else the main figure of the task whose truth is known; the
-    one asked for where nobody knows anything.
+    Args:
+        wanted: The metric that was asked for, such as "private/gap".
+        scores: The scores of the run.
+
+    Returns:
+        The metric asked for; if there is none, the same metric of another split; else the main metric of a task with
+        ground truth. Without any ground truth, the metric asked for.
     """
     split, _, name = wanted.partition("/")
     candidates = [(one, figure) for figure in (name, *MAIN_METRICS) for one in (split, ALL, "private", "public")]
     chosen = next(("/".join(pair) for pair in candidates if pair[1] in scores.get(pair[0], {})), wanted)
     if chosen != wanted:
-        log.info("Nobody knows %s here: %s stands for the run", wanted, chosen)
+        log.info("There is no %s for these data: monitoring %s instead", wanted, chosen)
     return chosen
 
 
 def metric_value(scores: Mapping[str, Mapping[str, float]], name: str) -> float | None:
-    """Return one figure such as `public/map@100`, or None where there is no ground truth at all."""
+    """Return the metric `name`, such as "public/map@100", or None if there is no ground truth at all.
+
+    Raises:
+        LandmarksError: There are scores, but not this one.
+    """
     if not scores:
         return None
     split, _, metric = name.partition("/")
@@ -137,6 +162,6 @@ def metric_value(scores: Mapping[str, Mapping[str, float]], name: str) -> float 
 
 
 def known_scores(scores: Scores) -> Scores:
-    """Leave out figures that are not a number, of splits without queries, and splits without figures."""
+    """Return the scores without metrics that are NaN, as in splits without queries, and without empty splits."""
     known = {split: {name: value for name, value in of.items() if not np.isnan(value)} for split, of in scores.items()}
     return {split: values for split, values in known.items() if values}

@@ -1,4 +1,4 @@
-"""What an evaluation leaves in the run folder: metrics, ranking, both submissions, images to look at, and a page."""
+"""Write the results of an evaluation into the run folder: metrics, ranking, submissions, sample images and a page."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ OUTPUTS = (
     "submissions/retrieval.csv",
     "submissions/recognition.csv",
     "recognition_evidence.csv",
-    "recognition.csv",  # what it was called
+    "recognition.csv",  # an earlier name of recognition_evidence.csv
     "neighbours.png",
     "recognition.png",
     "report.html",
@@ -48,11 +48,11 @@ OUTPUTS = (
 
 IMAGES = {"Curves": "curves.png", "Sample queries": "neighbours.png", "Landmarks recognised": "recognition.png"}
 
-Ablations = Mapping[str, Sequence[StageReport]]  # heading to the reports of a pipeline
+Ablations = Mapping[str, Sequence[StageReport]]  # the reports of a pipeline's stages by heading
 
 
 def remove_outputs(run_dir: Path) -> None:
-    """Remove what an earlier evaluation left in the run folder, so that old and new are never mixed."""
+    """Remove the outputs of an earlier evaluation from the run folder, so that old and new results are never mixed."""
     for name in OUTPUTS:
         (run_dir / name).unlink(missing_ok=True)
 
@@ -66,7 +66,7 @@ def write_evaluation(
     figures: Mapping[str, Any],
     facts: Mapping[str, str] | None = None,
 ) -> float | None:
-    """Write and print a whole evaluation, see `write_result`."""
+    """Choose the monitored metric, write and print the evaluation (see `write_result`), and return the metric."""
     scores = known_scores(result.scores)
     monitor = choose_monitor(config.monitor, scores)
     value = metric_value(scores, monitor)
@@ -85,19 +85,19 @@ def write_result(
     figures: Mapping[str, Any],
     facts: Mapping[str, str] | None = None,
 ) -> None:
-    """Write and print everything that can be had from an evaluation.
+    """Write and print the results of an evaluation.
 
     Args:
-        run_dir: gets `metrics.json`, `ranking.npz`, `stages.csv` and `report.html`; with ids `submissions/*.csv`; where
-            landmarks were recognised `recognition_stages.csv` and `recognition_evidence.csv`; where images are at hand
-            and somebody knows what is right `neighbours.png` and `recognition.png`. All replace those of an earlier
-            evaluation; `curves.png` gets into the page if it is there.
-        config: of the run.
-        result: what the evaluation found.
-        results: scores to print and to put on the page, by label.
-        title: of the page.
-        figures: plain values for `metrics.json`; stamp, stages, sizes, versions, seed and configuration are added.
-        facts: what the figures are of, for the page.
+        run_dir: Gets `metrics.json`, `ranking.npz`, `stages.csv` and `report.html`; if ids are known
+            `submissions/*.csv`; if landmarks were recognised `recognition_stages.csv` and `recognition_evidence.csv`;
+            if images and ground truth are available `neighbours.png` and `recognition.png`. All replace those of an
+            earlier evaluation. The page shows `curves.png` if it is there.
+        config: Configuration of the run.
+        result: The result of the evaluation.
+        results: Scores to print and to put on the page, by label.
+        title: Title of the page.
+        figures: Plain values for `metrics.json`; stamp, stages, sizes, versions, seed and configuration are added.
+        facts: Texts for the page that say what was evaluated, by heading.
     """
     remove_outputs(run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def write_result(
 
 
 def _by_figure(results: Mapping[str, Scores]) -> dict[str, dict[str, float]]:
-    """Turn scores by label into figure to split to value; where there are several labels, each follows its figure."""
+    """Regroup scores by metric, then split; if there are several labels, each gets a row with its label in the name."""
     by_figure: dict[str, dict[str, float]] = {}
     names = dict.fromkeys(name for found in results.values() for values in found.values() for name in values)
     for name in names:
@@ -163,7 +163,7 @@ def _write_submissions(run_dir: Path, result: Result) -> None:
 
 
 def _draw(run_dir: Path, result: Result) -> None:
-    """Draw sample queries with what was found and recognised, where images were opened for it or for a stage."""
+    """Draw sample queries with their neighbours and recognised landmarks, if the images are available."""
     inputs, source = result.inputs, result.inputs.source
     queries, index = inputs.queries, inputs.index
     if source is None or queries.images is None or queries.ids is None:
@@ -180,7 +180,13 @@ def _draw(run_dir: Path, result: Result) -> None:
 
 
 def print_scores(run_dir: Path, results: Mapping[str, Scores], ablations: Ablations) -> None:
-    """Print the stages, the figures that people compare, one row an evaluation, and where everything lies."""
+    """Print the ablation tables, the main metrics with a row for each label, and the run folder.
+
+    Args:
+        run_dir: The run folder.
+        results: Scores by label.
+        ablations: Reports of the stages of each pipeline, by heading.
+    """
     console = Console()
     for heading, stages in ablations.items():
         console.print(ablation_table(stages, heading))
@@ -199,13 +205,11 @@ def print_scores(run_dir: Path, results: Mapping[str, Scores], ablations: Ablati
         console.print("There is no ground truth, so there are no figures; the ranking is written.")
     elif len(results) > 1 or {name for _, name in columns} != {"map@100"}:  # else the stages say it already
         console.print(table)
-    console.print(
-        f"Figures, images and a page to read, report.html, are in [bold]{escape(str(run_dir))}[/]", soft_wrap=True
-    )
+    console.print(f"Metrics, images and the page report.html are in [bold]{escape(str(run_dir))}[/]", soft_wrap=True)
 
 
 def plain(value: Any) -> Any:
-    """Turn figures into what JSON can hold; a figure that is not a number becomes null."""
+    """Convert a value to what JSON can hold: mappings, lists and scalars; numbers that are not finite become None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

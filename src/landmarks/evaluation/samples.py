@@ -1,4 +1,4 @@
-"""Chooses what the images of a run show: names for both sides, and which results are right."""
+"""Prepare the sheets of sample images: names of queries and results, and which results are correct."""
 
 from collections.abc import Callable
 
@@ -22,9 +22,17 @@ def sample_sheet(
     index_table: ImageTable,
     source: Source,
 ) -> Sheet | None:
-    """Return the sheet of all queries uint64 [Q] with a known answer, or None where none is known.
+    """Return the sheet of all queries whose correct answer is known, or None if there are none.
 
-    A query is known if retrieval scores it, or if recognition says that it shows no landmark.
+    These are the queries that the retrieval truth scores, and those that the recognition truth says show no landmark.
+
+    Args:
+        ranking: Results of the Q queries, as rows of the index.
+        query_ids: uint64 [Q].
+        index_ids: uint64 [N].
+        truth: The ground truth.
+        index_table: The index images with their landmarks.
+        source: The data set, which knows names of landmarks.
     """
     solution = truth.retrieval
     if solution is None:
@@ -60,7 +68,7 @@ def sample_sheet(
 
 
 def recognition_sheet(recognised: Recognised, truth: GroundTruth, source: Source) -> RecognitionSheet | None:
-    """Return the sheet of all answered and all filtered queries, or None where there is none."""
+    """Return the sheet of all queries that were answered or filtered as non-landmarks, or None if there are none."""
     state, predicted = recognised.result.state, recognised.result.ranking.first
     count = len(predicted)
     filtered = state.notes.get("no_landmark", np.zeros(count, np.bool_))
@@ -73,8 +81,8 @@ def recognition_sheet(recognised: Recognised, truth: GroundTruth, source: Source
 
 
 def predicted_names(recognised: Recognised, source: Source | None) -> NDArray[np.str_]:
-    """Say what people call the landmark that was recognised in each query, str [Q]; empty where there is none."""
-    names = [*_called(source, recognised.result.state.landmark_names), ""]  # the last is what -1 looks up
+    """Return the title of the landmark recognised in each query, str [Q]; empty where none was."""
+    names = [*_called(source, recognised.result.state.landmark_names), ""]  # -1 looks up the last element
     return np.array(names, dtype=np.str_)[recognised.result.ranking.first]
 
 
@@ -93,7 +101,7 @@ def _called(source: Source | None, landmark_names: NDArray[np.str_]) -> list[str
 
 
 def _namer(source: Source, table: ImageTable) -> Callable[[NDArray[np.uint64]], NDArray[np.object_]]:
-    """Return a function from index ids to what people call their landmark; unknown ones are empty."""
+    """Return a function from index ids to the titles of their landmarks; empty where unknown."""
     by_landmark = np.array([*_called(source, table.landmark_names), ""], dtype=object)
 
     def name(ids: NDArray[np.uint64]) -> NDArray[np.object_]:

@@ -1,6 +1,6 @@
-"""The one evaluation: search, re-ranking stages, recognition, mAP@100 and GAP.
+"""Evaluate descriptors: search, re-ranking stages, recognition, mAP@100 and GAP.
 
-The same code scores an epoch of training, a checkpoint, and descriptors that others made, so their figures can be
+The same code scores an epoch of training, a checkpoint and precomputed descriptors, so that their metrics can be
 compared.
 """
 
@@ -20,36 +20,42 @@ from landmarks.retrieval import Pipeline, PipelineResult, Ranking, SearchState, 
 
 @dataclass(frozen=True)
 class Recognised:
-    """What recognition came to."""
+    """The result of recognition."""
 
-    submission: RecognitionSubmission  # one answer a query
-    # figures by split, also of the classifier alone where there is one; empty without a solution
-    scores: Scores
+    submission: RecognitionSubmission  # one answer for each query
+    scores: Scores  # metrics by split, with those of the classifier alone if there is one; empty without a solution
     result: PipelineResult[RecognitionState]  # the last state and the stages
 
 
 @dataclass(frozen=True)
 class Result:
-    """What an evaluation found."""
+    """The result of an evaluation.
 
-    inputs: Inputs = field(repr=False)  # what was evaluated
-    scores: Scores  # figures of both tasks by split; empty without ground truth. NaN in a split without queries.
-    ranking: Ranking  # the final ranking [Q, K], rows of the index
-    dimensions: int  # of the descriptors that were searched last
-    # figures, seconds and memory after every stage of the retrieval pipeline
+    Attributes:
+        inputs: The descriptors and the ground truth that were evaluated.
+        scores: Metrics of both tasks by split; empty without ground truth, NaN in a split without queries.
+        ranking: The final ranking [Q, K], rows of the index.
+        dimensions: Length of the descriptors in the last search, which stages may have changed.
+        stages: Metrics, seconds and memory after each stage of the retrieval pipeline.
+        recognised: The result of recognition with the reports of its stages; None without recognition.
+    """
+
+    inputs: Inputs = field(repr=False)
+    scores: Scores
+    ranking: Ranking
+    dimensions: int
     stages: tuple[StageReport, ...] = field(repr=False)
-    # what recognition came to, with stages of its own; None where nothing could be recognised
     recognised: Recognised | None = field(repr=False)
 
     @property
     def ablations(self) -> dict[str, tuple[StageReport, ...]]:
-        """The reports of both pipelines by what people call them."""
+        """The reports of both pipelines by heading."""
         recognition = {} if self.recognised is None else {"Recognition": self.recognised.result.stages}
         return {"Retrieval": self.stages, **recognition}
 
     @property
     def retrieval(self) -> RetrievalSubmission | None:
-        """The submission that the ranking makes; None without ids."""
+        """The ranking as a submission; None if the ids are unknown."""
         query_ids, index_ids = self.inputs.queries.ids, self.inputs.index.ids
         if query_ids is None or index_ids is None:
             return None
@@ -65,11 +71,14 @@ def evaluate_descriptors(
     """Search, re-rank, recognise and score.
 
     Args:
-        inputs: descriptors and what is right.
-        pipeline: finds and re-ranks index images, stage by stage.
-        recognition: from gallery neighbours to one landmark a query, stage by stage; None recognises nothing.
-        evidence: what else recognition may look at. The classifier whose predictions are there is scored by itself,
-            too: `classifier_gap` and its companions.
+        inputs: Descriptors and ground truth.
+        pipeline: Finds and re-ranks index images, stage by stage.
+        recognition: Turns gallery neighbours into one landmark for each query, stage by stage; None skips recognition.
+        evidence: Predictions and detections for recognition. Predictions of a classifier are also scored by
+            themselves, as `classifier_gap`, `classifier_gap_ignoring_non_landmark` and `classifier_top1`.
+
+    Returns:
+        Scores, ranking and the reports of all stages.
     """
     queries, index, truth = inputs.queries, inputs.index, inputs.truth
 
@@ -106,14 +115,23 @@ def retrieval_scores(
     query_ids: NDArray[np.uint64] | None = None,
     index_ids: NDArray[np.uint64] | None = None,
 ) -> Scores:
-    """Score a ranking [Q, K] of rows of the index, by ids or by labels; no figures where nobody knows what is right.
+    """Score a ranking by ids or by labels.
 
-    Labels score only queries that have one and that an index image shares: official solutions hold no others.
+    With labels, only queries whose label occurs in the index are scored, as official solutions hold no others.
+
+    Args:
+        truth: The ground truth; its labels take precedence over its solution.
+        ranking: Rows of the index, [Q, K].
+        query_ids: uint64 [Q]; needed with a solution.
+        index_ids: uint64 [N]; needed with a solution.
+
+    Returns:
+        Metrics by split; empty without ground truth, or with a solution and no ids.
     """
     if truth.labels is not None:
         queries, index = truth.labels
         scored = np.flatnonzero(truth.label_positives)
-        places = ranking.indices[scored, :K]  # a ranking holds no image twice, so every hit is a new one
+        places = ranking.indices[scored, :K]  # a ranking holds no image twice, so hits need no deduplication
         relevant = (places >= 0) & (index[places] == queries[scored, None])
         return {ALL: retrieval_metrics(relevant, truth.label_positives[scored])}
     if truth.retrieval is None or query_ids is None or index_ids is None:
@@ -122,7 +140,7 @@ def retrieval_scores(
 
 
 def _recognise(inputs: Inputs, pipeline: RecognitionPipeline, evidence: Evidence) -> Recognised:
-    """Run the pipeline, score GAP after every stage, and answer."""
+    """Run the recognition pipeline, compute GAP after every stage, and score the final answers."""
     queries, gallery, labelled = inputs.queries, inputs.gallery, inputs.labelled
     official, solution = inputs.official, inputs.truth.recognition
     assert queries.ids is not None and gallery is not None and labelled is not None and official is not None

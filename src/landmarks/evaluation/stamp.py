@@ -1,7 +1,7 @@
-"""What `metrics.json` says of its own figures: how images were embedded, which stages ran, and on which data.
+"""The stamp in `metrics.json`: how images were embedded, which stages ran, and on which data.
 
-Two figures may be compared only where all of that agrees, and years later nobody remembers it. `landmarks leaderboard`
-reads the stamp; what is written here is plain values, short enough to be read by people.
+Two metrics can be compared only if all of that agrees. `landmarks leaderboard` reads the stamp to find out; it holds
+plain values that are short enough to be read by people.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ CHOICES = ("pipeline", "recognition", "index", "index@neighbours")
 
 
 def protocol_stamp(protocols: Iterable[ExtractionProtocol | DetectionProtocol | None]) -> list[dict[str, Any]]:
-    """How the queries were embedded: an entry for each of the joined models, empty where nobody knows, as of files."""
+    """Return how the queries were embedded: an entry for each joined model, empty if unknown, as for plain files."""
     kept = [{} if one is None else asdict(one) for one in protocols]
     return [{key: value for key, value in one.items() if key not in ("data", "split")} for one in kept]
 
 
 def stamp(result: Result) -> dict[str, Any]:
-    """Say how the queries were embedded, which stages ran and were chosen, and what is known of the data."""
+    """Return how the queries were embedded, which stages were chosen and run, and the facts on the data."""
     inputs, source = result.inputs, result.inputs.source
     truth, name = inputs.truth, "" if source is None else source.name
     recognised = result.recognised
@@ -45,7 +45,7 @@ def stamp(result: Result) -> dict[str, Any]:
             "release": None if source is None else source.release,
             "held_out": source is not None and source.held_out,
             "embedded": {"queries": len(inputs.queries), "index": len(inputs.index)},
-            "truth": {  # labels are nobody's official truth
+            "truth": {  # None where the truth is given as labels, which are no official solution
                 "retrieval": solution_stamp(truth.retrieval, truth.retrieval_from or name),
                 "recognition": solution_stamp(
                     truth.recognition if recognised else None, truth.recognition_from or name
@@ -57,7 +57,14 @@ def stamp(result: Result) -> dict[str, Any]:
 
 
 def solution_stamp(solution: RetrievalSolution | RecognitionSolution | None, where: str) -> dict[str, Any] | None:
-    """Say where a solution is from and how much it scores, with a digest of ids, parts and numbers of answers."""
+    """Return the origin of a solution, the numbers of queries that it scores and ignores, and a digest.
+
+    The digest covers ids, public and private parts and numbers of answers, in any order of the lines.
+
+    Args:
+        solution: The solution; None gives None.
+        where: Its file, or the name of the data set.
+    """
     if solution is None:
         return None
     if isinstance(solution, RetrievalSolution):

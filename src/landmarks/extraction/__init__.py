@@ -1,4 +1,4 @@
-"""From images to descriptors on disk, on any number of devices, resumable."""
+"""Extraction: from images to descriptors on disk, on any number of devices, resumable."""
 
 import lazy_loader
 

@@ -1,8 +1,8 @@
-"""Writes descriptor sets in Lightning's validation loop: the one path by which images become descriptors on disk.
+"""Write descriptor sets in Lightning's validation loop; all descriptors on disk are made here.
 
-The data module gives a loader for each set. Every rank writes the descriptors of its share to disk as they come;
-then rank 0 joins the parts and opens the sets memory-mapped. So no image is embedded twice and no rank holds all
-descriptors in memory. Several machines need a run folder that they share, as checkpoints do.
+The data module provides a loader for each set. Every rank writes the descriptors of its share of the images to disk
+batch by batch; then rank 0 joins the parts and opens the sets memory-mapped. So no image is embedded twice, and no rank
+holds all descriptors in memory. Several machines need a shared run folder, as they do for checkpoints.
 """
 
 import time
@@ -25,22 +25,22 @@ from landmarks.extraction.views import Embedded, Extraction
 from landmarks.models import region_count, weights_hash
 from landmarks.retrieval import ExtractionProtocol, JointWriter, Layer
 
-WITH_REGIONS = ("queries", "index")  # no stage asks for the regions of other sets
+WITH_REGIONS = ("queries", "index")  # no stage uses the regions of other sets
 REGIONS = "_regions"
 
 
 class DescriptorExtraction(pl.Callback):
-    """Writes what is embedded in validation.
+    """Callback that writes the descriptors that are computed in validation.
 
     Args:
-        folder: where the sets lie, each under its name; regions under ``<name>_regions``.
-        extraction: which views of an image are embedded.
-        model_name: stands in the protocol of the descriptors.
-        dtype: of the descriptors on disk; regions are always float16.
+        folder: Folder for the sets, each under its name; regions go to ``<name>_regions``.
+        extraction: Which views of an image are embedded.
+        model_name: Name of the model in the protocol of the descriptors.
+        dtype: Type of the descriptors on disk; regions are always float16.
 
     Attributes:
-        seconds: that this rank spent on each set.
-        done: ids uint64 [n] of each set that are embedded already.
+        seconds: Time that this rank spent on each set, by name.
+        done: Ids uint64 [n] of the images of each set that were embedded earlier, by name.
     """
 
     def __init__(
@@ -61,19 +61,19 @@ class DescriptorExtraction(pl.Callback):
         self._stamps: dict[str, NDArray[np.uint64]] | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Tell the module which views to embed."""
+        """Set the views that the module embeds, for each loader."""
         data, module = data_of(trainer), module_of(pl_module)
         if data.scales != self.extraction.scales:
             raise LandmarksError(
-                f"data.scales={list(data.scales)}: extraction.scales={list(self.extraction.scales)} says at which "
-                "scales images are embedded; leave data.scales out"
+                f"data.scales={list(data.scales)} and extraction.scales={list(self.extraction.scales)} differ; leave "
+                "data.scales out"
             )
         module.extractions = [
             self.extraction if name in WITH_REGIONS else replace(self.extraction, regions=0) for name in data.evaluated
         ]
 
     def begin_afresh(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remove what an evaluation before left, and open the sets for writing."""
+        """Remove the sets of an earlier evaluation, and open new ones for writing."""
         _share_buffers(trainer, module_of(pl_module))
         layers = self._layers(trainer, module_of(pl_module))
         if trainer.is_global_zero:
@@ -81,7 +81,7 @@ class DescriptorExtraction(pl.Callback):
                 for layer in layers[name]:
                     layer.clear()
         trainer.strategy.barrier()
-        if self._stamps is None:  # asked for once a run: each may cost a look at every file
+        if self._stamps is None:  # only once in a run, because it may have to stat every file
             self._stamps = _stamps(trainer)
         self._writers = {
             name: JointWriter(layers[name], images.table.ids, trainer.global_rank, self._stamps[name])
@@ -90,7 +90,7 @@ class DescriptorExtraction(pl.Callback):
         self.seconds, self._since = {}, time.perf_counter()
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin to count seconds: what an engine took to get ready belongs to no set."""
+        """Start the clock here, so that the time to prepare an engine is counted for no set."""
         self._since = time.perf_counter()
 
     def on_validation_batch_end(
@@ -115,13 +115,13 @@ class DescriptorExtraction(pl.Callback):
         self._since = now
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Let go of the sets, keeping what is written, so that the same process can go on with them."""
+        """Close the sets and keep what is written, so that the same process can resume them."""
         for writer in self._writers.values():
             writer.close()
         self._writers = {}
 
     def finish(self, trainer: pl.Trainer) -> dict[str, Embedded]:
-        """Join what all ranks wrote; on rank 0 return the sets by name."""
+        """Join what all ranks wrote; return the sets by name on rank 0, and an empty dictionary on the others."""
         for writer in self._writers.values() if not trainer.is_global_zero else ():
             writer.close()
         trainer.strategy.barrier()
@@ -157,22 +157,23 @@ class DescriptorExtraction(pl.Callback):
 
 
 class ResumedExtraction(DescriptorExtraction):
-    """Goes on with what an interrupted run left in the folder; `finish` is called once `Trainer.validate` is done.
+    """Extraction that resumes what an interrupted run left in the folder.
 
-    Not in a hook of Lightning, which skips the loop and its hooks on a rank for which nothing is left.
+    Call `finish` after `Trainer.validate`. It is not a hook, because Lightning skips the loop and its hooks on a rank
+    that has nothing left to do.
     """
 
     replace_others = False
     """Whether sets that were made with other settings are replaced instead of refused."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Open the sets for writing and note what they hold already, before the loaders are made."""
+        """Open the sets for writing and note which images they hold, before the loaders are made."""
         super().setup(trainer, pl_module, stage)
         module = module_of(pl_module)
         ids = {name: images.table.ids for name, images in data_of(trainer).evaluated.items()}
         _share_buffers(trainer, module)
         layers, stamps = self._layers(trainer, module), _stamps(trainer)
-        if trainer.is_global_zero:  # takes over what other ranks left, before they open new parts
+        if trainer.is_global_zero:  # takes over the parts of other ranks before these open new ones
             self._writers = {
                 name: JointWriter.resumed(layers[name], ids[name], self.replace_others, stamps[name]) for name in ids
             }
@@ -185,23 +186,23 @@ class ResumedExtraction(DescriptorExtraction):
 
 
 class RemainingImages(pl.LightningDataModule):
-    """Reads of each set the images that are not embedded yet."""
+    """Data module that reads those images of each set that are not embedded yet."""
 
     def __init__(self, data: LandmarkDataModule, extraction: ResumedExtraction) -> None:
         super().__init__()
         self.data = data
         self.extraction = extraction
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # a rank for which nothing is left
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # a rank may have nothing left to do
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
-        """Give the loaders of this rank, one for each set."""
+        """Return the loaders of this rank, one for each set."""
         assert self.trainer is not None
         ranks, done = (self.trainer.global_rank, self.trainer.world_size), self.extraction.done
         return [self.data.eval_loader(images, done[name], ranks) for name, images in self.data.evaluated.items()]
 
 
 def data_of(trainer: pl.Trainer) -> LandmarkDataModule:
-    """The trainer's data module, which must be ours."""
+    """Return the trainer's data module as a `LandmarkDataModule`."""
     data = trainer.datamodule  # type: ignore[attr-defined]
     data = data.data if isinstance(data, RemainingImages) else data
     assert isinstance(data, LandmarkDataModule)
@@ -209,13 +210,13 @@ def data_of(trainer: pl.Trainer) -> LandmarkDataModule:
 
 
 def module_of(pl_module: pl.LightningModule) -> DescriptorModule:
-    """The trainer's module, which must be ours."""
+    """Return the trainer's module as a `DescriptorModule`."""
     assert isinstance(pl_module, DescriptorModule)
     return pl_module
 
 
 def _stamps(trainer: pl.Trainer) -> dict[str, NDArray[np.uint64]]:
-    """What tells the images of each set from others of the same ids; one rank asks, for many files take long."""
+    """Return stamps that tell when the file behind an id has changed; only rank 0 reads them, as it takes long."""
     sets = data_of(trainer).evaluated if trainer.is_global_zero else {}
     found: dict[str, NDArray[np.uint64]] = trainer.strategy.broadcast(
         {name: images.stamps() for name, images in sets.items()}
@@ -224,7 +225,7 @@ def _stamps(trainer: pl.Trainer) -> dict[str, NDArray[np.uint64]]:
 
 
 def _share_buffers(trainer: pl.Trainer, module: DescriptorModule) -> None:
-    """Give all ranks the statistics of rank 0, which a checkpoint holds: unsynchronised, each rank has its own."""
+    """Copy the statistics of rank 0, which a checkpoint holds, to all ranks; without this each rank has its own."""
     if trainer.world_size > 1:
         for buffer in module.model.buffers():
             torch.distributed.broadcast(buffer, 0)
@@ -237,5 +238,5 @@ def _not_finite(steps: int) -> LandmarksError:
             "has diverged. Lower optimizer.lr, lengthen scheduler.warmup, or set trainer.gradient_clip_val=1."
         )
     return LandmarksError(
-        "The network gives descriptors that are not finite: try trainer.precision=32, and look at its weights."
+        "The network gives descriptors that are not finite: try trainer.precision=32, and check its weights."
     )

@@ -1,6 +1,6 @@
-"""Embeds the images of a data set with a trained network, on any number of devices, and goes on after a kill.
+"""Embed the images of a data set with a trained network, on any number of devices; interrupted runs can be resumed.
 
-`landmarks extract` ends here; an evaluation begins here.
+This is the job of `landmarks extract`, and the first step of an evaluation.
 """
 
 import logging
@@ -32,22 +32,22 @@ from landmarks.retrieval import DescriptorSet
 from landmarks.terminal import Console
 
 PREDICTIONS = "_predictions"
-"""What the name of a set's predictions ends with."""
+"""Ending of the name of a set's folder of predictions."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """What an extraction gave."""
+    """The result of an extraction."""
 
-    sets: dict[str, Embedded]  # what was embedded, by name; empty on all ranks but the first
-    rates: dict[str, float]  # images a second of each set; none where nothing was left to do
+    sets: dict[str, Embedded]  # the sets by name; empty on all ranks but the first
+    rates: dict[str, float]  # images per second for each set of which something was left to do
     unreadable: dict[str, str]  # why images were left out, by id
 
 
 def extract_job(config: DictConfig) -> None:
-    """Open the checkpoint, take from it what the configuration leaves open, check, and extract."""
+    """Open the checkpoint, check the configuration and extract; see `extract`."""
     refuse_missing(config)
     trained = open_model(config.checkpoint, "descriptors", trust=config.trust)
     check_config(config, ExtractSettings)
@@ -60,10 +60,18 @@ def extract_job(config: DictConfig) -> None:
 
 
 def extract(config: DictConfig, run_dir: Path, trained: OpenedModel | None = None) -> None:
-    """Write the descriptor sets of the named splits into the run folder, and print what they are.
+    """Write the descriptor sets of the named splits into the run folder, and print a table of them.
 
-    Where predictions are asked for, they are made of the descriptors, and made again by every run: it takes little.
-    `trained` is by default the network of the checkpoint.
+    If predictions are asked for, every run computes them anew from the descriptors, which takes little time.
+
+    Args:
+        config: As composed from `conf/extract.yaml`.
+        run_dir: The run folder; sets that an interrupted run left there are resumed.
+        trained: The network; by default that of `config.checkpoint`.
+
+    Raises:
+        LandmarksError: The configuration, the model and the data do not fit together, the folder holds sets that were
+            made with other settings, or too many images are unreadable.
     """
     trained = trained or open_model(config.checkpoint, "descriptors", trust=config.trust)
     data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
@@ -90,12 +98,26 @@ def embed(
     dtype: Literal["float32", "float16"] = "float32",
     replace_others: bool = False,
 ) -> Extracted:
-    """Embed `data.evaluated`, a set in `folder` for each name; what lies there, made in the same way, is kept.
+    """Embed all images of `data.evaluated` that are not in `folder` yet.
 
-    `replace_others` replaces sets that were made with other settings instead of refusing to go on.
+    Args:
+        config: The trainer, callbacks, extraction, engine and seed.
+        run_dir: The run folder, for the record of the run.
+        trained: The network.
+        data: The data module, after `setup`.
+        folder: Gets a descriptor set for each name of `data.evaluated`.
+        dtype: Type of the descriptors on disk.
+        replace_others: Replace sets that were made with other settings instead of raising.
+
+    Returns:
+        The sets (on rank 0), the speed, and the images that were left out.
+
+    Raises:
+        LandmarksError: The network cannot take images of this size, sets were made with other settings, or too many
+            images are unreadable.
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    if data.preprocessing != trained.preprocessing or data.scales != (1.0,):  # else it has been seen to work
+    if data.preprocessing != trained.preprocessing or data.scales != (1.0,):  # else training has shown that it works
         data.fit_network(getattr(trained.network, "input_multiple", 1))
         for key, shape in data.input_shapes(training=False):
             require_size(trained.network, key, shape)
@@ -123,7 +145,7 @@ def embed(
         counts = ", ".join(f"{len(images)} {name}" for name, images in data.evaluated.items())
         log.info("Embedding with %s: %s", trained.name, counts)
         if data.preprocessing != (made_for := trained.preprocessing):
-            log.info("At %s; its checkpoint says %s", data.preprocessing, made_for)
+            log.info("Preprocessing is %s; the model was trained with %s", data.preprocessing, made_for)
         trainer.validate(module, RemainingImages(data, extraction), verbose=False)
         sets = extraction.finish(trainer)
     rates = {
@@ -152,10 +174,10 @@ def _cells(found: DescriptorSet) -> tuple[str, ...]:
 
 
 def check_predictions(config: DictConfig, trained: OpenedModel) -> None:
-    """Refuse, before any work, predictions that cannot be made or written."""
+    """Raise LandmarksError if the predictions that are asked for cannot be computed or written."""
     if config.predictions < 0:
         raise LandmarksError(
-            f"predictions={config.predictions}: ask for 1 landmark of each image or more, or for none: 0"
+            f"predictions={config.predictions}: ask for 1 landmark or more for each image, or 0 for no predictions"
         )
     if trained.head is None:
         raise LandmarksError(
@@ -169,7 +191,7 @@ def check_predictions(config: DictConfig, trained: OpenedModel) -> None:
 
 
 def predict(found: DescriptorSet, trained: OpenedModel, k: int, folder: Path, accelerator: str) -> None:
-    """Write the k likeliest landmarks of embedded images into a folder, instead of what an earlier run wrote."""
+    """Write the k likeliest landmarks of embedded images into a folder, replacing those of an earlier run."""
     assert trained.head is not None
     to_device(trained.head, accelerator)
     predictions = classify(found, trained.head, np.array(trained.landmark_names), k)

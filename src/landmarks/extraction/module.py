@@ -1,32 +1,35 @@
-"""The Lightning module that embeds images with a network, batch by batch."""
+"""Lightning module that embeds images with a network, batch by batch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name its users know
+import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
 
 from landmarks.errors import LandmarksError
 from landmarks.extraction.views import Extraction
 from landmarks.models import DescriptorNet, mirrored_regions, normalize
 
-Rows = tuple[Tensor, list[Tensor]]  # which images, and their descriptors (and regions)
+Rows = tuple[Tensor, list[Tensor]]  # rows of the images, and their descriptors (and regions)
 
 
 class DescriptorModule(pl.LightningModule):
-    """Embeds images with a network, batch by batch, for the evaluation callbacks.
+    """Lightning module that embeds images in validation, for the callbacks that write descriptors.
 
     Args:
-        model: images [B, 3, H, W] float, normalised -> descriptors [B, D].
-        channels_last: keep images and weights in NHWC order, which convolutions on recent hardware prefer.
-        compile: run the network through `torch.compile`.
+        model: Network from normalised images, float [B, 3, H, W], to descriptors [B, D].
+        channels_last: Keep images and weights in NHWC order, in which convolutions are faster on recent hardware.
+        compile: Run the network through `torch.compile`.
 
     Attributes:
-        extractions: which views of an image are embedded in validation, for each loader; set by the callback that
+        extractions: Which views of an image are embedded in validation, for each loader; set by the callback that
             writes the descriptors.
-        engine: computes descriptors of whole images in place of `model`; None for `model` itself.
+        engine: Computes descriptors of whole images in place of `model`; None to use `model`.
+
+    Raises:
+        LandmarksError: `compile` is combined with a network that uses gradient checkpointing.
     """
 
     def __init__(self, model: nn.Module, channels_last: bool = True, compile: bool = False) -> None:
@@ -40,7 +43,7 @@ class DescriptorModule(pl.LightningModule):
         self.model = model.to(memory_format=self.memory_format)
         self.extractions: Sequence[Extraction] = ()
         self.engine: Callable[[Tensor], Tensor] | None = None
-        if compile:  # in place: the names in checkpoints stay those of the plain network
+        if compile:  # in place, so that the names in checkpoints stay those of the plain network
             self.model.compile(dynamic=True)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -50,7 +53,7 @@ class DescriptorModule(pl.LightningModule):
         return descriptors.float()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> dict[str, list[Rows]]:
-        """Return `embedded`: rows int64 [b] and what `embed` gives, for each group of one shape."""
+        """Return under `embedded`, for each group of images of one shape, rows int64 [b] and the result of `embed`."""
         extraction = self.extractions[dataloader_idx] if self.extractions else Extraction()
         return {"embedded": [(group["row"], self.embed(group["images"], extraction)) for group in batch["groups"]]}
 
@@ -58,11 +61,11 @@ class DescriptorModule(pl.LightningModule):
         """Embed images in all views.
 
         Args:
-            scales: the same images at each scale, uint8 [B, 3, H, W].
-            extraction: whether mirrored too, and how many levels of regions.
+            scales: The same images at each scale, uint8 [B, 3, H, W].
+            extraction: Whether to embed mirrored images too, and how many levels of regions.
 
         Returns:
-            Descriptors float32 [B, D] and, where asked for, those of the regions, float32 [B, R, D].
+            Descriptors float32 [B, D] and, if asked for, those of the regions, float32 [B, R, D].
         """
         sides = (False, True) if extraction.flip else (False,)
         views = [self._view(images, extraction.regions, mirrored) for images in scales for mirrored in sides]

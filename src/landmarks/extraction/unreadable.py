@@ -1,7 +1,7 @@
-"""Counts images that could not be read, names each in the log once, and stops the run past a threshold.
+"""Count unreadable images, log each once, and stop the run past a threshold.
 
-An image that cannot be decoded is left out of its batch, never replaced by zeros: a few are a fact of life in
-millions of photographs, many mean that something is wrong with the data.
+An image that cannot be decoded is left out of its batch, never replaced by zeros. A few are normal in millions of
+photographs; many mean that something is wrong with the data.
 """
 
 import logging
@@ -15,14 +15,17 @@ log = logging.getLogger(__name__)
 
 
 class TooManyUnreadableError(LandmarksError):
-    """More images than allowed could not be read."""
+    """Raised when more images than allowed could not be read."""
 
 
 class UnreadableImages(pl.Callback):
-    """Keeps account of unreadable images over training and evaluation.
+    """Callback that counts unreadable images over training and evaluation.
 
     Args:
-        limit: how many different images may fail before the run stops; 0 stops at the first.
+        limit: How many different images may fail; the run stops at the next. 0 stops at the first.
+
+    Attributes:
+        reasons: Why each unreadable image was left out, by its id.
     """
 
     def __init__(self, limit: int = 10) -> None:
@@ -32,11 +35,13 @@ class UnreadableImages(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Account for the images left out of a training batch, before it is used."""
+        """Count the images left out of a training batch, before it is used; raise if it holds no readable image."""
         self.account(batch["unreadable"])
         if not len(batch["image"]):
             raise TooManyUnreadableError(
-                "A training batch holds no readable image:\n" + "\n".join(f"  {why}" for _, why in batch["unreadable"])
+                "No image of a training batch could be read:\n"
+                + "\n".join(f"  {why}" for _, why in batch["unreadable"])
+                + "\nRepair or remove these images."
             )
 
     def on_validation_batch_end(
@@ -48,11 +53,18 @@ class UnreadableImages(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Account for the images left out of an evaluation batch."""
+        """Count the images left out of an evaluation batch."""
         self.account(batch["unreadable"])
 
     def account(self, unreadable: list[tuple[str, str]]) -> None:
-        """Log new failures, pairs of image id and reason; stop the run when more than `limit` images failed."""
+        """Count and log new failures.
+
+        Args:
+            unreadable: Pairs of image id and reason.
+
+        Raises:
+            TooManyUnreadableError: More than `limit` different images have failed.
+        """
         for image, reason in unreadable:
             if image not in self.reasons:
                 self.reasons[image] = reason
@@ -66,9 +78,9 @@ class UnreadableImages(pl.Callback):
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the account, so that a resumed run goes on counting."""
+        """Return the failures, so that a resumed run continues to count."""
         return {"reasons": self.reasons}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the account of the run that is resumed."""
+        """Restore the failures of the run that is resumed."""
         self.reasons = dict(state_dict["reasons"])

@@ -1,4 +1,4 @@
-"""How images become descriptors: scales, mirroring, regions; and what comes of it."""
+"""How images are embedded (scales, mirroring, regions), and the result of embedding them."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,19 @@ from landmarks.retrieval import Descriptors, DescriptorSet, Pipeline, regions_of
 class Extraction:
     """Which views of an image are embedded.
 
-    With more than one view the descriptor is the sum of the views' L2-normalised descriptors; with one it is what the
-    network gives. The same holds for each region: it is embedded in every view, and the mirrored view's regions
-    are put back into their places.
+    With several views the descriptor is the sum of the views' L2-normalised descriptors; with one view it is the output
+    of the network. The same holds for each region: it is embedded in every view, and regions of mirrored views are
+    matched to those of the unmirrored ones.
+
+    Attributes:
+        scales: Factors of the input size, each a view of its own, resized from the original image.
+        flip: Also embed every view mirrored.
+        regions: Levels of a grid of regions that are embedded too, for regional diffusion; 0 for none.
     """
 
-    # factors of the input size, each a view of its own, resized from the original image
     scales: tuple[float, ...] = (1.0,)
-    flip: bool = False  # also embed every view mirrored
-    regions: int = 0  # levels of a grid of regions that are embedded too, for regional diffusion; 0 for none
+    flip: bool = False
+    regions: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scales", tuple(float(scale) for scale in self.scales))
@@ -29,18 +33,24 @@ class Extraction:
             raise LandmarksError(f"extraction.regions is {self.regions}: it must be 0 or more")
 
     def require(self, pipeline: Pipeline) -> None:
-        """Check, before any work, that what the stages need will be there."""
+        """Raise LandmarksError if a stage of the pipeline needs regions and none will be extracted."""
         if "regions" in pipeline.needs and not self.regions:
             raise LandmarksError("The pipeline has a stage that needs regional descriptors: set extraction.regions=3.")
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Images and what the network made of them."""
+    """A set of images and its descriptors.
 
-    images: ImageSet  # holds every embedded image, in any order; also those that could not be read
-    descriptors: DescriptorSet  # of the n that could be read, in any order
-    regions: DescriptorSet | None = None  # of the same images, R x D values a row; None where they were not embedded
+    Attributes:
+        images: All images of the set, in any order, with those that could not be read.
+        descriptors: Descriptors of the n images that could be read, in any order.
+        regions: Descriptors of the regions of the same images, R x D values in each row; None if not extracted.
+    """
+
+    images: ImageSet
+    descriptors: DescriptorSet
+    regions: DescriptorSet | None = None
 
     @property
     def readable(self) -> ImageSet:
@@ -49,5 +59,5 @@ class Embedded:
 
     @property
     def region_rows(self) -> Descriptors | None:
-        """Regions [n, R, D] in the order of `descriptors`, memory-mapped as they lie."""
+        """Descriptors of regions [n, R, D] in the order of `descriptors`, memory-mapped; None if not extracted."""
         return None if self.regions is None else regions_of(self.descriptors, self.regions)

@@ -157,7 +157,7 @@ def test_a_search_deeper_than_the_index_leaves_places_empty(tmp_path, evaluate):
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["descriptors.queries=none.npy", "descriptors.index=none.npy"], "none.npy is not there"),
+        (["descriptors.queries=none.npy", "descriptors.index=none.npy"], "none.npy does not exist"),
         (["descriptors.queries=none.npy"], "descriptors.index is not: give both"),
         (["descriptors.queries=none.npy", "descriptors.index=none.npy", "monitor=private/gap"], "no such metric"),
         (["descriptors.queries=none.npy", "descriptors.index=none.npy", "index.k=0"], "must be 1 or more"),
@@ -239,7 +239,7 @@ def test_without_ids_or_labels_nothing_is_recognised(tmp_path, sets, evaluate):
 
 
 def test_what_is_missing_is_named_before_any_work(tmp_path, sets, evaluate):
-    with pytest.raises(LandmarksError, match=r"recognition_solution scores .*also give descriptors\.gallery"):
+    with pytest.raises(LandmarksError, match=r"recognition_solution needs .*also give descriptors\.gallery"):
         evaluate(queries=sets["queries"], index=sets["index"], recognition_solution="none.csv")
     np.save(tmp_path / "labels.npy", np.zeros(len(np.load(sets["gallery"] / "ids.npy")), np.int64))
     labelled = {**sets, "gallery_labels": tmp_path / "labels.npy"}

@@ -50,8 +50,8 @@ PLAIN = saved(VALUES)
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "no .npy file"),
-        (b"id,landmark\n", "no .npy file"),
+        (b"", "not an .npy file"),
+        (b"id,landmark\n", "not an .npy file"),
         (b"PK\x03\x04", "npz archive"),
         (PLAIN[:-1], "its header needs"),
         (PLAIN + b"x", "its header needs"),

@@ -66,7 +66,7 @@ def test_what_no_stage_asks_for_is_left_unopened(folder, opened):
         ({"query_regions": "q.npy"}, r"expected an array \[N, R, D\]"),
         ({"query_regions": "narrow.npy"}, "regions of 5 and 8 dimensions"),
         ({"gallery": "narrow_gallery.npy"}, "8 and 5 dimensions"),
-        ({"query_regions": "set"}, "whose ids are known"),
+        ({"query_regions": "set"}, "with known ids"),
     ],
 )
 def test_files_that_do_not_fit_are_named(folder, opened, keys, words):
@@ -96,7 +96,7 @@ def test_regions_come_as_folders_too_and_by_id(folder, opened):
     inputs = read_inputs(opened({"regions"}, **keys), None, NO_CACHE)
     np.testing.assert_array_equal(inputs.queries.regions, rows[:6].reshape(6, 3, 8))
     write_set(folder / "foreign", ids[:6], rows[:6], weights="v", regions=1)
-    with pytest.raises(LandmarksError, match="not made alike"):
+    with pytest.raises(LandmarksError, match="made differently"):
         opened({"regions"}, **{**keys, "query_regions": "foreign"})
 
 

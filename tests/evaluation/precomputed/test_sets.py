@@ -63,11 +63,11 @@ def test_lists_are_joined_by_id_or_in_order(folder, names, ids, weights):
 @pytest.mark.parametrize(
     ("names", "ids", "words"),
     [
-        (("none.npy",), None, "descriptors.queries: .*none.npy is not there"),
+        (("none.npy",), None, "descriptors.queries: .*none.npy does not exist"),
         (("a.npy", "short.npy"), None, "30 rows and .*short.npy 9"),
         (("set", "shuffled", "b.npy"), None, "in different orders"),
         (("set", "incomplete"), None, "10 of 30 images are not in all sets"),
-        (("set",), "ids.npy", "set brings its own ids; leave out .*ids.npy"),
+        (("set",), "ids.npy", "set has its own ids; leave out .*ids.npy"),
         (("regions",), None, "holds regions"),
         (("short.npy",), "ids.npy", "30 ids for 9 descriptors"),
     ],
@@ -78,7 +78,7 @@ def test_what_does_not_fit_together_is_named(folder, names, ids, words):
 
 
 def test_an_empty_list_is_refused():
-    with pytest.raises(LandmarksError, match="empty list"):
+    with pytest.raises(LandmarksError, match="list is empty"):
         open_set(KEY, [], None)
 
 
@@ -96,7 +96,7 @@ def test_sets_are_held_against_each_other(folder):
     require_comparable(whole, opened(folder, "a.npy"))
     for names, words in (
         (("b.npy",), "have 8 and 5 dimensions"),
-        (("incomplete",), "not made alike .*weights: 'w' != 'v'"),
+        (("incomplete",), "made differently .*weights: 'w' != 'v'"),
         (("a.npy", "b.npy"), "joins 1 sets and .* 2"),
     ):
         with pytest.raises(LandmarksError, match=words):

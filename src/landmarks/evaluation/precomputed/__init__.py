@@ -1,4 +1,4 @@
-"""Reads precomputed descriptors, whatever made them, with ids, labels and solutions: what an evaluation starts from."""
+"""Read precomputed descriptors from any origin, with ids, labels and solutions, and evaluate them."""
 
 import lazy_loader
 

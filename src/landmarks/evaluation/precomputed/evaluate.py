@@ -1,6 +1,6 @@
-"""Evaluates precomputed descriptors: what `python evaluate.py descriptors.queries=…` does.
+"""Evaluate precomputed descriptors: `python evaluate.py descriptors.queries=…`.
 
-Whatever can be wrong is looked for first, cheapest first: keys, what the stages need, files, shapes, truth, then every
+All input is checked first, in order of cost: keys, the needs of the stages, files, shapes, ground truth, then every
 row. Neither Lightning nor a network is imported.
 """
 
@@ -29,7 +29,14 @@ log = logging.getLogger(__name__)
 
 
 def evaluate_precomputed_job(config: DictConfig) -> float | None:
-    """Check, open and evaluate; return the figure that stands for the run, None where nobody knows what is right."""
+    """Check and open the descriptors that the configuration names, and evaluate them.
+
+    Returns:
+        The monitored metric; None without ground truth.
+
+    Raises:
+        LandmarksError: A key or a file is wrong, or they do not fit together; raised before any search.
+    """
     refuse_missing(config)
     config = used_part(config)
     check_config(config, EvaluateSettings)
@@ -49,7 +56,7 @@ def evaluate_precomputed_job(config: DictConfig) -> float | None:
     cache = pipeline.resources.cache
     inputs = read_inputs(opened, keys.weights, cache)
     sets = {"queries": opened.queries, "index": opened.index, **({"gallery": opened.gallery} if opened.gallery else {})}
-    # Before the run, which ends by forgetting what it hashed.
+    # Before the run, because the cache forgets the hashes of arrays when a run ends.
     figures = {"inputs": {**{name: one.record(cache) for name, one in sets.items()}, "truth": counts or None}}
     run_dir = Path(config.run_dir)
     remove_outputs(run_dir)

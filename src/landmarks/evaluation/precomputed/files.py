@@ -1,8 +1,8 @@
-"""Opens what people hand over beside each other: arrays, ids and labels, without trusting the files.
+"""Open files of arrays, ids and labels without trusting them.
 
-Arrays are ``.npy`` files of any version, either byte order, C or Fortran order. Their header is held against the length
-of the file before memory is taken, nothing is unpickled, and the array stays on disk. Ids and labels, one value a row,
-may also be text or CSV files.
+Arrays are ``.npy`` files of any version, either byte order, C or Fortran order. The header is compared with the file's
+length before memory is allocated, nothing is unpickled, and the array stays on disk. Ids and labels, one value for each
+row, may also be text or CSV files.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ ZIP = b"PK"
 
 
 def is_numpy(path: Path) -> bool:
-    """Whether a file begins like an ``.npy`` file."""
+    """Return whether a file begins like an ``.npy`` file."""
     try:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
@@ -36,7 +36,7 @@ def map_numpy(path: Path) -> NDArray[Any]:
             start = file.read(len(MAGIC))
             if start != MAGIC:
                 hint = ", but an .npz archive: save one array with numpy.save" if start.startswith(ZIP) else ""
-                raise ValueError(f"it is no .npy file{hint}")
+                raise ValueError(f"it is not an .npy file{hint}")
             file.seek(0)
             header = read_any_header(file)
             length = file.seek(0, 2)
@@ -54,7 +54,7 @@ def map_numpy(path: Path) -> NDArray[Any]:
 
 
 def map_floats(path: Path, rank: int, shape: str) -> NDArray[Any]:
-    """Memory-map an ``.npy`` file of float16, float32 or float64 with `rank` axes; `shape` is how to call them."""
+    """Memory-map an ``.npy`` file of float16, float32 or float64 with `rank` axes; messages name them as `shape`."""
     array = map_numpy(path)
     if array.ndim != rank:
         raise LandmarksError(f"{path}: expected an array {shape}, found shape {array.shape}")
@@ -68,7 +68,8 @@ def map_floats(path: Path, rank: int, shape: str) -> NDArray[Any]:
 def read_ids(path: Path, count: int) -> NDArray[np.uint64]:
     """Read the ids of `count` images: uint64 [count].
 
-    From an ``.npy`` file of integers or of texts of 16 hex digits, a text of one id a line, or CSV with a column `id`.
+    The file is an ``.npy`` file of integers or of strings of 16 hex digits, a text file with one id in each line, or a
+    CSV file with a column `id`.
     """
     if is_numpy(path):
         ids = _numpy_ids(path)
@@ -84,12 +85,12 @@ def read_ids(path: Path, count: int) -> NDArray[np.uint64]:
 
 
 def read_labels(path: Path, count: int) -> NDArray[np.int64]:
-    """Labels int64 [count], -1 for none, from an ``.npy`` file of integers or a text of one integer a line."""
+    """Read labels int64 [count], -1 for none, from an ``.npy`` file of integers or a text file, an integer a line."""
     if is_numpy(path):
         array = map_numpy(path)
         if array.ndim != 1 or array.dtype.kind not in "iu":
             raise LandmarksError(f"{path}: expected integers [{count}], found {array.dtype} {array.shape}")
-        labels = array.astype(np.int64)  # what does not fit becomes negative and is refused
+        labels = array.astype(np.int64)  # values that do not fit become negative and are refused below
     else:
         lines = _read_lines(path)
         try:
@@ -97,12 +98,12 @@ def read_labels(path: Path, count: int) -> NDArray[np.int64]:
         except (ValueError, OverflowError):
             number = next(number for number, line in enumerate(lines, start=1) if not _is_int64(line))
             raise LandmarksError(
-                f"{path}, line {number}: {lines[number - 1][:40]!r} is not a label; write one integer a line"
+                f"{path}, line {number}: {lines[number - 1][:40]!r} is not a label; write one integer in each line"
             ) from None
     _require_count(path, "labels", len(labels), count)
     if labels.min() < -1:
         row = int(np.argmax(labels < -1))
-        raise LandmarksError(f"{path}: row {row} holds {labels[row]}; labels are 0 or more, -1 stands for none")
+        raise LandmarksError(f"{path}: row {row} holds {labels[row]}; labels must be 0 or more, or -1 for none")
     return labels
 
 
@@ -110,7 +111,7 @@ def _numpy_ids(path: Path) -> NDArray[np.uint64]:
     array = map_numpy(path)
     if array.ndim != 1 or array.dtype.kind not in "iuUS":
         raise LandmarksError(
-            f"{path}: expected one id a row, as uint64 or as 16 hex digits, found {array.dtype} {array.shape}"
+            f"{path}: expected one id in each row, as uint64 or as 16 hex digits, found {array.dtype} {array.shape}"
         )
     if array.dtype.kind in "US":
         return _parse(path, array.astype(np.str_).tolist())
@@ -127,13 +128,13 @@ def _parse(path: Path, texts: list[str]) -> NDArray[np.uint64]:
 
 
 def _read_lines(path: Path) -> list[str]:
-    """The lines of a text, without empty ones at its end."""
+    """Return the lines of a text file, without empty ones at its end."""
     try:
         lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except OSError as error:
         raise LandmarksError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise LandmarksError(f"{path}: is neither an .npy file nor a text ({error.reason})") from error
+        raise LandmarksError(f"{path}: is neither an .npy file nor a text file ({error.reason})") from error
     if not lines:
         raise LandmarksError(f"{path}: is empty")
     return lines

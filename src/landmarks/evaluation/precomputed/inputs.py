@@ -1,4 +1,4 @@
-"""Opens everything that `descriptors` names, holds it against each other, and makes of it what is evaluated."""
+"""Open the files that `descriptors` names, check that they fit together, and build the inputs of the evaluation."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -27,7 +27,16 @@ log = logging.getLogger(__name__)
 def open_inputs(
     config: DictConfig, needs: Collection[Need], recognition: Collection[Need] | None = None
 ) -> tuple[Inputs[PrecomputedSet], dict[str, Any]]:
-    """Open the files that a stage needs and find the truth, see also `count_truth`; cheap mistakes are found first."""
+    """Open the files that the stages need, and the ground truth; mistakes that are cheap to find are found first.
+
+    Args:
+        config: Configuration with the keys `descriptors` and, if they use it, `data`.
+        needs: What the stages of the retrieval pipeline need.
+        recognition: What the stages of recognition need; None without recognition.
+
+    Returns:
+        The inputs, not read yet, and the counts of `count_truth`.
+    """
     keys = config.descriptors
     queries, index = (_open(keys, name) for name in ("queries", "index"))
     require_comparable(queries, index)
@@ -42,7 +51,7 @@ def open_inputs(
     if "regions" in needs:
         queries, index = _with_regions(keys, queries, index)
     if source is not None and (shown or (gallery is not None and keys.gallery_labels is None)):
-        source.prepare(training=keys.gallery is not None)  # most images are to train on
+        source.prepare(training=keys.gallery is not None)  # train images are most of the data
     if gallery is not None:
         opened = _labelled(opened, gallery, keys)
     if shown:
@@ -57,7 +66,7 @@ def open_inputs(
 
 
 def read_inputs(opened: Inputs[PrecomputedSet], weights: Sequence[float] | None, cache: Cache) -> Inputs:
-    """Look at every row and join what is to be joined, see `PrecomputedSet.read`."""
+    """Check every row and join the descriptors of several models, see `PrecomputedSet.read`."""
     return Inputs(
         opened.queries.read(weights, cache),
         opened.index.read(weights, cache),
@@ -71,7 +80,7 @@ def read_inputs(opened: Inputs[PrecomputedSet], weights: Sequence[float] | None,
 
 
 def count_truth(opened: Inputs[PrecomputedSet]) -> dict[str, Any]:
-    """Count for `metrics.json` how much can be scored, and warn of what cannot; empty without a truth."""
+    """Count what can be scored, for `metrics.json`, and warn of what cannot; empty without ground truth."""
     truth, source = opened.truth, opened.source
     if truth.labels is not None:
         return _count_labels(truth)
@@ -82,21 +91,21 @@ def count_truth(opened: Inputs[PrecomputedSet]) -> dict[str, Any]:
 
 
 def images_by_id(images: ImageSet, of: PrecomputedSet) -> ImageSet:
-    """Find the images of a set, in its order, and warn of those that are other files than it was made of."""
+    """Return the images of a set in its order; warn if files have changed since the descriptors were made."""
     ids = of.known_ids
     rows = images.table.find(ids)
     missing = np.flatnonzero(rows < 0)
     if len(missing):
         raise LandmarksError(
             f"{of.key}: {len(missing)} of {len(ids)} images are not in the data set, the first is "
-            f"{format_id(ids[missing[0]])}; is data=… the right one?"
+            f"{format_id(ids[missing[0]])}; check that data=… names the data set of the descriptors"
         )
     found = images.take(rows)
     for made in (made for made in of.sets if made.stamps is not None):
         changed = made.changed(ids, found.stamps())
         if len(changed):
             log.warning(
-                "%s: %d of its %d images are other files in the data set (another root, size or time), the first is %s",
+                "%s: %d of its %d images differ from the files of the data set (root, size or time), the first is %s",
                 made.name,
                 len(changed),
                 len(ids),
@@ -106,7 +115,7 @@ def images_by_id(images: ImageSet, of: PrecomputedSet) -> ImageSet:
 
 
 def open_source(data: DictConfig) -> Source:
-    """Open the source that `data` names by its keys `source`, `root` and `held_out`."""
+    """Open the data source that the keys `source`, `root` and `held_out` of `data` describe."""
     root = open_root(data.root)
     if isinstance(root, Path) and not root.is_dir():
         raise LandmarksError(f"data.root={root}: there is no such folder, and descriptors.use_data asks for it")
@@ -121,7 +130,7 @@ def _open(keys: DictConfig, name: str) -> PrecomputedSet:
 
 
 def _labelled(opened: Inputs[PrecomputedSet], gallery: PrecomputedSet, keys: DictConfig) -> Inputs[PrecomputedSet]:
-    """Add the gallery; its labels are numbered anew, by their places among those that it holds."""
+    """Add the gallery, with labels renumbered to rows of the sorted labels that occur in it."""
     official: OfficialNumbers = _as_they_are
     if keys.gallery_labels is not None:
         labels = _labels(keys.gallery_labels, gallery)
@@ -139,8 +148,8 @@ def _labelled(opened: Inputs[PrecomputedSet], gallery: PrecomputedSet, keys: Dic
 
 
 def _as_they_are(landmarks: NDArray[np.int32], names: NDArray[np.str_]) -> NDArray[np.int64]:
-    """Call landmarks by the labels that were handed over."""
-    numbers = np.append(names.astype(np.int64), -1)  # the last is what -1 looks up
+    """Return the labels as they are in `gallery_labels`."""
+    numbers = np.append(names.astype(np.int64), -1)  # -1 looks up the last element
     return numbers[landmarks]
 
 
@@ -165,14 +174,14 @@ def _open_regions(key: str, given: str, whole: PrecomputedSet) -> NDArray[Any]:
         found = DescriptorSet.open(path)
         if whole.ids is None or len(whole.parts) > 1:
             raise LandmarksError(
-                f"{key}: {path} goes with one set of descriptors whose ids are known, which {whole.key} is not; give "
-                "an .npy file [N, R, D] in its order"
+                f"{key}: {path} needs one set of descriptors with known ids, which {whole.key} is not; give an .npy "
+                "file [N, R, D] in its order"
             )
         first = whole.parts[0]
         differences = first.protocol.differences(found.protocol, NOT_COMPARED | {"regions"}) if first.protocol else []
         if differences:
             raise LandmarksError(
-                f"{first.name} and {path} were not made alike ({'; '.join(differences)}): extract both together"
+                f"{first.name} and {path} were made differently ({'; '.join(differences)}): extract both together"
             )
         return regions_of(DescriptorSet(whole.ids, first.matrix, found.protocol, first.name), found)
     regions = map_floats(path, 3, "[N, R, D]")
@@ -182,7 +191,7 @@ def _open_regions(key: str, given: str, whole: PrecomputedSet) -> NDArray[Any]:
 
 
 def _read_truth(keys: DictConfig, queries: PrecomputedSet, index: PrecomputedSet, known: GroundTruth) -> GroundTruth:
-    """Read the files that `descriptors` names; what they leave open is what the data set knows."""
+    """Read the ground truth that `descriptors` names; for a task without a file, use that of the data set."""
     retrieval, recognition, labels = known.retrieval, known.recognition, None
     if keys.query_labels is not None:
         retrieval, labels = None, (_labels(keys.query_labels, queries), _labels(keys.index_labels, index))
@@ -202,13 +211,14 @@ def _count_labels(truth: GroundTruth) -> dict[str, Any]:
     queries, scored = truth.labels[0], int(np.count_nonzero(truth.label_positives))
     if not scored:
         raise LandmarksError(
-            "descriptors.query_labels and descriptors.index_labels have no label in common: nothing can be right"
+            "descriptors.query_labels and descriptors.index_labels have no label in common, so no result can be "
+            "correct: give the labels of both sides in the same numbering"
         )
     unlabelled = int(np.count_nonzero(queries < 0))
     unanswerable = len(queries) - unlabelled - scored
     if unlabelled or unanswerable:
         log.warning(
-            "Of %d queries %d have no label and %d one that no index image has: they are ranked, not scored",
+            "Of %d queries, %d have no label and %d have one that no index image has: they are ranked, but not scored",
             len(queries),
             unlabelled,
             unanswerable,
@@ -221,12 +231,12 @@ def _count_solution(
 ) -> dict[str, Any]:
     scored = int(np.count_nonzero(scored_rows(query_ids, solution.query_ids, solution.ignored_ids) >= 0))
     if scored == 0:
-        raise LandmarksError(f"{source}: none of the given queries is scored there; are the ids right?")
+        raise LandmarksError(f"{source}: scores none of the given queries; check their ids")
     absent = int(np.count_nonzero(find_rows(solution.positives, index_ids) < 0))
     unanswered = len(solution.query_ids) - scored
     if unanswered:
         log.warning(
-            "%s: %d of its %d queries have no descriptor and count 0", source, unanswered, len(solution.query_ids)
+            "%s: %d of its %d queries have no descriptor and score 0", source, unanswered, len(solution.query_ids)
         )
     if absent:
         log.warning(

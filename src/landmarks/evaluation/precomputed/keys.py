@@ -1,4 +1,4 @@
-"""The keys of `descriptors` in `conf/evaluate.yaml`: which belong together, and what follows from them alone."""
+"""The keys of `descriptors` in `conf/evaluate.yaml`: which belong together, and what they provide."""
 
 import math
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ USED_OF_DATA = ("root", "source", "held_out")
 
 
 def used_part(config: DictConfig) -> DictConfig:
-    """Leave out what precomputed descriptors have no use for, so that it need not be imported either."""
+    """Return the part of a configuration that precomputed descriptors use; the rest need not be imported then."""
     used = OmegaConf.masked_copy(config, list(USED))
     if config.descriptors.use_data:
         with open_dict(used):
@@ -39,14 +39,14 @@ def used_part(config: DictConfig) -> DictConfig:
 
 
 def check_keys(keys: DictConfig) -> None:
-    """Refuse keys that do not go together."""
+    """Raise `ConfigError` with all problems if keys do not go together."""
     problems = list(_problems(keys))
     if problems:
         raise ConfigError("These descriptors cannot be evaluated:\n" + "\n".join(f"  {line}" for line in problems))
 
 
 def available_needs(config: DictConfig, searched: str) -> list[Need]:
-    """What there will be besides descriptors for stages that search the "index", or for recognition the "gallery"."""
+    """Return what stages can use besides descriptors; `searched` is "index", or "gallery" for recognition."""
     keys = config.descriptors
     found: dict[Need, Any] = {
         "images": keys.use_data and brings_ids(keys, "queries") and brings_ids(keys, searched),
@@ -59,7 +59,7 @@ def available_needs(config: DictConfig, searched: str) -> list[Need]:
 
 
 def recognises(keys: DictConfig) -> bool:
-    """Whether landmarks can be recognised: there are labelled train images, and ids by which to name the queries."""
+    """Return whether landmarks can be recognised: that needs labelled train images and the ids of the queries."""
     return bool(_brings_gallery(keys)) and brings_ids(keys, "queries")
 
 
@@ -68,17 +68,17 @@ def _brings_gallery(keys: DictConfig) -> Any:
 
 
 def brings_ids(keys: DictConfig, name: str) -> bool:
-    """Whether the ids of the queries, the index or the gallery are known: from a file, or with a descriptor set."""
+    """Return whether the ids of the set `name` are known, from a file or from a descriptor set."""
     return keys[ids_key(name)] is not None or any(path.is_dir() for path in paths_of(keys[name]))
 
 
 def ids_key(name: str) -> str:
-    """The key of a set's ids."""
+    """Return the key of a set's ids."""
     return "query_ids" if name == "queries" else f"{name}_ids"
 
 
 def paths_of(given: str | ListConfig | None) -> list[Path]:
-    """The files or folders that a key names."""
+    """Return the files or folders that the value of a key names."""
     if given is None:
         return []
     return [Path(path).expanduser() for path in ([given] if isinstance(given, str) else given)]
@@ -95,17 +95,17 @@ def _problems(keys: DictConfig) -> Iterator[str]:
         if keys[name] is not None and keys.gallery is None:
             yield f"descriptors.{name} is given and descriptors.gallery is not: give both, or none"
     if keys.solution is not None and keys.query_labels is not None:
-        yield "descriptors.solution and descriptors.query_labels both say what is right: give one of them"
+        yield "descriptors.solution and descriptors.query_labels are both ground truth: give one of them"
     for given, value in (("solution", keys.solution), ("use_data", keys.use_data)):
         for name in ("queries", "index"):
             if value and keys[name] is not None and not brings_ids(keys, name):
                 yield (
-                    f"descriptors.{given} goes by ids: give descriptors.{ids_key(name)}, or a folder of a descriptor "
+                    f"descriptors.{given} needs ids: give descriptors.{ids_key(name)}, or a folder of a descriptor "
                     f"set as descriptors.{name}"
                 )
     if keys.recognition_solution is not None and not recognises(keys):
         yield (
-            "descriptors.recognition_solution scores landmarks that are recognised in the queries: also give "
+            "descriptors.recognition_solution needs landmarks recognised in the queries: also give "
             "descriptors.gallery with descriptors.gallery_labels, and the ids of the queries"
         )
     yield from _problems_of_weights(keys)
@@ -120,7 +120,7 @@ def _problems_of_weights(keys: DictConfig) -> Iterator[str]:
         if keys[name] is None:
             continue
         if isinstance(keys[name], str):
-            yield f"descriptors.weights are given and descriptors.{name} is no list: there is nothing to join"
+            yield f"descriptors.weights are given, but descriptors.{name} is not a list: leave out the weights"
         elif len(keys[name]) != len(keys.weights):
             yield (
                 f"descriptors.weights has {len(keys.weights)} values for the {len(keys[name])} sets of "

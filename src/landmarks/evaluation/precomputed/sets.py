@@ -1,4 +1,4 @@
-"""Opens one side of a search: a file, a folder of a descriptor set, or several of them to be joined."""
+"""Open the queries, the index or the gallery: a file, a folder of a descriptor set, or several of them to be joined."""
 
 import logging
 from collections.abc import Sequence
@@ -34,12 +34,12 @@ log = logging.getLogger(__name__)
 
 
 class Part(NamedTuple):
-    """The descriptors of one model, as they lie on the disk."""
+    """The descriptors of one model, as they are stored."""
 
     matrix: NDArray[Any]  # [M, D]
-    name: str  # where they come from
-    protocol: ExtractionProtocol | None = None  # what made them; None for a plain file
-    rows: NDArray[np.int64] | None = None  # [N], the row of every image; None where they are all rows in order
+    name: str  # path of the file or folder
+    protocol: ExtractionProtocol | None = None  # how they were extracted; None for a plain file
+    rows: NDArray[np.int64] | None = None  # [N], the row of every image; None for all rows in order
 
     def __str__(self) -> str:
         return f"{self.name} ({' x '.join(map(str, self.matrix.shape))}, {self.matrix.dtype})"
@@ -47,14 +47,14 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class PrecomputedSet:
-    """Descriptors of some images as files, and what is known of the images."""
+    """Descriptors of a set of images as files that are not read yet, with ids and images as far as they are known."""
 
-    key: str  # of the configuration, such as ``"descriptors.queries"``
-    parts: tuple[Part, ...]  # of each model, at least one
-    ids: NDArray[np.uint64] | None  # uint64 [N], or None where they are not known
-    images: ImageSet | None = None  # in the order of the descriptors, where a stage asks for them
-    regions: NDArray[Any] | None = None  # [N, R, D], where a stage asks for them; as they lie on the disk
-    sets: tuple[DescriptorSet, ...] = ()  # those parts that are folders of sets
+    key: str  # key of the configuration, such as ``"descriptors.queries"``
+    parts: tuple[Part, ...]  # one for each model, at least one
+    ids: NDArray[np.uint64] | None  # uint64 [N], or None if unknown
+    images: ImageSet | None = None  # in the order of the descriptors, if a stage asks for them
+    regions: NDArray[Any] | None = None  # [N, R, D] as stored, if a stage asks for them
+    sets: tuple[DescriptorSet, ...] = ()  # those parts that are folders of descriptor sets
 
     def __len__(self) -> int:
         first = self.parts[0]
@@ -62,13 +62,16 @@ class PrecomputedSet:
 
     @property
     def known_ids(self) -> NDArray[np.uint64]:
-        """The ids."""
+        """The ids; raises LandmarksError if they are unknown."""
         if self.ids is None:
             raise LandmarksError(f"{self.key}: the ids of the images are needed")
         return self.ids
 
     def read(self, weights: Sequence[float] | None, cache: Cache) -> EvaluationSet:
-        """Look at every row, join what is to be joined, and give it as a search reads it; copies lie in the cache."""
+        """Check every row, join the parts with `weights`, and return arrays that can be searched.
+
+        Parts that must be converted or joined are copied into the cache.
+        """
         matrices = [_checked(part.matrix, part.name, cache) for part in self.parts]
         used = [1.0] * len(matrices) if weights is None else [float(weight) for weight in weights]
         rows = [part.rows for part in self.parts]
@@ -77,7 +80,7 @@ class PrecomputedSet:
         return EvaluationSet(descriptors, self.ids, self.images, regions, tuple(part.protocol for part in self.parts))
 
     def record(self, cache: Cache) -> list[dict[str, Any]]:
-        """Say for `metrics.json` what each part is: file, shape, content, and protocol where that is known."""
+        """Describe each part for `metrics.json`: file, shape, type, content hash, and protocol if it is known."""
         return [
             {
                 "file": part.name,
@@ -91,7 +94,7 @@ class PrecomputedSet:
 
     @property
     def title(self) -> str:
-        """The parts' names, cut to what people need to tell them apart."""
+        """The parts' names, each shortened to its last two path components."""
         return " + ".join("/".join(Path(part.name).absolute().parts[-2:]) for part in self.parts)
 
 
@@ -99,11 +102,11 @@ def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> Prec
     """Open descriptors without reading them: an ``.npy`` file [N, D], a folder of a set, or several of either."""
     paths = [Path(path).expanduser() for path in ([given] if isinstance(given, str) else given)]
     if not paths:
-        raise LandmarksError(f"{key}: an empty list; name at least one file or folder")
+        raise LandmarksError(f"{key}: the list is empty; name at least one file or folder")
     sets = [DescriptorSet.open(path) if path.is_dir() else None for path in paths]
     known = [found for found in sets if found is not None]
     if ids_file is not None and known:
-        raise LandmarksError(f"{key}: {known[0].name} brings its own ids; leave out {ids_file}")
+        raise LandmarksError(f"{key}: {known[0].name} has its own ids; leave out {ids_file}")
     for found in known:
         if found.protocol.regions:
             raise LandmarksError(f"{key}: {found.name} holds regions; give descriptors of whole images here")
@@ -112,7 +115,7 @@ def open_set(key: str, given: str | Sequence[str], ids_file: str | None) -> Prec
         for path, found in zip(paths, sets, strict=True)
     ]
     ids = known[0].ids if known else None
-    if len(known) == len(paths) > 1:  # models embed images in orders of their own
+    if len(known) == len(paths) > 1:  # each set may hold the images in another order
         ids = common = common_images(known, MAX_MISSING)
         moved = [None if np.array_equal(found.ids, common) else found.rows(common) for found in known]
         parts = [part._replace(rows=rows) for part, rows in zip(parts, moved, strict=True)]
@@ -136,11 +139,11 @@ def require_comparable(queries: PrecomputedSet, others: PrecomputedSet) -> None:
             raise LandmarksError(f"{names} have {dims[0]} and {dims[1]} dimensions: extract both with the same model")
         differences = mine.protocol.differences(theirs.protocol) if mine.protocol and theirs.protocol else []
         if differences:
-            raise LandmarksError(f"{names} were not made alike ({'; '.join(differences)}): extract one of them again")
+            raise LandmarksError(f"{names} were made differently ({'; '.join(differences)}): extract one of them again")
 
 
 def _require_same_images(key: str, parts: Sequence[Part], known: Sequence[DescriptorSet]) -> None:
-    """Plain files say nothing of their images: they must be as many, and beside sets in their order."""
+    """Check that parts without ids can be joined row by row: same length, and the same order in all descriptor sets."""
     first = parts[0]
     for part in parts:
         if len(part.matrix) != len(first.matrix):
@@ -164,19 +167,19 @@ def _checked(array: NDArray[Any], name: str, cache: Cache) -> Descriptors:
 
 def _map_matrix(key: str, path: Path) -> NDArray[Any]:
     if not path.exists():
-        raise LandmarksError(f"{key}: {path} is not there; give an .npy file or the folder of a descriptor set")
+        raise LandmarksError(f"{key}: {path} does not exist; give an .npy file or the folder of a descriptor set")
     return map_floats(path, 2, "[N, D]")
 
 
 def in_search_order(array: NDArray[Any], name: str, cache: Cache) -> Descriptors:
-    """Return an array [N, …] as a search reads it, float32 or float16 in rows: itself, or a copy in the cache."""
+    """Return an array [N, …] as float32 or float16 in C order: itself, or a converted copy in the cache."""
     wanted = np.dtype(np.float16) if array.dtype.itemsize == 2 else np.dtype(np.float32)
     if array.dtype == wanted and array.flags.c_contiguous:
         return array
     log.info("%s: %s is read as %s, from a copy in the cache", name, _layout(array), wanted)
 
     def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
-        with np.errstate(over="ignore"):  # becomes infinity, which is refused
+        with np.errstate(over="ignore"):  # overflow gives infinity, which `check_rows` refuses
             return {"descriptors": array[start:stop].astype(wanted)}
 
     chunk = rows_in_budget(array.nbytes // len(array), CHUNK_BYTES)
@@ -188,7 +191,10 @@ def in_search_order(array: NDArray[Any], name: str, cache: Cache) -> Descriptors
 def joined_copy(
     parts: Sequence[Descriptors], rows: Sequence[NDArray[np.int64] | None], weights: Sequence[float], cache: Cache
 ) -> Descriptors:
-    """Join models' descriptors of the same images, whose rows [N] are named or all: float32 [N, sum of D]."""
+    """Join several models' descriptors of the same images into float32 [N, sum of D], in the cache.
+
+    `rows` holds for each part the rows [N] to take, or None for all of them.
+    """
     moved = [found for found in rows if found is not None]
     count = len(moved[0] if moved else parts[0])
     dim = sum(part.shape[1] for part in parts)
