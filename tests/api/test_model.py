@@ -152,7 +152,7 @@ def test_bad_images_are_named(here: Path, model: landmarks.Model, image: object,
 def test_bad_names_are_said(tmp_path: Path) -> None:
     with pytest.raises(landmarks.LandmarksError, match=r"gone\.safetensors: there is no such file"):
         landmarks.load_model(tmp_path / "gone.safetensors")
-    with pytest.raises(landmarks.LandmarksError, match="for networks of timm"):
+    with pytest.raises(landmarks.LandmarksError, match="for timm networks"):
         landmarks.load_model("resnet_of_nobody", pretrained=True)
 
 
@@ -171,5 +171,5 @@ def test_pretrained_weights_alone_become_a_file(tmp_path: Path, monkeypatch: pyt
         landmarks.export("timm", name="alone", **timm_net)  # type: ignore[arg-type]
     with pytest.raises(landmarks.LandmarksError, match="did you mean 'timm'"):
         landmarks.export("tim", **timm_net)  # type: ignore[arg-type]
-    with pytest.raises(landmarks.LandmarksError, match="model__name: for networks with pretrained"):
+    with pytest.raises(landmarks.LandmarksError, match="model__name: only allowed together with pretrained"):
         landmarks.export(path, "other.safetensors", model__name="test_resnet")

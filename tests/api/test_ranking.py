@@ -99,9 +99,9 @@ def test_local_features_are_looked_at_in_files(tmp_path: Path, monkeypatch: pyte
         ("verification", {}, "needs image files: give query_images= and index_images="),
         ("second_place_2019", {}, "needs labelled train images: give train="),
         ("regional_diffusion", {}, "give query_regions= and index_regions="),
-        ("recognition", {"train": INDEX}, "belong together"),
+        ("recognition", {"train": INDEX}, "give both train= and train_labels="),
         ("verification", {"query_images": ["gone.jpg"]}, "gone.jpg: there is no such file"),
-        (QueryExpansion(), {"alpha": 1}, "alpha: arguments go with the name of a stage"),
+        (QueryExpansion(), {"alpha": 1}, "alpha: arguments are only allowed with the name of a stage"),
     ],
 )
 def test_what_is_wrong_or_lacking_is_said(

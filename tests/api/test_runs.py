@@ -120,7 +120,7 @@ def test_mistakes_are_raised_and_leave_no_folder(
 def test_a_folder_that_holds_a_run_is_refused(trained: landmarks.Run) -> None:
     with pytest.raises(landmarks.LandmarksError, match="holds a run"):
         landmarks.train(run_dir=trained.folder)
-    with pytest.raises(landmarks.LandmarksError, match="holds no run"):
+    with pytest.raises(landmarks.LandmarksError, match="is not a run folder"):
         landmarks.Run(trained.folder.parent)
 
 

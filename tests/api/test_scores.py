@@ -87,7 +87,7 @@ def test_gap_is_the_official_one(seed: int) -> None:
 
 
 def test_mistakes_are_said() -> None:
-    with pytest.raises(landmarks.LandmarksError, match="say what is right"):
+    with pytest.raises(landmarks.LandmarksError, match="the ground truth is missing"):
         landmarks.mean_average_precision([[0]])
     with pytest.raises(landmarks.LandmarksError, match="2 query labels for a ranking of 1"):
         landmarks.mean_average_precision([[0]], query_labels=[1, 2], index_labels=[1])

@@ -1,4 +1,4 @@
-"""Which job a configuration asks for. Torch and Lightning, which take seconds to import, are so only for that job."""
+"""Start the job that a configuration asks for; torch and Lightning, slow to import, are imported only when needed."""
 
 from omegaconf import DictConfig
 
@@ -7,12 +7,19 @@ from landmarks.errors import LandmarksError
 
 NOTHING_TO_EVALUATE = """name what to evaluate: a checkpoint
   python evaluate.py checkpoint=runs/…/checkpoints/best.ckpt data=gldv2 data.root=PATH
-or descriptors of anybody's
+or precomputed descriptors
   python evaluate.py descriptors.queries=Q.npy descriptors.index=I.npy pipeline=qe"""
 
 
 def run_train(config: DictConfig) -> float | None:
-    """Train and evaluate what `conf/train.yaml` was composed to; returns the monitored figure."""
+    """Run a training job and its evaluation.
+
+    Args:
+        config: As composed from `conf/train.yaml`.
+
+    Returns:
+        The monitored metric; None without ground truth.
+    """
     refuse_missing(config)
     refuse_absent(config)
     if config.task == "detection":
@@ -24,7 +31,17 @@ def run_train(config: DictConfig) -> float | None:
 
 
 def run_evaluate(config: DictConfig) -> float | None:
-    """Evaluate what `conf/evaluate.yaml` was composed to: a checkpoint or descriptors; returns the monitored figure."""
+    """Evaluate a checkpoint or precomputed descriptors.
+
+    Args:
+        config: As composed from `conf/evaluate.yaml`.
+
+    Returns:
+        The monitored metric; None without ground truth.
+
+    Raises:
+        LandmarksError: Neither or both of them are named, or a file does not exist.
+    """
     refuse_missing(config)
     given = [f"descriptors.{key}" for key, value in config.descriptors.items() if value]
     if config.checkpoint is None and not given:
@@ -47,7 +64,11 @@ def run_evaluate(config: DictConfig) -> float | None:
 
 
 def run_extract(config: DictConfig) -> None:
-    """Write what a checkpoint makes of the images of `conf/extract.yaml`: descriptors, predictions or detections."""
+    """Write the descriptors and predictions, or the detections, that a checkpoint gives for a data set.
+
+    Args:
+        config: As composed from `conf/extract.yaml`.
+    """
     refuse_missing(config)
     refuse_absent(config)
     from landmarks.models import read_model_record

@@ -1,4 +1,4 @@
-"""Descriptor sets and model files in Python, as the commands make them."""
+"""Python functions for the commands that make descriptor sets and model files."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -32,13 +32,13 @@ def open_descriptors(folder: str | Path) -> DescriptorSet:
     """Open a descriptor set that `extract` or a command wrote, memory-mapped.
 
     Args:
-        folder: Of the set.
+        folder: Folder of the set.
 
     Returns:
-        The set: `ids` uint64 [N], `descriptors` [N, D] and the `protocol` that made them.
+        The set: `ids` uint64 [N], `descriptors` [N, D] and the `protocol` of their extraction.
 
     Raises:
-        LandmarksError: It is not there, not finished, or corrupt.
+        LandmarksError: The set does not exist, is not finished, or is corrupt.
     """
     return DescriptorSet.open(folder)
 
@@ -54,10 +54,11 @@ def join_descriptors(
 
     Args:
         out: Folder of the new set; must not exist yet.
-        sets: Two or more.
-        weights: One for each set; the cosine of joined rows is the mean of the models' cosines with their squares.
-        max_missing: Share of the images that may be absent from one of the sets, in [0, 1].
-        dtype: How the new set is stored.
+        sets: Two or more sets, or their folders.
+        weights: One for each set; the cosine of joined rows is the mean of the models' cosines, weighted by the squares
+            of these. By default all are equal.
+        max_missing: Share of the images that may be absent from one of the sets, in [0, 1]; they are left out.
+        dtype: Type of the descriptors on disk.
 
     Returns:
         The new set.
@@ -83,19 +84,19 @@ def whiten_descriptors(
 
     Args:
         out: Folder of the new set; must not exist yet.
-        descriptors: The set.
-        learn_on: Learn the whitening on this set; not on the one that is scored.
-        dim: Axes to keep, with `learn_on`.
-        power: 1 whitens, 0 turns and cuts only (PCA), with `learn_on`; 1 by default.
-        whitening: Instead, a file of a whitening that was saved.
-        save: File for what was learned (`.safetensors`).
-        dtype: How the new set is stored.
+        descriptors: The set to whiten.
+        learn_on: Set to learn the whitening on; do not use the one that is scored.
+        dim: Number of dimensions to keep, with `learn_on`.
+        power: 1 whitens, 0 only rotates and truncates (PCA), with `learn_on`; 1 by default.
+        whitening: Instead of `learn_on`, the file of a saved whitening.
+        save: File to save the learned whitening to (`.safetensors`).
+        dtype: Type of the descriptors on disk.
 
     Returns:
-        The new set. Whiten queries and index with the same file: sets that were whitened otherwise are not compared.
+        The new set. Whiten queries and index with the same file: sets with different whitenings cannot be compared.
 
     Raises:
-        LandmarksError: Neither or both ways are named, or a file is missing or taken.
+        LandmarksError: Neither or both of `learn_on` and `whitening` are named, or a file is missing or exists already.
     """
     learned = choose_whitening(learn_on, dim, power, whitening, save)
     made = whiten_set(Path(out), _opened(descriptors), learned, dtype)
@@ -111,11 +112,11 @@ def choose_whitening(
     whitening: str | Path | None,
     save: str | Path | None,
 ) -> Whitening:
-    """Learn a whitening or load one, whichever is asked for; see `whiten_descriptors`."""
+    """Learn a whitening or load one, depending on the arguments; see `whiten_descriptors`."""
     if whitening is not None:
         if (learn_on, dim, power, save) != (None,) * 4:
             raise LandmarksError(
-                "--whitening brings what was learned: leave out --learn-on, --dim, --power and --save-whitening"
+                "--whitening loads a saved whitening: leave out --learn-on, --dim, --power and --save-whitening"
             )
         return load_whitening(Path(whitening))
     if learn_on is None or dim is None:
@@ -139,38 +140,39 @@ def export(
     image_size: int | None = None,
     **settings: Any,
 ) -> Path:
-    """Write a model as one file and check that it gives what the network gives, as `landmarks export` does.
+    """Write a model as one file and check that its results agree with the network, as `landmarks export` does.
 
         landmarks.export("runs/RUN/checkpoints/best.ckpt", "model.safetensors")
         landmarks.export("timm", "model.onnx", "onnx", pretrained=True, model__name="resnet26d")
 
     Args:
         model: A checkpoint or a model file; with `pretrained` a network of ``train(model=…)``, such as "timm".
-        out: The new file; by default beside the model, with the ending of the format.
+        out: The new file; by default beside the model, with the suffix of the format.
         format: A model file of this package, ONNX, or a program of `torch.export`.
-        task: What the file is for; by default what the loss is for.
-        name: What the file says it is; by default the name of the run.
+        task: The task of the file; by default that of the loss.
+        name: Name of the model in the file; by default the name of the run.
         categories: `train_label_to_category.csv` of Google Landmarks v2, for names of classes.
-        overwrite: Replace a file that is there.
-        trust: As of `load_model`.
-        pretrained: Write pretrained weights alone: True fetches timm's, a path takes a file of them. Descriptors are
-            the pooled features, unless the weights have a descriptor layer (``model__dim=512``).
-        image_size: With `pretrained`: short side, pixels; by default what timm's weights were made for.
-        **settings: With `pretrained`: values of the network, as of `train`: ``model__name="resnet26d"``.
+        overwrite: Replace an existing file.
+        trust: See `load_model`.
+        pretrained: Write pretrained weights without training: True downloads timm's, a path reads them from a file.
+            Descriptors are the pooled features, unless the weights have a descriptor layer (``model__dim=512``).
+        image_size: With `pretrained`: short side in pixels; by default that of timm's weights.
+        **settings: With `pretrained`: settings of the network, as in `train`: ``model__name="resnet26d"``.
 
     Returns:
-        The file.
+        Path of the file.
 
     Raises:
-        LandmarksError: It is no model, or the file cannot be written or does not agree; nothing is written then.
+        LandmarksError: The model cannot be opened, the file cannot be written, or its results differ from the
+            network's; nothing is written then.
     """
     file, table = (None if path is None else Path(path) for path in (out, categories))
     if pretrained is False:
         if settings or image_size is not None:
-            raise LandmarksError(f"{', '.join(settings) or 'image_size'}: for networks with pretrained= only")
+            raise LandmarksError(f"{', '.join(settings) or 'image_size'}: only allowed together with pretrained=")
         return export_model(Path(model), format, file, task, name, table, overwrite, trusted(trust)).path
     if task == "classification" or table is not None:
-        raise LandmarksError("pretrained weights alone tell no landmarks apart; leave out task and categories")
+        raise LandmarksError("pretrained weights cannot classify landmarks; leave out task and categories")
     weights: Literal[True] | Path = True if pretrained is True else Path(pretrained)
     values = overrides_of(settings)
     return export_pretrained(str(model), weights, values, format, file, name, image_size, overwrite).path
@@ -185,25 +187,25 @@ def import_paddle(
     leave_out: Sequence[str] = (),
     overwrite: bool = False,
 ) -> ModelRecord:
-    """Make a model file of the weights that were published in 2019, as `landmarks import-paddle` does.
+    """Convert the Paddle weights that were published in 2019 to a model file, as `landmarks import-paddle` does.
 
     Args:
-        name: Which model, such as "res152_arcmargin".
+        name: Name of the model, such as "res152_arcmargin".
         src: Folder with one file for each variable, or with the two files `model` and `params`.
         dst: The new file, `.safetensors`.
-        labels: Of a classifier: file of the landmark_id of each class.
+        labels: For a classifier: file with the landmark_id of each class.
         categories: `train_label_to_category.csv`, for names of landmarks.
-        leave_out: Patterns of variables that are no weights.
-        overwrite: Replace a file that is there.
+        leave_out: Patterns of variables that are not weights of the network.
+        overwrite: Replace an existing file.
 
     Returns:
-        What the file says of itself.
+        The record of the model in the new file.
 
     Raises:
-        LandmarksError: A variable is missing, extra or of another shape; nothing is written then.
+        LandmarksError: A variable is missing, unexpected or of another shape; nothing is written then.
     """
     if name not in PUBLISHED_MODELS:
-        raise LandmarksError(f"there is no {name}{suggest(name, list(PUBLISHED_MODELS))}")
+        raise LandmarksError(f"there is no published model {name}{suggest(name, list(PUBLISHED_MODELS))}")
     src, dst = Path(src), Path(dst)
     check_new_file(dst, ".safetensors", src, overwrite)
     names = read_class_names(name, *(None if path is None else Path(path) for path in (labels, categories)))

@@ -1,4 +1,4 @@
-"""Google Landmarks v2, files of scores and the leaderboard in Python, as the commands do."""
+"""Python functions for the commands on Google Landmarks v2, score files and the leaderboard."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,21 +26,21 @@ def download_gldv2(
     workers: int = 4,
     check: bool = False,
 ) -> "list[Outcome]":
-    """Download Google Landmarks v2, as `landmarks data download` does; goes on where it was interrupted.
+    """Download Google Landmarks v2, as `landmarks data download` does; an interrupted download is resumed.
 
     Args:
         root: Folder of the data set; it gets the official layout.
-        splits: "train", "index", "test", "metadata".
-        tars: Only these tars of each split, such as "0-3,8".
-        base_url: The release, or a mirror of it.
-        workers: Files at a time.
-        check: Hash the tars that are there, too.
+        splits: Any of "train", "index", "test" and "metadata".
+        tars: Numbers of the tars of each split to download, such as "0-3,8"; by default all.
+        base_url: Address of a mirror; by default that of the official release.
+        workers: Number of files downloaded at the same time.
+        check: Also check the MD5 of tars that were downloaded earlier.
 
     Returns:
-        What came of each file.
+        The outcome for each file.
 
     Raises:
-        LandmarksError: There is no such split or tar, or nothing could be done.
+        LandmarksError: There is no such split or tar, or no file could be downloaded.
     """
     from landmarks.data import BASE_URL, SPLITS, chosen_files, download
 
@@ -60,12 +60,12 @@ def index_gldv2(
 
     Args:
         root: Folder or address of the data set.
-        splits: Only these of "train", "index", "test".
-        workers: Tars read at the same time.
-        rebuild: Read all tars, also those that have not changed.
+        splits: Any of "train", "index" and "test"; by default all that exist.
+        workers: Number of tars read at the same time.
+        rebuild: Also read tars again that have not changed.
 
     Returns:
-        What was done for each split; `update.refused` names tars that hold anything but images.
+        The result for each split; `update.refused` names tars that hold anything but images.
 
     Raises:
         LandmarksError: There is no such split, or no tar.
@@ -83,12 +83,13 @@ def verify_gldv2(
 
     Args:
         root: Folder or address of the data set.
-        deep: Also decode every image and compare tars with their MD5; hours for all of it, and it may be interrupted.
-        splits: Only these of "train", "train_clean", "index", "test".
-        workers: Processes that decode; as many as cores by default.
+        deep: Also decode every image and check the MD5 of tars; takes hours for the whole data set, and can be
+            interrupted and resumed.
+        splits: Any of "train", "train_clean", "index" and "test"; by default all.
+        workers: Number of processes that decode; by default the number of cores.
 
     Returns:
-        What was found; `can_train` says whether training can start.
+        The findings; `can_train` says whether training can start.
 
     Raises:
         LandmarksError: There is no such data set.
@@ -101,10 +102,13 @@ def verify_gldv2(
 
 
 def gldv2_statistics(root: str | Path) -> dict[str, Any]:
-    """Count images and landmarks of each split and queries of the ground truth, as `landmarks data stats --json`.
+    """Count images and landmarks of each split and queries of the ground truth, as `landmarks data stats --json` does.
 
     Args:
         root: Folder or address of the data set.
+
+    Returns:
+        The counts, by split and by ground truth.
 
     Raises:
         LandmarksError: There is no such data set.
@@ -127,26 +131,26 @@ def clean_gldv2(
     seed: int = 0,
     force: bool = False,
 ) -> "Cleaned":
-    """Keep the train images that agree with others of their landmark, and write their list, as the command does.
+    """Keep the train images that agree with others of their landmark, and write their list, as `landmarks clean` does.
 
     Args:
         root: Folder or address of the data set.
-        descriptors: Set of the train images.
-        out: The list to write, as `train_clean.csv` is.
-        rule: Which images stay; by default `landmarks.cleaning.AgreementRule()`.
-        verification: Ask for points that move alike, too: `landmarks.cleaning.Verification()`; days.
-        sample: Images drawn to stand for all others; None: all, N² products.
+        descriptors: Folder of the descriptor set of the train images.
+        out: The list to write, in the format of `train_clean.csv`.
+        rule: Which images are kept; by default `landmarks.cleaning.AgreementRule()`.
+        verification: Also verify images by local features: `landmarks.cleaning.Verification()`; takes days for all.
+        sample: Size of the random sample in which images of other landmarks are searched; None for all, N² products.
         search: How all images are searched, without a sample.
-        memory_mb: MiB of working memory of a search.
-        workers: Processes that verify; as many as cores by default.
-        seed: Of the sample.
-        force: Replace a list that is there.
+        memory_mb: Working memory of a search in MiB.
+        workers: Number of processes that verify; by default the number of cores.
+        seed: Seed of the sample.
+        force: Replace an existing list.
 
     Returns:
-        Verdicts on all images, and why each fell.
+        The verdict on each image, with the reason if it is removed.
 
     Raises:
-        LandmarksError: A file is missing or taken, or no image would be left.
+        LandmarksError: A file is missing or exists already, or no image would be left.
     """
     from landmarks.cleaning import AgreementRule, clean_gldv2, make_resources, refuse_existing, write_cleaned
 
@@ -171,7 +175,7 @@ def score_retrieval(solution: str | Path, submission: str | Path) -> Figures:
         ``{"public": {"map@100": …, …}, "private": {…}}``; NaN in a split without queries.
 
     Raises:
-        LandmarksError: A file breaks its format; names the line.
+        LandmarksError: A file is not in its format; the message names the line.
     """
     from landmarks.metrics import read_retrieval_solution, read_retrieval_submission
     from landmarks.metrics import score_retrieval as score
@@ -191,7 +195,7 @@ def score_recognition(solution: str | Path, submission: str | Path) -> Figures:
         ``{"public": {"gap": …, …}, "private": {…}}``; NaN in a split without images of landmarks.
 
     Raises:
-        LandmarksError: A file breaks its format; names the line.
+        LandmarksError: A file is not in its format; the message names the line.
     """
     from landmarks.metrics import read_recognition_solution, read_recognition_submission
     from landmarks.metrics import score_recognition as score
@@ -210,17 +214,17 @@ def score_detection(
     """Score predicted boxes as the Open Images evaluators do, as `landmarks score detection` does.
 
     Args:
-        boxes: True boxes (CSV of Open Images).
-        image_labels: Image-level labels that people verified.
-        predictions: Predicted boxes with their scores.
-        classes: Score these classes only.
-        hierarchy: Expand boxes and labels along this JSON first.
+        boxes: Ground-truth boxes (CSV of Open Images).
+        image_labels: Human-verified image-level labels (CSV of Open Images).
+        predictions: Predicted boxes with their scores (CSV).
+        classes: File of the classes to score; by default all.
+        hierarchy: JSON file of the class hierarchy; boxes and labels are first expanded to the parents of a class.
 
     Returns:
-        Average precisions at an overlap of 0.5 by evaluator.
+        Average precisions at IoU 0.5, by evaluator.
 
     Raises:
-        LandmarksError: A file breaks its format; names the line.
+        LandmarksError: A file is not in its format; the message names the line.
     """
     from landmarks.detection import expand_truth, read_hierarchy, read_truth
     from landmarks.detection import score_detections as score
@@ -243,19 +247,19 @@ def read_leaderboard(
     overrides: Sequence[str] = (),
     trust: str | Iterable[str] = (),
 ) -> "Board":
-    """Put published figures beside those measured here, as `landmarks leaderboard` does.
+    """Put published metrics beside those of your own runs, as `landmarks leaderboard` does.
 
     Args:
-        runs: Where runs are, searched with all folders below.
-        run: First extract, search and score this row; given again, it goes on where it was killed.
-        root: The data set, for `run`.
+        runs: Folder of runs, searched with all folders below it.
+        run: Row to measure first: extract, search and score. An interrupted measurement is resumed.
+        root: Folder or address of the data set, for `run`.
         weights: For `run`: a model file or checkpoint, or ``"ROW=PATH"`` for each model of a system.
-        out: For `run`: gets a folder for each row.
-        overrides: For `run`: as of `evaluate`.
-        trust: For `run`: as of `load_model`.
+        out: For `run`: folder that gets a folder for each row.
+        overrides: For `run`: overrides as for `evaluate`.
+        trust: For `run`: see `load_model`.
 
     Returns:
-        Rows with their figures, runs that are of other data, and the commands that make what is missing.
+        Rows with their metrics, runs on other data, and the commands that measure what is missing.
 
     Raises:
         LandmarksError: There is no such row or file, or weights are of another model.
@@ -272,6 +276,6 @@ def read_leaderboard(
             run_composed(command.name, command.overrides, run_extract if command.name == "extract" else run_evaluate)
         place = Path(out) / run
     elif overrides or weights or root or trust:
-        raise LandmarksError("root, weights, trust and overrides are for run=ROW: which row shall be measured?")
+        raise LandmarksError("root, weights, trust and overrides need run=ROW, the row to measure")
     no_runs_yet = row is None and place == Path("runs") and not place.exists()
     return build_board(rows, FoundRuns() if no_runs_yet else find_runs(place), row)

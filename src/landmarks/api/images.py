@@ -1,4 +1,4 @@
-"""Single images in Python: search a folder by them, compare them, name what they show."""
+"""Python functions for the commands on single images: search a folder, compare images, classify and detect."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -29,19 +29,19 @@ from landmarks.retrieval import EMPTY, DescriptorSet, ExactIndex, Ranking, named
 if TYPE_CHECKING:
     from landmarks.detection import ImageObjects
 
-DEPTH = 100  # results that a pipeline looks at, where fewer are asked for
+DEPTH = 100  # results that a pipeline re-ranks even if fewer are asked for
 
 AnyModel = Model | OpenedModel | str | Path
 
 
 @dataclass(frozen=True)
 class Hit:
-    """An image that was found.
+    """A result of an image search.
 
     Attributes:
-        path: From the folder on, or its id where a descriptor set was searched, which knows no paths.
-        score: The cosine, or what the pipeline made of it; larger is better.
-        file: Where it lies; None where a descriptor set was searched.
+        path: Path relative to the searched folder; the image id if a descriptor set was searched, which has no paths.
+        score: Cosine similarity, or the score of the pipeline; larger is better.
+        file: Path of the image file; None if a descriptor set was searched.
     """
 
     path: str
@@ -51,15 +51,15 @@ class Hit:
 
 @dataclass(frozen=True)
 class ImageSearch:
-    """What a search by images found.
+    """The results of an image search.
 
     Attributes:
-        queries: The images that were searched for: their paths, or "image 0" and so on.
-        hits: For each of them its results, best first.
-        ranking: What the search gave as rows of `descriptors`, queries that lie in the folder themselves included.
-        descriptors: Of the images that were searched.
+        queries: Names of the queries: their paths, or "image 0" and so on.
+        hits: The results of each query, best first.
+        ranking: The ranking as rows of `descriptors`; unlike `hits` it includes queries that lie in the folder.
+        descriptors: Descriptors of the searched images.
         unreadable: Why images of the folder could not be read, by path.
-        made: How many images of the folder were embedded now; the rest was kept from before.
+        made: Number of images of the folder that were embedded now; the others were embedded by an earlier search.
     """
 
     queries: list[str]
@@ -86,31 +86,30 @@ def search_images(
     follow: Callable[[Sequence[Path]], Iterable[Path]] | None = None,
     **settings: Any,
 ) -> ImageSearch:
-    """Find the images of a folder that are most like others, as `landmarks search` does.
+    """Find the images of a folder that are most similar to query images, as `landmarks search` does.
 
         found = landmarks.search_images("model.safetensors", "query.jpg", "photos", top=5)
         [(hit.path, hit.score) for hit in found.hits[0]]
 
     Args:
-        model: What `load_model` gives or takes.
-        images: Q files, images of Pillow or arrays, or one of these. A query that lies in the folder does not find
-            itself.
-        where: A folder of images, with any folders below it and without labels; or a descriptor set of the same model.
-        top: Results of each query.
+        model: A `Model`, or what `load_model` takes.
+        images: Q files, Pillow images or arrays, or one of these. A query that lies in the folder does not find itself.
+        where: A folder of images, searched with all folders below it; or a descriptor set of the same model.
+        top: Number of results for each query.
         pipeline: Re-rank the first 100: a name that `rerank` takes, such as "qe", or "verification", which reads the
-            files. Those that need train images or regions are for `rerank` alone.
+            files. Stages that need train images or regions are only available in `rerank`.
         keep: Folder for the descriptors; by default `.landmarks` in the folder, or the user's cache. The next search
-            embeds only what is new or has changed.
-        scales: As of `Model.embed`; by default 1, or those of the descriptor set.
-        flip: Likewise.
-        device: Where to compute, if the model is not open yet.
-        trust: As of `load_model`.
-        progress: Show a bar; by default where somebody looks.
-        follow: Goes through the paths of the folder in place of that bar.
-        **settings: Arguments of its stages, see `rerank`.
+            embeds only images that are new or have changed.
+        scales: See `Model.embed`; by default 1, or those of the descriptor set.
+        flip: See `Model.embed`; by default False, or that of the descriptor set.
+        device: Device for a model that is not open yet.
+        trust: See `load_model`.
+        progress: Whether to show a progress bar; by default only in a terminal or notebook.
+        follow: Iterates over the paths of the folder in place of the progress bar.
+        **settings: Arguments of the stages, see `rerank`.
 
     Returns:
-        The results of each query. Files of the folder that cannot be read are counted and named, and passed over.
+        The results of each query. Files of the folder that cannot be read are left out, and listed in `unreadable`.
 
     Raises:
         LandmarksError: A query cannot be read, the folder holds no image, or the set is of another model.
@@ -132,8 +131,8 @@ def search_images(
         views = tuple(scales or protocol.scales), protocol.flip if flip is None else flip
         if differences := model_protocol(opened, *views).differences(protocol):
             raise LandmarksError(
-                f"{shown(where)} and {opened.name} do not fit: the set was made with other settings "
-                f"({'; '.join(differences)}); search the folder of its images, or name the model of the set"
+                f"{shown(where)} does not fit {opened.name}: the set was made with other settings "
+                f"({'; '.join(differences)}); search the folder of its images, or use the model of the set"
             )
     else:
         views = tuple(scales or (1.0,)), bool(flip)
@@ -172,14 +171,14 @@ def similarity(
     """Compare an image with others, as `landmarks similarity` does.
 
     Args:
-        model: What `load_model` gives or takes.
-        first: A file, an image of Pillow or an array.
+        model: A `Model`, or what `load_model` takes.
+        first: A file, a Pillow image or an array.
         others: N of these, or one.
-        device: Where to compute, if the model is not open yet.
-        trust: As of `load_model`.
+        device: Device for a model that is not open yet.
+        trust: See `load_model`.
 
     Returns:
-        The cosines of their descriptors, float64 [N], in the order of `others`.
+        Cosine similarities of their descriptors, float64 [N], in the order of `others`.
 
     Raises:
         LandmarksError: An image cannot be read, or the model gives no descriptors.
@@ -196,14 +195,14 @@ def classify(
     device: Device = "auto",
     trust: str | Iterable[str] = (),
 ) -> list[list[tuple[LandmarkClass, float]]]:
-    """Name the landmarks that images show, as `landmarks classify` does.
+    """Classify the landmarks that images show, as `landmarks classify` does.
 
     Args:
-        model: What `load_model` gives or takes, with a classifier.
-        images: N files, images of Pillow or arrays, or one of these.
-        top: Landmarks of each image.
-        device: Where to compute, if the model is not open yet.
-        trust: As of `load_model`.
+        model: A `Model` with a classifier, or what `load_model` takes.
+        images: N files, Pillow images or arrays, or one of these.
+        top: Number of landmarks for each image.
+        device: Device for a model that is not open yet.
+        trust: See `load_model`.
 
     Returns:
         For each image pairs of a class and its probability, the likeliest first.
@@ -226,17 +225,17 @@ def detect(
 
     Args:
         model: A checkpoint or model file of a detector.
-        images: N files, images of Pillow or arrays, or one of these.
-        min_score: Least score of a box, in [0, 1].
-        device: Where to compute.
-        trust: As of `load_model`.
+        images: N files, Pillow images or arrays, or one of these.
+        min_score: Lowest score of a box, in [0, 1].
+        device: Device to compute on.
+        trust: See `load_model`.
 
     Returns:
         For each image its objects, best first: the title of the class, the score, and the box as left, top, width and
-        height in pixels of the upright image.
+        height in pixels of the image after its EXIF orientation is applied.
 
     Raises:
-        LandmarksError: An image cannot be read, or the model is no detector.
+        LandmarksError: An image cannot be read, or the model is not a detector.
     """
     from landmarks.detection import detect_objects, load_detector
 

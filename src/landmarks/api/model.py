@@ -1,4 +1,4 @@
-"""A trained model in Python: images in, descriptors or landmarks out, and its preprocessing as a transform."""
+"""Trained models in Python: they turn images into descriptors or landmarks; preprocessing as a transform."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -31,16 +31,16 @@ from landmarks.terminal import Console
 T = TypeVar("T")
 
 FILES = (".ckpt", ".safetensors", ".onnx")
-FEW = 16  # images for which no progress is shown
+FEW = 16  # up to so many images no progress bar is shown by default
 
 
 @dataclass(frozen=True)
 class Transform:
-    """What happens to an image before the network sees it, as a transform for torch's data sets; can be pickled.
+    """The preprocessing of a model as a transform for torch datasets; can be pickled.
 
-    Calling it turns a file, an image of Pillow or an array (uint8 [H, W, 3] RGB, or [H, W]) into float32 [3, H', W'],
-    resized and normalised. Most models keep the aspect ratio, so that images differ in H' and W'; batches need one
-    shape: `transform.resized(mode="square")`.
+    Calling it turns a file, a Pillow image or an array (uint8 [H, W, 3] RGB, or [H, W]) into float32 [3, H', W'],
+    resized and normalised. Most models keep the aspect ratio, so that H' and W' differ between images; for batches of
+    one shape use `transform.resized(mode="square")`.
 
     Attributes:
         preprocessing: Size, resize rule, mean and standard deviation.
@@ -49,27 +49,27 @@ class Transform:
     preprocessing: Preprocessing
 
     def __call__(self, image: AnyImage) -> Tensor:
-        """Turn an image into float32 [3, H', W']. Raises LandmarksError where it cannot be read."""
+        """Turn an image into float32 [3, H', W']; raises LandmarksError if it cannot be read."""
         pixels = torch.from_numpy(self.preprocessing(pixels_of(image)))
         return normalize(pixels.permute(2, 0, 1)[None].contiguous())[0]
 
     def resized(self, short_side: int | None = None, mode: ResizeMode | None = None) -> "Transform":
-        """Give the same transform at another size.
+        """Return the same transform with another size or resize mode.
 
         Args:
-            short_side: Pixels; by default as it is.
-            mode: "aspect" keeps the aspect ratio, "square" squeezes images to squares, "crop" takes a square from the
-                middle; by default as it is.
+            short_side: Short side in pixels; by default unchanged.
+            mode: "aspect" keeps the aspect ratio, "square" distorts images to squares, "crop" crops the central square;
+                by default unchanged.
         """
         prepared = self.preprocessing if short_side is None else self.preprocessing.with_short_side(short_side)
         return Transform(prepared if mode is None else replace(prepared, mode=mode))
 
 
 class Model(nn.Module):
-    """A trained model, as `load_model` opens it; a torch module, in eval mode.
+    """A trained model, as `load_model` opens it: a torch module in eval mode.
 
-    Called with normalised images, float32 [B, 3, H, W] as `transform` gives them, it returns descriptors [B, D]; its
-    parameters can be trained further in any loop. An ONNX file can only be called.
+    Called with normalised images, float32 [B, 3, H, W] as `transform` gives them, it returns descriptors [B, D]. Its
+    parameters can be trained further in any training loop, except those of an ONNX file.
     """
 
     def __init__(self, opened: OpenedModel) -> None:
@@ -85,17 +85,17 @@ class Model(nn.Module):
 
     @property
     def name(self) -> str:
-        """What the model calls itself: the name of its run, its file or its network."""
+        """Name of the model: that of its run, its file or its network."""
         return self._opened.name
 
     @property
     def record(self) -> ModelRecord:
-        """What its file says of it: task, architecture, preprocessing, classes and origin."""
+        """The record in its file: task, architecture, preprocessing, classes and origin."""
         return self._opened.record
 
     @property
     def opened(self) -> OpenedModel:
-        """The model as the functions of `landmarks.models` and `landmarks.interop` take it."""
+        """The model in the form that the functions of `landmarks.models` and `landmarks.interop` take."""
         return self._opened
 
     @property
@@ -105,7 +105,7 @@ class Model(nn.Module):
 
     @property
     def dim(self) -> int:
-        """D, the length of its descriptors. Raises LandmarksError for one that gives none."""
+        """D, the length of its descriptors; raises LandmarksError if it gives none."""
         self._require_descriptors()
         if self._dim is None:
             known: Any = getattr(self.network, "dim", None)
@@ -114,11 +114,11 @@ class Model(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where it computes; move it with `to("cuda")`."""
+        """The device of its parameters; move it with `to("cuda")`."""
         return next(self.network.parameters(), torch.empty(0)).device
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised float32 [B, 3, H, W] to descriptors [B, D], as the network gives them."""
+        """Compute the network's descriptors [B, D] of normalised images, float32 [B, 3, H, W]."""
         descriptors: Tensor = self.network(images)
         return descriptors
 
@@ -132,23 +132,24 @@ class Model(nn.Module):
         device: Device | None = None,
         progress: bool | None = None,
     ) -> NDArray[np.float32]:
-        """Embed images, in batches of one shape.
+        """Embed images.
 
         Args:
-            images: N files, images of Pillow or arrays (uint8 [H, W, 3] RGB, or [H, W]) of any sizes, or one of these.
-            scales: Factors of the model's image size, such as ``(0.7, 1.0, 1.4)``. Several views of an image are
-                L2-normalised and added up.
+            images: N files, Pillow images or arrays (uint8 [H, W, 3] RGB, or [H, W]) of any sizes, or one of these.
+            scales: Factors of the model's image size, such as ``(0.7, 1.0, 1.4)``. The descriptors of several views of
+                an image are L2-normalised and summed.
             flip: Also embed every view mirrored.
             normalize: L2-normalise the descriptors.
-            device: Move the model there first: "cpu", "cuda" or "auto". By default it stays where it is.
-            progress: Show a bar; by default where somebody looks and there are many images.
+            device: Move the model to this device first: "cpu", "cuda" or "auto"; by default it is not moved.
+            progress: Whether to show a progress bar; by default only in a terminal or notebook, and with more than 16
+                images.
 
         Returns:
-            float32 [N, D].
+            Descriptors float32 [N, D].
 
         Raises:
-            LandmarksError: An image cannot be read, or the model gives no descriptors. `search_images` goes on past bad
-                files instead.
+            LandmarksError: An image cannot be read (`search_images` leaves such files out instead), or the model gives
+                no descriptors.
         """
         self._require_descriptors()
         if device is not None:
@@ -168,23 +169,23 @@ class Model(nn.Module):
     def classify(
         self, images: AnyImage | Iterable[AnyImage], top: int = 5, *, progress: bool | None = None
     ) -> list[list[tuple[LandmarkClass, float]]]:
-        """Name the likeliest landmarks of images.
+        """Find the likeliest landmarks of images.
 
         Args:
-            images: As of `embed`.
-            top: Landmarks of each image; no more than the model knows.
-            progress: As of `embed`.
+            images: See `embed`.
+            top: Number of landmarks for each image; at most as many as the model knows.
+            progress: See `embed`.
 
         Returns:
-            For each image pairs of a class and its probability of a softmax over all classes, the likeliest first.
+            For each image pairs of a class and its softmax probability over all classes, the likeliest first.
 
         Raises:
             LandmarksError: An image cannot be read, or the model has no classifier.
         """
         if self._opened.head is None:
             raise LandmarksError(
-                f"{self.name} has no classifier (loss: {self._opened.loss}); models that have: checkpoints of runs "
-                "whose loss has class weights, such as softmax or arcmargin, and files exported for classification"
+                f"{self.name} has no classifier (loss: {self._opened.loss}); use a checkpoint of a run whose loss has "
+                "class weights, such as softmax or arcmargin, or a file exported for classification"
             )
         labels, scores = classify_images(self._opened, followed(several(images), progress), top)
         return [
@@ -195,7 +196,7 @@ class Model(nn.Module):
     def _require_descriptors(self) -> None:
         if self._opened.kind == "ONNX file" and self._opened.record.task != "retrieval":
             raise LandmarksError(
-                f"{self._opened.path}: gives scores of classes and no descriptors; open the file that it was made of"
+                f"{self._opened.path}: gives class scores and no descriptors; open the file that it was exported from"
             )
 
     def _move(self, device: Device) -> None:
@@ -225,40 +226,42 @@ def load_model(
         model = landmarks.load_model("runs/RUN/checkpoints/best.ckpt")
         model = landmarks.load_model("resnet50.a1_in1k", pretrained=True)
 
-    Nothing in a file is run: it names one of our networks and losses, or one that you trust.
+    No code in a file is executed. A file can only name networks and losses of this package, or those that you trust.
 
     Args:
         path: A checkpoint of a run (`.ckpt`), a model file (`.safetensors`), an ONNX file of `landmarks export`, or the
-            name of a network of timm.
-        pretrained: For a network of timm: True fetches timm's weights, a path takes a file of them. Its descriptors are
+            name of a timm network.
+        pretrained: For a timm network: True downloads timm's weights, a path reads them from a file. Descriptors are
             the pooled features.
-        device: "auto" takes a GPU if there is one; "cpu"; "cuda".
-        image_size: Short side of images, pixels; by default as the model was trained.
-        pooling: For a network of timm: "average" or "gem".
-        trust: Networks and losses of your own that the file may name, by their whole paths, such as "mynets.Net".
+        device: "auto" uses a GPU if there is one; "cpu"; "cuda".
+        image_size: Short side of images in pixels; by default that of training.
+        pooling: For a timm network: "average" or "gem".
+        trust: Networks and losses of your own that the file may name, by their full import paths, such as "mynets.Net".
 
     Returns:
         The model, in eval mode.
 
     Raises:
-        LandmarksError: There is no such file or network, it is corrupt, is a detector (see `landmarks.detect`), names
-            what is neither ours nor trusted, or its weights cannot be had.
+        LandmarksError: There is no such file or network, the file is corrupt or a detector (see `landmarks.detect`), it
+            names a class that is neither part of this package nor trusted, or timm's weights cannot be downloaded.
     """
     name = str(path)
     if not Path(path).exists() and Path(path).suffix not in FILES and is_timm_name(name):
         if pretrained is False:
-            raise LandmarksError(f"{name} is a network of timm: add pretrained=True for its weights, or a file of them")
+            raise LandmarksError(
+                f"{name} is a timm network: add pretrained=True to download its weights, or pretrained=FILE"
+            )
         place, weights = _place(device), pretrained if isinstance(pretrained, bool) else str(pretrained)
         options = {"name": name, "pooling": pooling, "dim": None, "pretrained": weights}
         node = OmegaConf.create({"_target_": "landmarks.models.timm_net", **options})
         return Model(open_pretrained(node, name, image_size)).to(place)
     if pretrained is not False:
-        raise LandmarksError(f"{name}: pretrained= is for networks of timm, and timm has none of that name")
+        raise LandmarksError(f"{name}: pretrained= is for timm networks, and timm has no network of that name")
     if not Path(path).is_file():
         raise LandmarksError(f"{name}: there is no such file, and timm has no network of that name")
     opened = open_model(path, device=device, onnx=True, trust=trusted(trust))
     if opened.record.task == "detection":
-        raise LandmarksError(f"{name}: is a detector, which gives no descriptors; see landmarks.detect")
+        raise LandmarksError(f"{name}: is a detector, which gives no descriptors; use landmarks.detect")
     if image_size is not None:
         prepared = opened.preprocessing.with_short_side(image_size)
         opened = replace(opened, record=replace(opened.record, preprocessing=prepared))
@@ -268,14 +271,14 @@ def load_model(
 def as_opened(
     model: "Model | OpenedModel | str | Path", device: Device = "auto", trust: str | Iterable[str] = ()
 ) -> OpenedModel:
-    """Give the opened model of what a function was given: a `Model`, or what `load_model` takes."""
+    """Return the opened model of a `Model`, or of what `load_model` takes."""
     if isinstance(model, OpenedModel):
         return model
     return (model if isinstance(model, Model) else load_model(model, device=device, trust=trust)).opened
 
 
 def several(images: AnyImage | Iterable[AnyImage]) -> Iterable[AnyImage]:
-    """Give images one after another, where somebody named several or one; an array of four dimensions is several."""
+    """Return an iterable of images, given several or one; an array of four dimensions is several images."""
     alone = isinstance(images, (str, Path, Image.Image)) or (isinstance(images, np.ndarray) and images.dtype != object)
     if not alone:
         return images  # type: ignore[return-value]
@@ -285,7 +288,7 @@ def several(images: AnyImage | Iterable[AnyImage]) -> Iterable[AnyImage]:
 
 
 def followed(images: Iterable[T], progress: bool | None) -> Iterable[T]:
-    """Go through images with a bar where that is wanted."""
+    """Iterate over images, with a progress bar if wanted; by default in a terminal or notebook, for many images."""
     console = Console(stderr=True)
     length = len(images) if isinstance(images, Sequence) else None
     if progress is None:

@@ -1,4 +1,4 @@
-"""Search and re-ranking of anybody's descriptors, by the names that the configuration knows."""
+"""Search and re-rank any descriptors, with the names of the configuration files."""
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
@@ -30,16 +30,16 @@ NEEDED: dict[Need, str] = {
     "images": "image files: give query_images= and index_images=, a path for each row",
     "regions": "descriptors of regions: give query_regions= and index_regions=, [Q, R, D] and [N, R, D]",
     "gallery": "labelled train images: give train=, their descriptors, and train_labels=",
-    "predictions": "what a classifier says: it is run by `landmarks evaluate`",
-    "detections": "what a detector finds: it is run by `landmarks evaluate`",
+    "predictions": "predictions of a classifier: use `landmarks evaluate`",
+    "detections": "detections of a detector: use `landmarks evaluate`",
 }
 
 
 class AnyStage(Protocol):
-    """A stage of a pipeline: anything that is called with a state and resources, and returns the next state."""
+    """A stage of a pipeline: a callable that takes a state and resources, and returns the next state."""
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """Give the next state."""
+        """Return the next state."""
         ...
 
 
@@ -55,18 +55,18 @@ def search(
 
     Args:
         queries: [Q, D], an array or tensor of float16, float32 or float64, or a descriptor set.
-        index: [N, D], likewise; memory-mapped arrays stay on disk. Two descriptor sets must be made alike.
-        k: Places of the ranking.
+        index: [N, D], likewise; memory-mapped arrays stay on disk. Two descriptor sets must have the same protocol.
+        k: Depth of the ranking.
         searcher: A name of `conf/index` ("exact", "torch", and the approximate "hnsw", "ivf_pq" and "scalar"), or an
             object with a method `search`.
         **settings: Arguments of that searcher, such as ``backend="torch"`` or ``normalize=False``.
 
     Returns:
-        A ranking: `indices` int32 [Q, k], rows of the index, the best first, -1 where there are no more, and `scores`
-        float32 [Q, k]. Exact search gives the same on every machine; equal scores stand in order of rows.
+        A ranking: `indices` int32 [Q, k], rows of the index, best first, -1 for empty places, and `scores` float32
+        [Q, k]. Exact search gives the same result on every machine; equal scores are in order of rows.
 
     Raises:
-        LandmarksError: Shapes do not fit, a row is zero or not finite, or two sets were not made alike.
+        LandmarksError: Shapes do not fit, a row is zero or not finite, or two sets have different protocols.
     """
     _require_alike(queries, index)
     if k < 1:
@@ -92,36 +92,36 @@ def rerank(
     seed: int = 0,
     **settings: Any,
 ) -> Ranking:
-    """Better a ranking by one stage or a whole pipeline.
+    """Re-rank with one stage or a whole pipeline.
 
         landmarks.rerank(ranking, queries, index, "diffusion", k=20)
         landmarks.rerank(ranking, queries, index, "dba_qe", qe__alpha=0)
         landmarks.rerank(ranking, queries, index, "verification", query_images=files, index_images=others)
 
     Args:
-        ranking: What `search` gave; None searches first.
-        queries: [Q, D], as of `search`.
-        index: [N, D], as of `search`.
+        ranking: The result of `search`; None searches first.
+        queries: [Q, D], see `search`.
+        index: [N, D], see `search`.
         method: The name of a stage ("qe", "dba", "diffusion", "verification", "regional_diffusion", "local_search",
-            "recognition", …; files of `conf/stage`) or of a pipeline of several (`conf/pipeline`: "dba_qe",
-            "second_place_2019", …), of which a search at the beginning is left out; or such an object.
-        query_images: Q image files, or a set of a data source, for stages that look at local features.
+            "recognition", …; files of `conf/stage`) or of a pipeline of several stages (`conf/pipeline`: "dba_qe",
+            "second_place_2019", …), without its search at the beginning if there is a ranking; or a stage or pipeline.
+        query_images: Q image files, or the image set of a data source, for stages that use local features.
         index_images: N image files, likewise.
-        query_regions: [Q, R, D], descriptors of regions of each query, for regional diffusion.
+        query_regions: [Q, R, D], descriptors of the regions of each query, for regional diffusion.
         index_regions: [N, R, D], likewise.
-        train: [G, D], descriptors of labelled images, for re-ranking from recognition.
+        train: [G, D], descriptors of labelled images, for re-ranking by recognition.
         train_labels: G labels of any kind; None or -1 for none.
         searcher: A name of `conf/index`, for stages that search again.
-        keep: Keep neighbours, graphs and inlier counts in the user's cache, so that the next call finds them.
-        seed: Of everything that is drawn at random.
-        **settings: Arguments of the stage; of a pipeline behind the name of the stage and two underscores.
+        keep: Keep neighbours, graphs and inlier counts in the user's cache for later calls.
+        seed: Seed of all random choices.
+        **settings: Arguments of the stage; for a pipeline prefixed with the name of the stage and two underscores.
 
     Returns:
-        The better ranking, of the same depth.
+        The new ranking, of the same depth.
 
     Raises:
-        LandmarksError: There is no such stage, an argument is none that it takes, or it needs something that was not
-            given; the message says what.
+        LandmarksError: There is no such stage, it does not take an argument, or it needs an input that was not given;
+            the message says which.
     """
     _require_alike(queries, index)
     depth = 100 if ranking is None else ranking.depth
@@ -129,7 +129,9 @@ def rerank(
     if isinstance(method, str):
         pipeline = named_pipeline(method, dotted(settings), depth, ranking is not None, searcher, keep, seed)
     elif settings:
-        raise LandmarksError(f"{', '.join(settings)}: arguments go with the name of a stage; this one is made already")
+        raise LandmarksError(
+            f"{', '.join(settings)}: arguments are only allowed with the name of a stage, not with an object"
+        )
     elif isinstance(method, Pipeline):
         pipeline = method
     else:
@@ -150,7 +152,7 @@ def rerank(
 
 
 def require(pipeline: Pipeline, available: Collection[Need]) -> None:
-    """Refuse a pipeline of which a stage needs what is not available, and say by which argument it is given."""
+    """Raise LandmarksError if a stage needs something that is not available; the message names the arguments for it."""
     for name, stage in pipeline.stages.items():
         for need in sorted(needs_of(stage)):
             if need not in available:
@@ -158,10 +160,10 @@ def require(pipeline: Pipeline, available: Collection[Need]) -> None:
 
 
 def as_matrix(values: "ArrayLike | DescriptorSet", name: str) -> Descriptors:
-    """Give descriptors as stages take them: float16 or float32 [N, D]; what is so already is not copied."""
+    """Return descriptors as float16 or float32 [N, D]; arrays of these types are not copied."""
     if isinstance(values, DescriptorSet):
         return values.descriptors
-    if hasattr(values, "detach"):  # a tensor of torch, which must not be imported for that
+    if hasattr(values, "detach"):  # a torch tensor; torch is slow to import, so its type is not checked
         values = values.detach().float().cpu().numpy()
     rows: NDArray[Any] = np.asanyarray(values)
     if rows.ndim == 1 and rows.dtype != object:
@@ -176,13 +178,13 @@ def _searcher(searcher: str | Searcher, k: int, settings: dict[str, Any]) -> Sea
         return ExactIndex(k) if searcher == "exact" and not settings else named_searcher(searcher, k, **settings)
     if settings:
         raise LandmarksError(
-            f"{', '.join(settings)}: arguments go with the name of a searcher; this one is made already"
+            f"{', '.join(settings)}: arguments are only allowed with the name of a searcher, not with an object"
         )
     return searcher
 
 
 def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Write keywords as keys: two underscores stand for a dot."""
+    """Turn keywords into keys of a configuration: two underscores become a dot."""
     return {key.replace("__", "."): value for key, value in settings.items()}
 
 
@@ -206,15 +208,16 @@ def _gallery(
     if train is None and labels is None:
         return None
     if train is None or labels is None:
-        raise LandmarksError("train= and train_labels= belong together: descriptors [G, D] and a label for each")
+        raise LandmarksError("give both train= and train_labels=: descriptors [G, D] and a label for each")
     numbers, count = label_numbers(labels)
     return Gallery(as_matrix(train, "train"), numbers, count)
 
 
 def label_numbers(*labels: Any) -> Any:
-    """Number labels of any kind from 0 on, those of several lists alike: int32 arrays, and how many there are.
+    """Number labels of any kind from 0, with the same numbers in all lists; no label (see `is_none`) becomes -1.
 
-    None, NaN and -1 are no label, and become -1.
+    Returns:
+        An int32 array for each list, and the number of different labels.
     """
     known: dict[Any, int] = {}
     found = []
@@ -225,5 +228,5 @@ def label_numbers(*labels: Any) -> Any:
 
 
 def is_none(label: Any) -> bool:
-    """Whether a label says that there is none."""
+    """Return whether a value stands for no label: None, -1, NaN or an empty string."""
     return label is None or label == -1 or label == "" or (isinstance(label, float) and np.isnan(label))

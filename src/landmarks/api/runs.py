@@ -1,4 +1,4 @@
-"""`train`, `evaluate` and `extract` in Python: the commands with keywords for overrides, and what a run leaves."""
+"""`train`, `evaluate` and `extract` in Python: the commands with keywords as overrides, and the results of a run."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -22,13 +22,13 @@ PREDICTIONS, DETECTIONS = "_predictions", "_detections"
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run and what it left in its folder; files are opened when they are asked for.
+    """A finished run and the results in its folder; files are opened when they are used.
 
-    `Run("runs/RUN")` opens the folder of any run, also of one that a command made.
+    `Run("runs/RUN")` opens the folder of any run, also of one that was started on the command line.
 
     Attributes:
-        folder: Of the run; `report.html` in it shows all of it on one page.
-        value: The monitored figure, such as the mAP@100 of the public queries; None where nobody knows what is right.
+        folder: The run folder; its `report.html` shows the results on one page.
+        value: The monitored metric, such as the mAP@100 of the public queries; None without ground truth.
     """
 
     folder: Path
@@ -37,49 +37,49 @@ class Run:
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))
         if not (self.folder / "run.json").is_file():
-            raise LandmarksError(f"{self.folder}: holds no run (no run.json)")
+            raise LandmarksError(f"{self.folder}: is not a run folder (there is no run.json)")
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """Everything in `metrics.json`: figures by split, what they are of, versions, seed and configuration.
+        """The content of `metrics.json`: metrics by split, what was evaluated, versions, seed and configuration.
 
         Raises:
-            LandmarksError: The run has none, as an extraction or one that was interrupted.
+            LandmarksError: The run has not evaluated anything, as an extraction or an interrupted run.
         """
         path = self.folder / "metrics.json"
         if not path.is_file():
-            raise LandmarksError(f"{path}: not there; this run has not evaluated anything")
+            raise LandmarksError(f"{path}: does not exist; this run has not evaluated anything")
         found: dict[str, Any] = json.loads(path.read_text())
         return found
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:
-        """The figures of the run by split, "public" and "private" or "all", such as ``scores["public"]["map@100"]``.
+        """The metrics of the run by split, "public" and "private" or "all", such as ``scores["public"]["map@100"]``.
 
-        Of a training run those of the best checkpoint; `metrics["untrained"]` are those before. Empty where nobody
-        knows what is right.
+        For a training run those of the best checkpoint; `metrics["untrained"]` has those before training. Empty without
+        ground truth.
         """
         found: dict[str, dict[str, float]] = self.metrics.get("trained") or self.metrics.get("scores") or {}
         return found
 
     @property
     def checkpoint(self) -> Path:
-        """The best checkpoint of a training run, or the last where none was chosen.
+        """The best checkpoint of a training run, or the last if none was selected as the best.
 
         Raises:
-            LandmarksError: The run has trained nothing.
+            LandmarksError: The run has no checkpoint.
         """
         for name in ("best.ckpt", "last.ckpt"):
             if (path := self.folder / "checkpoints" / name).is_file():
                 return path
-        raise LandmarksError(f"{self.folder}: has no checkpoint; this run has trained nothing")
+        raise LandmarksError(f"{self.folder}: has no checkpoint; this run has not trained a network")
 
     @cached_property
     def ranking(self) -> "Ranking":
         """The final ranking of an evaluation: rows of `descriptors["index"]` for each row of `descriptors["queries"]`.
 
         Raises:
-            LandmarksError: The run has searched nothing.
+            LandmarksError: The run has no ranking.
         """
         import numpy as np
 
@@ -87,7 +87,7 @@ class Run:
 
         path = self.folder / "ranking.npz"
         if not path.is_file():
-            raise LandmarksError(f"{path}: not there; this run has searched nothing")
+            raise LandmarksError(f"{path}: does not exist; this run has not searched anything")
         with np.load(path) as arrays:
             return Ranking(arrays["indices"], arrays["scores"])
 
@@ -95,7 +95,7 @@ class Run:
     def descriptors(self) -> "dict[str, DescriptorSet]":
         """The descriptor sets, memory-mapped, by name: "queries", "index", "gallery", "train"; empty if there are none.
 
-        Regions, where they were extracted, stand under the name with "_regions".
+        Regions, if they were extracted, have the name of the set with "_regions".
         """
         from landmarks.retrieval import DescriptorSet
 
@@ -104,20 +104,25 @@ class Run:
 
     @cached_property
     def predictions(self) -> "dict[str, Predictions]":
-        """What a classifier said of each set of images, by name, where `predictions=10` asked for that."""
+        """The predictions of a classifier for each set of images, by name, if the run was asked for `predictions`."""
         from landmarks.recognition import read_predictions
 
         return self._opened(PREDICTIONS, read_predictions)
 
     @cached_property
     def detections(self) -> "dict[str, FoundObjects]":
-        """What a detector found in each set of images, by name."""
+        """The objects that a detector found in each set of images, by name."""
         from landmarks.recognition import read_detections
 
         return self._opened(DETECTIONS, read_detections)
 
     def model(self, device: "Device" = "auto", trust: str | Iterable[str] = ()) -> "Model":
-        """Open the best checkpoint, see `landmarks.load_model`."""
+        """Open the best checkpoint.
+
+        Args:
+            device: See `landmarks.load_model`.
+            trust: See `landmarks.load_model`.
+        """
         from landmarks.api.model import load_model
 
         return load_model(self.checkpoint, device=device, trust=trust)
@@ -137,61 +142,61 @@ def train(*overrides: str, run_dir: str | Path | None = None, **settings: Any) -
         landmarks.train(data="folder", data__root="photos", model="res18", loss="arcmargin", loss__margin=0.3)
 
     Args:
-        *overrides: Words of the command line, for what no keyword can be: ``"+stage@pipeline.stages.qe=qe"``.
-        run_dir: Folder of the run; by default a new one below `runs/`. The run that lies there goes on with
-            ``resume="last"``.
-        **settings: Choices of groups and values of keys, all that `landmarks train --help` lists. Two underscores
-            stand for a dot: ``loss__margin=0.3`` is ``loss.margin=0.3``; ``**{"loss.margin": 0.3}`` says the same.
-            Values are Python's: None, True, numbers, text, paths, lists, dictionaries.
+        *overrides: Overrides as on the command line, for those that cannot be keywords, such as
+            ``"+stage@pipeline.stages.qe=qe"``.
+        run_dir: The run folder; by default a new one below `runs/`. With ``resume="last"`` the run in it is resumed.
+        **settings: Choices of groups and values of keys, as listed by `landmarks train --help`. Two underscores stand
+            for a dot: ``loss__margin=0.3`` is ``loss.margin=0.3``, as is ``**{"loss.margin": 0.3}``. Values are Python
+            values: None, True, numbers, strings, paths, lists, dictionaries.
 
     Returns:
-        The run: its folder, figures, checkpoint and `model()`.
+        The run, with its folder, metrics, checkpoint and `model()`.
 
     Raises:
-        LandmarksError: A key or value is wrong, or a file missing; named before any work.
+        LandmarksError: A key or value is wrong, or a file is missing; raised before the run starts.
     """
     return _run("train", overrides, run_dir, settings, run_train)
 
 
 def evaluate(*overrides: str, run_dir: str | Path | None = None, **settings: Any) -> Run:
-    """Evaluate a model on a data set, or descriptors of anybody's, as `landmarks evaluate` does.
+    """Evaluate a model on a data set, or precomputed descriptors, as `landmarks evaluate` does.
 
         landmarks.evaluate(checkpoint=run.checkpoint, data="gldv2", data__root="GLDV2", pipeline="dba_qe")
         landmarks.evaluate(descriptors={"queries": "Q.npy", "index": "I.npy"}, pipeline="qe")
 
     Args:
         *overrides: See `train`.
-        run_dir: Folder of the evaluation; by default a new one below `runs/`. One that was interrupted goes on when it
-            is given again.
-        **settings: See `train`; those of `landmarks evaluate --help`.
+        run_dir: The run folder; by default a new one below `runs/`. Given the folder of an interrupted evaluation, it
+            is resumed.
+        **settings: See `train`; they are listed by `landmarks evaluate --help`.
 
     Returns:
-        The run: its folder, figures, ranking and descriptors.
+        The run, with its folder, metrics, ranking and descriptors.
 
     Raises:
-        LandmarksError: A key or value is wrong, or a file missing; named before any work.
+        LandmarksError: A key or value is wrong, or a file is missing; raised before the run starts.
     """
     return _run("evaluate", overrides, run_dir, settings, run_evaluate)
 
 
 def extract(*overrides: str, run_dir: str | Path | None = None, **settings: Any) -> Run:
-    """Write the descriptors of a data set, as `landmarks extract` does; of a detector, what it finds.
+    """Write the descriptors of a data set, or the detections of a detector, as `landmarks extract` does.
 
         sets = landmarks.extract(checkpoint="model.safetensors", data="gldv2", data__root="GLDV2").descriptors
 
-    For images that are in no data set there is `load_model(…).embed`, and for a folder `search_images`.
+    For single images use `load_model(…).embed`, and for a folder `search_images`.
 
     Args:
         *overrides: See `train`.
-        run_dir: Folder of the sets; by default a new one below `runs/`. An extraction that was interrupted goes on
-            when it is given again.
-        **settings: See `train`; those of `landmarks extract --help`.
+        run_dir: Folder of the sets; by default a new one below `runs/`. Given the folder of an interrupted extraction,
+            it is resumed.
+        **settings: See `train`; they are listed by `landmarks extract --help`.
 
     Returns:
         The run, with `descriptors`, `predictions` and `detections` by name of the split.
 
     Raises:
-        LandmarksError: A key or value is wrong, or a file missing; named before any work.
+        LandmarksError: A key or value is wrong, or a file is missing; raised before the run starts.
     """
     return _run("extract", overrides, run_dir, settings, run_extract)
 
@@ -203,7 +208,7 @@ def _run(job: str, words: tuple[str, ...], run_dir: str | Path | None, settings:
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Spread dictionaries over keys, so that what they leave out stays as it is."""
+    """Flatten dictionaries into keys, so that keys that they leave out keep their values."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:

@@ -1,4 +1,4 @@
-"""mAP and GAP from plain arrays, labels or ids, as the competitions of Google Landmarks define them."""
+"""Compute mAP and GAP from plain arrays, labels or ids, as the Google Landmarks competitions define them."""
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
@@ -29,20 +29,22 @@ def mean_average_precision(
         landmarks.mean_average_precision(ranking, query_labels=["tower"], index_labels=["gate", "tower"])
         landmarks.mean_average_precision({"q1": ["a", "b"]}, {"q1": ["b", "c"]})
 
-    The precision of a query is AP = Σ over ranks i <= k that hold a new right image of (right so far / i), divided by
-    min(right images, k). A repeated image earns nothing but keeps its place. Queries for which nothing is right do not
-    count; one without an answer counts 0.
+    The average precision of a query is AP = Σ (relevant images up to rank i) / i over the ranks i <= k with a relevant
+    image, divided by min(number of relevant images, k). A repeated image counts as not relevant, but keeps its rank.
+    Queries without relevant images are left out; queries without results count 0.
 
     Args:
         ranking: A `Ranking`; rows of the index, int [Q, K], -1 for empty places; or for each query a list of ids of any
             kind, best first, also as a dictionary by query.
-        relevant: What is right for each of the Q queries: rows or ids, as in the ranking; a dictionary where that is.
-        query_labels: Instead, Q labels of any kind; None or -1 for none. Index images of the query's label are right.
-        index_labels: N labels, for rows of the index.
-        k: Ranks that count.
+        relevant: The relevant images of each of the Q queries: rows or ids, as in the ranking; a dictionary if the
+            ranking is one.
+        query_labels: Instead of `relevant`, Q labels of any kind; None or -1 for none. Index images with the label of
+            the query are relevant.
+        index_labels: N labels, one for each row of the index.
+        k: Number of ranks to score.
 
     Returns:
-        A number in [0, 1]; NaN where nothing is right for any query.
+        A value in [0, 1]; NaN if no query has a relevant image.
 
     Raises:
         LandmarksError: Lengths differ, or neither `relevant` nor both labels are given.
@@ -50,7 +52,7 @@ def mean_average_precision(
     if k < 1:
         raise LandmarksError(f"k is {k}: it must be 1 or more")
     if (relevant is None) == (query_labels is None or index_labels is None):
-        raise LandmarksError("say what is right: give relevant=, or query_labels= and index_labels=")
+        raise LandmarksError("the ground truth is missing: give either relevant=, or query_labels= and index_labels=")
     if relevant is None:
         hits, positives = _by_labels(ranking, query_labels, index_labels, k)
     else:
@@ -64,32 +66,35 @@ def global_average_precision(
     confidence: ArrayLike | None = None,
     true: Sequence[Any] | ArrayLike | Mapping[Hashable, Any] | None = None,
 ) -> float:
-    """Compute the global average precision (GAP, μAP) of recognised landmarks.
+    """Compute the global average precision (GAP, μAP) of predicted landmarks.
 
         landmarks.global_average_precision(["tower", "gate"], [0.9, 0.4], ["tower", None])
         landmarks.global_average_precision({"q1": ("tower", 0.9)}, true={"q1": "tower", "q2": None})
 
-    GAP = Σ P(i)·rel(i) / M over all predictions by falling confidence, P(i) the precision of the first i, M the number
-    of images that show a landmark, answered or not. Equal confidences count in order of the images.
+    GAP = Σ P(i)·rel(i) / M over all predictions in order of decreasing confidence, where P(i) is the precision of the
+    first i, rel(i) is 1 for a correct prediction and 0 otherwise, and M is the number of images that show a landmark,
+    with or without a prediction. Equal confidences are in order of the images.
 
     Args:
-        predicted: A label for each of the N images; None or -1 where nothing was recognised. Or a dictionary of image
-            to label and confidence.
-        confidence: float [N]; any scale, larger is surer. Left out with a dictionary.
-        true: What each image shows: a label, None or -1 for no landmark, or a collection of several; a dictionary
-            where `predicted` is one, of all images, also those without a prediction.
+        predicted: A label for each of the N images; None or -1 for no prediction. Or a dictionary from images to pairs
+            of label and confidence.
+        confidence: float [N], on any scale, larger is surer. Left out with a dictionary.
+        true: The landmark of each image: a label, None or -1 for no landmark, or a collection of several; a dictionary
+            if `predicted` is one, with all images, also those without a prediction.
 
     Returns:
-        A number in [0, 1]; NaN where no image shows a landmark.
+        A value in [0, 1]; NaN if no image shows a landmark.
 
     Raises:
         LandmarksError: Lengths differ, a confidence is NaN, or a predicted image is not among the true ones.
     """
     if true is None:
-        raise LandmarksError("say what is right: give true=, a label for each image")
+        raise LandmarksError("the ground truth is missing: give true=, a label for each image")
     if isinstance(predicted, Mapping):
         if not isinstance(true, Mapping) or confidence is not None:
-            raise LandmarksError("predicted= as a dictionary holds confidences, and true= is one as well")
+            raise LandmarksError(
+                "predicted= is a dictionary: leave out confidence=, and give true= as a dictionary as well"
+            )
         if strange := [image for image in predicted if image not in true]:
             raise LandmarksError(
                 f"{len(strange)} predicted images are not among the true ones, the first is {strange[0]!r}"
@@ -100,7 +105,7 @@ def global_average_precision(
         shown = [_shown(true[image]) for image in images]
     else:
         if confidence is None or isinstance(true, Mapping):
-            raise LandmarksError("give predicted=, confidence= and true= of the same N images, one after another")
+            raise LandmarksError("give predicted=, confidence= and true= for the same N images, in the same order")
         labels = _listed(predicted)
         scores = np.asarray(confidence, np.float64)
         shown = [_shown(one) for one in _listed(true)]
@@ -161,7 +166,7 @@ def _rows(ranking: Any) -> NDArray[np.integer]:
 
 
 def _new(places: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Mark the first time that a row stands in a ranking, bool [Q, K]."""
+    """Mark the first occurrence of each row in a ranking, bool [Q, K]."""
     order = np.argsort(places, axis=1, kind="stable")
     ordered = np.take_along_axis(places, order, axis=1)
     again = np.zeros(places.shape, bool)
