@@ -41,7 +41,7 @@ def test_a_network_that_cannot_be_exported_is_an_error(
     compose_config: Compose, overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(net: Any, multiple: int) -> None:
-        raise LandmarksError("torch.export cannot follow this network: a reason")
+        raise LandmarksError("torch.export cannot export this network: a reason")
 
     monkeypatch.setattr(inference, "onnx_engine", refuse)
     with pytest.raises(LandmarksError, match="a reason"):

@@ -65,7 +65,7 @@ def test_missing_and_strange_files_are_named(path: Path, tmp_path: Path) -> None
     with pytest.raises(LandmarksError, match="there is no such file"):
         load_model(tmp_path / "gone.safetensors")
     (tmp_path / "best.ckpt").write_bytes(b"")
-    with pytest.raises(LandmarksError, match="make one of a checkpoint with `landmarks export`"):
+    with pytest.raises(LandmarksError, match="make one from a checkpoint with `landmarks export`"):
         load_model(tmp_path / "best.ckpt")
     save_file(load_file(path), tmp_path / "weights.safetensors")
     with pytest.raises(LandmarksError, match=r"weights\.safetensors: .*was not written by this program"):

@@ -117,7 +117,7 @@ def test_an_onnx_file_that_speaks_of_other_classes_is_refused(tmp_path: Path) ->
     (entry,) = (one for one in model.metadata_props if one.key == "landmarks")
     entry.value = json.dumps(json.loads(entry.value) | {"classes": 987654321, "labels": []})
     onnx.save(model, tmp_path / "a.onnx")
-    with pytest.raises(LandmarksError, match=r"a\.onnx: it speaks of 987,654,321 classes and makes \[3\]"):
+    with pytest.raises(LandmarksError, match=r"a\.onnx: its record has 987,654,321 classes, but its output \[3\]"):
         open_model(tmp_path / "a.onnx", onnx=True)
 
 

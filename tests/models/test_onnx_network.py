@@ -50,6 +50,6 @@ def test_weights_beyond_protobuf_are_refused_before_any_work(small_net: Any, mon
 
 def test_a_corrupt_file_is_named_in_one_line(small_onnx: bytes, tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(small_onnx[: len(small_onnx) // 2])
-    with pytest.raises(LandmarksError, match="corrupt, or no ONNX file: ") as caught:
+    with pytest.raises(LandmarksError, match="corrupt, or not an ONNX file: ") as caught:
         OnnxNetwork(tmp_path / "net.onnx")
     assert "\n" not in str(caught.value)

@@ -26,9 +26,9 @@ def open_for(path: Path, command: str, device: Device = "cpu") -> OpenedModel:
     [
         ("similarity", "detector", "is a detector, which neither embeds .* see `landmarks detect`"),
         ("classify", "detector", "is a detector, which neither embeds .* see `landmarks detect`"),
-        ("classify", "retrieval", "names no landmarks. Models that do: the published res152_softmax_v1"),
-        ("detect", "retrieval", "is no detector; .* `landmarks similarity` and `landmarks classify`"),
-        ("detect", "classifier", "is no detector"),
+        ("classify", "retrieval", "cannot classify them. Models that can: the published res152_softmax_v1"),
+        ("detect", "retrieval", "is not a detector; .* `landmarks similarity` and `landmarks classify`"),
+        ("detect", "classifier", "is not a detector"),
     ],
 )
 def test_the_wrong_kind_is_said_before_weights_are_read(
@@ -49,7 +49,7 @@ def test_the_wrong_kind_is_said_before_weights_are_read(
 def test_a_run_with_npairs_names_no_landmarks(tmp_path: Path) -> None:
     path = checkpoint_file(tmp_path / "best.ckpt", "NPairs")
     assert open_model(path).head is None
-    with pytest.raises(LandmarksError, match="names no landmarks"):
+    with pytest.raises(LandmarksError, match="cannot classify them"):
         open_for(path, "classify")
 
 
@@ -67,9 +67,9 @@ def test_formats_of_onnx_are_told_apart(tmp_path: Path) -> None:
     embedded = onnx_file(tmp_path / "d.onnx", "retrieval")
     named = onnx_file(tmp_path / "c.onnx", "classification")
     assert open_for(embedded, "similarity").name == open_for(named, "classify").name == "onnx"
-    with pytest.raises(LandmarksError, match=r"c\.onnx: gives scores of classes and no descriptors"):
+    with pytest.raises(LandmarksError, match=r"c\.onnx: gives class scores and no descriptors"):
         open_for(named, "similarity")
-    with pytest.raises(LandmarksError, match=r"d\.onnx: embeds images and names no landmarks"):
+    with pytest.raises(LandmarksError, match=r"d\.onnx: embeds images and cannot classify them"):
         open_for(embedded, "classify")
     with pytest.raises(LandmarksError, match=r"d\.onnx: detectors run from a \.safetensors"):
         open_for(embedded, "detect")

@@ -75,7 +75,7 @@ def test_what_cannot_be_followed_is_one_line() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return x.mean(dim=(2, 3)) if x.sum() > 0 else x.amax(dim=(2, 3))
 
-    with pytest.raises(LandmarksError, match=r"torch.export cannot follow this network: .+") as caught:
+    with pytest.raises(LandmarksError, match=r"torch.export cannot export this network: .+") as caught:
         exported_program(Looks())
     assert "\n" not in str(caught.value)
 

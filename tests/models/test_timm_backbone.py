@@ -81,14 +81,14 @@ def test_a_fixed_size_is_named() -> None:
 
 
 def test_networks_without_one_map_are_refused_at_once() -> None:
-    with pytest.raises(LandmarksError, match=r"crossvit_tiny_240 does not end in one feature map"):
+    with pytest.raises(LandmarksError, match=r"crossvit_tiny_240 does not give a single feature map"):
         TimmBackbone("crossvit_tiny_240")
 
 
 def test_unknown_names_get_suggestions() -> None:
     with pytest.raises(LandmarksError, match=r"resnet19d: .*did you mean resnet18d"):
         TimmBackbone("resnet19d")
-    with pytest.raises(LandmarksError, match=r"no such weights of resnet18; it has .*resnet18\.a1_in1k"):
+    with pytest.raises(LandmarksError, match=r"no such weights for resnet18; it has .*resnet18\.a1_in1k"):
         TimmBackbone("resnet18.zz")
     with pytest.raises(LandmarksError, match="no such network"):
         TimmBackbone("qqqqqqqq")

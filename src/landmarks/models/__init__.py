@@ -1,4 +1,4 @@
-"""From an image to its descriptor: backbones, pooling, the descriptor layer and their weights."""
+"""Networks that embed images: backbones, pooling, the descriptor layer, and the files of trained models."""
 
 import lazy_loader
 

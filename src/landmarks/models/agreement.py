@@ -1,37 +1,43 @@
-"""Whether a network written down in another form still computes the same, seen on images made up for that.
+"""Check on synthetic images that an exported network computes the same as the original.
 
-Differences are told in units of the spread: how far the outputs of two images lie apart. An absolute bound would be
-strict for one network and lax for another.
+Differences are measured in units of the spread, the standard deviation of the differences between the outputs of two
+images. An absolute bound would be strict for one network and loose for another.
 """
 
 import math
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name its users know
+import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor
 
 from landmarks.data import MULTIPLE
 from landmarks.errors import LandmarksError
 
 TOLERANCE = 1e-3
-"""Largest difference, in spreads. Sums taken in another order move the outputs of the published networks by up to 2e-5
-(so much lies between torch's own two memory formats, too); arithmetic in bfloat16 moves them by 1.6e-2."""
+"""Largest accepted difference, in spreads. Another order of sums changes the outputs of the published networks by up to
+2e-5 (as do torch's two memory formats); arithmetic in bfloat16 changes them by 1.6e-2."""
 SHAPES = ((2, 4, 6), (1, 7, 4), (3, 5, 5))
-"""Batch, and height and width in multiples; the example of `models.program` is none, no two agree in anything."""
+"""Batch, and height and width in multiples: all different, and different from the example of `models.program`."""
 BLOCKS = 2
-"""Patches of one colour that lie in a multiple: networks answer alike to all images of plain noise."""
+"""Patches of one colour along a multiple; networks give nearly the same output for all images of plain noise."""
 
 Network = Callable[[Tensor], Tensor]
 
 
 def largest_difference(reference: Network, other: Network, multiple: int = MULTIPLE) -> float:
-    """How far two networks disagree at most, in spreads of the first one's outputs.
+    """Return the largest difference between the outputs of two networks, in spreads of the first one's outputs.
 
     Args:
-        reference: normalised images float32 [B, 3, H, W] to outputs float32 [B, D], on the CPU.
-        other: the same in another form.
-        multiple: see `models.program.program_multiple`.
+        reference: Network from normalised images float32 [B, 3, H, W] to outputs float32 [B, D], on the CPU.
+        other: The same network in another form.
+        multiple: See `models.program.program_multiple`.
+
+    Returns:
+        The difference, 0 or more; infinite if it is NaN, or if all outputs are the same.
+
+    Raises:
+        LandmarksError: The shapes of the outputs differ, or outputs of the reference are not finite.
     """
     expected, found = [], []
     with torch.inference_mode():
@@ -42,7 +48,7 @@ def largest_difference(reference: Network, other: Network, multiple: int = MULTI
                 raise LandmarksError(f"it gives {list(found[-1].shape)} instead of {list(expected[-1].shape)}")
         outputs, others = torch.cat(expected).double(), torch.cat(found).double()
         if not outputs.isfinite().all():
-            raise LandmarksError("the network gives values that are not finite: look at its weights")
+            raise LandmarksError("the network gives values that are not finite: check its weights")
         spread = (outputs[1:] - outputs[:-1]).std().item()
         difference = (others - outputs).abs().max().item()
     if difference == 0:
@@ -51,7 +57,7 @@ def largest_difference(reference: Network, other: Network, multiple: int = MULTI
 
 
 def trial_images(multiple: int = MULTIPLE) -> list[Tensor]:
-    """Normalised images of `SHAPES`, patches of random colours, the same in every call: float32 [B, 3, H, W]."""
+    """Return images of the shapes in `SHAPES`, float32 [B, 3, H, W], of random patches, the same in every call."""
     random = torch.Generator().manual_seed(0)
     images = []
     for batch, height, width in SHAPES:

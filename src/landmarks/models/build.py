@@ -1,4 +1,4 @@
-"""What the files in `conf/model` call: a descriptor network from a few short keys."""
+"""Build descriptor networks from a few settings; the files in `conf/model` call these functions."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,9 +26,9 @@ BACKBONES: dict[BackboneName, Callable[[], nn.Module]] = {
 POOLINGS: dict[Pooling, Callable[[], nn.Module]] = {"average": AveragePool, "gem": GeM}
 
 NO_IMAGENET_WEIGHTS = {
-    "res200": "timm has no ResNet-200 of this depth plan (its resnet200d is another network)",
+    "res200": "timm has no ResNet-200 with these numbers of blocks (its resnet200d is another network)",
     "se_x152": "timm has no SE-ResNeXt152",
-    "inceptionv4": "timm's inception_v4 has wide kernels where this network has tall ones, so that its weights do "
+    "inceptionv4": "timm's inception_v4 has 1x7 kernels where this network has 7x1, so that its weights do "
     "not fit (model=timm model.name=inception_v4 model.pretrained=true is that network with its weights)",
 }
 
@@ -42,23 +42,26 @@ def published_net(
     pretrained: bool | str | Path = False,
     checkpointing: bool = False,
 ) -> DescriptorNet:
-    """One of the four published networks.
+    """Build one of the four published networks.
 
     Args:
-        backbone: Which.
+        backbone: Name of the backbone.
         pooling: `average` as published, or `gem`.
-        dim: Length of the descriptor; None takes the pooled features.
-        batch_norm: Batch norm on the descriptor.
+        dim: Length of the descriptor; None uses the pooled features.
+        batch_norm: Apply batch norm to the descriptor.
         dropout: Share of the descriptor set to zero in training, in [0, 1).
-        pretrained: False starts from scratch, True takes ImageNet weights from timm (res152 has them), a path
-            takes a file: see `models.weights.load_weights`.
+        pretrained: False starts from random weights, True downloads ImageNet weights from timm (only for res152), a
+            path reads a file: see `models.weights.load_weights`.
         checkpointing: Train in less memory and a third more time.
+
+    Raises:
+        LandmarksError: There are no weights for this backbone, they cannot be downloaded, or the file does not fit.
     """
     if pretrained is True and backbone in NO_IMAGENET_WEIGHTS:
         reason = NO_IMAGENET_WEIGHTS[backbone]
         raise LandmarksError(
             f"model.pretrained=true: there are no ImageNet weights for {backbone}: {reason}. "
-            "Go on with model.pretrained=false, which trains from scratch, with a file (model.pretrained=PATH), "
+            "Use model.pretrained=false, which trains from scratch, a file of weights (model.pretrained=PATH), "
             "or with model=res152 model.pretrained=true"
         )
     network = BACKBONES[backbone]()
@@ -77,16 +80,20 @@ def timm_net(
     pretrained: bool | str | Path = False,
     checkpointing: bool = False,
 ) -> DescriptorNet:
-    """A network of timm, by its name there.
+    """Build a descriptor network on a backbone of timm.
 
     Args:
         name: timm's name, with or without a tag: `convnext_tiny`, `vit_small_patch14_dinov2.lvd142m`.
         pooling: `average` or `gem`.
-        dim: Length of the descriptor; None takes the pooled features.
-        batch_norm: Batch norm on the descriptor.
+        dim: Length of the descriptor; None uses the pooled features.
+        batch_norm: Apply batch norm to the descriptor.
         dropout: Share of the descriptor set to zero in training, in [0, 1).
-        pretrained: As of `published_net`, but True fetches timm's weights.
-        checkpointing: Train in less memory and a third more time; not all of timm's networks can.
+        pretrained: As for `published_net`; True downloads timm's weights.
+        checkpointing: Train in less memory and a third more time; some timm networks do not support it.
+
+    Raises:
+        LandmarksError: timm has no such network or no weights for it, they cannot be downloaded, or a file does not
+            fit.
     """
     backbone = TimmBackbone(name, pretrained is True)
     net = DescriptorNet(backbone, POOLINGS[pooling](), dim, batch_norm, dropout, checkpointing)

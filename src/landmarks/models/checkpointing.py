@@ -1,10 +1,9 @@
-"""Trains large networks in little memory: the backward pass computes again what the forward pass did not keep.
+"""Gradient checkpointing: train large networks in less memory by computing activations again in the backward pass.
 
 Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016. Only the input of each block is kept, and every
-block is run a second time when its gradients are asked for. Gradients are those of training without it, and random
-draws (dropout, stochastic depth) are repeated. One thing must not happen twice: batch norm would count each batch
-again in its running statistics, so it counts only while the network's own forward pass runs, and not when the backward
-pass calls its blocks.
+block runs a second time when its gradients are computed. Gradients equal those without checkpointing, and random draws
+(dropout, stochastic depth) are repeated. Batch norm would count each batch twice in its running statistics, so these
+are updated only during the network's own forward pass, not when the backward pass runs the blocks again.
 """
 
 from collections.abc import Callable
@@ -17,14 +16,14 @@ from torch.utils.checkpoint import checkpoint
 
 
 def checkpoint_blocks(backbone: nn.Module) -> bool:
-    """Keep only the inputs of a backbone's blocks while it trains."""
+    """Make a backbone keep only the inputs of its blocks in training; return whether it supports that."""
     network = getattr(backbone, "network", backbone)
     switch: Callable[[bool], Any] | None = getattr(network, "set_grad_checkpointing", None)
     try:
         if switch is None:
             return False
         switch(True)
-    except AssertionError:  # timm's way to say so
+    except AssertionError:  # timm raises this for networks without support
         return False
     norms = _CountedOnce()
     backbone.register_forward_pre_hook(norms.begin)
@@ -39,10 +38,10 @@ def run_checkpointed(block: nn.Module, x: Tensor) -> Tensor:
 
 
 class _CountedOnce:
-    """Lets batch norm count batches during a backbone's own forward pass alone.
+    """Hooks that let batch norm update its statistics only during a backbone's own forward pass.
 
-    Elsewhere, while the backward pass runs blocks again, it is given momentum 0, which leaves its running statistics as
-    they are, and a copy of its number of batches to count up.
+    While the backward pass runs blocks again, batch norm has momentum 0, which keeps its running statistics, and a copy
+    of its batch counter.
     """
 
     def __init__(self) -> None:
@@ -52,7 +51,7 @@ class _CountedOnce:
 
     def begin(self, backbone: nn.Module, inputs: Any) -> None:
         self._forward = True
-        # Looked for each time: synchronised batch norm takes the place of modules after the network was built.
+        # Searched each time, because synchronised batch norm replaces modules after the network was built.
         for module in backbone.modules():
             if isinstance(module, _NormBase) and module not in self._known:
                 module.register_forward_pre_hook(self._before)

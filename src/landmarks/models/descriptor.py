@@ -11,23 +11,26 @@ from landmarks.models.regions import region_grid
 
 
 class DescriptorNet(nn.Module):
-    """Backbone, pooling, one fully connected layer; then batch norm and dropout where asked for.
+    """Descriptor network: backbone, pooling and a fully connected layer, optionally with batch norm and dropout.
 
-    As published, the descriptor is what the fully connected layer gives: a bias, but no batch norm, no
-    activation and no L2 norm. Whoever compares descriptors normalises them; npairs learns from their length.
+    As published, the descriptor is the output of the fully connected layer: with a bias, but without batch norm,
+    activation and L2 normalisation. Descriptors are normalised when they are compared; npairs also learns their length.
 
     Args:
-        backbone: Float [B, 3, H, W] to [B, C, H', W'], with `num_features` = C.
-        pooling: [B, C, H', W'] to [B, C].
-        dim: Length of the descriptor; None leaves the layer out and takes the pooled features.
-        batch_norm: Batch norm on the descriptor.
+        backbone: Network from float [B, 3, H, W] to [B, C, H', W'], with `num_features` = C.
+        pooling: Module from [B, C, H', W'] to [B, C].
+        dim: Length of the descriptor; None leaves the layer out and uses the pooled features.
+        batch_norm: Apply batch norm to the descriptor.
         dropout: Share of the descriptor set to zero in training, in [0, 1).
         checkpointing: Train in less memory and a third more time, see `models.checkpointing`.
 
     Attributes:
-        dim: Length of the descriptor, also where the argument was None.
-        input_multiple: Height and width of the images must be multiples of this, in pixels; the backbone's attribute
-            of that name, else 1: convolutions take any size that is large enough.
+        dim: Length of the descriptor, also if the argument was None.
+        input_multiple: Height and width of the images in pixels must be multiples of this: the backbone's attribute
+            of that name, or else 1, since convolutions take any size that is large enough.
+
+    Raises:
+        LandmarksError: The backbone does not support checkpointing.
     """
 
     def __init__(
@@ -51,8 +54,8 @@ class DescriptorNet(nn.Module):
         self.checkpointing = checkpointing
         if checkpointing and not checkpoint_blocks(backbone):
             raise LandmarksError(
-                "model.checkpointing=true: this network has no blocks that could be computed again; train it without, "
-                "with a smaller data.batch_size, or take another model"
+                "model.checkpointing=true: this network does not support gradient checkpointing; train it without, "
+                "with a smaller data.batch_size, or use another model"
             )
         self.backbone = backbone
         self.pooling = pooling
@@ -61,19 +64,19 @@ class DescriptorNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised float [B, 3, H, W] (see `models.normalize`), sides as it takes them, to descriptors [B, dim]."""
+        """Compute descriptors [B, dim] of normalised images, float [B, 3, H, W] (see `models.normalize`)."""
         return self._from_pooled(self.pooling(self._features(images)))
 
     def embed(self, images: Tensor, levels: int) -> tuple[Tensor, Tensor]:
-        """Embed whole images and parts of them, each pooled and transformed as the whole image is, in one pass.
+        """Embed whole images and their regions, each pooled and transformed like the whole image, in one pass.
 
         Args:
-            images: normalised float [B, 3, H, W].
-            levels: size of the grid, see `models.regions`; level 1 is the whole image.
+            images: Normalised images, float [B, 3, H, W].
+            levels: Levels of the grid of regions, see `models.regions`; level 1 is the whole image.
 
         Returns:
-            Descriptors [B, dim], those of `forward`, and [B, R, dim] with R = `region_count(levels)`, of which the
-            first of each image is the whole.
+            Descriptors [B, dim] as from `forward`, and those of the regions [B, R, dim] with R =
+            `region_count(levels)`; the first region of each image is the whole image.
         """
         features = self._features(images)
         grid = region_grid(features.shape[2], features.shape[3], levels)

@@ -1,16 +1,14 @@
-"""InceptionV4 as the published models have it.
+"""InceptionV4 as in the published models.
 
-Szegedy et al., "Inception-v4, Inception-ResNet and the Impact of Residual Connections on
-Learning", AAAI 2017. The branches and parameter count are the usual ones, but three things differ from timm's
-`inception_v4`:
+Szegedy et al., "Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning", AAAI 2017. The
+branches and the number of parameters are the usual ones, but three things differ from timm's `inception_v4`:
 
 - the pooling branch comes first in every concatenation but the stem's last;
-- wide and tall kernels change places in the stem and in the long branches of blocks B and C;
+- 1xn and nx1 kernels are swapped in the stem and in the long branches of blocks B and C;
 - batch norm has eps 1e-5 instead of 1e-3.
 
-The second one means that ImageNet weights of timm's network cannot be moved over: a 1x7 kernel does not fit
-where this network has a 7x1. Hence our own modules, on timm's `ConvNormAct`. Average pools do not count their
-padding.
+Because of the second one, ImageNet weights of timm's network cannot be used: a 1x7 kernel does not fit a 7x1 kernel.
+So the network is built from our own modules, on timm's `ConvNormAct`. Average pools do not count their padding.
 """
 
 from typing import Any
@@ -23,21 +21,22 @@ from landmarks.models.checkpointing import run_checkpointed
 
 
 class Concat(nn.Module):
-    """Branches side by side: each sees the same input, their outputs are joined along the channels."""
+    """Parallel branches with the same input, whose outputs are concatenated along the channels."""
 
     def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
         self.branches = nn.ModuleList(branches)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float [B, C, H, W] to [B, sum of the branches' channels, H', W']."""
+        """Compute [B, sum of the branches' channels, H', W'] from float [B, C, H, W]."""
         return torch.cat([branch(x) for branch in self.branches], dim=1)
 
 
 class InceptionV4(nn.Module):
-    """Float [B, 3, H, W] to [B, 1536, H/32 - 2, W/32 - 2] at multiples of 32; sides of 96 pixels or more.
+    """InceptionV4 without its head: float [B, 3, H, W] to [B, 1536, H/32 - 2, W/32 - 2].
 
-    `stem` and `blocks` are in the order of the paper; `models.published_names` walks them in the order of creation.
+    The shape is for sides that are multiples of 32; they must be 96 pixels or more. `stem` and `blocks` are in the
+    order of the paper; `models.published_names` goes through them in the order of creation.
     """
 
     num_features = 1536
@@ -68,13 +67,13 @@ class InceptionV4(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        """The last feature map, before any pooling."""
+        """Compute the last feature map, before pooling."""
         for part in (*self.stem, *self.blocks):
             x = run_checkpointed(part, x) if self.grad_checkpointing and torch.is_grad_enabled() else part(x)
         return x
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Switch `grad_checkpointing`; named as in timm."""
+        """Switch gradient checkpointing on or off; the name is timm's."""
         self.grad_checkpointing = enable
 
 

@@ -1,4 +1,4 @@
-"""Which sizes of images a network takes: asked before any work, by running its backbone without data."""
+"""Find out which image sizes a network accepts, by running its backbone on the meta device."""
 
 from collections.abc import Iterable
 
@@ -8,15 +8,20 @@ from torch import nn
 from landmarks.errors import LandmarksError
 from landmarks.models.descriptor import DescriptorNet
 
-STEP = 32  # between the sizes that are tried for a network that does not say what its sides are multiples of
-TRIED = 8  # sizes on either side
+STEP = 32  # pixels between the sizes that are tried, for networks without an input multiple
+TRIED = 8  # sizes that are tried in each direction
 
 
 def require_size(net: nn.Module, key: str, shape: tuple[int, int]) -> None:
-    """Refuse a height and width in pixels that a network does not take.
+    """Check that a network accepts images of a size.
 
-    `key` is the setting that asks for them, and the message names the nearest sizes. A network that cannot be run
-    without data is left alone.
+    Args:
+        net: The network; one that cannot run on the meta device is not checked.
+        key: The setting that determines the size, for the message.
+        shape: Height and width in pixels.
+
+    Raises:
+        LandmarksError: The network does not accept this size; the message names the nearest sizes that it does.
     """
     if not isinstance(net, DescriptorNet) or _takes(net, shape):
         return
@@ -26,8 +31,8 @@ def require_size(net: nn.Module, key: str, shape: tuple[int, int]) -> None:
     if near:
         squares = "" if shape[0] == shape[1] else " (data.resize.mode=square makes squares)"
         raise LandmarksError(
-            f"{key}: the network takes no images of {shape[0]} x {shape[1]} pixels{sides}. The nearest squares that it "
-            f"takes: {' or '.join(f'{side} x {side}' for side in near)}{squares}"
+            f"{key}: the network cannot take images of {shape[0]} x {shape[1]} pixels{sides}. The nearest squares that "
+            f"it takes: {' or '.join(f'{side} x {side}' for side in near)}{squares}"
         )
 
 
@@ -50,12 +55,12 @@ def _takes(net: DescriptorNet, shape: Iterable[int]) -> bool:
     state = {name: torch.empty_like(value, device="meta") for name, value in tensors}
     training = backbone.training
     if training:
-        backbone.eval()  # batches of one image
+        backbone.eval()  # batch norm cannot train on one image
     try:
         with torch.no_grad():
             found = torch.func.functional_call(backbone, state, (torch.empty(1, 3, height, width, device="meta"),))
         return bool(found.numel())
-    except Exception:  # whatever the code of a network raises
+    except Exception:  # networks raise errors of any type
         return False
     finally:
         if training:

@@ -1,7 +1,7 @@
-"""One safetensors file that is a whole model: weights, architecture, preprocessing and labels.
+"""Model files: a safetensors file with weights, architecture, preprocessing and labels.
 
-Reading it never runs code from it: the architecture names one of our networks, or one that the user trusts by name
-(`models.architecture`), and all tensors are compared with what that makes before memory is taken (`models.fitting`).
+Reading one never runs code from it: the architecture names a network of this package, or one that the user trusts by
+name (`models.architecture`), and all tensors are compared with it before memory is allocated (`models.fitting`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ SUFFIX = ".safetensors"
 
 
 class Classifier(nn.Module):
-    """Tells landmarks apart: a descriptor network and the class weights of its loss as one network."""
+    """Classifier of landmarks: a descriptor network and the class weights of its loss as one network."""
 
     def __init__(self, net: nn.Module, head: ClassHead) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Classifier(nn.Module):
         self.head = head
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised float [B, 3, H, W] (see `models.normalize`) to logits float32 [B, C]."""
+        """Compute logits float32 [B, C] of normalised images, float [B, 3, H, W] (see `models.normalize`)."""
         scores: Tensor = self.head.class_scores(self.net(images))
         return scores
 
@@ -40,24 +40,28 @@ def load_model(path: str | Path, trust: Iterable[str] = ()) -> nn.Module:
     """Open a model file.
 
     Args:
-        path: Of a file that `landmarks export` or `landmarks import-paddle` wrote.
-        trust: Networks and losses of your own that it may name, by their whole paths, such as "mynets.Net".
+        path: A file that `landmarks export` or `landmarks import-paddle` wrote.
+        trust: Networks and losses of your own that it may name, by their full import paths, such as "mynets.Net".
 
     Returns:
         The network in eval mode, on the CPU. It takes normalised images, float32 [B, 3, H, W] with sides that are
-        multiples of 32 (see `landmarks.models.normalize`), and gives descriptors [B, D] as they leave the network, or
-        logits [B, C] if its task is classification. A detector takes a list of uint8 [3, H, W] instead and gives a
-        dictionary of `boxes`, `labels` and `scores` for each. `read_record` says which it is.
+        multiples of 32 (see `landmarks.models.normalize`), and returns descriptors [B, D], not L2-normalised, or logits
+        [B, C] if its task is classification. A detector takes a list of uint8 [3, H, W] instead and returns a
+        dictionary of `boxes`, `labels` and `scores` for each. `read_record` tells the task.
+
+    Raises:
+        LandmarksError: There is no such file, it is corrupt, or it names a class that is neither part of this package
+            nor trusted.
     """
     net, head = open_parts(path, trust)
     return net if head is None else Classifier(net, head).eval()
 
 
 def read_record(path: str | Path) -> ModelRecord:
-    """Read what a model file says of itself: name, task, architecture, preprocessing, classes. Weights are not read.
+    """Read the record of a model file (name, task, architecture, preprocessing, classes) without its weights.
 
     Args:
-        path: Of a model file, `.safetensors`.
+        path: A model file, `.safetensors`.
 
     Raises:
         LandmarksError: There is no such file, or it is corrupt.
@@ -73,7 +77,7 @@ def read_record(path: str | Path) -> ModelRecord:
 
 
 def open_parts(path: str | Path, trust: Iterable[str] = ()) -> tuple[nn.Module, ClassHead | None]:
-    """The network and its head apart, both in eval mode; see `load_model`."""
+    """Open a model file and return its network and its head (None without one), both in eval mode; see `load_model`."""
     record, path = read_record(path), Path(path)
     try:
         check_tensors(path)
@@ -94,14 +98,17 @@ def write_model(
     head: Mapping[str, Tensor] | None = None,
     trust: Iterable[str] = (),
 ) -> None:
-    """Write a model file, whole or not at all.
+    """Write a model file atomically.
 
     Args:
-        path: Ends in `.safetensors`.
-        record: What the file says of itself.
+        path: The file, with the suffix `.safetensors`.
+        record: The record of the model.
         net: The network's `state_dict`.
-        head: The head's, for a classifier.
-        trust: As of `load_model`.
+        head: The head's `state_dict`, for a classifier.
+        trust: See `load_model`.
+
+    Raises:
+        LandmarksError: The suffix is wrong, the weights do not fit the architecture, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
@@ -123,5 +130,7 @@ def _existing(path: str | Path) -> Path:
     if not path.is_file():
         raise LandmarksError(f"{path}: there is no such file")
     if path.suffix != SUFFIX:
-        raise LandmarksError(f"{path}: a model file ends in {SUFFIX}; make one of a checkpoint with `landmarks export`")
+        raise LandmarksError(
+            f"{path}: a model file ends in {SUFFIX}; make one from a checkpoint with `landmarks export`"
+        )
     return path

@@ -1,7 +1,4 @@
-"""From bytes to what the networks expect.
-
-Images travel as uint8 to the device, a quarter of the bytes of float32, and become floats there.
-"""
+"""Normalisation of images on the device, to which they are copied as uint8, a quarter of the bytes of float32."""
 
 import torch
 from torch import Tensor
@@ -10,7 +7,7 @@ from landmarks.data import MEAN, STD
 
 
 def normalize(images: Tensor) -> Tensor:
-    """Scales pixels to [0, 1], subtracts ImageNet's mean and divides by its standard deviation.
+    """Scale pixels to [0, 1], subtract ImageNet's mean and divide by its standard deviation.
 
     Args:
         images: uint8 [B, 3, H, W], RGB, on any device, in any memory format.

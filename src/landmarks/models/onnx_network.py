@@ -1,7 +1,7 @@
-"""Networks as ONNX, and ONNX Runtime as what computes them: the fastest exact way on processors that was measured.
+"""Export networks to ONNX and run them with ONNX Runtime, the fastest exact engine on CPUs that was measured.
 
-ONNX Runtime fuses operations and lays weights out for the processor's vector units; results agree with torch's up to
-the order of sums. Figures of both: `benchmarks/inference.py`.
+ONNX Runtime fuses operations and lays out weights for the CPU's vector units; results agree with torch's up to the
+order of sums. `benchmarks/inference.py` measures both.
 """
 
 from collections.abc import Mapping
@@ -22,11 +22,11 @@ INPUT = "images"
 OUTPUTS = {"retrieval": "descriptors", "classification": "logits"}
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 LIMIT = 2**31 - 2**24
-"""Bytes of the weights of one file: protobuf ends at 2 GiB, and the graph needs some of it."""
+"""Largest size of the weights of one file in bytes: protobuf is limited to 2 GiB, and the graph needs some of it."""
 
 
 def library(name: str) -> Any:
-    """Import a library of the extra `export`. Raises LandmarksError where it is not installed."""
+    """Import a library of the extra `export`; raises LandmarksError if it is not installed."""
     try:
         return import_module(name)
     except ImportError as error:
@@ -36,16 +36,22 @@ def library(name: str) -> Any:
 
 
 def onnx_model(net: nn.Module, output: str, metadata: Mapping[str, str] | None = None, multiple: int = MULTIPLE) -> Any:
-    """Write a network down as ONNX, for any batch, height and width that are multiples of one number.
+    """Convert a network to an ONNX model, for any batch, and height and width that are multiples of one number.
 
     Args:
-        net: see `models.program.exported_program`.
-        output: name of what it gives, such as "descriptors".
-        metadata: kept in the model for who opens it.
-        multiple: see `models.program.program_multiple`.
+        net: See `models.program.exported_program`.
+        output: Name of the output, such as "descriptors".
+        metadata: Metadata to store in the model.
+        multiple: See `models.program.program_multiple`.
+
+    Returns:
+        The model, an `onnx_ir.Model`; see `to_bytes`.
+
+    Raises:
+        LandmarksError: The weights are too large for one file, the network cannot be exported, or a library is missing.
     """
     passes = library("onnx_ir.passes.common")
-    library("onnxscript")  # by which torch.onnx writes
+    library("onnxscript")  # torch.onnx needs it
     weights = sum(tensor.nbytes for tensor in net.state_dict().values())
     if weights > LIMIT:
         raise LandmarksError(
@@ -65,27 +71,30 @@ def onnx_model(net: nn.Module, output: str, metadata: Mapping[str, str] | None =
                 verbose=False,
             )
         except Exception as error:  # of any type: operations without a counterpart, and defects of the exporter
-            raise LandmarksError(f"torch.onnx cannot write this network down: {first_line(error)}") from error
+            raise LandmarksError(f"torch.onnx cannot export this network: {first_line(error)}") from error
     assert made is not None
-    model = passes.ClearMetadataAndDocStringPass()(made.model).model  # paths and lines of this machine
+    model = passes.ClearMetadataAndDocStringPass()(made.model).model  # it holds paths of this machine
     model.metadata_props.update(metadata or {})
     return model
 
 
 def to_bytes(model: Any) -> bytes:
-    """The content of a file."""
+    """Return an ONNX model as the bytes of a file."""
     content: bytes = library("onnx_ir").serde.serialize_model(model).SerializeToString()
     return content
 
 
 class OnnxNetwork(nn.Module):
-    """An ONNX model that is called as the network it was made of, on as many threads as torch uses.
+    """ONNX model that is called like the network that it was exported from, with as many threads as torch uses.
 
     Args:
         model: A file, or the bytes of one.
-        device: "cpu", "cuda", or "auto" for the second where it is there.
-        spinning: Let threads wait for work by trying again and again. Faster where nothing else runs; processes that
-            read images on the same cores lose what it burns.
+        device: "cpu", "cuda", or "auto", which uses CUDA if it is available.
+        spinning: Let threads spin while they wait for work. This is faster if nothing else runs, but takes time from
+            processes that read images on the same cores.
+
+    Raises:
+        LandmarksError: The model is corrupt or not ONNX, CUDA is not available, or ONNX Runtime is not installed.
     """
 
     def __init__(self, model: Path | bytes, device: str = "cpu", spinning: bool = False) -> None:
@@ -96,20 +105,20 @@ class OnnxNetwork(nn.Module):
             raise LandmarksError("the installed ONNX Runtime has no CUDA; use --device cpu or onnxruntime-gpu")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 4  # what it has to say of corrupt files is raised, too
+        options.log_severity_level = 4  # messages on corrupt files are also raised as errors
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
         source = model if isinstance(model, bytes) else str(model)
         self._name = "" if isinstance(model, bytes) else f"{model}: "
         providers = [CPU] if device == "cpu" or CUDA not in there else [CUDA, CPU]
         try:
-            # without a second attempt, of which it would print, where there is nothing else to try
+            # With a single provider there is no fallback; a second attempt would only print a message.
             again = int(len(providers) > 1)
             self._session = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=again)
-        except Exception as error:  # its types of errors have no common base
-            raise LandmarksError(f"corrupt, or no ONNX file: {first_line(error)}") from error
+        except Exception as error:  # the errors of ONNX Runtime have no common base class
+            raise LandmarksError(f"corrupt, or not an ONNX file: {first_line(error)}") from error
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images float32 [B, 3, H, W], in any memory format, to float32 [B, D]."""
+        """Compute outputs float32 [B, D] of normalised images, float32 [B, 3, H, W], in any memory format."""
         try:
             (found,) = self._session.run(None, {INPUT: images.contiguous().cpu().numpy()})
         except Exception as error:
@@ -118,32 +127,37 @@ class OnnxNetwork(nn.Module):
         return torch.from_numpy(found)
 
     def record(self) -> ModelRecord:
-        """Read what the file says of itself. Raises LandmarksError where `landmarks export` did not write it."""
+        """Return the record of the model; raises LandmarksError if `landmarks export` did not write the file."""
         try:
             metadata = self._session.get_modelmeta().custom_metadata_map
             inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
             names, classes = ([one.name for one in inputs], [one.name for one in outputs]), outputs[0].shape[-1:]
-        except (UnicodeDecodeError, IndexError) as error:  # names that are no text, or nothing that comes out
-            raise LandmarksError(f"corrupt, or no ONNX file: {first_line(error)}") from None
+        except (UnicodeDecodeError, IndexError) as error:  # names that are not UTF-8, or no output
+            raise LandmarksError(f"corrupt, or not an ONNX file: {first_line(error)}") from None
         record = ModelRecord.from_metadata(metadata)
         if names != ([INPUT], [OUTPUTS.get(record.task)]):
-            raise LandmarksError(f"from {names[0]} it makes {names[1]}; write it anew with `landmarks export`")
+            raise LandmarksError(
+                f"its inputs are {names[0]} and its outputs {names[1]}; write it again with `landmarks export`"
+            )
         if record.task == "classification" and classes != [record.classes]:
-            raise LandmarksError(f"it speaks of {record.classes:,} classes and makes {classes}; write it anew")
+            raise LandmarksError(
+                f"its record has {record.classes:,} classes, but its output {classes}; write it again with "
+                "`landmarks export`"
+            )
         return record
 
 
 class LogitsAsScores(ClassHead):
-    """The head of a network that gives logits already: their softmax is what is asked for."""
+    """Class head for a network whose outputs are logits already; it returns them unchanged."""
 
     def __init__(self, num_landmarks: int) -> None:
         super().__init__(num_landmarks, 1)
 
     @property
     def dim(self) -> int:
-        """C, for its descriptors are logits."""
+        """C, the number of classes, because the "descriptors" are logits."""
         return self.num_landmarks
 
     def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-        """Logits of classes [start, stop): float [B, C] to [B, stop - start]."""
+        """Return the logits of classes [start, stop): float [B, C] to [B, stop - start]."""
         return at_least_float32(descriptors[:, start:stop])

@@ -1,8 +1,8 @@
-"""One opener for every kind of model: checkpoints of runs, model files, and ONNX files of `landmarks export`.
+"""Open trained models of every kind: checkpoints of runs, model files, and ONNX files of `landmarks export`.
 
-Opening never runs code from a file: checkpoints are read with `weights_only=True`, and what a file asks to be built is
-one of our networks and losses, or one that the user trusts by name (`landmarks.models.architecture`). A model of the
-wrong kind is refused before its weights are read; of an ONNX file ONNX Runtime reads all at once.
+Opening never runs code from a file: checkpoints are read with `weights_only=True`, and a file can only name networks
+and losses of this package, or those that the user trusts by name (`landmarks.models.architecture`). A model of the
+wrong kind is refused before its weights are read, except in ONNX files, which ONNX Runtime reads as a whole.
 """
 
 from collections.abc import Iterable
@@ -29,19 +29,19 @@ Device = Literal["auto", "cpu", "cuda"]
 
 @dataclass(frozen=True, eq=False)
 class OpenedModel:
-    """A network with trained weights, and what its file says of it.
+    """A network with trained weights, and the record of its file.
 
     Attributes:
-        path: Of the file.
-        kind: Of the file.
-        record: Name, task, architecture, preprocessing, classes and origin. A checkpoint whose loss has class weights
-            is one for classification.
-        network: In eval mode; images [B, 3, H, W] float, normalised -> descriptors [B, D]. A detector takes a list of
-            uint8 [3, H, W] instead. An ONNX file for classification gives logits [B, C].
-        head: Tells the classes of the record apart by what the network gives; None where the file has no class
-            weights. Those of a checkpoint or model file stay in it until they are used.
-        trained_on: Which data, for people.
-        trust: What it may name when it is built anew, see `open_model`.
+        path: Path of the file.
+        kind: Kind of the file.
+        record: Name, task, architecture, preprocessing, classes and origin. The task of a checkpoint whose loss has
+            class weights is classification.
+        network: The network in eval mode, from normalised images, float [B, 3, H, W], to descriptors [B, D]. A detector
+            takes a list of uint8 [3, H, W] instead. That of an ONNX file for classification gives logits [B, C].
+        head: Turns the network's outputs into scores of the record's classes; None if the file has no class weights.
+            Class weights of a checkpoint or model file stay memory-mapped until they are used.
+        trained_on: The training data, for display.
+        trust: Networks and losses that it may name when it is built again, see `open_model`.
     """
 
     path: Path
@@ -54,27 +54,27 @@ class OpenedModel:
 
     @property
     def name(self) -> str:
-        """Of the run that trained it, or of the model file."""
+        """Name of the run that trained the model, or of the model file."""
         return self.record.name
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """What happens to images before."""
+        """The preprocessing of images."""
         return self.record.preprocessing
 
     @property
     def loss(self) -> str:
-        """What it was trained with, for people."""
+        """Name of the loss that it was trained with, for display."""
         return self.record.origin.get("loss", str((self.record.head or {}).get("loss", "unknown")).lower())
 
     @property
     def landmark_names(self) -> tuple[str, ...]:
-        """What its classes are called, C of them; empty where it has none."""
+        """Names of its C classes; empty if it has none."""
         return self.record.labels or tuple(f"class {number}" for number in range(self.record.classes))
 
     @property
     def whole(self) -> nn.Module:
-        """The network and, for classification, its head behind it: what `models.load_model` gives of its file."""
+        """The network, for classification followed by its head, as `models.load_model` returns it."""
         return self.network if self.head is None else Classifier(self.network, self.head).eval()
 
 
@@ -89,15 +89,18 @@ def open_model(
 
     Args:
         path: A checkpoint of a run, a model file (`.safetensors`), or an ONNX file of `landmarks export`.
-        use: What it is wanted for; None takes every model.
-        device: Where it computes; "auto" takes a GPU if there is one.
-        onnx: ONNX files will do: they can be called, and nothing else.
-        trust: Networks and losses of your own that the file may name, by their whole paths, such as "mynets.Net";
-            nothing else that is not ours is imported or called.
+        use: What the model is needed for; None accepts every model.
+        device: Device to load it to; "auto" uses a GPU if there is one.
+        onnx: Accept ONNX files, which can be called, but not trained or exported.
+        trust: Networks and losses of your own that the file may name, by their full import paths, such as "mynets.Net";
+            nothing else outside this package is imported or called.
+
+    Returns:
+        The opened model.
 
     Raises:
-        LandmarksError: There is no such file, it is corrupt, not for this use, or names what is neither ours nor
-            trusted.
+        LandmarksError: There is no such file, it is corrupt or not for this use, or it names a class that is neither
+            part of this package nor trusted.
     """
     path, trust = Path(path), tuple([trust] if isinstance(trust, str) else trust)
     if path.suffix == ONNX:
@@ -120,17 +123,25 @@ def open_model(
 
 
 def read_model_record(path: str | Path, trust: Iterable[str] = ()) -> ModelRecord:
-    """Read what a checkpoint or model file says of itself; its weights are not read. Raises LandmarksError."""
+    """Read the record of a checkpoint or model file without its weights.
+
+    Args:
+        path: A checkpoint or a model file (`.safetensors`).
+        trust: See `open_model`.
+
+    Raises:
+        LandmarksError: There is no such file, or it is corrupt.
+    """
     if Path(path).suffix == SUFFIX:
         return read_record(path)
     return model_record(path, open_checkpoint(path, mapped=True, check=False), trust)[0]
 
 
 def _open_onnx(path: Path, use: Use | None, device: Device, allowed: bool) -> OpenedModel:
-    from landmarks.models.onnx_network import LogitsAsScores, OnnxNetwork  # of an extra
+    from landmarks.models.onnx_network import LogitsAsScores, OnnxNetwork  # needs an optional dependency
 
     if use == "boxes":
-        raise LandmarksError(f"{path}: detectors run from a {SUFFIX} or .ckpt file only; name that one")
+        raise LandmarksError(f"{path}: detectors run from a {SUFFIX} or .ckpt file only; name such a file")
     if not allowed:
         raise LandmarksError(
             f"{path}: an ONNX file runs in `landmarks search`, `similarity` and `classify` only; name the checkpoint "
@@ -145,7 +156,7 @@ def _open_onnx(path: Path, use: Use | None, device: Device, allowed: bool) -> Op
         raise LandmarksError(f"{path}: {error}") from None
     if use == "descriptors" and record.task != "retrieval":
         raise LandmarksError(
-            f"{path}: gives scores of classes and no descriptors; name the {SUFFIX} file that it was exported from"
+            f"{path}: gives class scores and no descriptors; name the {SUFFIX} file that it was exported from"
         )
     _refuse_other_use(path, record, use)
     head = LogitsAsScores(record.classes) if record.task == "classification" else None
@@ -155,15 +166,15 @@ def _open_onnx(path: Path, use: Use | None, device: Device, allowed: bool) -> Op
 def _refuse_other_use(path: Path, record: ModelRecord, use: Use | None) -> None:
     if use == "boxes" and record.task != "detection":
         raise LandmarksError(
-            f"{path}: is no detector; it embeds landmarks or tells them apart, see `landmarks similarity` and "
+            f"{path}: is not a detector; it embeds or classifies images, see `landmarks similarity` and "
             "`landmarks classify`"
         )
     if use in ("descriptors", "classes") and record.task == "detection":
         raise LandmarksError(
-            f"{path}: is a detector, which neither embeds images nor tells landmarks apart; see `landmarks detect`"
+            f"{path}: is a detector, which neither embeds nor classifies images; see `landmarks detect`"
         )
     if use == "classes" and record.task != "classification":
         raise LandmarksError(
-            f"{path}: embeds images and names no landmarks. Models that do: the published res152_softmax_v1 and "
+            f"{path}: embeds images and cannot classify them. Models that can: the published res152_softmax_v1 and "
             "res152_softmax_v2, and checkpoints of runs whose loss has class weights, such as loss=softmax"
         )

@@ -1,6 +1,6 @@
-"""The table of the networks that won second place in both 2019 Google Landmark challenges.
+"""Table of the published networks, which won second place in both 2019 Google Landmark challenges.
 
-Which backbone each has, what its weight file calls the layers, and the size of the images it was made for.
+It holds the backbone of each network, the names of the layers in its weight file, and the size of its images.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ class PublishedModel:
     """One row of the table of published models.
 
     Attributes:
-        backbone: Our name of the network.
-        naming: How its file names the backbone's variables.
-        dim: Length of the descriptor; None where the pooled features are the descriptor.
-        descriptor: Name of the fully connected layer that makes the descriptor, if there is one.
-        classifier: Name of the fully connected layer that makes the class scores, if there is one.
+        backbone: Name of the backbone in this package.
+        naming: Scheme by which its file names the backbone's variables.
+        dim: Length of the descriptor; None if the pooled features are the descriptor.
+        descriptor: Name of the fully connected layer that gives the descriptor, if there is one.
+        classifier: Name of the fully connected layer that gives the class scores, if there is one.
         short_side: Short side of the images in pixels, before it is floored to a multiple of 32.
     """
 

@@ -1,10 +1,10 @@
-"""Which variable of a published weight file fills which parameter of ours.
+"""Map the variables of the published weight files to parameters of our networks.
 
 The published models were written by another framework and name their variables in four ways: by place
 (`res4b1_branch2a`), by number in order of creation (`conv2d_17.w_0`), and in two more ways for SE-ResNeXt and
-InceptionV4. Every one is a function below, from our backbone to its layers in the order of creation;
-`published_names` spells the layers out into variables. Every variable is used once and every parameter is
-filled once, which the tests check against the lists of variables of all networks.
+InceptionV4. For each there is a function below from our backbone to its layers in the order of creation;
+`published_names` expands the layers into variables. Every variable is used once and every parameter is filled once,
+which the tests check against the lists of variables of all networks.
 """
 
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ Role = Literal["conv", "fc", "bias", "scale", "mean", "variance"]
 
 
 class Variable(NamedTuple):
-    """A variable of a published file: its name there, and what it is."""
+    """A variable of a published file: its name and its role."""
 
     name: str
     role: Role
 
 
 class Layer(NamedTuple):
-    """A convolution and its batch norm, or a fully connected layer without: our names, then theirs."""
+    """A convolution and its batch norm, or a fully connected layer without one: our names, then the published name."""
 
     ours: str
     our_norm: str | None
@@ -60,9 +60,17 @@ def published_names(model: PublishedModel, backbone: nn.Module) -> dict[str, Var
 
 
 def as_parameter(value: NDArray[np.generic], variable: Variable, shape: tuple[int, ...]) -> NDArray[np.generic]:
-    """Lay a published variable out as our parameter of a shape; LandmarksError where they do not fit.
+    """Convert a published variable to the layout of our parameter.
 
-    Fully connected weights are stored [in, out]; ours are [out, in], or [out, in, 1, 1] in channel attention.
+    Fully connected weights are published as [in, out]; ours are [out, in], or [out, in, 1, 1] in channel attention.
+
+    Args:
+        value: The variable.
+        variable: Its name and role.
+        shape: Shape of our parameter.
+
+    Raises:
+        LandmarksError: The shapes do not fit.
     """
     laid_out = value.T if variable.role == "fc" else value
     expected = shape[:2] if variable.role == "fc" else shape
@@ -89,7 +97,7 @@ def _layers(model: PublishedModel, backbone: nn.Module) -> Iterator[Layer]:
 
 
 def _variables(model: PublishedModel, layer: Layer) -> Iterator[tuple[str, Variable]]:
-    """Spells out one layer: the convolution's weight, then what its batch norm holds."""
+    """Expand a layer into variables: the convolution's weight, then the parameters and statistics of its batch norm."""
     if layer.our_norm is None:
         yield f"{layer.ours}.weight", Variable(f"{layer.published}_weights", "fc")
         yield f"{layer.ours}.bias", Variable(f"{layer.published}_offset", "bias")
@@ -116,7 +124,7 @@ BLOCK = (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"), ("downsample.1", 
 
 
 def _blocks(backbone: ResNet) -> Iterator[tuple[int, int, str, nn.Module]]:
-    """Stage 1-4, place in the stage from 0, our name, and the block itself."""
+    """Yield for each block its stage 1-4, its place in the stage from 0, our name, and the block."""
     for stage in range(1, 5):
         for place, (_, block) in enumerate(getattr(backbone, f"layer{stage}").named_children()):
             yield stage, place, f"layer{stage}.{place}", block
@@ -127,7 +135,7 @@ def _block_layers(block: nn.Module) -> tuple[tuple[str, str], ...]:
 
 
 def _placed(backbone: ResNet) -> Iterator[Layer]:
-    """`res4a`, `res4b1`, `res4b2`, … in the long stage 4; `res3a`, `res3b`, `res3c`, … elsewhere."""
+    """Yield names by place: `res4a`, `res4b1`, `res4b2`, … in the long stage 4; `res3a`, `res3b`, … elsewhere."""
     for number, (conv, norm) in enumerate(STEM, 1):
         yield Layer(conv, norm, f"conv1_{number}")
     for stage, place, ours, block in _blocks(backbone):
@@ -138,13 +146,13 @@ def _placed(backbone: ResNet) -> Iterator[Layer]:
 
 
 def _numbered(backbone: ResNet) -> Iterator[Layer]:
-    """The same layers in the same order, counted from 0."""
+    """Yield the layers of `_placed` in the same order, numbered from 0."""
     for number, layer in enumerate(_placed(backbone)):
         yield layer._replace(published=str(number))
 
 
 def _se_resnext(backbone: ResNet) -> Iterator[Layer]:
-    """`conv4_1_x1` is the first convolution of the first block: the stages count from 4, blocks from 1."""
+    """Yield names like `conv4_1_x1`, the first convolution of the first block: stages count from 4, blocks from 1."""
     for number, (conv, norm) in enumerate(STEM, 1):
         yield Layer(conv, norm, f"conv1_{number}")
     for stage, place, ours, block in _blocks(backbone):

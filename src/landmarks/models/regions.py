@@ -1,9 +1,9 @@
-"""Which parts of an image are embedded besides the whole: a grid of overlapping regions at several sizes.
+"""Regions of an image that are embedded besides the whole: a grid of overlapping regions at several sizes.
 
-In the manner of R-MAC (Tolias, Sicre, Jégou, "Particular Object Retrieval with Integral Max-Pooling of CNN
-Activations", ICLR 2016, section 3.2). There regions are squares, so their number depends on the image's shape; here
-they have the image's own aspect, which is our choice: every image has the same number of regions, and those of
-many images are one array [N, R, D].
+The grid follows R-MAC (Tolias, Sicre, Jégou, "Particular Object Retrieval with Integral Max-Pooling of CNN
+Activations", ICLR 2016, section 3.2). There regions are squares, so that their number depends on the image's shape.
+Here they have the image's aspect ratio: every image has the same number of regions, and those of many images form one
+array [N, R, D].
 """
 
 from typing import NamedTuple
@@ -19,15 +19,15 @@ class Region(NamedTuple):
 
 
 def region_count(levels: int) -> int:
-    """R, the number of regions of levels 1 to `levels`: 1, 5, 14, 30 and so on."""
+    """Return R, the number of regions of levels 1 to `levels`: 1, 5, 14, 30 and so on."""
     _check_levels(levels)
     return sum(level * level for level in range(1, levels + 1))
 
 
 def region_grid(height: int, width: int, levels: int) -> list[Region]:
-    """Give the regions of a feature map of `height` x `width` positions: level by level, row by row.
+    """Return the regions of a feature map of `height` x `width` positions: level by level, row by row.
 
-    Level l has l x l regions whose sides are 2/(l+1) of the map's, each starting half a side after the one before.
+    Level l has l x l regions whose sides are 2/(l+1) of the map's, each starting half a side after the previous one.
     Bounds are rounded outwards, so that every level covers all positions, no region is empty (on a map of 1 x 1 all
     are the whole map), and the regions of a mirrored map are the mirrored regions.
     """
@@ -42,7 +42,7 @@ def region_grid(height: int, width: int, levels: int) -> list[Region]:
 
 
 def mirrored_regions(levels: int) -> list[int]:
-    """For each region the number of the one that shows the same part in the mirrored image."""
+    """Return for each region the number of the one that shows the same part in the mirrored image."""
     _check_levels(levels)
     order: list[int] = []
     for level in range(1, levels + 1):

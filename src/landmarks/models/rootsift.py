@@ -1,4 +1,4 @@
-"""RootSIFT: SIFT descriptors compared by the Hellinger kernel; local features that need no training.
+"""RootSIFT: SIFT descriptors compared with the Hellinger kernel, local features that need no training.
 
 Points and descriptors: Lowe, "Distinctive Image Features from Scale-Invariant Keypoints", IJCV 2004, as OpenCV computes
 them. Root: Arandjelović and Zisserman, "Three things everyone should know to improve object retrieval", CVPR 2012,
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 
 DIM = 128
-# Descriptors have length one and elements that rarely pass 0.4, so that 255 / 512 cuts off next to nothing; rounding
-# moves a descriptor by about 0.006, where the nearest ones in other images lie 0.3 and more away.
+# Descriptors have length one and elements that rarely exceed 0.4, so that 255 / 512 clips hardly any; rounding moves a
+# descriptor by about 0.006, while the nearest ones in other images are 0.3 and more away.
 QUANTUM = 512.0
-# Below this, the pyramid has no octave in which a point could lie.
+# Smaller images have no octave in the pyramid in which a point could be found.
 MIN_SHORT_SIDE = 16
 
 
@@ -28,10 +28,10 @@ class LocalFeatures:
     """The local features of one image, strongest first.
 
     Attributes:
-        points: float32 [n, 2], x and y in pixels of the image as it was given.
-        scales: float32 [n], diameter of the described area in pixels of that image.
-        descriptors: uint8 [n, D]; float values times the extractor's `quantum`.
-        size: height and width of that image in pixels.
+        points: float32 [n, 2], x and y in pixels of the input image, before any shrinking.
+        scales: float32 [n], diameters of the described areas in pixels of that image.
+        descriptors: uint8 [n, D], the float values times the extractor's `quantum`.
+        size: Height and width of that image in pixels.
     """
 
     points: NDArray[np.float32]
@@ -44,41 +44,44 @@ class LocalFeatures:
 
     @staticmethod
     def none(dim: int, size: tuple[int, int] = (0, 0)) -> "LocalFeatures":
-        """Those of an image without any, or of one that could not be read, whose size is then 0 x 0."""
+        """Return empty features, for an image without any, or with size 0 x 0 for one that could not be read."""
         return LocalFeatures(np.empty((0, 2), np.float32), np.empty(0, np.float32), np.empty((0, dim), np.uint8), size)
 
 
 class LocalExtractor(Protocol):
-    """Finds and describes local features; picklable, so that processes can share the work.
+    """Extractor of local features; picklable, so that processes can share the work.
 
     Attributes:
-        dim: D, length of a descriptor.
-        quantum: what the float descriptors were multiplied with to become uint8.
+        dim: D, the length of a descriptor.
+        quantum: Factor from float descriptors to uint8.
     """
 
     dim: int
     quantum: float
 
     def __call__(self, image: NDArray[np.uint8]) -> LocalFeatures:
-        """The features of one image, uint8 [H, W, 3] RGB; none where it shows nothing distinct."""
+        """Return the features of one image, uint8 [H, W, 3] RGB; empty if it shows nothing distinctive."""
         ...
 
     def signature(self) -> dict[str, Any]:
-        """JSON values on which the features depend, library version included; part of keys."""
+        """Return the JSON values that the features depend on, with the version of the library; part of cache keys."""
         ...
 
 
 class RootSift:
-    """SIFT points with RootSIFT descriptors.
+    """Extractor of SIFT points with RootSIFT descriptors.
 
-    Points are given in pixels of the image as it was handed over, whatever it was shrunk to.
+    Points are in pixels of the input image, even if it was shrunk for the extraction.
 
     Args:
-        max_features: the most features an image keeps, the strongest by contrast.
-        long_side: images whose longer side has more pixels are shrunk to this before points are looked for; smaller
-            ones stay as they are.
-        contrast_threshold: of OpenCV's SIFT; higher finds fewer points in flat areas.
-        edge_threshold: of OpenCV's SIFT; higher finds more points on edges.
+        max_features: Largest number of features of an image; the strongest by contrast are kept.
+        long_side: Images whose longer side has more pixels are shrunk to this before points are detected; smaller ones
+            are not enlarged.
+        contrast_threshold: Threshold of OpenCV's SIFT; higher values find fewer points in flat areas.
+        edge_threshold: Threshold of OpenCV's SIFT; higher values find more points on edges.
+
+    Raises:
+        LandmarksError: An argument is out of range.
     """
 
     dim: int = DIM
@@ -107,11 +110,11 @@ class RootSift:
         self.edge_threshold = edge_threshold
 
     def signature(self) -> dict[str, Any]:
-        """What the features depend on."""
+        """Return the values that the features depend on."""
         return {"extractor": "rootsift", "version": 1, "opencv": cv2.__version__, **vars(self)}
 
     def __call__(self, image: NDArray[np.uint8]) -> LocalFeatures:
-        """Find the strongest features of an image, uint8 [H, W, 3] RGB; none where it is blank or tiny."""
+        """Return the strongest features of an image, uint8 [H, W, 3] RGB; empty if it is blank or tiny."""
         height, width = image.shape[:2]
         if min(height, width) < MIN_SHORT_SIDE:
             return LocalFeatures.none(DIM, (height, width))
@@ -130,10 +133,10 @@ class RootSift:
         if not found or described is None:
             return LocalFeatures.none(DIM, (height, width))
         values = np.array([(*point.pt, point.size, point.response, point.angle) for point in found], np.float32)
-        # OpenCV keeps more than it was asked for where strengths are equal, and promises no order.
+        # OpenCV returns more than `nfeatures` if strengths are equal, and guarantees no order.
         x, y, diameter, response, angle = values.T
         order = np.lexsort((angle, diameter, x, y, -response))[: self.max_features]
-        # Shrunk or not, pixel centres lie at whole numbers.
+        # In both images, pixel centres have integer coordinates.
         ratio = np.array([width / grey.shape[1], height / grey.shape[0]], np.float32)
         points = (values[order, :2] + np.float32(0.5)) * ratio - np.float32(0.5)
         scales = diameter[order] * np.float32(1 / shrink)
@@ -141,6 +144,6 @@ class RootSift:
 
 
 def _root(descriptors: NDArray[np.integer | np.floating]) -> NDArray[np.uint8]:
-    """SIFT histograms [n, 128] to quantised RootSIFT."""
+    """Turn SIFT histograms [n, 128] into quantised RootSIFT descriptors."""
     total = np.maximum(descriptors.sum(axis=1, keepdims=True), np.float32(1e-12))
     return np.minimum(np.rint(np.sqrt(descriptors / total) * np.float32(QUANTUM)), 255).astype(np.uint8)

@@ -1,8 +1,7 @@
-"""Any network of timm as a backbone: an image in, one feature map out.
+"""Any network of timm as a backbone, from an image to one feature map.
 
-timm's networks end in maps [B, C, H, W], in maps [B, H, W, C] or in tokens [B, N, C] behind class and
-register tokens. All become [B, C, H, W] here, so that pooling and the descriptor layer never ask which
-network it was.
+timm's networks give maps [B, C, H, W], maps [B, H, W, C], or tokens [B, N, C] after class and register tokens. All are
+converted to [B, C, H, W] here, so that pooling and the descriptor layer work for every network.
 """
 
 import difflib
@@ -19,15 +18,27 @@ from landmarks.data import MEAN, STD
 from landmarks.errors import LandmarksError, first_line
 
 TIMEOUT = 10.0
-"""Seconds to wait for the first answer."""
+"""Seconds to wait for the first answer of the hub."""
 
 
 class TimmBackbone(nn.Module):
-    """A network of timm without its head, by its name there; `num_features` is the channels of its map.
+    """Network of timm without its head.
 
-    Networks with a fixed input size are built with timm's `dynamic_img_size` where they have it, and then take sides
-    that are multiples of their patch, `input_multiple`. Weights trained with another mean and standard deviation than
-    ImageNet's get what they expect.
+    Networks with a fixed input size are built with timm's `dynamic_img_size` if they support it, and then take sides
+    that are multiples of their patch size. For weights that were trained with another mean and standard deviation than
+    ImageNet's, the input is converted.
+
+    Args:
+        name: timm's name of the network, with or without a tag.
+        pretrained: Download timm's weights.
+
+    Attributes:
+        num_features: C, the number of channels of the feature map.
+        input_multiple: Sides of images must be multiples of this, in pixels.
+        native_size: Height and width in pixels that the weights were made for.
+
+    Raises:
+        LandmarksError: timm has no such network or weights, or they cannot be downloaded.
     """
 
     scale: Tensor
@@ -54,7 +65,7 @@ class TimmBackbone(nn.Module):
         self._freeze_unused()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float [B, 3, H, W] to the feature map [B, C, H', W']."""
+        """Compute the feature map [B, C, H', W'] of images, float [B, 3, H, W]."""
         try:
             features = self.network.forward_features(x if self.same_input else x * self.scale + self.shift)
         except torch.OutOfMemoryError:
@@ -83,12 +94,12 @@ class TimmBackbone(nn.Module):
                 return features[:, extra:].transpose(1, 2).unflatten(2, (height, width))
         shape = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
         raise LandmarksError(
-            f"{self.name} does not end in one feature map (it gives {shape} for images of {size[0]} x "
-            f"{size[1]} pixels), so there is nothing to pool; choose another model.name"
+            f"{self.name} does not give a single feature map (it gives {shape} for images of {size[0]} x "
+            f"{size[1]} pixels), so it cannot be pooled; choose another model.name"
         )
 
     def _grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        """How many patches high and wide the tokens stand for."""
+        """Return the height and width of the grid of tokens, in patches."""
         patches: Any = getattr(self.network, "patch_embed", None)
         if hasattr(patches, "dynamic_feat_size"):
             height, width = patches.dynamic_feat_size(size)
@@ -97,9 +108,9 @@ class TimmBackbone(nn.Module):
         return math.ceil(size[0] / stride), math.ceil(size[1] / stride)
 
     def _freeze_unused(self) -> None:
-        """Freezes what lies behind the feature map, for distributed training stops at weights without gradients.
+        """Freeze the weights that the feature map does not depend on; distributed training fails on unused weights.
 
-        Which these are is seen by running the network without data, on the meta device.
+        They are found by running the network on the meta device.
         """
         state = {
             name: torch.empty_like(value, device="meta", requires_grad=value.requires_grad)
@@ -116,7 +127,7 @@ class TimmBackbone(nn.Module):
 
 
 def is_timm_name(name: str) -> bool:
-    """Whether timm has a network of that name, with or without a tag behind a dot."""
+    """Return whether timm has a network of that name, with or without a tag after a dot."""
     return bool(timm.is_model(name.partition(".")[0]))
 
 
@@ -129,7 +140,7 @@ def _check_name(name: str) -> None:
     known = timm.list_models(f"{architecture}.*", include_tags=True)
     if tag and name not in known:
         raise LandmarksError(
-            f"model.name={name}: timm has no such weights of {architecture}; it has {', '.join(known)}"
+            f"model.name={name}: timm has no such weights for {architecture}; it has {', '.join(known)}"
         )
 
 
@@ -153,27 +164,27 @@ def _create_with(name: str, pretrained: bool, options: dict[str, Any]) -> Any:
 
 
 def create_pretrained(name: str, **options: Any) -> Any:
-    """A network of timm with its weights, without classifier, and a plain word when these cannot be had.
+    """Create a network of timm with its weights and without its classifier.
 
-    Left to itself the hub's client tries an unreachable host for most of a minute and then says little. Here weights in
-    the cache are taken without asking the network, and otherwise one short question comes before the download.
+    The hub's client retries an unreachable host for most of a minute and then gives a vague error. Here cached weights
+    are used without any request, and otherwise a request with a short timeout comes before the download.
 
     Args:
         name: timm's name, with or without a tag.
-        **options: Handed on to timm.
+        **options: Passed to timm.
 
     Returns:
         The network.
 
     Raises:
-        LandmarksError: timm has no weights for it, or they are neither in the cache nor to be fetched.
+        LandmarksError: timm has no weights for it, or they are not in the cache and cannot be downloaded.
         TypeError: The network does not take one of the options.
     """
     config: Any = get_pretrained_cfg(name)
     if not config.has_weights:
         raise LandmarksError(
-            f"timm has no pretrained weights for {name}. Go on with model.pretrained=false, with a file "
-            "(model.pretrained=PATH), or with another model.name"
+            f"timm has no pretrained weights for {name}. Use model.pretrained=false, a file of weights "
+            "(model.pretrained=PATH), or another model.name"
         )
     repository = config.hf_hub_id
     cached = try_to_load_from_cache(repository, "model.safetensors") if repository else None
@@ -187,10 +198,10 @@ def create_pretrained(name: str, **options: Any) -> Any:
         return timm.create_model(name, pretrained=True, num_classes=0, **options)
     except TypeError:
         raise
-    except Exception as error:  # the hub's client lets the errors of its transport through, of whatever make
+    except Exception as error:  # the hub's client raises errors of its transport, which can have any type
         source = f"{constants.ENDPOINT}/{repository}" if repository else config.url
         raise LandmarksError(
-            f"the pretrained weights of {name} could not be downloaded from {source} ({first_line(error)}). Go on with "
-            "model.pretrained=false, which trains from scratch; or fetch the file elsewhere and give it as "
+            f"the pretrained weights of {name} could not be downloaded from {source} ({first_line(error)}). Use "
+            "model.pretrained=false, which trains from scratch; or download the file elsewhere and give it as "
             "model.pretrained=PATH; or copy a filled Hugging Face cache here and set HF_HOME to it"
         ) from error
