@@ -123,7 +123,7 @@ def test_balanced_batches_from_the_config(tiny: Any) -> None:
     assert len(set(marks[:4])) == len(set(marks[4:])) == 1 and marks[0] != marks[4]
     module = build("gldv2", tiny.root, sampler="balanced", batch_size=8, pairs=True)
     module.setup()
-    with pytest.raises(LandmarksError, match="sampler=balanced does not go with this loss"):
+    with pytest.raises(LandmarksError, match="sampler=balanced cannot be used with this loss"):
         module.train_dataloader()
 
 

@@ -34,9 +34,9 @@ def test_the_package_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("htps://example.org/gldv2", "no such kind of address as htps://"),
+        ("htps://example.org/gldv2", "htps:// is not a known kind of address"),
         ("simplecache::https://example.org", "chain of addresses"),
-        ("https://example.org/gldv2?key=1", r"has no \? and no #"),
+        ("https://example.org/gldv2?key=1", r"must not contain \? or #"),
     ],
 )
 def test_what_cannot_be_the_address_of_a_folder_is_refused(address: str, message: str) -> None:

@@ -1,7 +1,7 @@
-"""Rows to images, in DataLoader workers, and images to batches.
+"""Datasets that read and transform the images of a table, and the functions that collate them into batches.
 
-An image that cannot be read becomes an `Unreadable`: it travels through the collate function to the training
-process, which counts and names it. Nothing takes its place in the batch.
+An image that cannot be read becomes an `Unreadable`, which the collate function passes on to the training process
+to be counted and reported. Nothing takes its place in the batch.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,13 @@ from landmarks.ids import format_id
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """An image ready for a batch: `image` uint8 [H, W, 3], its row in the table, its landmark (-1 none)."""
+    """An image ready for a batch.
+
+    Attributes:
+        image: uint8 [H, W, 3].
+        row: Row of the image in its table.
+        landmark: Index of its landmark, -1 for none.
+    """
 
     image: NDArray[np.uint8]
     row: int
@@ -33,7 +39,12 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """An image ready to be embedded: `images` uint8 [H, W, 3] at each scale, and its row in the table."""
+    """An image ready to be embedded.
+
+    Attributes:
+        images: The image at each scale, uint8 [H, W, 3].
+        row: Row of the image in its table.
+    """
 
     images: tuple[NDArray[np.uint8], ...]
     row: int
@@ -41,7 +52,12 @@ class Views:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An image that could not be read: its id in 16 digits, and why, in a sentence that names it."""
+    """An image that could not be read.
+
+    Attributes:
+        image_id: Its id, 16 hex digits.
+        reason: What is wrong, as a message that names the image.
+    """
 
     image_id: str
     reason: str
@@ -51,12 +67,12 @@ class TrainDataset(Dataset[Sample | Unreadable]):
     """Augmented training images, indexed by (row, seed).
 
     Args:
-        images: What to read.
-        augmentations: One, or one for each group of images.
-        groups: Which augmentation each row gets, int [N]; None where there is one.
-        decode_margin: JPEGs are decoded at 1/2, 1/4 or 1/8 where what the augmentation shows of them is then
-            still this many times as high and as wide as its output. At 1 nothing has to be enlarged, below 1.25
-            the output is visibly softer; 0 decodes in full.
+        images: The images to read.
+        augmentations: One augmentation, or one for each group of images.
+        groups: The group of each row, int [N]; None if there is a single augmentation.
+        decode_margin: JPEGs are decoded at 1/2, 1/4 or 1/8 of their size if the crop is then still this many times
+            as high and as wide as the output. At 1 nothing is enlarged, below 1.25 the output is visibly softer;
+            0 always decodes at full size.
     """
 
     def __init__(
@@ -93,11 +109,11 @@ class TrainDataset(Dataset[Sample | Unreadable]):
 
 
 class EvalDataset(Dataset[Views | Unreadable]):
-    """Images decoded in full, once, and resized without chance to each scale, indexed by row.
+    """Evaluation images, indexed by row: decoded once at full size, then resized to each scale.
 
     Args:
-        images: What to read.
-        resizes: uint8 [H, W, 3] -> uint8 [H', W', 3], one for each scale.
+        images: The images to read.
+        resizes: One preprocessing for each scale, uint8 [H, W, 3] -> uint8 [H', W', 3].
     """
 
     def __init__(self, images: ImageSet, resizes: Sequence[Preprocessing]) -> None:
@@ -116,23 +132,22 @@ class EvalDataset(Dataset[Views | Unreadable]):
 
 
 def unreadable(images: ImageSet, row: int, error: LandmarksError) -> Unreadable:
-    """Say which image of a set could not be read, and why."""
+    """Make the record of an image that could not be read because of `error`."""
     why = str(error) if isinstance(error, MissingImageError) else f"image {images.name(row)}: {error}"
     return Unreadable(format_id(images.table.ids[row]), why)
 
 
 def collate_train(samples: Sequence[Sample | Unreadable], group: int = 1) -> dict[str, Any]:
-    """Put augmented images together.
+    """Collate augmented images into a batch.
 
     Args:
         samples: Images of one size, in the order of the sampler.
-        group: Consecutive images that belong together. With 2, an unreadable image takes its pair with
-            it, and what remains is still anchor, positive, anchor, positive…
+        group: How many consecutive images belong together. With 2, the partner of an unreadable image is dropped
+            too, so that the batch still reads anchor, positive, anchor, positive…
 
     Returns:
         `image` uint8 [B, 3, S, S] (channels last in memory), `landmark` int64 [B], `row` int64 [B], and
-        `unreadable`, a list of (id, reason). B shrinks by what could not be read, down to an empty [0, 3, 0,
-        0].
+        `unreadable`, a list of (id, reason). Unreadable images make B smaller, down to an empty [0, 3, 0, 0].
     """
     groups = [samples[start : start + group] for start in range(0, len(samples), group)]
     kept = [
@@ -151,10 +166,10 @@ def collate_train(samples: Sequence[Sample | Unreadable], group: int = 1) -> dic
 
 
 def collate_eval(samples: Sequence[Views | Unreadable]) -> dict[str, Any]:
-    """Put images of several shapes together.
+    """Collate images of several shapes into a batch.
 
     Args:
-        samples: Images of any sizes, all at the same scales.
+        samples: Images of any size, each at the same scales.
 
     Returns:
         `groups`, a list with one dict for images of the same shape at every scale: `images`, one uint8 [b, 3, H, W]

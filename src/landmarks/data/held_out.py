@@ -1,11 +1,12 @@
 """A validation set held out of the training images by landmark.
 
-Whole landmarks leave training. Of some, a few images become queries and the others are to be found; of further ones,
-images become distractors of a small index and queries that show no known landmark, which most queries of GLDv2 are.
-So a network is validated on landmarks that it has never seen, without the test set that it will be reported on.
+Whole landmarks are taken out of training. For some of them, a few images become queries and the others the index
+images to be found. The images of further landmarks become distractors in the index, and queries that show no known
+landmark, as most queries of GLDv2 do. The network is thus validated on landmarks that it has never seen, without
+using the test set on which results are reported.
 
-Landmarks and images are chosen by a hash of their names. So the choice is the same on every machine and in whatever
-order the tables come, and mostly stays as it is when the training set grows or shrinks.
+Landmarks and images are chosen by a hash of their names. The choice is therefore the same on every machine and for
+any order of the tables, and changes little when the training set grows or shrinks.
 """
 
 import logging
@@ -32,11 +33,11 @@ class HeldOut:
     """Sizes of the held-out set.
 
     Attributes:
-        landmarks: Landmarks whose images are asked for; 0 holds nothing out.
-        queries: Queries of each of them; landmarks with fewer images than one more are not chosen.
-        distractors: Index images of other landmarks.
-        non_landmark: Queries that show other landmarks; the gallery knows none of these.
-        seed: Another seed chooses other landmarks. Leave it alone to compare runs.
+        landmarks: Number of landmarks that queries show; 0 holds nothing out.
+        queries: Queries per landmark; a landmark needs at least one image more than that to be chosen.
+        distractors: Number of index images of other landmarks.
+        non_landmark: Number of queries that show other landmarks, none of which is in the gallery.
+        seed: Seed of the choice of landmarks. Keep it the same to compare runs.
     """
 
     landmarks: int = 0
@@ -53,7 +54,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class HeldOutSets:
-    """What the images of a training split become, each as in Source."""
+    """The image sets into which a training split is divided, each as in Source."""
 
     train: ImageSet
     queries: ImageSet
@@ -63,14 +64,14 @@ class HeldOutSets:
 
 
 class HeldOutSource(Source):
-    """A source that validates on landmarks held out of the training images of another one.
+    """A source that validates on landmarks held out of the training images of another source.
 
     Retrieval searches the index for the images of a query's landmark. In recognition the labelled index images
     are the gallery, and queries of other landmarks have no landmark. Every second query is public, the others private.
 
     Args:
-        source: Only its training images are used.
-        size: How much is held out; `size.landmarks` is 1 or more.
+        source: The source whose training images are divided; its other images are not used.
+        size: How much is held out; `size.landmarks` is at least 1.
     """
 
     held_out = True
@@ -81,31 +82,31 @@ class HeldOutSource(Source):
         self.name = f"{source.name} held out: {size.landmarks} landmarks, seed {size.seed}"
 
     def prepare(self, training: bool = True, evaluation: bool = True) -> None:
-        """Prepare the other source, whose own evaluation sets may be missing. See Source."""
+        """Prepare the training images of the underlying source; its evaluation sets may be missing. See Source."""
         self.source.prepare(evaluation=False)
 
     def train(self) -> ImageSet:
-        """Images of the landmarks that remain."""
+        """Return the images of the remaining landmarks."""
         return self._sets.train
 
     def gallery(self) -> ImageSet:
-        """The labelled images of the index."""
+        """Return the labelled images of the index."""
         return self._sets.gallery
 
     def index(self) -> ImageSet:
-        """Images to be found, in the label space of the gallery, and distractors without a landmark."""
+        """Return the images to be found, in the label space of the gallery, and distractors without a landmark."""
         return self._sets.index
 
     def queries(self) -> ImageSet:
-        """Query images, their landmarks withheld."""
+        """Return the query images, without their landmarks."""
         return self._sets.queries
 
     def truth(self) -> GroundTruth:
-        """What the queries should find."""
+        """Return what the queries should find."""
         return self._sets.truth
 
     def category_names(self) -> dict[str, str]:
-        """Landmark name -> what people call it, if the other source knows that."""
+        """Return readable landmark names from the underlying source. See Source."""
         return self.source.category_names()
 
     @cached_property
@@ -125,7 +126,18 @@ class HeldOutSource(Source):
 
 
 def hold_out(images: ImageSet, size: HeldOut) -> HeldOutSets:
-    """Deal labelled images to training, queries and index."""
+    """Divide labelled images into training images, queries and index.
+
+    Args:
+        images: The labelled images.
+        size: How much is held out.
+
+    Returns:
+        The image sets and the ground truth.
+
+    Raises:
+        LandmarksError: There are too few landmarks or images for this size.
+    """
     table = images.table
     role, place = _deal_landmarks(table, size)
     asked, turn = _in_order(table, role == ASKED, place, size.seed)
@@ -152,7 +164,7 @@ def hold_out(images: ImageSet, size: HeldOut) -> HeldOutSets:
 
 
 def _deal_landmarks(table: ImageTable, size: HeldOut) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
-    """The role of each landmark, int8 [C], and its place in the order of choice, int64 [C]."""
+    """Return the role of each landmark, int8 [C], and its place in the order of choice, int64 [C]."""
     counts = table.counts()
     order = np.argsort(_chance(size.seed, table.landmark_names.tolist()), kind="stable")
     role = np.full(table.num_landmarks, TRAIN, dtype=np.int8)
@@ -160,7 +172,7 @@ def _deal_landmarks(table: ImageTable, size: HeldOut) -> tuple[NDArray[np.int8],
     if len(able) < size.landmarks:
         raise LandmarksError(
             f"data.held_out.landmarks={size.landmarks}: only {len(able)} of the {table.num_landmarks} landmarks to "
-            f"train on have more than data.held_out.queries={size.queries} images; ask for fewer"
+            f"train on have more than data.held_out.queries={size.queries} images; set one of them lower"
         )
     role[able[: size.landmarks]] = ASKED
     others = order[role[order] == TRAIN]
@@ -170,8 +182,8 @@ def _deal_landmarks(table: ImageTable, size: HeldOut) -> tuple[NDArray[np.int8],
     if len(others) - taken < 2:
         raise LandmarksError(
             f"data.held_out.distractors={size.distractors} and data.held_out.non_landmark={size.non_landmark}: the "
-            f"{len(others)} landmarks that are not asked for have {counts[others].sum()} images, and two landmarks or "
-            "more must remain to train on; ask for fewer"
+            f"{len(others)} other landmarks have {counts[others].sum()} images, and at least two landmarks must "
+            "remain to train on; set them lower"
         )
     role[others[:taken]] = OTHER
     return role, np.argsort(order)
@@ -180,7 +192,7 @@ def _deal_landmarks(table: ImageTable, size: HeldOut) -> tuple[NDArray[np.int8],
 def _in_order(
     table: ImageTable, landmarks: NDArray[np.bool_], place: NDArray[np.int64], seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of some landmarks, landmark by landmark, by chance in each; and each row's turn in its landmark, from 0."""
+    """Return the rows of some landmarks, shuffled within each landmark, and each row's number within its landmark."""
     rows = np.flatnonzero(landmarks[table.landmarks])
     places = place[table.landmarks[rows]]
     order = np.lexsort((_chance(seed, format_ids(table.ids[rows])), places))
@@ -189,7 +201,7 @@ def _in_order(
 
 
 def _relabelled(table: ImageTable, rows: NDArray[np.int64], role: NDArray[np.int8]) -> ImageTable:
-    """Some rows in the label space of the landmarks that are asked for; other landmarks become -1."""
+    """Take some rows, in the label space of the landmarks that queries show; other landmarks become -1."""
     asked = np.flatnonzero(role == ASKED)
     number = np.full(len(role), -1, dtype=np.int32)
     number[asked] = np.arange(len(asked))
@@ -198,7 +210,7 @@ def _relabelled(table: ImageTable, rows: NDArray[np.int64], role: NDArray[np.int
 
 
 def _chance(seed: int, names: Iterable[str]) -> NDArray[np.uint64]:
-    """A number for each name that looks random and is the same everywhere: uint64 [N]."""
+    """Return a pseudo-random number for each name, the same on every machine: uint64 [N]."""
     key = str(seed).encode()
     digests = b"".join(blake2b(name.encode(), digest_size=8, key=key).digest() for name in names)
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)

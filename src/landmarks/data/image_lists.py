@@ -1,10 +1,11 @@
 """Lists of images or landmarks to train on, or to leave out, such as those of the revisited Oxford and Paris sets.
 
-A list is a text of one entry a line, with comments after `#`: an image (16 hex digits), a landmark of the train set
-(`1501`) or one of the index set (`index:1501`). Or it is a CSV file whose first line names a column `images` (the
-format of train_clean.csv), `id` (of train.csv) or `landmark_id` (of train_label_to_category.csv); the first of these
-that is there counts, and after it there may be nothing, as where `landmarks data verify --list` found nothing to
-leave out. Long lists are better given as CSV: it is read several times as fast.
+A list is a text file with one entry per line and comments after `#`. An entry is an image (16 hex digits), a landmark
+of the train set (`1501`) or one of the index set (`index:1501`).
+
+A list can also be a CSV file whose header has a column `images` (as in train_clean.csv), `id` (as in train.csv) or
+`landmark_id` (as in train_label_to_category.csv); the first of these that exists is read. A CSV file may have no rows:
+`landmarks data verify --list` writes one if it finds nothing to leave out. CSV is read several times as fast as text.
 """
 
 import re
@@ -28,27 +29,27 @@ COLUMNS = ("images", "id", "landmark_id")
 
 @dataclass(frozen=True, eq=False)
 class ImageList:
-    """The N images and the landmarks of a list, and for messages the lines on which they stand."""
+    """The N images and the landmarks of a list, with their line numbers for messages."""
 
     path: Path
     ids: NDArray[np.uint64]
     id_lines: NDArray[np.int64]
-    landmarks: Mapping[str, int]  # names as in an image table, each with its line
+    landmarks: Mapping[str, int]  # name as in an image table -> line
 
     def __len__(self) -> int:
         return len(self.ids) + len(self.landmarks)
 
     def rows(self, table: ImageTable) -> NDArray[np.bool_]:
-        """Which images of a table are listed, themselves or by their landmark: bool [N]."""
+        """Return which images of a table are listed, by their id or by their landmark: bool [N]."""
         names = np.isin(table.landmark_names, np.array(list(self.landmarks), dtype=np.str_))
-        # The appended False is what landmark -1 looks up.
+        # Landmark -1 looks up the appended False.
         rows = np.append(names, False)[table.landmarks]
         if len(self.ids):
             rows |= find_sorted(np.sort(self.ids), table.ids) >= 0
         return rows
 
     def refuse_unknown(self, tables: Iterable[tuple[str, Callable[[], ImageTable]]]) -> None:
-        """Refuse entries that no table knows; later tables are opened only while some entry is unknown."""
+        """Raise LandmarksError if no table contains an entry; a table is opened only if earlier ones lack an entry."""
         unknown, landmarks = np.arange(len(self.ids)), dict(self.landmarks)
         searched = []
         for name, opened in tables:
@@ -70,7 +71,17 @@ class ImageList:
 
 
 def read_image_list(path: Path) -> ImageList:
-    """Read a list in any of the formats above. Raises LandmarksError: the file and line that are wrong."""
+    """Read a list in any of the formats above.
+
+    Args:
+        path: The text or CSV file.
+
+    Returns:
+        The images and landmarks that it lists.
+
+    Raises:
+        LandmarksError: The file cannot be read, is empty or has an invalid line; names the file and the line.
+    """
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             header = [name.strip('"') for name in file.readline().rstrip().split(",")]
@@ -93,7 +104,7 @@ def _read_text(path: Path, lines: Iterable[str]) -> ImageList:
         elif text:
             landmarks.setdefault(_landmark(path, number, text), number)
     if not ids and not landmarks:
-        raise LandmarksError(f"{path}: the list is empty; give images or landmarks, one a line, or no list")
+        raise LandmarksError(f"{path}: the list is empty; list images or landmarks, one per line, or give no list")
     return ImageList(path, np.array(ids, dtype=np.uint64), np.array(id_lines, dtype=np.int64), landmarks)
 
 
@@ -112,7 +123,7 @@ def _read_csv(path: Path, column: str) -> ImageList:
 
 
 def _landmark(path: Path, line: int, text: str) -> str:
-    """The name of a landmark in an image table: numbers without leading zeros."""
+    """Return the name of a landmark in an image table: numbers without leading zeros."""
     landmark = LANDMARK.fullmatch(text)
     if landmark is None:
         raise LandmarksError(
@@ -128,9 +139,19 @@ def listed_rows(
     exclude: Path | None,
     tables: Sequence[tuple[str, Callable[[], ImageTable]]],
 ) -> NDArray[np.bool_]:
-    """Which images of a table remain after a list of those to keep and a list of those to leave out: bool [N].
+    """Apply a list of images to keep and a list of images to leave out.
 
-    Entries may name what one of `tables` knows, see `ImageList.refuse_unknown`, whether it is in `table` or not.
+    Args:
+        table: The N images to choose from.
+        include: The list of images to keep; None keeps all.
+        exclude: The list of images to leave out.
+        tables: Named tables that may contain entries of the lists, whether or not `table` does; opened when needed.
+
+    Returns:
+        Which images of `table` remain: bool [N].
+
+    Raises:
+        LandmarksError: A list cannot be read, has an entry that no table contains, or no image remains.
     """
     rows = np.ones(len(table), dtype=np.bool_)
     for path, keep in ((include, True), (exclude, False)):
@@ -140,5 +161,5 @@ def listed_rows(
             rows &= listed.rows(table) == keep
     if not rows.any():
         names = " and ".join(str(path) for path in (include, exclude) if path is not None)
-        raise LandmarksError(f"{names}: no image remains of the {len(table)} of {tables[0][0]}")
+        raise LandmarksError(f"{names}: none of the {len(table)} images of {tables[0][0]} remains; correct the lists")
     return rows

@@ -1,8 +1,8 @@
-"""A DataLoader whose place in the epoch goes into checkpoints, so that a resumed run sees what it had left.
+"""A DataLoader whose position in the epoch is saved in checkpoints, so that a resumed run sees the remaining batches.
 
-Lightning saves and loads the state of every loader that has `state_dict` and `load_state_dict`. What counts are the
-batches handed to the training loop: workers have drawn more of them ahead, which are lost with the run. Samplers
-being functions of (seed, epoch), that number and the epoch are the whole state.
+Lightning saves and loads the state of every loader that has `state_dict` and `load_state_dict`. The position counts
+the batches handed to the training loop; batches that workers have prefetched are lost with the run. Because samplers
+are functions of (seed, epoch), this count and the epoch are the whole state.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,19 +19,24 @@ from landmarks.errors import LandmarksError
 
 
 class TrainingImages(Protocol):
-    """A data set that a sampler draws from."""
+    """A dataset that is indexed by what a training sampler draws."""
 
     images: ImageSet
 
     def __getitem__(self, draw: Draw) -> Any:
-        """One image, by its row and the seed of its augmentation."""
+        """Return one image, by its row and the seed of its augmentation."""
 
 
 class ResumableLoader(DataLoader[Any]):
-    """Training batches from a place in an epoch on.
+    """A loader of training batches that can resume in the middle of an epoch.
 
-    Between epochs anything about the data may change. In the middle of one the batches that are left exist only
-    for the same table, sampler, batch size, seed and number of devices. Options are those of DataLoader.
+    Between epochs anything about the data may change. Within an epoch the remaining batches are the same only for the
+    same table, sampler, batch size, seed and number of devices.
+
+    Args:
+        dataset: The training images.
+        batches: The sampler.
+        **options: Passed on to DataLoader.
     """
 
     def __init__(self, dataset: TrainingImages, batches: EpochBatches, **options: Any) -> None:
@@ -42,10 +47,13 @@ class ResumableLoader(DataLoader[Any]):
         self._resumed: dict[str, Any] | None = None
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """Yield the batches of the chosen epoch that are left; refuse one that was begun with other images.
+        """Yield the remaining batches of the chosen epoch.
 
-        The workers start with the first `next`: Lightning asks for the iterator of a resumed run before it sets the
-        epoch.
+        The workers start with the first `next`, because Lightning creates the iterator of a resumed run before it sets
+        the epoch.
+
+        Raises:
+            LandmarksError: The epoch was begun with other images or settings.
         """
         self.require_same(self._batches.epoch)
         self._handed = self._batches.first
@@ -54,11 +62,11 @@ class ResumableLoader(DataLoader[Any]):
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the epoch, how many of its batches a rank was handed, and what they depend on."""
+        """Return the epoch, how many of its batches a rank has received, and what the batches depend on."""
         return {"epoch": self._batches.epoch, "batches": self._handed, "identity": self._identity()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was saved, once that epoch is begun."""
+        """Resume where `state` was saved, when that epoch starts."""
         self._resumed = state
         self._handed = state["batches"]
         over = state.get("over", False)  # of that epoch nothing is left, however many batches it has now
@@ -83,17 +91,19 @@ class ResumableLoader(DataLoader[Any]):
         ]
         if changed:
             raise LandmarksError(
-                "The checkpoint was written in the middle of an epoch, whose batches are not the same any more:\n"
+                "The checkpoint was written in the middle of an epoch, and its remaining batches would now differ:\n"
                 + "\n".join(changed)
-                + "\nResume with what it was, or start a new run."
+                + "\nRestore these values to resume, or start a new run."
             )
 
 
 class ResumableDataModule(pl.LightningDataModule):
-    """A data module whose place in the epoch goes into checkpoints.
+    """A data module whose position in the epoch is saved in checkpoints.
 
-    Lightning has a way of its own for states of loaders, but forgets to load them where the length of a schedule was
-    asked for. Without workers images are read in the main process.
+    Lightning's own loader states are not enough: they are not loaded if the length of the schedule was computed first.
+
+    Args:
+        num_workers: Processes that read images; 0 reads in the main process.
     """
 
     def __init__(self, num_workers: int) -> None:
@@ -111,7 +121,7 @@ class ResumableDataModule(pl.LightningDataModule):
         return {"train_loader": place | {"over": over}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Make the next training loader go on from that place."""
+        """Make the next training loader resume from the position in `state_dict`."""
         self._resumed = state_dict["train_loader"]
 
     def require_resumable(self) -> None:
@@ -122,7 +132,7 @@ class ResumableDataModule(pl.LightningDataModule):
     def _training_loader(
         self, dataset: TrainingImages, batches: EpochBatches, collate: Callable[[Any], Any]
     ) -> ResumableLoader:
-        """Make the training loader, whose workers stay, at the place that was loaded."""
+        """Make the training loader, with persistent workers, at the position that was loaded."""
         self._train_loader = ResumableLoader(
             dataset, batches, **self._options(collate), persistent_workers=self.num_workers > 0
         )
@@ -131,7 +141,7 @@ class ResumableDataModule(pl.LightningDataModule):
         return self._train_loader
 
     def _options(self, collate: Callable[[Any], Any]) -> dict[str, Any]:
-        """What all loaders of the module have."""
+        """Return the options that all loaders of the module share."""
         return {
             "collate_fn": collate,
             "num_workers": self.num_workers,
@@ -144,12 +154,16 @@ class ResumableDataModule(pl.LightningDataModule):
 
 
 def require_least(**settings: tuple[float, float]) -> None:
-    """Raise LandmarksError for the first of some settings, each with its least value, that lies below it."""
+    """Raise LandmarksError for the first setting below its minimum.
+
+    Args:
+        **settings: (value, minimum) of each setting, by its key in `data`.
+    """
     for key, (value, least) in settings.items():
         if value < least:
             raise LandmarksError(f"data.{key} is {value}: it must be {least} or more")
 
 
 def single_thread(worker: int) -> None:
-    """Keep OpenCV to the worker's own core: its threads times the workers would fight for all cores."""
+    """Limit OpenCV to one thread in a DataLoader worker: otherwise every worker would use all cores."""
     cv2.setNumThreads(0)

@@ -1,4 +1,4 @@
-"""The Lightning data module: a source, its images through workers, batches out."""
+"""The Lightning data module, which makes batches from the images of a source."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -29,40 +29,40 @@ EVALUATED: tuple[Split, ...] = ("queries", "index", "gallery")
 
 
 class LandmarkDataModule(ResumableDataModule):
-    """Training batches and the three evaluation sets of a source.
+    """Makes training batches, and batches of the evaluation sets of a source.
 
-    Use it with `Trainer(use_distributed_sampler=False)`: its samplers shard themselves.
+    Use it with `Trainer(use_distributed_sampler=False)`, since its samplers divide batches among ranks themselves.
 
     Args:
-        root: Folder or address of the images, handed to `source`.
+        root: Folder or address of the images, passed to `source`.
         source: Makes a Source from a folder or an address.
-        augmentation: Makes the training transforms for images of a side in pixels, see `Augmentation`.
-        image_size: Side of a training image, pixels; None: that of `trained`.
-        resize: How images are sized for evaluation; where it says nothing, `image_size` and `trained` do.
-        batch_size: Training images in a batch of one device.
+        augmentation: Makes the training transforms for a given side in pixels, see `Augmentation`.
+        image_size: Side of a training image, pixels; None takes that of `trained`.
+        resize: How evaluation images are resized; `image_size` and `trained` fill in what it leaves open.
+        batch_size: Training images per batch and device.
         num_workers: Processes that read images; 0 reads in the main process.
-        pairs: The loss needs batches by class, laid out anchor, positive.
+        pairs: Whether the loss needs batches of pairs: anchor, positive, anchor, positive…
         sampler: Decides which images make a batch.
-        seed: Of batches, augmentation and validation samples.
-        eval_batch_size: Evaluation images in a batch of one device.
+        seed: Seed of batches, augmentation and validation samples.
+        eval_batch_size: Evaluation images per batch and device.
         validation: How much of the evaluation sets to use.
-        held_out: Validate on landmarks taken out of training instead of on the source's own evaluation sets.
+        held_out: Validates on landmarks taken out of training instead of on the source's own evaluation sets.
         decode_margin: See TrainDataset.
-        aspect_groups: Train in batches of one aspect ratio, of this many ratios (see `group_shapes`), instead of
-            squares: crops then leave less of an image out. 0 trains on squares.
-        max_unreadable: Unreadable images that a run tolerates. The module only carries it; a training
-            callback counts and stops.
-        trained: What the weights that will read these images were trained with; None to train new ones.
-        splits: Sets that `val_dataloader` reads, in this order. With neither "gallery" nor "train" among them, images
-            to train on and the gallery, most of the bytes of Google Landmarks v2, need not be there.
+        aspect_groups: Trains in batches of one aspect ratio, out of this many (see `group_shapes`), so that crops
+            leave out less of an image. 0 trains on squares.
+        max_unreadable: Number of unreadable images that a run tolerates. The module only stores it; a training
+            callback counts them and stops the run.
+        trained: The preprocessing with which the weights were trained; None for new weights.
+        splits: Sets that `val_dataloader` reads, in this order. Without "gallery" and "train", training images and
+            the gallery, which are most of the bytes of Google Landmarks v2, may be missing.
         scales: Factors of the input size at which images are read for evaluation.
 
     Attributes:
-        preprocessing: What happens to evaluation images, the one object that every job reads.
-        train_set, query_set, index_set, gallery_set: ImageSet, after `setup`; the first and the last are not there
-            where `splits` names neither.
+        preprocessing: The preprocessing of evaluation images, used by every job.
+        train_set, query_set, index_set, gallery_set: ImageSet, after `setup`; the first and the last only exist if
+            `splits` contains "gallery" or "train".
         truth: GroundTruth, after `setup`.
-        evaluated: ImageSets that `val_dataloader` reads, by the names in `splits`, after `setup`.
+        evaluated: ImageSets that `val_dataloader` reads, by their names in `splits`, after `setup`.
     """
 
     train_set: ImageSet
@@ -126,20 +126,20 @@ class LandmarkDataModule(ResumableDataModule):
         self._is_set_up = False
 
     def fit_network(self, patch: int) -> None:
-        """Give images sides that are multiples of a network's patch, where it needs that, before they are read."""
+        """Make the sides of images multiples of a network's `patch`; call it before images are read."""
         self.preprocessing = replace(self.preprocessing, patch=patch)
         self.shapes = group_shapes(self.aspect_groups, self.side, common_multiple(patch)) if self.aspect_groups else []
         self._augmentations = [self._square.reshaped(*shape) for shape in self.shapes] or [self._square]
 
     def input_shapes(self, training: bool = True) -> list[tuple[str, tuple[int, int]]]:
-        """Heights and widths of images that a network will get, each with the settings that say so.
+        """Return shapes (height, width) of images that a network will get, each with the settings that determine it.
 
-        Of evaluation images that keep their aspect ratio: a square one and one of 3 to 4.
+        Evaluation images that keep their aspect ratio are represented by a square and by a 4:3 image.
         """
         key = f"data.aspect_groups={self.aspect_groups}" if self.shapes else f"data.image_size={self.side}"
         found = [(key, one.shape) for one in self._augmentations] if training else []
         mode, short_side = self.preprocessing.mode, self.preprocessing.short_side
-        if mode == "square":  # rounded for other scales only
+        if mode == "square":  # only other scales are rounded
             found.append((f"data.image_size={short_side}", (short_side, short_side)))
         for scale in self.scales:
             sized = self.preprocessing.scaled(scale)
@@ -148,14 +148,14 @@ class LandmarkDataModule(ResumableDataModule):
         return list(dict.fromkeys(found))
 
     def prepare_data(self) -> None:
-        """Check that all is there; Lightning calls this on one process only."""
+        """Check that all files exist; Lightning calls this in one process only."""
         self.source.prepare(training=self._trains)
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the tables and choose the validation sets. The same for every stage, and done once."""
+        """Read the tables and choose the validation sets, once and for all stages."""
         if self._is_set_up:
             return
-        if self.trainer is None:  # without a Trainer nobody has called prepare_data
+        if self.trainer is None:  # a Trainer would have called prepare_data
             self.prepare_data()
         source = self.source
         self.truth = source.truth()
@@ -171,7 +171,7 @@ class LandmarkDataModule(ResumableDataModule):
 
     @property
     def num_landmarks(self) -> int:
-        """Classes that training tells apart, after `setup`."""
+        """Number of classes in training, after `setup`."""
         return self.train_set.table.num_landmarks
 
     @property
@@ -194,7 +194,7 @@ class LandmarkDataModule(ResumableDataModule):
         return {name: images.identity() for name, images in self.evaluated.items()} | {"truth": fingerprint(*arrays)}
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Batches of `collate_train`. Raises LandmarksError if the images do not fill one batch."""
+        """Return a loader of `collate_train` batches. Raises LandmarksError if the images do not fill one batch."""
         rank, world_size = self._rank()
         groups = self._aspect_groups
         batches = self.sampler(
@@ -210,24 +210,28 @@ class LandmarkDataModule(ResumableDataModule):
         return self._training_loader(dataset, batches, partial(collate_train, group=2 if self.pairs else 1))
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
-        """Loaders of `collate_eval` batches, one for each of `evaluated`. `row` is one of the set's table."""
+        """Return a loader of `collate_eval` batches for each set in `evaluated`; `row` refers to the set's table."""
         return [self.eval_loader(images) for images in self.evaluated.values()]
 
     def test_dataloader(self) -> list[DataLoader[Any]]:
-        """The same loaders; `data.validation` says how much of the sets they cover."""
+        """Return the loaders of `val_dataloader`."""
         return self.val_dataloader()
 
     def eval_loader(
         self, images: ImageSet, done: NDArray[np.uint64] | None = None, ranks: tuple[int, int] | None = None
     ) -> DataLoader[Any]:
-        """Batches of `collate_eval` over a rank's share of any images.
+        """Return a loader of `collate_eval` batches over a rank's share of some images.
 
-        Where images keep their aspect ratio, batches are of one shape, and so in another order than the table. Ids
-        that are `done`, uint64 [n], are left out; `ranks` are a rank and their number, by default the trainer's.
+        If images keep their aspect ratio, each batch has one shape, and the order differs from that of the table.
+
+        Args:
+            images: Any images.
+            done: Ids to leave out, uint64 [n].
+            ranks: (rank, number of ranks); by default the trainer's.
         """
         resizes = [self.preprocessing.scaled(scale) for scale in self.scales]
         left_out = None if done is None else np.isin(images.table.ids, done)
-        # Its workers end with it: three idle crews beside the training one would only hold memory.
+        # No persistent workers: those of three idle loaders would only take up memory during training.
         return DataLoader(
             EvalDataset(images, resizes),
             batch_sampler=self._image_shapes.evaluation_batches(

@@ -1,4 +1,4 @@
-"""What processes that decode or draw images need to know of their parent."""
+"""Ends worker processes together with their parent."""
 
 import multiprocessing
 import os
@@ -7,7 +7,7 @@ from multiprocessing.process import BaseProcess
 
 
 def leave_with_parent() -> None:
-    """End this worker process when its parent ends: one whose parent was killed would wait for work for ever."""
+    """End this worker process when its parent ends; if the parent is killed, it would otherwise wait forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""Where a data set lies: a folder of this machine or an address of object storage, in one type."""
+"""The root of a data set: a local folder or an address in object storage, as one type."""
 
 import os
 from base64 import b64encode
@@ -13,20 +13,23 @@ from landmarks.storage import owner_of, printable
 
 Root = Path | UPath
 
-# Bytes as they lie there: a server that compresses its answers has no byte ranges. Proxies and .netrc as usual.
+# No compression, which would break byte ranges; proxies and .netrc are honoured.
 _WEB: dict[str, Any] = {"headers": {"Accept-Encoding": "identity"}, "client_kwargs": {"trust_env": True}}
 _OPTIONS = {"http": _WEB, "https": _WEB}
-_WITH_OWNER = ("ftp", "sftp", "ssh", "smb", "webdav", "webdavs")  # whose file systems take a user and a password
+_WITH_OWNER = ("ftp", "sftp", "ssh", "smb", "webdav", "webdavs")  # file systems that take a user and a password
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
 
 def open_root(root: str | Path | UPath) -> Root:
-    """A folder as `Path`, an address such as `s3://bucket/gldv2` or `https://host/gldv2` as `UPath`.
+    """Return a folder as `Path`, or an address such as `s3://bucket/gldv2` or `https://host/gldv2` as `UPath`.
 
-    Nothing is asked of the address here. Its options, such as a key or another endpoint, are fsspec's own: files in
-    `~/.config/fsspec` or variables such as `FSSPEC_S3_ANON=true`. A user and a password in it are options of what is
-    returned, not part of its name; without them those of `~/.netrc` are used. `~` at the beginning of a folder is the
-    user's own.
+    The address is not contacted. Options such as a key or another endpoint are set as fsspec documents it: in files in
+    `~/.config/fsspec` or in variables such as `FSSPEC_S3_ANON=true`. A user and a password in the address become
+    options of the result, not part of its name; without them, those in `~/.netrc` are used. A leading `~` in a folder
+    is expanded.
+
+    Args:
+        root: The folder or address.
 
     Raises:
         LandmarksError: No package reads such addresses (names the one to install), it is not that of a folder, or there
@@ -39,7 +42,8 @@ def open_root(root: str | Path | UPath) -> Root:
         raise LandmarksError("data.root is empty: name a folder or an address")
     if "::" in address:
         raise LandmarksError(
-            f"{printable(address)} is a chain of addresses: give the last one; what pays is kept here anyway"
+            f"{printable(address)} is a chain of addresses, which is not supported: give the last address only; files "
+            "that are worth a local copy are cached anyway"
         )
     if isinstance(root, str) and "://" not in root:
         return Path(os.path.expanduser(root))  # noqa: PTH111
@@ -48,8 +52,8 @@ def open_root(root: str | Path | UPath) -> Root:
         return Path(UPath(address).path)
     if scheme in ("http", "https") and ("?" in address or "#" in address):
         raise LandmarksError(
-            f"{printable(address)}: names are put after the address of a folder, so it has no ? and no #; who may "
-            "read there is said by a user and a password in it or in ~/.netrc"
+            f"{printable(address)}: file names are appended to the address, so it must not contain ? or #; give "
+            "credentials as a user and a password in the address or in ~/.netrc"
         )
     address, owner = owner_of(address)
     try:
@@ -60,7 +64,7 @@ def open_root(root: str | Path | UPath) -> Root:
         raise LandmarksError(f"{address}: {scheme}:// needs another package: {advice}") from error
     except ValueError as error:
         raise LandmarksError(
-            f"{address}: no such kind of address as {scheme}://; there are https, s3, gs, az, sftp, hf and more"
+            f"{address}: {scheme}:// is not a known kind of address; known are https, s3, gs, az, sftp, hf and more"
         ) from error
     if isinstance(root, UPath) and owner is None:
         return root
@@ -68,12 +72,12 @@ def open_root(root: str | Path | UPath) -> Root:
 
 
 def _owned(address: str, scheme: str, owner: tuple[str, str]) -> dict[str, Any]:
-    """What fsspec needs to open an address as its owner."""
+    """Return the fsspec options that open an address with a user and a password."""
     if scheme in _OPTIONS:
-        from requests.utils import get_netrc_auth  # a moment that folders need not wait for
+        from requests.utils import get_netrc_auth  # slow to import, and not needed for folders
 
         login = b64encode(":".join(owner).encode()).decode()
-        # aiohttp refuses to choose between this and ~/.netrc
+        # aiohttp raises an error if both this header and ~/.netrc give credentials.
         alone = {"trust_env": get_netrc_auth(address) is None}
         return {"headers": _WEB["headers"] | {"Authorization": f"Basic {login}"}, "client_kwargs": alone}
     if scheme in _WITH_OWNER:
@@ -85,7 +89,7 @@ def _owned(address: str, scheme: str, owner: tuple[str, str]) -> dict[str, Any]:
 
 
 def local_folder(root: str | Path | UPath) -> Path:
-    """A folder, for what is not read from addresses. Raises LandmarksError for an address."""
+    """Return a local folder, for data that cannot be read from addresses. Raises LandmarksError for an address."""
     place = open_root(root)
     if isinstance(place, Path):
         return place

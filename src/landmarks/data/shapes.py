@@ -1,9 +1,9 @@
-"""Batches of one shape: which images of a set go together, found from the sizes in their headers.
+"""Batches of images of one shape, planned from the sizes in the images' headers.
 
-In training, images are put into groups by width / height, so that crops need not cut wide and high ones to squares. A
-group trains at its own shape, of about as many pixels as the square, and its crops have the ratio of that shape. The
-ratios lie between 1:2 and 2:1 at equal steps of their logarithm; with five, images of 4:3 and 3:2 share one. Longer
-images belong to the outermost groups.
+In training, images are grouped by width / height, so that wide and tall images are not cropped to squares. A group
+trains at its own shape, which has about as many pixels as the square, and its crops have the ratio of that shape. The
+ratios lie between 1:2 and 2:1 at equal steps of their logarithm; with five groups, images of 4:3 and 3:2 share one.
+More elongated images belong to the outermost groups.
 """
 
 import logging
@@ -21,7 +21,7 @@ from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.storage import derived_folder
 
-LONGEST = 2.0  # width / height of the widest group, and height / width of the highest
+LONGEST = 2.0  # width / height of the widest group, and height / width of the tallest
 MOST_GROUPS = 15
 
 Shape = tuple[int, int]  # height, width
@@ -30,15 +30,18 @@ log = logging.getLogger(__name__)
 
 
 def group_shapes(groups: int, image_size: int, multiple: int = MULTIPLE) -> list[Shape]:
-    """The shapes of the groups, from high to wide: at most `groups`, for at small sizes neighbours coincide.
+    """Return the shapes of the groups, from tall to wide: at most `groups`, because small neighbours may coincide.
 
     Args:
-        groups: How many ratios, 1 to 15; with an odd number, one of them is the square.
-        image_size: Side of the square of which every shape has about the area, pixels.
-        multiple: What a network needs sides to be multiples of.
+        groups: Number of ratios, 1 to 15; with an odd number, one of them is the square.
+        image_size: Side in pixels of the square whose area every shape approximates.
+        multiple: Number of which all sides are multiples.
 
     Returns:
-        Heights and widths, multiples of that.
+        (height, width) of each shape, pixels.
+
+    Raises:
+        LandmarksError: `groups` is out of range.
     """
     if not 1 <= groups <= MOST_GROUPS:
         raise LandmarksError(f"data.aspect_groups is {groups}: it must be 0 (off) or up to {MOST_GROUPS}")
@@ -47,8 +50,8 @@ def group_shapes(groups: int, image_size: int, multiple: int = MULTIPLE) -> list
 
 
 def _closest_shape(ratio: float, image_size: int, multiple: int) -> Shape:
-    """The shape that errs least in area and, a little less, in ratio, by their logarithms."""
-    if ratio > 1:  # wide shapes mirror the high ones
+    """Return the shape with the smallest error in the logarithms of area and (weighted a little less) ratio."""
+    if ratio > 1:  # wide shapes mirror the tall ones
         height, width = _closest_shape(1 / ratio, image_size, multiple)
         return width, height
     sides = np.arange(1, max(round(LONGEST * image_size / multiple), 2) + 1) * multiple
@@ -59,7 +62,15 @@ def _closest_shape(ratio: float, image_size: int, multiple: int) -> Shape:
 
 
 def assign_groups(sizes: NDArray[np.integer], shapes: list[Shape]) -> NDArray[np.int8]:
-    """The group whose ratio is closest to that of each image; sizes [N, 2], 0 x 0 counts as a square -> int8 [N]."""
+    """Return the group whose ratio is closest to that of each image.
+
+    Args:
+        sizes: Height and width of each image, [N, 2]; 0 x 0 counts as a square.
+        shapes: Shapes of the groups.
+
+    Returns:
+        Indices into `shapes`, int8 [N].
+    """
     logarithms = np.array([np.log(width / height) for height, width in shapes])
     height, width = np.where(sizes.all(axis=1, keepdims=True), sizes, 1).T
     order = np.argsort(logarithms)
@@ -68,7 +79,7 @@ def assign_groups(sizes: NDArray[np.integer], shapes: list[Shape]) -> NDArray[np
 
 
 def cropped_away(sizes: NDArray[np.integer], shapes: list[Shape], groups: NDArray[np.int8]) -> float:
-    """Which part of the images' pixels the largest crops of the groups' ratios leave out, on average: 0..1."""
+    """Return the share of an image's pixels outside the largest crop of its group's ratio, on average: 0 to 1."""
     known = sizes.all(axis=1)
     height, width = sizes[known].astype(float).T
     ratio = np.array([width / height for height, width in shapes])[groups[known]]
@@ -76,21 +87,21 @@ def cropped_away(sizes: NDArray[np.integer], shapes: list[Shape], groups: NDArra
 
 
 class ShapeBatches(Sampler[list[int]]):
-    """Each row of an evaluation set in exactly one batch of one rank, without padding; a batch has one shape.
+    """Puts each row of an evaluation set into exactly one batch of one rank; a batch has one shape, without padding.
 
-    Batches of many pixels come first: what does not fit into memory fails at once. Ranks take turns, and so
-    have about as much to do.
+    Batches with the most pixels come first, so that a lack of memory shows at once. Batches are dealt to the ranks in
+    turn, which gives them about the same work.
 
-    Which rows make a batch depends on neither the ranks nor on what is done already: the last digits of a descriptor
-    depend on its batch, and an interrupted extraction shall end with the same ones.
+    Batches depend neither on the number of ranks nor on `done`: the last digits of a descriptor depend on its batch,
+    and a resumed extraction must give the same descriptors as an uninterrupted one.
 
     Args:
         shapes: Height and width of each image as the network gets it, int [N, 2], or those of several views of
-            it side by side, [N, 2 * views]. Where all are alike, batches keep the order of the table.
-        batch_size: Most images in a batch of one rank.
+            it side by side, [N, 2 * views]. If all are equal, batches keep the order of the table.
+        batch_size: Maximal number of images per batch and rank.
         rank: This process, 0 <= rank < world_size.
-        world_size: Processes that share the set.
-        done: Rows to leave out, bool [N]; None for none.
+        world_size: Number of processes that share the set.
+        done: Rows to leave out, bool [N]; None leaves out none.
     """
 
     def __init__(
@@ -125,15 +136,26 @@ class ShapeBatches(Sampler[list[int]]):
 
 @dataclass(frozen=True)
 class ImageShapes:
-    """Groups the images of a folder or address by shape; their sizes are read once, by some workers, and kept."""
+    """Groups the images of a folder or address by shape; their sizes are read once and cached.
+
+    Attributes:
+        root: The folder or address.
+        num_workers: Processes that read the sizes; 0 reads them in the main process.
+    """
 
     root: Root
     num_workers: int
 
     def aspect_groups(self, images: ImageSet, shapes: list[Shape], cropped: bool = True) -> NDArray[np.int8]:
-        """The group of each training image, int8 [N], where each group trains at one of `shapes`.
+        """Return the group of each training image and log the sizes of the groups.
 
-        What it costs is logged if images are `cropped` to the shape of their group.
+        Args:
+            images: The N training images.
+            shapes: The shapes at which the groups train.
+            cropped: Whether images are cropped to the shape of their group; then the log says how much is lost.
+
+        Returns:
+            Indices into `shapes`, int8 [N].
         """
         sizes = self._sizes(images)
         groups = assign_groups(sizes, shapes)
@@ -152,11 +174,18 @@ class ImageShapes:
         world_size: int = 1,
         done: NDArray[np.bool_] | None = None,
     ) -> ShapeBatches:
-        """A rank's share of the rows, in batches of one shape where images keep their aspect ratio.
+        """Return a rank's share of the rows, in batches of one shape if images keep their aspect ratio.
 
-        Else, and at an address where sizes are not known yet, in the order of the table: there a request for each
-        header would cost about as much time as one for each image. There is a resize for each scale; batches are
-        smaller where a rank would get none; rows that are `done`, bool [N], are left out.
+        Otherwise, and at an address whose image sizes are not cached yet, rows keep the order of the table: there,
+        requesting each header would take about as long as requesting each image.
+
+        Args:
+            images: The N images.
+            resizes: One preprocessing for each scale.
+            batch_size: Maximal number of images per batch; reduced if a rank would get no batch.
+            rank: This process, 0 <= rank < world_size.
+            world_size: Number of processes that share the set.
+            done: Rows to leave out, bool [N].
         """
         batch_size = min(batch_size, max(len(images) // world_size, 1))
         known = isinstance(self.root, Path) or sizes_path(images, self._folder).exists()

@@ -1,4 +1,4 @@
-"""What every set of photographs offers, so that training and evaluation need not know which one it is."""
+"""The interface that every data set implements, so that training and evaluation work with any of them."""
 
 from abc import ABC, abstractmethod
 from contextlib import suppress
@@ -20,15 +20,15 @@ READ = 16  # files of a set that tell it from another
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """Holds what is right in both tasks; a task of which nobody knows is answered with submissions, not scored.
+    """The ground truth of both tasks; a task without ground truth gets submission files but no metrics.
 
     Attributes:
-        retrieval: which index images each query should find, by id.
-        recognition: which landmarks each query shows, by id.
-        labels: stands in for `retrieval` where images have labels and no ids: int64 [Q] of the queries and int64 [N]
-            of the index images, -1 = none. Index images of a query's label are right.
-        retrieval_from: file that retrieval's truth comes from; empty for the data set itself.
-        recognition_from: likewise.
+        retrieval: The index images that each query should find, by id.
+        recognition: The landmarks that each query shows, by id.
+        labels: Replaces `retrieval` if images have labels but no ids: labels of the queries, int64 [Q], and of the
+            index images, int64 [N], -1 for none. The index images with a query's label are correct.
+        retrieval_from: The file that the retrieval ground truth comes from; empty for the data set itself.
+        recognition_from: The same for recognition.
     """
 
     retrieval: RetrievalSolution | None = None
@@ -39,7 +39,7 @@ class GroundTruth:
 
     @cached_property
     def label_positives(self) -> NDArray[np.int64]:
-        """Count the index images of each query's label, int64 [Q]; 0 for queries that are not scored."""
+        """Number of index images with each query's label, int64 [Q]; 0 for queries that are not scored."""
         assert self.labels is not None
         queries, index = self.labels
         labels, counts = np.unique(index, return_counts=True)
@@ -50,18 +50,18 @@ class GroundTruth:
     def of_tables(
         cls, queries: ImageTable, public: NDArray[np.bool_], index: ImageTable, known: int | None = None
     ) -> "GroundTruth":
-        """Make solutions of both tasks from images whose landmarks are known in one label space.
+        """Make the ground truth of both tasks from images that are labelled in one label space.
 
-        Queries should find the index images of their landmark, and are recognised as its number in the label space.
+        Queries should find the index images of their landmark, and be recognised as its number in the label space.
 
         Args:
-            queries: Q images; those without a landmark (-1), or with one that the index lacks, are ignored in
-                retrieval; without one that is known they show nothing in recognition.
-            public: bool [Q], True public, False private.
-            index: images in the label space of `queries`.
-            known: landmarks that can be recognised, the first of the label space; by default all.
+            queries: Q images. Those without a landmark (-1), or with one that the index lacks, are ignored in
+                retrieval; those without a known landmark show no landmark in recognition.
+            public: bool [Q], True for public queries, False for private ones.
+            index: Index images in the label space of `queries`.
+            known: Number of landmarks, from the start of the label space, that can be recognised; by default all.
         """
-        shown = np.append(index.counts() > 0, False)[queries.landmarks]  # the last is what -1 looks up
+        shown = np.append(index.counts() > 0, False)[queries.landmarks]  # -1 looks up the last element
         named = (queries.landmarks >= 0) & (queries.landmarks < (queries.num_landmarks if known is None else known))
         by_landmark = np.argsort(index.landmarks, kind="stable")
         by_landmark = by_landmark[index.landmarks[by_landmark] >= 0]
@@ -88,7 +88,12 @@ class GroundTruth:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images and the store that holds their bytes; a table that was never located is so when the set is made."""
+    """Images and the store that holds their bytes.
+
+    Attributes:
+        table: The N images; if they have no locations yet, the store is asked for them when the set is made.
+        store: Reads the encoded images.
+    """
 
     table: ImageTable
     store: ImageStore
@@ -102,18 +107,18 @@ class ImageSet:
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """Which of the images the store holds, bool [N]."""
+        """Whether the store holds each image, bool [N]."""
         assert self.table.locations is not None
         return self.table.locations >= 0
 
     def read(self, row: int, length: int | None = None) -> bytes:
-        """The encoded image of a row, or its first `length` bytes. Raises MissingImageError."""
+        """Return the encoded image of a row, or its first `length` bytes. Raises MissingImageError."""
         assert self.table.locations is not None
         return self.store.read(int(self.table.ids[row]), int(self.table.locations[row]), length)
 
     @property
     def has_paths(self) -> bool:
-        """Whether images have names of their own, which say more than ids."""
+        """Whether images are files with paths of their own, which say more than ids."""
         return isinstance(self.store, FileStore)
 
     def name(self, row: int) -> str:
@@ -122,13 +127,13 @@ class ImageSet:
         return f"{shown(self.path(row))} ({name})" if self.has_paths and self.present[row] else name
 
     def path(self, row: int) -> str:
-        """The path of a row's image below the root, if images have paths; empty for one that is not there."""
+        """Return the path of a row's image below the root, empty if it is missing; only for sets that have paths."""
         assert isinstance(self.store, FileStore) and self.table.locations is not None
         location = int(self.table.locations[row])
         return self.store.name(int(self.table.ids[row]), location) if location >= 0 else ""
 
     def stamps(self, rows: NDArray[np.integer] | None = None) -> NDArray[np.uint64]:
-        """What tells images from others of the same ids, without reading them; see `ImageStore.stamps`. uint64 [n]."""
+        """Return a stamp for each image that changes when its file does, uint64 [n]; see `ImageStore.stamps`."""
         assert self.table.locations is not None
         chosen = slice(None) if rows is None else rows
         return self.store.stamps(self.table.ids[chosen], self.table.locations[chosen])
@@ -143,17 +148,17 @@ class ImageSet:
         return fingerprint(*parts)
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "ImageSet":
-        """The given rows (indices or a mask) with the same store and label space."""
+        """Return the given rows (indices or a mask) with the same store and label space."""
         return ImageSet(self.table.take(rows), self.store)
 
 
 class Source(ABC):
-    """A set of photographs with its splits and ground truth: the base class of all data sets.
+    """The base class of all data sets: images with their splits and ground truth.
 
     Attributes:
-        name: For protocol stamps, e.g. "gldv2".
-        release: Of the ground truth, e.g. "v2.1"; None where it is nobody's release.
-        held_out: Whether the evaluation sets are taken out of the images to train on.
+        name: Name of the data set, recorded with results, e.g. "gldv2".
+        release: Published version of the ground truth, e.g. "v2.1"; None if it was not published.
+        held_out: Whether the evaluation sets are taken out of the training images.
     """
 
     name: str
@@ -162,42 +167,55 @@ class Source(ABC):
 
     @abstractmethod
     def prepare(self, training: bool = True, evaluation: bool = True) -> None:
-        """Check that all is there that training needs, evaluation, or both (the gallery).
+        """Check that all files exist.
 
-        One LandmarksError lists what is missing.
+        Args:
+            training: Whether training images are needed.
+            evaluation: Whether evaluation sets are needed; the gallery is needed only if both are.
+
+        Raises:
+            LandmarksError: Files are missing; the message lists all of them.
         """
 
     @abstractmethod
     def train(self) -> ImageSet:
-        """Images to train on, each with a landmark."""
+        """Return the training images, each with a landmark."""
 
     @abstractmethod
     def gallery(self) -> ImageSet:
-        """Labelled train images, the neighbours that vote for a landmark in recognition."""
+        """Return the labelled train images that vote for a landmark in recognition."""
 
     @abstractmethod
     def index(self) -> ImageSet:
-        """Images to be retrieved. Landmarks may be -1; they are of the index label space."""
+        """Return the images to be retrieved, in the index label space; landmarks may be -1."""
 
     @abstractmethod
     def queries(self) -> ImageSet:
-        """The test split. Its landmarks are unknown (-1)."""
+        """Return the test split, whose landmarks are unknown (-1)."""
 
     @abstractmethod
     def truth(self) -> GroundTruth:
-        """What the queries should find."""
+        """Return the ground truth of the queries."""
 
     def submission_landmark(
         self, landmark: NDArray[np.int32], landmark_names: NDArray[np.str_] | None = None
     ) -> NDArray[np.int64]:
-        """The numbers by which recognition submissions and solutions call landmarks, int32 [N] -> int64 [N]; -1 stays.
+        """Return the landmark numbers used in recognition submissions and solutions.
 
-        The landmarks are indices into `landmark_names`, str [C], or None for the label space of `train()`. Raises
-        LandmarksError where a label space has no such numbers, as the GLDv2 index set's. By default the indices
-        themselves: no official solution knows the set.
+        By default these are the indices themselves, for data sets without an official solution.
+
+        Args:
+            landmark: Indices into the label space, int32 [N]; -1 for none.
+            landmark_names: The label space, str [C]; None for that of `train()`.
+
+        Returns:
+            int64 [N]; -1 stays -1.
+
+        Raises:
+            LandmarksError: The label space has no such numbers, as that of the GLDv2 index set.
         """
         return landmark.astype(np.int64)
 
     def category_names(self) -> dict[str, str]:
-        """What people call landmarks, by the landmark's name, as far as the data set knows."""
+        """Return readable names of landmarks, by the landmark's name in the label space, as far as known."""
         return {}

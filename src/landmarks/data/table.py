@@ -1,9 +1,9 @@
-"""Which images there are, what landmark each shows and where its bytes are, as NumPy arrays.
+"""A table of images: their ids, their landmarks and where their bytes are stored, as NumPy arrays.
 
-Arrays, not lists of Python objects: a table of 4.1M rows opens in seconds, and DataLoader workers that are
-forked share its pages, because nothing in it has a reference count to write to.
+With arrays instead of Python lists, a table of 4.1M rows opens in seconds, and forked DataLoader workers share its
+memory pages, because there are no reference counts to write.
 
-A table is checked once, where it is made of somebody's arrays; parts of a checked table are not sorted again.
+A table is checked once, when it is constructed; parts of a checked table are not checked again.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, format_id
 
 INDEX_PREFIX = "index:"
-"""Before the names of landmarks of the index, which are other ones than those of the train set."""
+"""Prefix of the names of index landmarks, which are numbered independently of those of the train set."""
 
 NO_NAMES: NDArray[np.str_] = np.empty(0, dtype=np.str_)
 
@@ -30,7 +30,7 @@ class ImageTable:
         ids: uint64 [N], unique.
         landmarks: int32 [N], indices into `landmark_names`, -1 where no landmark is known.
         landmark_names: str [C], unique: the label space.
-        locations: int32 [N], where a store holds each image, -1 where it does not; None before a store was asked.
+        locations: int32 [N], where a store holds each image, -1 if it is missing; None if not looked up yet.
 
     Raises:
         LandmarksError: Lengths differ, an id or a name occurs twice, or a landmark lies outside [-1, C).
@@ -60,7 +60,7 @@ class ImageTable:
 
     @classmethod
     def unlabelled(cls, ids: NDArray[np.uint64]) -> Self:
-        """A table of images without landmarks, such as the test split. `ids` is uint64 [N]."""
+        """Make a table of images without landmarks, such as the test split. `ids` is uint64 [N]."""
         return cls(ids, np.full(len(ids), -1, dtype=np.int32), NO_NAMES)
 
     def __len__(self) -> int:
@@ -72,11 +72,11 @@ class ImageTable:
         return len(self.landmark_names)
 
     def counts(self) -> NDArray[np.int64]:
-        """Images of each landmark, int64 [C]."""
+        """Return the number of images of each landmark, int64 [C]."""
         return np.bincount(self.landmarks + 1, minlength=self.num_landmarks + 1)[1:]
 
     def find(self, ids: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Row of each id, -1 where the table does not hold it. uint64 [M] -> int64 [M]."""
+        """Return the row of each id, -1 if it is not in the table: uint64 [M] -> int64 [M]."""
         ordered, order = self._by_id
         places = find_sorted(ordered, ids)
         return np.where(places >= 0, order[places], -1) if len(self) else places
@@ -87,7 +87,7 @@ class ImageTable:
         return self.ids[order], order
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "ImageTable":
-        """The given rows (indices, each once, or a mask), the label space unchanged."""
+        """Return the given rows (unique indices or a mask) with the same label space."""
         if rows.dtype != np.bool_:
             taken = np.zeros(len(self), dtype=np.bool_)
             taken[rows] = True
@@ -97,24 +97,24 @@ class ImageTable:
         return _unchecked(self.ids[rows], self.landmarks[rows], self.landmark_names, locations)
 
     def located(self, locations: NDArray[np.int32]) -> "ImageTable":
-        """The same images with what a store answered for them, int32 [N]."""
+        """Return the same images with their locations in a store, int32 [N]."""
         _require_one_each(self.ids, locations, "locations")
         return _unchecked(self.ids, self.landmarks, self.landmark_names, locations)
 
     def labelled(self, min_images: int = 1) -> "ImageTable":
-        """Only images of landmarks that have at least `min_images`; the label space shrinks with them."""
+        """Return the images of landmarks that have at least `min_images`, in a label space of these landmarks only."""
         kept = self.counts() >= max(1, min_images)
         if kept.all() and self.landmarks.min(initial=0) >= 0:
             return self
         renumbered = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
-        # The appended -1 is what landmark -1 looks up.
+        # Landmark -1 looks up the appended -1.
         landmarks = np.append(renumbered, np.int32(-1))[self.landmarks]
         rows = landmarks >= 0
         locations = None if self.locations is None else self.locations[rows]
         return _unchecked(self.ids[rows], landmarks[rows], self.landmark_names[kept], locations)
 
     def joined(self, other: "ImageTable") -> "ImageTable":
-        """This table and then another, to be located anew; likewise their label spaces, none of them merged."""
+        """Return this table followed by another, without locations; the label spaces are concatenated, not merged."""
         shifted = np.where(other.landmarks >= 0, other.landmarks + self.num_landmarks, -1).astype(np.int32)
         return ImageTable(
             np.concatenate([self.ids, other.ids]),
@@ -129,7 +129,7 @@ def _unchecked(
     landmark_names: NDArray[np.str_],
     locations: NDArray[np.int32] | None,
 ) -> ImageTable:
-    """A part of a table that was checked: checking it again would sort millions of ids."""
+    """Make a table without checks, from part of a checked one: checking again would sort millions of ids."""
     table = object.__new__(ImageTable)
     vars(table).update(ids=ids, landmarks=landmarks, landmark_names=landmark_names, locations=locations)
     return table

@@ -1,6 +1,6 @@
-"""How much of the test and index set is evaluated while training: all of it would take longer than an epoch.
+"""How much of the test and index set is evaluated during training: all of it would take longer than an epoch.
 
-A validation figure on part of the index is higher than the final one; it serves to compare epochs and runs.
+Metrics on part of the index are higher than the final ones; they serve to compare epochs and runs.
 """
 
 from dataclasses import dataclass
@@ -18,11 +18,9 @@ class ValidationSize:
     """Sizes of the validation sets.
 
     Attributes:
-        queries: "scored" are the queries that either task scores (public or private), "all" the whole test
-            split.
-        index_distractors: None for the whole index; else the correct images of the queries and this many
-            others.
-        gallery_images: None for the whole gallery; else this many, spread evenly over the landmarks.
+        queries: "scored" for the queries that either task scores (public or private), "all" for the whole test split.
+        index_distractors: Number of index images besides the correct images of the queries; None for the whole index.
+        gallery_images: Number of gallery images, spread evenly over the landmarks; None for the whole gallery.
     """
 
     queries: Literal["scored", "all"] = "scored"
@@ -37,7 +35,7 @@ class ValidationSize:
 
 
 def select_queries(images: ImageSet, truth: GroundTruth, size: ValidationSize) -> ImageSet:
-    """The queries to evaluate. Without any ground truth all of them: nothing says which are scored."""
+    """Return the queries to evaluate; without ground truth all of them, since it decides which are scored."""
     solutions = [
         *([truth.retrieval.query_ids] if truth.retrieval else []),
         *([truth.recognition.image_ids] if truth.recognition else []),
@@ -48,7 +46,7 @@ def select_queries(images: ImageSet, truth: GroundTruth, size: ValidationSize) -
 
 
 def select_index(images: ImageSet, truth: GroundTruth, size: ValidationSize, seed: int) -> ImageSet:
-    """The index images to search: all, or every correct one and some seeded others."""
+    """Return the index images to search: all, or every correct one and a seeded sample of the others."""
     if size.index_distractors is None:
         return images
     positives = truth.retrieval.positives if truth.retrieval else np.empty(0, np.uint64)

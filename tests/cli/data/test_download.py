@@ -62,7 +62,7 @@ def test_json_for_programs(release: SimpleNamespace) -> None:
     assert (summary["done"], summary["skipped"], summary["failed"]) == (8, 5, 1)
     (failed,) = (file for file in summary["files"] if file["state"] == "failed")
     assert failed["path"] == "test/images_001.tar" and "404" in failed["reason"]
-    assert "images_001.tar: not given out (status 404" in result.stderr
+    assert "images_001.tar: the server does not have this file or denies access (status 404" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_wrong_choices_end_before_any_request(release: SimpleNamespace, options:
 
 def test_wrong_places_are_named(release: SimpleNamespace) -> None:
     for arguments, message in (
-        (("--root", "s3://bucket/gldv2"), "choose a folder of this machine"),
-        (("--base-url", "nonsense"), "nonsense/test/images_000.tar: no address to download from"),
+        (("--root", "s3://bucket/gldv2"), "choose a folder on this machine"),
+        (("--base-url", "nonsense"), "nonsense/test/images_000.tar: not a valid address"),
         (("--root", str(release.folder / "test/images_000.tar")), "cannot write here"),
     ):
         result = run(release, *arguments, split="test")

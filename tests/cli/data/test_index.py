@@ -108,10 +108,10 @@ def test_an_index_that_cannot_be_written_is_one_message(root: Path) -> None:
     [
         (["--split", "train,tests"], "'tests' is none of train, index, test"),
         (["--split", "train,"], "'' is none of train, index, test"),
-        (["--split", "test"], "test: no tars there, expected test/images_000.tar"),
+        (["--split", "test"], "test: contains no tars, expected images_000.tar"),
         (
             ["--root", "nowhere"],
-            "nowhere: no tars there, expected train/images_000.tar and others; `landmarks data",
+            "nowhere: contains no tars, expected train/images_000.tar and others; `landmarks data",
         ),
         (["--root", "gopher://host/gldv2"], "gopher://"),
     ],

@@ -35,7 +35,7 @@ def test_what_is_missing_is_told_to_people_and_programs(world: Path) -> None:
     assert result.exit_code == 1
     last = result.stdout.splitlines()[-1]
     assert last.startswith("Training cannot start: images are missing, ")
-    assert f"`landmarks data download --root {world} --split index` fetches them" in last
+    assert f"`landmarks data download --root {world} --split index` downloads them" in last
     report = run(world, "--json")
     assert report.exit_code == 1 and json.loads(report.stdout)["can_train"] is False
     assert json.loads(report.stdout)["reasons"] == [last.removeprefix("Training cannot start: ")]

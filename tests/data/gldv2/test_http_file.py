@@ -172,12 +172,13 @@ def test_wrong_sum_twice_is_an_error_with_both_sums(place: Place) -> None:
 
 def test_neither_sum_nor_length_is_an_error(place: Place) -> None:
     place.server.fail("a.tar", no_length=True, method="*")
-    with pytest.raises(DownloadError, match="tells no length"):
+    with pytest.raises(DownloadError, match="does not give the length"):
         place.fetch(None)
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "said"), [(404, NotServedError, "not given out"), (400, DownloadError, "refused")]
+    ("status", "kind", "said"),
+    [(404, NotServedError, "the server does not have this file or denies access"), (400, DownloadError, "refused")],
 )
 def test_clear_answer_is_asked_for_once(place: Place, status: int, kind: type[DownloadError], said: str) -> None:
     place.server.fail("a.tar", status=status)
@@ -200,7 +201,7 @@ def test_what_the_server_says_of_a_file(place: Place) -> None:
 def test_gives_up_at_some_point_and_keeps_what_came(place: Place, fault: dict[str, Any]) -> None:
     place.server.fail("a.tar", truncate=1000, times=1)
     place.server.fail("a.tar", **fault)
-    with pytest.raises(DownloadError, match=r"a\.tar: .*gave up after 3 fruitless attempts"):
+    with pytest.raises(DownloadError, match=r"a\.tar: .*gave up after 3 failed attempts"):
         place.fetch()
     assert len(place.ranges()) == 4 and place.partial.read_bytes() == CONTENT[:1000] and not place.path.exists()
 

@@ -27,11 +27,11 @@ def test_choice_of_tars(text: str, numbers: list[int]) -> None:
     [
         ("0-100", r"index has the tars 0-99 only, not 100"),
         ("5-3", r"runs backwards; write 3-5"),
-        ("", r"'' is no number and no range"),
-        ("1,,2", r"'' is no number"),
-        ("-1", r"'-1' is no number"),
-        ("a", r"'a' is no number"),
-        ("9" * 5000, r"is no number"),
+        ("", r"'' is neither a number nor a range"),
+        ("1,,2", r"'' is neither a number"),
+        ("-1", r"'-1' is neither a number"),
+        ("a", r"'a' is neither a number"),
+        ("9" * 5000, r"is neither a number"),
     ],
 )
 def test_wrong_choice_is_named(text: str, message: str) -> None:

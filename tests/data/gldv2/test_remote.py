@@ -97,14 +97,14 @@ def test_ground_truth_may_be_missing_there(tiny: Any, server: Any, caplog: pytes
     shutil.rmtree(tiny.root / "ground_truth")
     truth = GLDv2(server.url).truth()
     assert truth.retrieval is None and truth.recognition is None
-    assert f"{server.url}/ground_truth/retrieval_solution_v2.1.csv is not there" in caplog.text
+    assert f"{server.url}/ground_truth/retrieval_solution_v2.1.csv is missing" in caplog.text
 
 
 def test_a_host_that_does_not_answer_is_one_message() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/gldv2"
-        with pytest.raises(LandmarksError, match=f"{url}/metadata/test.csv: .*is the address right"):
+        with pytest.raises(LandmarksError, match=f"{url}/metadata/test.csv: .*the address is right"):
             GLDv2(url).prepare()
 
 

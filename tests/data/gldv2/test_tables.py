@@ -152,7 +152,7 @@ def test_names_of_all_landmarks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("landmark_id,category\n7,a\n7,b\n", "landmark 7 comes more than once"),
+        ("landmark_id,category\n7,a\n7,b\n", "landmark 7 occurs more than once"),
         ("landmark_id,category\nseven,a\n", "line 2, field 'landmark_id'.*'seven'"),
     ],
 )
@@ -166,5 +166,5 @@ def test_wrong_categories_are_named(tmp_path: Path, text: str, problem: str) -> 
 def test_classes_are_named_by_their_landmarks() -> None:
     names = {7: "Tower", 8: "Bridge"}
     assert titles_of(("8", "index:7", "Dom", "7", "\u0667"), names, Path("c.csv")) == ("Bridge", "", "", "Tower", "")
-    with pytest.raises(LandmarksError, match=r"c\.csv: names none of the 2 classes"):
+    with pytest.raises(LandmarksError, match=r"c\.csv: has a name for none of the 2 classes"):
         titles_of(("1", "2"), names, Path("c.csv"))

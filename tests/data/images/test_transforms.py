@@ -134,7 +134,7 @@ def test_only_lists_that_begin_with_a_size_can_be_reshaped() -> None:
     [
         ([A.HorizontalFlip()], r"shape \(96, 64, 3\), expected \(32, 32, 3\)"),
         ([A.Resize(32, 48)], r"shape \(32, 48, 3\)"),
-        ([A.Resize(32, 32), A.Normalize()], "float32 instead of uint8; leave Normalize"),
+        ([A.Resize(32, 32), A.Normalize()], "float32 instead of uint8; remove Normalize"),
         ([A.RandomCrop(64, 64), A.Resize(32, 32)], "fails on an image of 60 x 40 pixels"),
         ([], "expected"),
     ],

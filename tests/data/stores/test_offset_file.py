@@ -181,7 +181,7 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_index(path: Path) -> None:
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
     try:
-        with pytest.raises(LandmarksError, match=r"train.safetensors: the offset index cannot be written .*make room"):
+        with pytest.raises(LandmarksError, match=r"train.safetensors: the offset index cannot be written .*free disk"):
             write_offsets(OFFSETS, path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

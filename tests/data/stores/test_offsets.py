@@ -98,7 +98,7 @@ def test_a_changed_tar_is_named_and_read_again(split: Split, caplog: pytest.LogC
     with caplog.at_level(logging.WARNING):
         update = split.update()
     assert update.changed == (ALL[2],) and split.read == [ALL[2]]
-    assert f"{split.folder}: no longer what was indexed, and read again: images_002.tar" in caplog.text
+    assert f"{split.folder}: these tars have changed and are indexed again: images_002.tar" in caplog.text
     assert split.missing() == [NAMES[20]]
 
 
@@ -107,7 +107,7 @@ def test_a_tar_that_is_gone_is_named_and_taken_out(split: Split, caplog: pytest.
     split.tar(4).unlink()
     with caplog.at_level(logging.WARNING):
         assert split.update().gone == (ALL[4],) and split.read == []
-    assert f"{split.folder}: not there any more, and taken out of the index: images_004.tar" in caplog.text
+    assert f"{split.folder}: missing tars are removed from the index: images_004.tar" in caplog.text
     assert split.missing() == NAMES[4::6]
 
 
@@ -143,7 +143,7 @@ def test_an_image_in_two_tars_is_named_with_both(split: Split) -> None:
     split.make.write_tar(split.folder / "copy.tar", {NAMES[4]: b"again", NAMES[3]: b"again"})
     with pytest.raises(LandmarksError) as caught:
         open_tar_store(split.files, split.path)
-    first = f"image {NAMES[3]} is in {split.tar(3)} and again in {split.folder / 'copy.tar'}; remove the copy"
+    first = f"image {NAMES[3]} is in {split.tar(3)} and again in {split.folder / 'copy.tar'}; remove the tar"
     assert str(caught.value).startswith(first)
     assert split.missing() == []
 

@@ -127,7 +127,7 @@ def test_a_dead_server_is_an_error_soon() -> None:
             with pytest.raises(OSError, match="Cannot connect"):
                 ask("train/a.tar")
     error = unreachable(files.address("train"), OSError(errno.EIO, "no answer"))
-    assert "http://127.0.0.1" in str(error) and "no answer; is the address right" in str(error)
+    assert "http://127.0.0.1" in str(error) and "no answer; check that the address is right" in str(error)
 
 
 def test_a_server_without_lists_lists_nothing(files: RemoteFiles, server: Any) -> None:
@@ -226,7 +226,7 @@ def test_two_versions_are_not_mixed(
         return data
 
     monkeypatch.setattr(RemoteFiles, "read", read_then_change)
-    with pytest.raises(OSError, match="changed while it was read"):
+    with pytest.raises(OSError, match="changed while it was copied"):
         fetch()
     assert not (tmp_path / "here.csv").exists()
 

@@ -155,5 +155,5 @@ def test_no_answer_is_one_message_with_the_address() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        with pytest.raises(LandmarksError, match=f"{url}/train: .*is the address right"):
+        with pytest.raises(LandmarksError, match=f"{url}/train: .*the address is right"):
             open_store(url).locate(IDS)

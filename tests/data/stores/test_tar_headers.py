@@ -133,10 +133,10 @@ HOSTILE = {
     "pipe": (member(LINKED, 0, tarfile.FIFOTYPE), "is a pipe"),
     "contiguous": (member(LINKED, 0, tarfile.CONTTYPE), "of the unknown type b'7'"),
     "sparse": (member(LINKED, 0, tarfile.GNUTYPE_SPARSE), "is a sparse file"),
-    "no id": (member("README.txt"), "'README.txt' at byte 1024 is no image"),
-    "upper case": (member(f"0/0/0/{IDS[10].upper()}.jpg"), "is no image"),
-    "left by macOS": (member(f"0/0/0/._{IDS[0]}.jpg"), "is no image"),
-    "other end": (member(f"0/0/0/{IDS[0]}.jpg.exe"), "is no image"),
+    "no id": (member("README.txt"), "'README.txt' at byte 1024 is not an image"),
+    "upper case": (member(f"0/0/0/{IDS[10].upper()}.jpg"), "is not an image"),
+    "left by macOS": (member(f"0/0/0/._{IDS[0]}.jpg"), "is not an image"),
+    "other end": (member(f"0/0/0/{IDS[0]}.jpg.exe"), "is not an image"),
     "terminal": (member(f"\x1b[31m{IDS[0]}.jpg"), r"'\\x1b\[31m"),
 }
 
@@ -180,7 +180,7 @@ def test_corrupt_pax_headers_are_named(records: bytes) -> None:
     [
         (b"77777777777\0", r"claims 8,589,934,591 bytes"),
         (b"777777777777", r"claims 68,719,476,735 bytes"),
-        (f"{MAX_IMAGE + 1:011o}\0".encode(), r"claims 268,435,457 bytes, an image has at most 268,435,456"),
+        (f"{MAX_IMAGE + 1:011o}\0".encode(), r"claims 268,435,457 bytes, but an image has at most 268,435,456"),
         (b"\x80\0\0\0\0\0\0\0\0\0\0\x05", "not an octal number"),
         (b"\xff" * 12, "not an octal number"),
         (b"-0000000005\0", "not an octal number"),
@@ -311,5 +311,5 @@ def test_what_a_pax_header_says_is_shown_as_it_can_be_printed() -> None:
     with pytest.raises(RefusedTarError, match=r"changes 'GNU\.sparse\\x1b\\\\xff' of the member"):
         index(header + b"17 GNU.sparse\x1b\xff=\n".ljust(512, b"\0") + tar_of(image(IDS[0])))
     header = member("x", 65537, tarfile.XHDTYPE).tobuf(tarfile.USTAR_FORMAT)
-    with pytest.raises(RefusedTarError, match="claims 65,537 bytes, at most 65,536 are read"):
+    with pytest.raises(RefusedTarError, match="claims 65,537 bytes, but at most 65,536 are read"):
         index(header + bytes(65537 + 511) + tar_of(image(IDS[0])))

@@ -1,6 +1,6 @@
-"""Downloads files of the official release: what is missing, several at a time, each verified before it gets its name.
+"""Downloads missing files of the official release, several at a time; each is verified before it gets its final name.
 
-Killed at any point and started again, it resumes where it stopped. See `http_file` for a single file.
+If it is killed at any point and started again, it resumes where it stopped. See `http_file` for a single file.
 """
 
 import hashlib
@@ -29,7 +29,14 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file, its `size` in bytes as it lies there (0 if it does not), and why."""
+    """The result of downloading a file.
+
+    Attributes:
+        path: Path of the file below the root.
+        state: "done", "skipped" or "failed".
+        size: Size of the local file, bytes; 0 if it does not exist.
+        reason: Explanation of the state.
+    """
 
     path: str
     state: State
@@ -39,7 +46,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Job:
-    """A file, its place here, and what the server says about it, or that it has none."""
+    """A file to download, its local path, and the server's answer about it."""
 
     file: ReleaseFile
     path: Path
@@ -47,17 +54,17 @@ class _Job:
 
     @property
     def size(self) -> int | None:
-        """Bytes at the server; None if it does not say."""
+        """Size on the server, bytes; None if unknown."""
         return self.answer.size if isinstance(self.answer, Served) else None
 
     @property
     def complete(self) -> bool:
-        """Whether a file of the served size has the name."""
+        """Whether the local file exists and has the size of the one on the server."""
         return self.path.is_file() and self.path.stat().st_size == self.size
 
     @property
     def bytes_there(self) -> int:
-        """How many bytes need not be fetched."""
+        """Number of bytes that need not be downloaded."""
         partial = partial_name(self.path)
         names = (self.path, partial) if self.file.md5_path is not None and not partial.exists() else (partial,)
         return sum(name.stat().st_size for name in names if name.is_file())
@@ -72,38 +79,41 @@ def download(
     check: bool = False,
     retry: RetryPolicy = PATIENT,
 ) -> list[Outcome]:
-    """Bring files of the release below `root`.
+    """Download files of the release.
 
-    A file of the size that the server announces counts as there. A shorter tar under its own name (an interrupted
-    download of another program) is completed and verified; a shorter table is fetched anew, since no md5 sum would
-    show whether its beginning was another one's; a longer file is left alone and reported.
+    A file of the size that the server announces counts as complete. A shorter tar under its final name (from an
+    interrupted download by another program) is completed and verified; a shorter table is downloaded again, since no
+    md5 sum would show whether its beginning is right; a longer file is left alone and reported.
 
     Args:
-        root: The folder; made if need be.
-        files: Which.
-        progress: Shows how it goes.
-        base_url: Of the release or a mirror; may hold a user and a password.
-        workers: Files at a time.
-        check: Hash also the tars that are there, and fetch again what is wrong.
-        retry: How often to try again.
+        root: The folder to download to; created if necessary.
+        files: The files of the release.
+        progress: Shows the progress.
+        base_url: Address of the release or a mirror; may contain a user and a password.
+        workers: Number of files downloaded at the same time.
+        check: Whether to hash existing tars too, and download wrong ones again.
+        retry: When to retry, and how often.
 
     Returns:
         An outcome for each of `files`, in their order. A file that fails does not stop the others, unless the disk
-        is full. What was received is always kept.
+        is full. Received bytes are always kept.
+
+    Raises:
+        LandmarksError: An argument is invalid, the disk has too little space, or the server does not answer.
     """
-    if ":/" in str(root):  # what a path makes of s3://
+    if ":/" in str(root):  # s3:// as a Path
         address = printable(str(root).replace(":/", "://"))
-        raise LandmarksError(f"--root {address}: choose a folder of this machine; upload it from there")
+        raise LandmarksError(f"--root {address}: choose a folder on this machine, and upload it from there")
     if "?" in base_url or "#" in base_url:
         raise LandmarksError(
-            f"--base-url {printable(base_url)}: names are put after it, so it has no ? and no #; who may read there is "
-            "said by a user and a password in it or in ~/.netrc"
+            f"--base-url {printable(base_url)}: file names are appended to it, so it must not contain ? or #; give "
+            "credentials as a user and a password in it or in ~/.netrc"
         )
     return _Download(root, base_url.rstrip("/"), progress, check, retry).run(files, workers)
 
 
 def summarize(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Return how many files are done, skipped and failed, their size in bytes, and all outcomes, for programs."""
+    """Return the numbers of files done, skipped and failed, their size in bytes, and all outcomes, as JSON values."""
     counts = {state: sum(outcome.state == state for outcome in outcomes) for state in get_args(State)}
     return {**counts, "size": sum(outcome.size for outcome in outcomes), "files": [asdict(one) for one in outcomes]}
 
@@ -119,14 +129,14 @@ class _Download:
         self.meter = _Meter(progress)
 
     def run(self, files: Sequence[ReleaseFile], workers: int) -> list[Outcome]:
-        # The first alone: if nobody answers, one message says so.
+        # The first alone, so that an unreachable server gives one message only.
         jobs = [self._ask(file) for file in files[:1]]
         jobs += self._in_parallel(self._ask, files[1:], max(workers, QUESTIONS_AT_ONCE))
         self._require_room(jobs)
         return self._in_parallel(self._work, jobs, workers)
 
     def _in_parallel(self, work: Callable[[T], R], items: Sequence[T], workers: int) -> list[R]:
-        """Work in threads that an error or Ctrl-C ends: the end of the program waits for none of a ThreadPool."""
+        """Work in threads that an error or Ctrl-C ends; the program does not wait for a ThreadPool when it exits."""
         with ThreadPool(workers) as pool:
             try:
                 return list(pool.imap(work, items))
@@ -141,7 +151,7 @@ class _Download:
             return _Job(file, self.root / file.path, error)
 
     def _require_room(self, jobs: list[_Job]) -> None:
-        """Compare what is missing with the free disk, before the first byte."""
+        """Check before the first download that the disk has space for the missing bytes."""
         coming = [job for job in jobs if isinstance(job.answer, Served) and not job.complete]
         needed = sum(max(0, (job.size or 0) - job.bytes_there) for job in coming)
         try:
@@ -151,8 +161,8 @@ class _Download:
             raise LandmarksError(f"{self.root}: cannot write here: {error.strerror or error}") from error
         if needed > free:
             raise LandmarksError(
-                f"{self.root}: {needed:,} bytes are missing and {free:,} are free on this disk; make room, choose "
-                "fewer files (--tars 0-9) or another --root"
+                f"{self.root}: {needed:,} bytes are missing and {free:,} are free on this disk; free disk space, "
+                "choose fewer files (--tars 0-9) or another --root"
             )
         checked = [job for job in jobs if self.check and job.complete and job.file.md5_path]
         there = {job.file.path: job.bytes_there for job in coming} | {job.file.path: 0 for job in checked}
@@ -176,23 +186,23 @@ class _Download:
         if isinstance(job.answer, NotServedError):
             if file.needed:
                 raise job.answer
-            return "skipped", f"{job.answer}; nothing here needs it"
+            return "skipped", f"{job.answer}; the file is optional"
         if self.disk_full.is_set() and not job.complete:
             raise LandmarksError(f"{path}: not tried, because the disk is full")
         md5 = self._published_md5(file.md5_path, path.name) if file.md5_path is not None else None
         if job.complete and (md5 is None or not self.check):
-            return "skipped", "there already"
+            return "skipped", "already complete"
         if path.is_file() and (job.complete or job.size is None) and md5 is not None and _md5(path) == md5:
             self.meter.reached(job, path.stat().st_size)
-            return "skipped", "there already, md5 right"
+            return "skipped", "already complete, md5 right"
         if path.is_file():
             size = path.stat().st_size
             if job.size is not None and size > job.size:
                 raise DownloadError(
-                    f"{path}: has {size:,} bytes and {self._url(file.path)} only {job.size:,}; move it away to "
-                    "download that one"
+                    f"{path}: has {size:,} bytes, but {self._url(file.path)} only {job.size:,}; move the file away to "
+                    "download it again"
                 )
-            if md5 is not None and not partial_name(path).exists():  # there is a sum to judge it by
+            if md5 is not None and not partial_name(path).exists():  # the sum will show whether its bytes are right
                 path.rename(partial_name(path))
         self.http.fetch(
             self._url(file.path), path, job.answer, md5, file.is_first_line, lambda size: self.meter.reached(job, size)
@@ -200,14 +210,14 @@ class _Download:
         return "done", "md5 right" if md5 else "length and first line right; no md5 is published"
 
     def _published_md5(self, md5_path: str, tar_name: str) -> str:
-        """Read the sum of a tar, from the copy of its file below the root if there is one."""
+        """Return the md5 sum of a tar, from the local copy of its md5 file if there is one."""
         path = self.root / md5_path
         if _read_md5(path, tar_name) is None:
             self.http.fetch(
                 self._url(md5_path), path, Served(), is_first_line=lambda line: parse_md5(line, tar_name) is not None
             )
         if (md5 := _read_md5(path, tar_name)) is None:
-            raise LandmarksError(f"{path}: cannot be read; remove it")
+            raise LandmarksError(f"{path}: the md5 file cannot be read; remove it and run the command again")
         return md5
 
     def _url(self, path: str) -> str:
@@ -215,7 +225,7 @@ class _Download:
 
 
 class _Meter:
-    """Adds up the bytes of all files, and shows them with those of each."""
+    """Shows the bytes of each file and of all files together."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -225,14 +235,14 @@ class _Meter:
         self._files = self._ended = self._failed = 0
 
     def plan(self, there: dict[str, int], total: int | None) -> None:
-        """Begin with files of which so many bytes are there, of a total that may be unknown."""
+        """Start with the bytes that each file already has, and the total of all, which may be unknown."""
         self._sizes, self._total, self._files = there, total, len(there)
         to_come = "an unknown number of bytes" if total is None else decimal(total - sum(there.values()))
-        self._progress.say(f"{self._files} files to complete, {to_come} to come")
+        self._progress.say(f"{self._files} files to complete, {to_come} to download")
         self._show()
 
     def reached(self, job: _Job, size: int) -> None:
-        """Count the bytes of a file that are there, or checked."""
+        """Count the bytes of a file that are downloaded or checked."""
         with self._lock:
             self._sizes[job.file.path] = size
             self._show()

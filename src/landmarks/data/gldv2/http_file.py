@@ -1,7 +1,8 @@
-"""Fetches files over HTTP and stubbornly so: resumes where it stopped, tries again, believes no byte unchecked.
+"""Downloads files over HTTP robustly: it resumes, retries and verifies them.
 
-Whatever a server does (cut the body off, stall, ignore ranges, fail for a while, send something else), a file gets
-its name only when its md5 sum, or where none is published its length and first line, are right. Headers as in RFC 9110.
+Whatever a server does (cut off the body, stall, ignore ranges, fail for a while, send something else), a file gets
+its final name only when its md5 sum, or if none is published its length and first line, are right. Headers follow
+RFC 9110.
 """
 
 import re
@@ -27,19 +28,19 @@ T = TypeVar("T")
 
 
 class DownloadError(LandmarksError):
-    """A file could not be fetched; the message names its address."""
+    """Raised if a file cannot be downloaded; the message names its address."""
 
 
 class NotServedError(DownloadError):
-    """The server has no such file."""
+    """Raised if the server does not have the file."""
 
 
 class UnreachableError(DownloadError):
-    """There is no such server, or it does not answer."""
+    """Raised if the server does not exist or does not answer."""
 
 
 class StoppedError(Exception):
-    """The `stop` event was set; what was received is kept."""
+    """Raised when the `stop` event is set; the bytes received are kept."""
 
 
 class _NoAnswerError(TemporaryError):
@@ -48,7 +49,7 @@ class _NoAnswerError(TemporaryError):
 
 @dataclass(frozen=True)
 class Served:
-    """A file at a server: `size` in bytes, `etag`, `modified` in seconds since 1970; None where it does not say."""
+    """What a server says about a file: `size` in bytes, `etag`, `modified` in seconds since 1970; None if unknown."""
 
     size: int | None = None
     etag: str | None = None
@@ -57,12 +58,12 @@ class Served:
 
 @dataclass
 class HttpFiles:
-    """Fetches files, from any number of threads."""
+    """Downloads files, from any number of threads."""
 
-    stop: threading.Event  # once set, all methods raise StoppedError as soon as they get to it
-    retry: RetryPolicy = PATIENT  # an attempt that brought bytes has not failed
-    stall_seconds: float = 30.0  # how long a server may be silent
-    owner: tuple[str, str] | None = None  # user and password; None takes those of ~/.netrc
+    stop: threading.Event  # once set, all methods raise StoppedError as soon as they notice
+    retry: RetryPolicy = PATIENT  # an attempt that received bytes does not count as failed
+    stall_seconds: float = 30.0  # how long a server may send nothing
+    owner: tuple[str, str] | None = None  # user and password; None takes those in ~/.netrc
     _session: requests.Session = field(default_factory=requests.Session, init=False)
 
     def __post_init__(self) -> None:
@@ -78,7 +79,7 @@ class HttpFiles:
         except (NotServedError, UnreachableError):
             raise
         except DownloadError:
-            return Served()  # a server that does not answer HEAD may still give the file out
+            return Served()  # a server that does not answer HEAD may still serve the file
 
     def fetch(
         self,
@@ -89,31 +90,32 @@ class HttpFiles:
         is_first_line: Callable[[str], bool] = lambda line: True,
         on_size: Callable[[int], None] = lambda size: None,
     ) -> None:
-        """Bring a file into being, from what an earlier run left in its partial file if there is one.
+        """Download a file, resuming from the partial file of an earlier run if there is one.
 
         Args:
-            url: Where it is served.
-            path: Where it shall lie.
-            served: What `ask` said.
-            md5: The sum that a good file has; without one, its length must be right.
-            is_first_line: Whether a good file may begin with this line.
-            on_size: Is told how many bytes are there whenever that changes.
+            url: Address of the file.
+            path: Where to put it.
+            served: What `ask` returned.
+            md5: Its md5 sum; without one, its length must be right.
+            is_first_line: Whether the file may begin with this line.
+            on_size: Called with the number of bytes received so far whenever it changes.
 
         Raises:
-            DownloadError: The server does not give out the right file, also on the second time.
-            LandmarksError: The file cannot be written, or another process is at it.
+            DownloadError: The server does not send the right file, even on a second download.
+            LandmarksError: The file cannot be written, or another process is downloading it.
         """
         with PartialFile(path) as partial:
             if md5 is None and served.modified is not None and partial.modified < served.modified:
-                partial.restart()  # no sum would notice the beginning of one file before the end of another
-            for _ in range(2):  # the beginning that an earlier run left may be wrong
+                partial.restart()  # without a sum, a mixture of two versions would go unnoticed
+            for _ in range(2):  # the bytes from an earlier run may be wrong
                 on_size(partial.size)
                 total = self._try(
                     url, lambda: self._receive(url, partial, served, on_size), self.retry, lambda: partial.size
                 )
                 if total is None and md5 is None:
                     raise DownloadError(
-                        f"{url}: the server tells no length, so nothing shows whether the file is whole"
+                        f"{url}: the server does not give the length of the file, so it cannot be checked; try another "
+                        "mirror"
                     )
                 if md5 not in (None, partial.md5):
                     problem = f"has the md5 sum {partial.md5} instead of {md5}"
@@ -123,7 +125,7 @@ class HttpFiles:
                     partial.finish()
                     return
                 partial.restart()
-            raise DownloadError(f"{url}: the file {problem}, and so it did when fetched again; try another mirror")
+            raise DownloadError(f"{url}: the file {problem}, also when downloaded again; try another mirror")
 
     def _try(
         self, url: str, attempt: Callable[[], T], retry: RetryPolicy, progress: Callable[[], int] = lambda: 0
@@ -137,10 +139,10 @@ class HttpFiles:
             return retry.call(url, unless_stopped, progress, self.stop.wait)
         except TemporaryError as last:
             kind = UnreachableError if isinstance(last, _NoAnswerError) else DownloadError
-            raise kind(f"{url}: {last}; gave up after {retry.attempts} fruitless attempts") from last
+            raise kind(f"{url}: {last}; gave up after {retry.attempts} failed attempts") from last
 
     def _receive(self, url: str, partial: PartialFile, served: Served, on_size: Callable[[int], None]) -> int | None:
-        """Append what is missing, in one request; return the size of the whole, or None if nobody says."""
+        """Append the missing bytes, in one request; return the size of the whole file, None if unknown."""
         if partial.size and partial.size == served.size:
             return served.size
         headers = {"Range": f"bytes={partial.size}-"} if partial.size else {}
@@ -149,7 +151,7 @@ class HttpFiles:
         with self._request("GET", url, headers) as response:
             total = _prepare(response, partial, served)
             try:
-                # `read1` hands over what has arrived; `read` would lose it when the connection breaks.
+                # `read1` returns what has arrived; `read` would lose it when the connection breaks.
                 while (total is None or partial.size < total) and (data := response.raw.read1(CHUNK_BYTES)):
                     if self.stop.is_set():
                         raise StoppedError
@@ -165,20 +167,20 @@ class HttpFiles:
         return total
 
     def _request(self, method: str, url: str, headers: dict[str, str]) -> requests.Response:
-        """Send one request; the answer is the file, a part of it, or that no byte of it is missing (416)."""
+        """Send one request; return a response with the file, a part of it, or status 416 if no byte is missing."""
         try:
             response = self._session.request(
                 method,
                 url,
-                # Compressed on the way, lengths and ranges would be those of other bytes.
+                # With compression, lengths and ranges would refer to the compressed bytes.
                 headers={"Accept-Encoding": "identity", **headers},
                 stream=method == "GET",
                 allow_redirects=True,
                 timeout=(CONNECT_SECONDS, self.stall_seconds),
             )
         except requests.RequestException as error:
-            if isinstance(error, ValueError):  # how `requests` marks what is no address
-                raise UnreachableError(f"{url}: no address to download from ({printable(str(error))})") from error
+            if isinstance(error, ValueError):  # how `requests` reports an invalid address
+                raise UnreachableError(f"{url}: not a valid address ({printable(str(error))})") from error
             raise _NoAnswerError(f"no answer ({printable(_cause(error))})") from error
         if response.status_code in (200, 206, 416):
             return response
@@ -187,23 +189,23 @@ class HttpFiles:
         if is_temporary(response.status_code):
             raise TemporaryError(reason, retry_after(response.headers.get("Retry-After")))
         if response.status_code in (403, 404, 410):
-            raise NotServedError(f"{at}: not given out ({reason})")
+            raise NotServedError(f"{at}: the server does not have this file or denies access ({reason})")
         raise DownloadError(f"{at}: refused ({reason})")
 
 
 def _served(response: requests.Response) -> Served:
-    """Read the headers of an answer with a whole file, or of one to HEAD."""
+    """Read the headers of a response with a whole file, or of one to HEAD."""
     length, etag = response.headers.get("Content-Length", ""), response.headers.get("ETag", "")
     try:
         modified = parsedate_to_datetime(response.headers["Last-Modified"]).timestamp()
     except (KeyError, ValueError):
         modified = None
-    # A weak tag promises no equal bytes, so it is of no use with ranges.
+    # A weak tag does not guarantee equal bytes, so it cannot be used with ranges.
     return Served(int(length) if length.isdecimal() else None, etag if etag.startswith('"') else None, modified)
 
 
 def _prepare(response: requests.Response, partial: PartialFile, served: Served) -> int | None:
-    """Make `partial` ready for the body of an answer; return the size of the whole file, None if nobody says."""
+    """Prepare `partial` for the body of a response; return the size of the whole file, None if unknown."""
     said = response.headers.get("Content-Range", "")
     part = _CONTENT_RANGE.fullmatch(said)
     if response.status_code == 200:
@@ -213,19 +215,19 @@ def _prepare(response: requests.Response, partial: PartialFile, served: Served) 
     elif response.status_code == 416 and said == f"bytes */{partial.size}":
         total = partial.size  # nothing is missing
     else:
-        partial.restart()  # what this server means by ranges is of no use
+        partial.restart()  # the server's ranges are wrong
         raise TemporaryError(f"status {response.status_code} with the range {said!r}")
     total = served.size if total is None else total
     if served.size not in (None, total):
-        raise TemporaryError(f"{total:,} bytes are announced, where there were {served.size:,}")
+        raise TemporaryError(f"the server announces {total:,} bytes instead of {served.size:,} as before")
     if response.status_code == 200 and partial.size:
         partial.restart()  # the server ignores ranges, or the file has changed
     return total
 
 
 def _cause(error: BaseException) -> str:
-    """Return the words of the innermost of the errors that network libraries wrap in each other."""
+    """Return the message of the innermost error, since network libraries wrap errors in each other."""
     inner = next((arg for arg in (getattr(error, "reason", None), *error.args) if isinstance(arg, BaseException)), None)
     if inner is not None:
         return _cause(inner)
-    return str(error).partition("): ")[2] or str(error)  # without the connection that it names first
+    return str(error).partition("): ")[2] or str(error)  # without the connection named at its beginning

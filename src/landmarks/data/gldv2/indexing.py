@@ -1,4 +1,4 @@
-"""Brings the offset indexes of all splits of a data set up to date, one after the other."""
+"""Makes or updates the offset indexes of all splits of a data set."""
 
 import time
 from collections.abc import Sequence
@@ -16,7 +16,14 @@ from landmarks.progress import Progress
 
 @dataclass(frozen=True)
 class IndexedSplit:
-    """What came of the split "train", "index" or "test"."""
+    """The result of indexing a split.
+
+    Attributes:
+        split: "train", "index" or "test".
+        offsets: The file of the index.
+        update: The index and what has changed in it.
+        seconds: How long it took.
+    """
 
     split: str
     offsets: Path
@@ -25,11 +32,11 @@ class IndexedSplit:
 
     @property
     def size(self) -> int:
-        """Bytes of the tars in the index."""
+        """Total size of the tars in the index, bytes."""
         return sum(tar.stamp.size for tar in self.update.offsets.tars)
 
     def as_json(self) -> dict[str, object]:
-        """All of it, for programs."""
+        """Return the result as JSON values."""
         update = self.update
         return {
             "split": self.split,
@@ -52,9 +59,20 @@ def index_splits(
     workers: int = WORKERS,
     rebuild: bool = False,
 ) -> list[IndexedSplit]:
-    """Index the chosen splits, by default all that have tars, one after the other, also if one fails.
+    """Make or update the offset indexes of some splits; a failure does not stop the others.
 
-    See `update_offsets` for `workers` and `rebuild`, `Update.refused` for failures.
+    Args:
+        root: The folder or address of the data set.
+        progress: Shows the progress.
+        chosen: The splits to index; None indexes all that have tars.
+        workers: Number of tars read at the same time.
+        rebuild: Whether to read unchanged tars too.
+
+    Returns:
+        A result for each split; failures are in `update.refused`.
+
+    Raises:
+        LandmarksError: There are no tars.
     """
     layout, done = open_layout(root), []
     for split in _splits_with_tars(layout, chosen):
@@ -69,7 +87,7 @@ def index_splits(
 
 
 def show_tars(progress: Progress, split: str) -> OnTar:
-    """Return what shows how many tars of a split are read, for `update_offsets`."""
+    """Return a callback for `update_offsets` that shows how many tars of a split are read."""
     return lambda name, done, total: progress.show(f"reading headers of {split}", done, total, "tars")
 
 
@@ -77,10 +95,10 @@ def _splits_with_tars(layout: GLDv2Layout, chosen: Sequence[str] | None) -> list
     splits = [split for split in chosen or FOLDERS if layout.tars(split).names()]
     for split in chosen or ():
         if split not in splits:
-            raise LandmarksError(f"{layout.root / split}: no tars there, expected {split}/images_000.tar and others")
+            raise LandmarksError(f"{layout.root / split}: contains no tars, expected images_000.tar and others")
     if not splits:
         raise LandmarksError(
-            f"{layout.root}: no tars there, expected train/images_000.tar and others; `landmarks data download` "
-            "fetches them, and extracted images need no index"
+            f"{layout.root}: contains no tars, expected train/images_000.tar and others; `landmarks data download` "
+            "downloads them; extracted images need no index"
         )
     return splits

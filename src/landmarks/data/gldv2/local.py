@@ -1,4 +1,4 @@
-"""Google Landmarks v2 in a folder of this machine, and the choice between that and an address."""
+"""Google Landmarks v2 in a local folder, and the choice between a folder and an address."""
 
 import shutil
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from landmarks.storage import FOLDER, atomic_file, derived_folder
 
 
 def open_layout(root: Root) -> GLDv2Layout:
-    """Return what lies below a folder or an address; nothing is looked for yet."""
+    """Return access to the files of the data set below a folder or an address, without looking for any yet."""
     if isinstance(root, Path):
         return _LocalGLDv2(root)
-    from landmarks.data.gldv2.remote import RemoteGLDv2  # its libraries take as long to import as all the rest
+    from landmarks.data.gldv2.remote import RemoteGLDv2  # imports slow libraries
 
     return RemoteGLDv2(root)
 
 
 @dataclass(frozen=True)
 class _LocalGLDv2(GLDv2Layout):
-    """The files below a folder of this machine."""
+    """The files below a local folder."""
 
     root: Path
 
@@ -36,7 +36,7 @@ class _LocalGLDv2(GLDv2Layout):
         return LocalTars(self.root / folder)
 
     def offsets(self, folder: str) -> Path:
-        """A cache in place of the folder's own begins with a copy of that one."""
+        """See GLDv2Layout. If the cache is elsewhere and empty, the index beside the tars is copied into it."""
         name = f"offsets/{folder}.safetensors"
         path, beside = derived_folder(self.root) / name, self.root / FOLDER / name
         if not path.exists() and beside.is_file():

@@ -1,8 +1,7 @@
-"""A file that grows under another name until it is known to be good, so that its own name never tells a lie.
+"""A file that grows under a temporary name until it is verified, so that its final name always means a valid file.
 
-`NAME.partial` lies beside `NAME`, holds nothing but the first bytes of it, and is all the state there is: after a
-crash at any point, what lies there is what was received. A lock on it keeps a second process out, where the file
-system has locks.
+`NAME.partial`, beside `NAME`, contains the first bytes of the file and is all the state there is: after a crash at any
+point, it holds what was received. A lock on it excludes other processes, if the file system supports locks.
 """
 
 import errno
@@ -18,13 +17,13 @@ READ_BYTES = 1 << 20
 
 
 class DiskFullError(LandmarksError):
-    """No room for more; what was received is kept."""
+    """Raised if the disk is full; the bytes received are kept."""
 
 
 class PartialFile:
-    """Holds the first bytes of `path`, in a ``with`` statement; `size` and `md5` are of what is there.
+    """The first bytes of `path`, for use in a ``with`` statement; `size` and `md5` are those of the bytes so far.
 
-    What an earlier run received is hashed and kept. Leaving the block without `finish` keeps the bytes.
+    The bytes received by an earlier run are hashed and kept. Leaving the block without `finish` keeps the bytes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,7 +35,7 @@ class PartialFile:
         except OSError as error:
             raise LandmarksError(f"{self.partial}: cannot write here: {error.strerror or error}") from error
         try:
-            # A process that had the lock may have finished meanwhile: the bytes then have their own name already.
+            # A process that had the lock may have finished meanwhile and moved the file to its final name.
             mine = lock_open_file(self._file) and self.partial.exists()
             if not mine or not os.path.samestat(os.fstat(self._file.fileno()), self.partial.stat()):
                 raise LandmarksError(f"{path}: another process is downloading this file; leave it to that one")
@@ -59,7 +58,7 @@ class PartialFile:
 
     @property
     def md5(self) -> str:
-        """The sum of the bytes so far, 32 hex digits."""
+        """md5 sum of the bytes so far, 32 hex digits."""
         return self._md5.hexdigest()
 
     def first_line(self, limit: int = 200) -> str:
@@ -67,7 +66,7 @@ class PartialFile:
         return os.pread(self._file.fileno(), limit, 0).split(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
 
     def append(self, data: bytes) -> None:
-        """Add bytes to the end. Raises DiskFullError (what fitted is kept), or LandmarksError for the disk's sake."""
+        """Append bytes. Raises DiskFullError (the bytes that fitted are kept), LandmarksError for other disk errors."""
         view = memoryview(data)
         try:
             while view:
@@ -79,12 +78,12 @@ class PartialFile:
             raise self._refused(error) from error
 
     def restart(self) -> None:
-        """Throw away all bytes."""
+        """Discard all bytes."""
         self._file.truncate(0)
         self.size, self._md5 = 0, hashlib.md5(usedforsecurity=False)
 
     def finish(self) -> None:
-        """Put the bytes safely on the disk and give them their own name. Raises LandmarksError for the disk's sake."""
+        """Flush the bytes to disk and give the file its final name. Raises LandmarksError for disk errors."""
         try:
             os.fsync(self._file.fileno())
             self.partial.replace(self.path)
@@ -95,12 +94,12 @@ class PartialFile:
     def _refused(self, error: OSError) -> LandmarksError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return DiskFullError(
-                f"{self.partial}: the disk is full after {self.size:,} bytes, which are kept; make room and run the "
-                "same command again"
+                f"{self.partial}: the disk is full after {self.size:,} bytes, which are kept; free disk space and run "
+                "the same command again"
             )
         return LandmarksError(f"{self.partial}: cannot write: {error.strerror or error}")
 
 
 def partial_name(path: Path) -> Path:
-    """Return where the bytes of `path` lie until they are complete."""
+    """Return the temporary name of `path` until its bytes are complete."""
     return path.with_name(f"{path.name}.partial")

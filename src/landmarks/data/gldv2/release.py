@@ -1,4 +1,4 @@
-"""Which files the official release of Google Landmarks v2 consists of, and what tells that one arrived whole.
+"""The files of the official release of Google Landmarks v2, and how to tell whether one was downloaded completely.
 
 Names, counts and columns are those of https://github.com/cvdfoundation/google-landmark (version 2.1 with the
 hierarchical labels of May 2023). An md5 sum is published for every tar and for nothing else.
@@ -25,7 +25,7 @@ NEEDED = {
     "ground_truth/recognition_solution_v2.1.csv": "id,landmarks,Usage",
     "ground_truth/retrieval_solution_v2.1.csv": "id,images,Usage",
 }
-# The files for people, with their first column.
+# Descriptive files for human readers, with their first column.
 OPTIONAL = {
     "metadata/train_attribution.csv": "id",
     "metadata/train_label_to_category.csv": "landmark_id",
@@ -39,10 +39,13 @@ _MD5_LINE = re.compile(r"([0-9a-f]{32})[ \t]+\*?(\S+)\s*")
 
 @dataclass(frozen=True)
 class ReleaseFile:
-    """A file of the release; `path` is the same below the base address and below the root of a copy.
+    """A file of the release.
 
-    `md5_path` is the file with its md5 sum, of tars only; `first_columns` what else begins with, of tables only.
-    `needed` is false where nothing here reads the file.
+    Attributes:
+        path: Its path below the base address, and below the root of a copy.
+        md5_path: The file with its md5 sum, for tars only.
+        first_columns: The first columns of its header, for tables only.
+        needed: Whether training or evaluation reads the file.
     """
 
     path: str
@@ -51,13 +54,13 @@ class ReleaseFile:
     needed: bool = True
 
     def is_first_line(self, line: str) -> bool:
-        """Whether the file may begin with this line; any will do for a tar."""
+        """Return whether the file may begin with this line; a tar may begin with anything."""
         plain = line.removeprefix("\ufeff").replace('"', "")
         return self.first_columns is None or f"{plain},".startswith(f"{self.first_columns},")
 
 
 def tar_files(split: str, numbers: Iterable[int]) -> list[ReleaseFile]:
-    """The tars of these numbers of "train", "index" or "test"."""
+    """Return the tars with these numbers of "train", "index" or "test"."""
     return [
         ReleaseFile(f"{split}/images_{number:03d}.tar", f"md5sum/{split}/md5.images_{number:03d}.txt")
         for number in numbers
@@ -65,13 +68,21 @@ def tar_files(split: str, numbers: Iterable[int]) -> list[ReleaseFile]:
 
 
 def metadata_files() -> list[ReleaseFile]:
-    """All tables and the ground truth, what is needed first."""
+    """Return all tables and the ground truth, needed files first."""
     needed = [ReleaseFile(path, first_columns=columns) for path, columns in NEEDED.items()]
     return needed + [ReleaseFile(path, first_columns=column, needed=False) for path, column in OPTIONAL.items()]
 
 
 def chosen_files(splits: Sequence[str], tars: str | None = None) -> list[ReleaseFile]:
-    """All files of some of `SPLITS`, or only the tars that `parse_tar_numbers` reads from `tars`."""
+    """Return the files to download.
+
+    Args:
+        splits: Some of `SPLITS`.
+        tars: The numbers of the tars to choose, such as "7", "0-99" or "0-3,8"; None chooses all.
+
+    Raises:
+        LandmarksError: `tars` is invalid, or none of the splits has tars.
+    """
     with_tars = [name for name in splits if name in TARS]
     if tars is not None and not with_tars:
         raise LandmarksError(f"--tars {tars}: the metadata has no tars; choose --split train, index or test")
@@ -88,7 +99,7 @@ def parse_tar_numbers(text: str, split: str) -> list[int]:
     for part in text.split(","):
         match = _NUMBERS.fullmatch(part.strip())
         if match is None:
-            raise LandmarksError(f"--tars {text}: {part!r} is no number and no range; write for example 0-3,8")
+            raise LandmarksError(f"--tars {text}: {part!r} is neither a number nor a range; write for example 0-3,8")
         first, end = int(match[1]), int(match[2] or match[1])
         if first > end:
             raise LandmarksError(f"--tars {text}: the range {part} runs backwards; write {end}-{first}")

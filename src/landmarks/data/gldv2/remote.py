@@ -1,4 +1,4 @@
-"""Google Landmarks v2 at an address: images are read there by range, tables and offset indexes are copied here."""
+"""Google Landmarks v2 at an address: images are read by byte range, tables and offset indexes are copied locally."""
 
 import logging
 import re
@@ -32,22 +32,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RemoteGLDv2(GLDv2Layout):
-    """The files below an address, which errors name if there is no answer."""
+    """The files below an address; errors name the address if the server does not answer."""
 
     root: UPath
     _tars: dict[str, RemoteTars] = field(default_factory=dict, init=False, compare=False)
 
     @cached_property
     def files(self) -> RemoteFiles:
-        """What can be asked, once something has answered: nobody shall wait a minute for a misspelt host."""
+        """Access to the files, after a short test request, so that a misspelt host fails quickly."""
         files = RemoteFiles(self.root)
         hasty = replace(files, retry=replace(files.retry, attempts=2), timeout=10.0)
         try:
-            with suppress(FileNotFoundError):  # an answer, too; what is missing is listed later
+            with suppress(FileNotFoundError):  # the server answers; missing files are listed later
                 hasty.stamp(FIRST)
-                hasty.read(FIRST, 0, 1)  # an error where the server ignores byte ranges and would send whole tars
+                hasty.read(FIRST, 0, 1)  # an error if the server ignores byte ranges and would send whole tars
         except PermissionError as error:
-            log.warning("%s: %s; some servers say so of files that are not there", files.address(FIRST), error.strerror)
+            log.warning("%s: %s; some servers answer this for missing files", files.address(FIRST), error.strerror)
         except OSError as error:
             raise unreachable(files.address(FIRST), error) from error
         return files
@@ -60,7 +60,7 @@ class RemoteGLDv2(GLDv2Layout):
             raise unreachable(self.files.address(name), error) from error
 
     def path(self, name: str) -> Path:
-        """The file is copied here if it is there."""
+        """See GLDv2Layout. The file is copied to this machine if it exists."""
         return self._copy(name, name)
 
     def tars(self, folder: str) -> RemoteTars:
@@ -73,12 +73,12 @@ class RemoteGLDv2(GLDv2Layout):
         return self._tars[folder]
 
     def offsets(self, folder: str) -> Path:
-        """What `landmarks data index` made beside the tars is copied here if it is there."""
+        """See GLDv2Layout. An index uploaded with the tars is copied to this machine."""
         path = self._copy_offsets(folder)
         if not path.exists():
             log.warning(
-                "%s has no %s, so all its tars are read through once, over the network, to make %s; to save that, run "
-                "`landmarks data index` on a machine that has the tars and upload the %s folder that it makes",
+                "%s has no %s, so the headers of all its tars are read once over the network to make %s; to avoid "
+                "this, run `landmarks data index` on a machine with the tars and upload the %s folder that it makes",
                 self.root,
                 _offsets(folder),
                 path,
@@ -87,7 +87,7 @@ class RemoteGLDv2(GLDv2Layout):
         return path
 
     def is_extracted(self, folder: str) -> bool:
-        """Where folders are not listed an image of the tables is looked for."""
+        """See GLDv2Layout. If the server does not list folders, it looks for an image from the tables."""
         try:
             names = self.files.names(folder)
             if names:
@@ -105,7 +105,7 @@ class RemoteGLDv2(GLDv2Layout):
         try:
             return [tar.name for tar in read_offsets(self._copy_offsets(folder)).tars]
         except (FileNotFoundError, ValueError):
-            return []  # what is wrong with it comes out when the images are opened
+            return []  # an invalid index is reported when the images are opened
 
     def _first_image(self, folder: str) -> str | None:
         for table in ("train_clean", "train") if folder == "train" else (folder,):

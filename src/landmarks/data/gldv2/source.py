@@ -4,9 +4,9 @@
     root/metadata/{train,train_clean,index,index_image_to_landmark,test}.csv
     root/ground_truth/{retrieval,recognition}_solution_v2.1.csv
 
-A split is read from its tars if its folder holds any, else from the extracted tree. Without the ground truth
-the test images can still be answered, with submission files. Training on `train+index` puts the two label
-spaces one after the other: they are different numberings, and landmarks of both are never joined.
+A split is read from its tars if its folder contains any, else from the extracted tree. Without the ground truth,
+submission files for the test images can still be written. Training on `train+index` concatenates the two label spaces:
+their numbers are unrelated, and landmarks of both are never merged.
 """
 
 import logging
@@ -41,21 +41,21 @@ class GLDv2(Source):
     """The Google Landmarks v2 splits, tables and ground truth.
 
     Args:
-        root: Folder or address of the layout above.
-        train_split: What to train on: "train" (4.1M images), "train_clean" (1.6M), "index" (those of its
-            images that have a landmark) or "train+index".
-        gallery_split: Labelled images whose landmarks neighbours vote for. Only train landmarks: they are
-            what recognition is scored on.
-        min_images: Training leaves out landmarks with fewer images, counted after the lists below.
-        missing: What to do about images that the tables name and the store lacks: "error" stops before any
-            work, "skip" leaves them out and logs how many, for a partial download.
-        include: A file that lists the only images or landmarks to train on, see `image_lists`.
-        exclude: A file that lists images or landmarks to train without. An image that it names, because it is
-            corrupt say, leaves the gallery, too; else both lists concern training alone, so that recognition is
-            compared on equal terms.
-        name: What figures and descriptors are stamped with. Another set in this layout needs another name: those of
-            "gldv2" may stand beside published ones.
-        release: Of the ground truth that `truth` reads; None for that of another set.
+        root: Folder or address with the layout above.
+        train_split: Images to train on: "train" (4.1M images), "train_clean" (1.6M), "index" (its images that have
+            a landmark) or "train+index".
+        gallery_split: Labelled images that vote for landmarks in recognition. They are train images, because
+            recognition is scored on train landmarks.
+        min_images: Landmarks with fewer images are left out of training; counted after applying the lists below.
+        missing: What to do about images that are in the tables but not in the store: "error" stops before any work,
+            "skip" leaves them out and logs how many, for partial downloads.
+        include: A file that lists the images or landmarks to train on, see `image_lists`; None for all.
+        exclude: A file that lists images or landmarks to leave out of training. An image listed by its id (for example
+            because it is corrupt) is left out of the gallery too. Otherwise both lists concern training only, so that
+            recognition results remain comparable.
+        name: Name recorded with metrics and descriptors. Another data set in this layout needs another name, because
+            metrics of "gldv2" may be compared with published ones.
+        release: Version of the ground truth; None for that of another data set.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class GLDv2(Source):
         self._splits: dict[str, ImageSet] = {}
 
     def prepare(self, training: bool = True, evaluation: bool = True) -> None:
-        """Check that all files are there. Raises one LandmarksError that lists everything missing. See Source."""
+        """Check that all files exist. Raises LandmarksError that lists all missing ones. See Source."""
         splits = [self.train_split, *([self.gallery_split] if evaluation else [])] if training else []
         missing = self.files.missing(splits, evaluation)
         if missing:
@@ -92,11 +92,11 @@ class GLDv2(Source):
             folder = self.root if isinstance(self.root, Path) else "FOLDER"
             raise LandmarksError(
                 f"data.root={self.root} is not a complete Google Landmarks v2 folder; it lacks\n  {lines}\n"
-                f"`landmarks data download --root {folder} --split {','.join(missing)}` fetches what is missing"
+                f"`landmarks data download --root {folder} --split {','.join(missing)}` downloads what is missing"
             )
 
     def train(self) -> ImageSet:
-        """Images of the training split, each with a landmark."""
+        """Return the images of the training split, each with a landmark."""
         return self._train
 
     @cached_property
@@ -113,7 +113,7 @@ class GLDv2(Source):
     def _listed(self, table: ImageTable) -> ImageTable:
         if self.include is None and self.exclude is None:
             return table
-        # A list may name more than the split holds, but nothing that the data set does not.
+        # A list may contain entries that are not in the split, but none that are not in the data set.
         known: list[tuple[str, Callable[[], ImageTable]]] = [(self.train_split, lambda: table)]
         if self.files.has_table("train"):
             known.append(("train.csv", lambda: tables.read_labels(self.files.table("train"))))
@@ -126,7 +126,7 @@ class GLDv2(Source):
         return table.take(rows)
 
     def gallery(self) -> ImageSet:
-        """Labelled train images, the neighbours that vote in recognition, but for those that `exclude` names."""
+        """Return the labelled train images that vote in recognition, without those that `exclude` lists by id."""
         return self._gallery
 
     @cached_property
@@ -138,15 +138,15 @@ class GLDv2(Source):
         return images.take(find_sorted(ids, images.table.ids) < 0)
 
     def index(self) -> ImageSet:
-        """All index images. Those without a line in index_image_to_landmark.csv have landmark -1."""
+        """Return all index images. Those without a line in index_image_to_landmark.csv have landmark -1."""
         return self._present(self._index_table, self._store("index"), "index")
 
     def queries(self) -> ImageSet:
-        """The test images, without landmarks."""
+        """Return the test images, without landmarks."""
         return self._present(ImageTable.unlabelled(self._test_ids), self._store("test"), "test")
 
     def truth(self) -> GroundTruth:
-        """The v2.1 solutions, as far as they are there."""
+        """Return the v2.1 ground truth, as far as its files exist."""
         retrieval = read_retrieval_solution(path) if (path := self._solution("retrieval")) else None
         recognition = read_recognition_solution(path) if (path := self._solution("recognition")) else None
         if retrieval is not None:
@@ -158,7 +158,11 @@ class GLDv2(Source):
     def _solution(self, task: Task) -> Path | None:
         if self.files.has_solution(task):
             return self.files.solution(task)
-        log.warning("%s is not there: %s can be answered but not scored", self.root / solution_name(task), task)
+        log.warning(
+            "%s is missing: submission files can be written for %s, but no metrics computed",
+            self.root / solution_name(task),
+            task,
+        )
         return None
 
     def _refuse_unknown_queries(self, task: Task, ids: NDArray[np.uint64]) -> None:
@@ -167,21 +171,21 @@ class GLDv2(Source):
     def submission_landmark(
         self, landmark: NDArray[np.int32], landmark_names: NDArray[np.str_] | None = None
     ) -> NDArray[np.int64]:
-        """The official train landmark numbers; index landmarks are an error. See Source."""
+        """Return the official train landmark numbers; index landmarks are an error. See Source."""
         names = self.train().table.landmark_names if landmark_names is None else landmark_names
         used = np.unique(landmark[landmark >= 0])
         foreign = used[np.strings.startswith(names[used], INDEX_PREFIX)]
         if len(foreign):
             raise LandmarksError(
-                f"landmark {names[foreign[0]]} is numbered as in the index set, recognition as in the train "
-                "set; recognise with a gallery or a model of train or train_clean"
+                f"landmark {names[foreign[0]]} is numbered as in the index set, but recognition is scored with numbers "
+                "of the train set; use a gallery or a model of train or train_clean"
             )
-        numbers = np.full(len(names) + 1, -1, dtype=np.int64)  # the last is what -1 looks up
+        numbers = np.full(len(names) + 1, -1, dtype=np.int64)  # -1 looks up the last element
         numbers[used] = names[used].astype(np.int64)
         return numbers[landmark]
 
     def category_names(self) -> dict[str, str]:
-        """Landmark name -> what people call it, for both label spaces, as far as the files are there."""
+        """Return readable landmark names for both label spaces, as far as the files exist. See Source."""
         names: dict[str, str] = {}
         for split, prefix in (("train", ""), ("index", INDEX_PREFIX)):
             if self.files.has_table(f"{split}_label_to_category"):
@@ -190,7 +194,7 @@ class GLDv2(Source):
         return names
 
     def _split(self, split: TrainSplit) -> ImageSet:
-        """All labelled images of a split; read once, for training and gallery often want the same."""
+        """Return all labelled images of a split, read once since training and gallery often use the same split."""
         if split not in self._splits:
             self._splits[split] = self._read_split(split)
         return self._splits[split]
@@ -230,7 +234,7 @@ class GLDv2(Source):
         return self._stores[folder]
 
     def _present(self, table: ImageTable, store: ImageStore, split: str) -> ImageSet:
-        """Refuse, or leave out, images whose bytes are not there."""
+        """Raise an error for images missing in the store, or leave them out, as `missing` says."""
         images = ImageSet(table, store)
         here = images.present
         if here.all():
@@ -242,7 +246,7 @@ class GLDv2(Source):
             tables.refuse_unknown(clean, absent, tables.read_ids(whole), whole)
         message = (
             f"{self.root / split.removesuffix('_clean')}: {len(absent)} of {len(table)} images of {split} "
-            f"are not there, first {', '.join(format_ids(absent[:3]))}"
+            f"are missing, first {', '.join(format_ids(absent[:3]))}"
         )
         if self.missing == "error":
             raise LandmarksError(f"{message}; download the rest or set data.source.missing=skip")

@@ -1,6 +1,6 @@
-"""Measures how large the splits of Google Landmarks v2 are, and how their images spread over their landmarks.
+"""Measures the sizes of the splits of Google Landmarks v2, and how their images are distributed over landmarks.
 
-The spread decides much of training: most landmarks have few images and a few have thousands.
+The distribution matters for training: most landmarks have few images and a few have thousands.
 """
 
 from pathlib import Path
@@ -21,26 +21,29 @@ from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError
 from landmarks.metrics import read_recognition_solution, read_retrieval_solution
 
-MEASURED = 1000  # images of a split whose size is read, evenly over its table
+MEASURED = 1000  # images of a split whose size is read, evenly spaced in its table
 
 
 def read_statistics(root: Root) -> dict[str, Any]:
-    """Read the tables and ground truth of a folder or address, the sizes of its tars, and those of some images.
+    """Read the tables and ground truth of a folder or address, the sizes of its tars, and the sizes of some images.
+
+    Args:
+        root: The folder or address.
 
     Returns:
         "root"; "splits", each with its "images", "without_landmark", "landmarks", "images_per_landmark" (mean,
-        quantiles and how many landmarks have one), "tars", "tar_bytes" and "image_sizes" in pixels (None at an
-        address, where each is a request); "queries" of each ground truth. What is not there is left out.
+        quantiles and the number of landmarks with one image), "tars", "tar_bytes" and "image_sizes" in pixels (None at
+        an address, where each would be a request); "queries" of each ground truth. Missing tables are left out.
 
     Raises:
-        LandmarksError: A table, a tar or a solution is wrong, or there is no table at all.
+        LandmarksError: A table, a tar or a ground truth file is invalid, or there is no table at all.
     """
     layout = open_layout(root)
     splits = {split: _split(layout, split) for split in CHECKED_SPLITS if layout.has_table(split)}
     if not splits:
         raise LandmarksError(
             f"{root}: there is no metadata/train.csv, train_clean.csv, index.csv or test.csv; give the folder that "
-            f"holds metadata, or fetch it: `landmarks data download --root {root} --split metadata`"
+            f"contains metadata, or download it: `landmarks data download --root {root} --split metadata`"
         )
     return {"root": str(root), "splits": splits, "queries": _queries(layout)}
 
@@ -87,7 +90,7 @@ def _spread(per_landmark: NDArray[np.int64]) -> dict[str, float] | None:
 
 
 def _sizes(layout: GLDv2Layout, split: Split, ids: NDArray[np.uint64]) -> dict[str, float] | None:
-    """Measure up to `MEASURED` images that are there and readable."""
+    """Measure up to `MEASURED` images that exist and are readable."""
     store = layout.open_store(FOLDER[split])
     there = np.flatnonzero(store.locate(ids) >= 0)
     rows = there[np.linspace(0, len(there) - 1, min(MEASURED, len(there))).astype(np.int64)]
@@ -100,8 +103,8 @@ def _sizes(layout: GLDv2Layout, split: Split, ids: NDArray[np.uint64]) -> dict[s
         for name, share in (("p5", 0.05), ("median", 0.5), ("p95", 0.95))
     }
     longer = (pl.col("long_side") > 2 * pl.col("short_side")).mean()
-    figures = sides.select(measured=pl.len(), longer_than_2_to_1=longer, **quantiles)
-    return figures.row(0, named=True) if len(sides) else None
+    summary = sides.select(measured=pl.len(), longer_than_2_to_1=longer, **quantiles)
+    return summary.row(0, named=True) if len(sides) else None
 
 
 def _queries(layout: GLDv2Layout) -> dict[str, dict[str, int]]:

@@ -1,4 +1,4 @@
-"""Encoded bytes to pixels of the size a network reads."""
+"""Decodes images, resizes them to the input size of a network, and augments them."""
 
 import lazy_loader
 

@@ -1,14 +1,14 @@
-"""Encoded bytes to pixels: fast for sound JPEGs, patient with odd ones, strict with corrupt ones.
+"""Decodes images: fast for valid JPEGs, tolerant of unusual ones, strict with corrupt ones.
 
-simplejpeg (libjpeg-turbo) decodes JPEGs on one thread, at 1/2, 1/4 or 1/8 of their size where that is enough. What
-it refuses but is no damage (PNG, WebP, TIFF, stray bytes between markers) goes to Pillow, HEIC through pillow-heif. An
-image with missing or wrong pixels is an `UnreadableImageError`, never an array that is grey in its lower half:
-Pillow alone would accept a download whose tail is zeros.
+simplejpeg (libjpeg-turbo) decodes JPEGs on one thread, at 1/2, 1/4 or 1/8 of their size if that is enough. Valid files
+that it does not accept (PNG, WebP, TIFF, JPEGs with stray bytes between markers) are decoded by Pillow, HEIC through
+pillow-heif. An image with missing or wrong pixels raises UnreadableImageError and never gives an array whose lower
+half is grey: Pillow alone would accept a download whose tail is zeros.
 
-Images come out upright, as viewers show them: the EXIF orientation is applied, whatever the source. Nothing of an
-image's size is allocated before its header has been held against the limits below. While it is decoded a pixel
-takes 3 bytes in most JPEGs, 9 in progressive ones, and up to 21 in other formats, for which the limit is lower: at
-the limits 0.5, 1.6 and 1.0 gigabytes.
+Images come out upright, as viewers show them, with the EXIF orientation applied. No memory in proportion to an image's
+size is allocated before its header has been checked against the limits below. While decoding, a pixel takes 3 bytes
+in most JPEGs, 9 in progressive ones, and up to 21 in other formats, for which the limit is lower: at the limits these
+are 0.5, 1.6 and 1.0 gigabytes.
 """
 
 import io
@@ -27,27 +27,34 @@ from landmarks.data.images.jpeg_header import ORIENTATION_TAG, SCAN, START, read
 from landmarks.errors import LandmarksError
 
 MAX_PIXELS = 178_956_970  # of a JPEG: Pillow's own limit for decompression bombs, twice Image.MAX_IMAGE_PIXELS
-MAX_OTHER_PIXELS = 50_000_000  # of other formats, where a few kilobytes can hold them all, and of CMYK
+MAX_OTHER_PIXELS = 50_000_000  # of other formats, where a few kilobytes can hold that many, and of CMYK JPEGs
 JPEG_PIXELS_PER_BYTE = 1024  # twice what is possible: each 64 pixels take at least one bit
 MAX_SCANNED = 2_000_000_000  # pixels x scans of a JPEG, about two seconds; encoders write around ten scans
-MIN_SCAN = 1 << 20  # pixels that a scan counts for at least
+MIN_SCAN = 1 << 20  # a scan counts as at least this many pixels
 DIVISORS = (8, 4, 2)  # the only cheap ones: libjpeg-turbo has vector code for 1/8, 1/4 and 1/2
 JPEG_DAMAGE = ("premature end", "bad huffman code", "resync")
-# What cameras write and the web calls .jpg. Pillow reads dozens more, some through other programs (EPS: Ghostscript).
+# Formats that cameras write and that occur on the web under the name .jpg. Pillow reads dozens more, some of them
+# through other programs (EPS: Ghostscript).
 PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-# ISO/IEC 23000-12: the brand in the first box; of photographs in HEVC, or in general, whose first image is decoded.
+# ISO/IEC 23000-12: brands in the first box of photographs in HEVC, or of HEIF files in general; the first image of a
+# file is decoded.
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 T = TypeVar("T")
 
 
 class UnreadableImageError(LandmarksError):
-    """The bytes are no image, a corrupt one, or one too large to decode."""
+    """Raised if the bytes are not an image, or a corrupt one, or one that is too large to decode."""
 
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """An image of which only the header was read, upright; see `open_image`."""
+    """An image of which only the header was read; see `open_image`.
+
+    Attributes:
+        height: Height of the upright image, pixels.
+        width: Width of the upright image, pixels.
+    """
 
     height: int
     width: int
@@ -55,36 +62,54 @@ class EncodedImage:
     _load: Callable[[int], NDArray[np.uint8]]
 
     def as_stored(self) -> "EncodedImage":
-        """The same image without its EXIF orientation, for what refers to the pixels as they are stored."""
+        """Return the same image without its EXIF orientation, for coordinates that refer to the stored pixels."""
         turned = self._orientation >= 5
         height, width = (self.width, self.height) if turned else (self.height, self.width)
         return EncodedImage(height, width, 1, self._load)
 
     def decode(self, divisor: int = 1) -> NDArray[np.uint8]:
-        """Decode to upright RGB, uint8 [H, W, 3]. Raises UnreadableImageError.
+        """Decode to upright RGB.
 
-        The divisor is 1, 2, 4 or 8: a JPEG comes out at this part of its size, rounded up; others are not shrunk.
+        Args:
+            divisor: 1, 2, 4 or 8: a JPEG is decoded at this fraction of its size, rounded up; other formats are not
+                shrunk.
+
+        Returns:
+            uint8 [H, W, 3].
+
+        Raises:
+            UnreadableImageError: The pixels are corrupt.
         """
         return _upright(self._load(divisor), self._orientation)
 
 
 def open_image(data: bytes) -> EncodedImage:
-    """Read the header of an image of any common format. Raises UnreadableImageError also for decompression bombs."""
+    """Read the header of an image in any common format.
+
+    Args:
+        data: The encoded bytes.
+
+    Returns:
+        The image, whose pixels are decoded on request.
+
+    Raises:
+        UnreadableImageError: Corrupt, not an image, or too large, as decompression bombs are.
+    """
     if not data.strip(b"\x00"):
-        raise UnreadableImageError("the file is empty" if not data else "the file holds nothing but zeros")
+        raise UnreadableImageError("the file is empty" if not data else "the file contains nothing but zeros")
     if data.startswith(START):
-        with suppress(ValueError):  # Pillow may understand what this refuses
+        with suppress(ValueError):  # Pillow may accept what this does not
             return _open_jpeg(data)
     return _guarded(partial(_open_other, data))
 
 
 def decode(data: bytes, min_short_side: int | None = None) -> NDArray[np.uint8]:
-    """Decode an image of any common format to upright RGB.
+    """Decode an image in any common format to upright RGB.
 
     Args:
         data: The encoded bytes.
-        min_short_side: Where given, a JPEG may come out at 1/2, 1/4 or 1/8 of its size, the smallest whose
-            short side still has this many pixels. An image is never enlarged.
+        min_short_side: If given, a JPEG is decoded at the smallest of 1, 1/2, 1/4 and 1/8 of its size whose short side
+            still has this many pixels. An image is never enlarged.
 
     Returns:
         uint8 [H, W, 3].
@@ -99,12 +124,12 @@ def decode(data: bytes, min_short_side: int | None = None) -> NDArray[np.uint8]:
 
 
 def largest_divisor(shrink: float) -> int:
-    """The largest of 8, 4, 2 and 1 that is no larger than `shrink`."""
+    """Return the largest of 8, 4, 2 and 1 that is at most `shrink`."""
     return next((divisor for divisor in DIVISORS if divisor <= shrink), 1)
 
 
 def _open_jpeg(data: bytes) -> EncodedImage:
-    """Raises ValueError for a JPEG that only Pillow may understand."""
+    """Read the header of a JPEG. Raises ValueError for one that only Pillow may be able to read."""
     height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
     header = read_jpeg_header(data)
     _check_jpeg(data, height, width, data.count(SCAN, header.end) if header.many_scans else 1)
@@ -130,7 +155,7 @@ def _load_jpeg(data: bytes, height: int, width: int, cmyk: bool, divisor: int) -
 
 
 def _inverted_cmyk_to_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """CMYK JPEGs hold 255 for no ink, as Adobe's programs write them. uint8 [H, W, 4] -> [H, W, 3]."""
+    """Convert CMYK to RGB, where 255 means no ink, as Adobe's programs write JPEGs: uint8 [H, W, 4] -> [H, W, 3]."""
     light = image[..., :3].astype(np.uint16)
     light *= image[..., 3:]
     return (light // 255).astype(np.uint8)
@@ -138,7 +163,7 @@ def _inverted_cmyk_to_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @cache
 def heif_is_read() -> bool:
-    """Whether pillow-heif is installed, which this makes known to Pillow; one thread decodes, as for other formats."""
+    """Register pillow-heif with Pillow, decoding on one thread; return whether it is installed."""
     try:
         import pillow_heif
     except ImportError:
@@ -165,12 +190,12 @@ def _open_pillow(data: bytes) -> Image.Image:
 def _open_other(data: bytes) -> EncodedImage:
     image = _open_pillow(data)
     try:
-        orientation = Image.Image.getexif(image).get(ORIENTATION_TAG, 1)  # that of PNG would decode all pixels
+        orientation = Image.Image.getexif(image).get(ORIENTATION_TAG, 1)  # PNG's own method would decode all pixels
     except Exception:  # only the EXIF is corrupt, not the pixels
         orientation = 1
     if isinstance(orientation, bytes) and len(orientation) == 1:  # of the type BYTE
         orientation = orientation[0]
-    elif image.format == "TIFF":  # Pillow turns them
+    elif image.format == "TIFF":  # Pillow applies the orientation itself
         orientation = 1
     valid = isinstance(orientation, int) and 1 <= orientation <= 8
     return _encoded(
@@ -189,7 +214,7 @@ def _load_other(image: Image.Image, divisor: int) -> NDArray[np.uint8]:
 
 
 def _guarded(read: Callable[[], T]) -> T:
-    """Call Pillow, whose parsers raise errors of any kind on corrupt files."""
+    """Call Pillow, whose parsers can raise any exception on corrupt files."""
     try:
         return read()
     except UnreadableImageError:

@@ -1,8 +1,8 @@
-"""What a JPEG's first bytes say of its pixels: size, orientation, and whether its scans need a second look.
+"""Reads the header of a JPEG: size, orientation, and whether it may have many scans.
 
-A walk over the marker segments up to the first scan (ITU-T T.81, annex B) and, inside the EXIF segment, over the
-first TIFF directory (EXIF 2.32). Every length is read from the file, so each is held against what is there. It
-takes a few microseconds, a tenth of what Pillow takes, and works on the beginning of a file.
+It walks the marker segments up to the first scan (ITU-T T.81, annex B) and, inside the EXIF segment, the first TIFF
+directory (EXIF 2.32). Lengths come from the file and are checked against the bytes available. Reading takes a few
+microseconds, a tenth of Pillow's time, and needs only the beginning of a file.
 """
 
 from struct import unpack_from
@@ -20,13 +20,13 @@ _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 
 
 class JpegHeader(NamedTuple):
-    """What stands before the pixels; height and width as stored."""
+    """The contents of a JPEG header; height and width as stored."""
 
     height: int
     width: int
     orientation: int  # of EXIF, 1..8; 1 where there is none
-    many_scans: bool  # further ones may follow the first: a progressive file, or one with a scan for each colour
-    end: int  # where the first scan begins, bytes
+    many_scans: bool  # more scans may follow the first: a progressive file, or one with a scan for each colour
+    end: int  # byte at which the first scan begins
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -35,7 +35,7 @@ class JpegHeader(NamedTuple):
 
 
 class TruncatedHeaderError(ValueError):
-    """The header goes on after the given bytes; `needed` is how many bytes of the file show more of it."""
+    """Raised if the header continues after the given bytes; `needed` is how many bytes of the file to read next."""
 
     def __init__(self, needed: int) -> None:
         super().__init__(f"the header goes on to byte {needed} or further")
@@ -84,7 +84,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
 
 
 def exif_orientation(tiff: bytes) -> int:
-    """The orientation in an EXIF block from its byte order mark on; 1 if it is corrupt: the pixels may be sound."""
+    """Return the orientation in an EXIF block, from its byte order mark on; 1 if it is corrupt."""
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
     if order is None or len(tiff) < 8:
         return 1

@@ -1,4 +1,4 @@
-"""From an image to what a network reads: size, resize rule and normalisation, made once and kept with the weights."""
+"""Preprocessing of images for a network: size, resize rule and normalisation, made once and kept with the weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,26 +14,26 @@ from landmarks.errors import LandmarksError
 MAX_RATIO = 3.0
 """Long side / short side up to which the published retrieval program does not shrink an image further."""
 MULTIPLE = 32
-"""What the published programs floor sides to multiples of: the total stride of their networks, pixels."""
+"""The published programs round sides down to multiples of this: the total stride of their networks, pixels."""
 LONGEST = 8
-"""Of an image longer than this to 1, a centre crop sees the middle only; the rest is not resized."""
+"""Long side / short side above which a centre crop first cuts out the middle, so as not to resize the rest."""
 MEAN = (0.485, 0.456, 0.406)
-"""ImageNet's mean, RGB, of pixels in [0, 1]; the published models and most of timm's use it."""
+"""Mean of ImageNet's pixels in [0, 1], RGB; used by the published models and most of timm's."""
 STD = (0.229, 0.224, 0.225)
 
 ResizeMode = Literal["aspect", "square", "crop"]
 
 
 def common_multiple(patch: int) -> int:
-    """Return what sides are multiples of for a network with such patches: 32 as published, or the patch."""
+    """Return the number that sides must be multiples of: 32 as published, or `patch` if it does not divide 32."""
     return patch if MULTIPLE % patch else MULTIPLE
 
 
 def _aspect_shape(height: int, width: int, short_side: int, multiple: int) -> tuple[int, int]:
-    """The sides that the published 2019 retrieval program resizes an image to, as a whole.
+    """Return the height and width to which the published 2019 retrieval program resizes a whole image.
 
-    The short side goes to `short_side`; each side is rounded, then floored to a `multiple` (at least one of it),
-    so the aspect ratio changes slightly. An image longer than `MAX_RATIO` to 1 shrinks by MAX_RATIO / ratio.
+    The short side becomes `short_side`; each side is rounded, then rounded down to a multiple of `multiple` (at least
+    one), so the aspect ratio changes slightly. An image longer than `MAX_RATIO` to 1 also shrinks by MAX_RATIO / ratio.
     """
     ratio = max(height, width) / min(height, width)
     target = short_side if ratio <= MAX_RATIO else short_side * MAX_RATIO / ratio
@@ -41,10 +41,10 @@ def _aspect_shape(height: int, width: int, short_side: int, multiple: int) -> tu
 
 
 def _centre_crop(image: NDArray[np.uint8], short_side: int, multiple: int) -> NDArray[np.uint8]:
-    """The resize of the published 2019 classification program: bilinear, then a square from the middle.
+    """Resize as the published 2019 classification program does: bilinear, then a square from the middle.
 
-    The short side goes to `short_side`, and each side is rounded and floored to a `multiple` as above: uint8 [H, W, 3]
-    -> uint8 [S, S, 3], S = `short_side` floored to one.
+    The short side becomes `short_side`, and each side is rounded down to a multiple as above: uint8 [H, W, 3] -> uint8
+    [S, S, 3], where S is `short_side` rounded down to a multiple of `multiple`.
     """
     limit = LONGEST * min(image.shape[:2])
     image = _middle(image, min(image.shape[0], limit), min(image.shape[1], limit))
@@ -69,25 +69,29 @@ def _floored(side: int, multiple: int) -> int:
 
 
 def _resized(image: NDArray[np.uint8], height: int, width: int, window: Image.Resampling) -> NDArray[np.uint8]:
-    # Pillow's windows widen when it shrinks; OpenCV's do not, and alias.
+    # Pillow widens its filter when it shrinks an image; OpenCV does not, which causes aliasing.
     return np.array(Image.fromarray(image).resize((width, height), window))
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What happens to an image before a network embeds it, wherever that is: every job reads this one object.
+    """The preprocessing of images before a network embeds them, the same in every job.
 
     It is made once, by `ResizeRule.preprocessing`, and stored in every checkpoint, model file and export.
 
     Args:
-        mode: "aspect" keeps the aspect ratio, see `_aspect_shape`; "square" squeezes the image to
-            [short_side, short_side], so that all share one shape and a batch is one tensor; "crop" shows a square
-            from the middle, see `_centre_crop`; "detection" is `landmarks.detection`'s own.
-        short_side: Pixels.
-        long_side: Pixels at most; for detection only.
-        mean: Of pixels in [0, 1], RGB; taken off after the resize.
-        std: What is divided by then.
-        patch: Sides are multiples of it, where a network of patches needs that; 1 for networks that take any.
+        mode: "aspect" keeps the aspect ratio: the short side becomes `short_side`, and both sides are rounded down to
+            multiples of 32 (or the patch). "square" resizes to [short_side, short_side] without keeping the ratio, so
+            that all images share one shape. "crop" resizes like "aspect" and cuts a square from the middle.
+            "detection" is used by `landmarks.detection` only.
+        short_side: Short side, pixels.
+        long_side: Maximal long side, pixels; for detection only.
+        mean: Mean of pixels in [0, 1], RGB; subtracted after the resize.
+        std: Standard deviation by which the result is divided, RGB.
+        patch: Patch size of the network, of which sides must be multiples; 1 if the network takes any size.
+
+    Raises:
+        LandmarksError: A size or the mode is invalid.
     """
 
     mode: Literal[ResizeMode, "detection"]
@@ -110,7 +114,11 @@ class Preprocessing:
 
     @staticmethod
     def from_values(values: Mapping[str, Any]) -> "Preprocessing":
-        """Read what `dataclasses.asdict` gave. Raises LandmarksError where a value is missing, unknown or mistyped."""
+        """Make the object from the output of `dataclasses.asdict`.
+
+        Raises:
+            LandmarksError: A value is missing, unknown or of the wrong type.
+        """
         try:
             return TypeAdapter(Preprocessing).validate_python(values)
         except ValidationError as error:
@@ -124,51 +132,59 @@ class Preprocessing:
         return _resized(image, *self.shape(*image.shape[:2]), Image.Resampling.LANCZOS)
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of what comes out for an image of `height` x `width`."""
+        """Return the height and width after preprocessing of an image of `height` x `width` pixels."""
         if self.mode == "square":
             side = max(round(self.short_side / self.patch), 1) * self.patch
             return side, side
         if self.mode == "crop":
             return _floored(self.short_side, self.multiple), _floored(self.short_side, self.multiple)
         if self.mode == "detection":
-            raise LandmarksError("images sized for a detector are none for a network that embeds them")
+            raise LandmarksError("the preprocessing of a detector cannot be used by a network that embeds images")
         return _aspect_shape(height, width, self.short_side, self.multiple)
 
     @property
     def multiple(self) -> int:
-        """Of what sides are multiples: 32 as published, or what the network needs; squares only of the second."""
+        """Number of which sides are multiples: 32 as published or as the network needs; for squares only the latter."""
         return self.patch if self.mode == "square" else common_multiple(self.patch)
 
     def shapes(self, sizes: NDArray[np.integer]) -> NDArray[np.int64]:
-        """`shape` of many images: [N, 2] -> int64 [N, 2]; 0 x 0 stays so."""
+        """Return `shape` for many images: [N, 2] -> int64 [N, 2]; 0 x 0 stays 0 x 0."""
         unique, where = np.unique(sizes, axis=0, return_inverse=True)
         shapes = [self.shape(height, width) if height and width else (0, 0) for height, width in unique.tolist()]
         return np.array(shapes, dtype=np.int64).reshape(-1, 2)[where]
 
     def with_short_side(self, short_side: int) -> "Preprocessing":
-        """The same at another size; a detector's long side grows and shrinks with the short."""
+        """Return the same preprocessing at another size; a detector's long side changes in proportion."""
         long_side = self.long_side and round(self.long_side * short_side / self.short_side)
         return replace(self, short_side=short_side, long_side=long_side)
 
     def scaled(self, scale: float) -> "Preprocessing":
-        """The same at a factor of the size."""
+        """Return the same preprocessing with its size multiplied by `scale`."""
         return self.with_short_side(round(self.short_side * scale))
 
 
 @dataclass(frozen=True)
 class ResizeRule:
-    """What a configuration says of sizes, besides `data.image_size`: the keys of `data.resize`.
+    """The settings in `data.resize`, which together with `data.image_size` determine the preprocessing.
 
     Args:
-        short_side: Pixels; None: that of `data.image_size`.
-        mode: See `Preprocessing`; None: as the weights were trained.
+        short_side: Short side, pixels; None takes `data.image_size`.
+        mode: See `Preprocessing`; None takes the mode with which the weights were trained.
     """
 
     short_side: int | None = None
     mode: ResizeMode | None = "aspect"
 
     def preprocessing(self, image_size: int | None, trained: Preprocessing | None = None) -> Preprocessing:
-        """Make the one object that all jobs read, where the configuration says nothing as weights were `trained`."""
+        """Make the preprocessing that all jobs use.
+
+        Args:
+            image_size: Value of `data.image_size`, pixels.
+            trained: Preprocessing with which the weights were trained; it fills in what the settings leave open.
+
+        Raises:
+            LandmarksError: Neither the settings nor `trained` give the size or the mode.
+        """
         short_side = self.short_side or image_size
         if trained is not None:
             found = trained if short_side is None else trained.with_short_side(short_side)

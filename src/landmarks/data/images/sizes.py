@@ -1,8 +1,8 @@
-"""Heights and widths of all images of a set, from the first bytes of each, found once and kept.
+"""Heights and widths of all images of a set, read once from the first bytes of each image and cached.
 
-Batches of one shape can then be planned before anything is decoded. The sizes serve only that: an image that has
-changed since lands in a batch where it does not fit as well, and is cropped or batched by the size it has then. So
-it is enough to keep them under a hash of the set's ids.
+They allow planning batches of one shape before any image is decoded, and serve only that: an image that has changed
+since then is put into a less suitable batch, and is cropped or batched by its actual size. A hash of the set's ids is
+therefore a sufficient cache key.
 """
 
 import logging
@@ -26,7 +26,7 @@ from landmarks.storage import ChangedError, Column, RowLog, check_folder, map_ar
 
 HEAD = 4096  # bytes; the headers of photographs without EXIF end before 1,000
 LARGEST = 2**16 - 1  # sizes are kept as uint16
-BLOCK = 2048  # images that a worker reads between two reports
+BLOCK = 2048  # images that a worker reads at a time
 COLUMNS = {"sizes": Column(np.uint16, (2,))}
 Sizes = NDArray[np.uint16]
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def read_size(images: ImageSet, row: int) -> tuple[int, int]:
-    """Height and width of one image, upright, as `decode` would give it; 0 x 0 if its header cannot be read."""
+    """Return the upright height and width of an image, as `decode` would give it; 0 x 0 if its header is unreadable."""
     data = images.read(row, HEAD)
     try:
         while True:
@@ -48,7 +48,7 @@ def read_size(images: ImageSet, row: int) -> tuple[int, int]:
             else:
                 height, width = header.upright
                 return (height, width) if 0 < height * width <= MAX_PIXELS else (0, 0)
-    except ValueError:  # not a JPEG, or an odd one
+    except ValueError:  # not a JPEG, or an unusual one
         try:
             image = open_image(images.read(row))
         except UnreadableImageError:
@@ -57,10 +57,15 @@ def read_size(images: ImageSet, row: int) -> tuple[int, int]:
 
 
 def image_sizes(images: ImageSet, folder: Path, workers: int = 0) -> Sizes:
-    """Height and width of each image, upright: uint16 [N, 2], mapped from a file below `folder`; 0 x 0 if unreadable.
+    """Return the upright height and width of each image: uint16 [N, 2], mapped from a file; 0 x 0 if unreadable.
 
-    An interrupted call keeps what it has found, and the next one goes on from there. Where several processes ask
-    at once, one does the work and the others wait for it. Without workers it is this one.
+    An interrupted call keeps the sizes read so far, and the next call resumes from there. If several processes call it
+    at the same time, one reads the sizes and the others wait.
+
+    Args:
+        images: The N images.
+        folder: The folder that holds the cached sizes.
+        workers: Processes that read the headers; 0 reads them in this process.
     """
     path = sizes_path(images, folder)
     found = _open(path, len(images))
@@ -68,7 +73,7 @@ def image_sizes(images: ImageSet, folder: Path, workers: int = 0) -> Sizes:
         return found
     try:
         with RowLog(path.with_suffix(".partial"), COLUMNS, wait=True) as rows:
-            found = _open(path, len(images))  # perhaps the process that was waited for has made it
+            found = _open(path, len(images))  # another process may have finished while this one waited
             if found is not None:
                 rows.discard()
                 return found
@@ -78,12 +83,12 @@ def image_sizes(images: ImageSet, folder: Path, workers: int = 0) -> Sizes:
 
 
 def sizes_path(images: ImageSet, folder: Path) -> Path:
-    """The folder that holds the sizes of these images once they are known."""
+    """Return the folder that holds the sizes of these images once they are known."""
     return folder / blake2b(images.table.ids.tobytes(), digest_size=8).hexdigest()
 
 
 class _Blocks(Dataset[tuple[Sizes, str]]):
-    """Sizes of `BLOCK` images from a row on, and why the first of those that are missing is so, if any."""
+    """Sizes of `BLOCK` images from a row on, with the error of the first missing image, empty if none is missing."""
 
     def __init__(self, images: ImageSet) -> None:
         self.images = images
@@ -101,7 +106,7 @@ class _Blocks(Dataset[tuple[Sizes, str]]):
 
 
 def _measure(images: ImageSet, rows: RowLog, path: Path, workers: int) -> Sizes:
-    """Append to the rows that are there until they are complete, then give them their name."""
+    """Append the missing sizes to `rows`, then move the complete file to `path`."""
     known = rows.read("sizes")
     parts, keep, started = [known], True, time.perf_counter()
     starts = range(len(known), len(images), BLOCK)
@@ -110,8 +115,8 @@ def _measure(images: ImageSet, rows: RowLog, path: Path, workers: int) -> Sizes:
         progress.show("reading image sizes", len(known), len(images), "images")
         for sizes, missing in loader:
             if missing and keep:
-                log.warning("sizes of images are read again next time, for not all could be: %s", missing)
-                keep = False  # what is unreachable now may be there tomorrow
+                log.warning("not all image sizes could be read, so they will be read again next time: %s", missing)
+                keep = False  # the missing images may be available next time
             if keep:
                 rows.add({"sizes": sizes})
             parts.append(sizes)
@@ -122,7 +127,7 @@ def _measure(images: ImageSet, rows: RowLog, path: Path, workers: int) -> Sizes:
         try:
             rows.finish(path)
         except (ChangedError, FileNotFoundError) as error:  # without locks: another process was at work as well
-            log.warning("sizes of images are read again next time: %s", error)
+            log.warning("image sizes could not be saved and will be read again next time: %s", error)
     return whole
 
 
@@ -131,13 +136,13 @@ def _as_it_is(block: Any) -> Any:
 
 
 def _open(path: Path, count: int) -> Sizes | None:
-    """The sizes in a folder, None if it is not there, or after removing one that is corrupt."""
+    """Open the sizes in a folder; return None if it does not exist or was corrupt, in which case it is removed."""
     if not path.exists():
         return None
     try:
         check_folder(path)
         return map_array(path / "sizes.npy", np.dtype(np.uint16), (count, 2))
     except (OSError, ValueError, ChangedError) as error:
-        log.warning("%s cannot be used and is made again: %s", path, error)
+        log.warning("%s cannot be used and will be made again: %s", path, error)
         shutil.rmtree(path, ignore_errors=True)
         return None

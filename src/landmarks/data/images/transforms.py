@@ -1,7 +1,7 @@
-"""Pixels to the size a network reads, for training: random augmentation.
+"""Random augmentation of training images to the input size of a network.
 
-Training transforms are albumentations, listed in `conf/augmentation/*.yaml`. Pixels stay uint8: a worker
-hands over a quarter of the bytes, and the mean and the standard deviation are taken off on the device.
+The transforms are albumentations, listed in `conf/augmentation/*.yaml`. Pixels stay uint8, a quarter of the bytes of
+float32 to pass on from the workers; normalisation happens on the device.
 """
 
 import inspect
@@ -23,18 +23,18 @@ Transform: TypeAlias = albumentations.BasicTransform | albumentations.BaseCompos
 
 
 def generators(seed: int) -> Generators:
-    """The two random states of albumentations, new from a seed."""
+    """Return new random generators for albumentations, which needs both NumPy's and Python's, from a seed."""
     return np.random.default_rng(seed), random.Random(seed)
 
 
 def draw_crop(crop: albumentations.RandomResizedCrop, size: tuple[int, int], state: Generators) -> Box:
-    """Draw the crop of an image of `size`, height and width in pixels; advances `state`."""
+    """Draw the crop of an image of `size` (height and width, pixels); advances `state`."""
     crop.set_random_state(*state)
     return crop.get_params_dependent_on_data({"shape": size}, {})["crop_coords"]
 
 
 def scaled(box: Box, full_size: tuple[int, int], size: tuple[int, int]) -> Box:
-    """The same part of an image in a copy of another size (height and width), at least one pixel of it."""
+    """Convert a box to a copy of the image at another size (height and width); it keeps at least one pixel."""
     left, right = (round(side * size[1] / full_size[1]) for side in box[::2])
     top, bottom = (round(side * size[0] / full_size[0]) for side in box[1::2])
     left, top = min(left, size[1] - 1), min(top, size[0] - 1)
@@ -42,20 +42,22 @@ def scaled(box: Box, full_size: tuple[int, int], size: tuple[int, int]) -> Box:
 
 
 class Augmentation:
-    """A list of albumentations, deterministic in a seed that comes with each image.
+    """A list of albumentations transforms whose random choices depend only on a seed given with each image.
 
-    So a batch does not depend on how many workers made it or in which order. albumentations' own
-    `set_random_seed` would give every transform of the list the same stream (what flips would also blur);
-    here they share one generator, new for each image, which costs about 10 microseconds.
+    A batch therefore depends neither on the number nor on the order of workers. albumentations' own `set_random_seed`
+    would give every transform the same random stream (an image that is flipped would always be blurred as well); here
+    they share one generator, new for each image, which costs about 10 microseconds.
 
-    If the list begins with a `RandomResizedCrop`, the crop is drawn for the image at its full size. Then an
-    image of which the crop leaves little may be decoded at 1/2, 1/4 or 1/8 (see `shrink`) without showing
-    another part of itself.
+    If the list begins with a `RandomResizedCrop`, the crop is drawn for the image at full size. The image may then be
+    decoded at 1/2, 1/4 or 1/8 of its size (see `shrink`) without changing what the crop shows.
 
     Args:
-        transforms: albumentations transforms, applied in this order. One that waits for its size, `_partial_` in
-            YAML, gets that of the output.
-        image_size: Height and width of what comes out, pixels.
+        transforms: albumentations transforms, applied in this order. A transform that is still without its size
+            (`_partial_` in YAML) gets the size of the output.
+        image_size: Height and width of the output, pixels.
+
+    Raises:
+        LandmarksError: A transform has an unknown argument, fails, or the output is not uint8 or of another size.
     """
 
     def __init__(self, transforms: Sequence[Transform | Callable[..., Transform]], image_size: int) -> None:
@@ -74,7 +76,16 @@ class Augmentation:
     def __call__(
         self, image: NDArray[np.uint8], seed: int, full_size: tuple[int, int] | None = None
     ) -> NDArray[np.uint8]:
-        """Augment one image, uint8 [H, W, 3] -> uint8 [*shape, 3]; `full_size` where it was decoded smaller."""
+        """Augment one image.
+
+        Args:
+            image: uint8 [H, W, 3].
+            seed: Seed of all random choices.
+            full_size: Height and width at full size, if the image was decoded at a smaller one.
+
+        Returns:
+            uint8 [*shape, 3].
+        """
         state = generators(seed)
         if isinstance(self._first, albumentations.RandomResizedCrop):
             full_size = full_size or image.shape[:2]
@@ -86,9 +97,14 @@ class Augmentation:
         return self._others(image=image)["image"]
 
     def shrink(self, height: int, width: int, seed: int) -> float:
-        """How many times as long as the output is what `seed` shows of an image, on its closer side.
+        """Return the factor by which the crop drawn for `seed` exceeds the output, the smaller one of both sides.
 
-        0 where the list begins with neither `RandomResizedCrop` nor `Resize`: what it shows is unknown.
+        It is 0 if the list begins with neither `RandomResizedCrop` nor `Resize`, since the crop is then unknown.
+
+        Args:
+            height: Height of the image at full size, pixels.
+            width: Its width.
+            seed: Seed of the augmentation.
         """
         if self._first is None:
             return 0.0
@@ -98,7 +114,11 @@ class Augmentation:
         return min((bottom - top) / self.shape[0], (right - left) / self.shape[1])
 
     def reshaped(self, height: int, width: int) -> "Augmentation":
-        """The same list with an output of another shape; crops have the ratio of the shape, and vary as before."""
+        """Return the same list with another output shape; the aspect ratios of crops vary around that of the shape.
+
+        Raises:
+            LandmarksError: The list begins with neither RandomResizedCrop nor Resize.
+        """
         if self._first is None:
             raise LandmarksError(
                 "augmentation: data.aspect_groups needs a list that begins with RandomResizedCrop or Resize"
@@ -116,7 +136,7 @@ class Augmentation:
         return other
 
     def _check_output(self) -> None:
-        """Try both a wide and a high image, so that a wrong list fails before any work starts."""
+        """Try a wide and a tall image, so that an invalid list fails before any work starts."""
         expected = (*self.shape, 3)
         for height, width in ((self.image_size * 3, self.image_size * 2), (40, 60)):
             try:
@@ -124,12 +144,12 @@ class Augmentation:
             except Exception as error:
                 raise LandmarksError(
                     f"augmentation: fails on an image of {width} x {height} pixels ({error}); crops must "
-                    "resize what is too small for them"
+                    "enlarge images that are too small for them"
                 ) from error
             if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
                 raise LandmarksError(
                     f"augmentation: gives {getattr(image, 'dtype', type(image).__name__)} instead of uint8; "
-                    "leave Normalize and ToTensorV2 out, pixels are normalised on the device"
+                    "remove Normalize and ToTensorV2, since pixels are normalised on the device"
                 )
             if image.shape != expected:
                 raise LandmarksError(
@@ -148,6 +168,6 @@ def _sized(transform: Transform | Callable[..., Transform], side: int) -> Transf
 
 
 def leaves(transforms: Iterable[Any]) -> Iterable[Any]:
-    """The transforms of a list, those inside others too."""
+    """Yield the transforms of a list, including those nested in others."""
     for transform in transforms:
         yield from leaves(transform) if isinstance(transform, albumentations.BaseCompose) else (transform,)

@@ -1,4 +1,4 @@
-"""What `sampler=…` chooses from: functions from a table and a rank's share to the batches of training."""
+"""The functions that `sampler=…` chooses from: each makes a rank's training batches from the labels of a table."""
 
 from collections.abc import Callable
 from typing import Unpack
@@ -16,7 +16,14 @@ MakeBatches = Callable[..., EpochBatches]
 
 
 def by_loss(landmarks: NDArray[np.int32], batch_size: int, pairs: bool, **share: Unpack[Share]) -> EpochBatches:
-    """Pairs for a loss that needs them, every image once an epoch for others."""
+    """Return batches of pairs for a loss that needs them, else every image once per epoch.
+
+    Args:
+        landmarks: Landmark of each image, int32 [N].
+        batch_size: Images in a batch of one rank.
+        pairs: Whether the loss needs batches laid out anchor, positive, anchor, positive…
+        **share: See `Share`.
+    """
     if pairs:
         return PairBatches(landmarks, batch_size, **share)
     return ShuffledBatches(len(landmarks), batch_size, **share)
@@ -30,10 +37,14 @@ def balanced(
     size_power: float = 0.5,
     **share: Unpack[Share],
 ) -> EpochBatches:
-    """Several images of each landmark, see `BalancedBatches`; refused to a loss that needs pairs."""
+    """Return batches with several images of each landmark, see `BalancedBatches`.
+
+    Raises:
+        LandmarksError: The loss needs pairs.
+    """
     if pairs:
         raise LandmarksError(
-            "sampler=balanced does not go with this loss, which trains on its own pairs: two images of each "
+            "sampler=balanced cannot be used with this loss, which needs batches of pairs: two images of each "
             "landmark. Leave out sampler=balanced, or choose a loss that takes any batch, such as loss=arcmargin."
         )
     return BalancedBatches(landmarks, batch_size, images_per_landmark, size_power, **share)

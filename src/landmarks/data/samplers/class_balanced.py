@@ -1,7 +1,7 @@
 """Batches by landmark: some landmarks, and several images of each.
 
-Drawing images evenly shows a network of 203,094 landmarks mostly the few famous ones: in Google Landmarks v2
-most landmarks have a handful of images, some have thousands. Drawing landmarks first sets that balance freely.
+In Google Landmarks v2 most of the 203,094 landmarks have a handful of images and some have thousands, so that drawing
+images uniformly shows a network mostly the few famous ones. Drawing landmarks first makes that balance a choice.
 """
 
 import logging
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class _Landmarks(NamedTuple):
-    """The landmarks that a step of one group may hold: where their images begin, how many, and their weight."""
+    """The landmarks that a step of one group may hold: start and number of their images, and their weight."""
 
     starts: NDArray[np.int64]
     counts: NDArray[np.int64]
@@ -28,23 +28,26 @@ class _Landmarks(NamedTuple):
 class BalancedBatches(EpochBatches):
     """`images_per_landmark` images, side by side, of each of batch_size / images_per_landmark landmarks.
 
-    No landmark is twice in a step, all ranks together. Landmarks are drawn one after another without replacement,
-    each in proportion to (number of its images) ** size_power; then different images of each, evenly. A
-    landmark with fewer images than asked for gives all of them and goes round again, with other augmentations:
-    with arcmargin and softmax it is a class to learn like any other. An epoch has as many batches as fit the
-    images, though it need not show all of them.
+    No landmark occurs twice in a step (the batches of all ranks together). Landmarks are drawn one after another
+    without replacement, each with probability proportional to (number of its images) ** size_power; then different
+    images of each, uniformly. A landmark with fewer images than needed repeats them with other augmentations: for
+    arcmargin and softmax it is a class like any other. An epoch has N / step batches (rounded down) but need not show
+    every image.
 
-    With groups, the group of a step is drawn first. Weights are split over a landmark's groups by its images
-    there, so that neither the landmarks nor their images are drawn more or less often than without. A group with
-    fewer landmarks than a step needs is left out, with a warning.
+    With groups, the group of a step is drawn first. A landmark's weight is divided among its groups in proportion to
+    its images there, so that landmarks and images are drawn as often as without groups. A group with fewer landmarks
+    than a step needs is left out, with a warning.
 
     Args:
-        landmarks: int32 [N], landmark of each image; -1 is never drawn.
+        landmarks: Landmark of each image, int32 [N]; images with -1 are never drawn.
         batch_size: Images in a batch of one rank.
-        images_per_landmark: Images of a landmark, a divisor of batch_size.
-        size_power: 0 draws every landmark alike, 1 every image alike, 0.5 lies between.
-        repeat: Draw landmarks that have fewer images, too; else they are never drawn.
+        images_per_landmark: Images of a landmark in a batch, a divisor of batch_size.
+        size_power: 0 draws every landmark equally often, 1 every image; 0.5 lies between.
+        repeat: Whether landmarks with fewer images are drawn too.
         **share: See `Share`.
+
+    Raises:
+        LandmarksError: The sizes do not fit together, or there are too few landmarks for one step.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class BalancedBatches(EpochBatches):
             raise LandmarksError(
                 f"{most} landmarks have {least} or more training images{' of one group' if len(cells) > 1 else ''}, "
                 f"but {self.world_size} batch(es) of {batch_size // images_per_landmark} landmarks need {self._chosen} "
-                f"different ones; set data.batch_size to at most {fitting} or train on a split with more landmarks"
+                f"different landmarks; set data.batch_size to at most {fitting} or train on a split with more landmarks"
             )
         if drawable < whole and self.rank == 0:
             log.warning(
@@ -115,10 +118,10 @@ class BalancedBatches(EpochBatches):
 
 
 def draw_landmarks(random: np.random.Generator, weights: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Draw `count` different indices one after another, each in proportion to its weight among those that are left.
+    """Draw `count` different indices one after another, each in proportion to its weight among the remaining ones.
 
-    The smallest of exponential variables with the weights as rates are just that, in that order (Efraimidis and
-    Spirakis, "Weighted random sampling with a reservoir", 2006), in a time that depends on no weight.
+    These are the smallest of exponential variables whose rates are the weights, in that order (Efraimidis and
+    Spirakis, "Weighted random sampling with a reservoir", 2006). The time does not depend on the weights.
     """
     if (weights == weights[0]).all():
         return random.choice(len(weights), size=count, replace=False)
@@ -130,16 +133,16 @@ def draw_landmarks(random: np.random.Generator, weights: NDArray[np.float64], co
 def draw_images(random: np.random.Generator, counts: NDArray[np.int64], each: int) -> NDArray[np.int64]:
     """Draw images of several landmarks: counts [L] -> int64 [L, each], row l within [0, counts[l]).
 
-    A row holds different images, in random order, as long as there are; then all of them are drawn anew.
+    A row holds different images in random order; when a landmark has no more, all its images are drawn anew.
     """
     drawn = np.empty((len(counts), each), dtype=np.int64)
     free = np.iinfo(np.int64).max
-    gone = np.full_like(drawn, free)  # ascending: what each landmark has given in this round
+    gone = np.full_like(drawn, free)  # ascending: images of each landmark already drawn in this round
     for turn in range(each):
         used = turn % counts
         gone[used == 0] = free
         image = random.integers(counts - used)
-        for column in range(turn):  # counted among those that are left; skip over the others
+        for column in range(turn):  # `image` counts the remaining images; skip over those already drawn
             image += image >= gone[:, column]
         drawn[:, turn] = gone[:, -1] = image
         gone.sort(axis=1)
@@ -168,13 +171,18 @@ def _cells(
 class PairBatches(BalancedBatches):
     """Batches by class for pair losses: batch / 2 landmarks, two different images of each.
 
-    Laid out anchor, positive, anchor, positive…, no landmark twice in a batch (nor in the same step of
-    another rank), every landmark as often as another. An epoch has as many batches as fit the images of
-    landmarks that have at least two. The layout is the one of the published npairs model, after Sohn, "Improved
-    Deep Metric Learning with Multi-class N-pair Loss Objective", NIPS 2016.
+    A batch is laid out anchor, positive, anchor, positive…. No landmark occurs twice in a step (the batches of all
+    ranks together), and every landmark is drawn equally often. The length of an epoch follows from the number of
+    images of landmarks with at least two. The layout is that of the published npairs model, after Sohn, "Improved Deep
+    Metric Learning with Multi-class N-pair Loss Objective", NIPS 2016.
+
+    Args:
+        landmarks: Landmark of each image, int32 [N]; images with -1 are never drawn.
+        batch_size: Images in a batch of one rank, an even number.
+        **share: See `Share`.
     """
 
     def __init__(self, landmarks: NDArray[np.int32], batch_size: int, **share: Unpack[Share]) -> None:
         if batch_size % 2:
-            raise LandmarksError(f"data.batch_size is {batch_size}: a batch of pairs must be even")
+            raise LandmarksError(f"data.batch_size is {batch_size}: it must be even for batches of pairs")
         super().__init__(landmarks, batch_size, 2, 0.0, repeat=False, **share)

@@ -1,11 +1,11 @@
-"""What training samplers share. See the package for why they are functions of (seed, epoch).
+"""The base class of training samplers. See the package for why they are functions of (seed, epoch).
 
-Every draw carries its own seed for augmentation, so that a run is the same with any number of workers, and a
+Every draw carries its own seed for augmentation, so that a run does not depend on the number of workers and a
 resumed epoch can start at any batch. All ranks draw the same global batches and take their own part of each,
-so they never disagree about the number of batches.
+so that they always have the same number of batches.
 
-Images may be in groups, of one aspect ratio say. A step then holds images of one group only, on all ranks,
-so that all of them can be cut to the same shape.
+Images may be in groups, for example by aspect ratio. A step then holds images of one group only, on all ranks,
+so that all of them can be cropped to the same shape.
 """
 
 import hashlib
@@ -24,7 +24,14 @@ SEEDS = 2**63
 
 
 class Share(TypedDict, total=False):
-    """What every training sampler takes: the run's `seed`, this process and all of them, and a group for each image."""
+    """The arguments that all training samplers share.
+
+    Attributes:
+        seed: Seed of the run.
+        rank: This process, 0 <= rank < world_size.
+        world_size: Number of processes.
+        groups: Group of each image, int [N], at least 0; None for no groups.
+    """
 
     seed: int
     rank: int
@@ -33,7 +40,7 @@ class Share(TypedDict, total=False):
 
 
 class EpochBatches(Sampler[list[Draw]], ABC):
-    """What training samplers share: an epoch to set, a place to go on from, a rank's share."""
+    """Base class of training samplers: it holds the epoch, the batch to resume at and the rank's share."""
 
     def __init__(
         self, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1, groups: Groups | None = None
@@ -50,16 +57,16 @@ class EpochBatches(Sampler[list[Draw]], ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Batches of a rank in every epoch."""
+        """Return the number of batches of a rank in every epoch."""
 
     @property
     def sampler(self) -> Self:
-        """Lightning looks here for what to call `set_epoch` on."""
+        """This sampler: Lightning calls `set_epoch` on the attribute of this name."""
         return self
 
     @property
     def step(self) -> int:
-        """Images of one batch of all ranks together."""
+        """Number of images in one batch of all ranks together."""
         return self.batch_size * self.world_size
 
     def set_epoch(self, epoch: int) -> None:
@@ -67,7 +74,7 @@ class EpochBatches(Sampler[list[Draw]], ABC):
         self.epoch = epoch
 
     def resume_at(self, epoch: int, batch: int) -> None:
-        """Leave out the first `batch` batches of `epoch`, which an interrupted run has seen; only of that epoch."""
+        """Skip the first `batch` batches of `epoch`, which an interrupted run has seen; other epochs are complete."""
         self.epoch = epoch
         self._resumed = (epoch, batch)
 
@@ -78,7 +85,7 @@ class EpochBatches(Sampler[list[Draw]], ABC):
         return batch if epoch == self.epoch else 0
 
     def identity(self) -> dict[str, int | float | str]:
-        """Everything but the table that decides what an epoch draws, by the name that people know it by."""
+        """Return everything besides the table that determines what an epoch draws, by readable names."""
         groups = "none" if self.groups is None else fingerprint(self.groups)
         return {
             "the sampler": type(self).__name__,
@@ -90,7 +97,7 @@ class EpochBatches(Sampler[list[Draw]], ABC):
 
 
 def fingerprint(*arrays: NDArray[np.generic]) -> str:
-    """Return 16 hex digits that change when an element of any array does, its order included."""
+    """Return 16 hex digits that change when an element of any array or the order of elements changes."""
     digest = hashlib.blake2b(digest_size=8)
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())

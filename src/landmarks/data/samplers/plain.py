@@ -1,4 +1,4 @@
-"""Our batches for anybody's data set and loop."""
+"""Adapts the training samplers to any PyTorch dataset and training loop."""
 
 from collections.abc import Iterator
 
@@ -8,12 +8,11 @@ from landmarks.data.samplers.epoch import EpochBatches
 
 
 class PlainBatches(Sampler[list[int]]):
-    """Batches of rows, as torch's `DataLoader(dataset, batch_sampler=…)` takes them, of any data set.
+    """Batches of rows for `DataLoader(dataset, batch_sampler=…)`, without the augmentation seeds.
 
         batches = PlainBatches(PairBatches(labels, batch_size=32))
 
-    Ours also say which seed augments each image; this leaves the seeds out. Every iteration is the next epoch, until
-    `set_epoch` says otherwise.
+    Every iteration draws the next epoch; `set_epoch` chooses another one.
 
     Args:
         batches: `ShuffledBatches`, `BalancedBatches` or `PairBatches`.

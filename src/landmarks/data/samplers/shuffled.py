@@ -1,4 +1,4 @@
-"""Every image once an epoch."""
+"""Batches that show every image once per epoch, or as often as specified."""
 
 from collections.abc import Iterator
 from typing import Unpack
@@ -11,17 +11,20 @@ from landmarks.errors import LandmarksError
 
 
 class ShuffledBatches(EpochBatches):
-    """Every epoch a new permutation of all images, cut into batches; the incomplete last is left out.
+    """Cuts a new permutation of all images into batches every epoch; the last, incomplete batch is left out.
 
-    With groups, each group is permuted and cut alone and the steps are shuffled. An epoch has as many steps as
-    without; each group gets its share of them, rounded down or up by chance, so that over the epochs every image
-    is drawn equally often, in groups smaller than a step too. Rounding down leaves images of the group out,
-    another choice each epoch; rounding up draws some of them twice, with other augmentations.
+    With groups, each group is permuted and cut separately and the steps are shuffled. An epoch has as many steps as
+    without groups; each group gets its share of them, randomly rounded down or up, so that over the epochs every image
+    is drawn equally often, even in groups smaller than a step. Rounding down leaves out different images of the group
+    each epoch; rounding up draws some of them twice, with different augmentations.
 
     Args:
-        num_images: N, images in the table.
+        num_images: N, the number of images in the table.
         batch_size: Images in a batch of one rank.
         **share: See `Share`.
+
+    Raises:
+        LandmarksError: The images do not fill one batch.
     """
 
     def __init__(self, num_images: int, batch_size: int, **share: Unpack[Share]) -> None:
@@ -47,33 +50,33 @@ class ShuffledBatches(EpochBatches):
             yield list(zip(order[mine].tolist(), seeds[mine].tolist(), strict=True))
 
     def _drawn(self, random: np.random.Generator) -> NDArray[np.int64]:
-        """The rows of an epoch in a random order: [num_images]."""
+        """Return the rows of an epoch in random order: [num_images]."""
         return random.permutation(self.num_images)
 
     def _grouped(self, order: NDArray[np.int64], groups: Groups, random: np.random.Generator) -> NDArray[np.int64]:
-        """Bring a permutation [N] into steps of one group each, in a random order: [len(self) * step]."""
+        """Rearrange a permutation [N] into steps of one group each, in random order: [len(self) * step]."""
         order = order[np.argsort(groups[order], kind="stable")]
         sizes = np.unique(groups[order], return_counts=True)[1]
         ends = np.cumsum(sizes)
-        # Systematic sampling: the shares lie end to end on a line of len(self) steps, and whole steps are counted
-        # from a random start. The sum is exact, and every group gets its share on average.
+        # Systematic sampling: the shares lie end to end on a line of len(self) steps, on which whole steps are counted
+        # from a random start. The total is exact, and every group gets its share on average.
         whole = np.floor(ends / self.num_images * len(self) + random.random()).astype(int)
         steps = np.diff(np.minimum(whole, len(self)), prepend=0)  # rounding may add one
         taken = [
-            np.resize(order[end - size : end], count * self.step)  # goes round where the last step is not full
+            np.resize(order[end - size : end], count * self.step)  # repeats images if the last step is not full
             for end, size, count in zip(ends, sizes, steps, strict=True)
         ]
         return random.permutation(np.concatenate(taken).reshape(len(self), self.step)).ravel()
 
 
 class RepeatedBatches(ShuffledBatches):
-    """Every image as often an epoch as it is told, in random order.
+    """Draws every image a given, possibly fractional, number of times per epoch, in random order.
 
-    An image of 2.3 comes twice in every epoch and a third time in three of ten; which ones is drawn anew each epoch,
-    by systematic sampling, so that epochs have one length.
+    An image with 2.3 repeats comes twice in every epoch and a third time in three of ten. The extra draws change each
+    epoch, by systematic sampling, so that all epochs have the same length.
 
     Args:
-        repeats: float64 [N], 1 and more.
+        repeats: Draws of each image per epoch, float64 [N], at least 1.
         batch_size: Images in a batch of one rank.
         **share: See `Share`.
     """
@@ -87,7 +90,7 @@ class RepeatedBatches(ShuffledBatches):
         return super().identity() | {"how often images are drawn": fingerprint(self.repeats)}
 
     def _drawn(self, random: np.random.Generator) -> NDArray[np.int64]:
-        # The repeats lie end to end on a line; every whole number on it, from a random start, draws an image.
+        # The repeats lie end to end on a line; every whole number on it, counted from a random start, draws an image.
         counts = np.diff(np.floor(np.cumsum(self.repeats) + random.random()), prepend=0).astype(np.int64)
         return random.permutation(np.repeat(np.arange(len(counts)), counts))[: self.num_images]
 
@@ -95,15 +98,16 @@ class RepeatedBatches(ShuffledBatches):
 def repeat_factors(
     start: NDArray[np.int64], labels: NDArray[np.int32], classes: int, threshold: float
 ) -> NDArray[np.float64]:
-    """How often to draw images so that rare classes are seen (Gupta et al., "LVIS", CVPR 2019, appendix B).
+    """Return how often to draw each image so that rare classes are seen (Gupta et al., "LVIS", CVPR 2019, appendix B).
 
-    A class in a share f of the images asks for max(1, sqrt(threshold / f)), an image for the most of its classes.
+    The factor of a class in a share f of the images is max(1, sqrt(threshold / f)), and that of an image the largest
+    of its classes.
 
     Args:
-        start: int64 [N+1], the labels of image i are rows start[i]:start[i+1] of int32 [B] `labels`.
-        labels: Below `classes`.
-        classes: Their number.
-        threshold: The share of images below which a class is rare; 0.001 in the paper.
+        start: int64 [N+1]; the labels of image i are `labels[start[i]:start[i+1]]`.
+        labels: Class of each label, int32 [B], below `classes`.
+        classes: Number of classes.
+        threshold: Share of images below which a class is rare; 0.001 in the paper.
 
     Returns:
         float64 [N]; 1 for images without labels.

@@ -1,8 +1,8 @@
-"""The offset index of a split on disk.
+"""The offset index of a split, as a file: which tar holds each image, and where.
 
-One safetensors file (https://github.com/huggingface/safetensors#format). Its arrays are mapped, not read, so that all
-processes share one copy of them. All that is in it can be made again from the tars, so a file that is not exactly as
-it was written is not used.
+It is a safetensors file (https://github.com/huggingface/safetensors#format). Its arrays are memory-mapped, so that all
+processes share one copy. Since everything in it can be made again from the tars, a file that is not exactly as it was
+written is not used.
 """
 
 import json
@@ -36,7 +36,13 @@ _COLUMNS: dict[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True)
 class IndexedTar:
-    """A tar as it was when its headers were read, and how many images it holds."""
+    """A tar in the index.
+
+    Attributes:
+        name: File name, such as `images_000.tar`.
+        stamp: Size and version of the tar when its headers were read.
+        images: Number of images in it.
+    """
 
     name: str
     stamp: TarStamp
@@ -45,17 +51,24 @@ class IndexedTar:
 
 @dataclass(frozen=True, eq=False)
 class Offsets:
-    """Where the N images of a split are, sorted by id, in 18 bytes an image.
+    """The location of the N images of a split in its tars, sorted by id, in 18 bytes per image.
 
-    Blocks because images in tars begin at multiples of 512: as many bits for a byte would end at 4 GiB, and twice as
-    many would be 20 MB more for the train split.
+    Positions are stored in blocks of 512 bytes, at which members of tars are aligned: 32-bit byte offsets would end at
+    4 GiB, and 64-bit ones would take 20 MB more for the train split.
+
+    Attributes:
+        tars: At most 65,536 tars.
+        ids: uint64 [N], strictly increasing.
+        tar: uint16 [N], indices into `tars`.
+        block: uint32 [N], where the bytes of each image begin, in blocks of 512 bytes.
+        length: uint32 [N], size of each image, bytes.
     """
 
-    tars: tuple[IndexedTar, ...]  # at most 65,536
-    ids: NDArray[np.uint64]  # strictly increasing
-    tar: NDArray[np.uint16]  # indices into `tars`
-    block: NDArray[np.uint32]  # where the bytes of each image begin, in blocks of 512 bytes
-    length: NDArray[np.uint32]  # bytes of each image
+    tars: tuple[IndexedTar, ...]
+    ids: NDArray[np.uint64]
+    tar: NDArray[np.uint16]
+    block: NDArray[np.uint32]
+    length: NDArray[np.uint32]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -65,7 +78,7 @@ NO_OFFSETS = Offsets((), np.empty(0, np.uint64), np.empty(0, np.uint16), np.empt
 
 
 def select(offsets: Offsets, is_kept: Callable[[IndexedTar], bool]) -> Offsets:
-    """The images of some of the tars."""
+    """Return the index of some of the tars."""
     kept = np.array([is_kept(tar) for tar in offsets.tars], dtype=np.bool_)
     if kept.all():
         return offsets
@@ -77,9 +90,10 @@ def select(offsets: Offsets, is_kept: Callable[[IndexedTar], bool]) -> Offsets:
 
 
 def merge(offsets: Offsets, added: Sequence[tuple[IndexedTar, Images]]) -> tuple[Offsets, dict[str, tuple[str, str]]]:
-    """Put tars into the index: the index, and the tars left out because one before them holds one of their images.
+    """Add tars to the index, leaving out a tar if one of its images is also in an earlier tar.
 
-    These as name -> (name of the other tar, id of the image).
+    Returns:
+        The index, and the tars left out: name -> (name of the earlier tar, id of the image).
     """
     if not added:
         return offsets, {}
@@ -96,30 +110,38 @@ def merge(offsets: Offsets, added: Sequence[tuple[IndexedTar, Images]]) -> tuple
     # The order is stable: of two with the same id the later tar comes second.
     left_out = {
         tars[tar[row + 1]].name: (tars[tar[row]].name, format_id(ids[row]))
-        for row in reversed(twice)  # so that the first image of each tar is told
+        for row in reversed(twice)  # so that the first image of each tar is reported
     }
     merged = Offsets(tars, ids, tar, block, length)
     return select(merged, lambda tar: tar.name not in left_out), left_out
 
 
 def write_offsets(offsets: Offsets, path: Path) -> None:
-    """Put an index at `path`, whole or not at all, also when the machine stops."""
+    """Write an index atomically, even if the machine crashes.
+
+    Args:
+        offsets: The index.
+        path: The file to write.
+
+    Raises:
+        LandmarksError: The file cannot be written.
+    """
     columns: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(getattr(offsets, name)) for name in _COLUMNS}
     tars = [[tar.name, tar.stamp.size, tar.stamp.version, tar.images] for tar in offsets.tars]
     try:
         save_sealed(path, save_file, columns, {"format": FORMAT, "tars": json.dumps(tars)})
     except (OSError, SafetensorError) as error:
         raise LandmarksError(
-            f"{path}: the offset index cannot be written ({error}); make room, or set LANDMARKS_CACHE to a folder that "
-            "can be written"
+            f"{path}: the offset index cannot be written ({error}); free disk space, or set LANDMARKS_CACHE to a "
+            "writable folder"
         ) from error
 
 
 def read_offsets(path: Path) -> Offsets:
     """Map an index. Raises OSError if it cannot be read, ValueError if it is corrupt or of another format."""
-    with path.open("rb") as file:  # all arrays come from this one file: by its path it could be another one by now
+    with path.open("rb") as file:  # map from one open file, since another process may replace the path meanwhile
         try:
-            with safe_open(path, framework="numpy"):  # holds the header against the file
+            with safe_open(path, framework="numpy"):  # checks the header against the file
                 size = int.from_bytes(file.read(8), "little")
                 header = json.loads(file.read(size))
             metadata = header.pop("__metadata__", {})
@@ -128,9 +150,9 @@ def read_offsets(path: Path) -> Offsets:
             tars = tuple(_tar(*entry) for entry in json.loads(metadata["tars"]))
             columns = {name: _map(file, 8 + size, header[name], dtype) for name, dtype in _COLUMNS.items()}
         except ChangedError as error:
-            raise ValueError("it is corrupt: it holds other bytes than were written") from error
+            raise ValueError("it is corrupt: its checksum is wrong") from error
         except (SafetensorError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError("it is corrupt: its header makes no sense") from error
+            raise ValueError("it is corrupt: its header is invalid") from error
     offsets = Offsets(tars, **columns)
     _require_sound(offsets)
     return offsets
@@ -152,11 +174,11 @@ def _map(file: BinaryIO, start: int, entry: dict[str, Any], dtype: np.dtype[Any]
 
 
 def _require_sound(offsets: Offsets) -> None:
-    """What reading relies on: checksums find accidents, not files made by other programs."""
+    """Check what reading relies on: checksums detect accidents, not files made by other programs."""
     numbers = {len(getattr(offsets, name)) for name in _COLUMNS} | {sum(tar.images for tar in offsets.tars)}
     if len(numbers) != 1 or len(offsets.tars) > MAX_TARS or len(offsets) > np.iinfo(np.int32).max:
         raise ValueError("it is corrupt: lengths do not fit together")
     if len(offsets) and (offsets.tar.max() >= len(offsets.tars) or (offsets.ids[1:] <= offsets.ids[:-1]).any()):
         raise ValueError("it is corrupt: unsorted ids or unknown tars")
     if len(offsets) and (offsets.block.min() < 1 or offsets.length.max() > MAX_IMAGE):
-        raise ValueError("it is corrupt: places where no image can be")
+        raise ValueError("it is corrupt: impossible positions or lengths of images")

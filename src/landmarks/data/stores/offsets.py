@@ -1,6 +1,6 @@
-"""Brings the offset index of a split up to date, or makes it, and opens the images with it.
+"""Makes or updates the offset index of a split, and opens its images with it.
 
-Only tars that are new or have changed are read; what has changed, is gone or cannot be read is named.
+Only tars that are new or have changed are read; changed, missing and unreadable tars are reported.
 """
 
 import logging
@@ -29,7 +29,7 @@ from landmarks.errors import LandmarksError
 from landmarks.storage import FileLock
 
 SECONDS_BETWEEN_WRITES = 10.0
-# Writing a large index takes a second: it is done so rarely that it takes at most this share of the time.
+# Writing a large index takes a second; it is written so rarely that this takes at most this share of the time.
 SHARE_OF_WRITES = 0.05
 WORKERS = 8
 MOST_NAMED = 20
@@ -40,11 +40,16 @@ log = logging.getLogger(__name__)
 
 
 class OffsetBuilder:
-    """Reads tars and puts them into `offsets`, the part of an index that is good; `before` are all tars that it had.
+    """Reads tars and adds them to an index.
 
-    Finished tars are written every few seconds, so that a run that is cut off goes on where it stopped: an unfinished
-    index is a good index of fewer tars. Threads do the work: at half a million headers a second the interpreter is
-    never what one waits for, but disks and networks are. `refused` has a message for each tar that cannot be put in.
+    Finished tars are written every few seconds, so that an interrupted run resumes where it stopped: an unfinished
+    index is a valid index of fewer tars. Threads suffice, because at half a million headers per second the
+    disk or network, not the interpreter, is the bottleneck.
+
+    Attributes:
+        offsets: The index, at first its part that is still valid.
+        before: All tars of the old index.
+        refused: A message for each tar that could not be added.
     """
 
     def __init__(self, files: TarFiles, path: Path, offsets: Offsets, before: dict[str, TarStamp]) -> None:
@@ -57,7 +62,7 @@ class OffsetBuilder:
         self._stopped = Event()
 
     def run(self, wanted: dict[str, TarStamp], workers: int, on_tar: OnTar | None) -> None:
-        """Read the tars, several at a time, and write the index at the end and in between, whatever happens."""
+        """Read the tars, several at a time; write the index from time to time and at the end, even after an error."""
         if wanted:
             log.info("reading the headers of %d tars for %s", len(wanted), self.path)
         next_write = time.monotonic() + SECONDS_BETWEEN_WRITES
@@ -102,14 +107,14 @@ class OffsetBuilder:
         return IndexedTar(name, stamp, len(images.ids)), images
 
     def _write(self) -> float:
-        """Put finished tars into the index and write it. Returns the time before which to leave it alone."""
+        """Add finished tars to the index and write it. Returns the earliest time at which to write it again."""
         start = time.monotonic()
         self.offsets, left_out = merge(self.offsets, self._finished)
         self._finished = []
         for name, (other, image) in left_out.items():
             self.refused.append(
                 f"image {image} is in {self.files.address(other)} and again in {self.files.address(name)}; remove the "
-                "copy that is not part of the set"
+                "tar that is not part of the data set"
             )
         write_offsets(self.offsets, self.path)
         end = time.monotonic()
@@ -118,9 +123,14 @@ class OffsetBuilder:
 
 @dataclass(frozen=True)
 class Update:
-    """An index that was brought up to date: tars that are new, other ones than before, or gone, by name.
+    """The result of updating an index.
 
-    `refused` has a message for each tar that could not be put into it.
+    Attributes:
+        offsets: The updated index.
+        new: Names of the tars that were added.
+        changed: Names of the tars that had changed and were read again.
+        gone: Names of the tars that no longer exist.
+        refused: A message for each tar that could not be added.
     """
 
     offsets: Offsets
@@ -131,9 +141,17 @@ class Update:
 
 
 def open_tar_store(files: TarFiles, offsets: Path) -> TarStore:
-    """Open the images of a split; the index at `offsets` is made or brought up to date first.
+    """Open the images of a split, after making or updating the offset index.
 
-    Raises LandmarksError that names tars which are corrupt, hostile, unreadable or hold the same image.
+    Args:
+        files: All tars of the split.
+        offsets: The file of the index.
+
+    Returns:
+        The store.
+
+    Raises:
+        LandmarksError: Tars are corrupt, unsafe or unreadable, or hold the same image; the message names them.
     """
     refused = update_offsets(files, offsets).refused
     if refused:
@@ -144,16 +162,20 @@ def open_tar_store(files: TarFiles, offsets: Path) -> TarStore:
 def update_offsets(
     files: TarFiles, path: Path, workers: int = WORKERS, rebuild: bool = False, on_tar: OnTar | None = None
 ) -> Update:
-    """Bring the index at `path` up to date, or make it.
+    """Make or update an offset index. After an interruption, the tars finished so far are in it.
 
     Args:
         files: All tars of the split.
         path: The file of the index.
-        workers: Tars read at the same time.
-        rebuild: Read all tars, also those that have not changed.
-        on_tar: Called with a name, how many tars are done and of how many, after each tar that had to be read.
+        workers: Number of tars read at the same time.
+        rebuild: Whether to read unchanged tars too.
+        on_tar: Called after each tar that was read with its name, the number of tars read so far and their total.
 
-    What is finished when it is interrupted is in the index.
+    Returns:
+        The index and what has changed in it.
+
+    Raises:
+        LandmarksError: The index cannot be written, a tar is missing, or there are too many tars.
     """
     stamps = _stamps(files, workers)
 
@@ -164,7 +186,7 @@ def update_offsets(
     if there is not None and len(there.tars) == len(stamps) and all(map(holds, there.tars)):
         return Update(there)
     with _lock(path):
-        old = _read(path) or NO_OFFSETS  # another process may have been at work until now
+        old = _read(path) or NO_OFFSETS  # another process may have updated it while this one waited
         before = {tar.name: tar.stamp for tar in old.tars}
         kept = select(old, holds)
         known = {tar.name for tar in kept.tars}
@@ -172,9 +194,9 @@ def update_offsets(
         changed = tuple(name for name in wanted if name in before and not stamps[name].agrees_with(before[name]))
         gone = tuple(sorted(before.keys() - stamps.keys()))
         if changed:
-            log.warning("%s: no longer what was indexed, and read again: %s", files.address(""), _named(changed))
+            log.warning("%s: these tars have changed and are indexed again: %s", files.address(""), _named(changed))
         if gone:
-            log.warning("%s: not there any more, and taken out of the index: %s", files.address(""), _named(gone))
+            log.warning("%s: missing tars are removed from the index: %s", files.address(""), _named(gone))
         builder = OffsetBuilder(files, path, kept, before)
         builder.run(wanted, workers, on_tar)
         new = tuple(name for name in wanted if name not in before)
@@ -184,7 +206,9 @@ def update_offsets(
 def _stamps(files: TarFiles, workers: int) -> dict[str, TarStamp]:
     names = files.names()
     if len(names) > MAX_TARS:
-        raise LandmarksError(f"{files.address(names[0])} and {len(names) - 1:,} more tars: more than {MAX_TARS:,}")
+        raise LandmarksError(
+            f"{files.address(names[0])} and {len(names) - 1:,} more tars: at most {MAX_TARS:,} can be indexed"
+        )
 
     def stamp(name: str) -> TarStamp:
         try:
@@ -207,16 +231,16 @@ def _read(path: Path) -> Offsets | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        log.warning("%s cannot be used (%s): it is made again", path, error)
+        log.warning("%s cannot be used (%s) and will be made again", path, error)
         return None
 
 
 def _lock(path: Path) -> FileLock:
-    """Let one process at a time make an index; without locks two do the same work, and each puts a whole file there."""
+    """Let one process at a time make an index; on file systems without locks, each writes a complete one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(path.with_suffix(".lock"), wait=True)
     except OSError as error:
         raise LandmarksError(
-            f"{path}: the offset index cannot be written ({error.strerror}); set LANDMARKS_CACHE to one that can"
+            f"{path}: the offset index cannot be written ({error.strerror}); set LANDMARKS_CACHE to a writable folder"
         ) from error

@@ -1,7 +1,7 @@
-"""Files below an address, object storage or a web server, read by range through fsspec.
+"""Files in object storage or on a web server, read by byte range through fsspec.
 
-Here is what fsspec leaves to its callers: a time limit, further attempts after a fault that may pass, one kind of
-error whichever package answers, and connections that survive a fork.
+This module adds what fsspec leaves to its callers: a time limit, retries after temporary errors, the same kind of
+error for all of its packages, and connections that work after a fork.
 """
 
 import errno
@@ -27,7 +27,7 @@ CHUNK = 4 << 20
 
 log = logging.getLogger(__name__)
 
-# OSError makes a FileNotFoundError or PermissionError of the first two kinds.
+# OSError(ENOENT, …) is a FileNotFoundError, OSError(EACCES, …) a PermissionError.
 _REFUSALS = {404: errno.ENOENT, 410: errno.ENOENT, 416: errno.ERANGE}
 _VERSIONS = ("ETag", "etag", "Last-Modified", "LastModified", "last_modified", "updated", "mtime", "created")
 
@@ -36,8 +36,8 @@ _VERSIONS = ("ETag", "etag", "Last-Modified", "LastModified", "last_modified", "
 class RemoteFiles:
     """Lists, stamps and reads files by their names below `root`. Picklable; safe under fork, spawn and threads.
 
-    A server may lack listing; it must know byte ranges. Every error is an OSError: FileNotFoundError and
-    PermissionError for what the server says at once, others when all attempts have failed.
+    The server must support byte ranges but need not list folders. All errors are OSErrors: FileNotFoundError and
+    PermissionError are raised at once, others when all attempts have failed.
     """
 
     root: UPath
@@ -45,15 +45,15 @@ class RemoteFiles:
     timeout: float = TIMEOUT  # seconds that one attempt may take
 
     def address(self, name: str) -> str:
-        """For messages."""
+        """Return the address of a file, for messages."""
         return str(self.root / name)
 
     def names(self, folder: str) -> list[str]:
-        """What lies directly in a folder, sorted; nothing if it is not there or the server lists no folders."""
+        """Return the names directly in a folder, sorted; none if it is missing or the server does not list folders."""
         return sorted(self.listed(folder))
 
     def listed(self, folder: str) -> dict[str, TarStamp]:
-        """What lies directly in a folder, by name, with size (0: unknown) and version as far as these are listed."""
+        """Return what is directly in a folder, by name, with size (0 if unknown) and version, as far as listed."""
         place = (self.root / folder).path.rstrip("/") + "/"
         try:
             entries = self._ask("ls", place, detail=True)
@@ -68,14 +68,14 @@ class RemoteFiles:
         }
 
     def stamp(self, name: str) -> TarStamp:
-        """Size and version of a file; the version is its ETag or its time where the server tells them."""
+        """Return the size and version of a file; the version is its ETag or time, if the server gives them."""
         info = self._ask("info", (self.root / name).path)
         if info.get("type") == "directory" or info.get("size") is None:
-            raise FileNotFoundError(errno.ENOENT, "the server does not call it a file with a size", self.address(name))
+            raise FileNotFoundError(errno.ENOENT, "the server reports no file with a size", self.address(name))
         return TarStamp(int(info["size"]), _version(info))
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
-        """Bytes from `offset`, all or at most `length`; fewer only where the file ends."""
+        """Return the bytes from `offset`, all or `length` of them, fewer only at the end of the file."""
         if length == 0:
             return b""
         limits = {} if length is None else {"start": offset, "end": offset + length}
@@ -128,26 +128,26 @@ def _version(info: dict[str, Any]) -> str:
 
 
 def unreachable(address: str, error: OSError) -> LandmarksError:
-    """What to tell people who cannot go on without a file or an answer of RemoteFiles."""
+    """Make the error for users when RemoteFiles fails to read what the program needs."""
     return LandmarksError(
-        f"{address}: {error.strerror or error}; is the address right, and may this machine read there?"
+        f"{address}: {error.strerror or error}; check that the address is right and that this machine may read there"
     )
 
 
-# A forked process has none of its parent's threads, so it must not wait for that of fsspec; new versions see to it.
+# A forked process has no fsspec thread to wait for; new versions of fsspec do this themselves.
 os.register_at_fork(after_in_child=reset_lock)
 
-# Addresses that failed in spite of all attempts: until they answer again, one short attempt for each request will do.
-# Else a server that died would hold up each of the hundreds of images in a batch.
+# Addresses that failed despite all attempts: until they answer again, each request gets one short attempt only.
+# Otherwise a dead server would delay each of the hundreds of images in a batch.
 _given_up: set[str] = set()
 
 _systems: dict[tuple[int, str, str], Any] = {}
 
 
 def _file_system(root: UPath) -> Any:
-    """The fsspec file system of this process.
+    """Return the fsspec file system of this process.
 
-    A forked process needs its own. It also keeps those it has inherited: to end one is to close its parent's
+    A forked process needs its own. It also keeps the inherited ones, because deleting them would close its parent's
     connections.
     """
     key = (os.getpid(), root.protocol, repr(root.storage_options))
@@ -157,14 +157,14 @@ def _file_system(root: UPath) -> Any:
 
 
 def _told(error: Exception) -> Exception:
-    """What was really wrong: fsspec's `info` over HTTP says "not found" to everything."""
+    """Return the underlying error: fsspec's `info` over HTTP reports "not found" for every error."""
     if isinstance(error, FileNotFoundError) and isinstance(error.__cause__, aiohttp.ClientError | OSError):
         return error.__cause__
     return error
 
 
 def _final(error: Exception, path: str) -> OSError | None:
-    """What to raise for an error that another attempt would only repeat; None for one that may pass."""
+    """Return the OSError to raise for a permanent error; None for a temporary one."""
     if isinstance(error, aiohttp.ClientResponseError):
         if is_temporary(error.status) or error.status < 400:
             return None
@@ -178,7 +178,7 @@ def _final(error: Exception, path: str) -> OSError | None:
 
 
 def fetch_copy(files: RemoteFiles, name: str, copy: Path) -> None:
-    """Bring a copy on this machine up to date with the file called `name` there. Raises OSError."""
+    """Update the local copy of a remote file if it has changed. Raises OSError."""
     copy.parent.mkdir(parents=True, exist_ok=True)
     origin = copy.with_name(f"{copy.name}.origin")
     with FileLock(copy.with_name(f"{copy.name}.lock"), wait=True):
@@ -197,4 +197,4 @@ def _copy(files: RemoteFiles, name: str, copy: Path, stamp: TarStamp) -> None:
             file.write(files.read(name, offset, min(CHUNK, stamp.size - offset)))
             progress.show(f"copying {name}", file.tell(), stamp.size, BYTES)
         if file.tell() != stamp.size or files.stamp(name) != stamp:
-            raise OSError(f"{files.address(name)} changed while it was read; start again")
+            raise OSError(f"{files.address(name)} changed while it was copied; run the command again")

@@ -1,7 +1,7 @@
-"""Tars at an address, for training on a machine that holds none of the data.
+"""Tars and extracted trees at an address, for training on a machine without a copy of the data.
 
-Each image is one request, so the distance to the server decides how many DataLoader workers it takes: with 20 ms for
-an answer one worker reads about 36 images a second, 8 read 280 and 16 read 440 (measured with decoding, two cores).
+Each image is one request, so the latency of the server decides how many DataLoader workers are needed: at 20 ms, one
+worker reads about 36 images per second, 8 read 280 and 16 read 440 (measured with decoding, on two cores).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ from landmarks.data.stores.store import MissingImageError, folders_of, image_pat
 from landmarks.data.stores.tar_files import ReadTar, TarStamp
 from landmarks.ids import format_id, format_ids
 
-# Requests under way at once: what a server takes from one client, and enough to hide a distance of 100 ms.
+# Requests at the same time: as many as a server accepts from one client, and enough to hide a latency of 100 ms.
 REQUESTS = 16
 READ_AHEAD = 8 << 20
 
@@ -44,7 +44,7 @@ class RemoteTars:
         return self.files.read(f"{self.folder}/{name}", offset, length)
 
     def walk(self, name: str) -> ReadTar:
-        """See TarFiles. Headers are some 130 KB apart: asked for one by one, each would cost a journey there."""
+        """See TarFiles. It reads ahead: headers are about 130 KB apart, and a request for each would be slow."""
         return ReadAhead(partial(self.read, name))
 
     def address(self, name: str) -> str:
@@ -53,7 +53,7 @@ class RemoteTars:
 
 
 class ReadAhead:
-    """Serves small reads that go forwards out of large ones of `block` bytes, the last of which it keeps."""
+    """Serves small forward reads from large ones of `block` bytes, the last of which it keeps."""
 
     def __init__(self, read: ReadTar, block: int = READ_AHEAD) -> None:
         self._read = read
@@ -61,7 +61,7 @@ class ReadAhead:
         self._data, self._start, self._at_end = b"", 0, False
 
     def __call__(self, offset: int, length: int) -> bytes:
-        """Bytes from `offset`, fewer than `length` only at the end."""
+        """Return the bytes from `offset`, fewer than `length` only at the end of the file."""
         start = offset - self._start
         if start < 0:
             return self._read(offset, length)
@@ -73,10 +73,13 @@ class ReadAhead:
 
 
 def find_tars(files: RemoteFiles, folder: str, indexed: Callable[[], Iterable[str]]) -> RemoteTars:
-    """The tars of a folder at an address.
+    """Find the tars of a folder at an address.
 
-    A server that lists no folders is asked for the tars of an offset index that lies there, which `indexed` gives, and
-    for those of the official numbering, up to the first that is not there. Raises OSError if there is no answer.
+    If the server does not list folders, the result consists of the tars in the offset index at the address, which
+    `indexed` returns, and those of the official numbering up to the first that does not exist.
+
+    Raises:
+        OSError: The server does not answer.
     """
     listed = files.names(folder)
     if listed:
@@ -94,7 +97,7 @@ def find_tars(files: RemoteFiles, folder: str, indexed: Callable[[], Iterable[st
 
 
 def exists(files: RemoteFiles, name: str) -> bool:
-    """Whether a file is there; where folders are not listed, servers also refuse access to what is not there."""
+    """Return whether a file exists; servers that do not list folders may also refuse access to missing files."""
     try:
         files.stamp(name)
     except (FileNotFoundError, PermissionError):
@@ -110,7 +113,7 @@ class RemoteFolderStore:
         self.folder = folder
 
     def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """See ImageStore. Where the server lists no folders all images count as present until they are read."""
+        """See ImageStore. If the server does not list folders, all images count as present until they are read."""
         try:
             if not self.files.names(self.folder):
                 return np.zeros(len(ids), dtype=np.int32)
@@ -119,7 +122,7 @@ class RemoteFolderStore:
             raise unreachable(self.files.address(self.folder), error) from error
 
     def path(self, name: str) -> str:
-        """Where the image with this id in 16 digits belongs, below the root of `files`."""
+        """Return the path of an image below the root of `files`, by its id of 16 digits."""
         return f"{self.folder}/{image_path(name)}"
 
     def _listed(self, folders: list[str]) -> Iterator[str]:
@@ -139,7 +142,7 @@ class RemoteFolderStore:
             ) from error
 
     def stamps(self, ids: NDArray[np.uint64], locations: NDArray[np.int32]) -> NDArray[np.uint64]:
-        """See ImageStore. Sizes and versions come from listings; where there are none, the place alone counts."""
+        """See ImageStore. Sizes and versions come from folder listings; without them only the place is hashed."""
         address = self.files.address(self.folder)
         try:
             with ThreadPoolExecutor(REQUESTS) as pool:

@@ -1,7 +1,7 @@
-"""What every place that holds images can do: say where an image is, and read its bytes.
+"""The interface of image stores, which locate images and read their bytes, and the stores for local files.
 
 A store is opened once in the main process and then used by DataLoader workers, so every store is picklable and
-safe under fork, spawn and threads: none keeps an open file or a position.
+safe under fork, spawn and threads: none keeps an open file or a file position.
 """
 
 import os
@@ -22,26 +22,42 @@ from landmarks.ids import find_sorted, format_id, format_ids, parse_ids
 
 IMAGE_NAME = re.compile(r"([0-9a-f]{16})\.jpg")
 ABSENT = -1
-STAT_THREADS = 16  # what hides the distance to a file server
-STAT_BLOCK = 4096  # files that a thread asks for at once
+STAT_THREADS = 16  # enough to hide the latency of a file server
+STAT_BLOCK = 4096  # files per task of a thread
 
 
 class MissingImageError(LandmarksError):
-    """An image that the tables name is not where its bytes should be."""
+    """Raised if an image of a table is missing or its bytes cannot be read."""
 
 
 class ImageStore(Protocol):
     """Reads the encoded bytes of images.
 
-    Images are looked up once for a whole table; what `locate` answers is kept beside the ids, so that reading an
-    image takes the same time in ten thousand of them as in five million.
+    All images of a table are looked up once, and the locations are kept in the table, so that reading an image takes
+    the same time among five million images as among ten thousand.
     """
 
     def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """Where each image is, in numbers that only this store understands: uint64 [N] -> int32 [N], -1 if absent."""
+        """Return the location of each image, a number that only this store understands.
+
+        Args:
+            ids: uint64 [N].
+
+        Returns:
+            int32 [N], -1 if the image is missing.
+        """
 
     def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
-        """The encoded image, or its first `length` bytes. Raises MissingImageError that names id and place."""
+        """Return an encoded image.
+
+        Args:
+            image_id: Its id.
+            location: Its location, from `locate`.
+            length: Number of bytes to read from the beginning; None reads all.
+
+        Raises:
+            MissingImageError: It cannot be read; the message names the id and the file.
+        """
 
     def stamps(self, ids: NDArray[np.uint64], locations: NDArray[np.int32]) -> NDArray[np.uint64]:
         """What tells each image from another of its id, without reading it: its place, size and times, uint64 [N].
@@ -53,13 +69,13 @@ class ImageStore(Protocol):
 
 
 def stamp(*parts: object, place_only: bool = False) -> int:
-    """A hash of 64 bits for `ImageStore.stamps`."""
+    """Return a hash of 64 bits for `ImageStore.stamps`."""
     text = "\0".join(map(str, parts)).encode("utf-8", "surrogateescape")
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "little") & ~1 | place_only
 
 
 def stamp_files(paths: Sequence[str]) -> NDArray[np.uint64]:
-    """Stamps of N files, uint64 [N], 0 where there is none; links in the paths' folders are followed once."""
+    """Return stamps of N files, uint64 [N], 0 for missing ones; links in each folder's path are resolved once."""
     real = {folder: os.path.realpath(folder) for folder in {os.path.dirname(path) for path in paths}}  # noqa: PTH120
 
     def block(start: int) -> list[int]:
@@ -72,7 +88,7 @@ def stamp_files(paths: Sequence[str]) -> NDArray[np.uint64]:
 def _stamp_file(path: str, real: dict[str, str]) -> int:
     folder, name = os.path.split(path)
     try:
-        status = os.stat(path)  # noqa: PTH116 - a Path for each of millions would take longer than the question
+        status = os.stat(path)  # noqa: PTH116 - making millions of Path objects would take longer than the calls
     except OSError:
         return 0
     # The time of the last change of any kind, too: unzip, cp -p and rsync -t set that of the content to an old one.
@@ -80,13 +96,30 @@ def _stamp_file(path: str, real: dict[str, str]) -> int:
 
 
 def read_by_id(store: ImageStore, image_id: int) -> bytes:
-    """Look one image up and read it; for many images, locate all of them at once. Raises MissingImageError."""
+    """Locate and read one image; to read many images, locate all of them at once.
+
+    Args:
+        store: The store that holds it.
+        image_id: Its id.
+
+    Returns:
+        The encoded bytes.
+
+    Raises:
+        MissingImageError: It is missing or cannot be read.
+    """
     location = store.locate(np.array([image_id], dtype=np.uint64))[0]
     return store.read(image_id, int(location))
 
 
 class FileStore:
-    """Files with any names: N paths, each of the id, uint64 [N], in the same place; shown as they lie below `root`."""
+    """Image files with any names.
+
+    Args:
+        ids: uint64 [N].
+        paths: The N files, in the order of `ids`.
+        root: The folder to which names in messages are relative; None uses full paths.
+    """
 
     def __init__(self, ids: NDArray[np.uint64], paths: Sequence[Path], root: Path | None = None) -> None:
         self.root = root
@@ -96,11 +129,11 @@ class FileStore:
         self._paths = np.array([os.fsencode(paths[i]) for i in order], dtype=np.bytes_)
 
     def path(self, image_id: int) -> Path:
-        """Where the image lies. Raises MissingImageError for an id that the store does not know."""
+        """Return the path of an image. Raises MissingImageError for an unknown id."""
         return self._path(image_id, int(self.locate(np.array([image_id], dtype=np.uint64))[0]))
 
     def name(self, image_id: int, location: int) -> str:
-        """What people call the image: its path below the root, or where it lies."""
+        """Return a name for messages: the path of an image below the root, or its full path."""
         path = self._path(image_id, location)
         return str(path.relative_to(self.root) if self.root and path.is_relative_to(self.root) else path)
 
@@ -137,19 +170,19 @@ def _opened(path: str, flags: int) -> int:
 
 
 def image_path(name: str) -> str:
-    """Where the image with this id in 16 digits lies in an extracted tree: `a/b/c/<id>.jpg`."""
+    """Return the path of an image in an extracted tree, `a/b/c/<id>.jpg`, by its id of 16 digits."""
     return f"{name[0]}/{name[1]}/{name[2]}/{name}.jpg"
 
 
 def folders_of(ids: NDArray[np.uint64]) -> list[str]:
-    """The folders `a/b/c`, at most 4096, that hold these images in an extracted tree."""
+    """Return the folders `a/b/c`, at most 4096, that hold these images in an extracted tree."""
     return [
         "/".join(f"{prefix:03x}") for prefix in np.flatnonzero(np.bincount((ids >> np.uint64(52)).astype(np.int64)))
     ]
 
 
 def located(ids: NDArray[np.uint64], names: Iterable[str]) -> NDArray[np.int32]:
-    """What `locate` answers where there are files of these names."""
+    """Return the locations of images if these are the names of the existing files: 0, or -1 for missing ones."""
     return np.where(find_sorted(_ids_of(names), ids) >= 0, 0, ABSENT).astype(np.int32)
 
 
@@ -158,16 +191,19 @@ def _ids_of(names: Iterable[str]) -> NDArray[np.uint64]:
 
 
 class FolderStore:
-    """The extracted tree of GLDv2: `root/a/b/c/<id>.jpg`, a, b, c the first three digits of the id.
+    """The extracted tree of GLDv2: `root/a/b/c/<id>.jpg`, where a, b, c are the first three digits of the id.
 
-    Paths are computed, so that opening the store costs nothing.
+    Opening the store takes no time, because paths are computed from ids.
+
+    Args:
+        root: The folder of the tree.
     """
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
 
     def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """See ImageStore. Lists each of the at most 4096 folders once rather than asking for every file."""
+        """See ImageStore. It lists each of the at most 4096 folders instead of looking up every file."""
         folders = (self.root / folder for folder in folders_of(ids))
         return located(ids, (path.name for folder in folders if folder.is_dir() for path in folder.iterdir()))
 
@@ -181,16 +217,19 @@ class FolderStore:
 
 
 class FlatFolderStore:
-    """Images `folder/<id>.jpg`, as Open Images hands them out.
+    """Images `folder/<id>.jpg`, the layout of Open Images.
 
-    The folder is listed each time that images are looked up: 1.7 million names take some seconds.
+    The folder is listed each time that images are located, which takes some seconds for 1.7 million names.
+
+    Args:
+        folder: The folder of the images.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
 
     def ids(self) -> NDArray[np.uint64]:
-        """The ids of all images that are there, ascending, uint64 [N]."""
+        """Return the ids of all images in the folder, ascending, uint64 [N]."""
         return _ids_of(self._names())
 
     def locate(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
@@ -207,13 +246,19 @@ class FlatFolderStore:
 
     def _names(self) -> list[str]:
         try:
-            return os.listdir(self.folder)  # noqa: PTH208 - a Path for each of 1.7 million names would take minutes
+            return os.listdir(self.folder)  # noqa: PTH208 - making 1.7 million Path objects would take minutes
         except OSError as error:
             raise LandmarksError(f"{self.folder}: the images cannot be listed ({error.strerror})") from error
 
 
 class JoinedStore:
-    """Two stores as one: `first` answers for `first_ids`, uint64 [N], with even locations, `second` for all others."""
+    """Two stores as one. Locations are even for images of the first store and odd for those of the second.
+
+    Args:
+        first_ids: Ids of the images in the first store, uint64 [N]; all others are in the second.
+        first: The first store.
+        second: The second store.
+    """
 
     def __init__(self, first_ids: NDArray[np.uint64], first: ImageStore, second: ImageStore) -> None:
         self._first_ids = first_ids
@@ -233,7 +278,7 @@ class JoinedStore:
         return locations
 
     def join(self, first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Locations of images that were located in their own store: int32 [A], int32 [B] -> int32 [A + B]."""
+        """Convert locations in the two stores to locations in this one: int32 [A], int32 [B] -> int32 [A + B]."""
         return np.concatenate([_numbered(first, 0), _numbered(second, 1)])
 
     def read(self, image_id: int, location: int, length: int | None = None) -> bytes:

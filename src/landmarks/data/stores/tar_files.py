@@ -1,4 +1,4 @@
-"""The tars of one split as files that can be asked for some of their bytes, wherever they lie."""
+"""Random access to the tars of one split, in a local folder or at an address."""
 
 import os
 from collections.abc import Callable
@@ -11,20 +11,22 @@ ReadTar = Callable[[int, int], bytes]
 
 @dataclass(frozen=True)
 class TarStamp:
-    """What tells whether a tar is still the one that was indexed: its bytes, and what changes with the content.
+    """Size and version of a tar, which tell whether it is still the one that was indexed.
 
-    The version is a modification time in nanoseconds, or what a server calls it and its value, as in `ETag "5d41"`.
+    Attributes:
+        size: Bytes.
+        version: Modification time in nanoseconds, or the name and value of a server's version, as in `ETag "5d41"`.
     """
 
     size: int
     version: str
 
     def agrees_with(self, recorded: "TarStamp") -> bool:
-        """Whether this may be the tar that was recorded.
+        """Return whether this may be the tar that was recorded.
 
-        An index made beside the tars and uploaded with them records times of that disk; a server knows others. So
-        versions of two kinds say nothing about each other: the size decides, and TarStore, which looks at the header
-        of each image it reads, catches the rest.
+        An index that was made on a disk and uploaded with the tars records modification times of that disk, which a
+        server does not know. Versions of different kinds are therefore not compared: the size decides, and TarStore
+        detects other changes when it checks the header of each image it reads.
         """
         return self.size == recorded.size and (self.version == recorded.version or self._kind != recorded._kind)
 
@@ -34,31 +36,33 @@ class TarStamp:
 
 
 class TarFiles(Protocol):
-    """Official tars by their names, such as `images_000.tar`. Picklable; safe under fork, spawn and threads."""
+    """The official tars, by names such as `images_000.tar`. Picklable; safe under fork, spawn and threads."""
 
     def names(self) -> list[str]:
-        """All tars, sorted."""
+        """Return the names of all tars, sorted."""
 
     def stamp(self, name: str) -> TarStamp:
-        """Size and version of a tar. Raises OSError."""
+        """Return the size and version of a tar. Raises OSError."""
 
     def read(self, name: str, offset: int, length: int) -> bytes:
-        """Bytes from `offset`; fewer than `length` only where the file ends. Raises OSError."""
+        """Return the bytes from `offset`, fewer than `length` only at the end of the file. Raises OSError."""
 
     def walk(self, name: str) -> ReadTar:
-        """`read(offset, length)` of one tar for whoever goes through it from front to back, by one thread."""
+        """Return a function `read(offset, length)` for reading one tar from front to back in one thread."""
 
     def address(self, name: str) -> str:
-        """Path or URL of a tar, for messages; of their folder if the name is empty."""
+        """Return the path or URL of a tar, or of their folder if the name is empty, for messages."""
 
 
 @dataclass(frozen=True)
 class LocalTars:
-    """Tars in a folder of this machine, read with `pread`.
+    """Tars in a local folder, read with `pread`.
 
-    A tar is opened for each read: that costs about 10 microseconds against milliseconds of decoding, and leaves no
-    descriptor to share between processes or threads, nor 600 of them open in each worker.
-    Hidden files in the folder are no tars.
+    A tar is opened for each read, which costs about 10 microseconds against milliseconds of decoding. No file
+    descriptors are shared between processes or threads, and no worker keeps 600 files open. Hidden files are ignored.
+
+    Attributes:
+        folder: The folder.
     """
 
     folder: Path
@@ -81,7 +85,7 @@ class LocalTars:
             os.close(fd)
 
     def walk(self, name: str) -> ReadTar:
-        """See TarFiles. It stays open, for there are thousands of small reads."""
+        """See TarFiles. The file stays open, because there are thousands of small reads."""
         return OpenTar(self._open(name))
 
     def address(self, name: str) -> str:
@@ -93,15 +97,15 @@ class LocalTars:
 
 
 class OpenTar:
-    """Reads from one open file, here and there; it is closed when nobody holds this any more."""
+    """Reads from one open file at any position; the file is closed when this object is deleted."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        if hasattr(os, "posix_fadvise"):  # what lies between headers need not come from the disk
+        if hasattr(os, "posix_fadvise"):  # do not read ahead: the bytes between headers are not needed
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
 
     def __call__(self, offset: int, length: int) -> bytes:
-        """Bytes from `offset`; fewer than `length` only where the file ends. Raises OSError."""
+        """Return the bytes from `offset`, fewer than `length` only at the end of the file. Raises OSError."""
         return os.pread(self._fd, length, offset)
 
     def __del__(self) -> None:

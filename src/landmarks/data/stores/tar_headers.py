@@ -1,8 +1,8 @@
-"""Which images one tar holds and where, out of its headers alone.
+"""Finds the images in a tar and their positions by reading its headers only.
 
 A tar is a chain: each 512-byte header says how many bytes follow it, and after them comes the next header. The chain
-is walked with as little Python for each member as it takes, and the headers are then checked in batches with NumPy.
-What is not plainly an image is looked at alone, by tar_members.py.
+is walked with as little Python code per member as possible, and the headers are then checked in batches with NumPy.
+Members that are not obviously images are checked one by one, by tar_members.py.
 """
 
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ from landmarks.data.stores.tar_members import (
 )
 from landmarks.ids import format_id
 
-# After a member smaller than this a whole window is read, for it holds several headers.
+# After a member smaller than this a whole window is read, since it contains several headers.
 NEAR = 8192
 WINDOW = 65536
 # Headers checked at once: 1 MiB.
 BATCH = 2048
 MAX_TAR = BLOCK << 32
-# The end is padded with zeros up to the blocking factor of whoever wrote the tar, 10 KiB by default.
+# The end is padded with zeros to a multiple of the writing program's record size, 10 KiB by default.
 MAX_PADDING = 1 << 20
 
 _ZEROS = bytes(BLOCK)
@@ -41,22 +41,31 @@ _IN_OCTAL_FIELD[np.frombuffer(b"01234567 \0", dtype=np.uint8)] = True
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """The N images of one tar."""
+    """The N images of one tar: sorted, unique ids, positions in blocks of 512 bytes, and sizes in bytes."""
 
-    ids: NDArray[np.uint64]  # sorted, unique
-    blocks: NDArray[np.uint32]  # where the bytes of each image begin, in blocks of 512 bytes
-    lengths: NDArray[np.uint32]  # bytes of each image
+    ids: NDArray[np.uint64]
+    blocks: NDArray[np.uint32]
+    lengths: NDArray[np.uint32]
 
 
 def read_headers(read: ReadTar, size: int) -> Images:
-    """Walk the headers of one tar of `size` bytes.
+    """Read the headers of one tar.
 
-    Allowed are regular files called `<id>.jpg` in any relative folder, folders, and pax headers that leave the
-    names and sizes alone. RefusedTarError says what else is in it, or that it is corrupt, cut off, compressed or holds
-    an image twice.
+    Allowed are regular files called `<id>.jpg` in any relative folder, folders, and pax headers that change neither
+    names nor sizes.
+
+    Args:
+        read: Returns bytes of the tar, given an offset and a length.
+        size: Size of the tar, bytes.
+
+    Returns:
+        Its images.
+
+    Raises:
+        RefusedTarError: It contains anything else or an image twice, or is corrupt, truncated or compressed.
     """
     if size > MAX_TAR:
-        raise RefusedTarError(f"has {size:,} bytes, at most {MAX_TAR:,} can be indexed; {REPAIR}")
+        raise RefusedTarError(f"has {size:,} bytes, but at most {MAX_TAR:,} can be indexed; {REPAIR}")
     parts = [_check(read, *batch) for batch in _walk(read, size)]
     ids, blocks, lengths = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     order = np.argsort(ids, kind="stable")
@@ -68,9 +77,9 @@ def read_headers(read: ReadTar, size: int) -> Images:
 
 
 def _walk(read: ReadTar, size: int) -> Iterator[tuple[list[bytes], list[int], int]]:
-    """Batches of headers, the sizes that they announce, and the byte where the first of them is.
+    """Yield batches of headers, the sizes given in them, and the offset of the first header of the batch.
 
-    The last size is -1 where it cannot be read. That the tar is whole is known only at the end of the iteration.
+    The last size is -1 if it is invalid. Whether the tar is complete is known only at the end of the iteration.
     """
     headers: list[bytes] = []
     sizes: list[int] = []
@@ -111,7 +120,7 @@ def _walk(read: ReadTar, size: int) -> Iterator[tuple[list[bytes], list[int], in
 def _check(
     read: ReadTar, headers: list[bytes], sizes: list[int], start: int
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint32]]:
-    """Ids, blocks and lengths of the images in a batch of headers. Raises RefusedTarError for the first bad one."""
+    """Return ids, blocks and lengths of the images in a batch of headers. Raises RefusedTarError for an invalid one."""
     table = np.frombuffer(b"".join(headers), dtype=np.uint8).reshape(-1, BLOCK)
     length = np.array(sizes, dtype=np.int64)
     step = BLOCK + (length + BLOCK - 1 & -BLOCK)
@@ -128,7 +137,7 @@ def _check(
 
 
 def _plain(table: NDArray[np.uint8], digits: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which headers [N, 512] are good and of regular files `a/b/c/<id>.jpg`, a, b, c the first digits of the id."""
+    """Return which headers [N, 512] are valid headers of regular files `a/b/c/<id>.jpg`; a, b, c begin the id."""
     as_expected = [(1, b"/"), (3, b"/"), (5, b"/"), (22, b".jpg\0"), (345, b"\0")]
     good = np.logical_and.reduce([_holds(table, *expected) for expected in as_expected])
     good &= (digits < 16).all(axis=1) & (table[:, :6:2] == table[:, 6:9]).all(axis=1)
@@ -147,7 +156,7 @@ def _holds(table: NDArray[np.uint8], start: int, expected: bytes) -> NDArray[np.
 
 
 def _octal(field: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The numbers in fields [N, W] of octal digits between spaces and zero bytes, which are passed over."""
+    """Return the numbers in fields [N, W] of octal digits, ignoring spaces and zero bytes around them."""
     number = np.zeros(len(field), dtype=np.int64)
     for column in field.T:
         number = np.where(column >= ord("0"), number * 8 + (column & 7), number)

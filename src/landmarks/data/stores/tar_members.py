@@ -1,7 +1,7 @@
-"""What a single tar header says, and whether such a member may be in a tar of images.
+"""Interprets a single tar header and decides whether such a member is allowed in a tar of images.
 
-Tars come from somebody else's server, so what could mislead a reader is refused by name: links, devices, paths that
-leave the folder, names that are no id, headers that rename or resize the member after them. Format: POSIX pax,
+Tars are downloaded, so anything that could mislead a reader is refused: links, devices, paths that leave the folder,
+names that are not ids, headers that rename or resize the member after them. The format is POSIX pax,
 https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html
 """
 
@@ -11,7 +11,7 @@ from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
 
 BLOCK = 512
-# Far larger than any image of the set, and small enough to be read by mistake.
+# Far larger than any image of the data set, and small enough to do no harm if read by mistake.
 MAX_IMAGE = 1 << 28
 MAX_PAX = 1 << 16
 REPAIR = "compare it with the md5sum file of its split and download it again"
@@ -31,19 +31,25 @@ _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\x
 
 
 class RefusedTarError(LandmarksError):
-    """A tar that is corrupt, cut off or holds what it must not. The message does not say which tar."""
+    """Raised for a tar that is corrupt, truncated or has forbidden content. The message does not name the tar."""
 
 
 def corrupt(what: str) -> RefusedTarError:
-    """An error for a tar that cannot be what was published."""
+    """Make the error for a tar that differs from the published one."""
     return RefusedTarError(f"not a complete uncompressed tar ({what}); {REPAIR}")
 
 
 def image_id(header: bytes, size: int, offset: int, read: ReadTar) -> int | None:
-    """The id of the image that a header announces, None for a folder or a pax header without consequences.
+    """Return the id of the image after a header, None for a folder or a harmless pax header.
 
-    It is 512 bytes, not all zero, at `offset` in the tar; `size` is -1 where it cannot be read. Raises RefusedTarError
-    if it is corrupt, or announces anything else.
+    Args:
+        header: 512 bytes, not all zero.
+        size: Size of the member in bytes, -1 if the field is invalid.
+        offset: Offset of the header in the tar, bytes.
+        read: Returns bytes of the tar, given an offset and a length.
+
+    Raises:
+        RefusedTarError: The header is corrupt or belongs to anything else.
     """
     _require_header(header, size, offset)
     name, kind = member_name(header), header[156:157]
@@ -63,23 +69,23 @@ def image_id(header: bytes, size: int, offset: int, read: ReadTar) -> int | None
     match = IMAGE_NAME.fullmatch(name.rpartition("/")[2])
     if match is None:
         raise RefusedTarError(
-            f"{place} is no image: its name is not an id, 16 digits of 0-9 and a-f, and .jpg; {REPAIR}, "
+            f"{place} is not an image: its name is not an id (16 digits of 0-9 and a-f) and .jpg; {REPAIR}, "
             "or make the tar again without it"
         )
     if size > MAX_IMAGE:
-        raise RefusedTarError(f"{place} claims {size:,} bytes, an image has at most {MAX_IMAGE:,}; {REPAIR}")
+        raise RefusedTarError(f"{place} claims {size:,} bytes, but an image has at most {MAX_IMAGE:,}; {REPAIR}")
     return int(match[1], 16)
 
 
 def member_name(header: bytes) -> str:
-    """The name in a header, with the ustar prefix if there is one."""
+    """Return the name in a header, with the ustar prefix if there is one."""
     name = header[:100].partition(b"\0")[0]
     prefix = header[345:500].partition(b"\0")[0] if header[257:263] == b"ustar\0" else b""
     return (prefix + b"/" + name if prefix else name).decode("utf-8", "backslashreplace")
 
 
 def announces(header: bytes, image_id: int, size: int) -> bool:
-    """Whether a header is that of a certain image of so many bytes, asked each time that an image is read."""
+    """Return whether a header is that of the given image with `size` bytes; checked whenever an image is read."""
     name = header[:100].partition(b"\0")[0].rpartition(b"/")[2]
     try:
         return name == f"{format_id(image_id)}.jpg".encode() and int(header[124:136].rstrip(b"\0"), 8) == size
@@ -119,7 +125,7 @@ def _check_pax(size: int, offset: int, read: ReadTar) -> None:
     """Refuse pax records that give the next member another name or size. A record is `LENGTH KEY=VALUE` on a line."""
     place = f"the pax header at byte {offset}"
     if size > MAX_PAX:
-        raise RefusedTarError(f"{place} claims {size:,} bytes, at most {MAX_PAX:,} are read; {REPAIR}")
+        raise RefusedTarError(f"{place} claims {size:,} bytes, but at most {MAX_PAX:,} are read; {REPAIR}")
     records = read(offset + BLOCK, size)
     position = 0
     while position < size:

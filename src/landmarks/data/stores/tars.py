@@ -1,7 +1,7 @@
-"""Read single images straight out of the official tars, without extracting 595 GB.
+"""Reads single images directly from the official tars, without extracting 595 GB.
 
-The tars are the ones of https://github.com/cvdfoundation/google-landmark: uncompressed, members `a/b/c/<id>.jpg`. An
-image's id says nothing about which tar holds it; the offset index does.
+The tars are those of https://github.com/cvdfoundation/google-landmark: uncompressed, with members `a/b/c/<id>.jpg`.
+The offset index tells which tar holds an image, since the id does not.
 """
 
 from pathlib import Path
@@ -17,13 +17,20 @@ from landmarks.errors import LandmarksError
 from landmarks.ids import find_sorted, format_id
 
 RENEW = "run `landmarks data index`"
-SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no two places in a tar get the same product
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no two positions in a tar get the same product
 
 
 class TarStore:
     """Images inside tars, each read together with its header by one request; see `open_tar_store`.
 
-    The index is mapped from its file, also in processes that the store is sent to: they share one copy.
+    The offset index is memory-mapped, also in processes to which the store is sent, so that all share one copy.
+
+    Args:
+        files: The tars.
+        offsets: The file of their offset index.
+
+    Raises:
+        LandmarksError: The index cannot be read.
     """
 
     def __init__(self, files: TarFiles, offsets: Path) -> None:
@@ -45,7 +52,7 @@ class TarStore:
         return find_sorted(self._offsets.ids, ids).astype(np.int32)
 
     def read(self, image_id: int, location: int, length: int | None = None) -> bytes:
-        """See ImageStore. The header in front of the image tells whether the tar is still the one indexed."""
+        """See ImageStore. The header before the image shows whether the tar has changed since it was indexed."""
         row = self._row(image_id, location)
         name = self._offsets.tars[self._offsets.tar[row]].name
         whole = int(self._offsets.length[row])
@@ -61,7 +68,7 @@ class TarStore:
         return data[BLOCK:]
 
     def stamps(self, ids: NDArray[np.uint64], locations: NDArray[np.int32]) -> NDArray[np.uint64]:
-        """See ImageStore. They rest on the stamps of the tars, which were compared when the store was opened."""
+        """See ImageStore. They are made from the stamps of the tars, which were compared when the store was opened."""
         offsets, folder = self._offsets, self.files.address("")
         tars = [stamp(folder, tar.name, tar.stamp.size, tar.stamp.version) for tar in offsets.tars]
         found = np.zeros(len(ids), np.uint64)
@@ -74,7 +81,7 @@ class TarStore:
         ids = self._offsets.ids
         if 0 <= location < len(ids) and ids[location] == image_id:
             return location
-        if location >= 0:  # it is of an index that was renewed before this process opened it
+        if location >= 0:  # the location is from an older index, updated before this process opened it
             location = int(self.locate(np.array([image_id], dtype=np.uint64))[0])
         if location == ABSENT:
             place = f"the {len(self._offsets.tars)} tars of {self.files.address('')}"

@@ -83,7 +83,7 @@ def test_a_partial_download_can_be_understood(tiny: Any) -> None:
     gone = clean["listed"] - clean["present"]
     assert findings.reasons == [
         f"images are missing, {gone} of 8 of train_clean: `landmarks data download --root "
-        f"{tiny.root} --split train` fetches them, data.source.missing=skip trains without them"
+        f"{tiny.root} --split train` downloads them, data.source.missing=skip trains without them"
     ]
 
 

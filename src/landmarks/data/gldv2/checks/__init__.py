@@ -1,4 +1,4 @@
-"""Is a copy of Google Landmarks v2 sound? Its tables against each other, against its images, and every image."""
+"""Verifies a copy of Google Landmarks v2: its tables against each other and against its images, and every image."""
 
 import lazy_loader
 

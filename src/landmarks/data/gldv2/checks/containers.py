@@ -1,6 +1,6 @@
-"""What holds the images of a split, piece by piece: its tars, or the folders of the extracted tree.
+"""The containers of a split's images: its tars, or the folders of the extracted tree.
 
-A store answers for a whole split and refuses it if one tar is corrupt. A check goes on with the others.
+An image store represents a whole split and refuses it if one tar is corrupt. A check continues with the other tars.
 """
 
 import os
@@ -34,7 +34,7 @@ READ_BYTES = 4 << 20
 
 @dataclass(frozen=True, eq=False)
 class TarContainer:
-    """A tar, such as "train/images_003.tar", and its images in the order in which they lie there. Picklable."""
+    """A tar, such as "train/images_003.tar", and its images in the order of the tar. Picklable."""
 
     name: str
     files: TarFiles
@@ -45,7 +45,7 @@ class TarContainer:
 
     @property
     def stamp(self) -> str:
-        """Changes when an image may have."""
+        """Text that changes when an image may have changed."""
         return f"{self.state.size} {self.state.version}"
 
     def read(self, row: int) -> bytes:
@@ -60,7 +60,7 @@ class TarContainer:
         return data
 
     def md5(self) -> str:
-        """Return the sum of the whole tar. Raises OSError."""
+        """Return the md5 sum of the whole tar. Raises OSError."""
         digest, offset = md5(usedforsecurity=False), 0
         while data := self.files.read(self._tar, offset, READ_BYTES):
             digest.update(data)
@@ -86,7 +86,7 @@ class FolderContainer:
 
     @cached_property
     def stamp(self) -> str:
-        """Changes when an image may have; asks for the size and time of every file, so only a deep check does."""
+        """Text that changes when an image may have changed; it needs the size and time of every file, which is slow."""
         digest = blake2b(digest_size=16)
         for name in map(format_id, self.ids.tolist()):
             try:
@@ -101,7 +101,7 @@ class FolderContainer:
         return FolderStore(self.folder).read(int(self.ids[row]))
 
     def md5(self) -> None:
-        """Return no sum: none is published."""
+        """Return None, since no md5 sum is published for folders."""
 
     def take(self, rows: slice) -> "FolderContainer":
         """Return the container with some of its images only."""
@@ -113,7 +113,7 @@ Container = TarContainer | FolderContainer
 
 @dataclass(frozen=True)
 class Inventory:
-    """What is there of "train", "index" or "test", whatever the tables say; `refused` says what is wrong with tars."""
+    """The images that exist of "train", "index" or "test", whatever the tables say, and messages for `refused` tars."""
 
     folder: str
     containers: list[Container]
@@ -121,17 +121,17 @@ class Inventory:
 
     @property
     def ids(self) -> NDArray[np.uint64]:
-        """All images that are there: uint64 [N], ascending."""
+        """All existing images, uint64 [N], ascending."""
         return self._ordered[0]
 
     def unlisted(self, listed: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], list[str]]:
-        """Return the images that are not in `listed`, uint64 [M], ascending, and the place of each."""
+        """Return the images that are not in `listed` (uint64 [M], ascending) and the container of each."""
         ids, places = self._ordered
         rows = np.flatnonzero(find_sorted(listed, ids) < 0)
         return ids[rows], [self.containers[place].name for place in places[rows]]
 
     def twice(self) -> tuple[NDArray[np.uint64], list[str]]:
-        """Return the images that are in two containers, and in which."""
+        """Return the images that are in two containers, and the names of these."""
         ids, places = self._ordered
         rows = np.flatnonzero(ids[1:] == ids[:-1])
         pairs = zip(places[rows], places[rows + 1], strict=True)
@@ -147,20 +147,20 @@ class Inventory:
 
 
 def take_inventory(layout: GLDv2Layout, folder: str, on_tar: OnTar | None = None) -> Inventory:
-    """Ask the offset index of a folder, brought up to date, or list the extracted tree if there is no tar."""
+    """Update the offset index of a folder and read it, or list the extracted tree if there are no tars."""
     files = layout.tars(folder)
     names = files.names()
     if not names:
         if not isinstance(layout.root, Path):
             raise LandmarksError(
                 f"{layout.root / folder}: only tars can be checked at an address; check an extracted tree on the "
-                "machine where it lies"
+                "machine that stores it"
             )
         return Inventory(folder, [*open_folders(layout.root, folder)])
     update = update_offsets(files, layout.offsets(folder), on_tar=on_tar)
     containers: list[Container] = [*indexed_tars(folder, files, update.offsets)]
     for name in sorted(set(names) - {tar.name for tar in update.offsets.tars}):
-        # A tar that is sound but holds images of another one: training refuses it, here they are all counted.
+        # A valid tar that repeats images of another one: training refuses it, but here all its images are counted.
         with suppress(LandmarksError, OSError):
             containers.append(open_tar(folder, files, name))
     return Inventory(folder, sorted(containers, key=lambda container: container.name), update.refused)
@@ -187,7 +187,7 @@ def open_tar(folder: str, files: TarFiles, name: str) -> TarContainer:
 
 
 def open_folders(root: Path, folder: str) -> list[FolderContainer]:
-    """List an extracted tree. A file that lies elsewhere than under the first three digits of its id is not seen."""
+    """List an extracted tree. Files outside the folder of the first three digits of their id are ignored."""
     tree, containers = root / folder, []
     for name in (f"{first}/{second}" for first in HEX_DIGITS for second in HEX_DIGITS):
         found: list[str] = []

@@ -1,4 +1,4 @@
-"""What a check of a Google Landmarks v2 folder found, for people, for programs and as a list of ids."""
+"""The findings of a check of a Google Landmarks v2 folder, as messages, as JSON and as a list of ids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from landmarks.storage import atomic_file
 Split = Literal["train", "train_clean", "index", "test"]
 CHECKED_SPLITS: tuple[Split, ...] = get_args(Split)
 FOLDER: dict[Split, str] = {"train": "train", "train_clean": "train", "index": "index", "test": "test"}
-# What `train.py data=gldv2` reads unless told otherwise: train_clean to train on and to vote, index and test to score.
+# What `train.py data=gldv2` reads by default: train_clean for training and gallery, index and test for evaluation.
 NEEDED: tuple[Split, ...] = ("train_clean", "index", "test")
 
 TableFault = Literal["missing", "unlisted", "listed_twice", "stored_twice", "unlabelled", "unknown", "leaked"]
 TABLE_FAULTS: tuple[TableFault, ...] = get_args(TableFault)
 IMAGE_FAULTS: tuple[ImageFault, ...] = get_args(ImageFault)
 Kind = TableFault | ImageFault
-# What training can leave out; the other kinds are mistakes in files, or images that no table names.
+# Faults of images that training can leave out; other faults are errors in files, or images that are in no table.
 EXCLUDABLE: tuple[Kind, ...] = ("missing", "leaked", *IMAGE_FAULTS)
 EXAMPLES = 3
 MAX_UNREADABLE = 100  # data.max_unreadable of conf/data/gldv2.yaml: a run stops at the next one
@@ -33,9 +33,14 @@ MAX_UNREADABLE = 100  # data.max_unreadable of conf/data/gldv2.yaml: a run stops
 
 @dataclass(frozen=True, eq=False)
 class Fault:
-    """Images of one split with the same fault: uint64 [N] `ids`, `where` each is (a tar, a table, a reason).
+    """Images of one split with the same fault.
 
-    `blocks` are the splits that cannot be used because of it.
+    Attributes:
+        kind: The fault.
+        split: The split.
+        ids: uint64 [N].
+        where: Where each was found: a tar, a table or a reason.
+        blocks: Splits that cannot be used because of it.
     """
 
     kind: Kind
@@ -47,7 +52,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class FileProblem:
-    """A file that is missing, corrupt or wrong: a message that names it, and the splits that it makes unusable."""
+    """A message about a missing, corrupt or invalid file, and the splits that it makes unusable."""
 
     message: str
     blocks: frozenset[Split]
@@ -55,21 +60,27 @@ class FileProblem:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that was found.
+    """All findings of a check.
 
-    The counts of each split that was checked are: images in its table that are "listed", "present" or
-    "without_landmark"; its "landmarks", and "landmarks_with_one_image".
+    Attributes:
+        root: Folder or address of the data set.
+        deep: Whether the images were decoded.
+        needed: The splits that must be usable for training to start.
+        counts: For each checked split the images in its table that are "listed", "present" or "without_landmark", and
+            its "landmarks" and "landmarks_with_one_image".
+        faults: At most one for each kind, split and cause, none without images.
+        problems: Missing, corrupt or invalid files.
     """
 
     root: str
-    deep: bool  # whether the images were decoded
-    needed: tuple[Split, ...]  # those on which it depends whether training can start
+    deep: bool
+    needed: tuple[Split, ...]
     counts: dict[Split, dict[str, int]]
-    faults: tuple[Fault, ...]  # at most one of each kind and split and cause, none without images
+    faults: tuple[Fault, ...]
     problems: tuple[FileProblem, ...]
 
     def usable(self, split: Split) -> bool:
-        """Return whether nothing that was found keeps a split from being used."""
+        """Return whether a split can be used in spite of all findings."""
         findings: list[Fault | FileProblem] = [*self.faults, *self.problems]
         return all(split not in finding.blocks for finding in findings)
 
@@ -80,7 +91,7 @@ class Findings:
 
     @property
     def reasons(self) -> list[str]:
-        """Why training cannot start and what to do, a sentence each; empty if it can."""
+        """Sentences that say why training cannot start and what to do; empty if it can start."""
         needed = set(self.needed)
         reasons = [problem.message for problem in self.problems if problem.blocks & needed]
         blocking = [fault for fault in self.faults if fault.blocks & needed]
@@ -90,7 +101,7 @@ class Findings:
             folders = ",".join(dict.fromkeys(FOLDER[one.split] for one in missing))
             reasons.append(
                 f"images are missing, {' and '.join(parts)}: `landmarks data download --root {self.root} --split "
-                f"{folders}` fetches them, data.source.missing=skip trains without them"
+                f"{folders}` downloads them, data.source.missing=skip trains without them"
             )
         reasons += [
             f"{_images(fault)} of {fault.split} cannot be read, and a run stops at more than "
@@ -100,7 +111,7 @@ class Findings:
         ]
         return reasons + [
             f"{fault.where[0]} names {_images(fault)} that metadata/{fault.split}.csv does not list: both "
-            "files must be of the same release, download them again"
+            "files must be of the same release; download them again"
             for fault in blocking
             if fault.kind == "unknown"
         ]
@@ -111,7 +122,7 @@ class Findings:
         return len(ids[0]) if len(ids) == 1 else len(np.unique(np.concatenate([np.empty(0, np.uint64), *ids])))
 
     def examples(self, kind: Kind, split: Split) -> list[tuple[str, str]]:
-        """Return the first few ids and places."""
+        """Return the first few ids with a fault and where they were found."""
         pairs = (pair for one in self._of(kind, split) for pair in zip(one.ids.tolist(), one.where, strict=True))
         return [(format_id(image_id), where) for image_id, where in islice(pairs, EXAMPLES)]
 
@@ -119,7 +130,7 @@ class Findings:
         return [fault for fault in self.faults if (fault.kind, fault.split) == (kind, split)]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the same for programs, always with all keys; counts that only decoding tells are null without."""
+        """Return the findings as JSON values, always with all keys; counts that need decoding are null without it."""
         return {
             "root": self.root,
             "deep": self.deep,
@@ -143,10 +154,19 @@ class Findings:
         return {"count": None if unknown else self.count(kind, split), "examples": examples}
 
     def write_list(self, path: Path) -> int:
-        """Write the ids of images that training can leave out as CSV, and return how many they are.
+        """Write the ids of images that training can leave out as a CSV file for `data.source.exclude`.
 
-        The columns are id, kind, split and where; the file can be given as `data.source.exclude`. An image of train
-        and train_clean is listed once for each of its faults. Images of test are no part of any training.
+        The columns are id, kind, split and where. An image of train and train_clean is listed once for each of its
+        faults. Images of test are not listed, since they are never trained on.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The number of images in the list.
+
+        Raises:
+            LandmarksError: The file cannot be written.
         """
         parts = [
             pl.DataFrame({"id": format_ids(fault.ids), "where": list(fault.where)}).select(
@@ -170,7 +190,7 @@ def _images(fault: Fault) -> str:
 
 
 def _remedy(split: Split) -> str:
-    """Say what to do about many unreadable images: lists leave them out of training, not out of the evaluation."""
+    """Return what to do about many unreadable images; exclude lists apply to training, not to evaluation."""
     if FOLDER[split] == "train":
         return "write them to a file with `--list FILE` and give that as data.source.exclude"
     return "download its tars again, or raise data.max_unreadable"

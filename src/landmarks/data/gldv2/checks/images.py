@@ -1,7 +1,7 @@
-"""Decodes every image of some containers (tars, or folders of the extracted tree) and judges it.
+"""Decodes and checks every image of some containers (tars, or folders of the extracted tree).
 
-What was found in a container is recorded when all of it was checked: a check that is killed loses only the few
-containers that it had under way, and a later one decodes only what is new, has changed, or was judged by other rules.
+The findings of a container are recorded when all of it has been checked: a check that is killed loses only the few
+containers in progress, and a later one decodes only what is new, has changed, or was checked by other rules.
 """
 
 import multiprocessing
@@ -24,13 +24,13 @@ from landmarks.storage import atomic_file
 
 ImageFault = Literal["unreadable", "tiny", "extreme_aspect"]
 
-# Below the total stride of the networks, an image does not fill one cell of their last feature map.
+# An image smaller than the total stride of the networks does not fill one cell of their last feature map.
 MIN_SHORT_SIDE = 32
-# The original resize gives the short side its full length up to 3:1; at 5:1 three fifths of it are left.
+# The published resize gives the short side its full length up to 3:1; at 5:1 it has three fifths of it.
 MAX_ASPECT = 5.0
 
-# Damage shows in the entropy coding, which is decoded in full at every scale; only the pixels are fewer. This
-# many on the short side leave what is corrupt the same and take two thirds of the time at 1024 x 768.
+# Corruption shows in the entropy coding, which is decoded completely at every scale. Decoding with this many pixels on
+# the short side therefore finds the same corrupt images, in two thirds of the time at 1024 x 768.
 DECODED_SHORT_SIDE = 128
 CHUNK = 128  # images a task: about a second of work
 
@@ -39,9 +39,9 @@ BadImage = tuple[ImageId, ImageFault, str]  # and the reason
 
 
 class ContainerCheck(BaseModel):
-    """What was found in a container: the MD5 of a tar, None for a folder, and the bad images in their order.
+    """The findings of a container: the MD5 of a tar (None for a folder), and the bad images in their order.
 
-    `stamp` is the container's before it was checked; the other fields are the rules by which images were judged.
+    `stamp` is the container's stamp before the check; the other fields are the rules by which images were checked.
     """
 
     stamp: str
@@ -53,7 +53,7 @@ class ContainerCheck(BaseModel):
 
 
 def check_image(data: bytes) -> tuple[ImageFault, str] | None:
-    """Decode one image and judge it: return its fault and the reason, or None for a good one."""
+    """Decode and check one image; return its fault and the reason, or None if it has none."""
     try:
         image = open_image(data)
         height, width = image.height, image.width
@@ -68,14 +68,14 @@ def check_image(data: bytes) -> tuple[ImageFault, str] | None:
 
 
 def find_checked(containers: Sequence[Container], records: Path) -> dict[str, ContainerCheck]:
-    """Return what earlier checks found in containers that are still the same, by name."""
+    """Return the findings of earlier checks of containers that have not changed since, by name."""
     found = {}
     for container in containers:
         try:
             check = ContainerCheck.model_validate_json(_record(container, records).read_bytes())
         except (OSError, ValidationError):
             continue
-        if check == ContainerCheck(stamp=container.stamp, md5=check.md5, bad=check.bad):  # by today's rules, too
+        if check == ContainerCheck(stamp=container.stamp, md5=check.md5, bad=check.bad):  # by the current rules
             found[container.name] = check
     return found
 
@@ -83,10 +83,10 @@ def find_checked(containers: Sequence[Container], records: Path) -> dict[str, Co
 def check_containers(
     containers: Sequence[Container], records: Path, workers: int, on_images: Callable[[int, int], None]
 ) -> dict[str, ContainerCheck]:
-    """Check all images of some containers in other processes, but for what an earlier check has found already.
+    """Check all images of some containers in other processes, except containers that an earlier check has finished.
 
-    What is found is recorded below `records` and returned by the name of the container. `on_images` is told how many
-    images are checked so far, and how many there are to check.
+    The findings are recorded below `records` and returned by the name of the container. `on_images` is called with the
+    number of images checked so far and the number of images to check.
     """
     checks = find_checked(containers, records)
     new = [container for container in containers if container.name not in checks]
@@ -105,24 +105,26 @@ def check_containers(
                 was_read = was_read and part_was_read
                 done += len(part.ids)
                 on_images(done, total)
-            if was_read:  # a disk that fails may be mended, and says nothing about the images
+            if was_read:  # after read errors, check again next time: they may be temporary
                 with atomic_file(_record(container, records)) as file:
                     file.write(check.model_dump_json(indent=1).encode())
             checks[container.name] = check
     except BrokenProcessPool as error:
         raise LandmarksError(
-            "a process that checked images ended abruptly, perhaps for lack of memory; what was checked is kept: "
-            "run the same again with fewer --workers"
+            "a process that checked images ended abruptly, perhaps for lack of memory; finished checks are kept: "
+            "run the same command again with fewer --workers"
         ) from error
     except OSError as error:
-        raise LandmarksError(f"{records}: cannot keep what was found ({error}); make room and run it again") from error
+        raise LandmarksError(
+            f"{records}: the findings cannot be written ({error}); free disk space and run the command again"
+        ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     return checks
 
 
 def _parts(container: Container) -> list[Container]:
-    """Cut a container into tasks: one without images for its MD5, and chunks of its images."""
+    """Divide a container into tasks: one without images for its MD5, and chunks of its images."""
     return [
         container.take(slice(0)),
         *(container.take(slice(n, n + CHUNK)) for n in range(0, len(container.ids), CHUNK)),
@@ -154,5 +156,5 @@ def _record(container: Container, records: Path) -> Path:
 
 
 def _enter_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles interruptions
     leave_with_parent()

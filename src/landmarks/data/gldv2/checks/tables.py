@@ -1,7 +1,7 @@
-"""Finds all that is wrong with the tables of Google Landmarks v2, each by itself and against the others.
+"""Finds all errors in the tables of Google Landmarks v2, in each table and between tables.
 
-A table is read as training does. Where training would refuse it, it stops at the first wrong line and needs no more;
-whoever mends a table wants all of them.
+A table is read as training reads it. Training stops at the first wrong line; this check reports all of them, so that
+they can be repaired together.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ from landmarks.ids import ID_PATTERN, find_sorted, parse_ids
 from landmarks.metrics import read_recognition_solution, read_retrieval_solution
 
 LABELS = "index_image_to_landmark"
-# Where images of a split must not be as well: among what is searched, or among the queries.
+# The splits that must not contain images of a split: the index images and the queries.
 LEAKS: dict[Split, tuple[Split, ...]] = {
     "train": ("index", "test"),
     "train_clean": ("index", "test"),
@@ -47,10 +47,10 @@ NO_TABLE = ImageTable.unlabelled(NO_IDS)
 
 @dataclass(frozen=True, eq=False)
 class TableCheck:
-    """A table, as much of it as can be read: each image once, those with a wrong id left out.
+    """A table, as far as it can be read: each image once, without those that have an invalid id.
 
-    `problem` is what training would say and which lines are wrong, None if it would read the table; uint64 `repeated`
-    are ids on more than one line, and `unlabelled` those without a landmark where every line should have one.
+    `problem` is the error that training would raise and the wrong lines, None if training would read the table;
+    `repeated` are ids on more than one line, `unlabelled` ids without a landmark in a table that needs one per line.
     """
 
     table: ImageTable
@@ -60,12 +60,12 @@ class TableCheck:
 
     @property
     def is_known(self) -> bool:
-        """Whether the table says which images there are, so that others can be compared with it."""
+        """Whether the images of the table are known, so that other tables can be compared with it."""
         return self.problem is None or len(self.table) > 0
 
 
 class Tables:
-    """The tables of a folder, read when they are first asked for."""
+    """The tables of a folder, read when they are first used."""
 
     def __init__(self, layout: GLDv2Layout) -> None:
         self.layout = layout
@@ -77,22 +77,22 @@ class Tables:
         path = self.layout.table(name)
         if self.layout.has_table(name):
             return check_table(name, path)
-        if name == LABELS:  # an index without landmarks can be searched all the same
+        if name == LABELS:  # an index without landmarks can still be searched
             return TableCheck(NO_TABLE)
-        fetch = f"`landmarks data download --root {self.layout.root} --split metadata` fetches it"
-        return TableCheck(NO_TABLE, f"{path} is not there: {fetch}")
+        fetch = f"`landmarks data download --root {self.layout.root} --split metadata` downloads it"
+        return TableCheck(NO_TABLE, f"{path} is missing: {fetch}")
 
     def _ids(self, split: str) -> NDArray[np.uint64]:
         """Return the images that a split lists, as far as its table can be read: uint64 [N], ascending."""
         return np.sort(self.check(split).table.ids)
 
     def images_a_landmark(self, split: Split) -> NDArray[np.int64]:
-        """Return int64 [C]; of the index according to its table of landmarks."""
+        """Return the number of images of each landmark, int64 [C]; for the index from its table of landmarks."""
         return self.check(LABELS if split == "index" else split).table.counts()
 
 
 def table_findings(tables: Tables, split: Split) -> Iterator[Fault | FileProblem]:
-    """Find all that the tables of a split and the ground truth show, without a look at the images."""
+    """Find all errors in the tables of a split and in the ground truth, without reading images."""
     yield from _file_findings(tables, split)
     for other in LEAKS[split]:
         ids = tables.ids(split)
@@ -119,7 +119,7 @@ def _file_findings(tables: Tables, split: Split) -> Iterator[Fault | FileProblem
 
 
 def _solution_findings(tables: Tables) -> Iterator[Fault | FileProblem]:
-    """Find ground truth that cannot be read or names other images than the tables: no run starts with it."""
+    """Find ground truth that is invalid or names images that are not in the tables; no run would start with it."""
     for task in ("retrieval", "recognition"):
         if not tables.layout.has_solution(task):
             continue
@@ -144,7 +144,7 @@ def _unknown(tables: Tables, ids: NDArray[np.uint64], split: Split, named_in: st
 
 
 def check_table(name: str, path: Path) -> TableCheck:
-    """Read one of the tables in `READERS`; nothing that may be wrong with it raises."""
+    """Read one of the tables in `READERS`; errors in it are returned, not raised."""
     try:
         return TableCheck(READERS[name](path))
     except LandmarksError as error:
@@ -171,7 +171,7 @@ def _look_closer(name: str, path: Path, problem: str) -> TableCheck:
         numbered=pl.col("number").str.contains(NUMBER_PATTERN).fill_null(False),
     )
     wrong = frame.filter(~pl.col("good") | (~pl.col("numbered") if labelled else False))["line"]
-    if len(wrong := wrong.unique(maintain_order=True)) > 1:  # a single one is the one that training names
+    if len(wrong := wrong.unique(maintain_order=True)) > 1:  # a single wrong line is already named by training's error
         shown = ", ".join(str(line) for line in wrong[:SHOWN_LINES])
         more = ", …" if len(wrong) > SHOWN_LINES else ""
         problem += f"; {len(wrong)} lines have a wrong id or landmark: {shown}{more}"

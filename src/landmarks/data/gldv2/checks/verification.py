@@ -1,7 +1,7 @@
-"""Checks a Google Landmarks v2 folder: tables against images, and on request every image itself.
+"""Checks a Google Landmarks v2 folder: tables against images, and on request every image.
 
-Training stops at the first thing that is wrong. Here all of it is collected, so that one download or one repair mends
-it. Whether training can start is judged as `GLDv2` judges it, see `Findings.can_train`.
+Training stops at the first error. This check collects all errors, so that one download or one repair fixes them.
+Whether training can start is decided by the same rules as in `GLDv2`, see `Findings.can_train`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,14 +38,20 @@ def verify(root: Root, progress: Progress, splits: Sequence[Split] | None = None
     """Check a folder in the official layout.
 
     Args:
-        root: The folder, or the address of one that holds tars.
+        root: The folder, or the address of one that contains tars.
         progress: Shows how many tars are read and how many images decoded.
-        splits: What to check, and what must be usable for training to start. None checks all splits; needed are then
-            those that `data=gldv2` uses by default.
+        splits: Splits to check, all of which must be usable for training to start. None checks all splits, of which
+            those that `data=gldv2` uses by default must be usable.
         workers: Processes that decode the images not decoded by an earlier check; 0 decodes none.
+
+    Returns:
+        All findings.
+
+    Raises:
+        LandmarksError: There is no such folder, it is at an address without tars, or the findings cannot be written.
     """
     if isinstance(root, Path) and not root.is_dir():
-        raise LandmarksError(f"{root}: there is no such folder; give the one that holds train, metadata and so on")
+        raise LandmarksError(f"{root}: there is no such folder; give the one that contains train, metadata and so on")
     chosen = [split for split in CHECKED_SPLITS if split in (splits or CHECKED_SPLITS)]
     layout = open_layout(root)
     tables = Tables(layout)
@@ -87,12 +93,12 @@ def verify(root: Root, progress: Progress, splits: Sequence[Split] | None = None
 
 
 def _container_findings(root: Root, inventory: Inventory, sharing: list[Split]) -> Iterator[Fault | FileProblem]:
-    """Find what is wrong with tars, for all splits that lie in them."""
+    """Find faults of the tars or folders that one or more splits share."""
     blocks, folder = frozenset(sharing), inventory.folder
     if not inventory.containers and not inventory.refused:
         yield FileProblem(
             f"{root / folder}: no tar and no extracted folder; `landmarks data download --root {root} "
-            f"--split {folder}` fetches them",
+            f"--split {folder}` downloads them",
             blocks,
         )
     yield from (FileProblem(refused, blocks) for refused in inventory.refused)
@@ -101,11 +107,11 @@ def _container_findings(root: Root, inventory: Inventory, sharing: list[Split]) 
 
 
 def _compare(tables: Tables, inventory: Inventory, split: Split) -> Iterator[Fault]:
-    """Compare the table of a split with the images that are there."""
+    """Compare the table of a split with the images that exist."""
     ids = tables.ids(split)
     absent = ids[find_sorted(inventory.ids, ids) < 0]
     yield Fault("missing", split, absent, [f"not in {inventory.folder}/"] * len(absent), frozenset([split]))
-    if split != "train_clean" and tables.check(split).is_known:  # the rest of train is no fault of train_clean
+    if split != "train_clean" and tables.check(split).is_known:  # train_clean lists only part of train
         yield Fault("unlisted", split, *inventory.unlisted(ids))
 
 
@@ -117,13 +123,13 @@ def _md5_problems(root: Root, checks: Mapping[str, ContainerCheck], sharing: lis
         if expected not in (None, check.md5):
             yield FileProblem(
                 f"{root / name}: its MD5 is {check.md5}, the published one {expected}; remove the tar and "
-                f"`landmarks data download --root {root} --split {folder}` fetches it again",
+                f"`landmarks data download --root {root} --split {folder}` downloads it again",
                 frozenset(sharing),
             )
 
 
 def _image_faults(checks: Mapping[str, ContainerCheck], sharing: list[Split], tables: Tables) -> Iterator[Fault]:
-    """Sort the bad images of a folder by their faults, for each split that they belong to."""
+    """Group the bad images of a folder by fault, for each split that they belong to."""
     for kind in IMAGE_FAULTS:
         bad = [
             (image_id, f"{name}, {reason}")
@@ -133,6 +139,6 @@ def _image_faults(checks: Mapping[str, ContainerCheck], sharing: list[Split], ta
         ]
         ids = parse_ids([image_id for image_id, _ in bad])
         for split in sharing:
-            rows = np.flatnonzero(find_sorted(tables.ids(split), ids) >= 0)  # what no table names is nobody's image
+            rows = np.flatnonzero(find_sorted(tables.ids(split), ids) >= 0)  # images in no table are ignored
             stops = kind == "unreadable" and len(rows) > MAX_UNREADABLE
             yield Fault(kind, split, ids[rows], [bad[row][1] for row in rows], frozenset([split] if stops else []))
