@@ -184,5 +184,5 @@ def test_options_out_of_range_are_refused(here: Path) -> None:
     run("similarity", "similarity.safetensors", "0.jpg", code=2)
     (here / "taken").touch()
     done = run("detect", "detect.safetensors", "0.jpg", "--draw", "taken", code=2)
-    assert "--draw taken: cannot be made a folder" in done.stderr
+    assert "--draw taken: the folder cannot be created" in done.stderr
     assert "gone.csv" in run("classify", "classify.safetensors", "0.jpg", "--categories", "gone.csv", code=2).stderr

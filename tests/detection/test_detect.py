@@ -91,15 +91,15 @@ def test_detections_are_not_taken_for_those_of_other_files(
         return detector(trained).detect(images, folder, "openimages", "train")
 
     assert_same(detect(root), detect(root))
-    with pytest.raises(LandmarksError, match=r"are other files now \(another root, size or time\)"):
+    with pytest.raises(LandmarksError, match=r"are now other files \(another root, size or time\)"):
         detect(rectangles)
     image = root / "train" / f"{2:016x}.jpg"
     image.write_bytes((root / "train" / f"{3:016x}.jpg").read_bytes())
-    with pytest.raises(LandmarksError, match=f"1 of its .* images are other files now.* {2:016x}: remove the detec"):
+    with pytest.raises(LandmarksError, match=f"1 of its .* images are now other files.* {2:016x}: remove the detec"):
         detect(root)
     assert (tmp_path / "a" / "stamps.csv").is_file()  # still a finished set
     (tmp_path / "a" / "stamps.csv").unlink()
-    with pytest.raises(LandmarksError, match="of which files the detections are is not recorded"):
+    with pytest.raises(LandmarksError, match="it does not record the files of its images"):
         detect(root)
 
 

@@ -154,8 +154,8 @@ def test_from_scratch_everything_is_trained_and_with_weights_the_first_stage_is_
         (lambda: faster_rcnn(0, **SMALL), "0 classes"),
         (lambda: faster_rcnn(3, "resnet18", anchor_sizes=(32, 64)), "2 anchor_sizes"),
         (lambda: faster_rcnn(3, "resnet_of_mine"), "timm has no such network"),
-        (lambda: faster_rcnn(3, "resnet18", strides=(4, 8, 16, 64)), r"no maps of stride \[64\]"),
-        (lambda: faster_rcnn(3, "mixer_b16_224"), "no maps"),
+        (lambda: faster_rcnn(3, "resnet18", strides=(4, 8, 16, 64)), r"no feature maps of stride \[64\]"),
+        (lambda: faster_rcnn(3, "mixer_b16_224"), "no feature maps"),
     ],
 )
 def test_what_cannot_be_built_is_said(build: Callable[[], FasterRCNN], message: str) -> None:

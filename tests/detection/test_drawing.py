@@ -88,7 +88,7 @@ def test_a_folder_that_cannot_be_is_named_before_any_work(tmp_path: Path) -> Non
     assert (tmp_path / "new" / "one").is_dir()
     (tmp_path / "file").touch()
     for folder in ("file", "file/below"):
-        with pytest.raises(LandmarksError, match=f"--draw .*{folder}: cannot be made a folder"):
+        with pytest.raises(LandmarksError, match=f"--draw .*{folder}: the folder cannot be created"):
             make_folder(tmp_path / folder)
 
 

@@ -120,7 +120,7 @@ def test_a_slip_in_the_configuration_is_named(
 
 def test_models_of_the_other_task_are_refused(compose_config: Compose, small_run: list[str], tmp_path: Path) -> None:
     others = [override for override in small_run if not override.startswith("model.")]
-    with pytest.raises(LandmarksError, match="needs a model that finds objects"):
+    with pytest.raises(LandmarksError, match="needs a detector"):
         train_detector_job(compose_config("train", *others, "model=res18", run_dir=tmp_path))
     with pytest.raises(LandmarksError, match="task=detection"):
         train_job(compose_config("train", "model=faster_rcnn_small", run_dir=tmp_path))

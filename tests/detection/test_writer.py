@@ -136,7 +136,7 @@ def test_a_set_made_otherwise_is_refused_and_left_alone(tmp_path, finished):
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "thesis.txt").write_text("all of it")
-    with pytest.raises(LandmarksError, match="holds no detections"):
+    with pytest.raises(LandmarksError, match="contains no detections"):
         DetectionWriter(tmp_path / "d", CLASSES, PROTOCOL)
     assert [path.name for path in (tmp_path / "d").iterdir()] == ["thesis.txt"]
 
@@ -175,7 +175,7 @@ def test_flipped_bits_are_an_error_or_change_nothing(tmp_path, whole):
     (folder / "checksums.txt").unlink()
     with pytest.raises(LandmarksError, match=r"checksums\.txt: is missing.*detect again"):
         read_detections(folder)
-    with pytest.raises(LandmarksError, match="an earlier version wrote this set"):
+    with pytest.raises(LandmarksError, match="this set was written by an earlier version"):
         write(folder, np.split(IDS, 5))
 
 
@@ -208,7 +208,7 @@ def test_a_full_disk_is_reported_and_costs_nothing(tmp_path, whole, monkeypatch)
 
         with monkeypatch.context() as patched:
             patched.setattr("landmarks.storage.append_log.write_all", full)
-            with pytest.raises(LandmarksError, match="make room and run the same again"):
+            with pytest.raises(LandmarksError, match="free disk space and run the same command again"):
                 writer.add(*chunk(IDS[4:8]))
     write(tmp_path / "d", np.split(IDS, 5))
     assert contents(tmp_path / "d") == whole

@@ -78,5 +78,5 @@ def test_results_that_differ_are_no_engine(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_detectors_have_no_onnx() -> None:
     config: Any = SimpleNamespace(inference="onnx")
-    with pytest.raises(LandmarksError, match="inference=onnx: a detector runs in torch alone"):
+    with pytest.raises(LandmarksError, match="inference=onnx: detectors run in torch only"):
         Detector(config, None)  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
-"""Opens trained detectors, and looks for objects with them in any set of images; goes on after a kill.
+"""Opens trained detectors and runs them on any set of images, on one device.
 
-One device does it; what it finds is written as it comes, see `landmarks.recognition.detections.files`.
+Detections are written as they are made, so that an interrupted run can be resumed; see
+`landmarks.recognition.detections.files`.
 """
 
 import logging
@@ -41,10 +42,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainedDetector:
-    """A detector with trained weights, in eval mode, and where it comes from.
+    """A detector with trained weights.
 
-    Class i is the model's label i + 1; `network` is what `landmarks.models.build_network` takes, rules of inference
-    included.
+    Attributes:
+        model: The network, in eval mode; class i is its label i + 1.
+        name: Name of the run that trained it.
+        classes: Its classes.
+        preprocessing: Sizes of images for which it was trained.
+        network: The arguments of `landmarks.models.build_network`, including the settings of inference.
+        trained_on: What the checkpoint records about the training data.
     """
 
     model: FasterRCNN
@@ -56,7 +62,7 @@ class TrainedDetector:
 
 
 def load_detector(path: str | Path, device: Device = "cpu", trust: Iterable[str] = ()) -> TrainedDetector:
-    """Open a detector of a run or a model file; see `landmarks.models.opened.open_model`."""
+    """Open a detector from a run or a model file; see `landmarks.models.open_model` for arguments and errors."""
     opened = open_model(path, "boxes", device, trust=trust)
     record, model = opened.record, opened.network
     assert isinstance(model, FasterRCNN)
@@ -67,9 +73,16 @@ def load_detector(path: str | Path, device: Device = "cpu", trust: Iterable[str]
 def find_objects(
     model: FasterRCNN, images: Sequence[Tensor], ids: NDArray[np.uint64], classes: NDArray[np.str_]
 ) -> Detections:
-    """Look for objects with a model in eval mode, in B images uint8 [3, H, W] on its device, ids uint64 [B].
+    """Detect objects in some images.
 
-    Class i is the model's label i + 1. Boxes come as shares of the images, best first in each.
+    Args:
+        model: The network, in eval mode; class i is its label i + 1.
+        images: B images on the device of the model, uint8 [3, H, W].
+        ids: Their ids, uint64 [B].
+        classes: Machine names of the classes, str [C].
+
+    Returns:
+        Boxes as shares of the image sides, those of each image by falling score.
     """
     found: list[dict[str, Tensor]] = model(list(images)) if images else []
     shares = [
@@ -86,7 +99,7 @@ def find_objects(
 
 
 def ids_of(batch: dict[str, list[int]]) -> NDArray[np.uint64]:
-    """The ids of a batch's images, uint64 [B]."""
+    """Return the ids of the images in a batch, uint64 [B]."""
     return np.array(batch["id"], dtype=np.uint64)
 
 
@@ -96,14 +109,21 @@ def _joined(parts: Sequence[Tensor]) -> NDArray[np.floating | np.integer]:
 
 
 class Detector:
-    """A trained detector, whose network is changed in place, on its device, as an evaluation or an extraction asks for.
+    """A trained detector, prepared for an evaluation or an extraction.
 
-    The long side of images grows and shrinks with the short.
+    If `data.image_size` sets another short side of images, their maximal long side changes in proportion.
+
+    Args:
+        config: The configuration of the job.
+        trained: The detector, whose network is changed in place and moved to the device.
+
+    Raises:
+        LandmarksError: The configuration asks for inference with ONNX.
     """
 
     def __init__(self, config: DictConfig, trained: TrainedDetector) -> None:
         if config.inference == "onnx":
-            raise LandmarksError("inference=onnx: a detector runs in torch alone; choose inference=eager")
+            raise LandmarksError("inference=onnx: detectors run in torch only; choose inference=eager")
         size = config.data.image_size
         self.trained = trained
         self.resize = DetectionResize.of(
@@ -127,17 +147,29 @@ class Detector:
         unreadable: UnreadableImages | None = None,
         progress: bool = False,
     ) -> FoundObjects:
-        """Look for objects; images that lie in the folder already, searched in the same way, are not read again.
+        """Detect objects in images and write them to a folder; images that it already contains are not read again.
 
-        The names of data set and split go into the protocol. `upright` turns images as their EXIF orientation says;
-        boxes of Open Images refer to unturned ones. Raises LandmarksError where detections of another kind, or of other
-        files under the same ids, lie there.
+        Args:
+            images: The images.
+            folder: The folder of detections.
+            data: Name of the data set, for the protocol.
+            split: Name of the split, for the protocol.
+            upright: Whether to apply EXIF orientations; boxes of Open Images refer to images without them.
+            unreadable: Counts unreadable images and stops the run if there are too many.
+            progress: Whether to show the progress.
+
+        Returns:
+            All detections in the folder.
+
+        Raises:
+            LandmarksError: The folder contains detections made with other settings, or of other files with the same
+                ids.
         """
         stamped = (images.table.ids, images.stamps())
         with DetectionWriter(folder, self.trained.classes, self._protocol(data, split), stamped) as writer:
             done = np.isin(images.table.ids, writer.done)
             if done.any():
-                log.info("%d of %d images of %s are searched already", done.sum(), len(images), folder)
+                log.info("%s already contains the detections of %d of %d images", folder, done.sum(), len(images))
             rows = np.flatnonzero(~done)
             loader: DataLoader[Any] = DataLoader(
                 DetectionDataset(images, self.resize, upright=upright),

@@ -1,16 +1,16 @@
-"""Faster R-CNN over a feature pyramid: what the detector files in `conf/model` call.
+"""Faster R-CNN with a feature pyramid, which the detector files in `conf/model` build.
 
-Ren et al., Faster R-CNN, 2015; Lin et al., Feature Pyramid Networks, 2017. Every part is torchvision's, and with the
-backbone `resnet50` the weights of its `fasterrcnn_resnet50_fpn` fit name by name; the backbone comes from timm, so
-that a small one can take its place. The defaults of inference are those of the published detector: scores from 0.1,
+Ren et al., Faster R-CNN, 2015; Lin et al., Feature Pyramid Networks, 2017. All parts are torchvision's, and with the
+backbone `resnet50` the weights of its `fasterrcnn_resnet50_fpn` fit by name; the backbone comes from timm, so that
+smaller ones can be used. The inference defaults are those of the published detector: scores from 0.1, non-maximum
 suppression per class at IoU 0.5, at most 100 boxes.
 
 Three things differ from `torchvision.models.detection`:
 
-- Images come in their final size. They are shrunk in the workers that read them, with antialiasing, where
-  torchvision would enlarge or shrink without, on the device.
+- Images arrive in their final size. They are resized with antialiasing in the workers that read them, while
+  torchvision resizes without antialiasing on the device.
 - Corners stay float32 under mixed precision. Anchors and offsets in bfloat16 would move boxes by up to four pixels.
-- What scales with the size of objects (region pooling) follows the anchors, so that small images work as well.
+- Region pooling depends on the sizes of the anchors, so that small images work as well.
 """
 
 from collections import OrderedDict
@@ -37,9 +37,9 @@ from landmarks.models import create_pretrained, named_as, normalize, read_weight
 
 CELLS = 7  # side of the grid that a region is pooled to
 ASPECT_RATIOS = (0.5, 1.0, 2.0)  # height over width of anchors
-STEM = ("conv1", "bn1", "layer1", "conv_stem", "stem")  # what ImageNet weights know better than a short training
-CLASSES = "roi_heads.box_predictor."  # what depends on the number of classes
-COUNTER = "num_batches_tracked"  # batch norm with a fixed momentum never reads it
+STEM = ("conv1", "bn1", "layer1", "conv_stem", "stem")  # layers that keep their pretrained weights
+CLASSES = "roi_heads.box_predictor."  # layers that depend on the number of classes
+COUNTER = "num_batches_tracked"  # not used by batch norm with a fixed momentum
 
 
 def faster_rcnn(
@@ -61,32 +61,35 @@ def faster_rcnn(
 ) -> FasterRCNN:
     """Build a detector.
 
-    It takes a list of uint8 [3, H, W]; in training also targets, a list of dicts of `boxes` float32 [n, 4] in pixels
-    and `labels` int64 [n] in 1..C, and then returns four losses by name; else a list of dicts of `boxes`, `labels`
-    and `scores`.
+    It takes a list of images, uint8 [3, H, W]. In training it also takes targets, a list of dicts of `boxes` float32
+    [n, 4] in pixels and `labels` int64 [n] in 1..C, and returns four losses by name; otherwise it returns a list of
+    dicts of `boxes`, `labels` and `scores`.
 
     Args:
-        num_classes: C, without the background.
+        num_classes: C, the number of classes without the background.
         backbone: timm's name of a convolutional network, with or without a tag.
-        backbone_options: Handed on to timm, such as the widths of a ResNet's stages.
-        pretrained: False starts from scratch, with trained batch norm; True takes timm's ImageNet weights, a path a
-            file (see `load_detector_weights`), and both keep batch norm and the first stage as they are.
-        channels: Of the pyramid.
-        hidden: Width of the two layers that judge a region.
-        strides: Of the backbone's maps that the pyramid is made of; one coarser is added.
+        backbone_options: Options passed on to timm, such as the widths of a ResNet's stages.
+        pretrained: False starts from scratch and trains batch norm. True takes timm's ImageNet weights, and a path
+            those in a file (see `load_detector_weights`); both freeze batch norm and the first stage.
+        channels: Channels of the pyramid.
+        hidden: Width of the two layers that classify a region.
+        strides: Strides of the backbone's feature maps for the pyramid; one coarser level is added.
         anchor_sizes: Side of the anchors of each level, pixels; one more than `strides`.
-        proposals: Regions of an image that are judged in training; half as many otherwise.
-        anchor_samples: Anchors of an image that enter the loss.
-        box_samples: Regions of an image that enter the loss.
-        score_threshold: Least score of a box.
-        nms_threshold: Boxes of one class that overlap more than this are one.
-        max_boxes: Most boxes of an image.
-        fill: False leaves random what `pretrained` says where weights come from, for a checkpoint to fill.
+        proposals: Regions per image that are classified in training; half as many in inference.
+        anchor_samples: Anchors per image that enter the loss.
+        box_samples: Regions per image that enter the loss.
+        score_threshold: Minimal score of a box.
+        nms_threshold: Of boxes of one class with a larger IoU than this, only the best is kept.
+        max_boxes: Maximal number of boxes per image.
+        fill: Whether to load the `pretrained` weights; False leaves random weights, for a checkpoint to replace.
+
+    Raises:
+        LandmarksError: The arguments are inconsistent, the backbone is unknown, or the weights do not fit.
     """
     if num_classes < 1 or len(anchor_sizes) != len(strides) + 1:
         raise LandmarksError(
             f"model: {num_classes} classes, {len(strides)} strides and {len(anchor_sizes)} anchor_sizes; "
-            "a detector needs a class, and a size of anchors for each stride and for one level more"
+            "a detector needs at least one class, and one more of anchor_sizes than of strides"
         )
     pyramid = Pyramid(_body(backbone, backbone_options or {}, strides, pretrained is True and fill), channels)
     anchors = Anchors(tuple((size,) for size in anchor_sizes), (ASPECT_RATIOS,) * len(anchor_sizes))
@@ -110,7 +113,7 @@ def faster_rcnn(
         box_head=TwoMLPHead(channels * CELLS**2, hidden),
         box_predictor=BoxHead(hidden, 1 + num_classes),
         box_batch_size_per_image=box_samples,
-        # torchvision keeps what lies above, we what is not below
+        # torchvision keeps scores above the threshold, this detector also those equal to it
         box_score_thresh=float(np.nextafter(np.float32(score_threshold), np.float32(-1))),
         box_nms_thresh=nms_threshold,
         box_detections_per_img=max_boxes,
@@ -126,16 +129,16 @@ def faster_rcnn(
 
 
 def prepared(model: FasterRCNN, channels_last: bool, compile: bool) -> FasterRCNN:
-    """Make a detector ready to run."""
+    """Set the memory format of a detector and compile it, if asked to."""
     if channels_last:
         model = model.to(memory_format=torch.channels_last)
-    if compile:  # in place: the names in checkpoints stay those of the plain network
+    if compile:  # in place, so that names in checkpoints do not change
         model.backbone.compile(dynamic=True)
     return model
 
 
 class Pyramid(nn.Module):
-    """A backbone and the pyramid over it, in the names of torchvision's detectors."""
+    """A backbone with a feature pyramid, named as in torchvision's detectors."""
 
     def __init__(self, body: Any, channels: int) -> None:
         super().__init__()
@@ -144,16 +147,16 @@ class Pyramid(nn.Module):
         self.out_channels = channels
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
-        """Float [B, 3, H, W] to the levels of the pyramid, finest first, by name."""
+        """Compute the levels of the pyramid by name, finest first, from float [B, 3, H, W]."""
         levels: OrderedDict[str, Tensor] = self.fpn(OrderedDict((str(i), x) for i, x in enumerate(self.body(images))))
         return levels
 
 
 class Anchors(AnchorGenerator):
-    """Anchors in float32, whatever the features are."""
+    """Anchors in float32, whatever the type of the features."""
 
     def set_cell_anchors(self, dtype: torch.dtype, device: torch.device) -> None:
-        """Move the anchors to the device; their type stays."""
+        """Move the anchors to the device without changing their type."""
         super().set_cell_anchors(torch.float32, device)
 
 
@@ -161,7 +164,7 @@ class AnchorHead(RPNHead):
     """Scores and offsets of anchors in float32."""
 
     def forward(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Maps [B, C, H, W] of all levels -> scores [B, A, H, W] and offsets [B, 4A, H, W] of each."""
+        """Compute scores [B, A, H, W] and offsets [B, 4A, H, W] of each level from its map [B, C, H, W]."""
         scores, offsets = super().forward(x)
         return [level.float() for level in scores], [level.float() for level in offsets]
 
@@ -170,23 +173,23 @@ class BoxHead(FastRCNNPredictor):
     """Classes and offsets of regions in float32."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Regions [R, hidden] -> logits [R, 1 + C] and offsets [R, 4 (1 + C)]."""
+        """Compute logits [R, 1 + C] and offsets [R, 4 (1 + C)] of regions [R, hidden]."""
         logits, offsets = super().forward(x)
         return logits.float(), offsets.float()
 
 
 class Batching(GeneralizedRCNNTransform):
-    """Puts uint8 images of several sizes into one normalised batch; none is resized."""
+    """Makes one normalised batch of uint8 images of several sizes, without resizing them."""
 
     def __init__(self) -> None:
         super().__init__(0, 0, list(MEAN), list(STD))
 
     def normalize(self, image: Tensor) -> Tensor:
-        """Uint8 [3, H, W] to float32, normalised."""
+        """Convert uint8 [3, H, W] to normalised float32."""
         return normalize(image[None])[0]
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
-        """Leave image and boxes as they are."""
+        """Return image and boxes unchanged."""
         return image, target
 
 
@@ -199,9 +202,11 @@ def _body(name: str, given: Mapping[str, Any], strides: Sequence[int], pretraine
             plain: Any = timm.create_model(architecture, features_only=True, **given)
         found: list[int] = plain.feature_info.reduction()
     except (RuntimeError, AttributeError, TypeError) as error:
-        raise LandmarksError(f"model.backbone={name}: gives no maps of several strides ({error})") from error
+        raise LandmarksError(
+            f"model.backbone={name}: this network gives no feature maps of several strides ({error}); choose another"
+        ) from error
     if absent := [stride for stride in strides if stride not in found]:
-        raise LandmarksError(f"model.strides: {name} has no maps of stride {absent}; it has {found}")
+        raise LandmarksError(f"model.strides: {name} has no feature maps of stride {absent}; it has {found}")
     options: dict[str, Any] = {
         **given,
         "features_only": True,
@@ -213,15 +218,20 @@ def _body(name: str, given: Mapping[str, Any], strides: Sequence[int], pretraine
 
 
 def load_detector_weights(model: FasterRCNN, path: Path) -> None:
-    """Fill a detector from a `.safetensors` file or a torch checkpoint, which is read without unpickling objects.
+    """Load weights into a detector from a `.safetensors` file or a torch checkpoint, without unpickling objects.
 
-    Names decide what the file holds:
+    The names in the file decide what it contains:
 
-    - a detector, `backbone.body.…`, as torchvision and we save it, with whatever wrapper's name before; its layer of
-      classes is left out where it knows another number of them;
-    - a backbone, in timm's or torchvision's names; what it has besides, such as its classifier, is left out.
+    - a detector with names `backbone.body.…`, as torchvision and this package save it, perhaps with the prefix of a
+      wrapper; its class layer is left out if it has another number of classes;
+    - a backbone, with timm's or torchvision's names; other layers, such as its classifier, are left out.
 
-    After an error, which names the file and what does not fit, the model is of no use.
+    Args:
+        model: The detector; it is unusable after an error.
+        path: The file.
+
+    Raises:
+        LandmarksError: The weights do not fit; the message names the file and the layers.
     """
     found = read_weights(path)
     weights = named_as(model.state_dict(), found, path)

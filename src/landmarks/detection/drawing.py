@@ -1,7 +1,7 @@
-"""Draws boxes with the names of their classes: on any image, and on the sheet of an evaluation.
+"""Draws boxes with the names of their classes: on any image, and on the contact sheet of an evaluation.
 
-A class has one colour, and its name stands at every box, for those who do not see colours apart. Weak boxes are left
-out of the sheet: a detector gives up to a hundred of them, and a figure counts them all.
+A class has one colour, and its name is written at every box for readers who cannot distinguish colours. Boxes with low
+scores are left out of the sheet, since a detector gives up to a hundred of them; metrics count all boxes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,10 +15,10 @@ from PIL import Image, ImageDraw
 from landmarks.errors import shown
 from landmarks.report import CLASS_COLOURS, GREY, INK, MAT, PAPER, Colour, font, save_sheet, shortened
 
-TEXT = 11  # pixels, of letters on the sheet
-LINE, GROUND = 2 / TEXT, 15 / TEXT  # shares of the letters' height
+TEXT = 11  # height of letters on the sheet, pixels
+LINE, GROUND = 2 / TEXT, 15 / TEXT  # line width and height of the ground of names, in units of the letters' height
 
-SHOWN_FROM = 0.3  # least score of a box on the sheet
+SHOWN_FROM = 0.3  # minimal score of a box on the sheet
 SIDE = 360  # longer side of an image on the sheet, pixels
 SPACE, MARGIN, HEADER, CAPTION = 14, 24, 40, 30
 COLUMNS = 2  # pairs in a row
@@ -26,7 +26,13 @@ COLUMNS = 2  # pairs in a row
 
 @dataclass(frozen=True, eq=False)
 class DrawnBoxes:
-    """Boxes [n, 4] of one image, as shares of its sides, with titles [n] and scores [n], None for what is true."""
+    """Boxes to draw on one image.
+
+    Attributes:
+        corners: Left, top, right, bottom as shares of the image sides, [n, 4].
+        titles: Names of the classes, str [n].
+        scores: Scores, [n]; None for true boxes.
+    """
 
     corners: NDArray[np.floating]
     titles: NDArray[np.str_]
@@ -35,7 +41,14 @@ class DrawnBoxes:
 
 @dataclass(frozen=True, eq=False)
 class BoxedImage:
-    """An image of the sheet, uint8 [H, W, 3] RGB or None where it could not be read, with its name and boxes."""
+    """An image of the sheet.
+
+    Attributes:
+        image: RGB, uint8 [H, W, 3]; None if it could not be read.
+        name: Its caption.
+        true: Its true boxes.
+        found: Its detected boxes.
+    """
 
     image: NDArray[np.uint8] | None
     name: str
@@ -44,10 +57,16 @@ class BoxedImage:
 
 
 def draw_on(image: Image.Image, boxes: DrawnBoxes, colours: Mapping[str, Colour], text: int = TEXT) -> None:
-    """Draw boxes and their names on an RGB image, the surest on top, or the smallest where there are no scores.
+    """Draw boxes and their names on an image, those with the highest score on top, without scores the smallest.
 
-    A name stands above its box, or in it where there is no room, and never leaves the image. Lines grow with the
-    letters.
+    A name is written above its box, or inside if there is no room, and never outside the image. The line width is
+    proportional to the letters.
+
+    Args:
+        image: RGB; it is changed in place.
+        boxes: The boxes.
+        colours: A colour for each title.
+        text: Height of the letters, pixels.
     """
     pen, face, line = ImageDraw.Draw(image), font(text), max(round(LINE * text), 1)
     corners = boxes.corners.clip(0, 1) * np.tile(np.array(image.size) - 1, 2)
@@ -66,7 +85,12 @@ def draw_on(image: Image.Image, boxes: DrawnBoxes, colours: Mapping[str, Colour]
 
 
 def draw_sheet(images: Sequence[BoxedImage], out: Path) -> None:
-    """Draw each of some images, at least one, twice, with its true and with its found boxes, into a PNG."""
+    """Draw a sheet that shows each image twice, with its true and with its detected boxes.
+
+    Args:
+        images: The images, at least one.
+        out: The PNG file to write.
+    """
     titles = sorted({title for one in images for boxes in (one.true, one.found) for title in boxes.titles.tolist()})
     colours = {title: CLASS_COLOURS[number % len(CLASS_COLOURS)] for number, title in enumerate(titles)}
     columns = min(COLUMNS, len(images))

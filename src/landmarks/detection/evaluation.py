@@ -1,7 +1,7 @@
-"""Scores a detector in Lightning's validation loop, by the rules of both Open Images evaluators.
+"""Evaluates a detector in Lightning's validation loop, by the rules of both Open Images evaluators.
 
-Every rank judges the images of its share, and only the verdicts are gathered. A detector gives each place one class,
-so its boxes are repeated for the classes above theirs, as the evaluation expects of those who submit.
+Every rank matches the detections of its own images, and only the results are gathered. Since the detector gives each
+object a single class, its boxes are repeated for all parent classes, as the evaluators expect of submissions.
 """
 
 from typing import Any
@@ -18,11 +18,11 @@ from landmarks.evaluation import Scores
 from landmarks.recognition import Detections
 
 SPLIT = "validation"
-FIGURES = {"challenge_2018": "map@0.5", "open_images_v2": "v2_map@0.5"}  # evaluator -> what its mean is called
+FIGURES = {"challenge_2018": "map@0.5", "open_images_v2": "v2_map@0.5"}  # evaluator -> name of its metric
 
 
 class Judges:
-    """The metrics of both evaluators over the images of some data."""
+    """Computes the metrics of both evaluators for the validation images of a data module."""
 
     def __init__(self, data: DetectionDataModule, device: torch.device | str = "cpu") -> None:
         self._truth = data.truth
@@ -32,14 +32,14 @@ class Judges:
         }
 
     def update(self, image_ids: NDArray[np.uint64], found: Detections) -> Detections:
-        """Judge what was found in images, each of which comes once, and return it expanded along the hierarchy."""
+        """Add the detections in some images, each image once; return them repeated for all parent classes."""
         expanded = expand_detections(found, self._ancestors)
         for metric in self._metrics.values():
             metric.update(image_ids, expanded, self._truth)
         return expanded
 
     def compute(self) -> tuple[Scores, dict[str, float]]:
-        """The figures, and the average precision of each class by the rules of the challenge."""
+        """Return the metrics, and the average precision of each class by the rules of the challenge."""
         values = {name: metric.compute() for name, metric in self._metrics.items()}
         scores = {SPLIT: {FIGURES[name]: float(value["map@0.5"]) for name, value in values.items()}}
         return scores, {name: float(value) for name, value in values["challenge_2018"]["ap@0.5"].items()}
@@ -49,14 +49,14 @@ class DetectionEvaluation(pl.Callback):
     """Logs `validation/map@0.5` by the rules of the 2018 challenge and `validation/v2_map@0.5` by those of V2.
 
     Args:
-        images: how many images to keep the boxes of, to be drawn: the same ones in every evaluation.
-        seed: of their choice.
+        images: Number of images whose boxes are kept for drawing, the same ones in every evaluation.
+        seed: Seed of their choice.
 
     Attributes:
-        scores: figures of the last evaluation.
-        by_class: average precision of each class by the rules of the challenge, machine name to value.
-        sample: images of `val_set` to draw, rows int64 [n].
-        found: what was found in these images, on rank 0.
+        scores: Metrics of the last evaluation.
+        by_class: Average precision of each class by the rules of the challenge, by machine name.
+        sample: Rows of `val_set` to draw, int64 [n].
+        found: Detections in these images, on rank 0.
     """
 
     def __init__(self, images: int = 8, seed: int = 0) -> None:
@@ -69,7 +69,7 @@ class DetectionEvaluation(pl.Callback):
         self._judges: Judges | None = None
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start anew."""
+        """Discard the results of the last evaluation."""
         data = _data_of(trainer)
         self._judges = Judges(data, pl_module.device)
         self.sample = sample_images(data.val_set.boxes.counts(), self.images, self.seed)
@@ -84,7 +84,7 @@ class DetectionEvaluation(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Judge what was found in one batch."""
+        """Add the detections of one batch."""
         data, ids = _data_of(trainer), ids_of(batch)
         found: Detections = outputs["found"]
         assert self._judges is not None
@@ -94,7 +94,7 @@ class DetectionEvaluation(pl.Callback):
             self.found.append(found.take(shown))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the figures; Metrics give all ranks the same."""
+        """Log the metrics, which are the same on all ranks."""
         assert self._judges is not None
         self.scores, self.by_class = self._judges.compute()
         self._judges = None
@@ -105,7 +105,16 @@ class DetectionEvaluation(pl.Callback):
 
 
 def sample_images(counts: NDArray[np.int64], images: int, seed: int = 0) -> NDArray[np.int64]:
-    """Choose rows of images to draw, int64 [n] ascending; one without a box is among them if there is any."""
+    """Choose images to draw; one of them has no boxes, if there is such an image.
+
+    Args:
+        counts: Number of boxes of each image, int64 [N].
+        images: Number of images to choose.
+        seed: Seed of the choice.
+
+    Returns:
+        Rows, int64 [n], ascending.
+    """
     random = np.random.default_rng([seed, 2])
     empty, others = np.flatnonzero(counts == 0), np.flatnonzero(counts)
     bare = min(1, len(empty), images)
@@ -117,7 +126,7 @@ def sample_images(counts: NDArray[np.int64], images: int, seed: int = 0) -> NDAr
 
 
 def _gathered(found: list[Detections], trainer: pl.Trainer) -> list[Detections]:
-    """The lists of all ranks on rank 0, nothing on the others."""
+    """Return the lists of all ranks on rank 0, an empty list on the others."""
     lists: list[Any] | None = [None] * trainer.world_size if trainer.is_global_zero else None
     torch.distributed.gather_object(found, lists)
     return [one for part in lists or [] for one in part]

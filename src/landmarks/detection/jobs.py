@@ -1,4 +1,4 @@
-"""The jobs of a detector: train it, evaluate it on data with boxes, and write what it finds in a data set's images."""
+"""The jobs of a detector: train it, evaluate it on data with boxes, and write its detections in a data set's images."""
 
 from pathlib import Path
 
@@ -36,26 +36,36 @@ from landmarks.training import Parts, TrainedRun, ready, run_training
 
 USED = ("job", "name", "seed", "run_dir", "trust", "channels_last", "inference", "checkpoint", "trainer")
 CALLBACKS = ("unreadable", "progress")
-LANDMARKS_ONLY = ("validation", "resize")  # keys of `data` in conf/evaluate.yaml that images with boxes do not have
+LANDMARKS_ONLY = ("validation", "resize")  # keys of `data` in conf/evaluate.yaml that do not apply to detectors
 DRAWN = 8
 
 
 def train_detector_job(config: DictConfig) -> float | None:
-    """Check the configuration, record it, train, and return the monitored figure for sweeps."""
+    """Check the configuration, record it, and train a detector.
+
+    Args:
+        config: The composed configuration of `train.py`.
+
+    Returns:
+        The monitored metric, for sweeps.
+
+    Raises:
+        LandmarksError: The configuration is invalid, or a step of the job fails.
+    """
     check_config(config, DetectorSettings)
     if not issubclass(built_class(config.model) or FasterRCNN, FasterRCNN):
-        raise LandmarksError("task=detection needs a model that finds objects, such as model=faster_rcnn_resnet50")
+        raise LandmarksError("task=detection needs a detector, such as model=faster_rcnn_resnet50")
     return train_detector(config, Path(config.run_dir))
 
 
 def train_detector(config: DictConfig, run_dir: Path) -> float | None:
-    """Train and evaluate a detector; see `landmarks.training.job.run_training`."""
+    """Train and evaluate a detector with a checked configuration; see `landmarks.training.run_training`."""
     return run_training(config, run_dir, _detector_parts)
 
 
 def _detector_parts(config: DictConfig) -> Parts:
     if config.monitor not in (known := [f"{SPLIT}/{name}" for name in FIGURES.values()]):
-        raise LandmarksError(f"monitor={config.monitor}: there is no such metric; there are: {', '.join(known)}")
+        raise LandmarksError(f"monitor={config.monitor}: unknown metric; choose one of {', '.join(known)}")
     data: DetectionDataModule = instantiate(config.data)
     ready(data)
     classes, resize, boxes = data.classes, data.resize, data.val_set.boxes
@@ -78,9 +88,9 @@ def _detector_parts(config: DictConfig) -> Parts:
     )
 
     def check(trainer: pl.Trainer) -> None:
-        if len(data.val_set) <= data.eval_batch_size * (trainer.world_size - 1):  # a rank without any hangs the others
+        if len(data.val_set) <= data.eval_batch_size * (trainer.world_size - 1):  # a rank without a batch would hang
             raise LandmarksError(
-                f"{len(data.val_set)} images to score give no batch of {data.eval_batch_size} to each of the "
+                f"{len(data.val_set)} validation images do not give a batch of {data.eval_batch_size} to each of the "
                 f"{trainer.world_size} devices: lower data.eval_batch_size"
             )
 
@@ -94,7 +104,7 @@ def _detector_parts(config: DictConfig) -> Parts:
         sizes = {"train": len(data.train_set), "validation": len(data.val_set), "classes": len(data.classes)}
         figures = {**run.figures, "protocol": [weights], "data": {"source": data.source.name, **sizes}}
         facts = {
-            "data": f"{data.source.name}: {len(data.train_set)} images to train on, {len(data.val_set)} to score",
+            "data": f"{data.source.name}: {len(data.train_set)} training images, {len(data.val_set)} validation images",
             "classes": str(len(data.classes)),
         }
         write_findings(run.run_dir, config.name, found, figures, facts)
@@ -103,13 +113,23 @@ def _detector_parts(config: DictConfig) -> Parts:
 
 
 def evaluate_detector_job(config: DictConfig) -> float | None:
-    """Open the checkpoint, take from it what the configuration leaves open, check, and evaluate."""
+    """Evaluate a detector checkpoint; the configuration's open settings are taken from the checkpoint.
+
+    Args:
+        config: The composed configuration of `evaluate.py`.
+
+    Returns:
+        mAP at IoU 0.5 by the rules of the 2018 challenge.
+
+    Raises:
+        LandmarksError: The configuration is invalid, or the data have no boxes.
+    """
     refuse_missing(config)
     trained = load_detector(config.checkpoint, trust=config.trust)
     if not issubclass(built_class(config.data) or DetectionDataModule, DetectionDataModule):
         raise LandmarksError(
-            f"checkpoint {config.checkpoint} is a detector, and these data have no boxes to score it with: choose "
-            "data=openimages, or write what it finds: landmarks extract checkpoint=… data=gldv2 data.root=PATH"
+            f"checkpoint {config.checkpoint} is a detector, but these data have no boxes to evaluate it with: choose "
+            "data=openimages, or write its detections: landmarks extract checkpoint=… data=gldv2 data.root=PATH"
         )
     used = _used_part(config, trained)
     check_config(used, DetectorEvaluateSettings)
@@ -117,7 +137,7 @@ def evaluate_detector_job(config: DictConfig) -> float | None:
 
 
 def _used_part(config: DictConfig, trained: TrainedDetector) -> DictConfig:
-    """The configuration without what a detector has no use for; sizes that are left open are those of training."""
+    """Return the configuration without keys that do not apply to detectors; open sizes become those of training."""
     used = OmegaConf.masked_copy(config, list(USED))
     with open_dict(used):
         used.callbacks = OmegaConf.masked_copy(config.callbacks, list(CALLBACKS))
@@ -129,9 +149,9 @@ def _used_part(config: DictConfig, trained: TrainedDetector) -> DictConfig:
 
 
 def _evaluate(config: DictConfig, run_dir: Path, trained: TrainedDetector) -> float:
-    """Look for objects in the images to score, score them, and write it all.
+    """Detect objects in the evaluation images, compute the metrics, and write all results.
 
-    What an interrupted evaluation left in the run folder is not looked for again.
+    Detections that an interrupted evaluation left in the run folder are reused.
     """
     data: DetectionDataModule = instantiate(config.data)
     data.prepare_data()
@@ -152,7 +172,7 @@ def _evaluate(config: DictConfig, run_dir: Path, trained: TrainedDetector) -> fl
     ids = data.val_set.images.table.ids
     boxes = found.boxes.take(np.isin(found.boxes.image_ids, ids))
     judges = Judges(data)
-    expanded = judges.update(ids, boxes)  # an image that could not be read counts as one in which nothing was found
+    expanded = judges.update(ids, boxes)  # an unreadable image counts as one without detections
     scores, by_class = judges.compute()
     unknown = np.setdiff1d(data.classes.names, trained.classes.names)
 
@@ -188,12 +208,19 @@ def _evaluate(config: DictConfig, run_dir: Path, trained: TrainedDetector) -> fl
 
 
 def extract_detections_job(config: DictConfig) -> None:
-    """Write what a checkpoint detects in the named splits into the run folder, and print how much that is."""
+    """Detect objects in the splits of a data set with a checkpoint, write them to the run folder and print a summary.
+
+    Args:
+        config: The composed configuration of `landmarks extract`.
+
+    Raises:
+        LandmarksError: The configuration is invalid.
+    """
     refuse_missing(config)
     trained = load_detector(config.checkpoint, trust=config.trust)
     check_config(config, ExtractSettings)
     if not config.splits:
-        raise LandmarksError("splits is empty: name some of queries, index, gallery and train")
+        raise LandmarksError("splits is empty: choose some of queries, index, gallery and train")
     run_dir = Path(config.run_dir)
     data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
         trained=trained.preprocessing, splits=config.splits

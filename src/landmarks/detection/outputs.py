@@ -1,4 +1,4 @@
-"""What the evaluation of a detector leaves in the run folder: figures, drawn boxes, and a page to read."""
+"""Writes the results of a detector's evaluation to the run folder: metrics, drawn boxes and a report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,16 +23,21 @@ from landmarks.terminal import Console
 
 OUTPUTS = ("metrics.json", "predictions.csv", "boxes.png", "report.html")
 TITLES = {"map@0.5": "mAP at IoU 0.5, 2018 challenge", "v2_map@0.5": "mAP at IoU 0.5, Open Images V2"}
-SHOWN_CLASSES = 12  # in the printed table; metrics.json has all
+SHOWN_CLASSES = 12  # number of classes in the printed table; metrics.json has all
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What an evaluation found, with its figures by the label of each evaluation, such as "untrained" and "trained".
+    """The results of an evaluation.
 
-    `by_class` holds average precisions by machine name, NaN for a class without boxes. Of `images`, with their true
-    boxes, the rows `sample`, int64 [n], are drawn; `found` are boxes of `classes` in these and any other images.
-    `predictions` is what is handed in, where it is to be written.
+    Attributes:
+        results: Metrics by the label of each evaluation, such as "untrained" and "trained".
+        by_class: Average precisions by machine name, NaN for a class without true boxes.
+        images: The images and their true boxes.
+        sample: Rows of `images` to draw, int64 [n].
+        found: Detections of `classes` in these images; those in other images are ignored.
+        classes: Classes of the detector.
+        predictions: Detections to write as a submission file; None writes none.
     """
 
     results: Mapping[str, Scores]
@@ -44,7 +49,7 @@ class Findings:
     predictions: Detections | None = None
 
     def titled_precisions(self) -> dict[str, float]:
-        """Average precision by what people call a class, without classes that have no true box."""
+        """Return the average precision by readable class name, without classes that have no true box."""
         classes = self.images.classes
         titles = dict(zip(classes.names.tolist(), classes.titles.tolist(), strict=True))
         return {titles[name]: value for name, value in self.by_class.items() if value == value}
@@ -53,10 +58,14 @@ class Findings:
 def write_findings(
     run_dir: Path, title: str, findings: Findings, figures: Mapping[str, Any], facts: Mapping[str, str]
 ) -> None:
-    """Write everything that can be had from an evaluation, instead of what an earlier one left, and print it.
+    """Write all results of an evaluation, replacing those of an earlier one, and print a summary.
 
-    The average precision of each class joins the plain figures in `metrics.json`; facts, on the page, say what they are
-    of.
+    Args:
+        run_dir: The run folder.
+        title: Title of the report.
+        findings: The results.
+        figures: Other values for `metrics.json`, to which the average precision of each class is added.
+        facts: What was evaluated, for the report.
     """
     for name in OUTPUTS:
         (run_dir / name).unlink(missing_ok=True)
@@ -89,7 +98,7 @@ def _write_page(run_dir: Path, title: str, results: Mapping[str, Scores], facts:
 
 
 def _print(run_dir: Path, results: Mapping[str, Scores], precisions: Mapping[str, float]) -> None:
-    """Print the means, the best and the worst classes, and where everything lies."""
+    """Print the metrics, the best and the worst classes, and the folder of the results."""
     console = Console()
     means = Table("", *TITLES.values(), title="Results", title_justify="left")
     for label, scores in results.items():
@@ -102,14 +111,16 @@ def _print(run_dir: Path, results: Mapping[str, Scores], precisions: Mapping[str
         for value, name in shown:
             table.add_row(name, f"{value:.4f}")
         console.print(table)
-    console.print(f"Figures, images and a page to read, report.html, are in [bold]{run_dir}[/]", soft_wrap=True)
+    console.print(f"The metrics, images and report.html are in [bold]{run_dir}[/]", soft_wrap=True)
 
 
 def _boxed(findings: Findings, row: int) -> BoxedImage:
     images = findings.images
     image_id = images.images.table.ids[row]
     try:
-        image = open_image(images.images.read(row)).as_stored().decode()  # as boxes of Open Images refer to it
+        image = (
+            open_image(images.images.read(row)).as_stored().decode()
+        )  # boxes of Open Images ignore EXIF orientations
     except (UnreadableImageError, MissingImageError):
         image = None
     true = images.boxes.of(row)

@@ -1,10 +1,11 @@
-"""Which objects images show, and where, and images with these drawn, as `landmarks detect` does.
+"""Detects objects in single images and draws them, for `landmarks detect`.
 
-As in the original program: scores of 0.1 and more, boxes of one class that overlap by more than half are one, at most
-100 of an image, given as COCO does (https://cocodataset.org/#format-data). The network holds these rules.
+As in the original program, detections have scores of at least 0.1, of boxes of one class with an IoU above 0.5 only
+the best is kept, an image has at most 100 boxes, and these are in the format of COCO
+(https://cocodataset.org/#format-data). The network contains these settings.
 
-Images are read upright, as viewers show them, and boxes are those of the upright image. An evaluation on Open
-Images passes over EXIF orientations instead, because the boxes there refer to the pixels as they are stored.
+Images are read upright, as viewers show them, and boxes refer to the upright image. An evaluation on Open Images
+ignores EXIF orientations instead, because boxes there refer to the pixels as they are stored.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,18 +26,22 @@ from landmarks.recognition import DetectionClasses
 from landmarks.report import CLASS_COLOURS
 
 SMALLEST, LARGEST = 800, 8000  # pixels of the longer side of a single image; JPEG ends at 65,500
-TEXT_SHARE = 0.018  # height of its letters as a share of the longer side
-MOST_TEXT = 0.12  # and of the shorter side at most
+TEXT_SHARE = 0.018  # height of letters as a share of the longer side
+MOST_TEXT = 0.12  # maximal height of letters as a share of the shorter side
 LEAST_TEXT = 12  # pixels
 QUALITY = 92
-LONGEST_NAME = 200  # bytes; file systems end at 255
+LONGEST_NAME = 200  # bytes; file systems allow 255
 
 
 @dataclass(frozen=True, eq=False)
 class ImageObjects:
-    """Objects in one upright image, uint8 [H, W, 3] RGB, best first.
+    """The objects in one image, by falling score.
 
-    Boxes float64 [n, 4] are left, top, width and height in pixels; labels int32 [n] are rows of the detector's classes.
+    Attributes:
+        boxes: Left, top, width and height in pixels of the upright image, float64 [n, 4].
+        labels: Rows of the detector's classes, int32 [n].
+        scores: float64 [n].
+        image: The upright image, RGB, uint8 [H, W, 3].
     """
 
     boxes: NDArray[np.float64]
@@ -48,20 +53,23 @@ class ImageObjects:
 def detect_objects(
     detector: TrainedDetector, images: Iterable[AnyImage], min_score: float = 0.1
 ) -> Iterator[ImageObjects]:
-    """Look for objects in images, each when it is asked for, so that one is in memory at a time.
+    """Detect objects in images, one image at a time, so that only one is in memory.
 
     Args:
-        detector: see `load_detector`; its threshold of scores is changed.
-        images: files, images of Pillow or arrays of any sizes; `check_images` names all files that cannot be used.
-        min_score: least score, in [0, 1]; where it is lower than the network's own, more is found.
+        detector: See `load_detector`; its score threshold is changed.
+        images: Files, Pillow images or arrays of any size; `check_images` finds all files that cannot be used.
+        min_score: Minimal score, in [0, 1]; it replaces the network's own threshold.
+
+    Yields:
+        The objects in each image.
 
     Raises:
-        LandmarksError: names the first image that cannot be used; or `min_score` is out of range.
+        LandmarksError: An image cannot be used (the message names it), or `min_score` is out of range.
     """
     if not 0.0 <= min_score <= 1.0:
-        raise LandmarksError(f"--min-score {min_score}: scores lie between 0 and 1")
+        raise LandmarksError(f"--min-score {min_score}: it must be between 0 and 1")
     model, classes = detector.model, detector.classes
-    # torchvision keeps what lies above, we what is not below
+    # torchvision keeps scores above the threshold, this detector also those equal to it
     model.roi_heads.score_thresh = float(np.nextafter(np.float32(min_score), np.float32(-1)))
     device = next(model.parameters()).device
     resize = DetectionResize.of(detector.preprocessing)
@@ -78,31 +86,31 @@ def detect_objects(
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder for drawn images, before any work. Raises LandmarksError."""
+    """Create the folder for drawn images, before any work. Raises LandmarksError if it cannot be created."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LandmarksError(f"--draw {shown(folder)}: cannot be made a folder ({error.strerror})") from None
+        raise LandmarksError(f"--draw {shown(folder)}: the folder cannot be created ({error.strerror})") from None
 
 
 def draw_objects(found: ImageObjects, classes: DetectionClasses, path: Path, folder: Path) -> Path:
-    """Write an image with what was found in it, as JPEG; nothing that exists is overwritten.
+    """Draw the objects on an image and write it as JPEG; existing files are not overwritten.
 
-    Lines and letters grow with the image, so that they are as large on the screen as on any other, and small images
-    are enlarged until their names can be read.
+    Lines and letters are proportional to the image, so that they look equally large on all images, and small images
+    are enlarged until the names are readable.
 
     Args:
-        found: see `detect_objects`.
-        classes: of the detector.
-        path: where the image came from, which names the new one: `tower.jpg` gives `tower_boxes.jpg`, or where that
-            exists already, `tower_boxes_2.jpg` and so on.
-        folder: for the new file; exists.
+        found: See `detect_objects`.
+        classes: Classes of the detector.
+        path: File of the original image, which determines the new name: `tower.jpg` gives `tower_boxes.jpg`, or if
+            that exists, `tower_boxes_2.jpg` and so on.
+        folder: Existing folder for the new file.
 
     Returns:
         The file that was written.
 
     Raises:
-        LandmarksError: it cannot be written.
+        LandmarksError: The file cannot be written.
     """
     height, width = found.image.shape[:2]
     longer = min(max(height, width, SMALLEST), LARGEST)

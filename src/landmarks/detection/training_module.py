@@ -1,4 +1,4 @@
-"""The Lightning module of a detector: its four losses, its boxes, and how it is optimised."""
+"""The Lightning module of a detector: its losses, detections and optimisation."""
 
 from typing import Any
 
@@ -18,8 +18,18 @@ from landmarks.training import OptimizerFactory, SchedulerFactory, TrainedModule
 class DetectorModule(TrainedModule):
     """Trains a Faster R-CNN on batches of `landmarks.detection.openimages`.
 
-    Boxes of groups are learned like others: left out, what they show would be learned as background, and torchvision
-    has no third way. `data.source.group_of=ignore` does leave them out. Class i is the model's label i + 1.
+    Group-of boxes are learned like others: if they were left out, their objects would be learned as background, and
+    torchvision cannot ignore regions. `data.source.group_of=ignore` does leave them out. Class i is the model's label
+    i + 1.
+
+    Args:
+        model: The detector.
+        classes: Machine names of the classes, str [C].
+        optimizer: Makes the optimizer.
+        scheduler: Makes the learning rate scheduler.
+        channels_last: Whether weights use the memory format channels_last.
+        compile: Whether the backbone is compiled.
+        record: What checkpoints record about the model.
     """
 
     def __init__(
@@ -38,7 +48,7 @@ class DetectorModule(TrainedModule):
         self.check_optimizer()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Return the sum of the four losses of a batch, which must be finite."""
+        """Return the sum of the four losses of a batch. Raises LandmarksError if it is not finite."""
         losses: dict[str, Tensor] = self.model(batch["image"], batch["targets"])
         loss = torch.stack(list(losses.values())).sum()
         if not loss.isfinite():
@@ -53,5 +63,5 @@ class DetectorModule(TrainedModule):
         return loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Detections]:
-        """Return `found`: the boxes in the images of a batch."""
+        """Return the detections in a batch, as `found`."""
         return {"found": find_objects(self.model, batch["image"], ids_of(batch), self.classes)}

@@ -1,8 +1,8 @@
-"""Writes detections chunk by chunk, so that an interrupted detection goes on where it stopped.
+"""Writes detections chunk by chunk, so that an interrupted run resumes where it stopped.
 
-Everything is appended in a folder called ``<name>.partial`` (see `landmarks.storage.AppendLog`); closing gives it its
-name, so the finished name exists only for a finished set. Images that could not be read are written when it is
-closed, after all others, and taken out again when it is gone on with: they are tried again.
+Everything is appended in a folder called ``<name>.partial`` (see `landmarks.storage.AppendLog`). Closing renames it, so
+that the final name exists only for a finished set. Unreadable images are written at the end, when the set is closed,
+and removed again when it is resumed, so that they are read again.
 """
 
 from collections.abc import Iterable
@@ -38,13 +38,21 @@ from landmarks.storage import CHECKSUMS_FILE, AppendLog, atomic_file
 
 
 class DetectionWriter:
-    """Appends detections; used in a ``with`` statement, ended with `close`.
+    """Appends detections to a set; for use in a ``with`` statement, finished with `close`.
 
-    A set of exactly the same protocol and classes that lies there, finished or not, is gone on with; another one is an
-    OtherSetError. Leaving the ``with`` block without `close` keeps the unfinished set.
+    An existing set with the same protocol and classes, finished or not, is resumed. Leaving the ``with`` block without
+    `close` keeps the unfinished set.
 
-    `images` are ids and stamps of all images that may be added, uint64 [N] each (see `ImageSet.stamps`): a set of other
-    files under the same ids is an OtherSetError as well. None leaves unrecorded which files were looked at.
+    Args:
+        folder: The folder of the set.
+        classes: Classes of the detector.
+        protocol: How the detections are made.
+        images: Ids and stamps of all images that may be added, uint64 [N] each (see `ImageSet.stamps`); None does not
+            record which files were used.
+
+    Raises:
+        OtherSetError: The folder contains a set with another protocol, other classes, or other files with the same ids.
+        LandmarksError: The folder cannot be written or contains something else.
     """
 
     def __init__(
@@ -89,13 +97,18 @@ class DetectionWriter:
 
     @property
     def done(self) -> NDArray[np.uint64]:
-        """The images looked at, uint64 [N]. Those that could not be read are not among them: they are tried again."""
+        """The images processed so far, uint64 [N], without unreadable ones, which are read again."""
         return np.concatenate(self._parts)
 
     def add(self, ids: NDArray[np.uint64], found: Detections) -> None:
-        """Append boxes of the writer's classes, in any order, that were found in some images, ids uint64 [B].
+        """Append the detections in some images. After an error, everything added before stays valid.
 
-        What was added before stays good where this is refused, or the disk is full.
+        Args:
+            ids: The images, uint64 [B], including those without detections.
+            found: Boxes of the writer's classes in these images, in any order.
+
+        Raises:
+            LandmarksError: An image was added before, a box is of another image or class, or the disk is full.
         """
         self._refuse_repeats(ids)
         if found.classes.tolist() != self.names.tolist():
@@ -103,7 +116,7 @@ class DetectionWriter:
         place = find_rows(found.image_ids, ids)
         if (place < 0).any():
             stranger = format_id(found.image_ids[int(np.argmin(place))])
-            raise LandmarksError(f"{self.folder}: a box is in image {stranger}, which is not among those looked at")
+            raise LandmarksError(f"{self.folder}: a box is in image {stranger}, which is not among the images added")
         in_order = found.take(np.argsort(place, kind="stable"))
         counts = np.bincount(place, minlength=len(ids)).tolist()
         images = zip(map(format_id, ids.tolist()), counts, [""] * len(counts), strict=True)
@@ -115,12 +128,12 @@ class DetectionWriter:
         self._seen.update(ids.tolist())
 
     def add_unreadable(self, images: Iterable[tuple[str, str]]) -> None:
-        """Note images, 16 hex digits each, that could not be read, and why."""
+        """Record unreadable images: pairs of the id, 16 hex digits, and the reason."""
         rows = ((name, 0, " ".join(reason.split()) or "unreadable") for name, reason in images)
         self._unreadable += csv_lines(rows)
 
     def close(self) -> None:
-        """Give the folder its final name, if its files hold what was written."""
+        """Finish the set and give the folder its final name. Raises LandmarksError if its files were changed."""
         if self._closed:
             return
         self._append({IMAGES_FILE: self._unreadable})
@@ -144,16 +157,16 @@ class DetectionWriter:
         except OSError as error:
             self._closed = True
             raise LandmarksError(
-                f"{self.partial}: could not write: {error}; make room and run the same again, it goes on from there"
+                f"{self.partial}: could not write: {error}; free disk space and run the same command again to resume"
             ) from error
 
     def _drop_unreadable(self) -> NDArray[np.uint64]:
-        """Take out the images that are tried again; the others, uint64 [N]."""
+        """Remove the unreadable images, which are read again; return the others, uint64 [N]."""
         path = self.partial / IMAGES_FILE
         images = read_images(path)
         count = int(images.readable.sum())
         if not images.readable[:count].all():
-            raise LandmarksError(f"{path}: an earlier version wrote this set, and it cannot be added to: remove it")
+            raise LandmarksError(f"{path}: this set was written by an earlier version and cannot be resumed: remove it")
         lines = path.read_bytes().splitlines(keepends=True)
         self._log.truncate({IMAGES_FILE: sum(map(len, lines[: 1 + count]))})
         return images.ids[:count]
@@ -166,23 +179,23 @@ class DetectionWriter:
             raise LandmarksError(f"{self.folder}: image {format_id(repeats[0])} was added before")
 
     def _take_up_finished(self, classes: DetectionClasses, protocol: DetectionProtocol) -> None:
-        """Make a finished set, if there is one, an unfinished one again, for images that it lacks."""
+        """Reopen a finished set, if there is one, for images that it does not contain."""
         if not self.folder.exists():
             return
         if self.partial.exists():
-            raise LandmarksError(f"{self.folder} is there, and unfinished beside it {self.partial}: remove one of them")
+            raise LandmarksError(f"{self.folder} and the unfinished {self.partial} both exist: remove one of them")
         if not (self.folder / PROTOCOL_FILE).is_file():
-            raise LandmarksError(f"{self.folder} is there and holds no detections: choose another folder")
+            raise LandmarksError(f"{self.folder} exists and contains no detections: choose another folder")
         _require_same(self.folder, classes, protocol)
         self._refuse_changed(self.folder)
         if not (self.folder / CHECKSUMS_FILE).is_file():
             raise LandmarksError(
-                f"{self.folder}: an earlier version wrote this set, and it cannot be added to: remove it"
+                f"{self.folder}: this set was written by an earlier version and cannot be resumed: remove it"
             )
         self.folder.rename(self.partial)
 
     def _refuse_changed(self, folder: Path) -> None:
-        """Refuse a set whose images were replaced since, or are those of another root."""
+        """Raise OtherSetError for a set whose images have been replaced or are from another root."""
         if self._stamps is None:
             return
         images = read_images(folder / IMAGES_FILE)
@@ -194,16 +207,16 @@ class DetectionWriter:
             if not others:
                 return
             raise OtherSetError(
-                f"{folder}: {len(others)} of its {len(looked_at)} images are other files now (another root, size or "
-                f"time), the first is {format_id(others[0])}: remove the detections or choose another folder"
+                f"{folder}: {len(others)} of its {len(looked_at)} images are now other files (another root, size or "
+                f"time), first {format_id(others[0])}: remove the detections or choose another folder"
             )
         raise OtherSetError(
-            f"{folder}: of which files the detections are is not recorded: remove them or choose another folder"
+            f"{folder}: it does not record the files of its images: remove the detections or choose another folder"
         )
 
 
 def _require_same(folder: Path, classes: DetectionClasses, protocol: DetectionProtocol) -> None:
-    """Write classes and protocol into a new folder, or refuse one that has others."""
+    """Write classes and protocol into a new folder; raise OtherSetError for a folder that has others."""
     path = folder / PROTOCOL_FILE
     if not path.exists():
         with atomic_file(folder / CLASSES_FILE) as file:

@@ -62,7 +62,7 @@ def test_the_official_files_with_more_columns(write: Write) -> None:
 def test_no_image_labels_but_no_truth_without_boxes(write: Write) -> None:
     boxes = write("boxes", BOXES, f"{ID},/m/b,0.1,0.2,0.3,0.4,0")
     assert len(read_truth(boxes, write("labels", LABELS)).present) == 0
-    with pytest.raises(FormatError, match="there is no box in it"):
+    with pytest.raises(FormatError, match="it contains no boxes"):
         read_truth(write("none", BOXES), write("labels", LABELS, f"{ID},/m/b,1"))
 
 

@@ -112,17 +112,17 @@ def tree(*below: Any) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"[]", "is no class"),
-        (tree({"LabelName": ""}), "is no class"),
-        (tree({"Subcategory": []}), "is no class"),
-        (b'{"LabelName": "/m/root", "Subcategory": {"LabelName": "/m/a"}}', "Subcategory of /m/root is no list"),
+        (b"[]", "is not a class"),
+        (tree({"LabelName": ""}), "is not a class"),
+        (tree({"Subcategory": []}), "is not a class"),
+        (b'{"LabelName": "/m/root", "Subcategory": {"LabelName": "/m/a"}}', "Subcategory of /m/root is not a list"),
         (tree({"LabelName": "/m/a", "Subcategory": [{"LabelName": "/m/b", "Subcategory": [{"LabelName": "/m/a"}]}]}),
-         "/m/a is a kind of itself"),
+         "/m/a is its own ancestor"),
         (None, "cannot be read"),
-        (b'{"LabelName": "/m/root", "Sub', r"is no JSON .*fetch the file again"),
-        (b"\xff\xfe\x00", "is no JSON"),
+        (b'{"LabelName": "/m/root", "Sub', r"is not valid JSON .*download the file again"),
+        (b"\xff\xfe\x00", "is not valid JSON"),
         (b'{"LabelName":"/m/r","Subcategory":[' * 200 + b'{"LabelName":"/m/x"}' + b"]}" * 200, "more than 100 levels"),
-        (b'{"LabelName":"/m/r","Subcategory":[' * 100_000, "is no JSON"),
+        (b'{"LabelName":"/m/r","Subcategory":[' * 100_000, "is not valid JSON"),
     ],
 )  # fmt: skip
 def test_what_is_no_hierarchy(tmp_path: Path, content: bytes | None, message: str) -> None:

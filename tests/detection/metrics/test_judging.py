@@ -108,7 +108,7 @@ def test_nothing_found(rules: Rules) -> None:
 
 def test_rules_are_checked() -> None:
     for overlap in (0, 1.1, float("nan")):
-        with pytest.raises(FormatError, match="give a share above 0"):
+        with pytest.raises(FormatError, match="must be above 0"):
             Rules(True, 1.0, overlap)
     with pytest.raises(FormatError, match="weight of a group-of box is -1"):
         Rules(True, -1)

@@ -88,9 +88,9 @@ def test_the_threshold_is_in_the_names() -> None:
 
 def test_arguments_are_checked() -> None:
     metric = OpenImagesMAP(CLASSES)
-    with pytest.raises(FormatError, match="1 of 3 images come twice"):
+    with pytest.raises(FormatError, match="1 of 3 images occur twice"):
         metric.update(IMAGES[[0, 1, 0]], of_images(IMAGES[:2]), TRUTH)
-    with pytest.raises(FormatError, match=f"a detection is in image {int(IMAGES[1]):016x}, which is none of the 1"):
+    with pytest.raises(FormatError, match=f"a detection is in image {int(IMAGES[1]):016x}, which is not among the 1"):
         metric.update(IMAGES[:1], of_images(IMAGES[1:2]), TRUTH)
     with pytest.raises(FormatError, match="other classes than the metric"):
         metric.update(IMAGES[:1], of_images(IMAGES[:1]), TRUTH.of_classes(CLASSES[::-1]))

@@ -78,8 +78,8 @@ def test_a_box_that_stands_out_is_cut_or_refused(tmp_path: Path, caplog: pytest.
     path = write(tmp_path, HEADER + SOUND + "0000000000000003,/m/dog,-0.1,0.5,0.5,1.25,0\n")
     rows = read_box_rows(path, NAMES, "skip")
     np.testing.assert_array_equal(rows.boxes[1], [0, 0.5, 0.5, 1])
-    assert "1 of 2 boxes mended: 1 a box that stands out of the image, first line 3" in caplog.text
-    with pytest.raises(LandmarksError, match=r"line 3 .* stands out of the image"):
+    assert "1 of 2 boxes corrected: 1 a box that extends beyond the image, first line 3" in caplog.text
+    with pytest.raises(LandmarksError, match=r"line 3 .* extends beyond the image"):
         read_box_rows(path, NAMES, "error")
 
 
@@ -92,7 +92,7 @@ def test_for_scoring_corners_are_exact_and_repetitions_stay(tmp_path: Path) -> N
     ("text", "message"),
     [
         ("", "the file is empty"),
-        (HEADER, "there is no box in it"),
+        (HEADER, "it contains no boxes"),
         ("ImageID,LabelName,XMin,XMax,YMin,YMax\n", "'IsGroupOf' is missing"),
         (HEADER + SOUND + "0000000000000002,/m/dog,left,0.2,0.3,0.4,0\n", "line 3, field 'XMin'"),
         (HEADER + SOUND + "0000000000000002,/m/dog,0.1,0.2,0.3,0.4,2\n", "line 3, field 'IsGroupOf'"),
@@ -126,7 +126,7 @@ def test_image_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(LandmarksError, match=r"line 4, field 'Confidence': '0\.7' is neither 0 nor 1"):
         read_label_rows(path, NAMES, "skip")
     path.write_text(header)
-    with pytest.raises(LandmarksError, match="there is no label in it"):
+    with pytest.raises(LandmarksError, match="it contains no labels"):
         read_label_rows(path, NAMES, "skip")
 
 

@@ -45,8 +45,8 @@ def test_what_is_trained_on_can_be_chosen(tiny: Any, caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.INFO):
         everything = OpenImages(tiny.root, classes="class-descriptions-boxable.csv").train()
     assert titles(everything)[4] == ["Tower", "Door"]
-    assert "6 boxes, of which 0 are of classes that are not detected and 0 of kinds" in caplog.text
-    with pytest.raises(LandmarksError, match="'IsGroup' is no flag of a box; give some of IsOccluded"):
+    assert "6 boxes, of which 0 are of other classes and 0 have a flag" in caplog.text
+    with pytest.raises(LandmarksError, match="'IsGroup' is not a flag of boxes; choose from IsOccluded"):
         OpenImages(tiny.root, skip=["IsGroup"])
 
 

@@ -1,4 +1,4 @@
-"""Average precision of detected boxes as the Open Images challenges count it, and the CSV files that hold them."""
+"""Average precision of detections as in the Open Images challenges, and the CSV files of boxes."""
 
 import lazy_loader
 

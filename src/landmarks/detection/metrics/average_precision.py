@@ -1,7 +1,7 @@
-"""Average precision per class over all images, and its mean, from judged detections.
+"""Average precision per class over all images, and its mean, from matched detections.
 
-AP is the area under precision over recall, where the precision at a recall is the best one at that recall or a higher
-one (all points, no fixed grid). A class without true boxes has no AP and is left out of the mean.
+AP is the area under the precision-recall curve, where the precision at a recall is the maximum over that recall and all
+higher ones (at all points, not on a grid). A class without true boxes has no AP and is left out of the mean.
 Source: Everingham et al., "The Pascal Visual Object Classes Challenge: A Retrospective", IJCV 2015, as the Open Images
 evaluators use it.
 """
@@ -22,12 +22,12 @@ EVALUATORS: Mapping[str, Rules] = {"challenge_2018": CHALLENGE_2018, "open_image
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DetectionMetrics:
-    """Figures of one evaluator.
+    """The metrics of one evaluator.
 
     Attributes:
-        classes: str [C], machine names.
+        classes: Machine names, str [C].
         average_precisions: float64 [C], NaN for a class without true boxes.
-        overlap: the threshold.
+        overlap: The threshold of intersection over union.
     """
 
     classes: NDArray[np.str_]
@@ -36,39 +36,39 @@ class DetectionMetrics:
 
     @property
     def mean(self) -> float:
-        """Mean over the classes with true boxes; NaN if there is none."""
+        """Mean over the classes with true boxes; NaN if there are none."""
         known = self.average_precisions[~np.isnan(self.average_precisions)]
         return float(known.mean()) if len(known) else float("nan")
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: `map@0.5`, and `ap@0.5` of each class; None in place of NaN, which JSON does not have."""
+        """Return `map@0.5`, and `ap@0.5` of each class, as JSON values, with None instead of NaN."""
         values = [None if np.isnan(value) else value for value in (self.mean, *self.average_precisions.tolist())]
         each = dict(zip(self.classes.tolist(), values[1:], strict=True))
         return {f"map@{self.overlap:g}": values[0], f"ap@{self.overlap:g}": each}
 
 
 def score_detections(truth: BoxTruth, detections: Detections, overlap: float = 0.5) -> dict[str, DetectionMetrics]:
-    """Compute mean and per-class average precision as each evaluator does.
+    """Compute mean and per-class average precision by the rules of each evaluator.
 
     Args:
-        truth: boxes and image-level labels, expanded along the hierarchy if the classes have one.
-        detections: boxes found; those in images or of classes that the truth does not know count nowhere.
-        overlap: threshold of intersection over union.
+        truth: Boxes and image-level labels, expanded along the hierarchy if the classes have one.
+        detections: The detections; those in images or of classes that are not in the truth are ignored.
+        overlap: Threshold of intersection over union.
 
     Returns:
-        name -> figures, a class each row of `truth.classes`.
+        Metrics by the name of the evaluator, with the classes of the truth.
     """
-    figures = {}
+    metrics = {}
     for name, rules in EVALUATORS.items():
         judged = judge(truth, detections, dataclasses.replace(rules, overlap=overlap))
-        figures[name] = DetectionMetrics(truth.classes, average_precisions(judged), overlap)
-    return figures
+        metrics[name] = DetectionMetrics(truth.classes, average_precisions(judged), overlap)
+    return metrics
 
 
 def average_precisions(judged: Judged) -> NDArray[np.float64]:
-    """Average precision of each class, float64 [C], NaN for a class without true boxes.
+    """Compute the average precision of each class, float64 [C], NaN for a class without true boxes.
 
-    Equal scores are ordered by image id, ascending, and inside an image what is wrong comes first.
+    Equal scores are ordered by ascending image id, and within an image false positives come first.
     """
     order = np.lexsort((judged.hits, judged.image_ids, -judged.scores, judged.labels))
     hits = judged.hits[order]
@@ -80,7 +80,7 @@ def average_precisions(judged: Judged) -> NDArray[np.float64]:
 
 
 def _area(hits: NDArray[np.float64], num_boxes: float) -> float:
-    """Area under the envelope of precision over recall; `hits` [N] by falling score."""
+    """Compute the area under the envelope of precision over recall; `hits` [N] are by falling score."""
     right = np.cumsum(hits)
     precision = right / (right + np.cumsum(hits == 0))
     envelope = np.maximum.accumulate(precision[::-1])[::-1]

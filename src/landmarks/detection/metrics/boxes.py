@@ -1,4 +1,4 @@
-"""Boxes that are true, as flat arrays: one row a box, images in any order.
+"""True boxes as flat arrays, with one row per box and images in any order.
 
 Corners are shares of an image's width and height, as in the Open Images files: XMin, YMin, XMax, YMax in [0, 1].
 """
@@ -15,17 +15,17 @@ from landmarks.recognition import check_boxes, check_labels
 
 @dataclass(frozen=True, eq=False)
 class BoxTruth:
-    """What images show: boxes, and which classes were looked for.
+    """The ground truth of images: boxes, and image-level labels that say which classes were verified.
 
     Attributes:
-        image_ids: uint64 [B], the image of each box.
-        labels: int32 [B], rows of `classes`.
-        boxes: float64 [B, 4], XMin, YMin, XMax, YMax.
-        group_of: bool [B], the box holds several objects that touch.
-        verified_image_ids: uint64 [V], the image of each image-level label.
-        verified_labels: int32 [V], rows of `classes`.
-        present: bool [V], whether the class was found (confidence 1) or found absent (0).
-        classes: str [C], machine names, each once.
+        image_ids: Image of each box, uint64 [B].
+        labels: Class of each box, int32 [B], rows of `classes`.
+        boxes: XMin, YMin, XMax, YMax, float64 [B, 4].
+        group_of: Whether the box encloses several objects that touch, bool [B].
+        verified_image_ids: Image of each image-level label, uint64 [V].
+        verified_labels: Class of each image-level label, int32 [V], rows of `classes`.
+        present: Whether the class was verified to be present (confidence 1) or absent (0), bool [V].
+        classes: Machine names, unique, str [C].
     """
 
     image_ids: NDArray[np.uint64]
@@ -40,17 +40,17 @@ class BoxTruth:
     def __post_init__(self) -> None:
         check_boxes("boxes", self.image_ids, self.labels, self.boxes, self.classes)
         if self.group_of.shape != self.labels.shape:
-            raise FormatError("group_of and labels differ in length; give one of each a box")
+            raise FormatError("group_of and labels differ in length; give one of each per box")
         if not self.verified_image_ids.shape == self.verified_labels.shape == self.present.shape:
             raise FormatError("image-level labels differ in length; give one image, label and presence each")
         check_labels("image-level labels", self.verified_labels, self.classes)
 
     def of_images(self, image_ids: NDArray[np.uint64]) -> "BoxTruth":
-        """Take what is known, perhaps nothing, of some images, each once; only the first call searches all boxes."""
+        """Return the ground truth of some images, each given once; only the first call sorts all boxes."""
         return self._rows(_find(self._box_order, image_ids), _find(self._verified_order, image_ids))
 
     def of_classes(self, classes: NDArray[np.str_]) -> "BoxTruth":
-        """What is known of some classes, which need not occur; labels become rows of `classes`."""
+        """Return the ground truth of some classes, which need not occur; labels become rows of `classes`."""
         row_of_name = {name: row for row, name in enumerate(classes.tolist())}
         rows = np.array([row_of_name.get(name, -1) for name in self.classes.tolist()], np.int32)
         boxes, verified = rows[self.labels], rows[self.verified_labels]
@@ -76,7 +76,7 @@ _Order = tuple[NDArray[np.int64], NDArray[np.uint64]]
 
 
 def _order(image_ids: NDArray[np.uint64]) -> _Order:
-    """Rows by image, those of one image in their order, and the images in that order."""
+    """Return the rows ordered by image (stable), and the images in that order."""
     order = np.argsort(image_ids, kind="stable")
     return order, image_ids[order]
 
@@ -88,5 +88,5 @@ def _find(by_image: _Order, image_ids: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 
 def ranges(first: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give the numbers first[i] to first[i] + counts[i], end excluded, of all i after each other: int64."""
+    """Return the numbers from first[i] to first[i] + counts[i], end excluded, for all i one after another: int64."""
     return np.arange(counts.sum()) + np.repeat(first - (np.cumsum(counts) - counts), counts)

@@ -1,12 +1,12 @@
 """The CSV files of Open Images: boxes, image-level labels, and predicted boxes.
 
 boxes:        ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf
-image labels: ImageID,LabelName,Confidence       1 the class is in the image, 0 it was looked for and is not
+image labels: ImageID,LabelName,Confidence       1 the class is verified to be in the image, 0 to be absent
 predictions:  ImageID,LabelName,Score,XMin,XMax,YMin,YMax
 
-The official files have more columns, which are passed over. Corners are shares of the width and height. A true
-box lies in [0, 1]; a predicted one is taken as it is, also where it sticks out, but no further than half an image,
-beyond which it is most likely in pixels. Format: https://storage.googleapis.com/openimages/web/download.html
+The official files have more columns, which are ignored. Corners are shares of the width and height. A true box lies in
+[0, 1]; a predicted one may extend beyond the image, but by no more than half an image, since it is then most likely in
+pixels. Format: https://storage.googleapis.com/openimages/web/download.html
 """
 
 import io
@@ -29,10 +29,17 @@ _WRITE_ROWS = 1 << 16
 
 
 def read_truth(boxes: str | Path, image_labels: str | Path) -> BoxTruth:
-    """Read boxes and image-level labels; the classes are those that either file names, sorted.
+    """Read boxes and image-level labels.
+
+    Args:
+        boxes: CSV file of the boxes.
+        image_labels: CSV file of the image-level labels.
+
+    Returns:
+        The ground truth, with the classes that occur in either file, sorted.
 
     Raises:
-        FormatError: names the file, the line and the field; also where there is no box at all.
+        FormatError: A file is invalid or there are no boxes; names the file, the line and the field.
     """
     codes: dict[str, int] = {}
     true = [
@@ -45,7 +52,7 @@ def read_truth(boxes: str | Path, image_labels: str | Path) -> BoxTruth:
         for rows in read_rows(Path(boxes), NAMED_COLUMNS, numbers=(*CORNERS, "IsGroupOf"))
     ]
     if not true:
-        raise FormatError.at(Path(boxes), "there is no box in it", "give the boxes of the images to score")
+        raise FormatError.at(Path(boxes), "it contains no boxes", "give the boxes of the images to evaluate")
     verified = [
         (rows.ids("ImageID"), rows.codes("LabelName", codes), _one_of(rows, "Confidence", 0, 1))
         for rows in read_rows(Path(image_labels), NAMED_COLUMNS, numbers=("Confidence",))
@@ -64,7 +71,7 @@ def read_truth(boxes: str | Path, image_labels: str | Path) -> BoxTruth:
 
 
 def write_detections_csv(path: str | Path, detections: Detections) -> None:
-    """Write predicted boxes in the format of predictions, whole or not at all; every number comes back exactly."""
+    """Write predicted boxes in the format of predictions, atomically; numbers are written without loss of precision."""
     with atomic_file(Path(path)) as file:
         file.write(DETECTIONS_HEADER.encode())
         for lines in detection_lines(detections):
@@ -72,7 +79,7 @@ def write_detections_csv(path: str | Path, detections: Detections) -> None:
 
 
 def detection_lines(detections: Detections) -> Iterator[bytes]:
-    """Lines of the format of predictions without the header, to be appended to a file, some thousands at a time."""
+    """Yield lines in the format of predictions without the header, some thousands at a time."""
     for first in range(0, len(detections.labels), _WRITE_ROWS):
         part = slice(first, first + _WRITE_ROWS)
         left, top, right, bottom = detections.boxes[part].T

@@ -1,12 +1,12 @@
-"""Which detections count as right, as wrong or not at all, by the rules of the two Open Images evaluators.
+"""Decides which detections are true positives, false positives or ignored, by the rules of both Open Images evaluators.
 
-Detections of a class in an image are taken by falling score. Each looks only at the true box that it overlaps most: if
-that overlap reaches the threshold and the box is not taken yet, the detection is right, otherwise wrong. So the first
-detection of every true box is right, and no loop over detections is needed. A detection that is not right and lies
-inside a group-of box (shared area over its own area reaches the threshold) is left out; the best one of each such box
-stands for it with the weight of a group.
+Detections of a class in an image are taken by falling score. Each is compared only with the true box that it overlaps
+most: if that overlap reaches the threshold and the box is not matched yet, the detection is a true positive, otherwise
+a false one. Thus the first detection of every true box is right, and no loop over detections is needed. A detection
+that is not right and lies inside a group-of box (its intersection over its own area reaches the threshold) is ignored;
+the best one of each such box counts as its detection, with the weight of a group.
 
-Detections in images of which nothing is known, and of classes that the truth does not know, count nowhere.
+Detections in images without ground truth, and of classes that are not in the ground truth, are ignored.
 Source: the evaluation pages of Open Images V4 and of its 2018 challenge
 (https://storage.googleapis.com/openimages/web/evaluation.html); Kuznetsova et al., "The Open Images Dataset V4",
 IJCV 2020, section 5.
@@ -28,13 +28,13 @@ Overlap = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float6
 
 
 def intersection_over_union(found: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shared area over joint area of boxes [N, 4] and [N, 4]: float64 [N], 0 where neither has an area."""
+    """Compute intersection over union of boxes [N, 4] and [N, 4]: float64 [N], 0 if neither has an area."""
     shared = _intersection(found, true)
     return _share(shared, _area(found) + _area(true) - shared)
 
 
 def intersection_over_detection(found: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shared area over the area of the found box, boxes [N, 4] and [N, 4]: float64 [N], 0 for a box without area."""
+    """Compute intersection over the area of the detection, boxes [N, 4] and [N, 4]: float64 [N], 0 without an area."""
     return _share(_intersection(found, true), _area(found))
 
 
@@ -45,10 +45,10 @@ def best_overlaps(
     true: NDArray[np.float64],
     overlap: Overlap,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Find the true box [T, 4] with which each found box [N, 4] overlaps most.
+    """Find the true box [T, 4] that each detection [N, 4] overlaps most.
 
-    The true boxes of found box i are the rows `first[i]` to `last[i]`, at least one. Returns the largest overlaps,
-    float64 [N], and the rows that have them, int64 [N], the first of equal ones. Pairs are formed a block at a time, so
+    The candidates of detection i are the rows from `first[i]` to `last[i]` (excluded), at least one. Returns the
+    largest overlaps, float64 [N], and their rows, int64 [N], the first of equal ones. Pairs are formed in blocks, so
     that memory does not grow with their number.
     """
     largest, rows = np.zeros(len(found)), np.zeros(len(found), np.int64)
@@ -66,7 +66,7 @@ def best_overlaps(
 
 
 def _blocks(counts: NDArray[np.int64]) -> Iterator[slice]:
-    """Cut rows into runs whose `counts` add up to `PAIRS` at most, or that are one row."""
+    """Divide rows into runs whose `counts` add up to at most `PAIRS`, or that are a single row."""
     ends = np.cumsum(counts)
     begin = 0
     while begin < len(counts):
@@ -92,13 +92,13 @@ def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.
 
 @dataclass(frozen=True)
 class Rules:
-    """What an evaluator counts.
+    """The rules of an evaluator.
 
     Attributes:
-        verified_only: leave out detections of a class that was not looked for in the image: it has neither an
-            image-level label, positive or negative, nor a box there. Otherwise they are wrong.
-        group_of_weight: what a group-of box counts, found or missed, against 1 of a single object; 0 for not at all.
-        overlap: threshold, of intersection over union, and over the detection's area for group-of boxes.
+        verified_only: Whether to ignore detections of a class that was not verified in the image, that is, has neither
+            an image-level label, positive or negative, nor a box there. Otherwise they are false positives.
+        group_of_weight: Weight of a group-of box, found or missed, where that of a single object is 1; 0 ignores them.
+        overlap: Threshold of intersection over union, and for group-of boxes over the detection's area.
     """
 
     verified_only: bool
@@ -107,9 +107,9 @@ class Rules:
 
     def __post_init__(self) -> None:
         if not 0 < self.overlap <= 1:
-            raise FormatError(f"the threshold of overlap is {self.overlap}; give a share above 0, up to 1")
+            raise FormatError(f"the threshold of overlap is {self.overlap}; it must be above 0 and at most 1")
         if not 0 <= self.group_of_weight < np.inf:
-            raise FormatError(f"the weight of a group-of box is {self.group_of_weight}; give 0 or more")
+            raise FormatError(f"the weight of a group-of box is {self.group_of_weight}; it must be 0 or more")
 
 
 CHALLENGE_2018 = Rules(verified_only=True, group_of_weight=1.0)
@@ -118,10 +118,10 @@ OPEN_IMAGES_V2 = Rules(verified_only=False, group_of_weight=0.0)
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What is left of J detections to compute average precision; labels are rows of the truth's classes.
+    """The J detections that count for average precision; labels are rows of the ground truth's classes.
 
-    A hit is 0 for wrong, 1 for right, the weight of a group-of box for the one that found it; the number of true boxes
-    of each class, float64 [C], counts a group-of box with its weight.
+    A hit is 0 for a false positive, 1 for a true positive, and the weight of a group-of box for its best detection; the
+    number of true boxes of each class, float64 [C], counts a group-of box with its weight.
     """
 
     image_ids: NDArray[np.uint64]
@@ -132,9 +132,10 @@ class Judged:
 
 
 def judge(truth: BoxTruth, detections: Detections, rules: Rules = CHALLENGE_2018) -> Judged:
-    """Compare detections, their classes in any order, with the truth, expanded if the classes have a hierarchy.
+    """Match detections with the ground truth, which must be expanded if the classes have a hierarchy.
 
-    Returns the detections that count. Where scores tie, neither the order of rows nor that of classes matters.
+    Returns the detections that count. The classes may be in any order; for equal scores, neither the order of rows nor
+    that of classes matters.
     """
     images = np.unique(np.concatenate([truth.image_ids, truth.verified_image_ids]))
     classes = len(truth.classes)
@@ -180,7 +181,7 @@ def judge(truth: BoxTruth, detections: Detections, rules: Rules = CHALLENGE_2018
 def _known(
     truth: BoxTruth, detections: Detections, images: NDArray[np.uint64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the detections whose image and class the truth knows, and image x classes + class of each, rising."""
+    """Return rows of detections whose image and class are in the truth, and their ascending keys image * C + class."""
     row_of_name = {name: row for row, name in enumerate(truth.classes.tolist())}
     row_of_class = np.array([row_of_name.get(name, -1) for name in detections.classes.tolist()], np.int64)
     rows = np.flatnonzero(row_of_class[detections.labels] >= 0) if len(images) else np.empty(0, np.int64)
@@ -188,18 +189,18 @@ def _known(
     known = images[places] == detections.image_ids[rows]
     rows, places = rows[known], places[known]
     keys = places * len(truth.classes) + row_of_class[detections.labels[rows]]
-    order = np.argsort(keys)  # look-ups of rising keys take a fifth of those of mixed ones
+    order = np.argsort(keys)  # looking up ascending keys takes a fifth of the time
     return rows[order], keys[order]
 
 
 def _by_key(keys: NDArray[np.int64], which: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Some rows by rising key, those of one key in their order."""
+    """Return the chosen rows by ascending key (stable)."""
     rows = np.flatnonzero(which)
     return rows[np.argsort(keys[rows], kind="stable")]
 
 
 def _spans(ordered: NDArray[np.int64], keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where each key begins and ends in a sorted array."""
+    """Return where each key begins and ends in a sorted array."""
     return np.searchsorted(ordered, keys), np.searchsorted(ordered, keys, side="right")
 
 
@@ -211,7 +212,7 @@ def _overlapping(
     overlap: Overlap,
     threshold: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of `found` [N, 4] that lie on a true box of their key, and the row of that box in `true` [T, 4]."""
+    """Return rows of `found` [N, 4] that overlap a true box of their key enough, and its row in `true` [T, 4]."""
     first, last = _spans(true_keys, keys)
     near = np.flatnonzero(last > first)
     overlaps, boxes = best_overlaps(found[near], first[near], last[near], true, overlap)
@@ -222,6 +223,6 @@ def _overlapping(
 def _best_of_each(
     boxes: NDArray[np.int64], found: NDArray[np.float64], scores: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """The row of highest score for each true box; equal scores are decided by the corners, not by the order of rows."""
+    """Return the row with the highest score for each true box; ties are broken by the corners, not by the row order."""
     order = np.lexsort((*found.T[::-1], -scores, boxes))
     return order[np.diff(boxes[order], prepend=-1) > 0]

@@ -1,8 +1,8 @@
 """Open Images mean average precision as a torchmetrics `Metric`, for validation loops and several processes.
 
-What a detection is worth is decided inside its image, so that only scores and verdicts have to be kept, on the CPU,
-some 20 bytes a detection. An image that comes twice, as the samples that pad a distributed sampler do, counts once.
-torchmetrics' own MeanAveragePrecision follows COCO, which knows neither groups nor unverified classes.
+Detections are matched within their image, so that only scores and matches are kept, on the CPU, about 20 bytes per
+detection. An image that comes twice, as in the padding of a distributed sampler, counts once. torchmetrics' own
+MeanAveragePrecision follows COCO, which has neither group-of boxes nor unverified classes.
 """
 
 from typing import Any, ClassVar
@@ -24,9 +24,9 @@ class OpenImagesMAP(ArraysMetric):
     """Mean and per-class average precision over all images seen; `score_detections` is the definition.
 
     Args:
-        classes: str [C], machine names, those of the truth in its order.
-        rules: of the evaluator: `CHALLENGE_2018`, `OPEN_IMAGES_V2` or others.
-        kwargs: of `torchmetrics.Metric`.
+        classes: Machine names, str [C], in the order of the ground truth.
+        rules: Rules of the evaluator: `CHALLENGE_2018`, `OPEN_IMAGES_V2` or others.
+        kwargs: Arguments of `torchmetrics.Metric`.
 
     Example:
         >>> house = np.array(["/m/03jm5"])
@@ -38,8 +38,8 @@ class OpenImagesMAP(ArraysMetric):
         1.0
     """
 
-    # Per image: its id, how many detections count, of how many classes it has boxes. Then the rows of these, in the
-    # order of the images, which gathering over ranks keeps.
+    # For each image its id, the number of detections that count, and the number of classes with boxes; then the rows of
+    # both, in the order of the images, which gathering over ranks preserves.
     _DTYPES: ClassVar = {
         "images": torch.int64,
         "num_detections": torch.int64,
@@ -57,19 +57,22 @@ class OpenImagesMAP(ArraysMetric):
         self.rules = rules
 
     def update(self, image_ids: NDArray[np.uint64], detections: Detections, truth: BoxTruth) -> None:
-        """Add images, ids uint64 [N], each once, also those in which nothing was found.
+        """Add the detections in some images.
 
-        The truth may be that of other images too: given the whole of it every time, it is sorted once.
+        Args:
+            image_ids: The images, each once, including those without detections, uint64 [N].
+            detections: The detections in these images.
+            truth: The ground truth of these images, or better of all images every time, since it is then sorted once.
         """
         if not np.array_equal(truth.classes, self.classes):
             raise FormatError("the truth has other classes than the metric; make the metric with those of the truth")
         ordered = np.unique(image_ids)
         if len(ordered) != len(image_ids):
-            raise FormatError(f"{len(image_ids) - len(ordered)} of {len(image_ids)} images come twice; give each once")
+            raise FormatError(f"{len(image_ids) - len(ordered)} of {len(image_ids)} images occur twice; give each once")
         stray = ~np.isin(detections.image_ids, ordered)
         if stray.any():
             image_id = format_id(detections.image_ids[np.argmax(stray)])
-            raise FormatError(f"a detection is in image {image_id}, which is none of the {len(ordered)} given")
+            raise FormatError(f"a detection is in image {image_id}, which is not among the {len(ordered)} images given")
         known = truth.of_images(ordered)
         judged = judge(known, detections, self.rules)
         places = np.searchsorted(ordered, judged.image_ids)
@@ -91,16 +94,16 @@ class OpenImagesMAP(ArraysMetric):
         )
 
     def compute(self) -> dict[str, Any]:
-        """`map@0.5` and `ap@0.5`, the latter a mapping of names; float64 [], NaN for a class without boxes."""
-        figures = DetectionMetrics(self.classes, average_precisions(self._judged()), self.rules.overlap)
-        values = torch.from_numpy(figures.average_precisions)
+        """Return `map@0.5`, and `ap@0.5` by class name; float64 [], NaN for a class without boxes."""
+        metrics = DetectionMetrics(self.classes, average_precisions(self._judged()), self.rules.overlap)
+        values = torch.from_numpy(metrics.average_precisions)
         return {
-            f"map@{figures.overlap:g}": torch.tensor(figures.mean, dtype=torch.float64),
-            f"ap@{figures.overlap:g}": dict(zip(self.classes.tolist(), values, strict=True)),
+            f"map@{metrics.overlap:g}": torch.tensor(metrics.mean, dtype=torch.float64),
+            f"ap@{metrics.overlap:g}": dict(zip(self.classes.tolist(), values, strict=True)),
         }
 
     def _judged(self) -> Judged:
-        """All images seen, each as it came first."""
+        """Return the detections of all images, of repeated images only the first occurrence."""
         state = {name: self._joined(name) for name in self._DTYPES}
         images = state["images"].view(np.uint64)
         first = np.zeros(len(images), np.bool_)

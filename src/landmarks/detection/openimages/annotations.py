@@ -1,8 +1,8 @@
-"""Reads boxes and image-level labels of Open Images V4 into arrays that are sorted by image.
+"""Reads boxes and image-level labels of Open Images V4 into arrays sorted by image.
 
-A file that is no CSV of boxes or labels is an error with its line. A row that is one but cannot be right, such as a
-box without area, is left out and counted, or an error too (see `Faults`). Columns are found by name, so the files of
-the challenges, which have fewer or more, are read as well. Formats:
+A file that is not a CSV file of boxes or labels is an error that names the line. An implausible row, such as a box
+without area, is left out and counted, or also an error (see `Faults`). Columns are found by name, so the files of the
+challenges, which have fewer or more columns, can be read as well. Formats:
 https://storage.googleapis.com/openimages/web/download_v4.html
 """
 
@@ -31,11 +31,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Faults:
-    """What cannot be right in an annotation file: counted by kind and told once, or the first of it an error.
+    """Counts the implausible rows of an annotation file by kind and reports them once, or raises an error at the first.
 
-    Among millions of boxes drawn by hand a few are wrong. To leave them out unsaid would hide that a file was converted
-    badly; to stop at each would make the others useless. Kept of each kind: how many rows have it, and the first of
-    them.
+    A few of millions of boxes drawn by hand are wrong. Leaving them out silently would hide a badly converted file;
+    stopping at each would make the others useless. The number of rows of each kind and the first of them are kept.
     """
 
     path: Path
@@ -50,7 +49,7 @@ class Faults:
         mended: dict[str, NDArray[np.bool_]],
         name_row: Callable[[int], str],
     ) -> NDArray[np.bool_]:
-        """Account for some rows, each under its first fault; tell which can be used, bool [R]."""
+        """Count some rows, each under its first fault; return which can be used, bool [R]."""
         firsts = [(int(np.argmax(rows)), kind) for kind, rows in (faults | mended).items() if rows.any()]
         if firsts and self.policy == "error":
             row, kind = min(firsts, key=lambda first: first[0])
@@ -68,8 +67,8 @@ class Faults:
         return usable
 
     def report(self, what: str) -> None:
-        """Log what was left out and what was mended, each in one line, if anything was."""
-        for account, verb in ((self.left_out, "left out"), (self.mended, "mended")):
+        """Log the rows left out and the rows corrected, each in one line, if there are any."""
+        for account, verb in ((self.left_out, "left out"), (self.mended, "corrected")):
             if account:
                 count = sum(count for count, _ in account.values())
                 kinds = "; ".join(f"{count} {kind}, first {first}" for kind, (count, first) in account.items())
@@ -86,9 +85,9 @@ class Faults:
 
 @dataclass(frozen=True, eq=False)
 class BoxRows:
-    """B boxes within [0, 1], those of an image side by side and images by rising id.
+    """B boxes within [0, 1], ordered by image id.
 
-    Labels are rows of the names that were asked for, flags sums of `BoxFlag`; doubtful are the ids, ascending, of
+    Labels are rows of the given class names, flags are sums of `BoxFlag`, and `doubtful` are the ids, ascending, of
     images of which a row was left out.
     """
 
@@ -101,7 +100,7 @@ class BoxRows:
 
 @dataclass(frozen=True, eq=False)
 class LabelRows:
-    """V image-level labels, and whether the image shows them."""
+    """V image-level labels, and whether the class is present in the image."""
 
     ids: NDArray[np.uint64]
     labels: NDArray[np.int32]
@@ -111,11 +110,10 @@ class LabelRows:
 def read_box_rows(
     path: Path, names: NDArray[np.str_], policy: Policy, flags: Sequence[BoxFlag] = (), exact: bool = False
 ) -> BoxRows:
-    """Read boxes, of the classes `names`, from a file such as `{split}-annotations-bbox.csv`.
+    """Read boxes of the classes `names` from a file such as `{split}-annotations-bbox.csv`.
 
-    The columns of the given flags must be there besides IsGroupOf; other flags count as 0 where their column is
-    missing. `exact` is for scoring: corners in float64, not in half the memory, and repetitions stay, as in the
-    official evaluation.
+    The file must have the columns of the given flags and IsGroupOf; other flags are 0 if their column is missing.
+    `exact` is for evaluation: corners are float64, not float32, and duplicates are kept, as in the official evaluation.
     """
     there = _flags_of(path, [BoxFlag.IsGroupOf, *flags])
     faults = Faults(path, policy)
@@ -135,14 +133,14 @@ def read_box_rows(
                 "a box without area": np.any(low == high, axis=1),
                 "a box outside the image": np.any(cut_low >= cut_high, axis=1),
             },
-            {"a box that stands out of the image": np.any(cut != corners, axis=1)},
+            {"a box that extends beyond the image": np.any(cut != corners, axis=1)},
             partial(_describe, rows),
         )
         doubtful.append(np.unique(ids[~usable]))
         cut = cut.astype(np.float64 if exact else np.float32)
         parts.append((ids[usable], labels[usable], cut[usable], values[usable]))
     if not parts:
-        raise LandmarksError(f"{path}: there is no box in it; fetch the file again, or give another")
+        raise LandmarksError(f"{path}: it contains no boxes; download the file again, or give another")
     ids, labels, boxes, values = (np.concatenate(part) for part in zip(*parts, strict=True))
     del parts
     if (ids[1:] < ids[:-1]).any():
@@ -158,7 +156,7 @@ def read_box_rows(
 
 
 def read_label_rows(path: Path, names: NDArray[np.str_], policy: Policy) -> LabelRows:
-    """Read image-level labels that people verified, in the order of the file."""
+    """Read human-verified image-level labels, in the order of the file."""
     faults = Faults(path, policy)
     codes = {name: code for code, name in enumerate(names.tolist())}
     parts = []
@@ -166,19 +164,19 @@ def read_label_rows(path: Path, names: NDArray[np.str_], policy: Policy) -> Labe
         ids, labels = rows.ids("ImageID"), rows.codes("LabelName", codes)
         confidence = rows.numbers("Confidence")
         neither = ~np.isin(confidence, (0, 1))
-        rows.refuse(neither, "Confidence", "is neither 0 nor 1", "give labels that people verified")
+        rows.refuse(neither, "Confidence", "is neither 0 nor 1", "give the file of human-verified labels")
         usable = faults.judge({"of an unknown class": labels >= len(names)}, {}, partial(_describe, rows))
         parts.append((ids[usable], labels[usable], confidence[usable] == 1))
     if not parts:
-        raise LandmarksError(f"{path}: there is no label in it; fetch the file again, or give another")
+        raise LandmarksError(f"{path}: it contains no labels; download the file again, or give another")
     faults.report("image-level labels")
     return LabelRows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 def expand_rows(rows: BoxRows, names: NDArray[np.str_], ancestors: Ancestors) -> BoxRows:
-    """Repeat each box for every ancestor of its class; those of an image stay side by side.
+    """Repeat each box for every ancestor of its class, keeping the order of images.
 
-    Ancestors that are not among `names`, which the labels mean, are left out.
+    Ancestors that are not in `names`, the class names of the labels, are left out.
     """
     place = {name: row for row, name in enumerate(names.tolist())}
     targets = [
@@ -189,9 +187,9 @@ def expand_rows(rows: BoxRows, names: NDArray[np.str_], ancestors: Ancestors) ->
 
 
 def repeated_rows(ids: NDArray[np.uint64], labels: NDArray[np.int32], boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Tell which boxes [B, 4] have the image, the class and the corners of a box before them: bool [B].
+    """Return which boxes [B, 4] repeat the image, class and corners of an earlier box: bool [B].
 
-    Rows are compared by a hash, and in full only where two share one.
+    Rows are compared by hash, and in full only if two hashes are equal.
     """
     table = pl.DataFrame({"id": ids, "label": labels, **dict(zip(CORNERS, boxes.T, strict=True))})
     digest = table.hash_rows().to_numpy()
@@ -202,7 +200,7 @@ def repeated_rows(ids: NDArray[np.uint64], labels: NDArray[np.int32], boxes: NDA
 
 
 def _flags_of(path: Path, needed: Sequence[BoxFlag]) -> list[BoxFlag]:
-    """The flags to read: those needed, and others of which the file has a column."""
+    """Return the flags to read: those needed, and others that have a column in the file."""
     try:
         with path.open("rb") as file:
             header = file.readline(1 << 16).decode("utf-8", "replace").replace('"', "").strip().split(",")
@@ -212,11 +210,11 @@ def _flags_of(path: Path, needed: Sequence[BoxFlag]) -> list[BoxFlag]:
 
 
 def _flags(rows: Rows, there: Sequence[BoxFlag]) -> NDArray[np.uint8]:
-    """Sums of flags, uint8 [R]; -1 stands for unknown and counts as 0. Raises FormatError."""
+    """Return sums of flags, uint8 [R]; -1 means unknown and counts as 0. Raises FormatError."""
     sums = np.zeros(len(rows.lines), np.uint8)
     for flag in there:
         values = rows.numbers(str(flag.name))
-        rows.refuse(~np.isin(values, (0, 1, -1)), str(flag.name), "is no flag", "write 0, 1, or -1 for unknown")
+        rows.refuse(~np.isin(values, (0, 1, -1)), str(flag.name), "is not a flag", "write 0, 1, or -1 for unknown")
         sums |= np.where(values == 1, np.uint8(flag), np.uint8(0))
     return sums
 

@@ -1,4 +1,4 @@
-"""Random changes to an image that its boxes follow: albumentations, deterministic in a seed for each image."""
+"""Random augmentation of images together with their boxes, determined by a seed for each image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from landmarks.errors import LandmarksError
 
 @dataclass(frozen=True, eq=False)
 class BoxedImage:
-    """An image uint8 [H, W, 3], boxes float32 [n, 4] in its pixels, and which each was, int64 [n]; crops lose some."""
+    """An image uint8 [H, W, 3], boxes float32 [n, 4] in pixels, and their original rows int64 [n]; crops drop some."""
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
@@ -21,12 +21,15 @@ class BoxedImage:
 
 
 class BoxAugmentation:
-    """A list of albumentations for images with boxes.
+    """A list of albumentations transforms for images with boxes.
 
     Args:
-        transforms: Applied in this order, such as `albumentations.HorizontalFlip(p=0.5)` and
-            `albumentations.RandomSizedBBoxSafeCrop`. What comes out may have any size.
-        min_visibility: A box of which a crop leaves less than this share of its area is lost.
+        transforms: Transforms, applied in this order, such as `albumentations.HorizontalFlip(p=0.5)` and
+            `albumentations.RandomSizedBBoxSafeCrop`. The output may have any size.
+        min_visibility: A box is dropped if a crop leaves less than this share of its area.
+
+    Raises:
+        LandmarksError: A transform has an unknown argument, fails, or the output is not uint8 [H, W, 3].
     """
 
     def __init__(
@@ -41,22 +44,22 @@ class BoxAugmentation:
         boxes = albumentations.BboxParams(
             "pascal_voc", label_fields=["rows"], min_visibility=min_visibility, clip=True, filter_invalid_bboxes=True
         )
-        # Asked to move boxes, a list that changes colours alone would warn in every worker.
+        # With bbox_params, a list that only changes colours would warn in every worker.
         self._moves = any(isinstance(transform, albumentations.DualTransform) for transform in leaves(transforms))
         try:
             self._compose = albumentations.Compose(list(transforms), bbox_params=boxes if self._moves else None)
-            for seed in range(4):  # what is left to chance is seen at least once, mostly
+            for seed in range(4):  # several seeds, so that most random transforms are tried
                 tried = self(np.zeros((60, 80, 3), np.uint8), np.array([[10, 10, 70, 50]], np.float32), seed)
         except Exception as error:
             raise LandmarksError(f"data.augmentation: fails on an image of 80 x 60 with a box ({error})") from error
         if tried.image.dtype != np.uint8 or tried.image.ndim != 3 or tried.image.shape[2] != 3:
             raise LandmarksError(
-                f"data.augmentation: gives {tried.image.dtype} {tried.image.shape} instead of uint8 [H, W, 3]; leave "
-                "Normalize and ToTensorV2 out, pixels are normalised on the device"
+                f"data.augmentation: gives {tried.image.dtype} {tried.image.shape} instead of uint8 [H, W, 3]; remove "
+                "Normalize and ToTensorV2, since pixels are normalised on the device"
             )
 
     def __call__(self, image: NDArray[np.uint8], boxes: NDArray[np.float32], seed: int) -> BoxedImage:
-        """Augment an image uint8 [H, W, 3] with boxes float32 [n, 4] in pixels; the seed decides all left to chance."""
+        """Augment an image uint8 [H, W, 3] with boxes float32 [n, 4] in pixels; `seed` decides all random choices."""
         self._compose.set_random_state(*generators(seed))
         if not self._moves:
             return BoxedImage(self._compose(image=image)["image"], boxes, np.arange(len(boxes)))

@@ -1,11 +1,11 @@
-"""Rows to images with boxes, in DataLoader workers, and those to batches of a detector.
+"""The dataset that reads images with boxes in DataLoader workers, and its collate function.
 
-Images leave the workers in the size that the network gets: shrunk there, an image of 4000 pixels costs neither
-memory nor time on the way. As elsewhere, one that cannot be read becomes an `Unreadable`, and nothing takes its place.
+Workers resize images to the size of the network's input, so that large images cost neither memory nor time on the way.
+As elsewhere, an image that cannot be read becomes an `Unreadable`, and nothing takes its place.
 
-Boxes of Open Images refer to the pixels as they are stored. Where a file carries an EXIF orientation, viewers would
-turn the image but not the boxes (https://storage.googleapis.com/openimages/web/2018-05-17-rotation-information.html),
-so it is passed over unless a set of images without boxes is read.
+Boxes of Open Images refer to the pixels as they are stored. If a file has an EXIF orientation, viewers would turn the
+image but not the boxes (https://storage.googleapis.com/openimages/web/2018-05-17-rotation-information.html). The
+orientation is therefore ignored, except for images without boxes.
 """
 
 from collections.abc import Sequence
@@ -37,10 +37,10 @@ from landmarks.recognition import BACKGROUND
 
 @dataclass(frozen=True)
 class DetectionResize:
-    """Sizes images for a detector: the short side to one size, or less where the long side would exceed another.
+    """Resizes images for a detector, keeping the aspect ratio.
 
-    The aspect ratio stays. The published detector and torchvision's have 800 and 1333. Small images are enlarged, as
-    there.
+    The short side becomes `short_side`, or smaller if the long side would exceed `long_side`, both in pixels. Small
+    images are enlarged. The defaults are those of the published detector and of torchvision's.
     """
 
     short_side: int = 800
@@ -50,21 +50,21 @@ class DetectionResize:
         if not 1 <= self.short_side <= self.long_side:
             raise LandmarksError(
                 f"data.image_size {self.short_side} and data.max_size {self.long_side}: the short side of an image "
-                "must be 1 or more, and the long side no less"
+                "must be at least 1, and the long side at least as long"
             )
 
     @classmethod
     def of(cls, preprocessing: Preprocessing) -> Self:
-        """Make the resize that a checkpoint or model file of a detector records."""
+        """Make the resize recorded in a checkpoint or model file of a detector."""
         return cls(preprocessing.short_side, preprocessing.long_side or preprocessing.short_side)
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of what comes out for an image of `height` x `width`, at least 1."""
+        """Return the resized height and width of an image of `height` x `width` pixels, at least 1."""
         scale = self.scale(height, width)
         return max(round(height * scale), 1), max(round(width * scale), 1)
 
     def scale(self, height: int, width: int) -> float:
-        """By how much an image of `height` x `width` is enlarged."""
+        """Return the factor by which an image of `height` x `width` pixels is enlarged."""
         return min(self.short_side / min(height, width), self.long_side / max(height, width))
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -73,7 +73,7 @@ class DetectionResize:
         if (height, width) == image.shape[:2]:
             return image
         shrinks = height < image.shape[0] or width < image.shape[1]
-        # Bilinear weights of four pixels alias where it shrinks; areas do not.
+        # When shrinking, bilinear interpolation of four pixels causes aliasing; averaging areas does not.
         interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         resized: NDArray[Any] = cv2.resize(image, (width, height), interpolation=interpolation)
         return resized
@@ -81,7 +81,7 @@ class DetectionResize:
 
 @dataclass(frozen=True, eq=False)
 class DetectionSample:
-    """An image uint8 [H, W, 3] for a batch, boxes float32 [n, 4] in its pixels, labels int64 [n] in 1..C."""
+    """An image for a batch, uint8 [H, W, 3], with boxes float32 [n, 4] in pixels and labels int64 [n] in 1..C."""
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
@@ -90,12 +90,18 @@ class DetectionSample:
 
 
 class DetectionDataset(Dataset[DetectionSample | Unreadable]):
-    """Images with boxes, indexed by a row, or by (row, seed) where they are augmented.
+    """Images with boxes, indexed by row, or by (row, seed) to augment them.
 
-    Without boxes, as for images to search for objects, files are turned upright as their EXIF orientation says, unless
-    `upright` says otherwise. JPEGs are decoded at 1/2, 1/4 or 1/8 where they are then still `decode_margin` times as
-    high and wide as what the network gets; 0 decodes in full. Crops enlarge what they leave, and need more. Boxes with
-    a side of less than `min_side` pixels, as the network gets them, are left out.
+    Args:
+        images: The images to read.
+        resize: Resizes images for the network.
+        boxes: Their boxes; None for images to detect objects in.
+        augmentation: Augments images indexed by (row, seed); None for none.
+        decode_margin: JPEGs are decoded at 1/2, 1/4 or 1/8 of their size if they are then still this many times as
+            high and wide as the network's input; 0 decodes at full size. Augmentation with crops needs a larger margin,
+            since crops are enlarged.
+        min_side: Boxes with a smaller side than this, in pixels of the network's input, are left out.
+        upright: Whether to apply EXIF orientations; by default only if there are no boxes.
     """
 
     def __init__(
@@ -149,7 +155,7 @@ class DetectionDataset(Dataset[DetectionSample | Unreadable]):
         return largest_divisor(1 / (self.resize.scale(height, width) * self.decode_margin))
 
     def _boxes_of(self, row: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Boxes as shares of an image, float32 [n, 4], and their labels, int64 [n]."""
+        """Return boxes as shares of an image, float32 [n, 4], and their labels, int64 [n]."""
         if self.boxes is None:
             return np.empty((0, 4), np.float32), np.empty(0, np.int64)
         rows = self.boxes.of(row)
@@ -157,22 +163,22 @@ class DetectionDataset(Dataset[DetectionSample | Unreadable]):
 
 
 def _sides(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Width, height, width, height."""
+    """Return width, height, width, height."""
     height, width = image.shape[:2]
     return np.array([width, height, width, height], dtype=np.float32)
 
 
 def collate(samples: Sequence[DetectionSample | Unreadable]) -> dict[str, Any]:
-    """Put images of any sizes together.
+    """Collate images of any size into a batch.
 
     Returns:
         `image`: list of uint8 [3, H, W] RGB; `targets`: list of dicts of `boxes` float32 [n, 4] in pixels of the
-        image and `labels` int64 [n] in 1..C; `id`: list of int; `unreadable`: list of (id, reason) of those that
-        are left out of the others.
+        image and `labels` int64 [n] in 1..C; `id`: list of int; `unreadable`: list of (id, reason) of the images
+        missing from the other lists.
     """
     kept = [sample for sample in samples if isinstance(sample, DetectionSample)]
     counts = [len(sample.boxes) for sample in kept]
-    # Parts of one tensor: each that a worker hands over alone would hold a file descriptor of the training process.
+    # Parts of one tensor, since every separate tensor from a worker takes a file descriptor of the training process.
     boxes = torch.from_numpy(np.concatenate([np.empty((0, 4), np.float32), *(sample.boxes for sample in kept)]))
     labels = torch.from_numpy(np.concatenate([np.empty(0, np.int64), *(sample.labels for sample in kept)]))
     parts = zip(boxes.split(counts), labels.split(counts), strict=True)

@@ -1,7 +1,7 @@
-"""Images and their boxes, as one thing that data sets of any origin give to a detector's training.
+"""Images with their boxes, the form in which any data set is passed to a detector's training.
 
-Boxes are flat arrays, image after image, with the place where each image's begin: 14.6 million of them are
-0.35 GB that forked workers share, and an image's boxes are one slice.
+Boxes are flat arrays, image after image, with the offset of each image's boxes: 14.6 million boxes take 0.35 GB, which
+forked workers share, and the boxes of an image are a slice.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from landmarks.recognition import DetectionClasses
 
 
 class BoxFlag(IntFlag):
-    """What the annotators noted of a box, by the names of the official columns."""
+    """Attributes of a box, with the names of the official columns."""
 
     IsOccluded = 1
     IsTruncated = 2
@@ -28,10 +28,10 @@ class BoxFlag(IntFlag):
 
 @dataclass(frozen=True, eq=False)
 class ImageBoxes:
-    """Boxes of N images, those of image i the rows start[i]:start[i+1].
+    """Boxes of N images; those of image i are the rows start[i]:start[i+1].
 
-    Labels int32 [B] are rows of the set's classes, boxes float32 [B, 4] shares of width and height, flags sums of
-    `BoxFlag`.
+    Labels int32 [B] are rows of the set's classes, boxes float32 [B, 4] are shares of width and height, and flags are
+    sums of `BoxFlag`.
     """
 
     start: NDArray[np.int64]
@@ -52,24 +52,24 @@ class ImageBoxes:
             raise LandmarksError("the boxes of an image end before they begin")
 
     def __len__(self) -> int:
-        """Images, not boxes."""
+        """Return the number of images."""
         return len(self.start) - 1
 
     @property
     def group_of(self) -> NDArray[np.bool_]:
-        """Whether a box holds several objects that touch, bool [B]."""
+        """Whether a box encloses several objects that touch, bool [B]."""
         return (self.flags & np.uint8(BoxFlag.IsGroupOf)) != 0
 
     def counts(self) -> NDArray[np.int64]:
-        """Boxes of each image, int64 [N]."""
+        """Return the number of boxes of each image, int64 [N]."""
         return np.diff(self.start)
 
     def of(self, image: int) -> slice:
-        """The rows of an image's boxes."""
+        """Return the rows of an image's boxes."""
         return slice(int(self.start[image]), int(self.start[image + 1]))
 
     def take(self, images: NDArray[np.integer] | NDArray[np.bool_]) -> "ImageBoxes":
-        """The boxes of some images (indices or a mask), in that order."""
+        """Return the boxes of some images (indices or a mask), in that order."""
         chosen = np.flatnonzero(images) if images.dtype == np.bool_ else images
         counts = self.counts()[chosen]
         start = np.concatenate([[0], np.cumsum(counts)])
@@ -79,7 +79,7 @@ class ImageBoxes:
 
 @dataclass(frozen=True, eq=False)
 class DetectionSet:
-    """Images, whose table has no landmarks, the boxes in them, perhaps none, and what the labels of the boxes mean."""
+    """Images (in a table without landmarks), their boxes, and the classes of the boxes' labels."""
 
     images: ImageSet
     boxes: ImageBoxes
@@ -87,11 +87,11 @@ class DetectionSet:
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.boxes):
-            raise LandmarksError(f"{len(self.images)} images, but boxes of {len(self.boxes)}")
+            raise LandmarksError(f"there are {len(self.images)} images, but boxes of {len(self.boxes)} images")
 
     def __len__(self) -> int:
         return len(self.images)
 
     def take(self, images: NDArray[np.integer] | NDArray[np.bool_]) -> "DetectionSet":
-        """Some of the images (indices or a mask), each at most once, with their boxes."""
+        """Return some of the images (indices or a mask), each at most once, with their boxes."""
         return DetectionSet(self.images.take(images), self.boxes.take(images), self.classes)

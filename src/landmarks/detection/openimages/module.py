@@ -1,4 +1,4 @@
-"""The Lightning data module of detectors: a source, its images and boxes through workers, batches out."""
+"""The Lightning data module of detectors, which makes batches from the images and boxes of a source."""
 
 import logging
 from collections.abc import Callable
@@ -35,30 +35,31 @@ log = logging.getLogger(__name__)
 
 
 class DetectionDataModule(ResumableDataModule):
-    """Training batches and the images to score of a source with boxes.
+    """Makes training and validation batches from a source with boxes.
 
-    Use it with `Trainer(use_distributed_sampler=False)`: its samplers shard themselves. Batches are those of
-    `openimages.dataset.collate`.
+    Use it with `Trainer(use_distributed_sampler=False)`, since its samplers divide batches among ranks themselves.
+    A batch is a dict of lists: `image` uint8 [3, H, W], `targets`, `id` and `unreadable`.
 
     Args:
-        root: Folder of the images, handed to `source`.
+        root: Folder of the images, passed to `source`.
         source: Makes a source, such as `OpenImages`, from a folder.
-        image_size: Short side of an image as the network gets it, pixels.
-        max_size: Its long side at most.
-        batch_size: Training images in a batch of one device.
+        image_size: Short side of the network's input, pixels.
+        max_size: Maximal long side of the network's input, pixels.
+        batch_size: Training images per batch and device.
         num_workers: Processes that read images; 0 reads in the main process.
-        augmentation: Random changes to training images; None for none.
-        seed: Of batches, augmentation and the choice of validation images.
-        eval_batch_size: Images to score in a batch of one device.
-        validation_images: How many of the images to score are used; None for all. A sample's figure serves to
-            compare epochs.
-        repeat_threshold: Share of the images below which a class is rare, and its images are drawn several times
-            an epoch (see `repeat_factors`); 0 draws each once.
-        aspect_groups: Training images of a batch are of one of this many aspect ratios, so that little of it is
-            padding; 0 mixes them.
-        decode_margin: See `DetectionDataset`.
-        min_side: Boxes with a side of fewer pixels, as the network gets them, are not trained on.
-        max_unreadable: Unreadable images that a run tolerates. The module only carries it; a callback counts.
+        augmentation: Augmentation of training images; None for none.
+        seed: Seed of batches, augmentation and the choice of validation images.
+        eval_batch_size: Validation images per batch and device.
+        validation_images: Number of validation images to use; None for all. Metrics on a sample serve to compare
+            epochs.
+        repeat_threshold: Share of the images below which a class is rare, so that its images are drawn several times
+            per epoch (see `repeat_factors`); 0 draws each once.
+        aspect_groups: Number of aspect ratios into which training images are grouped; a batch has images of one group
+            and little padding. 0 mixes them.
+        decode_margin: JPEGs are decoded at 1/2, 1/4 or 1/8 of their size if they are then still this many times as
+            large as the network's input; 0 decodes at full size.
+        min_side: Boxes with a smaller side than this, in pixels of the network's input, are not trained on.
+        max_unreadable: Number of unreadable images that a run tolerates. The module only stores it; a callback counts.
 
     Attributes:
         train_set, val_set: DetectionSet, after `setup`.
@@ -117,13 +118,13 @@ class DetectionDataModule(ResumableDataModule):
         self._is_set_up = False
 
     def prepare_data(self) -> None:
-        """Check the files; Lightning calls this on one process only."""
+        """Check that all files exist; Lightning calls this in one process only."""
         self.source.prepare()
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the tables; only what is scored where no training follows. Done once for each."""
+        """Read the tables once; those of training images only for the stage "fit" or None."""
         if not self._is_set_up:
-            if self.trainer is None:  # without a Trainer nobody has called prepare_data
+            if self.trainer is None:  # a Trainer would have called prepare_data
                 self.prepare_data()
             self.classes = self.source.classes()
             self.val_set, self.truth = self._validation()
@@ -138,13 +139,13 @@ class DetectionDataModule(ResumableDataModule):
             )
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Augmented batches, every epoch in another order. Raises LandmarksError if the images do not fill one."""
+        """Return a loader of augmented batches. Raises LandmarksError if the images do not fill one batch."""
         images, boxes = self.train_set.images, self.train_set.boxes
         dataset = DetectionDataset(images, self.resize, boxes, self.augmentation, self.decode_margin, self.min_side)
         return self._training_loader(dataset, self._batches(), collate)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Batches of `val_set`, each image once over all ranks."""
+        """Return a loader of the batches of `val_set`, with each image once over all ranks."""
         images, boxes = self.val_set.images, self.val_set.boxes
         alike = np.zeros((len(images), 2), dtype=np.int64)
         return DataLoader(

@@ -6,7 +6,7 @@
     root/challenge-2018-class-descriptions-500.csv, or class-descriptions-boxable.csv
     root/bbox_labels_600_hierarchy.json
 
-Files of the 2018 challenge are found by their names, too.
+The files of the 2018 challenge are accepted under their own names.
 """
 
 import logging
@@ -44,23 +44,23 @@ log = logging.getLogger(__name__)
 
 
 class OpenImages:
-    """Images of Open Images with their boxes, to train and to score a detector.
+    """The images of Open Images with their boxes, for training and evaluating a detector.
 
     Args:
-        root: Folder of the layout above.
-        classes: A table of class descriptions, the classes to detect in their order; a path below `root` or an
-            absolute one. None takes the 500 of the 2018 challenge if they are there, else all 601.
-        evaluation_split: What `validation()` and `truth()` give.
-        expand: A box to train on is also one of each ancestor of its class. A detector that gives each place one
-            class, as Faster R-CNN does, then has to choose; scores expand the truth whatever is chosen here.
-        group_of: "use" trains on boxes around groups of objects like on others, "ignore" leaves them out.
-        skip: Flags, such as "IsDepiction", whose boxes are not trained on.
-        background: Train also on images of the folder in which no box of the classes was drawn.
-        missing: What to do about images that the tables name and the folder lacks: "error" stops before any work,
-            "skip" leaves them out and logs how many, for a partial download.
-        bad_boxes: What to do about rows that cannot be right: "skip" leaves them out and logs how many of each kind,
-            "error" stops at the first.
-        name: What figures are stamped with; another set in this layout has another name.
+        root: Folder with the layout above.
+        classes: A table of class descriptions, which lists the classes to detect; a path below `root` or an absolute
+            one. None takes the 500 classes of the 2018 challenge if the file exists, else all 601.
+        evaluation_split: The split of `validation()` and `truth()`.
+        expand: Whether to repeat training boxes for all ancestors of their class. A detector that gives each object
+            one class, such as Faster R-CNN, then has to choose; evaluation always expands the ground truth.
+        group_of: "use" trains on boxes around groups of objects as on others, "ignore" leaves them out.
+        skip: Flags, such as "IsDepiction", whose boxes are left out of training.
+        background: Whether to train also on images of the folder without boxes of the classes.
+        missing: What to do about images that are in the tables but not in the folder: "error" stops before any work,
+            "skip" leaves them out and logs how many, for partial downloads.
+        bad_boxes: What to do about implausible rows: "skip" leaves them out and logs how many of each kind, "error"
+            stops at the first.
+        name: Name recorded with metrics; another data set in this layout needs another name.
     """
 
     def __init__(
@@ -78,7 +78,6 @@ class OpenImages:
     ) -> None:
         self.name = name
         self.root = local_folder(root)
-        # a path below the root, or an absolute one, which stays
         self._class_table = self._file(CLASSES) if classes is None else self.root / classes
         self.evaluation_split = evaluation_split
         self.expand = expand
@@ -88,7 +87,7 @@ class OpenImages:
         self.skip = [_flag(name) for name in skip] + ([BoxFlag.IsGroupOf] if group_of == "ignore" else [])
 
     def prepare(self) -> None:
-        """Check that all files are there; an error lists everything that is missing."""
+        """Check that all files exist. Raises LandmarksError that lists all missing ones."""
         splits = ("train", self.evaluation_split)
         files = [self._class_table, self.root / HIERARCHY, *(self._file(BOXES, split) for split in splits)]
         files.append(self._file(IMAGE_LABELS, self.evaluation_split))
@@ -98,19 +97,19 @@ class OpenImages:
             lines = "\n  ".join(missing)
             raise LandmarksError(
                 f"data.root={self.root} is not a complete Open Images folder; it lacks\n  {lines}\n"
-                "The download page of Open Images V4 has them under these names"
+                "The download page of Open Images V4 offers them under these names"
             )
 
     def classes(self) -> DetectionClasses:
-        """The classes to detect."""
+        """Return the classes to detect."""
         return self._classes
 
     def hierarchy(self) -> Ancestors:
-        """For each class by machine name all those that it is a kind of."""
+        """Return the ancestors of each class, by machine name."""
         return self._hierarchy
 
     def train(self) -> DetectionSet:
-        """Images with boxes to train on, by rising id. Raises LandmarksError if there are none."""
+        """Return the training images with their boxes, by ascending id. Raises LandmarksError if there are none."""
         path = self._file(BOXES, "train")
         rows = read_box_rows(path, self._known, self.bad_boxes, self.skip)
         if self.expand:
@@ -118,7 +117,7 @@ class OpenImages:
         listed = rows.labels < len(self._classes)
         skipped = (rows.flags & np.uint8(sum(set(self.skip)))) != 0
         log.info(
-            "%s: %d boxes, of which %d are of classes that are not detected and %d of kinds that are skipped",
+            "%s: %d boxes, of which %d are of other classes and %d have a flag in data.source.skip",
             path,
             len(listed),
             np.count_nonzero(~listed),
@@ -135,11 +134,11 @@ class OpenImages:
         return self._with_boxes(found, rows, listed & ~skipped)
 
     def validation(self) -> DetectionSet:
-        """Images to score, by rising id: all for which a class to detect was verified, those without a box too."""
+        """Return the evaluation images, by ascending id: all in which a class was verified, even without boxes."""
         return self._validation
 
     def truth(self) -> BoxTruth:
-        """Boxes and image-level labels of `validation()`, expanded along the hierarchy, of the classes to detect."""
+        """Return the ground truth of `validation()` for the classes to detect, expanded along the hierarchy."""
         return self._truth.of_images(self._validation.images.table.ids)
 
     @cached_property
@@ -167,9 +166,9 @@ class OpenImages:
 
     @cached_property
     def _known(self) -> NDArray[np.str_]:
-        """All machine names that may be in a table, those of the classes to detect first: str [K].
+        """All valid machine names, those of the classes to detect first: str [K].
 
-        Names that are in no table of classes that is there, nor in the hierarchy, are mistakes.
+        Names that are neither in an existing table of classes nor in the hierarchy are errors.
         """
         names = dict.fromkeys(self._classes.names.tolist())
         for path in (self.root / name for name in CLASSES if (self.root / name).is_file()):
@@ -194,14 +193,14 @@ class OpenImages:
         return self._with_boxes(found, boxes, boxes.labels < len(self._classes))
 
     def _with_boxes(self, images: ImageSet, rows: BoxRows, chosen: NDArray[np.bool_]) -> DetectionSet:
-        """Images by rising id, and those of the chosen rows that belong to them."""
+        """Combine images, which are by ascending id, with their boxes among the chosen rows."""
         kept = chosen & (find_sorted(images.table.ids, rows.ids) >= 0)
         start = np.append(np.searchsorted(rows.ids[kept], images.table.ids), np.count_nonzero(kept))
         boxes = rows.boxes[kept].astype(np.float32, copy=False)
         return DetectionSet(images, ImageBoxes(start, rows.labels[kept], boxes, rows.flags[kept]), self._classes)
 
     def _file(self, names: Sequence[str], split: str = "") -> Path:
-        """Of several official names the first that is there counts."""
+        """Return the first existing file of several official names, or the first name if none exists."""
         paths = [self.root / name.format(split) for name in names]
         return next((path for path in paths if path.is_file()), paths[0])
 
@@ -213,19 +212,19 @@ class OpenImages:
         first = ", ".join(f"{name}.jpg" for name in format_ids(absent[:3]))
         if self.missing == "error":
             raise LandmarksError(
-                f"{what}, first {first}; complete the download, or go on without them with data.source.missing=skip"
+                f"{what}, first {first}; complete the download, or leave them out with data.source.missing=skip"
             )
         log.warning("%s and are left out, first %s", what, first)
         return images.take(images.present)
 
 
 def _distinct(ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Each of some ascending ids once, in a sixtieth of the time of np.unique."""
+    """Return the distinct ids of an ascending array, in a sixtieth of the time of np.unique."""
     return ids[np.append(True, ids[1:] != ids[:-1])] if len(ids) else ids
 
 
 def _flag(name: str) -> BoxFlag:
     names = list(BoxFlag.__members__)
     if name not in names:
-        raise LandmarksError(f"data.source.skip: {name!r} is no flag of a box; give some of {', '.join(names)}")
+        raise LandmarksError(f"data.source.skip: {name!r} is not a flag of boxes; choose from {', '.join(names)}")
     return BoxFlag[name]
