@@ -44,7 +44,7 @@ def test_sets_that_do_not_fit_are_named() -> None:
     regions = DescriptorSet(embedded.ids, embedded.descriptors, replace(PROTOCOL, regions=2), "B")
     with pytest.raises(LandmarksError, match="descriptors of regions"):
         match(table, regions)
-    with pytest.raises(LandmarksError, match="no image of it has a landmark"):
+    with pytest.raises(LandmarksError, match="none of its images has a landmark"):
         match(replace(table, landmarks=np.full(8, -1, np.int32)), embedded)
 
 

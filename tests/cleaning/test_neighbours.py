@@ -110,5 +110,5 @@ def test_an_approximate_search_may_miss_other_classes() -> None:
 
 def test_too_few_of_other_classes_are_an_error() -> None:
     images = match(*labelled([30, 3])[:2])
-    with pytest.raises(LandmarksError, match="landmark 0 can be compared with 3 images of other landmarks only"):
+    with pytest.raises(LandmarksError, match="landmark 0 can be compared with only 3 images of other landmarks"):
         other_class_bars(images, 4, None, 16, make_resources())

@@ -51,7 +51,7 @@ def test_only_kept_images_are_looked_at(tmp_path: Path, agreeing: tuple) -> None
 
 def test_images_that_are_not_there_are_an_error(tmp_path: Path, agreeing: tuple) -> None:
     images, source, *rest = agreeing
-    with pytest.raises(LandmarksError, match="1 of 4 images to verify are not there"):
+    with pytest.raises(LandmarksError, match="1 of 4 images to verify are missing"):
         verified(tmp_path, (images, source.take(np.arange(3)), *rest), [0] * 4)
 
 

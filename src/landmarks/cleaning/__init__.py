@@ -1,4 +1,4 @@
-"""From a large train set with wrong labels to a smaller one with few: which images of a landmark agree."""
+"""Cleaning of a train set with wrong labels: keeps the images of each landmark that agree with each other."""
 
 import lazy_loader
 

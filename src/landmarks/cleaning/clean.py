@@ -1,4 +1,4 @@
-"""Cleans a train set by its table and descriptors: neighbours, bars, rule, verification; says what fell, and why."""
+"""Cleans a train set using its labels and descriptors, and counts the removed images by reason."""
 
 import logging
 from collections.abc import Callable
@@ -34,9 +34,15 @@ SEARCHES = {"exact": ExactIndex, "hnsw": HnswIndex, "ivf_pq": IvfPqIndex}
 
 @dataclass(frozen=True, eq=False)
 class Cleaned:
-    """What came of N images with label and descriptor, of `landmarks_before` landmarks with and without descriptors.
+    """The result of cleaning.
 
-    Verdicts are uint8 [N] of `Verdict`, neighbours a Ranking [N, K] of the same landmark, bars what these had to beat.
+    Attributes:
+        images: The N images with label and descriptor.
+        verdicts: Values of `Verdict`, uint8 [N].
+        neighbours: Nearest images of the same landmark, Ranking [N, K].
+        bars: Similarities that these neighbours must reach to agree.
+        rule: The rule by which images were kept.
+        landmarks_before: Number of landmarks in the table.
     """
 
     images: LandmarkImages
@@ -48,11 +54,11 @@ class Cleaned:
 
     @property
     def kept(self) -> NDArray[np.bool_]:
-        """Which images stay, bool [N]."""
+        """Whether each image is kept, bool [N]."""
         return self.verdicts == Verdict.KEPT
 
     def as_json(self) -> dict[str, Any]:
-        """Counts, before and after and by the reason of the fall."""
+        """Return the numbers of images and landmarks before and after, and of removed images by reason."""
         kept, images = self.kept, self.images
         landmarks = int(np.count_nonzero(np.bincount(images.landmarks[kept])))
         return {
@@ -80,20 +86,27 @@ def clean_images(
 ) -> Cleaned:
     """Decide which images of a labelled table to keep.
 
-    For 4,132,914 images at 512-d, by what `benchmarks/cleaning.py` measures: 3 minutes of one core for the products
-    within landmarks and 38 for those with a sample of 65,536; with all images N² products, by the times of exact
-    search in 761,757 a day and a half of two cores, without a GPU. Memory: `resources`' budget, the sample, and about
-    100 bytes an image; on disk 130 bytes an image in the cache. Verification adds a tenth of a second an image and
-    some milliseconds a pair, about five days of one core, and 140 KB an image on disk, 580 GB.
+    The cost for 4,132,914 images at 512-d, extrapolated from `benchmarks/cleaning.py`: 3 minutes on one core for the
+    products within landmarks and 38 for those with a sample of 65,536. With all images these are N² products, a day
+    and a half on two cores without a GPU, extrapolated from exact search in 761,757 images. Memory: the budget of
+    `resources`, the sample, and about 100 bytes per image; the cache takes 130 bytes per image on disk. Verification
+    adds a tenth of a second per image and some milliseconds per pair, about five days on one core, and 140 KB per image
+    on disk, 580 GB.
 
     Args:
-        table: images and landmarks.
-        stored: their descriptors.
-        resources: `index` searches the sample, `neighbours` all images; the rest is kept in the cache.
-        rule: what agreement means; by default `AgreementRule()`.
-        sample: images that stand for all others; None takes all.
-        verification: look at local features, too.
-        open_images: opens the images for that; only then needed.
+        table: Images and landmarks.
+        stored: Their descriptors.
+        resources: `index` searches the sample, `neighbours` all images; intermediate results are cached.
+        rule: The rule by which images agree; by default `AgreementRule()`.
+        sample: Number of images that represent other landmarks; None takes all images.
+        verification: Also verifies images by local features; None does not.
+        open_images: Opens the images; only needed for verification.
+
+    Returns:
+        A verdict for each image with label and descriptor.
+
+    Raises:
+        LandmarksError: The descriptors do not fit the table, the sample is too small, or no image is kept.
     """
     rule = rule or AgreementRule()
     images = match(table, stored)
@@ -109,20 +122,20 @@ def clean_images(
     verdicts = rule.small_landmarks(images, verdicts)
     if not (verdicts == Verdict.KEPT).any():
         raise LandmarksError(
-            f"no landmark is left of {len(images)} images: ask for less with --min-images, --min-agreeing or a "
-            "higher --chance, or look whether the descriptors tell landmarks apart"
+            f"none of {len(images)} images is kept: lower --min-images or --min-agreeing or raise --chance, or check "
+            "that the descriptors distinguish landmarks"
         )
     return Cleaned(images, verdicts, neighbours, bars, rule, int(np.count_nonzero(table.counts())))
 
 
 def _warn_if_capped(rule: AgreementRule, images: LandmarkImages, bars: Bars) -> None:
-    """A list of neighbours that is too short to be beyond chance is no error: the rule is then only less strict."""
+    """Warn if lists of neighbours are too short to exclude chance; the rule is then only less strict."""
     required = asdict(rule) | {"same_class": len(images)}
     capped = AgreementRule(**required).required(images.counts, bars.numbers) > rule.same_class
     if capped.any():
         log.warning(
-            "%d landmarks are so large, or the sample so small, that %d agreeing neighbours may be chance: take a "
-            "larger --sample, or more --same-class",
+            "%d landmarks are so large, or the sample is so small, that %d neighbours may agree by chance: raise "
+            "--sample or --same-class",
             np.count_nonzero(capped),
             rule.same_class,
         )
@@ -136,12 +149,21 @@ def clean_gldv2(
     sample: int | None,
     verification: Verification | None,
 ) -> Cleaned:
-    """Decide which images of a Google Landmarks v2 folder's or address's train.csv to keep. See `clean_images`."""
+    """Decide which images to keep of train.csv in a Google Landmarks v2 folder or at an address.
+
+    Args:
+        root: The folder or address.
+        descriptors: The descriptor set of the images in train.csv.
+        resources: See `clean_images`, like the other arguments.
+        rule: The rule by which images agree.
+        sample: Number of images that represent other landmarks; None takes all images.
+        verification: Also verifies images by local features; None does not.
+    """
     layout = open_layout(open_root(root))
     if not layout.has_table("train"):
         raise LandmarksError(
-            f"{layout.root / 'metadata' / 'train.csv'}: not there; `landmarks data download --root FOLDER --split "
-            "metadata` fetches it"
+            f"{layout.root / 'metadata' / 'train.csv'} is missing; `landmarks data download --root FOLDER --split "
+            "metadata` downloads it"
         )
     table = read_labels(layout.table("train"))
     stored = DescriptorSet.open(descriptors)
@@ -149,25 +171,32 @@ def clean_gldv2(
 
 
 def make_resources(search: str, memory_mb: int, workers: int | None, seed: int) -> Resources:
-    """Return what to search with; `search` is one of `SEARCHES`, for a search in all images."""
+    """Make the resources for cleaning.
+
+    Args:
+        search: The search among all images, one of `SEARCHES`.
+        memory_mb: Memory budget, MB.
+        workers: Number of processes; None uses all cores.
+        seed: Seed of the sample.
+    """
     neighbours = SEARCHES[search](memory_budget_mb=memory_mb)
     return Resources(ExactIndex(memory_budget_mb=memory_mb), neighbours, Cache(), workers or available_cores(), seed)
 
 
 def train_images(root: str) -> ImageSet:
-    """Open the images of train.csv that are there."""
+    """Open the images of train.csv that exist below a folder or address."""
     return GLDv2(root, train_split="train", missing="skip").train()
 
 
 def refuse_existing(out: Path, force: bool) -> None:
-    """Raise LandmarksError if `out` cannot be written, or not without `force`."""
+    """Raise LandmarksError if `out` is a folder, or exists and `force` is false."""
     if out.is_dir():
-        raise LandmarksError(f"--out {out} is a folder: name the file to write")
+        raise LandmarksError(f"--out {out} is a folder: give the file to write")
     if out.exists() and not force:
-        raise LandmarksError(f"--out {out} exists already: remove it, name another file, or replace it with --force")
+        raise LandmarksError(f"--out {out} exists already: remove it, give another file, or replace it with --force")
 
 
 def write_cleaned(cleaned: Cleaned, out: Path) -> None:
-    """Write the images that stay as train_clean.csv is."""
+    """Write the kept images in the format of train_clean.csv. Raises LandmarksError if it cannot be written."""
     kept, images = cleaned.kept, cleaned.images
     write_clean(out, images.ids[kept], images.landmark_names[images.landmarks[kept]])

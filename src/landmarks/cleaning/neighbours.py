@@ -1,15 +1,16 @@
-"""The nearest images of the same landmark for every image, and how near those of other landmarks come.
+"""Finds the nearest images of the same landmark for every image, and the similarity of images of other landmarks.
 
-Same-class neighbours may vouch for an image. All products within a landmark are taken, the sum of the squared sizes of
-the landmarks and nothing N x N. Most landmarks are small: images of many are compared at once, each with a window of
-rows, for a call of a library for each of 203,094 landmarks would cost more than its work. Large landmarks go to the
-exact search, piece by piece.
+Same-class neighbours may support an image's label. All products within landmarks are computed, which are the sum of
+squared landmark sizes and not N x N. Most landmarks are small: images of many landmarks are compared at once, each with
+a window of rows, because a library call for each of 203,094 landmarks would cost more than its work. Large landmarks
+are searched exactly, piece by piece.
 
-Other-class neighbours are what these must beat to count as agreeing. A similarity means nothing by itself: it depends
-on the network, and on whether an image shows something that many others show too. So each image brings its own bar:
-the similarity of its b-th nearest image of another landmark. Searched in all N images this is its list of nearest
-neighbours, cut at the b-th of another landmark, as the winners of 2019 cleaned the train set by neighbours in it. That
-is N² products; against a random sample of S images it is N x S, and the bar is the b-th nearest of a sample instead.
+Same-class neighbours must be nearer than other-class neighbours to count as agreeing. A fixed threshold would not do:
+similarity depends on the network, and on whether many other images show the same thing. Each image therefore has its
+own bar: the similarity of its b-th nearest image of another landmark. Searched among all N images, the agreeing
+neighbours are its nearest neighbours up to the b-th of another landmark, similar to how the winners of 2019 cleaned the
+train set. That takes N² products; with a random sample of S images it takes N x S, and the bar is the b-th nearest in
+the sample.
 """
 
 from collections.abc import Iterator
@@ -34,18 +35,24 @@ from landmarks.retrieval import (
 )
 from landmarks.storage import Column
 
-# How much is compared at once; no result depends on it.
-CHUNK = 16_384  # images that are searched for, and kept, together
-WINDOWS = (4, 8, 16, 32, 64, 128)  # landmarks of up to so many images are compared in windows of that many
+# Sizes of blocks, which do not affect results.
+CHUNK = 16_384  # images searched and cached together
+WINDOWS = (4, 8, 16, 32, 64, 128)  # sizes of windows; landmarks with up to so many images are compared in one
 WINDOW_BYTES = 64 * MIB  # for the windows of many images
-PIECE = 65_536  # images of a large landmark that are in memory at once
+PIECE = 65_536  # images of a large landmark in memory at once
 
 
 def same_class_neighbours(images: LandmarkImages, k: int, resources: Resources) -> Ranking:
-    """Find the k nearest other images of the same landmark, memory-mapped out of the cache.
+    """Find the k nearest other images of the same landmark, by cosine similarity.
 
-    Returns a Ranking [N, k] of places in `images`, by cosine similarity; empty places where a landmark has fewer
-    others.
+    Args:
+        images: The N images.
+        k: Number of neighbours.
+        resources: Memory budget and cache.
+
+    Returns:
+        A Ranking [N, k] of indices into `images`, memory-mapped from the cache; empty entries if a landmark has fewer
+        other images.
     """
     work = _SameClass(images, k, resources)
     kept = resources.cache.rows(
@@ -67,7 +74,7 @@ class _SameClass:
         self.search = ExactIndex(k + 1, memory_budget_mb=resources.memory_budget_mb)
 
     def __call__(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
-        """The lists of the images from `start` to before `stop`."""
+        """Return the neighbours of the images from `start` to before `stop`."""
         indices = np.full((stop - start, self.k), -1, np.int32)
         scores = np.full((stop - start, self.k), -np.inf, np.float32)
         for rows, found in (*self._of_small(start, stop), *self._of_large(start, stop)):
@@ -82,7 +89,7 @@ class _SameClass:
         small = (sizes > 1) & (sizes <= WINDOWS[-1])
         if not small.any():
             return
-        # A chunk may begin and end within a landmark.
+        # A chunk may begin and end in the middle of a landmark.
         begin = int(firsts[small].min())
         block = self.images.read(slice(begin, int((firsts + sizes)[small].max())))
         for narrower, width in zip((1, *WINDOWS), WINDOWS, strict=False):
@@ -117,9 +124,12 @@ class _SameClass:
 
 @dataclass(frozen=True, eq=False)
 class Bars:
-    """The bar for each image: the similarity float32 [N] of its `rank`-th nearest image of another landmark.
+    """The bar of each image: the similarity of its `rank`-th nearest image of another landmark.
 
-    `numbers`, int64 [C], says how many images of other landmarks each landmark was compared with.
+    Attributes:
+        similarities: Cosine similarities, float32 [N].
+        numbers: Number of images of other landmarks that each landmark was compared with, int64 [C].
+        rank: The rank.
     """
 
     similarities: NDArray[np.float32]
@@ -130,11 +140,21 @@ class Bars:
 def other_class_bars(
     images: LandmarkImages, rank: int, sample: int | None, same_class: int, resources: Resources
 ) -> Bars:
-    """Find each image's `rank`-th nearest image of another landmark, in a sample of so many images, or None for all.
+    """Find each image's `rank`-th nearest image of another landmark.
 
-    An image whose landmark fills the first places of the search before `rank` others have come gets the similarity of
-    the last of these places. That leaves at least `same_class` neighbours above its bar, so that nothing changes for a
-    rule that looks at no more of them.
+    If images of its own landmark fill the search results before `rank` others are found, the bar is the similarity of
+    the last result. At least `same_class` neighbours are then above the bar, so that a rule that uses no more of them
+    gives the same verdict.
+
+    Args:
+        images: The N images.
+        rank: Rank of the image of another landmark.
+        sample: Number of images to search, chosen at random; None searches all.
+        same_class: Number of same-class neighbours that the rule uses.
+        resources: Searches, cache and seed.
+
+    Raises:
+        LandmarksError: A landmark is compared with fewer than `rank` images of other landmarks.
     """
     everything = sample is None or sample >= len(images)
     if everything or sample is None:
@@ -146,8 +166,8 @@ def other_class_bars(
     if numbers[embedded].min() < rank:
         name = images.landmark_names[embedded][numbers[embedded].argmin()]
         raise LandmarksError(
-            f"landmark {name} can be compared with {numbers[embedded].min()} images of other landmarks only, but "
-            f"the bar is the {rank}-th nearest of them: lower --other-class or compare with more images (--sample)"
+            f"landmark {name} can be compared with only {numbers[embedded].min()} images of other landmarks, but "
+            f"the bar is the {rank}-th nearest of them: lower --other-class or raise --sample"
         )
     searcher = resources.neighbours if everything else resources.index
     database: Descriptors
@@ -163,7 +183,7 @@ def other_class_bars(
         found = searcher.search(images.read(slice(start, stop)), database, depth)
         foreign = found.filled & (landmarks[found.indices] != images.landmarks[start:stop, None])
         place = ((foreign.cumsum(axis=1) < rank) & found.filled).sum(axis=1)
-        last = found.filled.sum(axis=1) - 1  # an approximate search may leave places empty
+        last = found.filled.sum(axis=1) - 1  # an approximate search may return fewer results
         return {"similarities": found.scores[np.arange(stop - start), np.minimum(place, last)]}
 
     kept = resources.cache.rows(

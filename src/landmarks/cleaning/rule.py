@@ -1,19 +1,20 @@
-"""Which images stay: those that enough others of their landmark agree with, in a group that is large enough.
+"""The rule that decides which images are kept: enough others of their landmark agree, in a large enough group.
 
-The rule is ours; that of the cleaned set of the published classifier was never published. It has three steps.
+The rule was developed for this package; the one behind the train set of the published classifier was never published.
+It has three steps.
 
 1. A same-class neighbour (another image of the landmark) agrees with an image if it is nearer than the image's
-   b-th other-class neighbour (the b-th nearest image of another landmark). With all images searched, m that agree
-   mean that m of the first m + b - 1 neighbours have the image's landmark.
-2. An image stays if at least `min_agreeing` neighbours agree, and more than chance explains. If its label were wrong,
-   its n - 1 same-class and the S other-class neighbours that it was compared with would be alike, each order of them as
-   likely as any other, and the number before the b-th of another class about negative binomial, of failures before b
-   successes of probability S / (S + n - 1). More than its `1 - chance` quantile is asked for. So one rule suits
-   landmarks of 3 and of 10,000 images, and any sample of others.
-3. Images that stay and agree are linked, and groups smaller than `group_share` of the landmark's largest one fall:
-   wrong images of one other place agree with each other.
+   b-th other-class neighbour (the b-th nearest image of another landmark). If all images are searched, m agreeing
+   neighbours mean that m of the first m + b - 1 neighbours have the image's landmark.
+2. An image is kept if at least `min_agreeing` neighbours agree, and more than by chance. If its label were wrong, its
+   n - 1 same-class neighbours and the S other-class images that it was compared with would come in random order. The
+   number of same-class neighbours before the b-th of another class would then be about negative binomial: failures
+   before b successes with probability S / (S + n - 1). More than its `1 - chance` quantile is required. The same rule
+   thus suits landmarks of 3 and of 10,000 images, and any size of sample.
+3. Kept images that agree are linked, and groups smaller than `group_share` of the landmark's largest one are removed,
+   because wrongly labelled images of the same other place agree with each other.
 
-Landmarks that end with fewer than `min_images` images fall as a whole.
+Landmarks that end with fewer than `min_images` images are removed completely.
 """
 
 from dataclasses import dataclass
@@ -29,34 +30,40 @@ from landmarks.cleaning.neighbours import Bars
 from landmarks.errors import LandmarksError
 from landmarks.retrieval import Ranking
 
-BLOCK = 65_536  # images looked at together
+BLOCK = 65_536  # images processed together
 
 
 class Verdict(IntEnum):
-    """What became of an image."""
+    """Whether an image is kept, or why it is removed."""
 
     KEPT = 0
     DISAGREEING = 1  # too few neighbours of its class agree
-    SMALL_GROUP = 2  # agrees with a few that the rest do not agree with
-    UNVERIFIED = 3  # no agreeing neighbour shows the same points
+    SMALL_GROUP = 2  # agrees only with a small group of images
+    UNVERIFIED = 3  # too few agreeing neighbours pass geometric verification
     SMALL_LANDMARK = 4  # its landmark has, or keeps, too few images
 
 
 @dataclass(frozen=True)
 class AgreementRule:
-    """The rule above.
+    """The rule that decides which images are kept.
 
-    The defaults were chosen on the miniature's five places with planted wrong labels, those that
-    `benchmarks/cleaning_planted.py` reports, so that its figures of them are optimistic.
+    A same-class neighbour agrees with an image if it is nearer than the image's `other_class`-th neighbour of another
+    landmark. Images with enough agreeing neighbours are kept, except those in small groups and small landmarks.
+
+    The defaults were chosen on the miniature's five places with planted wrong labels, the same that
+    `benchmarks/cleaning_planted.py` reports, so that its results for them are optimistic.
 
     Args:
-        same_class: how many same-class neighbours of an image are looked at, the nearest.
-        other_class: b, the other-class neighbours of which the last is the bar.
-        min_agreeing: neighbours that must agree; all of them in smaller landmarks.
-        chance: how likely a wrong image may find enough by chance; 1 asks for no more than `min_agreeing`.
-        group_share: of the largest group, the least size of others; 1 keeps the largest alone, 0 all.
-        min_images: landmarks with fewer images fall.
-        min_similarity: a neighbour with a lower cosine similarity never agrees; -1 leaves it to the bar.
+        same_class: Number of nearest same-class neighbours of an image that are used.
+        other_class: b, the rank of the other-class neighbour that sets the bar.
+        min_agreeing: Number of neighbours that must agree; in smaller landmarks, all of them.
+        chance: Maximal probability that a wrong image is kept by chance; 1 requires no more than `min_agreeing`.
+        group_share: Minimal size of groups as a share of the largest one; 1 keeps only the largest, 0 all.
+        min_images: Landmarks with fewer images are removed.
+        min_similarity: Minimal cosine similarity of agreeing neighbours; -1 leaves it to the bar.
+
+    Raises:
+        LandmarksError: A value is out of range.
     """
 
     same_class: int = 16
@@ -81,10 +88,14 @@ class AgreementRule:
             )
 
     def required(self, counts: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Tell how many same-class neighbours must agree with an image, int64 [C], at most `same_class`.
+        """Compute how many same-class neighbours must agree with an image.
 
-        It depends on the images of each landmark, [C], and on those of other landmarks that they were compared with,
-        [C].
+        Args:
+            counts: Number of images of each landmark, [C].
+            others: Number of images of other landmarks that they were compared with, [C].
+
+        Returns:
+            A number for each landmark, at most `same_class`, int64 [C].
         """
         own = np.maximum(counts - 1, 1)
         least = np.full(len(counts), self.min_agreeing)
@@ -95,14 +106,20 @@ class AgreementRule:
         return np.minimum(np.minimum(least, own), self.same_class)
 
     def agreeing(self, neighbours: Ranking, bars: Bars, rows: slice) -> NDArray[np.bool_]:
-        """Which of the listed neighbours of some images agree, bool [B, same_class]."""
+        """Return which neighbours of some images agree, bool [B, same_class]."""
         bar = np.maximum(bars.similarities[rows], np.float32(self.min_similarity))
         return (neighbours.indices[rows] >= 0) & (neighbours.scores[rows] >= bar[:, None])
 
     def verdicts(self, images: LandmarkImages, neighbours: Ranking, bars: Bars) -> NDArray[np.uint8]:
-        """Apply the rule to N images and their nearest neighbours [N, same_class].
+        """Apply the rule, except for `small_landmarks`, which comes after verification.
 
-        Returns uint8 [N] of `Verdict`, before `small_landmarks`, which verification may still precede.
+        Args:
+            images: N images.
+            neighbours: Their nearest same-class neighbours, [N, same_class].
+            bars: Their bars.
+
+        Returns:
+            Values of `Verdict`, uint8 [N].
         """
         required = self.required(images.counts, bars.numbers)[images.landmarks]
         stays = np.empty(len(images), np.bool_)
@@ -129,7 +146,7 @@ class AgreementRule:
         return sizes < self.group_share * largest[images.landmarks]
 
     def small_landmarks(self, images: LandmarkImages, verdicts: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """`verdicts` with landmarks that are, or have become, too small."""
+        """Return `verdicts` with SMALL_LANDMARK for landmarks that are, or have become, too small; uint8 [N]."""
         kept = np.bincount(images.landmarks[verdicts == Verdict.KEPT], minlength=len(images.landmark_names))
         falls = (kept < self.min_images)[images.landmarks] & (verdicts == Verdict.KEPT)
         falls |= (images.counts < max(2, self.min_images))[images.landmarks] & (verdicts != Verdict.KEPT)
@@ -138,7 +155,7 @@ class AgreementRule:
 
 @numba.njit(cache=True)
 def _join(roots: NDArray[np.int32], start: int, neighbours: NDArray[np.int32], linked: NDArray[np.bool_]) -> None:
-    """Unite the groups of linked images; a group's root is its first image, in whatever order links come."""
+    """Unite the groups of linked images; the root of a group is its first image, whatever the order of links."""
     for i in range(neighbours.shape[0]):
         for j in range(neighbours.shape[1]):
             if linked[i, j]:

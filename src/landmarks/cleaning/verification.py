@@ -1,9 +1,9 @@
-"""Asks local features too: do images that agree show the same points, moved as a camera moves them?
+"""Spatial verification of agreeing images by local features.
 
-Descriptors may agree on what is not the landmark: the style of a church, an evening sky. The winners of the 2019
-recognition challenge therefore verified neighbours geometrically before they kept an image. It costs a thousand times
-as much as all the rest: a tenth of a second an image to extract features and a few milliseconds a pair. On the small
-images of the miniature it takes half a percent more wrong images away, and 40 % of the right ones with them.
+Descriptors may agree on something other than the landmark: the style of a church, an evening sky. The winners of the
+2019 recognition challenge therefore verified neighbours geometrically before they kept an image. It costs a thousand
+times as much as all other steps: a tenth of a second per image to extract features and a few milliseconds per pair. On
+the small images of the miniature it removes half a percent more of the wrong images, but also 40 % of the right ones.
 """
 
 from dataclasses import dataclass, field
@@ -23,15 +23,18 @@ from landmarks.retrieval import Geometry, LocalFeatureStore, Matcher, Pairs, Ran
 
 @dataclass(frozen=True)
 class Verification:
-    """Keeps images that share points with a neighbour that agrees.
+    """Keeps images that have enough geometric inliers with agreeing neighbours.
 
     Args:
-        partners: agreeing same-class neighbours of each image that are compared with it, the nearest.
-        min_inliers: points that must move alike.
-        min_verified: neighbours with that many.
-        features: keeps the local features.
-        matcher: finds tentative pairs of points.
-        geometry: says which of them move alike.
+        partners: Number of nearest agreeing same-class neighbours that each image is compared with.
+        min_inliers: Minimal number of inliers of a verified neighbour.
+        min_verified: Minimal number of verified neighbours of an image.
+        features: Extracts and stores local features.
+        matcher: Finds tentative matches.
+        geometry: Finds the inliers among them.
+
+    Raises:
+        LandmarksError: A number is below 1.
     """
 
     partners: int = 5
@@ -55,15 +58,31 @@ class Verification:
         bars: Bars,
         resources: Resources,
     ) -> NDArray[np.uint8]:
-        """Let images fall that the rule, by its verdicts uint8 [N], keeps and no neighbour verifies."""
+        """Change the verdict of kept images with too few verified neighbours to UNVERIFIED.
+
+        Args:
+            images: N images.
+            image_set: Reads them.
+            verdicts: Verdicts of the rule, uint8 [N].
+            rule: The rule.
+            neighbours: The same-class neighbours to which it was applied.
+            bars: The bars.
+            resources: Processes, cache and seed.
+
+        Returns:
+            Values of `Verdict`, uint8 [N].
+
+        Raises:
+            LandmarksError: Images are missing.
+        """
         shown, places = np.unique(self._pairs(verdicts == Verdict.KEPT, rule, neighbours, bars), return_inverse=True)
         pairs = places.reshape(-1, 2).astype(np.int32)
         rows = image_set.table.find(images.ids[shown])
         if (rows < 0).any():
             lost = images.ids[shown][rows < 0]
             raise LandmarksError(
-                f"{len(lost)} of {len(shown)} images to verify are not there, the first is "
-                f"{format_id(int(lost[0]))}; download them, or clean without --verify"
+                f"{len(lost)} of {len(shown)} images to verify are missing, first {format_id(int(lost[0]))}; "
+                "download them, or clean without --verify"
             )
         verified = np.zeros(len(images), np.int64)
         if len(shown):
@@ -75,7 +94,7 @@ class Verification:
         return np.where(falls, np.uint8(Verdict.UNVERIFIED), verdicts)
 
     def _pairs(self, kept: NDArray[np.bool_], rule: AgreementRule, neighbours: Ranking, bars: Bars) -> Pairs:
-        """int32 [P, 2], each pair once and the earlier image first."""
+        """Return the pairs to verify, int32 [P, 2], each once and the earlier image first."""
         keys = [np.empty(0, np.int64)]
         for start in range(0, len(kept), BLOCK):
             rows = slice(start, start + BLOCK)

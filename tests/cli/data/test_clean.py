@@ -83,10 +83,10 @@ def test_what_is_there_is_not_replaced_unasked(tiny_world: Path, embedded: Path,
 def test_mistakes_are_named_and_nothing_is_written(tiny_world: Path, embedded: Path, tmp_path: Path) -> None:
     out = tmp_path / "clean.csv"
     for root, descriptors, options, message in (
-        (tmp_path, embedded, (), "train.csv: not there"),
+        (tmp_path, embedded, (), "train.csv is missing"),
         (tiny_world, tmp_path / "none", (), "no descriptor set here"),
-        (tiny_world, embedded, ("--min-images", "1000"), "no landmark is left"),
-        (tiny_world, embedded, ("--other-class", "1000"), "of other landmarks only"),
+        (tiny_world, embedded, ("--min-images", "1000"), "images is kept"),
+        (tiny_world, embedded, ("--other-class", "1000"), "with only"),
         (tiny_world, embedded, ("--chance", "0"), "chance (0.0) must be above 0"),
         (tiny_world, embedded, ("--sheet", str(tmp_path / "s.png"), "--sheet-landmark", "x"), "shows landmark x"),
     ):
