@@ -113,7 +113,7 @@ def test_modules_that_are_replaced_count_once_too() -> None:
 
 
 def test_what_cannot_be_checkpointed_is_named() -> None:
-    with pytest.raises(LandmarksError, match="checkpointing=true: this network has no blocks"):
+    with pytest.raises(LandmarksError, match="checkpointing=true: this network does not support"):
         timm_net("selecsls42", dim=8, checkpointing=True)
     with pytest.raises(LandmarksError, match="exclude each other"):
         DescriptorModule(NETS["resnet"](True), compile=True)

@@ -47,7 +47,7 @@ def test_probabilities_are_those_of_a_softmax_over_all_classes(tmp_path: Path, i
 
 def test_files_of_others_are_refused(tmp_path: Path) -> None:
     path = onnx_file(tmp_path / "d.onnx", "retrieval")
-    with pytest.raises(LandmarksError, match=r"e\.onnx: from \['images'\] it makes \['embedding'\]"):
+    with pytest.raises(LandmarksError, match=r"e\.onnx: its inputs are \['images'\] and its outputs \['embedding'\]"):
         opened(onnx_file(tmp_path / "e.onnx", "retrieval", "embedding"))
     model = onnx.load(path)
     helper.set_model_props(model, {"landmarks": '{"format": 1, "landmarks_version": "0", "name": 3}'})
