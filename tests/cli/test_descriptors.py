@@ -50,7 +50,7 @@ def test_whiten_learns_saves_and_applies(sets: dict[str, Path], tmp_path: Path) 
     saved = tmp_path / "pca.safetensors"
     learned = ("--learn-on", sets["train"], "--dim", 3, "--save-whitening", saved)
     done = run("descriptors", "whiten", sets["new"], sets["a"], *learned)
-    assert "3 of 6 axes" in done.stderr and "power 1, learned on gldv2 train" in done.stderr
+    assert "3 of 6 dimensions" in done.stderr and "power 1, learned on gldv2 train" in done.stderr
     run("descriptors", "whiten", tmp_path / "again", sets["a"], "--whitening", saved)
     first, second = DescriptorSet.open(sets["new"]), DescriptorSet.open(tmp_path / "again")
     np.testing.assert_array_equal(first.descriptors, second.descriptors)

@@ -35,7 +35,7 @@ def test_the_file_lies_beside_the_model(model: Path, capfd: pytest.CaptureFixtur
 
     run("export", model, "--format", "onnx", code=2)
     done = run("export", model, "--out", model.with_name("b.safetensors"), "--name", "castles")
-    assert done.stdout.splitlines()[1] == "castles: retrieval; bit for bit what the network gives"
+    assert done.stdout.splitlines()[1] == "castles: retrieval; gives bit for bit the same as the network"
     assert landmarks.read_record(model.with_name("b.safetensors")).name == "castles"
 
 
@@ -126,7 +126,7 @@ def test_mistakes_about_pretrained_weights_are_named(weights: Path, tmp_path: Pa
         ((*net, "depth=3", "--weights", weights), "depth"),
         (("--model", "res18", "--weights", weights), "does not fit the network"),
         (("--model", "faster_rcnn_small", "--weights", weights), "embeds no images"),
-        ((*net, "--weights", weights, "--task", "classification"), "tell no landmarks apart"),
+        ((*net, "--weights", weights, "--task", "classification"), "cannot classify landmarks"),
     ):
         done = run("export", *arguments, code=2)
         assert done.stdout == "" and words in done.stderr, (arguments, done.stderr)

@@ -100,7 +100,7 @@ def test_classes_that_nobody_named(here: Path) -> None:
     (one,) = as_json("classify", "nameless.safetensors", "0.jpg", "--top", "2")["results"]
     assert [(entry["landmark_id"], entry["category"]) for entry in one["classes"]] == [(None, None)] * 2
     done = run("classify", "nameless.safetensors", "0.jpg", "--categories", "categories.csv", code=2)
-    assert "--categories: nameless.safetensors does not say which landmark" in done.stderr and not done.stdout
+    assert "--categories: nameless.safetensors does not hold the landmark ids" in done.stderr and not done.stdout
 
 
 def test_detect_gives_boxes_as_coco_does_and_draws_them(here: Path, tmp_path: Path) -> None:

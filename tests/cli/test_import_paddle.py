@@ -46,7 +46,7 @@ def test_a_retrieval_model(tmp_path: Path) -> None:
 def test_a_classifier_with_labels_and_names(tmp_path: Path) -> None:
     saved, target = write_combined(tmp_path / "saved", random_values(CLASSIFIER, 3)), tmp_path / "m.safetensors"
     done = imported(CLASSIFIER, saved, target)
-    assert "It tells 3 landmarks apart. The weights do not say which" in done.stdout and "--labels FILE" in done.stdout
+    assert "It classifies 3 landmarks. Their landmark ids are unknown" in done.stdout and "--labels FILE" in done.stdout
     assert landmarks.read_record(target).labels == ()
     labels, categories = tmp_path / "labels.csv", tmp_path / "categories.csv"
     labels.write_text("class,landmark_id\n2,9\n0,7\n1,8\n")

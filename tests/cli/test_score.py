@@ -60,7 +60,7 @@ def test_tables_for_people(files: dict[str, str]) -> None:
     assert retrieval.exit_code == recognition.exit_code == 0
     lines = retrieval.stdout.splitlines()
     assert lines[0].strip() == "Retrieval"
-    assert cells(lines, "figure") == ["figure", "public", "private"]
+    assert cells(lines, "metric") == ["metric", "public", "private"]
     assert cells(lines, "map@100") == ["map@100", "0.2500", "0.0000"]
     assert cells(lines, "mean_position") == ["mean_position", "2.0", "101.0"]
     assert cells(recognition.stdout.splitlines(), "gap ") == ["gap", "0.5000", "-"]

@@ -82,7 +82,7 @@ def test_a_set_of_descriptors_is_searched_by_the_model_that_made_it(here: Path, 
     assert found["found"][0]["score"] == pytest.approx(1, abs=1e-5)
     retrieval_file(tmp_path / "other.safetensors", side=64)
     done = run("search", tmp_path / "other.safetensors", "q.png", "--in", kept, code=2)
-    assert "do not fit: the set was made with other settings (input_size: 64 != 96)" in done.stderr
+    assert ": the set was made with other settings (input_size: 64 != 96)" in done.stderr
     done = run("search", "model.safetensors", "q.png", "--in", kept, "--pipeline", "verification", code=2)
     assert "needs image files" in done.stderr
 

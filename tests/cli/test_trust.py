@@ -71,7 +71,7 @@ def test_ones_own_network_is_trained_resumed_and_opened_by_name(
     run("export", best, "--out", "own.safetensors", "--trust", "mynets.Net")
     assert "--trust mynets.Net" in run("similarity", "own.safetensors", *images, code=2).stderr
     run("similarity", "own.safetensors", *images, "--trust", "mynets.Net")
-    assert "is no detector" in run("detect", best, *images, "--trust", "mynets.Net", code=2).stderr
+    assert "is not a detector" in run("detect", best, *images, "--trust", "mynets.Net", code=2).stderr
 
 
 def test_a_strangers_folder_is_not_imported_from(own: Path, tiny_run: list[str]) -> None:

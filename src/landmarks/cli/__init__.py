@@ -1,3 +1,3 @@
-"""The commands; everything they do lives elsewhere."""
+"""The commands: options and output only; the work is done by the other packages."""
 
-import landmarks.api  # noqa: F401 - says how torch's threads wait, before anything imports torch
+import landmarks.api  # noqa: F401 - sets how torch's threads wait, before anything imports torch

@@ -1,4 +1,4 @@
-"""`landmarks classify`: the landmarks that a classifier sees in images."""
+"""`landmarks classify`: classify the landmarks in images."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -27,7 +27,7 @@ from landmarks.errors import LandmarksError, shown
 if TYPE_CHECKING:
     from landmarks.interop import LandmarkClass
 
-Top = Annotated[int, typer.Option(min=1, help="Classes of each image.")]
+Top = Annotated[int, typer.Option(min=1, help="Number of classes for each image.")]
 Categories = Annotated[
     Path | None,
     typer.Option(metavar="CSV", help="Names of landmarks: train_label_to_category.csv of Google Landmarks v2."),
@@ -43,10 +43,10 @@ def classify(
     device: Device = Where.auto,
     trust: Trust = None,
 ) -> None:
-    """Name the landmarks that images show, the likeliest first, with the probabilities of a softmax over all.
+    """Classify the landmarks that images show; print the likeliest ones with their softmax probabilities.
 
-    The models that can: the published res152_softmax_v1 and _v2, and those trained with a loss of class weights, such
-    as loss=softmax.
+    This needs a classifier: the published res152_softmax_v1 and _v2, or a model trained with a loss that has class
+    weights, such as loss=softmax.
 
     With `--json`: `{"model", "name", "task": "classification", "results": [{"image", "width", "height", "classes":
     [{"rank", "label", "landmark_id", "category", "score"}, …]}, …]}`. `label` counts the model's classes from 0;
@@ -65,7 +65,7 @@ def classify(
         classifier = open_model(model, "classes", device.value, onnx=True, trust=trusted(trust))
         if names is not None and not classifier.record.labels:
             raise LandmarksError(
-                f"--categories: {model} does not say which landmark is which of its classes; import it with --labels"
+                f"--categories: {model} does not hold the landmark ids of its classes; import it with --labels"
             )
         labels, scores = classify_images(classifier, followed(images, stderr), top)
         found = [[landmark_class(classifier, label, names) for label in row] for row in labels.tolist()]

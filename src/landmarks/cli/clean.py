@@ -1,4 +1,4 @@
-"""`landmarks data clean`: from the full train set to a clean one, without labels by hand."""
+"""`landmarks data clean`: clean the full train set without hand labels."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ from landmarks.terminal import Console
 
 
 class Search(StrEnum):
-    """How the neighbours among all images are found."""
+    """Search for neighbours among all images."""
 
     exact = "exact"
     hnsw = "hnsw"
@@ -23,7 +23,7 @@ class Search(StrEnum):
 
 
 rule, proof, work = (partial(typer.Option, rich_help_panel=panel) for panel in ("Rule", "Verification", "Work"))
-KEPT = "What was found is kept; the same command goes on from there."
+KEPT = "Intermediate results are kept; run the same command again to resume."
 
 Descriptors = Annotated[
     Path,
@@ -34,41 +34,47 @@ Descriptors = Annotated[
     ),
 ]
 Out = Annotated[
-    Path, typer.Option(metavar="FILE", help="The list to write, as train_clean.csv is.", show_default=False)
+    Path, typer.Option(metavar="FILE", help="The list to write, in the format of train_clean.csv.", show_default=False)
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace a list that is there.")]
-MinImages = Annotated[int, rule(min=1, help="Landmarks with fewer images fall.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing list.")]
+MinImages = Annotated[int, rule(min=1, help="Remove landmarks with fewer images.")]
 OtherClass = Annotated[
     int,
-    rule(min=1, help="A neighbour of the same class agrees if it is nearer than so many images of other landmarks."),
+    rule(min=1, help="A neighbour of the same class agrees if it is nearer than the Nth image of another landmark."),
 ]
-MinAgreeing = Annotated[int, rule(min=1, help="Images of the landmark that must agree.")]
-Chance = Annotated[float, rule(min=0, max=1, help="How likely a wrong image may find so many; 1: no matter.")]
+MinAgreeing = Annotated[int, rule(min=1, help="Number of images of the landmark that must agree.")]
+Chance = Annotated[
+    float, rule(min=0, max=1, help="Highest probability that a wrong image has so many agreeing ones; 1: no limit.")
+]
 GroupShare = Annotated[
     float,
     rule(
         min=0,
         max=1,
-        help="Groups fall that are smaller than this share of their landmark's largest; 1: all but the largest.",
+        help="Remove groups smaller than this share of their landmark's largest group; 1: all but the largest.",
     ),
 ]
-MinSimilarity = Annotated[float, rule(min=-1, max=1, help="Cosine below which nobody agrees.")]
-SameClass = Annotated[int, rule(min=1, help="Nearest images of the landmark that are looked at.")]
-Verify = Annotated[bool, proof("--verify", help="Ask for points that move alike, too: days, and stricter.")]
-Partners = Annotated[int, proof(min=1, help="Agreeing images that each is compared with.")]
-MinInliers = Annotated[int, proof(min=1, help="Points that must move alike.")]
-MinVerified = Annotated[int, proof(min=1, help="Images with so many points.")]
-Sample = Annotated[int, work(min=0, help="Images drawn to stand for all others; 0: all, N² products.")]
+MinSimilarity = Annotated[float, rule(min=-1, max=1, help="Cosine below which images never agree.")]
+SameClass = Annotated[int, rule(min=1, help="Number of nearest images of the landmark that are considered.")]
+Verify = Annotated[
+    bool, proof("--verify", help="Also verify images spatially by local features: stricter, takes days.")
+]
+Partners = Annotated[int, proof(min=1, help="Number of agreeing images to compare each image with.")]
+MinInliers = Annotated[int, proof(min=1, help="Number of inliers that verify a pair of images.")]
+MinVerified = Annotated[int, proof(min=1, help="Number of images that must be verified with an image.")]
+Sample = Annotated[
+    int, work(min=0, help="Size of the sample in which images of other landmarks are searched; 0: all, N² products.")
+]
 SearchBy = Annotated[Search, work(help="How all images are searched, with --sample 0.")]
-Seed = Annotated[int, work(min=0, help="Of the sample.")]
-MemoryMb = Annotated[int, work(min=64, help="MiB of working memory of a search.")]
-Workers = Annotated[int | None, work(min=1, help="Processes that verify; as many as cores if not given.")]
+Seed = Annotated[int, work(min=0, help="Seed of the sample.")]
+MemoryMb = Annotated[int, work(min=64, help="Working memory of a search in MiB.")]
+Workers = Annotated[int | None, work(min=1, help="Number of processes that verify; by default the number of cores.")]
 Sheet = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Draw what stays and what falls of a landmark into this PNG file.")
+    Path | None, typer.Option(metavar="FILE", help="Draw kept and removed images of a landmark into this PNG file.")
 ]
 SheetLandmark = Annotated[
     str | None,
-    typer.Option("--sheet-landmark", metavar="NUMBER", help="That landmark; the one that lost most if not given."),
+    typer.Option("--sheet-landmark", metavar="NUMBER", help="Landmark to draw; by default the one that lost most."),
 ]
 
 
@@ -97,12 +103,11 @@ def clean(
     landmark: SheetLandmark = None,
     as_json: AsJson = False,
 ) -> None:
-    """Keep the images of train.csv that agree with others of their landmark, and write them as train_clean.csv is.
+    """Keep the images of train.csv that agree with others of their landmark, and write a list like train_clean.csv.
 
-    An image stays if enough images of its landmark are nearer to it than images of other landmarks are, in a group
-    that is large enough. The rule is ours, its values chosen on planted wrong labels; landmarks.cleaning.rule explains
-    it. Interrupt it at any time: the same command goes on from there, and most
-    other values of the rule need no new search.
+    An image is kept if enough images of its landmark are nearer to it than images of other landmarks, in a group that
+    is large enough. The defaults were chosen on synthetic wrong labels; landmarks.cleaning.rule explains the rule. An
+    interrupted run is resumed by the same command, and most other values of the rule need no new search.
 
     Use the list with data.source.train_split=train data.source.include=FILE, or put it in place of
     metadata/train_clean.csv.

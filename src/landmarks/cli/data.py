@@ -1,4 +1,4 @@
-"""`landmarks data`: fetch, index, check, count and clean Google Landmarks v2."""
+"""`landmarks data`: download, index, check, count and clean Google Landmarks v2."""
 
 import json
 from collections.abc import Sequence
@@ -14,31 +14,40 @@ from landmarks.errors import LandmarksError
 from landmarks.storage import printable
 from landmarks.terminal import Console
 
-GOES_ON = "the same command goes on from there."
+GOES_ON = "run the same command again to resume."
 
 Name = TypeVar("Name", bound=str)
 
 Target = Annotated[Path, typer.Option(help="Folder of the data set; it gets the official layout.", show_default=False)]
 Parts = Annotated[
-    str, typer.Option(metavar="SPLITS", help=f"{', '.join(SPLITS)}; several with commas.", show_default=False)
+    str, typer.Option(metavar="SPLITS", help=f"{', '.join(SPLITS)}; separated by commas.", show_default=False)
 ]
 Tars = Annotated[str | None, typer.Option(metavar="NUMBERS", help="Only these tars, e.g. 0-99 or 7 or 0-3,8.")]
-BaseUrl = Annotated[str, typer.Option(metavar="URL", help="The release, or a mirror of it.")]
-Downloads = Annotated[int, typer.Option(min=1, max=64, help="Files at a time.")]
-Check = Annotated[bool, typer.Option("--check", help="Hash the tars that are there, too; fetch again what is wrong.")]
+BaseUrl = Annotated[str, typer.Option(metavar="URL", help="Address of the release, or of a mirror.")]
+Downloads = Annotated[int, typer.Option(min=1, max=64, help="Number of files downloaded at the same time.")]
+Check = Annotated[
+    bool, typer.Option("--check", help="Also check the MD5 of existing tars; download corrupt ones again.")
+]
 
 IndexSplits = Annotated[
-    str | None, typer.Option("--split", metavar="SPLITS", help="Only these: train, index, test; several with commas.")
+    str | None,
+    typer.Option("--split", metavar="SPLITS", help="Only these of train, index, test; separated by commas."),
 ]
-Readers = Annotated[int, typer.Option(min=1, max=64, help="Tars read at the same time; 1 suits a rotating disk.")]
-Rebuild = Annotated[bool, typer.Option("--rebuild", help="Read all tars, also those that have not changed.")]
+Readers = Annotated[
+    int, typer.Option(min=1, max=64, help="Number of tars read at the same time; use 1 for a hard disk.")
+]
+Rebuild = Annotated[bool, typer.Option("--rebuild", help="Also read tars again that have not changed.")]
 
-Deep = Annotated[bool, typer.Option("--deep", help="Also decode every image and compare tars with their MD5.")]
+Deep = Annotated[bool, typer.Option("--deep", help="Also decode every image and check the MD5 of tars.")]
 CheckSplits = Annotated[
     str | None,
-    typer.Option("--split", metavar="SPLITS", help="Only these: train, train_clean, index, test; several with commas."),
+    typer.Option(
+        "--split", metavar="SPLITS", help="Only these of train, train_clean, index, test; separated by commas."
+    ),
 ]
-Decoders = Annotated[int | None, typer.Option(min=1, help="Processes that decode; as many as cores if not given.")]
+Decoders = Annotated[
+    int | None, typer.Option(min=1, help="Number of processes that decode; by default the number of cores.")
+]
 ListFile = Annotated[
     Path | None,
     typer.Option("--list", metavar="FILE", help="Write a CSV file of images to leave out, for data.source.exclude."),
@@ -46,12 +55,12 @@ ListFile = Annotated[
 
 
 def chosen_splits(text: str, known: Sequence[Name]) -> list[Name]:
-    """Read a list of splits with commas, each once; refuse what is none of the known ones."""
+    """Read a list of splits separated by commas, without repetitions; raise LandmarksError for unknown ones."""
     by_name: dict[str, Name] = {name: name for name in known}
     names = dict.fromkeys(name.strip() for name in text.split(","))
     for name in names:
         if name not in by_name:
-            raise LandmarksError(f"--split {text}: {name!r} is none of {', '.join(known)}")
+            raise LandmarksError(f"--split {text}: {name!r} is not one of {', '.join(known)}")
     return [by_name[name] for name in names]
 
 
@@ -66,16 +75,17 @@ def download(
 ) -> None:
     """Download Google Landmarks v2: tars of train, index and test; metadata (all tables and the ground truth).
 
-    What is there already is skipped, what was interrupted goes on: run the same command again at any time.
-    Tars are checked against their published md5 sums, tables (which have none) by length and first line.
-    Exit code: 0 all files are there, 1 some failed, 2 nothing could be done, 130 interrupted.
+    Existing files are skipped and partial ones completed, so the same command can be run again at any time. Tars are
+    checked against their published MD5, tables (which have none) by length and first line.
+
+    Exit code: 0 all files are complete, 1 some failed, 2 nothing could be done, 130 interrupted.
     """
     from landmarks.data import download as download_files  # `requests` takes a while to import
     from landmarks.data import summarize
     from landmarks.progress import show_progress
     from landmarks.report import download_messages, download_table
 
-    with named_endings(f"What was received is kept; {GOES_ON}") as stderr:
+    with named_endings(f"Downloaded data is kept; {GOES_ON}") as stderr:
         files = chosen_files(chosen_splits(split, SPLITS), tars)
         stderr.print(f"Asking {printable(base_url)} for {len(files)} files", markup=False)
         with show_progress(stderr) as progress:
@@ -97,9 +107,9 @@ def index(
 ) -> None:
     """Index the tars of train, index and test, or bring their indexes up to date.
 
-    Only the headers in the tars are read, and only those of tars that are new or have changed. Training and
-    evaluation do this on their own; the command does it beforehand and shows how it goes. Interrupt it at any time: the
-    same command goes on from there. Tars that are corrupt or hold anything but images are refused by name.
+    Only the headers in the tars are read, and only those of tars that are new or have changed. Training and evaluation
+    do this themselves; the command does it beforehand and shows its progress. An interrupted run is resumed by the same
+    command. Tars that are corrupt or hold anything but images are refused, and their names are printed.
 
     Exit code: 0 all tars are indexed, 2 some are refused or nothing could be done, 130 interrupted.
     """
@@ -133,14 +143,14 @@ def verify(
 ) -> None:
     """Check tables against images, and with --deep every image.
 
-    Exit code 0 says that training can start: the tables, ground truth and tars that `train.py data=gldv2` reads are
-    there and sound, and no image of train_clean, index or test is missing (of the splits given with --split, where
-    it is given). With --deep, no tar differs from its published MD5 and no split has more than 100 unreadable
-    images, at which a run would stop. Exit code 1 says that it cannot; the last line says why and what to do.
-    Exit code 2 is wrong usage, 130 an interruption.
+    Exit code 0 means that training can start: the tables, ground truth and tars that `train.py data=gldv2` reads exist
+    and are valid, and no image of train_clean, index or test (or of the splits given with --split) is missing. With
+    --deep it also means that no tar differs from its published MD5, and that no split has more than 100 unreadable
+    images, at which a run would stop. Exit code 1 means that training cannot start; the last line says why and what to
+    do. Exit code 2 is wrong usage, 130 an interruption.
 
-    --deep takes hours for the whole data set. What it found is kept for each tar, so it may be interrupted, and the
-    next time only decodes what is new or has changed.
+    --deep takes hours for the whole data set. Its findings are kept for each tar, so that it can be interrupted, and
+    later runs only decode what is new or has changed.
     """
     from landmarks.config import available_cores
     from landmarks.data import CHECKED_SPLITS, open_root
@@ -148,7 +158,7 @@ def verify(
     from landmarks.progress import show_progress
     from landmarks.report import verification_messages, verification_tables
 
-    with named_endings(f"What was checked is kept; {GOES_ON}") as stderr:
+    with named_endings(f"Findings so far are kept; {GOES_ON}") as stderr:
         chosen = None if split is None else chosen_splits(split, CHECKED_SPLITS)
         with show_progress(stderr) as progress:
             findings = verify_data(open_root(root), progress, chosen, (workers or available_cores()) if deep else 0)
@@ -179,6 +189,6 @@ def stats(root: DataRoot, as_json: AsJson = False) -> None:
         Console(highlight=False).print(statistics_tables(statistics))
 
 
-app = typer.Typer(help="Fetch, index, check, count and clean Google Landmarks v2.", no_args_is_help=True)
+app = typer.Typer(help="Download, index, check, count and clean Google Landmarks v2.", no_args_is_help=True)
 for command in (download, index, verify, stats, clean):
     app.command()(command)

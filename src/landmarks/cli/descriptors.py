@@ -1,4 +1,4 @@
-"""`landmarks descriptors`: look at descriptor sets, join those of several models, whiten them."""
+"""`landmarks descriptors`: show descriptor sets, join those of several models, whiten them."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Precision(StrEnum):
-    """How numbers are stored."""
+    """Type of stored descriptors."""
 
     float32 = "float32"
     float16 = "float16"
@@ -29,11 +29,11 @@ class Precision(StrEnum):
 
 SetPaths = Annotated[list[Path], typer.Argument(metavar="SET…", help="Folders of descriptor sets.")]
 OutPath = Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the new set; must not exist yet.")]
-Dtype = Annotated[Precision, typer.Option(help="How the new set is stored.")]
+Dtype = Annotated[Precision, typer.Option(help="Type of the descriptors in the new set.")]
 
 
 def show(sets: SetPaths, as_json: AsJson = False) -> None:
-    """Print rows, size and protocol of descriptor sets, and whether they may be compared with the first."""
+    """Print rows, size and protocol of descriptor sets, and whether they can be compared with the first."""
     from landmarks.retrieval import DescriptorSet
 
     with set_endings():
@@ -46,14 +46,14 @@ def show(sets: SetPaths, as_json: AsJson = False) -> None:
 
 @contextmanager
 def set_endings() -> Iterator[Console]:
-    """Give the console of stderr, where mistakes, warnings and progress are shown."""
-    kept = "What was written is kept; the same command goes on from there."
+    """Show errors, warnings and progress on the console of stderr, which is yielded."""
+    kept = "Written rows are kept; run the same command again to resume."
     with named_endings(kept) as stderr, show_progress(stderr, log_level=logging.INFO):
         yield stderr
 
 
 def print_sets(sets: "Sequence[DescriptorSet]") -> None:
-    """Print a table of rows, sizes and protocols, a column a set."""
+    """Print a table of rows, sizes and protocols with a column for each set."""
     from rich.filesize import decimal
     from rich.table import Table
 
@@ -89,7 +89,8 @@ def _size(stored: "DescriptorSet") -> dict[str, Any]:
 
 
 Weights = Annotated[
-    str | None, typer.Option(metavar="NUMBERS", help="One for each set, with commas; 1 by default.", show_default=False)
+    str | None,
+    typer.Option(metavar="NUMBERS", help="One for each set, separated by commas; 1 by default.", show_default=False),
 ]
 MaxMissing = Annotated[
     float, typer.Option(min=0, max=1, help="Share of the images that may be absent from one of the sets.")
@@ -105,8 +106,8 @@ def join(
 ) -> None:
     """Join the descriptors that several models give for the same images.
 
-    Rows are L2-normalised and weighed, so that the cosine of joined rows is the mean of the models' cosines with the
-    squared weights. Join queries and index alike.
+    Rows are L2-normalised and weighted, so that the cosine of joined rows is the mean of the models' cosines, weighted
+    by the squared weights. Join queries and index in the same way.
     """
     from landmarks.retrieval import DescriptorSet, join_sets
 
@@ -120,21 +121,23 @@ def _numbers(text: str) -> list[float]:
     try:
         return [float(number) for number in text.split(",")]
     except ValueError:
-        raise LandmarksError(f"--weights {text}: expected numbers with commas between, such as 1,0.5") from None
+        raise LandmarksError(f"--weights {text}: expected numbers separated by commas, such as 1,0.5") from None
 
 
 SetPath = Annotated[Path, typer.Argument(metavar="SET", help="Folder of a descriptor set.")]
 LearnOn = Annotated[
     Path | None,
-    typer.Option(metavar="SET", help="Learn the whitening on this set; not on the one that is scored."),
+    typer.Option(metavar="SET", help="Learn the whitening on this set; do not use the one that is scored."),
 ]
-Dim = Annotated[int | None, typer.Option(help="Axes to keep.", show_default=False)]
+Dim = Annotated[int | None, typer.Option(help="Number of dimensions to keep.", show_default=False)]
 Power = Annotated[
     float | None,
-    typer.Option(min=0, max=1, help="1 whitens, 0 turns and cuts only (PCA); 1 by default.", show_default=False),
+    typer.Option(min=0, max=1, help="1 whitens, 0 only rotates and truncates (PCA); 1 by default.", show_default=False),
 ]
-WhiteningFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Apply a whitening that was saved.")]
-SaveWhitening = Annotated[Path | None, typer.Option(metavar="FILE", help="Save what was learned (.safetensors).")]
+WhiteningFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Apply a saved whitening.")]
+SaveWhitening = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Save the learned whitening to this file (.safetensors).")
+]
 
 
 def whiten(
@@ -147,9 +150,9 @@ def whiten(
     save_whitening: SaveWhitening = None,
     dtype: Dtype = Precision.float32,
 ) -> None:
-    """Whiten a set, with a whitening learned now (--learn-on, --dim) or saved before (--whitening).
+    """Whiten a set, with a whitening that is learned now (--learn-on, --dim) or was saved earlier (--whitening).
 
-    Whiten queries and index with the same file: sets that were whitened otherwise are not compared.
+    Whiten queries and index with the same file: sets with different whitenings cannot be compared.
     """
     from landmarks.api import choose_whitening
     from landmarks.retrieval import DescriptorSet, whiten_set
@@ -160,8 +163,8 @@ def whiten(
         learned = choose_whitening(learn_on, dim, power, whitening, save_whitening)
         origin = f"{learned.protocol.data} {learned.protocol.split}".strip() or "a set without a name"
         stderr.print(
-            f"Whitening {learned.hash}: {learned.dim} of {len(learned.mean)} axes with {learned.explained:.1%} of the "
-            f"variance, power {learned.power:g}, learned on {origin}",
+            f"Whitening {learned.hash}: {learned.dim} of {len(learned.mean)} dimensions with {learned.explained:.1%} "
+            f"of the variance, power {learned.power:g}, learned on {origin}",
             markup=False,
         )
         whitened = whiten_set(out, source, learned, dtype.value)
@@ -171,7 +174,7 @@ def whiten(
 
 
 app = typer.Typer(
-    help="Look at descriptor sets, join those of several models, whiten them.",
+    help="Show descriptor sets, join those of several models, whiten them.",
     no_args_is_help=True,
 )
 for command in (show, join, whiten):

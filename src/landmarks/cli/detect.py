@@ -28,7 +28,7 @@ DetectorPath = Annotated[
 Draw = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Write each image with its boxes here; nothing is overwritten.")
 ]
-MinScore = Annotated[float, typer.Option(min=0, max=1, help="Least score of a box.")]
+MinScore = Annotated[float, typer.Option(min=0, max=1, help="Lowest score of a box.")]
 
 
 def detect(
@@ -40,9 +40,9 @@ def detect(
     device: Device = Where.auto,
     trust: Trust = None,
 ) -> None:
-    """Find objects: boxes with the names of their classes, the best first, and images with these boxes drawn.
+    """Find objects in images: boxes with the names of their classes, best first; optionally draw the boxes.
 
-    Boxes are `[x, y, width, height]` as in COCO, from the left upper corner, in pixels of the upright image.
+    Boxes are `[x, y, width, height]` as in COCO, from the upper left corner, in pixels of the upright image.
 
     With `--json`: `{"model", "name", "task": "detection", "results": [{"image", "width", "height", "drawn", "boxes":
     [{"class", "title", "score", "bbox": [x, y, width, height]}, …]}, …]}`. `class` is the machine name of Open Images,
@@ -72,7 +72,7 @@ def detect(
 
 
 def _print_boxes(results: Sequence[Mapping[str, Any]]) -> None:
-    """Print a table of the boxes of each image, of the entries of the JSON."""
+    """Print a table of the boxes of each image, from the entries of the JSON output."""
     for result in results:
         drawn = f" → {shown(result['drawn'])}" if result["drawn"] else ""
         table = numbers_table("score", "x", "y", "width", "height", words="class")

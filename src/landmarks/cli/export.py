@@ -1,4 +1,4 @@
-"""`landmarks export`: a trained model as one file, for us or for other programs."""
+"""`landmarks export`: write a trained model as one file, for this package or for other programs."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """What is written."""
+    """Format of the file."""
 
     safetensors = "safetensors"
     onnx = "onnx"
@@ -25,7 +25,7 @@ class Format(StrEnum):
 
 
 class TaskChoice(StrEnum):
-    """What the file is for."""
+    """Task of the file."""
 
     retrieval = "retrieval"
     classification = "classification"
@@ -35,7 +35,7 @@ Words = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="MODEL | KEY=VALUE…",
-        help="A checkpoint (.ckpt) or a model file (.safetensors); with --model values of the network, such as "
+        help="A checkpoint (.ckpt) or a model file (.safetensors); with --model settings of the network, such as "
         "name=resnet26d.",
         show_default=False,
     ),
@@ -49,33 +49,34 @@ Choice = Annotated[
         show_default=False,
     ),
 ]
-Pretrained = Annotated[bool, typer.Option("--pretrained", help="For --model: with timm's weights.")]
+Pretrained = Annotated[bool, typer.Option("--pretrained", help="For --model: download timm's weights.")]
 Weights = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="For --model: with the weights of a file.", show_default=False)
+    Path | None, typer.Option(metavar="FILE", help="For --model: read the weights from a file.", show_default=False)
 ]
 ImageSize = Annotated[
     int | None,
     typer.Option(
-        min=1, help="For --model: short side, pixels; by default what timm's weights were made for.", show_default=False
+        min=1, help="For --model: short side in pixels; by default that of timm's weights.", show_default=False
     ),
 ]
 FormatOption = Annotated[
     Format,
-    typer.Option("--format", help="safetensors: a model file of this program; onnx; torch: of torch.export."),
+    typer.Option("--format", help="safetensors: a model file of this package; onnx: ONNX; torch: torch.export."),
 ]
 Out = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="By default beside MODEL, with the ending of the format.")
+    Path | None,
+    typer.Option(metavar="FILE", help="The new file; by default beside MODEL, with the suffix of the format."),
 ]
 TaskOption = Annotated[
     TaskChoice | None,
-    typer.Option("--task", help="By default what the loss is for.", show_default=False),
+    typer.Option("--task", help="Task of the file; by default that of the loss.", show_default=False),
 ]
-Name = Annotated[str | None, typer.Option(help="What the file says it is; by default the name of the run.")]
+Name = Annotated[str | None, typer.Option(help="Name of the model in the file; by default the name of the run.")]
 Categories = Annotated[
     Path | None,
     typer.Option(metavar="CSV", help="train_label_to_category.csv of Google Landmarks v2: names of the classes."),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 
 
 def export(
@@ -92,13 +93,13 @@ def export(
     weights: Weights = None,
     image_size: ImageSize = None,
 ) -> None:
-    """Write a model as one file, and check on the spot that it gives what the network gives.
+    """Write a model as one file, and check that its results agree with the network.
 
-    ONNX and torch.export take any number of images of any size, in multiples of 32 pixels; normalised as the file
-    says, in its metadata. They need none of our code.
+    ONNX and torch.export files take any number of images of any size in multiples of 32 pixels, normalised as described
+    in their metadata. They run without this package.
 
-    `--model` makes a file of pretrained weights alone: `landmarks export --model timm name=resnet26d --pretrained`. Its
-    descriptors are the pooled features, unless the weights have a descriptor layer (`dim=512`).
+    `--model` makes a file of pretrained weights without training: `landmarks export --model timm name=resnet26d
+    --pretrained`. Its descriptors are the pooled features, unless the weights have a descriptor layer (`dim=512`).
     """
     with named_endings() as stderr:
         given = words or []
@@ -110,10 +111,10 @@ def export(
         else:
             if task is TaskChoice.classification or categories is not None:
                 raise LandmarksError(
-                    "--model: pretrained weights alone tell no landmarks apart; leave out --task and --categories"
+                    "--model: pretrained weights cannot classify landmarks; leave out --task and --categories"
                 )
             if pretrained == (weights is not None):
-                raise LandmarksError("--model: say where the weights come from, by --pretrained or --weights FILE")
+                raise LandmarksError("--model: name the weights by --pretrained or --weights FILE")
         with stderr.status(f"Exporting {escape(choice or given[0])}"):
             from landmarks.interop import export_model, export_pretrained
 
@@ -126,7 +127,7 @@ def export(
     record = made.record
     classes = f", {record.classes} classes" if record.classes else ""
     agrees = (
-        "bit for bit what the network gives"
+        "gives bit for bit the same as the network"
         if made.difference == 0
         else f"differs from the network by at most {made.difference:.1e} of the spread of its outputs"
     )

@@ -1,4 +1,4 @@
-"""`landmarks extract`: descriptors, regions, predictions or detections of a data set."""
+"""`landmarks extract`: write descriptors, regions, predictions or detections of a data set."""
 
 from landmarks.api import run_extract
 from landmarks.cli.hydra_main import Arguments, run_hydra

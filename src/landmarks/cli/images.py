@@ -1,6 +1,6 @@
-"""What the commands on single images share: arguments, checks, tables and JSON.
+"""Shared parts of the commands on single images: arguments, checks, tables and JSON.
 
-All images are checked before torch is imported and the model opened, so that mistakes cost no time.
+All images are checked before torch is imported and the model is opened, so that mistakes are found at once.
 """
 
 import json
@@ -23,7 +23,7 @@ Size = tuple[int, int]
 
 
 class Where(StrEnum):
-    """Where a model computes."""
+    """Device of a model."""
 
     auto = "auto"
     cpu = "cpu"
@@ -33,12 +33,12 @@ class Where(StrEnum):
 ModelPath = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model file (.safetensors), a checkpoint (.ckpt), or .onnx.")
 ]
-ImagePaths = Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Images.")]
-Device = Annotated[Where, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
+ImagePaths = Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files.")]
+Device = Annotated[Where, typer.Option(help="Device to compute on; auto uses a GPU if there is one.")]
 
 
 def checked(model: Path, images: Sequence[Path]) -> dict[Path, Size]:
-    """Return height and width of each image, upright; refuse what cannot be used."""
+    """Return height and width of each image, upright; raise LandmarksError if one cannot be used."""
     from landmarks.interop import check_images
 
     if not model.is_file():
@@ -49,7 +49,7 @@ def checked(model: Path, images: Sequence[Path]) -> dict[Path, Size]:
 def usable(model: Path, images: Sequence[Path]) -> tuple[dict[Path, Size], dict[Path, str]]:
     """Return height and width of each image that can be used, upright, and why each of the others cannot.
 
-    Raises LandmarksError where there is no model, or no image can be used.
+    Raises LandmarksError if there is no model, or if no image can be used.
     """
     from landmarks.interop import sort_images
 
@@ -63,40 +63,40 @@ def usable(model: Path, images: Sequence[Path]) -> tuple[dict[Path, Size], dict[
 
 
 def name_unreadable(stderr: Console, bad: Mapping[Path, str], total: int) -> None:
-    """Count the images that are passed over, and name each with its reason."""
+    """Print how many images are skipped, and each with its reason."""
     if bad:
-        stderr.print(f"{len(bad):,} of {total:,} images cannot be used and are passed over:", style="yellow")
+        stderr.print(f"{len(bad):,} of {total:,} images cannot be used and are skipped:", style="yellow")
     for path, reason in bad.items():
         stderr.print(f"  {shown(path)}: {reason}", style="yellow", markup=False)
 
 
 def followed(images: Sequence[Path], stderr: Console) -> Iterable[Path]:
-    """Go through images with a bar where somebody looks."""
+    """Iterate over images, with a progress bar in a terminal."""
     return track(images, "", console=stderr, transient=True, disable=not stderr.is_terminal or len(images) < 3)
 
 
 def print_json(
     model: Path, name: str, task: str, results: Sequence[dict[str, Any]], more: Mapping[str, Any] | None = None
 ) -> None:
-    """Print one object, numbers with all digits."""
+    """Print the output as one JSON object, numbers with all digits."""
     found = {"model": str(model), "name": name, "task": task, **(more or {}), "results": results}
     typer.echo(json.dumps(found, indent=1))
 
 
 def image_entry(path: Path, sizes: Mapping[Path, Size]) -> dict[str, Any]:
-    """Return what JSON says of every image."""
+    """Return the JSON entry of an image: path, width and height."""
     return {"image": str(path), "width": sizes[path][1], "height": sizes[path][0]}
 
 
 def print_below(heading: str, content: Table | str) -> None:
-    """Print under a line that is never folded, so that it can be copied."""
+    """Print a heading that is never wrapped, so that it can be copied, and the content below it."""
     console = Console(highlight=False)
     console.print(Text(heading, style="bold"), soft_wrap=True)
     console.print(content)
 
 
 def numbers_table(*numbers: str, words: str) -> Table:
-    """Return an empty table: columns of numbers, and one of words that are folded where they are too long."""
+    """Return an empty table with columns of numbers, and one of words that are wrapped if they are too long."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=True)
     for heading in numbers:
         table.add_column(heading, justify="right", no_wrap=True)

@@ -1,4 +1,4 @@
-"""`landmarks import-paddle`: the published weights, as they were published, to a model file."""
+"""`landmarks import-paddle`: convert the published Paddle weights to a model file."""
 
 import shlex
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def _known(name: str) -> str:
     if name not in PUBLISHED_MODELS:
-        raise typer.BadParameter(f"there is no {name}{suggest(name, list(PUBLISHED_MODELS))}")
+        raise typer.BadParameter(f"there is no published model {name}{suggest(name, list(PUBLISHED_MODELS))}")
     return name
 
 
@@ -36,23 +36,23 @@ Labels = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Of a classifier: the landmark_id of each class, one a line, or CSV with the columns class,landmark_id.",
+        help="For a classifier: the landmark_id of each class, one a line, or CSV with columns class,landmark_id.",
     ),
 ]
 Categories = Annotated[
     Path | None,
-    typer.Option(metavar="CSV", help="The data set's train_label_to_category.csv; names landmarks for people."),
+    typer.Option(metavar="CSV", help="The data set's train_label_to_category.csv, for readable names of landmarks."),
 ]
 LeaveOut = Annotated[
     list[str] | None,
     typer.Option(
         metavar="PATTERN",
-        help="Leave out variables that are no weights, by a pattern as in a shell, such as '*_velocity_0'. May be "
-        "given again.",
+        help="Leave out variables that are not weights of the network, by a shell pattern such as '*_velocity_0'. Can "
+        "be given several times.",
         show_default=False,
     ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over DST if it exists.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace DST if it exists.")]
 
 
 def import_paddle(
@@ -64,14 +64,14 @@ def import_paddle(
     leave_out: LeaveOut = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Make a model file of published weights: `landmarks import-paddle res200_arcmargin SRC res200.safetensors`.
+    """Convert published weights to a model file: `landmarks import-paddle res200_arcmargin SRC res200.safetensors`.
 
-    Every variable is used once and every parameter filled once; whatever is missing, extra or of another shape is
-    listed, and nothing is written then. The framework that wrote them is not needed.
+    Every variable is used once and every parameter is filled once. Variables that are missing, unexpected or of another
+    shape are listed, and nothing is written then. PaddlePaddle is not needed.
     """
     with named_endings() as stderr:
         check_new_file(dst, ".safetensors", src, overwrite)
-        # polars, which reads the categories, would make every other command start later
+        # Imported here, because polars, which reads the categories, would delay the start of every other command.
         from landmarks.interop import read_class_names
 
         names = read_class_names(name, labels, categories)
@@ -96,15 +96,15 @@ def _summary(record: "ModelRecord", variables: Variables, dst: Path) -> list[str
     file = shlex.quote(str(dst))
     if record.task == "retrieval":
         return [*lines, f"Compare two images: landmarks similarity {file} A.jpg B.jpg"]
-    lines.append(f"It tells {record.classes:,} landmarks apart. {_named(record.labels, record.titles)}")
-    return [*lines, f"Name what is in an image: landmarks classify {file} IMAGE.jpg"]
+    lines.append(f"It classifies {record.classes:,} landmarks. {_named(record.labels, record.titles)}")
+    return [*lines, f"Classify an image: landmarks classify {file} IMAGE.jpg"]
 
 
 def _named(labels: tuple[str, ...], titles: tuple[str, ...]) -> str:
     if not labels:
         return (
-            "The weights do not say which: answers will be numbers of classes. Import again with --labels FILE, the "
-            "landmark_id of each class, if you have it."
+            "Their landmark ids are unknown, so answers will be numbers of classes. Import again with --labels FILE, "
+            "the landmark_id of each class, if you have it."
         )
     if not titles:
         return "Their landmark ids are known; --categories train_label_to_category.csv adds their names."

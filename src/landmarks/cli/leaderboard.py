@@ -1,4 +1,4 @@
-"""`landmarks leaderboard`: published figures, those measured here, and how the missing ones are made."""
+"""`landmarks leaderboard`: compare published metrics with your own, and show how to measure the missing ones."""
 
 import json
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from landmarks.config import trusted
 from landmarks.errors import LandmarksError
 from landmarks.terminal import Console
 
-Runs = Annotated[Path, typer.Option(metavar="FOLDER", help="Where runs are, searched with all folders below.")]
+Runs = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of runs, searched with all folders below it.")]
 Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a page.", show_default=False)]
 RunRow = Annotated[
     str | None, typer.Option("--run", metavar="ROW", help="Extract, search and score that row.", show_default=False)
@@ -32,7 +32,8 @@ Weights = Annotated[
 ]
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="For --run: gets a folder for each row.")]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[-- KEY=VALUE…]", help="For --run: as of `landmarks evaluate`.")
+    list[str] | None,
+    typer.Argument(metavar="[-- KEY=VALUE…]", help="For --run: overrides as for `landmarks evaluate`."),
 ]
 
 
@@ -47,10 +48,10 @@ def leaderboard(
     out: Out = Path("runs/leaderboard"),
     trust: Trust = None,
 ) -> None:
-    """Show published figures beside those measured here on the same data, and the commands for the missing ones.
+    """Show published metrics beside those of your runs on the same data, and the commands for the missing ones.
 
-    Figures of other data are listed apart. `--run ROW --root GLDV2 --weights PATH` prints and runs the commands that
-    measure a row; given again, it goes on where it was killed.
+    Metrics on other data are listed separately. `--run ROW --root GLDV2 --weights PATH` prints and runs the commands
+    that measure a row; an interrupted measurement is resumed by the same command.
     """
     from landmarks.leaderboard import RULE, FoundRuns, build_board, find_row, find_runs, read_rows
     from landmarks.report import print_board, write_leaderboard
@@ -68,7 +69,7 @@ def leaderboard(
                 (extract if command.name == "extract" else evaluate)(list(command.overrides))
             runs = out / run
         elif overrides or weights or root or trust:
-            raise LandmarksError("--root, --weights, --trust and overrides are for --run ROW: name the row")
+            raise LandmarksError("--root, --weights, --trust and overrides need --run ROW: name the row")
         no_runs_yet = row is None and runs == Path("runs") and not runs.exists()
         found = FoundRuns() if no_runs_yet else find_runs(runs)
         board = build_board(rows, found, row)

@@ -1,4 +1,4 @@
-"""The command `landmarks`: puts its subcommands together, each of which has a file of its name."""
+"""The command `landmarks` with its subcommands, each of which has a file of its name."""
 
 import sys
 from typing import Annotated
@@ -29,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",  # paragraphs of docstrings flow
+    rich_markup_mode="markdown",  # wraps paragraphs of docstrings to the terminal
 )
 HANDED_ON = {"ignore_unknown_options": True, "help_option_names": []}  # to Hydra
 
@@ -66,7 +66,7 @@ def root(
 
 def main() -> None:
     """Run the command line."""
-    sys.argv[1:] = [expand_home(one) for one in hide(sys.argv[1:])]  # before anything can print them
+    sys.argv[1:] = [expand_home(one) for one in hide(sys.argv[1:])]  # hide passwords before anything can print them
     app()
 
 

@@ -1,7 +1,7 @@
-"""`landmarks score`: figures of submission files, public and private, and average precision of predicted boxes.
+"""`landmarks score`: metrics of submission files, public and private, and average precision of predicted boxes.
 
-`--json` prints them as JSON with the names of the official metrics, a figure of a split without images and of a class
-without boxes as null.
+`--json` prints them as JSON with the names of the official metrics; metrics of a split without images and of a class
+without boxes are null.
 """
 
 import json
@@ -27,9 +27,9 @@ SubmissionPath = Annotated[Path, typer.Argument(metavar="SUBMISSION", help="Subm
 
 
 def print_metrics(figures: Figures, title: str, as_json: bool) -> None:
-    """Print figures of the public and the private queries."""
+    """Print metrics of the public and the private queries."""
     if as_json:
-        # JSON has no NaN; a split without images has no figures.
+        # JSON has no NaN, which stands for a metric of a split without images.
         known = {
             split: {name: None if math.isnan(value) else value for name, value in values.items()}
             for split, values in figures.items()
@@ -37,7 +37,7 @@ def print_metrics(figures: Figures, title: str, as_json: bool) -> None:
         typer.echo(json.dumps(known, indent=1))
         return
     table = Table(title=title, title_justify="left")
-    table.add_column("figure")
+    table.add_column("metric")
     for split in figures:
         table.add_column(split, justify="right")
     for name in figures["public"]:
@@ -48,7 +48,7 @@ def print_metrics(figures: Figures, title: str, as_json: bool) -> None:
 
 
 def share(value: float) -> str:
-    """Write a figure between 0 and 1; a dash where there is none."""
+    """Format a metric between 0 and 1; NaN becomes a dash."""
     return "-" if math.isnan(value) else f"{value:.4f}"
 
 
@@ -57,7 +57,7 @@ def _position(value: float) -> str:
 
 
 def retrieval(solution: SolutionPath, submission: SubmissionPath, as_json: AsJson = False) -> None:
-    """Print mAP@100 and its companions for a retrieval submission."""
+    """Print mAP@100 and the other metrics of a retrieval submission."""
     from landmarks.metrics import read_retrieval_solution, read_retrieval_submission, score_retrieval
 
     with named_endings():
@@ -67,7 +67,7 @@ def retrieval(solution: SolutionPath, submission: SubmissionPath, as_json: AsJso
 
 
 def recognition(solution: SolutionPath, submission: SubmissionPath, as_json: AsJson = False) -> None:
-    """Print GAP and its companions for a recognition submission."""
+    """Print GAP and the other metrics of a recognition submission."""
     from landmarks.metrics import read_recognition_solution, read_recognition_submission, score_recognition
 
     with named_endings():
@@ -76,15 +76,21 @@ def recognition(solution: SolutionPath, submission: SubmissionPath, as_json: AsJ
     print_metrics(figures, "Recognition", as_json)
 
 
-BoxesPath = Annotated[Path, typer.Argument(metavar="BOXES", help="True boxes (CSV of Open Images).")]
-LabelsPath = Annotated[Path, typer.Argument(metavar="IMAGE_LABELS", help="Image-level labels that people verified.")]
+BoxesPath = Annotated[Path, typer.Argument(metavar="BOXES", help="Ground-truth boxes (CSV of Open Images).")]
+LabelsPath = Annotated[
+    Path, typer.Argument(metavar="IMAGE_LABELS", help="Human-verified image-level labels (CSV of Open Images).")
+]
 PredictionsPath = Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="Predicted boxes with their scores.")]
 ClassesPath = Annotated[
     Path | None, typer.Option("--classes", metavar="CSV", help="Score these classes only, and show their titles.")
 ]
 HierarchyPath = Annotated[
     Path | None,
-    typer.Option("--hierarchy", metavar="JSON", help="Expand boxes and labels, not predictions, along it first."),
+    typer.Option(
+        "--hierarchy",
+        metavar="JSON",
+        help="Class hierarchy: first expand boxes and labels to parent classes.",
+    ),
 ]
 
 
@@ -96,11 +102,11 @@ def detection(
     classes: ClassesPath = None,
     hierarchy: HierarchyPath = None,
 ) -> None:
-    """Print the average precision of boxes at an overlap of 0.5, as the Open Images evaluators count it.
+    """Print the average precision of boxes at IoU 0.5, as the Open Images evaluators compute it.
 
-    Predictions should name the classes above their own as well, as the boxes do once they are expanded.
+    With --hierarchy, predictions should also have boxes for the parents of their classes, as the expanded truth does.
     """
-    # polars, which reads these files, would make every other command start later
+    # Imported here, because polars, which reads these files, would delay the start of every other command.
     from landmarks.detection import read_truth, score_detections
     from landmarks.recognition import read_boxes
 
@@ -149,6 +155,6 @@ def _print_detection(
     Console().print(table)
 
 
-app = typer.Typer(help="Score a submission or predicted boxes against the truth.", no_args_is_help=True)
+app = typer.Typer(help="Score a submission or predicted boxes against the ground truth.", no_args_is_help=True)
 for command in (retrieval, recognition, detection):
     app.command()(command)

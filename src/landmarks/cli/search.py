@@ -1,4 +1,4 @@
-"""`landmarks search`: the images of a folder that are most like others."""
+"""`landmarks search`: find the images of a folder that are most similar to query images."""
 
 import csv
 import io
@@ -38,10 +38,10 @@ In = Annotated[
         "--in",
         metavar="FOLDER",
         show_default=False,
-        help="A folder of images, with any folders below it; or a set that `landmarks extract` wrote.",
+        help="A folder of images, searched with all folders below it; or a set that `landmarks extract` wrote.",
     ),
 ]
-Top = Annotated[int, typer.Option(min=1, help="Results of each image.")]
+Top = Annotated[int, typer.Option(min=1, help="Number of results for each image.")]
 PipelineName = Annotated[
     str | None,
     typer.Option(
@@ -75,19 +75,18 @@ def search(
     device: Device = Where.auto,
     trust: Trust = None,
 ) -> None:
-    """Find the images of a folder that are most like others: paths and scores, the best first.
+    """Find the images of a folder that are most similar to query images: paths and scores, best first.
 
     The folder needs no labels. Its descriptors are kept, and the next search embeds only files that are new or have
-    changed. Files that cannot be read are counted, named and passed over. An image that lies in the folder itself does
-    not find itself.
+    changed. Files that cannot be read are skipped and listed. A query that lies in the folder does not find itself.
 
     With `--json`: `{"model", "name", "task": "search", "in", "pipeline", "images", "unreadable": [{"path", "reason"},
-    …], "results": [{"image", "width", "height", "found": [{"rank", "path", "score"}, …]}, …]}`. `path` is from the
-    folder on, or the id of an image where a set was searched; `images` is how many were searched.
+    …], "results": [{"image", "width", "height", "found": [{"rank", "path", "score"}, …]}, …]}`. `path` is relative to
+    the folder, or the id of an image if a set was searched; `images` is the number of images searched.
 
-    Exit code: 0 all images were searched for, 1 some of them cannot be used, 2 nothing could be done.
+    Exit code: 0 all queries were used, 1 some of them cannot be used, 2 nothing could be done.
     """
-    with named_endings("What was embedded is kept; the same command goes on from there.") as stderr:
+    with named_endings("Descriptors so far are kept; run the same command again to resume.") as stderr:
         if as_json and as_csv:
             raise LandmarksError("--json and --csv exclude each other")
         sizes, bad = usable(model, images)

@@ -1,4 +1,4 @@
-"""`landmarks similarity`: how alike a model finds images."""
+"""`landmarks similarity`: compare an image with others."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,15 +37,15 @@ def similarity(
     device: Device = Where.auto,
     trust: Trust = None,
 ) -> None:
-    """Compare images: the cosine of the first one's descriptor with that of each of the others, the most alike first.
+    """Compare the first image with the others by the cosine of their descriptors; the most similar come first.
 
-    Of folders all images in them and below are compared. Files that cannot be used are counted, named and passed over.
-    `landmarks search` does the same for large folders, and keeps their descriptors.
+    For a folder, all images in it and in the folders below are compared. Files that cannot be used are skipped and
+    listed. `landmarks search` does the same for large folders, and keeps their descriptors.
 
     With `--json`: `{"model", "name", "task": "similarity", "first": {IMAGE}, "results": [{IMAGE, "cosine"}, …]}`
     with the largest cosine first. `IMAGE` is `"image", "width", "height", "embedded_width", "embedded_height"`:
-    the path as given, the size of the upright image, and the size at which the network sees it, in pixels. MODEL is the
-    path as given, `name` what the model calls itself.
+    the path as given, the size of the upright image, and the size of the network's input, in pixels. `model` is the
+    path as given, `name` the name of the model.
 
     Exit code: 0 all images were compared, 1 some cannot be used, 2 nothing could be done.
     """
@@ -86,7 +86,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 def _print_cosines(
     name: str, paths: Sequence[Path], sizes: Mapping[Path, Size], seen: Mapping[Path, Size], cosines: Sequence[float]
 ) -> None:
-    """Print a table of the cosines of the first image with the others; `seen` are the sizes the network saw."""
+    """Print a table of the cosines of the first image with the others; `seen` are the sizes of the network's input."""
     table = numbers_table("cosine", "pixels", "seen at", words="image")
     table.title, table.title_justify = Text(f"Similarity by {name}"), "left"
     for path, cosine in zip(paths, ["the first", *(f"{cosine:.4f}" for cosine in cosines)], strict=True):

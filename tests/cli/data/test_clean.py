@@ -109,4 +109,4 @@ def test_an_interruption_says_how_to_go_on(
 
     monkeypatch.setattr("landmarks.cleaning.clean.other_class_bars", interrupted)
     code, _, stderr = run(tiny_world, embedded, tmp_path / "clean.csv")
-    assert code == 130 and "the same command goes on from there" in stderr and not list(tmp_path.iterdir())
+    assert code == 130 and "run the same command again to resume" in stderr and not list(tmp_path.iterdir())

@@ -68,7 +68,7 @@ def test_json_for_programs(release: SimpleNamespace) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"split": "val"}, "'val' is none of train, index, test, metadata"),
+        ({"split": "val"}, "'val' is not one of train, index, test, metadata"),
         ({"split": "test", "tars": "0-20"}, "test has the tars 0-19 only, not 20"),
         ({"split": "metadata"}, "the metadata has no tars"),
     ],
@@ -101,6 +101,6 @@ def test_ctrl_c_stops_soon_and_says_how_to_go_on(release: SimpleNamespace) -> No
         os.kill(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=20)  # less than the stall lasts
     assert process.returncode == 130
-    assert "the same command goes on from there" in errors and "Traceback" not in errors
+    assert "run the same command again to resume" in errors and "Traceback" not in errors
     assert run(release, split="test").exit_code == 0
     assert [request.range for request in release.server.seen("test/images_001.tar")] == [None, "bytes=1000-"]

@@ -140,7 +140,7 @@ def test_an_interruption_says_how_to_go_on(root: Path, monkeypatch: pytest.Monke
     with monkeypatch.context() as patch:
         patch.setattr("landmarks.data.gldv2.indexing.show_tars", lambda progress, split: interrupted)
         result = run(root, "--split", "train", "--workers", "1")
-    assert result.exit_code == 130 and "the same command goes on from there" in result.stderr
+    assert result.exit_code == 130 and "run the same command again to resume" in result.stderr
     done = len(read_offsets(derived_folder(root) / "offsets/train.safetensors").tars)
     (train,) = json.loads(run(root, "--json", "--split", "train").stdout)["splits"]
     assert 1 <= done < 4 and len(train["new"]) == 4 - done and train["images"] == 12

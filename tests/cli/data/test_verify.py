@@ -62,7 +62,7 @@ def test_a_list_of_bad_images_keeps_them_out_of_training(world: Path, tmp_path: 
     [
         (
             ["--split", "train,validation"],
-            "--split train,validation: 'validation' is none of train, train_clean, index",
+            "--split train,validation: 'validation' is not one of train, train_clean, index",
         ),
         (["--list", "/dev/null/bad.csv"], "/dev/null/bad.csv: the list cannot be written"),
     ],
