@@ -1,4 +1,4 @@
-"""Weights of other frameworks in, models for other programs out, and what a model says of single images."""
+"""Import weights of other frameworks, export models for other programs, and embed or classify single images."""
 
 import lazy_loader
 

@@ -1,6 +1,6 @@
-"""`landmarks export`: a trained model as one file, a safetensors file of ours, ONNX, or a program of torch.export.
+"""`landmarks export`: write a trained model as one file: a model file (safetensors), ONNX, or torch.export.
 
-A file gets its name only when it was opened again and agreed with the network; one that differs leaves nothing behind.
+A file gets its name only after it was opened again and its results agree with the network; otherwise it is removed.
 """
 
 import json
@@ -43,12 +43,18 @@ Asked = Literal["retrieval", "classification"]
 Format = Literal["safetensors", "onnx", "torch"]
 SUFFIXES: dict[Format, str] = {"safetensors": ".safetensors", "onnx": ".onnx", "torch": ".pt2"}
 OF_A_RUN = ("best", "last")
-"""Names that checkpoints of all runs have."""
+"""Names of checkpoints in every run, which say nothing about the model."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was written, what it says of itself, and its largest difference from the network."""
+    """An exported file.
+
+    Attributes:
+        path: Path of the file.
+        record: The record in the file.
+        difference: Largest difference of its outputs from the network's, in spreads (see `models.agreement`).
+    """
 
     path: Path
     record: ModelRecord
@@ -69,16 +75,17 @@ def export_model(
 
     Args:
         model: A checkpoint or a model file.
-        kind: Of the file.
-        out: The file; by default beside the model, with the ending of its kind.
-        task: See `open_source`, as the next two.
-        name: What the file says it is.
-        categories: `train_label_to_category.csv`.
-        overwrite: Replace a file that is there.
-        trust: As of `landmarks.models.open_model`.
+        kind: Format of the new file.
+        out: The new file; by default beside the model, with the suffix of its format.
+        task: See `open_source`.
+        name: See `open_source`.
+        categories: See `open_source`.
+        overwrite: Replace an existing file.
+        trust: See `landmarks.models.open_model`.
 
     Raises:
-        LandmarksError: It is no model, or the file cannot be written or does not agree; nothing is written then.
+        LandmarksError: The model cannot be opened, or the file cannot be written or differs from the network; nothing
+            is written then.
     """
     if not model.is_file():
         raise LandmarksError(f"{model}: there is no such file")
@@ -106,20 +113,20 @@ def export_pretrained(
     image_size: int | None = None,
     overwrite: bool = False,
 ) -> Exported:
-    """Write pretrained weights alone as one file, without a training before, and compare it with the network.
+    """Write pretrained weights without training as one file, and compare it with the network.
 
     Args:
-        choice: A network of the group `model`, such as "timm".
-        pretrained: True fetches timm's weights, a path takes a file of them.
+        choice: A network of the config group `model`, such as "timm".
+        pretrained: True downloads timm's weights, a path reads them from a file.
         values: Overrides of the network, such as "model.name=resnet26d".
-        kind: Of the file.
-        out: The file; by default in the working directory, called as its record is.
-        name: What the file says it is; by default the name of the network.
-        image_size: As of `open_pretrained`.
-        overwrite: Replace a file that is there.
+        kind: Format of the new file.
+        out: The new file; by default in the working directory, named after the record.
+        name: Name of the model in the file; by default the name of the network.
+        image_size: See `open_pretrained`.
+        overwrite: Replace an existing file.
 
     Raises:
-        LandmarksError: The network cannot be built or its weights cannot be had, or as of `export_model`.
+        LandmarksError: The network cannot be built, its weights are not available, or as for `export_model`.
     """
     weights = Path(choice) if pretrained is True else pretrained
     if out is not None:
@@ -143,19 +150,22 @@ def open_source(
     categories: Path | None = None,
     trust: Iterable[str] = (),
 ) -> OpenedModel:
-    """Open a model for export; its record is what the new file will say of itself.
+    """Open a model for export, with the record that the new file will have.
 
     Args:
-        path: Of a checkpoint or a model file.
-        task: By default that of a model file, else what the loss says, see `ClassHead.exports_as`.
-        name: By default that of the file, or of the run.
-        categories: `train_label_to_category.csv`, which gives classes titles for people.
-        trust: As of `landmarks.models.open_model`.
+        path: A checkpoint or a model file.
+        task: Task of the new file; by default that of a model file, or that of the loss (`ClassHead.exports_as`).
+        name: Name of the model; by default that in the file, or that of the run.
+        categories: `train_label_to_category.csv`, for readable titles of classes.
+        trust: See `landmarks.models.open_model`.
+
+    Raises:
+        LandmarksError: The model cannot be opened, or does not fit the task or the categories.
     """
     model = open_model(path, trust=trust)
     if model.record.task == "detection":
         if task is not None:
-            raise LandmarksError(f"{path} is a detector: leave --task out")
+            raise LandmarksError(f"{path} is a detector: leave out --task")
     else:
         model = _for_task(model, task)
     record = model.record
@@ -184,21 +194,30 @@ def _for_task(model: OpenedModel, asked: Asked | None) -> OpenedModel:
 
 
 def write_file(model: OpenedModel, path: Path, kind: str) -> float:
-    """Write a model as a file of kind "safetensors", "onnx" or "torch", over one that is there, and check it.
+    """Write a model as a file and check it; an existing file is replaced.
 
-    Returns the largest difference between file and network, see `models.agreement`.
+    Args:
+        model: The model, from `open_source` or `open_pretrained`.
+        path: The new file.
+        kind: "safetensors", "onnx" or "torch".
+
+    Returns:
+        The largest difference between file and network, see `models.agreement`.
+
+    Raises:
+        LandmarksError: The file cannot be written, or differs from the network.
     """
     if model.record.task == "detection" and kind != "safetensors":
         raise LandmarksError(
-            f"a detector cannot be written as {kind}: how many boxes it works on depends on what it sees, and the two "
-            "exporters follow shapes only. Choose --format safetensors"
+            f"a detector cannot be written as {kind}: the number of its boxes depends on the image, and the exporters "
+            "need fixed shapes. Choose --format safetensors"
         )
     with _named_when_done(path) as partial:
         return _WRITERS[kind](model, partial)
 
 
 def plain_metadata(record: ModelRecord) -> dict[str, str]:
-    """The record as JSON under `landmarks`, and beside it what a program that is not ours needs, key by key."""
+    """Return the metadata of a file: the record as JSON under `landmarks`, and plain keys for other programs."""
     prepared = record.preprocessing
     return record.to_metadata() | {
         "name": record.name,
@@ -217,7 +236,7 @@ def _write_safetensors(model: OpenedModel, path: Path) -> float:
     write_model(path, model.record, model.network.state_dict(), head, model.trust)
     same = _finds_the_same if model.record.task == "detection" else _gives_the_same
     if not same(model.whole, load_model(path, model.trust)):
-        raise LandmarksError("the file does not give what the network gives; nothing was written")
+        raise LandmarksError("the results of the file differ from those of the network; nothing was written")
     return 0.0
 
 
@@ -248,20 +267,20 @@ def _checked(net: nn.Module, other: Network, multiple: int) -> float:
     difference = largest_difference(net, other, multiple)
     if difference > TOLERANCE:
         raise LandmarksError(
-            f"the file does not give what the network gives: outputs differ by {difference:.1e} of their spread, more "
-            f"than {TOLERANCE:g}; nothing was written"
+            f"the results of the file differ from those of the network by {difference:.1e} of their spread, more than "
+            f"{TOLERANCE:g}; nothing was written"
         )
     return difference
 
 
 def _gives_the_same(net: nn.Module, other: nn.Module) -> bool:
-    """Bit for bit."""
+    """Return whether the outputs of two networks are equal bit for bit."""
     with torch.inference_mode():
         return all(torch.equal(net(images), other(images)) for images in trial_images())
 
 
 def _finds_the_same(net: nn.Module, other: nn.Module) -> bool:
-    """Bit for bit, boxes and tensors: an untrained detector may find nothing to compare."""
+    """Return whether boxes and weights of two detectors are equal; an untrained one may find no boxes to compare."""
     images = [(batch[0] * 50 + 128).clamp(0, 255).to(torch.uint8) for batch in trial_images()]
     with torch.inference_mode():
         found: list[list[dict[str, Tensor]]] = [one(images) for one in (net, other)]
@@ -272,11 +291,11 @@ def _finds_the_same(net: nn.Module, other: nn.Module) -> bool:
 
 @contextmanager
 def _named_when_done(path: Path) -> Iterator[Path]:
-    """A file in a folder beside `path`; it takes its place if the block ends without an error, and goes otherwise."""
-    folder = path.with_name(f".{path.name}.partial")  # one name, so that killed runs do not pile them up
+    """Yield a file in a folder beside `path`, which is moved to `path` if the block ends without an error."""
+    folder = path.with_name(f".{path.name}.partial")  # always the same name, so that killed runs leave only one
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        yield folder / path.name  # archives of torch.export hold the name
+        yield folder / path.name  # with the final name, which is stored in archives of torch.export
         (folder / path.name).replace(path)
     except OSError as error:
         raise LandmarksError(f"{path}: cannot be written: {error}") from None

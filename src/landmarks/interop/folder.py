@@ -1,7 +1,7 @@
-"""Descriptors of any folder of images, kept from one search to the next and made anew only for what has changed.
+"""Descriptors of a folder of images, kept between searches and computed again only for files that have changed.
 
-They are a descriptor set as `landmarks extract` writes it, in a folder whose name tells models and settings apart. A
-set is known to be of today's files by their places, sizes and times. What a kill leaves is gone on with.
+They are stored as a descriptor set, like those of `landmarks extract`, in a folder named after the model and a hash of
+its settings. Changed files are recognised by path, size and time. An interrupted run is resumed.
 """
 
 import json
@@ -24,8 +24,8 @@ from landmarks.retrieval import DescriptorSet, DescriptorWriter, ExtractionProto
 from landmarks.storage import FileLock, LockedError, derived_folder
 
 PLACE = "search"
-"""Below what is derived from a folder."""
-TOGETHER = 256  # descriptors written at once, the most that a kill loses
+"""Name of the folder for descriptors within a derived folder, see `landmarks.storage.derived_folder`."""
+TOGETHER = 256  # descriptors written at once; at most these are lost if the process is killed
 BLOCK = 4096  # descriptors copied at once
 
 log = logging.getLogger(__name__)
@@ -36,10 +36,10 @@ class FolderDescriptors:
     """The images of a folder and their descriptors.
 
     Attributes:
-        descriptors: Of the N images that could be read; memory-mapped.
-        images: The same images in the same order.
-        unreadable: Why each of the others could not, by path.
-        made: How many were embedded now; the rest was kept from before.
+        descriptors: Descriptors of the N images that could be read, memory-mapped.
+        images: These images, in the same order.
+        unreadable: Why each of the other images could not be read, by path.
+        made: Number of images that were embedded now; the descriptors of the others were kept.
     """
 
     descriptors: DescriptorSet
@@ -48,18 +48,24 @@ class FolderDescriptors:
     made: int
 
     def path(self, row: int) -> str:
-        """The path of an image from the folder on."""
+        """Return the path of an image relative to the folder."""
         return self.images.path(row)
 
 
 def holds_descriptors(folder: Path) -> bool:
-    """Whether a folder is a descriptor set."""
+    """Return whether a folder is a descriptor set."""
     return (folder / "protocol.json").is_file()
 
 
 def model_protocol(model: OpenedModel, scales: Sequence[float] = (1.0,), flip: bool = False) -> ExtractionProtocol:
-    """Say how a model makes descriptors, so that those of others are not compared with them."""
-    if isinstance(model.network, OnnxNetwork):  # its weights are in the file, which may say whose they were
+    """Return the protocol of descriptors that a model gives for single images.
+
+    Args:
+        model: The model.
+        scales: See `embed_images`.
+        flip: See `embed_images`.
+    """
+    if isinstance(model.network, OnnxNetwork):  # its record may have the hash of the original weights
         known = model.record.origin.get("weights")
         weights = known or blake2b(model.path.read_bytes(), digest_size=8).hexdigest()
     else:
@@ -87,19 +93,22 @@ def embed_folder(
     flip: bool = False,
     follow: Callable[[Sequence[Path]], Iterable[Path]] = iter,
 ) -> FolderDescriptors:
-    """Embed the images in a folder and all folders below it, those that are new or have changed since the last time.
+    """Embed those images in a folder and all folders below it that are new or have changed since the last call.
 
     Args:
-        model: Opened for "descriptors".
-        folder: With images in any order; labels are not asked for. Hidden files are left out, links followed.
-        keep: Folder for the descriptors of any number of models; by default what is derived from the folder, see
+        model: Model opened for "descriptors".
+        folder: Folder of images; labels are not needed. Hidden files are left out, and links are followed.
+        keep: Folder for the descriptors of any number of models; by default the derived folder of `folder`, see
             `landmarks.storage.derived_folder`.
         scales: See `landmarks.interop.embed_images`.
-        flip: Likewise.
-        follow: Goes through the paths that are embedded, to show how far it is.
+        flip: See `landmarks.interop.embed_images`.
+        follow: Iterates over the paths that are embedded, for example to show progress.
+
+    Returns:
+        The images that could be read, and their descriptors.
 
     Raises:
-        LandmarksError: There is no image that can be read, or the descriptors cannot be kept there.
+        LandmarksError: No image can be read, or the descriptors cannot be written.
     """
     folder = Path(folder)
     paths = find_images(folder)
@@ -116,7 +125,7 @@ def embed_folder(
         raise LandmarksError(f"{shown(place)}: another search embeds this folder now; wait until it is done") from None
     except OSError as error:
         raise LandmarksError(
-            f"{shown(parent)}: descriptors cannot be kept there ({error.strerror}); name another place with --keep"
+            f"{shown(parent)}: descriptors cannot be kept there ({error.strerror}); name another folder with --keep"
         ) from None
     try:
         return _Renewal(place, images, paths, protocol).renew(model, scales, flip, follow)
@@ -125,7 +134,7 @@ def embed_folder(
 
 
 class _Renewal:
-    """Brings the set of a folder up to date: rows of unchanged files are copied, the others made."""
+    """Update of the descriptor set of a folder: rows of unchanged files are copied, the others computed."""
 
     def __init__(self, place: Path, images: ImageSet, paths: Sequence[Path], protocol: ExtractionProtocol) -> None:
         self.place = place
@@ -144,8 +153,8 @@ class _Renewal:
         flip: bool,
         follow: Callable[[Sequence[Path]], Iterable[Path]],
     ) -> FolderDescriptors:
-        """Embed what is missing, and write the set anew where it is not the one of before."""
-        if self.renewed.is_dir():  # finished, and then killed before it got its name
+        """Embed missing images, and write a new set if it differs from the existing one."""
+        if self.renewed.is_dir():  # an earlier process finished it, but was killed before renaming it
             shutil.rmtree(self.place, ignore_errors=True)
             self.renewed.rename(self.place)
         if self.added.is_dir() and not self.place.is_dir():
@@ -177,7 +186,7 @@ class _Renewal:
         return FolderDescriptors(found, self.images.take(self.images.table.find(found.ids)), unreadable, made)
 
     def _before(self) -> DescriptorSet | None:
-        """Open the set of the last time; one that is no longer what was written is removed."""
+        """Open the existing set; remove it if it is corrupt."""
         if not self.place.is_dir():
             return None
         try:
@@ -189,7 +198,7 @@ class _Renewal:
         return found
 
     def _writer(self, model: OpenedModel, folder: Path) -> DescriptorWriter:
-        """Open what an interrupted search has left, unless it is of other files or another version."""
+        """Open the writer, resuming an interrupted search unless its files or versions differ."""
         dim = self._dim(model)
         for _ in range(2):
             try:
@@ -207,7 +216,7 @@ class _Renewal:
         dim: object = getattr(model.network, "dim", None)
         if isinstance(dim, int):
             return dim
-        for _, row in embedded(model, self.paths, refused=lambda *_: None):  # a program of others does not say
+        for _, row in embedded(model, self.paths, refused=lambda *_: None):  # ONNX networks have no `dim`
             return len(row)
         raise LandmarksError(f"none of the {len(self.paths)} images can be read")
 
@@ -244,7 +253,7 @@ class _Renewal:
         write()
 
     def _join(self, before: DescriptorSet, rows: NDArray[np.int64], added: DescriptorWriter) -> None:
-        """Write the rows that stay and those that came as one set, and put it in the place of the one before."""
+        """Write the kept and the added rows as one set, and replace the existing set with it."""
         assert before.stamps is not None
         shutil.rmtree(self.renewed.with_name(f"{self.renewed.name}.partial"), ignore_errors=True)
         with DescriptorWriter(self.renewed, len(self.ids), before.dim, self.protocol, stamped=True) as writer:
@@ -262,7 +271,7 @@ class _Renewal:
 
 
 def _key(protocol: ExtractionProtocol, folder: Path) -> str:
-    """Tell sets apart by what makes them, and by their folder where several are kept in one place."""
+    """Return a hash of the protocol and the folder, which tells apart sets that are kept in one place."""
     values = {key: value for key, value in asdict(protocol).items() if key not in protocol.not_compared}
     text = json.dumps([values, str(folder.resolve())], sort_keys=True, default=str)
     return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()

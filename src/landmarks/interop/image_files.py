@@ -1,4 +1,4 @@
-"""Images that somebody names: all that are wrong are named before any work, which needs no torch."""
+"""Read and check images given by a user; all unusable images are found before any work, and without torch."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,20 +12,23 @@ from landmarks.data import DIVISORS, EncodedImage, UnreadableImageError, open_im
 from landmarks.errors import LandmarksError, shown
 
 MIN_SIDE = 8
-"""Pixels, one block of JPEG. Networks see cells of 32 pixels: what is smaller would be enlarged to a single slope of
-colour, of which a model says something, but nothing about the image."""
-MAX_BYTES = 1 << 30  # more than the largest image that is decoded takes in any format
+"""Smallest side in pixels, one JPEG block. A smaller image would be enlarged to little more than a colour gradient, and
+the result would say nothing about the image."""
+MAX_BYTES = 1 << 30  # more than the largest image that can be decoded takes in any format
 
 
 AnyImage: TypeAlias = str | Path | Image.Image | NDArray[Any]
-"""A file, an image of Pillow, or pixels: uint8 [H, W, 3] RGB or uint8 [H, W] grey."""
+"""A file, a Pillow image, or pixels: uint8 [H, W, 3] RGB or uint8 [H, W] grey."""
 
 
 def sort_images(paths: Iterable[str | Path]) -> tuple[dict[Path, tuple[int, int]], dict[Path, str]]:
-    """Tell images that can be used from others. JPEGs are decoded at an eighth, which shows damage as well.
+    """Find out which images can be used, by decoding each, JPEGs at an eighth of their size.
+
+    Args:
+        paths: The image files.
 
     Returns:
-        Height and width of each image that can, upright, pixels; and why each of the others cannot.
+        Height and width in pixels of each image that can be used, upright; and why each of the others cannot.
     """
     sizes: dict[Path, tuple[int, int]] = {}
     problems: dict[Path, str] = {}
@@ -40,10 +43,16 @@ def sort_images(paths: Iterable[str | Path]) -> tuple[dict[Path, tuple[int, int]
 
 
 def check_images(paths: Iterable[str | Path]) -> dict[Path, tuple[int, int]]:
-    """Refuse images that cannot be used, all at once, see `sort_images`.
+    """Check that all images can be used, see `sort_images`.
+
+    Args:
+        paths: The image files.
 
     Returns:
-        Height and width of each image, upright, pixels.
+        Height and width of each image in pixels, upright.
+
+    Raises:
+        LandmarksError: Some images cannot be used; the message lists all of them.
     """
     sizes, reasons = sort_images(paths)
     problems = [f"{shown(path)}: {reason}" for path, reason in reasons.items()]
@@ -56,7 +65,7 @@ def check_images(paths: Iterable[str | Path]) -> dict[Path, tuple[int, int]]:
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
-    """Decode an image in full, upright as viewers show it: uint8 [H, W, 3] RGB."""
+    """Decode an image in full size, upright as viewers show it: uint8 [H, W, 3] RGB."""
     try:
         return _opened(Path(path)).decode()
     except (LandmarksError, OSError) as error:
@@ -64,7 +73,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
 
 
 def pixels_of(image: AnyImage) -> NDArray[np.uint8]:
-    """Give the pixels of any image, upright: uint8 [H, W, 3] RGB.
+    """Return the pixels of any image, upright: uint8 [H, W, 3] RGB.
 
     Raises:
         LandmarksError: A file cannot be read, or an array is of another type or shape.
@@ -74,21 +83,21 @@ def pixels_of(image: AnyImage) -> NDArray[np.uint8]:
     if isinstance(image, Image.Image):
         try:
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-        except OSError as error:  # it is read from its file only now
+        except OSError as error:  # Pillow reads the file only here
             raise LandmarksError(f"Pillow cannot read it: {error}") from None
     pixels = np.asarray(image)
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
         raise LandmarksError(
-            f"an array of {pixels.dtype} {list(pixels.shape)} is no image: give uint8 [H, W, 3], RGB, or uint8 [H, W], "
-            "grey"
+            f"an array of {pixels.dtype} {list(pixels.shape)} is not an image: give uint8 [H, W, 3], RGB, or "
+            "uint8 [H, W], grey"
         )
     if min(pixels.shape[:2]) < 1:
-        raise LandmarksError(f"an array of {list(pixels.shape)} holds no pixel")
+        raise LandmarksError(f"an array of {list(pixels.shape)} holds no pixels")
     return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
 def image_name(image: AnyImage, place: int) -> str:
-    """Say which image is meant: its file, or its place among those given, from 0."""
+    """Return the name of an image for messages: its file, or "image N" with its place, counted from 0."""
     return shown(image) if isinstance(image, (str, Path)) else f"image {place}"
 
 
@@ -98,9 +107,9 @@ def _opened(path: Path) -> EncodedImage:
     if not path.exists():
         raise LandmarksError("there is no such file")
     if not path.is_file():
-        raise LandmarksError("is no ordinary file; name an image on the disk")
+        raise LandmarksError("is not a regular file; name an image file")
     if path.stat().st_size > MAX_BYTES:
-        raise LandmarksError(f"{path.stat().st_size:,} bytes are more than any image has that can be read")
+        raise LandmarksError(f"{path.stat().st_size:,} bytes are too many; images of up to {MAX_BYTES:,} can be read")
     image = open_image(path.read_bytes())
     if min(image.height, image.width) < MIN_SIDE:
         raise LandmarksError(

@@ -1,4 +1,4 @@
-"""Files that are to be made of others: refused before anything large is read where they cannot be written."""
+"""Check that a new file can be written, before anything large is read."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,17 @@ from landmarks.errors import LandmarksError
 
 
 def check_new_file(path: Path, suffix: str, source: Path, overwrite: bool) -> None:
-    """Refuse a file to be made of a file or folder that could not be written, before anything large is read."""
+    """Check that a new file can be written.
+
+    Args:
+        path: The new file.
+        suffix: The suffix that it must have.
+        source: The file or folder that it is made from, which must not be overwritten.
+        overwrite: Allow an existing file to be replaced.
+
+    Raises:
+        LandmarksError: The file cannot be written, or must not be.
+    """
     if path.suffix != suffix:
         raise LandmarksError(f"{path}: a file of this format ends in {suffix}")
     if path.is_dir():
@@ -17,7 +27,7 @@ def check_new_file(path: Path, suffix: str, source: Path, overwrite: bool) -> No
     if path.exists() and not overwrite:
         raise LandmarksError(f"{path}: exists already; give another name, or --overwrite")
     if source.resolve() in path.resolve().parents:
-        raise LandmarksError(f"{path}: lies in {source}, where it would pass for a variable; write it elsewhere")
+        raise LandmarksError(f"{path}: lies in {source}, where it could be taken for a variable; write it elsewhere")
     folder = next(folder for folder in path.absolute().parents if folder.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise LandmarksError(f"{path}: cannot be written; {folder} is no folder that you may write to")
+        raise LandmarksError(f"{path}: cannot be written; you have no write access to {folder}, or it is not a folder")

@@ -1,4 +1,4 @@
-"""A model of pretrained weights alone: what `landmarks export --model` writes, without a training before."""
+"""Models with pretrained weights and without training, for `landmarks export --model`."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,12 +26,15 @@ from landmarks.models import (
 
 
 def compose_network(choice: str, pretrained: Literal[True] | Path, values: Sequence[str] = ()) -> DictConfig:
-    """Compose a network of the group `model` as `landmarks train` does, but with the pooled features for descriptors.
+    """Compose a network of the config group `model` as `landmarks train` does, but with pooled features as descriptors.
 
     Args:
-        choice: Its name there, such as "timm".
-        pretrained: True fetches timm's weights, a path takes a file of them.
+        choice: Its name in the group, such as "timm".
+        pretrained: True downloads timm's weights, a path reads them from a file.
         values: Overrides, such as "model.name=resnet26d".
+
+    Returns:
+        The configuration of the network.
 
     Raises:
         LandmarksError: There is no such network or key, or a value is missing.
@@ -48,19 +51,20 @@ def compose_network(choice: str, pretrained: Literal[True] | Path, values: Seque
 
 
 def open_pretrained(node: DictConfig, name: str, image_size: int | None = None) -> OpenedModel:
-    """Build a descriptor network that has all of its weights from elsewhere; its record is what a file will say of it.
+    """Build a descriptor network with pretrained weights, and its record.
 
     Args:
-        node: of the group `model`, as its user composed it: what it names is trusted. `pretrained` is true or a file.
-        name: what the file says it is.
-        image_size: short side of images, pixels; by default the one that timm's weights were made for.
+        node: Configuration of the network as composed by the user, so its targets are trusted. `pretrained` is true or
+            a file.
+        name: Name of the model.
+        image_size: Short side of images in pixels; by default that of timm's weights.
 
     Returns:
-        The model, for retrieval. Images keep their shape where the network takes that, and are made square else; mean
-        and standard deviation are within the network (`TimmBackbone`).
+        The model, for retrieval. Images keep their aspect ratio if the network supports that, and are resized to
+        squares otherwise. The normalisation of the weights is part of the network (`TimmBackbone`).
 
     Raises:
-        LandmarksError: The network cannot be built, a layer of it has no weights, or nobody says a size.
+        LandmarksError: The network cannot be built, a layer has no pretrained weights, or the image size is unknown.
     """
     if problems := problems_of(node, "model"):
         raise LandmarksError("; ".join(problems))
@@ -101,7 +105,7 @@ def _built(node: DictConfig, seed: int = 0) -> DescriptorNet:
 def _preprocessing(net: DescriptorNet, image_size: int | None) -> Preprocessing:
     size = image_size or min(getattr(net.backbone, "native_size", (0,)))
     if not size:
-        raise LandmarksError("nobody says at what size these weights see images: add --image-size PIXELS")
+        raise LandmarksError("the image size of these weights is unknown: add --image-size PIXELS")
     found = Preprocessing("aspect", size, patch=net.input_multiple)
     try:
         for wide in ((size, 2 * size), (2 * size, 3 * size)):

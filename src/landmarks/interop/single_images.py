@@ -1,7 +1,8 @@
-"""What a model says of single images: the published programs `test_retrieval` and `test_cls`, for any number of images.
+"""Embed and classify single images, as the published programs `test_retrieval` and `test_cls` do.
 
-The first printed the cosines of one image with others: the descriptors as they leave the network. The second printed
-label and score of one. Images are sized as the model says, and embedded in batches of one shape.
+The first printed the cosines of one image with others, from the unnormalised descriptors of the network; the second
+printed label and score of one image. Here any number of images is resized with the model's preprocessing, and embedded
+in batches of one shape.
 """
 
 import os
@@ -24,13 +25,13 @@ from landmarks.models import OpenedModel, normalize
 from landmarks.recognition import likeliest
 
 Refused = Callable[[int, LandmarksError], None]
-"""Is told the place of an image that cannot be used, and why."""
+"""Called with the place of an image that cannot be used, and the reason."""
 
-MAX_DIGITS = 18  # of an int64
+MAX_DIGITS = 18  # longer numbers may not fit into int64
 
-TOGETHER = 32  # images in memory at a time, at the size that the network sees
-BATCH_PIXELS = 1 << 21  # of a batch at most: 32 images of 256 x 256, or 2 of 1024 x 1024
-THREAD_PIXELS = 1 << 15  # of a batch for each thread: with fewer, threads wait for one another
+TOGETHER = 32  # images read at the same time; they are kept in memory at the size of the network's input
+BATCH_PIXELS = 1 << 21  # most pixels of a batch: 32 images of 256 x 256, or 2 of 1024 x 1024
+THREAD_PIXELS = 1 << 15  # fewest pixels of a batch for each thread; with fewer, threads mostly wait for one another
 
 
 def embed_images(
@@ -43,16 +44,19 @@ def embed_images(
     """Embed images, in batches of one shape.
 
     Args:
-        embedder: Opened for "descriptors".
-        images: N files, images of Pillow or arrays of any sizes.
+        embedder: Model opened for "descriptors".
+        images: N files, Pillow images or arrays of any sizes.
         scales: Factors of the model's image size. With several views of an image, its descriptor is the sum of their
             L2-normalised descriptors.
         flip: Also embed every view mirrored.
-        refused: Called with place and reason of every image that cannot be used, which then has no row; None raises a
-            LandmarksError at the first.
+        refused: Called with place and reason of every image that cannot be used, which then has no row. By default a
+            LandmarksError is raised at the first.
 
     Returns:
-        float32 [N, D], for one view as the network gives it; nothing is normalised.
+        Descriptors float32 [N, D], not normalised.
+
+    Raises:
+        LandmarksError: An image cannot be used and `refused` is None, or the model gives an invalid descriptor.
     """
     rows = [row for _, row in embedded(embedder, images, scales, flip, refused)]
     return np.stack(rows) if rows else np.empty((0, 0), np.float32)
@@ -65,21 +69,21 @@ def embedded(
     flip: bool = False,
     refused: Refused | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Give the place of each image that can be used, and its descriptor, one after another, see `embed_images`."""
+    """Yield the place and the descriptor of each image that can be used, see `embed_images`."""
     for place, image, row in _embedded(embedder, images, scales, flip, refused):
         if not np.isfinite(row).all() or not row.any():
             raise LandmarksError(
-                f"{image_name(image, place)}: {embedder.name} gives a descriptor that is not finite, or nothing but "
-                "zeros; its training has diverged, or its weights are corrupt"
+                f"{image_name(image, place)}: {embedder.name} gives a descriptor that is not finite, or all zeros; its "
+                "training has diverged, or its weights are corrupt"
             )
         yield place, row
 
 
 def similarities(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Compute the cosines of the first descriptor with each of the others: [N, D], none zero, to float64 [N - 1]."""
+    """Compute the cosines of the first descriptor with the others: [N, D], none zero, to float64 [N - 1]."""
     rows = descriptors.astype(np.float64)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.clip(rows[1:] @ rows[0], -1.0, 1.0)  # rounding may have passed 1
+    return np.clip(rows[1:] @ rows[0], -1.0, 1.0)  # rounding may exceed 1
 
 
 def _embedded(
@@ -89,7 +93,7 @@ def _embedded(
     flip: bool = False,
     refused: Refused | None = None,
 ) -> Iterator[tuple[int, AnyImage, NDArray[np.float32]]]:
-    """Give the place of each image that can be used, the image, and the sum of its views; reads ahead."""
+    """Yield place, image and descriptor of each image that can be used, while the next images are read."""
     sizes = [model.preprocessing.scaled(scale) for scale in scales]
     left, idle = enumerate(images), idle_cores()
 
@@ -125,7 +129,7 @@ def _embedded(
 def _summed(
     model: OpenedModel, views: Mapping[int, list[NDArray[np.uint8]]], flip: bool, idle: int
 ) -> dict[int, NDArray[np.float32]]:
-    """Embed the views of some images, in batches of one shape, and add those of each image up."""
+    """Embed the views of some images in batches of one shape, and sum those of each image."""
     by_shape: dict[tuple[int, ...], list[tuple[int, NDArray[np.uint8]]]] = defaultdict(list)
     for place, found in views.items():
         for view in found:
@@ -149,7 +153,7 @@ def _sum_of_unit(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
 
 
 def _network_says(model: OpenedModel, images: NDArray[np.uint8], idle: int) -> NDArray[np.float32]:
-    """Images of one shape, uint8 [B, H, W, 3], to float32 [B, D]."""
+    """Run the network on images of one shape, uint8 [B, H, W, 3], and return its outputs, float32 [B, D]."""
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
     place = next(model.network.parameters(), torch.empty(0)).device
     try:
@@ -161,17 +165,17 @@ def _network_says(model: OpenedModel, images: NDArray[np.uint8], idle: int) -> N
 
 
 def idle_cores() -> int:
-    """Cores that this process may use and nobody else does, at least 1; ask before work, which counts as well."""
+    """Return the number of idle cores, at least 1; call it before starting work, which counts as load as well."""
     load = round(os.getloadavg()[0]) if hasattr(os, "getloadavg") else 0
     return max(available_cores() - load, 1)
 
 
 @contextmanager
 def threads_for(pixels: int, idle: int) -> Iterator[None]:
-    """A block in which torch takes as many threads as a batch of so many pixels is worth, no more than idle cores.
+    """Limit torch in this context to as many threads as a batch of so many pixels needs, and to the idle cores.
 
-    On a busy machine the threads of each small operation wait for the slowest of them: with all threads, 64 thumbnails
-    took 20 times as long as with one.
+    On a busy machine the threads of every small operation wait for the slowest one: with all threads, 64 thumbnails
+    took 20 times as long as with one thread.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(max(min(before, idle, pixels // THREAD_PIXELS), 1))
@@ -186,9 +190,9 @@ class LandmarkClass:
     """A class of a classifier.
 
     Attributes:
-        label: its index, from 0.
-        landmark_id: in Google Landmarks v2; None where the model does not say, or it is a landmark of other data.
-        category: what people call it; None where unknown.
+        label: Index of the class, from 0.
+        landmark_id: Landmark id of Google Landmarks v2; None if unknown, or for a landmark of other data.
+        category: Readable name of the landmark; None if unknown.
     """
 
     label: int
@@ -199,33 +203,42 @@ class LandmarkClass:
 def classify_images(
     classifier: OpenedModel, images: Iterable[AnyImage], top: int = 5
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The likeliest classes of images, in batches of one shape.
+    """Find the likeliest classes of images, in batches of one shape.
 
     Args:
-        classifier: opened for "classes", of which it has C.
-        images: N files, images of Pillow or arrays of any sizes; `check_images` names all files that cannot be used.
-        top: classes of each image; no more than there are.
+        classifier: Model opened for "classes", with C classes.
+        images: N files, Pillow images or arrays of any sizes; use `check_images` to find all files that cannot be used.
+        top: Number of classes for each image.
 
     Returns:
-        Labels int32 and probabilities float32 of a softmax over all classes, both [N, min(top, C)], the likeliest
-        first. `landmark_class` says what a label stands for.
+        Labels int32 and softmax probabilities over all classes, float32, both [N, min(top, C)], the likeliest first.
+        `landmark_class` describes a label.
+
+    Raises:
+        LandmarksError: An image cannot be used, or `top` is less than 1.
     """
     if top < 1:
         raise LandmarksError(f"--top {top}: ask for 1 class or more")
     head = classifier.head
     assert head is not None
-    # The weights of 203,094 landmarks pass by once for all images, a few thousand at a time.
+    # All images are classified together, so that the weights of 203,094 landmarks are read only once, in blocks.
     rows = np.array([row for *_, row in _embedded(classifier, images)], np.float32).reshape(-1, head.dim)
     return likeliest(rows, head, top, str(classifier.path))
 
 
 def landmark_class(classifier: OpenedModel, label: int, categories: Mapping[int, str] | None = None) -> LandmarkClass:
-    """Say what a label stands for; `categories` are names by landmark_id, which go before those of the model."""
+    """Return the class of a label.
+
+    Args:
+        classifier: The model.
+        label: Index of the class.
+        categories: Names by landmark_id, which take precedence over those of the model.
+    """
     record = classifier.record
     name = record.labels[label] if record.labels else None
     number = int(name) if name is not None and name.isdecimal() and len(name) <= MAX_DIGITS else None
     title = record.titles[label] if record.titles else None
     if number is not None and categories is not None:
         title = categories.get(number, title)
-    # landmarks of other data, such as the folders of one's own photographs, have names instead of numbers
+    # Landmarks of other data, such as folders of the user's own photographs, have names instead of numbers.
     return LandmarkClass(label, number, title or (name if number is None else None))

@@ -84,7 +84,7 @@ def test_a_file_that_differs_is_never_there(
     for name in ("largest_difference", "_gives_the_same"):
         compare = getattr(files, name)
         monkeypatch.setattr(files, name, lambda net, other, *more, c=compare: c(corrupt(net), other, *more))
-    with pytest.raises(LandmarksError, match="does not give what the network gives"):
+    with pytest.raises(LandmarksError, match="the results of the file differ from those of the network"):
         write_file(model, path, kind)
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
     assert path.read_text() == "what was there before"

@@ -29,18 +29,18 @@ def test_text_and_tables(tmp_path: Path, text: str, labels: tuple[str, ...]) -> 
         ("", "holds no labels"),
         ("landmark_id\n", "holds no labels"),
         ("class,landmark_id\n", "holds no labels"),
-        ("7\n8\n7\n", "line 3: landmark 7 is there in line 1 already"),
-        ("7\n  \n8\n", "line 2: one landmark_id a line"),
-        ("7,a\n8,b\n", "line 1: one landmark_id a line is expected, not '7,a'"),
-        ("7\x1b\n", "line 1: one landmark_id a line"),
-        ("id,landmark_id\n0,7\n", "line 1: the columns are landmark_id, or class and landmark_id"),
+        ("7\n8\n7\n", "line 3: landmark 7 is already in line 1"),
+        ("7\n  \n8\n", "line 2: expected one landmark_id"),
+        ("7,a\n8,b\n", "line 1: expected one landmark_id, found '7,a'"),
+        ("7\x1b\n", "line 1: expected one landmark_id"),
+        ("id,landmark_id\n0,7\n", "line 1: the columns must be landmark_id, or class and landmark_id"),
         ("class,landmark_id\n0,7\n2,8\n", "class 1 is missing"),
         ("class,landmark_id\n1,7\n2,8\n", "class 0 is missing"),
-        ("class,landmark_id\n0,7\n0,8\n", "line 3, field 'class': class 0 comes twice"),
+        ("class,landmark_id\n0,7\n0,8\n", "line 3, field 'class': class 0 occurs twice"),
         ("class,landmark_id\n0,7\n-1,8\n", "line 3, field 'class': '-1' is not the number of a class"),
         ("class,landmark_id\n0,7\n1\n", "line 3: 1 fields instead of 2"),
-        ("class,landmark_id\n0,7\n1,7\n", "line 3: landmark 7 is there in line 2 already"),
-        ('"7\n', "is no list of labels"),
+        ("class,landmark_id\n0,7\n1,7\n", "line 3: landmark 7 is already in line 2"),
+        ('"7\n', "is not a list of labels"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, problem: str) -> None:
@@ -52,7 +52,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, problem: str) -> None
 
 def test_files_that_are_no_lists(tmp_path: Path) -> None:
     (tmp_path / "image").write_bytes(b"\xff\xd8\xff\xe0")
-    with pytest.raises(LandmarksError, match="image: is no list of labels in UTF-8"):
+    with pytest.raises(LandmarksError, match="image: is not a list of labels in UTF-8"):
         read_labels(tmp_path / "image")
     with (tmp_path / "large").open("wb") as file:
         file.truncate((64 << 20) + 1)
@@ -72,5 +72,5 @@ def test_names_of_classes(tmp_path: Path) -> None:
     assert read_class_names(name, labels, categories).titles == ("Tower Bridge", "", "")
     with pytest.raises(LandmarksError, match="give both"):
         read_class_names(name, None, categories)
-    with pytest.raises(LandmarksError, match="res152_npairs describes images and has no classes"):
+    with pytest.raises(LandmarksError, match="res152_npairs embeds images and has no classes"):
         read_class_names("res152_npairs", labels, None)

@@ -98,5 +98,5 @@ def test_descriptors_without_direction_are_an_error_that_names_the_image(
 ) -> None:
     path = photograph(tmp_path / "a.png")
     embedder = fake(retrieval, 64, lambda images: torch.full((1, 4), value))
-    with pytest.raises(LandmarksError, match=r"a\.png: net gives a descriptor that is not finite, or nothing"):
+    with pytest.raises(LandmarksError, match=r"a\.png: net gives a descriptor that is not finite, or all zeros"):
         embed_images(embedder, [path])

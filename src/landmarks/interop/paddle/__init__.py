@@ -1,4 +1,4 @@
-"""Weights that PaddlePaddle's Fluid saved, read without that framework."""
+"""Read and import weights that PaddlePaddle's Fluid saved, without that framework."""
 
 import lazy_loader
 

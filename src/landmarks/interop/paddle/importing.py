@@ -1,8 +1,8 @@
-"""One of the published models, as PaddlePaddle saved it, to a model file of ours.
+"""Convert a published model, as PaddlePaddle saved it, to a model file.
 
-Published variables become parameters of our network: each is used once, each filled once. The original converter leaves
-a parameter random when its file is missing. Here what is missing, extra, of another shape or type, not finite, or no
-variance is listed, in one message.
+Published variables become parameters of our network: every variable is used once, and every parameter is filled once.
+The original converter leaves a parameter random if its file is missing. Here one message lists the variables that are
+missing, unexpected, of another shape or type, not finite, or negative variances.
 """
 
 from collections import defaultdict
@@ -48,14 +48,20 @@ def import_published(
     names: ClassNames = NO_NAMES,
     watch: Callable[[int], None] = lambda done: None,
 ) -> ModelRecord:
-    """Read a published model and write it as a model file, whole or not at all.
+    """Read a published model and write it as a model file, atomically.
 
     Args:
         name: A key of `PUBLISHED_MODELS`.
-        variables: Of the saved model, see `open_variables`.
-        target: The new file, `.safetensors`; one that is there is written over.
-        names: What the classes of a classifier are.
+        variables: The variables of the saved model, see `open_variables`.
+        target: The new file, `.safetensors`; an existing file is replaced.
+        names: Names of the classes of a classifier.
         watch: Called with the number of bytes read so far, after each variable.
+
+    Returns:
+        The record of the model in the new file.
+
+    Raises:
+        LandmarksError: The variables or the names do not fit the model, or the file cannot be written.
     """
     classes = count_classes(PUBLISHED_MODELS[name], variables)
     net, head = fill(name, variables, watch)
@@ -95,9 +101,9 @@ def _loss(name: str) -> str:
 
 
 def count_classes(model: PublishedModel, variables: Variables) -> int:
-    """How many classes a saved classifier tells apart, by the shapes of its last layer; 0 for the retrieval models.
+    """Return the number of classes of a saved classifier, from the shape of its last layer; 0 for retrieval models.
 
-    A layer that is missing or of a strange shape counts as one class; `fill` says what is wrong with it.
+    A layer that is missing or has no valid shape counts as one class; `fill` reports what is wrong with it.
     """
     if model.classifier is None:
         return 0
@@ -115,15 +121,18 @@ def fill(
 
     Args:
         name: A key of `PUBLISHED_MODELS`.
-        variables: Of the saved model.
+        variables: The variables of the saved model.
         watch: Called with the number of bytes read so far, after each variable.
 
     Returns:
         The `state_dict` of the descriptor network, and that of the softmax layer; None for the retrieval models.
+
+    Raises:
+        LandmarksError: The variables do not fit the model.
     """
     model = PUBLISHED_MODELS[name]
     classes = count_classes(model, variables)
-    with torch.device("meta"):  # names and shapes alone
+    with torch.device("meta"):  # only names and shapes are needed
         net = published_net(model.backbone, dim=model.dim)
         expected = net.state_dict()
         if classes:
@@ -133,7 +142,7 @@ def fill(
     filled: dict[str, Tensor] = {}
     done = 0
     for key, parameter in expected.items():
-        if key.endswith("num_batches_tracked"):  # that framework does not count them
+        if key.endswith("num_batches_tracked"):  # PaddlePaddle does not count batches
             filled[key] = torch.zeros(parameter.shape, dtype=parameter.dtype)
             continue
         variable = names[key]
@@ -156,7 +165,7 @@ def fill(
 def _parameter(
     variables: Variables, variable: Variable, shape: tuple[int, ...], problems: dict[str, list[str]]
 ) -> NDArray[np.float32] | None:
-    """The values as our parameter; None after noting what is wrong with them."""
+    """Return the values as our parameter; if they are wrong, add the problem to `problems` and return None."""
     described = variables.stored[variable.name].described
     if described.dtype.kind != "f":
         problems["of another type"].append(f"{variable.name} (holds {described.dtype.name}, weights are float)")
@@ -167,7 +176,7 @@ def _parameter(
     except LandmarksError as error:
         problems["of another shape"].append(str(error))
         return None
-    with np.errstate(over="ignore"):  # too large a float64 becomes infinite, which is noted
+    with np.errstate(over="ignore"):  # a float64 that is too large becomes infinite, which is reported below
         value = np.ascontiguousarray(laid_out, np.float32)
     if not np.isfinite(value).all():
         problems["with infinite values or NaN"].append(variable.name)
@@ -193,7 +202,7 @@ def _message(name: str, variables: Variables, problems: dict[str, list[str]]) ->
 
 
 def _models_of(found: set[str], asked: str) -> list[str]:
-    """The other published models that have just these variables."""
+    """Return the other published models that have exactly these variables."""
     with torch.device("meta"):
         backbones = {name: build() for name, build in BACKBONES.items()}
     return [

@@ -1,4 +1,4 @@
-"""Which landmark each class of a published classifier is: the files do not say, so a list beside them does."""
+"""Read the landmarks of a published classifier's classes from a list, because the weight files do not hold them."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,12 @@ COLUMNS = ("class", "landmark_id")
 
 
 class ClassNames(NamedTuple):
-    """The landmark_id of each class, and its name for people; both empty where unknown, a title also alone."""
+    """The landmark_id and the title of each class.
+
+    Attributes:
+        labels: The landmark_id of each class; empty if unknown.
+        titles: The readable name of each class, "" if unknown; empty if all are unknown.
+    """
 
     labels: tuple[str, ...]
     titles: tuple[str, ...]
@@ -24,12 +29,21 @@ NO_NAMES = ClassNames((), ())
 
 
 def read_class_names(name: str, labels: Path | None, categories: Path | None) -> ClassNames:
-    """Read what the classes of a published model are; `categories` is `train_label_to_category.csv`."""
+    """Read the names of the classes of a published model.
+
+    Args:
+        name: A key of `PUBLISHED_MODELS`.
+        labels: File of the landmark of each class, see `read_labels`; None if unknown.
+        categories: `train_label_to_category.csv`, for titles; needs `labels`.
+
+    Raises:
+        LandmarksError: The model has no classes, `labels` is missing, or a file is not in its format.
+    """
     if (labels or categories) and PUBLISHED_MODELS[name].classifier is None:
-        raise LandmarksError(f"{name} describes images and has no classes; leave out --labels and --categories")
+        raise LandmarksError(f"{name} embeds images and has no classes; leave out --labels and --categories")
     if labels is None:
         if categories is not None:
-            raise LandmarksError("--categories names landmarks, --labels says which landmark a class is: give both")
+            raise LandmarksError("--categories needs --labels, the landmark_id of each class: give both")
         return NO_NAMES
     found = read_labels(labels)
     if categories is None:
@@ -40,8 +54,8 @@ def read_class_names(name: str, labels: Path | None, categories: Path | None) ->
 def read_labels(path: Path) -> tuple[str, ...]:
     """Read the landmark of each class, str [C].
 
-    The file is text with a landmark_id a line, class 0 first; or CSV with the column landmark_id, or with the columns
-    class (0 to C - 1, each once, in any order) and landmark_id.
+    The file is text with one landmark_id in each line, class 0 first; or CSV with the column landmark_id, or with the
+    columns class (0 to C - 1, each once, in any order) and landmark_id.
     """
     rows = _rows(path)
     number, first = next(rows, (1, ["landmark_id"]))
@@ -49,7 +63,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     if "landmark_id" not in columns:
         return _distinct(path, [(number, first), *rows])
     if sorted(columns) not in (["landmark_id"], sorted(COLUMNS)):
-        raise LandmarksError(f"{path}, line {number}: the columns are landmark_id, or {' and '.join(COLUMNS)}")
+        raise LandmarksError(f"{path}, line {number}: the columns must be landmark_id, or {' and '.join(COLUMNS)}")
     if len(columns) == 1:
         return _distinct(path, list(rows))
     at = columns.index("class")
@@ -61,7 +75,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
         if not (text.isascii() and text.isdigit() and len(text) <= 9):
             raise LandmarksError(f"{path}, line {line}, field 'class': {text!r} is not the number of a class")
         if int(text) in labels:
-            raise LandmarksError(f"{path}, line {line}, field 'class': class {int(text)} comes twice")
+            raise LandmarksError(f"{path}, line {line}, field 'class': class {int(text)} occurs twice")
         labels[int(text)] = (line, [row[1 - at]])
     if missing := sorted(set(range(len(labels))) - labels.keys()):
         raise LandmarksError(f"{path}: class {missing[0]} is missing; number the classes from 0")
@@ -69,10 +83,10 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line number and fields of every line that is not blank."""
+    """Yield line number and fields of every line that is not blank."""
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise LandmarksError(f"{path}: larger than {LARGEST_FILE:,} bytes; a list of labels is not")
+            raise LandmarksError(f"{path}: larger than {LARGEST_FILE:,} bytes, too large for a list of labels")
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             for row in reader:
@@ -81,17 +95,17 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     except OSError as error:
         raise LandmarksError(f"{path}: cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise LandmarksError(f"{path}: is no list of labels in UTF-8 ({error})") from None
+        raise LandmarksError(f"{path}: is not a list of labels in UTF-8 ({error})") from None
 
 
 def _distinct(path: Path, rows: Sequence[tuple[int, list[str]]]) -> tuple[str, ...]:
     lines: dict[str, int] = {}
     for line, row in rows:
         if len(row) != 1 or not row[0].strip() or not row[0].strip().isprintable():
-            raise LandmarksError(f"{path}, line {line}: one landmark_id a line is expected, not {','.join(row)[:40]!r}")
+            raise LandmarksError(f"{path}, line {line}: expected one landmark_id, found {','.join(row)[:40]!r}")
         label = row[0].strip()
         if label in lines:
-            raise LandmarksError(f"{path}, line {line}: landmark {label} is there in line {lines[label]} already")
+            raise LandmarksError(f"{path}, line {line}: landmark {label} is already in line {lines[label]}")
         lines[label] = line
     if not lines:
         raise LandmarksError(f"{path}: holds no labels")

@@ -1,7 +1,7 @@
-"""Which variables a program keeps: the file `model` beside `params`, a protobuf message `ProgramDesc`.
+"""Read the variables of a program: the file `model` beside `params`, a protobuf message `ProgramDesc`.
 
-Of the message only this path is walked: the program's first block (field 1), its variables (field 3), and of each its
-name, whether it is kept, and type, element type and shape. Operators are passed over.
+Only a part of the message is read: the program's first block (field 1), its variables (field 3), and of each its name,
+whether it is kept, and type, element type and shape. Operators are skipped.
 """
 
 from pathlib import Path
@@ -12,14 +12,14 @@ from landmarks.interop.paddle.tensor import BYTES, VARINT, Description, Field, f
 LARGEST_FILE = 64 << 20  # bytes; a thousand layers take two million, or fifteen with their gradients
 MOST_VARIABLES = 100_000
 MOST_PARTS = 200_000  # variables and operators of a block; a thousand layers in training have some ten thousand
-LONGEST_NAME = 255  # bytes, as of file names, which is what the separate layout makes of them
+LONGEST_NAME = 255  # bytes, the limit of file names, which the separate layout uses for variables
 
 LOD_TENSOR = 7
 NOT_SAVED = {9: "feed", 10: "fetch", 15: "reader", 17: "raw"}  # kept, but without values of their own
 
 
 def read_program(path: Path) -> dict[str, Description]:
-    """Read which variables `params` holds: name to type and shape, sorted by name as their values are."""
+    """Read type and shape of the variables in `params`, by name; sorted by name, as the values are in the file."""
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE:
@@ -30,7 +30,7 @@ def read_program(path: Path) -> dict[str, Description]:
     except OSError as error:
         raise LandmarksError(f"{path}: cannot be read ({error.strerror})") from None
     except LandmarksError as error:
-        raise LandmarksError(f"{path}: {error}; it is corrupt, or no program of this framework") from None
+        raise LandmarksError(f"{path}: {error}; it is corrupt, or not a program of PaddlePaddle") from None
 
 
 def _kept(message: memoryview) -> dict[str, Description]:
@@ -44,7 +44,7 @@ def _kept(message: memoryview) -> dict[str, Description]:
             if described is None:
                 continue
             if name in found:
-                raise LandmarksError(f"variable {name} comes twice")
+                raise LandmarksError(f"variable {name} occurs twice")
             if len(found) == MOST_VARIABLES:
                 raise LandmarksError(f"more than {MOST_VARIABLES:,} variables")
             found[name] = described
@@ -52,7 +52,7 @@ def _kept(message: memoryview) -> dict[str, Description]:
 
 
 def _variable(message: memoryview) -> tuple[str, Description | None]:
-    """Name, type and shape; None in their place where `params` holds nothing of it."""
+    """Return the name of a variable, and its type and shape, or None if `params` does not hold it."""
     name, kind, kept = "", memoryview(b""), False
     for field in fields(message):
         match field.number:
@@ -83,26 +83,26 @@ def _tensor(kind: memoryview) -> Description | None:
     if number in NOT_SAVED:
         return None
     if number != LOD_TENSOR or described is None:
-        raise LandmarksError(f"it is kept and of kind {number}, no tensor")
+        raise LandmarksError(f"it is kept but is of kind {number}, not a tensor")
     return described
 
 
 def _name(data: memoryview) -> str:
     if len(data) > LONGEST_NAME:
-        raise LandmarksError(f"the name of a variable has {len(data):,} bytes; {LONGEST_NAME} are read")
+        raise LandmarksError(f"the name of a variable has {len(data):,} bytes; at most {LONGEST_NAME} are read")
     name = bytes(data).decode("utf-8", "replace")
     if not name.isprintable() or "\N{REPLACEMENT CHARACTER}" in name:
-        raise LandmarksError(f"{name!r} is no name of a variable")
+        raise LandmarksError(f"{name!r} is not a valid name of a variable")
     return name
 
 
 def _message(field: Field) -> memoryview:
     if field.kind != BYTES:
-        raise LandmarksError(f"field {field.number} is a number where a message belongs")
+        raise LandmarksError(f"field {field.number} is a number instead of a message")
     return field.data
 
 
 def _number(field: Field) -> int:
     if field.kind != VARINT:
-        raise LandmarksError(f"field {field.number} is no number where one belongs")
+        raise LandmarksError(f"field {field.number} is not a number")
     return field.value

@@ -1,13 +1,12 @@
-"""The stream of one tensor: versions, sequence levels, a description, and the raw values, all little-endian.
+"""Read the stream of one tensor: versions, sequence levels, a description, and the raw values, all little-endian.
 
-As Fluid's `TensorToStream` writes it: uint32 version of the sequence levels; uint64 how many levels, each a uint64
-count of bytes and the bytes; uint32 version of the tensor; int32 length of a protobuf message `TensorDesc` (field 1
-the type, field 2 the dimensions); the values in row-major order. Nothing is allocated for a length that the file does
-not have the bytes for.
+Fluid's `TensorToStream` writes: uint32 version of the sequence levels; uint64 number of levels, each a uint64 number of
+bytes and the bytes; uint32 version of the tensor; int32 length of a protobuf message `TensorDesc` (field 1 the type,
+field 2 the dimensions); the values in row-major order. Nothing is allocated for a length that exceeds the file.
 
-Of protobuf (https://protobuf.dev/programming-guides/encoding) only the fields of a message are walked. A message is
-never entered but by a caller who knows its fields, so that nesting is as deep as the code that reads it; a varint has
-ten bytes at most; a length that points beyond its message is refused before anything is copied.
+Of protobuf (https://protobuf.dev/programming-guides/encoding) only the fields of a message are read. Nested messages
+are only read by callers that know their fields, so the nesting is limited by the code; a varint has ten bytes at most;
+a length that points beyond its message is refused before anything is copied.
 """
 
 import struct
@@ -44,19 +43,23 @@ _FIXED = {FIXED64: 8, FIXED32: 4}
 
 
 class Description(NamedTuple):
-    """Type and shape of a tensor; -1 is a dimension that is not known before the network runs."""
+    """Type and shape of a tensor; -1 stands for a dimension that is unknown until the network runs."""
 
     dtype: np.dtype[np.generic]
     shape: tuple[int, ...]
 
     @property
     def nbytes(self) -> int:
-        """Of the values, where all dimensions are known."""
+        """Size of the values in bytes, if all dimensions are known."""
         return prod(self.shape) * self.dtype.itemsize
 
 
 def read_header(file: BufferedReader, end: int) -> Description:
-    """Read up to the values, which then begin where the file stands and must end at `end` at the latest."""
+    """Read the header, up to the values, which must end at the position `end` of the file at the latest.
+
+    Raises:
+        LandmarksError: The header is invalid, or the file too short for the values.
+    """
     _require_version("sequence levels", *_unpack("<I", file, end))
     (levels,) = _unpack("<Q", file, end)
     if levels > MOST_LEVELS:
@@ -82,7 +85,7 @@ def read_header(file: BufferedReader, end: int) -> Description:
 
 
 def read_description(message: memoryview) -> Description:
-    """Read a `TensorDesc`. Raises LandmarksError."""
+    """Read a `TensorDesc`; raises LandmarksError if it is invalid."""
     number: int | None = None
     dims: list[int] = []
     for field in fields(message):
@@ -90,7 +93,7 @@ def read_description(message: memoryview) -> Description:
             number = field.value
         elif field.number == 2 and field.kind == VARINT:
             dims.append(signed(field.value))
-        elif field.number == 2 and field.kind == BYTES:  # packed, as other writers of protobuf may
+        elif field.number == 2 and field.kind == BYTES:  # packed, as some writers of protobuf do
             at = 0
             while at < len(field.data):
                 value, at = read_varint(field.data, at)
@@ -106,12 +109,12 @@ def read_description(message: memoryview) -> Description:
 
 
 def read_values(file: BufferedReader, described: Description) -> NDArray[np.generic]:
-    """Read the values, for which `read_header` found the bytes to be there. Raises LandmarksError."""
+    """Read the values after `read_header`; raises LandmarksError if the file has changed or they are invalid."""
     values = np.empty(described.shape, described.dtype)
     if file.readinto(values.reshape(-1).view(np.uint8).data) != values.nbytes:
         raise LandmarksError("the file became shorter while it was read")
     if described.dtype == np.bool_ and values.view(np.uint8).max() > 1:
-        raise LandmarksError("it holds bytes other than 0 and 1 as truth values")
+        raise LandmarksError("it holds bytes other than 0 and 1 as booleans")
     return values
 
 
@@ -120,20 +123,22 @@ def _unpack(form: str, file: BufferedReader, end: int) -> tuple[int, ...]:
 
 
 def _read(file: BufferedReader, length: int, end: int) -> bytes:
-    """`length` is a few hundred bytes at most."""
+    """Read `length` bytes of a header, a few hundred at most."""
     data = file.read(length) if length <= end - file.tell() else b""
     if len(data) != length:
-        raise LandmarksError("it ends within its header; it is corrupt, incomplete, or no tensor of this format")
+        raise LandmarksError("it ends within its header; it is corrupt, incomplete, or not a tensor of this format")
     return data
 
 
 def _require_version(what: str, found: int) -> None:
     if found != 0:
-        raise LandmarksError(f"version {found} of {what}; version 0 is read. It may be no tensor of this format")
+        raise LandmarksError(
+            f"version {found} of {what}; only version 0 can be read. It may not be a tensor of this format"
+        )
 
 
 class Field(NamedTuple):
-    """One field of a message: `value` is of a varint, as unsigned 64 bits; `data` are the bytes of all other kinds."""
+    """A field of a message: `value` is that of a varint, unsigned 64 bits; `data` are the bytes of the other kinds."""
 
     number: int
     kind: int
@@ -142,7 +147,7 @@ class Field(NamedTuple):
 
 
 def fields(message: memoryview, most: int = MOST_FIELDS) -> Iterator[Field]:
-    """Walk the fields of a message in their order; there may be `most` at most."""
+    """Yield the fields of a message in their order; raises LandmarksError if there are more than `most`."""
     at, count = 0, 0
     while at < len(message):
         count += 1
@@ -169,7 +174,7 @@ def fields(message: memoryview, most: int = MOST_FIELDS) -> Iterator[Field]:
 
 
 def read_varint(message: memoryview, at: int) -> tuple[int, int]:
-    """The number at a place, as unsigned 64 bits, and the place behind it. Raises LandmarksError."""
+    """Return the number at a position, unsigned 64 bits, and the next position; raises LandmarksError if invalid."""
     value = 0
     for place in range(LONGEST_VARINT):
         if at + place >= len(message):
@@ -184,5 +189,5 @@ def read_varint(message: memoryview, at: int) -> tuple[int, int]:
 
 
 def signed(value: int) -> int:
-    """What a field of type int32 or int64 means by an unsigned 64-bit number."""
+    """Interpret an unsigned 64-bit number as a field of type int32 or int64."""
     return value - (1 << 64) if value >> 63 else value

@@ -1,9 +1,9 @@
-"""Finds the variables of a saved model in either layout, and reads them one at a time.
+"""Find the variables of a saved model in either layout, and read them one at a time.
 
-*Separate*: one file for each variable, which has its name. *Combined*: the values of all in the file `params`, one
-after the other without names, which the file `model` holds (see `program`). The framework's own default names of the
-two, `__params__` and `__model__`, are taken as well. All headers are read first, which takes milliseconds, so that
-what is missing or corrupt is said before any values are read.
+*Separate*: one file for each variable, with its name. *Combined*: the values of all variables in the file `params`, one
+after the other; their names are in the file `model` (see `program`). The framework's default names of the two,
+`__params__` and `__model__`, are accepted as well. All headers are read first, which takes milliseconds, so that
+missing or corrupt variables are reported before any values are read.
 """
 
 import os
@@ -27,11 +27,11 @@ LOOKED_FOR = (
     "looked for one file for each variable (such as conv1_1_weights), and for the two files model and params "
     "(or __model__ and __params__)"
 )
-SHOWN = 10  # names of each kind in an error
+SHOWN = 10  # names of each kind that an error lists
 
 
 class Stored(NamedTuple):
-    """Where the values of a variable are."""
+    """Type, shape, file and offset of the values of a variable."""
 
     described: Description
     file: Path
@@ -40,7 +40,14 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True)
 class Variables:
-    """The variables of a saved model: name to place, without those that were left out, and how many those are."""
+    """The variables of a saved model.
+
+    Attributes:
+        folder: Folder of the model.
+        layout: "separate" or "combined".
+        stored: Where the values are, by name, without variables that are left out.
+        left_out: Number of variables that are left out.
+    """
 
     folder: Path
     layout: Literal["separate", "combined"]
@@ -49,16 +56,16 @@ class Variables:
 
     @property
     def nbytes(self) -> int:
-        """Of all values."""
+        """Size of all values in bytes."""
         return sum(one.described.nbytes for one in self.stored.values())
 
     @property
     def numbers(self) -> int:
-        """How many there are in all variables."""
+        """Number of values in all variables."""
         return sum(prod(one.described.shape) for one in self.stored.values())
 
     def read(self, name: str) -> NDArray[np.generic]:
-        """The values of one variable. Raises LandmarksError if the file changed or holds no such values."""
+        """Read the values of one variable; raises LandmarksError if the file has changed or they are invalid."""
         stored = self.stored[name]
         try:
             with stored.file.open("rb") as file:
@@ -74,8 +81,11 @@ def open_variables(folder: Path, leave_out: Sequence[str] = ()) -> Variables:
     """Find all variables and read their headers.
 
     Args:
-        folder: In the separate or in the combined layout; files whose names start with a dot are passed over.
-        leave_out: Shell patterns of names that are not wanted, such as `*_velocity_0`.
+        folder: Folder in the separate or in the combined layout; files whose names start with a dot are skipped.
+        leave_out: Shell patterns of names to leave out, such as `*_velocity_0`.
+
+    Raises:
+        LandmarksError: The folder holds no saved model, or one that is corrupt.
     """
     names = _files(folder)
     programs, params = ([name for name in kind if name in names] for kind in (PROGRAMS, PARAMS))
@@ -83,8 +93,8 @@ def open_variables(folder: Path, leave_out: Sequence[str] = ()) -> Variables:
         raise LandmarksError(f"{folder}: both of {' and '.join(programs if len(programs) > 1 else params)}; keep one")
     if params and not programs:
         raise LandmarksError(
-            f"{folder / params[0]}: holds values without names, which are in the file model or __model__ beside it; "
-            "there is none"
+            f"{folder / params[0]}: the names of its variables are in the file model or __model__ beside it, which is "
+            "missing"
         )
     if params:
         return _combined(folder, programs[0], params[0], leave_out)
@@ -113,7 +123,7 @@ def _files(folder: Path) -> list[str]:
         raise LandmarksError(f"{folder}: cannot be read ({error.strerror})") from None
     if folders and not names:
         inside = ", ".join(str(folder / name) for name in sorted(folders)[:3])
-        raise LandmarksError(f"{folder}: holds folders only; give the one that holds a saved model, such as {inside}")
+        raise LandmarksError(f"{folder}: holds only folders; give the one that holds a saved model, such as {inside}")
     return sorted(names)
 
 
@@ -136,8 +146,8 @@ def _separate(folder: Path, names: Sequence[str], leave_out: Sequence[str]) -> V
             corrupt.append(f"{name} ({error})")
     if corrupt:
         raise LandmarksError(
-            f"{folder}: {counted('corrupt, or no variable', corrupt, SHOWN)}. Fetch them again; what is no part of the "
-            "model is passed over with --leave-out NAME"
+            f"{folder}: {counted('corrupt, or no variable', corrupt, SHOWN)}. Download them again; leave out files "
+            "that are not part of the model with --leave-out NAME"
         )
     return Variables(folder, "separate", stored, len(names) - len(wanted))
 
@@ -147,7 +157,7 @@ def _combined(folder: Path, program: str, params: str, leave_out: Sequence[str])
     stored: dict[str, Stored] = {}
     expected = read_program(folder / program)
     if not expected:
-        raise LandmarksError(f"{folder / program}: keeps no variables; it is no program of a saved model")
+        raise LandmarksError(f"{folder / program}: keeps no variables; it is not the program of a saved model")
     try:
         with path.open("rb") as file:
             end = os.fstat(file.fileno()).st_size
