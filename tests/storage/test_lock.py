@@ -49,4 +49,4 @@ def test_a_file_system_without_locks_is_named_and_used(
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     with FileLock(tmp_path / "lock"):
-        assert "no locks here (No locks available)" in caplog.text
+        assert "the file system has no locks (No locks available)" in caplog.text

@@ -45,5 +45,5 @@ def test_a_finished_folder_is_gone_on_with(tmp_path: Path) -> None:
 def test_rows_of_another_kind_are_refused_by_name(tmp_path: Path) -> None:
     RowLog(tmp_path, COLUMNS).close()
     for other in (Column(np.float16, (3,)), Column(np.float32, (4,))):
-        with pytest.raises(ValueError, match=r"rows\.npy: cannot go on with what is there"):
+        with pytest.raises(ValueError, match=r"rows\.npy: the existing file cannot be continued"):
             RowLog(tmp_path, {**COLUMNS, "rows": other})

@@ -1,4 +1,4 @@
-"""What is kept on disk: whole or not there, locked while it is written, and an error where a bit has flipped."""
+"""Files and folders on disk: written atomically, locked while they are written, and checked for corruption."""
 
 import lazy_loader
 

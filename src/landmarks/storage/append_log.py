@@ -1,8 +1,9 @@
-"""Files of one folder that grow chunk by chunk, and of which a kill at any byte costs at most the last chunk.
+"""Files of a folder that grow chunk by chunk; if the process is killed, at most the last chunk is lost.
 
-A chunk is appended to the files first; then a line in ``checksums.txt`` says where it lies in each and what its hash
-is. What no line tells of is cut off when the log is opened again. Plain appending writes, not a memory map: a full disk
-is then an error to report instead of a killed process. A finished log is an ordinary folder with one line of checksums.
+A chunk is first appended to the files; then a line in ``checksums.txt`` records its position in each file and its hash.
+Bytes without a line are cut off when the log is opened again. Files are written by appending, not by a memory map, so
+that a full disk raises an error instead of killing the process. A finished log is an ordinary folder with one line of
+checksums.
 """
 
 import logging
@@ -36,23 +37,23 @@ log = logging.getLogger(__name__)
 
 
 class AppendLog:
-    """The files of a folder, opened to be added to by this process alone.
+    """Files of a folder that this process alone appends to.
 
     Args:
-        folder: Is made where it is missing; whoever opens it goes on with what lies there.
-        files: Name of each file to its first bytes, or to the array of which it is the ``.npy`` file.
-        wait: Wait for another process that writes here instead of refusing.
-        check: Read all that is there and keep what comes before the first changed byte. Without it, whoever reads
-            must know what is sound.
+        folder: The folder, created if it is missing; existing files are continued.
+        files: For each file by name its first bytes, or the array for a ``.npy`` file.
+        wait: Wait for another process that writes to the folder instead of raising.
+        check: Read all existing data and keep what precedes the first corrupt byte. Without it, the caller must know
+            which data are valid.
 
     Attributes:
-        folder: As given.
-        sizes: Bytes of each file.
+        folder: The folder.
+        sizes: Size of each file in bytes.
 
     Raises:
-        LockedError: Another process writes here.
-        ValueError: A file was begun otherwise.
-        OSError: The file cannot be written.
+        LockedError: Another process writes to the folder.
+        ValueError: An existing file has another beginning.
+        OSError: A file cannot be written.
     """
 
     def __init__(
@@ -78,10 +79,13 @@ class AppendLog:
         self.close()
 
     def append(self, chunk: Mapping[str, bytes]) -> None:
-        """Add to some or all of the files; all of it is there afterwards, or after a kill none of it.
+        """Append to some or all of the files, atomically: after a kill, none of the chunk is kept.
+
+        Args:
+            chunk: Bytes for each file, by name.
 
         Raises:
-            OSError: The disk is full or refuses. What was added before stays good; the log is closed.
+            OSError: Writing failed, for example because the disk is full. Earlier chunks stay valid; the log is closed.
         """
         assert self._lines is not None
         pieces = {name: piece_of(data, self.sizes[name]) for name, data in chunk.items()}
@@ -90,33 +94,36 @@ class AppendLog:
                 write_all(self._files[name], data)
             write_all(self._lines, format_line(pieces))
         except OSError:
-            self.close()  # half a chunk may lie there now; opening the log again cuts it off
+            self.close()  # opening the log again cuts off a chunk that is incomplete
             raise
         self.sizes.update((name, stop) for name, (_, stop, _) in pieces.items())
 
     def truncate(self, sizes: Mapping[str, int]) -> None:
-        """Drop what lies behind these lengths."""
+        """Cut off the files at the given sizes in bytes."""
         kept = {name: min(size, sizes.get(name, size)) for name, size in self.sizes.items()}
         if kept != self.sizes:
             whole = {n: (b, kept[n], hash_bytes(self.folder / n, b, kept[n])) for n, b in self.begins.items()}
             self._keep([whole], kept)
 
     def sync(self) -> None:
-        """Wait until all is on the disk."""
+        """Wait until all files are written to the disk."""
         for name in (*self._files, CHECKSUMS_FILE):
             sync_file(self.folder / name)
 
     def finish(self, final: Path) -> None:
-        """Read all of it once more, write the checksums of the whole folder, and give the folder its final name.
+        """Check all files, write the checksums of the whole folder, and rename the folder.
+
+        Args:
+            final: The final path of the folder.
 
         Raises:
-            ChangedError: A file does not hold what was written; opening the log again keeps what is sound.
-            OSError: The file cannot be written.
+            ChangedError: A file is corrupt; opening the log again keeps the valid chunks.
+            OSError: A file cannot be written.
         """
         whole = {name: xxhash.xxh3_64() for name in self.begins}
         _, fault = self._sound(self._read_lines(), whole)
         if fault:
-            raise ChangedError(f"{fault}; run the same again, it goes on from there")
+            raise ChangedError(f"{fault}; run the same command again to resume from there")
         known = {name: (self.begins[name], self.sizes[name], digest.hexdigest()) for name, digest in whole.items()}
         write_checksums(self.folder, known)
         self.sync()
@@ -130,21 +137,21 @@ class AppendLog:
         self.close()
 
     def close(self) -> None:
-        """Let go of the folder; what was added stays."""
+        """Close the files and release the lock; appended chunks are kept."""
         for file in (*self._files.values(), self._lines):
             if file is not None:
                 file.close()
         self._lock.release()
 
     def _recover(self, check: bool) -> None:
-        """Keep the chunks that are whole, and sound where that is asked for."""
+        """Keep the complete chunks, if `check` is set only up to the first corrupt one, and cut off the rest."""
         found = {name: (self.folder / name).stat().st_size for name in self._files}
         lines = self._read_lines()
         if found != self.begins and not (self.folder / CHECKSUMS_FILE).exists():
-            log.warning("%s: an earlier version kept no checksums here: all of it is made again", self.folder)
+            log.warning("%s: written by an earlier version, without checksums: computing all of it again", self.folder)
         kept, fault = self._sound(lines) if check else (_fitting(lines, found), "")
         if fault:
-            log.warning("%s; what follows is made again", fault)
+            log.warning("%s; computing the rest again", fault)
         self.sizes = dict(self.begins)
         known = [line for line in lines[:kept] if line is not None]
         for line in known:
@@ -159,7 +166,7 @@ class AppendLog:
     def _sound(
         self, lines: list[Pieces | None], whole: Mapping[str, xxhash.xxh3_64] = MappingProxyType({})
     ) -> tuple[int, str]:
-        """Return how many lines tell the truth, and what is wrong after; hash each file as a `whole` on the way."""
+        """Return the number of valid lines and the problem after them; also update the hash of each file in `whole`."""
         ends = dict(self.begins)
         for number, line in enumerate(lines):
             if line is None:
@@ -170,12 +177,12 @@ class AppendLog:
                 path = self.folder / name
                 fits = start == ends[name] and stop <= path.stat().st_size
                 if not fits or hash_bytes(path, start, stop, whole.get(name)) != value:
-                    return number, f"{path}: corrupt after byte {ends[name]}, it holds other bytes than were written"
+                    return number, f"{path}: corrupt after byte {ends[name]}, its bytes differ from those written"
                 ends[name] = stop
         return len(lines), ""
 
     def _keep(self, lines: list[Pieces], sizes: Mapping[str, int]) -> None:
-        """Tell of these chunks alone, then cut off what they do not tell of: a kill between the two does no harm."""
+        """Write the lines of these chunks only, then cut off the files; a kill between the two does no harm."""
         with atomic_file(self.folder / CHECKSUMS_FILE, sync=False) as file:
             file.writelines(map(format_line, lines))
         if self._lines is not None:
@@ -187,18 +194,18 @@ class AppendLog:
 
 
 class RowLog(AppendLog):
-    """Arrays of the same number of rows that grow chunk by chunk, each in a ``.npy`` file.
+    """Arrays with the same number of rows that grow chunk by chunk, each in a ``.npy`` file.
 
-    Anyone with NumPy reads the finished files. While they grow, the headers tell of no rows, or of fewer.
+    NumPy can read the finished files. While they grow, their headers say that they have no rows, or too few.
 
     Args:
-        folder: See `AppendLog`, as for what is raised.
-        columns: Name of each array, and of its file without ``.npy``, to its type.
-        wait: Wait for another process that writes here instead of refusing.
+        folder: See `AppendLog`, also for the errors raised.
+        columns: Type and row shape of each array, by the name of its file without ``.npy``.
+        wait: Wait for another process that writes to the folder instead of raising.
 
     Attributes:
-        columns: As given.
-        count: Rows that are there.
+        columns: The columns.
+        count: Number of rows.
     """
 
     def __init__(self, folder: Path, columns: Mapping[str, Column], wait: bool = False) -> None:
@@ -210,8 +217,11 @@ class RowLog(AppendLog):
     def add(self, rows: Mapping[str, NDArray[Any]]) -> None:
         """Append rows to all arrays.
 
+        Args:
+            rows: The same number of rows for each array, by name.
+
         Raises:
-            OSError: The disk is full or refuses. What was added before stays good; the log is closed.
+            OSError: Writing failed, for example because the disk is full. Earlier rows stay valid; the log is closed.
         """
         count = len(next(iter(rows.values())))
         chunk = {}
@@ -223,7 +233,7 @@ class RowLog(AppendLog):
         self.count += count
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
-        """Read rows back, [B, …]."""
+        """Read the rows `start` to `stop` of an array, [B, …]."""
         column = self.columns[name]
         rows = max(min(self.count if stop is None else stop, self.count) - start, 0)
         place = self.begins[_file(name)] + column.row_bytes * start
@@ -232,12 +242,12 @@ class RowLog(AppendLog):
         return values.reshape(rows, *column.shape)
 
     def cut(self, count: int) -> None:
-        """Drop all rows after the first `count`."""
+        """Remove all rows after the first `count`."""
         self.truncate({_file(name): self.begins[_file(name)] + c.row_bytes * count for name, c in self.columns.items()})
         self.count = min(count, self.count)
 
     def finish(self, final: Path) -> None:
-        """Complete the headers, and see `AppendLog.finish`."""
+        """Write the final headers and finish the log, see `AppendLog.finish`."""
         for name, column in self.columns.items():
             with (self.folder / _file(name)).open("r+b") as file:
                 write_header(file, (self.count, *column.shape), np.dtype(column.dtype))
@@ -249,13 +259,13 @@ def _file(name: str) -> str:
 
 
 def _fitting(lines: list[Pieces | None], sizes: Mapping[str, int]) -> int:
-    """Return how many lines come before the end of the files, whatever the files hold."""
+    """Return the number of lines whose chunks lie within the files, without checking their content."""
     fits = [line is not None and all(line[name][1] <= sizes[name] for name in line.keys() & sizes) for line in lines]
     return len(fits) - fits[::-1].index(True) if True in fits else 0
 
 
 def write_all(file: BinaryIO, data: bytes) -> None:
-    """Write it all: unbuffered files may write less than asked, for example just before the disk is full."""
+    """Write all of the data; an unbuffered file may write less in one call, for example if the disk is nearly full."""
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
@@ -266,12 +276,12 @@ def _lock(folder: Path, wait: bool) -> FileLock:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             return FileLock(folder / LOCK_FILE, wait)
-        except FileNotFoundError:  # another process has just finished it, and given it another name
+        except FileNotFoundError:  # another process has just finished and renamed the folder
             continue
 
 
 def _begin(path: Path, head: bytes | Column) -> int:
-    """Begin an empty file, or check how another begins; the length of its head."""
+    """Write the head of an empty file, or check that of an existing one; return its length in bytes."""
     path.touch()
     with path.open("r+b") as file:
         if isinstance(head, Column):

@@ -1,7 +1,7 @@
-"""Writes files and folders whole or not at all: a run that is cut off leaves what was there before.
+"""Write files and folders atomically: an interrupted write keeps the previous version.
 
-What is new lies beside its place as ``.NAME.HOST-PID.partial`` until it is complete and on the disk. A process that is
-killed cannot clean up; the next one that writes the same thing on the same machine does.
+New content is written beside its final path as ``.NAME.HOST-PID.partial``, and renamed when it is complete and on the
+disk. Partial files of a killed process are removed by the next one that writes the same path on the same machine.
 """
 
 import glob
@@ -16,14 +16,19 @@ from typing import BinaryIO
 
 @contextmanager
 def atomic_file(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
-    """Open a new file that takes the name `path`, whatever has it, when the block ends; `sync` outlives a power cut."""
+    """Open a new file for writing, which replaces `path` when the block ends.
+
+    Args:
+        path: The final path.
+        sync: Wait until the content is on the disk, so that it survives a power failure.
+    """
     with atomic_path(path, sync) as partial, partial.open("wb") as file:
         yield file
 
 
 @contextmanager
 def atomic_path(path: Path, sync: bool = True) -> Iterator[Path]:
-    """Yield a free name beside `path`, for writers that want a name instead of an open file; see `atomic_file`."""
+    """Yield an unused path beside `path`, for writers that need a path instead of an open file; see `atomic_file`."""
     partial = _beside(path)
     try:
         with _naming(path):
@@ -38,9 +43,9 @@ def atomic_path(path: Path, sync: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder that takes the name `path`, and the place of a folder there, when the block ends.
+    """Yield a new folder, which replaces `path` when the block ends.
 
-    A folder is not replaced in one step: a kill between the two leaves none, never a mixture.
+    An existing folder is removed before the new one is renamed: a kill between the two leaves none, never a mixture.
     """
     partial = _beside(path)
     try:
@@ -58,14 +63,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def sync_file(path: Path) -> None:
-    """Wait until a file is on the disk."""
+    """Wait until a file is written to the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Put the name of what was to be written into errors that lack one, such as that of a full disk."""
+    """Add the path to errors of the operating system that lack one, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -75,7 +80,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _beside(path: Path) -> Path:
-    """Return the name for what is unfinished, after removing what killed processes of this machine left."""
+    """Return the path for partial content, after removing that of killed processes of this machine."""
     start, end = f".{path.name}.{socket.gethostname()}-", ".partial"
     for left in path.parent.glob(f"{glob.escape(start)}*{end}"):
         pid = left.name[len(start) : -len(end)]
@@ -89,7 +94,7 @@ def _is_running(pid: int) -> bool:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # a process of another user
         return True
     return True
 

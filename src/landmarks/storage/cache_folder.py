@@ -1,4 +1,4 @@
-"""Where what can be made again is kept. All of it can be deleted at any time."""
+"""Folders for data that can be computed again; they can be deleted at any time."""
 
 import os
 from hashlib import blake2b
@@ -15,7 +15,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def user_cache() -> Path:
-    """Return the user's folder: `$LANDMARKS_CACHE`, or that of the system.
+    """Return the user's cache folder: `$LANDMARKS_CACHE`, or that of the system.
 
     On Linux that is `$XDG_CACHE_HOME/landmarks` or ``~/.cache/landmarks``.
     """
@@ -24,11 +24,14 @@ def user_cache() -> Path:
 
 
 def derived_folder(root: "Path | UPath") -> Path:
-    """Return where to keep what is derived from a data set, such as the offsets of images in tars.
+    """Return the folder for data derived from a data set, such as the offsets of images in tars.
 
-    That is `root/.landmarks`, or a folder of the user's cache where `root` cannot be written, is an address, or
-    `$LANDMARKS_CACHE` is set, which keeps data folders untouched. The demo data lie in the package, and nothing is
-    written there either. The folder need not exist; whoever writes makes it.
+    This is `root/.landmarks`, or a folder in the user's cache if `root` is not writable, is an address or lies in the
+    package (the demo data), or if `$LANDMARKS_CACHE` is set, which keeps data folders untouched. The folder is not
+    created here.
+
+    Args:
+        root: Folder or address of the data set.
     """
     if isinstance(root, Path):
         place = root / FOLDER

@@ -1,9 +1,9 @@
-"""Checksums of what is kept, so that a flipped bit is an error and never another number.
+"""Checksums of stored data, so that corruption raises an error instead of giving wrong results.
 
-A folder that was written by an `AppendLog` holds ``checksums.txt``. Each line is a 64-bit XXH3 of its own rest, then
-JSON: the name of a file to [first byte, one past the last, XXH3 of the bytes between]. In a finished folder it is one
-line about all files. A safetensors file holds the XXH3 of itself in its own metadata. A torch file is a zip archive,
-whose entries carry a CRC-32 that torch itself does not look at.
+A folder that was written by an `AppendLog` holds ``checksums.txt``. Each line is a 64-bit XXH3 of the rest of the line,
+then JSON: for each file by name [first byte, one past the last, XXH3 of the bytes between]. A finished folder has one
+line for all files. A safetensors file holds its own XXH3 in its metadata. A torch file is a zip archive, whose entries
+have a CRC-32 that torch itself does not check.
 """
 
 import errno
@@ -24,7 +24,7 @@ CHECKSUMS_FILE = "checksums.txt"
 LOCK_FILE = "lock"
 BLOCK = 1 << 22
 MAX_HEADER = 1 << 28  # bytes; safetensors itself allows 100 MB
-_SEAL = "xxh3"  # the key of a safetensors file's metadata that holds the hash of the file with zeros in this place
+_SEAL = "xxh3"  # metadata key in a safetensors file for the hash of the file, computed with zeros in its place
 _UNSEALED = "0" * 16
 
 Pieces = dict[str, tuple[int, int, str]]
@@ -33,7 +33,7 @@ _PIECES = TypeAdapter(dict[str, tuple[NonNegativeInt, NonNegativeInt, str]])
 
 
 class ChangedError(LandmarksError):
-    """A file does not hold what was written into it."""
+    """Raised when the content of a file differs from what was written."""
 
 
 def format_line(pieces: Mapping[str, tuple[int, int, str]]) -> bytes:
@@ -43,7 +43,7 @@ def format_line(pieces: Mapping[str, tuple[int, int, str]]) -> bytes:
 
 
 def parse_line(line: bytes) -> Pieces | None:
-    """Return what `format_line` was given, None for a line that was changed, cut off or written by others."""
+    """Parse a line of `format_line`; return None if it is corrupt, cut off or of another format."""
     digest, _, text = line.removesuffix(b"\n").partition(b" ")
     if not line.endswith(b"\n") or xxhash.xxh3_64_hexdigest(text).encode() != digest:
         return None
@@ -54,12 +54,12 @@ def parse_line(line: bytes) -> Pieces | None:
 
 
 def piece_of(data: bytes, start: int) -> tuple[int, int, str]:
-    """Return what a line says of bytes that are written from `start` on."""
+    """Return first byte, one past the last, and hash for data that are written at the position `start`."""
     return start, start + len(data), xxhash.xxh3_64_hexdigest(data)
 
 
 def hash_bytes(path: Path, start: int, stop: int, also: xxhash.xxh3_64 | None = None) -> str:
-    """Return the XXH3 of a part of a file, as far as it is there; another hash, `also`, goes on over the same bytes."""
+    """Return the XXH3 of a part of a file, up to the end of the file; also update the hash `also` with these bytes."""
     digest = xxhash.xxh3_64()
     with path.open("rb") as file:
         file.seek(start)
@@ -72,25 +72,33 @@ def hash_bytes(path: Path, start: int, stop: int, also: xxhash.xxh3_64 | None = 
 
 
 def check_folder(folder: Path) -> None:
-    """Compare the files of a finished folder with its checksums, at about 5 GB/s or as fast as the disk.
+    """Compare the files of a finished folder with its checksums, at about 5 GB/s or the speed of the disk.
+
+    Args:
+        folder: The folder.
 
     Raises:
-        ChangedError: A file, which it names, holds other bytes than were written, or there are no checksums.
+        ChangedError: A file is corrupt (the message names it), or there are no checksums.
         OSError: A file cannot be read.
     """
     path = folder / CHECKSUMS_FILE
     if not path.exists():
-        raise ChangedError(f"{path}: is missing; an earlier version wrote the folder, or somebody else: make it again")
+        raise ChangedError(f"{path}: is missing; an earlier version or another program wrote the folder: make it again")
     pieces = parse_line(path.read_bytes())
     if pieces is None:
         raise ChangedError(f"{path}: corrupt, or of an unfinished set")
     for name, (start, stop, value) in pieces.items():
         if (folder / name).stat().st_size != stop or hash_bytes(folder / name, start, stop) != value:
-            raise ChangedError(f"{folder / name}: corrupt, it holds other bytes than were written")
+            raise ChangedError(f"{folder / name}: corrupt, its bytes differ from those written")
 
 
 def write_checksums(folder: Path, known: Pieces | None = None) -> None:
-    """Write the checksums of all files of a folder that is complete; those that are `known` are not read."""
+    """Write the checksums of all files of a complete folder.
+
+    Args:
+        folder: The folder.
+        known: Checksums of files that need not be read.
+    """
     pieces: Pieces = dict(known or {})
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.name not in (CHECKSUMS_FILE, LOCK_FILE, *pieces):
@@ -106,20 +114,20 @@ def save_sealed(
     tensors: Mapping[str, Any],
     metadata: Mapping[str, str],
 ) -> None:
-    """Write a safetensors file that holds its own hash, whole or not at all.
+    """Write a safetensors file that holds its own hash, atomically.
 
     Args:
         path: The file.
-        save_file: That of `safetensors.torch` or `safetensors.numpy`.
-        tensors: What it writes.
-        metadata: What else the file says of itself.
+        save_file: `save_file` of `safetensors.torch` or `safetensors.numpy`.
+        tensors: The tensors by name.
+        metadata: Metadata of the file.
 
     Raises:
-        SafetensorError, OSError: It cannot be written.
+        SafetensorError, OSError: The file cannot be written.
     """
     with atomic_path(path) as partial:
         partial.touch()
-        mode = partial.stat().st_mode  # safetensors would let nobody else read it
+        mode = partial.stat().st_mode  # safetensors makes files that only their owner can read
         save_file(tensors, partial, {**metadata, _SEAL: _UNSEALED})
         partial.chmod(mode)
         seal = _seal(partial)
@@ -130,20 +138,26 @@ def save_sealed(
 
 
 def check_tensors(path: Path) -> bool:
-    """Compare a safetensors file with its own hash; return whether it has one, which those of other programs lack.
+    """Compare a safetensors file with its own hash.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Whether it has a hash, which files of other programs lack.
 
     Raises:
-        ChangedError: It holds other bytes than were written.
+        ChangedError: The file is corrupt.
         OSError: It cannot be read.
     """
     seal = _seal(path)
     if seal is not None and seal.found != seal.right.encode():
-        raise ChangedError(f"{path}: corrupt, it holds other bytes than were written")
+        raise ChangedError(f"{path}: corrupt, its bytes differ from those written")
     return seal is not None
 
 
 class _Seal(NamedTuple):
-    """Where the hash lies in a file, what is there, and the hash of the file with zeros there."""
+    """Position of the hash in a file, the hash found there, and the correct hash."""
 
     place: int
     found: bytes
@@ -167,10 +181,13 @@ def _seal(path: Path) -> _Seal | None:
 
 
 def check_archive(path: Path) -> None:
-    """Compare the entries of a torch file with their CRC-32; a file that is no zip archive has none.
+    """Compare the entries of a torch file with their CRC-32; a file that is not a zip archive is not checked.
+
+    Args:
+        path: The file.
 
     Raises:
-        ChangedError: An entry holds other bytes than were written, or the archive makes no sense.
+        ChangedError: An entry is corrupt, or the archive is invalid.
         OSError: It cannot be read.
     """
     with path.open("rb") as file:
@@ -183,18 +200,18 @@ def check_archive(path: Path) -> None:
             for _ in pool.map(lambda entry: _read_through(archive, entry), archive.infolist()):
                 pass
     except OSError as error:
-        if error.errno not in (None, errno.EINVAL):  # a place before the beginning is the archive's fault
+        if error.errno not in (None, errno.EINVAL):  # EINVAL: a corrupt archive with a negative offset
             raise
         raise ChangedError(f"{path}: corrupt ({error})") from None
     except ChangedError:
         raise
-    except Exception as error:  # zipfile lets through what struct, zlib and others say of bytes that make no sense
+    except Exception as error:  # for invalid bytes, zipfile raises errors of struct, zlib and others
         raise ChangedError(f"{path}: corrupt ({error})") from None
 
 
 def _read_through(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-    """Read an entry to its end, where `zipfile` looks at the CRC-32."""
-    if entry.header_offset < 0:  # `zipfile` would ask the system for it
+    """Read an entry to its end, where `zipfile` checks the CRC-32."""
+    if entry.header_offset < 0:  # `zipfile` would seek there
         raise zipfile.BadZipFile("an entry lies before the start of the file")
     with archive.open(entry) as file:
         while file.read(BLOCK):

@@ -1,10 +1,10 @@
-"""Reads columns of CSV files, found by name, in blocks of lines, and names the line and the field that are wrong.
+"""Read columns of CSV files by name, in blocks of lines; errors name the line and the field that are wrong.
 
-The largest of these files have 15 million lines or 600 MB. polars parses the fields of a block in several threads;
-this file cuts the blocks, so that memory stays at a few times `BLOCK_BYTES` and every row keeps its line number. Only a
-block in which something may be wrong is looked at again line by line, by the `csv` module. Tolerated, because tools
-write them: CRLF line ends, a UTF-8 mark at the start, blank lines, quotes around a field, a missing last line end. No
-field holds a line break.
+The largest of these files have 15 million lines or 600 MB. polars parses the fields of a block in several threads; this
+module cuts the blocks, so that memory stays at a few times `BLOCK_BYTES` and every row keeps its line number. Only a
+block that may contain an error is read again line by line, with the `csv` module. CRLF line ends, a UTF-8 byte order
+mark, blank lines, quotes around a field and a missing last line end are accepted, because some tools write them. Fields
+cannot contain line breaks.
 """
 
 import csv
@@ -24,7 +24,7 @@ from landmarks.errors import FormatError
 from landmarks.storage.csv_rows import Rows, shorten
 
 BLOCK_BYTES = 2 << 20
-BLOCKS_AHEAD = 2  # parsed while the rows before them are worked on
+BLOCKS_AHEAD = 2  # blocks that are parsed while the caller works on earlier rows
 
 _NUMBER = re.compile(r" *[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -41,16 +41,16 @@ def read_rows(
 
     Args:
         path: The file.
-        columns: Names in its header of columns of texts; the file may have others, and any order.
-        numbers: Names of columns that hold a finite number in every row.
-        any_bytes: Whether what is not UTF-8 in the columns is taken as U+FFFD instead of being refused.
-        check_header: May refuse the names of all columns of the file.
+        columns: Names of text columns in the header; the file may have other columns, in any order.
+        numbers: Names of columns that must hold a finite number in every row.
+        any_bytes: Read bytes that are not UTF-8 in these columns as U+FFFD instead of raising.
+        check_header: Called with the names of all columns of the file; may raise.
 
     Yields:
         Blocks of at least one row, in the file's order.
 
     Raises:
-        FormatError: The file cannot be read, or names the line and the field that are wrong.
+        FormatError: The file cannot be read, or is not in this format; the message names the line and the field.
     """
     types = {**dict.fromkeys(columns, pl.String), **dict.fromkeys(numbers, pl.Float64)}
     parsed: deque[Future[Rows]] = deque()
@@ -70,7 +70,7 @@ def read_rows(
 
 
 def _blocks(path: Path, file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Cut what follows the header into blocks of complete lines, each with its first line's number and their count."""
+    """Yield the lines after the header in blocks, each with the number of its first line and the count of its lines."""
     line = 2
     while raw := file.read(BLOCK_BYTES):
         if not raw.endswith(b"\n"):
@@ -85,7 +85,7 @@ def _blocks(path: Path, file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _header(path: Path, raw: bytes, wanted: Sequence[str], check: Callable[[Sequence[str]], None] | None) -> list[str]:
-    """Check the first line, and return the names of all columns."""
+    """Check the header, and return the names of all columns."""
     expected = f"its first line should name the columns {','.join(wanted)}"
     if not raw:
         raise FormatError.at(path, "the file is empty", expected)
@@ -107,21 +107,21 @@ def _header(path: Path, raw: bytes, wanted: Sequence[str], check: Callable[[Sequ
 
 @dataclass(frozen=True)
 class _BlockReader:
-    """Parses complete lines of one file."""
+    """Parser of complete lines of one file."""
 
     path: Path
     header: list[str]
-    types: Mapping[str, type[pl.DataType]]  # of the columns asked for
+    types: Mapping[str, type[pl.DataType]]  # types of the requested columns
     any_bytes: bool
 
     def read(self, raw: bytes, line: int, count: int) -> Rows:
-        """Parse so many complete lines, the first of which has number `line`."""
+        """Parse `count` complete lines, the first of which has the number `line`."""
         fields = self._parsed(raw, count)
         if fields is not None:
             return Rows(self.path, np.arange(line, line + count), fields)
         texts = [text.removesuffix(b"\r") for text in raw.split(b"\n")[:-1]]
         filled = np.flatnonzero([bool(text) for text in texts])
-        if len(filled) < count:  # blank lines are no reason to go through the others one by one
+        if len(filled) < count:  # without the blank lines, polars may be able to parse the block
             fields = self._parsed(b"".join(texts[row] + b"\n" for row in filled.tolist()), len(filled))
         if fields is None:
             found = zip(*(self._fields(texts[row], line + row) for row in filled.tolist()), strict=True)
@@ -132,7 +132,7 @@ class _BlockReader:
         return Rows(self.path, line + filled, fields)
 
     def _parsed(self, raw: bytes, count: int) -> dict[str, pl.Series] | None:
-        """The columns of complete lines, none of them blank; None where anything may be wrong with one of these."""
+        """Parse complete lines, none of them blank, with polars; return None if one of them may contain an error."""
         if not raw:
             return {name: pl.Series(dtype=dtype) for name, dtype in self.types.items()}
         last, quoted = len(self.header) - 1, b'"' in raw
@@ -143,8 +143,8 @@ class _BlockReader:
             table = self._table(raw, all_columns=quoted)
             ends = table[f"{last}"]
             if ends.null_count() or (ends.dtype == pl.String and not ends.str.len_bytes().min()):
-                # Empty on purpose, or a line has too few fields: the number of commas tells, unless some are quoted
-                # or another line has too many fields, which polars refuses when it reads all columns.
+                # Either fields are empty, or a line has too few of them: the number of commas tells, unless some are
+                # quoted or another line has too many fields, which polars refuses when it reads all columns.
                 if quoted or last == 0:
                     return None
                 table = self._table(raw, all_columns=True)
@@ -156,7 +156,7 @@ class _BlockReader:
         return fields if table.height == count and right else None
 
     def _table(self, raw: bytes, all_columns: bool) -> pl.DataFrame:
-        # Named by their places: the columns that nobody asks for may share a name.
+        # Columns are named by position, because columns that are not requested may share a name.
         schema: dict[str, type[pl.DataType]] = {f"{place}": pl.String for place in range(len(self.header))}
         asked = {self.header.index(name): dtype for name, dtype in self.types.items()}
         schema |= {f"{place}": dtype for place, dtype in asked.items()}
@@ -164,7 +164,7 @@ class _BlockReader:
         return pl.read_csv(raw, has_header=False, schema=schema, columns=chosen, empty_string_is_null=False)
 
     def _fields(self, raw: bytes, line: int) -> list[str]:
-        """The columns of one line, by the `csv` module; slow, for a block of which something may be wrong."""
+        """Parse the requested columns of one line with the `csv` module, which is slow but finds all errors."""
         if b"\r" in raw:
             problem = "a carriage return inside a line"
             raise FormatError.at(self.path, problem, "save it with LF or CRLF line ends", line=line)
@@ -195,5 +195,5 @@ class _BlockReader:
 
 
 def _count(raw: bytes, character: bytes) -> int:
-    """Like `bytes.count`, in a third of the time."""
+    """Count a character like `bytes.count`, in a third of the time."""
     return int(np.count_nonzero(np.frombuffer(raw, np.uint8) == ord(character)))

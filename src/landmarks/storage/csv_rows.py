@@ -1,4 +1,4 @@
-"""Some rows of a CSV file, and their columns as ids, names and numbers."""
+"""Rows of a CSV file, with their columns as ids, names and numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ LONGEST_SHOWN = 40  # characters of a value in a message
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Some consecutive rows of a file.
+    """Consecutive rows of a CSV file.
 
     Attributes:
         path: The file.
         lines: int64 [R], line numbers in the file.
-        fields: The columns asked for, [R] each: finite numbers where these were asked for, texts otherwise.
+        fields: The requested columns, [R] each: finite numbers or texts.
     """
 
     path: Path
@@ -32,15 +32,26 @@ class Rows:
         return len(self.lines)
 
     def texts(self, column: str) -> list[str]:
-        """Give a column as it is."""
+        """Return a text column."""
         return self.fields[column].to_list()
 
     def numbers(self, column: str) -> NDArray[np.float64]:
-        """Give a column that was asked for as numbers, float64 [R]."""
+        """Return a column that was requested as numbers, float64 [R]."""
         return self.fields[column].to_numpy()
 
     def codes(self, column: str, codes: dict[str, int]) -> NDArray[np.int32]:
-        """Number a column of names, int32 [R]; new names are added to `codes`. Raises FormatError for an empty one."""
+        """Number a column of names.
+
+        Args:
+            column: Name of the column.
+            codes: Number of each known name; new names are added.
+
+        Returns:
+            int32 [R], the number of each name.
+
+        Raises:
+            FormatError: A name is empty.
+        """
         empty = self.fields[column].str.len_bytes().to_numpy() == 0
         self.refuse(empty, column, "is not a name", "write one")
         for name in self.fields[column].unique().to_list():
@@ -49,7 +60,7 @@ class Rows:
         return numbers.to_numpy()
 
     def whole_numbers(self, column: str) -> NDArray[np.int64]:
-        """Read whole numbers of 1 to 18 digits, int64 [R]; -1 where a field is anything else."""
+        """Read a column of integers of 1 to 18 digits, int64 [R]; other fields become -1."""
         texts = self.fields[column]
         lengths = texts.str.len_bytes().to_numpy()
         digits = _joined(texts, "")
@@ -59,7 +70,7 @@ class Rows:
         return texts.set(~good, "-1").cast(pl.Int64).to_numpy()
 
     def ids(self, column: str) -> NDArray[np.uint64]:
-        """Read a column of image ids, uint64 [R]. Raises FormatError where a field is not 16 lowercase hex digits."""
+        """Read a column of image ids, uint64 [R]; raises FormatError if a field is not 16 lowercase hex digits."""
         texts = self.fields[column]
         ids = split_ids(_joined(texts, " "))
         if ids is None or len(ids) != len(texts):
@@ -71,10 +82,13 @@ class Rows:
         return ids
 
     def id_lists(self, column: str) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        """Read a column of any number of image ids, one space between them and perhaps one behind the last.
+        """Read a column of lists of image ids, separated by single spaces; a space after the last id is accepted.
 
         Returns:
-            uint64 [W], and offsets int64 [R+1]: row r has the ids `offsets[r]` to `offsets[r + 1]`.
+            All ids, uint64 [W], and offsets int64 [R+1]: row r has the ids `offsets[r]` to `offsets[r + 1]`.
+
+        Raises:
+            FormatError: A field is not a list of ids.
         """
         texts = self.fields[column]
         lengths = texts.str.len_bytes().to_numpy()
@@ -86,10 +100,13 @@ class Rows:
         return words.ids(column), offsets
 
     def words(self, column: str) -> tuple["Rows", NDArray[np.int64]]:
-        """Split a column at single spaces; one at the end is tolerated. Raises FormatError where there are more.
+        """Split a column at single spaces; a space at the end is accepted.
 
         Returns:
             A row for each of W words, and offsets int64 [R+1]: row r has the words `offsets[r]` to `offsets[r + 1]`.
+
+        Raises:
+            FormatError: There are other spaces.
         """
         texts = self.fields[column].str.strip_suffix(" ")
         filled = texts.str.len_bytes().to_numpy() > 0
@@ -104,22 +121,29 @@ class Rows:
         return words, _offsets(counts)
 
     def take(self, rows: NDArray[np.bool_]) -> "Rows":
-        """Keep only some of the rows: bool [R]."""
+        """Return only the rows selected by a mask, bool [R]."""
         return Rows(self.path, self.lines[rows], {name: field.filter(rows) for name, field in self.fields.items()})
 
     def refuse(self, wrong: NDArray[np.bool_], column: str, problem: str, remedy: str) -> None:
-        """Raise FormatError that names the first of the rows that are wrong, and its field, if there is any."""
+        """Raise FormatError for the first wrong row, if there is any.
+
+        Args:
+            wrong: bool [R], the rows that are wrong.
+            column: Name of the column.
+            problem: What is wrong with the value.
+            remedy: What to do.
+        """
         if wrong.any():
             row = int(np.argmax(wrong))
             raise self.error(row, column, f"{shorten(str(self.fields[column][row]))} {problem}", remedy)
 
     def error(self, row: int, column: str, problem: str, remedy: str) -> FormatError:
-        """Name the file, the line and the field of a problem."""
+        """Return an error that names the file, the line and the field of a problem."""
         return FormatError.at(self.path, problem, remedy, line=int(self.lines[row]), field=column)
 
 
 def shorten(text: str) -> str:
-    """Quote a value for a message; shortened when long."""
+    """Quote a value for a message, and shorten it if it is long."""
     return repr(text[:LONGEST_SHOWN] + "…" if len(text) > LONGEST_SHOWN else text)
 
 

@@ -1,4 +1,4 @@
-"""Locks between processes: one at a time writes what several use."""
+"""Locks between processes, so that only one at a time writes shared files."""
 
 import errno
 import logging
@@ -14,19 +14,19 @@ log = logging.getLogger(__name__)
 
 
 class LockedError(LandmarksError):
-    """Another process holds the lock."""
+    """Raised when another process holds the lock."""
 
 
 class FileLock:
-    """Held by one process of all that ask, from here to `release` or the end of a ``with`` block.
+    """Lock between processes, held until `release` or the end of a ``with`` block.
 
-    The system takes it back when the process ends, however it ends. Processes started meanwhile do not hold it, so
-    those that read images for a killed run do not keep its successor out. A file system without locks, as some of
-    clusters are, is named in a warning; it is then as if nobody else were there.
+    The operating system releases it when the process ends in any way. Child processes do not hold it, so workers that
+    outlive a killed run do not lock out its successor. On a file system without locks, as on some clusters, a warning
+    is logged and nothing is locked.
 
     Args:
-        path: A file for the lock alone; it is made where it is missing, and stays.
-        wait: Wait for the other process, and say so in the log, instead of refusing.
+        path: A file used only for the lock; it is created if it is missing, and not removed.
+        wait: Wait for the other process, with a message in the log, instead of raising.
 
     Raises:
         LockedError: Another process holds it.
@@ -34,7 +34,7 @@ class FileLock:
     """
 
     def __init__(self, path: Path, wait: bool = False) -> None:
-        import filelock  # what only reads, as scoring does, starts faster without it
+        import filelock  # imported here, because commands that only read start faster without it
 
         self._lock = filelock.FileLock(path, thread_local=False, fallback_to_soft=False)
         try:
@@ -42,13 +42,17 @@ class FileLock:
                 self._lock.acquire(blocking=False)
             except filelock.Timeout:
                 if not wait:
-                    raise LockedError(f"{path.parent}: another process writes this set; give each its own") from None
+                    raise LockedError(
+                        f"{path.parent}: another process writes this set; give each process a folder of its own"
+                    ) from None
                 log.info("%s: waiting for another process that writes there", path.parent)
                 self._lock.acquire()
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-            log.warning("%s: no locks here (%s): let one process at a time write", path, error.strerror)
+            log.warning(
+                "%s: the file system has no locks (%s): make sure that only one process writes", path, error.strerror
+            )
 
     def __enter__(self) -> "FileLock":
         return self
@@ -59,14 +63,18 @@ class FileLock:
         self.release()
 
     def release(self) -> None:
-        """Let the next one have it."""
+        """Release the lock."""
         self._lock.release()
 
 
 def lock_open_file(file: IO[bytes]) -> bool:
-    """Lock a file that is open until it is closed; return False where another process holds the lock.
+    """Lock an open file until it is closed.
 
-    Where a file system has no locks, it is as if nobody else were there.
+    Args:
+        file: The file.
+
+    Returns:
+        False if another process holds the lock. True on a file system without locks.
     """
     import filelock
 

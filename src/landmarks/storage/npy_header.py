@@ -1,7 +1,7 @@
-"""Reads and rewrites the header of a ``.npy`` file without touching its data.
+"""Read and write the header of a ``.npy`` file without its data.
 
-NumPy's own loader takes memory first and asks later, and lets errors of Python's tokenizer out when a header is
-corrupt. Here a header is either understood or a `ValueError`, and sizes are Python integers that cannot overflow.
+NumPy's own loader allocates memory before it checks the size, and raises errors of Python's tokenizer for a corrupt
+header. Here an invalid header raises `ValueError`, and sizes are Python integers that cannot overflow.
 """
 
 import math
@@ -17,7 +17,14 @@ from numpy.typing import DTypeLike, NDArray
 
 
 class NpyHeader(NamedTuple):
-    """What a header says; the data begin after `data_start` bytes, columns first where it is `fortran`."""
+    """Header of a ``.npy`` file.
+
+    Attributes:
+        shape: Shape of the array.
+        dtype: Type of the array.
+        data_start: Position of the data in bytes.
+        fortran: Whether the data are in Fortran order.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -31,34 +38,34 @@ class NpyHeader(NamedTuple):
 
 
 def read_header(file: IO[bytes]) -> NpyHeader:
-    """Read the header at the start of a file that this program wrote; `file` then stands at the data.
+    """Read the header of a file that this package wrote, and leave `file` at the start of the data.
 
     Raises:
-        ValueError: not a ``.npy`` file of version 1.0 in C order, or one of Python objects.
+        ValueError: It is not a ``.npy`` file of version 1.0 in C order, or it holds Python objects.
     """
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("unknown .npy version")
     file.seek(0)
     header = read_any_header(file)
     if header.fortran or header.dtype.hasobject:
-        raise ValueError("columns stored first, or Python objects")
+        raise ValueError("in Fortran order, or of Python objects")
     return header
 
 
 def read_any_header(file: IO[bytes]) -> NpyHeader:
-    """Read the header at the start of anybody's file, of any version; `file` then stands at the data.
+    """Read the header of any ``.npy`` file of any version, and leave `file` at the start of the data.
 
     Raises:
-        ValueError: not a ``.npy`` file, or a corrupt header.
+        ValueError: It is not a ``.npy`` file, or its header is corrupt.
     """
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0), (3, 0)):
         raise ValueError(f"its format {version} is newer than this program")
-    # Versions 2 and 3 differ in names of fields only, which descriptors do not have.
+    # Versions 2 and 3 differ only in names of fields of structured arrays, which are not used here.
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NumPy's hint about headers of Python 2
+            warnings.simplefilter("ignore")  # NumPy warns of headers written by Python 2
             shape, fortran, dtype = read(file)
     except (tokenize.TokenError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
         raise ValueError(f"its header is corrupt ({error})") from error
@@ -68,10 +75,15 @@ def read_any_header(file: IO[bytes]) -> NpyHeader:
 
 
 def write_header(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> int:
-    """Write a header at the start of `file`, or over the one there: NumPy pads it so that the first axis may grow.
+    """Write a header at the start of `file`, or over an existing one; NumPy pads it for growing arrays.
+
+    Args:
+        file: The file.
+        shape: Shape of the array.
+        dtype: Type of the array.
 
     Returns:
-        Its length in bytes.
+        The length of the header in bytes.
     """
     file.seek(0)
     fields = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
@@ -80,11 +92,16 @@ def write_header(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[np.gen
 
 
 def map_array(path: Path, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Memory-map a file read-only that must hold exactly this array.
+    """Memory-map a ``.npy`` file read-only.
+
+    Args:
+        path: The file.
+        dtype: The type that the array must have.
+        shape: The shape that the array must have.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: another type or shape, or another length than its header needs.
+        OSError: The file cannot be read.
+        ValueError: The array has another type or shape, or the length of the file does not fit its header.
     """
     with path.open("rb") as file:
         header = read_header(file)
@@ -99,19 +116,24 @@ def map_array(path: Path, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -
 
 @dataclass(frozen=True)
 class Column:
-    """One array: its type and the shape of one row, ``()`` for one number a row."""
+    """Type of an array that grows by rows.
+
+    Attributes:
+        dtype: Type of the values.
+        shape: Shape of one row; ``()`` for one value.
+    """
 
     dtype: DTypeLike
     shape: tuple[int, ...] = ()
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row."""
+        """Size of one row in bytes."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 def begin_array(file: IO[bytes], column: Column) -> int:
-    """Give an empty file the header of an array without rows, or check the one it has; the length of the header."""
+    """Write the header of an array without rows into an empty file, or check an existing header; return its length."""
     dtype = np.dtype(column.dtype)
     if file.seek(0, os.SEEK_END) == 0:
         return write_header(file, (0, *column.shape), dtype)
@@ -121,5 +143,5 @@ def begin_array(file: IO[bytes], column: Column) -> int:
         if header.shape[1:] != column.shape or header.dtype != dtype:
             raise ValueError(f"rows are {header.dtype} {header.shape[1:]}, not {dtype} {column.shape}")
     except ValueError as error:
-        raise ValueError(f"{Path(file.name).name}: cannot go on with what is there: {error}") from error
+        raise ValueError(f"{Path(file.name).name}: the existing file cannot be continued: {error}") from error
     return header.data_start

@@ -1,4 +1,4 @@
-"""The one policy for all that goes over a network: how often to try again, and how long to wait before."""
+"""Retry policy for everything that uses a network: how often to try again, and how long to wait."""
 
 import logging
 import random
@@ -11,17 +11,21 @@ import urllib3
 from urllib3.exceptions import InvalidHeader
 
 LONGEST_RETRY_AFTER = 900.0  # seconds
-WORTH_A_LINE = 1.0  # seconds
+WORTH_A_LINE = 1.0  # seconds of waiting from which on a retry is logged
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Not the global generator, whose numbers belong to the experiment.
+# Not the global generator, whose state must not change in an experiment.
 _random = random.SystemRandom()
 
 
 class TemporaryError(Exception):
-    """An attempt failed in a way that another may not; `wait` is how many seconds the server asks to wait."""
+    """Raised by an attempt that failed but may succeed if repeated.
+
+    Attributes:
+        wait: Seconds that the server asks to wait.
+    """
 
     def __init__(self, reason: str, wait: float = 0.0) -> None:
         super().__init__(reason)
@@ -30,12 +34,12 @@ class TemporaryError(Exception):
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Tries again what may succeed the next time, with waits that double, and gives up at some point.
+    """Policy for repeating failed attempts, with waits that double.
 
     Attributes:
-        attempts: How many in a row may fail without bringing anything.
-        first_wait: Seconds before the second attempt, about: clients shall not come back in step.
-        longest_wait: Seconds beyond which waits do not grow.
+        attempts: Number of attempts in a row without progress after which it gives up.
+        first_wait: Seconds before the second attempt; waits are randomised, so that clients do not retry in step.
+        longest_wait: Longest wait in seconds.
     """
 
     attempts: int = 8
@@ -43,7 +47,7 @@ class RetryPolicy:
     longest_wait: float = 60.0
 
     def wait(self, failures: int) -> float:
-        """Return the seconds to wait after so many failures in a row."""
+        """Return the seconds to wait after a number of failures in a row."""
         return _random.uniform(0.5, 1.0) * min(self.longest_wait, self.first_wait * 2.0 ** min(failures - 1, 60))
 
     def call(
@@ -56,13 +60,13 @@ class RetryPolicy:
         """Call `attempt` until it succeeds.
 
         Args:
-            name: What is tried, for the log.
-            attempt: Raises TemporaryError where another attempt makes sense.
-            progress: Returns a number that grows when an attempt brings something; such an attempt has not failed.
-            sleep: Waits so many seconds.
+            name: Name of the task, for the log.
+            attempt: The task; raises TemporaryError if it makes sense to repeat it.
+            progress: Returns a number that grows when an attempt makes progress; such attempts do not count as failed.
+            sleep: Waits for a number of seconds.
 
         Returns:
-            What `attempt` returns.
+            The result of `attempt`.
 
         Raises:
             TemporaryError: The last of `attempts` attempts in a row failed without progress.
@@ -82,12 +86,12 @@ class RetryPolicy:
             sleep(wait)
 
 
-PATIENT = RetryPolicy()  # for downloads, which run for days: two minutes or more without a byte
-QUICK = RetryPolicy(attempts=6, first_wait=0.7)  # for reads that a training waits for: a quarter of a minute
+PATIENT = RetryPolicy()  # for downloads, which may run for days: gives up after two minutes or more without a byte
+QUICK = RetryPolicy(attempts=6, first_wait=0.7)  # for reads that training waits for: gives up after about 15 seconds
 
 
 def is_temporary(status: int) -> bool:
-    """Return whether a server that answers with this HTTP status may answer otherwise the next time."""
+    """Return whether an HTTP status is a temporary error, after which the request can be repeated."""
     return status in (408, 425, 429) or status >= 500
 
 
