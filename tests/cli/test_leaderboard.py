@@ -90,7 +90,7 @@ def test_without_any_run_everything_is_missing(elsewhere: Path) -> None:
         (["--run", "tiny", "--root", "nowhere"], "nowhere: there is no such folder"),
         (["--run", "tiny", "--root", "."], "needs --weights"),
         (["--run", "tiny", "--root", ".", "--weights", "tiny.safetensors", "--", "data.image_sice=3"], "image_size"),
-        (["--run", "best_ensemble", "--root", "."], "figure of others"),
+        (["--run", "best_ensemble", "--root", "."], "was only published"),
         (["--root", "."], "--run ROW"),
     ],
 )
@@ -159,7 +159,7 @@ def test_a_system_takes_descriptors_that_are_there_and_makes_the_rest(
     words = ["--run", "both", "--root", str(tiny_world)]
     options = ["--", *TINY, *QUIET]
     done = call(*words, "--weights", "tiny=tiny.safetensors", *options, code=2)
-    assert done.stderr.strip().endswith("weights: --weights other=PATH")
+    assert done.stderr.strip().endswith("Make them with --weights other=PATH")
     assert not (elsewhere / "runs").exists()
     given = ["--weights", "tiny=tiny.safetensors", "--weights", "other=other.safetensors"]
     call(*words, *given, *options)

@@ -109,7 +109,7 @@ def test_what_is_missing_is_said_with_how_to_make_it(tmp_path: Path) -> None:
         measuring(row, "GLDV2", {}, tmp_path)
     lines = str(caught.value).splitlines()
     assert [line.strip() for line in lines[1:-1]] == [str(index)]
-    assert lines[-1].endswith("weights: --weights res152_npairs=PATH")
+    assert lines[-1].endswith("Make them with --weights res152_npairs=PATH")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_what_is_missing_is_said_with_how_to_make_it(tmp_path: Path) -> None:
 )
 def test_what_the_command_sets_itself_is_refused(tmp_path: Path, override: str) -> None:
     row = ROWS["res152_arcmargin"]
-    with pytest.raises(LandmarksError, match="is set by"):
+    with pytest.raises(LandmarksError, match="sets this itself"):
         measuring(row, "GLDV2", {row.name: WEIGHTS}, tmp_path, [override])
 
 

@@ -63,11 +63,11 @@ def test_runs_of_older_versions_have_no_stamp(tmp_path: Path) -> None:
         (b"{", "not readable"),
         (b"\xff\xfe", "not readable"),
         (b"[" * 100_000, "not readable"),
-        (b'{"scores": {"public": {"map@100": NaN}}}', "NaN is no JSON"),
-        (b"[1]", "no file of ours"),
-        (b'{"accuracy": 1}', "no file of ours"),
-        (b'{"scores": {"public": "high"}}', "no file of ours"),
-        (b'{"job": "evaluate", "scores": {}, "protocol": {"model": "x"}}', "makes no sense"),
+        (b'{"scores": {"public": {"map@100": NaN}}}', "NaN is not valid JSON"),
+        (b"[1]", "not the metrics of a run"),
+        (b'{"accuracy": 1}', "not the metrics of a run"),
+        (b'{"scores": {"public": "high"}}', "not the metrics of a run"),
+        (b'{"job": "evaluate", "scores": {}, "protocol": {"model": "x"}}', "is invalid"),
         (b'{"job": "evaluate", "scores": {}, "protocol": [{"model": "x"}], "data": {}}', "protocol.0.weights"),
     ],
 )
@@ -85,7 +85,7 @@ def test_files_beyond_any_size_of_ours_are_not_read(tmp_path: Path, monkeypatch:
     write_run(tmp_path)
     monkeypatch.setattr(runs, "MAX_BYTES", 100)
     (note,) = find_runs(tmp_path).notes
-    assert "no file of ours" in note
+    assert "not the metrics of a run" in note
 
 
 def test_a_folder_of_that_name_and_a_missing_folder(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_the_row_s_own_weights_are_taken(rows: dict[str, Row], tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "changes", "words"),
     [
-        ("other", {}, "calls itself other, and the row is tiny"),
+        ("other", {}, "its name is other, not tiny"),
         ("tiny", {"dim": 16}, "another network than tiny: dim=16 instead of dim=32"),
         ("tiny", {"pooling": "gem"}, "pooling=gem instead of pooling=average"),
         ("tiny", {"name": "test_vit"}, "name=test_vit instead of name=test_resnet"),
@@ -83,7 +83,7 @@ def test_classifiers_say_which_landmark_each_class_is(rows: dict[str, Row], tmp_
     row = rows["tiny_classifier"]
     labelled = classifier_file(tmp_path / "labelled.safetensors", ("1", "2", "3"))
     require_weights(row, labelled)
-    with pytest.raises(LandmarksError, match="does not say which landmark"):
+    with pytest.raises(LandmarksError, match="does not record the landmark"):
         require_weights(row, classifier_file(tmp_path / "plain.safetensors", ()))
     with pytest.raises(LandmarksError, match="no class weights"):
         require_weights(row, model_file(tmp_path / "none.safetensors", "tiny_classifier"))
@@ -92,7 +92,7 @@ def test_classifiers_say_which_landmark_each_class_is(rows: dict[str, Row], tmp_
 
 
 def test_folders_of_published_weights_are_imported_first(rows: dict[str, Row], tmp_path: Path) -> None:
-    with pytest.raises(LandmarksError, match="nothing was published for tiny"):
+    with pytest.raises(LandmarksError, match="no weights were published for tiny"):
         require_weights(rows["tiny"], tmp_path)
     words = f"import-paddle res152_arcmargin {tmp_path} res152_arcmargin.safetensors`"
     with pytest.raises(LandmarksError, match=re.escape(words)):
@@ -102,8 +102,8 @@ def test_folders_of_published_weights_are_imported_first(rows: dict[str, Row], t
 @pytest.mark.parametrize(
     ("given", "row", "words"),
     [
-        (["nowhere.ckpt"], "tiny", "nowhere.ckpt is not there"),
-        (["here"], "second_place_2019_retrieval", "joins several models"),
+        (["nowhere.ckpt"], "tiny", "nowhere.ckpt does not exist"),
+        (["here"], "second_place_2019_retrieval", "has several models"),
         (["tiny=here"], "second_place_2019_retrieval", "has no part tiny"),
         (["res152_npairs=here", "res152_npairs=here"], "second_place_2019_retrieval", "given twice"),
         (["a", "b"], "tiny", "given twice"),

@@ -1,4 +1,4 @@
-"""Published figures beside those measured here, and how the missing ones are made."""
+"""Compares measured metrics with published ones, and runs the commands that measure missing ones."""
 
 import lazy_loader
 

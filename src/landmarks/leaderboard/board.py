@@ -1,4 +1,4 @@
-"""Puts runs beside the published figures, or apart from them, and names the commands that measure a row."""
+"""Matches runs with published metrics, lists those that are not comparable, and gives the commands to measure a row."""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -12,15 +12,20 @@ from landmarks.report import Apart, Board, BoardRow, Figures, Measured
 
 FROM_WEIGHTS = "from published weights"
 FROM_TRAINING = "from training"
-WEIGHTS, LABELS = "PUBLISHED", "LABELS"  # to be replaced by the reader
+WEIGHTS, LABELS = "PUBLISHED", "LABELS"  # placeholders in commands
 SHOWN = ("map@100", "gap", "classifier_gap", "map@0.5")
 
 
 def build_board(rows: Mapping[str, Row], found: FoundRuns, only: Row | None = None) -> Board:
-    """Match runs and rows; show all rows or one `only`.
+    """Match runs with rows.
 
-    A run belongs to a row if it was made by exactly the row's models, by their names in its stamp. Of several the
-    newest comes first, by the time of its `metrics.json`.
+    A run belongs to a row if it was made by exactly the row's models, according to the names that it records. Of
+    several runs the newest comes first, by the modification time of `metrics.json`.
+
+    Args:
+        rows: All rows, by name.
+        found: The runs.
+        only: The row to show; None shows all.
     """
     newest = sorted(found.runs, key=lambda run: run.written, reverse=True)
     compared: dict[str, list[Measured]] = {name: [] for name in rows}
@@ -33,7 +38,7 @@ def build_board(rows: Mapping[str, Row], found: FoundRuns, only: Row | None = No
             reasons.append(obstacles(run, row))
             if not reasons[-1]:
                 compared[row.name].append(_measured(run, row))
-        if all(reasons):  # no row takes it
+        if all(reasons):  # comparable with no row
             fewest = min(reasons, key=len) if reasons else _of_no_row(run)
             apart.append(_apart(run, fewest))
     shown = [row for row in rows.values() if only is None or row.name == only.name]
@@ -77,7 +82,7 @@ def _has(run: Run, metric: str) -> bool:
 
 
 def _figures(run: Run, metric: str) -> Figures:
-    """Of the public and the private queries, or of what else the run was scored on."""
+    """Return a metric of the public and private queries, or of other splits if the run has neither."""
     splits = SPLITS if any(split in run.scores for split in SPLITS) else tuple(run.scores)
     return {split: run.scores.get(split, {}).get(metric) for split in splits}
 
@@ -91,7 +96,7 @@ def _data(data: Evaluated) -> str:
 
 
 def _protocol(run: Run) -> str:
-    """Size, views, arithmetic and weights, briefly; of several models what they differ in is left out."""
+    """Summarize image size, views, precision and weights; the weights of several models are only counted."""
     known = [one for one in run.stamp.protocol if one]
     if not known:
         return "plain files"
@@ -110,10 +115,18 @@ def _when(run: Run) -> str:
 
 
 def commands(row: Row, rows: Mapping[str, Row]) -> dict[str, list[str]]:
-    """Commands by kind, in the order in which they are given; none for figures of others.
+    """Return the commands that measure a row.
 
-    Published weights are expected in folders `PUBLISHED/<row>`. A training run is evaluated on the whole test set
-    afterwards: while it trains it is scored on a sample.
+    Published weights are expected in folders `PUBLISHED/<row>`. A trained model is then evaluated on the whole test
+    set, since training evaluates it on a sample.
+
+    Args:
+        row: The row.
+        rows: All rows, by name.
+
+    Returns:
+        Commands in the order in which to run them, by `FROM_WEIGHTS` and `FROM_TRAINING`; empty for a row that cannot
+        be run here.
     """
     if not row.models:
         return {}
@@ -128,9 +141,8 @@ def commands(row: Row, rows: Mapping[str, Row]) -> dict[str, list[str]]:
 
 
 def _import(part: str) -> str:
-    labels = (
-        ["--labels", LABELS] if PUBLISHED_MODELS[part].classifier is not None else []
-    )  # no published file says them
+    # The published files do not contain the labels.
+    labels = ["--labels", LABELS] if PUBLISHED_MODELS[part].classifier is not None else []
     return shlex.join(["landmarks", "import-paddle", part, f"{WEIGHTS}/{part}", f"{part}.safetensors", *labels])
 
 

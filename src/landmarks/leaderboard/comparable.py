@@ -1,18 +1,18 @@
-"""When a figure measured here may stand beside a published one.
+"""Decides when a metric measured here is comparable with a published one.
 
-Published figures of retrieval and recognition are of the whole GLDv2 test set by the v2.1 ground truth (Weyand et al.,
-"Google Landmarks Dataset v2", CVPR 2020). A figure measured here is one of the same data if its stamp says that
+Published metrics of retrieval and recognition are for the whole GLDv2 test set with the v2.1 ground truth (Weyand et
+al., "Google Landmarks Dataset v2", CVPR 2020). A metric measured here is for the same data if its run records that
 
-- the data set is `gldv2`, scored by its own v2.1 solution files, and nothing was held out of training instead;
-- all 117,577 test images were queries and, for retrieval, all 761,757 index images were searched, but for unreadable
-  ones, at most 0.1 % of either: a sample of the index, as in training, makes every figure higher;
-- the solution scores 1,129 queries of retrieval, or says of each of the 117,577 test images whether and how recognition
-  scores it, and has both a public and a private part.
+- the data set is `gldv2`, evaluated with its own v2.1 solution files, without landmarks held out of training;
+- all 117,577 test images were queries and, for retrieval, all 761,757 index images were searched, except for
+  unreadable ones, at most 0.1 % of either: a sample of the index, as in training, makes every metric higher;
+- the solution scores 1,129 queries of retrieval, or lists each of the 117,577 test images for recognition, and has both
+  a public and a private part.
 
-The real files' content is not known here, so their counts tell them from a miniature in the same layout, which has the
-same file names. And it is one of the same row if models, size and views of the images, and stages of the pipeline are
-the row's. Of detectors nothing is comparable: the published figure is of the public split of the 2018 challenge, whose
-boxes were never published.
+The contents of the official files are not known here, so their counts distinguish them from a small data set in the
+same layout, which has the same file names. A metric is for the same row if models, image sizes, views and pipeline
+stages are the row's. Detectors are never comparable: the published metric is for the public split of the 2018
+challenge, whose boxes were never published.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,24 +26,38 @@ SCORED_IN_RETRIEVAL = 1_129
 UNREADABLE = 0.001
 EXACT = ("exact", "torch")
 RULE = (
-    f"A figure stands beside a published one only if it was measured on the whole GLDv2 test set ({QUERIES:,} queries, "
-    f"{INDEX:,} index images, ground truth {RELEASE}) with the models, sizes and stages of the row. A point is 0.01."
+    f"A metric is compared with a published one only if it was measured on the whole GLDv2 test set ({QUERIES:,} "
+    f"queries, {INDEX:,} index images, ground truth {RELEASE}) with the models, sizes and stages of the row. A point "
+    "is 0.01."
 )
-DETECTION = "the published figure is of the public split of the 2018 challenge, whose boxes were never published"
+DETECTION = "the published metric is for the public split of the 2018 challenge, whose boxes were never published"
 
 
 def obstacles(run: Run, row: Row) -> list[str]:
-    """Why a run of a row's models may not stand beside the published figures; empty if it may."""
+    """Return the reasons why a run is not comparable with the published metrics of a row.
+
+    Args:
+        run: A run of the row's models.
+        row: The row.
+
+    Returns:
+        A phrase for each reason; empty if the run is comparable.
+    """
     return [*other_data(run.stamp.data, row.metric), *_other_views(run.stamp.protocol, row), *_other_stages(run, row)]
 
 
 def other_data(data: Evaluated, metric: str) -> list[str]:
-    """Why a figure is not one of the whole test set; empty if it is."""
+    """Return the reasons why a metric is not for the whole test set; empty if it is.
+
+    Args:
+        data: The data that were evaluated.
+        metric: Name of the metric.
+    """
     task = task_of(metric)
     if task == "detection":
         return [DETECTION]
     if data.source is None:
-        return ["nobody knows which data set this is: descriptors.use_data=true would say"]
+        return ["the data set is not recorded: descriptors.use_data=true records it"]
     if data.source != SOURCE:
         return [f"another data set: {data.source}"]
     return list(_not_whole(data, task))
@@ -55,7 +69,7 @@ def _not_whole(data: Evaluated, task: str) -> Iterator[str]:
         yield f"no ground truth of {task}"
         return
     if data.release != RELEASE or truth.where != SOURCE:
-        yield f"another ground truth than {RELEASE} of the data set ({truth.where}, {data.release})"
+        yield f"a ground truth other than {RELEASE} of the data set ({truth.where}, {data.release})"
     if data.held_out:
         yield "landmarks held out of training"
     yield from _other_solution(truth, task)
@@ -73,7 +87,7 @@ def _other_solution(truth: Solution, task: str) -> Iterator[str]:
     known = scored if task == "retrieval" else scored + truth.ignored
     expected = SCORED_IN_RETRIEVAL if task == "retrieval" else QUERIES
     if known != expected:
-        yield f"the ground truth of {task} is about {known:,} queries, not {expected:,}"
+        yield f"the ground truth of {task} has {known:,} queries instead of {expected:,}"
     elif not (truth.public and truth.private):
         yield "the ground truth has no public or no private queries"
 

@@ -1,7 +1,7 @@
-"""What `landmarks leaderboard --run` does for a row: it prints and runs a few commands, which all go on after a kill.
+"""Finds the commands that `landmarks leaderboard --run` runs for a row, all of which can be resumed.
 
-A single model and a system of six go the same way: `landmarks extract` makes the descriptors of each model, then
-`landmarks evaluate` searches, re-ranks and scores them. Classifiers and detectors are evaluated at once.
+Single models and systems of several are measured in the same way: `landmarks extract` makes the descriptors of each
+model, then `landmarks evaluate` searches, re-ranks and scores. Classifiers and detectors are evaluated directly.
 """
 
 import shlex
@@ -22,18 +22,23 @@ from landmarks.leaderboard.weights import composed, parse_weights, require_weigh
 from landmarks.recognition import DETECTIONS, RecognitionPipeline
 from landmarks.retrieval import Need, Pipeline
 
-SETS = "descriptors"  # the folder of a row's sets, where an evaluation keeps them, too
-PREDICTED = 10  # landmarks of each image, as `conf/extract.yaml` advises
-CLASSIFIER_GALLERY = 1000  # its figure needs no neighbours
+SETS = "descriptors"  # the folder of a row's descriptor sets, as in an evaluation
+PREDICTED = 10  # predicted landmarks per image, as recommended in `conf/extract.yaml`
+CLASSIFIER_GALLERY = 1000  # small, because metrics of classifiers need no neighbours
 OURS = ("checkpoint", "descriptors", "run_dir", "splits", "predictions", "detections", "hydra")
 
 
 @dataclass(frozen=True)
 class Command:
-    """A run of `landmarks extract` or `landmarks evaluate`."""
+    """A run of `landmarks extract` or `landmarks evaluate`.
 
-    name: Literal["extract", "evaluate"]  # which of them
-    overrides: tuple[str, ...]  # its arguments
+    Attributes:
+        name: The command.
+        overrides: Its arguments.
+    """
+
+    name: Literal["extract", "evaluate"]
+    overrides: tuple[str, ...]
 
     def __str__(self) -> str:
         return shlex.join(["landmarks", self.name, *self.overrides])
@@ -48,13 +53,25 @@ def prepare(
     extra: Sequence[str],
     trust: Sequence[str] = (),
 ) -> list[Command]:
-    """Hold everything that is given for a row against it, and find the commands that measure it.
+    """Check the arguments of `landmarks leaderboard --run`, and find the commands that measure the row.
 
-    `weights` are as of `--weights`, `extra` the overrides of the user, `trust`
-    is as of `open_model`; a row's own folder is `out/<row>`.
+    Args:
+        row: The row to measure.
+        rows: All rows, by name.
+        root: Folder or address of the data set.
+        weights: Values of `--weights`.
+        out: Folder of all runs; results are written to `out/<row>`.
+        extra: Further overrides by the user.
+        trust: Modules whose classes may be instantiated, see `open_model`.
+
+    Returns:
+        The commands, in order.
+
+    Raises:
+        LandmarksError: An argument is missing or invalid, or the weights are not those of the row.
     """
     if not row.models:
-        raise LandmarksError(f"{row.name} is a figure of others ({row.source}): there is nothing here to run")
+        raise LandmarksError(f"{row.name} was only published ({row.source}) and cannot be run here")
     if root is None:
         raise LandmarksError(f"--run needs the data set: --root {row.root_word}")
     if "://" not in root and not Path(root).expanduser().is_dir():
@@ -66,16 +83,27 @@ def prepare(
         require_weights(rows[part], path, trust)
     named = [f"trust=[{','.join(trust)}]"] if trust else []
     found = measuring(row, root, paths, out, [*extra, *named])
-    if len(found) > 1:  # a single one checks itself before it begins
+    if len(found) > 1:  # a single command checks its configuration before it starts
         check_commands(found)
     return found
 
 
 def measuring(row: Row, root: str, weights: Mapping[str, Path], out: Path, extra: Sequence[str] = ()) -> list[Command]:
-    """Find the commands that measure a row, given the weights of each part that is to be made."""
+    """Find the commands that measure a row.
+
+    Args:
+        row: The row.
+        root: Folder or address of the data set.
+        weights: Weights by the name of the part; parts whose descriptors already exist need none.
+        out: Folder of all runs.
+        extra: Further overrides by the user.
+
+    Raises:
+        LandmarksError: An override is not allowed, or weights of a part are missing.
+    """
     for override in extra:
         if override.startswith("-") or _top(override) in OURS:
-            raise LandmarksError(f"{override}: is set by `leaderboard --run` itself; give --weights, --root and --out")
+            raise LandmarksError(f"{override}: `leaderboard --run` sets this itself; use --weights, --root and --out")
     if "recognition.stages.classifier=null" in extra:
         row = replace(row, classifier=None)
     if "recognition.stages.filter=null" in extra:
@@ -88,13 +116,20 @@ def measuring(row: Row, root: str, weights: Mapping[str, Path], out: Path, extra
     if missing:
         where = "".join(f"\n  {folder}" for part in missing for folder in made[part] if not folder.is_dir())
         give = " ".join(f"--weights {part}=PATH" for part in missing)
-        raise LandmarksError(f"{row.name} needs what is not there yet:{where}\nIt is made with its weights: {give}")
+        raise LandmarksError(f"{row.name} needs these folders, which do not exist yet:{where}\nMake them with {give}")
     extractions = [_extraction(row, part, root, weights[part], out, splits, extra) for part in made if part in weights]
     return [*extractions, _of_descriptors(row, root, out, splits, extra)]
 
 
 def check_commands(commands: Sequence[Command]) -> None:
-    """Check extractions and the evaluation after them, so that a slip does not show after hours of work."""
+    """Check the configurations of all commands before the first one starts.
+
+    Args:
+        commands: Extractions, then the evaluation.
+
+    Raises:
+        LandmarksError: A configuration is invalid, or a stage needs something that the extractions do not make.
+    """
     for command in commands:
         config = composed(command.name, [one for one in command.overrides if not one.startswith("hydra.")])
         if command.name == "extract":
@@ -106,7 +141,7 @@ def check_commands(commands: Sequence[Command]) -> None:
 
 
 def _check_needs(config: DictConfig) -> None:
-    """Refuse stages that need what the extractions will not make."""
+    """Raise LandmarksError for stages that need something that the extractions do not make."""
     gallery = bool(config.descriptors.gallery)
     pipeline: Pipeline = instantiate(config.pipeline)
     pipeline.require(["images", "gallery"] if gallery else ["images"])
@@ -117,7 +152,7 @@ def _check_needs(config: DictConfig) -> None:
 
 
 def _made(row: Row, part: str, splits: Sequence[str]) -> list[str]:
-    """Name the folders that an extraction with a part of the row makes."""
+    """Return the names of the folders that an extraction with a part of the row makes."""
     if part in row.models:
         return list(splits)
     return [f"queries{PREDICTIONS if part == row.classifier else DETECTIONS}"]
@@ -134,7 +169,7 @@ def _extraction(
 
 
 def _of_weights(row: Row, root: str, weights: Path, here: Path, extra: Sequence[str]) -> Command:
-    """Evaluate a detector or a classifier, which needs no neighbours: the smallest index and gallery do."""
+    """Evaluate a detector or a classifier; it needs no neighbours, so index and gallery are as small as possible."""
     mine = [f"checkpoint={quoted(weights)}", f"data.root={quoted(root)}"]
     mine += [f"name={row.name}", f"hydra.run.dir={quoted(here)}"]
     if row.task == "detection":
@@ -157,11 +192,11 @@ def _of_descriptors(row: Row, root: str, out: Path, splits: Sequence[str], extra
 
 
 def _meant_for(settings: type, other: type, extra: Sequence[str]) -> list[str]:
-    """Leave out what only the other command has a use for."""
+    """Leave out overrides that only the other command has."""
     mine, others = ({field.name for field in fields(one)} for one in (settings, other))
     return [one for one in extra if _top(one) in mine or _top(one) not in others]
 
 
 def _top(override: str) -> str:
-    """The key at the top: `pipeline` of `pipeline.stages.qe.k=3`, `index` of `index@neighbours=…`."""
+    """Return the top-level key: `pipeline` of `pipeline.stages.qe.k=3`, `index` of `index@neighbours=…`."""
     return override.lstrip("+~").partition("=")[0].partition(".")[0].partition("@")[0]

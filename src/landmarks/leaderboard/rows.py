@@ -1,7 +1,7 @@
-"""The rows of the leaderboard: what was published, and what it would take to measure it here.
+"""The rows of the leaderboard: published metrics, and what is needed to measure them here.
 
-Single models are the files of `experiments/`, ours and those of the working directory, that have a node `published`.
-Systems of several models and figures of others are in `systems.yaml` beside this file.
+Single models are the files in `experiments/`, of the package and the working directory, that have a node `published`.
+Systems of several models, and results that cannot be reproduced here, are in `systems.yaml` beside this file.
 """
 
 from collections.abc import Mapping
@@ -25,38 +25,53 @@ OF_RECOGNITION = ("gap", "gap_ignoring_non_landmark", "top1")
 
 @dataclass(frozen=True)
 class Row:
-    """A row."""
+    """A row of the leaderboard.
 
-    name: str  # also of the model, in the protocol of descriptor sets
-    metric: str  # as `metrics.json` calls it, such as "map@100"
-    public: float | None  # the published figure of the public queries; None if there is none
-    private: float | None  # likewise
-    source: str  # who published it, and of what
-    note: str = ""  # what a reader of the figures should know
-    # rows of the models that embed images, one or several; none where we cannot run it
+    Attributes:
+        name: Its name, which is also the name of the model in the protocol of descriptor sets.
+        metric: The metric, as in `metrics.json`, such as "map@100".
+        public: Published value for the public queries; None if there is none.
+        private: Published value for the private queries; None if there is none.
+        source: Who published the values, and for which model.
+        note: Remarks on the values.
+        models: Rows of the models that embed images; empty for a row that cannot be run here.
+        pipeline: Name of the retrieval or recognition pipeline; None for plain search or votes.
+        stages: Stages of that pipeline; empty if the metric depends on none.
+        sizes: Allowed short sides of images in pixels, for each model; empty for any.
+        classifier: Row of the model whose predictions recognition uses.
+        detector: Row of the model whose detections recognition uses.
+        experiment: Name of its file in `experiments/`; None for a system.
+        begins_with: Row of the model from whose checkpoint its training starts.
+    """
+
+    name: str
+    metric: str
+    public: float | None
+    private: float | None
+    source: str
+    note: str = ""
     models: tuple[str, ...] = ()
-    pipeline: str | None = None  # the choice of the retrieval or recognition pipeline; None for plain search or votes
-    stages: tuple[str, ...] = ()  # of that pipeline; empty where the figure depends on none
-    # of each model the short sides in pixels that images may have been given; empty for any
+    pipeline: str | None = None
+    stages: tuple[str, ...] = ()
     sizes: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    classifier: str | None = None  # row of the model whose predictions recognition looks at
-    detector: str | None = None  # row of the model whose detections recognition looks at
-    experiment: str | None = None  # name of its file in `experiments/`; None of a system
-    begins_with: str | None = None  # row whose training comes before its own
+    classifier: str | None = None
+    detector: str | None = None
+    experiment: str | None = None
+    begins_with: str | None = None
 
     @property
     def task(self) -> Task:
-        """What the figure is of."""
+        """The task of the metric."""
         return task_of(self.metric)
 
     @property
     def root_word(self) -> str:
-        """What stands in commands for the root of the data set, to be replaced by the reader."""
+        """Placeholder in commands for the root of the data set."""
         return "OPENIMAGES" if self.task == "detection" else "GLDV2"
 
     @property
     def of_classifier(self) -> bool:
-        """Whether the figure is of a classifier alone."""
+        """Whether the metric is that of a classifier alone."""
         return self.metric.startswith("classifier_")
 
     @property
@@ -66,21 +81,25 @@ class Row:
 
 
 def task_of(metric: str) -> Task:
-    """The task that a figure of `metrics.json` belongs to."""
+    """Return the task of a metric, by its name in `metrics.json`."""
     if metric.endswith("map@0.5"):
         return "detection"
     return "recognition" if metric.startswith("classifier_") or metric in OF_RECOGNITION else "retrieval"
 
 
 def read_rows() -> dict[str, Row]:
-    """All rows by name: ours, those of the working directory, then systems."""
+    """Read all rows by name: those of the package, those of the working directory, then systems.
+
+    Raises:
+        LandmarksError: A file is invalid; the message names it.
+    """
     extras = _load(_SYSTEMS)
     rows: dict[str, Row] = {}
     for folder in dict.fromkeys((config_root() / "experiments", Path.cwd() / "experiments")):
         for path in sorted(folder.glob("*.yaml")):
             row = _of_experiment(path, extras["begins_with"])
             if row is not None:
-                rows.setdefault(row.name, row)  # as Hydra takes the first of two files of one name
+                rows.setdefault(row.name, row)  # Hydra also uses the first of two files with one name
     for name, system in extras["systems"].items():
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in system.items()
@@ -91,7 +110,7 @@ def read_rows() -> dict[str, Row]:
 
 
 def find_row(rows: Mapping[str, Row], name: str) -> Row:
-    """The row of that name. Raises LandmarksError with a suggestion if there is none."""
+    """Return the row with this name. Raises LandmarksError with a suggestion if there is none."""
     if name not in rows:
         raise LandmarksError(
             f"there is no row {name}{suggest(name, list(rows))}\nRows that can be run: "
@@ -107,7 +126,7 @@ def _of_experiment(path: Path, begins_with: Mapping[str, str]) -> Row | None:
     published = _published(content["published"], path)
     name = content.get("name")
     if not isinstance(name, str) or "${" in name:
-        raise LandmarksError(f"{path}: a row with published figures needs a name of its own: name: {path.stem}")
+        raise LandmarksError(f"{path}: an experiment with published metrics needs a name: add name: {path.stem}")
     data = _mapping(content.get("data"), path, "data")
     size = _mapping(data.get("resize"), path, "data.resize").get("short_side") or data.get("image_size")
     plain = {"retrieval": ("search",), "recognition": ("search", "votes"), "detection": ()}
@@ -150,4 +169,4 @@ def _published(values: Any, path: Path) -> Published:
         return TypeAdapter(Published).validate_python(values)
     except ValidationError as error:
         reasons = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise LandmarksError(f"{path}: published figures that are none: {reasons}") from None
+        raise LandmarksError(f"{path}: the node `published` is invalid: {reasons}") from None

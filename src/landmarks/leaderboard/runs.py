@@ -1,7 +1,7 @@
-"""Finds the `metrics.json` of runs and reads what the leaderboard needs of them.
+"""Finds the `metrics.json` files of runs and reads what the leaderboard needs.
 
-Folders of runs hold anything: corrupt files, those of older versions, those of other programs. None stops the
-leaderboard; each is named instead.
+Run folders may contain anything: corrupt files, files of older versions or of other programs. They do not stop the
+leaderboard but are listed in it.
 """
 
 import json
@@ -25,7 +25,7 @@ _STRICT = ConfigDict(strict=True)
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class Protocol:
-    """How one model embedded images, see `retrieval.ExtractionProtocol`; a detector's has fewer keys."""
+    """How a model embedded images, see `retrieval.ExtractionProtocol`; that of a detector has fewer keys."""
 
     model: str
     weights: str
@@ -38,7 +38,7 @@ class Protocol:
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class Stages:
-    """Names of the stages of both pipelines, and what was chosen by name where that is known."""
+    """Names of the stages of both pipelines, and known choices of configuration groups."""
 
     retrieval: list[str] = Field(default_factory=list)
     recognition: list[str] = Field(default_factory=list)
@@ -47,7 +47,15 @@ class Stages:
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class Solution:
-    """How many images a solution scores, and where it comes from."""
+    """The numbers of images in a ground truth, and its origin.
+
+    Attributes:
+        public: Number of public images.
+        private: Number of private images.
+        ignored: Number of images that are not scored.
+        where: Data set or file that it comes from.
+        digest: Hash of its content.
+    """
 
     public: int
     private: int
@@ -58,21 +66,30 @@ class Solution:
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class Evaluated:
-    """The data that were evaluated, see `stamp` of evaluation; of a detector only `source` and what follows it."""
+    """The data that were evaluated, as recorded by the evaluation.
 
-    source: str | None = None  # name of the data set; None where nobody knows
-    split: str | None = None  # of a detector's images
-    images: int | None = None  # of a detector
-    release: str | None = None  # of the ground truth
-    held_out: bool = False  # of the train images instead of the test set
-    embedded: dict[str, int] = Field(default_factory=dict)  # numbers of queries and index images that were searched
-    # of each task; None where nobody knows what is right
+    Attributes:
+        source: Name of the data set; None if unknown.
+        split: Split of the images; for detectors only.
+        images: Number of images; for detectors only.
+        release: Version of the ground truth.
+        held_out: Whether the images are held out of training instead of the test set.
+        embedded: Numbers of queries and index images.
+        truth: Ground truth of each task; None if there is none.
+    """
+
+    source: str | None = None
+    split: str | None = None
+    images: int | None = None
+    release: str | None = None
+    held_out: bool = False
+    embedded: dict[str, int] = Field(default_factory=dict)
     truth: dict[str, Solution | None] = Field(default_factory=dict)
 
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class Stamp:
-    """What the figures of a run are of. A model that nobody knows is None."""
+    """What a run records about its metrics; the protocol of an unknown model is None."""
 
     protocol: list[Protocol | None]
     data: Evaluated
@@ -82,39 +99,58 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Run:
-    """A run whose figures carry a stamp."""
+    """A run that records how its metrics were measured.
 
-    folder: Path  # of the run
-    written: float  # when, in seconds since 1970
-    scores: Mapping[str, Mapping[str, float]]  # split to figure to value
-    stamp: Stamp  # what the figures are of
+    Attributes:
+        folder: The run folder.
+        written: When `metrics.json` was written, seconds since 1970.
+        scores: Metrics of each split: split -> metric -> value.
+        stamp: What the metrics were measured with.
+    """
+
+    folder: Path
+    written: float
+    scores: Mapping[str, Mapping[str, float]]
+    stamp: Stamp
 
     @property
     def trained(self) -> bool:
-        """Whether it is a training run, of whose end the figures are."""
+        """Whether it is a training run, whose metrics are those at the end of training."""
         return self.stamp.job == "train"
 
     @property
     def models(self) -> list[str]:
-        """Names of the models that embedded, in any order; a question mark for one that nobody knows."""
+        """Names of the models that embedded images, in any order; a question mark for an unknown one."""
         return [one.model if one else "?" for one in self.stamp.protocol]
 
 
 @dataclass
 class FoundRuns:
-    """What lies in a folder."""
+    """The runs in a folder.
 
-    runs: list[Run] = field(default_factory=list)  # with a stamp
-    # folders of runs of older versions: nobody can say what their figures are of
+    Attributes:
+        runs: Runs that record how their metrics were measured.
+        unstamped: Folders of runs of older versions, which do not record it.
+        notes: Messages about invalid or unreadable files.
+    """
+
+    runs: list[Run] = field(default_factory=list)
     unstamped: list[Path] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)  # files that are not what their name says, and why
+    notes: list[str] = field(default_factory=list)
 
 
 def find_runs(folder: str | Path) -> FoundRuns:
-    """Read every `metrics.json` in a folder and those below it; links to folders are not followed."""
+    """Read every `metrics.json` in a folder and its subfolders, without following links to folders.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        LandmarksError: There is no such folder.
+    """
     folder = Path(folder)
     if not folder.is_dir():
-        raise LandmarksError(f"{folder}: there is no such folder; runs are searched in runs/, or in --runs FOLDER")
+        raise LandmarksError(f"{folder}: there is no such folder; give the folder of your runs with --runs FOLDER")
     found = FoundRuns()
     for path in _files(folder, found.notes):
         try:
@@ -127,7 +163,7 @@ def find_runs(folder: str | Path) -> FoundRuns:
             found.runs.append(Run(path.parent, path.stat().st_mtime, scores, stamp))
         except ValidationError as error:
             key, why = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
-            found.notes.append(f"{path}: a stamp that makes no sense ({key}: {why})")
+            found.notes.append(f"{path}: the record of the evaluation is invalid ({key}: {why})")
         except (OSError, ValueError, RecursionError) as error:
             found.notes.append(f"{path}: {error if isinstance(error, _NoneOfOursError) else f'not readable ({error})'}")
     return found
@@ -155,26 +191,26 @@ def _read(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise _NoneOfOursError(f"larger than {MAX_BYTES >> 20} MiB, so no file of ours")
+        raise _NoneOfOursError(f"not the metrics of a run: larger than {MAX_BYTES >> 20} MiB")
     values = json.loads(content, parse_constant=_refuse)
     if not isinstance(values, dict):
-        raise _NoneOfOursError("no file of ours: not an object")
+        raise _NoneOfOursError("not the metrics of a run: not an object")
     return values
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not valid JSON")
 
 
 def _scores(values: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """The figures that can be figures at all, numbers from 0 to 1; of a training run those at its end."""
+    """Return the metrics with valid values, from 0 to 1; of a training run those at its end."""
     at_the_end = values.get("trained")
     try:
         scores = _SCORES.validate_python(
-            at_the_end if values.get("job") == "train" else values.get("scores", at_the_end)  # older files name no job
+            at_the_end if values.get("job") == "train" else values.get("scores", at_the_end)  # older files have no job
         )
     except ValidationError:
-        raise _NoneOfOursError("no file of ours: it has no scores") from None
+        raise _NoneOfOursError("not the metrics of a run: it has no scores") from None
     return {
         split: {name: value for name, value in figures.items() if value is not None and 0 <= value <= 1}
         for split, figures in scores.items()
@@ -182,7 +218,7 @@ def _scores(values: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def _without_unknown(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The stamp, with None for models that nobody knows: plain files have an empty protocol."""
+    """Return the stamp, with None for unknown models: descriptors in plain files have an empty protocol."""
     protocol = values["protocol"]
     known = [one or None for one in protocol] if isinstance(protocol, list) else protocol
     return {

@@ -1,7 +1,7 @@
-"""Weights for a row: found, and held against the row before any work.
+"""Checks the weights given for a row before any work.
 
-A row is a name and a network. Weights of another network, or those of another run, would give a figure of something
-else under the row's name, so they are refused: by the name and the architecture that the file itself records.
+A row stands for a run and a network. Weights of another network or another run would give a metric of something else
+under the row's name, so they are refused, according to the name and the architecture recorded in the file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,23 @@ from landmarks.models import (
     trusting,
 )
 
-NO_MATTER = {*IN_TRAINING_ONLY, "pretrained", "dropout"}  # options that evaluation has no use for
+NO_MATTER = {*IN_TRAINING_ONLY, "pretrained", "dropout"}  # options that do not affect evaluation
 
 
 def parse_weights(given: Sequence[str], row: Row, rows: Mapping[str, Row]) -> dict[str, Path]:
-    """Understand `--weights PATH` and `--weights NAME=PATH`: name of a part of the row to path."""
+    """Parse the values of `--weights`, each PATH or NAME=PATH.
+
+    Args:
+        given: The values.
+        row: The row to measure.
+        rows: All rows, by name.
+
+    Returns:
+        Paths by the name of the part of the row.
+
+    Raises:
+        LandmarksError: A name or path is wrong, ambiguous or given twice.
+    """
     found: dict[str, Path] = {}
     for text in given:
         name, separator, path = text.partition("=")
@@ -36,8 +48,8 @@ def parse_weights(given: Sequence[str], row: Row, rows: Mapping[str, Row]) -> di
             name, path = row.parts[0], text
             if len(row.parts) > 1:
                 raise LandmarksError(
-                    f"--weights {text}: {row.name} joins several models; say whose these are: --weights NAME=PATH with "
-                    f"NAME of {', '.join(row.parts)}"
+                    f"--weights {text}: {row.name} has several models; write --weights NAME=PATH, where NAME is one of "
+                    f"{', '.join(row.parts)}"
                 )
         if name not in row.parts:
             raise LandmarksError(f"--weights {text}: {row.name} has no part {name}; it has {', '.join(row.parts)}")
@@ -45,15 +57,24 @@ def parse_weights(given: Sequence[str], row: Row, rows: Mapping[str, Row]) -> di
             raise LandmarksError(f"--weights: weights of {name} are given twice")
         found[name] = Path(path).expanduser()
         if not found[name].exists():
-            raise LandmarksError(f"--weights {text}: {found[name]} is not there")
+            raise LandmarksError(f"--weights {text}: {found[name]} does not exist")
     return found
 
 
 def require_weights(row: Row, path: Path, trust: Sequence[str] = ()) -> None:
-    """Refuse a model file or a checkpoint that is not the one of a row of a single model."""
+    """Check that a model file or a checkpoint is that of a row.
+
+    Args:
+        row: The row of a single model.
+        path: The file.
+        trust: Modules whose classes may be instantiated, see `open_model`.
+
+    Raises:
+        LandmarksError: The file is of another network or run, or lacks something that the metric needs.
+    """
     if path.is_dir():
         if row.name not in PUBLISHED_MODELS:
-            raise LandmarksError(f"{path} is a folder, and nothing was published for {row.name}: give a checkpoint")
+            raise LandmarksError(f"{path} is a folder, and no weights were published for {row.name}: give a checkpoint")
         labels = " --labels FILE" if row.of_classifier else ""
         raise LandmarksError(
             f"{path} is a folder: import it with `landmarks import-paddle {row.name} {path} "
@@ -63,13 +84,20 @@ def require_weights(row: Row, path: Path, trust: Sequence[str] = ()) -> None:
     with trusting(trust):
         _require_row(row, path, model)
     if row.of_classifier and model.head is None:
-        raise LandmarksError(f"{path}: has no class weights (loss: {model.loss}), so there is no {row.metric}")
+        raise LandmarksError(
+            f"{path}: has no class weights (loss: {model.loss}), so {row.metric} cannot be measured; give a classifier"
+        )
     if row.of_classifier and not model.record.labels:
-        raise LandmarksError(f"{path}: does not say which landmark each class is; import it again with --labels FILE")
+        raise LandmarksError(f"{path}: does not record the landmark of each class; import it again with --labels FILE")
 
 
 def composed(name: str, overrides: list[str]) -> DictConfig:
-    """Compose `conf/<name>.yaml` as a command would, but for what only a running job knows."""
+    """Compose `conf/<name>.yaml` as a command would, with placeholders for the name and the run folder.
+
+    Args:
+        name: Name of the file.
+        overrides: Overrides as on the command line.
+    """
     return compose_config(name, [*overrides, "name=leaderboard", "run_dir=leaderboard"])
 
 
@@ -78,23 +106,23 @@ def _require_row(row: Row, path: Path, model: OpenedModel) -> None:
     wanted, there = _options(plain_network(node)), _options(model.record.architecture)
     if wanted != there:
         raise LandmarksError(
-            f"{path}: is of another network than {row.name}: {_described(there, wanted)} instead of "
-            f"{_described(wanted, there)}"
+            f"{path}: has another network than {row.name}: {_described(there, wanted)} instead of "
+            f"{_described(wanted, there)}; give the weights of that network"
         )
     if model.name != row.name:
         raise LandmarksError(
-            f"{path}: calls itself {model.name}, and the row is {row.name}; a run of `experiments={row.experiment}` or "
-            f"`name={row.name}` and an import as {row.name} bear that name"
+            f"{path}: its name is {model.name}, not {row.name}; runs of `experiments={row.experiment}` or "
+            f"`name={row.name}` and imports as {row.name} have that name"
         )
 
 
 def _options(network: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of a network that matter, those left at their defaults too."""
+    """Return all options of a network that affect evaluation, including defaults."""
     return {key: value for key, value in all_options(network).items() if key not in NO_MATTER}
 
 
 def _described(mine: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """The options that differ; the builder's name alone if that differs."""
+    """Return the options that differ, or only the name of the network if it differs."""
     if mine.get("network") != other.get("network"):
         known = [str(mine[key]) for key in ("network", "backbone", "name") if key in mine]
         return " ".join(known) or "a network of its own"
