@@ -102,7 +102,7 @@ def test_one_run_at_a_time_in_a_folder_that_can_be_written(here: Path, capsys: p
         ("trainer.val_check_interval=0", "trainer.val_check_interval: 0 will not do"),
         ("trainer.devices=-3", "`devices` selected with `CPUAccelerator` should be an int > 0"),
         ("trainer.precision=16-mixed", "trainer.precision=16-mixed: processors have no such mode"),
-        ("data.root=", "data.root: '' will not do"),
+        ("data.root=", "data.root= is empty: name a folder or an address"),
         ("optimizer.lr=inf", "optimizer.lr: inf will not do: it should be a finite number"),
         ("callbacks.evaluation=null", "callbacks.evaluation=null: no run can do without it"),
         ("callbacks.checkpoint.mode=min", "callbacks.checkpoint.mode=min: of public/map@100 the max is the best"),

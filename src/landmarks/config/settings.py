@@ -19,7 +19,6 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 RANGES: dict[str, Any] = {
     "seed": Annotated[int, Field(ge=0, lt=2**32)],
-    "data.root": Annotated[str, Field(min_length=1)],
     "data.image_size": Count | None,
     "data.num_workers": Annotated[int, Field(ge=0)],
     "optimizer.lr": Finite,

@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.samplers import fingerprint
 from landmarks.data.stores import FileStore, ImageStore
 from landmarks.data.table import ImageTable
 from landmarks.errors import LandmarksError, shown
@@ -145,6 +144,8 @@ class ImageSet:
         for row in rows[np.linspace(0, len(rows) - 1, min(READ, len(rows))).astype(np.int64)]:
             with suppress(OSError, LandmarksError):  # what cannot be read is counted by those who need it
                 parts.append(np.frombuffer(self.read(int(row)), np.uint8))
+        from landmarks.data.samplers import fingerprint  # with torch, which tables and tars open without
+
         return fingerprint(*parts)
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "ImageSet":
