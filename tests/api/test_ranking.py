@@ -44,7 +44,7 @@ def test_sets_that_were_made_otherwise_are_not_compared() -> None:
     queries = landmarks.DescriptorSet(ids[:5], QUERIES.astype(np.float32), protocol)
     index = landmarks.DescriptorSet(ids, INDEX.astype(np.float32), protocol)
     assert same(landmarks.search(queries, index, 20), landmarks.search(QUERIES, INDEX, 20))
-    with pytest.raises(landmarks.LandmarksError, match="not made alike"):
+    with pytest.raises(landmarks.LandmarksError, match="were made with different settings"):
         landmarks.search(replace(queries, protocol=replace(protocol, weights="1")), index)
 
 
@@ -95,7 +95,7 @@ def test_local_features_are_looked_at_in_files(tmp_path: Path, monkeypatch: pyte
         ("qee", {}, "no stage or pipeline 'qee'; did you mean 'qe'"),
         ("qe", {"alhpa": 1}, "did you mean 'alpha'"),
         ("qe", {"alpha": "x"}, "alpha: 'x'"),
-        ("votes", {}, "names landmarks and re-ranks no images"),
+        ("votes", {}, "ranks landmarks, not images"),
         ("verification", {}, "needs image files: give query_images= and index_images="),
         ("second_place_2019", {}, "needs labelled train images: give train="),
         ("regional_diffusion", {}, "give query_regions= and index_regions="),

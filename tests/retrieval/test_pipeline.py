@@ -77,9 +77,9 @@ def test_what_a_stage_needs_is_missed_before_any_work():
     pipeline = Pipeline(ExactIndex(), {"search": forbidden, "verify": Verify()})
     assert pipeline.needs == {"images"}
     pipeline.require(["regions", "images"])
-    with pytest.raises(LandmarksError, match="stage verify needs the images of queries and index images"):
+    with pytest.raises(LandmarksError, match="stage verify needs image files of the queries"):
         pipeline.require(["regions"])
-    with pytest.raises(LandmarksError, match="stage verify needs the images of queries and index images"):
+    with pytest.raises(LandmarksError, match="stage verify needs image files of the queries"):
         pipeline.run(SearchState(np.ones((1, 2), np.float32), np.ones((3, 2), np.float32)))
 
 

@@ -1,4 +1,4 @@
-"""Descriptors on disk, search, expansion, and the pipelines that put them in order."""
+"""Descriptors on disk, search, expansion, and the pipelines that combine them."""
 
 import lazy_loader
 

@@ -1,8 +1,8 @@
 """Bounded passes over a [N, D] descriptor matrix that may lie on disk.
 
-GLDv2's index is 1.5 GB of float32 and its train set 8.5 GB, so nothing in retrieval may copy a whole matrix.
-Everything reads it in blocks sized from a stated budget and L2-normalises a block at a time. A descriptor
-without a direction (zero) or with NaN has no cosine similarity: it is an error with its row, never a score.
+GLDv2's index is 1.5 GB of float32 and its train set 8.5 GB, so nothing in retrieval may copy a whole matrix. All code
+reads it in blocks sized from a memory budget and L2-normalises one block at a time. The cosine similarity of a
+descriptor of zeros or with NaN is undefined: it raises an error that names its row and never gets a score.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,23 +16,29 @@ from landmarks.errors import LandmarksError
 
 MIB = 1024 * 1024
 
-# A row this close to length one counts as normalised and stays as it is: float16 copies of unit vectors are.
+# A row whose length is this close to one counts as normalised, so that float16 copies of unit vectors stay unchanged.
 UNIT_TOLERANCE = 2.0**-11
 
-# Rows that a thread takes at once; fewer are not worth handing over.
+# Rows per thread task; with fewer, the overhead of a task dominates.
 ROWS = 8192
 
-# What a caller may hand over: float32 or float16, in memory or memory-mapped.
+# Descriptors that functions accept: float32 or float16, in memory or memory-mapped.
 Descriptors = NDArray[np.float32] | NDArray[np.float16]
 
 
 def rows_in_budget(row_bytes: int, budget_bytes: int) -> int:
-    """How many rows of `row_bytes` fit into `budget_bytes`; at least one, so that work always goes on."""
+    """Return how many rows of `row_bytes` fit into `budget_bytes`, at least one so that work can always proceed."""
     return max(1, budget_bytes // max(1, row_bytes))
 
 
 def check_matrix(descriptors: Descriptors, name: str, axes: str = "[N, D]") -> None:
-    """Refuse all but float32 or float16 with these axes, of which only the first may be empty."""
+    """Raise a LandmarksError unless the array is float32 or float16 with these axes; only the first may be empty.
+
+    Args:
+        descriptors: array to check.
+        name: what the array is called in the message.
+        axes: expected axes, for the number of dimensions and the message.
+    """
     if descriptors.ndim != len(axes.split(",")) or 0 in descriptors.shape[1:]:
         raise LandmarksError(f"{name}: expected an array {axes}, got shape {descriptors.shape}")
     if descriptors.dtype not in (np.float32, np.float16):
@@ -40,10 +46,10 @@ def check_matrix(descriptors: Descriptors, name: str, axes: str = "[N, D]") -> N
 
 
 def row_norms(block: Descriptors) -> NDArray[np.float32]:
-    """Euclidean length of every row [B] of [B, D]; summed in float64, so it depends on that row alone.
+    """Return the Euclidean length of every row of [B, D], float32 [B]; summed in float64, so independent of B.
 
-    NumPy would copy every row to float64 first, on one core; beside a search that keeps all cores busy for a few
-    seconds that is a third more time. The kernels read a row once, where it lies, on all cores.
+    NumPy would copy every row to float64 first, on one core, which makes a search of a few seconds on all cores a third
+    slower. The compiled kernels read each row once, in place, on all cores.
     """
     from landmarks.retrieval import kernels
 
@@ -58,15 +64,20 @@ def row_norms(block: Descriptors) -> NDArray[np.float32]:
 
 
 def scales(norms: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What rows of these lengths [B] are divided by to normalise them."""
+    """Return the divisors [B] that normalise rows of these lengths [B]; 1 for rows that are normalised already."""
     return np.where(np.abs(norms - 1) <= UNIT_TOLERANCE, np.float32(1), norms)
 
 
 def check_rows(descriptors: Descriptors, name: str, normalize: bool) -> None:
-    """Read all rows and raise one error that counts the bad ones.
+    """Read all rows and raise one error that counts the invalid ones.
+
+    Args:
+        descriptors: [N, D], in memory or memory-mapped.
+        name: what the matrix is called in the message.
+        normalize: also refuse rows of zeros, which cannot be normalised.
 
     Raises:
-        LandmarksError: rows with NaN or infinity or, with `normalize`, rows of zeros; gives count and first row.
+        LandmarksError: rows with NaN or infinity or, with `normalize`, rows of zeros; names their number and the first.
     """
     rows = rows_in_budget(12 * descriptors.shape[1], 64 * MIB)
     broken, empty = [], []
@@ -79,24 +90,24 @@ def check_rows(descriptors: Descriptors, name: str, normalize: bool) -> None:
         if len(where):
             raise LandmarksError(
                 f"{name}: {len(where)} of {len(descriptors)} rows hold {what}, the first is row {where[0]}; "
-                "extract these images again, and look at the network that made them"
+                "extract these images again, and check the network that embedded them"
             )
 
 
 def prepared_blocks(
     descriptors: Descriptors, rows: int, name: str, normalize: bool = True
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield ``(first row, float32 [B, D])`` blocks of `rows` rows, checked and, if asked, L2-normalised.
+    """Yield ``(first row, float32 [B, D])`` blocks of `rows` rows, checked and, with `normalize`, L2-normalised.
 
-    A block whose rows are float32 and of length one already is the matrix itself, uncopied; all others share one
-    buffer (fresh memory costs more than the copy). So a block is for reading, and good until the next one. A bad row is
-    an error that counts all bad rows of the matrix, which is called `name` in it.
+    A block whose rows are already float32 and of length one is a view of the matrix; all others share one buffer,
+    because new memory costs more than the copy. A block is therefore read-only, and valid until the next one. An
+    invalid row raises the error of `check_rows`, which counts all invalid rows of the matrix and calls it `name`.
     """
     buffer: NDArray[np.float32] | None = None
     for start in range(0, len(descriptors), rows):
         block = descriptors[start : start + rows]
         norms = row_norms(block)
-        # NaN compares false, so this one test also finds NaN.
+        # NaN compares false, so this test also catches NaN.
         if not np.all((norms >= (np.finfo(np.float32).tiny if normalize else 0)) & (norms < np.inf)):
             check_rows(descriptors, name, normalize)
         divisors = scales(norms) if normalize else np.ones(1, np.float32)
@@ -111,12 +122,15 @@ def prepared_blocks(
 
 
 def gather(descriptors: Descriptors, rows: NDArray[np.integer], normalize: bool = True) -> NDArray[np.float32]:
-    """Rows picked by number, float32 `[*rows.shape, D]`, L2-normalised like `prepared_blocks`.
+    """Return rows picked by number as float32, L2-normalised as in `prepared_blocks`.
 
     Args:
         descriptors: [N, D], in memory or memory-mapped.
-        rows: any shape, each in [0, N).
+        rows: row numbers in [0, N), of any shape.
         normalize: scale rows to length one.
+
+    Returns:
+        float32 [*rows.shape, D].
     """
     block = np.asarray(descriptors[rows.reshape(-1)]).astype(np.float32, copy=False)
     if normalize:
@@ -127,13 +141,13 @@ def gather(descriptors: Descriptors, rows: NDArray[np.integer], normalize: bool 
 def row_products(
     queries: NDArray[np.float32], database: Descriptors, rows: NDArray[np.integer], normalize: bool
 ) -> NDArray[np.float32]:
-    """Inner products of each query with rows of its own.
+    """Compute the inner products of each query with its own selection of database rows.
 
     Args:
         queries: [Q, D].
         database: [N, D], in memory or memory-mapped.
-        rows: [Q, C] rows of `database`; those below 0 get -inf.
-        normalize: scale rows of the database to length one, like `gather`.
+        rows: [Q, C] rows of `database`; negative ones get -inf.
+        normalize: scale rows of the database to length one, as in `gather`.
 
     Returns:
         float32 [Q, C], summed in float64.
@@ -158,7 +172,7 @@ def row_products(
 
 
 def _readable(rows: Descriptors) -> NDArray[np.float32]:
-    """Rows as one type of array, so that each kernel is compiled once: float32 in C order, not to be written to."""
+    """Return rows as read-only float32 in C order, the one array type for which each kernel is compiled."""
     view = np.ascontiguousarray(rows, np.float32).view()
     view.flags.writeable = False
     return view

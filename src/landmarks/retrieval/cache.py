@@ -1,9 +1,9 @@
-"""Keeps what is expensive: neighbours, graphs, expanded databases, inlier counts.
+"""Caches expensive results: neighbours, graphs, expanded databases, inlier counts.
 
-An entry is found by the content of the arrays it was made of and the parameters it was made with, never by a name or
-a date, so a stale one cannot be found. It is a folder of plain ``.npy`` files (see `landmarks.storage.RowLog`): work
-that was killed loses one chunk, and the final name exists only for a finished entry. An entry whose bytes changed, or
-that an earlier version wrote without checksums, is made again.
+The key of an entry is a hash of its input arrays and parameters, never a name or a date, so a stale entry cannot be
+found. An entry is a folder of plain ``.npy`` files (see `landmarks.storage.RowLog`): a killed run loses one chunk at
+most, and the final name exists only for a finished entry. An entry whose bytes changed, or that an earlier version
+wrote without checksums, is computed again.
 """
 
 import hashlib
@@ -37,13 +37,13 @@ Rows = Mapping[str, NDArray[Any]]
 
 
 class Cache:
-    """Entries in one folder, the least recently used removed where they grow too large.
+    """A cache in one folder, which evicts the least recently used entries above a size limit.
 
     Args:
-        folder: where; by default ``retrieval`` in `$LANDMARKS_CACHE`, `$XDG_CACHE_HOME/landmarks` or
+        folder: where entries are kept; by default ``retrieval`` in `$LANDMARKS_CACHE`, `$XDG_CACHE_HOME/landmarks` or
             ``~/.cache/landmarks``.
-        limit_gb: the most that finished entries may take, GB; those that this process uses stay in any case.
-        keep: false computes anew every time, in a temporary folder that goes with this object.
+        limit_gb: maximum size of all finished entries, GB; entries in use by this process are never evicted.
+        keep: if False, compute everything again, in a temporary folder that is removed with this object.
     """
 
     def __init__(self, folder: str | Path | None = None, limit_gb: float = 50.0, keep: bool = True) -> None:
@@ -58,7 +58,7 @@ class Cache:
 
     @property
     def folder(self) -> Path:
-        """Where entries lie."""
+        """Folder that holds the entries."""
         if self.keep:
             return self._folder
         if self._temporary is None:
@@ -75,20 +75,24 @@ class Cache:
         inputs: Sequence[NDArray[Any]],
         parameters: Mapping[str, Any],
     ) -> dict[str, NDArray[Any]]:
-        """Arrays of `count` rows, from the cache or made now; where the disk is full, what was made so far is kept.
+        """Return arrays of `count` rows from the cache, or compute them now.
 
         Args:
-            what: kind of entry, a word such as ``"neighbours"``; also the first part of its folder's name. Change it
-                when the method changes, else old entries would be found.
+            what: kind of entry, a word such as ``"neighbours"``, with which its folder's name begins. Change it when
+                the method changes, or old entries would be reused.
             count: rows of every array.
             columns: name to type of each array.
             make: (first row, one past the last) -> the arrays' rows; called for consecutive chunks.
-            chunk: rows that one call makes, and the most that a kill loses.
-            inputs: the arrays that the result depends on; all their bytes count.
-            parameters: JSON values that it depends on.
+            chunk: rows that one call computes, and the most that a killed run loses.
+            inputs: the arrays that the result depends on; all their bytes enter the key.
+            parameters: the JSON values that the result depends on.
 
         Returns:
             Name to array, memory-mapped and read-only.
+
+        Raises:
+            LandmarksError: the folder cannot be written, for example because the disk is full; finished chunks are
+                kept.
         """
         key = self.key(inputs, {**parameters, "rows": count})
         final = self.folder / f"{what}-{key}"
@@ -97,7 +101,7 @@ class Cache:
             return found
         partial, checked = final.with_name(final.name + PARTIAL_SUFFIX), False
         try:
-            with _open_log(partial, columns) as rows:  # another run that makes the same is waited for
+            with _open_log(partial, columns) as rows:  # waits for another run that computes the same entry
                 if final.is_dir():
                     rows.discard()
                 else:
@@ -107,12 +111,12 @@ class Cache:
                     checked = True
         except OSError as error:
             raise LandmarksError(
-                f"{partial}: could not write: {error}; make room, or set cache.folder to a place that has it, and "
-                "run the same again: what was done is kept"
+                f"{partial}: could not write: {error}; free disk space, or set cache.folder to a disk with more, and "
+                "run the same command again: finished work is kept"
             ) from error
         found = self._open(final, columns, shapes, checked)
         if found is None:
-            raise LandmarksError(f"{final}: cannot be read back; is the disk sound?")
+            raise LandmarksError(f"{final}: cannot be read back after writing; check the disk for errors")
         self._evict()
         return found
 
@@ -125,7 +129,7 @@ class Cache:
         inputs: Sequence[NDArray[Any]],
         parameters: Mapping[str, Any],
     ) -> Ranking:
-        """A ranking of this shape [Q, K], whose rows `make` gives; see `rows`."""
+        """Return a ranking of this shape [Q, K], whose rows `make` computes; see `rows` for the arguments."""
 
         def rows(start: int, stop: int) -> Rows:
             found = make(start, stop)
@@ -136,15 +140,15 @@ class Cache:
         return Ranking(kept["indices"], kept["scores"])
 
     def release(self) -> None:
-        """A run is over: its entries may be removed from now on; where nothing is kept, they are."""
+        """End a run: allow its entries to be evicted, and remove them if `keep` is False."""
         self._used.clear()
         self._hashes.clear()
         if self._temporary is not None:
-            self._temporary.cleanup()  # arrays that are still in use keep their files' blocks until they are dropped
+            self._temporary.cleanup()  # arrays still in use keep their mapped files until they are deleted
             self._temporary = None
 
     def key(self, inputs: Sequence[NDArray[Any]], parameters: Mapping[str, Any]) -> str:
-        """32 hex digits of the content of arrays and of JSON values."""
+        """Return the key of an entry, 32 hex digits, from the content of arrays and JSON values."""
         digest = hashlib.blake2b(json.dumps(parameters, sort_keys=True, default=str).encode(), digest_size=16)
         for array in inputs:
             digest.update(self._fingerprint(array).encode())
@@ -155,7 +159,7 @@ class Cache:
         if known is not None and known[0]() is array:
             return known[1]
         print_ = fingerprint(array)
-        # Only what cannot be written to is sure to stay what it is.
+        # Only a read-only array is sure not to change.
         if isinstance(array, np.memmap) and not array.flags.writeable:
             self._hashes[id(array)] = (weakref.ref(array), print_)
         return print_
@@ -167,7 +171,7 @@ class Cache:
         shapes: Mapping[str, tuple[int, ...]],
         checked: bool = False,
     ) -> dict[str, NDArray[Any]] | None:
-        """The arrays of a finished entry; None after removing one that is corrupt or has no checksums."""
+        """Return the arrays of a finished entry; None after removing one that is corrupt or has no checksums."""
         try:
             if not checked:
                 check_folder(folder)
@@ -177,7 +181,7 @@ class Cache:
             }
             os.utime(folder)
         except (OSError, ValueError, ChangedError) as error:
-            log.warning("%s cannot be used and is made again: %s", folder, error)
+            log.warning("%s cannot be used and is computed again: %s", folder, error)
             shutil.rmtree(folder, ignore_errors=True)
             return None
         self._used.add(folder)
@@ -200,13 +204,13 @@ class Cache:
             if total <= self.limit_gb * GB:
                 break
             if folder not in self._used:
-                log.info("Removing %s from the cache, which may hold %g GB", folder.name, self.limit_gb)
+                log.info("Removing %s from the cache, which is limited to %g GB", folder.name, self.limit_gb)
                 shutil.rmtree(folder, ignore_errors=True)
                 total -= size
 
 
 def fingerprint(array: NDArray[Any]) -> str:
-    """32 hex digits of an array's type, shape and bytes; on two cores about a second for 2 GB that are in memory."""
+    """Return a hash of an array's type, shape and bytes, 32 hex digits; about 1 s for 2 GB in memory on two cores."""
     rows = max(1, HASH_BLOCK // max(1, array.nbytes // max(1, len(array)))) if array.ndim else 1
     blocks = [array[start : start + rows] for start in range(0, len(array), rows)] if array.ndim else [array]
 
@@ -223,14 +227,14 @@ def fingerprint(array: NDArray[Any]) -> str:
 def _open_log(partial: Path, columns: Mapping[str, Column]) -> RowLog:
     try:
         return RowLog(partial, columns, wait=True)
-    except ValueError:  # a header that was cut off
+    except ValueError:  # the header is truncated
         shutil.rmtree(partial, ignore_errors=True)
         return RowLog(partial, columns, wait=True)
 
 
 def _fill(rows: RowLog, what: str, count: int, make: Callable[[int, int], Rows], chunk: int) -> None:
-    """Append the rows that are not there yet."""
-    if rows.count != count:  # all may be there, the last chunk shorter than the others
+    """Append the missing rows."""
+    if rows.count != count:  # a complete log may end with a shorter chunk and must not be cut
         rows.cut(min(rows.count // chunk * chunk, count))
     progress = Progress(what, count, rows.count)
     for start in range(rows.count, count, chunk):

@@ -1,6 +1,6 @@
 """Compiled lengths and inner products of descriptors in float64; `blocks` spreads them over threads.
 
-Apart from it because numba takes a while to load.
+Separate from `blocks` because numba takes a while to load.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-# Sums may be taken in any order, so that they use wide registers: float64 leaves bits enough.
+# Sums may run in any order, so that they use vector registers: float64 has enough spare bits.
 _compiled: Callable[[Any], Any] = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
 
 
@@ -49,6 +49,6 @@ def products(
             if normalize and abs(length - np.float32(1)) > tolerance:
                 total = 0.0
                 for d in range(len(row)):
-                    # Rounded to float32 like a row that is scaled before it is searched.
+                    # Rounded to float32, as in a matrix that is normalised before the search.
                     total += np.float64(query[d]) * np.float64(np.float32(row[d] / length))
             found[i, j] = total

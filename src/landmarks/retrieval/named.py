@@ -1,4 +1,4 @@
-"""Searchers, stages and pipelines by the names of their files in `conf/`, ours and those of the working directory."""
+"""Makes searchers, stages and pipelines by the names of their config files in the package or the working directory."""
 
 import inspect
 from collections.abc import Mapping
@@ -22,19 +22,19 @@ from landmarks.retrieval.pipeline import Pipeline
 from landmarks.retrieval.search import Searcher
 from landmarks.retrieval.state import SearchState
 
-HERE = ("name=python", "run_dir=python")  # what only a run knows
+HERE = ("name=python", "run_dir=python")  # the config requires both, though only a command uses them
 
 
 def named_searcher(name: str, k: int, **settings: Any) -> Searcher:
-    """Make what `conf/index/<name>.yaml` says, such as "exact" or "hnsw".
+    """Make the searcher that `conf/index/<name>.yaml` describes, such as "exact" or "hnsw".
 
     Args:
-        name: Of the file.
-        k: Places of the ranking.
-        **settings: Arguments of its class.
+        name: Name of the file.
+        k: Number of results per query.
+        **settings: Arguments of the searcher's class.
 
     Raises:
-        LandmarksError: There is no such file, or a value is none that it takes.
+        LandmarksError: There is no such file, or a setting is unknown or invalid.
     """
     _require("index", name, _names("index"))
     with mistakes_raised():
@@ -51,19 +51,20 @@ def named_pipeline(
     keep: bool = False,
     seed: int = 0,
 ) -> Pipeline:
-    """Make a pipeline of `conf/pipeline`, or of the one stage of `conf/stage` with that name.
+    """Make a pipeline from `conf/pipeline`, or a pipeline of the single stage of that name in `conf/stage`.
 
     Args:
-        name: Of the file; a stage goes before a pipeline of the same name.
-        settings: Arguments of the stage; those of a pipeline's stages behind the name of the stage and a dot.
-        k: Places of the rankings of searches.
-        ranked: Whether it begins with a ranking, so that a search at its beginning is left out.
+        name: Name of the file; if both exist, the stage is used.
+        settings: Arguments of the stage; for a pipeline, keys are `<stage>.<argument>`.
+        k: Number of results per query of searches.
+        ranked: Whether the input is already a ranking, so that an initial search is left out.
         index: Name of the searcher, see `named_searcher`.
         keep: Keep neighbours, graphs and inlier counts in the user's cache.
-        seed: Of everything that is drawn at random.
+        seed: Seed of all random choices.
 
     Raises:
-        LandmarksError: There is neither, it is a stage of recognition, or a value is none that it takes.
+        LandmarksError: There is no such stage or pipeline, it is a recognition stage, or a setting is unknown or
+            invalid.
     """
     stages, pipelines = _names("stage") - {"inliers"}, _names("pipeline")
     _require("stage or pipeline", name, stages | pipelines)
@@ -105,14 +106,14 @@ def _names(group: str) -> set[str]:
 def _require(what: str, name: str, known: set[str]) -> None:
     if name not in known:
         raise LandmarksError(
-            f"there is no {what} {name!r}{suggest(name, sorted(known))}; known are {', '.join(sorted(known))}"
+            f"there is no {what} {name!r}{suggest(name, sorted(known))}; choose one of {', '.join(sorted(known))}"
         )
 
 
 def _refuse_recognition(name: str, target: str) -> None:
-    """Refuse stages that better landmarks instead of index images: those whose state is another one."""
+    """Refuse stages that rank landmarks instead of index images, recognised by the type of their state."""
     hint = inspect.get_annotations(get_class(target).__call__, eval_str=False).get("state")
     if inspect.isclass(hint) and issubclass(hint, SearchState) and hint is not SearchState:
         raise LandmarksError(
-            f"stage {name} names landmarks and re-ranks no images: choose it in `landmarks evaluate recognition=…`"
+            f"stage {name} ranks landmarks, not images: use it with `landmarks evaluate recognition=…`"
         )

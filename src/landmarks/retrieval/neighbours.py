@@ -1,8 +1,8 @@
-"""The nearest other images of every image: what database augmentation and graphs are built from.
+"""The nearest other images of every image, on which database augmentation and graphs are built.
 
-Searched in groups and kept chunk by chunk: at 761,757 images it takes most of an hour exactly, is interrupted and
-gone on with, and is never done twice on the same descriptors. An approximate searcher (``index@neighbours=hnsw``) needs
-a fraction of that.
+They are searched in groups and cached chunk by chunk: an exact search for 761,757 images takes most of an hour, resumes
+after an interruption, and is never repeated for the same descriptors. An approximate searcher
+(``index@neighbours=hnsw``) needs a fraction of that time.
 """
 
 import numpy as np
@@ -17,9 +17,15 @@ GROUP = 16_384
 
 
 def all_neighbours(database: Descriptors, k: int, resources: Resources) -> Ranking:
-    """The k nearest other images of every image [N, D], memory-mapped out of the cache: [N, k].
+    """Find the k nearest other images of every image, in the cache or by a search.
 
-    An image is never its own neighbour; places beyond N - 1 are empty.
+    Args:
+        database: [N, D] descriptors.
+        k: neighbours of each image.
+        resources: gives the searcher and the cache.
+
+    Returns:
+        Ranking [N, k], memory-mapped. An image is never its own neighbour; places beyond N - 1 are empty.
     """
     check_matrix(database, "index descriptors")
     if not len(database) or k < 1:
@@ -34,11 +40,11 @@ def all_neighbours(database: Descriptors, k: int, resources: Resources) -> Ranki
 
 
 def without_self(ranking: Ranking, first: int) -> Ranking:
-    """Drop each image from its own neighbours, or the last one where copies of it have crowded it out.
+    """Remove each image from its own neighbours, or the last neighbour if copies of the image crowded it out.
 
     Args:
-        ranking: [B, k + 1] of the images `first`, `first` + 1 …
-        first: row of the first one.
+        ranking: [B, k + 1], the neighbours of the images `first`, `first` + 1 …
+        first: row of the first image.
 
     Returns:
         Ranking [B, k].

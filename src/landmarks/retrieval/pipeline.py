@@ -1,8 +1,8 @@
-"""A pipeline: named stages, each of which betters a ranking, for retrieval and for recognition.
+"""A pipeline of named stages, each of which improves a ranking, for retrieval and for recognition.
 
-It is an ordered mapping in YAML, ``pipeline.stages.<name>.<parameter>`` or ``recognition.stages.<name>.<parameter>``,
-so that a stage's parameter can be changed, or a stage added, from the command line. It is scored after every stage:
-every evaluation is an ablation.
+In YAML it is an ordered mapping, ``pipeline.stages.<name>.<parameter>`` or ``recognition.stages.<name>.<parameter>``,
+so that the command line can change a stage's parameter or add a stage. The ranking is scored after every stage, so
+every evaluation gives an ablation table.
 """
 
 import threading
@@ -26,30 +26,40 @@ PERIOD_SECONDS = 0.01
 
 @dataclass(frozen=True)
 class StageReport:
-    """One line of the ablation table; memory is as `Cost` defines it."""
+    """One row of the ablation table.
 
-    stage: str  # name in the pipeline
-    scores: dict[str, float]  # figures after the stage
-    changes: dict[str, float]  # figures minus those after the stage before; empty for the first
-    seconds: float  # wall clock of the stage without the scoring
-    peak_mb: float | None  # MiB
-    rise_mb: float | None  # part of the peak above the memory at the start of the stage, MiB
-    gpu_peak_mb: float | None  # peak of torch's GPU memory, MiB
+    Attributes:
+        stage: name of the stage in the pipeline.
+        scores: metrics after the stage.
+        changes: metrics minus those after the previous stage; empty for the first.
+        seconds: wall-clock time of the stage without the scoring.
+        peak_mb: peak memory, MiB, as `Cost` defines it.
+        rise_mb: peak memory above that at the start of the stage, MiB.
+        gpu_peak_mb: peak of torch's GPU memory, MiB.
+    """
+
+    stage: str
+    scores: dict[str, float]
+    changes: dict[str, float]
+    seconds: float
+    peak_mb: float | None
+    rise_mb: float | None
+    gpu_peak_mb: float | None
 
 
 class Cost:
-    """Measures a ``with`` block.
+    """Measures time and peak memory of a ``with`` block.
 
     Memory is sampled 100 times a second, so a shorter peak may be missed. It counts the process's anonymous
-    resident pages: its own arrays and those of its libraries, those held before the block included, but no
-    memory-mapped files, whose pages the system may take back at any time.
+    resident pages: its own arrays and those of its libraries, including those allocated before the block, but no
+    memory-mapped files, whose pages the system may reclaim at any time.
 
     Attributes:
-        seconds: wall clock.
-        peak_mb: highest memory seen, MiB; None where the system does not tell (no Linux).
-        rise_mb: how far that is above the memory at the start, MiB.
-        gpu_peak_mb: highest memory that torch held on the current GPU, MiB; None without one. Memory that faiss
-            takes there is not counted.
+        seconds: wall-clock time.
+        peak_mb: highest memory seen, MiB; None on systems that do not report it (all but Linux).
+        rise_mb: highest memory above that at the start, MiB.
+        gpu_peak_mb: highest memory that torch allocated on the current GPU, MiB; None without one. Memory that faiss
+            allocates there is not counted.
     """
 
     def __init__(self) -> None:
@@ -89,7 +99,7 @@ class Cost:
 
 
 def anonymous_mb() -> float | None:
-    """Anonymous resident memory of this process in MiB, None where the system does not tell."""
+    """Return the anonymous resident memory of this process in MiB, None on systems that do not report it."""
     try:
         for line in STATUS.read_text().splitlines():
             if line.startswith("RssAnon:"):
@@ -99,31 +109,37 @@ def anonymous_mb() -> float | None:
     return None
 
 
-# Gives named figures of a state and its answer, such as {"map@100/public": 0.3, "map@100/private": 0.31}.
+# Computes metrics of a state and its answer, such as {"map@100/public": 0.3, "map@100/private": 0.31}.
 Scorer = Callable[[StateT, Ranking], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
 class PipelineResult(Generic[StateT]):
-    """The last state and what each stage gave and cost."""
+    """The result of a pipeline.
 
-    state: StateT  # with all that stages have left in it
-    # the final answer: index images, or for recognition landmarks, whose first places are the predictions
+    Attributes:
+        state: the state after the last stage.
+        ranking: the final ranking [Q, K] of index images, or for recognition of landmarks, whose first places are the
+            predictions.
+        stages: one report per stage, in order.
+    """
+
+    state: StateT
     ranking: Ranking
-    stages: tuple[StageReport, ...]  # one report a stage, in order
+    stages: tuple[StageReport, ...]
 
 
 class Pipeline(Generic[StateT]):
-    """Stages in order.
+    """Runs named stages in order.
 
     Args:
         index: finds the nearest images of queries: index images, or for recognition train images.
-        stages: name to stage, in order of work. None takes a stage out, so that ``pipeline.stages.qe=null`` shows
-            what a pipeline is without it.
+        stages: name to stage, in order of execution. None removes a stage, so that ``pipeline.stages.qe=null`` shows
+            the results without it.
         neighbours: finds neighbours within a set; `index` by default.
-        cache: keeps what is expensive; by default nothing is kept.
-        workers: processes or threads for work that is spread; as many as there are cores by default.
-        seed: of everything that is drawn at random.
+        cache: stores expensive results; by default nothing is kept.
+        workers: processes or threads for parallel work; the number of cores by default.
+        seed: seed of all random choices.
     """
 
     def __init__(
@@ -137,24 +153,28 @@ class Pipeline(Generic[StateT]):
     ) -> None:
         self.stages = {name: stage for name, stage in stages.items() if stage is not None}
         if not self.stages:
-            raise LandmarksError("pipeline: no stages; the shortest pipeline is a search, for recognition and a vote")
+            raise LandmarksError("pipeline: no stages; add at least a search, and for recognition a vote after it")
         spread = {} if workers is None else {"workers": workers}
         self.resources = Resources(index, neighbours or index, cache or Cache(keep=False), seed=seed, **spread)
 
     @property
     def needs(self) -> frozenset[Need]:
-        """What the stages ask for besides descriptors."""
+        """Inputs that the stages need besides descriptors."""
         return frozenset().union(*map(needs_of, self.stages.values()))
 
     def require(self, available: Collection[Need]) -> None:
-        """Refuse to begin unless what the stages ask for besides descriptors is `available`."""
+        """Raise a LandmarksError if a stage needs an input besides descriptors that is not `available`."""
         for name, stage in self.stages.items():
             for need in sorted(needs_of(stage)):
                 if need not in available:
                     raise LandmarksError(f"stage {name} needs {MISSING[need]}")
 
     def check(self, given: Any) -> None:
-        """Let stages that have a method ``check`` look at a state, or what its attributes will be, before any work."""
+        """Call the ``check`` method of the stages that have one, before any work.
+
+        Args:
+            given: the initial state, or any object with the attributes that it will have.
+        """
         for name, stage in self.stages.items():
             check: Callable[[Any], None] | None = getattr(stage, "check", None)
             if check is not None:
@@ -164,14 +184,17 @@ class Pipeline(Generic[StateT]):
                     raise LandmarksError(f"stage {name}: {error}") from error
 
     def run(self, state: StateT, score: Scorer[StateT] | None = None) -> PipelineResult[StateT]:
-        """Run all stages; what they need and is not there is said before any work.
+        """Run all stages.
 
         Args:
             state: queries and what is searched, usually without a ranking yet.
-            score: called with state and answer after every stage that leaves one; no figures without it.
+            score: called with state and answer after every stage that gives one; without it there are no metrics.
 
         Returns:
-            The final answer with one report a stage.
+            The final answer with one report per stage.
+
+        Raises:
+            LandmarksError: an input that a stage needs is missing; raised before any work.
         """
         self.require([need for need in get_args(Need) if state.has(need)])
         self.check(state)
@@ -193,5 +216,5 @@ class Pipeline(Generic[StateT]):
 
 
 def needs_of(stage: object) -> frozenset[Need]:
-    """What one stage asks for, by its class attribute ``needs``; without it, nothing."""
+    """Return the inputs that a stage needs besides descriptors: its class attribute ``needs``, by default none."""
     return getattr(stage, "needs", frozenset())

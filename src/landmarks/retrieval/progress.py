@@ -1,4 +1,4 @@
-"""Says in the log how far long work is: readable in a terminal, in a file, and from a batch system."""
+"""Logs the progress of long work in lines that are readable in a terminal, in a file, and from a batch system."""
 
 import logging
 import time
@@ -6,17 +6,17 @@ from datetime import timedelta
 
 log = logging.getLogger(__name__)
 
-# Work shorter than this says nothing; longer work speaks once in each such period.
+# Work shorter than this logs nothing; longer work logs once per period.
 PERIOD_SECONDS = 15.0
 
 
 class Progress:
-    """Counts work done and logs share, rate and time left.
+    """Counts finished units of work and logs their number, the rate and the time left.
 
     Args:
-        what: the work, such as ``"neighbours of index images"``.
+        what: name of the work, such as ``"neighbours of index images"``.
         total: units of work in all.
-        done: units that an interrupted run had finished before.
+        done: units that an interrupted run had already finished.
     """
 
     def __init__(self, what: str, total: int, done: int = 0) -> None:
@@ -26,10 +26,10 @@ class Progress:
         self._before = done
         self._start = self._spoke = time.monotonic()
         if done:
-            log.info("%s: going on after %s of %s", what, f"{done:,}", f"{total:,}")
+            log.info("%s: resuming after %s of %s", what, f"{done:,}", f"{total:,}")
 
     def advance(self, units: int) -> None:
-        """Count `units` more, and speak if it is time."""
+        """Count `units` more, and log if the period has passed."""
         self.done += units
         now = time.monotonic()
         if now - self._spoke < PERIOD_SECONDS:

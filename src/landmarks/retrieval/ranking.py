@@ -1,8 +1,8 @@
-"""The ranking: for every query the best images or landmarks and their scores; what every stage takes and gives.
+"""The ranking: the best images or landmarks of every query and their scores, the input and output of every stage.
 
-Rectangular arrays, because 117,577 queries x 100 places are handled in NumPy without a Python loop. An empty
-place is index -1 with score -inf, always behind the filled ones. Equal scores stand in order of index row, so
-that one search, many shards and other block sizes give the same ranking.
+It consists of rectangular arrays, so that NumPy handles 117,577 queries x 100 places without a Python loop. An empty
+place has index -1 and score -inf, and comes after the filled ones. A search orders equal scores by index row, so that
+the ranking does not depend on shards or block sizes.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,24 @@ from landmarks.errors import LandmarksError
 from landmarks.storage import atomic_file
 
 EMPTY = -1
-# Places looked at together when a ranking is checked.
+# Places per block when a ranking is checked.
 CHECKED_PLACES = 1 << 22
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The top K index images, train images or landmarks of every query, best first."""
+    """The top K index images, train images or landmarks of every query, best first.
 
-    indices: NDArray[np.int32]  # [Q, K], rows of the index set, the train set or a label space; -1 = empty
-    scores: NDArray[np.float32]  # [Q, K], never rising along a row; -inf where empty
+    Attributes:
+        indices: int32 [Q, K], rows of the index set, the train set or a label space; -1 = empty.
+        scores: float32 [Q, K], descending along a row; -inf where empty.
+
+    Raises:
+        LandmarksError: the arrays differ in shape, have another type, or violate these rules; names the first row.
+    """
+
+    indices: NDArray[np.int32]
+    scores: NDArray[np.float32]
 
     def __post_init__(self) -> None:
         indices, scores = self.indices, self.scores
@@ -36,7 +44,7 @@ class Ranking:
             raise LandmarksError(
                 f"ranking: expected int32 indices and float32 scores, got {indices.dtype} and {scores.dtype}"
             )
-        # In blocks: the neighbours of a whole index are a ranking of gigabytes that lies on disk.
+        # Checked in blocks, because the neighbours of a whole index are a memory-mapped ranking of gigabytes.
         broken, unordered = np.zeros(len(indices), bool), np.zeros(len(indices), bool)
         rows = max(1, CHECKED_PLACES // max(1, indices.shape[1]))
         for start in range(0, len(indices), rows):
@@ -46,39 +54,40 @@ class Ranking:
             broken[part] = wrong.any(axis=1)
             unordered[part] = (score[:, 1:] > score[:, :-1]).any(axis=1)
         _refuse(broken, "has an index below -1, a NaN, or an empty place whose score is not -inf")
-        _refuse(unordered, "is not in order of falling scores")
+        _refuse(unordered, "is not in order of descending scores")
 
     @property
     def num_queries(self) -> int:
-        """Q."""
+        """Q, the number of queries."""
         return len(self.indices)
 
     @property
     def depth(self) -> int:
-        """K, the places a query has."""
+        """K, the number of places per query."""
         return self.indices.shape[1]
 
     @property
     def filled(self) -> NDArray[np.bool_]:
-        """The places, bool [Q, K], that are not empty."""
+        """Mask of the places that are not empty, bool [Q, K]."""
         return self.indices != EMPTY
 
     @property
     def first(self) -> NDArray[np.int32]:
-        """What stands in the first place, int32 [Q]; -1 where a query has nothing."""
+        """Index in the first place, int32 [Q]; -1 for a query without results."""
         return self.indices[:, 0] if self.depth else np.full(self.num_queries, EMPTY, np.int32)
 
     @property
     def confidence(self) -> NDArray[np.float32]:
-        """The score of the first place, float32 [Q]; 0 where a query has nothing."""
+        """Score of the first place, float32 [Q]; 0 for a query without results."""
         if not self.depth:
             return np.zeros(self.num_queries, np.float32)
         return np.where(self.filled[:, 0], self.scores[:, 0], np.float32(0))
 
     def rescored(self, scores: NDArray[np.floating]) -> "Ranking":
-        """The same results with other scores [Q, K], put in order; equal ones keep theirs. -inf empties a place.
+        """Return the same results sorted by other scores; results with equal scores keep their order.
 
-        What `scores` says of empty places does not matter.
+        Args:
+            scores: [Q, K]; -inf empties a place. Values at places that are already empty are ignored.
         """
         scores = np.where(self.filled, scores, -np.inf).astype(np.float32)
         order = np.argsort(-scores, axis=1, kind="stable")
@@ -88,23 +97,26 @@ class Ranking:
 
     @staticmethod
     def joined(parts: "Sequence[Ranking]") -> "Ranking":
-        """Parts of one ranking [Q, K], queries one after another."""
+        """Concatenate the queries of several rankings of equal depth K into one ranking [Q, K]."""
         return Ranking(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("indices", "scores")))
 
     @staticmethod
     def empty(num_queries: int, depth: int) -> "Ranking":
-        """A ranking without a single result."""
+        """Return a ranking of this shape without any results."""
         shape = (num_queries, depth)
         return Ranking(np.full(shape, EMPTY, np.int32), np.full(shape, -np.inf, np.float32))
 
     def check(self, num_queries: int, num_index: int, where: str = "index", what: str = "image") -> None:
-        """Refuse a ranking that was made for other sets.
+        """Check that the ranking fits the given sets.
 
         Args:
-            num_queries: Q.
-            num_index: how many index images, train images or landmarks there are.
-            where: what holds them, for messages.
-            what: what they are, for messages.
+            num_queries: expected number of queries.
+            num_index: number of index images, train images or landmarks.
+            where: name of the set of these, for messages.
+            what: name of one of these, for messages.
+
+        Raises:
+            LandmarksError: another number of queries, an index out of range, or one twice in a row.
         """
         if self.num_queries != num_queries:
             raise LandmarksError(f"ranking has {self.num_queries} queries, the query set has {num_queries}")
@@ -114,7 +126,7 @@ class Ranking:
         _refuse(twice.any(axis=1), f"holds the same {what} twice")
 
     def save(self, path: str | Path) -> None:
-        """Write an uncompressed ``.npz`` with `indices` and `scores`; the file appears only when complete."""
+        """Write an uncompressed ``.npz`` with `indices` and `scores`; the file exists only when complete."""
         path = Path(path)
         try:
             with atomic_file(path) as file:
@@ -124,7 +136,16 @@ class Ranking:
 
 
 def best(indices: NDArray[np.integer], scores: NDArray[np.float32], depth: int) -> Ranking:
-    """The `depth` best of scattered results [Q, M], in order; the lower row first where scores are equal."""
+    """Rank the `depth` best of unordered results.
+
+    Args:
+        indices: [Q, M], -1 = empty.
+        scores: [Q, M]; -inf where empty.
+        depth: places of the ranking.
+
+    Returns:
+        Ranking [Q, depth]; results with equal scores are ordered by index.
+    """
     order = np.lexsort((indices, -scores), axis=1)[:, :depth]
     ranking = Ranking.empty(len(indices), depth)
     ranking.indices[:, : order.shape[1]] = np.take_along_axis(indices, order, axis=1)
@@ -139,7 +160,7 @@ def fill(
     row: NDArray[np.int64],
     score: NDArray[np.float32],
 ) -> None:
-    """Write the best of scattered (query, row, score) results into a ranking's rows [Q, K], in place."""
+    """Write the best of unordered (query, row, score) results into a ranking's arrays [Q, K], in place."""
     order = np.lexsort((row, -score, query))
     query, row, score = query[order], row[order], score[order]
     place = np.arange(len(query)) - np.searchsorted(query, query)
@@ -149,27 +170,32 @@ def fill(
 
 
 def _refuse(wrong: Any, what: str) -> None:
-    """Raise for the rows where bool [Q] `wrong` is set."""
+    """Raise a LandmarksError that names the first row where bool [Q] `wrong` is set."""
     if wrong.any():
         raise LandmarksError(f"ranking: query row {int(np.argmax(wrong))} {what} ({int(wrong.sum())} such rows)")
 
 
 def completed(found: Ranking, earlier: Ranking) -> Ranking:
-    """Put images of an earlier ranking [Q, K], in their order, behind those found, [Q, K] with scores above 0.
+    """Append the images of an earlier ranking, in their order, to those found.
 
-    An image from `earlier` gets its earlier score less that of the query's first place: 0 or below. The result is as
-    full as `earlier` or `found` was.
+    Args:
+        found: [Q, K], with scores above 0.
+        earlier: [Q, K].
+
+    Returns:
+        Ranking [Q, K], at least as full as either. The score of an image from `earlier` is its earlier score minus that
+        of the query's first place, hence 0 or below.
     """
     behind = earlier.scores - np.where(earlier.filled[:, :1], earlier.scores[:, :1], 0)
     indices = np.concatenate([found.indices, earlier.indices], axis=1)
     scores = np.concatenate([found.scores, behind], axis=1)
-    # Of an image in both the first place counts; a stable sort brings its two places together in order.
+    # An image in both keeps its first place; a stable sort makes its two places adjacent, in order.
     order = np.argsort(indices, axis=1, kind="stable")
     ordered = np.take_along_axis(indices, order, axis=1)
     again = np.zeros(indices.shape, bool)
     np.put_along_axis(again, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
     places = np.argsort(again | (indices == EMPTY), axis=1, kind="stable")[:, : earlier.depth]
     indices, scores = (np.take_along_axis(values, places, axis=1) for values in (indices, scores))
-    # Places for which nothing was left hold a repeated image or none.
+    # Places that could not be filled hold a repeated image or none.
     left = np.take_along_axis(again, places, axis=1) | (indices == EMPTY)
     return Ranking(np.where(left, np.int32(EMPTY), indices), np.where(left, np.float32(-np.inf), scores))

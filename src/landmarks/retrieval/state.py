@@ -1,4 +1,4 @@
-"""What flows through a pipeline: the ranking, and beside it what stages need to better it."""
+"""The data that passes through a pipeline: the ranking, and the inputs that stages need to improve it."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, Self
@@ -18,13 +18,21 @@ from landmarks.retrieval.search import Searcher
 
 @dataclass(frozen=True)
 class Resources:
-    """Handed to every stage of a pipeline."""
+    """The resources that every stage of a pipeline receives.
 
-    index: Searcher  # finds the nearest index images of queries; its `memory_budget_mb` bounds the stages too
-    neighbours: Searcher  # finds the nearest other images of every image, for database augmentation and graphs
-    cache: Cache = field(default_factory=lambda: Cache(keep=False))  # keeps what is expensive
-    workers: int = field(default_factory=available_cores)  # processes or threads for work that is spread
-    seed: int = 0  # of everything that is drawn at random
+    Attributes:
+        index: finds the nearest index images of queries; its `memory_budget_mb` bounds the stages too.
+        neighbours: finds the nearest other images of every image, for database augmentation and graphs.
+        cache: stores expensive results; by default nothing is kept.
+        workers: processes or threads for parallel work; the number of cores by default.
+        seed: seed of all random choices.
+    """
+
+    index: Searcher
+    neighbours: Searcher
+    cache: Cache = field(default_factory=lambda: Cache(keep=False))
+    workers: int = field(default_factory=available_cores)
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -32,32 +40,38 @@ class Resources:
 
     @property
     def memory_budget_mb(self) -> int:
-        """MiB of working memory that a stage may take, besides its arguments and results."""
+        """Working memory that a stage may use besides its arguments and results, MiB."""
         return self.index.memory_budget_mb
 
 
-# What a stage may ask for besides descriptors, and how to say that it is not there.
+# Inputs that a stage may need besides descriptors, and the message if one is missing ("stage X needs …").
 Need = Literal["images", "regions", "gallery", "predictions", "detections"]
 MISSING: dict[Need, str] = {
-    "images": "the images of queries and index images, for recognition of queries and train images; name them with "
-    "data=… data.root=… (for descriptors of your own also give their ids and descriptors.use_data=true)",
+    "images": "image files of the queries and of the index (for recognition, of the train set); name them with "
+    "data=… data.root=… (with precomputed descriptors also give their ids and descriptors.use_data=true)",
     "regions": "regional descriptors; extract them with extraction.regions=3, or give descriptors.query_regions and "
     "descriptors.index_regions",
     "gallery": "labelled train images; give descriptors.gallery with their labels, or data=… with a train set",
-    "predictions": "what a classifier says: use a checkpoint whose loss has class weights, or give "
+    "predictions": "predictions of a classifier; use a checkpoint whose loss has class weights, or give "
     "predictions=DIR, which `landmarks extract checkpoint=CLASSIFIER predictions=10` writes",
-    "detections": "objects found in the queries: give detections=DIR, which `landmarks extract checkpoint=DETECTOR` "
+    "detections": "objects detected in the queries; give detections=DIR, which `landmarks extract checkpoint=DETECTOR` "
     "writes",
 }
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Labelled train images, embedded by the same model."""
+    """Labelled train images, embedded by the same model as the queries.
 
-    descriptors: Descriptors  # [G, D]
-    landmarks: NDArray[np.int32]  # [G], -1 = none
-    num_landmarks: int  # size of the label space
+    Attributes:
+        descriptors: [G, D].
+        landmarks: int32 [G], landmark of each image; -1 = none.
+        num_landmarks: size of the label space.
+    """
+
+    descriptors: Descriptors
+    landmarks: NDArray[np.int32]
+    num_landmarks: int
 
     def __post_init__(self) -> None:
         if self.landmarks.shape != (len(self.descriptors),):
@@ -68,18 +82,30 @@ class Gallery:
 
 @dataclass(frozen=True)
 class SearchState:
-    """A search between two stages. Stages give a changed copy and never write into the arrays."""
+    """The state of a retrieval between two stages; a stage returns a changed copy and never writes into the arrays.
 
-    queries: Descriptors  # [Q, D]; an expansion replaces them
-    index: Descriptors  # [N, D], usually memory-mapped; an augmentation replaces them
-    ranking: Ranking | None = None  # the best index images so far; None before the first search
-    # what spatial verification found, kept for later stages: index images by falling number of inliers, their scores
+    Attributes:
+        queries: [Q, D]; query expansion replaces them.
+        index: [N, D], usually memory-mapped; database augmentation replaces them.
+        ranking: the best index images so far; None before the first search.
+        verified: result of spatial verification for later stages: index images by descending number of inliers, which
+            are the scores.
+        query_images: image files [Q], in the order of `queries`.
+        index_images: image files [N], in the order of `index`.
+        query_regions: [Q, R, D], R descriptors of parts of each query.
+        index_regions: [N, R, D].
+        gallery: labelled train images, for stages that need the landmark of an image.
+    """
+
+    queries: Descriptors
+    index: Descriptors
+    ranking: Ranking | None = None
     verified: Ranking | None = None
-    query_images: ImageSet | None = None  # [Q], in the order of `queries`
-    index_images: ImageSet | None = None  # [N], in the order of `index`
-    query_regions: Descriptors | None = None  # [Q, R, D], R descriptors of parts of each query
-    index_regions: Descriptors | None = None  # [N, R, D]
-    gallery: Gallery | None = None  # labelled train images, for stages that ask which landmark an image shows
+    query_images: ImageSet | None = None
+    index_images: ImageSet | None = None
+    query_regions: Descriptors | None = None
+    index_regions: Descriptors | None = None
+    gallery: Gallery | None = None
 
     def __post_init__(self) -> None:
         for count, names in (
@@ -96,25 +122,25 @@ class SearchState:
 
     @property
     def answer(self) -> Ranking | None:
-        """What the pipeline has come to so far, which is scored; None as long as there is nothing."""
+        """Result of the pipeline so far, which is scored; None before the first one."""
         return self.ranking
 
     def require_answer(self, stage: str) -> Ranking:
-        """The answer, or an error that says which stage comes too early."""
+        """Return the answer, or raise an error that names the stage that comes too early."""
         return self.require_ranking(stage)
 
     def require_ranking(self, stage: str) -> Ranking:
-        """The ranking, or an error that says which stage comes too early."""
+        """Return the ranking, or raise an error that names the stage that comes too early."""
         if self.ranking is None:
             raise LandmarksError(f"stage {stage} needs a ranking: put a search before it")
         return self.ranking
 
     def with_ranking(self, ranking: Ranking) -> Self:
-        """The same state with a better ranking."""
+        """Return a copy of the state with another ranking."""
         return replace(self, ranking=ranking)
 
     def has(self, need: Need) -> bool:
-        """Whether the state holds what a stage may ask for."""
+        """Return whether the state holds this input."""
         names = {"images": ("query_images", "index_images"), "regions": ("query_regions", "index_regions")}
         return all(getattr(self, name, None) is not None for name in names.get(need, (need,)))
 
@@ -123,13 +149,13 @@ StateT = TypeVar("StateT", bound=SearchState, default=SearchState)
 
 
 class Stage(Protocol[StateT]):
-    """One step of a pipeline; its parameters are its constructor's.
+    """One step of a pipeline; its parameters are those of its constructor.
 
-    A class attribute ``needs: ClassVar[frozenset[Need]]`` says what a stage asks for besides descriptors; without it,
-    nothing. A method ``check(given)`` may refuse, before any work, what lies beside the descriptors: `given` has the
-    attributes of the state that the stage needs.
+    The class attribute ``needs: ClassVar[frozenset[Need]]`` names the inputs that a stage needs besides descriptors; it
+    may be left out if there are none. An optional method ``check(given)`` may refuse these inputs before any work:
+    `given` has the attributes of the state that the stage needs.
     """
 
     def __call__(self, state: StateT, resources: Resources) -> StateT:
-        """Give the next state."""
+        """Return the next state."""
         ...

@@ -100,6 +100,6 @@ def test_bad_sets_are_refused_before_anything_is_written(tmp_path):
         join_sets(tmp_path / "joined", [good, bad])
     with pytest.raises(LandmarksError, match="descriptors 2: 1 of 4 rows"):
         join_rows([good.descriptors, bad.descriptors])
-    with pytest.raises(LandmarksError, match="descriptors 2: 3 rows beside 4"):
+    with pytest.raises(LandmarksError, match="descriptors 2: has 3 rows, but descriptors 1 has 4"):
         join_rows([good.descriptors, good.descriptors[:3]])
     assert not list(tmp_path.iterdir())

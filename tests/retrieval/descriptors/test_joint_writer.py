@@ -119,7 +119,7 @@ def test_a_set_of_other_files_is_refused_or_replaced_and_one_that_only_grew_is_g
     writer.finish() if finished else writer.close()
     changed = stamps.copy()
     changed[25] += 1
-    with pytest.raises(OtherSetError, match=rf"1 of its 20 images are other files now .*{IDS[25]:016x}"):
+    with pytest.raises(OtherSetError, match=rf"the files of 1 of its 20 images have changed .*{IDS[25]:016x}"):
         JointWriter.resumed(layers(tmp_path), IDS, stamps=changed)
     elsewhere = stamps.copy()
     elsewhere[:10] += 1  # images that are not embedded yet
@@ -140,7 +140,7 @@ def test_a_set_that_does_not_say_of_which_files_it_is_is_not_gone_on_with(tmp_pa
     writer = JointWriter(layers(tmp_path / "finished"), IDS)
     writer.add(IDS[:5], *values(IDS[:5]))
     writer.finish()
-    with pytest.raises(OtherSetError, match="of which files is not recorded"):
+    with pytest.raises(OtherSetError, match="its image files are not recorded"):
         JointWriter.resumed(layers(tmp_path / "finished"), IDS, stamps=IDS)
     assert len(JointWriter.resumed(layers(tmp_path / "finished"), IDS, replace_others=True, stamps=IDS).ids) == 0
 

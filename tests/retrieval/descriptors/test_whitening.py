@@ -83,10 +83,10 @@ def test_a_whitened_set_is_not_compared_with_a_plain_one(tmp_path, dtype, monkey
     queries.require_same_protocol(whitened)
     np.testing.assert_allclose(whitened.descriptors, learned.apply(index.descriptors), atol=1e-3)
     assert whitened.protocol == replace(index.protocol, weights=f"aa11 whitened {learned.hash}")
-    with pytest.raises(LandmarksError, match=r"not made alike .*weights"):
+    with pytest.raises(LandmarksError, match=r"were made with different settings .*weights"):
         whitened.require_same_protocol(index)
     other = whiten_set(tmp_path / "other", index, learn_whitening(made(100), 3, power=0.5))
-    with pytest.raises(LandmarksError, match=r"not made alike .*weights"):
+    with pytest.raises(LandmarksError, match=r"were made with different settings .*weights"):
         whitened.require_same_protocol(other)
     with pytest.raises(LandmarksError, match=r"learned on descriptors made with other settings .*weights"):
         whiten_set(tmp_path / "twice", whitened, learned)
@@ -125,18 +125,18 @@ def test_bad_images_are_refused(tmp_path):
         learn_whitening(broken, 3)
     flat = learn_whitening(made(100), 3, normalize=False)
     mean = DescriptorSet(np.arange(1, dtype=np.uint64), flat.mean[None], PROTOCOL, "the mean")
-    with pytest.raises(LandmarksError, match="not finite in float32, the first is of image 0000000000000000"):
+    with pytest.raises(LandmarksError, match="not finite in float32, the first is that of image 0000000000000000"):
         whiten_set(tmp_path / "mean", mean, flat)
 
 
 def test_what_cannot_be_learned_is_refused():
-    with pytest.raises(LandmarksError, match="5 images cannot tell 5 axes"):
+    with pytest.raises(LandmarksError, match="5 images are too few for 5 axes"):
         learn_whitening(made(5), 5)
     copies = replace(made(60), descriptors=np.repeat(made(4).descriptors, 15, axis=0))
-    with pytest.raises(LandmarksError, match="its 60 rows spread along 3 axes only: take a dim of at most 3"):
+    with pytest.raises(LandmarksError, match="its 60 rows vary along 3 axes only: use a dim of at most 3"):
         learn_whitening(copies, 4)
     same = replace(made(60), descriptors=np.ones((60, 8), np.float32))
-    with pytest.raises(LandmarksError, match="spread along 0 axes"):
+    with pytest.raises(LandmarksError, match="vary along 0 axes"):
         learn_whitening(same, 1)
     for parameters in ({"dim": 0}, {"dim": 9}, {"dim": 3, "power": -0.1}, {"dim": 3, "power": float("nan")}):
         with pytest.raises(LandmarksError, match="dim must be from 1 to 8 and power from 0 to 1"):
@@ -180,9 +180,9 @@ def test_corrupt_and_foreign_files_are_refused(tmp_path, monkeypatch):
     whole = path.read_bytes()
     for content in (b"", whole[:-1], whole[:40], b"\xff" * 64, whole.replace(FORMAT.encode(), b"x" * len(FORMAT))):
         path.write_bytes(content)
-        with pytest.raises(LandmarksError, match=r"pca\.safetensors: not a readable whitening"):
+        with pytest.raises(LandmarksError, match=r"pca\.safetensors: not a valid whitening file"):
             load_whitening(path)
-    with pytest.raises(LandmarksError, match="not a readable whitening"):
+    with pytest.raises(LandmarksError, match="not a valid whitening file"):
         load_whitening(tmp_path / "absent")
     path.write_bytes(whole)
     monkeypatch.setattr(whitening, "MAX_BYTES", 10)
@@ -202,7 +202,7 @@ GOOD = {"mean": WHITENING.mean, "projection": WHITENING.projection}
         ({"projection": np.zeros((7, 6), np.float32)}, {}, "are not float32"),
         ({"projection": np.zeros(6, np.float32)}, {}, "are not float32"),
         ({}, {"power": '"1"'}, "a setting has the wrong type"),
-        ({}, {"power": "[" * 100_000}, "not a readable whitening"),
+        ({}, {"power": "[" * 100_000}, "not a valid whitening file"),
         ({}, {"protocol": "[]"}, "should be an object"),
         ({}, {"protocol": "{}"}, "model: Field required"),
     ],

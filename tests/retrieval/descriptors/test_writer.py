@@ -108,11 +108,11 @@ def test_wrong_rows_are_named(tmp_path):
     with DescriptorWriter(tmp_path / "set", 3, 6, PROTOCOL, dtype="float16") as writer:
         with pytest.raises(LandmarksError, match="do not fit"):
             writer.add(IDS[:2], DATA[:3])
-        with pytest.raises(LandmarksError, match="more than the 3 rows"):
+        with pytest.raises(LandmarksError, match="more rows than its capacity of 3"):
             writer.add(IDS[:4], DATA[:4])
         large = DATA[:2].copy()
         large[1, 0] = 1e6
-        with pytest.raises(LandmarksError, match="not finite in float16, the first is of image 00000000000003e9"):
+        with pytest.raises(LandmarksError, match="not finite in float16, the first is that of image 00000000000003e9"):
             writer.add(IDS[:2], large)
         writer.add(IDS[[0, 0]], DATA[:2])
         with pytest.raises(LandmarksError, match="1 ids occur twice"):
@@ -143,7 +143,7 @@ def test_a_derived_set_is_made_in_whole_blocks_also_after_an_interruption(tmp_pa
         return DATA[start:stop]
 
     if done:
-        with pytest.raises(LandmarksError, match="is of other images: remove it"):
+        with pytest.raises(LandmarksError, match="holds other images: remove it"):
             write_derived(tmp_path / "set", IDS[::-1].copy(), 6, PROTOCOL, "float32", make)
     written = write_derived(tmp_path / "set", IDS, 6, PROTOCOL, "float32", make)
     np.testing.assert_array_equal(written.ids, IDS)

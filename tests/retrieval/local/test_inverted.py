@@ -103,7 +103,7 @@ def test_parameters_out_of_range(wrong):
 
 
 def test_codes_that_do_not_fit_the_descriptors(many):
-    with pytest.raises(LandmarksError, match="code_bytes is 3, which does not divide the 16"):
+    with pytest.raises(LandmarksError, match="code_bytes is 3: it must divide the 16"):
         open_index(many, InvertedFile(code_bytes=3, exact_up_to=0), make_resources(workers=1))
 
 

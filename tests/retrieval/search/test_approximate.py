@@ -60,7 +60,7 @@ def test_no_place_stays_empty_where_many_rows_are_equal(kind, caplog):
         found = kind().search(queries, database)
     found.check(len(queries), len(database))
     assert found.filled.all()
-    assert "of 5 queries, as happens where many rows are equal; these are searched exactly" in caplog.text
+    assert "of 5 queries, as happens if many rows are equal; these queries are searched exactly" in caplog.text
     assert found.scores[0].tolist() == ExactIndex().search(queries, database).scores[0].tolist()
 
 

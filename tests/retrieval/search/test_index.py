@@ -198,7 +198,7 @@ def test_bfloat16_is_taken_for_large_searches_on_processors_with_units_and_left_
 def test_without_faiss_torch_searches_and_asking_for_faiss_is_an_error(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert choose_backend("auto", 100).name == "torch"
-    with pytest.raises(LandmarksError, match=r"needs faiss, which is not installed.*or take torch"):
+    with pytest.raises(LandmarksError, match=r"needs faiss, which is not installed.*or use torch"):
         choose_backend("faiss", 100)
 
 

@@ -189,5 +189,5 @@ def test_takes_the_most_inliers_up_to_its_limit():
 
 def test_says_which_stage_must_come_before():
     state, resources = guided_state(None)
-    with pytest.raises(LandmarksError, match="needs the inliers of verified images: put a spatial verification before"):
+    with pytest.raises(LandmarksError, match="needs verified images: put a spatial verification before"):
         GuidedExpansion()(state, resources)

@@ -1,4 +1,4 @@
-"""Descriptor sets on disk: what made them, writing, joining, whitening, and sets of regions."""
+"""Descriptor sets on disk: their protocol, writing, joining, whitening, and sets of regions."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
-"""A descriptor set that several processes write together, with the regions beside it, and that survives a kill.
+"""A descriptor set, with its regions, that several processes write together and that survives a kill.
 
-Rank 0 appends to the set itself, every other rank to a part of its own, ``<name>.rank<i>``. At the end, and at the
-next start after a kill, rank 0 takes the parts over; so it does not matter how many ranks there were before.
+Rank 0 appends to the set itself, every other rank to a part of its own, ``<name>.rank<i>``. At the end, and when a
+killed run is resumed, rank 0 merges the parts into the set; so a run may be resumed with another number of ranks.
 """
 
 import logging
@@ -26,24 +26,31 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Layer:
-    """One of the arrays that embed the same images: whole images, or their regions."""
+    """One of the descriptor arrays extracted from the same images: of whole images, or of their regions.
 
-    folder: Path  # of the finished set
-    dim: int  # values a row
-    protocol: ExtractionProtocol  # what makes them
-    dtype: Precision = "float32"  # on disk
+    Attributes:
+        folder: folder of the finished set.
+        dim: values per row.
+        protocol: how they are extracted.
+        dtype: type of the values on disk.
+    """
+
+    folder: Path
+    dim: int
+    protocol: ExtractionProtocol
+    dtype: Precision = "float32"
 
     @property
     def partial(self) -> Path:
-        """Where the set lies until it is finished."""
+        """Folder of the set until it is finished."""
         return self.folder.with_name(self.folder.name + PARTIAL_SUFFIX)
 
     def of_rank(self, rank: int) -> "Layer":
-        """The layer as a rank writes it."""
+        """Return the layer to which a rank writes."""
         return replace(self, folder=self.folder.with_name(f"{self.folder.name}.rank{rank}")) if rank else self
 
     def part_ranks(self) -> set[int]:
-        """The ranks above 0 that left a part here."""
+        """Return the ranks above 0 that left a part on disk."""
         pattern = re.compile(re.escape(self.folder.name) + r"\.rank(\d+)" + re.escape(PARTIAL_SUFFIX))
         names = (path.name for path in self.folder.parent.iterdir())
         return {int(match[1]) for name in names if (match := pattern.fullmatch(name))}
@@ -56,20 +63,20 @@ class Layer:
 
 
 class JointWriter:
-    """Writes one rank's part of a set; the rows of all layers stay aligned, also after a kill.
+    """Writes one rank's part of a set; the rows of all layers stay aligned, even after a kill.
 
-    A set of exactly the same protocol that lies there, finished or not, is gone on with.
+    An existing set of exactly the same protocol is resumed, whether finished or not.
 
     Args:
-        layers: what is written of each image: its descriptor and, where asked for, its regions.
-        ids: uint64 [N], all images of the set, whoever embeds them.
-        rank: of this process.
-        stamps: uint64 [N], what tells the images from others of the same ids, see `ImageSet.stamps`; kept in the set.
+        layers: arrays to write: descriptors of whole images and, optionally, of regions.
+        ids: uint64 [N], all images of the set, including those that other ranks embed.
+        rank: rank of this process.
+        stamps: uint64 [N], versions of the image files, see `ImageSet.stamps`; stored in the set.
 
     Raises:
-        OtherSetError: what lies there was made with other settings, holds other images, or images that are other files
-            now.
-        LandmarksError: something else lies there, or another process writes it.
+        OtherSetError: the existing set was made with other settings, holds other images, or image files have changed
+            since.
+        LandmarksError: the folder holds something else, or another process is writing the set.
     """
 
     def __init__(
@@ -102,7 +109,7 @@ class JointWriter:
             if strangers:
                 raise OtherSetError(
                     f"{self._layers[0].partial}: {strangers} of its images are not among those to embed: "
-                    "remove it or choose another folder"
+                    "remove the folder or choose another one"
                 )
         except LandmarksError:
             self.close()
@@ -116,13 +123,17 @@ class JointWriter:
         replace_others: bool = False,
         stamps: NDArray[np.uint64] | None = None,
     ) -> "JointWriter":
-        """Open the set as rank 0 and take over what all ranks of an earlier run left.
+        """Open the set as rank 0 and merge the parts that all ranks of an earlier run left.
 
         Args:
             layers: see the class.
             ids: see the class.
             replace_others: remove a set that was made with other settings instead of refusing it.
             stamps: see the class.
+
+        Raises:
+            OtherSetError: see the class; not with `replace_others`.
+            LandmarksError: see the class.
         """
         try:
             writer = cls(layers, ids, stamps=stamps)
@@ -142,7 +153,7 @@ class JointWriter:
 
     @property
     def ids(self) -> NDArray[np.uint64]:
-        """The images embedded so far, uint64 [n]."""
+        """Ids of the images embedded so far, uint64 [n]."""
         return self._writers[0].done
 
     def add(self, ids: NDArray[np.uint64], *rows: Descriptors) -> None:
@@ -152,7 +163,7 @@ class JointWriter:
             writer.add(ids, values, stamps)
 
     def take_over(self) -> None:
-        """Append what other ranks wrote and remove their parts; a kill meanwhile does no harm."""
+        """Append the rows that other ranks wrote and remove their parts; safe to interrupt and repeat."""
         for rank in sorted(set().union(*(layer.part_ranks() for layer in self._whole))):
             part = JointWriter(self._whole, self._wanted, rank, self._stamps)
             try:
@@ -167,7 +178,7 @@ class JointWriter:
         return [writer.finish() for writer in self._writers]
 
     def close(self) -> None:
-        """Close the files and keep what was written."""
+        """Close the files and keep the rows written so far."""
         for writer in self._writers:
             writer.close()
 
@@ -180,12 +191,12 @@ class JointWriter:
             self.add(found[0][0][chosen], *(rows[chosen] for _, rows in found))
 
     def _rows(self, ids: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Places of some of the wanted images, -1 for others."""
+        """Return the rows of these ids among all ids of the set, -1 for others."""
         found = find_sorted(self._sorted, ids)
         return np.where(found >= 0, self._order[found], -1) if len(self._order) else found
 
     def _refuse_others(self, layer: Layer, stamped: bool) -> None:
-        """Check a finished set before anything is changed."""
+        """Raise an OtherSetError if a finished set was made otherwise; nothing is changed on disk."""
         if not layer.folder.exists():
             return
         found = DescriptorSet.open(layer.folder)
@@ -194,7 +205,7 @@ class JointWriter:
         if kind != expected:
             differences.append(f"values: {kind} != {expected}")
         if stamped and found.stamps is None:
-            differences.append("of which files is not recorded")
+            differences.append("its image files are not recorded")
         if differences:
             raise OtherSetError(
                 f"{layer.folder}: the set there was made with other settings ({'; '.join(differences)}): "
@@ -204,18 +215,18 @@ class JointWriter:
             self._refuse_changed(layer.folder, found.ids, found.stamps)
 
     def _refuse_changed(self, folder: Path, ids: NDArray[np.uint64], stamps: NDArray[np.uint64]) -> None:
-        """Refuse a set whose images were replaced since, or are those of another root."""
+        """Raise an OtherSetError if image files were replaced since, or belong to another root."""
         assert self._stamps is not None
         rows = self._rows(ids)
         changed = ids[(rows >= 0) & (self._stamps[rows] != stamps)]
         if len(changed):
             raise OtherSetError(
-                f"{folder}: {len(changed)} of its {len(ids)} images are other files now (another root, size or time), "
-                f"the first is {format_id(changed[0])}: remove the set or choose another folder"
+                f"{folder}: the files of {len(changed)} of its {len(ids)} images have changed (another root, size or "
+                f"time), the first is {format_id(changed[0])}: remove the set or choose another folder"
             )
 
     def _align(self) -> None:
-        """Keep the rows that all layers have: a kill may have come between two of them."""
+        """Cut all layers to the rows that they share: a kill may have come between two writes."""
         count = min(writer.count for writer in self._writers)
         first = self._writers[0].done[:count]
         for writer in self._writers[1:]:
@@ -227,7 +238,7 @@ class JointWriter:
 
 
 def _reopen(layer: Layer) -> None:
-    """Make a finished set an unfinished one again, for images that it lacks."""
+    """Turn a finished set into an unfinished one, to add missing images."""
     if layer.folder.exists():
-        shutil.rmtree(layer.partial, ignore_errors=True)  # the finished one holds more
+        shutil.rmtree(layer.partial, ignore_errors=True)  # the finished set holds all of its rows
         layer.folder.rename(layer.partial)

@@ -1,8 +1,8 @@
-"""PCA whitening: centre, turn to the main axes, keep `dim` of them, and shrink the strong ones.
+"""PCA whitening: centre, rotate to the principal axes, keep `dim` of them, and scale down the strong ones.
 
 Jégou and Chum, "Negative Evidences and Co-occurences in Image Retrieval: The Benefit of PCA and Whitening", ECCV
-2012, section 4: directions that many images share count less afterwards. Learned on one split, which should not be
-the one that is scored, and applied to all sets of the same model.
+2012, section 4: directions that many images share count less afterwards. It is learned on one split, which should not
+be the one that is scored, and applied to all sets of the same model.
 """
 
 import json
@@ -27,43 +27,56 @@ from landmarks.storage import check_tensors, save_sealed
 
 # Rows summed at once. Fixed: the last bits of the sums depend on it.
 ROWS = 8192
-# Axes with less variance than this part of the strongest hold nothing but rounding of float32.
+# Axes with less than this share of the strongest axis's variance hold only rounding errors of float32.
 LEAST_VARIANCE = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
 class Whitening:
-    """What `learn_whitening` found."""
+    """A learned whitening, see `learn_whitening`.
 
-    mean: NDArray[np.float32]  # [D]
-    projection: NDArray[np.float32]  # [dim, D], one scaled axis a row
-    normalize: bool  # rows are L2-normalised before
-    power: float  # 0 turns and cuts only (PCA), 1 gives all kept axes the same variance
-    explained: float  # share of the variance on the kept axes
-    protocol: ExtractionProtocol  # of the set that it was learned on
+    Attributes:
+        mean: float32 [D].
+        projection: float32 [dim, D], one scaled axis per row.
+        normalize: whether rows are L2-normalised first.
+        power: 0 only rotates and truncates (PCA), 1 gives all kept axes the same variance.
+        explained: share of the variance on the kept axes.
+        protocol: protocol of the set on which it was learned.
+    """
+
+    mean: NDArray[np.float32]
+    projection: NDArray[np.float32]
+    normalize: bool
+    power: float
+    explained: float
+    protocol: ExtractionProtocol
 
     @property
     def dim(self) -> int:
-        """Values of a whitened row."""
+        """Number of values of a whitened row."""
         return len(self.projection)
 
     @cached_property
     def hash(self) -> str:
-        """16 hex digits of everything that whitened rows depend on."""
+        """Hash of everything that whitened rows depend on, 16 hex digits."""
         digest = blake2b(f"{self.projection.shape} {self.normalize}".encode(), digest_size=8)
         for array in (self.mean, self.projection):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
     def apply(self, rows: Descriptors) -> NDArray[np.float32]:
-        """Whiten rows [B, D]: float32 [B, dim], L2-normalised; NaN for a row that is the mean itself."""
+        """Whiten rows [B, D].
+
+        Returns:
+            float32 [B, dim], L2-normalised; NaN for a row that equals the mean.
+        """
         centred = gather(rows, np.arange(len(rows)), self.normalize) - self.mean
         white = centred.astype(np.float64) @ self.projection.astype(np.float64).T
         with np.errstate(invalid="ignore"):
             return (white / np.linalg.norm(white, axis=1, keepdims=True)).astype(np.float32)
 
     def require_fit(self, stored: DescriptorSet) -> None:
-        """Refuse a set of another model than it was learned on; regions of the same model fit."""
+        """Raise a LandmarksError unless the set, of whole images or regions, is of the model it was learned on."""
         differences = self.protocol.differences(stored.protocol, ignore=NOT_COMPARED | {"regions"})
         length = len(self.mean)
         if stored.dim % length or (stored.dim != length and not stored.protocol.regions):
@@ -71,7 +84,7 @@ class Whitening:
         if differences:
             raise LandmarksError(
                 f"{stored.name}: the whitening was learned on descriptors made with other settings "
-                f"({'; '.join(differences)}): learn one on descriptors of this model"
+                f"({'; '.join(differences)}): learn a whitening on descriptors of this model"
             )
 
 
@@ -79,10 +92,13 @@ def learn_whitening(stored: DescriptorSet, dim: int, power: float = 1.0, normali
     """Learn mean and axes from a set; its rows are read twice in blocks and summed in float64.
 
     Args:
-        stored: images to learn from, more than `dim`.
-        dim: axes to keep.
-        power: an axis of variance v is divided by v^(power / 2).
-        normalize: L2-normalise rows before.
+        stored: set of more than `dim` images to learn from.
+        dim: number of axes to keep.
+        power: exponent from 0 to 1: an axis of variance v is divided by v^(power / 2).
+        normalize: L2-normalise rows first.
+
+    Raises:
+        LandmarksError: an argument is out of range, the set holds regions, or it has too few distinct images.
     """
     count, length = stored.descriptors.shape
     if not 1 <= dim <= length or not 0 <= power <= 1:
@@ -92,7 +108,7 @@ def learn_whitening(stored: DescriptorSet, dim: int, power: float = 1.0, normali
     if stored.protocol.regions:
         raise LandmarksError(f"{stored.name}: holds regions; learn the whitening on whole images")
     if count <= dim:
-        raise LandmarksError(f"{stored.name}: {count} images cannot tell {dim} axes; take more, or a smaller dim")
+        raise LandmarksError(f"{stored.name}: {count} images are too few for {dim} axes; use more, or a smaller dim")
 
     def blocks() -> Iterator[NDArray[np.float64]]:
         for _, block in prepared_blocks(stored.descriptors, ROWS, stored.name, normalize):
@@ -109,11 +125,11 @@ def learn_whitening(stored: DescriptorSet, dim: int, power: float = 1.0, normali
     usable = int((variances > max(LEAST_VARIANCE * variances[0], np.finfo(np.float32).tiny)).sum())
     if usable < dim:
         raise LandmarksError(
-            f"{stored.name}: its {count} rows spread along {usable} axes only: take a dim of at most {usable}, or "
-            "other images"
+            f"{stored.name}: its {count} rows vary along {usable} axes only: use a dim of at most {usable}, or more "
+            "varied images"
         )
     kept = axes[:, :dim].T / variances[:dim, None] ** (power / 2)
-    # An axis points either way; the way is chosen so that every machine chooses the same.
+    # The sign of an axis is arbitrary; this rule chooses the same one on every machine.
     largest = np.take_along_axis(kept, np.abs(kept).argmax(axis=1)[:, None], axis=1)
     kept *= np.sign(largest)
     explained = float(variances[:dim].sum() / variances.sum())
@@ -130,15 +146,18 @@ def learn_whitening(stored: DescriptorSet, dim: int, power: float = 1.0, normali
 def whiten_set(
     folder: str | Path, stored: DescriptorSet, whitening: Whitening, dtype: Precision = "float32"
 ) -> DescriptorSet:
-    """Write the whitened copy of a set; each region of a regional set is whitened by itself.
+    """Write a whitened copy of a set; each region of a regional set is whitened separately.
 
-    The protocol of the copy carries the whitening's hash, so that whitened and plain sets are never compared.
+    The protocol of the copy includes the whitening's hash, so that whitened and plain sets are never compared.
 
     Args:
-        folder: of the new set; must not exist yet.
-        stored: a set of the model that the whitening was learned on.
-        whitening: what to apply.
-        dtype: on disk.
+        folder: folder of the new set; must not exist yet.
+        stored: a set of the model on which the whitening was learned.
+        whitening: the whitening to apply.
+        dtype: type of the values on disk.
+
+    Raises:
+        LandmarksError: the set is of another model or has invalid rows, or the folder exists.
     """
     whitening.require_fit(stored)
     check_rows(stored.descriptors, stored.name, whitening.normalize)
@@ -157,7 +176,7 @@ MAX_BYTES = 1 << 30
 
 
 def save_whitening(whitening: Whitening, path: str | Path) -> None:
-    """Write the file, whole or not at all."""
+    """Write a whitening to a safetensors file, atomically; raise a LandmarksError if it exists."""
     path = Path(path)
     if path.exists():
         raise LandmarksError(f"{path} exists already: choose another name or remove it")
@@ -168,7 +187,7 @@ def save_whitening(whitening: Whitening, path: str | Path) -> None:
         "explained": repr(whitening.explained),
         "protocol": json.dumps(asdict(whitening.protocol)),
     }
-    # save_file would write an array whose columns come first as it lies in memory.
+    # save_file ignores strides and would write a column-major array in its memory order.
     arrays = {name: np.ascontiguousarray(getattr(whitening, name)) for name in ("mean", "projection")}
     try:
         save_sealed(path, save_file, arrays, metadata)
@@ -177,7 +196,7 @@ def save_whitening(whitening: Whitening, path: str | Path) -> None:
 
 
 def load_whitening(path: str | Path) -> Whitening:
-    """Read what `save_whitening` wrote."""
+    """Read a file that `save_whitening` wrote; raise a LandmarksError if it is invalid."""
     path = Path(path)
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -191,7 +210,7 @@ def load_whitening(path: str | Path) -> Whitening:
         protocol = metadata["protocol"]
         check_tensors(path)
     except (OSError, ValueError, KeyError, RecursionError, SafetensorError) as error:
-        raise LandmarksError(f"{path}: not a readable whitening: {error}") from error
+        raise LandmarksError(f"{path}: not a valid whitening file: {error}") from error
     _check(path, mean, projection, normalize, power, explained)
     return Whitening(mean, projection, normalize, power, explained, ExtractionProtocol.from_json(protocol, path))
 

@@ -1,7 +1,7 @@
-"""Writes a descriptor set chunk by chunk, so that an interrupted extraction goes on where it stopped.
+"""Writes a descriptor set chunk by chunk, so that an interrupted extraction resumes where it stopped.
 
-Rows are appended in a folder called ``<name>.partial`` (see `landmarks.storage.RowLog`); finishing gives it its name.
-So the finished name exists only for a finished set.
+Rows are appended in a folder called ``<name>.partial`` (see `landmarks.storage.RowLog`), which is renamed at the end.
+So the final name exists only for a finished set.
 """
 
 from collections.abc import Callable
@@ -29,20 +29,31 @@ from landmarks.storage import Column, RowLog
 
 Precision = Literal["float32", "float16"]
 
-# Rows of a derived set that are made at once.
+# Size of the blocks in which a derived set is computed.
 BLOCK_BYTES = 32 * MIB
 
 
 class OtherSetError(LandmarksError):
-    """A set lies where one was to be written, and was made with other settings."""
+    """The folder to write to holds a set that was made with other settings."""
 
 
 class DescriptorWriter:
-    """Appends descriptors; used in a ``with`` statement, ended with `finish`.
+    """Appends descriptors to a set; used in a ``with`` statement and ended with `finish`.
 
-    If a partial set of exactly the same protocol lies there, the writer goes on with it and `done` holds its
-    ids. Leaving the ``with`` block without `finish` keeps the partial set. More rows than `capacity` are refused: an
-    early word against a wrong loop. A `stamped` set keeps what tells its images from others of the same ids.
+    An existing partial set of exactly the same protocol is resumed, and `done` holds its ids. Leaving the ``with``
+    block without `finish` keeps the partial set.
+
+    Args:
+        folder: folder of the finished set; must not exist yet.
+        capacity: maximum number of rows, which detects a wrong loop early.
+        dim: values per row.
+        protocol: how the descriptors are extracted.
+        dtype: type of the values on disk.
+        stamped: also store the versions of the image files, see `ImageSet.stamps`.
+
+    Raises:
+        OtherSetError: a partial set was made with other settings.
+        LandmarksError: the folder exists, or cannot be written.
     """
 
     def __init__(
@@ -71,23 +82,23 @@ class DescriptorWriter:
                 self.close()
                 raise
         except ValueError as error:
-            raise OtherSetError(f"{self.partial}/{error}; remove it") from error
+            raise OtherSetError(f"{self.partial}/{error}; remove the folder") from error
         except OSError as error:
             raise LandmarksError(f"{self.partial}: cannot write here: {error}") from error
 
     @property
     def count(self) -> int:
-        """Rows written so far."""
+        """Number of rows written so far."""
         return self._rows.count
 
     @property
     def done(self) -> NDArray[np.uint64]:
-        """The images written so far, uint64 [count]."""
+        """Ids of the images written so far, uint64 [count]."""
         return self._rows.read(IDS)
 
     @property
     def stamps(self) -> NDArray[np.uint64]:
-        """Of the images written so far, uint64 [count]; only of a stamped set."""
+        """Stamps of the images written so far, uint64 [count]; only for a stamped set."""
         return self._rows.read(STAMPS)
 
     def __enter__(self) -> "DescriptorWriter":
@@ -97,7 +108,16 @@ class DescriptorWriter:
         self.close()
 
     def add(self, ids: NDArray[np.uint64], descriptors: Descriptors, stamps: NDArray[np.uint64] | None = None) -> None:
-        """Append rows [B, D], finite also in the dtype on disk, with their ids and, if stamped, stamps: uint64 [B]."""
+        """Append rows.
+
+        Args:
+            ids: uint64 [B].
+            descriptors: [B, D], finite in the dtype on disk.
+            stamps: uint64 [B], required for a stamped set.
+
+        Raises:
+            LandmarksError: shapes, types or values are invalid, or the disk cannot be written.
+        """
         with np.errstate(over="ignore"):
             rows = np.ascontiguousarray(descriptors, self.dtype)
         if ids.dtype != np.uint64 or rows.shape != (len(ids), self.dim):
@@ -106,11 +126,11 @@ class DescriptorWriter:
                 f"[B, {self.dim}]"
             )
         if self.count + len(ids) > self.capacity:
-            raise LandmarksError(f"{self.folder}: more than the {self.capacity} rows that were announced")
+            raise LandmarksError(f"{self.folder}: more rows than its capacity of {self.capacity}")
         broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
         if len(broken):
             raise LandmarksError(
-                f"{self.folder}: {len(broken)} descriptors are not finite in {self.dtype}, the first is of image "
+                f"{self.folder}: {len(broken)} descriptors are not finite in {self.dtype}, the first is that of image "
                 f"{format_id(ids[broken[0]])}"
             )
         count = self.count
@@ -118,12 +138,12 @@ class DescriptorWriter:
             self._rows.add({IDS: ids, DESCRIPTORS: rows} | ({} if stamps is None else {STAMPS: stamps}))
         except OSError as error:
             raise LandmarksError(
-                f"{self.partial}: could not write after {count} rows: {error}; make room and run the same "
-                "extraction again, it goes on from there"
+                f"{self.partial}: could not write after {count} rows: {error}; free disk space and run the same "
+                "extraction again, which resumes from there"
             ) from error
 
     def read(self, start: int, stop: int) -> tuple[NDArray[np.uint64], Descriptors]:
-        """Read rows back: ids uint64 [B] and descriptors [B, D] in the dtype on disk."""
+        """Return rows written earlier: ids uint64 [B] and descriptors [B, D] in the dtype on disk."""
         return self._rows.read(IDS, start, stop), self._rows.read(DESCRIPTORS, start, stop)
 
     def cut(self, count: int) -> None:
@@ -131,9 +151,9 @@ class DescriptorWriter:
         self._rows.cut(count)
 
     def finish(self) -> DescriptorSet:
-        """Complete the files, give the folder its final name, and open it."""
+        """Complete the files, rename the folder to its final name, and open the set."""
         if self.count == 0:
-            raise LandmarksError(f"{self.folder}: no descriptor was added; were all images unreadable?")
+            raise LandmarksError(f"{self.folder}: no descriptor was added; check whether the images can be read")
         refuse_repeats(self.done, str(self.folder))
         try:
             self._rows.finish(self.folder)
@@ -158,7 +178,7 @@ class DescriptorWriter:
         differences = ExtractionProtocol.read(path).differences(protocol, ignore=frozenset())
         if differences:
             raise OtherSetError(
-                f"{self.partial}: the unfinished set there was made with other settings ({'; '.join(differences)}): "
+                f"{self.partial}: the unfinished set was made with other settings ({'; '.join(differences)}): "
                 "remove it or choose another name"
             )
 
@@ -171,15 +191,15 @@ def write_derived(
     dtype: Precision,
     make: Callable[[int, int], Descriptors],
 ) -> DescriptorSet:
-    """Write a set of the images `ids`, of which `make` gives the rows from one to before another, and open it."""
+    """Write a set of the images `ids`, whose rows `start` to before `stop` are `make(start, stop)`, and open it."""
     rows = rows_in_budget(8 * dim, BLOCK_BYTES)
     with DescriptorWriter(folder, len(ids), dim, protocol, dtype) as writer:
         if writer.count < len(ids):
-            writer.cut(writer.count // rows * rows)  # the same blocks, hence the same bits, as without a kill
+            writer.cut(writer.count // rows * rows)  # the same blocks, hence the same bits, as without interruption
         done = len(writer.done)
         if not np.array_equal(writer.done, ids[:done]):
             raise LandmarksError(
-                f"{writer.partial}: the unfinished set there is of other images: remove it or choose another name"
+                f"{writer.partial}: the unfinished set holds other images: remove it or choose another name"
             )
         progress = Progress(f"rows of {Path(folder).name}", len(ids), done)
         for start in range(done, len(ids), rows):

@@ -1,4 +1,4 @@
-"""Diffusion: similarity that flows along a neighbourhood graph of the index instead of straight from the query.
+"""Diffusion: similarity that spreads along a neighbourhood graph of the index, not only directly from the query.
 
 Iscen et al., "Efficient Diffusion on Region Manifolds", CVPR 2017; Yang et al., "Efficient Image Retrieval via
 Decoupling Diffusion into Online and Offline Processing", AAAI 2019.

@@ -1,8 +1,8 @@
-"""The graph that similarity flows along: mutual nearest neighbours, symmetrically normalised.
+"""The graph along which similarity spreads: mutual nearest neighbours, symmetrically normalised.
 
 Iscen et al., "Efficient Diffusion on Region Manifolds: Recovering Small Objects with Compact CNN Representations",
-CVPR 2017, sections 2 and 3. Only neighbours that name each other are joined, else images that are near to everything
-would join all landmarks.
+CVPR 2017, sections 2 and 3. Only mutual neighbours are joined, because otherwise hubs, images that are near to many
+others, would connect all landmarks.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from landmarks.retrieval.ranking import Ranking
 
 
 def last_copies(descriptors: Descriptors) -> NDArray[np.int32]:
-    """For each row of [N, D] the last row that holds the same bits, int32 [N]; mostly itself."""
+    """Return for each row of [N, D] the last row with the same bits, int32 [N]; usually itself."""
     num_rows, dim = descriptors.shape
     words = np.uint32 if descriptors.dtype == np.float32 else np.uint16
     factors = np.random.default_rng(0).integers(0, 2**64, dim, dtype=np.uint64)
@@ -24,7 +24,7 @@ def last_copies(descriptors: Descriptors) -> NDArray[np.int32]:
     for start in range(0, num_rows, rows):
         block = np.ascontiguousarray(descriptors[start : start + rows])
         sums[start : start + rows] = block.view(words).astype(np.uint64) @ factors
-    # Rows with one sum stand together, in order.
+    # Sorting makes rows with the same sum adjacent, in order.
     order = np.argsort(sums, kind="stable")
     ends = np.append(sums[order][1:] != sums[order][:-1], np.ones(min(1, num_rows), bool))
     last = np.arange(num_rows, dtype=np.int32)
@@ -38,7 +38,7 @@ def last_copies(descriptors: Descriptors) -> NDArray[np.int32]:
 
 
 def stand_in(columns: NDArray[np.int32], last: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Put the last copy [B] of each row's first image first in `columns` [B, T], and that one where the copy was."""
+    """Swap the first image of each row of `columns` [B, T] with its last copy, `last` [B]."""
     rows = np.flatnonzero(columns[:, 0] != last)
     found = columns[rows] == last[rows, None]
     where = np.where(found.any(axis=1), found.argmax(axis=1), columns.shape[1] - 1)
@@ -48,7 +48,7 @@ def stand_in(columns: NDArray[np.int32], last: NDArray[np.int32]) -> NDArray[np.
 
 
 def later_first(ranking: Ranking) -> Ranking:
-    """The same ranking with the later row first among equal scores; a row without such scores is not touched."""
+    """Return the ranking with equal scores ordered by descending index; rows without equal scores do not change."""
     indices, scores = ranking.indices.copy(), ranking.scores.copy()
     rows = np.flatnonzero((scores[:, 1:] == scores[:, :-1]).any(axis=1))
     order = np.lexsort((-indices[rows], -scores[rows]), axis=1)
@@ -59,18 +59,21 @@ def later_first(ranking: Ranking) -> Ranking:
 def knn_graph(
     neighbours: Ranking, gamma: float = 3.0, last_copies: NDArray[np.int32] | None = None
 ) -> sparse.csr_array:
-    """``S = D^-1/2 A D^-1/2`` with ``A_ij = max(similarity, 0)^gamma`` for mutual neighbours i and j, else 0.
+    """Compute ``S = D^-1/2 A D^-1/2`` with ``A_ij = max(similarity, 0)^gamma`` for mutual neighbours i, j, else 0.
 
-    The neighbours [N, k] of each of the N nodes among themselves stand in any order; empty places and a node among
-    its own neighbours are passed over. Similarity is a cosine and thus symmetric; should a searcher give two values
-    for a pair, the smaller one counts, so that S is symmetric to the last bit. The diagonal is 0. A node without
-    mutual neighbours has an empty row and column, and diffusion leaves its own value where it is.
+    Similarity is a cosine and thus symmetric; if a searcher gives two values for a pair, the smaller one counts, so
+    that S is symmetric to the last bit. The diagonal is 0. A node without mutual neighbours has an empty row and
+    column, so diffusion does not change its value.
 
-    With `last_copies`, int32 [N], what the function of this name gives, a node's edge to its last copy becomes one
-    to itself, and a zero is stored in its place; S is no longer symmetric there. Else nothing stored is zero.
+    Args:
+        neighbours: [N, k], the neighbours of each node in any order; empty places and the node itself are ignored.
+        gamma: exponent of similarities, above 0.
+        last_copies: int32 [N], from the function of that name. If given, a node's edge to its last copy becomes an edge
+            to itself, and a zero is stored in its place; S is no longer symmetric there.
 
-    S is float32 [N, N], rows sorted by column; about 8 bytes for each of at most N·k entries, and while it is made
-    five times as much.
+    Returns:
+        float32 [N, N], rows sorted by column, without stored zeros unless `last_copies` is given. It takes about 8
+        bytes for each of at most N·k entries, and five times as much while it is computed.
     """
     if not 0 < gamma < np.inf:
         raise LandmarksError(f"diffusion: gamma is {gamma}: it must be above 0")
@@ -92,13 +95,19 @@ def knn_graph(
 
 
 def query_weights(neighbours: Ranking, num_nodes: int, gamma: float = 3.0) -> sparse.csr_array:
-    """Where diffusion starts for queries outside the graph: ``max(similarity, 0)^gamma`` at neighbours, [Q, N]."""
+    """Compute where diffusion starts for queries outside the graph, [Q, N]: ``max(similarity, 0)^gamma`` at neighbours.
+
+    Args:
+        neighbours: [Q, k], nodes near each query, with cosine similarities as scores.
+        num_nodes: N, the number of nodes of the graph.
+        gamma: exponent of similarities.
+    """
     neighbours.check(neighbours.num_queries, num_nodes)
     return _similarities(neighbours, num_nodes, gamma)
 
 
 def _similarities(neighbours: Ranking, num_nodes: int, gamma: float) -> sparse.csr_array:
-    """float32 [Q, N] of similarity^gamma, sorted, without zeros."""
+    """Return ``max(similarity, 0)^gamma``, float32 [Q, N], rows sorted by column, without stored zeros."""
     weights = neighbour_weights(neighbours, gamma)
     kept = weights > 0
     starts = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
@@ -111,12 +120,12 @@ def _similarities(neighbours: Ranking, num_nodes: int, gamma: float) -> sparse.c
 
 
 def neighbour_weights(neighbours: Ranking, gamma: float) -> NDArray[np.float32]:
-    """``max(similarity, 0)^gamma`` in the shape of the ranking [Q, k]; 0 at empty places."""
+    """Return ``max(similarity, 0)^gamma`` in the shape of the ranking [Q, k]; 0 at empty places."""
     return np.power(np.maximum(neighbours.scores, 0), np.float32(gamma))
 
 
 def _sources(matrix: sparse.csr_array) -> NDArray[np.int32]:
-    """The row of each stored entry."""
+    """Return the row of each stored entry."""
     return np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
 
 

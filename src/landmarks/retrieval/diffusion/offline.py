@@ -1,8 +1,8 @@
-"""The offline half of diffusion: from every image over its nearest neighbours, before any query comes.
+"""The offline part of diffusion, which does not depend on queries: from every image over its nearest neighbours.
 
-Yang et al., AAAI 2019, section 3: for image i, rows and columns of its nearest neighbours are taken from the graph
-that was normalised as a whole, and ``(I - alpha S) f = e_i`` is solved there. Kept in the cache chunk by chunk: 6 GB
-for 761,757 images with 1000 places, which neither memory nor a second run should pay for.
+Yang et al., AAAI 2019, section 3: for image i, the rows and columns of its nearest neighbours are taken from the graph,
+which was normalised as a whole, and ``(I - alpha S) f = e_i`` is solved there. The results are cached chunk by chunk:
+6 GB for 761,757 images with 1000 places.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -24,41 +24,50 @@ from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.state import Resources
 from landmarks.storage import Column
 
-# Images looked at, and kept, together.
+# Images per chunk.
 CHUNK = 8192
-# Rows that share a pass over their nodes, and rows that a thread takes at a time.
+# Rows that are solved in one pass over their nodes, and rows per thread task.
 GROUP, TASK = 32, 256
 
 
 @dataclass(frozen=True)
 class OfflineParameters:
-    """How to diffuse; what the rows depend on besides descriptors and searcher."""
+    """Parameters of diffusion, on which the rows depend besides descriptors and searcher.
 
-    k: int  # neighbours of an image in the graph, itself counted as in the published code
-    truncation: int  # images that diffusion from one image may reach, itself counted
-    gamma: float  # power of the similarities in the graph
-    alpha: float  # share of its value that an image takes from its neighbours
-    iterations: int  # steps of conjugate gradients at most
-    tolerance: float  # relative residual that is good enough
+    Attributes:
+        k: neighbours of an image in the graph, including itself as in the published code.
+        truncation: images that diffusion from one image may reach, including itself.
+        gamma: exponent of the similarities in the graph.
+        alpha: share of its value that an image takes from its neighbours.
+        iterations: maximum number of conjugate gradient steps.
+        tolerance: relative residual at which the solver stops.
+    """
+
+    k: int
+    truncation: int
+    gamma: float
+    alpha: float
+    iterations: int
+    tolerance: float
 
 
 class DiffusedRows(NamedTuple):
-    """A sparse [N, N] matrix with T places a row, the rows of images that are near to each other close together."""
+    """A sparse [N, N] matrix with T places per row, ordered so that rows of similar images are close together."""
 
-    row_of: NDArray[np.int64]  # int64 [N], the row that is the diffusion from each image
-    columns: NDArray[np.int32]  # int32 [N, T], where diffusion starts, then the nearest neighbours; -1 = empty
-    values: NDArray[np.float32]  # float32 [N, T], 0 where nothing arrives
+    row_of: NDArray[np.int64]  # int64 [N], the row with the diffusion from each image
+    columns: NDArray[np.int32]  # int32 [N, T], the image where diffusion starts, then its neighbours; -1 = empty
+    values: NDArray[np.float32]  # float32 [N, T], 0 for images that diffusion does not reach
 
 
 def diffused_rows(database: Descriptors, parameters: OfflineParameters, resources: Resources) -> DiffusedRows:
-    """Diffuse from every image of a set [N, D], out of the cache or made now; memory-mapped.
+    """Diffuse from every image of a set [N, D], or read the result from the cache; memory-mapped.
 
-    Of images with identical descriptors the last one stands for all, see `landmarks.retrieval.diffusion.graph`. Rows
-    have T = min(truncation, N) places, 8 bytes each on the disk.
+    The last of several images with identical descriptors represents all, see `landmarks.retrieval.diffusion.graph`.
+    Rows have T = min(truncation, N) places of 8 bytes each on disk.
     """
     num_images = len(database)
     places = max(1, min(parameters.truncation, num_images))
-    prepare = cache(lambda: _prepare(database, parameters, resources))  # not at all where the rows are found
+    prepare = cache(lambda: _prepare(database, parameters, resources))  # only called if the cache lacks rows
 
     def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
         graph, last, others, order = prepare()
@@ -85,7 +94,7 @@ def diffused_rows(database: Descriptors, parameters: OfflineParameters, resource
 def _prepare(
     database: Descriptors, parameters: OfflineParameters, resources: Resources
 ) -> tuple[sparse.csr_array, NDArray[np.int32], Ranking, NDArray[np.int32]]:
-    """Graph, last copies [N], nearest others of every image, and the order [N] of the rows."""
+    """Return graph, last copies [N], nearest others of every image, and the order [N] of the rows."""
     depth = min(max(parameters.truncation, parameters.k), len(database)) - 1
     others = all_neighbours(database, max(1, depth), resources)
     nearest = Ranking.empty(len(database), min(parameters.k - 1, others.depth))
@@ -106,12 +115,22 @@ def truncated_solve(
     tolerance: float,
     workers: int,
 ) -> NDArray[np.float32]:
-    """Solve ``(I - alpha S) f = e`` on a part of the graph for each row, e being 1 at the row's first node.
+    """Solve ``(I - alpha S) f = e`` on a part of the graph for each row, where e is 1 at the row's first node.
 
-    In float64, from f = 0; it ends like `landmarks.retrieval.diffusion.solver.solve`. `columns`, int32 [B, T], are
-    the distinct nodes of each part; -1 = empty, not in the first place. The result, float32 [B, T], is f there, 0
-    where empty. Rows with much in common had best stand together, as `similar_together` puts them, for `GROUP` of
-    them share a pass. The result does not depend on it.
+    Conjugate gradients run in float64 from f = 0 and stop as in `landmarks.retrieval.diffusion.solver.solve`. It is
+    fastest if rows with common nodes are adjacent, as `similar_together` orders them, because `GROUP` rows share a
+    pass; the result does not depend on the order.
+
+    Args:
+        graph: S, [N, N], from `knn_graph`.
+        columns: int32 [B, T], the distinct nodes of each part; -1 = empty, but not in the first place.
+        alpha: share of its value that a node takes from its neighbours.
+        iterations: maximum number of conjugate gradient steps.
+        tolerance: relative residual at which a row stops.
+        workers: threads; the result does not depend on their number.
+
+    Returns:
+        float32 [B, T], f at `columns`; 0 where empty.
     """
     arrays = graph_arrays(graph)
     values = np.zeros(columns.shape, np.float32)
@@ -129,9 +148,9 @@ def truncated_solve(
 
 
 def similar_together(graph: sparse.csr_array) -> NDArray[np.int32]:
-    """An order of all nodes, int32 [N], in which near ones stand together: the reverse Cuthill-McKee order.
+    """Return an order of all nodes, int32 [N], in which near ones are close together: reverse Cuthill-McKee.
 
-    The graph [N, N] has entries at the same places above and below the diagonal.
+    The graph [N, N] must have entries at the same places above and below the diagonal.
     """
     return reverse_cuthill_mckee(graph, symmetric_mode=True)
 
@@ -150,7 +169,7 @@ def _solve_parts(
     tolerance: float,
     values: NDArray[np.float32],
 ) -> None:
-    """Write f at `columns` [B, T] into `values` [B, T]; every `group` rows share a union, up to one of `ends`."""
+    """Write f at `columns` [B, T] to `values` [B, T]; each `group` of rows has its nodes in `unions`, up to its end."""
     rows, places = columns.shape
     local = np.full(len(starts) - 1, -1, np.int32)  # number of a node within the union
     begin = 0

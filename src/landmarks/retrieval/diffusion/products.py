@@ -1,7 +1,8 @@
-"""The largest entries of a product of sparse matrices, without the product.
+"""Finds the largest entries of a product of sparse matrices without storing the product.
 
-At query time diffusion is one: of the queries' weights and the stored rows of the index, or of diffused queries and
-diffused index images. A row of the product may reach every image, K entries of it are wanted.
+At query time diffusion is such a product: of the queries' weights and the stored rows of the index, or of diffused
+queries and diffused index images. A row of it may have an entry for every image, of which only the K largest are
+needed.
 """
 
 from collections.abc import Callable
@@ -21,16 +22,16 @@ class SparseRows(NamedTuple):
     """A sparse matrix whose arrays may be memory-mapped; zeros may be stored, with any column."""
 
     starts: NDArray[np.int64]  # int64 [R], where each row begins
-    ends: NDArray[np.int64]  # int64 [R], one past where it ends
-    columns: NDArray[np.int32]  # int32, of each entry
-    values: NDArray[np.float32]  # float32, of each entry
+    ends: NDArray[np.int64]  # int64 [R], one past the end of each row
+    columns: NDArray[np.int32]  # int32, column of each entry
+    values: NDArray[np.float32]  # float32, value of each entry
     width: int  # number of columns
 
 
 class LargestEntries:
-    """The `depth` largest entries of each row, among those above 0, out of parts of a matrix given one by one.
+    """Collects the `depth` largest positive entries of each row of a matrix that is given in parts.
 
-    Entries count as float32; among equal ones the lower column wins, so the result does not depend on the parts.
+    Entries are rounded to float32; among equal ones the lower column wins, so the result does not depend on the parts.
     """
 
     def __init__(self, num_rows: int, depth: int, workers: int) -> None:
@@ -40,10 +41,10 @@ class LargestEntries:
         self._workers = workers
 
     def add_product(self, left: sparse.csr_array, right: SparseRows, first_row: int = 0, first_column: int = 0) -> None:
-        """Look through ``left @ right``, [B, R] and [R, W], the part of the matrix from this row and column on."""
+        """Add ``left @ right``, [B, R] and [R, W], the part of the matrix that begins at this row and column."""
         starts = left.indptr.astype(np.int64, copy=False)
         columns, values = left.indices.astype(np.int32, copy=False), left.data.astype(np.float32, copy=False)
-        # Kernels are compiled for each kind of array; mapped ones are read-only, so all are given as such.
+        # Kernels are compiled per type of array; memory-mapped ones are read-only, so all are passed as such.
         right_starts, right_ends, right_columns, right_values = (_read_only(array) for array in right[:4])
 
         def part(bounds: tuple[int, int]) -> None:
@@ -65,7 +66,7 @@ class LargestEntries:
         self._spread(left.shape[0], part)
 
     def add_dense(self, matrix: NDArray[np.float32], first_row: int) -> None:
-        """Look through whole rows of the matrix, float32 [B, W]."""
+        """Add whole rows of the matrix, float32 [B, W]."""
 
         def part(bounds: tuple[int, int]) -> None:
             heaps = slice(first_row + bounds[0], first_row + bounds[1])
@@ -74,7 +75,7 @@ class LargestEntries:
         self._spread(len(matrix), part)
 
     def ranking(self) -> Ranking:
-        """What was found so far, [num_rows, depth]; places without an entry above 0 are empty."""
+        """Return the entries found so far, [num_rows, depth]; places without a positive entry are empty."""
         return best(self._indices, self._scores, self._indices.shape[1])
 
     def _spread(self, num_rows: int, part: Callable[[tuple[int, int]], None]) -> None:
@@ -91,7 +92,7 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
 
 @numba.njit(nogil=True, cache=True)
 def _offer(scores: NDArray[np.float32], indices: NDArray[np.int32], score: np.float32, index: int) -> None:
-    """Put an entry into a heap in the place of the worst, if it is better."""
+    """Replace the worst entry of a heap by this one, if it is better."""
     size = len(scores)
     if score < scores[0] or (score == scores[0] and index > indices[0]):
         return
@@ -124,7 +125,7 @@ def _add_product(
     scores: NDArray[np.float32],
     indices: NDArray[np.int32],
 ) -> None:
-    """Offer the entries above 0 of each row of a product to the row's heap."""
+    """Offer the positive entries of each row of a product to the row's heap."""
     sums = np.zeros(width)
     seen = np.zeros(width, np.bool_)
     touched = np.empty(width, np.int32)
@@ -150,7 +151,7 @@ def _add_product(
 
 @numba.njit(nogil=True, cache=True)
 def _add_dense(matrix: NDArray[np.float32], scores: NDArray[np.float32], indices: NDArray[np.int32]) -> None:
-    """Offer the entries above 0 of each row to the row's heap."""
+    """Offer the positive entries of each row to the row's heap."""
     for row in range(len(matrix)):
         for column in range(matrix.shape[1]):
             if matrix[row, column] > 0:

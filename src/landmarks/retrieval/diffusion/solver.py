@@ -1,8 +1,8 @@
 """Diffusion over the whole graph: ``(I - alpha S) f = y`` by conjugate gradients, many right-hand sides at once.
 
 Iscen et al., CVPR 2017, section 3.2. One pass over the graph serves `WIDTH` right-hand sides, whose values at a node
-lie side by side: fetching a node from memory is what costs. Each right-hand side has its own step lengths and its own
-end, and its sums run over the nodes in their order, so that its solution does not depend on its company.
+are adjacent in memory, because fetching nodes dominates the cost. Each right-hand side has its own step lengths and
+stopping test, and its sums run over the nodes in order, so that its solution does not depend on the others.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +16,12 @@ from scipy import sparse
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import MIB
 
-# Right-hand sides of one pass: 8 float64 values fill a line of the processor's cache.
+# Right-hand sides per pass: 8 float64 values fill a cache line.
 WIDTH = 8
 
 
 def check_solver(stage: str, alpha: float, iterations: int, tolerance: float) -> None:
-    """Refuse parameters outside 0 <= alpha < 1, iterations >= 1, tolerance >= 0."""
+    """Raise a LandmarksError unless 0 <= alpha < 1, iterations >= 1 and tolerance >= 0."""
     if not 0 <= alpha < 1:
         raise LandmarksError(f"{stage}: alpha is {alpha}: it must be 0 or more and below 1")
     if iterations < 1 or not 0 <= tolerance < np.inf:
@@ -41,10 +41,10 @@ def solve(
 ) -> NDArray[np.float32]:
     """Solve ``(I - alpha S) f = y`` for every row y of `right_hand_sides` [B, N]: float32 [B, N].
 
-    Conjugate gradients from f = 0 in float64; a row ends after `iterations` or when the residual's length is at most
-    `tolerance` times that of y. Where S has an empty row, f is y there; a row of zeros gives zeros. S is symmetric, as
-    `landmarks.retrieval.diffusion.graph.knn_graph` makes it. Each of `workers` threads takes `WIDTH` rows at a
-    time; the result does not depend on their number. Working memory: ``working_bytes(N, workers)``.
+    Conjugate gradients run in float64 from f = 0; a row stops after `iterations` or when the length of the residual is
+    at most `tolerance` times that of y. Where S has an empty row, f equals y; a row of zeros gives zeros. S is
+    symmetric, as `landmarks.retrieval.diffusion.graph.knn_graph` makes it. Each of `workers` threads takes `WIDTH` rows
+    at a time; the result does not depend on their number. Working memory: ``working_bytes(N, workers)``.
     """
     check_solver("diffusion", alpha, iterations, tolerance)
     num_nodes = graph.shape[0]
@@ -73,19 +73,19 @@ def solve(
 
 
 def working_bytes(num_nodes: int, workers: int) -> int:
-    """What `solve` takes besides its arguments and its result."""
+    """Return the memory that `solve` takes besides its arguments and its result."""
     return (4 * 8 + 1) * WIDTH * num_nodes * workers
 
 
 def rows_at_once(num_nodes: int, workers: int, memory_budget_mb: int) -> int:
-    """Right-hand sides [B, N] and their solutions that fit a budget beside the solver: whole passes, one a thread."""
+    """Return how many right-hand sides fit a budget with solutions and solver: whole passes, one or more per thread."""
     left = memory_budget_mb * MIB - working_bytes(num_nodes, workers)
     passes = left // max(1, 8 * WIDTH * num_nodes)
     return WIDTH * int(min(max(workers, passes), 512))
 
 
 def graph_arrays(graph: sparse.csr_array) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]:
-    """Row starts, columns and values as the kernels take them; unsigned columns spare them a test of the sign."""
+    """Return row starts, columns and values for the kernels; unsigned columns avoid a test for negative indices."""
     columns = graph.indices.astype(np.int32, copy=False).view(np.uint32)
     return graph.indptr.astype(np.int64, copy=False), columns, graph.data.astype(np.float32, copy=False)
 
@@ -102,8 +102,7 @@ def conjugate_gradients(
     tolerance: float,
 ) -> NDArray[np.float64]:
     """Solve ``(I - alpha S) f = y`` on a part of the graph for each column."""
-    # Plain loops over numbers: whole-array expressions cost seconds of compilation. The inner ones run over columns
-    # and become vector instructions.
+    # Plain loops, because whole-array expressions take seconds to compile. The inner loops over columns are vectorised.
     num_nodes, width = residual.shape
     solution, direction = np.zeros((num_nodes, width)), np.zeros((num_nodes, width))
     image = np.zeros((num_nodes, width))  # of the direction: (I - alpha S) p
@@ -144,7 +143,7 @@ def conjugate_gradients(
                 image[i, c] = direction[i, c] - alpha * flow[c] if member[i, c] else 0.0
                 product[c] += direction[i, c] * image[i, c]
         for c in range(width):
-            # One that has ended stays as it is. Where copies made S unsymmetric, the product may fall to 0.
+            # A stopped column does not change. Where copies made S asymmetric, the product may not be positive.
             going = squares[c] > goals[c] and product[c] > 0.0
             step[c] = squares[c] / product[c] if going else 0.0
             ratio[c] = 1.0 if going else 0.0

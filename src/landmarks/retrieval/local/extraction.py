@@ -1,6 +1,6 @@
-"""What processes do for the store of local features: read an image, know it by its content, extract it if it is new.
+"""The work of the processes of the local feature store: read an image, look it up by its content, extract if new.
 
-Apart from the store so that a process need not import what only the other side of the work uses.
+Separate from the store so that the processes do not import what only the main process needs.
 """
 
 import hashlib
@@ -17,26 +17,26 @@ from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns
 
 @dataclass(frozen=True)
 class Found:
-    """What a process answers about one image."""
+    """The result of a process for one image."""
 
-    key: bytes | None  # hash of its bytes and of the extractor; None where there were no bytes
-    record: np.void | None = None  # where its features are, if they were there and sound
-    features: LocalFeatures | None = None  # new ones, if not
-    fault: str = ""  # why it could not be read
+    key: bytes | None  # hash of its bytes and of the extractor; None if the file is missing
+    record: np.void | None = None  # location of its features in the store, if present and intact
+    features: LocalFeatures | None = None  # new features otherwise
+    fault: str = ""  # why the image could not be read
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """The work of a process: look images up by their key or content, check what is there, extract the rest."""
+    """The work of a process: look images up by key or content, check stored features, extract missing ones."""
 
-    images: ImageSet  # where the images are
-    extractor: LocalExtractor  # finds and describes features
-    signature: bytes  # at most 16 bytes that tell this extractor's features from others
-    known: Records  # records of what is there, in order of keys
-    columns: FeatureColumns  # the features that they name
+    images: ImageSet  # the image files
+    extractor: LocalExtractor  # detects and describes features
+    signature: bytes  # at most 16 bytes that identify the extractor and its settings
+    known: Records  # records of stored images, sorted by key
+    columns: FeatureColumns  # the features to which the records point
 
     def __call__(self, job: tuple[NDArray[np.integer], list[bytes]]) -> list[Found]:
-        """Answer for some rows of the images, in their order, with the key of each, empty where it is not known."""
+        """Process some rows of the images, in order, given the key of each, empty if unknown."""
         rows, keys = job
         return [self._find(row, key) for row, key in zip(rows.tolist(), keys, strict=True)]
 

@@ -1,11 +1,11 @@
-"""Which of the pairs of two images one motion explains: the inliers, the evidence that both show the same thing.
+"""Finds the feature pairs of two images that fit one motion, the inliers: evidence that both show the same object.
 
 The model is estimated by OpenCV's USAC with the MAGSAC++ score: Barath et al., "MAGSAC++, a fast, reliable and
-accurate robust estimator", CVPR 2020. Its random numbers come from a seed of ours, so counts repeat. Whether a pair is
-an inlier is then decided here, by the final model and one stated residual, the same for all models.
+accurate robust estimator", CVPR 2020, with a given seed, so that counts are reproducible. Which pairs are inliers is
+then decided here, by the residual under the final model, in the same way for all models.
 
-Coordinates are first scaled as if the longer side of each image had `REFERENCE` pixels, so that a threshold means
-the same for a thumbnail and for a large photograph.
+Coordinates are first scaled as if the longer side of each image had `REFERENCE` pixels, so that thresholds do not
+depend on the size of the images.
 """
 
 from dataclasses import asdict, dataclass
@@ -20,11 +20,11 @@ from landmarks.errors import LandmarksError
 Model = Literal["affine", "homography", "fundamental"]
 
 REFERENCE = 1024.0
-# Pairs that determine a model, and the fewest inliers that say anything: three more.
+# Pairs that determine a model; a result needs at least MORE_THAN_MINIMAL more inliers.
 MINIMAL: dict[Model, int] = {"affine": 3, "homography": 4, "fundamental": 7}
 MORE_THAN_MINIMAL = 3
-# What a motion between two photographs of one thing may do to a small patch. Ours: features are found again over
-# about three octaves of scale, and a wall seen so far from the side that it is this much narrower has none in common.
+# Limits on how a motion between two photographs may distort a small patch. Our values: features are matched over about
+# three octaves of scale, and a wall seen so obliquely that it is 5 times narrower has no features in common.
 MAX_SCALE = 8.0
 MAX_STRETCH = 5.0
 FAR = 1e6
@@ -32,40 +32,40 @@ FAR = 1e6
 
 @dataclass(frozen=True)
 class Verdict:
-    """What geometry says of the pairs of two images."""
+    """The result of geometric verification for the pairs of two images."""
 
-    inliers: NDArray[np.bool_]  # [m], pairs that the model explains; all False where nothing convinces
+    inliers: NDArray[np.bool_]  # bool [m], pairs that fit the model; all False without an accepted model
     # [2, 3] (affine) or [3, 3] (homography or fundamental matrix), from the first image to the second, in coordinates
-    # of the reference size; None where nothing convinces
+    # of the reference size; None without an accepted model
     model: NDArray[np.float64] | None
 
     @property
     def count(self) -> int:
-        """How many inliers."""
+        """Number of inliers."""
         return int(self.inliers.sum())
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Estimates a motion and counts its inliers.
+    """Estimates the motion between two images and its inliers.
 
-    A result is refused, and the count is 0, where
+    A result is rejected, and the count is 0, if
 
-    - fewer than `MINIMAL` + 3 pairs are there or agree; pairs that share a point with an earlier one do not count, for
-      SIFT describes one point several times;
-    - the inliers lie on a line in either image: their spread across it is below half the threshold;
-    - an affine motion or a homography mirrors the image, or turns it over, at any inlier;
+    - there are fewer than `MINIMAL` + 3 pairs or inliers; pairs that share a point with an earlier one do not count,
+      because SIFT may describe a point several times;
+    - the inliers lie on a line in either image: their standard deviation across it is below half the threshold;
+    - an affine motion or a homography mirrors the image, or an inlier lies behind the camera;
     - it scales by more than 8, or stretches one direction 5 times more than the other, at the centre of the inliers.
 
     Args:
-        model: ``affine``: a distant or flat scene, few parameters and so few wrong findings; ``homography``: one plane
-            or a turned camera; ``fundamental``: any rigid scene, but a point may lie anywhere on a line, so that wrong
-            pairs agree by chance more often. Of 400 random pairs at most 7 agree on an affine motion within 16 pixels,
-            9 on a homography, and 32 on a fundamental matrix within 4.
-        threshold: the most that an inlier may be off in either image, in pixels of an image whose longer side has
-            1024: the larger of the two transfer errors, or for `fundamental` the Sampson distance.
-        max_iterations: the most models that are tried.
-        confidence: the search ends when it is this sure to have found the best.
+        model: ``affine``: for distant or flat scenes; few parameters, hence few false inliers; ``homography``: for one
+            plane or a rotated camera; ``fundamental``: for any rigid scene, but a point may lie anywhere on a line, so
+            that wrong pairs agree by chance more often. Of 400 random pairs at most 7 agree on an affine motion within
+            16 pixels, 9 on a homography, and 32 on a fundamental matrix within 4.
+        threshold: largest error of an inlier in pixels of an image whose longer side has 1024: the larger of the
+            transfer errors in both images, or for `fundamental` the Sampson distance.
+        max_iterations: maximum number of models to try.
+        confidence: probability of having found the best model at which the search ends.
     """
 
     model: Model = "affine"
@@ -83,7 +83,7 @@ class Geometry:
             )
 
     def signature(self) -> dict[str, Any]:
-        """What a count depends on besides pairs and seed."""
+        """Return the values on which a count depends besides pairs and seed, for cache keys."""
         return {**asdict(self), "opencv": cv2.__version__}
 
     def __call__(
@@ -93,7 +93,17 @@ class Geometry:
         sizes: tuple[tuple[int, int], tuple[int, int]],
         seed: int = 0,
     ) -> Verdict:
-        """Look for one motion in pairs of points [m, 2], in pixels of two images of these `sizes` (height, width)."""
+        """Find the motion that most pairs of points fit.
+
+        Args:
+            first: [m, 2], points (x, y) in pixels of the first image.
+            second: [m, 2], the corresponding points in the second image.
+            sizes: (height, width) of both images.
+            seed: seed of the random choice of pairs.
+
+        Returns:
+            The inliers and the model.
+        """
         source, target = _scaled(first, sizes[0]), _scaled(second, sizes[1])
         distinct = np.flatnonzero(_first_of_each(source) & _first_of_each(target))
         inliers = np.zeros(len(first), np.bool_)
@@ -130,7 +140,7 @@ class Geometry:
             model, _ = cv2.findHomography(source, target, settings)
         else:
             model, _ = cv2.findFundamentalMat(source, target, settings)
-        # The seven-point method may give three matrices on top of each other; the first is the best one.
+        # The seven-point method may return up to three stacked matrices; the first is the best one.
         return None if model is None or not np.isfinite(model).all() else np.asarray(model, np.float64)[:3]
 
     def _is_plausible(
@@ -142,7 +152,7 @@ class Geometry:
             return True
         full = _full(model)
         weights = source @ full[2, :2] + full[2, 2]
-        # The sign of the determinant of the motion at each inlier, and that no inlier lies behind the camera.
+        # The motion must not mirror the image, nor put an inlier behind the camera.
         if np.linalg.det(full) * full[2, 2] <= 0 or (weights * full[2, 2] <= 0).any():
             return False
         patch = np.linalg.svd(_jacobian(full, source.mean(axis=0)), compute_uv=False)
@@ -155,14 +165,14 @@ def _scaled(points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.fl
 
 
 def _first_of_each(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which points lie where none before them lies."""
+    """Mark the points that do not coincide with an earlier one."""
     first = np.zeros(len(points), np.bool_)
     first[np.unique(points[:, 0] + 1j * points[:, 1], return_index=True)[1]] = True
     return first
 
 
 def _full(model: NDArray[np.float64]) -> NDArray[np.float64]:
-    """An affine motion as a homography."""
+    """Return an affine motion or a homography as a homography."""
     return model if len(model) == 3 else np.vstack([model, [0.0, 0.0, 1.0]])
 
 
@@ -175,7 +185,7 @@ def _moved(full: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np
 def _residuals(
     kind: Model, model: NDArray[np.float64], source: NDArray[np.float64], target: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """How far each pair is off, [m]."""
+    """Return the error of each pair [m]."""
     if kind == "fundamental":
         lines = source @ model[:, :2].T + model[:, 2]
         back = target @ model[:2] + model[2]
@@ -191,11 +201,11 @@ def _residuals(
 
 
 def _spread_across(points: NDArray[np.float64]) -> float:
-    """Standard deviation of points across the line that fits them best, pixels."""
+    """Return the standard deviation of points across their best-fitting line, pixels."""
     return float(np.sqrt(max(np.linalg.eigvalsh(np.cov(points.T, bias=True))[0], 0.0)))
 
 
 def _jacobian(full: NDArray[np.float64], point: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What a homography does to a small patch around a point, [2, 2]."""
+    """Return the Jacobian [2, 2] of a homography at a point."""
     x, y, weight = full @ np.array([*point, 1.0])
     return (full[:2, :2] - np.outer([x / weight, y / weight], full[2, :2])) / weight

@@ -1,12 +1,12 @@
-"""Finds the nearest of all local descriptors of the index images: an inverted file with product quantisation.
+"""Searches all local descriptors of the index images by an inverted file with product quantisation.
 
 Jégou, Douze, Schmid, "Product quantization for nearest neighbor search", TPAMI 2011. The DELF paper (Noh et al.,
 ICCV 2017) searched 40-d descriptors in 8K cells with codes of 10 x 2^5 bits; for 128-d RootSIFT the codes of 16 bytes
-and all numbers below are ours.
+and all other values below are our choice.
 
-A feature takes `code_bytes` + 8 bytes of memory, and two more than its code on disk. The 761,757 index images of GLDv2
-with 500 features each take 9.1 GB at 16 bytes a code, with 1000 features 18.3 GB. What fits into 24 GB is 1,250
-features an image at 16 bytes a code and 750 at 32, with 1 GB left for the rest.
+A feature takes `code_bytes` + 8 bytes of memory, and its code and two bytes on disk. The 761,757 index images of GLDv2
+with 500 features each take 9.1 GB at 16 bytes per code, with 1000 features 18.3 GB. 24 GB hold 1,250 features per
+image at 16 bytes per code, or 750 at 32, and leave 1 GB.
 """
 
 import logging
@@ -22,32 +22,39 @@ from landmarks.retrieval.search.backends import faiss_threads, require_faiss
 from landmarks.retrieval.state import Resources
 from landmarks.storage import Column
 
-# Distances, float32 [F, k], rising along a row; inf where there are fewer. Rows of features, int64 [F, k]; -1 there.
+# Distances, float32 [F, k], ascending along a row, and rows of features, int64 [F, k]; inf and -1 in empty places.
 Found = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 log = logging.getLogger(__name__)
 
-# Values of one byte of a code.
+# Number of values of one byte of a code.
 CODE_WORDS = 256
-# Features that each cell is trained on, and rounds of training.
+# Training features per cell, and k-means iterations.
 TRAINING_FEATURES = 64
 ITERATIONS = 10
-# Features encoded at once, 512 bytes each in float32, and the most that a kill loses.
+# Features encoded per chunk, 512 bytes each in float32.
 BLOCK = 65_536
-# Cells: a power of two near four times the root of the number of features, within these.
+# Limits of the default number of cells: a power of two near 4 √F for F features.
 FEWEST_CELLS, MOST_CELLS = 64, 8192
-# Code words cannot be learned from fewer features: such sets are always exact.
+# Code words cannot be learned from fewer features, so such sets are always searched exactly.
 FEWEST_FEATURES = 16 * CODE_WORDS
 
 
 @dataclass(frozen=True)
 class InvertedFile:
-    """How descriptors are kept and searched."""
+    """Settings for storing and searching local descriptors.
 
-    cells: int | None = None  # cells of the inverted file; None for a number that grows with that of the features
-    code_bytes: int = 16  # bytes of a feature's code; a divisor of the descriptor's length
-    probes: int = 16  # cells looked at for a query feature
-    exact_up_to: int = 65_536  # sets of no more features than this are kept as they are and searched exactly
+    Attributes:
+        cells: cells of the inverted file; None for a number that grows with that of the features.
+        code_bytes: bytes of a feature's code; a divisor of the descriptor's length.
+        probes: cells searched per query feature.
+        exact_up_to: sets of at most this many features are stored uncompressed and searched exactly.
+    """
+
+    cells: int | None = None
+    code_bytes: int = 16
+    probes: int = 16
+    exact_up_to: int = 65_536
 
     def __post_init__(self) -> None:
         if (self.cells is not None and self.cells < 1) or self.code_bytes < 1 or self.probes < 1:
@@ -59,24 +66,24 @@ class InvertedFile:
             raise LandmarksError(f"local search: exact_up_to is {self.exact_up_to}: it must be 0 or more")
 
     def is_exact(self, count: int) -> bool:
-        """Whether a set of `count` features is searched exactly."""
+        """Return whether a set of `count` features is searched exactly."""
         return count <= max(self.exact_up_to, FEWEST_FEATURES)
 
     def cells_for(self, count: int) -> int:
-        """Cells for `count` features; never more than there are features to train them."""
+        """Return the number of cells for `count` features, never more than that."""
         if self.cells is not None:
             return min(self.cells, count)
         return int(np.clip(2 ** round(np.log2(4 * np.sqrt(count))), FEWEST_CELLS, MOST_CELLS))
 
     def signature(self) -> dict[str, Any]:
-        """What the result of a search depends on."""
+        """Return the values on which the result of a search depends, for cache keys."""
         return {**asdict(self), "faiss": require_faiss("local search").__version__}
 
 
 def open_index(
     features: LocalFeatureTable, settings: InvertedFile, resources: Resources
 ) -> "ExactFeatureIndex | CompressedIndex":
-    """The index of the given features, at least one, out of the cache where it was made before."""
+    """Build the index of one or more features, or read it from the cache."""
     count = len(features.descriptors)
     if settings.is_exact(count):
         return ExactFeatureIndex(features, resources.workers)
@@ -84,12 +91,12 @@ def open_index(
 
 
 def _distances(squared: NDArray[np.float32], rows: NDArray[np.int64]) -> Found:
-    """Squared distances as faiss gives them to distances; codes can make them a little less than 0."""
+    """Convert squared distances from faiss to distances; those of codes may be slightly below 0."""
     return np.sqrt(np.where(rows < 0, np.float32(np.inf), np.maximum(squared, 0))), rows
 
 
 class ExactFeatureIndex:
-    """All descriptors in memory: whole numbers, whose distances are exact in float32 whatever the order of sums."""
+    """All descriptors in memory; they are integers, whose distances are exact in float32 for any order of sums."""
 
     def __init__(self, features: LocalFeatureTable, threads: int) -> None:
         self._faiss = require_faiss("local search")
@@ -99,13 +106,13 @@ class ExactFeatureIndex:
         log.info("Local search: exact among %s features, %.0f MB", f"{count:,}", memory)
 
     def search(self, descriptors: NDArray[np.uint8], k: int) -> Found:
-        """The k nearest features."""
+        """Find the k nearest features."""
         with faiss_threads(self._threads):
             return _distances(*self._faiss.knn(descriptors.astype(np.float32), self._vectors, k))
 
 
 class CompressedIndex:
-    """Codes of all features in lists of their cells, in memory."""
+    """The codes of all features in memory, in one list per cell."""
 
     def __init__(
         self, features: LocalFeatureTable, cells: int, code_bytes: int, probes: int, resources: Resources
@@ -113,7 +120,7 @@ class CompressedIndex:
         count, dim = features.descriptors.shape
         if dim % code_bytes:
             raise LandmarksError(
-                f"local search: code_bytes is {code_bytes}, which does not divide the {dim} elements of a descriptor"
+                f"local search: code_bytes is {code_bytes}: it must divide the {dim} values of a descriptor"
             )
         parameters = {
             "cells": cells,
@@ -146,18 +153,18 @@ class CompressedIndex:
         kept = resources.cache.rows("local_codes", count, {"codes": column}, encode, BLOCK, content, parameters)
         _fill(self._index, kept["codes"], cells)
         self._index.nprobe = min(probes, cells)
-        # Codes, row numbers, cells, and the table of products of cells and words.
+        # Codes, row numbers, cells, and faiss's precomputed table of products of cells and words.
         memory = count * (code_bytes + 8) + 4 * cells * (dim + code_bytes * CODE_WORDS)
         log.info("Local search: %s features in %s cells, %.0f MB", f"{count:,}", f"{cells:,}", 1e-6 * memory)
 
     def search(self, descriptors: NDArray[np.uint8], k: int) -> Found:
-        """The k nearest features of those in the nearest cells, distances as far as the codes tell."""
+        """Find the k nearest features in the nearest cells, with distances computed from codes."""
         with faiss_threads(self._threads):
             return _distances(*self._index.search(descriptors.astype(np.float32), k))
 
 
 def _train(descriptors: FeatureRows, cells: int, code_bytes: int, seed: int) -> dict[str, NDArray[np.float32]]:
-    """Cells and code words from a sample; on one thread, for sums in another order would give other ones."""
+    """Learn cells and code words from a sample; on one thread, because they depend on the order of sums."""
     import faiss
 
     size = min(len(descriptors), TRAINING_FEATURES * max(cells, CODE_WORDS))
@@ -175,19 +182,19 @@ def _train(descriptors: FeatureRows, cells: int, code_bytes: int, seed: int) -> 
         )
         means.train(sample)
         centroids: Any = means.centroids  # faiss's own stub allows None, as before training
-        # Distances between whole numbers are exact in float32, so which cells are nearest does not depend on how many
-        # features are searched or encoded at once.
+        # Centres are rounded to integers, whose distances are exact in float32, so that the nearest cells do not depend
+        # on how many features are searched or encoded at once.
         centres = np.rint(centroids).astype(np.float32)
         index = _with_cells(centres, code_bytes)
         index.pq.cp.seed = seed
-        index.pq.cp.min_points_per_centroid = 1  # else it warns; small sets have no more
+        index.pq.cp.min_points_per_centroid = 1  # avoids a warning for small sets
         index.train(sample)
     words = faiss.vector_to_array(index.pq.centroids).reshape(1, code_bytes, CODE_WORDS, -1)
     return {"cells": centres[None], "words": words}
 
 
 def _with_cells(centres: NDArray[np.float32], code_bytes: int) -> Any:
-    """An index of faiss with these cells [C, D], and no code words yet."""
+    """Make a faiss index with these cells [C, D] and untrained code words."""
     import faiss
 
     cells, dim = centres.shape
@@ -197,7 +204,7 @@ def _with_cells(centres: NDArray[np.float32], code_bytes: int) -> Any:
 
 
 def _set_words(index: Any, words: NDArray[np.float32]) -> None:
-    """Give it code words [code_bytes, 256, D / code_bytes]."""
+    """Set the code words [code_bytes, 256, D / code_bytes] of a faiss index."""
     import faiss
 
     faiss.copy_array_to_vector(np.ascontiguousarray(words).reshape(-1), index.pq.centroids)
@@ -206,12 +213,12 @@ def _set_words(index: Any, words: NDArray[np.float32]) -> None:
 
 
 def _fill(index: Any, codes: NDArray[np.uint8], cells: int) -> None:
-    """Put codes [M, …], each behind the little-endian number of its cell, into lists of the right size."""
+    """Add codes [M, …], each preceded by the little-endian number of its cell, to the lists of a faiss index."""
     place = 256 ** np.arange(codes.shape[1] - index.code_size)
     sizes = np.zeros(cells, np.int64)
     for start in range(0, len(codes), BLOCK):
         sizes += np.bincount(codes[start : start + BLOCK, : len(place)] @ place, minlength=cells)
-    for cell, size in enumerate(sizes.tolist()):  # room first: lists that grow take twice the memory
+    for cell, size in enumerate(sizes.tolist()):  # reserve memory: lists that grow would take twice as much
         index.invlists.resize(cell, size)
         index.invlists.resize(cell, 0)
     for start in range(0, len(codes), BLOCK):

@@ -1,7 +1,7 @@
-"""Which local features of two images are alike: tentative pairs, most of them wrong until geometry has looked on.
+"""Matches the local features of two images: tentative pairs, most of them wrong before geometric verification.
 
 Distances are exact: uint8 descriptors have integer products, and float32 adds integers below 2^24 without rounding. So
-the pairs are the same with any BLAS and any number of threads.
+the pairs do not depend on the BLAS library or the number of threads.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from landmarks.errors import LandmarksError
 
 Match = Literal["mutual", "ratio"]
 
-# The largest squared distance of uint8 vectors that float32 holds exactly; RootSIFT's are below 2^19.
+# The largest dimension at which float32 holds squared distances of uint8 vectors exactly; RootSIFT's are below 2^19.
 MAX_DIM = 256
 
 
@@ -22,9 +22,9 @@ MAX_DIM = 256
 class Matches:
     """Pairs of features of two images; no feature is in two pairs."""
 
-    first: NDArray[np.int64]  # int64 [m], features of the first image, rising
-    second: NDArray[np.int64]  # int64 [m], features of the second image
-    # Float32 [m], Euclidean, between the uint8 descriptors: divide by the extractor's quantum.
+    first: NDArray[np.int64]  # int64 [m], rows of features of the first image, ascending
+    second: NDArray[np.int64]  # int64 [m], rows of features of the second image
+    # float32 [m], Euclidean distances of the uint8 descriptors: divide by the extractor's quantum
     distances: NDArray[np.float32]
 
     def __len__(self) -> int:
@@ -33,13 +33,13 @@ class Matches:
 
 @dataclass(frozen=True)
 class Matcher:
-    """Finds tentative pairs.
+    """Finds tentative pairs of the features of two images.
 
     Args:
-        match: ``mutual``: each feature of a pair is the other's nearest. ``ratio``: the feature of the second image
-            is the nearest of that in the first one and clearly nearer than the next (Lowe, IJCV 2004, section 7.1);
-            where several choose one feature, the nearest of them keeps it.
-        ratio: for ``ratio``, the most that the distance may be as a part of the distance to the second nearest.
+        match: ``mutual``: each feature of a pair is the nearest to the other. ``ratio``: the feature of the second
+            image is the nearest to that of the first one and clearly nearer than the second nearest (Lowe, IJCV 2004,
+            section 7.1); if several choose the same feature, the nearest of them keeps it.
+        ratio: for ``ratio``, the maximum ratio of the distances to the nearest and the second nearest feature.
     """
 
     match: Match = "ratio"
@@ -52,11 +52,11 @@ class Matcher:
             raise LandmarksError(f"matching: ratio is {self.ratio}: it must be above 0 and at most 1")
 
     def signature(self) -> dict[str, Any]:
-        """What the pairs depend on besides the descriptors."""
+        """Return the values on which the pairs depend besides the descriptors, for cache keys."""
         return {"match": self.match, **({"ratio": self.ratio} if self.match == "ratio" else {})}
 
     def __call__(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Matches:
-        """Match the features of two images, uint8 [n, D] and [m, D]; a ratio needs a second nearest, so m above 1."""
+        """Match the descriptors of two images, uint8 [n, D] and [m, D]; ``ratio`` finds no pairs if m is 1."""
         if first.shape[1:] != second.shape[1:] or first.shape[1] > MAX_DIM:
             raise LandmarksError(f"matching: descriptors [n, D] of {first.shape} and {second.shape}, D up to {MAX_DIM}")
         if min(len(first), len(second)) == 0:
@@ -76,7 +76,7 @@ class Matcher:
 
 
 def _squared_distances(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """float32 [n, m] |a - b|² as one product of [-2a, |a|², 1] and [b, 1, |b|²]."""
+    """Compute |a - b|², float32 [n, m], as one product of [-2a, |a|², 1] and [b, 1, |b|²]."""
     dim = first.shape[1]
     left = np.empty((len(first), dim + 2), np.float32)
     right = np.empty((len(second), dim + 2), np.float32)
@@ -89,7 +89,7 @@ def _squared_distances(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> N
 
 
 def _one_each(first: NDArray[np.int64], second: NDArray[np.int64], squared: NDArray[np.float32]) -> Matches:
-    """Leave each feature of the second image only its nearest pair, the earlier one where two are as near."""
+    """Keep only the nearest pair of each feature of the second image, the earlier one of equally near ones."""
     order = np.lexsort((first, squared, second))
     best = np.ones(len(order), np.bool_)
     best[1:] = second[order][1:] != second[order][:-1]

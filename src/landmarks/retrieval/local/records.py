@@ -1,8 +1,8 @@
-"""Local features on disk: columns that only grow, and a record of each image that says where its features lie.
+"""Local features on disk: append-only columns, and a record of each image with the location of its features.
 
-They are the files of an append log (see `landmarks.storage.AppendLog`), of which a kill costs at most a chunk. It does
-not read all of it when it is opened, for that may be 107 GB: each record carries its own checksum and that of its
-features. So a record that was corrupt counts as absent, and corrupt features are found when they are checked.
+They are the files of an append log (see `landmarks.storage.AppendLog`), of which a killed run loses one chunk at most.
+Opening it does not read everything, which may be 107 GB; instead each record has its own checksum and that of its
+features. So a corrupt record counts as missing, and corrupt features are detected when they are checked.
 """
 
 import math
@@ -38,9 +38,9 @@ Records = NDArray[np.void]
 
 
 class FeatureFiles:
-    """The files in one folder, opened to be added to; another process that does so is waited for.
+    """The files in one folder, opened for appending; waits for another process that has them open.
 
-    The folder is made where it is missing. What cannot be opened, cut or written raises OSError.
+    Creates the folder if it is missing. Raises OSError for files that cannot be opened, truncated or written.
     """
 
     def __init__(self, folder: Path, dim: int) -> None:
@@ -63,23 +63,23 @@ class FeatureFiles:
         self._log.close()
 
     def columns(self) -> FeatureColumns:
-        """The columns as they are now."""
+        """Open the columns with the rows written so far."""
         return FeatureColumns.open(self.folder, self.dim, self.rows)
 
     def keys_of(self, stamps: NDArray[np.uint64]) -> list[bytes]:
-        """The keys of images by their stamps, uint64 [n], without a look at them; empty where nobody has looked."""
+        """Return the keys of images by their stamps, uint64 [n], without reading the images; empty if unknown."""
         places = find_sorted(self._stamps["stamp"], stamps)
         return [self._stamps["key"][place].ljust(KEY_BYTES, b"\0") if place >= 0 else b"" for place in places.tolist()]
 
     def remember(self, stamps: Sequence[tuple[int, bytes]]) -> None:
-        """Note the keys of images by their stamps."""
+        """Store the keys of images by their stamps."""
         rows = np.zeros(len(stamps), STAMP)
         rows["stamp"], rows["key"] = [stamp for stamp, _ in stamps], [key for _, key in stamps]
         rows["sum"] = _sums(rows)
         self._log.append({STAMPS_FILE: rows.tobytes()})
 
     def append(self, images: Sequence[tuple[bytes, LocalFeatures, bool]]) -> Records:
-        """Add images: key, features, and whether it could be read; gives their records [n], good whatever follows."""
+        """Append images, each with key, features, and whether it could be read; return their records [n]."""
         features = [features for _, features, _ in images]
         records = np.zeros(len(images), RECORD)
         records["key"] = [key for key, _, _ in images]
@@ -99,19 +99,19 @@ class FeatureFiles:
         return records
 
     def sync(self) -> None:
-        """Wait until all is on the disk."""
+        """Flush all files to disk."""
         self._log.sync()
 
 
 def find(known: Records, key: bytes) -> np.void | None:
-    """The record of an image among `known`, which is in order of keys."""
+    """Return the record of an image in `known`, which is sorted by key; None if there is none."""
     wanted = np.array(key, known.dtype["key"])
     place = int(np.searchsorted(known["key"], wanted))
     return known[place] if place < len(known) and known["key"][place] == wanted else None
 
 
 def is_sound(record: np.void, columns: FeatureColumns) -> bool:
-    """Whether the features that a record names are those that were written."""
+    """Return whether the features of a record match its checksum."""
     rows = slice(int(record["first"]), int(record["first"]) + int(record["count"]))
     size = (int(record["height"]), int(record["width"]))
     features = LocalFeatures(columns.points[rows], columns.scales[rows], columns.descriptors[rows], size)
@@ -119,7 +119,7 @@ def is_sound(record: np.void, columns: FeatureColumns) -> bool:
 
 
 def features_sum(features: LocalFeatures) -> int:
-    """CRC-32 of the features of an image."""
+    """Return the CRC-32 of the features of an image."""
     total = 0
     for column in (features.points, features.scales, features.descriptors):
         total = zlib.crc32(np.ascontiguousarray(column).data.cast("B") if column.size else b"", total)
@@ -127,20 +127,20 @@ def features_sum(features: LocalFeatures) -> int:
 
 
 def _read(path: Path, kind: np.dtype[np.void]) -> Records:
-    """The sound rows of a file."""
+    """Return the rows of a file whose checksum is right."""
     rows = np.fromfile(path, kind)
     return rows[rows["sum"] == _sums(rows)]
 
 
 def _last_of_each(rows: Records, field: str) -> Records:
-    """In order of a field, the last row of each value: what was noted again after a change or damage counts."""
+    """Return the last row of each value of a field, sorted by it: later rows replace outdated or corrupt ones."""
     order = np.argsort(rows[field], kind="stable")
     values = rows[field][order]
     return rows[order[np.append(values[1:] != values[:-1], True)[: len(order)]]]
 
 
 def _sums(records: Records) -> NDArray[np.uint32]:
-    """CRC-32 of each record without its last field, the sum."""
+    """Return the CRC-32 of each record without its last field, which holds it."""
     size = records.dtype.itemsize
     rows = np.ascontiguousarray(records).view(np.uint8).reshape(len(records), size)[:, : size - 4]
     return np.array([zlib.crc32(row) for row in np.ascontiguousarray(rows)], np.uint32)

@@ -1,13 +1,14 @@
-"""Search by local features: each feature of a query votes for the images that its nearest index features lie in.
+"""Search by local features: each feature of a query votes for the images of its nearest index features.
 
-A vote weighs how much nearer a feature is than the last of the neighbours that were asked for: Jégou, Douze, Schmid,
-"Exploiting descriptor distances for precise image search", INRIA research report 7656, 2011. What is found everywhere
-has many neighbours at much the same distance and so little to say, without a rule of its own. Repeated structure must
-not vote many times (Jégou, Douze, Schmid, "On the burstiness of visual elements", CVPR 2009, section 3): a feature
-votes once an image, and an index feature takes one vote of a query.
+The weight of a vote is how much nearer the index feature is than the last of the neighbours searched for: Jégou, Douze,
+Schmid, "Exploiting descriptor distances for precise image search", INRIA research report 7656, 2011. Common features
+have many neighbours at similar distances and therefore little weight. Repeated structures must not vote many times
+(Jégou, Douze, Schmid, "On the burstiness of visual elements", CVPR 2009, section 3): a query feature votes once per
+image, and an index feature receives one vote per query.
 
-That the sum is divided by the features of the image, and by how many more, is ours: an image full of features
-collects votes by chance in proportion to their number, one with ten of them scores high with one vote.
+Dividing the sum by the number of the image's features plus a constant is our addition: an image with many features
+collects chance votes in proportion to their number, and without the constant one with ten would score high with one
+vote.
 """
 
 from dataclasses import asdict, dataclass
@@ -21,19 +22,24 @@ from landmarks.retrieval.local.table import LocalFeatureTable
 from landmarks.retrieval.ranking import Ranking, fill
 from landmarks.retrieval.state import Resources
 
-# Queries that are searched before the result is written down.
+# Queries per chunk of the cache.
 CHUNK = 32
 
 
 @dataclass(frozen=True)
 class Voting:
-    """How neighbours become votes."""
+    """Settings that turn neighbours into votes.
 
-    # nearest index features that a query feature may vote for; the next one is the measure of what is near, and
-    # features as far as it get nothing
+    Attributes:
+        neighbours: nearest index features for which a query feature may vote; the distance of the next one is where the
+            weight reaches 0.
+        max_distance: distance beyond which there is no vote, for descriptors of length one.
+        smoothing: constant added to the number of an image's features, by which its votes are divided.
+    """
+
     neighbours: int = 30
-    max_distance: float = 0.8  # no feature votes beyond this distance, in units of descriptors of length one
-    smoothing: float = 50.0  # features added to those of an image, before its votes are divided by their number
+    max_distance: float = 0.8
+    smoothing: float = 50.0
 
     def __post_init__(self) -> None:
         if self.neighbours < 1:
@@ -45,7 +51,7 @@ class Voting:
             )
 
     def weights(self, distances: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Weights of votes [F, n] for distances [F, n + 1] that rise along a row; inf where there is no feature."""
+        """Return the weights of votes [F, n] for ascending distances [F, n + 1]; inf where there is no feature."""
         bound = np.minimum(distances[:, -1:].astype(np.float64), self.max_distance)
         return np.maximum(bound - distances[:, :-1], 0)
 
@@ -59,10 +65,10 @@ def search_by_votes(
     depth: int,
     resources: Resources,
 ) -> Ranking:
-    """The index images with most votes, [Q, `depth`]; `quantum` is the length of a descriptor of length one."""
+    """Rank index images by votes, [Q, `depth`]; `quantum` is the uint8 length of a descriptor of length one."""
     if not len(index.descriptors) or not len(queries):
         return Ranking.empty(len(queries), depth)
-    opened: list[ExactFeatureIndex | CompressedIndex] = []  # only if there is something to search for
+    opened: list[ExactFeatureIndex | CompressedIndex] = []  # filled only if the cache lacks rows
 
     def make(start: int, stop: int) -> Ranking:
         rows = slice(int(queries.starts[start]), int(queries.starts[stop]))
@@ -100,11 +106,11 @@ def count_votes(
     num_queries: int,
     depth: int,
 ) -> Ranking:
-    """Add up votes per query and image, sparse, and keep the best images."""
+    """Add up votes per query and image without a dense matrix, and rank the best images."""
     feature, place = np.nonzero(weights > 0)
     weight, row, query = weights[feature, place], rows[feature, place], of_query[feature]
-    # An index feature takes the best vote of each query, then a query feature gives its best to each image. Where
-    # votes are equal, the stronger query feature and the stronger index feature come first.
+    # An index feature receives only the best vote of each query, then a query feature gives only its best one to each
+    # image. Among equal votes the stronger query feature and the stronger index feature win.
     best = _first_of_each(np.lexsort((feature, -weight, row, query)), query, row)
     feature, weight, row, query = feature[best], weight[best], row[best], query[best]
     image = index.images(row)
@@ -123,7 +129,7 @@ def count_votes(
 
 
 def _first_of_each(order: NDArray[np.int64], *keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of entries that agree in all keys, the one that comes first in `order`, which keeps them together."""
+    """Return the first in `order` of the entries with equal keys, which are adjacent in it."""
     new = np.ones(len(order), np.bool_)
     new[1:] = np.any([key[order][1:] != key[order][:-1] for key in keys], axis=0)
     return order[new]

@@ -1,12 +1,12 @@
-"""Keeps the local features of images on disk, so that each image is looked at once.
+"""Stores the local features of images on disk, so that each image is processed once.
 
 An image's features are found by the hash of its encoded bytes and of what the extractor depends on: an image that
 was replaced, another setting or another version of OpenCV can never meet old features. Which hash a file has is kept by
 its place, size and times, so that its bytes are read once and not in every run.
 
-On disk a feature of RootSIFT takes 140 bytes, so an image with 1000 of them 140,048 and the 761,757 index images of
-GLDv2 107 GB. In memory an image takes about 130 bytes in this process and 50 in each other one, 99 and 38 MB for
-that index; features are memory-mapped and never all in memory.
+On disk a RootSIFT feature takes 140 bytes, so an image with 1000 of them takes 140,048 and the 761,757 index images of
+GLDv2 107 GB. In memory an image takes about 130 bytes in this process and 50 in each worker, 99 and 38 MB for that
+index; features are memory-mapped and never all in memory.
 """
 
 import hashlib
@@ -30,20 +30,20 @@ from landmarks.storage import user_cache
 
 log = logging.getLogger(__name__)
 
-KNOWN = 4096  # images whose features are only checked that are worth a process
-CHUNK = 16  # images a job and an append, the most that a kill loses for each process
-NAMED = 5  # bad images that a warning names
+KNOWN = 4096  # stored images per process, whose features only need a check
+CHUNK = 16  # images per job and per append, the most that a killed run loses per process
+NAMED = 5  # unreadable images that a warning names
 
 
 class LocalFeatureStore:
-    """Features of one extractor, in a folder of their own below `folder`.
+    """The features of one extractor, in a subfolder of `folder`.
 
-    Any number of runs may use one store; they extract one after another, a later one finding what an earlier one made.
+    Several runs may share a store; they extract one after another, and a later run reuses the features of earlier ones.
 
     Args:
-        extractor: finds and describes the features.
-        folder: where; by default ``local_features`` in `$LANDMARKS_CACHE`, `$XDG_CACHE_HOME/landmarks` or
-            ``~/.cache/landmarks``. It can be removed at any time between runs.
+        extractor: detects and describes the features.
+        folder: parent folder; by default ``local_features`` in `$LANDMARKS_CACHE`, `$XDG_CACHE_HOME/landmarks` or
+            ``~/.cache/landmarks``. It may be deleted at any time between runs.
     """
 
     def __init__(self, extractor: LocalExtractor, folder: str | Path | None = None) -> None:
@@ -52,28 +52,31 @@ class LocalFeatureStore:
 
     @property
     def folder(self) -> Path:
-        """Where the features of this extractor lie."""
+        """Folder with the features of this extractor."""
         parent = self._parent if self._parent is not None else user_cache() / "local_features"
         return parent / f"{type(self.extractor).__name__.lower()}-{self._signature().hex()}"
 
     def collect(self, images: ImageSet, rows: NDArray[np.integer], resources: Resources) -> LocalFeatureTable:
-        """The features of some images, extracted where they are not there yet or corrupt.
+        """Return the features of some images, extracting those that are missing or corrupt.
 
-        What was extracted is kept chunk by chunk. Images that cannot be read have no features, and are counted and
-        named in a warning.
+        Features are stored chunk by chunk. Images that cannot be read have no features; a warning counts and names
+        them.
 
         Args:
-            images: where the images are.
-            rows: which of them, integers [n].
-            resources: `workers` processes share the work.
+            images: the image files.
+            rows: integers [n], rows of the images to use.
+            resources: gives the number of processes.
 
         Returns:
             A table of n images in the order of `rows`.
+
+        Raises:
+            LandmarksError: the disk cannot be written, or none of two or more images can be read.
         """
         places = np.zeros(len(rows), RECORD)
         bad: list[str] = []
         stamps = images.stamps(rows)
-        stamps[stamps % 2 == 1] = 0  # they would not tell of a replaced image
+        stamps[stamps % 2 == 1] = 0  # these stamps would not detect a replaced image
         try:
             with FeatureFiles(self.folder, self.extractor.dim) as files:
                 work = Extraction(images, self.extractor, self._signature(), files.known, files.columns())
@@ -99,8 +102,8 @@ class LocalFeatureStore:
                 columns = files.columns()
         except OSError as error:
             raise LandmarksError(
-                f"{self.folder}: could not keep local features: {error}; make room, or choose another folder, and run "
-                "the same again: what was done is kept"
+                f"{self.folder}: could not write local features: {error}; free disk space, or choose another folder, "
+                "and run the same command again: finished work is kept"
             ) from error
         self._report(bad, len(rows))
         firsts, counts = places["first"].astype(np.int64), places["count"].astype(np.int64)
@@ -124,7 +127,7 @@ class LocalFeatureStore:
 
 
 def _fill(places: Records, found: list[Found], files: FeatureFiles) -> None:
-    """Note where the next images' features are, and add those that are new to the files."""
+    """Store the locations of the next images' features in `places`, after appending new features to the files."""
     new = [
         (one.key, one.features, not one.fault)
         for one in found

@@ -1,7 +1,7 @@
 """The local features of a set of images: rows of large columns on disk, never all of them in memory.
 
-A table holds where each image's features lie, 48 bytes an image, and the memory-mapped columns. It goes to other
-processes as names and positions, and is opened there.
+A table holds the location of each image's features, 48 bytes per image, and the memory-mapped columns. When it is sent
+to another process, only paths and locations are pickled, and the columns are mapped there.
 """
 
 from dataclasses import dataclass
@@ -20,45 +20,45 @@ FILES = ("points", "scales", "descriptors")
 
 @dataclass(frozen=True)
 class FeatureColumns:
-    """Features one after another, each image's together."""
+    """The features of all images; those of an image are adjacent."""
 
     points: NDArray[np.float32]  # float32 [R, 2]
     scales: NDArray[np.float32]  # float32 [R]
     descriptors: NDArray[np.uint8]  # uint8 [R, D]
-    folder: Path | None = None  # where they are mapped from; None for columns in memory
+    folder: Path | None = None  # folder of the mapped files; None for columns in memory
 
     @staticmethod
     def open(folder: Path, dim: int, rows: int) -> "FeatureColumns":
-        """Map the first `rows` rows of the files in `folder`; ValueError where a file is shorter than that."""
+        """Map the first `rows` rows of the files in `folder`; raise ValueError if a file is shorter."""
         arrays: list[NDArray[Any]] = []
         for name, (dtype, shape) in column_types(dim).items():
-            if rows == 0:  # nothing to map
+            if rows == 0:  # an empty file cannot be mapped
                 arrays.append(np.empty((0, *shape), dtype))
             else:
                 arrays.append(np.memmap(column_file(folder, name), dtype, "r", shape=(rows, *shape)))
         return FeatureColumns(arrays[0], arrays[1], arrays[2], folder)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To another process: the name where there is one, else the values."""
+        """Pickle the path of mapped columns, or the values of those in memory."""
         if self.folder is None:
             return FeatureColumns, (self.points, self.scales, self.descriptors)
         return FeatureColumns.open, (self.folder, self.descriptors.shape[1], len(self.points))
 
 
 def column_types(dim: int) -> dict[str, tuple[DTypeLike, tuple[int, ...]]]:
-    """Type and shape of one row of each column, in the order in which they are kept."""
+    """Return type and shape of one row of each column, in the order of the fields."""
     return dict(zip(FILES, (("<f4", (2,)), ("<f4", ()), ("|u1", (dim,))), strict=True))
 
 
 def column_file(folder: Path, name: str) -> Path:
-    """The file of a column."""
+    """Return the file of a column."""
     return folder / f"{name}.bin"
 
 
 class FeatureRows:
-    """One column [M, …] in the order of a table's images, for slices and arrays of row numbers; read when asked for.
+    """One column [M, …] in the order of a table's images, read on demand by slices and arrays of row numbers.
 
-    A slice is a view of the file where the images lie there one after another, as after a first extraction.
+    A slice is a view of the file if the images are in the same order there, as after a first extraction.
     """
 
     def __init__(self, column: NDArray[Any], firsts: NDArray[np.int64], starts: NDArray[np.int64]) -> None:
@@ -73,7 +73,7 @@ class FeatureRows:
         return self.shape[0]
 
     def __getitem__(self, rows: slice | NDArray[np.integer]) -> NDArray[Any]:
-        """The rows of a slice or, in any order, of an array of row numbers >= 0."""
+        """Return the rows of a slice or of an array of row numbers >= 0 in any order."""
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
             if self._shift is not None and step == 1:
@@ -87,35 +87,42 @@ class FeatureRows:
 
 @dataclass(frozen=True)
 class LocalFeatureTable:
-    """Local features of n images, M in all."""
+    """The M local features of n images.
 
-    columns: FeatureColumns  # where the features are
-    firsts: NDArray[np.int64]  # [n], row of each image's first feature in `columns`
-    counts: NDArray[np.int64]  # [n], how many it has
-    sizes: NDArray[np.int32]  # [n, 2], height and width of the images; 0 where one could not be read
-    # [n, 16], hash of the image's encoded bytes and of the extractor; what was computed from features is found again
-    # under it. Zeros where there were no bytes.
+    Attributes:
+        columns: the features.
+        firsts: int64 [n], row of each image's first feature in `columns`.
+        counts: int64 [n], number of features of each image.
+        sizes: int32 [n, 2], height and width of the images; 0 for one that could not be read.
+        keys: uint8 [n, 16], hash of the encoded image and the extractor, which identifies the features in cache keys;
+            zeros if the file is missing.
+    """
+
+    columns: FeatureColumns
+    firsts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    sizes: NDArray[np.int32]
     keys: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.firsts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To another process: without the view below, which would take the features along."""
+        """Pickle the fields without cached properties, which would include the features."""
         return LocalFeatureTable, (self.columns, self.firsts, self.counts, self.sizes, self.keys)
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """int64 [n + 1]: image i has the rows `starts[i]` to `starts[i + 1]` below."""
+        """Boundaries of images in `descriptors`, int64 [n + 1]: image i has rows `starts[i]` to `starts[i + 1]`."""
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts)])
 
     @cached_property
     def descriptors(self) -> FeatureRows:
-        """uint8 [M, D]."""
+        """Descriptors of all images in order, uint8 [M, D]."""
         return FeatureRows(self.columns.descriptors, self.firsts, self.starts)
 
     def of(self, image: int) -> LocalFeatures:
-        """The features of one image; views of the columns."""
+        """Return the features of one image as views of the columns."""
         first, count = int(self.firsts[image]), int(self.counts[image])
         rows = slice(first, first + count)
         height, width = self.sizes[image].tolist()
@@ -124,15 +131,15 @@ class LocalFeatureTable:
         )
 
     def take(self, images: NDArray[np.integer]) -> "LocalFeatureTable":
-        """Some of the images, in the given order; the columns stay where they are."""
+        """Return a table of some of the images, integers [m], in the given order, without copying features."""
         return LocalFeatureTable(
             self.columns, self.firsts[images], self.counts[images], self.sizes[images], self.keys[images]
         )
 
     def strongest(self, limit: int) -> "LocalFeatureTable":
-        """The same images with the first features of each, at most `limit`: extractors give the strongest first."""
+        """Return a table with at most the `limit` strongest features per image; extractors return these first."""
         return LocalFeatureTable(self.columns, self.firsts, np.minimum(self.counts, limit), self.sizes, self.keys)
 
     def images(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The image of each row of features, same shape as `rows`."""
+        """Return the image of each feature row, in the shape of `rows`."""
         return np.searchsorted(self.starts, rows, side="right") - 1

@@ -1,7 +1,7 @@
-"""Counts inliers of many pairs of images, on all cores, once.
+"""Counts the inliers of many pairs of images on all cores and caches the counts.
 
-What one pair costs does not depend on the others, so pairs go to processes in small groups; and since features,
-matching and estimation are all determined, counts are the same however they are grouped.
+Pairs are independent and are sent to processes in small groups; features, matching and estimation are deterministic, so
+counts do not depend on the grouping.
 """
 
 from functools import partial
@@ -17,7 +17,7 @@ from landmarks.retrieval.local.table import LocalFeatureTable
 from landmarks.retrieval.local.workers import Workers
 from landmarks.storage import Column
 
-if TYPE_CHECKING:  # it brings torch, which the processes that count have no use for
+if TYPE_CHECKING:  # this imports torch, which the counting processes do not need
     from landmarks.retrieval.state import Resources
 
 Pairs = NDArray[np.int32]
@@ -26,7 +26,7 @@ Pairs = NDArray[np.int32]
 def verify_pair(
     first: LocalFeatures, second: LocalFeatures, matcher: Matcher, geometry: Geometry, seed: int = 0
 ) -> tuple[Matches, Verdict]:
-    """The tentative pairs of two images, and which of them one motion explains."""
+    """Match the features of two images and verify the pairs: tentative pairs, and their inliers."""
     matches = matcher(first.descriptors, second.descriptors)
     points = first.points[matches.first], second.points[matches.second]
     return matches, geometry(*points, (first.size, second.size), seed)
@@ -35,13 +35,13 @@ def verify_pair(
 def _count(
     queries: LocalFeatureTable, index: LocalFeatureTable, matcher: Matcher, geometry: Geometry, seed: int, pairs: Pairs
 ) -> NDArray[np.int32]:
-    """The work of a process: int32 [P] inliers of pairs [P, 2] of images."""
+    """Count the inliers, int32 [P], of pairs [P, 2] of images; the work of a process."""
     found = (verify_pair(queries.of(a), index.of(b), matcher, geometry, seed)[1] for a, b in pairs.tolist())
     return np.array([verdict.count for verdict in found], np.int32)
 
 
-CHUNK = 8192  # pairs that are kept together: about ten seconds of two cores, the most that a kill loses
-JOB = 64  # pairs handed to a process at once
+CHUNK = 8192  # pairs per chunk of the cache: about ten seconds on two cores, the most that a killed run loses
+JOB = 64  # pairs per job of a process
 
 
 def count_inliers(
@@ -52,18 +52,18 @@ def count_inliers(
     geometry: Geometry,
     resources: "Resources",
 ) -> NDArray[np.int32]:
-    """Inliers of every pair, from the cache or counted now; what was counted before an error is kept.
+    """Count the inliers of every pair, or read them from the cache; counts made before an error are kept.
 
     Args:
         queries: features of the first images.
         index: features of the second images.
-        pairs: int32 [P, 2], images of `queries` and of `index`; quickest where those of one query stand together.
+        pairs: int32 [P, 2], images of `queries` and of `index`; fastest if the pairs of a query are adjacent.
         matcher: finds tentative pairs.
-        geometry: says which of them agree.
-        resources: `workers` processes, `seed` and cache.
+        geometry: decides which of them are inliers.
+        resources: gives the number of processes, the seed and the cache.
 
     Returns:
-        int32 [P], memory-mapped; 0 where nothing convinces.
+        int32 [P], memory-mapped; 0 if no motion was accepted.
     """
     if len(pairs) == 0:
         return np.empty(0, np.int32)
@@ -80,7 +80,7 @@ def count_inliers(
             {"inliers": Column(np.int32)},
             make,
             CHUNK,
-            # The keys stand for the images' bytes and the extractor.
+            # The keys are hashes of the encoded images and the extractor.
             [queries.keys, index.keys, pairs],
             {"matching": matcher.signature(), "geometry": geometry.signature(), "seed": resources.seed},
         )["inliers"]

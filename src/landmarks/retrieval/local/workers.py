@@ -1,7 +1,7 @@
-"""Processes that do the same work on many jobs, with answers in the order of the jobs.
+"""Processes that do the same work on many jobs and return results in the order of the jobs.
 
-OpenCV and the BLAS under NumPy keep to one thread in each process: several that each take all cores wait for one
-another.
+OpenCV and NumPy's BLAS use one thread in each process, because several processes that each use all cores would slow
+each other down.
 """
 
 import multiprocessing
@@ -22,16 +22,16 @@ from landmarks.errors import LandmarksError
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-# Read by numerical libraries when they are loaded, so they must be set when a process starts.
+# Numerical libraries read these when they are loaded, so they must be set before a process starts.
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# Jobs handed out ahead for each process.
+# Jobs queued per process.
 AHEAD = 2
 
 _work: Callable[[Any], Any]
 
 
 class Workers(Generic[Job, Result]):
-    """Used in a ``with`` statement, at whose end the processes go; a `count` of one does the work in this process."""
+    """Worker processes, which a ``with`` statement ends; a `count` of one does the work in this process."""
 
     def __init__(self, what: str, work: Callable[[Job], Result], count: int) -> None:
         self.what = what
@@ -47,7 +47,7 @@ class Workers(Generic[Job, Result]):
             self._pool.shutdown(cancel_futures=True)
 
     def map(self, jobs: Iterable[Job]) -> Iterator[Result]:
-        """The results in the order of the jobs; only a few jobs are under way at a time."""
+        """Yield the results in the order of the jobs; only a few jobs are queued at a time."""
         if self.count == 1:
             for job in jobs:
                 with _one_opencv_thread():
@@ -55,7 +55,7 @@ class Workers(Generic[Job, Result]):
                 yield result
             return
         if self._pool is None:
-            # Spawned, not forked: forked processes inherit locks of the threads of OpenCV and others.
+            # Spawned, not forked: forked processes inherit locks held by threads of OpenCV and other libraries.
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.count, context, initializer=_enter_worker, initargs=(self.work,))
         pending: deque[Future[Result]] = deque()
@@ -69,14 +69,14 @@ class Workers(Generic[Job, Result]):
                 yield pending.popleft().result()
         except BrokenProcessPool as error:
             raise LandmarksError(
-                f"a process for {self.what} ended abruptly, perhaps for lack of memory; what was done is kept: run the "
-                "same again with fewer processes, pipeline.workers=1"
+                f"a process for {self.what} ended abruptly, perhaps for lack of memory; finished work is kept: run the "
+                "same command again with fewer processes, pipeline.workers=1"
             ) from error
 
 
 def _enter_worker(work: Callable[[Any], Any]) -> None:
     global _work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles interrupts
     cv2.setNumThreads(1)
     leave_with_parent()
     _work = work
@@ -88,7 +88,7 @@ def _do(job: Any) -> Any:
 
 @contextmanager
 def _one_blas_thread() -> Iterator[None]:
-    """Around whatever may start a process."""
+    """Set the environment for processes that start within the block."""
     before = {name: os.environ.get(name) for name in THREAD_SETTINGS}
     os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
     try:

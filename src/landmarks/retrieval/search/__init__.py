@@ -1,4 +1,4 @@
-"""Nearest neighbours: exact search with its proofs, approximate kinds, and all pairs of a set."""
+"""Nearest neighbours: exact search with error bounds, and approximate search."""
 
 import lazy_loader
 

@@ -1,8 +1,8 @@
-"""Approximate search: what all kinds have in common, and the graph.
+"""Approximate search: the base class of all kinds, and the HNSW graph.
 
-Build once, find candidates, score them exactly, tell the recall.
-A kind only builds a faiss index and says how hard to look. Its own scores are never shown: candidates are read again
-from the original descriptors and scored in float64, so an approximate ranking lacks images, but never misplaces one.
+The base class keeps the index, scores the candidates exactly and reports the recall; a kind only builds a faiss index
+and searches it for candidates. The scores of faiss are not used: candidates are scored in float64 from the original
+descriptors, so an approximate ranking may miss images, but never misplaces one.
 """
 
 import logging
@@ -26,11 +26,11 @@ from landmarks.retrieval.search.index import ExactIndex, check_search
 
 log = logging.getLogger(__name__)
 
-# Smaller sets are searched exactly: that takes milliseconds, and there is too little to train on.
+# Smaller sets are searched exactly: that takes milliseconds, and they are too small to train on.
 SMALLEST = 1000
-# Queries searched at once. Fixed, like every size that rounding could depend on.
+# Queries searched at once. Fixed, because rounding could depend on it.
 TILE = 4096
-# Rows that show the range of each component of a graph's descriptors.
+# Rows from which the range of each component is learned.
 SAMPLE = 16_384
 # Rows added at once. Fixed, because faiss shuffles them within a block, and the order shapes the graph.
 ADD_ROWS = 16_384
@@ -38,7 +38,7 @@ ADD_ROWS = 16_384
 
 @dataclass(frozen=True)
 class _Built:
-    """A faiss index and the database that it was built from."""
+    """A faiss index and the database from which it was built."""
 
     database: weakref.ref[Any]
     content: str | None
@@ -49,19 +49,19 @@ class _Built:
 class ApproximateIndex(ABC):
     """Approximate search by cosine similarity, on the CPU.
 
-    The index of the last database is kept as long as the database lives, so that a search in groups builds it once.
-    Fewer than `SMALLEST` index images, or no more than there would be candidates, are searched exactly; the log says
-    so. Rankings repeat with the same seed; faiss trains and searches in float32, so another processor or version may
-    find other candidates.
+    The index of the last database is kept as long as the database exists, so that repeated searches build it once.
+    Sets of fewer than `SMALLEST` index images, or of no more than the number of candidates, are searched exactly, which
+    is logged. The same seed gives the same ranking; faiss trains and searches in float32, so another processor or
+    version may find other candidates.
 
     Args:
-        k: places of the ranking; 100 is what mAP@100 looks at.
-        oversampling: candidates found for each place of the ranking, from which exact scores choose.
-        memory_budget_mb: MiB for the working memory of a search. The index itself comes on top; each kind says how
-            much that is.
-        seed: of training.
-        recall_queries: measure recall@k against exact search on so many queries of the first search in each database
-            and log it; 0 = do not.
+        k: places of the ranking; 100 for mAP@100.
+        oversampling: candidates per place of the ranking, which are then ranked by exact scores.
+        memory_budget_mb: working memory of a search, MiB. The index needs memory in addition, as documented for each
+            kind.
+        seed: seed of training.
+        recall_queries: number of queries of the first search in each database on which recall@k against exact search
+            is measured and logged; 0 = none.
     """
 
     kind: ClassVar[str]
@@ -78,17 +78,20 @@ class ApproximateIndex(ABC):
             raise LandmarksError(
                 f"index {self.kind}: recall_queries ({self.recall_queries}) and seed ({self.seed}) must be 0 or more"
             )
-        require_faiss(f"index {self.kind}", ", or take index=exact")
+        require_faiss(f"index {self.kind}", ", or use index=exact")
         self._exact = ExactIndex(self.k, memory_budget_mb=self.memory_budget_mb)
         self._built: _Built | None = None
 
     def search(self, queries: Descriptors, database: Descriptors, k: int | None = None) -> Ranking:
-        """Find near index images; see `ExactIndex.search`. Queries with too few candidates are searched exactly."""
+        """Find index images near each query; see `ExactIndex.search` for arguments and result.
+
+        Queries with too few candidates are searched exactly.
+        """
         k = self.k if k is None else k
         check_search(queries, database, k, normalize=True)
         candidates = math.ceil(k * self.oversampling)
         if len(database) < SMALLEST or candidates >= len(database):
-            log.info("%s: %d index images for k=%d are few, so they are searched exactly", self.kind, len(database), k)
+            log.info("%s: only %d index images for k=%d, which are searched exactly", self.kind, len(database), k)
             return self._exact.search(queries, database, k)
         index, is_new = self._index_of(database)
         parts = [Ranking.empty(0, k)]
@@ -103,12 +106,12 @@ class ApproximateIndex(ABC):
         return ranking
 
     def _fill_short(self, queries: Descriptors, database: Descriptors, ranking: Ranking) -> None:
-        """Search exactly for queries that were given fewer candidates than places: there are images for all."""
+        """Search exactly for queries with fewer candidates than places, all of which can be filled."""
         short = np.flatnonzero(~ranking.filled.all(axis=1))
         if not len(short):
             return
         log.info(
-            "%s: found fewer than %d images for %d of %d queries, as happens where many rows are equal; these are "
+            "%s: found fewer than %d images for %d of %d queries, as happens if many rows are equal; these queries are "
             "searched exactly",
             self.kind,
             ranking.depth,
@@ -119,38 +122,38 @@ class ApproximateIndex(ABC):
         ranking.indices[short], ranking.scores[short] = exact.indices, exact.scores
 
     def signature(self) -> dict[str, Any]:
-        """What the result depends on, all parameters but the memory budget."""
+        """Return the parameters on which the result depends: all but the memory budget."""
         kept = {"kind": self.kind, "oversampling": self.oversampling, "seed": self.seed, "filled": True}
         return kept | self._parameters()
 
     @abstractmethod
     def _build(self, database: Descriptors) -> Any:
-        """A faiss index of all rows [N, D], which are known to be good."""
+        """Build a faiss index of all rows [N, D], which are known to be valid."""
 
     @abstractmethod
     def _candidates(self, index: Any, queries: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-        """At least `count` rows [Q, C] for normalised queries [Q, D]; -1 where there are no more."""
+        """Return at least `count` candidate rows [Q, C] for normalised queries [Q, D]; -1 where there are no more."""
 
     @abstractmethod
     def _parameters(self) -> dict[str, Any]:
-        """The kind's own parameters, for `signature`."""
+        """Return the kind's own parameters, for `signature`."""
 
     def _index_of(self, database: Descriptors) -> tuple[Any, bool]:
-        """The faiss index of a database, and whether it was built now."""
-        # What may be written to is recognised by its content, what cannot be by being the same object.
+        """Return the faiss index of a database, and whether it was built now."""
+        # A read-only database is recognised by its identity, a writable one by its content.
         fixed = isinstance(database, np.memmap) and not database.flags.writeable
         content = None if fixed else fingerprint(database)
         built = self._built
         if built is not None and built.database() is database and built.content == content:
             return built.index, False
-        self._built = None  # its memory is free before the next one is built
+        self._built = None  # frees its memory before the next one is built
         check_rows(database, "index descriptors", normalize=True)
         index = self._build(database)
         self._built = _Built(weakref.ref(database, self._forget), content, index)
         return index, True
 
     def _forget(self, database: weakref.ref[Any]) -> None:
-        """Drop an index whose database is gone."""
+        """Drop the index when its database is garbage-collected."""
         if self._built is not None and self._built.database is database:
             self._built = None
 
@@ -164,10 +167,17 @@ class ApproximateIndex(ABC):
 
 
 def recall(found: Ranking, exact: Ranking) -> float:
-    """Recall@K: the share of the exact results [Q, K] that were found [Q, K], a mean over queries.
+    """Compute recall@K: the share of the exact results that were found, averaged over queries.
 
-    An image counts as found in place of another with the same score, because which of several copies of an image
-    takes the last place is no error. Where there is nothing to find it is 1.
+    An image counts as found if another with the same score stands in its place: which of several copies of an image
+    takes the last place is not an error.
+
+    Args:
+        found: [Q, K], the results of approximate search.
+        exact: [Q, K], the results of exact search.
+
+    Returns:
+        Recall from 0 to 1; 1 if all exact rankings are empty.
     """
     wanted = exact.filled.sum(axis=1)
     if not wanted.any():
@@ -179,20 +189,21 @@ def recall(found: Ranking, exact: Ranking) -> float:
 
 @dataclass(eq=False)
 class HnswIndex(ApproximateIndex):
-    """Hierarchical navigable small worlds: a walk through a graph of near images towards the query.
+    """Approximate search by HNSW: a walk through a graph of similar images towards the query.
 
     Malkov and Yashunin, "Efficient and Robust Approximate Nearest Neighbor Search Using Hierarchical Navigable Small
-    World Graphs", TPAMI 2020. The graph compares descriptors of 8 bits a component: a quarter of the memory and,
-    because a walk waits for memory, faster than float32; exact scores of the candidates make up for the rounding.
-    Takes N x (D + 8 `links`) bytes. The levels of the graph are faiss's own fixed draw. The other arguments are those
-    of `ApproximateIndex`.
+    World Graphs", TPAMI 2020. The graph stores descriptors with 8 bits per component: a quarter of the memory and
+    faster than float32, because memory access limits a walk; exact scores of the candidates correct the rounding.
+    The index takes N x (D + 8 `links`) bytes. faiss draws the levels of the graph with its own fixed seed. The other
+    arguments are those of `ApproximateIndex`.
 
     Args:
-        links: neighbours that an image is linked to, twice as many at the bottom of the hierarchy.
-        build_width: candidates kept while an image is put in; larger is slower to build and finds more.
-        search_width: candidates kept in a search, at least; k x `oversampling` where that is more.
-        repeatable: build on one thread. On several it is faster by their number, but the graph, and with it the last
-            few results, depends on which thread was first.
+        links: neighbours to which an image is linked, twice as many in the bottom layer.
+        build_width: candidates kept while an image is inserted (efConstruction); larger values build more slowly and
+            find more.
+        search_width: minimum number of candidates kept in a search (efSearch); k x `oversampling` if that is more.
+        repeatable: build on one thread. Several threads build faster in proportion to their number, but the graph, and
+            with it the last few results, then depends on their timing.
     """
 
     kind = "hnsw"
@@ -225,7 +236,7 @@ class HnswIndex(ApproximateIndex):
         return index
 
     def _candidates(self, index: Any, queries: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-        # All that a walk has kept is scored exactly: it costs no further walk.
+        # All candidates that a walk kept are scored exactly, since they need no further walk.
         index.hnsw.efSearch = max(count, self.search_width)
         rows: NDArray[np.int64] = index.search(queries, min(index.hnsw.efSearch, index.ntotal))[1]
         return rows

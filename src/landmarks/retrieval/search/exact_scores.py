@@ -1,7 +1,7 @@
-"""Exact scores, which decide whatever a fast or approximate search proposes.
+"""Exact scores, by which the candidates of a fast or approximate search are ranked.
 
-Float64 inner products of the original descriptors, rounded to float32: the one definition of a score that exact and
-approximate search share, so that a score does not tell which way its image was found.
+A score is the float64 inner product of the original descriptors, rounded to float32. Exact and approximate search share
+this definition, so that a score does not depend on how its image was found.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ TILE, TOGETHER = 64, 1024
 def rescored(
     queries: NDArray[np.float32], database: Descriptors, candidates: NDArray[np.integer], k: int, normalize: bool
 ) -> Ranking:
-    """Order candidates [Q, C], -1 = empty, of prepared queries by exact score, then by row, and keep k: [Q, k]."""
+    """Rank candidates [Q, C], -1 = empty, of prepared queries by exact score, then by row, and keep k: [Q, k]."""
     return best(candidates, row_products(queries, database, candidates, normalize), k)
 
 
@@ -29,7 +29,7 @@ def rescored_lists(
     k: int,
     normalize: bool,
 ) -> Ranking:
-    """Like `rescored`, with as many candidates for each query as it needs: scattered pairs [M] of query and row."""
+    """Rank candidates as `rescored` does, given as unordered pairs [M] of query and row, any number per query."""
     counts = np.bincount(query, minlength=len(queries))
     order = np.argsort(query, kind="stable")
     query, row = query[order], row[order]
@@ -41,7 +41,7 @@ def rescored_lists(
     order = np.argsort(rank[query], kind="stable")
     query, row, place = query[order], row[order], place[order]
     ends = np.cumsum(counts[by_count])
-    # Queries with about as many candidates are taken together, so that little is filled up.
+    # Queries with similar numbers of candidates are processed together, so that there is little padding.
     for first in range(0, len(queries), TOGETHER):
         part = by_count[first : first + TOGETHER]
         pairs = slice(ends[first] - counts[part[0]], ends[first + len(part) - 1])
@@ -60,23 +60,23 @@ def search_float64(
     normalize: bool,
     budget_bytes: int,
 ) -> Ranking:
-    """The k largest inner products, computed in float64 and rounded to float32, ties in order of row: [Q, k].
+    """Find the k largest inner products, computed in float64 and rounded to float32, ties ordered by row: [Q, k].
 
-    The queries [Q, D] are prepared like the index already, which has k rows or more; `floor` [Q] is a score that at
-    least k rows of it reach, so that lower ones can be left out at once.
+    The queries [Q, D] are normalised if the index is, which has k rows or more. `floor` [Q] is a score that at least k
+    rows reach, so that rows with lower ones are skipped.
     """
     ranking = Ranking.empty(len(queries), k)
     if not len(queries):
         return ranking
     indices, scores, floor = ranking.indices, ranking.scores, floor.copy()
-    # A score costs 8 bytes, its rounding 4, its mask 1 and, where all rows tie, its entry in the lists 40 more.
+    # Bytes per score: 8 in float64, 4 rounded, 1 in the mask and, if all rows tie, 40 for its entry in the lists.
     rows = rows_in_budget(12 * queries.shape[1] + 53 * TILE, budget_bytes)
     for start, block in prepared_blocks(database, rows, "index descriptors", normalize):
         block64 = block.astype(np.float64)
         for first in range(0, len(queries), TILE):
             part = slice(first, first + TILE)
             products = (queries[part].astype(np.float64) @ block64.T).astype(np.float32)
-            # Equal scores with a lower row are already held, so a full row of ties at the floor may still lose.
+            # Earlier blocks hold lower rows, which win ties, so rows at the floor may still be dropped by `fill`.
             query, row = np.nonzero(products >= floor[part, None])
             held_query, held_place = np.nonzero(indices[part] != EMPTY)
             query = np.concatenate([held_query, query])

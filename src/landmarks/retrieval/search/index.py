@@ -1,10 +1,10 @@
-"""Exact search: the K index images most similar to each query, in bounded memory, the same on every machine.
+"""Exact search: the K index images most similar to each query, in bounded memory and identical on every machine.
 
-A float32 product alone does not give the same ranking twice: its last bits change with block size, library and
-GPU, and libraries choose freely among equal scores. So a fast search in float32, or in bfloat16 where the
-processor has units for it, proposes K and a few more candidates, float64 products of these decide, and an error bound
-proves for each query that nothing outside its candidates belongs inside. The few queries without proof (many
-near-equal images) are searched in float64.
+A ranking by float32 products is not reproducible: their last bits depend on block size, library and GPU, and libraries
+choose arbitrarily among equal scores. So a fast search in float32, or in bfloat16 if the processor supports it,
+proposes slightly more than K candidates, which are ranked by float64 products, and an error bound proves for each query
+that no other image belongs among its top K. The few queries without proof (those with many near-equal images) are
+searched in float64.
 """
 
 from dataclasses import dataclass
@@ -31,24 +31,29 @@ from landmarks.retrieval.search import bfloat16
 from landmarks.retrieval.search.backends import Backend, BackendName, Candidates, choose_backend
 from landmarks.retrieval.search.exact_scores import rescored, rescored_lists, search_float64
 
-# Candidates beyond K. With fewer, more queries need the float64 search; with more, rescoring costs more.
+# Additional candidates beyond K. With fewer, more queries need the float64 search; with more, rescoring is slower.
 MARGIN = 28
-# A block is copied only where its rows must be scaled. Smaller blocks cost more merging, larger ones gain nothing.
+# Maximum size of a block of index rows. Smaller blocks need more merging, larger ones gain nothing.
 BLOCK_BYTES = 256 * MIB
 
 
 class Searcher(Protocol):
-    """Anything that finds the nearest index images; stages take one, so that an approximate index fits too."""
+    """The interface of exact and approximate search, which stages use.
+
+    Attributes:
+        k: default number of results per query.
+        memory_budget_mb: working memory of a search, MiB.
+    """
 
     k: int
     memory_budget_mb: int
 
     def search(self, queries: Descriptors, database: Descriptors, k: int | None = None) -> Ranking:
-        """The k (by default `self.k`) nearest rows of `database` [N, D] for each row of `queries` [Q, D]."""
+        """Find the k (by default `self.k`) nearest rows of `database` [N, D] for each row of `queries` [Q, D]."""
         ...
 
     def signature(self) -> dict[str, Any]:
-        """JSON values on which the result of a search depends, besides its arguments; part of cache keys."""
+        """Return the JSON values on which the result depends besides the arguments, for cache keys."""
         ...
 
 
@@ -57,14 +62,14 @@ class ExactIndex:
     """Exact search by cosine similarity.
 
     Args:
-        k: places of the ranking; 100 is what mAP@100 looks at.
-        backend: ``faiss``, ``torch``, ``bf16``, or ``auto``: faiss-gpu, torch on a GPU, faiss-cpu, torch, in this
-            order. ``bf16`` finds candidates in bfloat16 and leaves to ``auto`` what that cannot decide; without a
-            GPU ``auto`` does the same for large searches, if the processor has units for it.
-        normalize: L2-normalise queries and index, so that the score is the cosine. Without it the score is the
+        k: places of the ranking; 100 for mAP@100.
+        backend: ``faiss``, ``torch``, ``bf16``, or ``auto``: the first available of faiss-gpu, torch on a GPU,
+            faiss-cpu, torch. ``bf16`` finds candidates in bfloat16 and leaves queries that this cannot decide to
+            ``auto``; without a GPU ``auto`` does the same for large searches, if the processor supports bfloat16.
+        normalize: L2-normalise queries and index, so that the score is the cosine similarity. Otherwise it is the
             inner product.
-        memory_budget_mb: MiB for the working memory, besides the arguments and the result. On a GPU the same
-            amount is taken there.
+        memory_budget_mb: working memory besides the arguments and the result, MiB. With a GPU the same amount is
+            allowed there.
     """
 
     k: int = 100
@@ -85,7 +90,7 @@ class ExactIndex:
         Args:
             queries: [Q, D] float32 or float16.
             database: [N, D] float32 or float16, may be memory-mapped; read in blocks.
-            k: places of the ranking, if not `self.k`.
+            k: places of the ranking; `self.k` by default.
 
         Returns:
             Ranking [Q, k]; places beyond N are empty. Scores are float64 inner products rounded to float32.
@@ -104,18 +109,18 @@ class ExactIndex:
             prepared = gather(queries, rows, self.normalize)
             found = self._search_bfloat16(prepared, database, k, depth, backend, half) if half else None
             if found is None:
-                # Where bfloat16 could not decide for most queries, it will not for the rest.
+                # If bfloat16 could not decide most queries of this tile, it will not decide those of the next ones.
                 half = 0
                 found = self._search_tile(prepared, database, k, depth, backend)
             parts.append(found)
         return Ranking.joined(parts)
 
     def signature(self) -> dict[str, Any]:
-        """What the result depends on: exact search gives the same ranking whatever the backend and budget."""
+        """Return the parameters on which the result depends: neither backend nor budget changes the ranking."""
         return {"kind": "exact", "normalize": self.normalize}
 
     def _bfloat16_rows(self, queries: Descriptors, database: Descriptors, k: int) -> int:
-        """Rows to multiply at once in bfloat16; 0 where float32 is the better way."""
+        """Return the rows to multiply at once in bfloat16; 0 if float32 is the better choice."""
         wanted = self.backend == "bf16" or (
             self.backend == "auto"
             and len(queries) * len(database) >= bfloat16.WORTHWHILE
@@ -162,7 +167,7 @@ class ExactIndex:
         ranking = rescored(queries, database, indices, k, self.normalize)
         if depth < len(database):
             doubtful = np.flatnonzero(ranking.scores[:, k - 1] <= ceiling)
-            # Rounded in another order the same score may come out one step lower, so the floor stands a little below.
+            # Summed in another order the same score may round to one step lower, so the floor is a little lower.
             last = ranking.scores[doubtful, k - 1]
             floor = last - 4 * np.spacing(np.abs(last))
             exact = search_float64(queries[doubtful], database, floor, k, self.normalize, budget // 2)
@@ -171,7 +176,7 @@ class ExactIndex:
 
 
 def check_search(queries: Descriptors, database: Descriptors, k: int, normalize: bool) -> None:
-    """Refuse what cannot be searched; rows of the database are left to whoever reads them."""
+    """Raise a LandmarksError for invalid arguments of a search; rows of the database are checked when they are read."""
     check_matrix(queries, "query descriptors")
     check_matrix(database, "index descriptors")
     if queries.shape[1] != database.shape[1]:
@@ -185,7 +190,7 @@ def check_search(queries: Descriptors, database: Descriptors, k: int, normalize:
 
 
 def _keep_largest(first: Candidates, second: Candidates, depth: int) -> Candidates:
-    """The `depth` largest of both, in any order; nothing that is dropped exceeds the smallest kept."""
+    """Return the `depth` largest of both, in any order; no dropped score exceeds the smallest one kept."""
     scores = np.concatenate([first[0], second[0]], axis=1)
     indices = np.concatenate([first[1], second[1]], axis=1)
     if scores.shape[1] <= depth:

@@ -1,7 +1,7 @@
-"""Inverted lists: index images in cells around k-means centroids; a query looks into the nearest cells only.
+"""Inverted lists: index images are grouped into cells around k-means centroids; a query searches only the nearest ones.
 
 Sivic and Zisserman, "Video Google", ICCV 2003; Jégou et al., "Product Quantization for Nearest Neighbor Search",
-TPAMI 2011, section 4. What a list holds of each image, a product code or 8 bits a component, is the kind's business.
+TPAMI 2011, section 4. The subclasses define what a list stores of each image: a product code, or 8 bits per component.
 """
 
 import math
@@ -17,35 +17,35 @@ from landmarks.retrieval.blocks import Descriptors, gather, prepared_blocks
 from landmarks.retrieval.search.approximate_index import ApproximateIndex
 from landmarks.retrieval.search.backends import faiss_threads
 
-# Rows that centroids and codes are trained on at most: 256 MiB of 512 dimensions.
+# Maximum number of rows to train centroids and codes: 256 MiB with 512 dimensions.
 SAMPLE = 131_072
-# faiss asks for at least this many training rows a centroid.
+# faiss asks for at least this many training rows per centroid.
 ROWS_PER_LIST = 39
 ITERATIONS = 10
-# Rows added at once. Fixed, because assignment to cells is rounded differently in other sizes.
+# Rows added at once. Fixed, because the rounding in the assignment to cells depends on it.
 ADD_ROWS = 16_384
 
 
 def number_of_lists(rows: int, asked: int | None) -> int:
-    """Cells for `rows` index images: what was asked for, else 4 √N; few enough that each has rows to train on."""
+    """Return the cells for `rows` index images: those asked for or 4 √N, limited by the rows to train them on."""
     wanted = asked if asked is not None else round(4 * math.sqrt(rows))
     return max(1, min(wanted, min(rows, SAMPLE) // ROWS_PER_LIST))
 
 
 def number_of_probes(lists: int, asked: int | None) -> int:
-    """Cells to look into: what was asked for, else a tenth and at least 16; no more than there are."""
+    """Return the cells to search: those asked for, or a tenth and at least 16; at most all of them."""
     return min(lists, asked if asked is not None else max(16, lists // 10))
 
 
 @dataclass(eq=False)
 class InvertedLists(ApproximateIndex):
-    """Search in the nearest cells.
+    """Approximate search in the nearest cells.
 
     The other arguments are those of `ApproximateIndex`.
 
     Args:
-        lists: cells of the inverted file; None takes 4 √N.
-        probes: cells that a query looks into; None takes a tenth.
+        lists: cells of the inverted file; None for 4 √N.
+        probes: cells that a query searches; None for a tenth.
     """
 
     lists: int | None = None
@@ -60,7 +60,7 @@ class InvertedLists(ApproximateIndex):
 
     @abstractmethod
     def _empty(self, quantizer: Any, dim: int, lists: int) -> Any:
-        """A faiss IndexIVF over a trained `quantizer`, its codes untrained."""
+        """Make a faiss IndexIVF over a trained `quantizer`, with untrained codes."""
 
     def _build(self, database: Descriptors) -> Any:
         import faiss
@@ -75,7 +75,7 @@ class InvertedLists(ApproximateIndex):
             niter=ITERATIONS,
             seed=self.seed,
             spherical=True,
-            min_points_per_centroid=1,  # warns otherwise where a sample is just large enough
+            min_points_per_centroid=1,  # avoids a warning if the sample is just large enough
             max_points_per_centroid=SAMPLE,
         )
         cells.train(sample)
@@ -83,7 +83,7 @@ class InvertedLists(ApproximateIndex):
         centroids: Any = cells.centroids  # faiss's own stub allows None, as before training
         quantizer.add(centroids)
         index = self._empty(quantizer, dim, lists)
-        # Codes are trained in steps so small that threads would mostly wait for each other.
+        # The steps of code training are so small that threads would mostly wait for each other.
         with faiss_threads(1):
             index.train(sample)
         del sample
@@ -101,19 +101,20 @@ class InvertedLists(ApproximateIndex):
 
 
 BITS = 8
-# Training rows for each of the 256 values of a code byte; more refine the codes hardly.
+# Training rows for each of the 256 values of a code byte; more barely improve the codes.
 ROWS_PER_CODE = 64
 
 
 @dataclass(eq=False)
 class IvfPqIndex(InvertedLists):
-    """Product codes: the smallest index, N x (`code_bytes` + 8) bytes, 50 MB for GLDv2's 761,757 index images.
+    """Approximate search by product codes, the smallest index.
 
-    Jégou et al., TPAMI 2011 (IVFADC with re-ranking). Codes are coarse, so it takes several candidates a place to have
-    the right ones among them. The other arguments are those of `InvertedLists`.
+    It takes N x (`code_bytes` + 8) bytes, 50 MB for GLDv2's 761,757 index images. Jégou et al., TPAMI 2011 (IVFADC with
+    re-ranking). Codes are coarse, so several candidates per place are needed to include the right ones. The other
+    arguments are those of `InvertedLists`.
 
     Args:
-        code_bytes: bytes that stand for a descriptor; the largest divisor of D that is not above is taken.
+        code_bytes: bytes per descriptor; reduced to the next divisor of D.
     """
 
     kind = "ivf_pq"
@@ -140,10 +141,10 @@ class IvfPqIndex(InvertedLists):
 
 @dataclass(eq=False)
 class ScalarIndex(InvertedLists):
-    """8 bits a component: a quarter of the memory, N x (D + 8) bytes, and almost the exact order.
+    """Approximate search with 8 bits per component: a quarter of the memory, N x (D + 8) bytes, almost exact order.
 
-    So few candidates a place are enough. One list is plain scalar quantisation: every image is looked at, more slowly
-    than exact search looks at float32. The arguments are those of `InvertedLists`.
+    Few candidates per place are therefore enough. With one list it is plain scalar quantisation, which compares every
+    image and is slower than exact search in float32. The arguments are those of `InvertedLists`.
     """
 
     kind = "scalar"

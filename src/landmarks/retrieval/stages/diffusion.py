@@ -1,9 +1,9 @@
-"""Diffusion with global descriptors: rank the index by what flows to it along the graph of its neighbourhoods.
+"""Diffusion with global descriptors: rank the index by similarity that spreads along the graph of its neighbours.
 
-Three ways. ``offline``: Yang et al., "Efficient Image Retrieval via Decoupling Diffusion into Online and Offline
-Processing", AAAI 2019: index images are diffused beforehand, a query adds up the rows of its neighbours. ``joint``:
-queries and index images are diffused as one set and compared by their L2-normalised rows, as the published code does.
-``online``: Iscen et al., CVPR 2017: each query is diffused over the whole graph.
+There are three modes. ``offline``: Yang et al., "Efficient Image Retrieval via Decoupling Diffusion into Online and
+Offline Processing", AAAI 2019: index images are diffused beforehand, and a query adds up the rows of its neighbours.
+``joint``: queries and index images are diffused as one set and compared by their L2-normalised rows, as in the
+published code. ``online``: Iscen et al., CVPR 2017: each query is diffused over the whole graph.
 """
 
 from typing import Any, Literal, get_args
@@ -41,18 +41,18 @@ Mode = Literal["offline", "joint", "online"]
 class Diffusion:
     """Re-rank the whole index by diffusion.
 
-    The ranking keeps its depth. Images that no diffusion reaches follow those that it does, in their order so far;
-    their scores are 0 and less, by how far they were below the first.
+    The ranking keeps its depth. Images that diffusion does not reach follow the others, in their order so far, with
+    scores of 0 and below: their earlier score minus that of the first place.
 
     Args:
-        k: neighbours of an image in the graph, itself counted as in the published code.
-        query_k: neighbours of a query where its diffusion starts; not used by ``joint``.
-        gamma: power of similarities; larger values trust near neighbours more.
+        k: neighbours of an image in the graph, including itself as in the published code.
+        query_k: neighbours of a query at which its diffusion starts; not used by ``joint``.
+        gamma: exponent of similarities; larger values give near neighbours more weight.
         alpha: share of its value that an image takes from its neighbours.
-        truncation: images that diffusion from one image may reach, itself counted; not used by ``online``.
+        truncation: images that diffusion from one image may reach, including itself; not used by ``online``.
         mode: ``offline``, ``joint`` or ``online``.
-        iterations: steps of conjugate gradients at most.
-        tolerance: relative residual that is good enough.
+        iterations: maximum number of conjugate gradient steps.
+        tolerance: relative residual at which the solver stops.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Diffusion:
         self.parameters = OfflineParameters(k, truncation, gamma, alpha, iterations, tolerance)
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """The state with a new ranking."""
+        """Return the state with a ranking by diffusion."""
         earlier = state.require_ranking("diffusion")
         if 0 in (len(state.queries), len(state.index), earlier.depth):
             return state
@@ -117,9 +117,9 @@ class Diffusion:
 
 
 def concatenated(queries: Descriptors, index: Descriptors, resources: Resources) -> Descriptors:
-    """Queries, then index images, [Q + N, D], memory-mapped out of the cache: they may not fit into memory."""
+    """Concatenate queries and index images, [Q + N, D], memory-mapped because they may not fit into memory."""
     check_search(queries, index, k=1, normalize=True)
-    check_rows(index, "index descriptors", normalize=True)  # later, nobody would know which set a bad row is of
+    check_rows(index, "index descriptors", normalize=True)  # later errors could not name the set of an invalid row
     dtype = np.result_type(queries, index)
 
     def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
@@ -133,7 +133,7 @@ def concatenated(queries: Descriptors, index: Descriptors, resources: Resources)
 
 
 def largest_cosines(rows: DiffusedRows, num_queries: int, depth: int, resources: Resources) -> Ranking:
-    """Index images whose diffused rows are most alike the queries', with a cosine above 0, [Q, K]."""
+    """Rank index images by the cosine similarity of their diffused rows to the queries', if above 0: [Q, K]."""
     num_rows, places = rows.columns.shape
     largest = LargestEntries(num_queries, depth, resources.workers)
     budget = resources.memory_budget_mb * MIB
@@ -150,7 +150,7 @@ def largest_cosines(rows: DiffusedRows, num_queries: int, depth: int, resources:
 
 
 def _normalised(rows: DiffusedRows, start: int, stop: int) -> sparse.csr_array:
-    """Rows start to stop, float32 [stop - start, Q + N], L2-normalised, without zeros."""
+    """Return rows `start` to before `stop`, float32 [stop - start, Q + N], L2-normalised, without stored zeros."""
     where = rows.row_of[start:stop]
     columns, values = rows.columns[where], rows.values[where]
     norms = np.sqrt(np.einsum("nt,nt->n", values, values, dtype=np.float64))

@@ -3,8 +3,8 @@
 Average query expansion: Chum et al., "Total Recall: Automatic Query Expansion with a Generative Feature Model for
 Object Retrieval", ICCV 2007. Weights similarity^alpha (alpha-QE): Radenović et al., "Fine-tuning CNN Image
 Retrieval with No Human Annotation", TPAMI 2018, section 5.2. Weights that fall with the rank (AQEwD): Gordo et al.,
-"Attention-Based Query Expansion Learning", ECCV 2020. The gathered neighbours are in memory a tile at a
-time, small enough to stay in the processor's caches; their lengths go into the weights, so no row is copied twice.
+"Attention-Based Query Expansion Learning", ECCV 2020. Neighbours are gathered in tiles small enough for the processor's
+caches; their lengths are applied to the weights, so no row is copied twice.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -30,26 +30,26 @@ from landmarks.retrieval.ranking import EMPTY, Ranking
 from landmarks.retrieval.state import Resources, SearchState
 from landmarks.storage import Column
 
-# What a neighbour's weight comes from.
+# What determines a neighbour's weight: its similarity, or also its rank.
 Weights = Literal["similarity", "rank"]
 
-# Larger tiles of gathered neighbours leave the processor's caches.
+# Size of a tile of gathered neighbours; larger ones do not fit the processor's caches.
 TILE_BYTES = 4 * MIB
-# Sums shorter than this have no direction left.
+# The direction of sums shorter than this is only rounding error.
 SHORTEST = 1e-6
 # Index images expanded at once.
 CHUNK = 16_384
 
 
 class QueryExpansion:
-    """αQE; later stages see the expanded queries.
+    """Query expansion (αQE), followed by a new search; later stages see the expanded queries.
 
     Args:
-        k: nearest images that are added, taken from the ranking so far; fewer where it has empty places.
-        alpha: power of their similarity; 0 is average query expansion.
-        weights: ``rank`` lets the weight fall with the rank, too.
-        rounds: how often; each adds the images that the round before has found to the query as it was at first, so
-            that it cannot drift away.
+        k: nearest images to add, taken from the ranking so far; fewer if it has empty places.
+        alpha: exponent of their similarity; 0 is average query expansion.
+        weights: with ``rank`` the weight also decreases with the rank.
+        rounds: number of repetitions; each adds the images found by the previous one to the original query, so that
+            the query cannot drift.
     """
 
     def __init__(self, k: int = 5, alpha: float = 3.0, weights: Weights = "similarity", rounds: int = 1) -> None:
@@ -62,7 +62,7 @@ class QueryExpansion:
         self.rounds = rounds
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """The state with expanded queries and their ranking."""
+        """Return the state with expanded queries and their ranking."""
         queries, ranking = state.queries, _deep_enough(state, self.k, "query expansion")
         for _ in range(self.rounds):
             nearest = ranking.indices[:, : self.k]
@@ -72,12 +72,12 @@ class QueryExpansion:
 
 
 class DatabaseAugmentation:
-    """αDBA; later stages see the augmented index.
+    """Database-side augmentation (αDBA), followed by a new search; later stages see the augmented index.
 
     Args:
         k: nearest other index images that are added to each.
-        alpha: power of their similarity; 0 weighs all alike.
-        weights: ``rank`` lets the weight fall with the rank, too.
+        alpha: exponent of their similarity; 0 weights all equally.
+        weights: with ``rank`` the weight also decreases with the rank.
     """
 
     def __init__(self, k: int = 5, alpha: float = 3.0, weights: Weights = "similarity") -> None:
@@ -87,12 +87,20 @@ class DatabaseAugmentation:
         self.weights: Weights = weights
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """The state with an augmented index and the queries' ranking in it."""
+        """Return the state with an augmented index and the queries' ranking in it."""
         index = self.augment(state.index, resources)
         return replace(state, index=index, ranking=resources.index.search(state.queries, index))
 
     def augment(self, index: Descriptors, resources: Resources) -> NDArray[np.float32]:
-        """float32 [N, D]: every row averaged with its k nearest others, L2-normalised; memory-mapped."""
+        """Average every index image with its k nearest others.
+
+        Args:
+            index: [N, D].
+            resources: gives the searcher, the cache and the threads.
+
+        Returns:
+            float32 [N, D], L2-normalised, memory-mapped.
+        """
         neighbours = all_neighbours(index, self.k, resources)
 
         def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
@@ -115,11 +123,11 @@ class GuidedExpansion:
     """αQE with the top of the ranking and the verified images, each once; later stages see the expanded queries.
 
     Args:
-        k: images added from the ranking so far; fewer where it has empty places.
-        min_inliers: images with more inliers than this are added from what was verified.
-        alpha: power of the similarity of an image to the query, which weighs it whichever way it was found; 0 weighs
-            all alike.
-        max_verified: the most verified images that a query looks at, those with the most inliers.
+        k: images to add from the ranking so far; fewer if it has empty places.
+        min_inliers: verified images with more inliers than this are added too.
+        alpha: exponent of an image's similarity to the query, which is its weight in both cases; 0 weights all
+            equally.
+        max_verified: maximum number of verified images per query, those with the most inliers.
     """
 
     def __init__(self, k: int = 5, min_inliers: int = 40, alpha: float = 3.0, max_verified: int = 100) -> None:
@@ -135,40 +143,46 @@ class GuidedExpansion:
         self.max_verified = max_verified
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """The state with expanded queries and their ranking."""
+        """Return the state with expanded queries and their ranking."""
         ranking = _deep_enough(state, self.k, "guided expansion")
         if state.verified is None:
-            raise LandmarksError(
-                "stage guided expansion needs the inliers of verified images: put a spatial verification before it"
-            )
+            raise LandmarksError("stage guided expansion needs verified images: put a spatial verification before it")
         neighbours = self.neighbours(ranking, state.verified)
         queries = expand(state.queries, neighbours, state.index, self.alpha, workers=resources.workers)
         return replace(state, queries=queries, ranking=resources.index.search(queries, state.index))
 
     def neighbours(self, ranking: Ranking, verified: Ranking) -> NDArray[np.int32]:
-        """Index images that a query is averaged with, each once, int32 [Q, k + V], V at most `max_verified`."""
+        """Select the index images with which each query is averaged.
+
+        Args:
+            ranking: [Q, K] so far, K at least `k`.
+            verified: [Q, M], images by descending number of inliers, which are the scores.
+
+        Returns:
+            int32 [Q, k + V], V at most `max_verified`; each image once, -1 = empty.
+        """
         nearest = ranking.indices[:, : self.k]
         sure = verified.indices[:, : self.max_verified].copy()
         sure[verified.scores[:, : self.max_verified] <= self.min_inliers] = EMPTY
         for place in nearest.T:
             sure[sure == place[:, None]] = EMPTY
-        # Columns that are empty for all queries would cost as much as full ones.
+        # Drop columns that are empty for all queries, which would cost as much as full ones.
         return np.concatenate([nearest, sure[:, (sure != EMPTY).any(axis=0)]], axis=1)
 
 
 def _deep_enough(state: SearchState, k: int, stage: str) -> Ranking:
-    """The ranking, or an error where it has fewer than k places."""
+    """Return the ranking, or raise a LandmarksError if it has fewer than k places."""
     ranking = state.require_ranking(stage)
     if ranking.depth < k:
         raise LandmarksError(
-            f"{stage}: k is {k}, but the ranking has {ranking.depth} places; search with a larger index.k, or take a "
+            f"{stage}: k is {k}, but the ranking has {ranking.depth} places; search with a larger index.k, or use a "
             "smaller k"
         )
     return ranking
 
 
 def _check_expansion(stage: str, k: int, alpha: float, weights: str) -> None:
-    """Refuse parameters outside k >= 1, alpha >= 0, and unknown weights."""
+    """Raise a LandmarksError unless k >= 1, alpha >= 0 and the weights are known."""
     if k < 1 or not 0 <= alpha < np.inf:
         raise LandmarksError(f"{stage}: k must be 1 or more and alpha 0 or more, got k={k}, alpha={alpha}")
     if weights not in get_args(Weights):
@@ -183,14 +197,25 @@ def expand(
     weights: Weights = "similarity",
     workers: int = 1,
 ) -> NDArray[np.float32]:
-    """``normalise(x + Σ weight · neighbour)`` for every row x; x and its neighbours are normalised first.
+    """Compute ``normalise(x + Σ weight · neighbour)`` for every row x; x and its neighbours are normalised first.
 
-    The weight of a neighbour is max(cosine, 0)^alpha, with `weights` ``"rank"`` times (k - r) / k, r = 0 for the
-    first of the k places. The cosines are taken from the descriptors: a ranking whose scores are something else,
-    such as inliers or diffusion scores, is expanded rightly.
+    The weight of a neighbour is max(cosine, 0)^alpha, and for `weights` ``"rank"`` this times (k - r) / k, with r = 0
+    for the first of the k places. The cosines are computed from the descriptors, so the scores of a ranking may be
+    anything, such as inliers or diffusion scores.
 
-    The neighbours, int32 [Q, k], are rows of the database [N, D], best first; empty places (-1) add nothing. The
-    result, float32 [Q, D], has rows of length one, the same whatever the threads.
+    Args:
+        descriptors: [Q, D], the rows x.
+        neighbours: int32 [Q, k], rows of `database`, best first; empty places (-1) add nothing.
+        database: [N, D].
+        alpha: exponent of the cosine, 0 or more.
+        weights: ``"similarity"`` or ``"rank"``.
+        workers: threads; the result does not depend on their number.
+
+    Returns:
+        float32 [Q, D], rows of length one.
+
+    Raises:
+        LandmarksError: shapes do not fit, a neighbour is outside the database, or rows are invalid.
     """
     _check_shapes(descriptors, neighbours, database)
     if not (neighbours != EMPTY).any():
@@ -232,7 +257,7 @@ def _normalised_sums(
     alpha: float,
     by_rank: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """The expanded rows [B, D] of `own` [B, D] and its neighbours [B, k, D], not normalised; NaN from bad rows."""
+    """Expand rows `own` [B, D] by neighbours `near` [B, k, D], neither normalised yet; invalid rows give NaN."""
     with np.errstate(divide="ignore", invalid="ignore"):
         own = own.astype(np.float32) / scales(row_norms(own))[:, None]
         lengths = scales(row_norms(near.reshape(-1, near.shape[-1]))).reshape(filled.shape)
@@ -240,7 +265,7 @@ def _normalised_sums(
         shares = np.where(filled, np.maximum(cosines, 0) ** alpha * by_rank, 0)
         total = own + np.einsum("bk,bkd->bd", (shares / lengths).astype(np.float32), near)
         norms = row_norms(total)
-        # Neighbours that cancel the descriptor leave no direction: such a row stays as it was.
+        # If the neighbours cancel the descriptor, the sum has no direction, so the row stays as it was.
         gone = norms < SHORTEST
         total[gone], norms[gone] = own[gone], 1
         return total / norms[:, None]

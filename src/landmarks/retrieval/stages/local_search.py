@@ -1,7 +1,8 @@
-"""Local search: index images by votes of their local features, without any global descriptor.
+"""Local search: rank index images by votes of their local features, without any global descriptor.
 
-First step of the pipeline that came seventh in both Google landmark challenges of 2018. It finds what a global
-descriptor overlooks, a landmark in a corner or seen through an arch, and gives spatial verification its candidates.
+It is the first step of the pipeline that came seventh in both Google landmark challenges of 2018. It finds landmarks
+that a global descriptor misses, such as one in a corner or seen through an arch, as candidates for spatial
+verification.
 """
 
 from typing import ClassVar
@@ -15,20 +16,20 @@ from landmarks.retrieval.state import Need, Resources, SearchState
 
 
 class LocalSearch:
-    """Ranks index images by votes; as many places as the index's k.
+    """Ranks index images by votes, with as many places as the index's k.
 
-    The scores are votes, no similarities: verification after it should go by inliers alone, and a search by global
-    descriptor replaces the ranking while what was verified stays.
+    The scores are votes, not similarities: a verification after it should order by inliers alone (`by_inliers`), and a
+    later search by global descriptor replaces the ranking but keeps the verified images.
 
-    A query without votes, for instance an image without local features, keeps the ranking it had; if there was none
-    before, its places are empty.
+    A query without votes, for instance an image without local features, keeps its earlier ranking, or has only empty
+    places if there was none.
 
     Args:
         features: store of the local features.
-        inverted: how the features of the index are kept and searched; by default `InvertedFile()`.
+        inverted: how the features of the index are stored and searched; by default `InvertedFile()`.
         voting: how neighbours become votes; by default `Voting()`.
-        features_per_image: the strongest features of an index image that can be found. Each takes
-            `inverted.code_bytes` + 8 bytes of memory, besides all budgets: 9.1 GB for GLDv2's index with 500.
+        features_per_image: number of features per index image that are searched, the strongest ones. Each takes
+            `inverted.code_bytes` + 8 bytes of memory, outside all budgets: 9.1 GB for GLDv2's index with 500.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"images"})
@@ -48,7 +49,7 @@ class LocalSearch:
         self.features_per_image = features_per_image
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """The state with a ranking by votes."""
+        """Return the state with a ranking by votes."""
         assert state.query_images is not None and state.index_images is not None  # see `needs`
         depth = resources.index.k
         if not len(state.queries) or not len(state.index):
@@ -70,7 +71,7 @@ class LocalSearch:
 
 
 def _filled(ranking: Ranking, before: Ranking) -> Ranking:
-    """Queries without a result keep the first places of the ranking before."""
+    """Fill queries without a result with the first places of the earlier ranking."""
     lost = ~ranking.filled.any(axis=1)
     depth = min(ranking.depth, before.depth)
     indices, scores = ranking.indices.copy(), ranking.scores.copy()

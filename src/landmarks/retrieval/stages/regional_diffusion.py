@@ -1,8 +1,8 @@
-"""Regional diffusion: similarity flows from the regions of a query along a graph of the index's regions.
+"""Regional diffusion: similarity spreads from the regions of a query along a graph of the index's regions.
 
 Iscen et al., "Efficient Diffusion on Region Manifolds: Recovering Small Objects with Compact CNN Representations",
-CVPR 2017. An object that fills a corner of two images makes two of their regions alike though the whole images
-differ. The last step of the 2018 pipeline.
+CVPR 2017. An object in a corner of two images makes two of their regions similar although the whole images differ. It
+is the last step of the pipeline that came seventh in the Google landmark challenges of 2018.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -33,35 +33,37 @@ from landmarks.retrieval.ranking import EMPTY, Ranking, best, completed
 from landmarks.retrieval.state import MISSING, Need, Resources, SearchState
 from landmarks.storage import Column
 
-# Queries whose short lists are diffused before the result is written down; images whose weights are found at once.
+# Queries per chunk of the cache; images whose pooling weights are computed at once.
 QUERIES, IMAGES = 64, 1024
 
 
 class RegionalDiffusion:
-    """Rank images by what reaches their regions.
+    """Re-ranks images by the similarity that reaches their regions.
 
-    With `candidates` the best images of the ranking so far are ranked anew, each query on the graph of their regions
-    alone, whatever the size of the index: for 100 images of 14 regions 1,400 nodes, 0.1 seconds of one core a query
-    and 40 MB a thread; for 1,000 images 5 seconds and 400 MB. As many threads work as the memory budget allows.
+    With `candidates` the best images of the ranking so far are re-ranked, each query on the graph of their regions
+    alone, so the cost does not depend on the size of the index: 100 images of 14 regions give 1,400 nodes and take 0.1
+    seconds of one core per query and 40 MB per thread; 1,000 images take 5 seconds and 400 MB. The memory budget limits
+    the number of threads.
 
     With ``candidates=null`` the graph joins all N·R regions of the index and any image can be found. Its neighbours
-    take 8·k bytes a region on disk and the graph as much in memory, five times as much while it is made, and the
+    take 8·k bytes per region on disk and the graph as much in memory, five times as much while it is built, and the
     search for neighbours grows with (N·R)². The 761,757 index images of GLDv2 with 14 regions and k = 200 would need
     85 GB and weeks of exact search. With 5 regions, k = 50 and an approximate index for neighbours it is 8 GB.
 
-    The ranking keeps its depth. Images that diffusion does not reach follow those that it does, in their order so far;
-    their scores are 0 and less, by how far they were below the first.
+    The ranking keeps its depth. Images that diffusion does not reach follow the others, in their order so far, with
+    scores of 0 and below: their earlier score minus that of the first place.
 
     Args:
-        candidates: images ranked anew, at most as many as the ranking has; None for the graph of the whole index.
-        k: neighbours of a region in the graph, itself counted.
-        query_k: neighbours at which each region of a query starts.
-        gamma: power of similarities; larger values trust near neighbours more.
+        candidates: number of images to re-rank, at most as many as the ranking has; None for the graph of the whole
+            index.
+        k: neighbours of a region in the graph, including itself.
+        query_k: neighbours of each query region at which diffusion starts.
+        gamma: exponent of similarities; larger values give near neighbours more weight.
         alpha: share of its value that a region takes from its neighbours.
-        iterations: steps of conjugate gradients at most.
-        tolerance: relative residual that is good enough.
-        pooling: an image's score is the ``max`` of its regions', their ``sum``, or as published a sum weighted by
-            generalised max pooling, ``gmp``.
+        iterations: maximum number of conjugate gradient steps.
+        tolerance: relative residual at which the solver stops.
+        pooling: an image's score is the ``max`` of its regions' scores, their ``sum``, or, as published, a sum weighted
+            by generalised max pooling, ``gmp``.
         regulariser: λ of generalised max pooling.
     """
 
@@ -86,7 +88,7 @@ class RegionalDiffusion:
         self.pooling = RegionPooling(pooling, regulariser)
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """The state with a ranking by regions."""
+        """Return the state with a ranking by regions."""
         earlier = state.require_ranking("regional diffusion")
         queries, index = state.query_regions, state.index_regions
         if queries is None or index is None:
@@ -108,7 +110,7 @@ class RegionalDiffusion:
         return state.with_ranking(completed(found, earlier))
 
     def _short_lists(self, queries: Descriptors, index: Descriptors, short: Ranking, resources: Resources) -> Ranking:
-        """The images of each row of `short` that are reached, each query on a graph of its own."""
+        """Re-rank the images of each row of `short` that diffusion reaches, each query on a graph of its own."""
         nodes = short.depth * index.shape[1]
         each = region_working_bytes(nodes, index.shape[2], self.diffusion)
         threads = max(1, min(resources.workers, resources.memory_budget_mb * MIB // each))
@@ -142,10 +144,10 @@ class RegionalDiffusion:
         return best(images, scores.astype(np.float32), short.depth)
 
     def _whole_graph(self, queries: Descriptors, index: Descriptors, depth: int, resources: Resources) -> Ranking:
-        """The best images of the whole index that are reached."""
+        """Rank the best images of the whole index that diffusion reaches."""
         nodes, starts = index.reshape(-1, index.shape[2]), queries.reshape(-1, queries.shape[2])
         regions, diffusion = queries.shape[1], self.diffusion
-        prepared: list[tuple[sparse.csr_array, NDArray[np.float64]]] = []  # only if there is something to do
+        prepared: list[tuple[sparse.csr_array, NDArray[np.float64]]] = []  # filled only if the cache lacks rows
 
         def make(start: int, stop: int) -> Ranking:
             if not prepared:
@@ -154,7 +156,7 @@ class RegionalDiffusion:
             graph, weights = prepared[0]
             near = resources.index.search(starts[start * regions : stop * regions], nodes, diffusion.query_k)
             flow = query_weights(near, len(nodes), diffusion.gamma)
-            # A row for each query in the place of one for each of its regions; what meets at a node is added up.
+            # Merge the rows of a query's regions into one row; values at the same node are added up.
             flow = sparse.csr_array((flow.data, flow.indices, flow.indptr[::regions]), (stop - start, len(nodes)))
             settings = (diffusion.alpha, diffusion.iterations, diffusion.tolerance)
             solved = solve(graph, flow.toarray(), *settings, resources.workers)
@@ -173,7 +175,7 @@ class RegionalDiffusion:
         )
 
     def _weights(self, index: Descriptors) -> NDArray[np.float64]:
-        """Pooling weights [N, R] of the whole index."""
+        """Compute the pooling weights [N, R] of the whole index."""
         weights = np.empty(index.shape[:2])
         for start in range(0, len(index), IMAGES):
             rows = np.arange(start, min(start + IMAGES, len(index)))

@@ -5,10 +5,10 @@ from landmarks.retrieval.state import Resources, StateT
 
 
 class Search:
-    """Search with the descriptors as they are now: in the index, or for recognition in the labelled train images.
+    """Searches with the current descriptors in the index, or for recognition in the labelled train images.
 
     Args:
-        k: neighbours of each query that later stages can look at; the index's own `k` by default.
+        k: number of neighbours per query for later stages; the index's own `k` by default.
     """
 
     def __init__(self, k: int | None = None) -> None:
@@ -17,5 +17,5 @@ class Search:
         self.k = k
 
     def __call__(self, state: StateT, resources: Resources) -> StateT:
-        """The state with a new ranking [Q, k]."""
+        """Return the state with a new ranking [Q, k]."""
         return state.with_ranking(resources.index.search(state.queries, state.index, self.k))

@@ -1,8 +1,8 @@
-"""Spatial verification: look at the first images of every ranking again, with local features and geometry.
+"""Spatial verification: re-rank the first images of every ranking by local features and geometry.
 
-Philbin et al., "Object retrieval with large vocabularies and fast spatial matching", CVPR 2007, section 4. How
-inliers join the global score follows the form that the first place of the 2019 recognition challenge published,
-similarity + min(70, inliers) / 70, with a floor of ours below which a count is chance and says nothing.
+Philbin et al., "Object retrieval with large vocabularies and fast spatial matching", CVPR 2007, section 4. Inliers are
+added to the global score in the form that the first place of the 2019 recognition challenge published, similarity +
+min(70, inliers) / 70. We add a minimum below which a count is attributed to chance and ignored.
 """
 
 from dataclasses import replace
@@ -20,22 +20,23 @@ from landmarks.retrieval.state import Need, Resources, SearchState
 class SpatialVerification:
     """Counts inliers between every query and its first index images, and re-ranks by them.
 
-    An image with evidence rises by ``weight x evidence``; nothing else changes. So where no image of a query has any,
-    its ranking stays as it was, and an image never falls because of its own inliers. A weight of 1 lifts an image above
-    all that have no evidence where scores are cosine similarities. Later stages find the counts in the state's
-    `verified`: the images with at least one inlier, by falling count, in their earlier order where counts are equal.
+    The score of an image with evidence, see `evidence`, increases by ``weight x evidence``; nothing else changes. So
+    the ranking of a query without any evidence stays as it was, and inliers never lower an image's score. If scores
+    are cosine similarities, full evidence with a weight of 1 lifts an image above all that have none. The state's
+    `verified` holds the counts for later stages: the images with at least one inlier, by descending count, with equal
+    counts in their earlier order.
 
     Args:
         features: store of the local features.
         matcher: finds tentative pairs; by default `Matcher()`.
-        geometry: says which of them agree; by default `Geometry()`.
-        depth: images of each ranking that are looked at.
-        min_inliers: fewer are no evidence. What chance gives depends on the model, see `Geometry`.
-        saturation: more inliers than this are no more evidence.
-        weight: what full evidence adds to a score, in units of the scores that it is added to.
-        by_inliers: order by the number of inliers alone: images with evidence before all others, whatever the scores
-            of the ranking are; their new score is the best one so far plus their inliers. `weight` and `saturation`
-            then mean nothing.
+        geometry: decides which of them are inliers; by default `Geometry()`.
+        depth: number of images of each ranking to verify.
+        min_inliers: fewer inliers count as no evidence. How many occur by chance depends on the model, see `Geometry`.
+        saturation: number of inliers that count as full evidence.
+        weight: what full evidence adds to a score, in units of the ranking's scores.
+        by_inliers: order by the number of inliers alone: images with evidence come before all others, whatever their
+            scores; their new score is the best earlier one plus their inliers. `weight` and `saturation` then have no
+            effect.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"images"})
@@ -70,13 +71,17 @@ class SpatialVerification:
         self.by_inliers = by_inliers
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
-        """The state with the re-ranked ranking and the verified images."""
+        """Return the state with the new ranking and the verified images."""
         inliers = self.inliers(state, resources)
         ranking = state.require_ranking("verification")
         return replace(state, ranking=self.rerank(ranking, inliers), verified=verified(ranking, inliers))
 
     def inliers(self, state: SearchState, resources: Resources) -> NDArray[np.int32]:
-        """Count inliers between every query and the first images of its ranking, or find them in the cache.
+        """Count inliers between every query and the first images of its ranking, or read them from the cache.
+
+        Args:
+            state: has a ranking and images.
+            resources: gives workers, seed and cache.
 
         Returns:
             int32 [Q, min(depth, K)]; 0 in empty places.
@@ -97,12 +102,17 @@ class SpatialVerification:
         return inliers
 
     def evidence(self, inliers: NDArray[np.int32]) -> NDArray[np.float32]:
-        """What counts of any shape are worth: 0 below `min_inliers`, 1 from `saturation` on."""
+        """Map inlier counts of any shape to evidence: 0 below `min_inliers`, 1 from `saturation` on, linear between."""
         worth = np.minimum(inliers / self.saturation, 1)
         return np.where(inliers >= self.min_inliers, worth, 0).astype(np.float32)
 
     def rerank(self, ranking: Ranking, inliers: NDArray[np.int32]) -> Ranking:
-        """Join scores [Q, K] and the inliers of the first k <= K images, int32 [Q, k]."""
+        """Re-rank by scores and inliers.
+
+        Args:
+            ranking: [Q, K].
+            inliers: int32 [Q, k] of its first k <= K images.
+        """
         scores = ranking.scores.copy()
         seen = scores[:, : inliers.shape[1]]
         evidence = self.evidence(inliers)
@@ -116,7 +126,7 @@ class SpatialVerification:
 
 
 def verified(ranking: Ranking, inliers: NDArray[np.int32]) -> Ranking:
-    """The images with inliers, by falling count; equal counts keep the order of `ranking`.
+    """Rank the images with inliers by descending count; equal counts keep the order of `ranking`.
 
     Args:
         ranking: [Q, K].
