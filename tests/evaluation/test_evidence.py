@@ -65,9 +65,9 @@ def test_evidence_about_others_is_refused(folders: tuple[Path, Path]) -> None:
         open_evidence(None, folders[1], others, names)
     with pytest.raises(LandmarksError, match="knows none of the 1 landmarks of the gallery"):
         open_evidence(folders[0], None, IDS, np.array(["6"]))
-    with pytest.raises(LandmarksError, match="no such folder of predictions"):
+    with pytest.raises(LandmarksError, match="there is no folder of predictions"):
         open_evidence(folders[0] / "x", None, IDS, names)
-    with pytest.raises(LandmarksError, match="no such folder of detections"):
+    with pytest.raises(LandmarksError, match="there is no folder of detections"):
         open_evidence(None, folders[1] / "x", IDS, names)
 
 
@@ -122,7 +122,7 @@ def test_without_a_head_that_fits_there_are_no_predictions(
         evidence = opened(loss, extraction, names)
     assert evidence.head is None and [words in record.message for record in caplog.records] == [True] * bool(words)
     evidence.require(pipeline(Search()), "public/gap")  # an evaluation that does not ask goes on
-    with pytest.raises(LandmarksError, match="stage first needs what a classifier says"):
+    with pytest.raises(LandmarksError, match="stage first needs predictions of a classifier"):
         evidence.require(pipeline(AsksTheClassifier()), "public/gap")
     with pytest.raises(LandmarksError, match="monitor=private/classifier_top1"):
         evidence.require(pipeline(Search()), "private/classifier_top1")

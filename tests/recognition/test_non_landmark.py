@@ -104,7 +104,7 @@ def test_judgement_says_what_decided() -> None:
 def test_classes_that_the_detector_lacks() -> None:
     rule = dataclasses.replace(RULE, speaks_for={"buildings": ["Tower", "Towers", "Castle"]})
     with pytest.raises(
-        LandmarksError, match=r"'Towers' is none of the 4.*did you mean 'Tower'\? \(and 1 more.*missing_classes: ignore"
+        LandmarksError, match=r"'Towers' is not one of the 4.*did you mean 'Tower'\? \(and 1.*missing_classes: ignore"
     ):
         rule.find_classes(CLASSES)
     sides = dataclasses.replace(rule, missing_classes="ignore").find_classes(CLASSES)

@@ -40,7 +40,7 @@ def test_new_ones_replace_old_ones_and_nothing_else(folder: Path, tmp_path: Path
     assert read_predictions(folder).ids.tolist() == [1, 2]
     (folder / "notes.txt").write_text("mine")
     for path in (folder, folder / "notes.txt"):
-        with pytest.raises(LandmarksError, match="something else lies here"):
+        with pytest.raises(LandmarksError, match="holds other files"):
             write_predictions(path, PREDICTIONS, PROTOCOL)
     assert read_predictions(folder).ids.tolist() == [1, 2]
 
@@ -80,19 +80,19 @@ def claiming(path: Path) -> None:
     [
         *((name, Path.unlink, name.split(".")[0]) for name in sorted(predictions.FILES)),
         *((f"{name}.npy", cut, "its header needs|corrupt") for name in ("ids", "landmarks", "probabilities")),
-        ("landmarks.npy", claiming, "corrupt, or no predictions"),
+        ("landmarks.npy", claiming, "corrupt or not predictions"),
         ("landmarks.npy", lambda path: np.save(path, np.array([[print]], object), allow_pickle=True), "Python objects"),
-        ("landmarks.npy", saved(2), "expected images by landmarks"),
-        ("landmarks.npy", saved(0, 2), "expected images by landmarks"),
+        ("landmarks.npy", saved(2), "expected an array .images, landmarks."),
+        ("landmarks.npy", saved(0, 2), "expected an array .images, landmarks."),
         ("landmarks.npy", saved(2, 2, dtype="i8"), "int64"),
         ("probabilities.npy", saved(2, 3, dtype="f4"), r"\(2, 3\)"),
-        ("ids.npy", saved(2, dtype="u8"), "image 0000000000000000 is there twice"),
+        ("ids.npy", saved(2, dtype="u8"), "image 0000000000000000 occurs twice"),
         ("probabilities.npy", lambda path: np.save(path, np.full((2, 2), np.nan, np.float32)), r"outside \[0, 1\]"),
-        ("landmark_names.txt", lambda path: path.write_text("a\n"), "outside the 1 of its names"),
-        ("landmark_names.txt", lambda path: path.write_text("a\na\nb\n"), "names one twice"),
-        ("landmark_names.txt", lambda path: path.write_text("a\nb\nc"), "cut off"),
-        ("landmark_names.txt", lambda path: path.write_text(""), "cut off"),
-        ("landmark_names.txt", lambda path: path.write_bytes(b"\xff\n"), "no readable names"),
+        ("landmark_names.txt", lambda path: path.write_text("a\n"), "not a row of the 1 names"),
+        ("landmark_names.txt", lambda path: path.write_text("a\na\nb\n"), "has duplicates"),
+        ("landmark_names.txt", lambda path: path.write_text("a\nb\nc"), "is truncated"),
+        ("landmark_names.txt", lambda path: path.write_text(""), "is truncated"),
+        ("landmark_names.txt", lambda path: path.write_bytes(b"\xff\n"), "names cannot be read"),
         ("landmark_names.txt", lambda path: path.write_text("a\n" * 10_000 + "b" * 10_000 + "\n"), "too long"),
         ("protocol.json", lambda path: path.write_text("[]"), "should be an object"),
     ],
@@ -105,5 +105,5 @@ def test_damage_is_named(folder: Path, name: str, harm: Callable[[Path], None], 
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LandmarksError, match="nowhere: no such folder of predictions"):
+    with pytest.raises(LandmarksError, match="nowhere: there is no folder of predictions"):
         read_predictions(tmp_path / "nowhere")

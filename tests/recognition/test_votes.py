@@ -55,7 +55,7 @@ def test_label_spaces_of_two_hundred_thousand_do_not_overflow():
 
 def test_bad_input_is_named():
     ranking = ranking_of([[0, 1]], [[0.9, 0.8]])
-    with pytest.raises(LandmarksError, match="3 neighbours asked for, the ranking has 2"):
+    with pytest.raises(LandmarksError, match="k is 3, but the ranking has 2"):
         vote(ranking, np.zeros(2, np.int32), 1, k=3)
     with pytest.raises(LandmarksError, match="gallery row 1 has landmark 5"):
         vote(ranking, np.array([0, 5], np.int32), 5, k=1)

@@ -57,9 +57,9 @@ Compose = Callable[..., DictConfig]
     [
         (["loss=npairs", "monitor=public/classifier_gap"], "monitor=public/classifier_gap: there is no classifier"),
         (["loss=softmax", "extraction.flip=true", "monitor=public/classifier_top1"], "there is no classifier"),
-        (["predictions=nowhere"], "nowhere: no such folder of predictions"),
-        (["detections=nowhere"], "nowhere: no such folder of detections"),
-        (["recognition=classifier", "loss=npairs"], "needs what a classifier says"),
+        (["predictions=nowhere"], "nowhere: there is no folder of predictions"),
+        (["detections=nowhere"], "nowhere: there is no folder of detections"),
+        (["recognition=classifier", "loss=npairs"], "needs predictions of a classifier"),
     ],
 )
 def test_it_is_refused_before_any_work(

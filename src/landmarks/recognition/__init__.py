@@ -1,4 +1,4 @@
-"""From neighbours to landmarks: votes and their confidence."""
+"""Recognition: from nearest train images to the landmark of a query and its confidence."""
 
 import lazy_loader
 

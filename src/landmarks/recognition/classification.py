@@ -1,7 +1,7 @@
-"""What a classifier says of embedded images, without ever holding a score for every image and landmark.
+"""Classifies embedded images without holding the scores of all images and landmarks.
 
-117,577 images times 203,094 landmarks are 96 GB of float32. Here images pass by in blocks and landmarks in chunks:
-each chunk adds to the sum that the softmax divides by, and leaves its best few behind.
+117,577 images times 203,094 landmarks are 96 GB of float32. Here images are processed in blocks and landmarks in
+chunks: each chunk adds to the softmax's sum, and only its best scores are kept.
 """
 
 import numpy as np
@@ -22,13 +22,19 @@ _HIGHEST = 0x7FFFFFFF
 
 
 def classify(found: DescriptorSet, head: ClassHead, landmark_names: NDArray[np.str_], k: int = 10) -> Predictions:
-    """The k likeliest landmarks of embedded images, with probabilities of a softmax over all landmarks.
+    """Predict the k most likely landmarks of embedded images, with probabilities of a softmax over all landmarks.
 
     Args:
-        found: descriptors as the network gives them, which is what its head was trained on.
-        head: of the network that embedded the images; computes where its weights lie.
-        landmark_names: str [C], what the head's classes are called.
-        k: landmarks of each image; no more than there are.
+        found: descriptors as the network computes them, on which its head was trained.
+        head: head of the network that embedded the images; runs on the device of its weights.
+        landmark_names: str [C], names of the head's classes.
+        k: landmarks per image, at most C.
+
+    Returns:
+        Predictions in the order of `found`.
+
+    Raises:
+        LandmarksError: the descriptors or names do not fit the head, see also `require_views` and `likeliest`.
     """
     protocol = found.protocol
     require_views(head, protocol.scales, protocol.flip, found.name)
@@ -42,13 +48,20 @@ def classify(found: DescriptorSet, head: ClassHead, landmark_names: NDArray[np.s
 
 
 def require_views(head: ClassHead, scales: tuple[float, ...], flip: bool, name: str) -> None:
-    """Refuse sums of normalised views where the head reads lengths: they are nothing that it was trained on."""
+    """Raise a LandmarksError for sums of several normalised views if the head depends on the length of descriptors.
+
+    Args:
+        head: the head, trained on descriptors of single views.
+        scales: factors of the input size whose descriptors are added up.
+        flip: whether descriptors of mirrored images are added too.
+        name: what the descriptors are called in the message.
+    """
     if head.reads_length and (len(scales) > 1 or flip):
         views = f"extraction.scales={list(scales)} extraction.flip={str(flip).lower()}"
         raise LandmarksError(
             f"{name}: sums of several normalised views ({views}) do not fit a classifier of {type(head).__name__}, "
-            "which reads descriptors as the network gives them: predict with extraction.scales=[1.0] "
-            "extraction.flip=false, or with a model whose loss reads directions alone, such as arcmargin"
+            "which depends on their length: predict with extraction.scales=[1.0] extraction.flip=false, or with a "
+            "model whose loss depends on directions alone, such as arcmargin"
         )
 
 
@@ -61,19 +74,28 @@ def to_device(head: ClassHead, accelerator: str) -> None:
 def likeliest(
     descriptors: Descriptors, head: ClassHead, k: int, name: str = "descriptors"
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Find the best k classes of each row [N, D] by the dense softmax.
+    """Find the k most likely classes of each row by the exact softmax over all classes.
 
-    Returns classes int32 and probabilities float32, both [N, min(k, C)], the likeliest first; of equal scores the lower
-    class. Raises LandmarksError for k below 1, and for scores that are not finite; `name` says of what.
+    Args:
+        descriptors: [N, D].
+        head: a head of C classes; runs on the device of its weights.
+        k: classes per row.
+        name: what the descriptors are called in errors.
+
+    Returns:
+        Classes int32 and probabilities float32, both [N, min(k, C)], most likely first, equal scores by class.
+
+    Raises:
+        LandmarksError: k is below 1, or scores are not finite.
     """
     if k < 1:
-        raise LandmarksError(f"predictions: {k} landmarks of each image asked for; ask for 1 or more")
+        raise LandmarksError(f"predictions: {k} landmarks per image requested; request 1 or more")
     k = min(k, head.num_landmarks)
     device = head.weight.device
     found = np.empty((len(descriptors), k), np.int32), np.empty((len(descriptors), k), np.float32)
     progress = Progress("images classified", len(descriptors))
     precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")  # training may have allowed TF32
+    torch.set_float32_matmul_precision("highest")  # training may have enabled TF32
     try:
         for start in range(0, len(descriptors), IMAGES):
             block = torch.from_numpy(descriptors[start : start + IMAGES].astype(np.float32)).to(device)
@@ -81,8 +103,8 @@ def likeliest(
                 best, probabilities = _of_block(block, head, k, max(CLASSES, k))
             if not probabilities.isfinite().all():
                 raise LandmarksError(
-                    f"{name}: the classifier gives scores that are not finite: training has diverged, or the "
-                    "descriptors are not those of its network"
+                    f"{name}: the classifier's scores are not finite: the training diverged, or the descriptors are "
+                    "not those of its network"
                 )
             found[0][start : start + len(block)] = best.cpu().numpy()
             found[1][start : start + len(block)] = probabilities.cpu().numpy()
@@ -93,7 +115,7 @@ def likeliest(
 
 
 def _of_block(block: Tensor, head: ClassHead, k: int, chunk: int) -> tuple[Tensor, Tensor]:
-    """Classes and probabilities [B, k] of descriptors [B, D]."""
+    """Compute the most likely classes and their probabilities [B, k] of descriptors [B, D]."""
     log_sum = block.new_full((len(block),), -torch.inf, dtype=torch.float64)  # of the exponentials of scores so far
     worst = block.new_full((len(block),), -torch.inf)  # the k-th best score so far
     best = torch.empty(0)
@@ -103,7 +125,7 @@ def _of_block(block: Tensor, head: ClassHead, k: int, chunk: int) -> tuple[Tenso
         log_sum = torch.logaddexp(log_sum, (scores - top[:, None]).exp_().sum(dim=1).double().log() + top)
         if start == 0:
             best = _best_keys(scores, start, k)
-        else:  # a class of an equal score comes later, so it stands behind; few rows have a better one
+        else:  # only better scores matter, since ties go to earlier classes; few rows have any
             rows = (top > worst).nonzero()[:, 0]
             new = _best_keys(scores[rows], start, min(k, scores.shape[1]))
             best[rows] = torch.cat([best[rows], new], dim=1).topk(k).values
@@ -113,10 +135,10 @@ def _of_block(block: Tensor, head: ClassHead, k: int, chunk: int) -> tuple[Tenso
 
 
 def _best_keys(scores: Tensor, start: int, k: int) -> Tensor:
-    """The k best of scores [B, c] of classes from `start`, as keys [B, k], best first."""
+    """Return the k best of scores [B, c] of classes from `start`, as keys [B, k], best first."""
     found = scores.topk(k)
     keys = _keys(found.values, start + found.indices)
-    # Which of equal scores `topk` takes is not said. Where equals of the last one were left out, all are compared.
+    # `topk` does not define which of equal scores it returns. If it left out equals of the last one, compare all.
     tied = ((scores >= found.values[:, -1:]).sum(dim=1) > k).nonzero()[:, 0]
     if len(tied):
         classes = torch.arange(start, start + scores.shape[1], device=scores.device)
@@ -125,15 +147,15 @@ def _best_keys(scores: Tensor, start: int, k: int) -> Tensor:
 
 
 def _keys(scores: Tensor, classes: Tensor) -> Tensor:
-    """Scores float32 and classes as int64 that sort by score, then by falling class."""
-    # Bits of a float32 that is not negative sort as an integer does; of a negative one all but the sign are turned.
+    """Encode scores float32 and classes as int64 keys that sort by score, then by descending class."""
+    # The bits of a non-negative float32 sort like an integer; those of a negative one are inverted but for the sign.
     bits = (scores + 0.0).view(torch.int32)  # -0 becomes 0
     rising = torch.where(bits >= 0, bits, bits ^ _HIGHEST).long()
     return (rising << 32) + (_HIGHEST - classes)
 
 
 def _unpacked(keys: Tensor) -> tuple[Tensor, Tensor]:
-    """Classes int32 and scores float32 of keys."""
+    """Decode keys to classes int32 and scores float32."""
     rising = (keys >> 32).int()
     scores = torch.where(rising >= 0, rising, rising ^ _HIGHEST).view(torch.float32)
     return (_HIGHEST - (keys & 0xFFFFFFFF)).int(), scores

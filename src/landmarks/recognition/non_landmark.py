@@ -1,9 +1,9 @@
-"""When the objects found in an image say that it shows no landmark.
+"""The rule that decides from detected objects that an image shows no landmark.
 
-The second place of 2019 told landmark from non-landmark images with a detector of 500 Open Images classes; the rule
-was never published, so this one is ours. An image is judged to be none only on stated evidence: nothing in it speaks
-for a landmark, and what speaks against one covers much of it. A person in front of a castle is no reason; nor are
-trees, boats or trains, which speak for neither side.
+The second place of 2019 separated landmark from non-landmark images with a detector of 500 Open Images classes. Its
+rule was never published, so this one is ours: an image shows no landmark if no object speaks for one and objects that
+speak against one cover much of it. So a person in front of a castle is no reason, nor are trees, boats or trains,
+which count for neither side.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ Groups = Mapping[str, Sequence[str] | None]
 
 
 class Sides(NamedTuple):
-    """Which classes of a detector a rule names, bool [C] for each side, and the names in it that are none of them."""
+    """The classes of a detector that a rule names, bool [C] for each side, and the names that the detector lacks."""
 
     speaks_for: NDArray[np.bool_]
     speaks_against: NDArray[np.bool_]
@@ -33,33 +33,41 @@ class Sides(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """What the rule makes of every query [Q], and why."""
+    """The decision of the rule for every query [Q], and its reasons."""
 
-    looked_at: NDArray[np.bool_]  # the detector has seen the query
-    found: NDArray[np.int64]  # boxes of any class
-    speaks_for: NDArray[np.float64]  # score times area of the box that speaks loudest for a landmark; 0 for none
-    best_for: NDArray[np.int64]  # that box, a row of the detections; -1 for none
-    against_area: NDArray[np.float64]  # share of the image that sure boxes of classes against one cover together
-    best_against: NDArray[np.int64]  # the largest of those boxes; -1 for none
-    num_against: NDArray[np.int64]  # how many there are
+    looked_at: NDArray[np.bool_]  # whether the detector has processed the query
+    found: NDArray[np.int64]  # number of boxes of any class
+    speaks_for: NDArray[np.float64]  # largest score times area of a box that speaks for a landmark; 0 without one
+    best_for: NDArray[np.int64]  # that box, a row of the detections; -1 without one
+    against_area: NDArray[np.float64]  # share of the image covered by confident boxes that speak against a landmark
+    best_against: NDArray[np.int64]  # the largest of those boxes; -1 without one
+    num_against: NDArray[np.int64]  # their number
     no_landmark: NDArray[np.bool_]  # the decision
 
 
 @dataclass(frozen=True)
 class NonLandmarkRule:
-    """Which classes speak for and against a landmark, and how loud they must be.
+    """The classes that speak for and against a landmark, and the thresholds of the decision.
 
-    Classes are given in named groups, each by its title or machine name; a group set to null is taken out.
+    Classes are given by title or machine name in named groups; a group set to null is left out.
+
+    Attributes:
+        speaks_for: classes of objects that are landmarks.
+        speaks_against: classes of objects that fill images without landmarks.
+        most_for: score times area (1 = the whole image) from which a box speaks for a landmark.
+        least_score: minimum score of a box that speaks against a landmark.
+        least_area: share of the image that these boxes must cover together.
+        found_nothing: whether to keep or filter a processed image without any detections.
+        missing_classes: ``"ignore"`` allows classes that the detector does not know, as long as it knows some of each
+            side.
     """
 
-    speaks_for: Groups  # classes that landmarks are
-    speaks_against: Groups  # classes that fill images of something else
-    most_for: float = 0.02  # score times area (1 = the whole image) of a box from which on it speaks for a landmark
-    least_score: float = 0.5  # of a box that speaks against one
-    least_area: float = 0.25  # share of the image that those boxes must cover together
-    # what to do with an image that was looked at and in which nothing at all was found
+    speaks_for: Groups
+    speaks_against: Groups
+    most_for: float = 0.02
+    least_score: float = 0.5
+    least_area: float = 0.25
     found_nothing: Literal["keep", "filter"] = "keep"
-    # "ignore" lets the rule name classes that the detector does not know, as long as it knows some of either side
     missing_classes: Literal["error", "ignore"] = "error"
 
     def __post_init__(self) -> None:
@@ -71,7 +79,12 @@ class NonLandmarkRule:
                 raise LandmarksError(f"non-landmark rule: {name} names no class")
 
     def find_classes(self, classes: DetectionClasses) -> Sides:
-        """Find the rule's classes among the detector's; an error says which title may have been meant."""
+        """Find the rule's classes among the detector's.
+
+        Raises:
+            LandmarksError: the detector lacks a class (suggests similar ones), or all of a side, or a class is on both
+                sides.
+        """
         sides = [_find(_names(groups), classes) for groups in (self.speaks_for, self.speaks_against)]
         unknown = tuple(name for _, missing in sides for name in missing)
         if unknown and self.missing_classes == "error":
@@ -88,7 +101,12 @@ class NonLandmarkRule:
         return Sides(sides[0][0], sides[1][0], unknown)
 
     def judge(self, found: FoundObjects, query_ids: NDArray[np.uint64]) -> Judgement:
-        """Weigh what was found in every query, ids uint64 [Q], each once."""
+        """Decide for every query from its detections.
+
+        Args:
+            found: detections in any images.
+            query_ids: uint64 [Q], each once.
+        """
         is_for, is_against, _ = self.find_classes(found.classes)
         count, boxes = len(query_ids), found.boxes
         query = find_rows(boxes.image_ids, query_ids)
@@ -120,7 +138,7 @@ def _names(groups: Groups) -> list[str]:
 
 
 def _find(names: Sequence[str], classes: DetectionClasses) -> tuple[NDArray[np.bool_], list[str]]:
-    """The named classes, bool [C], and the names that are none. Two classes may share a title: both are meant."""
+    """Return the named classes, bool [C], and the unknown names. If two classes share a title, both are meant."""
     chosen = np.zeros(len(classes), np.bool_)
     for name in names:
         chosen[classes.called(name)] = True
@@ -133,31 +151,35 @@ def _refuse_unknown(names: Sequence[str], classes: DetectionClasses) -> None:
         classes.find(names[0])
     except LandmarksError as error:
         raise LandmarksError(
-            f"non-landmark rule: {error}{more}; missing_classes: ignore goes on without the classes that a smaller "
-            "detector does not know"
+            f"non-landmark rule: {error}{more}; set missing_classes: ignore to leave out classes that the detector "
+            "does not know"
         ) from error
 
 
 def _best(
     rows: NDArray[np.intp], query: NDArray[np.int64], value: NDArray[np.float64], count: int
 ) -> NDArray[np.int64]:
-    """Of some boxes the one with the largest value in every query, int64 [Q]; -1 where a query has none of them."""
+    """Return the box among `rows` with the largest value in every query, int64 [Q]; -1 for a query without any."""
     best = np.full(count, NO_BOX, np.int64)
     rising = rows[np.lexsort((-rows, value[rows], query[rows]))]
-    best[query[rising]] = rising  # the last one stays
+    best[query[rising]] = rising  # the last assignment to a query wins
     return best
 
 
 def covered_area(boxes: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Measure the union of the boxes of every image, float64 [Q] as a share of it; n boxes take time n².
+    """Compute the area of the union of each image's boxes; the time grows with the square of their number.
 
-    Boxes [P, 4] are shares of width and height, image by image; what lies outside [0, 1] does not count. Image q has
-    the boxes `start[q]` to `start[q + 1]`.
+    Args:
+        boxes: [P, 4], XMin, YMin, XMax, YMax as shares of width and height, image by image; clipped to [0, 1].
+        start: int64 [Q + 1], boundaries: image q has the boxes `start[q]` to `start[q + 1]`.
+
+    Returns:
+        float64 [Q], shares of the image.
     """
     boxes = np.clip(boxes, 0, 1)
     image = np.repeat(np.arange(len(start) - 1), np.diff(start))
     edges = np.concatenate([boxes[:, 0], boxes[:, 2]])
-    edges = edges[np.lexsort((edges, np.tile(image, 2)))]  # those of image q begin at 2 start[q]
+    edges = edges[np.lexsort((edges, np.tile(image, 2)))]  # the edges of image q begin at 2 start[q]
     downwards = boxes[np.lexsort((boxes[:, 1], image))]
     areas = np.zeros(len(start) - 1)
     _fill_areas(downwards, edges, start.astype(np.int64), areas)

@@ -1,14 +1,14 @@
-"""A classifier's predictions, in memory and on disk, and what else recognition may look at besides descriptors.
+"""A classifier's predictions, in memory and on disk, and other evidence for recognition besides descriptors.
 
-Predictions lie in a folder, which has its name only when it is whole:
+Predictions are stored in a folder, which is renamed to its name when complete:
 
     ids.npy             uint64 [N]
-    landmarks.npy       int32 [N, k], lines of landmark_names.txt from 0, the likeliest first
+    landmarks.npy       int32 [N, k], lines of landmark_names.txt from 0, most likely first
     probabilities.npy   float32 [N, k]
-    landmark_names.txt  one a line, in the order of the classifier
+    landmark_names.txt  one per line, in the order of the classifier
     protocol.json       how the images were embedded, see `ExtractionProtocol`
 
-Files are held against their own headers before memory is taken, and nothing is unpickled.
+Files are checked against their own headers before memory is allocated, and nothing is unpickled.
 """
 
 from dataclasses import dataclass
@@ -38,19 +38,27 @@ PROBABILITIES_FILE = "probabilities.npy"
 NAMES_FILE = "landmark_names.txt"
 PROTOCOL_FILE = "protocol.json"
 FILES = frozenset({IDS_FILE, LANDMARKS_FILE, PROBABILITIES_FILE, NAMES_FILE, PROTOCOL_FILE})
-"""Beside them lies ``checksums.txt``."""
+"""The folder also holds ``checksums.txt``."""
 MAX_NAMES_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """The k likeliest landmarks of every image."""
+    """The k most likely landmarks of every image.
 
-    ids: NDArray[np.uint64]  # [N], the images
-    landmarks: NDArray[np.int32]  # [N, k], rows of `landmark_names`, the likeliest first; -1 = empty
-    probabilities: NDArray[np.float32]  # [N, k], of a softmax over all landmarks of the classifier; 0 where empty
-    landmark_names: NDArray[np.str_]  # [C], the classifier's label space
-    name: str = "predictions"  # where they come from, for messages
+    Attributes:
+        ids: uint64 [N], the images.
+        landmarks: int32 [N, k], rows of `landmark_names`, most likely first; -1 = empty.
+        probabilities: float32 [N, k], from a softmax over all landmarks of the classifier; 0 where empty.
+        landmark_names: str [C], the classifier's label space.
+        name: origin of the predictions, for messages.
+    """
+
+    ids: NDArray[np.uint64]
+    landmarks: NDArray[np.int32]
+    probabilities: NDArray[np.float32]
+    landmark_names: NDArray[np.str_]
+    name: str = "predictions"
 
     def __post_init__(self) -> None:
         landmarks, probabilities = self.landmarks, self.probabilities
@@ -60,21 +68,26 @@ class Predictions:
                 f"{probabilities.shape} must be [N], [N, k] and [N, k]"
             )
         if landmarks.size and not NO_LANDMARK <= landmarks.min() <= landmarks.max() < len(self.landmark_names):
-            raise LandmarksError(f"{self.name}: a landmark lies outside the {len(self.landmark_names)} of its names")
+            raise LandmarksError(f"{self.name}: a landmark is not a row of the {len(self.landmark_names)} names")
         if not ((probabilities >= 0) & (probabilities <= 1)).all():
-            raise LandmarksError(f"{self.name}: a probability lies outside [0, 1]")
+            raise LandmarksError(f"{self.name}: a probability is outside [0, 1]")
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Opened evidence about the queries, of a classifier and of a detector; None where there is none of a kind."""
+    """Evidence about the queries besides descriptors.
+
+    Attributes:
+        predictions: predictions of a classifier, or None.
+        detections: objects found by a detector, or None.
+    """
 
     predictions: Predictions | None = None
     detections: FoundObjects | None = None
 
     @property
     def kinds(self) -> list[Need]:
-        """What is there."""
+        """The kinds of evidence that are present."""
         kinds: list[Need] = ["predictions", "detections"]
         return [kind for kind in kinds if getattr(self, kind) is not None]
 
@@ -83,10 +96,14 @@ NO_EVIDENCE = Evidence()
 
 
 def join_label_spaces(names: NDArray[np.str_], others: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.int32]]:
-    """Append to one label space, str [C], what another one, str [D], knows besides.
+    """Append to a label space the names that only another one has.
 
-    Returns the joint names, of which the first C keep their numbers, and the number there of each of the others, int32
-    [D].
+    Args:
+        names: str [C].
+        others: str [D].
+
+    Returns:
+        The joint names, whose first C are `names`, and the row there of each of `others`, int32 [D].
     """
     if not len(names) or not len(others):
         return np.concatenate([names, others]), np.arange(len(names), len(names) + len(others), dtype=np.int32)
@@ -98,10 +115,15 @@ def join_label_spaces(names: NDArray[np.str_], others: NDArray[np.str_]) -> tupl
 
 
 def write_predictions(folder: str | Path, predictions: Predictions, protocol: ExtractionProtocol) -> None:
-    """Write predictions whole or not at all, with what embedded the images; predictions that lie there are replaced.
+    """Write predictions atomically; existing predictions are replaced.
+
+    Args:
+        folder: folder of the predictions.
+        predictions: the predictions.
+        protocol: how the images were embedded.
 
     Raises:
-        LandmarksError: another kind of folder is in the way, a name that no line can hold, or a full disk.
+        LandmarksError: the folder holds other files, a name has a line break, or the disk cannot be written.
     """
     folder = Path(folder)
     strange = np.flatnonzero(np.strings.find(predictions.landmark_names, "\n") >= 0)
@@ -123,27 +145,27 @@ def write_predictions(folder: str | Path, predictions: Predictions, protocol: Ex
 
 
 def refuse_other_folder(folder: Path) -> None:
-    """Refuse to replace anything but predictions: a file, or a folder that holds other files."""
+    """Raise a LandmarksError if the path is a file, or a folder that holds anything but predictions."""
     if folder.exists() and not (
         folder.is_dir() and {path.name for path in folder.iterdir()} <= FILES | {CHECKSUMS_FILE}
     ):
-        raise LandmarksError(f"{folder}: something else lies here: move it, or choose another folder for predictions")
+        raise LandmarksError(f"{folder}: holds other files: move them, or choose another folder for predictions")
 
 
 def read_predictions(folder: str | Path) -> Predictions:
-    """Open what `write_predictions` wrote.
+    """Read a folder that `write_predictions` wrote.
 
     Raises:
-        LandmarksError: not there, corrupt, cut off, not what the header says, or not what was written.
+        LandmarksError: the folder is missing or incomplete, or files are corrupt, truncated or inconsistent.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise LandmarksError(f"{folder}: no such folder of predictions")
+        raise LandmarksError(f"{folder}: there is no folder of predictions")
     absent = sorted(FILES - {path.name for path in folder.iterdir()})
     if absent:
         raise LandmarksError(
-            f"{folder}: holds no predictions, for it lacks {', '.join(absent)}; `landmarks extract … predictions=10` "
-            "writes them, into folders that are called <split>_predictions"
+            f"{folder}: not a folder of predictions: it lacks {', '.join(absent)}; `landmarks extract … "
+            "predictions=10` writes them to folders called <split>_predictions"
         )
     ExtractionProtocol.read(folder / PROTOCOL_FILE)
     names = _read_names(folder / NAMES_FILE)
@@ -151,15 +173,15 @@ def read_predictions(folder: str | Path) -> Predictions:
         with (folder / LANDMARKS_FILE).open("rb") as file:
             shape = read_header(file).shape
         if len(shape) != 2 or min(shape) < 1:
-            raise ValueError(f"{LANDMARKS_FILE}: expected images by landmarks, found {shape}")
+            raise ValueError(f"{LANDMARKS_FILE}: expected an array [images, landmarks], found {shape}")
         ids: NDArray[np.uint64] = np.array(map_array(folder / IDS_FILE, np.dtype(np.uint64), shape[:1]))
         landmarks = np.array(map_array(folder / LANDMARKS_FILE, np.dtype(np.int32), shape))
         probabilities = np.array(map_array(folder / PROBABILITIES_FILE, np.dtype(np.float32), shape))
     except (OSError, ValueError) as error:
-        raise LandmarksError(f"{folder}: corrupt, or no predictions: {error}; predict again") from error
+        raise LandmarksError(f"{folder}: corrupt or not predictions: {error}; predict again") from error
     again = first_repeat(ids)
     if again is not None:
-        raise LandmarksError(f"{folder}: image {format_id(ids[again])} is there twice; predict again")
+        raise LandmarksError(f"{folder}: image {format_id(ids[again])} occurs twice; predict again")
     found = Predictions(ids, landmarks, probabilities, names, str(folder))
     try:
         check_folder(folder)
@@ -171,14 +193,14 @@ def read_predictions(folder: str | Path) -> Predictions:
 def _read_names(path: Path) -> NDArray[np.str_]:
     try:
         if path.stat().st_size > MAX_NAMES_BYTES:
-            raise LandmarksError(f"{path}: larger than {MAX_NAMES_BYTES} bytes, so no list of landmarks")
+            raise LandmarksError(f"{path}: not a list of landmark names: larger than {MAX_NAMES_BYTES} bytes")
         text = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise LandmarksError(f"{path}: no readable names of landmarks ({error}); predict again") from error
+        raise LandmarksError(f"{path}: the landmark names cannot be read ({error}); predict again") from error
     lines = text.split("\n")
-    if max(map(len, lines)) * len(lines) > MAX_NAMES_BYTES:  # an array gives each name the room of the longest
-        raise LandmarksError(f"{path}: names too long for landmarks; predict again")
+    if max(map(len, lines)) * len(lines) > MAX_NAMES_BYTES:  # a NumPy array stores each name at the longest's length
+        raise LandmarksError(f"{path}: the landmark names are too long; predict again")
     names = np.array(lines[:-1], dtype=np.str_)
     if lines[-1] or not len(names) or len(np.unique(names)) < len(names):
-        raise LandmarksError(f"{path}: the list of landmarks is cut off, or names one twice; predict again")
+        raise LandmarksError(f"{path}: the list of landmark names is truncated or has duplicates; predict again")
     return names

@@ -1,8 +1,8 @@
-"""A rehearsal of recognition on gallery images, whose landmarks are known: what does being right look like?
+"""A rehearsal of recognition on gallery images, whose landmarks are known, as training data for the calibration.
 
-A sample of the gallery asks the gallery as queries would. Of each image itself and identical copies of it are left out.
-For a part of the sample all images of its own landmark are left out too: such an image stands for a query whose
-landmark the gallery does not know, so whatever is predicted is wrong. The test's truth is never touched.
+A sample of gallery images is searched in the gallery like queries, each without itself and identical copies. For part
+of the sample all images of its own landmark are left out too: such an image represents a query whose landmark is not in
+the gallery, so that any prediction is wrong. The ground truth of the test set is never used.
 """
 
 from typing import NamedTuple
@@ -15,20 +15,25 @@ from landmarks.retrieval import EMPTY, Gallery, Ranking, Resources
 from landmarks.storage import Column
 
 FEATURES = ("similarity", "margin", "share", "density")
-COPIES = 10  # identical copies of an image that a search may find besides what it is asked for
-SAME = 1e-5  # as similar to an image as it is to itself, but for rounding
-GROUP = 1024  # images that ask together; the gallery is read once for each such group
+COPIES = 10  # additional results of a search, to make up for identical copies
+SAME = 1e-5  # relative difference to an image's similarity to itself below which another one counts as a copy
+GROUP = 1024  # images searched at once; the gallery is read once per group
 
 
 class Rehearsal(NamedTuple):
-    """What came of it: features float64 [n, 4] in the order of FEATURES; bool [n], whether the vote was right."""
+    """Results: features float64 [n, 4] in the order of FEATURES; bool [n], whether the vote was right."""
 
     features: NDArray[np.float64]
     right: NDArray[np.bool_]
 
 
 class Cast(NamedTuple):
-    """Who plays the queries: rows of the gallery, int64 [n], and whose landmark is left out, bool [n]."""
+    """Gallery images that act as queries.
+
+    Attributes:
+        rows: int64 [n], rows of the gallery.
+        hidden: bool [n], whether the images of its landmark are left out.
+    """
 
     rows: NDArray[np.int64]
     hidden: NDArray[np.bool_]
@@ -37,14 +42,23 @@ class Cast(NamedTuple):
 def features_of(
     neighbours: Ranking, gallery_landmarks: NDArray[np.int32], predicted: NDArray[np.int32], k: int
 ) -> NDArray[np.float64]:
-    """Tell what the k nearest of neighbours [Q, K] say about the predicted landmarks [Q]: float64 [Q, 4].
+    """Compute features of the predictions from their k nearest neighbours.
 
-    - similarity: of the nearest one that shows the predicted landmark.
-    - margin: that minus the similarity of the nearest one that does not.
-    - share: of the predicted landmark in the sum of all k similarities.
-    - density: similarity of the k-th.
+    - similarity: that of the nearest image of the predicted landmark.
+    - margin: that minus the similarity of the nearest image of any other or no landmark.
+    - share: the predicted landmark's share in the sum of all k similarities.
+    - density: similarity of the k-th neighbour.
 
-    Negative similarities, empty places and what is not there count as 0.
+    Negative similarities, empty places and missing images count as 0.
+
+    Args:
+        neighbours: [Q, K], nearest gallery images.
+        gallery_landmarks: int32 [N], -1 = none.
+        predicted: int32 [Q], -1 = none.
+        k: number of neighbours to use, at most K.
+
+    Returns:
+        float64 [Q, 4], in the order of FEATURES.
     """
     shown, filled = neighbours.indices[:, :k], neighbours.filled[:, :k]
     scores = np.where(filled, np.maximum(neighbours.scores[:, :k], 0), 0).astype(np.float64)
@@ -58,25 +72,34 @@ def features_of(
 
 
 def choose(gallery: Gallery, size: int, hidden: float, max_images: int, seed: int) -> Cast:
-    """Draw images that have a landmark, all of them where there are fewer than `size`.
+    """Draw a random sample of gallery images that have a landmark.
 
-    A part of them, `hidden`, is to have its landmark left out, but not those of landmarks with more than `max_images`
-    gallery images, which would need too deep a search.
+    Args:
+        gallery: labelled train images.
+        size: size of the sample; all images if there are fewer.
+        hidden: share of the sample whose landmark is left out.
+        max_images: landmarks with more gallery images are never left out, because the search would be too deep.
+        seed: seed of the random choices.
     """
     generator = np.random.default_rng(seed)
     labelled = np.flatnonzero(gallery.landmarks != NO_LANDMARK)
     rows = generator.choice(labelled, min(size, len(labelled)), replace=False)
     images = _images_of_own(gallery, rows)
     chosen = (generator.random(len(rows)) < hidden) & (images <= max_images)
-    # Those that need deep searches together.
+    # Sort by the depth of search, so that only some groups need a deep one.
     order = np.lexsort((rows, np.where(chosen, images, 0)))
     return Cast(rows[order], chosen[order])
 
 
 def rehearse(gallery: Gallery, cast: Cast, k: int, votes: int, resources: Resources) -> Rehearsal:
-    """Let the chosen images vote as queries do; out of the cache if it has been done.
+    """Recognise the chosen images like queries, or read the results from the cache.
 
-    The features look at k neighbours, of which the first `votes` vote, by similarity.
+    Args:
+        gallery: labelled train images.
+        cast: images to recognise.
+        k: neighbours used for the features.
+        votes: nearest neighbours that vote, by similarity.
+        resources: gives the searcher and the cache.
     """
 
     def make(start: int, stop: int) -> dict[str, NDArray[np.float64] | NDArray[np.bool_]]:
@@ -99,14 +122,14 @@ def rehearse(gallery: Gallery, cast: Cast, k: int, votes: int, resources: Resour
 
 
 def neighbours_without_own(gallery: Gallery, cast: Cast, k: int, resources: Resources) -> Ranking:
-    """The k nearest other gallery images [n, k] of each, without identical copies and what is hidden."""
+    """Find the k nearest other gallery images [n, k] of each image, without identical copies and hidden landmarks."""
     own = gallery.landmarks[cast.rows]
     deepest = np.where(cast.hidden, _images_of_own(gallery, cast.rows), 0).max(initial=0)
     depth = int(min(len(gallery.landmarks), k + 1 + COPIES + deepest))
     found = resources.index.search(gallery.descriptors[cast.rows], gallery.descriptors, max(depth, k))
     filled = found.filled
     gone = (found.indices == cast.rows[:, None]) | ~filled
-    # An image is nearest to itself, so the first place has the similarity of copies.
+    # An image is nearest to itself, so copies have the similarity of the first place.
     gone |= found.scores >= found.scores[:, :1] - SAME * np.abs(found.scores[:, :1])
     gone |= cast.hidden[:, None] & (np.where(filled, gallery.landmarks[found.indices], NO_LANDMARK) == own[:, None])
     order = np.argsort(gone, axis=1, kind="stable")[:, :k]

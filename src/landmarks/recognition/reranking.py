@@ -1,4 +1,4 @@
-"""Re-ranking from recognition: what shows the query's landmark comes first, and what of it was missed comes in.
+"""Re-ranking by recognition: images of the query's landmark move to the front, and those that are missing are inserted.
 
 The winner of the 2019 retrieval challenge labels every query and index image by its nearest train images and then
 sorts and fills the rankings by these labels (Ozaki and Yokoo, "Large-scale Landmark Retrieval/Recognition under a
@@ -26,25 +26,25 @@ from landmarks.retrieval import (
 )
 from landmarks.storage import Column
 
-# Images labelled at once; the gallery is read once for each such group.
+# Images labelled at once; the gallery is read once per group.
 GROUP = 16_384
-# Where a place of the old ranking or an inserted image goes in the new one.
+# Sort keys for images of the old ranking and inserted ones: their part of the new ranking.
 FRONT, INSERTED, BACK, NOWHERE = range(4)
 
 
 class RecognitionReranking:
-    """Sort step and insert step by landmark labels.
+    """Re-ranks by landmark labels, in a sort step and an insert step.
 
-    A query or index image has the landmark that its k nearest gallery images vote for and, as its score, the sum of
-    their cosine similarities, in [0, k]. How the published scores are scaled is not known; that they are plain sums is
-    our reading. A query without a landmark keeps its ranking.
+    The landmark of a query or index image is the one for which its k nearest gallery images vote; its score is the sum
+    of their cosine similarities, in [0, k]. The scaling of the published scores is not known; we take plain sums. A
+    query without a landmark keeps its ranking.
 
     Args:
         k: nearest gallery images that vote.
-        sort: sort step: index images with the query's landmark first, otherwise in their order.
-        insert: insert step: index images with the query's landmark that the ranking lacks, by falling score, behind
-            the last one that it has, or first if it has none.
-        insert_threshold: an image is inserted if its score and the query's sum to more than this.
+        sort: move index images with the query's landmark to the front, otherwise keeping the order (sort step).
+        insert: insert index images with the query's landmark that the ranking lacks, by descending score, after the
+            last one that it has, or at the front if it has none (insert step).
+        insert_threshold: an image is inserted if the sum of its score and the query's exceeds this.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"gallery"})
@@ -56,7 +56,7 @@ class RecognitionReranking:
                 f"insert_threshold={insert_threshold}"
             )
         if not sort and not insert:
-            raise LandmarksError("recognition re-ranking: sort and insert are both off; take the stage out instead")
+            raise LandmarksError("recognition re-ranking: sort and insert are both off; remove the stage instead")
         self.k = k
         self.sort = sort
         self.insert = insert
@@ -87,7 +87,16 @@ class RecognitionReranking:
         return state.with_ranking(Ranking.joined(parts))
 
     def label_index(self, index: Descriptors, gallery: Gallery, resources: Resources) -> Votes:
-        """Label every index image [N], out of the cache: it costs a search of N images in the gallery."""
+        """Label every index image by a search in the gallery, or read the labels from the cache.
+
+        Args:
+            index: [N, D] descriptors of the index images.
+            gallery: labelled train images.
+            resources: gives the searcher and the cache.
+
+        Returns:
+            Landmarks and scores, both [N].
+        """
 
         def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
             return _label(index[start:stop], gallery, self.k, resources)._asdict()
@@ -108,7 +117,7 @@ class RecognitionReranking:
         places = np.arange(ranking.depth)
         filled = ranking.filled
         same = filled & (index.landmarks[ranking.indices] == labels) & (labels != NO_LANDMARK)
-        # Without the sort step the order stays, down to the last image of the landmark.
+        # Without the sort step all images up to the last one of the landmark keep their order.
         last = np.where(same, places, -1).max(axis=1, initial=-1)[:, None]
         front = same if self.sort else places <= last
         to = np.where(filled, np.where(front, FRONT, BACK), NOWHERE)
@@ -123,7 +132,7 @@ class RecognitionReranking:
 
 
 class LandmarkGroups:
-    """Index images by landmark, those with the highest scores first (the lower row first where scores are equal)."""
+    """Index images grouped by landmark, by descending score, equal scores by row."""
 
     def __init__(self, index: Votes) -> None:
         labelled = np.flatnonzero(index.landmarks != NO_LANDMARK)
@@ -134,19 +143,19 @@ class LandmarkGroups:
         self._num_index = len(index.landmarks)
 
     def missed(self, queries: Votes, ranking: Ranking, threshold: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Index images of each query's landmark that its ranking lacks: rows [Q, M], best first, and which count."""
+        """Find index images of each query's landmark that its ranking lacks: rows [Q, M], best first, and a mask."""
         first = np.searchsorted(self._landmarks, queries.landmarks)
         end = np.where(
             queries.landmarks == NO_LANDMARK, first, np.searchsorted(self._landmarks, queries.landmarks, side="right")
         )
-        # At most K of a group are in the ranking, so its first 2 K hold all that can be inserted.
+        # At most K images of a group are in the ranking, so its first 2 K include all that can be inserted.
         width = min(2 * ranking.depth, int((end - first).max(initial=0)))
         places = first[:, None] + np.arange(width)
         inside = places < end[:, None]
         places = np.where(inside, places, 0)
         rows = self._rows[places]
         sums = queries.scores[:, None].astype(np.float64) + self._scores[places]
-        # A query's rows of the index as single numbers, to look all of them up at once.
+        # Encode pairs of query and index row as single numbers, to look all of them up at once.
         base = np.arange(len(rows))[:, None] * self._num_index
         found = np.isin(rows + base, (ranking.indices + base)[ranking.filled])
         return rows, inside & (sums > threshold) & ~found
@@ -165,7 +174,7 @@ def _along(values: NDArray[np.integer], order: NDArray[np.intp]) -> NDArray[np.i
 
 
 def _scores_of_places(before: Ranking, filled: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Every place keeps its score, whichever image now stands there; a place that was empty gets the lowest, or 0."""
+    """Return the scores of places, which keep their old ones; a place that was empty gets the query's lowest, or 0."""
     lowest = np.where(before.filled, before.scores, np.inf).min(axis=1, initial=np.inf, keepdims=True)
     lowest = np.where(np.isinf(lowest), 0, lowest)
     return np.where(filled, np.where(before.filled, before.scores, lowest), -np.inf).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What flows through a recognition pipeline: a search in labelled train images, and the landmarks that it leads to."""
+"""The state of a recognition pipeline: a search in labelled train images, and the candidate landmarks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,22 +15,31 @@ from landmarks.retrieval import Descriptors, Gallery, Pipeline, Ranking, SearchS
 
 @dataclass(frozen=True, kw_only=True)
 class RecognitionState(SearchState):
-    """A recognition between two stages. Stages give a changed copy and never write into the arrays.
+    """The state of a recognition between two stages; a stage returns a changed copy and never writes into the arrays.
 
-    The train images are what is searched: `index` is the gallery's descriptors, `ranking` holds the nearest train
-    images of every query, `index_images` are in the order of the gallery.
+    Train images take the place of index images: `index` holds the gallery's descriptors, `ranking` the nearest train
+    images of every query, and `index_images` are in the order of the gallery.
+
+    Attributes:
+        gallery: labelled train images.
+        query_ids: uint64 [Q].
+        landmark_names: str [L], the label space of the candidates: the gallery's names, then those that only the
+            classifier knows.
+        candidates: landmarks that each query may show, best first; None before the first vote. The first place is the
+            prediction, and its score the confidence by which GAP sorts; a query with empty places only has no
+            prediction.
+        notes: reasons for the decisions, name to values [Q].
+        predictions: predictions of a classifier, in any order, perhaps not for all queries.
+        detections: objects found by a detector, in any order, perhaps not in all queries.
     """
 
     gallery: Gallery
-    query_ids: NDArray[np.uint64]  # [Q]
-    # [L], the label space of the candidates; its first names are the gallery's, further ones only the classifier knows
+    query_ids: NDArray[np.uint64]
     landmark_names: NDArray[np.str_]
-    # landmarks that each query may show, the likeliest first; None before the first vote. The first place is the
-    # prediction, its score the confidence by which GAP sorts; a query whose places are all empty has no prediction
     candidates: Ranking | None = None
-    notes: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # why each query was decided so, name to [Q]
-    predictions: Predictions | None = None  # what a classifier says, in any order; of some queries perhaps nothing
-    detections: FoundObjects | None = None  # objects found, in any order; into some queries nobody may have looked
+    notes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    predictions: Predictions | None = None
+    detections: FoundObjects | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,24 +69,32 @@ class RecognitionState(SearchState):
         landmark_names: NDArray[np.str_],
         **beside: Any,
     ) -> Self:
-        """Make the state before the first stage; ``beside`` are attributes such as ``index_images``."""
+        """Make the state before the first stage.
+
+        Args:
+            query_ids: uint64 [Q].
+            queries: [Q, D] descriptors.
+            gallery: labelled train images.
+            landmark_names: str, the label space of the gallery.
+            **beside: further attributes such as ``index_images``.
+        """
         return cls(
             queries, gallery.descriptors, gallery=gallery, query_ids=query_ids, landmark_names=landmark_names, **beside
         )
 
     @property
     def answer(self) -> Ranking | None:
-        """The candidates."""
+        """The candidates; None before the first vote."""
         return self.candidates
 
     def require_answer(self, stage: str) -> Ranking:
-        """The candidates, or an error that says which stage comes too early."""
+        """Return the candidates, or raise an error that names the stage that comes too early."""
         if self.candidates is None:
             raise LandmarksError(f"stage {stage} needs candidates: put a vote before it")
         return self.candidates
 
     def with_candidates(self, candidates: Ranking, **notes: NDArray[Any]) -> Self:
-        """The same state with other candidates, and further notes [Q]."""
+        """Return a copy of the state with other candidates and further notes [Q]."""
         return replace(self, candidates=candidates, notes={**self.notes, **notes})
 
 

@@ -1,8 +1,8 @@
-"""A landmark for every query from its nearest labelled images: a soft vote over k neighbours.
+"""A landmark for every query by a soft vote of its k nearest labelled images.
 
-The winner of the 2019 retrieval challenge labelled queries and index images so, with k = 3 and the sum of
+The winner of the 2019 retrieval challenge labelled queries and index images in this way, with k = 3 and the sum of
 similarities as a landmark's score (Ozaki and Yokoo, "Large-scale Landmark Retrieval/Recognition under a Noisy and
-Diverse Dataset", 2019). The winning sum is also the confidence that GAP sorts by.
+Diverse Dataset", 2019). The winning sum is also the confidence by which GAP sorts.
 """
 
 from typing import Literal, NamedTuple
@@ -19,7 +19,7 @@ Weights = Literal["similarity", "rank"]
 
 
 class Votes(NamedTuple):
-    """One prediction a query: landmarks int32 [Q], -1 for none, and scores float32 [Q], 0 where there is none."""
+    """One prediction per query: landmarks int32 [Q], -1 = none, and scores float32 [Q], 0 without a landmark."""
 
     landmarks: NDArray[np.int32]
     scores: NDArray[np.float32]
@@ -31,7 +31,7 @@ def vote(
     num_landmarks: int,
     k: int = 3,
 ) -> Votes:
-    """Give the winners of `candidates`, one a query."""
+    """Return the winner of `candidates`, which see, for each query: landmarks and scores [Q]."""
     found = candidates(ranking, gallery_landmarks, num_landmarks, k)
     return Votes(found.first, found.confidence)
 
@@ -44,22 +44,31 @@ def candidates(
     power: float = 1.0,
     weights: Weights = "similarity",
 ) -> Ranking:
-    """Sum what the k nearest gallery images weigh, for each of their landmarks.
+    """Rank landmarks by the sum of the weights of their images among the k nearest gallery images.
 
-    A gallery image without landmark keeps its place among the k but votes for nothing, so non-landmark
-    neighbours lower the confidence. A similarity below 0 weighs 0. Equal sums: the landmark whose nearest image
-    stands first in the ranking.
+    A gallery image without landmark keeps its place among the k but does not vote, so non-landmark neighbours lower
+    the confidence. A similarity below 0 counts as 0. Of landmarks with equal sums, the one whose image comes first in
+    the ranking comes first.
 
     Args:
         ranking: neighbours [Q, K >= k] in the gallery; places may be empty.
         gallery_landmarks: int32 [N] in [0, num_landmarks), -1 = none.
         num_landmarks: size of the label space.
         k: neighbours that vote.
-        power: exponent of the similarity; 0 counts heads, more than 1 trusts near neighbours more.
-        weights: "rank" multiplies similarity^power by 1 - rank/k, which falls from 1 to 1/k.
+        power: exponent of the similarity; 0 counts images, more than 1 gives near neighbours more weight.
+        weights: "rank" multiplies similarity^power by 1 - rank/k, which decreases from 1 to 1/k.
+
+    Returns:
+        Ranking of landmarks with their sums as scores, with as many places as the query with the most needs.
+
+    Raises:
+        LandmarksError: the ranking has fewer than k places, or does not fit the gallery or the label space.
     """
     if ranking.depth < k:
-        raise LandmarksError(f"votes: {k} neighbours asked for, the ranking has {ranking.depth} places")
+        raise LandmarksError(
+            f"votes: k is {k}, but the ranking has {ranking.depth} places; search for more neighbours, or use a "
+            "smaller k"
+        )
     ranking.check(ranking.num_queries, len(gallery_landmarks))
     check_landmarks(gallery_landmarks, num_landmarks)
     query, place = np.nonzero(ranking.filled[:, :k])  # query by query, near to far
@@ -72,7 +81,7 @@ def candidates(
 
 
 def check_landmarks(gallery_landmarks: NDArray[np.int32], num_landmarks: int) -> None:
-    """Refuse a gallery [N] whose landmarks lie outside the label space."""
+    """Raise a LandmarksError if a gallery [N] has landmarks outside the label space."""
     wrong = np.flatnonzero((gallery_landmarks < NO_LANDMARK) | (gallery_landmarks >= num_landmarks))
     if len(wrong):
         raise LandmarksError(
@@ -87,11 +96,20 @@ def sum_votes(
     num_queries: int,
     num_landmarks: int,
 ) -> Ranking:
-    """Sum weights [V] for each landmark [V] of each query [V]; the landmark -1 is voted for by nothing.
+    """Sum the weights of votes for each query and landmark.
 
-    The sums of equal landmarks are taken in the order given, and of landmarks with equal sums the one that was given
-    first stands first: both are repeatable. There are as many places as the query with the most landmarks needs, at
-    least one.
+    The result is reproducible: weights are summed in the given order, and of landmarks with equal sums the one that was
+    given first comes first.
+
+    Args:
+        queries: int [V], query of each vote.
+        landmarks: int [V], landmark of each vote; votes for -1 are ignored.
+        weights: float [V].
+        num_queries: Q.
+        num_landmarks: size of the label space.
+
+    Returns:
+        Ranking [Q, M] of landmarks, where M is the largest number of landmarks of a query, at least 1.
     """
     counts = landmarks != NO_LANDMARK
     query, landmark = queries[counts].astype(np.int64), landmarks[counts].astype(np.int64)
@@ -101,7 +119,7 @@ def sum_votes(
     order = np.argsort(pair, kind="stable")
     starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
     total = np.add.reduceat(weights[counts].astype(np.float64)[order], starts).astype(np.float32)
-    first = order[starts]  # the vote that names a pair first
+    first = order[starts]  # the first vote of each pair
 
     ranked = np.lexsort((first, -total, query[first]))
     query = query[first][ranked]
@@ -116,9 +134,9 @@ def sum_votes(
 
 
 def push_down(candidates: Ranking, chosen: NDArray[np.bool_]) -> Ranking:
-    """Lower the scores of some of Q queries, bool [Q], so that their confidences lie below those of all others.
+    """Lower the scores of the chosen queries, bool [Q], so that their confidences are below those of all others.
 
-    All are lowered by one amount, so their order and distances stay (scores closer than float32 resolves there tie).
+    All are lowered by the same amount, which keeps their order and differences, up to float32 rounding.
     """
     predicted = candidates.filled[:, 0]
     above, below = candidates.confidence[predicted & ~chosen], candidates.confidence[predicted & chosen]
@@ -139,10 +157,16 @@ def add_votes(
     weights: NDArray[np.floating],
     num_landmarks: int,
 ) -> Ranking:
-    """Add weights [V] to landmarks [V] of queries [V]; to a query of which none is named nothing changes.
+    """Add the weights of votes to the scores of candidates; queries without votes do not change.
 
-    Equal sums keep the order of `candidates`, and a landmark that was none of them stands behind those with the same
-    sum.
+    Equal sums keep the order of `candidates`, and a new landmark comes after candidates with the same sum.
+
+    Args:
+        candidates: [Q, M], landmarks and scores.
+        queries: int [V], query of each vote.
+        landmarks: int [V], landmark of each vote; votes for -1 are ignored.
+        weights: float [V].
+        num_landmarks: size of the label space.
     """
     rows, places = np.nonzero(candidates.filled)
     return sum_votes(

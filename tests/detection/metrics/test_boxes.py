@@ -48,10 +48,10 @@ def detections(**changes: Any) -> Detections:
         (detections, {"boxes": np.zeros((2, 3))}, r"\[N\], \[N\] and \[N, 4\]"),
         (detections, {"boxes": np.array([BOX, [0.3, 0, 0.2, 1]])}, "image 0000000000000003 has the box"),
         (detections, {"boxes": np.array([BOX, [0, 0, np.inf, 1]])}, "image 0000000000000003 has the box"),
-        (detections, {"classes": np.array(["/m/a", "/m/a"])}, "class /m/a comes twice"),
+        (detections, {"classes": np.array(["/m/a", "/m/a"])}, "class /m/a occurs twice"),
         (truth, {"group_of": np.zeros(3, np.bool_)}, "group_of and labels differ"),
         (truth, {"present": np.zeros(2, np.bool_)}, "image-level labels differ in length"),
-        (truth, {"verified_labels": np.array([0, 1, 2], np.int32)}, "image-level labels: a label lies outside"),
+        (truth, {"verified_labels": np.array([0, 1, 2], np.int32)}, "image-level labels: a label is outside"),
         (truth, {"image_ids": np.zeros(1, np.uint64)}, "boxes: image ids"),
     ],
 )

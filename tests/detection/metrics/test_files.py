@@ -106,7 +106,7 @@ def test_predictions_of_given_classes(write: Write) -> None:
     assert found.classes.tolist() == classes.tolist()
     assert found.labels.tolist() == [1, 2]
     assert read_boxes(path).labels.tolist() == [1, 0]
-    with pytest.raises(FormatError, match="line 3, field 'LabelName': '/m/a' is none of the classes"):
+    with pytest.raises(FormatError, match="line 3, field 'LabelName': '/m/a' is not one of the classes"):
         read_boxes(path, classes[:2])
 
 

@@ -19,7 +19,7 @@ def test_the_challenge_has_the_classes_of_the_published_detector_in_its_order(sh
     twice = {title for title in titles if titles.count(title) > 1}
     assert twice == {"Bench", "Mouse"}
     assert all(classes.find(title) == row for row, title in enumerate(titles) if title not in twice)
-    with pytest.raises(LandmarksError, match=r"'Mouse' is the title of /m/.* and /m/.*; give one of these names"):
+    with pytest.raises(LandmarksError, match=r"'Mouse' is the title of both /m/.* and /m/.*; give one of these names"):
         classes.find("Mouse")
     boxable = read_classes(folder / "class-descriptions-boxable.csv")
     assert (len(classes), len(boxable)) == (500, 601)
@@ -35,7 +35,7 @@ def test_classes_are_found_by_name_and_by_title_in_any_case() -> None:
         classes.find("Towr")
     with pytest.raises(LandmarksError, match="did you mean '/m/0"):
         classes.find("/m/0")
-    with pytest.raises(LandmarksError, match="'giraffe' is none of the 2 classes"):
+    with pytest.raises(LandmarksError, match="'giraffe' is not one of the 2 classes"):
         classes.find("giraffe")
 
 
@@ -51,10 +51,10 @@ def test_a_table_may_have_a_header_quotes_a_mark_and_windows_lines(tmp_path: Pat
     [
         ("", "holds no class"),
         ("LabelName,DisplayName\n", "holds no class"),
-        ("/m/01,Tower\nTower,/m/02\n", r"line 2: 'Tower,/m/02' does not describe a class"),
-        ("/m/01,Tower\n/m/02\n", "line 2: '/m/02' does not"),
+        ("/m/01,Tower\nTower,/m/02\n", r"line 2: 'Tower,/m/02' is not a class"),
+        ("/m/01,Tower\n/m/02\n", "line 2: '/m/02' is not a class"),
         ("/m/01,Tower\n/m/02, \n", "line 2"),
-        ("/m/01,Tower\n\n/m/01,House\n", "line 3: /m/01 was on line 1 before"),
+        ("/m/01,Tower\n\n/m/01,House\n", "line 3: /m/01 is already on line 1"),
     ],
 )
 def test_what_is_no_table_of_classes(tmp_path: Path, text: str, message: str) -> None:
@@ -69,5 +69,5 @@ def test_a_missing_table_and_wrong_arrays(tmp_path: Path) -> None:
         read_classes(tmp_path / "absent.csv")
     with pytest.raises(LandmarksError, match="give one of each"):
         DetectionClasses(np.array(["/m/01"]), np.array(["a", "b"]))
-    with pytest.raises(LandmarksError, match="the class /m/01 is there twice"):
+    with pytest.raises(LandmarksError, match="the class /m/01 occurs twice"):
         DetectionClasses(np.array(["/m/01", "/m/01"]), np.array(["a", "b"]))

@@ -57,7 +57,7 @@ def test_a_cut_off_table_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match=r"detections.csv: image 0+3 has 0 boxes, images.csv says 1"):
         read_detections(folder)
     path.write_bytes(b"".join(lines) + lines[-1].replace(b"3,", b"9,"))
-    with pytest.raises(LandmarksError, match=r"0+9 has boxes, but is not among those looked at"):
+    with pytest.raises(LandmarksError, match=r"0+9 has boxes, but is not among the images"):
         read_detections(folder)
 
 
@@ -76,7 +76,7 @@ def test_damage_is_named_by_file(tmp_path: Path, name: str, content: bytes | Non
 
 
 def test_no_set_and_an_unfinished_one(tmp_path: Path) -> None:
-    with pytest.raises(LandmarksError, match="no such folder"):
+    with pytest.raises(LandmarksError, match="there is no folder"):
         read_detections(tmp_path / "d")
     (tmp_path / "d.partial").mkdir()
     with pytest.raises(LandmarksError, match="run the same detection again"):
@@ -95,7 +95,7 @@ def test_images_without_boxes_and_unreadable_ones_are_told_apart(tmp_path: Path)
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("00000000000000ff,-1,", "field 'Boxes': '-1' is no number of boxes"),
+        ("00000000000000ff,-1,", "field 'Boxes': '-1' is not a number of boxes"),
         ("00000000000000ff,,", "field 'Boxes'"),
         ("00000000000000ff,2,broken", "boxes, though the image could not be read"),
         ("nothing,0,", "'nothing' is not an image id"),
@@ -110,7 +110,7 @@ def test_wrong_images_are_named(tmp_path: Path, row: str, message: str) -> None:
 
 def test_an_image_is_looked_at_once_and_before_it_has_boxes() -> None:
     assert len(found_objects([], [3]).boxes.scores) == 0
-    with pytest.raises(LandmarksError, match="0000000000000007 was looked at twice"):
+    with pytest.raises(LandmarksError, match="0000000000000007 occurs twice"):
         found_objects([], [7, 7])
     with pytest.raises(LandmarksError, match="0000000000000002 has boxes, but"):
         found_objects([(2, "Dog", 0.5, CORNERS)], [1])

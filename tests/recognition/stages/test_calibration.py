@@ -84,7 +84,7 @@ def test_where_nothing_can_be_learnt_all_stays(labels: list[int], caplog: pytest
     with caplog.at_level(logging.WARNING):
         after = ConfidenceCalibration(hidden=0.0)(state, resources)
     assert after is state
-    assert "the confidences stay as they are" in caplog.text
+    assert "the confidences do not change" in caplog.text
 
 
 @given(data=st.data())
@@ -104,7 +104,7 @@ def test_a_new_confidence_keeps_the_order_of_a_query(data: st.DataObject) -> Non
 def test_too_few_neighbours_are_named() -> None:
     state, _ = world(5)
     resources = make_resources()
-    with pytest.raises(LandmarksError, match="raise the search's k"):
+    with pytest.raises(LandmarksError, match="use a larger k there"):
         ConfidenceCalibration(k=11)(state, resources)
 
 

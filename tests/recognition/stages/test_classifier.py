@@ -97,9 +97,9 @@ def test_joins_as_a_dictionary_would(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        (predictions([10, 10], [[0], [1]], [[0.5], [0.5]]), "image 000000000000000a is there twice"),
-        (predictions([10], [[0]], [[0.5]], np.array(["a", "b", "a"])), "landmark a is named twice"),
-        (predictions([10], [[1, 1]], [[0.5, 0.25]]), "image 000000000000000a has one landmark twice"),
+        (predictions([10, 10], [[0], [1]], [[0.5], [0.5]]), "image 000000000000000a occurs twice"),
+        (predictions([10], [[0]], [[0.5]], np.array(["a", "b", "a"])), "landmark name a occurs twice"),
+        (predictions([10], [[1, 1]], [[0.5, 0.25]]), "image 000000000000000a has the same landmark twice"),
     ],
 )
 def test_broken_predictions_are_named(said: Predictions, message: str) -> None:

@@ -1,4 +1,4 @@
-"""What a detector found, on disk and in memory, and where it looked."""
+"""Objects found by a detector, and the images that it processed, on disk and in memory."""
 
 import lazy_loader
 

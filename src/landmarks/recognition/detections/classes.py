@@ -1,6 +1,6 @@
-"""The classes of a detector, in the order in which it numbers them.
+"""The classes of a detector, in the order of its labels.
 
-Open Images calls a class by a machine name such as /m/01fdzj and describes it in a table without a header,
+Open Images identifies a class by a machine name such as /m/01fdzj and gives its title in a table without a header,
 `/m/01fdzj,Tower`. The 500 lines of `challenge-2018-class-descriptions-500.csv` are the classes of the published 2019
 detector, in its order: label 0 is background, label i is line i.
 """
@@ -21,10 +21,15 @@ BACKGROUND = 1  # a detector's labels are rows of `DetectionClasses` plus this
 
 @dataclass(frozen=True, eq=False)
 class DetectionClasses:
-    """What a detector tells apart."""
+    """The classes that a detector distinguishes.
 
-    names: NDArray[np.str_]  # [C], machine names such as /m/01fdzj, each once
-    titles: NDArray[np.str_]  # [C], for people, such as "Tower"
+    Attributes:
+        names: str [C], machine names such as /m/01fdzj, each once.
+        titles: str [C], human-readable names such as "Tower".
+    """
+
+    names: NDArray[np.str_]
+    titles: NDArray[np.str_]
 
     def __post_init__(self) -> None:
         if self.names.shape != self.titles.shape or self.names.ndim != 1 or not len(self.names):
@@ -34,7 +39,7 @@ class DetectionClasses:
         if len(self._rows) != len(self.names):
             names = self.names.tolist()
             twice = next(name for row, name in enumerate(names) if self._rows[name] != row)
-            raise LandmarksError(f"the class {twice} is there twice; give each once")
+            raise LandmarksError(f"the class {twice} occurs twice; give each class once")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -51,42 +56,42 @@ class DetectionClasses:
         return rows
 
     def called(self, name_or_title: str) -> list[int]:
-        """The rows of the classes with this machine name, or this title in any case; two may share a title."""
+        """Return the rows of the classes with this machine name, or this title in any case; two may share a title."""
         if name_or_title in self._rows:
             return [self._rows[name_or_title]]
         return self._rows_by_title.get(name_or_title.casefold(), [])
 
     def find(self, name_or_title: str) -> int:
-        """The row of a class by its machine name, or by its title in any case.
+        """Return the row of a class, given its machine name, or its title in any case.
 
         Raises:
-            LandmarksError: There is no such class, and it names those that are spelt alike; or two have this title,
-                as Bench and Mouse in the challenge's table.
+            LandmarksError: There is no such class (the message suggests similar ones), or two classes have this title,
+                such as Bench and Mouse in the challenge's table.
         """
         rows = self.called(name_or_title)
         if len(rows) == 1:
             return rows[0]
         if rows:
             names = " and ".join(self.names[rows].tolist())
-            raise LandmarksError(f"{name_or_title!r} is the title of {names}; give one of these names instead")
+            raise LandmarksError(f"{name_or_title!r} is the title of both {names}; give one of these names instead")
         alike = get_close_matches(name_or_title.casefold(), self._rows_by_title, n=3)
         close = [str(self.titles[self._rows_by_title[title][0]]) for title in alike]
         close = close or get_close_matches(name_or_title, self._rows, n=3)
         hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "give a title such as 'Tower'"
-        raise LandmarksError(f"{name_or_title!r} is none of the {len(self)} classes of the detector; {hint}")
+        raise LandmarksError(f"{name_or_title!r} is not one of the {len(self)} classes of the detector; {hint}")
 
     def rows(self, names: NDArray[np.str_]) -> NDArray[np.int32]:
-        """The row of each machine name: str [N] -> int32 [N], -1 where it is none of the classes."""
+        """Return the row of each machine name: str [N] -> int32 [N], -1 for an unknown one."""
         distinct, places = np.unique(names, return_inverse=True)
         rows = np.array([self._rows.get(name, -1) for name in distinct.tolist()], dtype=np.int32)
         return rows[places] if len(names) else rows
 
 
 def read_classes(path: str | Path) -> DetectionClasses:
-    """Read a table of class descriptions, `/m/01fdzj,Tower` a line, with or without the header LabelName,DisplayName.
+    """Read a table of classes with lines such as `/m/01fdzj,Tower`, with or without the header LabelName,DisplayName.
 
     Raises:
-        LandmarksError: The file and line that are wrong.
+        LandmarksError: The file cannot be read or is invalid; names the line.
     """
     path = Path(path)
     names: dict[str, int] = {}
@@ -100,16 +105,16 @@ def read_classes(path: str | Path) -> DetectionClasses:
                 name, title = _description(path, lines.line_num, fields)
                 if name in names:
                     raise LandmarksError(
-                        f"{path}, line {lines.line_num}: {name} was on line {names[name]} before; give each class once"
+                        f"{path}, line {lines.line_num}: {name} is already on line {names[name]}; give each class once"
                     )
                 names[name] = lines.line_num
                 titles.append(title)
     except OSError as error:
         raise LandmarksError(f"{path}: the classes cannot be read ({error.strerror})") from error
     except csv.Error as error:
-        raise LandmarksError(f"{path}: is no CSV file ({error}); write '/m/01fdzj,Tower' a line") from error
+        raise LandmarksError(f"{path}: not a CSV file ({error}); write lines such as '/m/01fdzj,Tower'") from error
     if not names:
-        raise LandmarksError(f"{path}: holds no class; write '/m/01fdzj,Tower' a line")
+        raise LandmarksError(f"{path}: holds no classes; write lines such as '/m/01fdzj,Tower'")
     return DetectionClasses(np.array(list(names), dtype=np.str_), np.array(titles, dtype=np.str_))
 
 
@@ -117,9 +122,9 @@ def _description(path: Path, line: int, fields: list[str]) -> tuple[str, str]:
     if len(fields) == 2 and is_machine_name(fields[0]) and fields[1].strip():
         return fields[0], fields[1].strip()
     shown = ",".join(fields)[:60]
-    raise LandmarksError(f"{path}, line {line}: {shown!r} does not describe a class; write '/m/01fdzj,Tower'")
+    raise LandmarksError(f"{path}, line {line}: {shown!r} is not a class; write a line such as '/m/01fdzj,Tower'")
 
 
 def is_machine_name(text: str) -> bool:
-    """Whether a text looks like /m/01fdzj or /g/11b5m75d4q."""
+    """Return whether a text looks like a machine name such as /m/01fdzj or /g/11b5m75d4q."""
     return text.startswith(("/m/", "/g/", "/t/")) and len(text) > 3 and not any(c.isspace() for c in text)

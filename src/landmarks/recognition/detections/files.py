@@ -1,14 +1,13 @@
-"""Sets of detections on disk: boxes, the images that were looked at, the classes, and what made them.
+"""Sets of detections on disk: boxes, the images that were processed, the classes, and the protocol.
 
-A folder of CSV files that other tools read as well; nothing is unpickled.
+A set is a folder of CSV files that other tools can read as well; nothing is unpickled.
 
 ``detections.csv``  ImageID,LabelName,Score,XMin,XMax,YMin,YMax: predictions in the format of the Open Images challenges
-``images.csv``      ImageID,Boxes,Reason: every image in the same order, how many boxes it has, and where it could
-                    not be read, why not
+``images.csv``      ImageID,Boxes,Reason: every image in the same order, its number of boxes, and the reason if it could
+                    not be read
 ``classes.csv``     LabelName,title without a header, the format of Open Images' class-descriptions files
-``stamps.csv``      ImageID,Stamp of those that could be read: what tells their files from others of the same ids; not
-                    there where nobody knows
-``protocol.json``   what made them
+``stamps.csv``      ImageID,Stamp: the versions of the image files that could be read; missing if they are not known
+``protocol.json``   how the detections were made
 """
 
 import csv
@@ -34,36 +33,50 @@ CLASSES_FILE = "classes.csv"
 STAMPS_FILE = "stamps.csv"
 PROTOCOL_FILE = "protocol.json"
 PARTIAL_SUFFIX = ".partial"
-DETECTIONS = "_detections"  # behind the name of a split, in the folder of an extraction
+DETECTIONS = "_detections"  # suffix of the name of a split, in the folder of an extraction
 
 IMAGE_COLUMNS = ("ImageID", "Boxes", "Reason")
 STAMP_COLUMNS = ("ImageID", "Stamp")
 CORNERS = ("XMin", "YMin", "XMax", "YMax")
 NAMED_COLUMNS = ("ImageID", "LabelName")
-OUTSIDE = 0.5  # shares of the image by which a found box may stick out
+OUTSIDE = 0.5  # share of the image by which a detected box may extend beyond it
 
 
 @dataclass(frozen=True)
 class DetectionProtocol(Protocol):
-    """How objects were looked for. Within one set everything agrees."""
+    """How objects were detected; the same for all images of a set.
+
+    Attributes:
+        model: name of the network, such as ``"faster_rcnn_resnet50_fpn"``.
+        weights: hash of its parameters.
+        input_size: short side of the images in pixels.
+        max_size: limit of the long side in pixels.
+        score_threshold: boxes of lower scores are left out.
+        nms_threshold: overlap (IoU) of boxes of one class above which only the best is kept.
+        max_boxes: maximum number of boxes per image.
+        data: name of the data set, such as ``"gldv2"``.
+        split: ``"queries"`` …
+        precision: precision of the arithmetic in the trainer's notation, such as ``"bf16-mixed"``.
+        versions: library name to version.
+    """
 
     remedy: ClassVar[str] = "detect again"
 
-    model: str  # name of the network, such as ``"faster_rcnn_resnet50_fpn"``
-    weights: str  # hash of its parameters
-    input_size: int  # short side in pixels
-    max_size: int  # limit of the long side in pixels
-    score_threshold: float  # boxes of lower scores are left out
-    nms_threshold: float  # of boxes of one class that overlap more, the best is kept
-    max_boxes: int  # the most boxes of an image
-    data: str = ""  # name of the data set, such as ``"gldv2"``
-    split: str = ""  # ``"queries"`` …
-    precision: str = ""  # of the arithmetic, as the trainer calls it, such as ``"bf16-mixed"``
-    versions: Mapping[str, str] = field(default_factory=dict)  # library name to version
+    model: str
+    weights: str
+    input_size: int
+    max_size: int
+    score_threshold: float
+    nms_threshold: float
+    max_boxes: int
+    data: str = ""
+    split: str = ""
+    precision: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Images(NamedTuple):
-    """Rows of ``images.csv``: ids uint64 [N], how many boxes each has, int64 [N], and which could be read, bool [N]."""
+    """Rows of ``images.csv``: ids uint64 [N], numbers of boxes int64 [N], and whether they could be read, bool [N]."""
 
     ids: NDArray[np.uint64]
     boxes: NDArray[np.int64]
@@ -71,26 +84,26 @@ class Images(NamedTuple):
 
 
 def classes_text(classes: DetectionClasses) -> bytes:
-    """The content of ``classes.csv``."""
+    """Return the content of ``classes.csv``."""
     return csv_lines(zip(classes.names.tolist(), classes.titles.tolist(), strict=True))
 
 
 def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:
-    """Rows as lines of a CSV file; no field may hold a line break."""
+    """Return rows as lines of a CSV file; no field may hold a line break."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
 
 
 def read_boxes(path: str | Path, classes: NDArray[np.str_] | None = None) -> Detections:
-    """Read predicted boxes. A file of a header alone holds none.
+    """Read predicted boxes; a file with only a header has none.
 
     Args:
         path: the file.
-        classes: str [C], the names that may occur, which labels are rows of; by default those that do, sorted.
+        classes: str [C], the names that may occur, in the order of the labels; by default those that do, sorted.
 
     Raises:
-        FormatError: names the file, the line and the field.
+        FormatError: the file is invalid; names the line and the field.
     """
     known = None if classes is None else set(classes.tolist())
     codes = {} if classes is None else {name: row for row, name in enumerate(classes.tolist())}
@@ -98,7 +111,7 @@ def read_boxes(path: str | Path, classes: NDArray[np.str_] | None = None) -> Det
     for rows in read_rows(Path(path), NAMED_COLUMNS, numbers=("Score", *CORNERS)):
         labels = rows.codes("LabelName", codes)
         if known is not None:
-            rows.refuse(labels >= len(known), "LabelName", "is none of the classes", "give one of their names")
+            rows.refuse(labels >= len(known), "LabelName", "is not one of the classes", "give one of their names")
         found.append((rows.ids("ImageID"), labels, rows.numbers("Score"), corners_of(rows, OUTSIDE)))
     names, places = sorted_names(codes) if classes is None else (classes, np.arange(len(classes), dtype=np.int32))
     return Detections(
@@ -111,7 +124,15 @@ def read_boxes(path: str | Path, classes: NDArray[np.str_] | None = None) -> Det
 
 
 def corners_of(rows: Rows, outside: float) -> NDArray[np.float64]:
-    """Boxes float64 [R, 4] that have no negative side and lie in [-outside, 1 + outside]."""
+    """Return boxes float64 [R, 4], whose sides are not negative and which lie in [-outside, 1 + outside].
+
+    Args:
+        rows: rows of a file with the columns CORNERS.
+        outside: share of the image by which a box may extend beyond it.
+
+    Raises:
+        FormatError: a box violates these rules.
+    """
     boxes = np.stack([rows.numbers(name) for name in CORNERS], axis=1)
     remedy = "give shares of the image's width and height"
     for column, name in enumerate(CORNERS):
@@ -125,12 +146,12 @@ def corners_of(rows: Rows, outside: float) -> NDArray[np.float64]:
 
 
 def joined(parts: Sequence[tuple[NDArray[Any], ...]], column: int, empty: NDArray[Any]) -> NDArray[Any]:
-    """One column of all blocks; `empty` has the dtype and shape of none."""
+    """Concatenate one column of all blocks; `empty` is the result without any."""
     return np.concatenate([empty, *(part[column] for part in parts)])
 
 
 def sorted_names(codes: Mapping[str, int]) -> tuple[NDArray[np.str_], NDArray[np.int32]]:
-    """The names in order, str [C], and the place of each code among them, int32 [C]."""
+    """Return the names sorted, str [C], and the place of each code among them, int32 [C]."""
     names = np.array(list(codes), np.str_)
     order = np.argsort(names)
     places = np.empty(len(names), np.int32)
@@ -139,11 +160,11 @@ def sorted_names(codes: Mapping[str, int]) -> tuple[NDArray[np.str_], NDArray[np
 
 
 def read_images(path: Path) -> Images:
-    """Read ``images.csv``. Raises FormatError, which names the file, the line and the field."""
+    """Read ``images.csv``; raise a FormatError that names the line and the field if it is invalid."""
     parts = [Images(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.bool_))]
     for rows in read_rows(path, IMAGE_COLUMNS):
         counts = rows.whole_numbers("Boxes")
-        rows.refuse(counts < 0, "Boxes", "is no number of boxes", "write a whole number of 0 and more")
+        rows.refuse(counts < 0, "Boxes", "is not a number of boxes", "write a whole number, 0 or more")
         readable = (rows.fields["Reason"] == "").to_numpy()
         rows.refuse(~readable & (counts > 0), "Boxes", "boxes, though the image could not be read", "write 0")
         parts.append(Images(rows.ids("ImageID"), counts, readable))
@@ -154,17 +175,16 @@ def read_detections(folder: str | Path) -> FoundObjects:
     """Read a finished set.
 
     Raises:
-        LandmarksError: it is missing, unfinished, corrupt or cut off, names the file and the line; or it does not hold
-            what was written.
+        LandmarksError: the set is missing, unfinished, corrupt or truncated, or does not match its checksums.
     """
     folder = Path(folder)
     if not folder.is_dir():
         unfinished = folder.with_name(folder.name + PARTIAL_SUFFIX)
         if unfinished.is_dir():
             raise LandmarksError(
-                f"{folder}: only {unfinished.name} is there: run the same detection again to finish it"
+                f"{folder}: unfinished, there is only {unfinished.name}: run the same detection again to finish it"
             )
-        raise LandmarksError(f"{folder}: no such folder of detections")
+        raise LandmarksError(f"{folder}: there is no folder of detections")
     DetectionProtocol.read(folder / PROTOCOL_FILE)
     classes = read_classes(folder / CLASSES_FILE)
     images = read_images(folder / IMAGES_FILE)
@@ -179,12 +199,12 @@ def read_detections(folder: str | Path) -> FoundObjects:
 
 
 def _require_all(folder: Path, images: Images, image_ids: NDArray[np.uint64]) -> None:
-    """A file that was cut off at a line end is well-formed: only the numbers of boxes tell."""
+    """Check the numbers of boxes, which detects a file that was truncated at a line end."""
     counts = np.bincount(find_rows(image_ids, images.ids), minlength=len(images.ids))
     wrong = np.flatnonzero(counts != images.boxes)
     if len(wrong):
         row = int(wrong[0])
         raise LandmarksError(
             f"{folder / BOXES_FILE}: image {format_id(images.ids[row])} has {counts[row]} boxes, {IMAGES_FILE} says "
-            f"{images.boxes[row]}: the files were cut off or changed; detect again"
+            f"{images.boxes[row]}: the files were truncated or changed; detect again"
         )

@@ -1,11 +1,12 @@
-"""Makes confidences of different queries comparable, which is what GAP rewards.
+"""Calibration makes the confidences of different queries comparable, which GAP rewards.
 
-Stretching a score changes nothing: GAP looks at the order of all predictions only. What helps is evidence that the
-score lacks: how far behind the next landmark is, whether the neighbours agree, how crowded the place is. How it counts
-is learnt from the gallery alone, see `rehearsal`. No published solution of 2019 says how it calibrated; this is ours.
+A monotonic function of the score has no effect, because GAP depends only on the order of all predictions. Evidence that
+the score lacks does help: the distance to the next landmark, the agreement of neighbours, and the density around the
+query. Its weights are learned from the gallery alone, see `rehearsal`. No published solution of 2019 describes its
+calibration; this one is ours.
 
-A stage for right after the votes: it knows the neighbours only, and what later stages add (verification, a
-classifier's probability) then comes on top of a probability, in whose units their weights are.
+The stage belongs directly after the votes, because it uses only the neighbours. Later stages (verification, a
+classifier) then add to a probability, and their weights are in its units.
 """
 
 import logging
@@ -34,14 +35,14 @@ class LogisticRegression:
     spreads: NDArray[np.float64]
 
     def probability(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of rows [N, F], float64 [N]."""
+        """Compute the probability for rows [N, F], float64 [N]."""
         return _sigmoid(_times((features - self.means) / self.spreads, self.weights) + self.bias)
 
     @staticmethod
     def fit(
         features: NDArray[np.float64], right: NDArray[np.bool_], regularisation: float = 0.01
     ) -> "LogisticRegression":
-        """Learn from rows [N, F] and which are right; regularisation keeps weights of perfect features finite."""
+        """Fit to rows [N, F] and whether they are right, bool [N]; regularisation keeps the weights finite."""
         means, spreads = features.mean(axis=0), features.std(axis=0)
         spreads = np.where(spreads > 1e-12, spreads, 1.0)
         rows, truth = (features - means) / spreads, right.astype(np.float64)
@@ -58,7 +59,7 @@ class LogisticRegression:
         return LogisticRegression(found.x[:-1], float(found.x[-1]), means, spreads)
 
 
-# Sums run over rows in one order, without BLAS: the weights do not depend on how a library splits its work.
+# Without BLAS, whose order of sums may vary, so that the weights are reproducible.
 def _times(rows: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     return (rows * weights).sum(axis=1)
 
@@ -68,18 +69,19 @@ def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class ConfidenceCalibration:
-    """Gives every prediction the probability of being right as confidence, learnt on gallery images.
+    """Sets the confidence of every prediction to its probability of being right, learned on gallery images.
 
-    The prediction stays, and so does the order of a query's other candidates, whose scores shrink or grow with it.
-    Where nothing can be learnt (a gallery that is always right or always wrong, or has no landmarks) all stays as it
-    was, and a warning says so. The notes ``similarity``, ``margin``, ``share`` and ``density`` hold the evidence.
+    The prediction and the order of a query's other candidates do not change; their scores are scaled with it. If
+    nothing can be learned (the sample is always right or always wrong, or the gallery has no landmarks), the state does
+    not change and a warning is logged. The notes ``similarity``, ``margin``, ``share`` and ``density`` hold the
+    evidence.
 
     Args:
-        sample: gallery images that play queries; all of a smaller gallery.
-        hidden: part of them whose landmark is left out.
-        k: neighbours that are looked at.
-        votes: neighbours that vote for the landmarks of the sample: the k of the votes before.
-        regularisation: of the logistic regression.
+        sample: gallery images that act as queries; all of a smaller gallery.
+        hidden: share of them whose landmark is left out.
+        k: neighbours that are used as evidence.
+        votes: neighbours that vote for the landmarks of the sample; the k of the preceding votes.
+        regularisation: L2 regularisation of the logistic regression.
         max_images: landmarks with more gallery images are never left out.
     """
 
@@ -113,7 +115,7 @@ class ConfidenceCalibration:
         neighbours, candidates = state.require_ranking("calibration"), state.require_answer("calibration")
         if neighbours.depth < self.k:
             raise LandmarksError(
-                f"calibration: k is {self.k}, but the search gives {neighbours.depth} neighbours: raise the search's k"
+                f"calibration: k is {self.k}, but the search finds {neighbours.depth} neighbours: use a larger k there"
             )
         learnt = self.learn(state, resources)
         if learnt is None:
@@ -124,17 +126,17 @@ class ConfidenceCalibration:
         return state.with_candidates(with_confidence(candidates, learnt.probability(features)), **notes)
 
     def learn(self, state: RecognitionState, resources: Resources) -> LogisticRegression | None:
-        """The regression, or None where the sample teaches nothing."""
+        """Learn the regression on the gallery of a state; None, with a warning, if nothing can be learned."""
         cast = choose(state.gallery, self.sample, self.hidden, self.max_images, resources.seed)
         if not len(cast.rows):
-            log.warning("Calibration: no gallery image has a landmark; the confidences stay as they are")
+            log.warning("Calibration: no gallery image has a landmark; the confidences do not change")
             return None
         rehearsal = rehearse(state.gallery, cast, self.k, self.votes, resources)
         right = float(rehearsal.right.mean())
         if right in (0.0, 1.0):
             found = "right" if right else "wrong"
             log.warning(
-                "Calibration: all of %d gallery images are %s; the confidences stay as they are", len(cast.rows), found
+                "Calibration: all of %d gallery images are %s; the confidences do not change", len(cast.rows), found
             )
             return None
         learnt = LogisticRegression.fit(rehearsal.features, rehearsal.right, self.regularisation)
@@ -144,12 +146,12 @@ class ConfidenceCalibration:
 
 
 def with_confidence(candidates: Ranking, confidence: NDArray[np.float64]) -> Ranking:
-    """Give every query's first place a confidence above 0, [Q]; the other places keep order and proportions."""
+    """Set the score of every query's first place to a confidence above 0, [Q], and scale the others with it."""
     if not candidates.indices.shape[1]:
         return candidates
     scores = np.where(candidates.filled, candidates.scores, 0).astype(np.float64)
-    # Where the first score is not above 0 there are no proportions, and they keep their distances.
+    # If the first score is not above 0, the others cannot be scaled and keep their differences to it.
     first, wanted = scores[:, :1], confidence[:, None]
     scaled = np.where(first > 0, scores / np.where(first > 0, first, 1) * wanted, wanted + (scores - first))
-    scaled = np.maximum(scaled, np.finfo(np.float32).min)  # -inf would mean that a place is empty
+    scaled = np.maximum(scaled, np.finfo(np.float32).min)  # -inf would empty a place
     return candidates.rescored(np.where(candidates.indices != NO_LANDMARK, scaled, -np.inf))

@@ -1,6 +1,6 @@
-"""Joins what a classifier says with what the neighbours say: re-ranking by joining recognition and retrieval.
+"""Joins the predictions of a classifier with the votes of neighbours: joins recognition and retrieval.
 
-The second place of 2019 did so; how its scores were weighed was not published, so the two ways here are ours.
+The second place of 2019 did so; its weights were not published, so the two formulas here are ours.
 """
 
 import logging
@@ -21,17 +21,17 @@ log = logging.getLogger(__name__)
 
 
 class ClassifierJoin:
-    """Raises landmarks by the classifier's probability p: score + factor x max(score, 0) x p + weight x p.
+    """Raises scores by the classifier's probability p: score + factor x max(score, 0) x p + weight x p.
 
-    A landmark that the classifier does not name, and every landmark of a query of which it says nothing, keeps its
-    score. Landmarks that only the classifier knows join the label space. The note ``probability`` holds what the
-    classifier gives the landmark that is predicted in the end; NaN where it says nothing of the query.
+    Landmarks that the classifier does not predict, and queries without predictions, keep their scores. Landmarks that
+    only the classifier knows are added to the label space. The note ``probability`` holds the classifier's probability
+    of the finally predicted landmark; NaN for a query without predictions.
 
     Args:
-        weight: of the sum, in units of the candidates' scores.
-        factor: of the product; 1 doubles the score of a landmark of which the classifier is sure.
-        min_probability: a lower probability is chance and says nothing.
-        new_candidates: landmarks that no neighbour has named may enter, with weight x p as score.
+        weight: weight of the added probability, in units of the candidates' scores.
+        factor: weight of the product; 1 doubles the score of a landmark with probability 1.
+        min_probability: lower probabilities are ignored as chance.
+        new_candidates: also add landmarks for which no neighbour voted, with the score weight x p.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"predictions"})
@@ -62,12 +62,12 @@ class ClassifierJoin:
         rows = find_rows(state.query_ids, predictions.ids)
         silent = int((rows < 0).sum())
         if silent:
-            log.info("%s: nothing on %d of %d queries, which stay as they are", predictions.name, silent, len(rows))
+            log.info("%s: no prediction for %d of %d queries, which do not change", predictions.name, silent, len(rows))
 
         said = rows >= 0
         landmarks = np.full((len(rows), predictions.landmarks.shape[1]), NO_LANDMARK, np.int32)
         probabilities = np.zeros(landmarks.shape, np.float64)
-        landmarks[said] = np.append(number, np.int32(NO_LANDMARK))[predictions.landmarks[rows[said]]]  # -1: the last
+        landmarks[said] = np.append(number, np.int32(NO_LANDMARK))[predictions.landmarks[rows[said]]]  # -1 stays -1
         probabilities[said] = predictions.probabilities[rows[said]]
         heard = (landmarks != NO_LANDMARK) & (probabilities >= self.min_probability) & (probabilities > 0)
 
@@ -85,19 +85,19 @@ class ClassifierJoin:
 def _check(predictions: Predictions) -> None:
     again = first_repeat(predictions.ids)
     if again is not None:
-        raise LandmarksError(f"{predictions.name}: image {format_id(predictions.ids[again])} is there twice")
+        raise LandmarksError(f"{predictions.name}: image {format_id(predictions.ids[again])} occurs twice")
     unique, counts = np.unique(predictions.landmark_names, return_counts=True)
     if (counts > 1).any():
-        raise LandmarksError(f"{predictions.name}: landmark {unique[np.argmax(counts > 1)]} is named twice")
+        raise LandmarksError(f"{predictions.name}: landmark name {unique[np.argmax(counts > 1)]} occurs twice")
     ordered = np.sort(predictions.landmarks, axis=1)
     twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] != NO_LANDMARK)).any(axis=1)
     if twice.any():
         image = format_id(predictions.ids[np.argmax(twice)])
-        raise LandmarksError(f"{predictions.name}: image {image} has one landmark twice; predict again")
+        raise LandmarksError(f"{predictions.name}: image {image} has the same landmark twice; predict again")
 
 
 def _scores_of(candidates: Ranking, landmarks: NDArray[np.int32], num_landmarks: int) -> NDArray[np.float64]:
-    """The scores [Q, k] that landmarks [Q, k] have among the candidates of their queries; -inf where they are none."""
+    """Return the scores [Q, k] of landmarks [Q, k] among the candidates of their queries; -inf for others."""
     base = np.arange(candidates.num_queries, dtype=np.int64)[:, None] * num_landmarks
     filled = candidates.filled
     pairs = (candidates.indices + base)[filled]

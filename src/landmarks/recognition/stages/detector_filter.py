@@ -1,7 +1,7 @@
-"""A stage that takes queries without a landmark out of the way, by the objects that a detector found in them.
+"""Filters queries without a landmark, by the objects that a detector found in them.
 
-GAP counts every prediction on a non-landmark image as wrong, and most test images of Google Landmarks v2 show
-none. The second place of 2019 began its recognition with landmark / non-landmark detection; the rule is ours, see
+GAP counts every prediction on a non-landmark image as wrong, and most test images of Google Landmarks v2 show no
+landmark. The second place of 2019 began its recognition with landmark / non-landmark detection; the rule is ours, see
 `non_landmark`.
 """
 
@@ -21,19 +21,19 @@ from landmarks.retrieval import MISSING, Need, Resources
 
 log = logging.getLogger(__name__)
 
-SHOWN = 10  # unknown classes in the log
+SHOWN = 10  # unknown classes that the log names
 
 
 class NonLandmarkFilter:
-    """Removes or pushes down the predictions of queries that the rule finds to show no landmark.
+    """Removes or pushes down the predictions of queries that show no landmark according to a rule.
 
-    Queries that the detector has not looked at stay as they are. The notes ``no_landmark``
-    and ``detector`` hold decision and reason.
+    Queries that the detector has not processed do not change. The notes ``no_landmark`` and ``detector`` hold decision
+    and reason.
 
     Args:
-        rule: decides.
-        action: "drop" leaves such queries without prediction, "push_down" puts their confidences below those of all
-            other queries and keeps their order.
+        rule: decides which queries show no landmark.
+        action: "drop" removes the predictions of these queries, "push_down" lowers their confidences below those of
+            all other queries and keeps their order.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"detections"})
@@ -44,12 +44,12 @@ class NonLandmarkFilter:
         self._told = False
 
     def check(self, given: Evidence | RecognitionState) -> None:
-        """Refuse a detector that lacks classes of the rule, before any work."""
+        """Raise a LandmarksError, before any work, if the detector lacks classes of the rule."""
         if given.detections is None:
             return
         unknown = self.rule.find_classes(given.detections.classes).unknown
         if unknown and not self._told:
-            log.info("Non-landmark filter: %d classes that the detector does not know: %s",
+            log.info("Non-landmark filter: the detector does not know %d classes of the rule: %s",
                      len(unknown), ", ".join(unknown[:SHOWN]) + " …" * (len(unknown) > SHOWN))  # fmt: skip
             self._told = True
 
@@ -63,7 +63,7 @@ class NonLandmarkFilter:
         log.info(
             "Non-landmark filter: %d of %d queries show no landmark%s",
             judged.no_landmark.sum(), len(state.query_ids),
-            f"; {unseen} were not looked at and stay (of {found.name})" if unseen else "",
+            f"; {unseen} are not in {found.name} and do not change" if unseen else "",
         )  # fmt: skip
         if self.action == "drop":
             candidates = candidates.rescored(np.where(judged.no_landmark[:, None], -np.inf, candidates.scores))
@@ -75,7 +75,7 @@ class NonLandmarkFilter:
 
 
 def in_words(judged: Judgement, found: FoundObjects, rule: NonLandmarkRule) -> NDArray[np.str_]:
-    """Why each query was filtered or not: str [Q]."""
+    """Describe why each query was filtered or not: str [Q]."""
     titles, labels = found.classes.titles, found.boxes.labels
     scores, corners = found.boxes.scores, np.clip(found.boxes.boxes, 0, 1)
 

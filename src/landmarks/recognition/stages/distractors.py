@@ -1,10 +1,10 @@
 """Pushes down landmarks that are predicted suspiciously often.
 
-A train image that resembles many images of anything (a sign, a portrait, grass) becomes the nearest neighbour of many
-queries that show no landmark. The first place of the 2019 recognition challenge pushed labels down that it had
-predicted more than 30 times (Ozaki and Yokoo, 2019); how far was not published, so below all others is ours. In 117,577
-queries of which few show a landmark 30 times is often; where the queries show only a handful of landmarks it is not,
-so a landmark may also be allowed so many predictions for each gallery image that it has, which is ours as well.
+A train image that resembles many unrelated images (a sign, a portrait, grass) becomes the nearest neighbour of many
+queries that show no landmark. The first place of the 2019 recognition challenge pushed down labels that it had
+predicted more than 30 times (Ozaki and Yokoo, 2019); how far was not published, and below all others is our choice.
+Among 117,577 queries of which few show a landmark, 30 times is often, but not if the queries show only a few landmarks.
+So the limit may also grow with a landmark's gallery images, which is our addition.
 """
 
 import numpy as np
@@ -16,15 +16,14 @@ from landmarks.retrieval import Resources
 
 
 class DistractorPush:
-    """Puts the confidence of queries that predict a suspicious landmark below that of all others.
+    """Lowers the confidence of queries with a suspicious prediction below that of all others.
 
-    Nothing is lost: these queries keep their candidates, and their order among themselves. The notes
-    ``times_predicted`` and ``distractor`` say how often the landmark of a query is predicted in all, and which queries
-    were pushed down.
+    These queries keep their candidates and their order. The note ``times_predicted`` is the number of queries with the
+    same prediction, and ``distractor`` marks the queries that were pushed down.
 
     Args:
-        limit: a landmark is suspicious if it is predicted more often.
-        per_gallery_image: and more often than this times the number of its gallery images; 0 leaves the limit alone.
+        limit: a landmark is suspicious if more queries predict it than this,
+        per_gallery_image: and more than this times the number of its gallery images; 0 uses only the limit.
     """
 
     def __init__(self, limit: int = 30, per_gallery_image: float = 0.0) -> None:
@@ -40,7 +39,7 @@ class DistractorPush:
         """Return the state with confidences pushed down, and the notes ``times_predicted`` and ``distractor``."""
         candidates = state.require_answer("distractors")
         num_landmarks = len(state.landmark_names)
-        # One more for -1, which stands for no prediction and no landmark.
+        # Counts are shifted by one, because -1 stands for no prediction and no landmark.
         times = np.bincount(candidates.first + 1, minlength=num_landmarks + 1)
         images = np.bincount(state.gallery.landmarks + 1, minlength=num_landmarks + 1)
         suspicious = times > np.maximum(self.limit, self.per_gallery_image * images)

@@ -1,8 +1,8 @@
-"""Spatial verification of the nearest train images: neighbours that show the same scene say so with their inliers.
+"""Spatial verification of the nearest train images: inliers are evidence that a neighbour shows the same scene.
 
 The first place of the 2019 recognition challenge summed similarity + min(70, inliers) / 70 of the 3 nearest train
 images for each landmark (Ozaki and Yokoo, "Large-scale Landmark Retrieval/Recognition under a Noisy and Diverse
-Dataset", 2019). After a vote of the 3 nearest by similarity this stage, with `depth` and `k` 3, adds up to that sum.
+Dataset", 2019). After a vote of the 3 nearest by similarity, this stage with `depth` and `k` 3 gives that sum.
 """
 
 from dataclasses import replace
@@ -19,15 +19,15 @@ from landmarks.retrieval import Geometry, LocalFeatureStore, Matcher, Need, Reso
 class NeighbourVerification:
     """Adds the evidence of verified neighbours to the scores of their landmarks.
 
-    A query none of whose neighbours reaches `min_inliers` keeps its candidates and scores. The counts stay in the
-    state's `verified`; the note ``inliers`` holds the largest count among neighbours that show the predicted landmark.
-    That fewer than `min_inliers` are chance is ours, the published rule has no floor.
+    A query whose neighbours all have fewer than `min_inliers` keeps its candidates and scores. The counts stay in the
+    state's `verified`; the note ``inliers`` holds the largest count among neighbours of the predicted landmark. The
+    minimum `min_inliers` is our addition to the published rule.
 
     The other arguments are those of `SpatialVerification`.
 
     Args:
-        depth: nearest train images that are looked at.
-        k: of these, how many count at most: those with the most evidence, the nearer ones where it is equal.
+        depth: number of nearest train images to verify.
+        k: maximum number of these that count: those with the most evidence, the nearer ones if it is equal.
     """
 
     needs: ClassVar[frozenset[Need]] = SpatialVerification.needs
@@ -49,7 +49,7 @@ class NeighbourVerification:
         self.k = k
 
     def __call__(self, state: RecognitionState, resources: Resources) -> RecognitionState:
-        """Return the state with verified neighbours, candidates that they have raised, and the note ``inliers``."""
+        """Return the state with verified neighbours, candidates with new scores, and the note ``inliers``."""
         candidates = state.require_answer("verification")
         inliers = self.verification.inliers(state, resources)
         neighbours = state.require_ranking("verification")

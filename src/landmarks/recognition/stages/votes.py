@@ -13,8 +13,8 @@ class NeighbourVotes:
 
     Args:
         k: neighbours that vote.
-        power: a vote weighs similarity^power; 0 counts heads, more than 1 trusts near neighbours more.
-        weights: "rank" also lets a vote fall linearly with the neighbour's rank.
+        power: the weight of a vote is similarity^power; 0 counts images, more than 1 gives near neighbours more weight.
+        weights: with "rank" the weight also decreases linearly with the neighbour's rank.
     """
 
     def __init__(self, k: int = 3, power: float = 1.0, weights: Weights = "similarity") -> None:
