@@ -50,7 +50,7 @@ def test_autocast_does_not_change_the_loss() -> None:
     [
         ((3, 2), [1, 1, 2], "batch of 3"),
         ((0, 2), [], "batch of 0"),
-        ((4, 2), [1, 1, 2, 3], "images 2 and 3 of the batch are of landmarks 2 and 3"),
+        ((4, 2), [1, 1, 2, 3], "images 2 and 3 of the batch show different landmarks, 2 and 3"),
         ((4, 2), [1, 2, 1, 2], "images 0 and 1"),
         ((4, 2), [1, 1], r"not \[4, 2\] and \[2\]"),
     ],

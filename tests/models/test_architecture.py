@@ -129,7 +129,7 @@ def test_weights_are_never_fetched_for_a_file() -> None:
 
 
 def test_a_loss_that_cannot_be_is_named() -> None:
-    with pytest.raises(LandmarksError, match="scale is above 0"):
+    with pytest.raises(LandmarksError, match="scale must be above 0"):
         build_loss({"loss": "ArcMargin", "scale": -1.0}, 3, 2)
     with pytest.raises(LandmarksError, match="asks to call Hinge"):
         build_loss({"loss": "Hinge"}, 3, 2)

@@ -1,4 +1,4 @@
-"""What the descriptors are trained with, one loss a file."""
+"""Losses for the training of descriptors, one per file."""
 
 import lazy_loader
 

@@ -1,8 +1,8 @@
 """Additive angular margin: the loss of four of the published models.
 
-Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face Recognition", CVPR 2019. The image's angle
-to its own landmark's direction is made larger by the margin before the softmax, so that landmarks must stand
-apart by more than what a plain softmax asks for. Constants as in the published programs.
+Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face Recognition", CVPR 2019. The margin is added to the
+angle between an image and its landmark's weight vector before the softmax, so that landmarks must be separated by more
+than a plain softmax requires. The defaults are those of the published code.
 """
 
 import math
@@ -13,7 +13,7 @@ from torch import Tensor
 from landmarks.losses.margin_head import MarginHead
 
 SINE_EPS = 1e-6
-"""Added under the root of the sine, so that its slope stays finite where image and landmark agree."""
+"""Added under the square root in the sine, so that its derivative stays finite at an angle of 0."""
 
 
 class ArcMargin(MarginHead):
@@ -24,9 +24,9 @@ class ArcMargin(MarginHead):
         dim: Length of the descriptors D.
         margin: Added to the true landmark's angle, in radians, in [0, π).
         scale: Factor of all cosines, above 0.
-        easy_margin: Add the margin only where the cosine is positive. Otherwise it is added up to the angle where
-            the sum would pass π, and replaced by a constant beyond, so that the logit keeps falling.
-        chunk: How many classes to hold at a time; it changes memory and speed only.
+        easy_margin: Add the margin only where the cosine is positive. If False, it is added where the sum of angle and
+            margin is below π, and replaced by a constant beyond, so that the logit keeps decreasing.
+        chunk: Number of classes to process at a time; affects memory and speed only.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ArcMargin(MarginHead):
         self.easy_margin = easy_margin
 
     def with_margin(self, cosine: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the cosine of the widened angle and its derivative by the cosine, both [B]."""
+        """Return the cosine of the angle plus margin and its derivative with respect to the cosine, both [B]."""
         cosine = cosine.clamp(-1.0, 1.0)
         cos_m, sin_m = math.cos(self.margin), math.sin(self.margin)
         sine = (1.0 - cosine.square() + SINE_EPS).sqrt()
@@ -57,5 +57,5 @@ class ArcMargin(MarginHead):
         return torch.where(applies, widened, otherwise), torch.where(applies, slope, 1.0)
 
     def extra_repr(self) -> str:
-        """Shown when the loss is printed."""
+        """Return the parameters that are shown when the loss is printed."""
         return f"{super().extra_repr()}, margin={self.margin}, easy={self.easy_margin}"

@@ -1,4 +1,4 @@
-"""A loss with a vector of weights for each landmark, which serves as a classifier, too."""
+"""The base class of losses with a weight vector per landmark, which can also serve as classifiers."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
@@ -8,21 +8,21 @@ from torch import Tensor, nn
 
 
 class ClassHead(nn.Module, ABC):
-    """The base of losses with class weights: keeps them, checks their number, and scores landmarks.
+    """The base class of losses with class weights, which it holds.
 
-    Scores come for a range of classes at a time: all of 203,094 at once would be 0.8 MB an image.
+    Scores are computed for a range of classes at a time: all 203,094 at once would take 0.8 MB per image.
 
     Args:
         num_landmarks: Number of classes C.
         dim: Length of the descriptors D.
-        chunk: How many classes to hold at a time; it changes memory and speed only.
+        chunk: Number of classes to process at a time; affects memory and speed only.
 
     Attributes:
         weight: float32 [C, D].
-        needs_pairs: Whether batches must come from a sampler that lays out pairs.
-        reads_length: Whether scores depend on the length of descriptors, not on their direction alone. Such a head can
-            only judge descriptors as the network gives them, not sums of normalised views.
-        exports_as: The task for which a network with this head is exported unless another is asked for.
+        needs_pairs: Whether batches must come from a sampler of pairs.
+        reads_length: Whether scores depend on the length of descriptors, not only on their direction. Such a head can
+            only score descriptors as the network computes them, not sums of normalised views.
+        exports_as: The task for which a network with this head is exported by default.
     """
 
     needs_pairs: ClassVar[bool] = False
@@ -39,21 +39,27 @@ class ClassHead(nn.Module, ABC):
 
     @property
     def num_landmarks(self) -> int:
-        """C."""
+        """C, the number of classes."""
         return self.weight.shape[0]
 
     @property
     def dim(self) -> int:
-        """D."""
+        """D, the length of descriptors."""
         return self.weight.shape[1]
 
     @abstractmethod
     def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-        """Give what the softmax is taken of, for classes [start, stop): float [B, D] to [B, stop - start].
+        """Compute the inputs of the softmax for a range of classes.
 
-        In float32; in float64 for descriptors of that type.
+        Args:
+            descriptors: Float [B, D].
+            start: First class.
+            stop: One past the last class; all classes by default.
+
+        Returns:
+            [B, stop - start], float64 for float64 descriptors, otherwise float32.
         """
 
     def extra_repr(self) -> str:
-        """Shown when the loss is printed."""
+        """Return the parameters that are shown when the loss is printed."""
         return f"{self.num_landmarks} landmarks, dim={self.dim}"

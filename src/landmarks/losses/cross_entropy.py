@@ -1,11 +1,11 @@
-"""Cross entropy over very many classes, exact, without ever holding all logits.
+"""Exact cross entropy over very many classes without holding all logits.
 
-A head over C classes with a batch of B images has B x C logits; written down plainly it keeps several
-copies of them (198 MiB each at B = 256, C = 203,094) beside the weights. Here the classes pass by in chunks,
-twice: the forward pass keeps a running log-sum-exp, the backward pass computes each chunk's logits again and
-turns them into gradients at once (the scheme of FlashAttention, Dao et al., NeurIPS 2022, applied to the
-class axis). Beside the weights and their gradient, memory is a few tensors of B x chunk and chunk x D. Few
-classes need no such care: their logits are kept, and nothing is computed twice.
+A head over C classes with a batch of B images has B x C logits, of which a plain implementation keeps several copies
+(198 MiB each at B = 256, C = 203,094) besides the weights. Here the classes are processed in chunks, twice: the forward
+pass keeps a running log-sum-exp, and the backward pass computes each chunk's logits again and turns them into gradients
+immediately (the scheme of FlashAttention, Dao et al., NeurIPS 2022, applied to the class axis). Besides the weights and
+their gradient, this needs a few tensors of B x chunk and chunk x D. With few classes the logits are kept, and nothing
+is computed twice.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 KEPT_CLASSES = 16_384
-"""Up to so many classes the logits are kept for the backward pass: 16 MB at a batch of 256."""
+"""Number of classes up to which the logits are kept for the backward pass: 16 MB at a batch of 256."""
 
 TargetScore = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Turns the true classes' scores [B] into what takes their place, and its derivative: both [B]."""
+"""Maps the true classes' scores [B] to their replacements and the derivatives of these, both [B]."""
 
 
 def chunked_cross_entropy(
@@ -32,24 +32,27 @@ def chunked_cross_entropy(
     target_score: TargetScore | None = None,
     chunk: int = 1024,
 ) -> Tensor:
-    """Mean over the batch of the cross entropy of `scale * (x @ weight.T) + bias`.
+    """Compute the mean over the batch of the cross entropy of `scale * (x @ weight.T) + bias`.
 
-    Computed in float32 (float64 for float64 inputs), under autocast too: bfloat16 cosines are wrong by 0.004,
-    which a scale of 80 would make 0.3.
+    It is computed in float32 (float64 for float64 inputs), even under autocast: bfloat16 cosines have errors of 0.004,
+    which a scale of 80 would turn into 0.3.
 
     Args:
         x: Float [B, D].
-        weight: Float [C, D], one row a class.
+        weight: Float [C, D], one row per class.
         labels: int64 [B] in [0, C).
         bias: Float [C], or None.
         scale: Factor of all scores.
         unit_weight: Divide each row of `weight` by its length first.
-        target_score: Replaces the true class's score before it is scaled, as margins do. None leaves it.
-        chunk: How many classes to hold at a time. Small chunks stay in the processor's cache; see
-            `benchmarks/results/losses.csv`. On a GPU with memory to spare, larger ones start fewer kernels.
+        target_score: Replaces the true class's score before scaling, as margins do; None leaves it unchanged.
+        chunk: Number of classes to process at a time. Small chunks stay in the processor's cache; see
+            `benchmarks/results/losses.csv`. On a GPU with free memory, larger ones launch fewer kernels.
 
     Returns:
-        A scalar. It can be differentiated once, by `x`, `weight` and `bias`.
+        A scalar. It can be differentiated once, with respect to `x`, `weight` and `bias`.
+
+    Raises:
+        ValueError: `x` or `labels` has another shape.
     """
     if x.ndim != 2 or x.shape[0] == 0 or x.shape[1] != weight.shape[1]:
         raise ValueError(f"descriptors are [B, {weight.shape[1]}] with B at least 1, not {list(x.shape)}")
@@ -63,7 +66,7 @@ def chunked_cross_entropy(
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """In the type that losses and class scores compute in: float64 where it is that, float32 else."""
+    """Convert to the type in which losses and class scores compute: float64 stays, all others become float32."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
@@ -84,14 +87,14 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         target_score: TargetScore,
         chunk: int,
     ) -> Tensor:
-        # The true class has a score of its own kind, so it is taken out of the chunks and handled by itself.
+        # The score of the true class may be replaced, so it is computed separately and left out of the chunks.
         true_rows, _ = _rows(weight.index_select(0, labels), x.dtype, unit_weight)
         target, slope = target_score((x * true_rows).sum(dim=1))
         target = target * scale
         if bias is not None:
             target = target + bias.index_select(0, labels)
 
-        log_sum = target  # of the exponentials of all logits seen so far
+        log_sum = target  # logarithm of the sum of the exponentials of all logits so far
         kept = []
         for start, stop in _chunks(len(weight), chunk):
             rows, _ = _rows(weight[start:stop], x.dtype, unit_weight)
@@ -140,7 +143,7 @@ def _chunks(classes: int, chunk: int) -> Iterator[tuple[int, int]]:
 
 
 def _rows(weight: Tensor, dtype: torch.dtype, unit: bool) -> tuple[Tensor, Tensor | None]:
-    """Weights as they enter the scores, and the lengths they were divided by."""
+    """Return the weights as they enter the scores, and the lengths by which they were divided, or None."""
     weight = weight.to(dtype)
     if not unit:
         return weight, None
@@ -149,7 +152,7 @@ def _rows(weight: Tensor, dtype: torch.dtype, unit: bool) -> tuple[Tensor, Tenso
 
 
 def _through_length(by_row: Tensor, rows: Tensor, lengths: Tensor | None) -> Tensor:
-    """The gradient by the weights from that by their unit rows: only what is across a row moves it."""
+    """Turn the gradient by unit rows into that by the weights, which only has the part orthogonal to the row."""
     if lengths is None:
         return by_row
     along = (by_row * rows).sum(dim=1, keepdim=True)
@@ -159,12 +162,12 @@ def _through_length(by_row: Tensor, rows: Tensor, lengths: Tensor | None) -> Ten
 def _other_logits(
     x: Tensor, rows: Tensor, bias: Tensor | None, labels: Tensor, scale: float, start: int, stop: int
 ) -> Tensor:
-    """Logits [B, stop - start], with -inf at the true classes."""
+    """Compute logits [B, stop - start], with -inf at the true classes."""
     logits = (x @ rows.T).mul_(scale)
     if bias is not None:
         logits.add_(bias[start:stop])
-    # Each image writes to one column, its true class's or else any column's own value: no shape depends on data,
-    # so a GPU never waits for the host.
+    # Each image writes to one column: its true class or, if that is in another chunk, a column that keeps its value. So
+    # no shape depends on data, and a GPU never waits for the host.
     column = (labels - start).clamp(0, stop - start - 1)[:, None]
     here = ((labels >= start) & (labels < stop))[:, None]
     return logits.scatter_(1, column, logits.gather(1, column).masked_fill(here, -torch.inf))

@@ -1,4 +1,4 @@
-"""Cross entropy of scaled cosines with a margin: all of a margin loss but the margin."""
+"""The base class of margin losses: cross entropy of scaled cosines, without the margin itself."""
 
 import math
 from abc import abstractmethod
@@ -13,13 +13,13 @@ from landmarks.losses.cross_entropy import at_least_float32, chunked_cross_entro
 
 
 class MarginHead(ClassHead):
-    """The base of margin losses, which override `with_margin`; only the directions of its weights count.
+    """The base class of margin losses, which override `with_margin`; the lengths of weight vectors do not matter.
 
     Args:
         num_landmarks: Number of classes C.
         dim: Length of the descriptors D.
         scale: Factor of all cosines, above 0.
-        chunk: How many classes to hold at a time; it changes memory and speed only.
+        chunk: Number of classes to process at a time; affects memory and speed only.
     """
 
     reads_length: ClassVar[bool] = False
@@ -28,15 +28,15 @@ class MarginHead(ClassHead):
     def __init__(self, num_landmarks: int, dim: int, scale: float, chunk: int = 1024) -> None:
         super().__init__(num_landmarks, dim, chunk)
         if not 0.0 < scale < math.inf:
-            raise ValueError(f"scale is above 0, not {scale}")
+            raise ValueError(f"scale must be above 0, not {scale}")
         self.scale = scale
 
     @abstractmethod
     def with_margin(self, cosine: Tensor) -> tuple[Tensor, Tensor]:
-        """Give what takes the place of the true landmarks' cosines, and its derivative by them: [B] to [B] and [B]."""
+        """Map the true landmarks' cosines [B] to their replacements and the derivatives of these, both [B]."""
 
     def forward(self, descriptors: Tensor, landmarks: Tensor) -> Tensor:
-        """Descriptors float [B, D] and landmarks int64 [B] to the mean loss, a scalar."""
+        """Compute the mean loss, a scalar, of descriptors float [B, D] and landmarks int64 [B]."""
         return chunked_cross_entropy(
             normalize(at_least_float32(descriptors)),
             self.weight,
@@ -48,11 +48,11 @@ class MarginHead(ClassHead):
         )
 
     def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-        """Scaled cosines to landmarks [start, stop), without margin: float [B, D] to float [B, stop - start]."""
+        """Compute scaled cosines with landmarks [start, stop), without margin: float [B, D] to [B, stop - start]."""
         with torch.autocast(descriptors.device.type, enabled=False):
             x = at_least_float32(descriptors)
             return self.scale * linear(normalize(x), normalize(self.weight[start:stop].to(x.dtype)))
 
     def extra_repr(self) -> str:
-        """Shown when the loss is printed."""
+        """Return the parameters that are shown when the loss is printed."""
         return f"{super().extra_repr()}, scale={self.scale}"

@@ -1,6 +1,6 @@
 """A linear classifier with softmax and cross entropy: the loss of the published classification models.
 
-Its descriptors serve retrieval as well (Babenko et al., "Neural Codes for Image Retrieval", ECCV 2014).
+Its descriptors are also suitable for retrieval (Babenko et al., "Neural Codes for Image Retrieval", ECCV 2014).
 """
 
 import torch
@@ -17,7 +17,7 @@ class Softmax(ClassHead):
     Args:
         num_landmarks: Number of classes C.
         dim: Length of the descriptors D.
-        chunk: How many classes to hold at a time; it changes memory and speed only.
+        chunk: Number of classes to process at a time; affects memory and speed only.
 
     Attributes:
         weight: float32 [C, D].
@@ -29,11 +29,11 @@ class Softmax(ClassHead):
         self.bias = nn.Parameter(torch.zeros(num_landmarks))
 
     def forward(self, descriptors: Tensor, landmarks: Tensor) -> Tensor:
-        """Descriptors float [B, D] and landmarks int64 [B] to the mean loss, a scalar."""
+        """Compute the mean loss, a scalar, of descriptors float [B, D] and landmarks int64 [B]."""
         return chunked_cross_entropy(descriptors, self.weight, landmarks, self.bias, chunk=self.chunk)
 
     def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-        """Logits of classes [start, stop), by default of all: float [B, D] to float [B, stop - start]."""
+        """Compute the logits of classes [start, stop), by default of all: float [B, D] to float [B, stop - start]."""
         with torch.autocast(descriptors.device.type, enabled=False):
             x = at_least_float32(descriptors)
             return linear(x, self.weight[start:stop].to(x.dtype), self.bias[start:stop].to(x.dtype))
