@@ -134,11 +134,11 @@ def require_refused(path: Path, text: str, message: str, read: Callable[[Path], 
         (f"{A},{C},public\n", "line 2, field 'Usage': unknown Usage 'public'; write one of Ignored, Private, Public"),
         (f"{A},{C},\n", "line 2, field 'Usage': unknown Usage ''"),
         (f"{A},{C},{'P' * 50}\n", "line 2, field 'Usage': unknown Usage 'PPPP"),
-        (f"{A},{C},Public\n{A},{D},Private\n", f"line 3, field 'id': id {A} was there before; keep one line an id"),
-        (f"{A},{C},Public\n{A},None,Ignored\n", f"line 3, field 'id': id {A} was there before"),
+        (f"{A},{C},Public\n{A},{D},Private\n", f"line 3, field 'id': id {A} is already on an earlier line; keep one"),
+        (f"{A},{C},Public\n{A},None,Ignored\n", f"line 3, field 'id': id {A} is already on an earlier line"),
         (f"{B},{C},Public\n{A},None,Public\n", "line 3, field 'images': 'None' is not an image id"),
         (f"{B},{C},Public\n{A},,Public\n", "line 3, field 'images': a scored query has no correct image"),
-        (f"{D},,Ignored\n\n{A},{C} {D} {C},Public\n", f"line 4, field 'images': image {C} is named twice"),
+        (f"{D},,Ignored\n\n{A},{C} {D} {C},Public\n", f"line 4, field 'images': image {C} occurs twice"),
         ("", "there is no line below the header; give a complete solution file"),
     ],
 )
@@ -154,7 +154,7 @@ def test_refused_retrieval_solutions(tmp_path: Path, text: str, message: str) ->
         (f"{A},-1,Public\n", "line 2, field 'landmarks': '-1' is not a landmark"),
         (f"{A},1.5,Public\n", "line 2, field 'landmarks': '1.5' is not a landmark"),
         (f"{A},7  8,Public\n", "line 2, field 'landmarks': there is a space too many"),
-        (f"{A},7,Public\n{B},,Private\n{A},8,Public\n", f"line 4, field 'id': id {A} was there before"),
+        (f"{A},7,Public\n{B},,Private\n{A},8,Public\n", f"line 4, field 'id': id {A} is already on an earlier line"),
         ("", "there is no line below the header"),
     ],
 )
@@ -165,7 +165,7 @@ def test_refused_recognition_solutions(tmp_path: Path, text: str, message: str) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"{A},{C}\n{B},\n{A},{D}\n", f"line 4, field 'id': id {A} was there before; keep one line an id"),
+        (f"{A},{C}\n{B},\n{A},{D}\n", f"line 4, field 'id': id {A} is already on an earlier line; keep one"),
         (f"{A},{C}\n\n{C},\n", f"line 4, field 'id': id {C} is not in the solution; predict only for"),
         (f"{A},{C} 7\n", "line 2, field 'images': '7' is not an image id"),
     ],
@@ -180,7 +180,7 @@ def test_refused_retrieval_submissions(tmp_path: Path, text: str, message: str) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"{A},7 0.5\n{B},\n{A},\n", f"line 4, field 'id': id {A} was there before"),
+        (f"{A},7 0.5\n{B},\n{A},\n", f"line 4, field 'id': id {A} is already on an earlier line"),
         (f"{A},7 0.5\n{C},8 0.5\n", f"line 3, field 'id': id {C} is not in the solution"),
         (f"{B},\n{A},7\n", "line 3, field 'landmarks': '7' is not one landmark and its score; write '<landmark> <s"),
         (f"{A},7 0.5 8 0.4\n", "line 2, field 'landmarks': '7 0.5 8 0.4' is not one landmark and its score"),
@@ -240,9 +240,9 @@ def test_recognition_arrays_are_checked(landmarks: list[int], scores: list[float
 
 def test_retrieval_arrays_are_checked() -> None:
     start = np.array([0, 0, 1], np.int64)
-    with pytest.raises(FormatError, match="comes twice"):
+    with pytest.raises(FormatError, match="occurs twice"):
         RetrievalSubmission(ids_of(1, 1), start, ids_of(5))
-    with pytest.raises(FormatError, match="image_start does not rise"):
+    with pytest.raises(FormatError, match="image_start must be 3 numbers that ascend"):
         RetrievalSubmission(ids_of(1, 2), start, ids_of())
 
 

@@ -27,15 +27,15 @@ RECOGNITION: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("query_ids", np.array([1, 1], np.uint64), "query 0000000000000001 comes twice"),
+        ("query_ids", np.array([1, 1], np.uint64), "query 0000000000000001 occurs twice"),
         ("query_ids", np.array([1, 2]), r"query_ids is int64 \[2\]; give uint64 \[N\]"),
         ("public", np.array([1, 0]), "public is int64"),
         ("public", np.array([True]), "public has 1 values for 2 ids"),
-        ("ignored_ids", np.array([3, 3], np.uint64), "ignored 0000000000000003 comes twice"),
+        ("ignored_ids", np.array([3, 3], np.uint64), "ignored 0000000000000003 occurs twice"),
         ("ignored_ids", np.array([2], np.uint64), "query 0000000000000002 is both scored and ignored"),
-        ("positives_start", np.array([0, 3], np.int64), "positives_start does not rise from 0 to 3 in 3 steps"),
-        ("positives_start", np.array([0, 4, 3], np.int64), "does not rise"),
-        ("positives_start", np.array([0, 2, 2], np.int64), "does not rise"),
+        ("positives_start", np.array([0, 3], np.int64), "positives_start must be 3 numbers that ascend from 0 to 3"),
+        ("positives_start", np.array([0, 4, 3], np.int64), "must be 3 numbers that ascend"),
+        ("positives_start", np.array([0, 2, 2], np.int64), "must be 3 numbers that ascend"),
         ("positives_start", np.array([0, 3, 3], np.int64), "query 0000000000000002 has no correct image"),
         ("positives", np.array([9, 9, 9], np.uint64), "query 0000000000000001 names the correct image 0{15}9 twice"),
         ("positives", np.array([9, 8, 9]), "positives is int64"),
@@ -49,11 +49,11 @@ def test_retrieval_solution_refuses(field: str, value: np.ndarray, message: str)
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("image_ids", np.array([1, 1], np.uint64), "image 0000000000000001 comes twice"),
+        ("image_ids", np.array([1, 1], np.uint64), "image 0000000000000001 occurs twice"),
         ("ignored_ids", np.array([1], np.uint64), "image 0000000000000001 is both scored and ignored"),
         ("landmarks", np.array([5, -1], np.int64), "image 0000000000000002 has landmark -1"),
         ("landmarks", np.array([5, 1], np.int32), "landmarks is int32"),
-        ("landmarks_start", np.array([0, 1, 1], np.int64), "landmarks_start does not rise"),
+        ("landmarks_start", np.array([0, 1, 1], np.int64), "landmarks_start must be 3 numbers that ascend"),
     ],
 )
 def test_recognition_solution_refuses(field: str, value: np.ndarray, message: str) -> None:

@@ -1,7 +1,7 @@
-"""mAP@100, GAP and their companions; the official solution and submission files.
+"""mAP@100, GAP and related metrics; the official solution and submission files.
 
-The torchmetrics classes are in `landmarks.metrics.streaming` and are not imported here, so that scoring a
-file does not wait for torch.
+The torchmetrics classes in `landmarks.metrics.streaming` are loaded on demand, so that scoring a file does not import
+torch.
 """
 
 import lazy_loader

@@ -5,29 +5,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_SLOTS = 4  # a value
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, and its bits look random: multiplying by it spreads any values
+_SLOTS = 4  # per value
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd and with random-looking bits: multiplying by it is a good hash
 
 
 def group_of_each(start: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Name the group of every value in CSR layout: [G+1] boundaries -> int64 [start[-1]]."""
+    """Return the group of every value in CSR layout: [G+1] boundaries -> int64 [start[-1]]."""
     return np.repeat(np.arange(len(start) - 1), np.diff(start))
 
 
 class GroupedValues:
-    """A table of hashes of values in groups, in CSR layout: of 100 look-ups in a query's images, most end in one step.
+    """A hash table of values in groups, in CSR layout; most look-ups end in one step.
 
-    The slots of a group lie side by side, so that its look-ups stay in the processor's cache. A value whose slot is
-    taken lies in the next free one.
+    The slots of a group are adjacent, so that its look-ups stay in the processor's cache. A value whose slot is taken
+    goes to the next free one.
 
     Args:
         values: uint64 or int64 [V], group g is `values[start[g]:start[g + 1]]`, in any order.
         start: int64 [G+1] boundaries.
 
     Attributes:
-        values: as given.
+        values: the argument.
         groups: int64 [V], the group of each value.
-        repeated: int64, rows of values that occur more than once in their group, but for one of each.
+        repeated: int64, rows of values that occur more than once in their group, except one of each.
     """
 
     def __init__(self, values: NDArray[Any], start: NDArray[np.int64]) -> None:
@@ -38,7 +38,7 @@ class GroupedValues:
         repeated = [rows[:0]]
         while len(rows):
             free = self._table[slots] < 0
-            self._table[slots[free]] = rows[free]  # one of those that want the same slot
+            self._table[slots[free]] = rows[free]  # if several want the same slot, one gets it
             there = self._table[slots]
             same = (self.values[there] == self.values[rows]) & (self.groups[there] == self.groups[rows])
             repeated.append(rows[same & (there != rows)])
@@ -46,7 +46,15 @@ class GroupedValues:
         self.repeated = np.concatenate(repeated)
 
     def find(self, wanted: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Find each wanted value [N] in its own group int64 [N], -1 for none: its row in `values`, -1 if not there."""
+        """Look up values in their groups.
+
+        Args:
+            wanted: [N], the values.
+            groups: int64 [N], the group of each; -1 = none.
+
+        Returns:
+            int64 [N], rows in `values`; -1 for a value that is not in its group.
+        """
         found = np.full(len(wanted), -1, np.int64)
         if len(self.values) == 0:
             return found
@@ -64,7 +72,7 @@ class GroupedValues:
         return found
 
     def _slots(self, values: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The slot in which each value should lie."""
+        """Return the preferred slot of each value."""
         share = (values.astype(np.uint64, copy=False) * _SPREAD) >> np.uint64(32)
         within = (share * self._num_slots[groups]) >> np.uint64(32)
         return self._first_slot[groups] + within.view(np.int64)

@@ -1,4 +1,4 @@
-"""Reads the official solution and submission files, and says so where one is given for another."""
+"""Reads the official solution and submission files, and detects if one is given in place of another."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,8 +34,8 @@ def read_official(path: Path, columns: tuple[str, ...]) -> Iterator[Rows]:
 
 
 def refuse_repeats(path: Path, ids: NDArray[np.uint64], lines: NDArray[np.int64]) -> None:
-    """Refuse a file in which an id comes twice: uint64 [N] and their lines [N]."""
+    """Raise a FormatError if an id occurs twice, given ids uint64 [N] and their lines [N]."""
     row = first_repeat(ids)
     if row is not None:
-        problem = f"id {format_id(ids[row])} was there before"
-        raise FormatError.at(path, problem, "keep one line an id", line=int(lines[row]), field="id")
+        problem = f"id {format_id(ids[row])} is already on an earlier line"
+        raise FormatError.at(path, problem, "keep one line per id", line=int(lines[row]), field="id")

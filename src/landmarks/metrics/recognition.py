@@ -1,10 +1,10 @@
-"""GAP (μAP) and its companions for recognition, as functions on arrays.
+"""GAP (μAP) and related metrics for recognition, as functions on arrays.
 
-GAP = Σ P(i)·rel(i) / M over all predictions of a split sorted by score, where P(i) is the precision of the
-first i and M the number of images that have a landmark, answered or not. A prediction on an image without a
-landmark is wrong. Ties in score: by image id, then by landmark, ascending. Definition: Perronnin, Liu &
-Renders, "A family of contextual measures of similarity between distributions", CVPR 2009; Weyand et al.,
-"Google Landmarks Dataset v2", CVPR 2020.
+GAP = Σ P(i)·rel(i) / M over all predictions of a split sorted by score, where P(i) is the precision of the first i,
+rel(i) is 1 if prediction i is right and 0 otherwise, and M is the number of images that have a landmark, with or
+without a prediction. A prediction on an image without a landmark is wrong. Equal scores are ordered by image id, then
+by landmark, ascending. Definition: Perronnin, Liu & Renders, "A family of contextual measures of similarity between
+distributions", CVPR 2009; Weyand et al., "Google Landmarks Dataset v2", CVPR 2020.
 """
 
 import numpy as np
@@ -17,10 +17,18 @@ from landmarks.metrics.submissions import RecognitionSubmission
 def correctness(
     solution: RecognitionSolution, image_ids: NDArray[np.uint64], landmarks: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Mark the predictions that name a landmark of their image: [N], [N] -> bool [N]. -1 is never correct.
+    """Mark the predictions that name a landmark of their image.
+
+    Args:
+        solution: the ground truth.
+        image_ids: uint64 [N].
+        landmarks: int64 [N]; -1 = no prediction, which is never correct.
+
+    Returns:
+        bool [N].
 
     Raises:
-        FormatError: the solution does not know an image.
+        FormatError: an image is not in the solution.
     """
     rows = scored_rows(image_ids, solution.image_ids, solution.ignored_ids)
     return solution.shows(rows, landmarks)
@@ -33,17 +41,17 @@ def global_average_precision(
     image_ids: NDArray[np.uint64],
     landmarks: NDArray[np.int64],
 ) -> float:
-    """Global average precision of some predictions.
+    """Compute the global average precision of predictions.
 
     Args:
-        scores: float [N], numbers.
+        scores: float [N], finite.
         correct: bool [N], whether the landmark is right.
-        num_landmark_images: M, images that have a landmark, also those without a prediction.
-        image_ids: uint64 [N], break ties in score, ascending.
-        landmarks: int64 [N], break ties inside an image, ascending.
+        num_landmark_images: M, number of images that have a landmark, including those without a prediction.
+        image_ids: uint64 [N], to order equal scores, ascending.
+        landmarks: int64 [N], to order equal scores of the same image, ascending.
 
     Returns:
-        A number in [0, 1] when no image has more than one prediction; NaN if M is 0.
+        A number in [0, 1] if no image has more than one prediction; NaN if M is 0.
     """
     if num_landmark_images == 0:
         return float("nan")
@@ -53,13 +61,19 @@ def global_average_precision(
 
 
 def score_recognition(solution: RecognitionSolution, submission: RecognitionSubmission) -> dict[str, dict[str, float]]:
-    """Score a submission: `{"public": figures, "private": figures}`, NaN in a split without landmark images.
+    """Score a submission.
 
-    `gap_ignoring_non_landmark` leaves out predictions on images without a landmark; `top1` is the part of the
-    images with a landmark whose prediction is right.
+    Args:
+        solution: the ground truth.
+        submission: at most one prediction per image.
+
+    Returns:
+        `{"public": metrics, "private": metrics}`, NaN in a split without landmark images. `gap_ignoring_non_landmark`
+        leaves out predictions on images without a landmark; `top1` is the share of the images with a landmark whose
+        prediction is right.
 
     Raises:
-        FormatError: the solution does not know an image of the submission.
+        FormatError: an image of the submission is not in the solution.
     """
     rows = scored_rows(submission.image_ids, solution.image_ids, solution.ignored_ids)
     used = (rows >= 0) & (submission.landmarks >= 0)

@@ -1,8 +1,9 @@
-"""mAP@100 and its companions for retrieval rankings, as functions on arrays.
+"""mAP@100 and related metrics for retrieval rankings, as functions on arrays.
 
-AP = Σ over ranks i <= k that hold a *new* correct image of (correct so far / i), divided by min(correct
-images, k). A repeated image earns nothing but keeps its place. The mean is over all queries of a split; an
-unanswered one is 0. Definition: Weyand et al., "Google Landmarks Dataset v2", CVPR 2020.
+AP@k = Σ (correct images in the first i ranks / i) over all ranks i <= k with a *new* correct image, divided by
+min(number of correct images, k). A repeated image counts as incorrect but keeps its rank. mAP is the mean over all
+queries of a split; AP is 0 for a query without results. Definition: Weyand et al., "Google Landmarks Dataset v2", CVPR
+2020.
 """
 
 from typing import Literal
@@ -17,7 +18,7 @@ K = 100
 PRECISION_RANKS = (1, 5, 10, 50, 100)
 LOWER_IS_BETTER = ("mean_position", "median_position")
 
-_BLOCK_ROWS = 256  # queries looked up at once: 25,600 ranks stay in the processor cache
+_BLOCK_ROWS = 256  # queries per block, whose 25,600 ranks stay in the processor's cache
 
 
 def relevance(solution: RetrievalSolution, submission: RetrievalSubmission, k: int = K) -> NDArray[np.bool_]:
@@ -25,14 +26,14 @@ def relevance(solution: RetrievalSolution, submission: RetrievalSubmission, k: i
 
     Args:
         solution: The ground truth, of Q queries.
-        submission: Images retrieved for some of them; ignored queries count nowhere.
-        k: Ranks to look at.
+        submission: Images retrieved for some of them; ignored queries do not count.
+        k: Number of ranks.
 
     Returns:
-        bool [Q, k], in the order of the solution; False where a query has no answer.
+        bool [Q, k], in the order of the solution; False for a query without results.
 
     Raises:
-        FormatError: The solution does not know a query.
+        FormatError: A query is not in the solution.
     """
     solution_rows = scored_rows(submission.query_ids, solution.query_ids, solution.ignored_ids)
     relevant = np.zeros((len(solution.query_ids), k), np.bool_)
@@ -47,18 +48,18 @@ def relevance(solution: RetrievalSolution, submission: RetrievalSubmission, k: i
             rows, ranks, image_ids = rows[used], ranks[used], image_ids[used]
         positive = solution.find_positives(rows, image_ids)
         correct = np.flatnonzero(positive >= 0)
-        new = correct[np.unique(positive[correct], return_index=True)[1]]  # ranks of a query come in order
+        new = correct[np.unique(positive[correct], return_index=True)[1]]  # the best rank, as ranks are in order
         relevant[rows[new], ranks[new]] = True
     return relevant
 
 
 def average_precision(relevant: NDArray[np.bool_], num_positives: NDArray[np.int64], k: int = K) -> NDArray[np.float64]:
-    """Average precision of each query.
+    """Compute the average precision of each query.
 
     Args:
         relevant: bool [Q, K], ranks with a new correct image.
         num_positives: int [Q], number of correct images, at least 1.
-        k: ranks that count; K may be smaller or larger.
+        k: number of ranks that count; K may be smaller or larger.
 
     Returns:
         float64 [Q], in [0, 1].
@@ -70,16 +71,19 @@ def average_precision(relevant: NDArray[np.bool_], num_positives: NDArray[np.int
 
 
 def retrieval_metrics(relevant: NDArray[np.bool_], num_positives: NDArray[np.int64]) -> dict[str, float]:
-    """Compute every figure of one split: means over queries, NaN if there is no query.
+    """Compute all metrics of one split.
 
     Args:
         relevant: bool [Q, K], ranks with a new correct image.
         num_positives: int [Q], number of correct images.
+
+    Returns:
+        Means over queries, and the median of positions; NaN if there is no query.
     """
     if len(relevant) == 0:
         names = retrieval_metrics(np.zeros((1, K), np.bool_), np.ones(1, np.int64))
         return dict.fromkeys(names, float("nan"))
-    # of the first correct image, from 1; K + 1 if no rank that counts holds one
+    # Rank of the first correct image, from 1; K + 1 without one.
     relevant = relevant[:, :K]
     positions = np.where(relevant.any(axis=1), relevant.argmax(axis=1) + 1, K + 1)
     return {
@@ -92,15 +96,22 @@ def retrieval_metrics(relevant: NDArray[np.bool_], num_positives: NDArray[np.int
 
 
 def best_mode(monitor: str) -> Literal["min", "max"]:
-    """Say whether the best value of a metric such as `public/map@100` is the largest or the smallest."""
+    """Return whether the best value of a metric such as `public/map@100` is the largest or the smallest."""
     return "min" if monitor.rpartition("/")[2] in LOWER_IS_BETTER else "max"
 
 
 def score_retrieval(solution: RetrievalSolution, submission: RetrievalSubmission) -> dict[str, dict[str, float]]:
-    """Score a submission: `{"public": figures, "private": figures}`, NaN in a split without queries.
+    """Score a submission.
+
+    Args:
+        solution: The ground truth.
+        submission: Images retrieved for its queries.
+
+    Returns:
+        `{"public": metrics, "private": metrics}`, NaN in a split without queries.
 
     Raises:
-        FormatError: the solution does not know a query of the submission.
+        FormatError: A query of the submission is not in the solution.
     """
     relevant = relevance(solution, submission)
     splits = {"public": solution.public, "private": ~solution.public}

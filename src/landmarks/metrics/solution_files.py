@@ -1,7 +1,7 @@
 """Reads and writes the official solution files.
 
 retrieval:   id,images,Usage     images are ids, or None for an ignored query
-recognition: id,landmarks,Usage  landmarks are numbers, or nothing where the image shows none
+recognition: id,landmarks,Usage  landmarks are numbers, or empty if the image shows none
 """
 
 from collections.abc import Sequence
@@ -27,13 +27,13 @@ def read_retrieval_solution(path: str | Path) -> RetrievalSolution:
     """Read a retrieval solution file.
 
     Raises:
-        FormatError: names the file, the line and the field.
+        FormatError: the file is invalid; names the line and the field.
     """
     path = Path(path)
     parts = []
     for rows in read_official(path, ("id", "images", "Usage")):
         usage = _read_usage(rows)
-        # What an ignored query names is not looked at, as it is `None` or nothing in most files.
+        # The images of ignored queries are not parsed, as they are `None` or empty in most files.
         scored = rows.take(usage != _IGNORED)
         positives, offsets = scored.id_lists("images")
         counts = np.diff(offsets)
@@ -53,12 +53,13 @@ def read_retrieval_solution(path: str | Path) -> RetrievalSolution:
     try:
         return RetrievalSolution(**solution)
     except FormatError:
-        # All else is checked above; this takes as long as all of that, so it is done once, by the class.
+        # All else is checked above. The class checks for repeated images, which takes as long as the rest; only if it
+        # finds one, look for the line.
         grouped = GroupedValues(positives, solution["positives_start"])
         if not len(grouped.repeated):
             raise
         row = int(grouped.repeated.min())
-        problem = f"image {format_id(positives[row])} is named twice"
+        problem = f"image {format_id(positives[row])} occurs twice"
         line = int(lines[scored_rows][grouped.groups[row]])
         raise FormatError.at(path, problem, "name it once", line=line, field="images") from None
 
@@ -67,7 +68,7 @@ def read_recognition_solution(path: str | Path) -> RecognitionSolution:
     """Read a recognition solution file.
 
     Raises:
-        FormatError: names the file, the line and the field.
+        FormatError: the file is invalid; names the line and the field.
     """
     path = Path(path)
     parts = []
@@ -75,7 +76,7 @@ def read_recognition_solution(path: str | Path) -> RecognitionSolution:
         usage = _read_usage(rows)
         words, offsets = rows.take(usage != _IGNORED).words("landmarks")
         numbers = words.whole_numbers("landmarks")
-        remedy = "write whole numbers of 0 and more, one space between them"
+        remedy = "write whole numbers, 0 or more, with one space between them"
         words.refuse(numbers < 0, "landmarks", "is not a landmark", remedy)
         parts.append((rows.ids("id"), rows.lines, usage, np.diff(offsets), numbers))
     image_ids, _, usage, counts, landmarks = _joined(path, parts)
@@ -123,7 +124,7 @@ def _read_usage(rows: Rows) -> NDArray[np.int64]:
 
 
 def _joined(path: Path, parts: Sequence[tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
-    """Join the blocks; refuse a solution without rows or with a repeated id."""
+    """Join the blocks; raise a FormatError for a solution without rows or with a repeated id."""
     if not parts:
         raise FormatError.at(path, "there is no line below the header", "give a complete solution file")
     ids, lines, *others = (np.concatenate(values) for values in zip(*parts, strict=True))

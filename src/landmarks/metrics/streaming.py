@@ -1,9 +1,9 @@
-"""mAP@100, GAP and their companions as torchmetrics `Metric` classes, for validation loops and several processes.
+"""mAP@100, GAP and related metrics as torchmetrics `Metric` classes, for validation loops and several processes.
 
-A metric keeps the answers it is given, on the CPU, and scores them all by the functions on arrays: of a full test
-split 100 MB for retrieval, 3 MB for recognition. So the figures of several processes are those of one, to the last
-bit, and a query that comes twice, as from a sampler that pads, counts once. torchmetrics' own retrieval metrics are
-not used: they divide by the positives found, and know neither repeated images nor the order of ties.
+A metric stores all answers on the CPU and scores them with the functions on arrays; the answers of a full test split
+take 100 MB for retrieval and 3 MB for recognition. So several processes give bit for bit the same results as one, and a
+query that occurs twice, for example because a sampler pads, counts once. torchmetrics' own retrieval metrics are not
+used because they divide by the positives found and handle neither repeated images nor the order of ties.
 """
 
 from typing import Any, ClassVar
@@ -24,7 +24,10 @@ Scores = dict[str, dict[str, float]]  # {"public": {"map@100": …}, "private": 
 
 
 class ArraysMetric(Metric):
-    """Base of metrics whose states are arrays, joined over batches and ranks: `_DTYPES` by name."""
+    """The base class of metrics whose states are arrays, concatenated over batches and ranks.
+
+    Subclasses define `_DTYPES`, the dtype of each state by name.
+    """
 
     is_differentiable = False
     higher_is_better = True
@@ -37,9 +40,9 @@ class ArraysMetric(Metric):
             self.add_state(name, [], dist_reduce_fx="cat")
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gather over ranks; a rank without answers takes part with empty arrays of the right dtype."""
+        """Gather the states of all ranks; a rank without answers contributes empty arrays of the right dtype."""
         for name, dtype in self._DTYPES.items():
-            # NCCL moves nothing that lies on the CPU, hence `self.device`.
+            # NCCL cannot gather CPU tensors, hence `self.device`.
             setattr(self, name, [torch.from_numpy(self._joined(name)).to(self.device, dtype)])
         super().sync(*args, **kwargs)
 
@@ -48,7 +51,7 @@ class ArraysMetric(Metric):
             getattr(self, name).append(torch.from_numpy(np.ascontiguousarray(array)).to(self._DTYPES[name]))
 
     def _joined(self, name: str) -> NDArray[Any]:
-        """One state as an array: a list of batches before ranks are gathered, a tensor after."""
+        """Return a state as an array; it is a list of batches before ranks are gathered, a tensor after."""
         state = getattr(self, name)
         if isinstance(state, Tensor):
             return state.cpu().numpy()
@@ -56,10 +59,10 @@ class ArraysMetric(Metric):
 
 
 class _AnswersMetric(ArraysMetric):
-    """Base of metrics whose figures are named after a split."""
+    """The base class of metrics with names such as `public/map@100`."""
 
     def scores(self) -> Scores:
-        """Compute the figures as numbers, by split."""
+        """Compute the metrics as numbers, by split."""
         scores: Scores = {}
         for name, value in self.compute().items():
             split, _, figure = name.partition("/")
@@ -68,11 +71,11 @@ class _AnswersMetric(ArraysMetric):
 
 
 class RetrievalMetric(_AnswersMetric):
-    """mAP@100 of landmark retrieval and its companions; `landmarks.metrics.score_retrieval` is the definition.
+    """mAP@100 and related metrics of landmark retrieval, as defined by `landmarks.metrics.score_retrieval`.
 
     Args:
-        solution: the ground truth; its queries that get no ranking count as unanswered.
-        kwargs: of `torchmetrics.Metric`.
+        solution: the ground truth; queries without a ranking score 0.
+        kwargs: arguments of `torchmetrics.Metric`.
     """
 
     _DTYPES: ClassVar = {"query_ids": torch.int64, "counts": torch.int64, "image_ids": torch.int64}
@@ -86,15 +89,15 @@ class RetrievalMetric(_AnswersMetric):
 
         Args:
             query_ids: [B], uint64 or int64 with the same bits.
-            ranked_ids: [B, K], index images, best first, likewise.
-            valid: bool [B, K], False where a rank is empty; all are filled if None.
+            ranked_ids: [B, K], ids of index images, best first, of the same types.
+            valid: bool [B, K], False where a rank is empty; None if all are filled.
         """
         ranked = _ids(ranked_ids)
         filled = np.ones(ranked.shape, np.bool_) if valid is None else _array(valid)
         self._add(query_ids=_ids(query_ids), counts=filled.sum(axis=1), image_ids=ranked[filled])
 
     def compute(self) -> dict[str, Tensor]:
-        """Figures such as `private/map@100` of all rankings seen, float64 []; NaN in a split without queries."""
+        """Compute metrics such as `private/map@100` of all rankings, float64 []; NaN in a split without queries."""
         query_ids, counts, image_ids = map(self._joined, self._DTYPES)
         kept = _first_of_each(query_ids)
         images = image_ids[np.repeat(kept, counts)].view(np.uint64)
@@ -104,11 +107,11 @@ class RetrievalMetric(_AnswersMetric):
 
 
 class RecognitionMetric(_AnswersMetric):
-    """GAP of landmark recognition and its companions; `landmarks.metrics.score_recognition` is the definition.
+    """GAP and related metrics of landmark recognition, as defined by `landmarks.metrics.score_recognition`.
 
     Args:
-        solution: the ground truth; its images that get no prediction count as unanswered.
-        kwargs: of `torchmetrics.Metric`.
+        solution: the ground truth; its images without a prediction count as unanswered.
+        kwargs: arguments of `torchmetrics.Metric`.
     """
 
     _DTYPES: ClassVar = {"image_ids": torch.int64, "landmarks": torch.int64, "confidences": torch.float64}
@@ -123,12 +126,12 @@ class RecognitionMetric(_AnswersMetric):
         Args:
             image_ids: [B], uint64 or int64 with the same bits.
             landmarks: int [B], official landmark numbers, -1 for no prediction.
-            scores: float [B], a higher one is a surer one.
+            scores: float [B], confidences; higher is more certain.
         """
         self._add(image_ids=_ids(image_ids), landmarks=_array(landmarks), confidences=_array(scores))
 
     def compute(self) -> dict[str, Tensor]:
-        """Figures such as `private/gap` of all predictions seen, float64 []; NaN in a split without landmarks."""
+        """Compute metrics such as `private/gap` of all predictions, float64 []; NaN in a split without landmarks."""
         image_ids, landmarks, confidences = map(self._joined, self._DTYPES)
         kept = _first_of_each(image_ids)
         submission = RecognitionSubmission(image_ids[kept].view(np.uint64), landmarks[kept], confidences[kept])
@@ -140,7 +143,7 @@ def _array(values: Values) -> NDArray[Any]:
 
 
 def _ids(values: Values) -> NDArray[np.int64]:
-    """Ids as the int64 of the same bits, the only integers that every backend gathers."""
+    """Return ids as int64 with the same bits, the only integers that every backend can gather."""
     return _array(values).astype(np.int64, copy=False)
 
 

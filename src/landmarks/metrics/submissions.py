@@ -1,9 +1,9 @@
 """Predictions of both tasks as arrays, and the official submission files.
 
 retrieval:   id,images     up to 100 ids, best first
-recognition: id,landmarks  one landmark and its score, or nothing
+recognition: id,landmarks  one landmark and its score, or empty
 
-Reading with the solution at hand also finds ids that it does not know, with their line.
+If the solution is given when a file is read, ids that are not in it are reported with their line.
 """
 
 from dataclasses import dataclass
@@ -27,17 +27,26 @@ from landmarks.metrics.solutions import (
 from landmarks.storage import atomic_file
 
 _WRITE_ROWS = 4096
-# Of no rows: ids, lines, numbers, images.
+# An empty block: ids, lines, numbers, images.
 _NOTHING = (np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint64))
 
 
 @dataclass(frozen=True, eq=False)
 class RetrievalSubmission:
-    """Index images retrieved for each query, best first."""
+    """Index images retrieved for each query, best first.
 
-    query_ids: NDArray[np.uint64]  # uint64 [Q], unique
-    start: NDArray[np.int64]  # int64 [Q+1], boundaries of each query's images; a query may have none
-    image_ids: NDArray[np.uint64]  # uint64 [P], retrieved index images
+    Attributes:
+        query_ids: uint64 [Q], unique.
+        start: int64 [Q+1], boundaries of each query's images; a query may have none.
+        image_ids: uint64 [P], retrieved index images.
+
+    Raises:
+        FormatError: the arrays violate one of these rules.
+    """
+
+    query_ids: NDArray[np.uint64]
+    start: NDArray[np.int64]
+    image_ids: NDArray[np.uint64]
 
     def __post_init__(self) -> None:
         check_unique("query", self.query_ids)
@@ -48,7 +57,13 @@ class RetrievalSubmission:
     def from_ranking(
         cls, query_ids: NDArray[np.uint64], index_ids: NDArray[np.uint64], indices: NDArray[np.integer]
     ) -> Self:
-        """Name the images of a ranking: `indices` [Q, K] are rows of `index_ids`, best first, -1 empty."""
+        """Make a submission from a ranking.
+
+        Args:
+            query_ids: uint64 [Q].
+            index_ids: uint64 [N].
+            indices: [Q, K], rows of `index_ids`, best first; -1 = empty.
+        """
         filled = indices >= 0
         start = np.concatenate([[0], np.cumsum(filled.sum(axis=1, dtype=np.int64))])
         return cls(query_ids, start, index_ids[indices[filled]])
@@ -56,20 +71,29 @@ class RetrievalSubmission:
 
 @dataclass(frozen=True, eq=False)
 class RecognitionSubmission:
-    """The landmark recognised in each image."""
+    """The landmark recognised in each image.
 
-    image_ids: NDArray[np.uint64]  # uint64 [Q], unique
-    landmarks: NDArray[np.int64]  # int64 [Q], landmark number, -1 for no prediction
-    scores: NDArray[np.float64]  # float64 [Q], finite where there is a prediction; a higher score is a surer one
+    Attributes:
+        image_ids: uint64 [Q], unique.
+        landmarks: int64 [Q], landmark number; -1 = no prediction.
+        scores: float64 [Q], confidences, higher is more certain; finite where there is a prediction.
+
+    Raises:
+        FormatError: the arrays violate one of these rules.
+    """
+
+    image_ids: NDArray[np.uint64]
+    landmarks: NDArray[np.int64]
+    scores: NDArray[np.float64]
 
     def __post_init__(self) -> None:
         check_unique("image", self.image_ids)
         check_array("landmarks", self.landmarks, np.int64)
         check_array("scores", self.scores, np.float64)
         if not len(self.image_ids) == len(self.landmarks) == len(self.scores):
-            raise FormatError("image_ids, landmarks and scores differ in length; give one of each an image")
+            raise FormatError("image_ids, landmarks and scores differ in length; give one of each per image")
         if (self.landmarks < -1).any():
-            raise FormatError(f"landmark {self.landmarks.min()} is below -1; -1 stands for no prediction")
+            raise FormatError(f"landmark {self.landmarks.min()} is below -1; use -1 for no prediction")
         void = (self.landmarks >= 0) & ~np.isfinite(self.scores)
         if void.any():
             row = int(np.argmax(void))
@@ -80,7 +104,7 @@ def read_retrieval_submission(path: str | Path, solution: RetrievalSolution | No
     """Read a retrieval submission file; with a solution, its ids are checked too.
 
     Raises:
-        FormatError: names the file, the line and the field.
+        FormatError: the file is invalid; names the line and the field.
     """
     path = Path(path)
     parts = [_NOTHING]
@@ -97,7 +121,7 @@ def read_recognition_submission(path: str | Path, solution: RecognitionSolution 
     """Read a recognition submission file; with a solution, its ids are checked too.
 
     Raises:
-        FormatError: names the file, the line and the field.
+        FormatError: the file is invalid; names the line and the field.
     """
     path = Path(path)
     parts: list[tuple[NDArray[Any], ...]] = [(*_NOTHING[:3], np.empty(0))]
@@ -109,7 +133,7 @@ def read_recognition_submission(path: str | Path, solution: RecognitionSolution 
         first = np.arange(len(words)) % 2 == 0
         names, values = words.take(first), words.take(~first)
         numbers = names.whole_numbers("landmarks")
-        names.refuse(numbers < 0, "landmarks", "is not a landmark", "write a whole number of 0 and more")
+        names.refuse(numbers < 0, "landmarks", "is not a landmark", "write a whole number, 0 or more")
         found = values.fields["landmarks"].cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
         values.refuse(~np.isfinite(found), "landmarks", "is not a score", "write a finite number")
         landmarks, scores = np.full(len(counts), -1, np.int64), np.zeros(len(counts))
@@ -122,7 +146,7 @@ def read_recognition_submission(path: str | Path, solution: RecognitionSolution 
 
 
 def write_retrieval_submission(path: str | Path, submission: RetrievalSubmission) -> None:
-    """Write a retrieval submission file, whole or not at all."""
+    """Write a retrieval submission file, atomically."""
     with atomic_file(Path(path)) as file:
         file.write(b"id,images\n")
         for first in range(0, len(submission.query_ids), _WRITE_ROWS):
@@ -138,7 +162,7 @@ def write_retrieval_submission(path: str | Path, submission: RetrievalSubmission
 
 
 def write_recognition_submission(path: str | Path, submission: RecognitionSubmission) -> None:
-    """Write a recognition submission file, whole or not at all; scores come back exactly."""
+    """Write a recognition submission file, atomically, with enough digits to read scores back exactly."""
     rows = (submission.image_ids.tolist(), submission.landmarks.tolist(), submission.scores.tolist())
     with atomic_file(Path(path)) as file:
         file.write(b"id,landmarks\n")
@@ -153,7 +177,7 @@ def _check_ids(
     lines: NDArray[np.int64],
     known: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None,
 ) -> None:
-    """Refuse repeated ids, and ids that are neither in the solution nor ignored there."""
+    """Raise a FormatError for repeated ids, and for ids that are neither in the solution nor ignored there."""
     refuse_repeats(path, ids, lines)
     if known is None:
         return
