@@ -68,7 +68,7 @@ def score_recognition(solution: RecognitionSolution, submission: RecognitionSubm
         submission: at most one prediction per image.
 
     Returns:
-        `{"public": metrics, "private": metrics}`, NaN in a split without landmark images. `gap_ignoring_non_landmark`
+        The metrics of "public" and of "private", NaN in a split without landmark images. `gap_ignoring_non_landmark`
         leaves out predictions on images without a landmark; `top1` is the share of the images with a landmark whose
         prediction is right.
 

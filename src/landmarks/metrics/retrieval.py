@@ -108,7 +108,7 @@ def score_retrieval(solution: RetrievalSolution, submission: RetrievalSubmission
         submission: Images retrieved for its queries.
 
     Returns:
-        `{"public": metrics, "private": metrics}`, NaN in a split without queries.
+        The metrics of "public" and of "private", NaN in a split without queries.
 
     Raises:
         FormatError: A query of the submission is not in the solution.

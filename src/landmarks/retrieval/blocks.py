@@ -130,7 +130,7 @@ def gather(descriptors: Descriptors, rows: NDArray[np.integer], normalize: bool 
         normalize: scale rows to length one.
 
     Returns:
-        float32 [*rows.shape, D].
+        float32, of the shape of `rows` and D.
     """
     block = np.asarray(descriptors[rows.reshape(-1)]).astype(np.float32, copy=False)
     if normalize:

@@ -137,7 +137,7 @@ def read_categories(path: Path) -> dict[int, str]:
         path: The file.
 
     Returns:
-        Readable names, such as `{1501: "Eiffel Tower"}`, in the order of the file.
+        Readable names by landmark number, such as "Eiffel Tower", in the order of the file.
 
     Raises:
         LandmarksError: The file is invalid or has a landmark twice.
