@@ -74,7 +74,7 @@ def test_mistakes_write_nothing(tmp_path: Path) -> None:
     there.write_text("precious")
     for arguments, problem in (
         ((RETRIEVAL, saved, target), "1 missing: conv2d_3.w_0"),
-        ((RETRIEVAL, saved.parent, tmp_path.parent / "m.safetensors"), "holds folders only"),
+        ((RETRIEVAL, saved.parent, tmp_path.parent / "m.safetensors"), "holds only folders"),
         ((RETRIEVAL, saved, tmp_path / "m.pt"), "ends in .safetensors"),
         ((RETRIEVAL, saved, there), "exists already"),
         ((RETRIEVAL, saved, target, "--labels", saved), "has no classes"),

@@ -106,8 +106,8 @@ def test_an_index_that_cannot_be_written_is_one_message(root: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--split", "train,tests"], "'tests' is none of train, index, test"),
-        (["--split", "train,"], "'' is none of train, index, test"),
+        (["--split", "train,tests"], "'tests' is not one of train, index, test"),
+        (["--split", "train,"], "'' is not one of train, index, test"),
         (["--split", "test"], "test: contains no tars, expected images_000.tar"),
         (
             ["--root", "nowhere"],

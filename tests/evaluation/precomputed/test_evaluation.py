@@ -176,7 +176,7 @@ def test_slips_are_named_and_leave_no_trace(compose_config, tmp_path, overrides,
 
 def test_a_stage_that_lacks_something_says_so_before_any_file_is_opened(compose_config, tmp_path):
     overrides = ["descriptors.queries=none.npy", "descriptors.index=none.npy", LOOKING]
-    with pytest.raises(LandmarksError, match=r"stage looking needs the images .*descriptors\.use_data=true"):
+    with pytest.raises(LandmarksError, match=r"stage looking needs image files .*descriptors\.use_data=true"):
         evaluate_precomputed_job(compose_config("evaluate", *overrides, run_dir=tmp_path / "run"))
 
 

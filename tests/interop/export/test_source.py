@@ -71,7 +71,7 @@ def test_a_model_file_keeps_what_it_says(checkpoints: Checkpoints, tmp_path: Pat
 def test_categories_that_name_nothing(checkpoints: Checkpoints, tmp_path: Path) -> None:
     categories = tmp_path / "categories.csv"
     categories.write_text("landmark_id,category\n77,Category:Else\n")
-    with pytest.raises(LandmarksError, match="names none of the 4 classes"):
+    with pytest.raises(LandmarksError, match="has a name for none of the 4 classes"):
         open_source(checkpoints("Softmax"), categories=categories)
     with pytest.raises(LandmarksError, match="is exported for retrieval"):
         open_source(checkpoints("ArcMargin"), categories=categories)

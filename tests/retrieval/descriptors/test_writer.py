@@ -96,9 +96,9 @@ def test_a_partial_set_of_another_kind_is_not_continued(tmp_path):
     write(tmp_path / "set", 0, 10).close()
     with pytest.raises(LandmarksError, match=r"made with other settings \(split: 'index' != 'test'\)"):
         DescriptorWriter(tmp_path / "set", 50, 6, ExtractionProtocol("res152", "ab12", 448, "aspect", split="test"))
-    with pytest.raises(LandmarksError, match=r"descriptors\.npy: cannot go on"):
+    with pytest.raises(LandmarksError, match=r"descriptors\.npy: the existing file cannot be continued"):
         DescriptorWriter(tmp_path / "set", 50, 5, PROTOCOL)
-    with pytest.raises(LandmarksError, match=r"descriptors\.npy: cannot go on"):
+    with pytest.raises(LandmarksError, match=r"descriptors\.npy: the existing file cannot be continued"):
         DescriptorWriter(tmp_path / "set", 50, 6, PROTOCOL, dtype="float16")
 
 
