@@ -1,11 +1,8 @@
-from .export import SUFFIXES as SUFFIXES
 from .export import Asked as Asked
 from .export import Exported as Exported
 from .export import export_model as export_model
 from .export import export_pretrained as export_pretrained
 from .export import open_source as open_source
-from .export import plain_metadata as plain_metadata
-from .export import write_file as write_file
 from .folder import FolderDescriptors as FolderDescriptors
 from .folder import embed_folder as embed_folder
 from .folder import holds_descriptors as holds_descriptors
@@ -16,6 +13,9 @@ from .image_files import image_name as image_name
 from .image_files import pixels_of as pixels_of
 from .image_files import read_image as read_image
 from .image_files import sort_images as sort_images
+from .model_formats import SUFFIXES as SUFFIXES
+from .model_formats import plain_metadata as plain_metadata
+from .model_formats import write_file as write_file
 from .new_files import check_new_file as check_new_file
 from .paddle.importing import import_published as import_published
 from .paddle.labels import read_class_names as read_class_names

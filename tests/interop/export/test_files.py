@@ -13,7 +13,7 @@ from torch import Tensor
 
 import landmarks
 from landmarks.errors import LandmarksError
-from landmarks.interop import export as files
+from landmarks.interop import model_formats as files
 from landmarks.interop import open_source, plain_metadata, write_file
 from landmarks.models import ModelRecord, OnnxNetwork, OpenedModel, load_model
 
