@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 
 import landmarks
 from landmarks.api import runs
-from landmarks.config import overrides_of
+from landmarks.config import overrides_of, run_composed
 
 SMALL: dict[str, Any] = {
     "data__num_workers": 0,
@@ -146,3 +146,17 @@ def test_values_come_back_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
         "hydra.run.dir": "x",
     }
     assert overrides_of({"n": np.float32(0.5), "m": np.int64(3)}) == ["n=0.5", "m=3"]
+
+
+def test_ranks_of_a_launcher_share_the_folder_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under torchrun or Slurm every rank calls the function; only the first claims the folder."""
+    asked = [f"hydra.run.dir={tmp_path / 'run'}"]
+
+    def as_second_rank(config: Any) -> str:
+        monkeypatch.setenv("RANK", "1")
+        folder, value = run_composed("train", asked, lambda _: "done")
+        assert folder == tmp_path / "run"
+        monkeypatch.setenv("RANK", "0")
+        return value
+
+    assert run_composed("train", asked, as_second_rank) == (tmp_path / "run", "done")

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def names(found: FolderDescriptors) -> list[str]:
-    return [found.path(row) for row in range(len(found.images))]
+    return [found.images.path(row) for row in range(len(found.images))]
 
 
 def require_right(found: FolderDescriptors, model: OpenedModel, folder: Path) -> None:

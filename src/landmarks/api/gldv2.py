@@ -131,7 +131,7 @@ def clean_gldv2(
     seed: int = 0,
     force: bool = False,
 ) -> "Cleaned":
-    """Keep the train images that agree with others of their landmark, and write their list, as `landmarks clean` does.
+    """Keep train images that agree with others of their landmark, and write their list, like `landmarks data clean`.
 
     Args:
         root: Folder or address of the data set.

@@ -25,7 +25,6 @@ from landmarks.config import (
     claim_folder,
     config_root,
     explain,
-    first_rank,
     import_from_here,
     mistake_behind,
     name_jobs_by_differences,
@@ -91,9 +90,8 @@ class RunFolder(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Make and lock the folder of a run; end the process where it holds what would be lost."""
-        if first_rank():  # the others work in the folder that the first has locked
-            with mistakes_named():  # of exceptions Hydra would only warn
-                self._claimed = RunFolder.of_run = claim_folder(config, "run")
+        with mistakes_named():  # of exceptions Hydra would only warn
+            self._claimed = RunFolder.of_run = claim_folder(config, "run")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Make and lock the folder of a sweep."""
@@ -110,7 +108,7 @@ class RunFolder(Callback):
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Let others in."""
         if self._claimed is not None:
-            self._claimed.lock.release()
+            self._claimed.release()
 
     on_multirun_end = on_run_end
 

@@ -42,7 +42,6 @@ from .resolvers import file_name as file_name
 from .resolvers import register_resolvers as register_resolvers
 from .run_folder import ClaimedFolder as ClaimedFolder
 from .run_folder import claim_folder as claim_folder
-from .run_folder import first_rank as first_rank
 from .run_folder import goes_on as goes_on
 from .run_folder import name_jobs_by_differences as name_jobs_by_differences
 from .run_folder import refuse_taken as refuse_taken

@@ -80,7 +80,7 @@ def run_composed(name: str, overrides: Sequence[str], job: Callable[[DictConfig]
             raise
         finally:
             HydraConfig.instance().cfg = before
-            claimed.lock.release()
+            claimed.release()
 
 
 @contextmanager

@@ -23,21 +23,28 @@ LEAST_ROOM = 1 << 20  # bytes, for what Hydra writes before any work
 
 @dataclass(frozen=True)
 class ClaimedFolder:
-    """A folder that is held until its lock is released."""
+    """A folder that is held until it is released; by the first rank, for all others work in the same one."""
 
     path: Path
-    lock: FileLock
+    lock: FileLock | None
     made: bool  # it was not there before
+
+    def release(self) -> None:
+        """Let other runs in."""
+        if self.lock is not None:
+            self.lock.release()
 
     def discard_unused(self) -> None:
         """Remove the folder of a run that never began to work, which holds nothing but what Hydra noted.
 
         Of one that was there before, only empty files of Hydra are removed: the disk was full.
         """
-        for path in self.path.glob(".hydra/*") if first_rank() else ():
+        if self.lock is None:
+            return
+        for path in self.path.glob(".hydra/*"):
             if path.stat().st_size == 0:
                 path.unlink()
-        if self.made and first_rank() and self.path.is_dir() and not _work_in(self.path):
+        if self.made and self.path.is_dir() and not _work_in(self.path):
             shutil.rmtree(self.path, ignore_errors=True)
 
 
@@ -50,6 +57,9 @@ def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> ClaimedFo
     folder = _named(config, kind)
     if "${" in str(folder):  # Hydra resolves the name once more
         raise LandmarksError(f"hydra.{kind}.dir={folder}: the name of a run folder cannot hold ${{")
+    if not _first_rank():
+        folder.mkdir(parents=True, exist_ok=True)
+        return ClaimedFolder(folder.absolute(), None, made=False)
     if kind == "run":
         refuse_taken(folder, config)
     elif not (folder / LOCK).is_file():
@@ -164,6 +174,6 @@ def _work_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name not in BEFORE_WORK)
 
 
-def first_rank() -> bool:
+def _first_rank() -> bool:
     """Say whether this is the first of the processes that torchrun or Slurm started, or the only one."""
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))

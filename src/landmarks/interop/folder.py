@@ -47,10 +47,6 @@ class FolderDescriptors:
     unreadable: dict[Path, str]
     made: int
 
-    def path(self, row: int) -> str:
-        """Return the path of an image relative to the folder."""
-        return self.images.path(row)
-
 
 def holds_descriptors(folder: Path) -> bool:
     """Return whether a folder is a descriptor set."""
