@@ -48,7 +48,7 @@ def fitted_parts(record: ModelRecord, found: Mapping[str, Tensor]) -> tuple[nn.M
     own = {name: one.clone() if empty else one for name, one in tensors.items() if not name.startswith(HEAD)}
     net.load_state_dict(own, assign=empty)
     if head is not None:
-        theirs = {name.removeprefix(HEAD): one.clone() for name, one in tensors.items() if name.startswith(HEAD)}
+        theirs = {name.removeprefix(HEAD): one for name, one in tensors.items() if name.startswith(HEAD)}
         head.load_state_dict(theirs, assign=True)
     return net, head
 

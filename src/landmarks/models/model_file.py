@@ -20,6 +20,7 @@ from landmarks.models.weights import HEAD, differences
 from landmarks.storage import ChangedError, check_tensors, save_sealed
 
 SUFFIX = ".safetensors"
+ALIGNMENT = 64  # bytes, of the memory that torch takes itself
 
 
 class Classifier(nn.Module):
@@ -29,6 +30,10 @@ class Classifier(nn.Module):
         super().__init__()
         self.net = net
         self.head = head
+        # Where a mapped file lets weights begin, products round otherwise on some processors than after training.
+        for weights in head.parameters():
+            if weights.data_ptr() % ALIGNMENT:
+                weights.data = weights.data.clone()
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute logits float32 [B, C] of normalised images, float [B, 3, H, W] (see `models.normalize`)."""
