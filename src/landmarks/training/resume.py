@@ -175,7 +175,7 @@ class RunSoFar(pl.Callback):
     Attributes:
         untrained: figures of the evaluation before training; empty without one.
         seconds: of training, those before an interruption included.
-        afresh: leave out the figures of a checkpoint, which cannot be compared with those to come.
+        afresh: leave out the metrics of a checkpoint, which cannot be compared with those to come.
     """
 
     def __init__(self) -> None:
