@@ -91,13 +91,14 @@ from landmarks.ids import format_ids
 from landmarks.interop import check_images, open_variables, read_image
 from landmarks.interop.paddle.labels import read_labels as read_class_list
 from landmarks.leaderboard import find_runs, read_rows
+from landmarks.local_features import RootSift
 from landmarks.metrics import (
     read_recognition_solution,
     read_recognition_submission,
     read_retrieval_solution,
     read_retrieval_submission,
 )
-from landmarks.models import RootSift, load_weights, open_checkpoint, open_model
+from landmarks.models import load_weights, open_checkpoint, open_model
 from landmarks.recognition import (
     DetectionClasses,
     Detections,

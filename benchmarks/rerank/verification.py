@@ -24,18 +24,8 @@ from skimage.transform import AffineTransform
 
 from landmarks.config import demo_data
 from landmarks.data import GLDv2, ImageSet, decode
-from landmarks.models import RootSift
-from landmarks.retrieval import (
-    REFERENCE,
-    Cache,
-    ExactIndex,
-    Geometry,
-    LocalFeatureStore,
-    LocalFeatureTable,
-    Matcher,
-    Resources,
-    count_inliers,
-)
+from landmarks.local_features import REFERENCE, Geometry, Matcher, RootSift
+from landmarks.retrieval import Cache, ExactIndex, LocalFeatureStore, LocalFeatureTable, Resources, count_inliers
 
 RESIDUAL, TRIALS, CONVINCING = 20.0, 1000, 8
 PAIRS = 60  # of one landmark, and as many of two

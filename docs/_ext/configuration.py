@@ -42,6 +42,7 @@ GROUPS = (
     "callbacks",
     "index",
     "local_features",
+    "matcher",
     "pipeline",
     "recognition",
     "stage",
@@ -95,7 +96,7 @@ def _group_page(group: str) -> str:
     seen: dict[str, list[tuple[str, str, str, str | None]]] = {}
     for path in sorted((config_root() / "conf" / group).glob("*.yaml"), key=_builds_on_others):
         choice = path.stem
-        if group in ("data", "callbacks", "stage") and choice in ("base", "shared", "inliers"):
+        if group in ("data", "callbacks", "stage") and choice in ("base", "shared"):
             continue  # parts of others
         node = _node(group, choice)
         stages = node.stages if group in ("pipeline", "recognition") else None

@@ -8,7 +8,7 @@ from labelled import PROTOCOL
 from landmarks.cleaning import AgreementRule, Bars, LandmarkImages, Verdict, Verification, match
 from landmarks.data import ImageSet, ImageTable
 from landmarks.errors import LandmarksError
-from landmarks.models import RootSift
+from landmarks.local_features import RootSift
 from landmarks.retrieval import Ranking
 from landmarks.retrieval.descriptors import DescriptorSet
 from landmarks.retrieval.local import LocalFeatureStore

@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.models import LocalFeatures
+from landmarks.local_features import FeatureKind, LocalFeatures
 
 DIM = 8
+KIND = FeatureKind("corners", DIM, "uint8", 1.0)
 
 
 class Corners:
     """An extractor whose features are the first pixels of an image, and that can be slow and count its work."""
 
-    dim = DIM
-    quantum = 1.0
+    kind = KIND
+    on_gpu = False
 
     def __init__(self, setting: int = 0, seconds: float = 0.0, tally: Path | None = None) -> None:
         self.setting = setting
@@ -34,4 +35,4 @@ class Corners:
         count = int(image[0, 0, 0]) % 7
         values = image.reshape(-1)[: count * DIM].reshape(count, DIM)
         points = np.arange(2 * count, dtype=np.float32).reshape(count, 2)
-        return LocalFeatures(points, points[:, 0] + 1, values.copy(), image.shape[:2])
+        return LocalFeatures(points, points[:, 0] + 1, -points[:, 0], values.copy(), image.shape[:2], KIND)

@@ -17,8 +17,8 @@ from landmarks.cleaning.rule import BLOCK, AgreementRule, Verdict
 from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
-from landmarks.models import RootSift
-from landmarks.retrieval import Geometry, LocalFeatureStore, Matcher, Pairs, Ranking, Resources, count_inliers
+from landmarks.local_features import RootSift
+from landmarks.retrieval import LocalFeatureStore, Pairs, Ranking, Resources, count_inliers
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,7 @@ class Verification:
         partners: Number of nearest agreeing same-class neighbours that each image is compared with.
         min_inliers: Minimal number of inliers of a verified neighbour.
         min_verified: Minimal number of verified neighbours of an image.
-        features: Extracts and stores local features.
-        matcher: Finds tentative matches.
-        geometry: Finds the inliers among them.
+        features: Extracts, stores and compares local features.
 
     Raises:
         LandmarksError: A number is below 1.
@@ -41,8 +39,6 @@ class Verification:
     min_inliers: int = 8
     min_verified: int = 1
     features: LocalFeatureStore = field(default_factory=lambda: LocalFeatureStore(RootSift()))
-    matcher: Matcher = field(default_factory=Matcher)
-    geometry: Geometry = field(default_factory=Geometry)
 
     def __post_init__(self) -> None:
         if min(self.partners, self.min_inliers, self.min_verified) < 1:
@@ -87,7 +83,7 @@ class Verification:
         verified = np.zeros(len(images), np.int64)
         if len(shown):
             table = self.features.collect(image_set, rows, resources)
-            inliers = count_inliers(table, table, pairs, self.matcher, self.geometry, resources)
+            inliers = count_inliers(table, table, pairs, self.features.matcher, self.features.geometry, resources)
             good = pairs[np.asarray(inliers) >= self.min_inliers]
             verified[shown] = np.bincount(good.reshape(-1), minlength=len(shown))
         falls = (verdicts == Verdict.KEPT) & (verified < self.min_verified)

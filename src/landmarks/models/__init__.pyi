@@ -60,11 +60,6 @@ from .regions import region_grid as region_grid
 from .resnet_vd import resnet152_vd as resnet152_vd
 from .resnet_vd import resnet200_vd as resnet200_vd
 from .resnet_vd import se_resnext152_vd as se_resnext152_vd
-from .rootsift import DIM as DIM
-from .rootsift import QUANTUM as QUANTUM
-from .rootsift import LocalExtractor as LocalExtractor
-from .rootsift import LocalFeatures as LocalFeatures
-from .rootsift import RootSift as RootSift
 from .timm_backbone import TimmBackbone as TimmBackbone
 from .timm_backbone import create_pretrained as create_pretrained
 from .timm_backbone import is_timm_name as is_timm_name

@@ -31,10 +31,7 @@ from .diffusion.graph import last_copies as last_copies
 from .diffusion.offline import OfflineParameters as OfflineParameters
 from .diffusion.offline import similar_together as similar_together
 from .diffusion.offline import truncated_solve as truncated_solve
-from .local.geometry import REFERENCE as REFERENCE
-from .local.geometry import Geometry as Geometry
 from .local.inverted import InvertedFile as InvertedFile
-from .local.matching import Matcher as Matcher
 from .local.search import Voting as Voting
 from .local.store import LocalFeatureStore as LocalFeatureStore
 from .local.table import LocalFeatureTable as LocalFeatureTable

@@ -66,7 +66,7 @@ def named_pipeline(
         LandmarksError: There is no such stage or pipeline, it is a recognition stage, or a setting is unknown or
             invalid.
     """
-    stages, pipelines = _names("stage") - {"inliers"}, _names("pipeline")
+    stages, pipelines = _names("stage"), _names("pipeline")
     _require("stage or pipeline", name, stages | pipelines)
     alone = name in stages
     with mistakes_raised():

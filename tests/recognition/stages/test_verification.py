@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from images import image_set, png, scene, seen_from_elsewhere
-from landmarks.models import RootSift
+from landmarks.local_features import RootSift
 from landmarks.recognition import NeighbourVerification, NeighbourVotes, RecognitionState
 from landmarks.retrieval import Gallery, Ranking, Search
 from landmarks.retrieval.local import LocalFeatureStore

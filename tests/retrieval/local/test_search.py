@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.models import LocalFeatures
+from landmarks.local_features import FeatureKind, LocalFeatures
 from landmarks.retrieval import Cache, Ranking
 from landmarks.retrieval.local import (
     InvertedFile,
@@ -16,17 +16,19 @@ from landmarks.retrieval.local import (
 from local_tables import features_of, table_of
 from resources import make_resources
 
+KIND = FeatureKind("made up", 3, "uint8", 4.0)
+
 
 def table(counts: list[int], seed: int, top: int = 4) -> LocalFeatureTable:
     """Features of 3 elements, below `top` so that many are alike."""
     rng = np.random.default_rng(seed)
-    features = [features_of(rng.integers(0, top, (count, 3))) for count in counts]
+    features = [features_of(rng.integers(0, top, (count, 3)), KIND) for count in counts]
     return table_of(features, rng.integers(1, 256, (len(counts), 16)).astype(np.uint8))
 
 
 def run(queries, index, voting, depth: int = 5, cache: Cache | None = None, workers: int = 1) -> Ranking:
     resources = make_resources(cache=cache, workers=workers)
-    return search_by_votes(queries, index, 4.0, voting, InvertedFile(), depth, resources)
+    return search_by_votes(queries, index, voting, InvertedFile(), depth, resources)
 
 
 def brute_force(queries: LocalFeatureTable, index: LocalFeatureTable, voting: Voting, depth: int) -> list[list[float]]:

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from landmarks.data import ImageSet, ImageTable
 from landmarks.data.images import decode
 from landmarks.data.stores import FileStore
 from landmarks.errors import LandmarksError
-from landmarks.models import LocalFeatures, RootSift
+from landmarks.local_features import RootSift
 from landmarks.retrieval.local import CHUNK, LocalFeatureStore, LocalFeatureTable
 from local_tables import table_of
 from resources import make_resources
@@ -37,7 +38,7 @@ def assert_same(left: LocalFeatureTable, right: LocalFeatureTable) -> None:
     for place in range(len(left)):
         one, other = left.of(place), right.of(place)
         assert one.size == other.size
-        for name in ("points", "scales", "descriptors"):
+        for name in ("points", "scales", "scores", "descriptors"):
             assert np.array_equal(getattr(one, name), getattr(other, name))
 
 
@@ -135,7 +136,7 @@ def test_no_readable_image_at_all_is_an_error(tmp_path):
     assert len(collect(LocalFeatureStore(Corners(), tmp_path), [])) == 0
 
 
-@pytest.mark.parametrize("name", ["records.bin", "points.bin", "scales.bin", "descriptors.bin"])
+@pytest.mark.parametrize("name", ["records.bin", "points.bin", "scores.bin", "descriptors.bin"])
 @pytest.mark.parametrize("cut", [1, 100, 10**9])
 def test_files_that_were_cut_off_lose_only_their_tail(tmp_path, name, cut):
     images: list[bytes | None] = [image(seed) for seed in range(30)]
@@ -149,7 +150,7 @@ def test_files_that_were_cut_off_lose_only_their_tail(tmp_path, name, cut):
     assert_same(collect(store, images), sound)
 
 
-@pytest.mark.parametrize("name", ["records.bin", "points.bin", "scales.bin", "descriptors.bin"])
+@pytest.mark.parametrize("name", ["records.bin", "points.bin", "scores.bin", "descriptors.bin"])
 def test_a_flipped_bit_is_found_and_the_image_extracted_again(tmp_path, name):
     images: list[bytes | None] = [image(seed) for seed in range(30)]
     tally = tmp_path / "tally"
@@ -240,9 +241,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def _copied(table: LocalFeatureTable) -> LocalFeatureTable:
     """A copy in memory: the files under the other one will be corrupt."""
     features = [table.of(i) for i in range(len(table))]
-    return table_of(
-        [LocalFeatures(f.points.copy(), f.scales.copy(), f.descriptors.copy(), f.size) for f in features], table.keys
-    )
+    names = ("points", "scales", "scores", "descriptors")
+    return table_of([replace(f, **{name: getattr(f, name).copy() for name in names}) for f in features], table.keys)
 
 
 def _decoded(data: bytes | None) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landmarks.models import LocalFeatures
+from landmarks.local_features import FeatureKind, LocalFeatures
 from landmarks.retrieval.local import (
     FeatureColumns,
     LocalFeatureTable,
@@ -13,14 +13,18 @@ from landmarks.retrieval.local import (
 )
 from local_tables import features_of, table_of
 
+KIND = FeatureKind("made up", 4, "uint8", 1.0)
+
 
 def features(count: int, seed: int) -> LocalFeatures:
     rng = np.random.default_rng(seed)
     return LocalFeatures(
         rng.uniform(0, 99, (count, 2)).astype(np.float32),
         rng.uniform(1, 9, count).astype(np.float32),
+        -np.arange(count, dtype=np.float32),
         rng.integers(0, 255, (count, 4)).astype(np.uint8),
         (seed + 1, seed + 2),
+        KIND,
     )
 
 
@@ -41,7 +45,7 @@ def test_rows_are_those_of_the_images_in_any_order(counts, data):
         picked = np.array(data.draw(st.lists(st.integers(0, len(expected) - 1), max_size=6)), np.int64)
         assert np.array_equal(rows[picked], expected[picked])
     for place, row in enumerate(order):
-        for name in ("points", "scales", "descriptors", "size"):
+        for name in ("points", "scales", "scores", "descriptors", "size"):
             assert np.array_equal(getattr(table.of(place), name), getattr(all_features[row], name))
 
 
@@ -61,11 +65,11 @@ def test_rows_outside_are_refused():
 
 def test_a_table_on_disk_goes_to_other_processes_by_name(tmp_path):
     one = features(1000, 0)
-    for name in ("points", "scales", "descriptors"):
+    for name in ("points", "scales", "scores", "descriptors"):
         column_file(tmp_path, name).write_bytes(getattr(one, name).tobytes())
     memory = table_of([one])
     table = LocalFeatureTable(
-        FeatureColumns.open(tmp_path, 4, 1000), memory.firsts, memory.counts, memory.sizes, memory.keys
+        FeatureColumns.open(tmp_path, KIND, 1000), memory.firsts, memory.counts, memory.sizes, memory.keys
     )
     assert np.array_equal(table.descriptors[:], one.descriptors)
     sent = pickle.dumps(table)
@@ -75,11 +79,11 @@ def test_a_table_on_disk_goes_to_other_processes_by_name(tmp_path):
 
 
 def test_a_file_that_is_too_short_is_refused(tmp_path):
-    for name in ("points", "scales", "descriptors"):
+    for name in ("points", "scales", "scores", "descriptors"):
         column_file(tmp_path, name).write_bytes(b"1234")
     with pytest.raises(ValueError, match="length"):
-        FeatureColumns.open(tmp_path, 4, 1000)
-    assert len(FeatureColumns.open(tmp_path, 4, 0).points) == 0
+        FeatureColumns.open(tmp_path, KIND, 1000)
+    assert len(FeatureColumns.open(tmp_path, KIND, 0).points) == 0
 
 
 COUNTS = (3, 0, 5, 1)

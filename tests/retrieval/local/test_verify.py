@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from images import motion_between, scene, seen_from_elsewhere
-from landmarks.models import RootSift
+from landmarks.local_features import Geometry, Matcher, RootSift
 from landmarks.retrieval import Cache
-from landmarks.retrieval.local import Geometry, LocalFeatureTable, Matcher, count_inliers, verify, verify_pair
+from landmarks.retrieval.local import LocalFeatureTable, count_inliers, verify, verify_pair
 from local_tables import table_of
 from resources import make_resources
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from images import image_set, png, scene, seen_from_elsewhere
-from landmarks.models import RootSift
+from landmarks.local_features import RootSift
 from landmarks.retrieval import EMPTY, LocalSearch, Pipeline, Search, SearchState
 from landmarks.retrieval.local import LocalFeatureStore, Voting
 from landmarks.retrieval.search import ExactIndex

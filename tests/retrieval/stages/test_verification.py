@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from images import image_set, png, scene, seen_from_elsewhere
-from landmarks.models import RootSift
+from landmarks.local_features import RootSift
 from landmarks.retrieval import EMPTY, Pipeline, Ranking, Search, SearchState, SpatialVerification, verified
 from landmarks.retrieval.local import LocalFeatureStore
 from landmarks.retrieval.search import ExactIndex

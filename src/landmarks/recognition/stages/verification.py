@@ -13,7 +13,7 @@ import numpy as np
 from landmarks.errors import LandmarksError
 from landmarks.recognition.state import RecognitionState
 from landmarks.recognition.votes import NO_LANDMARK, add_votes
-from landmarks.retrieval import Geometry, LocalFeatureStore, Matcher, Need, Resources, SpatialVerification, verified
+from landmarks.retrieval import LocalFeatureStore, Need, Resources, SpatialVerification, verified
 
 
 class NeighbourVerification:
@@ -35,15 +35,13 @@ class NeighbourVerification:
     def __init__(
         self,
         features: LocalFeatureStore,
-        matcher: Matcher | None = None,
-        geometry: Geometry | None = None,
         depth: int = 3,
         k: int = 3,
         min_inliers: int = 8,
         saturation: int = 70,
         weight: float = 1.0,
     ) -> None:
-        self.verification = SpatialVerification(features, matcher, geometry, depth, min_inliers, saturation, weight)
+        self.verification = SpatialVerification(features, depth, min_inliers, saturation, weight)
         if k < 1:
             raise LandmarksError(f"verification: k is {k}: it must be 1 or more")
         self.k = k

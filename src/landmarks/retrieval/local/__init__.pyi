@@ -1,9 +1,5 @@
-from .geometry import MINIMAL as MINIMAL
-from .geometry import Geometry as Geometry
-from .geometry import Model as Model
 from .inverted import InvertedFile as InvertedFile
 from .inverted import open_index as open_index
-from .matching import Matcher as Matcher
 from .search import Voting as Voting
 from .search import search_by_votes as search_by_votes
 from .store import CHUNK as CHUNK

@@ -4,13 +4,15 @@ Separate from the store so that the processes do not import what only the main p
 """
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.config import available_cores
 from landmarks.data import ImageSet, MissingImageError, UnreadableImageError, decode
-from landmarks.models import LocalExtractor, LocalFeatures
+from landmarks.local_features import LocalExtractor, LocalFeatures
 from landmarks.retrieval.local.records import Records, find, is_sound
 from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns
 
@@ -38,7 +40,10 @@ class Extraction:
     def __call__(self, job: tuple[NDArray[np.integer], list[bytes]]) -> list[Found]:
         """Process some rows of the images, in order, given the key of each, empty if unknown."""
         rows, keys = job
-        return [self._find(row, key) for row, key in zip(rows.tolist(), keys, strict=True)]
+        if not self.extractor.on_gpu:
+            return list(map(self._find, rows.tolist(), keys))
+        with ThreadPoolExecutor(available_cores()) as pool:  # images are read and decoded while the GPU computes
+            return list(pool.map(self._find, rows.tolist(), keys))
 
     def _find(self, row: int, known: bytes) -> Found:
         record = find(self.known, known) if known else None
@@ -55,5 +60,5 @@ class Extraction:
         try:
             features = self.extractor(decode(data))
         except UnreadableImageError as error:
-            return Found(key, record, LocalFeatures.none(self.extractor.dim), str(error))
+            return Found(key, record, LocalFeatures.none(self.extractor.kind), str(error))
         return Found(key, features=features)

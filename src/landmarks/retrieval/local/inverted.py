@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.local.table import FeatureRows, LocalFeatureTable
+from landmarks.retrieval.local.table import LocalFeatureTable
 from landmarks.retrieval.search.backends import faiss_threads, require_faiss
 from landmarks.retrieval.state import Resources
 from landmarks.storage import Column
@@ -46,18 +46,18 @@ class InvertedFile:
 
     Attributes:
         cells: cells of the inverted file; None for a number that grows with that of the features.
-        code_bytes: bytes of a feature's code; a divisor of the descriptor's length.
+        code_bytes: bytes of a feature's code, a divisor of the descriptor's length; None for the largest up to 16.
         probes: cells searched per query feature.
         exact_up_to: sets of at most this many features are stored uncompressed and searched exactly.
     """
 
     cells: int | None = None
-    code_bytes: int = 16
+    code_bytes: int | None = None
     probes: int = 16
     exact_up_to: int = 65_536
 
     def __post_init__(self) -> None:
-        if (self.cells is not None and self.cells < 1) or self.code_bytes < 1 or self.probes < 1:
+        if any(number is not None and number < 1 for number in (self.cells, self.code_bytes, self.probes)):
             raise LandmarksError(
                 f"local search: cells ({self.cells}), code_bytes ({self.code_bytes}) and probes ({self.probes}) must "
                 "be 1 or more"
@@ -87,7 +87,8 @@ def open_index(
     count = len(features.descriptors)
     if settings.is_exact(count):
         return ExactFeatureIndex(features, resources.workers)
-    return CompressedIndex(features, settings.cells_for(count), settings.code_bytes, settings.probes, resources)
+    code_bytes = settings.code_bytes or next(size for size in range(16, 0, -1) if features.kind.dim % size == 0)
+    return CompressedIndex(features, settings.cells_for(count), code_bytes, settings.probes, resources)
 
 
 def _distances(squared: NDArray[np.float32], rows: NDArray[np.int64]) -> Found:
@@ -100,15 +101,16 @@ class ExactFeatureIndex:
 
     def __init__(self, features: LocalFeatureTable, threads: int) -> None:
         self._faiss = require_faiss("local search")
-        self._vectors = features.descriptors[:].astype(np.float32)
+        self._kind = features.kind
+        self._vectors = self._kind.numbers(features.descriptors[:])
         self._threads = threads
         count, memory = len(self._vectors), 1e-6 * self._vectors.nbytes
         log.info("Local search: exact among %s features, %.0f MB", f"{count:,}", memory)
 
-    def search(self, descriptors: NDArray[np.uint8], k: int) -> Found:
+    def search(self, descriptors: NDArray[Any], k: int) -> Found:
         """Find the k nearest features."""
         with faiss_threads(self._threads):
-            return _distances(*self._faiss.knn(descriptors.astype(np.float32), self._vectors, k))
+            return _distances(*self._faiss.knn(self._kind.numbers(descriptors), self._vectors, k))
 
 
 class CompressedIndex:
@@ -117,7 +119,8 @@ class CompressedIndex:
     def __init__(
         self, features: LocalFeatureTable, cells: int, code_bytes: int, probes: int, resources: Resources
     ) -> None:
-        count, dim = features.descriptors.shape
+        count, dim = len(features.descriptors), features.kind.dim
+        self._kind = features.kind
         if dim % code_bytes:
             raise LandmarksError(
                 f"local search: code_bytes is {code_bytes}: it must divide the {dim} values of a descriptor"
@@ -136,7 +139,7 @@ class CompressedIndex:
                 "cells": Column(np.float32, (cells, dim)),
                 "words": Column(np.float32, (code_bytes, CODE_WORDS, dim // code_bytes)),
             },
-            lambda start, stop: _train(features.descriptors, cells, code_bytes, resources.seed),
+            lambda start, stop: _train(features, cells, code_bytes, resources.seed),
             1,
             content,
             parameters,
@@ -147,7 +150,7 @@ class CompressedIndex:
 
         def encode(start: int, stop: int) -> dict[str, NDArray[Any]]:
             with faiss_threads(resources.workers):
-                return {"codes": self._index.sa_encode(features.descriptors[start:stop].astype(np.float32))}
+                return {"codes": self._index.sa_encode(features.kind.numbers(features.descriptors[start:stop]))}
 
         column = Column(np.uint8, (self._index.sa_code_size(),))
         kept = resources.cache.rows("local_codes", count, {"codes": column}, encode, BLOCK, content, parameters)
@@ -157,23 +160,24 @@ class CompressedIndex:
         memory = count * (code_bytes + 8) + 4 * cells * (dim + code_bytes * CODE_WORDS)
         log.info("Local search: %s features in %s cells, %.0f MB", f"{count:,}", f"{cells:,}", 1e-6 * memory)
 
-    def search(self, descriptors: NDArray[np.uint8], k: int) -> Found:
+    def search(self, descriptors: NDArray[Any], k: int) -> Found:
         """Find the k nearest features in the nearest cells, with distances computed from codes."""
         with faiss_threads(self._threads):
-            return _distances(*self._index.search(descriptors.astype(np.float32), k))
+            return _distances(*self._index.search(self._kind.numbers(descriptors), k))
 
 
-def _train(descriptors: FeatureRows, cells: int, code_bytes: int, seed: int) -> dict[str, NDArray[np.float32]]:
+def _train(features: LocalFeatureTable, cells: int, code_bytes: int, seed: int) -> dict[str, NDArray[np.float32]]:
     """Learn cells and code words from a sample; on one thread, because they depend on the order of sums."""
     import faiss
 
+    descriptors = features.descriptors
     size = min(len(descriptors), TRAINING_FEATURES * max(cells, CODE_WORDS))
     chosen = np.random.default_rng(seed).choice(len(descriptors), size, replace=False, shuffle=False)
-    sample = descriptors[np.sort(chosen)].astype(np.float32)
+    sample = features.kind.numbers(descriptors[np.sort(chosen)])
     log.info("Local search: training %s cells on %s features", f"{cells:,}", f"{size:,}")
     with faiss_threads(1):
         means = faiss.Kmeans(
-            descriptors.shape[1],
+            features.kind.dim,
             cells,
             niter=ITERATIONS,
             seed=seed,

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.ids import find_sorted
-from landmarks.models import LocalFeatures
-from landmarks.retrieval.local.table import KEY_BYTES, FeatureColumns, column_file, column_types
+from landmarks.local_features import FeatureKind, LocalFeatures
+from landmarks.retrieval.local.table import FILES, KEY_BYTES, FeatureColumns, column_file, column_types
 from landmarks.storage import AppendLog
 
 RECORDS_FILE = "records.bin"
@@ -43,10 +43,10 @@ class FeatureFiles:
     Creates the folder if it is missing. Raises OSError for files that cannot be opened, truncated or written.
     """
 
-    def __init__(self, folder: Path, dim: int) -> None:
+    def __init__(self, folder: Path, kind: FeatureKind) -> None:
         self.folder = folder
-        self.dim = dim
-        self._types = column_types(dim)
+        self.kind = kind
+        self._types = column_types(kind)
         names = [column_file(folder, name).name for name in self._types]
         self._log = AppendLog(folder, dict.fromkeys([*names, RECORDS_FILE, STAMPS_FILE], b""), wait=True, check=False)
         first, (dtype, shape) = next(iter(self._types.items()))
@@ -64,7 +64,7 @@ class FeatureFiles:
 
     def columns(self) -> FeatureColumns:
         """Open the columns with the rows written so far."""
-        return FeatureColumns.open(self.folder, self.dim, self.rows)
+        return FeatureColumns.open(self.folder, self.kind, self.rows)
 
     def keys_of(self, stamps: NDArray[np.uint64]) -> list[bytes]:
         """Return the keys of images by their stamps, uint64 [n], without reading the images; empty if unknown."""
@@ -113,16 +113,15 @@ def find(known: Records, key: bytes) -> np.void | None:
 def is_sound(record: np.void, columns: FeatureColumns) -> bool:
     """Return whether the features of a record match its checksum."""
     rows = slice(int(record["first"]), int(record["first"]) + int(record["count"]))
-    size = (int(record["height"]), int(record["width"]))
-    features = LocalFeatures(columns.points[rows], columns.scales[rows], columns.descriptors[rows], size)
-    return features_sum(features) == int(record["features_sum"])
+    return features_sum(columns, rows) == int(record["features_sum"])
 
 
-def features_sum(features: LocalFeatures) -> int:
+def features_sum(features: LocalFeatures | FeatureColumns, rows: slice = slice(None)) -> int:
     """Return the CRC-32 of the features of an image."""
     total = 0
-    for column in (features.points, features.scales, features.descriptors):
-        total = zlib.crc32(np.ascontiguousarray(column).data.cast("B") if column.size else b"", total)
+    for name in FILES:
+        column = np.ascontiguousarray(getattr(features, name)[rows])
+        total = zlib.crc32(column.data.cast("B") if column.size else b"", total)
     return total
 
 

@@ -59,13 +59,12 @@ class Voting:
 def search_by_votes(
     queries: LocalFeatureTable,
     index: LocalFeatureTable,
-    quantum: float,
     voting: Voting,
     inverted: InvertedFile,
     depth: int,
     resources: Resources,
 ) -> Ranking:
-    """Rank index images by votes, [Q, `depth`]; `quantum` is the uint8 length of a descriptor of length one."""
+    """Rank index images by votes, [Q, `depth`]."""
     if not len(index.descriptors) or not len(queries):
         return Ranking.empty(len(queries), depth)
     opened: list[ExactFeatureIndex | CompressedIndex] = []  # filled only if the cache lacks rows
@@ -78,7 +77,7 @@ def search_by_votes(
             opened.append(open_index(index, inverted, resources))
         distances, found = opened[0].search(np.asarray(queries.descriptors[rows]), voting.neighbours + 1)
         of_query = np.repeat(np.arange(stop - start), queries.counts[start:stop])
-        weights = voting.weights(distances / np.float32(quantum))
+        weights = voting.weights(distances / np.float32(index.kind.length))
         return count_votes(weights, found[:, :-1], of_query, index, voting.smoothing, stop - start, depth)
 
     return resources.cache.ranking(
@@ -89,7 +88,6 @@ def search_by_votes(
         [queries.keys, queries.counts, index.keys, index.counts],
         {
             "depth": depth,
-            "quantum": quantum,
             "seed": resources.seed,
             **asdict(voting),
             **inverted.signature(),

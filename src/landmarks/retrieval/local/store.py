@@ -4,14 +4,16 @@ An image's features are found by the hash of its encoded bytes and of what the e
 was replaced, another setting or another version of OpenCV can never meet old features. Which hash a file has is kept by
 its place, size and times, so that its bytes are read once and not in every run.
 
-On disk a RootSIFT feature takes 140 bytes, so an image with 1000 of them takes 140,048 and the 761,757 index images of
-GLDv2 107 GB. In memory an image takes about 130 bytes in this process and 50 in each worker, 99 and 38 MB for that
-index; features are memory-mapped and never all in memory.
+On disk a feature takes 16 bytes and its descriptor: 144 in all for RootSIFT, ALIKED and DISK, 80 for XFeat. So an image
+with 1000 of them takes 144 or 80 kB, and the 761,757 index images of GLDv2 110 or 61 GB. In memory an image takes about
+130 bytes in this process and 50 in each worker, 99 and 38 MB for that index; features are memory-mapped, never all in
+memory.
 """
 
 import hashlib
 import json
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 
 from landmarks.data import ImageSet
 from landmarks.errors import LandmarksError
-from landmarks.models import LocalExtractor
+from landmarks.local_features import Geometry, LocalExtractor, Matcher, PairMatcher
 from landmarks.retrieval.local.extraction import Extraction, Found
 from landmarks.retrieval.local.records import RECORD, FeatureFiles, Records
 from landmarks.retrieval.local.table import KEY_BYTES, LocalFeatureTable
@@ -36,7 +38,7 @@ NAMED = 5  # unreadable images that a warning names
 
 
 class LocalFeatureStore:
-    """The features of one extractor, in a subfolder of `folder`.
+    """The features of one extractor, in a subfolder of `folder`, and how those of two images are compared.
 
     Several runs may share a store; they extract one after another, and a later run reuses the features of earlier ones.
 
@@ -44,10 +46,20 @@ class LocalFeatureStore:
         extractor: detects and describes the features.
         folder: parent folder; by default ``local_features`` in `$LANDMARKS_CACHE`, `$XDG_CACHE_HOME/landmarks` or
             ``~/.cache/landmarks``. It may be deleted at any time between runs.
+        matcher: finds tentative pairs of the features of two images; by default `Matcher()`.
+        geometry: decides which of them are inliers; by default `Geometry()`.
     """
 
-    def __init__(self, extractor: LocalExtractor, folder: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        extractor: LocalExtractor,
+        folder: str | Path | None = None,
+        matcher: PairMatcher | None = None,
+        geometry: Geometry | None = None,
+    ) -> None:
         self.extractor = extractor
+        self.matcher = matcher or Matcher()
+        self.geometry = geometry or Geometry()
         self._parent = Path(folder) if folder is not None else None
 
     @property
@@ -78,13 +90,14 @@ class LocalFeatureStore:
         stamps = images.stamps(rows)
         stamps[stamps % 2 == 1] = 0  # these stamps would not detect a replaced image
         try:
-            with FeatureFiles(self.folder, self.extractor.dim) as files:
+            with FeatureFiles(self.folder, self.extractor.kind) as files:
                 work = Extraction(images, self.extractor, self._signature(), files.known, files.columns())
                 known = files.keys_of(stamps)
                 parts = [slice(start, start + CHUNK) for start in range(0, len(rows), CHUNK)]
                 jobs = [(rows[part], known[part]) for part in parts]
                 new = sum(not key for key in known)
                 processes = min(resources.workers, -(-new // CHUNK) + (len(rows) - new) // KNOWN) or 1
+                processes = 1 if self.extractor.on_gpu else processes
                 noted: list[tuple[int, bytes]] = []
                 progress = Progress("local features of images", len(rows))
                 with Workers("local features", work, processes) as workers:
@@ -122,7 +135,7 @@ class LocalFeatureStore:
         log.warning("%s", message)
 
     def _signature(self) -> bytes:
-        text = json.dumps({**self.extractor.signature(), "dim": self.extractor.dim}, sort_keys=True)
+        text = json.dumps({**self.extractor.signature(), **asdict(self.extractor.kind)}, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 

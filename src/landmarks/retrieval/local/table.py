@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from landmarks.models import LocalFeatures
+from landmarks.local_features import FeatureKind, LocalFeatures
 
 KEY_BYTES = 16
-FILES = ("points", "scales", "descriptors")
+FILES = ("points", "scales", "scores", "descriptors")
 
 
 @dataclass(frozen=True)
@@ -24,30 +24,32 @@ class FeatureColumns:
 
     points: NDArray[np.float32]  # float32 [R, 2]
     scales: NDArray[np.float32]  # float32 [R]
-    descriptors: NDArray[np.uint8]  # uint8 [R, D]
+    scores: NDArray[np.float32]  # float32 [R]
+    descriptors: NDArray[Any]  # [R, W], as `kind` stores them
+    kind: FeatureKind
     folder: Path | None = None  # folder of the mapped files; None for columns in memory
 
     @staticmethod
-    def open(folder: Path, dim: int, rows: int) -> "FeatureColumns":
+    def open(folder: Path, kind: FeatureKind, rows: int) -> "FeatureColumns":
         """Map the first `rows` rows of the files in `folder`; raise ValueError if a file is shorter."""
         arrays: list[NDArray[Any]] = []
-        for name, (dtype, shape) in column_types(dim).items():
+        for name, (dtype, shape) in column_types(kind).items():
             if rows == 0:  # an empty file cannot be mapped
                 arrays.append(np.empty((0, *shape), dtype))
             else:
                 arrays.append(np.memmap(column_file(folder, name), dtype, "r", shape=(rows, *shape)))
-        return FeatureColumns(arrays[0], arrays[1], arrays[2], folder)
+        return FeatureColumns(arrays[0], arrays[1], arrays[2], arrays[3], kind, folder)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the path of mapped columns, or the values of those in memory."""
         if self.folder is None:
-            return FeatureColumns, (self.points, self.scales, self.descriptors)
-        return FeatureColumns.open, (self.folder, self.descriptors.shape[1], len(self.points))
+            return FeatureColumns, (self.points, self.scales, self.scores, self.descriptors, self.kind)
+        return FeatureColumns.open, (self.folder, self.kind, len(self.points))
 
 
-def column_types(dim: int) -> dict[str, tuple[DTypeLike, tuple[int, ...]]]:
+def column_types(kind: FeatureKind) -> dict[str, tuple[DTypeLike, tuple[int, ...]]]:
     """Return type and shape of one row of each column, in the order of the fields."""
-    return dict(zip(FILES, (("<f4", (2,)), ("<f4", ()), ("|u1", (dim,))), strict=True))
+    return dict(zip(FILES, (("<f4", (2,)), ("<f4", ()), ("<f4", ()), (kind.dtype, (kind.width,))), strict=True))
 
 
 def column_file(folder: Path, name: str) -> Path:
@@ -116,9 +118,14 @@ class LocalFeatureTable:
         """Boundaries of images in `descriptors`, int64 [n + 1]: image i has rows `starts[i]` to `starts[i + 1]`."""
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts)])
 
+    @property
+    def kind(self) -> FeatureKind:
+        """What the descriptors are."""
+        return self.columns.kind
+
     @cached_property
     def descriptors(self) -> FeatureRows:
-        """Descriptors of all images in order, uint8 [M, D]."""
+        """Descriptors of all images in order, as they are stored, [M, W]."""
         return FeatureRows(self.columns.descriptors, self.firsts, self.starts)
 
     def of(self, image: int) -> LocalFeatures:
@@ -127,7 +134,12 @@ class LocalFeatureTable:
         rows = slice(first, first + count)
         height, width = self.sizes[image].tolist()
         return LocalFeatures(
-            self.columns.points[rows], self.columns.scales[rows], self.columns.descriptors[rows], (height, width)
+            self.columns.points[rows],
+            self.columns.scales[rows],
+            self.columns.scores[rows],
+            self.columns.descriptors[rows],
+            (height, width),
+            self.columns.kind,
         )
 
     def take(self, images: NDArray[np.integer]) -> "LocalFeatureTable":

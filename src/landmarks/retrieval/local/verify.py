@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.models import LocalFeatures
-from landmarks.retrieval.local.geometry import Geometry, Verdict
-from landmarks.retrieval.local.matching import Matcher, Matches
+from landmarks.local_features import Geometry, LocalFeatures, Matches, PairMatcher, Verdict
 from landmarks.retrieval.local.table import LocalFeatureTable
 from landmarks.retrieval.local.workers import Workers
 from landmarks.storage import Column
@@ -24,16 +22,21 @@ Pairs = NDArray[np.int32]
 
 
 def verify_pair(
-    first: LocalFeatures, second: LocalFeatures, matcher: Matcher, geometry: Geometry, seed: int = 0
+    first: LocalFeatures, second: LocalFeatures, matcher: PairMatcher, geometry: Geometry, seed: int = 0
 ) -> tuple[Matches, Verdict]:
     """Match the features of two images and verify the pairs: tentative pairs, and their inliers."""
-    matches = matcher(first.descriptors, second.descriptors)
+    matches = matcher(first, second)
     points = first.points[matches.first], second.points[matches.second]
     return matches, geometry(*points, (first.size, second.size), seed)
 
 
 def _count(
-    queries: LocalFeatureTable, index: LocalFeatureTable, matcher: Matcher, geometry: Geometry, seed: int, pairs: Pairs
+    queries: LocalFeatureTable,
+    index: LocalFeatureTable,
+    matcher: PairMatcher,
+    geometry: Geometry,
+    seed: int,
+    pairs: Pairs,
 ) -> NDArray[np.int32]:
     """Count the inliers, int32 [P], of pairs [P, 2] of images; the work of a process."""
     found = (verify_pair(queries.of(a), index.of(b), matcher, geometry, seed)[1] for a, b in pairs.tolist())
@@ -48,7 +51,7 @@ def count_inliers(
     queries: LocalFeatureTable,
     index: LocalFeatureTable,
     pairs: Pairs,
-    matcher: Matcher,
+    matcher: PairMatcher,
     geometry: Geometry,
     resources: "Resources",
 ) -> NDArray[np.int32]:
@@ -68,7 +71,8 @@ def count_inliers(
     if len(pairs) == 0:
         return np.empty(0, np.int32)
     work = partial(_count, queries, index, matcher, geometry, resources.seed)
-    with Workers("spatial verification", work, min(resources.workers, -(-len(pairs) // JOB))) as workers:
+    processes = 1 if matcher.on_gpu else min(resources.workers, -(-len(pairs) // JOB))
+    with Workers("spatial verification", work, processes) as workers:
 
         def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
             jobs = [pairs[first : min(first + JOB, stop)] for first in range(start, stop, JOB)]

@@ -59,7 +59,6 @@ class LocalSearch:
         ranking = search_by_votes(
             queries,
             index.strongest(self.features_per_image),
-            self.features.extractor.quantum,
             self.voting,
             self.inverted,
             depth,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.local import Geometry, LocalFeatureStore, Matcher, count_inliers
+from landmarks.retrieval.local import LocalFeatureStore, count_inliers
 from landmarks.retrieval.ranking import EMPTY, Ranking
 from landmarks.retrieval.state import Need, Resources, SearchState
 
@@ -27,9 +27,7 @@ class SpatialVerification:
     counts in their earlier order.
 
     Args:
-        features: store of the local features.
-        matcher: finds tentative pairs; by default `Matcher()`.
-        geometry: decides which of them are inliers; by default `Geometry()`.
+        features: store of the local features, which also says how those of two images are compared.
         depth: number of images of each ranking to verify.
         min_inliers: fewer inliers count as no evidence. How many occur by chance depends on the model, see `Geometry`.
         saturation: number of inliers that count as full evidence.
@@ -44,8 +42,6 @@ class SpatialVerification:
     def __init__(
         self,
         features: LocalFeatureStore,
-        matcher: Matcher | None = None,
-        geometry: Geometry | None = None,
         depth: int = 100,
         min_inliers: int = 8,
         saturation: int = 70,
@@ -62,8 +58,6 @@ class SpatialVerification:
         if not 0 <= weight < np.inf:
             raise LandmarksError(f"verification: weight is {weight}: it must be 0 or more")
         self.features = features
-        self.matcher = matcher or Matcher()
-        self.geometry = geometry or Geometry()
         self.depth = depth
         self.min_inliers = min_inliers
         self.saturation = saturation
@@ -97,7 +91,7 @@ class SpatialVerification:
             image_features = self.features.collect(state.index_images, images, resources)
             pairs = np.stack([query_rows, image_rows], axis=1).astype(np.int32)
             inliers[queries, places] = count_inliers(
-                query_features, image_features, pairs, self.matcher, self.geometry, resources
+                query_features, image_features, pairs, self.features.matcher, self.features.geometry, resources
             )
         return inliers
 

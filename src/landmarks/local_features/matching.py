@@ -1,21 +1,19 @@
 """Matches the local features of two images: tentative pairs, most of them wrong before geometric verification.
 
-Distances are exact: uint8 descriptors have integer products, and float32 adds integers below 2^24 without rounding. So
-the pairs do not depend on the BLAS library or the number of threads.
+Distances of integers and bits are exact: float32 adds integers below 2^24 without rounding, and descriptors of length
+one stay below it. So these pairs do not depend on the BLAS library or the number of threads.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
+from landmarks.local_features.features import LocalFeatures
 
 Match = Literal["mutual", "ratio"]
-
-# The largest dimension at which float32 holds squared distances of uint8 vectors exactly; RootSIFT's are below 2^19.
-MAX_DIM = 256
 
 
 @dataclass(frozen=True)
@@ -24,11 +22,26 @@ class Matches:
 
     first: NDArray[np.int64]  # int64 [m], rows of features of the first image, ascending
     second: NDArray[np.int64]  # int64 [m], rows of features of the second image
-    # float32 [m], Euclidean distances of the uint8 descriptors: divide by the extractor's quantum
-    distances: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.first)
+
+
+class PairMatcher(Protocol):
+    """Finds tentative pairs of the features of two images; picklable, so that processes can share the work."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it computes on a GPU, and then in one process only."""
+        ...
+
+    def __call__(self, first: LocalFeatures, second: LocalFeatures) -> Matches:
+        """Match the features of two images."""
+        ...
+
+    def signature(self) -> dict[str, Any]:
+        """Return the JSON values on which the pairs depend besides the features, for cache keys."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -40,28 +53,38 @@ class Matcher:
             image is the nearest to that of the first one and clearly nearer than the second nearest (Lowe, IJCV 2004,
             section 7.1); if several choose the same feature, the nearest of them keeps it.
         ratio: for ``ratio``, the maximum ratio of the distances to the nearest and the second nearest feature.
+        max_distance: features farther apart are no pair, as distance between descriptors of length one; None: no limit.
     """
 
     match: Match = "ratio"
     ratio: float = 0.9
+    max_distance: float | None = None
+    on_gpu: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.match not in ("mutual", "ratio"):
             raise LandmarksError(f"matching: match is {self.match!r}: it must be mutual or ratio")
         if not 0 < self.ratio <= 1:
             raise LandmarksError(f"matching: ratio is {self.ratio}: it must be above 0 and at most 1")
+        if self.max_distance is not None and not self.max_distance > 0:
+            raise LandmarksError(f"matching: max_distance is {self.max_distance}: it must be above 0, or null")
 
     def signature(self) -> dict[str, Any]:
         """Return the values on which the pairs depend besides the descriptors, for cache keys."""
-        return {"match": self.match, **({"ratio": self.ratio} if self.match == "ratio" else {})}
+        used = {"match": self.match, "max_distance": self.max_distance}
+        return {**used, "ratio": self.ratio} if self.match == "ratio" else used
 
-    def __call__(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Matches:
-        """Match the descriptors of two images, uint8 [n, D] and [m, D]; ``ratio`` finds no pairs if m is 1."""
-        if first.shape[1:] != second.shape[1:] or first.shape[1] > MAX_DIM:
-            raise LandmarksError(f"matching: descriptors [n, D] of {first.shape} and {second.shape}, D up to {MAX_DIM}")
+    def __call__(self, first: LocalFeatures, second: LocalFeatures) -> Matches:
+        """Match the features of two images, n and m; ``ratio`` finds no pairs if m is 1.
+
+        Raises:
+            LandmarksError: the features are of two kinds.
+        """
+        require_same_kind(first, second)
         if min(len(first), len(second)) == 0:
             return _one_each(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
-        squared = _squared_distances(first, second)
+        kind = first.kind
+        squared = _squared_distances(kind.numbers(first.descriptors), kind.numbers(second.descriptors))
         rows = np.arange(len(first))
         nearest = squared.argmin(axis=1)
         distances = squared[rows, nearest]
@@ -72,10 +95,18 @@ class Matcher:
             kept = distances < np.float32(self.ratio**2) * squared.min(axis=1)
             if len(second) == 1:
                 kept[:] = False
+        if self.max_distance is not None:
+            kept &= distances <= np.float32((self.max_distance * kind.length) ** 2)
         return _one_each(rows[kept], nearest[kept], distances[kept])
 
 
-def _squared_distances(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
+def require_same_kind(first: LocalFeatures, second: LocalFeatures) -> None:
+    """Raise LandmarksError if the features of two images cannot be compared."""
+    if first.kind != second.kind:
+        raise LandmarksError(f"matching: features of two kinds, {first.kind} and {second.kind}")
+
+
+def _squared_distances(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
     """Compute |a - b|², float32 [n, m], as one product of [-2a, |a|², 1] and [b, 1, |b|²]."""
     dim = first.shape[1]
     left = np.empty((len(first), dim + 2), np.float32)
@@ -94,4 +125,4 @@ def _one_each(first: NDArray[np.int64], second: NDArray[np.int64], squared: NDAr
     best = np.ones(len(order), np.bool_)
     best[1:] = second[order][1:] != second[order][:-1]
     kept = np.sort(order[best])
-    return Matches(first[kept], second[kept], np.sqrt(np.maximum(squared[kept], 0)))
+    return Matches(first[kept], second[kept])

@@ -6,66 +6,20 @@ section 3: each descriptor is divided by its sum, then the square root of each e
 one, and Euclidean distances between results are Hellinger distances between the histograms.
 """
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
+from landmarks.local_features.features import FeatureKind, LocalFeatures, original_points, shrunk_size
 
-DIM = 128
 # Descriptors have length one and elements that rarely exceed 0.4, so that 255 / 512 clips hardly any; rounding moves a
 # descriptor by about 0.006, while the nearest ones in other images are 0.3 and more away.
-QUANTUM = 512.0
+KIND = FeatureKind("rootsift", 128, "uint8", 512.0)
 # Smaller images have no octave in the pyramid in which a point could be found.
 MIN_SHORT_SIDE = 16
-
-
-@dataclass(frozen=True)
-class LocalFeatures:
-    """The local features of one image, strongest first.
-
-    Attributes:
-        points: float32 [n, 2], x and y in pixels of the input image, before any shrinking.
-        scales: float32 [n], diameters of the described areas in pixels of that image.
-        descriptors: uint8 [n, D], the float values times the extractor's `quantum`.
-        size: Height and width of that image in pixels.
-    """
-
-    points: NDArray[np.float32]
-    scales: NDArray[np.float32]
-    descriptors: NDArray[np.uint8]
-    size: tuple[int, int]
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    @staticmethod
-    def none(dim: int, size: tuple[int, int] = (0, 0)) -> "LocalFeatures":
-        """Return empty features, for an image without any, or with size 0 x 0 for one that could not be read."""
-        return LocalFeatures(np.empty((0, 2), np.float32), np.empty(0, np.float32), np.empty((0, dim), np.uint8), size)
-
-
-class LocalExtractor(Protocol):
-    """Extractor of local features; picklable, so that processes can share the work.
-
-    Attributes:
-        dim: D, the length of a descriptor.
-        quantum: Factor from float descriptors to uint8.
-    """
-
-    dim: int
-    quantum: float
-
-    def __call__(self, image: NDArray[np.uint8]) -> LocalFeatures:
-        """Return the features of one image, uint8 [H, W, 3] RGB; empty if it shows nothing distinctive."""
-        ...
-
-    def signature(self) -> dict[str, Any]:
-        """Return the JSON values that the features depend on, with the version of the library; part of cache keys."""
-        ...
 
 
 class RootSift:
@@ -84,8 +38,8 @@ class RootSift:
         LandmarksError: An argument is out of range.
     """
 
-    dim: int = DIM
-    quantum: float = QUANTUM
+    kind = KIND
+    on_gpu = False
 
     def __init__(
         self,
@@ -111,18 +65,17 @@ class RootSift:
 
     def signature(self) -> dict[str, Any]:
         """Return the values that the features depend on."""
-        return {"extractor": "rootsift", "version": 1, "opencv": cv2.__version__, **vars(self)}
+        return {"extractor": "rootsift", "version": 2, "opencv": cv2.__version__, **vars(self)}
 
     def __call__(self, image: NDArray[np.uint8]) -> LocalFeatures:
-        """Return the strongest features of an image, uint8 [H, W, 3] RGB; empty if it is blank or tiny."""
-        height, width = image.shape[:2]
-        if min(height, width) < MIN_SHORT_SIDE:
-            return LocalFeatures.none(DIM, (height, width))
+        """Return the strongest features of an image, uint8 [H, W, 3] RGB; none if it is blank or tiny."""
+        size = (image.shape[0], image.shape[1])
+        if min(size) < MIN_SHORT_SIDE:
+            return LocalFeatures.none(KIND, size)
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        shrink = min(self.long_side / max(height, width), 1.0)
-        if shrink < 1:
-            size = (max(round(width * shrink), 1), max(round(height * shrink), 1))
-            grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        height, width = shrunk_size(size, self.long_side)
+        if (height, width) != size:
+            grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
         sift = cv2.SIFT.create(
             nfeatures=self.max_features,
             contrastThreshold=self.contrast_threshold,
@@ -131,19 +84,17 @@ class RootSift:
         )
         found, described = sift.detectAndCompute(grey, None)
         if not found or described is None:
-            return LocalFeatures.none(DIM, (height, width))
+            return LocalFeatures.none(KIND, size)
         values = np.array([(*point.pt, point.size, point.response, point.angle) for point in found], np.float32)
         # OpenCV returns more than `nfeatures` if strengths are equal, and guarantees no order.
         x, y, diameter, response, angle = values.T
         order = np.lexsort((angle, diameter, x, y, -response))[: self.max_features]
-        # In both images, pixel centres have integer coordinates.
-        ratio = np.array([width / grey.shape[1], height / grey.shape[0]], np.float32)
-        points = (values[order, :2] + np.float32(0.5)) * ratio - np.float32(0.5)
-        scales = diameter[order] * np.float32(1 / shrink)
-        return LocalFeatures(points, scales, _root(described[order]), (height, width))
+        points = original_points(values[order, :2], (height, width), size)
+        scales = diameter[order] * np.float32(max(size) / max(height, width))
+        return LocalFeatures(points, scales, response[order], _root(described[order]), size, KIND)
 
 
 def _root(descriptors: NDArray[np.integer | np.floating]) -> NDArray[np.uint8]:
     """Turn SIFT histograms [n, 128] into quantised RootSIFT descriptors."""
     total = np.maximum(descriptors.sum(axis=1, keepdims=True), np.float32(1e-12))
-    return np.minimum(np.rint(np.sqrt(descriptors / total) * np.float32(QUANTUM)), 255).astype(np.uint8)
+    return KIND.encode(np.sqrt(descriptors / total))

@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 
 from landmarks.errors import LandmarksError
-from landmarks.models import DIM, QUANTUM, RootSift
+from landmarks.local_features import RootSift
+
+KIND = RootSift.kind
 
 
 def textured(height: int = 240, width: int = 320, seed: int = 0) -> np.ndarray:
@@ -21,16 +23,16 @@ def test_descriptors_are_roots_of_opencvs_histograms() -> None:
     strongest = sorted(range(len(points)), key=lambda i: -points[i].response)[:40]
     for i in strongest:
         same_place = np.flatnonzero(np.abs(features.points - points[i].pt).max(axis=1) < 1e-3)
-        errors = np.abs(features.descriptors[same_place] / QUANTUM - expected[i]).max(axis=1)
-        assert errors.min() <= 0.51 / QUANTUM
+        errors = np.abs(features.descriptors[same_place] / KIND.quantum - expected[i]).max(axis=1)
+        assert errors.min() <= 0.51 / KIND.quantum
         assert features.scales[same_place][errors.argmin()] == pytest.approx(points[i].size)
 
 
 def test_lengths_are_one_and_types_are_those_of_the_interface() -> None:
     features = RootSift()(textured())
-    assert features.descriptors.dtype == np.uint8 and features.descriptors.shape == (len(features), DIM)
+    assert features.descriptors.dtype == np.uint8 and features.descriptors.shape == (len(features), KIND.dim)
     assert features.points.dtype == features.scales.dtype == np.float32
-    assert np.linalg.norm(features.descriptors / QUANTUM, axis=1) == pytest.approx(1, abs=0.02)
+    assert np.linalg.norm(features.descriptors / KIND.quantum, axis=1) == pytest.approx(1, abs=0.02)
     assert features.size == (240, 320)
 
 
@@ -71,7 +73,7 @@ def test_tiny_images_have_none_or_few(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 255, (*shape, 3)).astype(np.uint8)
     features = RootSift()(image)
     assert features.size == shape
-    assert features.descriptors.shape == (len(features), DIM)
+    assert features.descriptors.shape == (len(features), KIND.dim)
     if min(shape) < 16:
         assert len(features) == 0
 

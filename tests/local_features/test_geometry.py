@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.local import MINIMAL, Geometry, Model
+from landmarks.local_features import MINIMAL, Geometry, Model
 
 SIZE = (768, 1024)
 BOTH = (SIZE, SIZE)

@@ -1,0 +1,17 @@
+from .aliked import Aliked as Aliked
+from .disk import Disk as Disk
+from .features import FeatureKind as FeatureKind
+from .features import LocalExtractor as LocalExtractor
+from .features import LocalFeatures as LocalFeatures
+from .geometry import MINIMAL as MINIMAL
+from .geometry import REFERENCE as REFERENCE
+from .geometry import Geometry as Geometry
+from .geometry import Model as Model
+from .geometry import Verdict as Verdict
+from .lightglue import LightGlue as LightGlue
+from .matching import Matcher as Matcher
+from .matching import Matches as Matches
+from .matching import PairMatcher as PairMatcher
+from .network import NetworkExtractor as NetworkExtractor
+from .rootsift import RootSift as RootSift
+from .xfeat import XFeat as XFeat
