@@ -68,7 +68,7 @@ def test_counts_repeat_whatever_was_estimated_before(model):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_seed_reaches_the_estimator(model):
-    geometry = Geometry(model, threshold=4, max_iterations=20)
+    geometry = Geometry(model, threshold=4, min_inliers=0, chance=0, max_iterations=20)
     first, second, _ = planted(HOMOGRAPHY, 60, 120, 0, noise=2)
     assert len({tuple(geometry(first, second, BOTH, seed).inliers.tolist()) for seed in range(10)}) > 1
 
@@ -109,18 +109,26 @@ def test_many_features_at_one_point_count_once(model):
     assert Geometry(model)(np.repeat(first[:2], 20, axis=0), np.repeat(second[:2], 20, axis=0), BOTH).count == 0
 
 
-@pytest.mark.parametrize(
-    "motion",
-    [
-        np.array([[-1.0, 0, 1000], [0, 1, 0], [0, 0, 1]]),  # mirrored
-        np.diag([0.1, 0.1, 1.0]),  # ten times smaller
-        np.diag([1.0, 0.15, 1.0]),  # pressed flat
-    ],
-)
 @pytest.mark.parametrize("model", ["affine", "homography"])
-def test_implausible_motions_are_refused(model, motion):
-    first, second, _ = planted(motion, 40, 0, 0, noise=0.2)
+def test_a_mirrored_image_is_refused(model):
+    first, second, _ = planted(np.array([[-1.0, 0, 1000], [0, 1, 0], [0, 0, 1]]), 40, 0, 0, noise=0.2)
     assert Geometry(model)(first, second, BOTH).count == 0
+
+
+@pytest.mark.parametrize("factors", [(0.1, 0.1), (1.0, 0.15)])  # ten times smaller; seen from the side
+def test_inliers_speak_for_a_motion_that_distorts_a_lot(factors):
+    first, second, _ = planted(np.diag([*factors, 1.0]), 40, 0, 0, noise=0.05)
+    assert Geometry("homography", threshold=4)(first, second, BOTH).count == 40
+
+
+def test_inliers_count_against_what_agrees_by_chance():
+    first, second, true = planted(AFFINE, 20, 180, 0)
+    found = Geometry("affine", threshold=4, min_inliers=0, chance=0)(first, second, BOTH).count
+    assert found >= true.sum() == 20
+    for settings in ({"chance": (found + 1) / 200, "min_inliers": 0}, {"chance": 0, "min_inliers": found + 1}):
+        assert Geometry("affine", threshold=4, **settings)(first, second, BOTH).count == 0
+    exactly = Geometry("affine", threshold=4, chance=(found - 5) / 200, min_inliers=5)
+    assert exactly(first, second, BOTH).count == found
 
 
 def test_turned_images_are_accepted():
@@ -143,7 +151,15 @@ def test_non_finite_and_empty_images_do_no_harm():
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"model": "similarity"}, {"threshold": 0}, {"threshold": float("nan")}, {"max_iterations": 0}, {"confidence": 1}],
+    [
+        {"model": "similarity"},
+        {"threshold": 0},
+        {"threshold": float("nan")},
+        {"max_iterations": 0},
+        {"confidence": 1},
+        {"min_inliers": -1},
+        {"chance": 1},
+    ],
 )
 def test_parameters_out_of_range_are_refused(parameters):
     with pytest.raises(LandmarksError, match="geometry"):

@@ -23,10 +23,6 @@ REFERENCE = 1024.0
 # Pairs that determine a model; a result needs at least MORE_THAN_MINIMAL more inliers.
 MINIMAL: dict[Model, int] = {"affine": 3, "homography": 4, "fundamental": 7}
 MORE_THAN_MINIMAL = 3
-# Limits on how a motion between two photographs may distort a small patch. Our values: features are matched over about
-# three octaves of scale, and a wall seen so obliquely that it is 5 times narrower has no features in common.
-MAX_SCALE = 8.0
-MAX_STRETCH = 5.0
 FAR = 1e6
 
 
@@ -53,9 +49,14 @@ class Geometry:
 
     - there are fewer than `MINIMAL` + 3 pairs or inliers; pairs that share a point with an earlier one do not count,
       because SIFT may describe a point several times;
+    - there are fewer inliers than `min_inliers` and the share `chance` of the pairs;
     - the inliers lie on a line in either image: their standard deviation across it is below half the threshold;
-    - an affine motion or a homography mirrors the image, or an inlier lies behind the camera;
-    - it scales by more than 8, or stretches one direction 5 times more than the other, at the centre of the inliers.
+    - an affine motion or a homography mirrors the image, or an inlier lies behind the camera.
+
+    How many inliers speak against chance depends on the features: learned ones respond to the same kinds of places
+    everywhere, so that many pairs of unrelated images agree. The values of `conf/local_features` were chosen on 4,800
+    pairs of train images of the test copy of GLDv2: 99 of 100 accepted pairs show the same landmark. On them, limits on
+    how a motion may scale or stretch the image accepted no better pairs, so there are none.
 
     Args:
         model: ``affine``: for distant or flat scenes; few parameters, hence few false inliers; ``homography``: for one
@@ -64,12 +65,16 @@ class Geometry:
             16 pixels, 9 on a homography, and 32 on a fundamental matrix within 4.
         threshold: largest error of an inlier in pixels of an image whose longer side has 1024: the larger of the
             transfer errors in both images, or for `fundamental` the Sampson distance.
+        min_inliers: inliers beyond chance that a result needs.
+        chance: share of the pairs that may agree by chance.
         max_iterations: maximum number of models to try.
         confidence: probability of having found the best model at which the search ends.
     """
 
     model: Model = "affine"
-    threshold: float = 16.0
+    threshold: float = 24.0
+    min_inliers: int = 3
+    chance: float = 0.06
     max_iterations: int = 2000
     confidence: float = 0.999
 
@@ -80,6 +85,11 @@ class Geometry:
             raise LandmarksError(
                 "geometry: threshold must be above 0, max_iterations 1 or more and confidence between 0 and 1, got "
                 f"{self.threshold}, {self.max_iterations} and {self.confidence}"
+            )
+        if self.min_inliers < 0 or not 0 <= self.chance < 1:
+            raise LandmarksError(
+                "geometry: min_inliers must be 0 or more and chance at least 0 and below 1, got "
+                f"{self.min_inliers} and {self.chance}"
             )
 
     def signature(self) -> dict[str, Any]:
@@ -115,7 +125,8 @@ class Geometry:
         if model is None:
             return Verdict(inliers, None)
         near = _residuals(self.model, model, source, target) <= self.threshold
-        if near.sum() < fewest or not self._is_plausible(model, source[near], target[near]):
+        needed = max(fewest, self.min_inliers + self.chance * len(source))
+        if near.sum() < needed or not self._is_plausible(model, source[near], target[near]):
             return Verdict(inliers, None)
         inliers[distinct[near]] = True
         return Verdict(inliers, model)
@@ -153,11 +164,7 @@ class Geometry:
         full = _full(model)
         weights = source @ full[2, :2] + full[2, 2]
         # The motion must not mirror the image, nor put an inlier behind the camera.
-        if np.linalg.det(full) * full[2, 2] <= 0 or (weights * full[2, 2] <= 0).any():
-            return False
-        patch = np.linalg.svd(_jacobian(full, source.mean(axis=0)), compute_uv=False)
-        scale = np.sqrt(patch[0] * patch[1])
-        return bool(1 / MAX_SCALE <= scale <= MAX_SCALE and patch[0] <= MAX_STRETCH * patch[1])
+        return bool(np.linalg.det(full) * full[2, 2] > 0 and (weights * full[2, 2] > 0).all())
 
 
 def _scaled(points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float64]:
@@ -203,9 +210,3 @@ def _residuals(
 def _spread_across(points: NDArray[np.float64]) -> float:
     """Return the standard deviation of points across their best-fitting line, pixels."""
     return float(np.sqrt(max(np.linalg.eigvalsh(np.cov(points.T, bias=True))[0], 0.0)))
-
-
-def _jacobian(full: NDArray[np.float64], point: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the Jacobian [2, 2] of a homography at a point."""
-    x, y, weight = full @ np.array([*point, 1.0])
-    return (full[:2, :2] - np.outer([x / weight, y / weight], full[2, :2])) / weight

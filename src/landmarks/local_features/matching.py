@@ -56,7 +56,7 @@ class Matcher:
         max_distance: features farther apart are no pair, as distance between descriptors of length one; None: no limit.
     """
 
-    match: Match = "ratio"
+    match: Match = "mutual"
     ratio: float = 0.9
     max_distance: float | None = None
     on_gpu: ClassVar[bool] = False

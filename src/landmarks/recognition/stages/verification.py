@@ -19,7 +19,7 @@ from landmarks.retrieval import LocalFeatureStore, Need, Resources, SpatialVerif
 class NeighbourVerification:
     """Adds the evidence of verified neighbours to the scores of their landmarks.
 
-    A query whose neighbours all have fewer than `min_inliers` keeps its candidates and scores. The counts stay in the
+    A query without inliers that the geometry accepts keeps its candidates and scores. The counts stay in the
     state's `verified`; the note ``inliers`` holds the largest count among neighbours of the predicted landmark. The
     minimum `min_inliers` is our addition to the published rule.
 
@@ -37,7 +37,7 @@ class NeighbourVerification:
         features: LocalFeatureStore,
         depth: int = 3,
         k: int = 3,
-        min_inliers: int = 8,
+        min_inliers: int = 1,
         saturation: int = 70,
         weight: float = 1.0,
     ) -> None:

@@ -2,7 +2,7 @@
 
 Philbin et al., "Object retrieval with large vocabularies and fast spatial matching", CVPR 2007, section 4. Inliers are
 added to the global score in the form that the first place of the 2019 recognition challenge published, similarity +
-min(70, inliers) / 70. We add a minimum below which a count is attributed to chance and ignored.
+min(70, inliers) / 70. We ignore counts that the geometry attributes to chance, see `Geometry`.
 """
 
 from dataclasses import replace
@@ -29,7 +29,7 @@ class SpatialVerification:
     Args:
         features: store of the local features, which also says how those of two images are compared.
         depth: number of images of each ranking to verify.
-        min_inliers: fewer inliers count as no evidence. How many occur by chance depends on the model, see `Geometry`.
+        min_inliers: fewer inliers count as no evidence, although the geometry accepted them.
         saturation: number of inliers that count as full evidence.
         weight: what full evidence adds to a score, in units of the ranking's scores.
         by_inliers: order by the number of inliers alone: images with evidence come before all others, whatever their
@@ -43,7 +43,7 @@ class SpatialVerification:
         self,
         features: LocalFeatureStore,
         depth: int = 100,
-        min_inliers: int = 8,
+        min_inliers: int = 1,
         saturation: int = 70,
         weight: float = 1.0,
         by_inliers: bool = False,
