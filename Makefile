@@ -11,7 +11,7 @@ KIND := $(if $(GPU),gpu,cpu)
 LOCK := requirements$(if $(GPU),-gpu).lock
 STAMP := .venv/installed-$(KIND)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
-  --python-version 3.11 --extra dev --extra docs --extra export pyproject.toml
+  --python-version 3.11 --extra dev --extra docs --extra export --extra local pyproject.toml
 
 # Bytecode is kept even where the environment says otherwise: tests and commands start many processes, and each
 # would compile five thousand files of its libraries anew.
