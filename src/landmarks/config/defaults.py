@@ -181,7 +181,10 @@ def _fields(definition: ast.ClassDef, path: Path) -> dict[str, ast.expr]:
     own = {
         node.target.id: node.value
         for node in definition.body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and node.value is not None
+        and not ast.unparse(node.annotation).startswith("ClassVar")
     }
     return inherited | own if any(_is_dataclass(node) for node in definition.decorator_list) else inherited
 

@@ -5,7 +5,7 @@ one stay below it. So these pairs do not depend on the BLAS library or the numbe
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ class Matches:
         return len(self.first)
 
 
+@runtime_checkable  # configurations are checked against it
 class PairMatcher(Protocol):
     """Finds tentative pairs of the features of two images; picklable, so that processes can share the work."""
 
