@@ -57,7 +57,7 @@ class Matcher:
         max_distance: features farther apart are no pair, as distance between descriptors of length one; None: no limit.
     """
 
-    match: Match = "mutual"
+    match: Match = "ratio"
     ratio: float = 0.9
     max_distance: float | None = None
     on_gpu: ClassVar[bool] = False

@@ -52,7 +52,7 @@ def test_counts_are_kept_and_found_by_images_and_parameters(tables, tmp_path):
     first = count_inliers(*tables, all_pairs(), Matcher(), Geometry(), resources)
     again = count_inliers(*tables, all_pairs(), Matcher(), Geometry(), resources)
     assert np.array_equal(first, again) and entries() == 1
-    count_inliers(*tables, all_pairs(), Matcher("ratio"), Geometry(), resources)
+    count_inliers(*tables, all_pairs(), Matcher("mutual"), Geometry(), resources)
     count_inliers(*tables, all_pairs(), Matcher(), Geometry(threshold=5), resources)
     count_inliers(*tables, all_pairs()[1:].copy(), Matcher(), Geometry(), resources)
     changed = tables[1].take(np.arange(SCENES))
