@@ -59,19 +59,58 @@ class Throughput(pl.Callback):
 class LastEvaluation(Checkpoint):
     """Lets an evaluation follow the last step of a run, whatever the interval, so that there is always a best one.
 
+    A resumed run that was cut off during an evaluation, see `LastCheckpoint`, has that evaluation first.
+
     It stands among the checkpoints because Lightning calls those last, after what may stop a run.
     """
+
+    def __init__(self) -> None:
+        self._cut_off: int | None = None  # the step after which an evaluation was cut off
+        self._usual: dict[str, Any] = {}  # when the trainer evaluates, while it is made to evaluate now
+        self._max_steps: int | None = None  # of the trainer, while it is kept from ending
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Find out whether an evaluation was cut off."""
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"]["total"]
+        self._cut_off = checkpoint["global_step"] if progress["started"] > progress["processed"] else None
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep Lightning from ending at once where the last step is done and only its evaluation is left."""
+        if self._cut_off is not None and 0 <= trainer.max_steps <= self._cut_off:
+            self._max_steps, trainer.fit_loop.epoch_loop.max_steps = trainer.max_steps, self._cut_off + 1
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Have the evaluation that was cut off."""
+        if self._cut_off is not None:
+            self._demand(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Make Lightning find that an evaluation is due."""
+        """Have an evaluation after the last step."""
         stops = trainer.should_stop and trainer.fit_loop._can_stop_early
         last_batch = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
         if stops or last_batch or trainer.global_step == trainer.max_steps:
-            trainer.check_val_every_n_epoch = 1
-            trainer.val_check_batch = batch_idx + 1
-            trainer._val_check_time_interval = None  # type: ignore[attr-defined]
+            self._demand(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the trainer as it was."""
+        vars(trainer).update(self._usual)
+        if self._max_steps is not None:
+            trainer.fit_loop.epoch_loop.max_steps = self._max_steps
+        self._cut_off, self._usual, self._max_steps = None, {}, None
+
+    def _demand(self, trainer: pl.Trainer) -> None:
+        """Make Lightning find that an evaluation is due."""
+        now = {
+            "check_val_every_n_epoch": 1,
+            "val_check_batch": trainer.fit_loop.epoch_loop.batch_idx + 1,
+            "_val_check_time_interval": None,
+        }
+        self._usual = {name: vars(trainer)[name] for name in now}
+        vars(trainer).update(now)
 
 
 class DescriptorEvaluation(DescriptorExtraction):

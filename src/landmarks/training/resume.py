@@ -212,9 +212,16 @@ class ConfiguredOptimizer(pl.Callback):
     Only its memory, such as momentum, is taken from the checkpoint, and from the schedule the number of steps.
     """
 
+    def __init__(self) -> None:
+        self._wanted: Any = None
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Make an optimizer and a schedule anew, while the trainer knows the length of the run."""
+        self._wanted = pl_module.configure_optimizers()
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the values from an optimizer and a schedule made anew."""
-        wanted: Any = pl_module.configure_optimizers()
+        """Take the values from them."""
+        wanted = self._wanted
         scheduler: Any = trainer.lr_scheduler_configs[0].scheduler
         fresh = wanted["lr_scheduler"]["scheduler"]
         for number, (group, new) in enumerate(
