@@ -145,7 +145,7 @@ def test_a_run_cut_off_within_an_epoch(
     ids=str,
 )
 def test_an_evaluation_that_was_cut_off_is_repeated_and_nothing_else(
-    make_run: Callable[..., Run], options: dict[str, Any], number: int
+    make_run: Callable[..., Run], options: dict[str, Any], number: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = make_run(minutes=1e9, **options)
     whole, weights = run.watched(Watch())
@@ -156,6 +156,7 @@ def test_an_evaluation_that_was_cut_off_is_repeated_and_nothing_else(
     after, resumed = run.watched(Watch(), resume=True)
     assert before.seen + after.seen == whole.seen
     assert before.evaluated + after.evaluated == whole.evaluated
+    assert "learning rate" not in caplog.text
     assert all(torch.equal(weights[name], resumed[name]) for name in weights)
 
 
@@ -174,6 +175,15 @@ def test_a_finished_run_can_be_made_longer(make_run: Callable[..., Run], first: 
     before, _ = make_run("scheduler=step", minutes=1e9, check_val_every_n_epoch=2, **first).fit()
     after, _ = make_run("scheduler=step", check_val_every_n_epoch=2, **longer).fit(resume=True)
     assert before + after == whole
+
+
+def test_a_schedule_that_a_longer_run_stretches_is_said(
+    make_run: Callable[..., Run], caplog: pytest.LogCaptureFixture
+) -> None:
+    make_run("scheduler.warmup=0", max_steps=3).fit()
+    make_run("scheduler.warmup=0", max_steps=6).fit(resume=True)
+    assert "The learning rate goes on at 0.5 of its full value, and stood at 0:" in caplog.text
+    assert "the whole run, which has now 6 steps" in caplog.text
 
 
 def test_other_batches_in_the_middle_of_an_epoch_are_refused(make_run: Callable[..., Run]) -> None:

@@ -28,7 +28,7 @@ from landmarks.models import checkpoint_record, find_resume, load_trained_weight
 from landmarks.report import plot_curves
 from landmarks.training.callbacks import DescriptorEvaluation
 from landmarks.training.module import LandmarkModule
-from landmarks.training.resume import ConfiguredOptimizer, RunSoFar, changes, require_work
+from landmarks.training.resume import ConfiguredOptimizer, RunSoFar, changes, require_work, work_done
 from landmarks.training.wandb_run import WandbRun
 from landmarks.training.whole_files import WholeFiles, require_room
 
@@ -124,6 +124,8 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
         require_work(resume, found, trainer)
     require_room(run_dir, module)
     _begin(config, run_dir, resume)
+    if resume is not None:
+        log.info("Resuming from %s, where %d whole epochs and %d steps are done", resume, *work_done(found))
     if changed:
         log.warning(
             "Evaluations before cannot be compared with those to come: %s changed. The best checkpoint is chosen anew "
