@@ -62,11 +62,11 @@ def run_evaluate(config: DictConfig) -> float | None:
         return evaluate_precomputed_job(config)
     from landmarks.models import read_model_record
 
-    quiet_lightning()
     if read_model_record(config.checkpoint, config.trust).task == "detection":
         from landmarks.detection import evaluate_detector_job as evaluate_job
     else:
         from landmarks.evaluation import evaluate_job
+    quiet_lightning()
     return evaluate_job(config)
 
 
@@ -81,11 +81,11 @@ def run_extract(config: DictConfig) -> None:
     _say_what_takes_seconds()
     from landmarks.models import read_model_record
 
-    quiet_lightning()
     if read_model_record(config.checkpoint, config.trust).task == "detection":
         from landmarks.detection import extract_detections_job as extract_job
     else:
         from landmarks.extraction import extract_job
+    quiet_lightning()  # once the job has imported it
     extract_job(config)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,16 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 
-from landmarks.evaluation import EvidenceToCome, Inputs, Result, Scores, evaluate_descriptors, open_evidence
+from landmarks.evaluation import (
+    ALL,
+    EvidenceToCome,
+    Inputs,
+    Result,
+    Scores,
+    evaluate_descriptors,
+    metric_value,
+    open_evidence,
+)
 from landmarks.extraction import DescriptorExtraction, Extraction, data_of
 from landmarks.recognition import RecognitionPipeline
 from landmarks.retrieval import Pipeline
@@ -125,6 +135,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         predictions: folder of what a classifier says of the queries; None: of what the network's own head says.
         detections: folder of objects found in the queries.
         monitor: the figure that must be there in the end.
+        metrics: of your own, by name: what each computes of a result, for all queries ("all") or by split.
 
     Attributes:
         scores: figures of the last evaluation.
@@ -141,6 +152,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         predictions: str | None = None,
         detections: str | None = None,
         monitor: str = "public/map@100",
+        metrics: Mapping[str, Callable[[Result], float | Mapping[str, float]]] | None = None,
     ) -> None:
         extraction.require(pipeline)
         super().__init__(folder, extraction, model_name)
@@ -149,6 +161,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         self.predictions = predictions
         self.detections = detections
         self.monitor = monitor
+        self.metrics = metrics or {}
         self.scores: Scores = {}
         self.result: Result | None = None
         self._evidence: EvidenceToCome | None = None
@@ -163,7 +176,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         names, gallery_names = (images.table.landmark_names for images in (data.train_set, data.gallery_set))
         opened = open_evidence(self.predictions, self.detections, data.query_set.table.ids, gallery_names)
         evidence = EvidenceToCome.open(opened, loss, names, self.extraction, gallery_names)
-        evidence.require(self.recognition, self.monitor)
+        evidence.require(self.recognition, self.monitor, self.metrics)
         self._evidence = evidence
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -183,6 +196,12 @@ class DescriptorEvaluation(DescriptorExtraction):
                 self._evidence.complete(embedded["queries"].descriptors),
             )
             self.scores = self.result.scores
+            for name, metric in self.metrics.items():
+                value = metric(self.result)
+                for split, one in (value if isinstance(value, Mapping) else {ALL: value}).items():
+                    self.scores.setdefault(split, {})[name] = float(one)
+            if self.monitor.partition("/")[2] in self.metrics:
+                metric_value(self.scores, self.monitor)  # which raises where it is of another split
         self.scores = trainer.strategy.broadcast(self.scores)
         for split, figures in self.scores.items():
             for name, value in figures.items():
