@@ -72,8 +72,13 @@ def test_similarity_looks_into_folders_and_goes_on_past_bad_files(here: Path, tm
     done = run("similarity", "similarity.safetensors", "0.jpg", tmp_path / "a", "1.jpg", "gone.jpg", "--json", code=1)
     found = [Path(one["image"]).name for one in json.loads(done.stdout)["results"]]
     assert sorted(found) == ["1.jpg", "x.jpg", "y.jpg"]
-    assert "2 of 5 images cannot be used" in done.stderr
+    assert "2 of 5 other images cannot be used" in done.stderr
     assert "bad.jpg: cannot be read as an image" in done.stderr and "gone.jpg: there is no such file" in done.stderr
+    done = run("similarity", "similarity.safetensors", "0.jpg", "gone.jpg", code=2)
+    assert "no image to compare it with can be used:\n  gone.jpg: there is no such file" in done.stderr
+    (tmp_path / "empty").mkdir()
+    done = run("similarity", "similarity.safetensors", "0.jpg", tmp_path / "empty", code=2)
+    assert "empty: holds no image of a known format" in done.stderr
 
 
 def test_classify_names_the_top(here: Path) -> None:

@@ -19,8 +19,9 @@ def test_the_command_knows_its_version_and_what_help_is_called() -> None:
 
 
 def test_what_lies_in_the_working_directory_is_not_imported(tmp_path: Path) -> None:
-    (tmp_path / "yaml").mkdir()
-    (tmp_path / "yaml" / "__init__.py").write_text("open('imported', 'w')")
+    for name in ("yaml", "lazy_loader", "timm"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("open('imported', 'w')")
     command = [sys.executable, "-m", "landmarks", "train", "loss.margn=1"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr

@@ -93,6 +93,9 @@ def test_one_run_at_a_time_in_a_folder_that_can_be_written(here: Path, capsys: p
     [
         ("data.root=nowhere", "nowhere"),
         ("resume=last", "there is no checkpoint"),
+        ("resume=", "resume= is empty: name a file, or leave it out"),
+        ("detections=", "detections= is empty: name a folder, or leave it out"),
+        ("data.source.exclude=", "data.source.exclude= is empty: name a file, or leave it out"),
         ("seed=-1", "seed: -1 will not do"),
         ("data.image_size=0", "data.image_size: 0 will not do"),
         ("trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches: 0 will not do"),

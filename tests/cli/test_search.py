@@ -42,7 +42,9 @@ def test_results_are_sorted_with_paths_and_scores(here: Path) -> None:
     assert list(found) == ["model", "name", "task", "in", "pipeline", "images", "unreadable", "results"]
     assert (found["name"], found["task"], found["in"], found["images"]) == ("net", "search", "photos", 8)
     assert [Path(one["path"]).name for one in found["unreadable"]] == ["bad.jpg"]
-    assert "1 of 9 images cannot be used" in done.stderr and "bad.jpg: cannot be read as an image" in done.stderr
+    assert (
+        "1 of 9 searched images cannot be used" in done.stderr and "bad.jpg: cannot be read as an image" in done.stderr
+    )
     first, second = found["results"]
     assert (first["image"], first["width"], first["height"]) == ("q.png", 160, 140)
     assert [one["found"][0]["path"] for one in (first, second)] == ["2.png", "sub/1.png"]
@@ -67,9 +69,11 @@ def test_descriptors_are_kept_and_renewed(here: Path, tmp_path: Path) -> None:
     shutil.copytree("photos", tmp_path / "photos")
     words = ["search", "model.safetensors", "q.png", "--in", tmp_path / "photos", "--keep", tmp_path / "kept"]
     assert "Embedding 9 new or changed images" in run(*words).stderr
-    assert "Embedding 1 new or changed images" in run(*words).stderr  # the corrupt one, which may be whole by now
+    again = run(*words).stderr
+    assert "Embedding" not in again  # the corrupt one is known
+    assert "1 of 9 searched images cannot be used" in again and "bad.jpg: cannot be read" in again
     photograph(tmp_path / "photos" / "new.png", 30)
-    assert "Embedding 2 new or changed images" in run(*words).stderr
+    assert "Embedding 1 new or changed images" in run(*words).stderr
     (kept,) = [path for path in (tmp_path / "kept").iterdir() if path.is_dir()]
     assert np.load(kept / "descriptors.npy").shape == (9, 8)
 
@@ -117,9 +121,9 @@ def test_bad_queries_are_passed_over_and_named(here: Path, tmp_path: Path) -> No
         "search", "model.safetensors", tmp_path / "text.jpg", "q.png", "gone.jpg", "--in", "photos", "--csv", code=1
     )
     assert {row["query"] for row in csv.DictReader(io.StringIO(done.stdout))} == {"q.png"}
-    assert "2 of 3 images cannot be used" in done.stderr and "gone.jpg: there is no such file" in done.stderr
+    assert "2 of 3 query images cannot be used" in done.stderr and "gone.jpg: there is no such file" in done.stderr
     done = run("search", "model.safetensors", "gone.jpg", "--in", "photos", code=2)
-    assert "none of the images can be used" in done.stderr and not done.stdout
+    assert "no query image can be used:\n  gone.jpg: there is no such file" in done.stderr and not done.stdout
 
 
 def test_mistakes_end_with_2(here: Path, tmp_path: Path) -> None:

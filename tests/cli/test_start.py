@@ -90,6 +90,10 @@ def test_no_command_waits_for_what_it_does_not_need(done: subprocess.CompletedPr
     assert done.returncode == 0, done.stderr
 
 
+def test_what_takes_seconds_is_said_once_a_mistake_is_ruled_out(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.stdout.count("Loading torch and other libraries") == 1
+
+
 def test_a_slip_has_no_traceback(done: subprocess.CompletedProcess[str]) -> None:
     assert "loss.margn: no such key; did you mean 'margin'" in done.stderr
     assert "Traceback" not in done.stderr

@@ -105,6 +105,7 @@ def test_a_killed_extraction_ends_as_an_undisturbed_one(
     finally:
         with suppress(ProcessLookupError):
             os.killpg(killed.pid, signal.SIGKILL)  # the other rank
+    assert "GPU available" not in (tmp_path / "parts" / "run.log").read_text(), "Lightning talks"
     assert (tmp_path / "parts" / "index.partial").is_dir() and not (tmp_path / "parts" / "index").exists()
     assert same(extract("parts", *views), whole)
     assert not list((tmp_path / "parts").glob("*.partial"))
@@ -118,6 +119,12 @@ def test_a_killed_extraction_ends_as_an_undisturbed_one(
     assert isinstance(regions.base, np.memmap)  # aligned, not a copy
     assert whole["index"].protocol.scales == (1.0, 1.5) and whole["index"].protocol.flip
     assert (whole["index"].protocol.regions, whole["index_regions"].protocol.regions) == (0, 2)
+
+
+def test_half_precision_without_a_gpu_is_refused_before_work(extract: Extract, tmp_path: Path) -> None:
+    with pytest.raises(LandmarksError, match=r"trainer\.precision=16-mixed: processors have no such mode"):
+        extract("out", "trainer.precision=16-mixed", "trainer.accelerator=cpu")
+    assert not (tmp_path / "out").exists()
 
 
 def test_replaced_images_are_not_taken_for_those_embedded(

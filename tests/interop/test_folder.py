@@ -1,7 +1,9 @@
 """Descriptors of a folder: kept, and made anew for what is new or has changed and for nothing else."""
 
+import errno
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +58,47 @@ def test_only_what_is_new_or_changed_is_embedded(model: OpenedModel, folder: Pat
     (folder / "b.png").unlink()
     followed: list[Path] = []
     renewed = embed_folder(model, folder, follow=lambda paths: followed.extend(paths) or paths)  # type: ignore[func-returns-value]
-    assert renewed.made == 2 and {path.name for path in followed} == {"a.jpg", "new.jpg", "bad.jpg"}
+    assert renewed.made == 2 and {path.name for path in followed} == {"a.jpg", "new.jpg"}
     assert sorted(names(renewed)) == ["a.jpg", "deep/c.jpg", "deep/er/d.jpg", "new.jpg"]
     require_right(renewed, model, folder)
+
+
+def test_a_corrupt_file_is_read_again_only_once_it_has_changed(
+    model: OpenedModel, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = folder / "deep" / "bad.jpg"
+    read: list[Path] = []
+
+    def follow(paths: Sequence[Path]) -> Sequence[Path]:
+        read.extend(paths)
+        return paths
+
+    first = embed_folder(model, folder).unreadable
+    assert embed_folder(model, folder, follow=follow).unreadable == first and not read
+    bad.write_bytes(b"otherwise corrupt")
+    changed = embed_folder(model, folder, follow=follow).unreadable
+    assert read == [bad] and list(changed) == [bad] and changed != first
+    monkeypatch.setattr("landmarks.interop.folder.versions", lambda: {"pillow": "99"})  # which may read more
+    assert embed_folder(model, folder, follow=follow).unreadable == changed and read == [bad, bad]
+    photograph(bad, 5)
+    assert embed_folder(model, folder, follow=follow).unreadable == {} and read == [bad] * 3
+
+
+def test_what_a_disk_refuses_once_is_tried_again(
+    model: OpenedModel, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Path.read_bytes
+
+    def broken(path: Path) -> bytes:
+        if path.suffix in (".jpg", ".png"):
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", broken)
+        with pytest.raises(LandmarksError, match=r"photos: none of its 5 images can be read:\n.*Input/output error"):
+            embed_folder(model, folder)
+    assert embed_folder(model, folder).made == 4
 
 
 def test_a_file_of_the_same_size_and_time_is_another_one(model: OpenedModel, folder: Path) -> None:
@@ -131,7 +171,7 @@ def test_what_cannot_be_searched_is_said(model: OpenedModel, folder: Path, tmp_p
         embed_folder(model, tmp_path / "empty")
     for name in ("a.jpg", "b.png", "deep/c.jpg", "deep/er/d.jpg"):
         (folder / name).write_bytes(b"broken")
-    with pytest.raises(LandmarksError, match="none of the 5 images can be used"):
+    with pytest.raises(LandmarksError, match="photos: none of its 5 images can be read"):
         embed_folder(model, folder)
     if os.geteuid():
         (tmp_path / "locked").mkdir(mode=0o500)

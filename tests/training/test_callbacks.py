@@ -1,5 +1,6 @@
 """Chance is a function of the place in the run, images are counted, and evidence is looked for before any step."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import torch
 from omegaconf import DictConfig
 
 from landmarks.errors import LandmarksError
+from landmarks.report import read_curves
 from landmarks.training import BatchSeed, Throughput, callbacks, train
 
 
@@ -69,3 +71,29 @@ def test_it_is_refused_before_any_work(
     with pytest.raises(LandmarksError, match=words):
         train(config, tmp_path)
     assert not (tmp_path / "checkpoints").exists() and not (tmp_path / "descriptors").exists()
+
+
+OWN = "+callbacks.evaluation.metrics={misses:{_target_:own_metric.misses,_partial_:true,k:3}}"
+
+
+def test_a_metric_of_ones_own_chooses_the_best_checkpoint(
+    compose_config: Compose, tiny_run: list[str], tmp_path: Path
+) -> None:
+    overrides = [*tiny_run, OWN, "monitor=all/misses", "callbacks.checkpoint.mode=min", "evaluate_untrained=false"]
+    value = train(compose_config("train", *overrides, "trainer.max_epochs=2", run_dir=tmp_path), tmp_path)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    evaluated = read_curves([tmp_path / "logs" / "metrics.csv"])["all/misses"][1]
+    assert metrics["monitor"] == {"name": "all/misses", "value": value} and value == min(evaluated)
+    assert metrics["trained"]["all"]["misses"] == value and "map@100" in metrics["trained"]["public"]
+
+
+def test_a_split_that_ones_own_metric_lacks_is_refused_before_training(
+    compose_config: Compose, tiny_run: list[str], tmp_path: Path
+) -> None:
+    config = compose_config("train", *tiny_run, OWN, "monitor=private/misses", run_dir=tmp_path)
+    with pytest.raises(LandmarksError, match=r"monitor=private/misses: .*all/misses, queries/misses"):
+        train(config, tmp_path)
+    assert not (tmp_path / "checkpoints").exists()
+    config = compose_config("train", *tiny_run, OWN, "monitor=public/recall", run_dir=tmp_path / "other")
+    with pytest.raises(LandmarksError, match="monitor=public/recall: there is no such metric; there are: "):
+        train(config, tmp_path / "other")

@@ -41,7 +41,7 @@ class Signals(pl.Callback):
             for number in self.signals:
                 signal.raise_signal(number)  # to this thread: two sent to the process may arrive as one
 
-    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+    def on_validation_batch_start(self, *args: Any) -> None:
         if self.during == "evaluation":
             for number in self.signals:
                 signal.raise_signal(number)  # to this thread: two sent to the process may arrive as one
@@ -79,13 +79,13 @@ def fit(path: Path, minutes: float, *callbacks: pl.Callback, **options: Any) -> 
 @pytest.mark.parametrize(
     ("minutes", "options", "expected"),
     [
-        (1e9, {}, [10, 20]),
-        (1e9, {"check_val_every_n_epoch": 2}, [20]),
+        (1e9, {}, [10, 10, 20, 20]),  # before and after each evaluation
+        (1e9, {"check_val_every_n_epoch": 2}, [20, 20]),
         (1e9, {"check_val_every_n_epoch": 3}, [20]),  # at the end all the same
-        (1e9, {"val_check_interval": 4}, [4, 8, 14, 18, 20]),
+        (1e9, {"val_check_interval": 4}, [4, 4, 8, 8, 14, 14, 18, 18, 20]),
         (1e9, {"max_steps": 7, "max_epochs": -1}, [7]),
         (0.0, {"max_steps": 7, "max_epochs": -1}, [1, 2, 3, 4, 5, 6, 7]),
-        (0.0, {"max_epochs": 1, "accumulate_grad_batches": 4}, [1, 2, 3]),  # never while gradients accumulate
+        (0.0, {"max_epochs": 1, "accumulate_grad_batches": 4}, [1, 2, 3, 3]),  # never while gradients accumulate
         (0.0, {"max_epochs": 1, "fast_dev_run": True}, []),
     ],
     ids=str,
@@ -111,9 +111,20 @@ def test_a_signal_lets_the_batch_finish_and_writes(
     assert signal.getsignal(number) is before
 
 
-def test_a_signal_during_an_evaluation_keeps_the_checkpoint_before(tmp_path: Path) -> None:
-    stop = Signals([signal.SIGTERM], "evaluation", 0)
-    assert fit(tmp_path / "last.ckpt", 0.0, stop, val_check_interval=5) == [1, 2, 3, 4, -128 - signal.SIGTERM]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_first_evaluation_keeps_what_was_trained(
+    tmp_path: Path, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "last.ckpt"
+    with caplog.at_level(logging.WARNING):
+        assert fit(path, 1e9, Signals([number], "evaluation", 0)) == [10, -128 - number]
+    assert "resume=last goes on after step 10" in caplog.text
+    assert torch.load(path, weights_only=True)["global_step"] == 10
+
+
+def test_a_signal_in_the_last_batch_before_an_evaluation_stops_before_it(tmp_path: Path) -> None:
+    stop = Signals([signal.SIGTERM], "training", 9)
+    assert fit(tmp_path / "last.ckpt", 1e9, stop) == [10, -128 - signal.SIGTERM]
 
 
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
@@ -128,7 +139,7 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
 
 def test_two_checkpoint_callbacks_live_together(tmp_path: Path) -> None:
     best = pl.callbacks.ModelCheckpoint(tmp_path, "best", save_on_train_epoch_end=False, enable_version_counter=False)
-    assert fit(tmp_path / "last.ckpt", 0.0, best, max_epochs=1) == list(range(1, 11))
+    assert fit(tmp_path / "last.ckpt", 0.0, best, max_epochs=1) == [*range(1, 11), 10]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.ckpt", "last.ckpt"]
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)["callbacks"]
     assert [state["best_model_path"] for state in saved.values()] == [str(tmp_path / "best.ckpt")]

@@ -14,7 +14,14 @@ from torch import Tensor
 
 from landmarks.errors import LandmarksError
 from landmarks.models import open_checkpoint
-from landmarks.training import BatchSeed, LandmarkModule, LastCheckpoint, WholeFiles
+from landmarks.training import (
+    BatchSeed,
+    ConfiguredOptimizer,
+    LandmarkModule,
+    LastCheckpoint,
+    LastEvaluation,
+    WholeFiles,
+)
 
 Compose = Callable[..., DictConfig]
 Seen = tuple[int, list[int], int]  # epoch, rows, sum over all pixels
@@ -25,11 +32,20 @@ class CutOffError(Exception):
 
 
 class Watch(pl.Callback):
-    """Notes what each batch shows, and cuts the run off after some."""
+    """Notes what each batch shows, and cuts the run off after some, or during an evaluation, counted from 1."""
 
-    def __init__(self, batches: int | None = None) -> None:
+    def __init__(self, batches: int | None = None, evaluation: int | None = None) -> None:
         self.batches = batches
+        self.evaluation = evaluation
         self.seen: list[Seen] = []
+        self.evaluated: list[int] = []  # after how many steps
+
+    def on_validation_batch_end(self, *args: Any) -> None:
+        if self.evaluation == len(self.evaluated) + 1:
+            raise CutOffError
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        self.evaluated.append(trainer.global_step)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.seen.append((trainer.current_epoch, batch["row"].tolist(), int(batch["image"].sum())))
@@ -44,6 +60,10 @@ class Run:
         self.config, self.path, self.minutes, self.options = config, path, minutes, options
 
     def fit(self, cut_off: int | None = None, resume: bool = False) -> tuple[list[Seen], dict[str, Tensor]]:
+        watch, weights = self.watched(Watch(cut_off), resume)
+        return watch.seen, weights
+
+    def watched(self, watch: Watch, resume: bool = False) -> tuple[Watch, dict[str, Tensor]]:
         pl.seed_everything(0, verbose=False)
         make_loss = instantiate(self.config.loss)
         data = instantiate(self.config.data, pairs=make_loss.func.needs_pairs)
@@ -54,11 +74,16 @@ class Run:
             instantiate(self.config.optimizer),
             instantiate(self.config.scheduler),
         )
-        watch = Watch(cut_off)
         trainer = pl.Trainer(
             accelerator="cpu",
             logger=False,
-            callbacks=[BatchSeed(0), watch, LastCheckpoint(self.path, self.minutes)],
+            callbacks=[
+                BatchSeed(0),
+                watch,
+                *([ConfiguredOptimizer()] if resume else []),
+                LastEvaluation(),
+                LastCheckpoint(self.path, self.minutes),
+            ],
             plugins=[WholeFiles()],
             num_sanity_val_steps=0,
             enable_progress_bar=False,
@@ -68,7 +93,7 @@ class Run:
         )
         with suppress(CutOffError):
             trainer.fit(module, data, ckpt_path=self.path if resume else None, weights_only=True)
-        return watch.seen, {name: value.clone() for name, value in module.state_dict().items()}
+        return watch, {name: value.clone() for name, value in module.state_dict().items()}
 
 
 @pytest.fixture
@@ -107,6 +132,34 @@ def test_a_run_cut_off_within_an_epoch(
     assert all(torch.equal(weights[name], resumed[name]) for name in weights)
 
 
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [
+        ({"max_epochs": 2}, 1),
+        ({"max_epochs": 2, "val_check_interval": 3}, 1),
+        ({"max_epochs": 2, "val_check_interval": 3}, 2),
+        ({"max_epochs": 3, "check_val_every_n_epoch": 2}, 2),  # that of the last step, which has no turn
+        ({"max_steps": 9, "check_val_every_n_epoch": 2}, 1),
+        ({"max_steps": 9, "check_val_every_n_epoch": None, "val_check_interval": 4}, 2),
+    ],
+    ids=str,
+)
+def test_an_evaluation_that_was_cut_off_is_repeated_and_nothing_else(
+    make_run: Callable[..., Run], options: dict[str, Any], number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = make_run(minutes=1e9, **options)
+    whole, weights = run.watched(Watch())
+    before, _ = run.watched(Watch(evaluation=number))
+    assert before.evaluated == whole.evaluated[: number - 1]
+    again, _ = run.watched(Watch(evaluation=1), resume=True)  # once more, right away
+    assert (again.seen, again.evaluated) == ([], [])
+    after, resumed = run.watched(Watch(), resume=True)
+    assert before.seen + after.seen == whole.seen
+    assert before.evaluated + after.evaluated == whole.evaluated
+    assert "learning rate" not in caplog.text
+    assert all(torch.equal(weights[name], resumed[name]) for name in weights)
+
+
 def test_a_run_goes_on_from_its_last_evaluation_and_does_not_repeat_it(make_run: Callable[..., Run]) -> None:
     run = make_run(minutes=1e9, max_epochs=2, val_check_interval=3)
     whole, _ = run.fit()
@@ -122,6 +175,15 @@ def test_a_finished_run_can_be_made_longer(make_run: Callable[..., Run], first: 
     before, _ = make_run("scheduler=step", minutes=1e9, check_val_every_n_epoch=2, **first).fit()
     after, _ = make_run("scheduler=step", check_val_every_n_epoch=2, **longer).fit(resume=True)
     assert before + after == whole
+
+
+def test_a_schedule_that_a_longer_run_stretches_is_said(
+    make_run: Callable[..., Run], caplog: pytest.LogCaptureFixture
+) -> None:
+    make_run("scheduler.warmup=0", max_steps=3).fit()
+    make_run("scheduler.warmup=0", max_steps=6).fit(resume=True)
+    assert "The learning rate goes on at 0.5 of its full value, and stood at 0:" in caplog.text
+    assert "the whole run, which has now 6 steps" in caplog.text
 
 
 def test_other_batches_in_the_middle_of_an_epoch_are_refused(make_run: Callable[..., Run]) -> None:

@@ -1,6 +1,7 @@
 """Resumed runs: what may change changes, what cannot is refused by name, and a moved run keeps its best."""
 
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -89,11 +90,14 @@ def test_nothing_of_the_environment_gets_into_what_a_checkpoint_says(
 
 
 def test_a_moved_run_takes_the_new_rate_and_keeps_its_best_and_its_beginning(
-    compose_config: Compose, tiny_run: list[str], moved: Path
+    compose_config: Compose, tiny_run: list[str], moved: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = json.loads((moved / "metrics.json").read_text())
     longer = ["trainer.max_epochs=2", "resume=last", "optimizer.lr=100", "optimizer.weight_decay=0"]
-    train(compose_config("train", *tiny_run, *SGD, *longer, run_dir=moved), moved)
+    with caplog.at_level(logging.INFO):
+        train(compose_config("train", *tiny_run, *SGD, *longer, run_dir=moved), moved)
+    steps = before["training"]["steps"]
+    assert f"last.ckpt, where 1 whole epochs and {steps} steps are done" in caplog.text
     after = json.loads((moved / "metrics.json").read_text())
     assert after["untrained"] == before["untrained"]
     logs = [moved / "logs" / name for name in ("metrics.1.csv", "metrics.csv")]

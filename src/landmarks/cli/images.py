@@ -46,10 +46,10 @@ def checked(model: Path, images: Sequence[Path]) -> dict[Path, Size]:
     return check_images(images)
 
 
-def usable(model: Path, images: Sequence[Path]) -> tuple[dict[Path, Size], dict[Path, str]]:
+def usable(model: Path, images: Sequence[Path], what: str) -> tuple[dict[Path, Size], dict[Path, str]]:
     """Return height and width of each image that can be used, upright, and why each of the others cannot.
 
-    Raises LandmarksError if there is no model, or if no image can be used.
+    Raises LandmarksError if there is no model, or if no image can be used; `what` says what they are for.
     """
     from landmarks.interop import sort_images
 
@@ -58,14 +58,14 @@ def usable(model: Path, images: Sequence[Path]) -> tuple[dict[Path, Size], dict[
     sizes, bad = sort_images(images)
     if not sizes:
         listed = "\n".join(f"  {shown(path)}: {reason}" for path, reason in bad.items())
-        raise LandmarksError(f"none of the images can be used:\n{listed}")
+        raise LandmarksError(f"no {what} can be used:\n{listed}")
     return sizes, bad
 
 
-def name_unreadable(stderr: Console, bad: Mapping[Path, str], total: int) -> None:
-    """Print how many images are skipped, and each with its reason."""
+def name_unreadable(stderr: Console, bad: Mapping[Path, str], total: int, what: str) -> None:
+    """Print how many images are skipped, what they are for, and each with its reason."""
     if bad:
-        stderr.print(f"{len(bad):,} of {total:,} images cannot be used and are skipped:", style="yellow")
+        stderr.print(f"{len(bad):,} of {total:,} {what}s cannot be used and are skipped:", style="yellow", markup=False)
     for path, reason in bad.items():
         stderr.print(f"  {shown(path)}: {reason}", style="yellow", markup=False)
 

@@ -89,8 +89,8 @@ def search(
     with named_endings("Descriptors so far are kept; run the same command again to resume.") as stderr:
         if as_json and as_csv:
             raise LandmarksError("--json and --csv exclude each other")
-        sizes, bad = usable(model, images)
-        name_unreadable(stderr, bad, len(sizes) + len(bad))
+        sizes, bad = usable(model, images, "query image")
+        name_unreadable(stderr, bad, len(sizes) + len(bad), "query image")
         if not where.is_dir():
             raise LandmarksError(f"--in {shown(where)}: there is no such folder")
         if html is not None and not html.absolute().parent.is_dir():
@@ -107,7 +107,8 @@ def search(
 
         with show_progress(stderr, log_level=logging.WARNING):
             found = search_images(opened, list(sizes), where, top, pipeline=pipeline, keep=keep, follow=follow)
-        name_unreadable(stderr, found.unreadable, len(found.descriptors) + len(found.unreadable))
+        total = len(found.descriptors) + len(found.unreadable)
+        name_unreadable(stderr, found.unreadable, total, "searched image")
         if html is not None:
             _write_page(html, opened.name, where, pipeline, found, list(sizes))
     if as_json:

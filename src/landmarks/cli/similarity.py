@@ -22,7 +22,7 @@ from landmarks.cli.images import (
     usable,
 )
 from landmarks.config import trusted
-from landmarks.errors import shown
+from landmarks.errors import LandmarksError, shown
 from landmarks.terminal import Console
 
 FirstPath = Annotated[Path, typer.Argument(metavar="A", help="The image that the others are compared with.")]
@@ -51,8 +51,8 @@ def similarity(
     """
     with named_endings() as stderr:
         sizes = checked(model, [first])
-        found, bad = usable(model, [*_files(others)])
-        name_unreadable(stderr, bad, len(found) + len(bad))
+        found, bad = usable(model, [*_files(others)], "image to compare it with")
+        name_unreadable(stderr, bad, len(found) + len(bad), "other image")
         from landmarks.interop import embed_images, similarities
         from landmarks.models import open_model
 
@@ -80,7 +80,9 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
     from landmarks.data import find_images
 
     for path in paths:
-        yield from find_images(path) if path.is_dir() else [path]
+        if path.is_dir() and not (images := find_images(path)):
+            raise LandmarksError(f"{shown(path)}: holds no image of a known format, nor do the folders below it")
+        yield from images if path.is_dir() else [path]
 
 
 def _print_cosines(

@@ -20,6 +20,9 @@ def refuse_absent(config: DictConfig) -> None:
 
 
 def _absent(config: DictConfig) -> Iterator[str]:
+    for key in ("checkpoint", "resume", *FILES, *FOLDERS, *SETS):
+        if _text(config, key) == "":
+            yield f"{key}= is empty: name a {'folder' if key in FOLDERS else 'file'}, or leave it out"
     if (checkpoint := _text(config, "checkpoint")) and not Path(checkpoint).is_file():
         yield f"checkpoint {checkpoint}: there is no such file"
     if resume := _text(config, "resume"):

@@ -33,7 +33,8 @@ class SweepSummary(Callback):
         columns = list(dict.fromkeys(key for row in self._rows for key in row if key not in ("figure", "run")))
         varied = [key for key in columns if len({row.get(key) for row in self._rows}) > 1] or columns
         monitor = config.get("monitor", "figure")
-        sign = 1 if best_mode(monitor) == "min" else -1
+        mode = OmegaConf.select(config, "callbacks.checkpoint.mode") or best_mode(monitor)  # of one's own metric
+        sign = 1 if mode == "min" else -1
         rows = sorted(self._rows, key=lambda row: float("inf") if _unknown(row["figure"]) else sign * row["figure"])
         with (folder / "sweep.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=[*columns, "figure", "run"])

@@ -4,6 +4,7 @@ from .evidence import without_index_landmarks as without_index_landmarks
 from .inputs import Inputs as Inputs
 from .job import evaluate as evaluate
 from .job import evaluate_job as evaluate_job
+from .metrics import ALL as ALL
 from .metrics import Scores as Scores
 from .metrics import check_monitor as check_monitor
 from .metrics import choose_monitor as choose_monitor

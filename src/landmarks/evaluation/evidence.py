@@ -1,7 +1,7 @@
 """Evidence for recognition besides descriptors: predictions and detections from folders, or the network's own head."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -106,17 +106,17 @@ class EvidenceToCome:
             return cls(opened, loss, names)
         return cls(opened, None, names)
 
-    def require(self, recognition: RecognitionPipeline, monitor: str) -> None:
-        """Check that everything that the recognition stages and the monitor need will be there.
+    def require(self, recognition: RecognitionPipeline, monitor: str, own: Container[str] = ()) -> None:
+        """Check that everything that the recognition stages and the monitor need will be there; see `check_monitor`.
 
         Raises:
             LandmarksError: A stage needs evidence that is missing, or `monitor` names a metric that will not exist.
         """
-        own: list[Need] = [] if self.head is None else ["predictions"]
-        available = ["images", *self.opened.kinds, *own]
+        of_head: list[Need] = [] if self.head is None else ["predictions"]
+        available = ["images", *self.opened.kinds, *of_head]
         recognition.require(available)
         recognition.check(self.opened)
-        check_monitor(monitor, recognised=True, predictions="predictions" in available)
+        check_monitor(monitor, recognised=True, predictions="predictions" in available, own=own)
 
     def complete(self, queries: DescriptorSet, accelerator: str = "cpu") -> Evidence:
         """Return the evidence, with predictions by the head for the embedded queries if there is a head.

@@ -1,7 +1,7 @@
 """Metrics by split, for rankings, predictions and the classifier by itself, and the monitored metric of a run."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +101,9 @@ def _answers(
     return answers, names, np.where(rows >= 0, predictions.probabilities[rows, 0], np.float32(0))
 
 
-def check_monitor(monitor: str, recognised: bool, predictions: bool, split: str = "private") -> None:
+def check_monitor(
+    monitor: str, recognised: bool, predictions: bool, split: str = "private", own: Container[str] = ()
+) -> None:
     """Check that the monitored metric will exist.
 
     Args:
@@ -109,11 +111,14 @@ def check_monitor(monitor: str, recognised: bool, predictions: bool, split: str 
         recognised: Whether landmarks will be recognised.
         predictions: Whether there will be predictions of a classifier.
         split: Split to accept besides "public" and "private", and to use in the message.
+        own: Names of the user's own metrics, which may be of any split.
 
     Raises:
         LandmarksError: The metric will not exist; the message lists those that will.
     """
     of, _, name = monitor.partition("/")
+    if name in own:
+        return
     known = [*RETRIEVAL_METRICS, *(RECOGNITION_METRICS if recognised else ())]
     of_classifier = [f"{PREFIX}{figure}" for figure in RECOGNITION_METRICS] if recognised else []
     if of in (split, "public", "private") and (name in known or (predictions and name in of_classifier)):

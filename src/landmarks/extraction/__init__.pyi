@@ -6,6 +6,7 @@ from .job import embed as embed
 from .job import extract as extract
 from .job import extract_job as extract_job
 from .launch import ranks_launched as ranks_launched
+from .launch import require_precision as require_precision
 from .module import DescriptorModule as DescriptorModule
 from .unreadable import TooManyUnreadableError as TooManyUnreadableError
 from .unreadable import UnreadableImages as UnreadableImages

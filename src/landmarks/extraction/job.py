@@ -22,7 +22,7 @@ from landmarks.data import LandmarkDataModule
 from landmarks.errors import LandmarksError
 from landmarks.extraction.callback import RemainingImages, ResumedExtraction
 from landmarks.extraction.inference import OnnxInference
-from landmarks.extraction.launch import ranks_launched
+from landmarks.extraction.launch import ranks_launched, require_precision
 from landmarks.extraction.module import DescriptorModule
 from landmarks.extraction.unreadable import UnreadableImages
 from landmarks.extraction.views import Embedded, Extraction
@@ -139,6 +139,7 @@ def embed(
         enable_checkpointing=False,
         default_root_dir=str(run_dir),
     )
+    require_precision(config.trainer, trainer)
     rank_zero_only(write_record)(config, run_dir)
     with ranks_launched(trainer.strategy, run_dir), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Total length of")

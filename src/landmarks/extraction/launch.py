@@ -17,11 +17,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch.distributed
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from omegaconf import DictConfig
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
+from landmarks.errors import LandmarksError
+
 _INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
+
+
+def require_precision(settings: DictConfig, trainer: pl.Trainer) -> None:
+    """Refuse half precision where there is no GPU; Lightning would compute in bfloat16 instead.
+
+    Raises:
+        LandmarksError: `trainer`, made of `settings`, has another precision than they ask for.
+    """
+    if str(settings.precision) in ("16", "16-mixed") and trainer.precision == "bf16-mixed":
+        raise LandmarksError(
+            f"trainer.precision={settings.precision}: processors have no such mode; type "
+            "trainer.precision=bf16-mixed or 32-true"
+        )
 
 
 @contextmanager

@@ -1,13 +1,15 @@
 """Descriptors of a folder of images, kept between searches and computed again only for files that have changed.
 
 They are stored as a descriptor set, like those of `landmarks extract`, in a folder named after the model and a hash of
-its settings. Changed files are recognised by path, size and time. An interrupted run is resumed.
+its settings. Changed files are recognised by path, size and time. An interrupted run is resumed. The reason why a file
+cannot be read is kept as well, so that it is read again only once it has changed.
 """
 
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -18,15 +20,17 @@ from numpy.typing import NDArray
 from landmarks.config import file_name, versions
 from landmarks.data import ImageSet, find_images, images_of_files
 from landmarks.errors import LandmarksError, shown
+from landmarks.ids import format_id
 from landmarks.interop.single_images import embedded
 from landmarks.models import OnnxNetwork, OpenedModel, weights_hash
 from landmarks.retrieval import DescriptorSet, DescriptorWriter, ExtractionProtocol, OtherSetError
-from landmarks.storage import FileLock, LockedError, derived_folder
+from landmarks.storage import FileLock, LockedError, atomic_file, derived_folder
 
 PLACE = "search"
 """Name of the folder for descriptors within a derived folder, see `landmarks.storage.derived_folder`."""
 TOGETHER = 256  # descriptors written at once; at most these are lost if the process is killed
 BLOCK = 4096  # descriptors copied at once
+LISTED = 10  # reasons in an error message
 
 log = logging.getLogger(__name__)
 
@@ -121,10 +125,10 @@ def embed_folder(
         raise LandmarksError(f"{shown(place)}: another search embeds this folder now; wait until it is done") from None
     except OSError as error:
         raise LandmarksError(
-            f"{shown(parent)}: descriptors cannot be kept there ({error.strerror}); name another folder with --keep"
+            f"{shown(parent)}: descriptors cannot be kept there ({error.strerror}); name another folder, keep (--keep)"
         ) from None
     try:
-        return _Renewal(place, images, paths, protocol).renew(model, scales, flip, follow)
+        return _Renewal(folder, place, images, paths, protocol).renew(model, scales, flip, follow)
     finally:
         lock.release()
 
@@ -132,7 +136,10 @@ def embed_folder(
 class _Renewal:
     """Update of the descriptor set of a folder: rows of unchanged files are copied, the others computed."""
 
-    def __init__(self, place: Path, images: ImageSet, paths: Sequence[Path], protocol: ExtractionProtocol) -> None:
+    def __init__(
+        self, folder: Path, place: Path, images: ImageSet, paths: Sequence[Path], protocol: ExtractionProtocol
+    ) -> None:
+        self.folder = folder
         self.place = place
         self.images = images
         self.paths = paths
@@ -141,6 +148,7 @@ class _Renewal:
         self.stamps = images.stamps()
         self.renewed = place.with_name(f"{place.name}.renewed")
         self.added = place.with_name(f"{place.name}.added")
+        self.refused = place.with_name(f"{place.name}.unreadable.json")
 
     def renew(
         self,
@@ -161,16 +169,19 @@ class _Renewal:
             assert before.stamps is not None
             rows = before.rows(self.ids)
             kept = (rows >= 0) & (before.stamps[rows] == self.stamps)
-        unreadable: dict[Path, str] = {}
+        unreadable = self._unreadable_before()
         with self._writer(model, self.added) as writer:
             there = np.isin(self.ids, writer.done)
+            there[list(unreadable)] = True
             wanted = np.flatnonzero(~kept & ~there)
-            self._embed(writer, model, wanted, scales, flip, follow, unreadable)
+            lasting = dict(unreadable)
+            self._embed(writer, model, wanted, scales, flip, follow, unreadable, lasting)
+            self._remember(lasting)
+            named = {self.paths[row]: unreadable[row] for row in sorted(unreadable)}
             made = writer.count
             if not made and not kept.any():
                 writer.discard()
-                reasons = "\n".join(f"  {shown(path)}: {reason}" for path, reason in unreadable.items())
-                raise LandmarksError(f"none of the {len(self.paths)} images can be used:\n{reasons}")
+                raise LandmarksError(_none_readable(self.folder, named))
             if before is None:
                 writer.finish()
                 self.added.rename(self.place)
@@ -179,7 +190,7 @@ class _Renewal:
             else:
                 writer.discard()
         found = DescriptorSet.open(self.place, check=False)
-        return FolderDescriptors(found, self.images.take(self.images.table.find(found.ids)), unreadable, made)
+        return FolderDescriptors(found, self.images.take(self.images.table.find(found.ids)), named, made)
 
     def _before(self) -> DescriptorSet | None:
         """Open the existing set; remove it if it is corrupt."""
@@ -214,7 +225,7 @@ class _Renewal:
             return dim
         for _, row in embedded(model, self.paths, refused=lambda *_: None):  # ONNX networks have no `dim`
             return len(row)
-        raise LandmarksError(f"none of the {len(self.paths)} images can be read")
+        raise LandmarksError(f"{shown(self.folder)}: none of its {len(self.paths)} images can be read")
 
     def _embed(
         self,
@@ -224,12 +235,17 @@ class _Renewal:
         scales: Sequence[float],
         flip: bool,
         follow: Callable[[Sequence[Path]], Iterable[Path]],
-        unreadable: dict[Path, str],
+        unreadable: dict[int, str],
+        lasting: dict[int, str],
     ) -> None:
+        """Embed some rows; note why others cannot be read, and in `lasting` what only a change of the file can mend."""
         chosen = [self.paths[row] for row in wanted.tolist()]
 
         def refused(place: int, error: LandmarksError) -> None:
-            unreadable[chosen[place]] = str(error).removeprefix(f"{shown(chosen[place])}: ")
+            row, reason = int(wanted[place]), str(error).removeprefix(f"{shown(chosen[place])}: ")
+            unreadable[row] = reason
+            if not isinstance(error.__context__, OSError):  # a disk or a network may answer the next time
+                lasting[row] = reason
 
         places: list[int] = []
         rows: list[NDArray[np.float32]] = []
@@ -248,6 +264,26 @@ class _Renewal:
                 write()
         write()
 
+    def _unreadable_before(self) -> dict[int, str]:
+        """Return by row why files could not be read that have not changed since, nor have the packages that read."""
+        files: Mapping[str, object] = {}
+        with suppress(OSError, ValueError, TypeError, LookupError):  # is not there, or is not ours
+            found = json.loads(self.refused.read_text())
+            if found["versions"] == self.protocol.versions:
+                files = dict(found["files"])
+        reasons = {row: files.get(self._version(row)) for row in range(len(self.ids))} if files else {}
+        return {row: reason for row, reason in reasons.items() if isinstance(reason, str)}
+
+    def _remember(self, lasting: Mapping[int, str]) -> None:
+        files = {self._version(row): lasting[row] for row in sorted(lasting)}
+        if files or self.refused.exists():
+            with atomic_file(self.refused) as file:
+                file.write(json.dumps({"versions": self.protocol.versions, "files": files}, indent=1).encode())
+
+    def _version(self, row: int) -> str:
+        """Return what tells apart the files of a folder and their changes."""
+        return f"{format_id(self.ids[row])}-{format_id(self.stamps[row])}"
+
     def _join(self, before: DescriptorSet, rows: NDArray[np.int64], added: DescriptorWriter) -> None:
         """Write the kept and the added rows as one set, and replace the existing set with it."""
         assert before.stamps is not None
@@ -264,6 +300,12 @@ class _Renewal:
         shutil.rmtree(self.place)
         self.renewed.rename(self.place)
         added.discard()
+
+
+def _none_readable(folder: Path, reasons: Mapping[Path, str]) -> str:
+    lines = [f"  {shown(path)}: {reason}" for path, reason in reasons.items()]
+    more = [f"  and {len(lines) - LISTED:,} more"] if len(lines) > LISTED else []
+    return "\n".join([f"{shown(folder)}: none of its {len(lines):,} images can be read:", *lines[:LISTED], *more])
 
 
 def _key(protocol: ExtractionProtocol, folder: Path) -> str:

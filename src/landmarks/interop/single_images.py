@@ -218,7 +218,7 @@ def classify_images(
         LandmarksError: An image cannot be used, or `top` is less than 1.
     """
     if top < 1:
-        raise LandmarksError(f"--top {top}: ask for 1 class or more")
+        raise LandmarksError(f"top {top}: ask for 1 class or more")
     head = classifier.head
     assert head is not None
     # All images are classified together, so that the weights of 203,094 landmarks are read only once, in blocks.

@@ -102,7 +102,7 @@ class OnnxNetwork(nn.Module):
         onnxruntime = library("onnxruntime")
         there = onnxruntime.get_available_providers()
         if device == "cuda" and CUDA not in there:
-            raise LandmarksError("the installed ONNX Runtime has no CUDA; use --device cpu or onnxruntime-gpu")
+            raise LandmarksError("the installed ONNX Runtime has no CUDA; choose the device cpu or onnxruntime-gpu")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 4  # messages on corrupt files are also raised as errors

@@ -106,7 +106,7 @@ def open_model(
     if path.suffix == ONNX:
         return _open_onnx(path, use, device, onnx)
     if device == "cuda" and not torch.cuda.is_available():
-        raise LandmarksError("--device cuda: torch sees no GPU here; use --device cpu")
+        raise LandmarksError("device cuda: torch sees no GPU here; choose the device cpu")
     record = read_model_record(path, trust)
     _refuse_other_use(path, record, use)
     trained_on: Any = record.origin.get("trained_on", record.origin)

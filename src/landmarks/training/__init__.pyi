@@ -17,6 +17,7 @@ from .module import OptimizerFactory as OptimizerFactory
 from .module import SchedulerFactory as SchedulerFactory
 from .module import TrainedModule as TrainedModule
 from .resume import BestCheckpoint as BestCheckpoint
+from .resume import ConfiguredOptimizer as ConfiguredOptimizer
 from .schedules import cosine as cosine
 from .schedules import step as step
 from .wandb_run import WandbRun as WandbRun

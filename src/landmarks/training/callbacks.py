@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,16 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 
-from landmarks.evaluation import EvidenceToCome, Inputs, Result, Scores, evaluate_descriptors, open_evidence
+from landmarks.evaluation import (
+    ALL,
+    EvidenceToCome,
+    Inputs,
+    Result,
+    Scores,
+    evaluate_descriptors,
+    metric_value,
+    open_evidence,
+)
 from landmarks.extraction import DescriptorExtraction, Extraction, data_of
 from landmarks.recognition import RecognitionPipeline
 from landmarks.retrieval import Pipeline
@@ -59,19 +69,58 @@ class Throughput(pl.Callback):
 class LastEvaluation(Checkpoint):
     """Lets an evaluation follow the last step of a run, whatever the interval, so that there is always a best one.
 
+    A resumed run that was cut off during an evaluation, see `LastCheckpoint`, has that evaluation first.
+
     It stands among the checkpoints because Lightning calls those last, after what may stop a run.
     """
+
+    def __init__(self) -> None:
+        self._cut_off: int | None = None  # the step after which an evaluation was cut off
+        self._usual: dict[str, Any] = {}  # when the trainer evaluates, while it is made to evaluate now
+        self._max_steps: int | None = None  # of the trainer, while it is kept from ending
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Find out whether an evaluation was cut off."""
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"]["total"]
+        self._cut_off = checkpoint["global_step"] if progress["started"] > progress["processed"] else None
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep Lightning from ending at once where the last step is done and only its evaluation is left."""
+        if self._cut_off is not None and 0 <= trainer.max_steps <= self._cut_off:
+            self._max_steps, trainer.fit_loop.epoch_loop.max_steps = trainer.max_steps, self._cut_off + 1
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Have the evaluation that was cut off."""
+        if self._cut_off is not None:
+            self._demand(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Make Lightning find that an evaluation is due."""
+        """Have an evaluation after the last step."""
         stops = trainer.should_stop and trainer.fit_loop._can_stop_early
         last_batch = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
         if stops or last_batch or trainer.global_step == trainer.max_steps:
-            trainer.check_val_every_n_epoch = 1
-            trainer.val_check_batch = batch_idx + 1
-            trainer._val_check_time_interval = None  # type: ignore[attr-defined]
+            self._demand(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the trainer as it was."""
+        vars(trainer).update(self._usual)
+        if self._max_steps is not None:
+            trainer.fit_loop.epoch_loop.max_steps = self._max_steps
+        self._cut_off, self._usual, self._max_steps = None, {}, None
+
+    def _demand(self, trainer: pl.Trainer) -> None:
+        """Make Lightning find that an evaluation is due."""
+        now = {
+            "check_val_every_n_epoch": 1,
+            "val_check_batch": trainer.fit_loop.epoch_loop.batch_idx + 1,
+            "_val_check_time_interval": None,
+        }
+        self._usual = {name: vars(trainer)[name] for name in now}
+        vars(trainer).update(now)
 
 
 class DescriptorEvaluation(DescriptorExtraction):
@@ -86,6 +135,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         predictions: folder of what a classifier says of the queries; None: of what the network's own head says.
         detections: folder of objects found in the queries.
         monitor: the figure that must be there in the end.
+        metrics: of your own, by name: what each computes of a result, for all queries ("all") or by split.
 
     Attributes:
         scores: figures of the last evaluation.
@@ -102,6 +152,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         predictions: str | None = None,
         detections: str | None = None,
         monitor: str = "public/map@100",
+        metrics: Mapping[str, Callable[[Result], float | Mapping[str, float]]] | None = None,
     ) -> None:
         extraction.require(pipeline)
         super().__init__(folder, extraction, model_name)
@@ -110,6 +161,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         self.predictions = predictions
         self.detections = detections
         self.monitor = monitor
+        self.metrics = metrics or {}
         self.scores: Scores = {}
         self.result: Result | None = None
         self._evidence: EvidenceToCome | None = None
@@ -124,7 +176,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         names, gallery_names = (images.table.landmark_names for images in (data.train_set, data.gallery_set))
         opened = open_evidence(self.predictions, self.detections, data.query_set.table.ids, gallery_names)
         evidence = EvidenceToCome.open(opened, loss, names, self.extraction, gallery_names)
-        evidence.require(self.recognition, self.monitor)
+        evidence.require(self.recognition, self.monitor, self.metrics)
         self._evidence = evidence
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -144,6 +196,12 @@ class DescriptorEvaluation(DescriptorExtraction):
                 self._evidence.complete(embedded["queries"].descriptors),
             )
             self.scores = self.result.scores
+            for name, metric in self.metrics.items():
+                value = metric(self.result)
+                for split, one in (value if isinstance(value, Mapping) else {ALL: value}).items():
+                    self.scores.setdefault(split, {})[name] = float(one)
+            if self.monitor.partition("/")[2] in self.metrics:
+                metric_value(self.scores, self.monitor)  # which raises where it is of another split
         self.scores = trainer.strategy.broadcast(self.scores)
         for split, figures in self.scores.items():
             for name, value in figures.items():

@@ -4,7 +4,7 @@
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,13 @@ from landmarks.config import TrainSettings, built_class, check_config, goes_on, 
 from landmarks.data import LandmarkDataModule, ResumableDataModule
 from landmarks.errors import LandmarksError
 from landmarks.evaluation import Scores, check_monitor, metric_value, remove_outputs, write_result
-from landmarks.extraction import ranks_launched
+from landmarks.extraction import ranks_launched, require_precision
 from landmarks.metrics import best_mode
 from landmarks.models import checkpoint_record, find_resume, load_trained_weights, open_checkpoint, require_size
 from landmarks.report import plot_curves
 from landmarks.training.callbacks import DescriptorEvaluation
 from landmarks.training.module import LandmarkModule
-from landmarks.training.resume import ConfiguredOptimizer, RunSoFar, changes, require_work
+from landmarks.training.resume import ConfiguredOptimizer, RunSoFar, changes, require_work, work_done
 from landmarks.training.wandb_run import WandbRun
 from landmarks.training.whole_files import WholeFiles, require_room
 
@@ -98,7 +98,8 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     if missing := sorted(NEEDED - callbacks.keys()):
         raise LandmarksError(f"callbacks.{missing[0]}=null: no run can do without it")
     evaluation, checkpoint, so_far = callbacks["evaluation"], callbacks["checkpoint"], RunSoFar()
-    if checkpoint.mode != (best := best_mode(config.monitor)):
+    own = _own_metrics(config)
+    if config.monitor.partition("/")[2] not in own and checkpoint.mode != (best := best_mode(config.monitor)):
         raise LandmarksError(f"callbacks.checkpoint.mode={checkpoint.mode}: of {config.monitor} the {best} is the best")
     checkpoint.afresh = so_far.afresh = bool(changed)
     loggers = [instantiate(node) for node in (config.logger or {}).values()]
@@ -110,11 +111,7 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
         logger=loggers,
         default_root_dir=str(run_dir),
     )
-    if str(config.trainer.precision) in ("16", "16-mixed") and trainer.precision == "bf16-mixed":
-        raise LandmarksError(
-            f"trainer.precision={config.trainer.precision}: processors have no such mode; type "
-            "trainer.precision=bf16-mixed or 32-true"
-        )
+    require_precision(config.trainer, trainer)
     if parts.check is not None:
         parts.check(trainer)
     if resume is not None and (place := found.get(type(data).__qualname__)):
@@ -124,6 +121,8 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
         require_work(resume, found, trainer)
     require_room(run_dir, module)
     _begin(config, run_dir, resume)
+    if resume is not None:
+        log.info("Resuming from %s, where %d whole epochs and %d steps are done", resume, *work_done(found))
     if changed:
         log.warning(
             "Evaluations before cannot be compared with those to come: %s changed. The best checkpoint is chosen anew "
@@ -211,7 +210,8 @@ def ready(data: ResumableDataModule) -> None:
 
 
 def _landmark_parts(config: DictConfig) -> Parts:
-    check_monitor(config.monitor, recognised=True, predictions=True)  # whether there will be any is known later
+    # whether there will be predictions is known later
+    check_monitor(config.monitor, recognised=True, predictions=True, own=_own_metrics(config))
     make_loss = instantiate(config.loss)
     data: LandmarkDataModule = instantiate(config.data, _partial_=True)(
         pairs=getattr(make_loss.func, "needs_pairs", False), scales=config.extraction.scales
@@ -243,6 +243,10 @@ def _landmark_parts(config: DictConfig) -> Parts:
         write_result(run.run_dir, config, run.evaluation.result, run.results, config.name, run.figures)
 
     return Parts(data, module, record, f"{len(data.train_set)} images of {data.num_landmarks} landmarks", report)
+
+
+def _own_metrics(config: DictConfig) -> Collection[str]:
+    return OmegaConf.select(config, "callbacks.evaluation.metrics") or {}
 
 
 def _build_loss(make_loss: Callable[..., nn.Module], num_landmarks: int, dim: int) -> nn.Module:

@@ -3,7 +3,7 @@
 Lightning's ModelCheckpoint writes its `last` only beside a new best, or by time even while gradients accumulate and
 right before an evaluation, where a resumed run would lose those gradients and leave that evaluation out. At the full
 size of the data an epoch takes a day, so this one writes by time too, but only where a run can be taken up exactly:
-after an optimizer's step that no evaluation follows, and after an evaluation.
+after an optimizer's step that no evaluation follows, before an evaluation, which is then repeated, and after it.
 """
 
 import logging
@@ -26,12 +26,11 @@ log = logging.getLogger(__name__)
 
 
 class LastCheckpoint(Checkpoint):
-    """Writes the state of the run every so often, after every evaluation, when it is told to stop and at its end.
+    """Writes the state of the run every so often, around every evaluation, when it is told to stop and at its end.
 
     SIGINT (Ctrl-C) and SIGTERM (what clusters send) let the batch finish (on several devices up to 16 of them), write,
     and end the process with status 128 plus the signal's number; a second signal ends it at once. During an evaluation
-    they end it without writing, as an exception does: a state from the middle of an evaluation or a batch cannot be
-    taken up exactly.
+    the first does: what was trained is written before, and a resumed run begins with that evaluation.
 
     Args:
         path: of the file.
@@ -44,6 +43,7 @@ class LastCheckpoint(Checkpoint):
         self._signal: int | None = None
         self._process = os.getpid()
         self._handlers: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
+        self._evaluated: pl.Trainer | None = None  # while it evaluates
         self._written_at = time.monotonic()
         self._written_step = -1
 
@@ -78,17 +78,25 @@ class LastCheckpoint(Checkpoint):
         if urgency > 1:
             self._stop(trainer, urgency)
 
-    def on_validation_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Stop if told to; the first rank ends the others."""
-        if self._signal and trainer.is_global_zero:
-            self._stop(trainer, self._signal)
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write what was trained, as of a run whose evaluation was cut off in its first batch: a resume repeats it."""
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
+        progress = trainer.fit_loop.epoch_loop.val_loop.batch_progress
+        progress.total.reset_on_restart()  # what is repeated counts once
+        progress.increment_ready()
+        progress.increment_started()
+        self._write(trainer)
+        progress.total.reset_on_restart()
+        progress.current.reset_on_restart()
+        self._evaluated = trainer
+        self._stop_if_told()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write, so that no evaluation has to be repeated."""
-        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+        if self._evaluated is not None:
             self._write(trainer)
+            self._evaluated = None
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what was learned since."""
@@ -98,6 +106,7 @@ class LastCheckpoint(Checkpoint):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Leave the signals as they were."""
+        self._evaluated = None
         self._restore_handlers()
 
     def _write(self, trainer: pl.Trainer) -> None:
@@ -111,7 +120,14 @@ class LastCheckpoint(Checkpoint):
             return
         self._signal = number
         self._restore_handlers()
-        log.warning("%s: the run stops after a checkpoint", signal.Signals(number).name)
+        if self._evaluated is None:
+            log.warning("%s: the run stops after a checkpoint", signal.Signals(number).name)
+        self._stop_if_told()
+
+    def _stop_if_told(self) -> None:
+        """Stop during an evaluation; the first rank ends the others."""
+        if self._signal and self._evaluated is not None and self._evaluated.is_global_zero:
+            self._stop(self._evaluated, self._signal)
 
     def _restore_handlers(self) -> None:
         for number, handler in self._handlers.items():
@@ -121,6 +137,5 @@ class LastCheckpoint(Checkpoint):
     def _stop(self, trainer: pl.Trainer, number: int) -> None:
         if not trainer.is_global_zero:
             raise SystemExit(0)  # as it should be: the launcher would take anything else for a failure
-        where = f"resume=last goes on after step {self._written_step}" if self.path.exists() else "No checkpoint yet"
-        log.warning("Stopped by %s. %s", signal.Signals(number).name, where)
+        log.warning("Stopped by %s. resume=last goes on after step %d", signal.Signals(number).name, self._written_step)
         raise SystemExit(128 + number)

@@ -19,6 +19,7 @@ from landmarks.storage import atomic_path
 FIXED = ("task", "monitor", "model", "loss._target_", "optimizer._target_")
 PLACES = ("folder", "model_name", "cache")  # of an evaluation; they change no metric
 FREE = ("model.pretrained", "model.dropout", "model.checkpointing")
+SAME_FACTOR = 1e-6  # of a rate: what rounding explains
 SCHEDULES = ("landmarks.training.step", "landmarks.training.cosine")  # both only count steps
 
 log = logging.getLogger(__name__)
@@ -89,16 +90,19 @@ def _value(config: Mapping[str, Any], key: str) -> Any:
     return value
 
 
-def require_work(path: str, found: Mapping[str, Any], trainer: pl.Trainer) -> None:
-    """Refuse to resume from a checkpoint where nothing is left to train."""
+def work_done(found: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many whole epochs and how many steps a checkpoint has behind it."""
     loop = found["loops"]["fit_loop"]
     progress = loop["epoch_progress"]["current"]
     begun = progress["ready"] > progress["processed"]
     epochs = progress["processed"] + (begun and loop["epoch_loop.batch_progress"]["is_last_batch"])
-    for key, most, done in (
-        ("max_epochs", trainer.max_epochs, epochs),
-        ("max_steps", trainer.max_steps, found["global_step"]),
-    ):
+    return epochs, found["global_step"]
+
+
+def require_work(path: str, found: Mapping[str, Any], trainer: pl.Trainer) -> None:
+    """Refuse to resume from a checkpoint where nothing is left to train."""
+    epochs, steps = work_done(found)
+    for key, most, done in (("max_epochs", trainer.max_epochs, epochs), ("max_steps", trainer.max_steps, steps)):
         if most is not None and 0 <= most <= done:
             raise LandmarksError(
                 f"resume={path}: nothing is left to train: trainer.{key} is {most}, and the run has done {done}; "
@@ -212,18 +216,36 @@ class ConfiguredOptimizer(pl.Callback):
     Only its memory, such as momentum, is taken from the checkpoint, and from the schedule the number of steps.
     """
 
+    def __init__(self) -> None:
+        self._wanted: Any = None
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Make an optimizer and a schedule anew, while the trainer knows the length of the run."""
+        self._wanted = pl_module.configure_optimizers()
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the values from an optimizer and a schedule made anew."""
-        wanted: Any = pl_module.configure_optimizers()
+        """Take the values from them."""
+        wanted = self._wanted
         scheduler: Any = trainer.lr_scheduler_configs[0].scheduler
         fresh = wanted["lr_scheduler"]["scheduler"]
+        moved = 0.0  # how far the schedule takes the rates from where they stood
         for number, (group, new) in enumerate(
             zip(trainer.optimizers[0].param_groups, wanted["optimizer"].param_groups, strict=True)
         ):
-            factor = group["lr"] / group["initial_lr"] if group["initial_lr"] else 1.0
+            factor = before = group["lr"] / group["initial_lr"] if group["initial_lr"] else 1.0
             if isinstance(fresh, LambdaLR):  # whose factor is known to the last bit
                 factor = fresh.lr_lambdas[number](scheduler.last_epoch)
             group.update({key: value for key, value in new.items() if key != "params"})
             group["lr"] = group["initial_lr"] * factor
+            moved = max(moved, abs(factor - before))
         scheduler.base_lrs = list(fresh.base_lrs)
         scheduler._last_lr = [group["lr"] for group in trainer.optimizers[0].param_groups]
+        if moved > SAME_FACTOR and trainer.is_global_zero:
+            log.warning(
+                "The learning rate goes on at %.3g of its full value, and stood at %.3g: the schedule spans the whole "
+                "run, which has now %d steps. To train on at a constant rate instead, set scheduler=step "
+                "scheduler.milestones=[] and optimizer.lr.",
+                factor,
+                before,
+                trainer.estimated_stepping_batches,
+            )
