@@ -1,9 +1,9 @@
-"""Writes `last.ckpt`, from which an interrupted run goes on as if nothing had happened.
+"""Writes `last.ckpt`, from which an interrupted run resumes as if it had not been interrupted.
 
 Lightning's ModelCheckpoint writes its `last` only beside a new best, or by time even while gradients accumulate and
-right before an evaluation, where a resumed run would lose those gradients and leave that evaluation out. At the full
-size of the data an epoch takes a day, so this one writes by time too, but only where a run can be taken up exactly:
-after an optimizer's step that no evaluation follows, and after an evaluation.
+right before an evaluation, so that a resumed run would lose those gradients and skip that evaluation. On the full data
+an epoch takes a day, so this callback writes by time too, but only where a run can be resumed exactly: after an
+optimizer step that no evaluation follows, and after an evaluation.
 """
 
 import logging
@@ -20,22 +20,22 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 
-AGREE_EVERY = 16  # steps between two questions to all ranks: each makes them, and their GPUs, wait for each other
+AGREE_EVERY = 16  # steps between two synchronisations of all ranks, each of which makes their GPUs wait
 
 log = logging.getLogger(__name__)
 
 
 class LastCheckpoint(Checkpoint):
-    """Writes the state of the run every so often, after every evaluation, when it is told to stop and at its end.
+    """Writes the state of the run at intervals, after every evaluation, when it is told to stop, and at its end.
 
     SIGINT (Ctrl-C) and SIGTERM (what clusters send) let the batch finish (on several devices up to 16 of them), write,
     and end the process with status 128 plus the signal's number; a second signal ends it at once. During an evaluation
     they end it without writing, as an exception does: a state from the middle of an evaluation or a batch cannot be
-    taken up exactly.
+    resumed exactly.
 
     Args:
-        path: of the file.
-        minutes: between two checkpoints.
+        path: Path of the file.
+        minutes: Minutes between two checkpoints.
     """
 
     def __init__(self, path: str | Path, minutes: float = 30.0) -> None:
@@ -48,11 +48,11 @@ class LastCheckpoint(Checkpoint):
         self._written_step = -1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock and wait for signals."""
+        """Start the clock and install the signal handlers."""
         self._written_at, self._written_step = time.monotonic(), trainer.global_step
         self._signal = None
         self._process = os.getpid()
-        if threading.current_thread() is threading.main_thread():  # Python allows it nowhere else
+        if threading.current_thread() is threading.main_thread():  # Python allows handlers only there
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._handlers[number] = signal.signal(number, self._on_signal)
 
@@ -64,14 +64,14 @@ class LastCheckpoint(Checkpoint):
             return
         fetcher = trainer.fit_loop._data_fetcher
         assert fetcher is not None
-        if trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):  # what Lightning asks next, too
+        if trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):  # an evaluation follows, see Lightning
             return
         due = trainer.global_step == trainer.max_steps or time.monotonic() - self._written_at >= 60 * self.minutes
         urgency = self._signal or int(due)
         if trainer.world_size > 1 and trainer.global_step != trainer.max_steps:
             if trainer.global_step % AGREE_EVERY:
                 return
-            # Ranks differ by a moment in what the clock and the signals say: the most urgent counts for all.
+            # Clocks and signals differ between ranks by a moment: the most urgent one counts for all.
             urgency = int(trainer.strategy.reduce(torch.tensor(urgency, device=pl_module.device), reduce_op="max"))
         if urgency:
             self._write(trainer)
@@ -91,13 +91,13 @@ class LastCheckpoint(Checkpoint):
             self._write(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write what was learned since."""
+        """Write the final state."""
         if self._written_step != trainer.global_step:
             self._write(trainer)
         self._restore_handlers()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Leave the signals as they were."""
+        """Restore the signal handlers."""
         self._restore_handlers()
 
     def _write(self, trainer: pl.Trainer) -> None:
@@ -107,7 +107,7 @@ class LastCheckpoint(Checkpoint):
         self._written_at, self._written_step = time.monotonic(), trainer.global_step
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._process:  # a worker, which Ctrl-C reaches as well: its images are still needed
+        if os.getpid() != self._process:  # a worker, which Ctrl-C reaches too: its images are still needed
             return
         self._signal = number
         self._restore_handlers()
@@ -120,7 +120,7 @@ class LastCheckpoint(Checkpoint):
 
     def _stop(self, trainer: pl.Trainer, number: int) -> None:
         if not trainer.is_global_zero:
-            raise SystemExit(0)  # as it should be: the launcher would take anything else for a failure
+            raise SystemExit(0)  # the launcher would take any other status for a failure
         where = f"resume=last goes on after step {self._written_step}" if self.path.exists() else "No checkpoint yet"
         log.warning("Stopped by %s. %s", signal.Signals(number).name, where)
         raise SystemExit(128 + number)
