@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 
-DIM = 128
+DIM = 128  # length of a SIFT descriptor
 # Descriptors have length one and elements that rarely exceed 0.4, so that 255 / 512 clips hardly any; rounding moves a
 # descriptor by about 0.006, while the nearest ones in other images are 0.3 and more away.
 QUANTUM = 512.0
