@@ -12,10 +12,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from landmarks.data import IndexedSplit, Outcome
 
-# Most failed downloads that are named.
-FAILURES_SHOWN = 20
-# What tables show for a missing value.
-NONE = "\N{EN DASH}"
+FAILURES_SHOWN = 20  # most failed downloads that are named
+NONE = "\N{EN DASH}"  # shown for missing values
 REASONS = {
     "no_descriptor": "no descriptor",
     "disagreeing": "too few agree",

@@ -6,7 +6,7 @@ Colour = tuple[int, int, int]
 
 INK: Colour = (43, 47, 54)  # text
 GREY: Colour = (106, 112, 123)  # secondary text
-PAPER: Colour = (255, 255, 255)
+PAPER: Colour = (255, 255, 255)  # background
 MAT: Colour = (240, 241, 244)  # behind images and code
 RULE: Colour = (217, 220, 225)  # thin lines
 LINK: Colour = (11, 98, 168)

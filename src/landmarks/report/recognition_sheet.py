@@ -31,9 +31,9 @@ from landmarks.report.tiles import (
 )
 
 COLUMNS = 7  # most tiles of each kind
-HEADING = 34
-WHY_LINES, LINE = 3, 15
-ROW_HEIGHT = TILE_HEIGHT + WHY_LINES * LINE + 16
+HEADING = 34  # height of a section's heading, pixels
+WHY_LINES, LINE = 3, 15  # most lines of reasons under a tile, and their height in pixels
+ROW_HEIGHT = TILE_HEIGHT + WHY_LINES * LINE + 16  # height of a row of tiles with its reasons, pixels
 NOTE = 18  # pixels by which the reasons move up under a tile without prediction
 LEAST_DRAWN_SCORE = 0.3
 MOST_DRAWN = 4  # boxes per image, those of the largest score x area

@@ -16,17 +16,14 @@ from landmarks.report.palette import GREY, INK, MAT, PAPER, Colour
 ReadImage = Callable[[int], NDArray[np.uint8]]
 """Gives an image, uint8 [H, W, 3] RGB, by id; raises LandmarksError for one that cannot be read."""
 
-# Side of the image area of a tile, and width of its frame.
-IMAGE = 168
-FRAME = 5
+IMAGE = 168  # side of the image area of a tile
+FRAME = 5  # width of the frame
 TEXT_HEIGHT = 40
-# Width of a tile with its frame, and height with its text.
-TILE_WIDTH = IMAGE + 2 * FRAME
-TILE_HEIGHT = TILE_WIDTH + TEXT_HEIGHT
+TILE_WIDTH = IMAGE + 2 * FRAME  # with the frame
+TILE_HEIGHT = TILE_WIDTH + TEXT_HEIGHT  # with the two lines of text
 DASH, GAP = 10, 7
 BADGE = 22
-# Margin of a sheet, and space between tiles.
-MARGIN, SPACE = 24, 12
+MARGIN, SPACE = 24, 12  # margin of a sheet, and space between tiles
 SHORT_SIDE = 256  # to which images are decoded: enough for a tile
 
 

@@ -8,8 +8,7 @@ from rich.text import Text
 from landmarks.data import IMAGE_FAULTS, MAX_ASPECT, MIN_SHORT_SIDE, TABLE_FAULTS, Findings, Kind, Split
 from landmarks.report.data_tables import NONE, data_table
 
-# Most messages of one kind that are printed.
-SHOWN_MESSAGES = 20
+SHOWN_MESSAGES = 20  # most messages of one kind that are printed
 LABELS: dict[Kind, str] = {
     "missing": "missing (listed, not stored)",
     "unlisted": "unlisted (stored, not listed)",
