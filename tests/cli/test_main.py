@@ -10,7 +10,7 @@ import landmarks
 from landmarks.cli.main import app
 
 
-def test_the_command_knows_its_version_and_what_help_is_called() -> None:
+def test_the_command_has_version_and_help_options() -> None:
     assert CliRunner().invoke(app, ["--version"]).output == f"landmarks {landmarks.__version__}\n"
     for arguments in (["-h"], ["data", "-h"], ["score", "retrieval", "-h"]):
         assert CliRunner().invoke(app, arguments).exit_code == 0
@@ -18,7 +18,7 @@ def test_the_command_knows_its_version_and_what_help_is_called() -> None:
     assert (Path(landmarks.__file__).parent / "py.typed").is_file()
 
 
-def test_what_lies_in_the_working_directory_is_not_imported(tmp_path: Path) -> None:
+def test_files_in_the_working_directory_are_not_imported(tmp_path: Path) -> None:
     (tmp_path / "yaml").mkdir()
     (tmp_path / "yaml" / "__init__.py").write_text("open('imported', 'w')")
     command = [sys.executable, "-m", "landmarks", "train", "loss.margn=1"]

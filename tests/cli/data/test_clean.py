@@ -71,7 +71,7 @@ def test_the_table_of_an_address(
     assert here.read_bytes() == there.read_bytes()
 
 
-def test_what_is_there_is_not_replaced_unasked(tiny_world: Path, embedded: Path, tmp_path: Path) -> None:
+def test_existing_files_are_replaced_only_if_asked(tiny_world: Path, embedded: Path, tmp_path: Path) -> None:
     out = tmp_path / "clean.csv"
     out.write_text("mine")
     code, _, stderr = run(tiny_world, embedded, out)
