@@ -1,9 +1,9 @@
 # make demo    trains, evaluates and reports on an embedded demo data set
-# make test    passes the tests
-# make check   lint, format, types and spelling
+# make test    runs the tests
+# make check   checks lint, format, types, imports and spelling
 # make docs    builds the documentation into build/docs; a broken link is an error
 # make setup   makes .venv only (GPU=1: with faiss-gpu instead of faiss-cpu)
-# make lock    renews the pinned requirements
+# make lock    updates the pinned requirements
 
 PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3,$(shell $(p) -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && echo $(p))))
 BIN := .venv/bin
@@ -13,8 +13,8 @@ STAMP := .venv/installed-$(KIND)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
   --python-version 3.11 --extra dev --extra docs --extra export --extra local pyproject.toml
 
-# Bytecode is kept even where the environment says otherwise: tests and commands start many processes, and each
-# would compile five thousand files of its libraries anew.
+# Bytecode is written even if the environment forbids it: tests and commands start many processes, each of which would
+# otherwise compile five thousand files of libraries again.
 export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test check docs setup lock clean
@@ -23,7 +23,7 @@ export PYTHONDONTWRITEBYTECODE =
 demo: setup
 	$(BIN)/python train.py experiments=demo
 
-# Two processes on two cores: more threads would only get into each other's way.
+# Two processes on two cores: more threads would only compete.
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 

@@ -35,7 +35,7 @@ def test_lines_of_the_first_work_for_logs() -> None:
     assert lines[5].startswith("decoding images: 9,000 of 9,000 images, ") and len(lines) == 6
 
 
-def test_lines_come_seldom() -> None:
+def test_lines_are_printed_at_intervals() -> None:
     assert shown(terminal=False, pause=60).splitlines() == ["b.tar: [no] luck"]
 
 
@@ -45,7 +45,7 @@ def test_bars_for_terminals() -> None:
     assert "left" not in text
 
 
-def test_a_display_within_another_is_that_one() -> None:
+def test_a_nested_display_uses_the_outer_one() -> None:
     with show_progress(Console(file=io.StringIO())) as outer, show_progress() as inner:
         assert inner is outer
     with show_progress(Console(file=io.StringIO())) as another:

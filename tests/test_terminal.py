@@ -10,7 +10,7 @@ NAME = "Eiffel\x1b[2J\x1b]0;owned\x07 \x9b31m\u202e tower\udcff"
 
 
 @pytest.mark.parametrize("soft_wrap", [True, False])
-def test_names_cannot_draw_on_the_terminal(soft_wrap: bool) -> None:
+def test_control_characters_in_names_are_escaped(soft_wrap: bool) -> None:
     out = io.StringIO()
     console = Console(
         file=out, force_terminal=True, color_system="standard", width=200, soft_wrap=soft_wrap, highlight=False

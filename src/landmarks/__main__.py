@@ -1,4 +1,4 @@
-"""`python -m landmarks` is the command `landmarks`."""
+"""Runs the command `landmarks` as `python -m landmarks`."""
 
 from landmarks.cli.main import main
 

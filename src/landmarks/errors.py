@@ -1,7 +1,6 @@
-"""Mistakes that the person at the keyboard can mend.
+"""Errors that a user can correct.
 
-Commands print these as one message without a traceback; everything else is a defect of ours and keeps its
-traceback.
+Commands print these as one message without a traceback; all other errors are defects of ours and keep their traceback.
 """
 
 from collections.abc import Sequence
@@ -10,22 +9,22 @@ from typing import Self
 
 
 class LandmarksError(Exception):
-    """Bad input: the message names the file, row or key and says what to do."""
+    """Raised for invalid input; the message names the file, row or key and says what to do."""
 
 
 class FormatError(LandmarksError):
-    """A file or an array breaks its format."""
+    """Raised if a file or an array is not in its format."""
 
     @classmethod
     def at(cls, path: Path, problem: str, remedy: str, *, line: int | None = None, field: str | None = None) -> Self:
         """Build the message from its parts.
 
         Args:
-            path: the file.
-            problem: what is wrong, without a full stop.
-            remedy: what to do, without a full stop.
-            line: line number in the file; the header is line 1.
-            field: column name.
+            path: The file.
+            problem: What is wrong, without a full stop.
+            remedy: What to do, without a full stop.
+            line: Line number in the file; the header is line 1.
+            field: Name of the column.
         """
         place = str(path)
         if line is not None:
@@ -36,16 +35,16 @@ class FormatError(LandmarksError):
 
 
 def shown(path: object) -> str:
-    """Give a path as it can be printed: names may hold line feeds, escape sequences, and bytes that are no UTF-8."""
+    """Make a path printable, because names can contain line feeds, escape sequences, and bytes that are not UTF-8."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
 
 
 def counted(kind: str, names: Sequence[str], most: int = 3) -> str:
-    """Such as "2 missing: a, b", with the first names alone where there are more than `most`."""
+    """Return a text such as "2 missing: a, b", with at most `most` of the names."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return f"{len(names):,} {kind}: {', '.join(names[:most])}{more}"
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of a library says first, or its kind where it says nothing; all of it can be pages."""
+    """Return the first line of a library's error message, which can be long, or the error's type if it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

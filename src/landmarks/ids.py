@@ -1,7 +1,7 @@
-"""Image ids: 16 hexadecimal digits on disk, `uint64` in memory; and how one is found among millions.
+"""Image ids: 16 hexadecimal digits on disk, `uint64` in memory; functions to convert and to find them.
 
-At 4.1M images a Python string an id costs 270 MB and has to be copied into every DataLoader worker; an
-array of `uint64` costs 33 MB, sorts in a fraction of a second and is shared.
+For 4.1M images, Python strings would take 270 MB and have to be copied into every DataLoader worker; an array of
+`uint64` takes 33 MB, sorts in a fraction of a second and is shared.
 """
 
 import re
@@ -16,7 +16,7 @@ from landmarks.errors import LandmarksError
 ID_DIGITS = 16
 HEX_DIGITS = "0123456789abcdef"
 ID_PATTERN = "^[0-9a-f]{16}$"
-FIND_BLOCK = 1 << 18  # look-ups at a time
+FIND_BLOCK = 1 << 18  # ids that are searched at once
 
 T = TypeVar("T", np.uint64, np.int64)
 
@@ -31,8 +31,7 @@ def parse_ids(ids: Sequence[str]) -> NDArray[np.uint64]:
         uint64 [N].
 
     Raises:
-        LandmarksError: An entry is not 16 lower-case hexadecimal digits; the message names the first such
-            entry.
+        LandmarksError: An entry is not 16 lower-case hexadecimal digits; the message names the first one.
     """
     numbers = split_ids(" ".join(ids))
     if numbers is None or len(numbers) != len(ids):
@@ -43,26 +42,26 @@ def parse_ids(ids: Sequence[str]) -> NDArray[np.uint64]:
 
 
 def split_ids(text: str) -> NDArray[np.uint64] | None:
-    """Turn a text of ids, one space between them, into numbers, uint64 [N]; None if it is anything else.
+    """Parse a text of ids separated by single spaces, uint64 [N]; None if the text has another format.
 
-    A full submission holds 11.7 million ids; this takes some 10 ns each, with no Python object for any of them.
+    A full submission holds 11.7 million ids; this takes about 10 ns for each and creates no Python object for it.
     """
     try:
         octets = bytes.fromhex(text)
     except ValueError:
         return None
-    if len(octets) % 8 or octets.hex(" ", 8) != text:  # `fromhex` takes upper case and other spaces as well
+    if len(octets) % 8 or octets.hex(" ", 8) != text:  # `fromhex` accepts upper case and other spaces
         return None
     return np.frombuffer(octets, ">u8").astype(np.uint64)
 
 
 def join_ids(ids: NDArray[np.uint64]) -> str:
-    """Write ids, uint64 [N], as a text with one space between them."""
+    """Join ids, uint64 [N], to a text with single spaces between them."""
     return np.asarray(ids, dtype=np.uint64).astype(">u8").tobytes().hex(" ", 8)
 
 
 def format_ids(ids: NDArray[np.uint64]) -> list[str]:
-    """Write ids as on disk: 16 lower-case hexadecimal digits each.
+    """Format ids as on disk: 16 lower-case hexadecimal digits each.
 
     Args:
         ids: uint64 [N].
@@ -74,26 +73,26 @@ def format_ids(ids: NDArray[np.uint64]) -> list[str]:
 
 
 def format_id(image_id: int | np.uint64) -> str:
-    """Write one id as on disk."""
+    """Format one id as on disk."""
     return f"{int(image_id):016x}"
 
 
 def find_sorted(ids: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Position in `ids` of each wanted id by binary search, -1 where absent.
+    """Find the position of each wanted id in `ids` by binary search.
 
     Args:
         ids: uint64 [N], ascending.
         wanted: uint64 [M], in any order.
 
     Returns:
-        int64 [M].
+        int64 [M], -1 for absent ids.
     """
     rows = np.full(len(wanted), -1, dtype=np.int64)
     if len(ids) == 0:
         return rows
     for start in range(0, len(wanted), FIND_BLOCK):
         block = wanted[start : start + FIND_BLOCK]
-        # In ascending order the searches walk through `ids` once, in any other each of them misses the caches.
+        # Sorted searches go through `ids` once; in any other order each search misses the caches.
         order = np.argsort(block)
         ordered = block[order]
         places = np.minimum(np.searchsorted(ids, ordered), len(ids) - 1)
@@ -102,14 +101,14 @@ def find_sorted(ids: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[
 
 
 def find_rows(wanted: NDArray[np.uint64], ids: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Row in `ids`, uint64 [N] in any order and unique, of each wanted id [M]: int64 [M], -1 where absent."""
+    """Find the row of each wanted id [M] in `ids`, uint64 [N], unique and in any order: int64 [M], -1 if absent."""
     order = np.argsort(ids)
     places = find_sorted(ids[order], wanted)
     return np.where(places >= 0, order[places], -1) if len(ids) else places
 
 
 def first_repeat(values: NDArray[T]) -> int | None:
-    """Find the first row that repeats an earlier row's value, or None if all are unique."""
+    """Return the first row that repeats an earlier row's value, or None if all are unique."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     again = order[1:][ordered[1:] == ordered[:-1]]

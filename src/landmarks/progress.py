@@ -1,4 +1,4 @@
-"""Shows on stderr how far long work is: bars in a terminal, else a line now and then, for logs."""
+"""Shows the progress of long tasks on stderr: bars in a terminal, otherwise a line at intervals, for logs."""
 
 import logging
 import threading
@@ -15,15 +15,15 @@ from rich.text import Text
 from landmarks.terminal import Console
 
 SECONDS_BETWEEN_LINES = 10.0
-SECONDS_BETWEEN_BARS = 0.1  # bytes may come thousands of times a second
+SECONDS_BETWEEN_BARS = 0.1  # updates may come thousands of times a second
 BYTES = "bytes"
 
 
 class Progress:
-    """Bars or lines for one piece of work or several, from any number of threads. Made by `show_progress`.
+    """Display of bars or lines for one or more tasks, thread-safe; made by `show_progress`.
 
     Args:
-        console: Of stderr.
+        console: Console of stderr.
         pause: Seconds between two lines.
     """
 
@@ -45,14 +45,14 @@ class Progress:
         )
 
     def show(self, name: str, done: int, total: int | None, unit: str, title: str | None = None) -> None:
-        """Say how far a piece of work is. Its bar goes when it is done; of several, only the first has lines.
+        """Show the progress of a task. Its bar goes when it is done; of several tasks, only the first prints lines.
 
         Args:
-            name: Of the work.
-            done: How much of it is done; it counts as done before when it is first shown, and may become less.
-            total: Of how much, None if nobody knows.
-            unit: BYTES, or what is counted, such as "tars".
-            title: What to call it, where that changes.
+            name: Name of the task.
+            done: Amount that is done; the first amount does not count for the speed, and amounts may decrease.
+            total: Total amount; None if unknown.
+            unit: BYTES, or the things that are counted, such as "tars".
+            title: Title to show instead of the name, which may change.
         """
         with self._lock:
             now, ends = time.monotonic(), total is not None and done >= total
@@ -72,7 +72,7 @@ class Progress:
                 self.hide(name)
 
     def hide(self, name: str) -> None:
-        """Take a bar away."""
+        """Remove a bar."""
         with self._lock:
             if name in self._tasks:
                 self.bars.remove_task(self._tasks.pop(name))
@@ -89,12 +89,12 @@ _active: Progress | None = None
 def show_progress(
     console: Console | None = None, pause: float = SECONDS_BETWEEN_LINES, log_level: int = logging.WARNING
 ) -> Iterator[Progress]:
-    """Display progress within the block; within another such block, it is the display of that one.
+    """Display progress within the block; a nested block uses the display of the outer one.
 
     Args:
-        console: Of stderr; None takes a new one.
-        pause: Seconds between two lines of a display that is no terminal.
-        log_level: Messages of our log are printed from this level on, if they would go nowhere else.
+        console: Console of stderr; None makes a new one.
+        pause: Seconds between two lines if the display is not a terminal.
+        log_level: Lowest level of our log messages that are printed, if the log has no other handler.
     """
     global _active
     if _active is not None:
@@ -117,7 +117,7 @@ def show_progress(
 
 
 def _amounts(task: rich_progress.Task) -> str:
-    """Write how much is done, of how much, and how much in a second."""
+    """Format the amount done, the total and the speed."""
     unit = task.fields["unit"]
     is_bytes = unit == BYTES
     done, total = (
@@ -136,7 +136,7 @@ class _Amounts(rich_progress.ProgressColumn):
 
 
 class _LogLines(logging.Handler):
-    """Prints log messages on a display."""
+    """Handler that prints log messages on a display."""
 
     def __init__(self, display: Progress) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A model in Python: any kind of image and of file in, the same descriptors as the commands out."""
+"""Models in Python accept every kind of image and file and give the same descriptors as the commands."""
 
 import pickle
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_files_images_and_arrays_give_the_same(here: Path, model: landmarks.Mode
     assert model.embed([]).shape == (0, 8)
 
 
-def test_views_are_added_up_as_an_extraction_does(here: Path, model: landmarks.Model) -> None:
+def test_views_are_summed_as_in_an_extraction(here: Path, model: landmarks.Model) -> None:
     image = np.asarray(Image.open(here / "0.png"))
     views = [torch.from_numpy(model.record.preprocessing.scaled(scale)(image)) for scale in (1.0, 1.5)]
     module = DescriptorModule(model.network, channels_last=False)
@@ -79,7 +79,7 @@ class Photos(Dataset[torch.Tensor]):
         return self.transform(self.paths[row])
 
 
-def test_the_transform_serves_a_loop_of_ones_own(here: Path, model: landmarks.Model) -> None:
+def test_the_transform_works_in_a_custom_loop(here: Path, model: landmarks.Model) -> None:
     paths = [here / f"{number}.png" for number in range(3)]
     image = model.transform(paths[0])
     assert image.shape == (3, 96, 128) and image.dtype == torch.float32
@@ -149,7 +149,7 @@ def test_bad_images_are_named(here: Path, model: landmarks.Model, image: object,
         model.embed([here / "0.png", image])  # type: ignore[list-item]
 
 
-def test_bad_names_are_said(tmp_path: Path) -> None:
+def test_unknown_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(landmarks.LandmarksError, match=r"gone\.safetensors: there is no such file"):
         landmarks.load_model(tmp_path / "gone.safetensors")
     with pytest.raises(landmarks.LandmarksError, match="for timm networks"):

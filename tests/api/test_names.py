@@ -1,4 +1,4 @@
-"""What people import: all of it listed, documented and there, a function for every command, and none of it early."""
+"""Public names: all listed, documented and importable, a function for every command, and imported only when used."""
 
 import ast
 import inspect

@@ -1,4 +1,4 @@
-"""Search and re-ranking of plain arrays give what the pipelines give; what a stage needs is said."""
+"""Search and re-ranking of plain arrays give the pipelines' results; missing inputs are named."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_search_is_exact_whatever_the_arrays_are(ranking: landmarks.Ranking) -> 
     assert same(landmarks.search(QUERIES, INDEX, 20, searcher=ExactIndex()), ranking)
 
 
-def test_sets_that_were_made_otherwise_are_not_compared() -> None:
+def test_sets_of_different_protocols_are_refused() -> None:
     protocol = ExtractionProtocol("net", "0", 64, "square")
     ids = np.arange(60, dtype=np.uint64)
     queries = landmarks.DescriptorSet(ids[:5], QUERIES.astype(np.float32), protocol)
@@ -67,7 +67,7 @@ def test_stages_and_pipelines_by_name_and_as_objects(ranking: landmarks.Ranking)
     assert same(landmarks.rerank(ranking, QUERIES, INDEX, "global"), ranking)
 
 
-def test_a_given_ranking_is_what_is_reranked() -> None:
+def test_a_precomputed_ranking_is_reranked() -> None:
     turned = landmarks.Ranking(np.array([[3, 1, 2]], np.int32), np.array([[0.9, 0.8, 0.7]], np.float32))
     labels = ["a", "b", "a", "b"]
     rows = np.eye(4, dtype=np.float32)
@@ -76,7 +76,7 @@ def test_a_given_ranking_is_what_is_reranked() -> None:
     assert landmarks.mean_average_precision(found, query_labels=["a"], index_labels=labels) >= 0.5
 
 
-def test_local_features_are_looked_at_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_features_are_read_from_image_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANDMARKS_CACHE", str(tmp_path / "cache"))
     files = [photograph(tmp_path / f"{number}.png", number, 240, 320) for number in range(3)]
     rows = np.ones((3, 4), np.float32) + np.eye(3, 4, dtype=np.float32) * [[0.1], [0.2], [0.3]]
@@ -104,7 +104,7 @@ def test_local_features_are_looked_at_in_files(tmp_path: Path, monkeypatch: pyte
         (QueryExpansion(), {"alpha": 1}, "alpha: arguments are only allowed with the name of a stage"),
     ],
 )
-def test_what_is_wrong_or_lacking_is_said(
+def test_invalid_and_missing_inputs_are_named(
     ranking: landmarks.Ranking, method: object, settings: dict[str, object], said: str
 ) -> None:
     with pytest.raises(landmarks.LandmarksError, match=said):

@@ -1,4 +1,4 @@
-"""Training, evaluation and extraction in Python do what the commands do, and give what a run leaves."""
+"""Training, evaluation and extraction in Python do what the commands do, and return the files of the run."""
 
 import json
 import logging
@@ -42,7 +42,7 @@ def trained(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> landm
     )
 
 
-def test_a_run_has_what_a_command_would_have_left(trained: landmarks.Run) -> None:
+def test_a_run_equals_that_of_the_command(trained: landmarks.Run) -> None:
     assert set(trained.scores) == {"public", "private"}
     assert trained.checkpoint.name == "best.ckpt" and trained.value == trained.metrics["monitor"]["value"]
     config = yaml.safe_load((trained.folder / "config.yaml").read_text())
@@ -124,7 +124,7 @@ def test_a_folder_that_holds_a_run_is_refused(trained: landmarks.Run) -> None:
         landmarks.Run(trained.folder.parent)
 
 
-def test_values_come_back_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_values_survive_as_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     values: dict[str, Any] = {
         "text": "it's", "path": "C:\\a b\\", "number": 1e-5, "none": None, "yes": True, "digits": "123",
         "list": [1, "a,b", [None]], "nested": {"x": "y z"},

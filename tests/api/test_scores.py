@@ -1,4 +1,4 @@
-"""Figures from plain arrays, labels and ids are those of the official metrics."""
+"""Metrics from plain arrays, labels and ids equal the official ones."""
 
 import math
 
@@ -55,7 +55,7 @@ def test_map_is_the_official_one_by_rows_labels_and_ids(seed: int) -> None:
     assert landmarks.mean_average_precision(answers, truth) == pytest.approx(expected)
 
 
-def test_what_counts_by_hand() -> None:
+def test_an_example_by_hand() -> None:
     assert landmarks.mean_average_precision([["a", "a", "b"]], [{"a", "b"}]) == pytest.approx((1 + 2 / 3) / 2)
     assert landmarks.mean_average_precision({}, {"q": ["a"]}) == 0
     assert landmarks.mean_average_precision([[0, 1, -1]], [[1]], k=1) == 0
@@ -86,7 +86,7 @@ def test_gap_is_the_official_one(seed: int) -> None:
     assert landmarks.global_average_precision(answers, true=truth) == pytest.approx(expected, nan_ok=True)
 
 
-def test_mistakes_are_said() -> None:
+def test_mistakes_are_named() -> None:
     with pytest.raises(landmarks.LandmarksError, match="the ground truth is missing"):
         landmarks.mean_average_precision([[0]])
     with pytest.raises(landmarks.LandmarksError, match="2 query labels for a ranking of 1"):

@@ -33,7 +33,7 @@ def test_the_order_of_table_and_set_does_not_matter() -> None:
     assert (first.images.ids == second.images.ids).all() and (first.verdicts == second.verdicts).all()
 
 
-def test_lists_too_short_for_chance_are_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_too_short_neighbour_lists_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     table, embedded, _ = labelled([200, 40, 60])
     with caplog.at_level(logging.WARNING):
         clean_images(table, embedded, make_resources(), AgreementRule(same_class=4), sample=60)

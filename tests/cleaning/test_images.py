@@ -9,7 +9,7 @@ from landmarks.errors import LandmarksError
 from landmarks.retrieval.descriptors import DescriptorSet
 
 
-def test_images_stand_by_landmark_and_id_with_their_own_descriptors() -> None:
+def test_images_are_sorted_by_landmark_and_id_with_their_descriptors() -> None:
     table, embedded, _ = labelled([3, 0, 5, 1], wrong=2)
     images = match(table, embedded)
     keys = list(zip(images.landmarks.tolist(), images.ids.tolist(), strict=True))
@@ -49,7 +49,7 @@ def test_sets_that_do_not_fit_are_named() -> None:
 
 
 @pytest.mark.parametrize(("value", "what"), [(np.nan, "NaN or infinity"), (0.0, "only zeros")])
-def test_rows_that_mean_nothing_are_refused(value: float, what: str) -> None:
+def test_invalid_rows_are_refused(value: float, what: str) -> None:
     table, embedded, _ = labelled([4, 4])
     matrix = np.array(embedded.descriptors)
     matrix[[2, 6]] = value

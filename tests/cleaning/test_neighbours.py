@@ -40,7 +40,7 @@ def test_lists_are_those_of_all_products(sizes: list[int], k: int, seed: int) ->
     assert np.allclose(found.scores[:, :width][filled], scores[filled], atol=1e-6)
 
 
-def test_interrupted_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_search_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = match(*labelled([20, 10, 5])[:2])
     whole = same_class_neighbours(images, 3, make_resources())
     calls = []
@@ -79,7 +79,7 @@ def test_the_bar_is_the_similarity_of_that_neighbour(rank: int, wrong: int, seed
     assert found.numbers.tolist() == (len(images) - images.counts).tolist()
 
 
-def test_a_bar_that_lies_deeper_than_the_search_leaves_enough_of_the_own_class_above() -> None:
+def test_a_threshold_deeper_than_the_search_keeps_enough_of_the_same_class() -> None:
     images = match(*labelled([40, 4], noise=0.1)[:2])
     found = other_class_bars(images, 2, None, 5, make_resources())
     matrix = images.read(slice(0, 40))

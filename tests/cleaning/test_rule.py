@@ -55,7 +55,7 @@ def test_an_image_needs_neighbours_above_the_bar() -> None:
     assert replace(FIXED, min_similarity=0.05).verdicts(*found).tolist() == [0, 0, 0, 0, 1]  # the higher bar counts
 
 
-def test_small_groups_fall_by_their_share_of_the_largest() -> None:
+def test_groups_are_removed_below_a_share_of_the_largest() -> None:
     found = drawn([8], [*cycle(0, 1, 2, 3, 4), *cycle(5, 6), (7, 6)])
     group, kept = Verdict.SMALL_GROUP, Verdict.KEPT
     assert (FIXED.verdicts(*found) == kept).all()
@@ -69,7 +69,7 @@ def test_groups_of_one_landmark_do_not_measure_those_of_another() -> None:
     assert (replace(FIXED, group_share=1.0).verdicts(*found) == Verdict.KEPT).all()
 
 
-def test_landmarks_that_end_too_small_fall_as_a_whole() -> None:
+def test_landmarks_with_too_few_kept_images_are_removed() -> None:
     images, *found = drawn([4, 3, 1], cycle(0, 1, 2))
     verdicts = FIXED.verdicts(images, *found)
     kept, alone, small = Verdict.KEPT, Verdict.DISAGREEING, Verdict.SMALL_LANDMARK
@@ -110,7 +110,7 @@ def test_what_is_required_grows_with_the_landmark_and_falls_with_the_sample() ->
 
 
 @pytest.mark.parametrize(("own", "others", "rank"), [(30, 60, 4), (300, 400, 8), (10, 500, 2)])
-def test_chance_is_what_it_says(own: int, others: int, rank: int) -> None:
+def test_the_probability_by_chance_is_exact(own: int, others: int, rank: int) -> None:
     """Both classes in random order: how often is the number of the own before the b-th of the other enough?"""
     rng = np.random.default_rng(0)
     rule = AgreementRule(same_class=1000, other_class=rank, min_agreeing=1, chance=0.05)
@@ -131,7 +131,7 @@ def fates_of(rule: AgreementRule, images: LandmarkImages, sample: int | None = N
 
 @pytest.mark.parametrize("sample", [None, 100])
 @pytest.mark.parametrize("scale", [1.0, 0.2])
-def test_wrong_labels_are_found_however_alike_all_images_are(sample: int | None, scale: float) -> None:
+def test_wrong_labels_are_found_at_any_level_of_similarity(sample: int | None, scale: float) -> None:
     """A constant added to all descriptors brings all similarities near to 1; the order, and the rule, remain."""
     table, embedded, wrong = labelled([40, 25, 60, 12, 30], wrong=25, noise=0.5)
     matrix = np.array(embedded.descriptors) * np.float32(scale)

@@ -36,20 +36,20 @@ def verified(folder: Path, agreeing: tuple, verdicts: list[int], **options: int)
     return proof.verdicts(images, source, kinds, RULE, neighbours, bars, make_resources(workers=1)).tolist()
 
 
-def test_images_that_share_no_points_fall(tmp_path: Path, agreeing: tuple) -> None:
+def test_images_without_matching_points_are_removed(tmp_path: Path, agreeing: tuple) -> None:
     kept, bare = int(Verdict.KEPT), int(Verdict.UNVERIFIED)
     assert verified(tmp_path, agreeing, [kept] * 4) == [kept, kept, bare, bare]
     assert verified(tmp_path, agreeing, [kept] * 4, min_verified=2) == [bare] * 4
     assert verified(tmp_path, agreeing, [kept] * 4, min_inliers=10_000) == [bare] * 4
 
 
-def test_only_kept_images_are_looked_at(tmp_path: Path, agreeing: tuple) -> None:
+def test_only_kept_images_are_verified(tmp_path: Path, agreeing: tuple) -> None:
     kept, gone, bare = int(Verdict.KEPT), int(Verdict.DISAGREEING), int(Verdict.UNVERIFIED)
     assert verified(tmp_path, agreeing, [kept, gone, kept, gone]) == [bare, gone, bare, gone]
     assert verified(tmp_path, agreeing, [gone] * 4) == [gone] * 4
 
 
-def test_images_that_are_not_there_are_an_error(tmp_path: Path, agreeing: tuple) -> None:
+def test_missing_images_are_an_error(tmp_path: Path, agreeing: tuple) -> None:
     images, source, *rest = agreeing
     with pytest.raises(LandmarksError, match="1 of 4 images to verify are missing"):
         verified(tmp_path, (images, source.take(np.arange(3)), *rest), [0] * 4)

@@ -119,7 +119,7 @@ def test_mistakes_about_pretrained_weights_are_named(weights: Path, tmp_path: Pa
         (("a.ckpt", "--pretrained"), "are for --model"),
         (net, "by --pretrained or --weights FILE"),
         ((*net, "--pretrained", "--weights", weights), "by --pretrained or --weights FILE"),
-        ((*net, "--weights", tmp_path / "gone.pth"), "gone.pth: no such file"),
+        ((*net, "--weights", tmp_path / "gone.pth"), "gone.pth: there is no such file"),
         ((*net, "dim=8", "--weights", weights), "2 left random: fc.weight, fc.bias"),
         (("--model", "tim", "--weights", weights), "did you mean 'timm'"),
         (("--model", "timm", "--weights", weights), "model.name=…"),

@@ -1,4 +1,4 @@
-"""Mistakes on the command line: one screen, the wrong word, what was probably meant, status 2, nothing done."""
+"""Mistakes on the command line give a short message with a suggestion and status 2, before any work."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["data=folder", "data.root=.", "data.batch_size=0"], ["data.batch_size is 0"]),
     ],
 )
-def test_a_slip_is_one_screen_that_names_it(
+def test_a_mistake_gives_a_short_message_that_names_it(
     arguments: list[str], words: list[str], elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -60,7 +60,7 @@ def test_a_slip_is_one_screen_that_names_it(
         ([], "name what to evaluate: a checkpoint"),
         ([], "evaluate.py descriptors.queries=Q.npy descriptors.index=I.npy"),
         (["checkpoint=a", "descriptors.queries=b", "descriptors.use_data=true"], "checkpoint and descriptors.queries"),
-        (["descriptors.queries=Q.npy", "descriptors.index=I.npy"], "descriptors.queries: Q.npy is not there"),
+        (["descriptors.queries=Q.npy", "descriptors.index=I.npy"], "descriptors.queries: Q.npy does not exist"),
         (["descriptors.querys=Q.npy"], "descriptors.querys: no such key; did you mean"),
     ],
 )
@@ -73,7 +73,7 @@ def test_evaluate_wants_a_checkpoint_or_descriptors_that_are_there(
     assert words in capsys.readouterr().err
 
 
-def test_a_sweep_goes_on_after_a_slip_and_names_it_at_the_end(
+def test_a_sweep_continues_after_a_failed_job_and_names_it_at_the_end(
     elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen = []

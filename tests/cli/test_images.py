@@ -64,7 +64,7 @@ def test_similarity_puts_the_most_alike_first(here: Path) -> None:
     assert "300" in printed and printed.index(first) < printed.index(second)
 
 
-def test_similarity_looks_into_folders_and_goes_on_past_bad_files(here: Path, tmp_path: Path) -> None:
+def test_similarity_reads_folders_and_skips_bad_files(here: Path, tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     photograph(tmp_path / "a" / "x.jpg", 5)
     photograph(tmp_path / "a" / "b" / "y.jpg", 6)
@@ -95,13 +95,13 @@ def test_classify_names_the_top(here: Path) -> None:
     assert "0.jpg" in printed and len(re.findall(r"0\.\d{4}", printed)) == 1
 
 
-def test_names_of_strangers_do_not_steer_the_terminal(here: Path, tmp_path: Path) -> None:
+def test_control_characters_in_names_are_escaped(here: Path, tmp_path: Path) -> None:
     model = classifier_file(tmp_path / "classify.safetensors", ("1", "2", "3"), ("\x1b[2Ja", "", ""))
     screen = run("classify", model, "0.jpg").stdout
     assert "\x1b" not in screen and r"\x1b[2Ja" in screen
 
 
-def test_classes_that_nobody_named(here: Path) -> None:
+def test_classes_without_names(here: Path) -> None:
     (one,) = as_json("classify", "nameless.safetensors", "0.jpg", "--top", "2")["results"]
     assert [(entry["landmark_id"], entry["category"]) for entry in one["classes"]] == [(None, None)] * 2
     done = run("classify", "nameless.safetensors", "0.jpg", "--categories", "categories.csv", code=2)

@@ -1,4 +1,4 @@
-"""`landmarks leaderboard`: tables, JSON, page; `--run` with a tiny network, killed in the middle and gone on."""
+"""`landmarks leaderboard`: tables, JSON, page; `--run` with a tiny network, killed in the middle and resumed."""
 
 import json
 import shutil

@@ -10,7 +10,7 @@ import landmarks
 from landmarks.cli.main import app
 
 
-def test_the_command_knows_its_version_and_what_help_is_called() -> None:
+def test_the_command_has_version_and_help_options() -> None:
     assert CliRunner().invoke(app, ["--version"]).output == f"landmarks {landmarks.__version__}\n"
     for arguments in (["-h"], ["data", "-h"], ["score", "retrieval", "-h"]):
         assert CliRunner().invoke(app, arguments).exit_code == 0

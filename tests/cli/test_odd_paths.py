@@ -1,4 +1,4 @@
-"""Paths may hold what Hydra's grammar has a meaning for: they work, or the message shows how to write them."""
+"""Paths with characters of Hydra's grammar work, or the message shows how to quote them."""
 
 import re
 import shlex
@@ -52,14 +52,14 @@ def _value(argument: str) -> Any:
 
 
 @pytest.mark.parametrize("path", ODD)
-def test_the_message_shows_what_works(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_hint_shows_an_argument_that_works(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     (suggested,) = _suggested("train", [f"data.root={path}"], capsys)
     meant = path[1:-1] if path[0] == path[-1] == "'" else path
     assert suggested.startswith("data.root=") and _value(suggested) == meant
 
 
 @pytest.mark.parametrize(("command", "key"), KEYS)
-def test_it_does_so_for_every_key(command: str, key: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_hint_covers_every_key(command: str, key: str, capsys: pytest.CaptureFixture[str]) -> None:
     (suggested,) = _suggested(command, [f"{key}=/a=b"], capsys)
     assert suggested == f'{key}="/a=b"' and _value(suggested) == "/a=b"
 
@@ -70,7 +70,7 @@ def test_what_is_read_as_something_else_is_explained_too(value: str, capsys: pyt
     assert _value(suggested) == value
 
 
-def test_other_slips_get_no_such_advice(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_mistakes_get_no_quoting_hint(capsys: pytest.CaptureFixture[str]) -> None:
     for slip in (["seed=-1"], ["loss.margn=0.3"], ["data=gldv2", "data.root=nowhere"], ["optimizer.lr=fast"]):
         assert _suggested("train", [*slip, "trainer.accelerator=cpu"], capsys) == []
 

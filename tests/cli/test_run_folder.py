@@ -1,4 +1,4 @@
-"""A run folder is made for one run, locked while it runs, never written over unasked, and not left by mistakes."""
+"""A run folder belongs to one run, is locked while it runs, and is overwritten only if asked; mistakes leave none."""
 
 import json
 import resource
@@ -41,15 +41,17 @@ def test_runs_of_the_same_name_get_folders_of_their_own(here: Path) -> None:
     assert len(list((here / "runs").iterdir())) == 3
 
 
-def test_what_a_run_left_is_not_written_over_unasked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_overwritten_only_if_asked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_hydra(_work, "train", ["hydra.run.dir=a"])
     run_hydra(_work, "train", ["hydra.run.dir=a"])  # it left nothing that would be lost
     (here / "a" / "metrics.json").write_text("{}")
     before = (here / "a" / ".hydra" / "overrides.yaml").read_text()
     screen = _refused(["hydra.run.dir=a", "seed=5"], capsys)
-    assert "a holds a run: resume=last goes on with it, overwrite=true replaces it" in screen
+    assert "a holds a run: resume=last resumes it, overwrite=true replaces it" in screen
     assert "holds a run" in _refused(["hydra.run.dir=a", "resume=elsewhere/last.ckpt"], capsys)
-    assert "a holds what `landmarks train` wrote" in _refused(["hydra.run.dir=a", "checkpoint=x"], capsys, "evaluate")
+    assert "a holds the output of `landmarks train`" in _refused(
+        ["hydra.run.dir=a", "checkpoint=x"], capsys, "evaluate"
+    )
     assert (here / "a" / ".hydra" / "overrides.yaml").read_text() == before
     run_hydra(_work, "train", ["hydra.run.dir=a", "overwrite=true"])
     run_hydra(_work, "train", ["hydra.run.dir=a", "resume=last"])
@@ -59,7 +61,7 @@ def test_a_folder_of_other_files_is_refused_and_left_as_it_was(here: Path, capsy
     (here / "photos" / "Tower Bridge").mkdir(parents=True)
     for given in ("hydra.run.dir=photos", "hydra.run.dir=.", "hydra.sweep.dir=photos"):
         screen = _refused([given, "overwrite=true", *(["-m", "seed=0,1"] if "sweep" in given else [])], capsys)
-        assert f"Error {given}: there is something else in this folder, such as" in screen
+        assert f"Error {given}: this folder holds other files, such as" in screen
     assert list(here.rglob("*")) == [here / "photos", here / "photos" / "Tower Bridge"]
 
 
@@ -70,7 +72,7 @@ def test_only_a_folder_that_was_made_is_removed_and_an_empty_one_will_do(
     for folder in ("empty", "empty", "made"):  # the second finds what Hydra noted for the first
         with pytest.raises(SystemExit):
             train([f"hydra.run.dir={folder}", "seed=-1"])
-        assert "seed: -1 will not do" in capsys.readouterr().err
+        assert "seed: -1 is invalid" in capsys.readouterr().err
     assert (here / "empty").is_dir() and not (here / "made").exists()
     run_hydra(_work, "extract", ["hydra.run.dir=empty/sets", "checkpoint=x"])  # as `leaderboard --run` has them
     run_hydra(_work, "evaluate", ["hydra.run.dir=empty", "checkpoint=x"])
@@ -81,7 +83,7 @@ def test_one_run_at_a_time_in_a_folder_that_can_be_written(here: Path, capsys: p
     with FileLock(here / "a" / ".lock"):
         program = "from landmarks.cli.train import train; train(['hydra.run.dir=a'])"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=here)
-    assert done.returncode == 2 and "another run is at work there" in done.stderr
+    assert done.returncode == 2 and "another run uses this folder" in done.stderr
     (here / "file").touch()
     for folder in ("file", "file/x", "/proc/x"):
         screen = _refused([f"hydra.run.dir={folder}"], capsys)
@@ -100,14 +102,14 @@ def test_one_run_at_a_time_in_a_folder_that_can_be_written(here: Path, capsys: p
         ("data.image_size=0", "data.image_size: 0 will not do"),
         ("trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches: 0 will not do"),
         ("trainer.val_check_interval=1000", "trainer.val_check_interval is 1000, and an epoch has"),
-        ("trainer.limit_val_batches=0", "trainer.limit_val_batches: 0 will not do"),
-        ("trainer.max_steps=0", "trainer.max_steps: 0 will not do"),
-        ("trainer.val_check_interval=0", "trainer.val_check_interval: 0 will not do"),
+        ("trainer.limit_val_batches=0", "trainer.limit_val_batches: 0 is invalid"),
+        ("trainer.max_steps=0", "trainer.max_steps: 0 is invalid"),
+        ("trainer.val_check_interval=0", "trainer.val_check_interval: 0 is invalid"),
         ("trainer.devices=-3", "`devices` selected with `CPUAccelerator` should be an int > 0"),
         ("trainer.precision=16-mixed", "trainer.precision=16-mixed: processors have no such mode"),
         ("data.root=", "data.root= is empty: name a folder or an address"),
-        ("optimizer.lr=inf", "optimizer.lr: inf will not do: it should be a finite number"),
-        ("callbacks.evaluation=null", "callbacks.evaluation=null: no run can do without it"),
+        ("optimizer.lr=inf", "optimizer.lr: inf is invalid: it should be a finite number"),
+        ("callbacks.evaluation=null", "callbacks.evaluation=null: every run needs this callback"),
         ("callbacks.checkpoint.mode=min", "callbacks.checkpoint.mode=min: of public/map@100 the max is the best"),
         ("logger=null", "A whole group such as logger or callbacks cannot be null"),
         ("optimizer.lr=-1", "optimizer: Invalid learning rate: -1"),
@@ -117,7 +119,7 @@ def test_one_run_at_a_time_in_a_folder_that_can_be_written(here: Path, capsys: p
         ("monitor=pubic/map@100", "monitor=pubic/map@100: there is no such metric"),
     ],
 )
-def test_what_can_be_known_is_refused_before_work_and_leaves_no_folder(
+def test_invalid_settings_are_refused_before_work_and_leave_no_folder(
     here: Path, tiny_run: list[str], capsys: pytest.CaptureFixture[str], slip: str, words: str
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -133,7 +135,7 @@ def test_a_disk_without_room_for_checkpoints_is_refused(
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**20))
     with pytest.raises(SystemExit):
         train([*tiny_run, "hydra.run.dir=a"])
-    assert "a: 1 MiB are free, and the checkpoints of this run need some" in capsys.readouterr().err
+    assert "a: 1 MiB are free, but the checkpoints of this run need about" in capsys.readouterr().err
     assert not (here / "a").exists()
 
 
@@ -165,7 +167,7 @@ def test_a_full_disk_is_one_message(here: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err.startswith("Error a/checkpoints/best.ckpt: No space left on device. What was")
 
 
-def test_who_reads_half_of_the_help_sees_no_traceback() -> None:
+def test_a_closed_pipe_gives_no_traceback() -> None:
     program = "from landmarks.cli.train import train; train(['--help'])"
     done = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.stdout is not None and done.stderr is not None
@@ -183,7 +185,7 @@ def test_a_sweep_refuses_only_jobs_that_hold_a_run(here: Path) -> None:
     assert seen == [1]
 
 
-def test_one_command_goes_on_with_an_interrupted_sweep(here: Path) -> None:
+def test_one_command_resumes_an_interrupted_sweep(here: Path) -> None:
     run_hydra(_work, "train", ["-m", "seed=0,1", "hydra.sweep.dir=s"])
     checkpoint = here / "s" / "0_seed=0" / "checkpoints" / "last.ckpt"
     checkpoint.parent.mkdir()

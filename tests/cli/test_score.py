@@ -72,7 +72,7 @@ def cells(lines: list[str], name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_mixed_up_files_are_one_line(files: dict[str, str], options: list[str]) -> None:
+def test_swapped_files_give_a_one_line_message(files: dict[str, str], options: list[str]) -> None:
     result = run("retrieval", files["recognition_solution"], files["retrieval_submission"], *options)
     assert result.exit_code == 2 and result.stdout == "" and result.stderr.count("\n") == 1
     assert "this is a recognition solution; give a retrieval solution" in result.stderr

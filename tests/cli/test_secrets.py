@@ -1,4 +1,4 @@
-"""Users, passwords and tokens in addresses are used, and stand in no file and on no screen."""
+"""Users, passwords and tokens in addresses are used, but never written or printed."""
 
 import logging
 import os
@@ -65,7 +65,7 @@ def refuse_secrets(folder: Path, *texts: str) -> None:
         assert not secret.search(text.encode()), text
 
 
-def test_no_run_keeps_them(
+def test_runs_do_not_store_secrets(
     served: HttpServer, tiny_run: list[str], here: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     root = f"data.root={with_owner(served.url)}"
@@ -82,7 +82,7 @@ def test_no_run_keeps_them(
     refuse_secrets(here, *capfd.readouterr())
 
 
-def test_no_run_in_python_keeps_them(served: HttpServer, tiny_run: list[str], here: Path) -> None:
+def test_runs_in_python_do_not_store_secrets(served: HttpServer, tiny_run: list[str], here: Path) -> None:
     root = with_owner(served.url)
     short = [*tiny_run[1:], "trainer.max_steps=1", "evaluate_untrained=false"]
     run = landmarks.train(*short, data__root=root, run_dir="run")
@@ -95,23 +95,23 @@ def test_no_run_in_python_keeps_them(served: HttpServer, tiny_run: list[str], he
     refuse_secrets(here, str(refused.value))
 
 
-def test_a_new_password_is_no_other_data_set(served: HttpServer) -> None:
+def test_a_new_password_does_not_change_the_data_set(served: HttpServer) -> None:
     with_other = open_root(served.url.replace("://", "://somebody:else@"))
     assert str(open_root(with_owner(served.url))) == str(with_other) == str(open_root(served.url))
 
 
-def test_a_record_is_no_way_to_the_data(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_record_gives_no_access_to_the_data(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         train(["data=gldv2", "data.root=https://***@example.org:8080/gldv2", "trainer.accelerator=cpu"])
     screen = capsys.readouterr().err
-    assert "user and password are kept in no record; give them again in place of ***" in screen
+    assert "records do not keep user and password; give them again in place of ***" in screen
     assert "machine example.org login USER password PASSWORD" in screen
 
 
 @pytest.mark.parametrize(
     "fault", ["404", "403", "500", "closed", "query", "chain", "scheme", "no scheme", "token", "grammar", "url"]
 )
-def test_no_error_tells_them(
+def test_errors_do_not_show_secrets(
     fault: str, served: HttpServer, here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("landmarks.storage.RetryPolicy.wait", lambda *_: 0.0)
@@ -139,7 +139,7 @@ def test_no_error_tells_them(
 
 
 @pytest.mark.parametrize("fault", [None, "404", "closed", "md5", "redirect", "query", "root"])
-def test_no_download_tells_them(
+def test_downloads_do_not_show_secrets(
     fault: str | None,
     http_server: Callable[[Path], HttpServer],
     here: Path,
@@ -173,14 +173,14 @@ def test_no_download_tells_them(
     refuse_secrets(here, *capfd.readouterr(), done.output, done.stderr)
 
 
-def test_each_owner_of_a_host_is_told_apart() -> None:
+def test_several_users_of_a_host_are_distinguished() -> None:
     first, second = hide("https://a:b@host/x"), hide(["https://c:d@host/x"])[0]
     assert (first, second) == ("https://***@host/x", "https://***2@host/x")
     assert hide(first) == first and hide("https://a:b@host/y") == "https://***@host/y"
     assert owner_of(second) == ("https://host/x", ("c", "d"))
     assert owner_of("https://token@host") == ("https://host", ("token", ""))
     assert owner_of("https://host/a@b") == ("https://host/a@b", None)
-    with pytest.raises(LandmarksError, match="kept in no record"):
+    with pytest.raises(LandmarksError, match="do not keep user and password"):
         owner_of("https://***3@host/x")
 
 
@@ -200,5 +200,5 @@ def test_each_owner_of_a_host_is_told_apart() -> None:
         ("who? what? a@b:/c", "who? what? a@b:/c"),
     ],
 )
-def test_addresses_can_be_read_by_anybody(text: str, shown: str) -> None:
+def test_secrets_in_addresses_are_hidden(text: str, shown: str) -> None:
     assert printable(text) == shown

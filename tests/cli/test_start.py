@@ -1,4 +1,4 @@
-"""Commands do not wait for what they do not need. One process goes through all of them and pays its imports once."""
+"""Commands import only what they need. One process tests all of them, so that imports are paid once."""
 
 import json
 import subprocess
@@ -86,7 +86,7 @@ def done(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, cwd=folder)
 
 
-def test_no_command_waits_for_what_it_does_not_need(done: subprocess.CompletedProcess[str]) -> None:
+def test_commands_import_only_what_they_need(done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 

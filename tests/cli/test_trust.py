@@ -1,4 +1,4 @@
-"""A network of one's own, from training to every command; and the same files as a stranger's."""
+"""A user's own network, from training to every command; and the same files in an untrusted folder."""
 
 import sys
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_ones_own_network_is_trained_resumed_and_opened_by_name(
     assert "is not a detector" in run("detect", best, *images, "--trust", "mynets.Net", code=2).stderr
 
 
-def test_a_strangers_folder_is_not_imported_from(own: Path, tiny_run: list[str]) -> None:
+def test_an_untrusted_folder_is_not_imported_from(own: Path, tiny_run: list[str]) -> None:
     images = [photograph(own / f"{number}.png", number) for number in range(2)]
     (own / "nothing.onnx").write_bytes(b"")
     run("similarity", "nothing.onnx", *images, code=2)

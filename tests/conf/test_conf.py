@@ -56,7 +56,7 @@ def test_every_experiment_composes(compose_config: Compose, tmp_path: Path, name
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_runs_train(
+def test_experiments_of_published_runs_train(
     compose_config: Compose, tiny_world: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if name != "inceptionv4_arcmargin":  # one in full size; that the others train is tested in tests/models

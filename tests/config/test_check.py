@@ -1,4 +1,4 @@
-"""The configuration checker: every kind of slip is reported by its full key, all at once."""
+"""The configuration checker reports every kind of mistake by its full key, all at once."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -82,9 +82,9 @@ def test_accepts_what_the_signature_accepts(values: dict[str, Any]) -> None:
     [
         ({"sise": 3}, "node.sise: Part has no such key; did you mean 'size'?"),
         ({"size": "many"}, "node.size: 'many'"),
-        ({"size": "3"}, "node.size: '3' will not do: a number is needed"),
-        ({"rate": True}, "node.rate: True will not do: a number is needed"),
-        ({"exact": 1}, "node.exact: 1 will not do: true or false is needed"),
+        ({"size": "3"}, "node.size: '3' is invalid: a number is needed"),
+        ({"rate": True}, "node.rate: True is invalid: a number is needed"),
+        ({"exact": 1}, "node.exact: 1 is invalid: true or false is needed"),
         ({"kind": "hnsw"}, "'flat' or 'ivf'"),
         ({"size": None}, "node.size: None"),
     ],
@@ -110,7 +110,7 @@ def test_reports_every_problem_at_once_and_looks_inside_lists() -> None:
         ({"_target_": "landmarks.nothing.Class"}, "cannot import landmarks.nothing"),
     ],
 )
-def test_what_is_missing_is_named(node: dict[str, Any], words: str) -> None:
+def test_missing_values_are_named(node: dict[str, Any], words: str) -> None:
     assert words in problems(node)
 
 
@@ -137,5 +137,5 @@ def test_library_signatures_are_checked_as_well() -> None:
 def test_settings_in_a_group_are_named_by_their_full_key() -> None:
     check_config(OmegaConf.create({"group": {"weights": [1, 2.5]}, "inner": None}), Settings)
     words = problems({}, group={"weights": "two", "weihgts": None})
-    assert "group.weights: 'two' will not do" in words
+    assert "group.weights: 'two' is invalid" in words
     assert "group.weihgts: group has no such key; did you mean 'weights'?" in words

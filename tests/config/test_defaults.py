@@ -23,7 +23,7 @@ TARGETS = sorted(
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_what_is_read_from_source_is_what_the_constructor_has(target: str) -> None:
+def test_defaults_read_from_source_equal_those_of_the_constructor(target: str) -> None:
     parameters = inspect.signature(get_object(target)).parameters
     found = plain_defaults(target)
     for name, value in found.items():
@@ -71,7 +71,7 @@ def test_other_names_have_no_defaults(target: str) -> None:
     assert plain_defaults(target) == {}
 
 
-def test_nothing_heavy_is_imported() -> None:
+def test_large_libraries_are_not_imported() -> None:
     code = (
         "import sys; from landmarks.config.defaults import plain_defaults\n"
         f"for target in {TARGETS!r}: plain_defaults(target)\n"

@@ -65,7 +65,7 @@ def test_files_of_the_working_directory_can_be_imported_after_what_is_installed(
     assert sys.path.count(str(tmp_path)) == 1 and sys.path[-1] == str(tmp_path)
 
 
-def test_what_the_working_directory_names_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_targets_of_the_working_directory_are_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "conf" / "loss").mkdir(parents=True)
     (tmp_path / "conf" / "loss" / "mine.yaml").write_text("_target_: my.Loss\n")
     monkeypatch.chdir(tmp_path)
@@ -73,7 +73,7 @@ def test_what_the_working_directory_names_is_not_ours(tmp_path: Path, monkeypatc
     assert "landmarks.losses.ArcMargin" in known_targets("loss") and "my.Loss" not in known_targets("loss")
 
 
-def test_what_a_composed_configuration_names_is_found_at_any_depth() -> None:
+def test_targets_of_a_configuration_are_found_at_any_depth() -> None:
     config = OmegaConf.create({"loss": {"_target_": "my.Loss", "parts": [{"a": {"_target_": "my.Part"}}]}})
     assert named_code(config) == ["my.Loss", "my.Part"]
     config.trust = ["my.Net"]

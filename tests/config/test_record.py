@@ -1,4 +1,4 @@
-"""What a run folder says about its run."""
+"""The record of a run in its folder."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", "null", '{"job": "train"}', "[" * 100_000])
-def test_a_record_that_says_nothing_is_named(text: str, tmp_path: Path) -> None:
+def test_an_empty_record_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(LandmarksError, match=r"run\.json: says of no run what it is"):
+    with pytest.raises(LandmarksError, match=r"run\.json: is not the record of a run"):
         record.read_kind(tmp_path)

@@ -1,4 +1,4 @@
-"""Values that configs ask the machine for."""
+"""Values in configs that depend on the machine."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_file_names_lose_what_a_path_cannot_hold() -> None:
     assert len(file_name("x" * 500)) == 120
 
 
-def test_each_metric_knows_which_way_is_better(compose_config: Callable[..., DictConfig], tmp_path: Path) -> None:
+def test_each_metric_has_a_best_mode(compose_config: Callable[..., DictConfig], tmp_path: Path) -> None:
     for monitor, mode in (("public/map@100", "max"), ("private/mean_position", "min")):
         config = compose_config("train", f"monitor={monitor}", run_dir=tmp_path)
         assert config.callbacks.checkpoint.mode == mode

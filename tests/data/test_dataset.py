@@ -80,7 +80,7 @@ def test_large_jpegs_are_decoded_smaller(make: SimpleNamespace, margin: float, s
 @pytest.mark.parametrize(
     "first", [A.HorizontalFlip(p=0.5), A.RandomResizedCrop((16, 16), p=0.5), A.RandomCrop(16, 16), A.OneOf([A.Blur()])]
 )
-def test_what_shows_an_unknown_part_gets_the_full_image(make: SimpleNamespace, first: A.BasicTransform) -> None:
+def test_unknown_crops_get_the_full_image(make: SimpleNamespace, first: A.BasicTransform) -> None:
     spy = Spy([first, A.Resize(16, 16)], 16)
     TrainDataset(image_set([make.jpeg(0, 400, 600)]), [spy], decode_margin=0.1)[0, 0]
     assert spy.seen == [(400, 600)]

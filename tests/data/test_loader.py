@@ -1,4 +1,4 @@
-"""The place in an epoch: saved as the training loop sees it, taken up exactly, refused where the batches changed."""
+"""The position in an epoch is saved as the training loop sees it, resumed exactly, and refused if batches changed."""
 
 from collections.abc import Iterator
 from itertools import islice

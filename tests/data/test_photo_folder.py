@@ -15,7 +15,7 @@ from landmarks.errors import LandmarksError
 Write = Callable[[dict[str, int]], Path]
 
 
-def test_truth_says_what_the_folders_say(photo_folder: Write) -> None:
+def test_ground_truth_follows_the_folders(photo_folder: Write) -> None:
     root = photo_folder({"Arch": 20, "Bridge": 25, "Castle": 3, "non-landmark": 12})
     photos = PhotoFolder(root)
     source: Source = photos
@@ -63,8 +63,8 @@ def test_too_few_images_to_evaluate(photo_folder: Write) -> None:
 
 
 @pytest.mark.parametrize(("index", "query"), [(0.0, 0.2), (0.3, 0.0), (0.7, 0.3), (-0.1, 0.5)])
-def test_shares_that_leave_nothing(tmp_path: Path, index: float, query: float) -> None:
-    with pytest.raises(LandmarksError, match="leave a rest"):
+def test_shares_that_leave_no_training_images(tmp_path: Path, index: float, query: float) -> None:
+    with pytest.raises(LandmarksError, match="leave images"):
         PhotoFolder(tmp_path, index_share=index, query_share=query)
 
 
@@ -123,9 +123,7 @@ def test_images_of_no_landmark_never_train(photo_folder: Write) -> None:
     assert sets_of(root)["index"].table.landmark_names.tolist() == ["Arch"]
 
 
-def test_what_is_an_image_and_what_is_not(
-    photo_folder: Write, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_images_are_recognised_by_suffix(photo_folder: Write, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = photo_folder({"Arch": 2, "Arch/2019/May": 1, ".trash": 3, "Empty": 0})
     for name in ("Arch/b.PNG", "Arch/c.webp", "Arch/d.jpeg", "Arch/.e.jpg", "Arch/f.txt", "loose.jpg"):
         (root / name).write_bytes(b"")
@@ -143,7 +141,7 @@ def test_what_is_an_image_and_what_is_not(
         "Arch/d.jpeg",
         "Linked/x.jpg",
     ]
-    assert "1 images lie outside any landmark's folder" in caplog.text
+    assert "1 images are in no landmark's folder" in caplog.text
     assert "1 folders hold no image, first 'Empty'" in caplog.text
 
 
@@ -173,14 +171,16 @@ def test_all_formats_are_taken_and_the_rest_is_counted_in_one_warning(
         (root / "Arch" / name).write_bytes(b"")
     (root / "Bridge" / "m.mov").write_bytes(b"")
     assert set(by_path(root)) == {"Arch/000.jpg", "Bridge/000.jpg", *(f"Arch/{name}" for name in names)}
-    (message,) = (record.getMessage() for record in caplog.records if "passed over" in record.getMessage())
-    assert "5 files are passed over" in message and "2 .heic, 2 .mov, 1 without an ending" in message
+    (message,) = (record.getMessage() for record in caplog.records if "known format" in record.getMessage())
+    assert "5 files are not images" in message and "2 .heic, 2 .mov, 1 without a suffix" in message
     assert "pip install 'landmarks[heif]'" in message
     monkeypatch.setattr(photo_files, "heif_is_read", lambda: True)
     assert {"Arch/i.HEIC", "Arch/j.heic"} <= set(by_path(root))
 
 
-def test_what_is_no_file_is_named_and_never_opened(photo_folder: Write, caplog: pytest.LogCaptureFixture) -> None:
+def test_pipes_and_broken_links_are_named_and_never_opened(
+    photo_folder: Write, caplog: pytest.LogCaptureFixture
+) -> None:
     root = photo_folder({"Arch": 2})
     os.mkfifo(root / "Arch" / "pipe.jpg")
     (root / "Arch" / "to_pipe.jpg").symlink_to("pipe.jpg")
@@ -197,7 +197,7 @@ def test_what_is_no_file_is_named_and_never_opened(photo_folder: Write, caplog: 
 @pytest.mark.parametrize("folders", [["train", "test"], ["Train", "val", "Arch"], ["train"], ["query", "non-landmark"]])
 def test_splits_are_not_taken_for_landmarks(photo_folder: Write, folders: list[str]) -> None:
     root = photo_folder({f"{split}/{landmark}": 5 for split in folders for landmark in ("Arch", "Bridge")})
-    with pytest.raises(LandmarksError, match=rf"splits and no landmarks.*data.root={root}/{folders[0]}") as refused:
+    with pytest.raises(LandmarksError, match=rf"splits, not landmarks.*data.root={root}/{folders[0]}") as refused:
         PhotoFolder(root).prepare()
     if folders == ["train", "test"]:
         assert f"data.source.queries={root}/test data.source.index={root}/train" in str(refused.value)
@@ -216,7 +216,7 @@ def test_images_in_two_splits_are_reported(photo_folder: Write, caplog: pytest.L
     (root / index).unlink()
     (root / index).symlink_to(root / train)
     PhotoFolder(root).prepare()
-    assert "1 images lie in several splits, as links to one file or byte for byte" in caplog.text
+    assert "1 images are in several splits, as links to one file or byte for byte" in caplog.text
     assert f"{train} (train) and {index} (index)" in caplog.text
 
 
@@ -268,7 +268,7 @@ def test_given_folders_of_queries_and_index(photo_folder: Write, tmp_path: Path)
 
 def test_given_folders_that_cannot_be_used(photo_folder: Write) -> None:
     root = photo_folder({"Arch": 3, "test/Castle": 1, "db/Bridge": 2})
-    with pytest.raises(LandmarksError, match="give queries and index together"):
+    with pytest.raises(LandmarksError, match="give queries and index"):
         PhotoFolder(root, queries=root / "test")
     with pytest.raises(LandmarksError, match=r"data\.source\.index=.*nowhere is not a folder"):
         PhotoFolder(root, queries=root / "test", index=root / "nowhere").prepare()
@@ -300,14 +300,14 @@ def test_a_table_of_path_landmark_and_split(photo_folder: Write, tmp_path: Path)
     truth = found.truth().recognition
     assert truth is not None and truth.has_landmark.tolist() == [True, False, False], "nothing trains Bridge"
     for line, message in (
-        ("all/000.jpg,Arch,dev", "line 11.*'dev' is no split.*train, index, query"),
-        ("all/000.jpg,,train", "is no landmark to train on"),
-        ("all/900.jpg,Arch,train", r"'all/900.jpg' is no file in .*data\.root"),
-        (f"all/{'9' * 300}.jpg,Arch,train", r"is no file in .*data\.root"),
-        ("all/000.jpg,Arch,train", "was there before in the same split"),
-        ("./all/000.jpg,Arch,train", "line 11.*'./all/000.jpg' is an image that was there before in the same split"),
-        (f"{root}/all/000.jpg,Arch,train", "line 11.*was there before in the same split"),
-        ("all/../all/000.jpg,Arch,train", "line 11.*was there before in the same split"),
+        ("all/000.jpg,Arch,dev", "line 11.*'dev' is not a split.*train, index, query"),
+        ("all/000.jpg,,train", "is not a landmark to train on"),
+        ("all/900.jpg,Arch,train", r"'all/900.jpg' is not a file in .*data\.root"),
+        (f"all/{'9' * 300}.jpg,Arch,train", r"is not a file in .*data\.root"),
+        ("all/000.jpg,Arch,train", "is already in the same split"),
+        ("./all/000.jpg,Arch,train", "line 11.*'./all/000.jpg' is an image that is already in the same split"),
+        (f"{root}/all/000.jpg,Arch,train", "line 11.*is already in the same split"),
+        ("all/../all/000.jpg,Arch,train", "line 11.*is already in the same split"),
     ):
         with pytest.raises(LandmarksError, match=message):
             source(line).prepare()

@@ -49,7 +49,7 @@ def test_an_empty_root_is_not_the_working_directory() -> None:
         open_root("")
 
 
-def test_data_that_must_lie_here_is_not_looked_for_elsewhere() -> None:
+def test_local_data_cannot_be_at_an_address() -> None:
     assert local_folder("photos") == Path("photos")
     with pytest.raises(LandmarksError, match=r"data\.root=memory://photos is an address"):
         local_folder(UPath("memory://photos"))

@@ -1,4 +1,4 @@
-"""Runs of a second, and one trained detector for all tests that look at one."""
+"""Settings for runs of a second, and one trained detector shared by tests."""
 
 from collections.abc import Callable
 from pathlib import Path

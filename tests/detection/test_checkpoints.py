@@ -43,7 +43,7 @@ def test_a_detector_is_built_again_with_its_weights_and_classes(config: DictConf
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
 
-def test_nothing_of_the_environment_gets_into_what_it_says(
+def test_records_do_not_resolve_environment_variables(
     config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_TOKEN", "hunter2")
@@ -66,7 +66,7 @@ def test_other_checkpoints_are_refused(config: DictConfig, tmp_path: Path) -> No
     with pytest.raises(LandmarksError, match="not written by this version"):
         load_detector(path)
     write(path, config, task="landmarks")
-    with pytest.raises(LandmarksError, match="its description of itself is wrong"):
+    with pytest.raises(LandmarksError, match="its record is invalid"):
         load_detector(path)
     found = torch.load(path, weights_only=True)
     found["landmarks"] |= {"task": "detection"}

@@ -158,6 +158,6 @@ def test_from_scratch_everything_is_trained_and_with_weights_the_first_stage_is_
         (lambda: faster_rcnn(3, "mixer_b16_224"), "no feature maps"),
     ],
 )
-def test_what_cannot_be_built_is_said(build: Callable[[], FasterRCNN], message: str) -> None:
+def test_invalid_settings_are_named(build: Callable[[], FasterRCNN], message: str) -> None:
     with pytest.raises(LandmarksError, match=message):
         build()

@@ -83,7 +83,7 @@ def test_the_longest_names_are_cut_to_what_a_folder_holds(tmp_path: Path) -> Non
     assert first != second and first.name.startswith("üüü")
 
 
-def test_a_folder_that_cannot_be_is_named_before_any_work(tmp_path: Path) -> None:
+def test_an_impossible_folder_is_named_before_any_work(tmp_path: Path) -> None:
     make_folder(tmp_path / "new" / "one")
     assert (tmp_path / "new" / "one").is_dir()
     (tmp_path / "file").touch()

@@ -106,9 +106,9 @@ def test_a_corrupt_image_is_counted(compose_config: Compose, small_run: list[str
     ("override", "message"),
     [
         ("+model.anchors=[8]", r"model.anchors: .* has no such key; did you mean 'anchor_sizes'"),
-        ("model.box_samples=many", "model.box_samples: 'many' will not do"),
-        ("loss=arcmargin", "loss: .* will not do: it should be None"),
-        ("task=detecting", "task: 'detecting' will not do"),
+        ("model.box_samples=many", "model.box_samples: 'many' is invalid"),
+        ("loss=arcmargin", "loss: .* is invalid: it should be None"),
+        ("task=detecting", "task: 'detecting' is invalid"),
     ],
 )
 def test_a_slip_in_the_configuration_is_named(

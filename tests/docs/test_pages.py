@@ -1,4 +1,4 @@
-"""What the pages of the documentation print runs as printed, and says what the code says."""
+"""Commands and code in the documentation run as printed and give the printed results."""
 
 import re
 from pathlib import Path

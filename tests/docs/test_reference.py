@@ -1,4 +1,4 @@
-"""What the reference pages that are written by hand list is what there is."""
+"""Hand-written reference pages list everything that exists, and nothing else."""
 
 import csv
 import re

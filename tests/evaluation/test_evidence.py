@@ -42,7 +42,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "predictions", tmp_path / "detections"
 
 
-def test_both_are_opened(folders: tuple[Path, Path], caplog: pytest.LogCaptureFixture) -> None:
+def test_predictions_and_detections_are_opened(folders: tuple[Path, Path], caplog: pytest.LogCaptureFixture) -> None:
     found = open_evidence(*folders, IDS, np.array(["5", "6"]))
     assert found.predictions is not None and found.detections is not None and not caplog.records
     assert found.predictions.ids.tolist() == found.detections.looked_at.tolist() == [3, 1, 2]

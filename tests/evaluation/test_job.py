@@ -20,7 +20,7 @@ Compose = Callable[..., DictConfig]
 SETS = ("queries", "index", "gallery")
 
 
-def test_it_finds_what_the_run_found(
+def test_an_evaluation_reproduces_the_metrics_of_the_run(
     compose_config: Compose, tiny_run: list[str], trained_run: Any, tmp_path: Path
 ) -> None:
     evaluated = tmp_path / "evaluated"

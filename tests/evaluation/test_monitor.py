@@ -1,4 +1,4 @@
-"""The figure that stands for a run is refused before any work where it will not be, and found afterwards."""
+"""A monitored metric that cannot be computed is refused before any work; others are found afterwards."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from landmarks.errors import LandmarksError
 from landmarks.evaluation import check_monitor, choose_monitor, known_scores, metric_value
 
 
-def test_a_figure_that_will_not_be_is_refused() -> None:
+def test_a_metric_that_cannot_be_computed_is_refused() -> None:
     check_monitor("public/classifier_gap", recognised=True, predictions=True)
     check_monitor("public/gap", recognised=True, predictions=False)
     check_monitor("private/map@100", recognised=False, predictions=False)
@@ -19,7 +19,7 @@ def test_a_figure_that_will_not_be_is_refused() -> None:
 @pytest.mark.parametrize(
     ("splits", "chosen"), [(["all"], "all"), (["public"], "public"), (["public", "private"], "private")]
 )
-def test_the_figure_of_a_run_is_one_that_there_is(splits: list[str], chosen: str) -> None:
+def test_the_monitored_metric_falls_back_to_an_existing_split(splits: list[str], chosen: str) -> None:
     assert choose_monitor("private/map@10", {split: {"map@10": 0.5} for split in splits}) == f"{chosen}/map@10"
     assert choose_monitor("private/map@10", {}) == "private/map@10"
 

@@ -33,7 +33,7 @@ def test_the_order_of_lines_does_not_matter(order: list[int]) -> None:
     assert solution_stamp(solution(order), "x") == solution_stamp(solution([0, 1, 2, 3]), "x")
 
 
-def test_what_is_counted() -> None:
+def test_counts_of_the_stamp() -> None:
     found = solution_stamp(solution([0, 1, 2, 3]), "gldv2")
     assert found is not None
     digest = found.pop("digest")

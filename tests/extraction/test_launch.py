@@ -71,7 +71,7 @@ def test_a_rank_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     assert not child.exists() or "Z" in (child / "stat").read_text().split()[2]
 
 
-def test_ranks_meet_where_nobody_else_can_listen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_ranks_communicate_over_the_loopback_interface(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What listens in a launch listens on 127.0.0.1, the store and gloo's own sockets alike."""
     seen = {}
 

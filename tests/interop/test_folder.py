@@ -119,7 +119,7 @@ def test_a_file_of_the_same_size_and_time_is_another_one(model: OpenedModel, fol
 def test_a_pipe_is_passed_over(model: OpenedModel, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     os.mkfifo(folder / "pipe.jpg")
     assert len(names(embed_folder(model, folder))) == 4
-    assert "1 left out, as pipes" in caplog.text and "pipe.jpg" in caplog.text
+    assert "1 left out, because pipes" in caplog.text and "pipe.jpg" in caplog.text
 
 
 def test_another_model_or_other_views_are_another_set(model: OpenedModel, folder: Path, tmp_path: Path) -> None:

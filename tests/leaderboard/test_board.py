@@ -1,4 +1,4 @@
-"""Runs land beside their row or apart from all, and the commands that are printed are ones that can be given."""
+"""Runs are shown beside their row or apart from all rows, and the printed commands work."""
 
 import os
 import shlex

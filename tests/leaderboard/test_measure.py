@@ -1,4 +1,4 @@
-"""Every kind of row has its commands, and what is wrong with them shows before the first."""
+"""Every kind of row has its commands, and mistakes are named before the first one runs."""
 
 import shutil
 from dataclasses import replace
@@ -133,7 +133,7 @@ def test_what_the_command_sets_itself_is_refused(tmp_path: Path, override: str) 
         ("pipeline=second_place_2019", LandmarksError),  # which needs a gallery
     ],
 )
-def test_slips_show_before_any_work(tmp_path: Path, override: str, error: type[Exception]) -> None:
+def test_mistakes_are_named_before_any_work(tmp_path: Path, override: str, error: type[Exception]) -> None:
     row = ROWS["res152_arcmargin"]
     with pytest.raises(error):
         check_commands(measuring(row, "GLDV2", {row.name: WEIGHTS}, tmp_path, [override]))

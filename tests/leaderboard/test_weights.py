@@ -109,7 +109,7 @@ def test_folders_of_published_weights_are_imported_first(rows: dict[str, Row], t
         (["a", "b"], "tiny", "given twice"),
     ],
 )
-def test_weights_that_cannot_be_meant_are_refused(
+def test_invalid_weights_are_refused(
     rows: dict[str, Row], tmp_path: Path, given: list[str], row: str, words: str
 ) -> None:
     for name in ("here", "a", "b"):

@@ -1,4 +1,4 @@
-"""ArcMargin against the original framework, against a plain reference, and in what must not change it."""
+"""ArcMargin equals the original framework and a plain reference, whatever the types and positions."""
 
 import json
 import math

@@ -106,7 +106,7 @@ def test_equals_the_reference_in_any_order_of_lines(case: tuple[Truth, Predictio
             assert all(math.isnan(value) for value in figures.values())
 
 
-def test_blocks_do_not_show() -> None:
+def test_results_do_not_depend_on_blocks() -> None:
     rng = np.random.default_rng(0)
     queries = 5000  # many blocks
     solution = RetrievalSolution(

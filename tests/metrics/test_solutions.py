@@ -61,7 +61,7 @@ def test_recognition_solution_refuses(field: str, value: np.ndarray, message: st
         RecognitionSolution(**(RECOGNITION | {field: value}))
 
 
-def test_facts_of_a_solution() -> None:
+def test_counts_of_a_solution() -> None:
     retrieval, recognition = RetrievalSolution(**RETRIEVAL), RecognitionSolution(**RECOGNITION)
     assert retrieval.num_positives.tolist() == [2, 1]
     assert recognition.has_landmark.tolist() == [False, True]

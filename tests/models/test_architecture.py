@@ -1,4 +1,4 @@
-"""Every file in `conf/model` and `conf/loss` builds what it says, also from plain values; what cannot be is named."""
+"""Every file in `conf/model` and `conf/loss` builds its class, also from plain values; invalid values are named."""
 
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def test_networks_of_others_are_not_plain() -> None:
     [
         ({"network": "os.system"}, r"asks to call os\.system, which is none .*published_net"),
         ({}, "asks to call None"),
-        ({"network": "published_net", "backbone": "res18"}, "backbone: 'res18' will not do: it should be 'res152'"),
+        ({"network": "published_net", "backbone": "res18"}, "backbone: 'res18' is invalid: it should be 'res152'"),
         ({"network": "published_net"}, "backbone: missing"),
         ({"network": "published_net", "backbone": "res152", "depth": 3}, "depth: published_net has no such key"),
         ({"network": "timm_net", "name": "test_resnet", "dim": "wide"}, "dim: .*integer"),
@@ -118,7 +118,7 @@ def test_networks_of_others_are_not_plain() -> None:
         ({"network": "timm_net", "name": "hf-hub:somebody/net"}, "timm has no such network"),
     ],
 )
-def test_what_cannot_be_is_named(plain: dict[str, Any], message: str) -> None:
+def test_invalid_architectures_are_named(plain: dict[str, Any], message: str) -> None:
     with pytest.raises(LandmarksError, match=message):
         build_network(plain)
 
@@ -128,7 +128,7 @@ def test_weights_are_never_fetched_for_a_file() -> None:
     assert build_network(plain).dim == 8
 
 
-def test_a_loss_that_cannot_be_is_named() -> None:
+def test_an_invalid_loss_is_named() -> None:
     with pytest.raises(LandmarksError, match="scale must be above 0"):
         build_loss({"loss": "ArcMargin", "scale": -1.0}, 3, 2)
     with pytest.raises(LandmarksError, match="asks to call Hinge"):

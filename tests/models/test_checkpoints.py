@@ -167,14 +167,14 @@ def test_parts_of_python_and_of_libraries_are_not_offered_for_trust(name: str, t
     assert f"--trust {name}" not in str(caught.value) and f"trust=[{name}]" not in str(caught.value)
 
 
-def test_names_that_are_none_are_not_offered_for_trust(tmp_path: Path) -> None:
+def test_invalid_names_are_not_offered_for_trust(tmp_path: Path) -> None:
     path = ask(tmp_path / "best.ckpt", "model", {"_target_": "mynets.Net;rm -r"})
     with pytest.raises(LandmarksError, match="do not trust the file") as caught:
         open_model(path)
     assert "--trust" not in str(caught.value)
 
 
-def test_networks_within_one_fetch_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nested_networks_download_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "wrapping.py").write_text(WRAPPING)
     monkeypatch.syspath_prepend(tmp_path)
     inner = {"_target_": "landmarks.models.timm_net", "name": "test_resnet", "dim": 8, "pooling": "gem"}
@@ -204,7 +204,7 @@ class Wrapper(torch.nn.Module):
 """
 
 
-def test_nothing_of_the_environment_gets_into_what_a_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_do_not_resolve_environment_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_TOKEN", "hunter2")
     word = "run_${oc.env:MY_TOKEN}"
     path = checkpoint_file(tmp_path / "best.ckpt", "ArcMargin")

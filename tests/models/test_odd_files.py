@@ -1,4 +1,4 @@
-"""Files that somebody made up: each is refused by one message that names file and field, before memory is taken."""
+"""Malicious and invalid files are refused with a message that names file and field, before memory is allocated."""
 
 import copy
 import json
@@ -59,14 +59,14 @@ ODD: dict[str, tuple[Callable[[Content, Content, Content], object], str]] = {
     "a big side": (lambda f, r, c: r["preprocessing"].update(short_side="big"), r"preprocessing\.short_side: .*int"),
     "a huge side": (lambda f, r, c: r["preprocessing"].update(short_side=10**9), "more than 16384 pixels a side"),
     "a side below 0": (lambda f, r, c: r["preprocessing"].update(long_side=-4), "long_side -4; expected a positive"),
-    "a number of 400 digits": (lambda f, r, c: c["model"].update(dim=10**400), "a number that no value of ours can be"),
+    "a number of 400 digits": (lambda f, r, c: c["model"].update(dim=10**400), "a number that is too large"),
     "a version that is true": (lambda f, r, c: r.update(record_version=True), "not written by this version"),
     "a resize": (lambda f, r, c: c["data"].update(resize={"mode": "nonsense"}), r"data\.resize\.mode: .*'crop'"),
-    "endless": (lambda f, r, c: c["model"].update(name=endless()), "it has no end"),
+    "endless": (lambda f, r, c: c["model"].update(name=endless()), "too many values or levels"),
     "a tensor": (lambda f, r, c: c["model"].update(name=torch.ones(1)), "it holds a Tensor"),
     "state is a list": (lambda f, r, c: f.update(state_dict=[1, 2]), "holds no state_dict"),
     "the record is a list": (lambda f, r, c: f.update(landmarks=[1]), "not written by this version"),
-    "weights are a text": (lambda f, r, c: f["state_dict"].update({"model.fc.bias": "x"}), "no plain tensor: fc.bias"),
+    "weights are a text": (lambda f, r, c: f["state_dict"].update({"model.fc.bias": "x"}), "plain tensor: fc.bias"),
     "NaN": (lambda f, r, c: f["state_dict"]["model.fc.bias"].fill_(torch.nan), r"NaN or infinite values: fc\.bias"),
     "infinite in the head": (lambda f, r, c: f["state_dict"]["loss.bias"].fill_(torch.inf), r": classifier\.bias"),
     "whole numbers": (
@@ -76,11 +76,11 @@ ODD: dict[str, tuple[Callable[[Content, Content, Content], object], str]] = {
     "complex": (
         lambda f, r, c: f["state_dict"].update({"model.fc.bias": torch.ones(8, dtype=torch.complex64)}), "complex64"
     ),
-    "sparse": (lambda f, r, c: f["state_dict"].update({"model.fc.bias": torch.ones(8).to_sparse()}), "no plain tensor"),
+    "sparse": (lambda f, r, c: f["state_dict"].update({"model.fc.bias": torch.ones(8).to_sparse()}), "a plain tensor"),
     "a view": (
         lambda f, r, c: c["model"].update(dim=10**9)
         or f["state_dict"].update({"model.fc.weight": torch.ones(1).expand(10**9, 96)}),
-        r"more room than the file has: fc\.weight \[1000000000, 96\]",
+        r"larger than the file: fc\.weight \[1000000000, 96\]",
     ),
 }  # fmt: skip
 
@@ -112,7 +112,7 @@ def test_a_model_file_with_nan_is_refused(folder: Path, tmp_path: Path) -> None:
         open_model(tmp_path / "nan.safetensors")
 
 
-def test_an_onnx_file_that_speaks_of_other_classes_is_refused(tmp_path: Path) -> None:
+def test_an_onnx_file_with_another_number_of_classes_is_refused(tmp_path: Path) -> None:
     model = onnx.load(onnx_file(tmp_path / "a.onnx", "classification"))
     (entry,) = (one for one in model.metadata_props if one.key == "landmarks")
     entry.value = json.dumps(json.loads(entry.value) | {"classes": 987654321, "labels": []})

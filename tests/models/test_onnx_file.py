@@ -1,4 +1,4 @@
-"""ONNX files of `landmarks export`: what they give, and what is no file of ours."""
+"""Results of ONNX files of `landmarks export`, and refusal of other ONNX files."""
 
 import sys
 from pathlib import Path
@@ -52,11 +52,11 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
     model = onnx.load(path)
     helper.set_model_props(model, {"landmarks": '{"format": 1, "landmarks_version": "0", "name": 3}'})
     onnx.save(model, path)
-    with pytest.raises(LandmarksError, match=r"d\.onnx: its description of itself is wrong"):
+    with pytest.raises(LandmarksError, match=r"d\.onnx: its record is invalid"):
         opened(path)
     del model.metadata_props[:]
     onnx.save(model, path)
-    with pytest.raises(LandmarksError, match=r"d\.onnx: it does not say which network"):
+    with pytest.raises(LandmarksError, match=r"d\.onnx: it has no record of its network"):
         opened(path)
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(LandmarksError, match=r"d\.onnx: corrupt"):

@@ -1,4 +1,4 @@
-"""Which files open as what, and what is said of those of another kind."""
+"""Opening every kind of model file, and messages for files of the wrong kind."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def open_for(path: Path, command: str, device: Device = "cpu") -> OpenedModel:
         ("detect", "classifier", "is not a detector"),
     ],
 )
-def test_the_wrong_kind_is_said_before_weights_are_read(
+def test_the_wrong_kind_is_named_before_weights_are_read(
     command: str, kind: str, message: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = request.getfixturevalue(kind)

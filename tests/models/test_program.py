@@ -1,4 +1,4 @@
-"""Networks followed by torch.export: any batch, any size, no trace of this machine."""
+"""Networks exported with torch.export: any batch and size, and no paths of this machine."""
 
 import logging
 import warnings
@@ -85,7 +85,7 @@ def test_a_network_of_one_size_is_named() -> None:
         exported_program(timm_net("mixer_s32_224", dim=4).eval())
 
 
-def test_exporters_keep_silent(capsys: pytest.CaptureFixture[str]) -> None:
+def test_exporters_print_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     with warnings.catch_warnings(record=True) as seen:

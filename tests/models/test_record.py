@@ -1,4 +1,4 @@
-"""What model files say of themselves survives the file and refuses what cannot be."""
+"""Records survive writing and reading, and refuse invalid values."""
 
 import json
 from typing import Any
@@ -44,7 +44,7 @@ def test_a_record_survives_the_file(name: str, labels: list[str], mode: Any, sid
 
 def test_other_files_are_told_apart() -> None:
     for metadata in (None, {}, {"format": "pt"}):
-        with pytest.raises(LandmarksError, match="was not written by this program"):
+        with pytest.raises(LandmarksError, match="another program wrote it"):
             ModelRecord.from_metadata(metadata)
 
 
@@ -64,12 +64,12 @@ def test_a_corrupt_description_is_an_error(text: str) -> None:
         ({"architecture": [1]}, "architecture: .*dict"),
         ({"classes": 3}, "3 classes for retrieval"),
         ({"task": "classification", "head": {"loss": "Softmax"}}, "0 classes for classification"),
-        ({"task": "classification", "classes": 3}, "a classification model has a head"),
+        ({"task": "classification", "classes": 3}, "a classification model must have a head"),
         ({"task": "classification", "classes": 3, "head": {}, "labels": ["a"]}, "1 labels for 3 classes"),
         ({"task": "detection", "classes": 1}, "a detector without labels"),
         ({"task": "detection", "classes": 1, "labels": ["a"]}, "for detection with images prepared for aspect"),
         ({"preprocessing": {"mode": "aspect", "short_side": 9, "mean": [0, 0, 0]}}, "mean and std of the images"),
-        ({"head": {"loss": "Softmax"}}, "a classification model has a head, and no other has one"),
+        ({"head": {"loss": "Softmax"}}, "other models must not have one"),
     ],
 )
 def test_a_wrong_value_is_named(values: dict[str, Any], message: str) -> None:

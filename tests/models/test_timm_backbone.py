@@ -1,4 +1,4 @@
-"""Maps, channels-last maps and tokens all become [B, C, H, W]; what cannot is named, and so are missing weights."""
+"""Maps, channels-last maps and tokens become [B, C, H, W]; unsupported networks and missing weights are named."""
 
 from pathlib import Path
 

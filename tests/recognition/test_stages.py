@@ -1,4 +1,4 @@
-"""What every stage of recognition must do: change nothing that it was given, lose no query, and meet corner cases."""
+"""Every stage of recognition leaves its input unchanged, loses no query, and handles corner cases."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -106,7 +106,7 @@ def same(one: Ranking, other: Ranking) -> bool:
     return np.array_equal(one.indices, other.indices) and np.array_equal(one.scores, other.scores)
 
 
-def test_every_stage_is_looked_at(tmp_path: Path) -> None:
+def test_every_stage_is_tested(tmp_path: Path) -> None:
     assert stages_in(stages) == {type(make(tmp_path)) for name, make in STAGES.items() if name != "search"}
 
 
@@ -171,7 +171,7 @@ def test_taken_out_it_leaves_the_earlier_result(name: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", LATER)
-def test_too_early_is_named(name: str, tmp_path: Path) -> None:
+def test_a_stage_before_its_input_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match=r"stage .* needs (candidates|a ranking): put a"):
         STAGES[name](tmp_path)(replace(make_state(), ranking=None, candidates=None), make_resources())
 

@@ -27,7 +27,7 @@ def test_the_landmark_that_lost_most(cleaned: Cleaned) -> None:
     lost = np.bincount(images.landmarks[~cleaned.kept], minlength=5)
     assert lost[sheet_landmark(cleaned)] == lost[[0, 1, 2, 4]].max()  # landmark 3 keeps nothing
     assert images.landmark_names[sheet_landmark(cleaned, "20")] == "20"
-    with pytest.raises(LandmarksError, match="no embedded image shows landmark 50"):
+    with pytest.raises(LandmarksError, match="no embedded image belongs to landmark 50"):
         sheet_landmark(cleaned, "50")
 
 

@@ -42,7 +42,7 @@ def test_chosen_queries_and_images_that_cannot_be_read() -> None:
     [
         ({"queries": 0}, "nothing to draw"),
         ({"queries": [2]}, "no row 2"),
-        ({"query_labels": [1, 2]}, "belong together"),
+        ({"query_labels": [1, 2]}, "give both or neither"),
         ({"query_labels": [1], "index_labels": [1] * 4}, "1 labels for 2 images"),
     ],
 )

@@ -51,7 +51,7 @@ def test_what_decoding_tells_is_shown_after_decoding_only() -> None:
     assert row(shown(findings([fault("tiny", "index", 2)], [])), "tiny (short")[-4:] == ["0", "0", "2", "0"]
     lines = shown(findings([], [], deep=False))
     assert not any("tiny" in line for line in lines) and any("--deep" in line for line in lines)
-    assert not any("The first of them" in line for line in lines)
+    assert not any("First images with each fault" in line for line in lines)
 
 
 def test_examples_that_train_and_train_clean_share_are_shown_once() -> None:
@@ -72,7 +72,7 @@ def test_the_last_line_is_the_verdict() -> None:
     messages = [str(message) for message in verification_messages(findings(faults, problems))]
     assert messages[0] == "train.csv is wrong"
     assert messages[1].startswith("images are missing, 9 of 1,580,470 of train_clean: `landmarks data download")
-    assert messages[2] == "Training cannot start: tar 7 is cut off (and what is said above, 1 more)"
+    assert messages[2] == "Training cannot start: tar 7 is cut off (and 1 more, see above)"
 
 
 def test_hundreds_of_corrupt_tars_do_not_fill_the_screen() -> None:

@@ -1,4 +1,4 @@
-"""What every stage must do, whichever it is: change nothing that it was given, and meet bad input with a message."""
+"""Every stage of retrieval leaves its input unchanged and refuses bad input with a message."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -118,7 +118,7 @@ every_needed_array = pytest.mark.parametrize(
 )
 
 
-def test_every_stage_is_looked_at(tmp_path):
+def test_every_stage_is_tested(tmp_path):
     assert stages_in(stages) | {RecognitionReranking} == {type(make(tmp_path)) for make, _ in STAGES.values()}
 
 

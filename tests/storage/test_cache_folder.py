@@ -22,7 +22,7 @@ def test_beside_the_data_where_that_can_be_written(tmp_path: Path) -> None:
     assert derived_folder(tmp_path) == tmp_path / ".landmarks"
 
 
-def test_else_in_the_cache_one_folder_a_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_otherwise_in_the_cache_with_one_folder_per_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
     roots = [tmp_path / "a", tmp_path / "b", open_root("https://example.org/gldv2")]

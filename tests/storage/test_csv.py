@@ -192,7 +192,7 @@ def test_the_caller_may_refuse_a_header(tmp_path: Path) -> None:
         list(read_rows(written(tmp_path, HEADER), ("id",), check_header=refuse))
 
 
-def test_any_bytes_may_stand_where_nobody_asks_or_where_one_says_so(tmp_path: Path) -> None:
+def test_invalid_utf8_is_accepted_in_unused_columns_and_on_request(tmp_path: Path) -> None:
     path = written(tmp_path, b"id,url,mark\na,\xff\xe9,\xc3\xa9\nb,,\xe9\n")
     assert texts_of(path, "id") == [(2, ("a",)), (3, ("b",))]
     assert texts_of(path, "mark", any_bytes=True) == [(2, ("é",)), (3, ("\ufffd",))]
@@ -264,7 +264,7 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str | bytes, message: str) 
         assert str(caught.value).startswith(f"{path}, line 4{message}")
 
 
-def test_columns_that_nobody_asks_for_may_share_a_name_or_be_empty(tmp_path: Path) -> None:
+def test_unused_columns_may_share_a_name_or_be_empty(tmp_path: Path) -> None:
     lines = (f"{ID},,/m/a,1,,", f"{ID},,/m/a,2,,")
     assert len(numbered(lines_in(tmp_path, *lines, header="ImageID,Y,LabelName,X,Y,Y"))) == 2
 

@@ -34,7 +34,7 @@ def test_another_process_is_waited_for_or_named(tmp_path: Path, caplog: pytest.L
     FileLock(tmp_path / "lock").release()
 
 
-def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+def test_a_killed_process_releases_its_lock(tmp_path: Path) -> None:
     process = _start(tmp_path / "lock", 60)
     process.kill()
     process.join()

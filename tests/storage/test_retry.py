@@ -38,7 +38,7 @@ def test_attempts_that_bring_something_do_not_count() -> None:
     assert QUICK.call("it", attempt, progress=lambda: len(calls)) == 7
 
 
-def test_bringing_the_same_again_is_no_progress() -> None:
+def test_repeated_progress_does_not_count() -> None:
     attempt, calls = failing(99)
     with pytest.raises(TemporaryError):
         QUICK.call("it", attempt, progress=lambda: 5 * (len(calls) > 0))

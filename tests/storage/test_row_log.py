@@ -30,7 +30,7 @@ def test_numpy_reads_what_was_written_in_several_runs(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
-def test_a_finished_folder_is_gone_on_with(tmp_path: Path) -> None:
+def test_a_finished_folder_can_be_extended(tmp_path: Path) -> None:
     with RowLog(tmp_path / "set.partial", COLUMNS) as log:
         log.add(rows(0, 4))
         log.finish(tmp_path / "set")

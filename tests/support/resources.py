@@ -1,4 +1,4 @@
-"""What stages work with in tests: exact search, nothing kept; random descriptors; and what is looked at of them."""
+"""Resources of stages for tests: exact search without a cache, and random descriptors."""
 
 import inspect
 import pkgutil

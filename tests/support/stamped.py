@@ -1,4 +1,4 @@
-"""The `metrics.json` of runs that never were, with the stamp of the whole GLDv2 test set unless a test changes it."""
+"""Makes `metrics.json` files of invented runs, with the stamp of the whole GLDv2 test set unless a test changes it."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""Chance is a function of the place in the run, images are counted, and evidence is looked for before any step."""
+"""Random numbers depend on the position in the run, images are counted, and evidence is checked before any step."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def draw(seed: int = 0, epoch: int = 0, batch: int = 0, rank: int = 0) -> float:
     return torch.rand(()).item()
 
 
-def test_chance_is_a_function_of_seed_epoch_batch_and_rank() -> None:
+def test_random_numbers_depend_on_seed_epoch_batch_and_rank() -> None:
     torch.manual_seed(99)
     places = [{}, {"seed": 1}, {"epoch": 1}, {"batch": 1}, {"rank": 1}]
     drawn = [draw(**place) for place in places]
@@ -30,12 +30,14 @@ def test_chance_is_a_function_of_seed_epoch_batch_and_rank() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 2**32 + 1])
-def test_any_seed_will_do(seed: int) -> None:
+def test_any_seed_is_accepted(seed: int) -> None:
     assert draw(seed) == draw(seed)
 
 
 @pytest.mark.parametrize("accumulated", [1, 2])
-def test_it_reports_once_an_interval_over_all_ranks(monkeypatch: pytest.MonkeyPatch, accumulated: int) -> None:
+def test_throughput_is_logged_once_per_interval_over_all_ranks(
+    monkeypatch: pytest.MonkeyPatch, accumulated: int
+) -> None:
     clock = iter([0.0, 100.0, 102.0])
     monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(clock))
     logged: list[tuple[str, float]] = []
@@ -64,7 +66,7 @@ Compose = Callable[..., DictConfig]
         (["recognition=classifier", "loss=npairs"], "needs predictions of a classifier"),
     ],
 )
-def test_it_is_refused_before_any_work(
+def test_missing_evidence_is_refused_before_any_work(
     compose_config: Compose, tiny_run: list[str], tmp_path: Path, overrides: list[str], words: str
 ) -> None:
     config = compose_config("train", *tiny_run, *overrides, "evaluate_untrained=false", run_dir=tmp_path)

@@ -90,7 +90,9 @@ def fit(path: Path, minutes: float, *callbacks: pl.Callback, **options: Any) -> 
     ],
     ids=str,
 )
-def test_it_is_written(tmp_path: Path, minutes: float, options: dict[str, Any], expected: list[int]) -> None:
+def test_it_is_written_at_these_steps(
+    tmp_path: Path, minutes: float, options: dict[str, Any], expected: list[int]
+) -> None:
     if options.get("fast_dev_run"):
         fit(tmp_path / "last.ckpt", minutes, **options)
         assert not (tmp_path / "last.ckpt").exists()

@@ -1,4 +1,4 @@
-"""Runs that are cut off anywhere and resumed see what they had left and end with the same weights, bit by bit."""
+"""Interrupted and resumed runs see the remaining images and end with bit-identical weights."""
 
 from collections.abc import Callable
 from contextlib import suppress

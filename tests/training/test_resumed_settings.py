@@ -1,4 +1,4 @@
-"""Resumed runs: what may change changes, what cannot is refused by name, and a moved run keeps its best."""
+"""Settings of resumed runs: some may change, others are refused by name; a moved run keeps its best checkpoint."""
 
 import json
 import logging
@@ -77,7 +77,7 @@ def test_between_two_epochs_the_batches_may_change(
     assert now["training"]["steps"] == steps + now["data"]["train"] // 4
 
 
-def test_nothing_of_the_environment_gets_into_what_a_checkpoint_says(
+def test_checkpoints_do_not_resolve_environment_variables(
     compose_config: Compose, tiny_run: list[str], moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_TOKEN", "hunter2")

@@ -1,4 +1,4 @@
-"""A checkpoint is whole or not there, whatever happens while it is written."""
+"""Checkpoints are written atomically, whatever happens meanwhile."""
 
 import multiprocessing
 import random

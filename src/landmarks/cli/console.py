@@ -1,4 +1,4 @@
-"""What commands share: `--json`, the data set, the console for messages, and how they end when something is wrong."""
+"""Parts that commands share: common options, the console for messages, and the exit status after errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ DataRoot = Annotated[str, typer.Option("--root", help="Folder or address of the 
 
 @contextmanager
 def named_endings(kept: str = "Nothing was written.") -> Iterator[Console]:
-    """Give the console of stderr; end with 2 and a message for mistakes, with 130 and what is `kept` after Ctrl-C."""
+    """Yield the console of stderr; exit with 2 and a message after a mistake, with 130 and `kept` after Ctrl-C."""
     stderr = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         yield stderr

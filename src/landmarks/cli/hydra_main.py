@@ -1,7 +1,7 @@
-"""Runs a function as a Hydra application and turns the mistakes of people into messages of one screen.
+"""Runs a function as a Hydra application and turns mistakes of users into short messages.
 
-Hydra prints its own errors in one style and ours as tracebacks. Here both become one short message, with a
-suggestion where a word was misspelt; anything unexpected keeps its traceback.
+Hydra prints its own errors in one style and ours as tracebacks. Here both become one short message, with a suggestion
+for misspelt words; unexpected errors keep their traceback.
 """
 
 import functools
@@ -41,30 +41,30 @@ from landmarks.storage import printable
 from landmarks.terminal import Console
 
 Arguments = Annotated[list[str] | None, typer.Argument()]
-"""Whatever Hydra takes: overrides and its own options."""
+"""Arguments for Hydra: overrides and its own options."""
 
 
 def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Sequence[str]) -> None:
     """Compose `conf/CONFIG_NAME.yaml` with `arguments` and run `task` on it, once or as a sweep (`-m`).
 
-    Ends the process with status 2 and a message on standard error for the mistakes of people.
+    For mistakes of users, the process ends with status 2 and a message on standard error.
     """
     register_search_path()
     register_resolvers()
     silence_libraries()
     sys.argv[1:] = understood(arguments)
-    # Hydra then raises its errors instead of printing them, and we word them.
+    # Makes Hydra raise its errors instead of printing them.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     application = hydra.main(config_path=str(config_root() / "conf"), config_name=config_name, version_base="1.3")
 
     @functools.wraps(task)
     def job(config: DictConfig) -> Any:
         import_from_here(named_code(config))
-        if HydraConfig.get().mode is RunMode.MULTIRUN:  # the other jobs of a sweep go on
+        if HydraConfig.get().mode is RunMode.MULTIRUN:  # the other jobs of a sweep continue
             refuse_taken(Path(HydraConfig.get().runtime.output_dir), config)
             start_if_new(config)
             return task(config)
-        with mistakes_named():  # here already, else Hydra would print the overrides before
+        with mistakes_named():  # inside the job, because Hydra would print the overrides first
             return task(config)
 
     RunFolder.of_run = None
@@ -77,10 +77,10 @@ def run_hydra(task: Callable[[DictConfig], Any], config_name: str, arguments: Se
 
 
 class RunFolder(Callback):
-    """Gives every run and every sweep a folder of its own; Hydra asks before it makes one.
+    """Callback that makes and locks a folder for every run and every sweep, before Hydra makes it.
 
     Attributes:
-        of_run: the folder of this process's run, for it alone to remove where no work was begun.
+        of_run: The folder of this process's run, to be removed by this process if no work was begun.
     """
 
     of_run: ClaimedFolder | None = None
@@ -89,8 +89,8 @@ class RunFolder(Callback):
         self._claimed: ClaimedFolder | None = None
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Make and lock the folder of a run; end the process where it holds what would be lost."""
-        with mistakes_named():  # of exceptions Hydra would only warn
+        """Make and lock the folder of a run; end the process if it holds files that would be lost."""
+        with mistakes_named():  # Hydra only warns of exceptions in callbacks
             self._claimed = RunFolder.of_run = claim_folder(config, "run")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -106,7 +106,7 @@ class RunFolder(Callback):
             cls.of_run.discard_unused()
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Let others in."""
+        """Release the lock of the folder."""
         if self._claimed is not None:
             self._claimed.release()
 
@@ -115,11 +115,11 @@ class RunFolder(Callback):
 
 @contextmanager
 def mistakes_named() -> Iterator[None]:
-    """End the process with a message for what people do wrong; defects keep their traceback."""
+    """End the process with a message for mistakes of users; defects keep their traceback."""
     try:
         yield
         sys.stdout.flush()
-    except BrokenPipeError:  # `--help | head`: who read has enough
+    except BrokenPipeError:  # `--help | head`: the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except Exception as error:

@@ -1,4 +1,4 @@
-"""One process of a DDP run: `landmarks.extraction.launch` starts `python -P -m landmarks.cli.rank RUN_DIR PARENT`."""
+"""Runs one process of a DDP run; `landmarks.extraction.launch` starts `-m landmarks.cli.rank RUN_DIR PARENT`."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-JOBS = {  # imported when asked for: each takes seconds
+JOBS = {  # imported when needed, because each import takes seconds
     ("train", "landmarks"): ("landmarks.training", "train"),
     ("train", "detection"): ("landmarks.detection", "train_detector"),
     ("evaluate", "landmarks"): ("landmarks.evaluation", "evaluate"),
@@ -17,8 +17,8 @@ JOBS = {  # imported when asked for: each takes seconds
 
 
 def main() -> None:
-    """Read the resolved configuration of the run and do it as the rank that the environment names."""
-    leave_with(int(sys.argv[2]))  # before all else: what is imported below takes seconds
+    """Run the job of the run's resolved configuration, as the rank that the environment variables give."""
+    leave_with(int(sys.argv[2]))  # first, because the imports below take seconds
     from omegaconf import DictConfig, OmegaConf
 
     from landmarks.cli.hydra_main import mistakes_named
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def leave_with(parent: int) -> None:
-    """End this process with the one that started it, in whatever it is: alone it would wait for the others for ever."""
+    """Make this process end when its parent ends, because it would wait for the other ranks forever."""
 
     def watch() -> None:
         while os.getppid() == parent:

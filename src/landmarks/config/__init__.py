@@ -1,4 +1,4 @@
-"""How YAML becomes a checked configuration: where configs lie, what they may hold, who is asked for values."""
+"""Configuration: finds and composes YAML files, checks them, and keeps the records and folders of runs."""
 
 import lazy_loader
 

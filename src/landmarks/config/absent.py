@@ -1,4 +1,4 @@
-"""What a configuration names and is not there: known from the configuration alone, seconds before torch is loaded."""
+"""Finds files and folders that a configuration names and that do not exist, seconds before torch is loaded."""
 
 import os
 from collections.abc import Iterator
@@ -44,15 +44,15 @@ def _absent(config: DictConfig) -> Iterator[str]:
         value = OmegaConf.select(config, key)
         for path in value if isinstance(value, ListConfig) else [value]:
             if isinstance(path, str) and path and not Path(path).exists():
-                yield f"{key}: {path} is not there; give an .npy file or the folder of a descriptor set"
+                yield f"{key}: {path} does not exist; give an .npy file or the folder of a descriptor set"
     for name in config.get("descriptors") or ():
         key = f"descriptors.{name}"
         if key not in SETS and (path := _text(config, key)) and not Path(path).exists():
-            yield f"{key}: {path} is not there"
+            yield f"{key}: {path} does not exist"
 
 
 def _folder_of_images(config: DictConfig) -> str | None:
-    """The folder of the data set, if it is asked for, lies on this machine and is not there."""
+    """Return the folder of the data set if it is used, is on this machine and does not exist; otherwise None."""
     unused = config.get("job") == "evaluate" and not config.checkpoint and not config.descriptors.use_data
     root = None if unused else _text(config, "data.root")
     if root is None or "://" in root or (root and Path(os.path.expanduser(root)).is_dir()):  # noqa: PTH111 - see open_root

@@ -1,8 +1,8 @@
 """Checks a composed configuration against the signatures of what it will build, before any work starts.
 
-Every node with a `_target_` is held against that class or function: unknown keys, missing keys and values of the
+Every node with a `_target_` is compared with that class or function: unknown keys, missing keys and values of the
 wrong type are all reported at once, each by its full key. The constructors are the schema, so nothing is
-written down twice.
+written twice.
 """
 
 import inspect
@@ -31,13 +31,13 @@ _NO_DEFAULT = inspect.Parameter.empty
 
 
 class ConfigError(LandmarksError):
-    """One or more values of the configuration cannot work; the message lists every one by its key."""
+    """Raised for an invalid configuration; the message lists every invalid value by its key."""
 
 
 def check_config(config: DictConfig, settings: type) -> None:
     """Check a composed configuration as a whole, without Hydra's own node.
 
-    `settings` is a dataclass with one typed field for every top-level key that is no group.
+    `settings` is a dataclass with a typed field for every top-level key.
     """
     _refuse(_values_missing(config))
     _refuse(list(_dead_interpolations(config)))
@@ -45,12 +45,12 @@ def check_config(config: DictConfig, settings: type) -> None:
 
 
 def problems_of(node: DictConfig, name: str) -> list[str]:
-    """Hold a node with a `_target_`, and all within it, against the signatures; name it so in what is wrong."""
+    """Compare a node with a `_target_`, and all nodes in it, with the signatures; messages call the node `name`."""
     return list(_check_nodes(node, name))
 
 
 def refuse_missing(config: DictConfig) -> None:
-    """Raise a ConfigError for keys left at `???` and values out of range; needs none of the classes to be built."""
+    """Raise ConfigError for keys left at `???` and values out of range, without importing any class."""
     _refuse(_values_missing(config))
     _refuse(list(_out_of_range(config)))
 
@@ -78,11 +78,11 @@ def _missing(config: DictConfig | ListConfig, prefix: str = "") -> Iterator[str]
 def _refuse(problems: Sequence[str]) -> None:
     if problems:
         lines = dict.fromkeys(f"  {line}" for line in problems)
-        raise ConfigError("The configuration does not work:\n" + "\n".join(lines))
+        raise ConfigError("The configuration is invalid:\n" + "\n".join(lines))
 
 
 def _dead_interpolations(config: DictConfig | ListConfig, prefix: str = "") -> Iterator[str]:
-    """Report interpolations that lead nowhere."""
+    """Report interpolations whose target does not exist."""
     for key, name in _keys(config, prefix):
         try:
             value = config[key]
@@ -94,7 +94,7 @@ def _dead_interpolations(config: DictConfig | ListConfig, prefix: str = "") -> I
 
 
 def _keys(config: DictConfig | ListConfig, prefix: str) -> Iterator[tuple[Any, str]]:
-    """Each key or position, and its full name."""
+    """Yield each key or position, and its full name."""
     for key in range(len(config)) if isinstance(config, ListConfig) else list(config):
         yield key, f"{prefix}.{key!s}" if prefix else str(key)
 
@@ -157,7 +157,7 @@ def _check_target(node: DictConfig, name: str) -> Iterator[str]:
 
 
 def built_class(node: DictConfig) -> type | None:
-    """Tell the class of what a node builds: its target, or what a function is annotated to return; None if unknown."""
+    """Return the class that a node builds: its target, or the return annotation of a function; None if unknown."""
     target = get_object(node["_target_"])
     made = target if inspect.isclass(target) else _type_hints(target).get("return")
     return made if inspect.isclass(made) else None
@@ -167,12 +167,12 @@ def _type_hints(target: Any) -> dict[str, Any]:
     source = target.__init__ if inspect.isclass(target) else target
     try:
         return typing.get_type_hints(source)
-    except Exception:  # a library's forward references may name what it imports only for type checkers
+    except Exception:  # a library's annotations may name imports that exist only for type checkers
         return {}
 
 
 def _check_value(name: str, value: Any, hint: Any) -> Iterator[str]:
-    """Hold a plain value against a type hint; what will be instantiated is checked when its own turn comes."""
+    """Compare a plain value with a type hint; nodes that will be instantiated are checked separately."""
     if isinstance(value, (DictConfig, ListConfig)):
         if _builds_objects(value):
             return
@@ -185,18 +185,18 @@ def _check_value(name: str, value: Any, hint: Any) -> Iterator[str]:
         understood = adapter.validate_python(value)
     except ValidationError as error:
         reasons = "; ".join(dict.fromkeys(_reason(e) for e in error.errors()))
-        yield f"{name}: {value!r} will not do: {reasons}"
+        yield f"{name}: {value!r} is invalid: {reasons}"
     else:
-        # pydantic would read the text "1" or the truth value `true` as a number; in a config both are slips
+        # pydantic would read the text "1" or the boolean `true` as a number; in a config both are mistakes
         if type(understood) in (int, float, bool) and type(value) not in (int, float):
             if type(understood) is not type(value):
-                yield f"{name}: {value!r} will not do: a number is needed"
+                yield f"{name}: {value!r} is invalid: a number is needed"
         elif type(understood) is bool and type(value) is not bool:
-            yield f"{name}: {value!r} will not do: true or false is needed"
+            yield f"{name}: {value!r} is invalid: true or false is needed"
 
 
 def _reason(error: Any) -> str:
-    """Put pydantic's words into a half-sentence."""
+    """Turn an error of pydantic into a clause for a message."""
     message: str = error["msg"]
     return message.replace("Input should be", "it should be").replace("Input", "it")
 
@@ -218,6 +218,6 @@ def _unknown(name: str, owner: str, known: list[str]) -> str:
 
 
 def suggest(word: str, known: list[str]) -> str:
-    """Return a hint such as `; did you mean 'margin'?`, or nothing where no known word is close."""
+    """Return a hint such as `; did you mean 'margin'?`, or an empty text if no known word is close."""
     close = get_close_matches(word, known, n=1)
     return f"; did you mean '{close[0]}'?" if close else ""

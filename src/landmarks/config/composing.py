@@ -1,4 +1,4 @@
-"""Composes configurations in Python, and runs one as a command would: keywords in, a run folder out."""
+"""Composes configurations in Python, and runs jobs with them as the commands do."""
 
 import logging
 import sys
@@ -30,8 +30,8 @@ def compose_config(name: str, overrides: Sequence[str], with_hydra: bool = False
     """Compose `conf/<name>.yaml` as a command would.
 
     Args:
-        name: Of the file.
-        overrides: As on the command line, such as ``"loss.margin=0.3"``.
+        name: Name of the file.
+        overrides: Overrides as on the command line, such as ``"loss.margin=0.3"``.
         with_hydra: Keep Hydra's own node, from which keys such as `run_dir` are interpolated; without it `overrides`
             must set these keys.
     """
@@ -52,15 +52,15 @@ def run_composed(name: str, overrides: Sequence[str], job: Callable[[DictConfig]
     """Compose a configuration, claim its run folder, and run a job in it; the log goes to `run.log` there.
 
     Args:
-        name: Of a file in `conf/`.
-        overrides: As on the command line; ``hydra.run.dir=FOLDER`` names the folder.
+        name: Name of a file in `conf/`.
+        overrides: Overrides as on the command line; ``hydra.run.dir=FOLDER`` names the folder.
         job: Called with the configuration.
 
     Returns:
         The folder, and what the job returned.
 
     Raises:
-        LandmarksError: Whatever a person can mend, in the words that the command would print.
+        LandmarksError: For every mistake that a user can correct, with the message that the command would print.
     """
     before = HydraConfig.instance().cfg
     with mistakes_raised():
@@ -85,7 +85,7 @@ def run_composed(name: str, overrides: Sequence[str], job: Callable[[DictConfig]
 
 @contextmanager
 def mistakes_raised() -> Iterator[None]:
-    """Raise what a person can mend as a LandmarksError with the words that a command would print."""
+    """Turn every error that a user can correct into a LandmarksError with the message that a command would print."""
     try:
         yield
     except Exception as error:
@@ -99,10 +99,10 @@ def mistakes_raised() -> Iterator[None]:
 
 
 def overrides_of(values: Mapping[str, Any]) -> list[str]:
-    """Write Python values as overrides: ``{"loss__margin": 0.3}`` and ``{"loss.margin": 0.3}`` as ``loss.margin=0.3``.
+    """Turn values into overrides: ``{"loss__margin": 0.3}`` and ``{"loss.margin": 0.3}`` give ``loss.margin=0.3``.
 
     Raises:
-        LandmarksError: A value is of a type that no configuration holds; names the key.
+        LandmarksError: A value has a type that no configuration holds; the message names the key.
     """
     return [f"{key.replace('__', '.')}={_text(key, value)}" for key, value in values.items()]
 
@@ -112,7 +112,7 @@ def _text(key: str, value: Any) -> str:
         return "null"
     if isinstance(value, (str, Path)):
         return quoted(hide(str(value)))
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a number of NumPy or torch
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a NumPy or torch scalar
         value = value.item()
     if isinstance(value, bool):
         return str(value).lower()
@@ -130,7 +130,7 @@ def _text(key: str, value: Any) -> str:
 
 @contextmanager
 def _logged(folder: Path) -> Iterator[None]:
-    """Write our log into the folder, and to standard error where nobody listens yet."""
+    """Write our log into the folder, and to standard error if it has no handler yet."""
     logger = logging.getLogger("landmarks")
     handlers: list[logging.Handler] = [logging.FileHandler(folder / LOG_FILE)]
     if not logger.hasHandlers():

@@ -23,7 +23,7 @@ Definition = ast.ClassDef | ast.FunctionDef
 
 
 class OpenFiles(FileConfigSource):
-    """A folder of configuration files; Hydra copies them into run folders, so users and passwords are hidden."""
+    """Config source for a folder; it hides users and passwords, because Hydra copies the files into run folders."""
 
     @staticmethod
     def scheme() -> str:
@@ -31,7 +31,7 @@ class OpenFiles(FileConfigSource):
         return "open"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Load one file without what nobody else may read."""
+        """Load one file, and hide users and passwords of addresses in it."""
         result = super().load_config(config_path)
         if "://" in str(result.config):
             result.config = OmegaConf.create(hide(OmegaConf.to_container(result.config)))
@@ -39,7 +39,7 @@ class OpenFiles(FileConfigSource):
 
 
 class CompletedFiles(OpenFiles):
-    """A folder of configuration files, each completed with the defaults of what its `_target_`s name."""
+    """Config source for a folder; it adds to each file the defaults of the classes that its `_target_`s name."""
 
     @staticmethod
     def scheme() -> str:
@@ -54,14 +54,14 @@ class CompletedFiles(OpenFiles):
         if "_target_" in result.config and _takes_over_first(result.config.get("defaults") or []):
             raise LandmarksError(
                 f"{self.path}/{config_path}: put `_self_` first in `defaults`, so that the values of the other files "
-                "stand above the defaults of its _target_"
+                "override the defaults of its _target_"
             )
         complete(result.config)
         return result
 
 
 def _takes_over_first(defaults: ListConfig | list[Any]) -> bool:
-    """Say whether a defaults list names files for the same place before `_self_`."""
+    """Return whether a defaults list names files for the same place before `_self_`."""
     for entry in defaults:
         if entry == "_self_":
             return False
@@ -88,15 +88,15 @@ def complete(config: Any) -> None:
 
 
 def _has_value(config: DictConfig | ListConfig, key: Any) -> bool:
-    """Say whether a node stands in the file itself: interpolations lead nowhere before all files are joined."""
+    """Return whether the file itself has a value there; interpolations cannot be resolved in a single file."""
     return not OmegaConf.is_interpolation(config, key) and not OmegaConf.is_missing(config, key)
 
 
 def plain_defaults(target: str) -> dict[str, Any]:
     """Return the arguments of a class or function with defaults that YAML can hold, in their order.
 
-    For names of neither this package nor the working directory there are none; defaults that are objects stay the
-    constructor's own.
+    Names outside this package and the working directory have none. Defaults that YAML cannot hold are left to the
+    constructor.
     """
     module, _, name = target.rpartition(".")
     found = _find(module, name)
@@ -111,7 +111,7 @@ def plain_defaults(target: str) -> dict[str, Any]:
             node = constants[node.id]
         try:
             value = ast.literal_eval(node)
-        except ValueError:  # an expression: its value is the constructor's to know
+        except ValueError:  # an expression, which is left to the constructor
             continue
         if not isinstance(value, bytes | set | complex):
             defaults[argument] = list(value) if isinstance(value, tuple) else value
@@ -139,7 +139,7 @@ def _alias(node: ast.ImportFrom, name: str) -> str | None:
 
 
 def _source(module: str) -> Path | None:
-    """Return the file of a module of this package or of the working directory; nothing is imported for that."""
+    """Return the file of a module of this package or of the working directory, without importing anything."""
     for folder in (_PACKAGE.parent, Path.cwd()):
         path = folder.joinpath(*module.split("."))
         for file in (path.with_suffix(".py"), path / "__init__.py"):
@@ -158,7 +158,7 @@ def _parsed_at(path: Path, changed: int) -> ast.Module:
 
 
 def _constants(path: Path) -> dict[str, ast.expr]:
-    """Return what a module assigns to names at its top."""
+    """Return the values that a module assigns to its global names."""
     return {
         node.targets[0].id: node.value
         for node in _parsed(path).body
@@ -167,7 +167,7 @@ def _constants(path: Path) -> dict[str, ast.expr]:
 
 
 def _fields(definition: ast.ClassDef, path: Path) -> dict[str, ast.expr]:
-    """Return the constructor's arguments with defaults: of `__init__`, a dataclass's fields, or those of a base."""
+    """Return the constructor's defaults by argument: of `__init__`, of a dataclass's fields, or of a base class."""
     for node in definition.body:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
             return _arguments(node)
@@ -195,7 +195,7 @@ def _is_dataclass(decorator: ast.expr) -> bool:
 
 
 def _arguments(function: ast.FunctionDef) -> dict[str, ast.expr]:
-    """Return the arguments of a function that have defaults."""
+    """Return the defaults of a function by argument."""
     given = function.args
     positional = [*given.posonlyargs, *given.args]
     pairs = list(zip(positional[len(positional) - len(given.defaults) :], given.defaults, strict=True))

@@ -1,4 +1,4 @@
-"""Where `conf/`, `experiments/` and `sweeps/` lie: in a checkout at its top, in an installed wheel inside the package.
+"""Finds `conf/`, `experiments/` and `sweeps/`: at the top of a checkout, or inside the package of an installed wheel.
 
 Hydra takes every folder below an entry of its search path for a config group. The top of a checkout also holds
 environments, data and runs, so `experiments/` and `sweeps/` come in through a source that shows nothing else.
@@ -30,7 +30,7 @@ def config_root() -> Path:
 
 
 class TopGroups(OpenFiles):
-    """A folder of which Hydra sees `experiments/` and `sweeps/` only."""
+    """Config source for a folder that shows Hydra only its `experiments/` and `sweeps/`."""
 
     @staticmethod
     def scheme() -> str:
@@ -38,15 +38,15 @@ class TopGroups(OpenFiles):
         return "top-groups"
 
     def is_group(self, config_path: str) -> bool:
-        """Say whether this is the folder itself, or a group below one of the two."""
+        """Return whether this is the folder itself, or a group in one of the two."""
         return _visible(config_path) and super().is_group(config_path)
 
     def is_config(self, config_path: str) -> bool:
-        """Say whether this is a file below one of the two."""
+        """Return whether this is a file in one of the two."""
         return bool(config_path) and _visible(config_path) and super().is_config(config_path)
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """Name what lies in a group; in the folder itself the two groups that exist."""
+        """List the contents of a group; for the folder itself, those of the two groups that exist."""
         if config_path:
             return list(super().list(config_path, results_filter))
         return [name for name in TOP_GROUPS if self.is_group(name) and results_filter is not ObjectType.CONFIG]
@@ -60,9 +60,9 @@ class LandmarksSearchPath(SearchPathPlugin):
     """Completes files in `conf/`, and adds our experiments and sweeps and those of the working directory."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append our folder, then the working directory's, so that own configs stand beside ours."""
+        """Append this package's folder, then the working directory, so that users can add their own configs."""
         for element in search_path.get_path():
-            if element.provider == "main":  # `conf/`, or what a test composes
+            if element.provider == "main":  # `conf/`, or the folder of a test
                 element.path = f"{CompletedFiles.scheme()}://{str(element.path).removeprefix('file://')}"
         search_path.append(provider="landmarks", path=f"{TopGroups.scheme()}://{config_root()}")
         here = Path.cwd()
@@ -73,20 +73,20 @@ class LandmarksSearchPath(SearchPathPlugin):
 
 
 def register_search_path() -> None:
-    """Make Hydra use the search path above; calling it again changes nothing."""
+    """Register the search path above with Hydra; a second call has no effect."""
     for plugin in (CompletedFiles, TopGroups, LandmarksSearchPath):
         Plugins.instance().register(plugin)
 
 
 @cache
 def known_targets(group: str) -> frozenset[str]:
-    """Name what our files of a config group build: all their `_target_`s. The working directory may be a stranger's."""
+    """Return all `_target_`s in this package's files of a config group; the working directory may be untrusted."""
     files = (config_root() / "conf" / group).glob("*.yaml")
     return frozenset(name for path in files for name in targets_in(OmegaConf.to_container(OmegaConf.load(path))))
 
 
 def targets_in(value: Any) -> Iterator[str]:
-    """Name what Hydra would call for plain values, at any depth."""
+    """Yield all `_target_`s in plain values, at any depth."""
     if isinstance(value, Mapping):
         if "_target_" in value:
             yield str(value["_target_"])
@@ -96,23 +96,23 @@ def targets_in(value: Any) -> Iterator[str]:
 
 
 def named_code(config: DictConfig) -> list[str]:
-    """Name what a composed configuration calls or trusts: its own user has composed it."""
+    """Return all names that a configuration composed by the user calls or trusts."""
     values = OmegaConf.to_container(config)
     assert isinstance(values, dict)
     return [*targets_in(values), *map(str, values.get("trust") or ())]
 
 
 def import_from_here(names: Iterable[str]) -> None:
-    """Let networks, losses and all else that a user has named be imported from the working directory.
+    """Allow imports from the working directory if one of the names that the user gave is not installed.
 
-    Only where something named is not installed: a stranger's folder may hold files named after libraries that are not.
+    Otherwise it stays excluded: an untrusted folder may hold files named after libraries that are not installed.
     """
     if (here := str(Path.cwd())) not in sys.path and not all(map(_is_installed, names)):
         sys.path.append(here)
 
 
 def trusted(names: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Return networks and losses that a user trusts by name, which may lie in the working directory."""
+    """Return the networks and losses that a user trusts by name; they may be in the working directory."""
     found = (names,) if isinstance(names, str) else tuple(names or ())
     import_from_here(found)
     return found

@@ -1,4 +1,4 @@
-"""Says what a person can mend: errors of ours, of Hydra, of Lightning and of the system, each on one screen."""
+"""Explains errors that a user can correct: ours, and those of Hydra, Lightning and the operating system."""
 
 import errno
 import re
@@ -25,21 +25,21 @@ REFUSALS = {
 
 
 def mistake_behind(error: BaseException) -> BaseException | None:
-    """Return what says best what was done wrong, None if `error` is a defect of ours or of a library."""
+    """Return the error that explains the user's mistake best; None if `error` is a defect of ours or of a library."""
     if isinstance(error, InstantiationException):  # a constructor refused its values
         cause = error.__cause__
         of_trainer = isinstance(cause, TypeError) and "pytorch_lightning.trainer" in str(error)  # of trainer.devices
         return cause if isinstance(cause, ValueError) or of_trainer else cause and mistake_behind(cause)
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be a string"):  # of Hydra
         return LandmarksError("A whole group such as logger or callbacks cannot be null: name one of its choices")
-    # Lightning's own error for settings that cannot be; where it was never imported it was not raised.
+    # Lightning's error for invalid settings; if Lightning is not imported, it was not raised.
     lightning = sys.modules.get("lightning_fabric.utilities.exceptions")
     mistakes = (*USER_ERRORS, lightning.MisconfigurationException) if lightning else USER_ERRORS
     return error if isinstance(error, mistakes) or refused_by_system(error) else None
 
 
 def explain(error: BaseException) -> str:
-    """Word an error for people: Hydra's and OmegaConf's are cut to what matters and get a suggestion."""
+    """Return the message for an error: those of Hydra and OmegaConf are shortened and get a suggestion."""
     if isinstance(error, OSError) and (refusal := refused_by_system(error)):
         return refusal
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
@@ -48,7 +48,7 @@ def explain(error: BaseException) -> str:
     text = str(error).strip()
     if isinstance(error, OverrideParseException):
         reason = re.sub(r"\s*See https:.*|Error parsing override .*\n", "", text)
-        why = "" if "LexerNoViable" in reason else f": {reason}"  # which only points into the argument
+        why = "" if "LexerNoViable" in reason else f": {reason}"  # it only points into the argument
         return f"Hydra cannot read the argument {error.override}{why}"
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException):
@@ -73,7 +73,7 @@ def explain(error: BaseException) -> str:
 
 
 def refused_by_system(error: BaseException) -> str | None:
-    """Word what the system refuses and people can mend, such as a full disk; None for all other errors."""
+    """Return the message for errors of the system that users can correct, such as a full disk; None for others."""
     if not isinstance(error, OSError) or error.errno not in REFUSALS:
         return None
     where = shown(error.filename) if error.filename else "writing"

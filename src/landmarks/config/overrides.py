@@ -16,43 +16,43 @@ from omegaconf.errors import OmegaConfBaseException
 
 from landmarks.storage import hide
 
-_PLAIN = re.compile(r"[./]*[A-Za-z_][\w.-]*/[\w./-]*", re.ASCII)  # nothing that Hydra reads as anything else
+_PLAIN = re.compile(r"[./]*[A-Za-z_][\w.-]*/[\w./-]*", re.ASCII)  # paths that Hydra reads as they are
 _HOME = re.compile(r"((?:^|[=\[,])['\"]?)(~[\w.-]*)(?=/|['\"]?$)")
 _GRAMMAR = re.compile(r"[=,'\"\\(){}\[\]]|\$\{")
 
 
 def understood(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of a command as Hydra can take them: its own options first, `~` as the user's folder.
+    """Prepare the arguments of a command for Hydra: its own options first, and `~` replaced by the user's folder.
 
-    What the grammar knows no meaning for, such as umlauts, is quoted; who may read addresses is hidden, see `hide`.
+    Values that the grammar cannot read, such as umlauts, are quoted; users and passwords are hidden, see `hide`.
     """
     return [_quoted_where_needed(expand_home(one)) for one in _options_first(hide(list(arguments)))]
 
 
 def expand_home(argument: str) -> str:
-    """Write out `~` where a path begins, as shells do for words that begin so."""
+    """Expand `~` at the start of a path, as shells do at the start of a word."""
 
     def home(found: re.Match[str]) -> str:
         start, name = found.groups()
-        # `~key` takes a key out; users whom nobody knows stay as they are, which Path.expanduser would not have
+        # `~key` removes a key; Path.expanduser would raise an error for unknown users
         return start + (os.path.expanduser(name) if start or name == "~" else name)  # noqa: PTH111
 
     return _HOME.sub(home, argument)
 
 
 def quoted(value: str | Path, mark: str = "'") -> str:
-    """Write a text as Hydra's grammar of overrides takes any text; plain paths are left as they are."""
+    """Quote a text for Hydra's grammar of overrides; plain paths are left as they are."""
     if _PLAIN.fullmatch(str(value)):
         return str(value)
-    # backslashes count double only before a quote
+    # backslashes are doubled only before a quote
     escaped = re.sub(rf"(\\*)({mark}|\Z)", lambda found: found[1] * 2 + (f"\\{mark}" if found[2] else ""), str(value))
     return f"{mark}{escaped}{mark}"
 
 
 def quoting_hint(arguments: Sequence[str], error: BaseException) -> str:
-    """Say how to write the argument that an error is about as one text, where Hydra reads it as anything else.
+    """Return a hint on how to quote the argument that an error is about, if Hydra did not read it as one text.
 
-    Nothing is said where that cannot be what is wrong.
+    The hint is empty if quoting cannot be the problem.
     """
     said = f"{error} {error.__cause__ or ''} {getattr(error, 'override', '')}"
     sweeps = any(one in ("-m", "--multirun") for one in arguments)
@@ -64,7 +64,7 @@ def quoting_hint(arguments: Sequence[str], error: BaseException) -> str:
         if _taken_as_meant(argument, sweeps, wants_text="string" in said):
             continue
         if (text := as_text(argument)) is not None:
-            lines.append(f"\nIf all of it is one text, such as a path, write: {shlex.quote(text)}")
+            lines.append(f"\nIf the value is one text, such as a path, write: {shlex.quote(text)}")
     return "".join(dict.fromkeys(lines))
 
 
@@ -78,11 +78,11 @@ def _taken_as_meant(argument: str, sweeps: bool, wants_text: bool) -> bool:
 
 
 def as_text(argument: str) -> str | None:
-    """Return the argument with its value quoted so that Hydra takes it as it stands; None if it has no value."""
+    """Return the argument with its value quoted, so that Hydra reads it as one text; None if it has no value."""
     key, equals, value = argument.partition("=")
     if not equals or not value or ("${" in value and key.startswith("hydra.")):  # see `claim_folder`
         return None
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":  # quoted already, and not well
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":  # quoted already, but incorrectly
         value = value[1:-1]
     literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
     for mark in '"', "'":
@@ -93,7 +93,7 @@ def as_text(argument: str) -> str | None:
 
 
 def _meant(argument: str) -> Any:
-    """Return the value that a configuration gets from an argument; None if it gets none."""
+    """Return the value that an argument sets in a configuration; None if it sets none."""
     override = _parsed(argument)
     if override is None or override.is_sweep_override():
         return None
@@ -118,7 +118,7 @@ def _quoted_where_needed(argument: str) -> str:
 
 
 def _options_first(arguments: list[str]) -> list[str]:
-    """Put Hydra's options before the overrides, which argparse wants in one piece."""
+    """Put Hydra's options before the overrides, because argparse requires these to be consecutive."""
     parser, options, overrides = get_args_parser(), [], []
     takes_value = {name for action in parser._actions if action.nargs != 0 for name in action.option_strings}
     waiting = False

@@ -1,17 +1,17 @@
-"""Keeps libraries quiet about what does not concern people who train."""
+"""Suppresses warnings of libraries that do not concern people who train."""
 
 import logging
 import warnings
 
 
 def silence_libraries() -> None:
-    """Keep warnings off the screen that are addressed to the authors of libraries, not to people who train."""
+    """Suppress warnings that are meant for authors of libraries, not for people who train."""
     for message in (
         r".*LeafSpec.*is deprecated",
         r".*does not have many workers",
         r".*could not find the monitored key",
         r"The number of training batches .* is smaller than the logging interval",
-        r"You passed `Trainer\(accelerator='cpu', precision='16-mixed'\)`",  # which is refused
+        r"You passed `Trainer\(accelerator='cpu', precision='16-mixed'\)`",  # we raise an error instead
         r"Checkpoint directory .* exists and is not empty",
         r"Experiment logs directory .* exists and is not empty",
     ):
@@ -19,6 +19,6 @@ def silence_libraries() -> None:
 
 
 def quiet_lightning() -> None:
-    """Let Lightning speak up only when something is wrong; it makes itself heard anew whenever it is imported."""
+    """Show only Lightning's warnings and errors; call this after importing it, because the import resets the level."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)

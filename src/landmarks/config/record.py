@@ -1,4 +1,4 @@
-"""What a run folder says about its run: configuration, versions, machine, git commit and seed."""
+"""Writes and reads the record of a run in its folder: configuration, versions, machine, git commit and seed."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from landmarks.config.settings import Task
 from landmarks.errors import LandmarksError
 from landmarks.storage import atomic_file, hide
 
-RECORD = "run.json"
+RECORD = "run.json"  # file name of a run's record in its folder
 _PACKAGES = (
     "landmarks",
     "torch",
@@ -38,9 +38,9 @@ _PACKAGES = (
 
 
 def write_record(config: DictConfig, run_dir: Path, task: Task = "landmarks") -> None:
-    """Write `config.yaml` (resolved) and `run.json` before any work: a failed run explains itself too.
+    """Write `config.yaml` (resolved) and `run.json`, before any work, so that failed runs have a record too.
 
-    `config.job` and `task` are the kind of the run, see `read_kind`.
+    `config.job` and `task` give the kind of the run, see `read_kind`.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     with atomic_file(run_dir / "config.yaml") as file:
@@ -62,25 +62,25 @@ def write_record(config: DictConfig, run_dir: Path, task: Task = "landmarks") ->
 
 
 def recorded(config: DictConfig) -> dict[str, Any]:
-    """Return a configuration as records keep it: plain values, resolved, without users and passwords of addresses."""
+    """Return a configuration for records: plain resolved values, without users and passwords of addresses."""
     values: dict[str, Any] = hide(OmegaConf.to_container(config, resolve=True))
     return values
 
 
 def read_kind(run_dir: Path) -> tuple[str, str]:
-    """Return job and task of a run, as `write_record` has written them into its folder."""
+    """Read job and task of a run from the record in its folder."""
     try:
         record = json.loads((run_dir / RECORD).read_text())
         return record["job"], record["task"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise LandmarksError(f"{run_dir / RECORD}: says of no run what it is; name another folder") from None
+        raise LandmarksError(f"{run_dir / RECORD}: is not the record of a run; name another folder") from None
 
 
 def _command(config: DictConfig) -> str | None:
-    """Return what to type in the same directory to do the same again; None for what Python code has composed.
+    """Return the command that repeats the run in the same directory; None if Python code composed the configuration.
 
-    A training run gets another folder: its own takes no second one. `-P` keeps Python from importing what lies in the
-    directory, which may be a stranger's.
+    The folder of a training run is left out, because it cannot hold a second run. `-P` keeps Python from importing
+    files in the directory, which may be untrusted.
     """
     if not HydraConfig.initialized():
         return None
@@ -92,7 +92,7 @@ def _command(config: DictConfig) -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Return Python's version and those of the packages that can change a figure."""
+    """Return the versions of Python and of the packages that can change a metric."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -103,8 +103,8 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """Return what the run computes on: processor, cores, and GPUs if there are any."""
-    import torch  # takes seconds, which what only reads a record need not wait for
+    """Return the hardware of the run: processor, cores, and GPUs if there are any."""
+    import torch  # here, because it takes seconds and reading a record does not need it
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {"processor": _processor(), "cores": os.cpu_count(), "gpus": gpus, "system": platform.system()}
@@ -120,7 +120,7 @@ def _processor() -> str:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Return the commit of the code and whether it was changed since, or None outside a git checkout."""
+    """Return the commit of the code and whether files differ from it; None outside a git checkout."""
     here = Path(__file__).resolve().parent
     try:
         commit = _git(here, "rev-parse", "HEAD")
@@ -138,6 +138,6 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON under its final name only when it is complete."""
+    """Write a JSON file atomically."""
     with atomic_file(path) as file:
         file.write((json.dumps(value, indent=2) + "\n").encode())

@@ -1,4 +1,4 @@
-"""Values that a YAML file asks for because they depend on the machine or on another value."""
+"""Resolvers for values in YAML files that depend on the machine or on another value."""
 
 import os
 import re
@@ -11,9 +11,9 @@ from landmarks.metrics import best_mode
 
 
 def best_precision(accelerator: str = "auto") -> str:
-    """Return `bf16-mixed` where the GPU computes in bfloat16, else `32-true`.
+    """Return `bf16-mixed` if the GPU supports bfloat16, otherwise `32-true`.
 
-    On processors bfloat16 stays a choice (`trainer.precision=bf16-mixed`): few of them gain from it.
+    CPUs use bfloat16 only if asked to (`trainer.precision=bf16-mixed`), because few of them are faster with it.
     """
     import torch
 
@@ -21,24 +21,24 @@ def best_precision(accelerator: str = "auto") -> str:
 
 
 def on_gpu(accelerator: str = "auto") -> bool:
-    """Say whether a run with that `trainer.accelerator` computes on a GPU."""
-    import torch  # takes seconds, which commands without a network need not wait for
+    """Return whether a run with this `trainer.accelerator` computes on a GPU."""
+    import torch  # here, because it takes seconds and not every command needs it
 
     return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
 
 def workers(most: int) -> int:
-    """Return how many processes read images: `most`, or as many as there are cores that this process may use."""
+    """Return the number of processes that read images: at most `most`, and at most one per available core."""
     return min(most, available_cores())
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def file_name(text: str) -> str:
-    """Turn any text, such as a list of overrides, into something that can be part of a file name."""
+    """Turn any text, such as a list of overrides, into a part of a file name."""
     return re.sub(r"[^\w.,=+-]+", "-", text).strip("-")[:120] or "default"
 
 
@@ -48,7 +48,7 @@ def demo_data(name: Literal["world", "boxes"]) -> str:
 
 
 def register_resolvers() -> None:
-    """Make `${best_mode:…}`, `${best_precision:…}`, … known to OmegaConf, once or again."""
+    """Register `${best_mode:…}`, `${best_precision:…}` and the others with OmegaConf; a second call is harmless."""
     OmegaConf.register_new_resolver("best_mode", best_mode, replace=True)
     OmegaConf.register_new_resolver("best_precision", best_precision, replace=True)
     OmegaConf.register_new_resolver("on_gpu", on_gpu, replace=True)

@@ -1,4 +1,4 @@
-"""Makes a folder for one run, and keeps from it what would spoil it: other runs, and mistakes."""
+"""Makes and locks the folder of a run, and protects it from other runs and from mistakes."""
 
 import os
 import shutil
@@ -18,26 +18,26 @@ from landmarks.storage import FileLock, LockedError
 
 LOCK = ".lock"
 BEFORE_WORK = (".hydra", "run.log", LOCK)
-LEAST_ROOM = 1 << 20  # bytes, for what Hydra writes before any work
+LEAST_ROOM = 1 << 20  # bytes, for the files that Hydra writes before any work
 
 
 @dataclass(frozen=True)
 class ClaimedFolder:
-    """A folder that is held until it is released; by the first rank, for all others work in the same one."""
+    """A run folder that is locked until it is released. Only the first rank locks it, as all ranks share it."""
 
     path: Path
     lock: FileLock | None
-    made: bool  # it was not there before
+    made: bool  # it did not exist before
 
     def release(self) -> None:
-        """Let other runs in."""
+        """Release the lock."""
         if self.lock is not None:
             self.lock.release()
 
     def discard_unused(self) -> None:
-        """Remove the folder of a run that never began to work, which holds nothing but what Hydra noted.
+        """Remove the folder of a run that did not start to work and holds only files of Hydra.
 
-        Of one that was there before, only empty files of Hydra are removed: the disk was full.
+        In a folder that existed before, only empty files of Hydra are removed, which a full disk leaves.
         """
         if self.lock is None:
             return
@@ -49,10 +49,10 @@ class ClaimedFolder:
 
 
 def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> ClaimedFolder:
-    """Make and lock the folder of a run or a sweep, which Hydra has not made yet, and write its name into `config`.
+    """Make and lock the folder of a run or a sweep before Hydra makes it, and write its name into `config`.
 
-    A folder named after the time gets another name where a run of the same second has made it already. One that holds
-    a run, or anything else, is refused, see `refuse_taken`.
+    A folder named after the time gets a number if a run of the same second has made it already. A folder that holds
+    a run, or other files, is refused, see `refuse_taken`.
     """
     folder = _named(config, kind)
     if "${" in str(folder):  # Hydra resolves the name once more
@@ -72,7 +72,7 @@ def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> ClaimedFo
         lock = FileLock(folder / LOCK)
         (folder / LOCK).write_text(f"held by process {os.getpid()} while it runs\n")
     except LockedError:
-        raise LandmarksError(f"{place}: another run is at work there; give each a folder of its own") from None
+        raise LandmarksError(f"{place}: another run uses this folder; give each run a folder of its own") from None
     except OSError as error:
         raise LandmarksError(f"{place}: cannot be made or written ({error.strerror}); name another folder") from None
     with read_write(config.hydra), open_dict(config.hydra):
@@ -81,15 +81,15 @@ def claim_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> ClaimedFo
 
 
 def _require_room(folder: Path, place: str) -> None:
-    """Refuse a full disk before Hydra leaves files there with nothing in them."""
+    """Raise LandmarksError if the disk is full, before Hydra leaves empty files there."""
     existing = next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
     usage = shutil.disk_usage(existing)
-    if usage.free < LEAST_ROOM and usage.total:  # which is 0 for what is no disk
+    if usage.free < LEAST_ROOM and usage.total:  # the total is 0 for special file systems
         raise LandmarksError(f"{place}: the disk is full; make room, or name another folder")
 
 
 def _named(config: DictConfig, kind: str) -> Path:
-    """Return the folder that Hydra would make; its name may ask Hydra for what it only says within a job."""
+    """Return the folder that Hydra would make; its name may interpolate values that Hydra has only within a job."""
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)
     try:
@@ -99,10 +99,7 @@ def _named(config: DictConfig, kind: str) -> Path:
 
 
 def _make(folder: Path, alone: bool) -> tuple[Path, bool]:
-    """Make a folder, or the first of FOLDER, FOLDER_2, … that nobody has made where it is to be `alone`.
-
-    Say as well whether it was not there before.
-    """
+    """Make a folder, or if `alone` the first new one of FOLDER, FOLDER_2, …; return it, and whether it is new."""
     for number in count(1):
         candidate = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
         try:
@@ -110,14 +107,14 @@ def _make(folder: Path, alone: bool) -> tuple[Path, bool]:
         except FileExistsError:
             if alone:
                 continue
-            candidate.mkdir(exist_ok=True)  # raises where it is no folder
+            candidate.mkdir(exist_ok=True)  # raises an error if it is not a folder
             return candidate, False
         return candidate, True
     raise AssertionError
 
 
 def name_jobs_by_differences(config: DictConfig) -> None:
-    """Make Hydra name the folders of a sweep's jobs after what differs between them; it composes each job anew."""
+    """Make Hydra name the folders of a sweep's jobs after the values that differ; it composes each job anew."""
     overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
     fixed = [override.key_or_group for override in overrides if not override.is_sweep_override()]
     exclude = [*config.hydra.job.config.override_dirname.exclude_keys, *fixed]
@@ -129,51 +126,51 @@ def name_jobs_by_differences(config: DictConfig) -> None:
 
 
 def refuse_taken(folder: Path, config: DictConfig) -> None:
-    """Refuse to write over what a run has left in a folder, unless `config` goes on with it or says it is meant.
+    """Raise LandmarksError if a folder holds a run, unless `config` resumes or explicitly overwrites it.
 
-    Refuse as well a folder that holds anything else, such as the photographs themselves.
+    Raise it also for a folder that holds other files, such as the photographs themselves.
     """
     if not (folder / RECORD).is_file():
         _refuse_foreign(folder, "run")
         return
     job, _ = read_kind(folder)
     if job != config.job:
-        raise LandmarksError(f"{folder} holds what `landmarks {job}` wrote: give this run a folder of its own")
+        raise LandmarksError(f"{folder} holds the output of `landmarks {job}`: give this run a folder of its own")
     resume = config.get("resume")
     if job != "train" or config.get("overwrite") or resume == "last" or goes_on(folder, resume):
         return
     if (folder / "metrics.json").is_file() or any((folder / "checkpoints").glob("*.ckpt")):
         raise LandmarksError(
-            f"{folder} holds a run: resume=last goes on with it, overwrite=true replaces it; or name another folder"
+            f"{folder} holds a run: resume=last resumes it, overwrite=true replaces it; or name another folder"
         )
 
 
 def start_if_new(config: DictConfig) -> None:
-    """Let `resume=last` start those jobs of an interrupted sweep that have no checkpoint yet."""
+    """Make `resume=last` start the jobs of an interrupted sweep that have no checkpoint yet."""
     if config.get("resume") == "last" and not Path(config.callbacks.last.path).is_file():
         config.resume = None
 
 
 def goes_on(folder: Path, resume: str | Path | None) -> bool:
-    """Say whether the checkpoint that is resumed is one of this folder's own run."""
+    """Return whether the checkpoint to resume belongs to the run in this folder."""
     return resume is not None and Path(resume).resolve().is_relative_to(folder.resolve())
 
 
 def _refuse_foreign(folder: Path, kind: str) -> None:
     found = _work_in(folder) if folder.is_dir() else []
-    # an evaluation may lie around the extraction whose descriptor sets it reads
+    # an evaluation's folder may contain that of the extraction whose descriptor sets it reads
     if others := [name for name in found if not (folder / name / RECORD).is_file()]:
         raise LandmarksError(
-            f"hydra.{kind}.dir={folder}: there is something else in this folder, such as {shown(others[0])}; name one "
-            f"that is new or empty, or one that holds a {kind}"
+            f"hydra.{kind}.dir={folder}: this folder holds other files, such as {shown(others[0])}; name one that is "
+            f"new or empty, or one that holds a {kind}"
         )
 
 
 def _work_in(folder: Path) -> list[str]:
-    """Return the names of all that was not put there before any work."""
+    """Return the names of all files and folders except those that are written before any work."""
     return sorted(path.name for path in folder.iterdir() if path.name not in BEFORE_WORK)
 
 
 def _first_rank() -> bool:
-    """Say whether this is the first of the processes that torchrun or Slurm started, or the only one."""
+    """Return whether this is the first process that torchrun or Slurm started, or the only one."""
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))

@@ -1,4 +1,4 @@
-"""The types of the top-level keys; all other keys are typed by the constructors they belong to."""
+"""Defines the types of the top-level keys; other keys are typed by the constructors that they belong to."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -6,14 +6,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 Task = Literal["landmarks", "detection"]
-"""What a run is about: networks that embed and name landmarks, or detectors."""
+"""Task of a run: retrieval and recognition of landmarks, or detection."""
 
 Inference = Literal["eager", "compile", "onnx"]
-"""What computes descriptors, see `landmarks.extraction.inference`."""
+"""Engine that computes descriptors, see `landmarks.extraction.inference`."""
 
 
 Count = Annotated[int, Field(ge=1)]
-Length = Count | Literal[-1]  # -1: without an end
+Length = Count | Literal[-1]  # -1: no limit
 Share = Count | Annotated[float, Field(gt=0, le=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -35,12 +35,12 @@ RANGES: dict[str, Any] = {
     "trainer.limit_val_batches": Share | None,
     "callbacks.last.minutes": Annotated[float, Field(ge=0)],
 }
-"""What values must be that classes of others take without a look, or refuse after work; any key may be missing."""
+"""Valid values of keys that libraries do not check, or check too late; any key may be missing."""
 
 
 @dataclass(frozen=True)
 class Shared:
-    """Keys that training and evaluation share. Groups are checked node by node, hence `Any`."""
+    """Top-level keys of both training and evaluation; groups are `Any`, because they are checked node by node."""
 
     name: str
     seed: int
@@ -66,7 +66,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class Published:
-    """The figures that were published for a run, with what they were measured on."""
+    """Published values of a metric, and the publication they are from."""
 
     metric: str
     public: float | None
@@ -94,7 +94,7 @@ class TrainSettings(Shared):
 
 @dataclass(frozen=True)
 class DetectorSettings(TrainSettings):
-    """Top-level keys of `conf/train.yaml` for a detector, which has no use for some groups."""
+    """Top-level keys of `conf/train.yaml` for a detector, which does not use some groups."""
 
     loss: None
     augmentation: None
@@ -118,7 +118,7 @@ class EvaluateSettings(Shared):
 
 @dataclass(frozen=True)
 class DetectorEvaluateSettings:
-    """Those top-level keys of `conf/evaluate.yaml` that a detector has a use for."""
+    """The top-level keys of `conf/evaluate.yaml` that a detector uses."""
 
     job: Literal["evaluate"]
     name: str

@@ -1,4 +1,4 @@
-"""After a multirun, one table of all its jobs: what was varied and what came out."""
+"""Summarises a sweep in one table: the overrides of all jobs and their results."""
 
 import csv
 import math
@@ -22,7 +22,7 @@ class SweepSummary(Callback):
         self._rows: list[dict[str, Any]] = []
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Note one job's overrides and its figure."""
+        """Store the overrides and the metric of one job."""
         figure = job_return.return_value if job_return.status is JobStatus.COMPLETED else None
         varied = dict(override.split("=", 1) for override in job_return.overrides or [] if "=" in override)
         self._rows.append(varied | {"figure": figure, "run": OmegaConf.select(config, "hydra.runtime.output_dir")})

@@ -1,4 +1,4 @@
-"""Where images and labels come from: tables, stores, splits, samplers, decoding and augmentation."""
+"""Images and labels: tables, sources, stores, samplers, decoding and augmentation."""
 
 import os
 

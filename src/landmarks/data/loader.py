@@ -80,7 +80,7 @@ class ResumableLoader(DataLoader[Any]):
         }
 
     def require_same(self, epoch: int) -> None:
-        """Refuse to go on in the middle of an epoch with other batches than it was begun with."""
+        """Raise LandmarksError if an epoch would be resumed with other batches than it was begun with."""
         if self._resumed is None or self._resumed["epoch"] != epoch or self._resumed.get("over", False):
             return
         before, now = self._resumed["identity"], self._identity()
@@ -125,7 +125,7 @@ class ResumableDataModule(pl.LightningDataModule):
         self._resumed = state_dict["train_loader"]
 
     def require_resumable(self) -> None:
-        """Refuse before any work what the training loop would refuse at its first batch; after `load_state_dict`."""
+        """Raise the errors of the first batch before any work; call this after `load_state_dict`."""
         if self._resumed is not None and self._train_loader is not None:
             self._train_loader.require_same(self._resumed["epoch"])
 

@@ -187,7 +187,7 @@ class LandmarkDataModule(ResumableDataModule):
         }
 
     def evaluation_identity(self) -> dict[str, str]:
-        """What tells the evaluation sets and their truth from others, by name, after `setup`."""
+        """Return hashes that identify the evaluation sets and their truth, by name, after `setup`."""
         retrieval, recognition = self.truth.retrieval, self.truth.recognition
         arrays = [] if retrieval is None else [retrieval.query_ids, retrieval.public, retrieval.positives]
         arrays += [] if recognition is None else [recognition.image_ids, recognition.public, recognition.landmarks]

@@ -1,4 +1,4 @@
-"""Finds photographs on the disk: which files are images, what lies beside them, and which are there twice."""
+"""Finds photographs on the disk, and warns of other files and of duplicates between splits."""
 
 import logging
 import os
@@ -14,24 +14,24 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", "
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 INDEX_NAMES = {"index", "database", "db", "gallery"}
 SPLIT_NAMES = INDEX_NAMES | {"train", "training", "val", "valid", "validation", "test", "testing", "query", "queries"}
-NAMED = 5  # doubles that a warning names
+NAMED = 5  # most duplicates that a warning names
 
 log = logging.getLogger(__name__)
 
 
 def find_photos(root: Path, apart: Collection[Path] = ()) -> dict[str, list[Path]]:
-    """Images by landmark folder, both sorted by name; folders without images, and those `apart`, are left out.
+    """Return images by landmark folder, both sorted by name, without empty folders and those in `apart`.
 
-    Files that are no images of a known format are counted in one warning; what is no file, as a pipe or a link that
-    leads nowhere, is counted and named in another.
+    One warning counts the files that are not images of a known format, another one counts and names what is not a
+    regular file, such as a pipe or a broken link.
     """
     if not root.is_dir():
-        raise LandmarksError(f"{shown(root)} is not a folder; it should hold one folder a landmark")
+        raise LandmarksError(f"{shown(root)} is not a folder; it should hold one folder per landmark")
     others = {path.resolve() for path in apart}
     entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     loose = sum(_is_image(path.name) and path.is_file() for path in entries)
     if loose:
-        log.warning("%s: %d images lie outside any landmark's folder and are left out", shown(root), loose)
+        log.warning("%s: %d images are in no landmark's folder and are left out", shown(root), loose)
     passed, odd = Counter[str](), list[Path]()
     folders = [path for path in entries if path.is_dir() and path.resolve() not in others]
     found = {path.name: _images_below(path, passed, odd) for path in folders}
@@ -43,9 +43,9 @@ def find_photos(root: Path, apart: Collection[Path] = ()) -> dict[str, list[Path
 
 
 def find_images(root: Path) -> list[Path]:
-    """All images in a folder and the folders below it, sorted by path; hidden files are left out, links followed.
+    """Return all images in a folder and its subfolders, sorted by path, without hidden files; links are followed.
 
-    Warns as `find_photos` does.
+    It warns like `find_photos`.
     """
     if not root.is_dir():
         raise LandmarksError(f"{shown(root)} is not a folder")
@@ -56,7 +56,7 @@ def find_images(root: Path) -> list[Path]:
 
 
 def known_suffixes() -> tuple[str, ...]:
-    """Endings of the files that are taken for images."""
+    """Return the suffixes of the files that are read as images."""
     return SUFFIXES + HEIF_SUFFIXES if heif_is_read() else SUFFIXES
 
 
@@ -70,44 +70,48 @@ def _suffix(name: str) -> str:
 
 def _warn_of_others(root: Path, passed: Counter[str], odd: Sequence[Path]) -> None:
     if odd:
-        kind = "left out, as pipes, devices and links that lead nowhere are no files"
+        kind = "left out, because pipes, devices and broken links are not files"
         log.warning("%s: %s", shown(root), counted(kind, [_below(root, path) for path in odd], NAMED))
     if not passed:
         return
-    counts = ", ".join(f"{count} {shown(suffix) or 'without an ending'}" for suffix, count in passed.most_common())
+    counts = ", ".join(f"{count} {shown(suffix) or 'without a suffix'}" for suffix, count in passed.most_common())
     heic = any(suffix in HEIF_SUFFIXES for suffix in passed)
     hint = "; pip install 'landmarks[heif]' reads HEIC" if heic else ""
     log.warning(
-        "%s: %d files are passed over, no images of a known format: %s%s", shown(root), passed.total(), counts, hint
+        "%s: %d files are not images of a known format and are left out: %s%s",
+        shown(root),
+        passed.total(),
+        counts,
+        hint,
     )
 
 
 def _images_below(folder: Path, passed: Counter[str], odd: list[Path]) -> list[Path]:
-    """All images below a folder, sorted; hidden ones left out, links followed, each folder once.
+    """Return all images below a folder, sorted, without hidden ones; links are followed, each folder is read once.
 
-    Counts others in `passed`, and adds what is called as an image but is no file to `odd`: opening a pipe waits for
-    ever.
+    Other files are counted in `passed`. What has an image's suffix but is not a regular file is added to `odd`,
+    because opening a pipe would block.
     """
     found: list[Path] = []
     visited: set[tuple[int, int]] = set()
     for here, folders, files in os.walk(folder, followlinks=True):
         status = Path(here).stat()
-        if (status.st_dev, status.st_ino) in visited:  # a link that leads back up
+        if (status.st_dev, status.st_ino) in visited:  # a link to a parent folder
             folders.clear()
             continue
         visited.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         names = sorted(name for name in files if not name.startswith("."))
         for path in (Path(here, name) for name in names if _is_image(name)):
-            (found if os.path.isfile(path) else odd).append(path)  # noqa: PTH113 - False for whatever cannot be asked
+            (found if os.path.isfile(path) else odd).append(path)  # noqa: PTH113 - False where Path would raise
         passed.update(_suffix(name) for name in names if not _is_image(name))
     return found
 
 
-def warn_of_doubles(root: Path, splits: Mapping[str, Sequence[Path]]) -> None:
-    """Warn of files that lie in two splits, as links or byte for byte: a query is then found by its own copy.
+def warn_of_duplicates(root: Path, splits: Mapping[str, Sequence[Path]]) -> None:
+    """Warn of files that are in two splits, as links or byte for byte, because a query is then found by its own copy.
 
-    Only files of one size are read. A path that train and index share is no double: somebody has said so.
+    Only files of equal size are read. A path may be in both train and index, because the user has listed it twice.
     """
     by_size: dict[int, list[tuple[str, Path]]] = defaultdict(list)
     for split, paths in splits.items():
@@ -115,8 +119,8 @@ def warn_of_doubles(root: Path, splits: Mapping[str, Sequence[Path]]) -> None:
             try:
                 by_size[path.stat().st_size].append((split, path))
             except OSError:
-                continue  # it is named where it is read
-    doubles = []
+                continue  # reported when it is read
+    duplicates = []
     for files in by_size.values():
         by_content: dict[bytes, list[tuple[str, Path]]] = defaultdict(list)
         for split, path in files if len({split for split, _ in files}) > 1 else ():
@@ -126,14 +130,16 @@ def warn_of_doubles(root: Path, splits: Mapping[str, Sequence[Path]]) -> None:
                 (one for one in same if one[0] != same[0][0] and (one[1] != same[0][1] or one[0] == "query")), None
             )
             if other is not None:
-                doubles.append(f"{_below(root, same[0][1])} ({same[0][0]}) and {_below(root, other[1])} ({other[0]})")
-    if doubles:
+                duplicates.append(
+                    f"{_below(root, same[0][1])} ({same[0][0]}) and {_below(root, other[1])} ({other[0]})"
+                )
+    if duplicates:
         log.warning(
-            "%s: %d images lie in several splits, as links to one file or byte for byte, and raise the figures: %s; "
+            "%s: %d images are in several splits, as links to one file or byte for byte, and raise the metrics: %s; "
             "remove all but one of each",
             shown(root),
-            len(doubles),
-            "; ".join(doubles[:NAMED] + ["…"] * (len(doubles) > NAMED)),
+            len(duplicates),
+            "; ".join(duplicates[:NAMED] + ["…"] * (len(duplicates) > NAMED)),
         )
 
 

@@ -1,11 +1,11 @@
-"""Anybody's own photographs: one folder a landmark, nothing else to prepare.
+"""Data source for a user's own photographs: one folder per landmark, without other preparation.
 
     root/Tower Bridge/{a,b,c}.jpg
     root/Golden Gate/2019/{x,y}.png          folders below a landmark's folder belong to it
     root/non-landmark/{dog,soup}.jpg         optional: images of no landmark
 
-Each image goes to train, index or query by a hash of its path below root. So the split needs no file, is
-the same on every machine, and does not change for the images that are there when others are added.
+Each image goes to train, index or query by a hash of its path below root. So the split needs no file, is the same on
+every machine, and does not change for existing images when others are added.
 """
 
 import os
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.data.photo_files import INDEX_NAMES, SPLIT_NAMES, find_photos, known_suffixes, warn_of_doubles
+from landmarks.data.photo_files import INDEX_NAMES, SPLIT_NAMES, find_photos, known_suffixes, warn_of_duplicates
 from landmarks.data.photo_table import read_photo_table
 from landmarks.data.roots import local_folder
 from landmarks.data.source import GroundTruth, ImageSet, Source
@@ -36,7 +36,7 @@ def _digest(key: str, purpose: bytes) -> int:
 
 
 def _key(relative: Path) -> str:
-    """An image's name on every machine: macOS writes accents decomposed, others composed."""
+    """Return an image's name, the same on every machine: macOS decomposes accents, other systems compose them."""
     return unicodedata.normalize("NFC", relative.as_posix())
 
 
@@ -58,28 +58,28 @@ def _found(key: str, folder: Path, apart: tuple[Path, ...] = ()) -> dict[str, li
 
 
 def _refuse_splits(root: Path, names: list[str], non_landmark: str) -> None:
-    """Refuse folders that are called train, test and the like: taken for landmarks they would give figures."""
+    """Raise LandmarksError for folders called train, test and so on, which are splits instead of landmarks."""
     splits = [name for name in names if name.lower() in SPLIT_NAMES]
     if len(splits) > 1 or (splits and not set(names) - set(splits) - {non_landmark}):
         train = next((name for name in splits if name.lower().startswith("train")), splits[0])
         index = next((name for name in splits if name.lower() in INDEX_NAMES), train)
         queries = next((name for name in splits if name not in (train, index)), "FOLDER")
         raise LandmarksError(
-            f"data.root={root}: holds {' and '.join(splits)}, which are splits and no landmarks. To have one folder "
-            f"of landmarks split here: data.root={root / train}. To keep the split as it is: data.root={root / train} "
+            f"data.root={root}: holds {' and '.join(splits)}, which are splits, not landmarks. To split one folder "
+            f"of landmarks: data.root={root / train}. To keep the existing split: data.root={root / train} "
             f"data.source.queries={root / queries} data.source.index={root / index}"
         )
 
 
 def images_of_files(paths: list[Path], root: Path | None = None) -> ImageSet:
-    """Make a set of N files, whose ids are hashes of their paths; without landmarks.
+    """Make a set of N files without landmarks, whose ids are hashes of their paths.
 
     Args:
-        paths: Each once; the rows of the set stand in this order.
-        root: Folder from which on paths are hashed and shown, so that a moved folder keeps its ids.
+        paths: The files, each once, in the order of the rows.
+        root: Paths relative to this folder are hashed and shown, so that a moved folder keeps its ids.
 
     Raises:
-        LandmarksError: Two files get the same id, as one that is named twice.
+        LandmarksError: Two files get the same id, for example because a file is listed twice.
     """
     ids = _ids([_key(Path(os.path.relpath(path, root)) if root else path.absolute()) for path in paths], paths)
     return ImageSet(ImageTable.unlabelled(ids), FileStore(ids, paths, root))
@@ -87,27 +87,27 @@ def images_of_files(paths: list[Path], root: Path | None = None) -> ImageSet:
 
 @dataclass(frozen=True)
 class PhotoSets:
-    """The three sets in one label space, in which the landmarks of `train` come first."""
+    """The three sets of a split in one label space, in which the landmarks of `train` come first."""
 
     train: ImageTable
     index: ImageTable
-    queries: ImageTable  # with their landmarks
+    queries: ImageTable  # with landmarks, unlike `Source.queries`
     store: FileStore
 
     @cached_property
     def asked(self) -> NDArray[np.bool_]:
-        """Which queries show a landmark that the index holds, bool [Q]."""
-        return np.append(self.index.counts() > 0, False)[self.queries.landmarks]  # the last is what -1 looks up
+        """Whether each query shows a landmark of the index, bool [Q]."""
+        return np.append(self.index.counts() > 0, False)[self.queries.landmarks]  # -1 looks up the last element
 
 
 def given_photos(root: Path, sets: dict[str, dict[str, list[Path]]], non_landmark: str) -> PhotoSets:
-    """Make tables of images by split (train, index, query) and landmark; without any to train on, the index trains."""
+    """Make tables from images by split (train, index, query) and landmark; an empty train split becomes the index."""
     sets = {**sets, "train": sets["train"] or {k: v for k, v in sets["index"].items() if k != non_landmark}}
     known = sorted(sets["train"])
     names = [*known, *sorted({*sets["index"], *sets["query"]} - {*known, non_landmark})]
     number = {name: place for place, name in enumerate(names)} | {non_landmark: -1}
     paths = sorted({path for found in sets.values() for group in found.values() for path in group})
-    ids = _ids([_key(Path(os.path.relpath(path, root))) for path in paths], paths)  # .. where it lies elsewhere
+    ids = _ids([_key(Path(os.path.relpath(path, root))) for path in paths], paths)  # with .. if outside the root
     id_of = dict(zip(paths, ids.tolist(), strict=True))
 
     def table(split: str, names: list[str]) -> ImageTable:
@@ -122,25 +122,25 @@ def given_photos(root: Path, sets: dict[str, dict[str, list[Path]]], non_landmar
 
 
 class PhotoFolder(Source):
-    """A folder of photographs with one folder a landmark, split for training and both evaluations.
+    """Folder of photographs with one folder per landmark, split for training and both evaluations.
 
-    Landmarks with few images train only. A landmark that the hash leaves without a train or an index
-    image has no queries: its images train, too. Images of no landmark are half queries (of recognition;
-    retrieval ignores them) and half index distractors. Every second query is public, the others private.
+    Landmarks with few images are only used in training, and so are those for which the hash selects no train or no
+    index image. Half of the images without a landmark are queries (for recognition; retrieval ignores them), the others
+    are distractors in the index. Every second query is public, the others are private.
 
-    Somebody's own split is kept where it is given, as two folders or a table. Retrieval then ignores queries of
-    landmarks that the index lacks, and in recognition queries of landmarks that nothing trains show none.
+    A user's own split, as two folders or a table, replaces that of the hash. Retrieval then ignores queries of
+    landmarks that the index lacks, and recognition treats queries of landmarks without training images as showing none.
 
     Args:
         root: The folder that holds the landmarks' folders. Hidden files are ignored; links are followed.
-        index_share: Part of each landmark's images that goes to the index set, 0..1.
-        query_share: Part that becomes queries, 0..1.
-        min_split: Landmarks with fewer images than this train only.
-        non_landmark: Name of the folder with images of no landmark, if there is one.
-        queries: A folder of the same form whose images are the queries; with `index`. The root's others train.
-        index: A folder of the same form whose images are the index.
-        table: Instead of folders a CSV of `path` (from the root on), `landmark` (empty: none) and `split`: train,
-            index or query.
+        index_share: Share of each landmark's images that goes to the index set, 0..1.
+        query_share: Share that becomes queries, 0..1.
+        min_split: Landmarks with fewer images than this are only used in training.
+        non_landmark: Name of the folder with images without a landmark, if there is one.
+        queries: A folder of the same form with the queries; requires `index`. The root's other images are for training.
+        index: A folder of the same form with the index images.
+        table: Instead of folders, a CSV file of `path` (relative to the root), `landmark` (empty for none) and `split`:
+            train, index or query.
     """
 
     name = "folder"
@@ -158,11 +158,11 @@ class PhotoFolder(Source):
     ) -> None:
         if min(index_share, query_share) <= 0 or index_share + query_share >= 1:
             raise LandmarksError(
-                f"index_share {index_share} and query_share {query_share} must be above 0 and leave a rest to train on"
+                f"index_share {index_share} and query_share {query_share} must be above 0 and leave images to train on"
             )
         if (queries is None) != (index is None) or (table is not None and queries is not None):
             raise LandmarksError(
-                "data.source: give queries and index together, each a folder with one folder a landmark; or table alone"
+                "data.source: give queries and index, each a folder with one folder per landmark; or only a table"
             )
         self.root = local_folder(root)
         self.index_share = index_share
@@ -174,7 +174,7 @@ class PhotoFolder(Source):
         self._is_looked_through = False
 
     def prepare(self, training: bool = True, evaluation: bool = True) -> None:
-        """Find and split the images. Raises LandmarksError where there is nothing to work on. See Source."""
+        """Find and split the images, see Source; raises LandmarksError if there are too few of them."""
         photos = self._photos
         if not evaluation:
             return
@@ -182,42 +182,42 @@ class PhotoFolder(Source):
         if not photos.asked.any():
             counts = ", ".join(f"{len(table)} {name}" for name, table in tables.items())
             raise LandmarksError(
-                f"{self._table}: no query shows a landmark of the index ({counts} images); write the same names"
+                f"{self._table}: no query shows a landmark of the index ({counts} images); use the same names in both"
                 if self._table
-                else f"data.source.queries: no query shows a landmark of the index ({counts} images); folders of a "
-                "landmark have the same name in both"
+                else f"data.source.queries: no query shows a landmark of the index ({counts} images); give folders "
+                "of a landmark the same name in both"
                 if self._folders
                 else f"{self.root}: no landmark has enough images for a query, an index and a train image "
                 f"({len(photos.train)} images of {photos.train.num_landmarks} landmarks); add images: "
-                f"{2 * self.min_split} or more of a landmark are mostly enough"
+                f"{2 * self.min_split} or more of a landmark are usually enough"
             )
         if not self._is_looked_through:
             paths = {name: [photos.store.path(i) for i in table.ids.tolist()] for name, table in tables.items()}
-            warn_of_doubles(self.root, paths)
+            warn_of_duplicates(self.root, paths)
             self._is_looked_through = True
 
     def train(self) -> ImageSet:
-        """Images to train on."""
+        """Return the training images."""
         return ImageSet(self._photos.train, self._photos.store)
 
     def gallery(self) -> ImageSet:
-        """The train images."""
+        """Return the training images."""
         return self.train()
 
     def index(self) -> ImageSet:
-        """Images to be retrieved, in the label space of train; -1 for images of no landmark."""
+        """Return the index images, in the label space of train; -1 for images without a landmark."""
         return ImageSet(self._photos.index, self._photos.store)
 
     def queries(self) -> ImageSet:
-        """Query images, their landmarks withheld."""
+        """Return the query images, without their landmarks."""
         return ImageSet(ImageTable.unlabelled(self._photos.queries.ids), self._photos.store)
 
     def truth(self) -> GroundTruth:
-        """Retrieval: the index images of the query's landmark. Recognition: the landmark's index."""
+        """Return the index images of each query's landmark for retrieval, and the landmark for recognition."""
         photos = self._photos
         public = np.zeros(len(photos.queries), dtype=np.bool_)
         for rows in (np.flatnonzero(photos.asked), np.flatnonzero(~photos.asked)):
-            public[rows[np.argsort(photos.queries.ids[rows])[::2]]] = True  # ids are hashes: every second by chance
+            public[rows[np.argsort(photos.queries.ids[rows])[::2]]] = True  # a random half, because ids are hashes
         return GroundTruth.of_tables(photos.queries, public, photos.index, photos.train.num_landmarks)
 
     @cached_property
@@ -235,7 +235,7 @@ class PhotoFolder(Source):
         return self._dealt()
 
     def _dealt(self) -> PhotoSets:
-        """Deal the images below the root to the three sets by a hash of their paths."""
+        """Split the images below the root into the three sets by a hash of their paths."""
         found = _found("data.root", self.root)
         _refuse_splits(self.root, list(found), self.non_landmark)
         others = found.pop(self.non_landmark, [])
@@ -243,7 +243,7 @@ class PhotoFolder(Source):
         if not names:
             raise LandmarksError(
                 f"data.root={self.root}: no folder with images ({', '.join(known_suffixes())}); it should hold one "
-                "folder a landmark with that landmark's images in it"
+                "folder per landmark with its images"
             )
         groups = [*found.values(), others]
         paths = [path for group in groups for path in group]
@@ -254,7 +254,7 @@ class PhotoFolder(Source):
 
         in_index_or_query = fraction < self.query_share + self.index_share
         split = np.where(fraction < self.query_share, QUERY, np.where(in_index_or_query, INDEX, TRAIN))
-        # Training and being found come first: without both, a landmark's queries could not be answered.
+        # Without train and index images, a landmark's queries could not be answered.
         in_train = np.bincount(landmarks[split == TRAIN], minlength=len(groups))
         in_index = np.bincount(landmarks[split == INDEX], minlength=len(groups))
         in_all = np.bincount(landmarks, minlength=len(groups))

@@ -1,4 +1,4 @@
-"""Reads a split of photographs that somebody made: a CSV file of path, landmark and split."""
+"""Reads a user's own split of photographs: a CSV file of path, landmark and split."""
 
 import os
 from pathlib import Path
@@ -11,32 +11,32 @@ SPLITS = ("train", "index", "query")
 
 
 def read_photo_table(path: Path, root: Path, non_landmark: str) -> dict[str, dict[str, list[Path]]]:
-    """Read images by split and landmark; those without a landmark are of `non_landmark`.
+    """Read the images of each split by landmark; those without a landmark get the name `non_landmark`.
 
     Raises:
-        LandmarksError: names the line of an unknown split, an image that is not there or named twice in a split, or one
-            to train on without a landmark.
+        LandmarksError: A split is unknown, an image does not exist or is twice in a split, or a training image has no
+            landmark; the message names the line.
     """
     found: dict[str, dict[str, list[Path]]] = {split: {} for split in SPLITS}
-    known: set[tuple[str, str]] = set()  # absolute: place/a.jpg and ./place/a.jpg are one image
+    known: set[tuple[str, str]] = set()  # absolute paths, because place/a.jpg and ./place/a.jpg are the same image
     for rows in read_rows(path, ("path", "landmark", "split")):
         names, landmarks, splits = (rows.texts(column) for column in ("path", "landmark", "split"))
         strange = np.array([split not in SPLITS for split in splits])
-        rows.refuse(strange, "split", "is no split", f"write one of {', '.join(SPLITS)}")
+        rows.refuse(strange, "split", "is not a split", f"write one of {', '.join(SPLITS)}")
         unnamed = np.array(
             [split == "train" and not landmark for split, landmark in zip(splits, landmarks, strict=True)]
         )
         rows.refuse(
-            unnamed, "landmark", "is no landmark to train on", "write its name, or make the image index or query"
+            unnamed, "landmark", "is not a landmark to train on", "write its name, or move the image to index or query"
         )
         files = [root / name for name in names]
         absent = np.array([not _is_file(file) for file in files])
-        rows.refuse(absent, "path", f"is no file in {root}", "write the image's path from data.root on")
+        rows.refuse(absent, "path", f"is not a file in {root}", "write the image's path relative to data.root")
         again = np.zeros(len(rows), np.bool_)
         for row, key in enumerate(zip(map(os.path.abspath, files), splits, strict=True)):
             again[row] = key in known
             known.add(key)
-        rows.refuse(again, "path", "is an image that was there before in the same split", "remove one of the lines")
+        rows.refuse(again, "path", "is an image that is already in the same split", "remove one of the lines")
         for file, landmark, split in zip(files, landmarks, splits, strict=True):
             found[split].setdefault(landmark or non_landmark, []).append(file)
     return found

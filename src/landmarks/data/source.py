@@ -117,11 +117,11 @@ class ImageSet:
 
     @property
     def has_paths(self) -> bool:
-        """Whether images are files with paths of their own, which say more than ids."""
+        """Whether images are files with paths of their own, which tell people more than ids."""
         return isinstance(self.store, FileStore)
 
     def name(self, row: int) -> str:
-        """What people call the image of a row: its path and its id, or its id alone."""
+        """Return the name of a row's image for messages: its path and its id, or only its id."""
         name = format_id(int(self.table.ids[row]))
         return f"{shown(self.path(row))} ({name})" if self.has_paths and self.present[row] else name
 
@@ -138,13 +138,13 @@ class ImageSet:
         return self.store.stamps(self.table.ids[chosen], self.table.locations[chosen])
 
     def identity(self) -> str:
-        """Return 16 hex digits that tell a set from another, wherever it lies, by ids, landmarks and a few files."""
+        """Return 16 hex digits that identify the set, wherever it is stored, by ids, landmarks and a few files."""
         parts: list[NDArray[np.generic]] = [self.table.ids, self.table.landmarks]
         rows = np.flatnonzero(self.present)
         for row in rows[np.linspace(0, len(rows) - 1, min(READ, len(rows))).astype(np.int64)]:
-            with suppress(OSError, LandmarksError):  # what cannot be read is counted by those who need it
+            with suppress(OSError, LandmarksError):  # unreadable images are counted when they are used
                 parts.append(np.frombuffer(self.read(int(row)), np.uint8))
-        from landmarks.data.samplers import fingerprint  # with torch, which tables and tars open without
+        from landmarks.data.samplers import fingerprint  # here, because it imports torch
 
         return fingerprint(*parts)
 

@@ -58,7 +58,7 @@ def select_index(images: ImageSet, truth: GroundTruth, size: ValidationSize, see
 
 
 def select_gallery(images: ImageSet, size: ValidationSize, seed: int) -> ImageSet:
-    """The gallery images that vote: all, or a seeded sample, even over the landmarks."""
+    """Select the gallery images that vote: all, or a seeded sample, even over the landmarks."""
     if size.gallery_images is None or size.gallery_images >= len(images):
         return images
     chance = np.random.default_rng([seed, 2]).random(len(images))

@@ -20,7 +20,7 @@ LINE, GROUND = 2 / TEXT, 15 / TEXT  # line width and height of the ground of nam
 
 SHOWN_FROM = 0.3  # minimal score of a box on the sheet
 SIDE = 360  # longer side of an image on the sheet, pixels
-SPACE, MARGIN, HEADER, CAPTION = 14, 24, 40, 30
+SPACE, MARGIN, HEADER, CAPTION = 14, 24, 40, 30  # distances and heights on the sheet, pixels
 COLUMNS = 2  # pairs in a row
 
 

@@ -21,7 +21,7 @@ from landmarks.recognition import DetectionClasses, Detections
 from landmarks.report import write_summary
 from landmarks.terminal import Console
 
-OUTPUTS = ("metrics.json", "predictions.csv", "boxes.png", "report.html")
+OUTPUTS = ("metrics.json", "predictions.csv", "boxes.png", "report.html")  # files that an evaluation writes
 TITLES = {"map@0.5": "mAP at IoU 0.5, 2018 challenge", "v2_map@0.5": "mAP at IoU 0.5, Open Images V2"}
 SHOWN_CLASSES = 12  # number of classes in the printed table; metrics.json has all
 

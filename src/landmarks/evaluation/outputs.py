@@ -32,6 +32,7 @@ from landmarks.retrieval import StageReport
 from landmarks.terminal import Console
 
 SHOWN = ("map@100", "gap", "top1")
+# Files that an evaluation writes into its folder.
 OUTPUTS = (
     "metrics.json",
     "ranking.npz",

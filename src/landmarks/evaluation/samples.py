@@ -94,7 +94,7 @@ def _without_landmark(truth: GroundTruth) -> NDArray[np.uint64]:
 
 
 def _called(source: Source | None, landmark_names: NDArray[np.str_]) -> list[str]:
-    """What people call landmarks, as it can be drawn and written."""
+    """Return the titles of landmarks, made printable."""
     categories = {} if source is None else source.category_names()
     named = ((categories.get(name), name.rpartition(":")[2].replace("_", " ")) for name in landmark_names.tolist())
     return [shown(title or name) for title, name in named]

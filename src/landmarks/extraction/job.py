@@ -117,7 +117,7 @@ def embed(
             images are unreadable.
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    if data.preprocessing != trained.preprocessing or data.scales != (1.0,):  # else training has shown that it works
+    if data.preprocessing != trained.preprocessing or data.scales != (1.0,):  # other sizes than in training
         data.fit_network(getattr(trained.network, "input_multiple", 1))
         for key, shape in data.input_shapes(training=False):
             require_size(trained.network, key, shape)

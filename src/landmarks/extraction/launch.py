@@ -1,8 +1,8 @@
-"""Starts one process a device for DDP from within a Hydra job.
+"""Start one process per device for DDP from within a Hydra job.
 
-Lightning's own launcher repeats the command line in every process: in a sweep each child would run the whole
-sweep again, and outside one it would make output folders of its own. Here the children read the resolved
-configuration from the run folder instead and compose nothing. Started by torchrun or Slurm, nothing is launched.
+Lightning's launcher repeats the command line in every process: in a sweep each child would run the whole sweep again,
+and otherwise it would make an output folder of its own. Here the children read the resolved configuration from the run
+folder. If torchrun or Slurm started the processes, nothing is launched.
 """
 
 import os
@@ -43,11 +43,11 @@ def require_precision(settings: DictConfig, trainer: pl.Trainer) -> None:
 
 @contextmanager
 def ranks_launched(strategy: Strategy, run_dir: Path) -> Iterator[None]:
-    """Run the block as rank 0 with the other ranks of this node beside it; without DDP, just run it.
+    """Run the block as rank 0 while child processes run the other ranks of this node; without DDP, just run it.
 
     Each child runs `python -P -m landmarks.cli.rank RUN_DIR PARENT`, reads `config.yaml` there and ends with its
     parent.
-    The ranks meet, and talk to each other, on this machine's loopback interface, where nobody else can listen.
+    The ranks communicate over this machine's loopback interface, which other machines cannot reach.
     """
     if not _we_launch(strategy):
         yield
@@ -58,7 +58,7 @@ def ranks_launched(strategy: Strategy, run_dir: Path) -> Iterator[None]:
         **{name: _loopback() for name in _INTERFACES if name not in os.environ},
         "MASTER_ADDR": store.host,
         "MASTER_PORT": str(store.port),
-        # the store is there already: torch's own would listen on all interfaces
+        # use the store made above, because torch's own would listen on all interfaces
         "TORCHELASTIC_USE_AGENT_STORE": "True",
         "TORCHELASTIC_RESTART_COUNT": "0",
         "WORLD_SIZE": str(strategy.num_processes),
@@ -67,7 +67,7 @@ def ranks_launched(strategy: Strategy, run_dir: Path) -> Iterator[None]:
     }
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
-    # -P: the working directory may be a stranger's, with files named after libraries
+    # -P: the working directory may be untrusted, with files named after libraries
     command = [sys.executable, "-P", "-m", "landmarks.cli.rank", str(run_dir), str(os.getpid())]
     children = [
         subprocess.Popen(command, env=os.environ | {"LOCAL_RANK": str(rank)})
@@ -101,12 +101,12 @@ def _we_launch(strategy: Strategy) -> bool:
 
 
 def _watch(children: list["subprocess.Popen[bytes]"], done: threading.Event) -> None:
-    """End this process when a child fails: rank 0 would wait for it in a collective call for ever."""
+    """End this process when a child fails, because rank 0 would wait for it in a collective call forever."""
     while not done.wait(1.0):
         failed = [rank for rank, child in enumerate(children, start=1) if child.poll() not in (None, 0)]
         if failed and not done.is_set():
-            time.sleep(1.0)  # let the child's own message out first
-            sys.stderr.write(f"Rank {failed[0]} failed (its message stands above); the run ends.\n")
+            time.sleep(1.0)  # let the child print its own message first
+            sys.stderr.write(f"Rank {failed[0]} failed (see its message above); the run ends.\n")
             sys.stderr.flush()
             for child in children:
                 child.kill()
@@ -114,7 +114,7 @@ def _watch(children: list["subprocess.Popen[bytes]"], done: threading.Event) -> 
 
 
 def _local_store() -> Any:
-    """Return where ranks of this machine find each other, listening on 127.0.0.1 only."""
+    """Return the store through which the ranks of this machine find each other, listening on 127.0.0.1 only."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     host, port = listener.getsockname()
     store: Any = getattr(torch.distributed, "TCPStore")  # noqa: B009 - unknown to type checkers

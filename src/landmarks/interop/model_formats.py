@@ -33,6 +33,7 @@ from landmarks.models import (
 )
 
 Format = Literal["safetensors", "onnx", "torch"]
+# File name suffix of each format.
 SUFFIXES: dict[Format, str] = {"safetensors": ".safetensors", "onnx": ".onnx", "torch": ".pt2"}
 
 

@@ -10,8 +10,8 @@ from landmarks.leaderboard.runs import SPLITS, Evaluated, FoundRuns, Run
 from landmarks.models import PUBLISHED_MODELS
 from landmarks.report import Apart, Board, BoardRow, Figures, Measured
 
-FROM_WEIGHTS = "from published weights"
-FROM_TRAINING = "from training"
+FROM_WEIGHTS = "from published weights"  # kind of the commands that measure a row with published weights
+FROM_TRAINING = "from training"  # kind of the commands that train a row's network and measure it
 WEIGHTS, LABELS = "PUBLISHED", "LABELS"  # placeholders in commands
 SHOWN = ("map@100", "gap", "classifier_gap", "map@0.5")
 

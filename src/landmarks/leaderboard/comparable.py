@@ -25,6 +25,7 @@ QUERIES, INDEX = 117_577, 761_757
 SCORED_IN_RETRIEVAL = 1_129
 UNREADABLE = 0.001
 EXACT = ("exact", "torch")
+# The rule that the leaderboard shows.
 RULE = (
     f"A metric is compared with a published one only if it was measured on the whole GLDv2 test set ({QUERIES:,} "
     f"queries, {INDEX:,} index images, ground truth {RELEASE}) with the models, sizes and stages of the row. A point "

@@ -19,7 +19,7 @@ from landmarks.errors import LandmarksError
 
 Model = Literal["affine", "homography", "fundamental"]
 
-REFERENCE = 1024.0
+REFERENCE = 1024.0  # longer side of an image, pixels, to which pixel thresholds refer
 # Pairs that determine a model; a result needs at least MORE_THAN_MINIMAL more inliers.
 MINIMAL: dict[Model, int] = {"affine": 3, "homography": 4, "fundamental": 7}
 MORE_THAN_MINIMAL = 3

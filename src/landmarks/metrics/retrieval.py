@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from landmarks.metrics.solutions import RetrievalSolution, scored_rows
 from landmarks.metrics.submissions import RetrievalSubmission
 
-K = 100
+K = 100  # ranks that the competition scores
 PRECISION_RANKS = (1, 5, 10, 50, 100)
 LOWER_IS_BETTER = ("mean_position", "median_position")
 

@@ -1,11 +1,11 @@
-"""Networks and losses as plain values: what a file may ask to be built, and nothing else.
+"""Represent networks and losses as plain values, from which files can build them without running other code.
 
-What can be built is what our YAML files in `conf/model` and `conf/loss` name, and what the user trusts by name; there
-is no other list. A checkpoint or model file that somebody sent may name these, at any depth of its values, and nothing
-else is imported or called. Its options are checked against the signature of what they are for.
+Files can build what our YAML files in `conf/model` and `conf/loss` name, and what the user trusts by name; there is no
+other list. An untrusted checkpoint or model file may name these, at any depth of its values, and nothing else is
+imported or called. Its options are checked against the signatures.
 
-Plain values are `network` or `loss` and the options. Ours go by their last name, such as "timm_net", others by the
-whole path, such as "mynets.Net".
+Plain values are a mapping with the key `network` or `loss`, and the options. Networks and losses of this package are
+called by their last name, such as "timm_net", others by the full import path, such as "mynets.Net".
 """
 
 import inspect
@@ -32,9 +32,9 @@ from landmarks.models.record import ModelRecord
 Kind = Literal["network", "loss"]
 GROUPS: dict[Kind, str] = {"network": "model", "loss": "loss"}
 OURS = "landmarks."
-IN_TRAINING_ONLY = ("checkpointing", "chunk")
+IN_TRAINING_ONLY = ("checkpointing", "chunk")  # options that do not affect the results of a trained network
 NOT_FETCHED = {"pretrained": False, "checkpointing": False}
-"""What is switched off in a network that gets its weights from the file that names it."""
+"""Options that are switched off in a network that gets its weights from the file that names it."""
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 
 _TRUSTED: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset())
@@ -42,7 +42,7 @@ _TRUSTED: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset()
 
 @contextmanager
 def trusting(names: Iterable[str]) -> Iterator[None]:
-    """A block in which files may also name these networks, losses and their parts, by their whole paths."""
+    """Let files also name these networks, losses and their parts within the block, by their full import paths."""
     before = _TRUSTED.set(_TRUSTED.get() | frozenset([names] if isinstance(names, str) else names))
     try:
         yield
@@ -51,14 +51,14 @@ def trusting(names: Iterable[str]) -> Iterator[None]:
 
 
 def refuse_strangers(*parts: tuple[Kind, Mapping[str, Any]]) -> None:
-    """Raise LandmarksError where plain values name, at any depth, what is neither ours nor trusted."""
+    """Raise LandmarksError if plain values name, at any depth, something that is neither ours nor trusted."""
     asked = list(dict.fromkeys(name for kind, plain in parts for name in _strangers(kind, plain)))
     if not asked:
         return
     ours = ", ".join(dict.fromkeys(name for kind, _ in parts for name in _by_name(kind)))
     said = f"asks to call {', '.join(asked)}, which is none of our networks and losses ({ours})"
     if not all(map(NAME.fullmatch, asked)):
-        raise LandmarksError(f"{said}, nor of anybody's; do not trust the file")
+        raise LandmarksError(f"{said}, and not a valid name either; do not trust the file")
     if of_others := [name for name in asked if _is_of_others(name)]:
         raise LandmarksError(
             f"{said}; {', '.join(of_others)} could do anything on this machine, as a part of Python or of an installed "
@@ -72,38 +72,38 @@ def refuse_strangers(*parts: tuple[Kind, Mapping[str, Any]]) -> None:
 
 
 def _is_of_others(name: str) -> bool:
-    """Whether it belongs to Python or to an installed library: a stranger's file may name it for the harm it does."""
+    """Return whether a name belongs to Python or an installed library, which a malicious file could misuse."""
     top = name.partition(".")[0]
     return top in sys.stdlib_module_names or top in sys.builtin_module_names or top in packages_distributions()
 
 
 def plain_network(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn a `model` node of a configuration into plain values. Raises LandmarksError where it cannot be built."""
+    """Turn a `model` node of a configuration into plain values; raises LandmarksError if it cannot be built."""
     return _plain("network", node)
 
 
 def plain_loss(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn a `loss` node of a configuration into plain values. Raises LandmarksError where it cannot be built."""
+    """Turn a `loss` node of a configuration into plain values; raises LandmarksError if it cannot be built."""
     return _plain("loss", node)
 
 
 def plain_parts(network: Mapping[str, Any], loss: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Do both at once, so that one message says all that they name and nobody knows."""
+    """Turn both nodes into plain values; one message then lists all unknown names of both."""
     refuse_strangers(("network", _renamed("network", network)), ("loss", _renamed("loss", loss)))
     return plain_network(network), plain_loss(loss)
 
 
 def build_network(plain: Mapping[str, Any], **more: Any) -> nn.Module:
-    """Build what `plain_network` gave, with random weights, in eval mode; `more` is what the values do not hold."""
+    """Build a network from its plain values and `more` arguments, with random weights, in eval mode."""
     parameters = _parameters("network", plain)
     options = {key: value for key, value in NOT_FETCHED.items() if key in parameters}
-    if "fill" in parameters:  # its layers depend on whether there were pretrained weights, but these come from the file
+    if "fill" in parameters:  # its layers depend on whether it was built with pretrained weights; do not fetch these
         options |= {"fill": False, "pretrained": plain.get("pretrained", False) is not False}
     return _build("network", {**_without_fetching(plain), **options}, more)
 
 
 def _without_fetching(value: Any) -> Any:
-    """Networks within a network get their weights from its file, too."""
+    """Switch `NOT_FETCHED` off in networks within a network, which also get their weights from its file."""
     if isinstance(value, Mapping):
         switched = NOT_FETCHED if "_target_" in value else {}
         return {key: switched.get(key, _without_fetching(one)) for key, one in value.items()}
@@ -111,12 +111,12 @@ def _without_fetching(value: Any) -> Any:
 
 
 def build_loss(plain: Mapping[str, Any], num_landmarks: int, dim: int) -> nn.Module:
-    """Build what `plain_loss` gave, with random weights, in eval mode."""
+    """Build a loss from its plain values, with random weights, in eval mode."""
     return _build("loss", plain, {"num_landmarks": num_landmarks, "dim": dim})
 
 
 def build_parts(record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:
-    """Build the network and the head that a record describes; the head takes no memory before it is filled."""
+    """Build the network and the head of a record, the head on the meta device, where it takes no memory."""
     if record.head is not None:
         refuse_strangers(("network", record.architecture), ("loss", record.head))  # in one message
     net = build_network(record.architecture, **({"num_classes": record.classes} if record.task == "detection" else {}))
@@ -124,7 +124,7 @@ def build_parts(record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:
         return net, None
     dim: Any = getattr(net, "dim", None)
     if not isinstance(dim, int):
-        raise LandmarksError(f"a {type(net).__name__} gives no descriptors, so nothing can be classified by them")
+        raise LandmarksError(f"a {type(net).__name__} gives no descriptors, which a classifier needs")
     with torch.device("meta"):
         head = build_loss(record.head, record.classes, dim)
     if not isinstance(head, ClassHead):
@@ -133,18 +133,18 @@ def build_parts(record: ModelRecord) -> tuple[nn.Module, ClassHead | None]:
 
 
 def is_ours(plain: Mapping[str, Any]) -> bool:
-    """Whether a network, given as `plain_network` gave it, is one of this package."""
+    """Return whether the plain values of a network name one of this package."""
     return _target("network", plain).startswith(OURS)
 
 
 def has_class_weights(plain: Mapping[str, Any]) -> bool:
-    """Whether a loss, given as `plain_loss` gave it, serves as a classifier."""
+    """Return whether the plain values of a loss name one with class weights, which can classify."""
     made = _found(_target("loss", plain))
     return inspect.isclass(made) and issubclass(made, ClassHead)
 
 
 def all_options(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """A network's plain values with those that were left at their defaults."""
+    """Return a network's plain values, completed with defaults."""
     parameters = _parameters("network", plain)
     defaults = {key: one.default for key, one in parameters.items() if one.default is not inspect.Parameter.empty}
     return {**defaults, **plain}
@@ -163,14 +163,14 @@ def _plain(kind: Kind, node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(kind: Kind, node: Mapping[str, Any]) -> dict[str, Any]:
-    """Call a node by the name in plain values."""
+    """Replace the `_target_` of a node by the name used in plain values."""
     options = {str(key): value for key, value in node.items() if key != "_target_"}
     target = str(node.get("_target_"))
     return {kind: target.rsplit(".", 1)[-1] if target.startswith(OURS) else target, **options}
 
 
 def _target(kind: Kind, plain: Mapping[str, Any]) -> str:
-    """What builds plain values. Raises LandmarksError as `refuse_strangers` does."""
+    """Return the import path that plain values name; raises LandmarksError if it is not allowed."""
     refuse_strangers((kind, plain))
     for asked in _interpolations(plain):
         raise LandmarksError(f"asks for {asked}, a value of the machine that reads it; do not trust the file")
@@ -178,7 +178,7 @@ def _target(kind: Kind, plain: Mapping[str, Any]) -> str:
 
 
 def _by_name(kind: Kind) -> dict[str, str]:
-    """What may be called, by the names in plain values."""
+    """Return the import paths that may be called, by the names used in plain values."""
     ours = {one.rsplit(".", 1)[-1] if one.startswith(OURS) else one: one for one in sorted(known_targets(GROUPS[kind]))}
     return ours | {name: name for name in sorted(_TRUSTED.get())}
 
@@ -199,7 +199,7 @@ def _parameters(kind: Kind, plain: Mapping[str, Any]) -> Mapping[str, inspect.Pa
 def _found(target: str) -> Any:
     try:
         return get_object(target)
-    except Exception as error:  # of any type: the user's own file may hold anything
+    except Exception as error:  # the user's own file can raise errors of any type
         raise LandmarksError(
             f"{target} cannot be imported ({first_line(error)}): run this in the folder of its file, or put that "
             "folder into PYTHONPATH"
@@ -207,7 +207,7 @@ def _found(target: str) -> Any:
 
 
 def _interpolations(value: Any) -> Iterator[str]:
-    """Texts that OmegaConf would replace by something else."""
+    """Yield the texts that OmegaConf would interpolate."""
     if isinstance(value, str) and "${" in value:
         yield value
     elif isinstance(value, (Mapping, list, tuple)):
@@ -223,13 +223,13 @@ def _build(kind: Kind, plain: Mapping[str, Any], more: Mapping[str, Any]) -> nn.
         node = OmegaConf.create({"_target_": target, **options, **more})
         problems = problems_of(node, kind)
         if not problems:
-            with torch.inference_mode(False), torch.enable_grad():  # else its parameters could never be trained
+            with torch.inference_mode(False), torch.enable_grad():  # otherwise its parameters could not be trained
                 built = instantiate(node)
             if isinstance(built, nn.Module):
                 return built.eval()
-            problems = [f"{target} makes a {type(built).__name__}, not a module of torch"]
+            problems = [f"{target} returns a {type(built).__name__}, not a torch module"]
     except (InstantiationException, OmegaConfBaseException, ValueError, TypeError) as error:
-        # Whatever a constructor says of values that a file made up is said of the file.
+        # A constructor's error about values of a file becomes an error about the file.
         cause = error.__cause__ or error
         plain_word = isinstance(cause, (ValueError, TypeError, LandmarksError))
         problem = str(cause) if plain_word else f"{type(cause).__name__}: {first_line(cause)}"

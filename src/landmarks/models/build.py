@@ -17,6 +17,7 @@ from landmarks.models.weights import load_weights
 
 Pooling = Literal["average", "gem"]
 
+# The function that builds each published backbone, by name.
 BACKBONES: dict[BackboneName, Callable[[], nn.Module]] = {
     "res152": resnet152_vd,
     "res200": resnet200_vd,

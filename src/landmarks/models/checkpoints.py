@@ -1,8 +1,8 @@
-"""Checkpoints that explain themselves: what a run puts into them and how they are opened again.
+"""Make the record of a checkpoint, and open checkpoints without the folder of their run.
 
-Besides Lightning's own entries a checkpoint holds `landmarks`: plain values from which the network is built
-again without the run's folder. Opening never runs code from the file (`weights_only=True`), nor calls what it names
-unless that is ours or trusted by name.
+Besides Lightning's entries a checkpoint holds its record under `landmarks`: plain values from which the network can be
+built again. Opening never runs code from the file (`weights_only=True`), and calls only names of this package or names
+that the user trusts.
 """
 
 import hashlib
@@ -26,18 +26,18 @@ from landmarks.models.record import CheckpointRecord, ModelRecord
 from landmarks.models.weights import HEAD
 from landmarks.storage import ChangedError, check_archive
 
-RECORD_VERSION = 1
-MODEL, LOSS = "model.", "loss."  # what the names of their tensors begin with
-TRAINED_HERE = "trained with landmarks"  # the source in a record of weights from a run of ours
+RECORD_VERSION = 1  # version of the record in a checkpoint
+MODEL, LOSS = "model.", "loss."  # prefixes of the names of their tensors
+TRAINED_HERE = "trained with landmarks"  # the source in records of weights that this package trained
 
 
 def checkpoint_record(config: DictConfig, preprocessing: Preprocessing, **values: Any) -> dict[str, Any]:
-    """Return the plain values that go into every checkpoint of a run.
+    """Return the record that is stored in every checkpoint of a run, as plain values.
 
     Args:
-        config: Of the run.
-        preprocessing: What happens to images.
-        **values: `landmark_names`, a list; or of a detector `task`, `class_names` and `class_titles`.
+        config: Configuration of the run.
+        preprocessing: The preprocessing of images.
+        **values: `landmark_names`, a list; or for a detector `task`, `class_names` and `class_titles`.
     """
     return {
         "record_version": RECORD_VERSION,
@@ -52,9 +52,12 @@ def open_checkpoint(path: str | Path, mapped: bool = False, check: bool = True) 
     """Read a checkpoint onto the CPU.
 
     Args:
-        path: the file.
-        mapped: leave the tensors in the file until their values are used: of 203,094 landmarks nobody may want them.
-        check: compare all of it with the CRC-32s that torch writes and does not look at.
+        path: The file.
+        mapped: Memory-map the tensors, because class weights of 203,094 landmarks may not be needed.
+        check: Check the whole file with its CRC-32s, which torch writes but does not check.
+
+    Raises:
+        LandmarksError: There is no such file, it is corrupt, or it is not a checkpoint.
     """
     path = Path(path)
     if not path.is_file():
@@ -65,7 +68,7 @@ def open_checkpoint(path: str | Path, mapped: bool = False, check: bool = True) 
         found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except ChangedError as error:
         raise LandmarksError(f"checkpoint {error}") from None
-    except Exception as error:  # of a dozen types, none of which says which file it was
+    except Exception as error:  # torch raises many types for invalid files, without the file's name
         raise LandmarksError(f"checkpoint {path}: corrupt, or not a checkpoint of ours ({first_line(error)})") from None
     if not isinstance(found, dict) or not isinstance(found.get("state_dict"), Mapping):
         raise LandmarksError(f"checkpoint {path}: holds no state_dict; is it a checkpoint of this program?")
@@ -73,10 +76,10 @@ def open_checkpoint(path: str | Path, mapped: bool = False, check: bool = True) 
 
 
 def model_record(path: str | Path, found: Mapping[str, Any], trust: Iterable[str] = ()) -> tuple[ModelRecord, Any]:
-    """Say of a checkpoint what a model file says of itself."""
+    """Return a model record for an opened checkpoint, and the `data.source` node that it was trained on."""
     values = found.get("landmarks")
     version = values.get("record_version") if isinstance(values, dict) else None
-    if version is True or version != RECORD_VERSION:  # in Python true is 1
+    if version is True or version != RECORD_VERSION:  # in Python, True == 1
         raise LandmarksError(f"checkpoint {path}: was not written by this version of landmarks ({__version__})")
     try:
         with trusting(trust):
@@ -86,7 +89,7 @@ def model_record(path: str | Path, found: Mapping[str, Any], trust: Iterable[str
 
 
 def _described(values: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[ModelRecord, Any]:
-    """Give the record, and the node of the data it was trained on."""
+    """Return the model record, and the `data.source` node."""
     said = CheckpointRecord.from_values(values)
     config = said.config
     origin = {"source": TRAINED_HERE, "trained_on": data_in_words(config.data.source)}
@@ -109,9 +112,9 @@ def _described(values: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Mod
 def open_weights(
     path: str | Path, found: Mapping[str, Any], record: ModelRecord, trust: Iterable[str] = ()
 ) -> tuple[nn.Module, ClassHead | None]:
-    """Build the network and the head that a checkpoint describes and give them its weights.
+    """Build the network and the head of a checkpoint, and fill them with its weights.
 
-    The head's weights stay in the file until they are used.
+    The head's weights stay memory-mapped until they are used.
     """
     prefixes = {MODEL: ""} if record.head is None else {MODEL: "", LOSS: HEAD}
     tensors = {
@@ -128,9 +131,9 @@ def open_weights(
 
 
 def data_in_words(source: object) -> str:
-    """Put a `data.source` node into words, such as "GLDv2, train_split=train_clean", without paths and lists of files.
+    """Describe a `data.source` node, such as "GLDv2, train_split=train_clean", without paths and lists of files.
 
-    A set that is only in the layout of another one has a name in its node, which then takes the place of the class's.
+    A data set that only has the layout of another one has a `name` in its node, which replaces that of the class.
     """
     if not isinstance(source, Mapping):
         return source if isinstance(source, str) else repr(source)
@@ -140,19 +143,19 @@ def data_in_words(source: object) -> str:
 
 
 def load_trained_weights(module: nn.Module, path: str | Path) -> None:
-    """Give a module of the same run the weights of a checkpoint."""
+    """Load the weights of a checkpoint into a module of the same run."""
     module.load_state_dict(open_checkpoint(path)["state_dict"])
 
 
 def find_resume(resume: str | None, last: Path) -> str | None:
-    """Turn the setting `resume` into a path: `last` means the newest checkpoint of this run, which is called that."""
+    """Return the path for the setting `resume`, where "last" means `last`, the newest checkpoint of this run."""
     if resume is None:
         return None
     path = last if resume == "last" else Path(resume)
     if not path.is_file():
         hint = "; name the interrupted run with hydra.run.dir=RUN" if resume == "last" else ""
         raise LandmarksError(f"resume={resume}: there is no checkpoint {path}{hint}")
-    open_checkpoint(path)  # Lightning would not say which file is corrupt
+    open_checkpoint(path)  # Lightning's error would not name the corrupt file
     return str(path)
 
 

@@ -19,8 +19,8 @@ from landmarks.models.record import ModelRecord
 from landmarks.models.weights import HEAD, differences
 from landmarks.storage import ChangedError, check_tensors, save_sealed
 
-SUFFIX = ".safetensors"
-ALIGNMENT = 64  # bytes, of the memory that torch takes itself
+SUFFIX = ".safetensors"  # of the names of model files
+ALIGNMENT = 64  # bytes, alignment of memory that torch allocates
 
 
 class Classifier(nn.Module):

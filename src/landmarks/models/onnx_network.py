@@ -18,9 +18,9 @@ from landmarks.losses import ClassHead, at_least_float32
 from landmarks.models.program import exported_program, in_silence
 from landmarks.models.record import ModelRecord
 
-INPUT = "images"
-OUTPUTS = {"retrieval": "descriptors", "classification": "logits"}
-CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+INPUT = "images"  # name of the input of exported networks
+OUTPUTS = {"retrieval": "descriptors", "classification": "logits"}  # name of their output, by task
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"  # ONNX Runtime's names
 LIMIT = 2**31 - 2**24
 """Largest size of the weights of one file in bytes: protobuf is limited to 2 GiB, and the graph needs some of it."""
 

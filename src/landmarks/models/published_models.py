@@ -30,6 +30,7 @@ class PublishedModel:
     short_side: int = 448
 
 
+# The published models by the names of their files.
 PUBLISHED_MODELS = {
     "res152_arcmargin": PublishedModel("res152", "numbered"),
     "res152_arcmargin_index": PublishedModel("res152", "numbered"),

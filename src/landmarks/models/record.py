@@ -1,6 +1,6 @@
-"""What models say of themselves: model files and exports in their metadata, checkpoints in an entry of their own.
+"""Records of models: stored in the metadata of model files and exports, and under a key of their own in checkpoints.
 
-Both are plain values that somebody else may have written: each is checked field by field before anything is made of it.
+Records are plain values from untrusted files: every field is checked before it is used.
 """
 
 import json
@@ -17,18 +17,19 @@ from landmarks.errors import LandmarksError
 
 FORMAT = 1
 KEY = "landmarks"
-"""Of the safetensors metadata; its value is JSON."""
+"""Key of the record in the safetensors metadata; its value is JSON."""
 
 Task = Literal["retrieval", "classification", "detection"]
 
 MOST_VALUES = 1_000_000
-"""Of a record: names and titles of 203,094 landmarks are half of it, and lists within lists can look endless."""
+"""Most values of a record, twice the names and titles of 203,094 landmarks; nested lists could seem endless."""
 DEEPEST = 50
+"""Deepest nesting of the values of a record."""
 LARGEST = 16_384
-"""Side of the images that a record may ask for, pixels."""
+"""Largest side of the images that a record may ask for, in pixels."""
 
 LARGEST_NUMBER = 2**63 - 1
-"""What torch takes for a size."""
+"""Largest size that torch accepts."""
 
 _STRICT = ConfigDict(extra="forbid", strict=False)
 _LOOSE = ConfigDict(extra="ignore", strict=False)
@@ -36,45 +37,46 @@ _Record = TypeVar("_Record")
 
 
 def _checked(adapter: TypeAdapter[_Record], values: Any) -> _Record:
-    """Read plain values by a type. Raises LandmarksError, which names the fields that are wrong."""
+    """Convert plain values to a record; raises LandmarksError, which names the invalid fields."""
     left, most = [(values, 0)], MOST_VALUES
     while left:
         value, depth = left.pop()
         most -= 1
         if most < 0 or depth > DEEPEST:
-            raise LandmarksError("its description of itself is wrong: it has no end")
+            raise LandmarksError("its record is invalid: it has too many values or levels")
         if isinstance(value, Mapping):
             left += [(one, depth + 1) for one in value.values()]
             if odd := [key for key in value if not isinstance(key, str)]:
-                raise LandmarksError(f"its description of itself is wrong: the key {odd[0]!r:.40} is no text")
+                raise LandmarksError(f"its record is invalid: the key {odd[0]!r:.40} is not a text")
         elif isinstance(value, (list, tuple)):
             left += [(one, depth + 1) for one in value]
         elif isinstance(value, int) and abs(value) > LARGEST_NUMBER:
-            raise LandmarksError("its description of itself is wrong: it holds a number that no value of ours can be")
+            raise LandmarksError("its record is invalid: it holds a number that is too large")
         elif not isinstance(value, (str, int, float, bool, type(None))):
-            raise LandmarksError(f"its description of itself is wrong: it holds a {type(value).__name__}")
+            raise LandmarksError(f"its record is invalid: it holds a {type(value).__name__}")
     try:
         return adapter.validate_python(values)
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in error.errors()[:3]]
-        raise LandmarksError(f"its description of itself is wrong: {'; '.join(problems)}") from None
+        raise LandmarksError(f"its record is invalid: {'; '.join(problems)}") from None
 
 
 @checked_dataclass(frozen=True, config=_STRICT)
 class ModelRecord:
-    """A model file's description of itself.
+    """Record of a model file.
 
     Attributes:
-        name: Such as "res152_arcmargin", or the name of the run that trained it.
+        name: Name of the model, such as "res152_arcmargin", or of the run that trained it.
         task: "retrieval" gives descriptors, "classification" logits, "detection" boxes.
-        architecture: The network, see `models.architecture.build_network`.
-        preprocessing: What happens to images before.
-        head: What makes logits of descriptors, see `models.architecture.build_loss`; None where the file has none.
-        classes: How many a classifier or a detector tells apart; 0 for retrieval.
-        labels: Of each class: the name of a landmark (its landmark_id in Google Landmarks v2), or the machine name of
-            a class of Open Images. Empty where unknown.
-        titles: Of each class, for people; empty where unknown.
-        origin: Where the weights come from, for people: "source", "trained_on" and the like.
+        architecture: Plain values of the network, see `models.architecture.build_network`.
+        preprocessing: The preprocessing of images.
+        head: Plain values of the head that turns descriptors into logits, see `models.architecture.build_loss`; None
+            if the file has none.
+        classes: Number of classes of a classifier or a detector; 0 for retrieval.
+        labels: Name of each class: of a landmark (its landmark_id in Google Landmarks v2), or the machine name of a
+            class of Open Images. Empty if unknown.
+        titles: Title of each class for display; empty if unknown.
+        origin: Origin of the weights for display, texts by key, such as "source" and "trained_on".
     """
 
     name: str
@@ -94,9 +96,9 @@ class ModelRecord:
         if (self.task == "retrieval") != (self.classes == 0) or self.classes < 0:
             raise ValueError(f"{self.classes} classes for {self.task}")
         if (self.task == "classification") != (self.head is not None):
-            raise ValueError("a classification model has a head, and no other has one")
+            raise ValueError("a classification model must have a head, and other models must not have one")
         if (self.preprocessing.mean, self.preprocessing.std) != (MEAN, STD):
-            raise ValueError("mean and std of the images are not those that all models share")
+            raise ValueError("mean and std of the images differ from those that all models share")
         if max(self.preprocessing.short_side, self.preprocessing.long_side or 1, self.preprocessing.patch) > LARGEST:
             raise ValueError(f"images of more than {LARGEST} pixels a side")
         if self.task == "detection" and not self.labels:
@@ -105,29 +107,29 @@ class ModelRecord:
             raise ValueError(f"a model for {self.task} with images prepared for {self.preprocessing.mode}")
 
     def to_metadata(self) -> dict[str, str]:
-        """As safetensors wants it."""
+        """Return the record as safetensors metadata."""
         values = {"format": FORMAT, "landmarks_version": __version__, **asdict(self)}
         return {KEY: json.dumps(values, ensure_ascii=False)}
 
     @staticmethod
     def from_metadata(metadata: Mapping[str, str] | None) -> "ModelRecord":
-        """Read what `to_metadata` gave."""
+        """Read a record from metadata; raises LandmarksError if there is none or it is invalid."""
         text = (metadata or {}).get(KEY)
         if text is None:
-            raise LandmarksError("it does not say which network it is of; it was not written by this program")
+            raise LandmarksError("it has no record of its network, because another program wrote it")
         try:
             values = json.loads(text)
             found = values.pop("format")
             values.pop("landmarks_version")
         except (ValueError, RecursionError, KeyError, AttributeError, TypeError) as error:
-            raise LandmarksError(f"its description of itself is corrupt ({error})") from None
-        if found is True or found != FORMAT:  # in Python true is 1
+            raise LandmarksError(f"its record is corrupt ({error})") from None
+        if found is True or found != FORMAT:  # in Python, True == 1
             raise LandmarksError(f"it has format {found!r}; this version of landmarks ({__version__}) reads {FORMAT}")
         return ModelRecord.from_values(values)
 
     @staticmethod
     def from_values(values: Any) -> "ModelRecord":
-        """Read plain values, those of the fields. Raises LandmarksError, which names the field."""
+        """Read a record from the plain values of its fields; raises LandmarksError, which names the invalid field."""
         return _checked(_RECORD, values)
 
 
@@ -146,7 +148,7 @@ class _Data:
 
 @checked_dataclass(frozen=True, config=_LOOSE)
 class _Config:
-    """What a checkpoint needs of the configuration of its run."""
+    """The part of a run's configuration that is needed to open its checkpoint."""
 
     name: str
     model: dict[str, Any]
@@ -156,14 +158,15 @@ class _Config:
 
 @checked_dataclass(frozen=True, config=_LOOSE)
 class CheckpointRecord:
-    """What a checkpoint says of itself, as `checkpoint_record` writes it.
+    """Record of a checkpoint, as `checkpoint_record` writes it.
 
     Attributes:
-        config: Of the run.
-        preprocessing: What happened to its images.
+        config: Configuration of the run.
+        preprocessing: The preprocessing of images.
         task: "detection" for a detector.
-        landmark_names: Of the classes of its loss; None for a detector.
-        class_names: Of the classes of a detector, as `class_titles`.
+        landmark_names: Names of the classes of its loss; None for a detector.
+        class_names: Names of the classes of a detector.
+        class_titles: Their titles for display.
     """
 
     config: _Config
@@ -179,7 +182,7 @@ class CheckpointRecord:
 
     @staticmethod
     def from_values(values: Any) -> "CheckpointRecord":
-        """Read what stands in a checkpoint. Raises LandmarksError, which names the field."""
+        """Read a record from a checkpoint's plain values; raises LandmarksError, which names the invalid field."""
         return _checked(_CHECKPOINT, values)
 
 

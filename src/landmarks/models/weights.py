@@ -1,4 +1,4 @@
-"""Weights from a file into a descriptor network, all of them or none."""
+"""Load weights from a file into a descriptor network, either all of them or none."""
 
 import re
 import warnings
@@ -19,7 +19,7 @@ from landmarks.models.timm_backbone import TimmBackbone
 from landmarks.storage import check_archive, check_tensors
 
 HEAD = "classifier."
-"""What the names of class weights begin with in a model file."""
+"""Prefix of the names of class weights in a model file."""
 BACKBONE = "backbone."
 ENTRIES = (
     "state_dict",
@@ -33,27 +33,30 @@ ENTRIES = (
     "model_ema",
     "ema",
 )
-"""Where programs keep weights in a checkpoint; those of the network itself go before their average."""
+"""Keys under which programs store weights in a checkpoint; a network precedes the moving average of its weights."""
 AVERAGE = re.compile(r"(?:^|[._])ema(?:[._]|$)")
 WRAPPERS = ("_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module")
-"""What torch puts into names, in any place."""
+"""Parts that wrappers of torch insert into names, at any position."""
 STEPS = "num_batches_tracked"
-"""A count of steps that old files lack, and that batch norm with a fixed momentum never reads."""
+"""Name of batch norm's step counter, which old files lack; it is not used with a fixed momentum."""
 VIEWS = 2
-"""How often the tensors of a file may show the same bytes; tied weights do it twice."""
+"""How many tensors of a file may share the same bytes; with tied weights there are two."""
 
 
 def load_weights(net: DescriptorNet, path: Path) -> None:
-    """Fill a network from a file: every parameter, or an error and the network as it was.
+    """Fill every parameter of a network from a file; after an error the network is unchanged.
 
-    The file is safetensors or a torch checkpoint, which is read without unpickling objects, see `read_weights`. It
-    holds one of these, told apart by the names in it, and whatever wrapper's names stand before them, such as
-    `module.`, `_orig_mod.` or `model.`; what has another beginning is another part of the file and left out:
+    The file is safetensors or a torch checkpoint, which is read without unpickling objects, see `read_weights`. Its
+    names tell which of the following it is; prefixes of wrappers, such as `module.`, `_orig_mod.` or `model.`, are
+    removed, and tensors with other prefixes are ignored:
 
-    - a whole descriptor network (`backbone.…`, `fc.…`), such as a model file or a checkpoint of ours, of which a
-      classifier is left out;
-    - a backbone only, in the names of timm or of our backbone. Its classifier is left out, and the descriptor
-      layer keeps the values it starts with.
+    - a whole descriptor network (`backbone.…`, `fc.…`), such as a model file or checkpoint of this package, whose
+      classifier is ignored;
+    - only a backbone, with timm's names or ours. Its classifier is ignored, and the descriptor layer keeps its initial
+      values.
+
+    Raises:
+        LandmarksError: The file cannot be read, or its weights do not fit the network.
     """
     found = read_weights(path)
     target: nn.Module = net
@@ -73,10 +76,10 @@ def load_weights(net: DescriptorNet, path: Path) -> None:
 
 
 def named_as(own: Collection[str], weights: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Take off what stands before the names that a network has, and leave out what has another beginning.
+    """Remove the prefix before the `own` names of a network, and ignore tensors with other prefixes.
 
-    The network itself goes before its average. Raises LandmarksError, which names the file `path`, where several
-    beginnings are equally good, as of a student and its teacher.
+    A network precedes the moving average of its weights. Raises LandmarksError, which names the file `path`, if several
+    prefixes fit equally well, as for a student and its teacher.
     """
     plain = {".".join(part for part in name.split(".") if part not in WRAPPERS): w for name, w in weights.items()}
     beginnings = Counter(
@@ -90,52 +93,52 @@ def named_as(own: Collection[str], weights: Mapping[str, Tensor], path: Path) ->
     equal = [one for one in equal if not AVERAGE.search(one)] or equal
     if len(equal) > 1 and most * 2 > len(own):
         raise LandmarksError(
-            f"{path} holds the network {len(equal)} times, as {', '.join(f'{one}…' for one in equal)}; save alone what "
-            "you want: torch.save({name: w for name, w in weights.items() if name.startswith(BEGINNING)}, FILE)"
+            f"{path} holds the network {len(equal)} times, as {', '.join(f'{one}…' for one in equal)}; save only one "
+            "of them: torch.save({name: w for name, w in weights.items() if name.startswith(PREFIX)}, FILE)"
         )
     beginning = min(equal, key=len, default="")
     return {name.removeprefix(beginning): w for name, w in plain.items() if name.startswith(beginning)}
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a weight file by name, whatever network they are of.
+    """Read the tensors of a weight file by name, for any network.
 
-    A torch checkpoint holds them at its top, or in an entry such as `state_dict` or `model`; what is no tensor beside
-    them is left out. Raises LandmarksError.
+    A torch checkpoint holds them at its top level, or under a key such as `state_dict` or `model`; values that are not
+    tensors are ignored. Raises LandmarksError if the file cannot be read, or reading it could run code.
     """
     if not path.is_file():
-        if re.match(r"\w{2,}:/", str(path)):  # a Path keeps one slash of two
+        if re.match(r"\w{2,}:/", str(path)):  # Path turns two slashes into one
             address = str(path).replace(":/", "://", 1)
             raise LandmarksError(f"{address}: weights are read from a file on this machine; download it first")
-        raise LandmarksError(f"{path}: no such file; weights were to be read from it")
+        raise LandmarksError(f"{path}: there is no such file to read weights from")
     try:
         _refuse_program(path)
         if _is_safetensors(path):
             check_tensors(path)
             return load_file(path)
         check_archive(path)
-        # Namespace: options of a training, plain values. What torch thinks of odd files is said below in our words.
+        # A Namespace holds training options as plain values. Warnings of torch are replaced by the messages below.
         with torch.serialization.safe_globals([Namespace]), warnings.catch_warnings(action="ignore"):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except LandmarksError:
         raise
-    except Exception as error:  # of a dozen types
+    except Exception as error:  # torch raises many types for invalid files
         if refused := re.search(r"GLOBAL ([\w.]+)", str(error)):
             raise LandmarksError(
                 f"{path} is not a weight file: beside tensors it holds a {refused[1]}, and reading that could run "
-                "code. Where you trust its author, save the weights alone with the program that wrote it: "
+                "code. If you trust its author, save only the weights with the program that wrote it: "
                 "torch.save(network.state_dict(), FILE)"
             ) from None
         raise LandmarksError(
             f"{path} is not a weight file: a .safetensors, or a torch checkpoint that holds tensors only "
             f"({_beginning(path) if 'weights_only' in str(error) else first_line(error)})"
         ) from error
-    for key in ENTRIES * 2:  # one within another, too
+    for key in ENTRIES * 2:  # keys can be nested
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     tensors = content.items() if isinstance(content, Mapping) else ()
     found = {str(name): value for name, value in tensors if isinstance(value, Tensor)}
-    # halved with the weights a count of steps is none any more; networks do without
+    # a step counter that was converted to half precision is invalid, and networks do not need it
     found = {name: w for name, w in found.items() if not (name.endswith(STEPS) and w.is_floating_point())}
     if found:
         return found
@@ -145,13 +148,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _refuse_program(path: Path) -> None:
-    """Raise LandmarksError for TorchScript, a zip archive as a checkpoint is, with code in it."""
+    """Raise LandmarksError for a TorchScript file: like a checkpoint it is a zip archive, but it contains code."""
     names: list[str] = []
-    with suppress(Exception), zipfile.ZipFile(path) as archive:  # what is wrong with others is said by what reads them
+    with suppress(Exception), zipfile.ZipFile(path) as archive:  # other invalid files raise errors when they are read
         names = archive.namelist()
     if any("/code/" in name for name in names):
         raise LandmarksError(
-            f"{path} is a program of TorchScript, no weight file; save its weights alone: "
+            f"{path} is a TorchScript program, not a weight file; save only its weights: "
             "torch.save(torch.jit.load(PROGRAM).state_dict(), FILE)"
         )
 
@@ -163,21 +166,21 @@ def _beginning(path: Path) -> str:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """By its first bytes, the size of a header in JSON: a file may be called anything."""
+    """Return whether a file is safetensors by its name or its first bytes, a size and the start of a JSON header."""
     with path.open("rb") as file:
         return path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
 
 
 def refuse_odd(tensors: Mapping[str, Tensor]) -> None:
-    """Raise LandmarksError for what is no plain tensor, takes more room than the file, or is not finite."""
+    """Raise LandmarksError if values are not plain tensors, are larger than their file, or are not finite."""
     odd = [str(name) for name, one in tensors.items() if not isinstance(one, Tensor) or not _is_plain(one)]
     if odd:
-        raise LandmarksError(f"its weights cannot be used: {counted('no plain tensor', odd)}")
+        raise LandmarksError(f"its weights cannot be used: {counted('not a plain tensor', odd)}")
     rooms = {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in tensors.values()}
     if sum(one.numel() * one.element_size() for one in tensors.values()) > VIEWS * sum(rooms.values()):
         largest = max(tensors, key=lambda name: tensors[name].numel())
         shape = list(tensors[largest].shape)
-        raise LandmarksError(f"its weights claim more room than the file has: {largest} {shape}")
+        raise LandmarksError(f"its weights are larger than the file: {largest} {shape}")
     if nans := [name for name, one in tensors.items() if not _is_finite(one)]:
         raise LandmarksError(
             f"its weights are corrupt, or their training has diverged: {counted('with NaN or infinite values', nans)}"
@@ -191,13 +194,13 @@ def _is_plain(tensor: Tensor) -> bool:
 def _is_finite(tensor: Tensor) -> bool:
     if not tensor.numel() or not tensor.is_floating_point():
         return True
-    # NaN goes through both; nothing as large as the tensor is made
+    # both extremes are NaN if any value is; no copy of the tensor is made
     extremes = torch.stack(torch.aminmax(tensor.detach() if tensor.element_size() > 1 else tensor.detach().float()))
     return bool(extremes.isfinite().all())
 
 
 def _without_classifier(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Leaves out the layers of an ImageNet classifier that the headless network does not have."""
+    """Return the weights without those of an ImageNet classifier that the headless network does not have."""
     config = getattr(network, "pretrained_cfg", None) or {}
     classifiers = config.get("classifier") or "fc"
     own = network.state_dict().keys()
@@ -206,7 +209,7 @@ def _without_classifier(network: nn.Module, weights: dict[str, Tensor]) -> dict[
 
 
 def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
-    """What names and shapes have that they should not: at most a line of each kind, none where all fit."""
+    """Return one line for each kind of difference in names, shapes and types; none if the tensors fit."""
     misshapen = [
         f"{name} {list(found[name].shape)} instead of {list(expected[name].shape)}"
         for name in expected
@@ -227,5 +230,5 @@ def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> 
 
 
 def _kind(tensor: Tensor) -> str:
-    """Weights may be kept in half precision, but not as integers."""
+    """Return the kind of a tensor's type: any real type can fill real weights, but integers cannot."""
     return "real" if tensor.is_floating_point() else "complex" if tensor.is_complex() else "whole"

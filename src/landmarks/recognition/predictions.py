@@ -92,7 +92,7 @@ class Evidence:
         return [kind for kind in kinds if getattr(self, kind) is not None]
 
 
-NO_EVIDENCE = Evidence()
+NO_EVIDENCE = Evidence()  # neither predictions nor detections
 
 
 def join_label_spaces(names: NDArray[np.str_], others: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.int32]]:

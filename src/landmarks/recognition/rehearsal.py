@@ -14,7 +14,7 @@ from landmarks.recognition.votes import NO_LANDMARK, vote
 from landmarks.retrieval import EMPTY, Gallery, Ranking, Resources
 from landmarks.storage import Column
 
-FEATURES = ("similarity", "margin", "share", "density")
+FEATURES = ("similarity", "margin", "share", "density")  # names of the features of a vote, in order
 COPIES = 10  # additional results of a search, to make up for identical copies
 SAME = 1e-5  # relative difference to an image's similarity to itself below which another one counts as a copy
 GROUP = 1024  # images searched at once; the gallery is read once per group

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 from landmarks.retrieval import EMPTY, Ranking
 
-NO_LANDMARK = EMPTY
+NO_LANDMARK = EMPTY  # -1, the landmark of images without one
 
 Weights = Literal["similarity", "rank"]
 

@@ -1,4 +1,4 @@
-"""What people look at: tables, curves, sample results, and the page of a run."""
+"""Reports for people: tables, curves, sheets of sample results, and HTML pages."""
 
 import lazy_loader
 

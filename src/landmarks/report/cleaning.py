@@ -1,7 +1,7 @@
-"""A sheet of one landmark after cleaning: images that stay above, images that fall below.
+"""Draws a sheet of one landmark after cleaning: the kept images above, the removed ones below.
 
-Both run from the surest to the most doubtful, so that what lies next to the line is seen too. Under an image stand
-how many images of the landmark agree with it, its similarity to the nearest of them, and what that had to beat.
+Both are ordered from clear to doubtful decisions, so that borderline images are seen too. The text below an image says
+how many images of the landmark agree with it, its similarity to the nearest of them, and the threshold it had to reach.
 """
 
 from pathlib import Path
@@ -36,24 +36,24 @@ REASONS = {
 
 
 def sheet_landmark(cleaned: Cleaned, name: str | None = None) -> int:
-    """The landmark of that name, or else the one that lost most images of those that keep some."""
+    """Return the landmark called `name`, by default the one that lost most images among those that keep some."""
     images = cleaned.images
     if name is None:
         kept = np.bincount(images.landmarks[cleaned.kept], minlength=len(images.counts))
         return int(np.argmax(np.where(kept > 0, images.counts - kept, -1)))
     found = np.flatnonzero((images.landmark_names == name) & (images.counts > 0))
     if not len(found):
-        raise LandmarksError(f"no embedded image shows landmark {name}")
+        raise LandmarksError(f"no embedded image belongs to landmark {name}")
     return int(found[0])
 
 
 def draw_cleaned(cleaned: Cleaned, landmark: int, read: ReadImage, out: str | Path) -> Path:
-    """Draw the sheet of a landmark (an index into its names) as PNG."""
+    """Draw the sheet of a landmark, an index into `cleaned.images.landmark_names`, as a PNG file."""
     images = cleaned.images
     rows = np.arange(images.starts[landmark], images.starts[landmark + 1])
     margin = cleaned.neighbours.scores[rows, 0] - cleaned.bars.similarities[rows]
     rows = rows[np.argsort(-margin, kind="stable")]
-    bands = [("Stay", rows[cleaned.kept[rows]]), ("Fall", rows[~cleaned.kept[rows]])]
+    bands = [("Kept", rows[cleaned.kept[rows]]), ("Removed", rows[~cleaned.kept[rows]])]
     lines = [min(ROWS, max(1, -(-len(band) // COLUMNS))) for _, band in bands]
     width = 2 * MARGIN + COLUMNS * (TILE_WIDTH + SPACE) - SPACE
     height = 2 * MARGIN + len(bands) * HEADER + sum(lines) * (TILE_HEIGHT + SPACE)
@@ -63,7 +63,7 @@ def draw_cleaned(cleaned: Cleaned, landmark: int, read: ReadImage, out: str | Pa
     for (title, band), count in zip(bands, lines, strict=True):
         drawn = band[np.linspace(0, len(band) - 1, min(len(band), COLUMNS * ROWS)).round().astype(int)]
         heading = f"{title}: {len(band)} images of landmark {shown(images.landmark_names[landmark])}"
-        heading += f", {len(drawn)} of them from sure to doubtful" if len(drawn) < len(band) else ""
+        heading += f", {len(drawn)} of them from clear to doubtful" if len(drawn) < len(band) else ""
         pen.text((MARGIN, top), heading, fill=INK, font=font(17, bold=True))
         top += HEADER
         for place, row in enumerate(drawn.tolist()):

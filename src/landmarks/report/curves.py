@@ -1,7 +1,7 @@
-"""Loss and scores of a run over its steps, drawn from the ``metrics.csv`` of Lightning's CSV logger.
+"""Draws loss and metrics of a run over its steps, from the ``metrics.csv`` of Lightning's CSV logger.
 
-Lightning writes one row a logging event and leaves the other columns empty; a resumed run adds a file. All files
-are joined by step, and what a later file says about a step replaces what an earlier one said.
+Lightning writes one row per logging event and leaves the other columns empty; a resumed run adds a file. All files
+are joined by step, and the values of a later file replace those of an earlier one at the same step.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,12 +24,12 @@ from landmarks.report import palette
 Curve = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 SCORES = ("/map@100", "/gap", "/map@0.5")
-# A curve with more points than this is drawn pale with its running mean on top.
+# A curve with at least this many points is drawn pale with its running mean on top.
 SMOOTHED_FROM = 40
 
 
 def read_curves(files: Sequence[str | Path]) -> dict[str, Curve]:
-    """Read every logged column that has numbers, name -> (steps int64 [n], values float64 [n]), oldest file first."""
+    """Read every numeric column of the files, oldest first: name -> (steps int64 [n], values float64 [n])."""
     if not files:
         raise LandmarksError("curves: no metrics.csv given; does the run use Lightning's CSV logger?")
     parts = []
@@ -37,7 +37,7 @@ def read_curves(files: Sequence[str | Path]) -> dict[str, Curve]:
         try:
             table = pl.read_csv(path, infer_schema_length=None)
             if "step" not in table.columns:
-                raise LandmarksError(f"{path}: has no column step, so Lightning's CSV logger did not write it")
+                raise LandmarksError(f"{path}: no column step, so Lightning's CSV logger did not write it")
             steps = pl.col("step").cast(pl.Int64)
             numbers = pl.selectors.numeric() - pl.selectors.by_name("step", "epoch", require_all=False)
             parts.append(table.select(steps, numbers.cast(pl.Float64)).unpivot(index="step").drop_nulls())
@@ -52,7 +52,7 @@ def read_curves(files: Sequence[str | Path]) -> dict[str, Curve]:
 
 
 def plot_curves(files: Sequence[str | Path], out: str | Path) -> Path:
-    """Draw losses on the left and mAP@100 and GAP on the right, of ``metrics.csv`` files of one run, oldest first."""
+    """Plot a run's ``metrics.csv`` files, oldest first: losses on the left, mAP@100 and GAP on the right."""
     curves = read_curves(files)
     losses = {name: curve for name, curve in curves.items() if "loss" in name.lower()}
     scores = {name: curve for name, curve in curves.items() if name.endswith(SCORES)}
@@ -94,7 +94,7 @@ def _draw(axes: Axes, title: str, group: Mapping[str, Curve]) -> None:
 
 
 def _running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over a centred window of a twentieth of the curve; the window shrinks at both ends."""
+    """Return the mean over a centred window of a twentieth of the curve; the window shrinks at both ends."""
     half = max(1, len(values) // 40)
     sums = np.concatenate([[0.0], np.cumsum(np.nan_to_num(values))])
     counts = np.concatenate([[0], np.cumsum(~np.isnan(values))])

@@ -1,4 +1,4 @@
-"""Tables of the commands on a data set for the terminal: what was downloaded, indexed, measured and kept."""
+"""Makes the terminal tables of the commands on a data set: downloads, indexes, statistics and cleaning."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from landmarks.data import IndexedSplit, Outcome
 
-FAILURES_SHOWN = 20
-NONE = "\N{EN DASH}"
+FAILURES_SHOWN = 20  # most failed downloads that are named
+NONE = "\N{EN DASH}"  # shown for missing values
 REASONS = {
     "no_descriptor": "no descriptor",
     "disagreeing": "too few agree",
@@ -24,7 +24,7 @@ REASONS = {
 
 
 def download_table(outcomes: Sequence["Outcome"]) -> Table:
-    """Count the files of each folder by what became of them."""
+    """Count the files of each folder that were downloaded, skipped or failed."""
     table = data_table("Download", "folder", "done", "skipped", "failed", "on disk")
     for folder in dict.fromkeys(outcome.path.split("/")[0] for outcome in outcomes):
         ours = [outcome for outcome in outcomes if outcome.path.startswith(f"{folder}/")]
@@ -34,7 +34,7 @@ def download_table(outcomes: Sequence["Outcome"]) -> Table:
 
 
 def download_messages(outcomes: Sequence["Outcome"]) -> list[str]:
-    """Name the files that are not there, and why."""
+    """Name the files that are missing, and why."""
     absent = [outcome for outcome in outcomes if outcome.state == "skipped" and outcome.size == 0]
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
     messages = [f"{one.state}: {one.path}: {one.reason}" for one in (*absent, *failed[:FAILURES_SHOWN])]
@@ -43,7 +43,7 @@ def download_messages(outcomes: Sequence["Outcome"]) -> list[str]:
 
 
 def index_table(done: Sequence["IndexedSplit"]) -> Table:
-    """Count tars and images of each split, and what has changed."""
+    """Count tars and images of each split, and the tars that have changed."""
     columns = ("tars", "images", "on disk", "new", "changed", "gone", "refused", "seconds")
     table = data_table("Index", "split", *columns)
     for each in done:
@@ -60,7 +60,7 @@ def index_table(done: Sequence["IndexedSplit"]) -> Table:
 
 
 def statistics_tables(statistics: dict[str, Any]) -> Group:
-    """Show the figures of `landmarks.data.gldv2.statistics`, a column a split, and the queries of the ground truth."""
+    """Show the statistics of `landmarks.data.gldv2.statistics`, a column per split, and the ground truth's queries."""
     splits = statistics["splits"]
     table = data_table(f"Google Landmarks v2 in {statistics['root']}", "", *splits)
     for key in ("images", "without_landmark", "landmarks"):
@@ -83,7 +83,7 @@ def statistics_tables(statistics: dict[str, Any]) -> Group:
 
 
 def cleaned_table(report: dict[str, Any]) -> Table:
-    """Count images and landmarks before and after `landmarks data clean`, and why images fell."""
+    """Count images and landmarks before and after `landmarks data clean`, and removed images by reason."""
     table = data_table("Cleaned", "", "before", "kept", "share")
     for what in ("images", "landmarks"):
         before, kept = report[what]["before"], report[what]["kept"]
@@ -91,7 +91,7 @@ def cleaned_table(report: dict[str, Any]) -> Table:
     table.add_section()
     for reason, text in REASONS.items():
         if fell := report["fell"][reason]:
-            table.add_row(f"fell: {text}", f"{fell:,}", "", f"{fell / report['images']['before']:.1%}")
+            table.add_row(f"removed: {text}", f"{fell:,}", "", f"{fell / report['images']['before']:.1%}")
     return table
 
 
@@ -107,7 +107,7 @@ def data_table(title: str, first: str, *columns: str) -> Table:
 
 
 def _number(value: float) -> str:
-    """Write counts and pixels whole, other figures with what matters of them."""
+    """Format whole numbers without decimals, others with one, and with three below 1."""
     if value == int(value):
         return f"{value:,.0f}"
     return f"{value:,.1f}" if value >= 1 else f"{value:.3f}"

@@ -1,4 +1,4 @@
-"""Queries with their best results as a figure of matplotlib, for notebooks."""
+"""Draws queries with their best results as a matplotlib figure, for notebooks."""
 
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INCHES = 1.6  # of a tile
-LABEL = 22  # letters under a tile
+INCHES = 1.6  # width of a tile
+LABEL = 22  # most characters of a label under a tile
 
 
 def plot_neighbours(
@@ -29,25 +29,25 @@ def plot_neighbours(
     queries: int | Sequence[int] = 5,
     results: int = 6,
 ) -> "Figure":
-    """Draw queries, one a row, with their best results.
+    """Draw one query per row with its best results.
 
-    With labels, right results have a green frame and a tick, wrong ones a red frame and a cross.
+    With labels, correct results have a green frame and a tick, wrong ones a red frame and a cross. An image that cannot
+    be read is shown as unreadable.
 
     Args:
-        ranking: What `search` or `rerank` gave.
+        ranking: Result of `search` or `rerank`.
         query_images: Q files, images of Pillow or arrays (uint8 [H, W, 3] RGB, or [H, W]).
-        index_images: N of these.
-        query_labels: Q labels of any kind; None or -1 for none.
+        index_images: N images of the same kinds.
+        query_labels: Q labels of any type; None or -1 for none.
         index_labels: N labels.
-        queries: How many, the first ones, or rows of the queries to draw.
-        results: Results of each.
+        queries: Number of queries to draw, the first ones, or their rows.
+        results: Number of results per query.
 
     Returns:
-        A figure; a notebook shows it where it is the last value of a cell, `savefig` writes it.
+        A figure; a notebook shows it as the last value of a cell, and `savefig` writes it.
 
     Raises:
-        LandmarksError: Lengths do not fit the ranking, or there is nothing to draw. An image that cannot be read is
-            shown as such.
+        LandmarksError: Lengths do not match the ranking, or there is nothing to draw.
     """
     import matplotlib.pyplot as plt
 
@@ -55,11 +55,11 @@ def plot_neighbours(
     rows = list(range(min(queries, ranking.num_queries))) if isinstance(queries, int) else [int(one) for one in queries]
     columns = min(results, ranking.depth)
     if not rows or columns < 1:
-        raise LandmarksError("nothing to draw: there must be a query and a result")
+        raise LandmarksError("nothing to draw: at least one query and one result are needed")
     if strange := [row for row in rows if not 0 <= row < ranking.num_queries]:
         raise LandmarksError(f"queries: there is no row {strange[0]}, only {ranking.num_queries} queries")
     if (query_labels is None) != (index_labels is None):
-        raise LandmarksError("query_labels and index_labels belong together")
+        raise LandmarksError("query_labels and index_labels: give both or neither")
     for labels, images in ((query_labels, query_images), (index_labels, index_images)):
         if labels is not None and len(labels) != len(images):
             raise LandmarksError(f"{len(labels)} labels for {len(images)} images")
@@ -83,7 +83,7 @@ def plot_neighbours(
                 right = bool(label == own)
                 _draw(axis, index_images[index], RIGHT if right else WRONG, f"{'✓' if right else '✗'} {text}")
     figure.tight_layout(pad=0.4)
-    plt.close(figure)  # else a notebook would show it twice
+    plt.close(figure)  # otherwise a notebook would show it twice
     return figure
 
 

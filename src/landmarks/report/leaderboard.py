@@ -1,7 +1,7 @@
-"""The leaderboard as plain values, as a page, and in a terminal of 80 columns.
+"""Holds the leaderboard as plain values, writes it as a page, and prints it in a terminal of 80 columns.
 
-Published figures stand on the left, those measured on the same data beside them with the difference; what was measured
-on other data is a table of its own, without any difference.
+Published metrics are shown beside those measured on the same data, with the difference; runs on other data have a
+table of their own, without differences.
 """
 
 import os
@@ -21,53 +21,53 @@ from landmarks.report.table import number, signed
 from landmarks.terminal import Console
 
 SPLITS = ("public", "private")
-Figures = Mapping[str, float | None]  # {"public": 0.2676, "private": None}
+Figures = Mapping[str, float | None]  # a metric by split, such as {"public": 0.2676, "private": None}
 
 POINT = 0.01
-VISIBLE = 0.005  # points; two digits are printed
-HINT = "PUBLISHED/ROW is a folder of published weights. A checkpoint will do in place of a model file."
+VISIBLE = 0.005  # points; smaller differences are printed as 0.00
+HINT = "PUBLISHED/ROW is a folder of published weights. A checkpoint can take the place of a model file."
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures of a run."""
+    """The metrics of one run."""
 
     run: str  # its folder
-    written: str  # when, as people write it
-    figures: Figures  # of each split
-    differences: Figures  # from the published figures, where there are both
-    protocol: str  # how images were embedded, for people
+    written: str  # date and time, as text
+    figures: Figures  # the row's metric
+    differences: Figures  # from the published metric; None where one of the two is missing
+    protocol: str  # how images were embedded, as text
 
 
 @dataclass(frozen=True)
 class BoardRow:
-    """A row of the table."""
+    """One published result, and the runs that measured it again."""
 
-    name: str  # of the row
-    metric: str  # what the figures are
-    published: Figures  # of each split
-    source: str  # who published them, and of what
-    note: str  # what a reader should know
-    measured: tuple[Measured, ...] = ()  # on the same data in the same way, newest first
-    # kind to the commands that measure it; empty where it cannot be run here
+    name: str  # name of the row
+    metric: str  # name of the metric
+    published: Figures  # its published values
+    source: str  # publication they are from
+    note: str  # remark for readers
+    measured: tuple[Measured, ...] = ()  # runs on the same data with the same protocol, newest first
+    # the commands that measure the row, by kind; empty if it cannot be run here
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Apart:
-    """A run whose figures stand beside no published ones."""
+    """A run that cannot be compared with published results."""
 
     run: str  # its folder
-    written: str  # when
-    models: str  # that embedded the images
-    data: str  # name and sizes of what was evaluated
-    figures: Mapping[str, Figures]  # name to the figures of each split
-    protocol: str  # how images were embedded
-    reasons: tuple[str, ...]  # why
+    written: str  # date and time, as text
+    models: str  # the models that embedded the images
+    data: str  # name and sizes of the data evaluated on
+    figures: Mapping[str, Figures]  # all metrics by name
+    protocol: str  # how images were embedded, as text
+    reasons: tuple[str, ...]  # why it cannot be compared
 
     @property
     def metric_lines(self) -> list[str]:
-        """One text for each figure: its name and the values of the splits that there are."""
+        """Return one text per metric: its name and its values on the splits that exist."""
         return [
             f"{name} {' / '.join(map(number, figures.values()))}"
             for name, figures in self.figures.items()
@@ -77,16 +77,16 @@ class Apart:
 
 @dataclass(frozen=True)
 class Board:
-    """All there is to show."""
+    """All that the leaderboard shows."""
 
-    rows: tuple[BoardRow, ...]  # of the table
-    apart: tuple[Apart, ...] = ()  # measured on other data or in another way
-    unstamped: tuple[str, ...] = ()  # folders of runs that do not say what their figures are of
+    rows: tuple[BoardRow, ...]  # rows of the table
+    apart: tuple[Apart, ...] = ()  # runs on other data or with another protocol
+    unstamped: tuple[str, ...] = ()  # folders of runs that do not record their data and protocol
     notes: tuple[str, ...] = ()  # files that could not be read, and why
 
     @property
     def missing(self) -> dict[str, list[str]]:
-        """Kind to the commands that measure all rows without a figure of ours."""
+        """Return the commands that measure all rows without a run, by kind."""
         lines: dict[str, dict[str, None]] = {}
         for row in self.rows:
             for kind, commands in () if row.measured else row.commands.items():
@@ -95,7 +95,7 @@ class Board:
 
 
 def write_leaderboard(out: str | Path, board: Board, rule: str) -> Path:
-    """Write the page, which refers to the reports of runs by relative addresses; `rule` is for people."""
+    """Write the page, with relative links to the reports of runs; `rule` is the text that says what is comparable."""
     out = Path(out)
     return write_page(
         out,
@@ -110,7 +110,7 @@ def write_leaderboard(out: str | Path, board: Board, rule: str) -> Path:
 
 
 def points(difference: float | None) -> str:
-    """A difference in points, hundredths of a figure, with its sign."""
+    """Format a difference in points, which are hundredths of the metric, with its sign."""
     if difference is None:
         return ""
     value = difference / POINT
@@ -118,13 +118,13 @@ def points(difference: float | None) -> str:
 
 
 def _report_of(run: str, here: Path) -> str | None:
-    """Return the relative address of a run's own page, None if it has none."""
+    """Return the relative address of a run's own page; None if it has none."""
     page = Path(run) / "report.html"
     return quote(Path(os.path.relpath(page, here)).as_posix()) if page.is_file() else None
 
 
 def print_board(board: Board, rule: str, with_commands: bool) -> None:
-    """Print tables, notes and the commands that make what is missing."""
+    """Print tables, notes and the commands that measure missing rows."""
     console = Console(highlight=False)
     console.print(_rows(board.rows))
     _print_runs(console, board.rows)
@@ -141,7 +141,7 @@ def print_board(board: Board, rule: str, with_commands: bool) -> None:
                 console.print(f"  {line}", markup=False, soft_wrap=True)
     missing = board.missing if with_commands else {}
     for kind, lines in missing.items():
-        console.print(f"\nWhat is missing, {kind}", style="bold")
+        console.print(f"\nCommands for missing rows, {kind}", style="bold")
         for line in lines:
             console.print(line, markup=False, soft_wrap=True)
     if missing:
@@ -186,7 +186,7 @@ def _print_runs(console: Console, rows: Sequence[BoardRow]) -> None:
 
 
 def _print_apart(console: Console, runs: Sequence[Apart]) -> None:
-    console.print("\nMeasured on other data, or otherwise: public / private", style="bold")
+    console.print("\nMeasured on other data or with another protocol: public / private", style="bold")
     for run in runs:
         console.print(f"  {run.run}", markup=False, soft_wrap=True)
         for line in (f"{run.models}, {run.protocol}", run.data, *run.metric_lines):

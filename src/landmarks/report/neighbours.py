@@ -1,8 +1,8 @@
-"""An image of sample queries with their best results: what a score looks like.
+"""Draws a sheet of sample queries with their best results.
 
-The sample mixes good, middling and failed queries, and queries without a landmark, so that nobody judges a
-model by its best day. Right results have a green frame and a tick, wrong ones a red frame and a cross; beside a
-query without a landmark nothing can be right, so its results have a grey frame.
+The sample mixes good, typical and failed queries, and one without a landmark, so that it does not flatter the model.
+Correct results have a green frame and a tick, wrong ones a red frame and a cross; results of a query without a landmark
+cannot be correct, so they have a grey frame.
 """
 
 from dataclasses import dataclass
@@ -28,21 +28,21 @@ from landmarks.report.tiles import (
 )
 from landmarks.retrieval import EMPTY, Ranking
 
-QUERIES, RESULTS = 7, 8  # rows, and results a row
+QUERIES, RESULTS = 7, 8  # rows, and results per row
 HEADER = 44
 QUERY_SPACE = 26
 ROW_SPACE = 26
-# The legend needs as much beside the headings.
+# The legend needs this width, in pixels, beside the headings.
 LEAST_WIDTH = 780
 ROW_HEIGHT = TILE_HEIGHT + ROW_SPACE
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """What the image is drawn from."""
+    """The data that the sheet is drawn from."""
 
     ranking: Ranking  # [Q, K]
-    relevant: NDArray[np.bool_]  # bool [Q, K], places with a right image
+    relevant: NDArray[np.bool_]  # bool [Q, K], results that are correct
     quality: NDArray[np.floating]  # float [Q], such as the average precision; NaN for queries without a landmark
     query_ids: NDArray[np.uint64]  # uint64 [Q]
     index_ids: NDArray[np.uint64]  # uint64 [N]
@@ -58,15 +58,15 @@ class Sheet:
 
 
 def choose_queries(quality: NDArray[np.floating], count: int, seed: int = 0) -> list[tuple[str, int]]:
-    """A mixed sample: a third each from the best, the median and the worst tenth, and one without a landmark.
+    """Draw a mixed sample: a third each from the best, the median and the worst tenth, and one without a landmark.
 
     Args:
         quality: [Q]; NaN for queries without a landmark.
-        count: how many, fewer if there are not so many.
-        seed: of the draw.
+        count: queries to draw; fewer if there are not as many.
+        seed: seed of the draw.
 
     Returns:
-        ``(kind, row)``, good ones first; no row twice.
+        Pairs ``(kind, row)``, good queries first; no row twice.
     """
     random = np.random.default_rng(seed)
     without = np.flatnonzero(np.isnan(quality))
@@ -84,14 +84,14 @@ def choose_queries(quality: NDArray[np.floating], count: int, seed: int = 0) -> 
         ("failure", shares[2], scored[len(scored) - failed :]),
         ("no landmark", min(count - places, len(without)), without),
     ):
-        # Drawn places in order keep a pool's order: better ones first.
+        # Sorted places keep the order of the pool, better queries first.
         drawn = np.sort(random.choice(len(pool), max(share, 0), replace=False)) if len(pool) else pool
         sample += [(kind, int(pool[place])) for place in drawn]
     return sample
 
 
 def draw_neighbours(sheet: Sheet, read: ReadImage, out: str | Path) -> Path:
-    """Draw one row a query, a mixed sample of them: the query, then its best results, as PNG."""
+    """Draw a mixed sample of queries as a PNG file: one row per query, followed by its best results."""
     results = min(RESULTS, sheet.ranking.depth)
     sample = choose_queries(sheet.quality, QUERIES)
     if not sample or results < 1:
@@ -135,7 +135,7 @@ def _result_tile(sheet: Sheet, query: int, place: int, read: ReadImage) -> Tile:
 
 
 def _draw_legend(pen: ImageDraw.ImageDraw, right: int, top: int, entries: tuple[tuple[str, str, Colour], ...]) -> None:
-    """Entries side by side, ending at `right`."""
+    """Draw the entries side by side, ending at `right`."""
     for mark, text, colour in reversed(entries):
         right -= int(font(13).getlength(text))
         pen.text((right, top + 3), text, fill=GREY, font=font(13))

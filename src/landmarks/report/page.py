@@ -1,4 +1,4 @@
-"""Fills the templates of pages, which need nothing but themselves: one style, images embedded, no script."""
+"""Writes HTML pages from templates: self-contained, with one style, embedded images and no scripts."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def write_page(out: str | Path, template: str, **values: Any) -> Path:
-    """Write a page."""
+    """Fill the template with the values and write the page."""
     out = Path(out)
     try:
         page = _templates().get_template(template).render(values)
-        out.write_text(page, encoding="utf-8", errors="backslashreplace")  # a recorded path may be no UTF-8
+        out.write_text(page, encoding="utf-8", errors="backslashreplace")  # paths need not be valid UTF-8
     except OSError as error:
         raise LandmarksError(f"{out}: could not write the page: {error}") from error
     return out
@@ -54,16 +54,16 @@ def write_summary(
     config: str = "",
     facts: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write the page.
+    """Write the page of a run.
 
     Args:
         out: HTML file to write.
         title: name of the run.
-        scores: figure to split to value.
-        ablations: heading to the reports of a pipeline.
-        images: heading to PNG file, in order.
+        scores: values by metric and split.
+        ablations: the stage reports of each pipeline, by heading.
+        images: PNG files by heading, in order.
         config: the resolved configuration as YAML text.
-        facts: what the figures are of, name to text.
+        facts: data and protocol of the evaluation, texts by name.
     """
     return write_page(
         out,

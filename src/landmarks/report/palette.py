@@ -1,35 +1,35 @@
-"""Every colour of pages, plots and image sheets."""
+"""Defines every colour of pages, plots and image sheets, as 8-bit RGB."""
 
 from collections.abc import Mapping
 
 Colour = tuple[int, int, int]
 
 INK: Colour = (43, 47, 54)  # text
-GREY: Colour = (106, 112, 123)  # text that matters less
-PAPER: Colour = (255, 255, 255)
+GREY: Colour = (106, 112, 123)  # secondary text
+PAPER: Colour = (255, 255, 255)  # background
 MAT: Colour = (240, 241, 244)  # behind images and code
 RULE: Colour = (217, 220, 225)  # thin lines
 LINK: Colour = (11, 98, 168)
 
-RIGHT: Colour = (32, 128, 74)  # right results, and what became better
-WRONG: Colour = (200, 54, 54)  # wrong results, and what became worse
-NEUTRAL: Colour = (150, 156, 166)  # where nothing can be right or nobody knows
+RIGHT: Colour = (32, 128, 74)  # correct results and improvements
+WRONG: Colour = (200, 54, 54)  # wrong results and deteriorations
+NEUTRAL: Colour = (150, 156, 166)  # results that cannot be judged
 PALE: Colour = (205, 208, 214)
 
-BOX: Colour = (250, 190, 40)  # found objects among recognised landmarks
-# Of classes of objects: told apart from each other and from most images, dark enough for white letters.
+BOX: Colour = (250, 190, 40)  # boxes of detected objects
+# Colours of object classes: distinct from each other and from most images, and dark enough for white text.
 CLASS_COLOURS: tuple[Colour, ...] = (
     (0, 92, 175), (196, 62, 0), (0, 120, 80), (150, 40, 130), (120, 85, 0), (0, 110, 130), (190, 20, 70), (80, 70, 190),
     (70, 100, 20), (130, 60, 50), (60, 60, 70), (170, 70, 0),
 )  # fmt: skip
-# Of curves: Okabe and Ito's palette, told apart with every kind of colour vision.
+# Colours of curves: Okabe and Ito's palette, distinguishable with every kind of colour vision.
 CURVES: tuple[Colour, ...] = (
     (0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233),
 )  # fmt: skip
 
 
 def css(colour: Colour) -> str:
-    """Write a colour as CSS and matplotlib read it."""
+    """Format a colour for CSS and matplotlib."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 

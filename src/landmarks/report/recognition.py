@@ -1,4 +1,4 @@
-"""The table of recognition: one line a query with its prediction and what every stage has noted about it."""
+"""Writes the table of recognition: one line per query with its prediction and the notes of every stage."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,9 +19,9 @@ COLUMNS = ("id", "landmark", "score")
 def write_recognition_notes(
     path: str | Path, submission: RecognitionSubmission, notes: Mapping[str, NDArray[Any]]
 ) -> None:
-    """Write id, landmark and score (empty where there is no prediction), then all notes, into a CSV file.
+    """Write id, landmark and score (empty without a prediction), then all notes, into a CSV file.
 
-    Notes are columns [Q] by name: numbers (empty where not finite), truth values (1 or 0) or texts.
+    Notes are columns [Q] by name: numbers (empty if not finite), booleans (1 or 0) or texts.
     """
     count = len(submission.image_ids)
     for name, values in notes.items():

@@ -1,7 +1,7 @@
-"""An image of what recognition decided and why: predictions with their confidence, and what a filter took out.
+"""Draws a sheet of recognition's decisions and their reasons: predictions with confidence, and filtered queries.
 
-Each kind of success and failure has its own rows, so that a filter is judged by what it removes wrongly as well. Among
-the failures the surest come first, because they cost GAP most.
+Each kind of success and failure has its own rows, so that a filter is also judged by what it removes wrongly. Failures
+with the highest confidence come first, because they cost most GAP.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,26 +30,26 @@ from landmarks.report.tiles import (
     save_sheet,
 )
 
-COLUMNS = 7  # tiles of each kind
-HEADING = 34
-WHY_LINES, LINE = 3, 15
-ROW_HEIGHT = TILE_HEIGHT + WHY_LINES * LINE + 16
-NOTE = 18  # of a tile without prediction that stays free for the evidence
+COLUMNS = 7  # most tiles of each kind
+HEADING = 34  # height of a section's heading, pixels
+WHY_LINES, LINE = 3, 15  # most lines of reasons under a tile, and their height in pixels
+ROW_HEIGHT = TILE_HEIGHT + WHY_LINES * LINE + 16  # height of a row of tiles with its reasons, pixels
+NOTE = 18  # pixels by which the reasons move up under a tile without prediction
 LEAST_DRAWN_SCORE = 0.3
-MOST_DRAWN = 4  # boxes of an image, those of the largest score x area
+MOST_DRAWN = 4  # boxes per image, those of the largest score x area
 
 
 @dataclass(frozen=True, eq=False)
 class RecognitionSheet:
-    """What the image is drawn from, one entry a query."""
+    """The data that the sheet is drawn from, one entry per query."""
 
     ids: NDArray[np.uint64]  # uint64 [Q]
-    names: NDArray[np.str_]  # str [Q], what people call the predicted landmark; empty for no prediction
+    names: NDArray[np.str_]  # str [Q], name of the predicted landmark; empty for no prediction
     confidence: NDArray[np.floating]  # float [Q]
-    filtered: NDArray[np.bool_]  # bool [Q], found to show no landmark
-    why: NDArray[np.str_]  # str [Q], evidence in words; empty for none
-    right: NDArray[np.bool_]  # bool [Q], the prediction names a landmark of the query
-    # bool [Q], the query shows one; None where nobody knows, then `right` does not matter
+    filtered: NDArray[np.bool_]  # bool [Q], removed as showing no landmark
+    why: NDArray[np.str_]  # str [Q], the evidence as text; empty for none
+    right: NDArray[np.bool_]  # bool [Q], the prediction is correct
+    # bool [Q], the query shows a landmark; None if unknown, and then `right` is not used
     has_landmark: NDArray[np.bool_] | None
     found: FoundObjects | None = None  # boxes to draw; None for none
 
@@ -62,7 +62,7 @@ class RecognitionSheet:
         solution: RecognitionSolution | None = None,
         found: FoundObjects | None = None,
     ) -> "RecognitionSheet":
-        """Hold predictions against the truth; queries that the solution ignores are left out."""
+        """Compare predictions with the solution, if given; queries that it ignores are left out."""
         rows = np.arange(len(submission.image_ids))
         right, has_landmark = np.zeros(len(rows), np.bool_), None
         if solution is not None:
@@ -77,17 +77,17 @@ class RecognitionSheet:
 
 @dataclass(frozen=True)
 class Section:
-    """Some queries of one kind."""
+    """Queries with the same kind of outcome."""
 
-    heading: str  # says which
+    heading: str  # name of the outcome
     frame: Colour  # colour of the tiles' frames
-    mark: str  # a sign in their corners
-    rows: NDArray[np.intp]  # int [n] of the sheet
-    total: int  # how many there are of this kind
+    mark: str  # sign in their corners
+    rows: NDArray[np.intp]  # int [n], the drawn rows of the sheet
+    total: int  # number of all queries with this outcome
 
 
 def choose_sections(sheet: RecognitionSheet, count: int) -> list[Section]:
-    """Choose at most `count` queries of every kind; kinds without queries are left out."""
+    """Choose at most `count` queries of every outcome; outcomes without queries are left out."""
     random = np.random.default_rng(0)
     gone, answered, has = sheet.filtered, sheet.names != "", sheet.has_landmark
 
@@ -122,10 +122,10 @@ def choose_sections(sheet: RecognitionSheet, count: int) -> list[Section]:
 
 
 def draw_recognition(sheet: RecognitionSheet, read: ReadImage, out: str | Path) -> Path:
-    """Draw the sections below each other, a row of tiles for each, as PNG."""
+    """Draw the sections below each other as a PNG file, one row of tiles per section."""
     sections = choose_sections(sheet, COLUMNS)
     if not sections:
-        raise LandmarksError("recognition sheet: nothing to draw; there is neither a prediction nor a filtered query")
+        raise LandmarksError("recognition sheet: nothing to draw: there is neither a prediction nor a filtered query")
     width = 2 * MARGIN + COLUMNS * (TILE_WIDTH + SPACE) - SPACE
     canvas = Image.new("RGB", (width, 2 * MARGIN + len(sections) * (HEADING + ROW_HEIGHT)), PAPER)
     pen, top = ImageDraw.Draw(canvas), MARGIN
@@ -157,7 +157,7 @@ def _draw_query(
 
 
 def _draw_boxes(image: Image.Image, sheet: RecognitionSheet, row: int) -> None:
-    """The few boxes that say most, with their titles, small ones on top; faint ones are left out."""
+    """Draw the most important boxes with their titles, small ones on top; those with low scores are left out."""
     if sheet.found is None:
         return
     boxes, titles = sheet.found.boxes, sheet.found.classes.titles

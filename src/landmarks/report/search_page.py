@@ -1,4 +1,4 @@
-"""A page of search results: each query and what was found, as small images that are part of the page."""
+"""Writes a page of search results: each query and its results, as small images embedded in the page."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ QUALITY = 80
 
 @dataclass(frozen=True)
 class Shown:
-    """An image on the page: what it is called, the line below, and where it lies, if anywhere."""
+    """An image on the page: its name, the line below it, and its file if it has one."""
 
     name: str
     note: str
@@ -32,14 +32,14 @@ def write_search_page(
     facts: Mapping[str, str],
     unreadable: Mapping[str, str],
 ) -> Path:
-    """Write the page.
+    """Write the page of search results.
 
     Args:
         out: HTML file to write.
-        title: Of the page.
-        results: Each query and what it found, best first.
-        facts: What was searched and how, name to text.
-        unreadable: Why images were passed over, by path.
+        title: Title of the page.
+        results: Each query with its results, best first.
+        facts: What was searched and how, texts by name.
+        unreadable: Why images could not be read, by path.
 
     Raises:
         LandmarksError: The file cannot be written.
@@ -57,7 +57,7 @@ def write_search_page(
 
 
 def thumbnail(file: Path) -> str | None:
-    """Give an image, made small, as an address that holds it; None where it cannot be read."""
+    """Return a small version of an image as a `data:` address; None if it cannot be read."""
     try:
         image = Image.fromarray(decode(file.read_bytes(), SIDE))
     except (LandmarksError, OSError):
@@ -69,5 +69,5 @@ def thumbnail(file: Path) -> str | None:
 
 
 def address(file: Path) -> str:
-    """Give the address of a file, which a click opens."""
+    """Return the address of a file, for links."""
     return file.absolute().as_uri()

@@ -1,4 +1,4 @@
-"""The ablation table, for the terminal and as CSV: what each stage of a pipeline gave and cost."""
+"""Shows the ablation table in the terminal and writes it as CSV: what each stage of a pipeline gains and costs."""
 
 import csv
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from rich.text import Text
 
 from landmarks.errors import LandmarksError
 
-if TYPE_CHECKING:  # brings torch, which takes seconds
+if TYPE_CHECKING:  # imports torch, which takes seconds
     from landmarks.retrieval import StageReport
 
-# Changes below this are shown as none: four digits are printed.
+# Smaller changes are shown as ±0, because four digits are printed.
 VISIBLE_CHANGE = 5e-5
 MISSING = "\N{EN DASH}"
 COSTS = ("seconds", "peak_mb", "rise_mb", "gpu_peak_mb")
 
 
 def ablation_table(stages: "Sequence[StageReport]", title: str = "Stages") -> Table:
-    """One row a stage: each figure with its change against the stage before, seconds, and peak memory.
+    """Return a table with one row per stage: metrics, their change from the previous stage, seconds, and peak memory.
 
-    The memory columns appear where the system told them; the caption says what they count. With two figures it is 80
-    characters wide if stages have short names; longer names are folded.
+    The memory columns appear if the system reports memory; the caption says what they count. With two metrics and short
+    stage names the table is 80 characters wide; longer names are folded.
     """
     figures = metrics_of(stages)
     has_memory = any(stage.peak_mb is not None for stage in stages)
@@ -54,7 +54,7 @@ def ablation_table(stages: "Sequence[StageReport]", title: str = "Stages") -> Ta
 
 
 def write_stages(path: str | Path, stages: "Sequence[StageReport]") -> None:
-    """Write the table as CSV with all digits; what is not known stays empty."""
+    """Write the table as CSV with all digits; unknown values stay empty."""
     figures = metrics_of(stages)
     header = ["stage", *(column for name in figures for column in (name, f"change of {name}")), *COSTS]
     try:
@@ -69,22 +69,22 @@ def write_stages(path: str | Path, stages: "Sequence[StageReport]") -> None:
 
 
 def metrics_of(stages: "Sequence[StageReport]") -> list[str]:
-    """Names of all figures of a pipeline, in order."""
+    """Return the names of all metrics of a pipeline, in order."""
     return list(dict.fromkeys(name for stage in stages for name in stage.scores))
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Write a figure as tables show it, a dash for one that is not known."""
+    """Format a value for tables, an unknown one as a dash."""
     return MISSING if value is None or value != value else f"{value:.{digits}f}"
 
 
 def change(value: float | None) -> str:
-    """Write a change of a figure with its sign; nothing for one that is not known."""
+    """Format a change with its sign, an unknown one as an empty text."""
     if value is None or value != value:
         return ""
     return f"{value:+.4f}" if abs(value) >= VISIBLE_CHANGE else "±0"
 
 
 def signed(text: str) -> Text:
-    """Colour a change for the terminal by its sign."""
+    """Colour a change by its sign, for the terminal."""
     return Text(text, style="green" if text.startswith("+") else "red" if text.startswith("-") else "dim")

@@ -1,4 +1,4 @@
-"""One framed image with its two lines of text, the brick of all sheets, and how sheets are read for and saved."""
+"""Draws tiles, framed images with two lines of text of which all sheets consist, and saves sheets. Sizes in pixels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,31 +16,31 @@ from landmarks.report.palette import GREY, INK, MAT, PAPER, Colour
 ReadImage = Callable[[int], NDArray[np.uint8]]
 """Gives an image, uint8 [H, W, 3] RGB, by id; raises LandmarksError for one that cannot be read."""
 
-IMAGE = 168
-FRAME = 5
+IMAGE = 168  # side of the image area of a tile
+FRAME = 5  # width of the frame
 TEXT_HEIGHT = 40
-TILE_WIDTH = IMAGE + 2 * FRAME
-TILE_HEIGHT = TILE_WIDTH + TEXT_HEIGHT
+TILE_WIDTH = IMAGE + 2 * FRAME  # with the frame
+TILE_HEIGHT = TILE_WIDTH + TEXT_HEIGHT  # with the two lines of text
 DASH, GAP = 10, 7
 BADGE = 22
-MARGIN, SPACE = 24, 12
-SHORT_SIDE = 256  # of what is decoded; more is wasted on a tile
+MARGIN, SPACE = 24, 12  # margin of a sheet, and space between tiles
+SHORT_SIDE = 256  # to which images are decoded: enough for a tile
 
 
 @dataclass(frozen=True)
 class Tile:
-    """What one tile shows."""
+    """The contents of one tile."""
 
-    image: NDArray[np.uint8] | None  # uint8 [H, W, 3] RGB, or None where it could not be read
+    image: NDArray[np.uint8] | None  # uint8 [H, W, 3] RGB; None if it could not be read
     frame: Colour  # colour of the frame
     name: str = ""  # first line, cut to the width
     note: str = ""  # second line
-    dashed: bool = False  # a dashed frame instead of a solid one
-    mark: str = ""  # a sign in the corner of the image, for those who do not see red and green apart
+    dashed: bool = False  # dashed instead of solid frame
+    mark: str = ""  # sign in the corner of the image, for people who cannot distinguish red and green
 
 
 def reader(*sets: ImageSet) -> ReadImage:
-    """Return what reads images by their ids out of the first set that holds them."""
+    """Return a function that reads images by id from the first set that holds them."""
 
     def read(image_id: int) -> NDArray[np.uint8]:
         for images in sets:
@@ -53,7 +53,7 @@ def reader(*sets: ImageSet) -> ReadImage:
 
 
 def read_or_none(read: ReadImage, image_id: int) -> NDArray[np.uint8] | None:
-    """Read an image for a tile, which shows that one cannot be read."""
+    """Read an image for a tile; None if it cannot be read, which the tile then shows."""
     try:
         return read(image_id)
     except LandmarksError:
@@ -85,7 +85,7 @@ def draw_tile(canvas: Image.Image, left: int, top: int, tile: Tile) -> None:
 
 
 def save_sheet(canvas: Image.Image, out: str | Path) -> Path:
-    """Write a sheet as PNG. Raises LandmarksError where it cannot."""
+    """Write a sheet as a PNG file. Raises LandmarksError if that fails."""
     out = Path(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def save_sheet(canvas: Image.Image, out: str | Path) -> Path:
 
 
 def letterboxed(pixels: NDArray[np.uint8]) -> Image.Image:
-    """The whole image, shrunk or enlarged so that its longer side fills the tile; never cropped."""
+    """Resize an image so that its longer side fills the tile, without cropping."""
     image = Image.fromarray(pixels)
     scale = IMAGE / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -104,7 +104,7 @@ def letterboxed(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def shortened(text: str, width: int, face: ImageFont.FreeTypeFont) -> str:
-    """Cut to `width` pixels, with an ellipsis in the middle: names of places differ at both ends."""
+    """Shorten a text to `width` pixels by an ellipsis in the middle: names of places differ at both ends."""
     if face.getlength(text) <= width:
         return text
     for keep in range(len(text) - 1, 1, -1):
@@ -117,8 +117,8 @@ def shortened(text: str, width: int, face: ImageFont.FreeTypeFont) -> str:
 
 @cache
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which matplotlib brings along; it knows Latin, Greek, Cyrillic and many signs."""
-    import matplotlib  # takes a second, which evaluations without images need not wait for
+    """Return DejaVu Sans, which comes with matplotlib and has Latin, Greek, Cyrillic and many symbols."""
+    import matplotlib  # here, because it takes a second and not every evaluation draws
 
     file = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / file), size)

@@ -1,4 +1,4 @@
-"""Shows what a check of a data set found: tables and messages for the terminal."""
+"""Shows the findings of `landmarks data verify`: tables and messages for the terminal."""
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -8,10 +8,10 @@ from rich.text import Text
 from landmarks.data import IMAGE_FAULTS, MAX_ASPECT, MIN_SHORT_SIDE, TABLE_FAULTS, Findings, Kind, Split
 from landmarks.report.data_tables import NONE, data_table
 
-SHOWN_MESSAGES = 20
+SHOWN_MESSAGES = 20  # most messages of one kind that are printed
 LABELS: dict[Kind, str] = {
-    "missing": "missing (listed, not there)",
-    "unlisted": "unlisted (there, in no table)",
+    "missing": "missing (listed, not stored)",
+    "unlisted": "unlisted (stored, not listed)",
     "listed_twice": "twice in the table",
     "stored_twice": "twice in the tars",
     "unlabelled": "unlabelled",
@@ -31,12 +31,12 @@ COUNTS = {
 
 
 def verification_tables(findings: Findings) -> RenderableType:
-    """Tabulate the counts of each split, and the first images with each fault."""
+    """Return tables with the counts of each split, and the first images with each fault."""
     return Group(_counts(findings), _examples(findings)) if findings.faults else _counts(findings)
 
 
 def verification_messages(findings: Findings) -> list[Text]:
-    """Name files with problems, and in the last line say whether training can start, else why not and what to do."""
+    """Name files with problems; the last line says whether training can start, or why not and what to do."""
     needed = set(findings.needed)
     other = [problem.message for problem in findings.problems if not problem.blocks & needed]
     reasons = findings.reasons
@@ -45,7 +45,7 @@ def verification_messages(findings: Findings) -> list[Text]:
         messages.append(Text("Bad images: `--list FILE` writes their ids, data.source.exclude=FILE leaves them out."))
     if not reasons:
         return [*messages, Text(f"Training can start with {', '.join(findings.needed)}.", "bold green")]
-    more = f" (and what is said above, {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    more = f" (and {len(reasons) - 1} more, see above)" if len(reasons) > 1 else ""
     verdict = Text(f"Training cannot start: {reasons[0]}{more}", "bold red")
     return [*messages, *_messages(reasons[1:], "red"), verdict]
 
@@ -54,7 +54,7 @@ def _counts(findings: Findings) -> Table:
     table = data_table(f"Google Landmarks v2 in {findings.root}", "", *findings.counts)
     counts = findings.counts.values()
     for label, key in COUNTS.items():
-        # figures about landmarks, of splits that have any
+        # splits without landmarks have no counts of landmarks
         cells = [f"{one[key]:,}" if one["landmarks"] or "landmark" not in key else NONE for one in counts]
         table.add_row(label, *cells)
     table.add_section()
@@ -77,10 +77,10 @@ def _fault(findings: Findings, kind: Kind, split: Split) -> Text:
 
 
 def _examples(findings: Findings) -> Table:
-    table = data_table("The first of them", "id")
+    table = data_table("First images with each fault", "id")
     table.add_column("where", overflow="fold")
     for kind in (*TABLE_FAULTS, *IMAGE_FAULTS):
-        # Images of train_clean are images of train, too: the same ones are shown once.
+        # The images of train_clean are also in train: the same examples are shown once.
         splits: dict[tuple[tuple[str, str], ...], list[str]] = {}
         for split in findings.counts:
             if examples := findings.examples(kind, split):

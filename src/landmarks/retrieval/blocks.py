@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from landmarks.config import available_cores
 from landmarks.errors import LandmarksError
 
-MIB = 1024 * 1024
+MIB = 1024 * 1024  # bytes
 
 # A row whose length is this close to one counts as normalised, so that float16 copies of unit vectors stay unchanged.
 UNIT_TOLERANCE = 2.0**-11

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError
 from landmarks.storage import atomic_file
 
-EMPTY = -1
+EMPTY = -1  # index of an empty place in a ranking
 # Places per block when a ranking is checked.
 CHECKED_PLACES = 1 << 22
 

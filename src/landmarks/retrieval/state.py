@@ -44,8 +44,9 @@ class Resources:
         return self.index.memory_budget_mb
 
 
-# Inputs that a stage may need besides descriptors, and the message if one is missing ("stage X needs …").
+# Inputs that a stage may need besides descriptors.
 Need = Literal["images", "regions", "gallery", "predictions", "detections"]
+# The message for each missing input, after "stage X needs ".
 MISSING: dict[Need, str] = {
     "images": "image files of the queries and of the index (for recognition, of the train set); name them with "
     "data=… data.root=… (with precomputed descriptors also give their ids and descriptors.use_data=true)",

@@ -1,7 +1,7 @@
-"""Addresses without what only their owner may read: user, password, and what follows ? or #: tokens and signatures.
+"""Hide the secrets in addresses: user, password, and tokens and signatures after ? or #.
 
-Nothing that is written or printed has them. Commands hide them before anything else looks at their arguments, and the
-file that is opened at the end gets them back from a variable of this process, which those that it starts inherit.
+Files and output never contain them. Commands hide them before they process their arguments. Users and passwords are
+kept in an environment variable, which child processes inherit, and are restored only when a file is opened.
 """
 
 import json
@@ -13,10 +13,10 @@ from urllib.parse import unquote
 
 from landmarks.errors import LandmarksError
 
-VARIABLE = "LANDMARKS_HIDDEN"
+VARIABLE = "LANDMARKS_HIDDEN"  # environment variable with the hidden users and passwords, as JSON
 _HIDDEN = re.compile(r"\*\*\*\d*")
-# What stands before the last @: no character that ends a host, or a password with some that should be %-encoded. Where
-# somebody forgot the scheme, only what has a colon: folders may be called a@b.
+# The owner is all text before the last @: without characters that end a host, or with a password in which they should
+# have been %-encoded. Without a scheme it must have a colon, because folders may be called a@b.
 _OWNER = re.compile(
     r"(?:(?<=://)|(?:(?<=^//)|(?<=[\s='\",(\[]//))(?=[^/?#\s@:]+:))"
     r"(?P<owner>[^/?#\s]*|[^/?#\s@:]+:(?!\d*(?:[/?#\s'\"]|$))\S*)@(?P<host>\[[\da-fA-F:.]*\](?::\d+)?|[\w.:-]*)"
@@ -25,15 +25,15 @@ _QUERY = re.compile(r"(?<=://)([^\s?#'\"]*[?#])[^\s'\"]*[^\s'\":;,.)]")
 
 
 def printable(text: str) -> str:
-    """Return text whose addresses can be read by anybody: `https://***@host/path?***`."""
+    """Return the text with the secrets of its addresses hidden: `https://***@host/path?***`."""
     return _without(text, lambda owner, host: "***")
 
 
 def hide(value: Any) -> Any:
-    """Return a text, or plain values that hold texts, with addresses as `printable` has them.
+    """Hide the secrets of addresses like `printable`, in a text or in plain values that hold texts.
 
-    Users and passwords are kept for `owner_of` in this process and those that it starts. A second one of the same host
-    is called `***2`, and so on.
+    Users and passwords are kept for `owner_of`, in this process and its children. A second one for the same host
+    becomes `***2`, and so on.
     """
     if isinstance(value, str):
         return _without(value, _keep) if "//" in value else value
@@ -43,10 +43,10 @@ def hide(value: Any) -> Any:
 
 
 def owner_of(address: str) -> tuple[str, tuple[str, str] | None]:
-    """Split an address into itself without its owner, and user and password; None where it has none.
+    """Split an address into the address without its owner, and user and password (None without an owner).
 
     Raises:
-        LandmarksError: It comes from a record, and its owner is hidden.
+        LandmarksError: User and password are hidden and not known, because the address comes from a record.
     """
     found = _OWNER.search(address)
     if found is None:
@@ -56,7 +56,7 @@ def owner_of(address: str) -> tuple[str, tuple[str, str] | None]:
     if _HIDDEN.fullmatch(owner):
         if (kept := _kept().get(f"{owner}@{host}")) is None:
             raise LandmarksError(
-                f"{address}: user and password are kept in no record; give them again in place of {owner}, or put them "
+                f"{address}: records do not keep user and password; give them again in place of {owner}, or put them "
                 f"into ~/.netrc (machine {host.rpartition(':')[0] or host} login USER password PASSWORD) and give "
                 f"{plain}"
             )

@@ -10,7 +10,7 @@ from platformdirs import user_cache_path
 if TYPE_CHECKING:
     from upath import UPath
 
-FOLDER = ".landmarks"
+FOLDER = ".landmarks"  # name of the folder for derived data inside a data set
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 

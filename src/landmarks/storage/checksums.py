@@ -20,8 +20,8 @@ from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 from landmarks.errors import LandmarksError
 from landmarks.storage.atomic import atomic_file, atomic_path
 
-CHECKSUMS_FILE = "checksums.txt"
-LOCK_FILE = "lock"
+CHECKSUMS_FILE = "checksums.txt"  # file of the checksums of a folder, described above
+LOCK_FILE = "lock"  # file of the lock of a folder that is being written
 BLOCK = 1 << 22
 MAX_HEADER = 1 << 28  # bytes; safetensors itself allows 100 MB
 _SEAL = "xxh3"  # metadata key in a safetensors file for the hash of the file, computed with zeros in its place

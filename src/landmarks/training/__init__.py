@@ -1,4 +1,4 @@
-"""The train job: the Lightning module, its callbacks, schedules, and how runs are resumed."""
+"""Training: the job, the Lightning module, its callbacks, schedules, and resuming of runs."""
 
 import lazy_loader
 

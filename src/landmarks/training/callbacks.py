@@ -1,4 +1,4 @@
-"""What happens around the training loop: chance is seeded, images are counted, retrieval and recognition evaluated."""
+"""Callbacks of the training loop: they seed random generators, count images, and evaluate retrieval and recognition."""
 
 import logging
 import time
@@ -30,7 +30,11 @@ log = logging.getLogger(__name__)
 
 
 class BatchSeed(pl.Callback):
-    """Seeds torch's generators before every training batch."""
+    """Seeds torch's generators before every training batch, which takes some 50 microseconds.
+
+    Args:
+        seed: Seed of the run.
+    """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -38,26 +42,26 @@ class BatchSeed(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Take some 50 microseconds to seed."""
+        """Seed from the run's seed and the epoch, batch and rank."""
         place = [self.seed, trainer.current_epoch, batch_idx, trainer.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
 
 
 class Throughput(pl.Callback):
-    """Logs `train/images_per_second` over each logging interval, waiting for data included, summed over ranks."""
+    """Logs `train/images_per_second`, summed over ranks, for each logging interval, including waits for data."""
 
     def __init__(self) -> None:
         self._since = time.perf_counter()
         self._images = 0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start anew: the evaluation between two epochs is no training time."""
+        """Restart the clock, because an evaluation between two epochs is not training time."""
         self._since, self._images = time.perf_counter(), 0
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count the batch and report once a logging interval."""
+        """Count the images of the batch, and log once per logging interval."""
         self._images += len(batch["image"]) * trainer.world_size
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
         if stepped and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
@@ -67,7 +71,7 @@ class Throughput(pl.Callback):
 
 
 class LastEvaluation(Checkpoint):
-    """Lets an evaluation follow the last step of a run, whatever the interval, so that there is always a best one.
+    """Makes Lightning evaluate after the last step of a run, whatever the interval, so that a best checkpoint exists.
 
     A resumed run that was cut off during an evaluation, see `LastCheckpoint`, has that evaluation first.
 
@@ -124,7 +128,7 @@ class LastEvaluation(Checkpoint):
 
 
 class DescriptorEvaluation(DescriptorExtraction):
-    """Logs `public/map@100`, `private/gap` and their companions after every validation loop.
+    """Evaluates after every validation loop and logs all metrics, such as `public/map@100` and `private/gap`.
 
     Args:
         pipeline: stages of search and re-ranking.
@@ -138,8 +142,8 @@ class DescriptorEvaluation(DescriptorExtraction):
         metrics: of your own, by name: what each computes of a result, for all queries ("all") or by split.
 
     Attributes:
-        scores: figures of the last evaluation.
-        result: all that it found, on rank 0.
+        scores: Metrics of the last evaluation.
+        result: Result of the last evaluation, on rank 0.
     """
 
     def __init__(
@@ -167,7 +171,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         self._evidence: EvidenceToCome | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Open the evidence that recognition asks for, once."""
+        """Open the evidence that recognition needs, once."""
         super().setup(trainer, pl_module, stage)
         if self._evidence is not None:
             return
@@ -180,11 +184,11 @@ class DescriptorEvaluation(DescriptorExtraction):
         self._evidence = evidence
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remove what the evaluation before left."""
+        """Remove the descriptors of the previous evaluation."""
         self.begin_afresh(trainer, pl_module)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Search and score on rank 0; log the figures on all ranks."""
+        """Search and score on rank 0; log the metrics on all ranks."""
         embedded = self.finish(trainer)
         if trainer.is_global_zero:
             data = data_of(trainer)
@@ -205,8 +209,8 @@ class DescriptorEvaluation(DescriptorExtraction):
         self.scores = trainer.strategy.broadcast(self.scores)
         for split, figures in self.scores.items():
             for name, value in figures.items():
-                # the same on all ranks already; Lightning wants it said
+                # equal on all ranks already, but Lightning warns without `sync_dist`
                 pl_module.log(f"{split}/{name}", value, sync_dist=trainer.world_size > 1)
         of, _, name = self.monitor.partition("/")
-        if trainer.is_global_zero and name in self.scores.get(of, {}):  # a bar of 80 columns has no room for it
+        if trainer.is_global_zero and name in self.scores.get(of, {}):  # the progress bar has no room for it
             log.info("%s is %.4f", self.monitor, self.scores[of][name])

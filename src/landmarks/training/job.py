@@ -1,6 +1,6 @@
-"""The train job: compose, train, evaluate, report. Reads from top to bottom.
+"""The train job: compose, train, evaluate, report. Read it from top to bottom.
 
-`run_training` is the same for every task; what a task brings to it are `Parts`.
+`run_training` is the same for every task; what differs between tasks is in `Parts`.
 """
 
 import logging
@@ -32,8 +32,8 @@ from landmarks.training.resume import ConfiguredOptimizer, RunSoFar, changes, re
 from landmarks.training.wandb_run import WandbRun
 from landmarks.training.whole_files import WholeFiles, require_room
 
-NEEDED = {"evaluation", "checkpoint", "unreadable"}  # callbacks
-LOG = "logs/metrics.csv"  # where conf/logger/csv.yaml puts it
+NEEDED = {"evaluation", "checkpoint", "unreadable"}  # callbacks that no run can do without
+LOG = "logs/metrics.csv"  # path that conf/logger/csv.yaml sets
 
 log = logging.getLogger(__name__)
 
@@ -42,22 +42,22 @@ log = logging.getLogger(__name__)
 class TrainedRun:
     """A run after training, on rank 0."""
 
-    run_dir: Path  # its folder
-    evaluation: pl.Callback  # the callback of that name, with what the last evaluation found
-    results: dict[str, Scores]  # figures of the evaluations, "untrained" where it was asked for and "trained"
+    run_dir: Path  # folder of the run
+    evaluation: pl.Callback  # the callback of that name, with the results of the last evaluation
+    results: dict[str, Scores]  # metrics of the "trained" network and, if asked for, the "untrained" one
     figures: dict[str, Any]  # plain values for `metrics.json` that every task has
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a task brings to the train job."""
+    """The parts of the train job that depend on the task."""
 
-    data: ResumableDataModule  # as `ready` gives them
-    module: pl.LightningModule  # what is trained
-    record: dict[str, Any]  # what the module puts into its checkpoints
-    amount: str  # of the data, for the log, such as "1200 images of 93 landmarks"
+    data: ResumableDataModule  # data module after `ready`
+    module: pl.LightningModule  # module to train
+    record: dict[str, Any]  # plain values that the module stores in its checkpoints
+    amount: str  # size of the data for the log, such as "1200 images of 93 landmarks"
     report: Callable[[TrainedRun], None]  # writes figures and pages of a trained run into its folder, and prints them
-    # refuses a trainer that these data do not suit, before any work; None accepts all
+    # raises before any work if the trainer and the data do not fit; None accepts every trainer
     check: Callable[[pl.Trainer], None] | None = None
 
 
@@ -66,7 +66,7 @@ def train_job(config: DictConfig) -> float | None:
     check_config(config, TrainSettings)
     if issubclass(built_class(config.model) or object, FasterRCNN):
         raise LandmarksError(
-            "This model finds objects and embeds no landmarks: train it with task=detection, as "
+            "This model detects objects and does not embed landmarks: train it with task=detection, as "
             "experiments=res50_oid_v4_detector does, or choose another model."
         )
     return train(config, Path(config.run_dir))
@@ -78,12 +78,12 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
 
 
 def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictConfig], Parts]) -> float | None:
-    """Train and evaluate one run of any task; its folder gets checkpoints, logs, images and `metrics.json`.
+    """Train and evaluate one run of any task; write checkpoints, logs, images and `metrics.json` into its folder.
 
-    `make_parts` makes the data and the module of the task, once the seed is set.
+    `make_parts` makes the data and the module of the task; it is called after seeding.
 
     Returns:
-        The monitored figure of the best checkpoint, or None where the data have no ground truth.
+        The monitored metric of the best checkpoint, or None if the data have no ground truth.
     """
     resume = find_resume(config.resume, Path(OmegaConf.select(config, "callbacks.last.path") or run_dir))
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -91,12 +91,12 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     module, data = parts.module, parts.data
     found = {} if resume is None else open_checkpoint(resume, mapped=True, check=False)
     changed = [] if resume is None else changes(resume, found.get("landmarks", {}), parts.record)
-    # in the order of the file: the checkpoint is chosen by what the evaluation logs
+    # keep the order of the file: the evaluation must log before the checkpoint callback chooses
     bar = config.trainer.enable_progress_bar
     chosen = {name: node for name, node in config.callbacks.items() if node is not None and (bar or name != "progress")}
     callbacks = {name: instantiate(node) for name, node in chosen.items()}
     if missing := sorted(NEEDED - callbacks.keys()):
-        raise LandmarksError(f"callbacks.{missing[0]}=null: no run can do without it")
+        raise LandmarksError(f"callbacks.{missing[0]}=null: every run needs this callback")
     evaluation, checkpoint, so_far = callbacks["evaluation"], callbacks["checkpoint"], RunSoFar()
     own = _own_metrics(config)
     if config.monitor.partition("/")[2] not in own and checkpoint.mode != (best := best_mode(config.monitor)):
@@ -149,7 +149,7 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
             if best := checkpoint.best_model_path:
                 log.info("Evaluating the best checkpoint, %s", best)
                 load_trained_weights(module, best)
-                trainer.loggers = []  # its figures stand in the log already, at its own step
+                trainer.loggers = []  # its metrics are in the log already, at its own step
             trainer.validate(module, data, verbose=False)
             results["trained"] = evaluation.scores
         value = metric_value(evaluation.scores, config.monitor)
@@ -176,18 +176,18 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
 
 
 def _begins_anew(run_dir: Path, resume: str) -> bool:
-    """Say whether a resumed run is asked to train, and not only to say what an interrupted one came to.
+    """Return whether a resumed run must train, and not only report its metrics.
 
-    A sweep that is resumed asks its finished jobs for their metrics again.
+    A resumed sweep asks its finished jobs for their metrics again.
     """
     sweeps = HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
     return not sweeps and ((run_dir / "metrics.json").is_file() or not goes_on(run_dir, resume))
 
 
 def _require_evaluations(trainer: pl.Trainer, data: ResumableDataModule) -> None:
-    """Refuse an interval between evaluations that no epoch reaches, and batches that these devices cannot fill.
+    """Raise LandmarksError if no epoch reaches an evaluation, or if these devices cannot fill the batches.
 
-    Refuse as well batches of an epoch that was begun with others.
+    Raise it also if an interrupted epoch was begun with other batches.
     """
     data.trainer = trainer
     batches = len(data.train_dataloader())
@@ -203,7 +203,7 @@ def _require_evaluations(trainer: pl.Trainer, data: ResumableDataModule) -> None
 
 
 def ready(data: ResumableDataModule) -> None:
-    """Set data up for training, and refuse batches that cannot be drawn before any other work."""
+    """Set data up for training; raise LandmarksError if its batches cannot be drawn."""
     data.prepare_data()
     data.setup("fit")
     data.train_dataloader()
@@ -252,13 +252,13 @@ def _own_metrics(config: DictConfig) -> Collection[str]:
 def _build_loss(make_loss: Callable[..., nn.Module], num_landmarks: int, dim: int) -> nn.Module:
     try:
         return make_loss(num_landmarks=num_landmarks, dim=dim)
-    except ValueError as error:  # losses know nothing of ours, our error type included
+    except ValueError as error:  # losses depend on no other room, so they cannot raise LandmarksError
         raise LandmarksError(f"loss: {error}") from error
 
 
 @rank_zero_only
 def _begin(config: DictConfig, run_dir: Path, resume: str | None) -> None:
-    """Say in the folder what is done there, now that nothing forbids it, apart from what was done before."""
+    """Write the record of the run into its folder; set a resumed run's log aside, remove the outputs of another run."""
     if goes_on(run_dir, resume):
         set_log_aside(run_dir)
     else:
@@ -269,14 +269,14 @@ def _begin(config: DictConfig, run_dir: Path, resume: str | None) -> None:
 
 
 def set_log_aside(run_dir: Path) -> None:
-    """Keep the log of the interrupted run, which Lightning's logger would delete."""
+    """Rename the log of the interrupted run, which Lightning's logger would delete."""
     path = run_dir / LOG
     if path.is_file():
         path.rename(path.with_suffix(f".{len(_earlier(path)) + 1}.csv"))
 
 
 def log_files(run_dir: Path) -> list[Path]:
-    """The logs of a run, oldest first; none where it has no CSV logger."""
+    """Return the logs of a run, oldest first; none if it has no CSV logger."""
     path = run_dir / LOG
     return [*_earlier(path), path] if path.is_file() else []
 

@@ -1,4 +1,4 @@
-"""Writes `last.ckpt`, from which an interrupted run goes on as if nothing had happened.
+"""Writes `last.ckpt`, from which an interrupted run resumes as if it had not been interrupted.
 
 Lightning's ModelCheckpoint writes its `last` only beside a new best, or by time even while gradients accumulate and
 right before an evaluation, where a resumed run would lose those gradients and leave that evaluation out. At the full
@@ -20,7 +20,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 
-AGREE_EVERY = 16  # steps between two questions to all ranks: each makes them, and their GPUs, wait for each other
+AGREE_EVERY = 16  # steps between two synchronisations of all ranks, each of which makes their GPUs wait
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ class LastCheckpoint(Checkpoint):
     the first does: what was trained is written before, and a resumed run begins with that evaluation.
 
     Args:
-        path: of the file.
-        minutes: between two checkpoints.
+        path: Path of the file.
+        minutes: Minutes between two checkpoints.
     """
 
     def __init__(self, path: str | Path, minutes: float = 30.0) -> None:
@@ -48,11 +48,11 @@ class LastCheckpoint(Checkpoint):
         self._written_step = -1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock and wait for signals."""
+        """Start the clock and install the signal handlers."""
         self._written_at, self._written_step = time.monotonic(), trainer.global_step
         self._signal = None
         self._process = os.getpid()
-        if threading.current_thread() is threading.main_thread():  # Python allows it nowhere else
+        if threading.current_thread() is threading.main_thread():  # Python allows handlers only there
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._handlers[number] = signal.signal(number, self._on_signal)
 
@@ -64,14 +64,14 @@ class LastCheckpoint(Checkpoint):
             return
         fetcher = trainer.fit_loop._data_fetcher
         assert fetcher is not None
-        if trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):  # what Lightning asks next, too
+        if trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):  # an evaluation follows, see Lightning
             return
         due = trainer.global_step == trainer.max_steps or time.monotonic() - self._written_at >= 60 * self.minutes
         urgency = self._signal or int(due)
         if trainer.world_size > 1 and trainer.global_step != trainer.max_steps:
             if trainer.global_step % AGREE_EVERY:
                 return
-            # Ranks differ by a moment in what the clock and the signals say: the most urgent counts for all.
+            # Clocks and signals differ between ranks by a moment: the most urgent one counts for all.
             urgency = int(trainer.strategy.reduce(torch.tensor(urgency, device=pl_module.device), reduce_op="max"))
         if urgency:
             self._write(trainer)
@@ -99,7 +99,7 @@ class LastCheckpoint(Checkpoint):
             self._evaluated = None
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write what was learned since."""
+        """Write the final state."""
         if self._written_step != trainer.global_step:
             self._write(trainer)
         self._restore_handlers()
@@ -116,7 +116,7 @@ class LastCheckpoint(Checkpoint):
         self._written_at, self._written_step = time.monotonic(), trainer.global_step
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._process:  # a worker, which Ctrl-C reaches as well: its images are still needed
+        if os.getpid() != self._process:  # a worker, which Ctrl-C reaches too: its images are still needed
             return
         self._signal = number
         self._restore_handlers()

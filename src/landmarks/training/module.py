@@ -1,4 +1,4 @@
-"""The Lightning module: a descriptor network, a loss with its head, and how both are optimised."""
+"""Lightning modules for training: a network, its loss, the optimizer and the schedule."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -17,13 +17,13 @@ SchedulerFactory = Callable[..., LRScheduler]
 
 
 class TrainedModule(pl.LightningModule):
-    """Base of the modules of all tasks: how they are optimised, and the record that explains their checkpoints.
+    """Base of the modules of all tasks: sets up optimizer and schedule, and stores a record in every checkpoint.
 
     Args:
-        optimizer: from parameters to an optimiser.
-        scheduler: from (optimizer, total_steps) to a schedule counted in steps.
-        record: plain values stored in every checkpoint, enough to build the model again.
-        **more: of another base.
+        optimizer: Makes the optimizer from parameters.
+        scheduler: Makes the schedule, counted in steps, from (optimizer, total_steps).
+        record: Plain values stored in every checkpoint, from which the model can be built again.
+        **more: Arguments of another base class.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class TrainedModule(pl.LightningModule):
         self._make_scheduler = scheduler
 
     def check_optimizer(self) -> None:
-        """Refuse, before any work, values that the optimizer or the schedule refuses; for the end of a constructor."""
+        """Raise LandmarksError if optimizer or schedule refuse their values; call this at the end of a constructor."""
         try:
             optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
         except ValueError as error:
@@ -50,29 +50,29 @@ class TrainedModule(pl.LightningModule):
             raise LandmarksError(f"scheduler: {error}") from error
 
     def configure_optimizers(self) -> Any:
-        """Build the optimiser, and a schedule that spans the whole run. Raises LandmarksError for an open end."""
+        """Build the optimizer, and a schedule over the whole run; raises LandmarksError if its length is not known."""
         total_steps = self.trainer.estimated_stepping_batches
         if math.isinf(total_steps):
             raise LandmarksError(
-                "The length of the run is open, and the schedule needs it: set trainer.max_epochs or trainer.max_steps."
+                "The schedule needs the length of the run: set trainer.max_epochs or trainer.max_steps."
             )
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
         scheduler = self._make_scheduler(optimizer, total_steps=int(total_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put the record beside the weights, so that a checkpoint explains itself."""
+        """Store the record beside the weights, so that the checkpoint can be opened without the run's folder."""
         checkpoint["landmarks"] = self.record
 
 
 class LandmarkModule(TrainedModule, DescriptorModule):
-    """Trains `model` under `loss`; weight decay covers all parameters, as published.
+    """Trains `model` with `loss`; weight decay applies to all parameters, as published.
 
     Args:
-        model: images [B, 3, H, W] float, normalised -> descriptors [B, D].
-        loss: (descriptors [B, D], landmarks int64 [B]) -> scalar; its class weights train with the model.
-        optimizer, scheduler, record: see `TrainedModule`.
-        channels_last, compile: see `DescriptorModule`.
+        model: Network from normalised images, float [B, 3, H, W], to descriptors [B, D].
+        loss: Module from descriptors [B, D] and landmarks int64 [B] to a scalar; its class weights are trained too.
+        optimizer, scheduler, record: See `TrainedModule`.
+        channels_last, compile: See `DescriptorModule`.
     """
 
     def __init__(

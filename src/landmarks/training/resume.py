@@ -1,4 +1,4 @@
-"""What a resumed run takes from its checkpoint, what from its configuration, and what must be the same in both."""
+"""Decides what a resumed run takes from its checkpoint and from its configuration, and what must be equal in both."""
 
 import logging
 import shutil
@@ -17,7 +17,7 @@ from landmarks.evaluation import Scores
 from landmarks.storage import atomic_path
 
 FIXED = ("task", "monitor", "model", "loss._target_", "optimizer._target_")
-PLACES = ("folder", "model_name", "cache")  # of an evaluation; they change no metric
+PLACES = ("folder", "model_name", "cache")  # keys of an evaluation that change no metric
 FREE = ("model.pretrained", "model.dropout", "model.checkpointing")
 SAME_FACTOR = 1e-6  # of a rate: what rounding explains
 SCHEDULES = ("landmarks.training.step", "landmarks.training.cosine")  # both only count steps
@@ -26,35 +26,35 @@ log = logging.getLogger(__name__)
 
 
 def changes(path: str, before: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
-    """Refuse to resume from a checkpoint where something differs that cannot change within a run.
+    """Raise LandmarksError if something differs from the checkpoint that cannot change within a run.
 
-    `before` is what the checkpoint says of itself, `record` what the run would put into its checkpoints. All else may
-    change, and does: the optimizer's values, the schedule and the length of the run, and between two epochs the images.
+    `before` is the record in the checkpoint, `record` the one of this run. Other values may change: those of the
+    optimizer, the schedule, the length of the run, and between two epochs the images.
 
     Returns:
-        The names of what changed that metrics depend on: those of before cannot be compared with those to come.
+        Names of changes on which metrics depend: earlier metrics cannot be compared with later ones.
     """
     if not isinstance(before, dict) or not isinstance(before.get("config"), dict):
-        raise LandmarksError(f"resume={path}: does not say of which run it is; start a new run")
+        raise LandmarksError(f"resume={path}: does not record which run wrote it; start a new run")
     was, now = _fixed(before["config"]), _fixed(record["config"])
     changed = [f"{key}: was {was.get(key)}, is {now.get(key)}" for key in was | now if was.get(key) != now.get(key)]
     for key in ("landmark_names", "class_names"):
         old, new = list(before.get(key, ())), list(record.get(key, ()))
         if old != new:
-            change = f"were {len(old)}, are {len(new)}" if len(old) != len(new) else "are others than they were"
+            change = f"were {len(old)}, are {len(new)}" if len(old) != len(new) else "are different ones"
             changed.append(f"the {key.replace('_', ' ')} to learn: {change}")
     if changed:
         raise LandmarksError(
             f"resume={path}: this cannot change within a run:\n"
             + "\n".join(f"  {line}" for line in changed)
-            + "\nResume with what it was, or start a new run in a folder of its own."
+            + "\nResume with the earlier values, or start a new run in a folder of its own."
         )
-    unknown = {"evaluated_on": record.get("evaluated_on")}  # of checkpoints that do not say it
+    unknown = {"evaluated_on": record.get("evaluated_on")}  # for checkpoints that do not record it
     return list(_differing(_evaluated(unknown | before), _evaluated(record)))
 
 
 def _evaluated(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What metrics depend on, by the names that people know it by."""
+    """Return the values on which metrics depend, by the names used in messages."""
     images, evaluation = record.get("evaluated_on"), _value(record["config"], "callbacks.evaluation")
     return {
         **{f"the {name} of data.root": one for name, one in (images or {}).items()},
@@ -83,7 +83,7 @@ def _fixed(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(config: Mapping[str, Any], key: str) -> Any:
-    """What stands there, as it stands: OmegaConf would put values of this machine into what a file says."""
+    """Return the value at a key without resolving it: OmegaConf would insert values of this machine."""
     value: Any = config
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
@@ -111,20 +111,20 @@ def require_work(path: str, found: Mapping[str, Any], trainer: pl.Trainer) -> No
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps the best checkpoint of a run, wherever the folder of the run lies.
+    """Keeps the best checkpoint of a run, even if the folder of the run is moved or copied.
 
-    Lightning's own knows checkpoints by their full paths: it forgets the best of a run that was moved, and takes that
-    of a copied run from the original.
+    Lightning's class stores full paths: it forgets the best checkpoint of a run that was moved, and for a copied run
+    uses that of the original.
 
     Args:
-        dirpath: folder of the file.
-        monitor: the figure that chooses, such as `public/map@100`.
-        mode: whether the "max" or the "min" of it is the best.
-        filename: without its suffix.
-        options: of Lightning's own.
+        dirpath: Folder of the file.
+        monitor: The metric that decides, such as `public/map@100`.
+        mode: Whether its "max" or its "min" is the best.
+        filename: Name of the file without suffix.
+        options: Options of Lightning's class.
 
     Attributes:
-        afresh: leave out the scores of a checkpoint, which cannot be compared with those to come.
+        afresh: Ignore the scores in the resumed checkpoint, which cannot be compared with later ones.
     """
 
     def __init__(
@@ -137,12 +137,12 @@ class BestCheckpoint(ModelCheckpoint):
 
     @property
     def state_key(self) -> str:
-        """Return the name of Lightning's own, whose checkpoints can be taken up as well."""
+        """Return the key of Lightning's class, so that its checkpoints can be resumed too."""
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
 
     @rank_zero_only
     def bring(self, resume: Path) -> None:
-        """Copy the best checkpoint from beside another run's checkpoint, which is taken up here."""
+        """Copy the best checkpoint of another run whose last checkpoint is resumed here."""
         best = resume.with_name(str(self.filename) + self.FILE_EXTENSION)
         here = Path(str(self.dirpath), best.name)
         if best.is_file() and not (here.is_file() and here.samefile(best)):
@@ -150,11 +150,11 @@ class BestCheckpoint(ModelCheckpoint):
                 shutil.copyfile(best, path)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return scores and the names of files, without the folder."""
+        """Return the scores, and the files by name without their folder."""
         return _placed(super().state_dict(), "")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the scores for the files as they lie here."""
+        """Restore the scores of the files that are in this run's folder."""
         if self.afresh:
             return
         here = _placed(state_dict, str(self.dirpath))
@@ -174,12 +174,12 @@ def _placed(state: dict[str, Any], folder: str) -> dict[str, Any]:
 
 
 class RunSoFar(pl.Callback):
-    """Carries through checkpoints what a resumed run cannot measure again.
+    """Stores in checkpoints what a resumed run cannot measure again.
 
     Attributes:
-        untrained: figures of the evaluation before training; empty without one.
-        seconds: of training, those before an interruption included.
-        afresh: leave out the metrics of a checkpoint, which cannot be compared with those to come.
+        untrained: Metrics of the evaluation before training; empty without one.
+        seconds: Seconds of training, including those before an interruption.
+        afresh: Ignore the metrics in the resumed checkpoint, which cannot be compared with later ones.
     """
 
     def __init__(self) -> None:
@@ -190,7 +190,7 @@ class RunSoFar(pl.Callback):
 
     @property
     def seconds(self) -> float:
-        """Count until now while it trains."""
+        """Seconds of training until now."""
         return self._before + (0.0 if self._since is None else time.perf_counter() - self._since)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -202,18 +202,18 @@ class RunSoFar(pl.Callback):
         self._before, self._since = self.seconds, None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return both."""
+        """Return the metrics and the seconds."""
         return {"untrained": self.untrained, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the metrics and the seconds."""
         self.untrained, self._before = {} if self.afresh else state_dict["untrained"], state_dict["seconds"]
 
 
 class ConfiguredOptimizer(pl.Callback):
-    """Gives the optimizer of a resumed run the values of its configuration, which Lightning replaces by those before.
+    """Gives the optimizer of a resumed run its configured values; Lightning would restore those of the checkpoint.
 
-    Only its memory, such as momentum, is taken from the checkpoint, and from the schedule the number of steps.
+    Only the optimizer's state, such as momentum, and the schedule's number of steps come from the checkpoint.
     """
 
     def __init__(self) -> None:

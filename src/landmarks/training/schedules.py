@@ -1,4 +1,4 @@
-"""Learning rates over the course of a run, counted in optimiser steps.
+"""Schedules of the learning rate over a run, counted in optimizer steps.
 
 Milestones and warm-up are fractions of the run, so that one YAML serves a run of 100 steps and one of 30,000.
 Multiplying by 0.1 at 15,000 and 25,000 of 30,000 iterations, as published, is `milestones: [0.5, 0.8333]`.
@@ -43,7 +43,7 @@ def step(
 
 
 def cosine(optimizer: Optimizer, total_steps: int, final: float = 0.0, warmup: float = 0.05) -> LambdaLR:
-    """Let the learning rate fall along half a cosine (Loshchilov and Hutter, SGDR, 2017, without restarts).
+    """Decrease the learning rate along half a cosine (Loshchilov and Hutter, SGDR, 2017, without restarts).
 
     Args:
         optimizer: holds the base learning rates.

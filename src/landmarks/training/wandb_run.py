@@ -1,4 +1,4 @@
-"""What a run tells Weights & Biases besides its curves: configuration, sheets of images, tables of stages, the page."""
+"""Logs runs to Weights & Biases: curves, configuration, sheets of images, tables of stages and the page."""
 
 import csv
 import logging
@@ -18,16 +18,16 @@ log = logging.getLogger(__name__)
 
 
 class WandbRun(WandbLogger):
-    """Lightning's logger for one run of ours, which keeps its name and its id when it is resumed.
+    """Lightning's Weights & Biases logger for one run, which keeps its name and its id when the run is resumed.
 
     Args:
-        save_dir: the run folder; `wandb/` in it keeps all of an offline run until `wandb sync`.
-        name: of the model, for the run's name.
-        project: where runs are collected.
-        offline: send nothing; needs no account.
-        log_model: also send checkpoints, see Lightning.
-        group: of runs; None: the name of the sweep's folder, for jobs of a sweep.
-        tags: words to find the run by.
+        save_dir: The run folder; `wandb/` in it holds an offline run until `wandb sync`.
+        name: Name of the model, for the run's name.
+        project: Project to which the run belongs.
+        offline: Send nothing; needs no account.
+        log_model: Also send checkpoints, see Lightning.
+        group: Group of the run; None uses the name of the sweep's folder for jobs of a sweep.
+        tags: Tags of the run.
     """
 
     def __init__(
@@ -46,17 +46,17 @@ class WandbRun(WandbLogger):
         )  # fmt: skip
 
     def begin(self, config: DictConfig, run_dir: Path, resumed: bool) -> None:
-        """Name the run after its folder and its sweep, or take up its id of before; the first log starts it."""
-        import wandb  # a second that other runs need not wait for
+        """Name the run after its folder and its sweep, or keep a resumed run's id; the first log call starts it."""
+        import wandb  # here, because it takes a second
 
-        self._wandb_init.pop("anonymous", None)  # of which wandb warns, though nobody has set it
+        self._wandb_init.pop("anonymous", None)  # Lightning always sets it, and wandb warns about it
         name, folder = str(self._wandb_init["name"]), run_dir.absolute().name
         earlier = sorted((run_dir / "wandb").glob("*run-*-*"))
         self._wandb_init |= {
             "name": folder if name in folder else f"{name} {folder}",
             "group": self._wandb_init["group"] or _sweep(),
             "config": recorded(config),
-            # it would print a page that says less than ours
+            # wandb's summary of an offline run says less than ours
             "settings": wandb.Settings(silent=self._offline),
         }
         if resumed and earlier:
@@ -64,7 +64,7 @@ class WandbRun(WandbLogger):
 
     @rank_zero_only
     def log_outputs(self, run_dir: Path) -> None:
-        """Log all images, tables of stages and the page that lie in the run folder."""
+        """Log all images, tables of stages and the page in the run folder."""
         import wandb
 
         found: dict[str, Any] = {path.stem: wandb.Image(str(path)) for path in run_dir.glob("*.png")}
@@ -78,7 +78,7 @@ class WandbRun(WandbLogger):
 
     @rank_zero_only
     def end(self) -> None:
-        """Close the run, else the next job of a sweep would go on in it; say how to send what was kept here."""
+        """Close the run, so that the next job of a sweep starts another one, and log how to send an offline run."""
         import wandb
 
         if (run := wandb.run) is not None:

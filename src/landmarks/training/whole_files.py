@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there. Apart from what only opens them: Lightning takes seconds to import."""
+"""Writes checkpoints atomically. Opening them is in `landmarks.models`, which does not import Lightning."""
 
 import shutil
 from pathlib import Path
@@ -13,9 +13,9 @@ from landmarks.storage import atomic_file
 
 
 def require_room(run_dir: Path, module: nn.Module) -> None:
-    """Refuse to begin where the disk has no room for the best and the last checkpoint and one that is being written.
+    """Raise LandmarksError if the disk has no room for the best, the last and one partly written checkpoint.
 
-    A checkpoint holds all weights, and for each that is trained what an optimizer of two moments keeps.
+    The size of a checkpoint is that of all weights, and two moments of the optimizer for each trained weight.
     """
     weights = sum(value.nbytes for value in module.state_dict().values() if isinstance(value, torch.Tensor))
     size = weights + 2 * sum(value.nbytes for value in module.parameters() if value.requires_grad)
@@ -24,21 +24,21 @@ def require_room(run_dir: Path, module: nn.Module) -> None:
     needed, free = 3 * size - there, shutil.disk_usage(existing).free
     if free < needed:
         raise LandmarksError(
-            f"{run_dir}: {free / 2**20:,.0f} MiB are free, and the checkpoints of this run need some "
+            f"{run_dir}: {free / 2**20:,.0f} MiB are free, but the checkpoints of this run need about "
             f"{needed / 2**20:,.0f} MiB: make room, or name another folder with hydra.run.dir=PATH"
         )
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Makes Lightning write a checkpoint whole or not at all: a run killed meanwhile leaves the one before.
+    """Makes Lightning write checkpoints atomically: a run that is killed while writing keeps the previous one.
 
-    Its own way collects the file in memory, then in the system's folder of temporary files, and copies it from there.
+    Lightning itself collects the file in memory and then in the system's temporary folder, and copies it from there.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a file beside `path` and give it that name once it is on the disk."""
+        """Write a file beside `path`, and rename it when it is on the disk."""
         with atomic_file(Path(path)) as file:
             try:
                 torch.save(checkpoint, file)
-            except RuntimeError as error:  # torch stumbles over its own end of file after the disk was full
+            except RuntimeError as error:  # on a full disk torch fails again when it closes the file
                 raise error.__context__ if isinstance(error.__context__, OSError) else error from None

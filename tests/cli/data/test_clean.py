@@ -38,7 +38,7 @@ def test_a_list_a_table_and_a_sheet(tiny_world: Path, embedded: Path, tmp_path: 
     out, sheet = tmp_path / "clean.csv", tmp_path / "sheet.png"
     code, stdout, stderr = run(tiny_world, embedded, out, "--sheet", str(sheet))
     assert code == 0, stderr
-    assert stdout.startswith("Cleaned") and "images" in stdout and "fell: no descriptor" in stdout
+    assert stdout.startswith("Cleaned") and "images" in stdout and "removed: no descriptor" in stdout
     assert Image.open(sheet).format == "PNG" and str(sheet) in stderr
     table, clean = read_labels(tiny_world / "metadata" / "train.csv"), read_clean(out)
     assert 0 < len(clean) < len(table)
@@ -71,7 +71,7 @@ def test_the_table_of_an_address(
     assert here.read_bytes() == there.read_bytes()
 
 
-def test_what_is_there_is_not_replaced_unasked(tiny_world: Path, embedded: Path, tmp_path: Path) -> None:
+def test_existing_files_are_replaced_only_if_asked(tiny_world: Path, embedded: Path, tmp_path: Path) -> None:
     out = tmp_path / "clean.csv"
     out.write_text("mine")
     code, _, stderr = run(tiny_world, embedded, out)
@@ -88,7 +88,7 @@ def test_mistakes_are_named_and_nothing_is_written(tiny_world: Path, embedded: P
         (tiny_world, embedded, ("--min-images", "1000"), "images is kept"),
         (tiny_world, embedded, ("--other-class", "1000"), "with only"),
         (tiny_world, embedded, ("--chance", "0"), "chance (0.0) must be above 0"),
-        (tiny_world, embedded, ("--sheet", str(tmp_path / "s.png"), "--sheet-landmark", "x"), "shows landmark x"),
+        (tiny_world, embedded, ("--sheet", str(tmp_path / "s.png"), "--sheet-landmark", "x"), "belongs to landmark x"),
     ):
         code, stdout, stderr = run(root, descriptors, out, *options)
         assert code == 2 and message in stderr and stdout == "", (options, stderr)

@@ -28,7 +28,7 @@ def test_a_sound_world_can_be_trained_on(world: Path) -> None:
     assert run(world, "--split", "train,test").stdout.splitlines()[-1] == "Training can start with train, test."
 
 
-def test_what_is_missing_is_told_to_people_and_programs(world: Path) -> None:
+def test_missing_files_are_reported_as_table_and_json(world: Path) -> None:
     tar = sorted((world / "index").glob("*.tar"))[0]
     tar.unlink()
     result = run(world)

@@ -76,7 +76,7 @@ def test_miniature_of_the_release(shared_data: Path, tmp_path: Path, http_server
     assert (tmp_path / "md5sum/train/md5.images_003.txt").is_file()
 
 
-def test_what_is_there_is_not_asked_for_again(release: SimpleNamespace) -> None:
+def test_existing_files_are_not_downloaded_again(release: SimpleNamespace) -> None:
     assert states(fetch(release)) == ["done"] * 3
     gets = [request.path for request in release.server.requests if request.method == "GET"]
     for number, path in enumerate(TARS):
@@ -167,7 +167,7 @@ def test_tar_without_a_published_sum_fails(release: SimpleNamespace) -> None:
     assert all(f"md5.images_00{number}.txt" in outcomes[TARS[number]].reason for number in (0, 1))
 
 
-def test_sum_is_heeded_whatever_follows_it_in_its_file(release: SimpleNamespace) -> None:
+def test_md5_is_read_whatever_follows_it(release: SimpleNamespace) -> None:
     sums = release.folder / "md5sum/train/md5.images_000.txt"
     sums.write_bytes(sums.read_bytes() + b"\xff\xfe\n")
     release.server.fail(TARS[0], content=bytes(40_000))
@@ -205,7 +205,7 @@ def test_disk_that_fills_up_stops_the_rest(release: SimpleNamespace, monkeypatch
         subprocess.run(["umount", str(release.root)], check=True)
 
 
-def test_nobody_there_ends_at_once(tmp_path: Path) -> None:
+def test_an_unreachable_server_ends_at_once(tmp_path: Path) -> None:
     with pytest.raises(LandmarksError, match=r"http://127\.0\.0\.1:9/train/images_000\.tar: no answer"):
         download(tmp_path / "root", tar_files("train", range(500)), Shown(), "http://127.0.0.1:9", retry=QUICK)
     assert not (tmp_path / "root").exists()
@@ -245,7 +245,7 @@ with show_progress() as progress:
 """
 
 
-def test_killed_in_mid_file_it_goes_on_from_there(release: SimpleNamespace) -> None:
+def test_a_killed_download_resumes_in_the_middle_of_a_file(release: SimpleNamespace) -> None:
     for path in TARS[:2]:
         release.server.fail(path, stall=30_000, times=1)
     partials = [partial_name(release.root / path) for path in TARS[:2]]

@@ -1,4 +1,4 @@
-"""Against a real local server that goes wrong in every way that is known of servers and networks."""
+"""Transfers of one file from a real local server with every known fault of servers and networks."""
 
 import errno
 import fcntl
@@ -88,7 +88,7 @@ def place(tmp_path: Path, http_server: Callable[[Path], HttpServer]) -> Place:
     ],
     ids=lambda fault: ",".join(fault) or "nothing",
 )
-def test_arrives_whole_in_spite_of(place: Place, fault: dict[str, Any]) -> None:
+def test_transfers_survive_faults(place: Place, fault: dict[str, Any]) -> None:
     place.server.fail("a.tar", **fault)
     place.fetch()
     assert place.path.read_bytes() == CONTENT and place.litter() == ["a.tar"]
@@ -180,14 +180,14 @@ def test_neither_sum_nor_length_is_an_error(place: Place) -> None:
     ("status", "kind", "said"),
     [(404, NotServedError, "the server does not have this file or denies access"), (400, DownloadError, "refused")],
 )
-def test_clear_answer_is_asked_for_once(place: Place, status: int, kind: type[DownloadError], said: str) -> None:
+def test_permanent_errors_are_not_retried(place: Place, status: int, kind: type[DownloadError], said: str) -> None:
     place.server.fail("a.tar", status=status)
     with pytest.raises(kind, match=rf"http://127.*/a\.tar: {said} \(status {status} "):
         place.fetch()
     assert place.ranges() == [None] and place.litter() == []
 
 
-def test_what_the_server_says_of_a_file(place: Place) -> None:
+def test_size_etag_and_time_of_a_file(place: Place) -> None:
     said = {"Content-Length": "12", "ETag": '"abc"', "Last-Modified": "Thu, 01 Jan 1970 00:01:00 GMT"}
     place.server.fail("a.tar", method="HEAD", headers=said, times=1)
     place.server.fail(
@@ -207,7 +207,7 @@ def test_gives_up_at_some_point_and_keeps_what_came(place: Place, fault: dict[st
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/a", "nonsense", "ftp://host/a", "http://"])
-def test_no_server_is_said_so(place: Place, url: str) -> None:
+def test_an_unreachable_server_is_named(place: Place, url: str) -> None:
     with pytest.raises(UnreachableError, match=url):
         place.http.ask(url)
 
@@ -229,7 +229,7 @@ FAULTS = st.one_of(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(FAULTS, max_size=8), st.none() | PLACES, st.booleans())
-def test_whatever_happens_there_is_the_right_file_or_none(
+def test_any_sequence_of_faults_gives_the_correct_file_or_none(
     place: Place, faults: list[dict[str, Any]], before: int | None, known: bool
 ) -> None:
     place.server.heal()

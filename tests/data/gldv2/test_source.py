@@ -182,7 +182,7 @@ def test_wrong_ground_truth_is_an_error(tiny: Any) -> None:
         GLDv2(tiny.root).truth()
 
 
-def test_images_that_are_not_there(tiny: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_images_are_named(tiny: Any, caplog: pytest.LogCaptureFixture) -> None:
     (tiny.root / "train/images_001.tar").unlink()
     with pytest.raises(LandmarksError, match=r"6 of 12 images of train are missing, first .*missing=skip"):
         GLDv2(tiny.root, train_split="train").train()

@@ -138,7 +138,7 @@ COMMONS = "http://commons.wikimedia.org/wiki/Category"
         ("", ""),
     ],
 )
-def test_what_people_read(value: str, name: str) -> None:
+def test_landmarks_have_titles(value: str, name: str) -> None:
     assert category_name(value) == name
 
 

@@ -242,7 +242,7 @@ def test_truncated_files_are_unreadable(make: SimpleNamespace, kept: float, kind
         (b"GIF89a", "."),
     ],
 )
-def test_what_is_no_image(data: bytes, reason: str) -> None:
+def test_other_files_are_not_images(data: bytes, reason: str) -> None:
     with pytest.raises(UnreadableImageError, match=reason):
         decode(data)
 

@@ -119,7 +119,7 @@ class Deadly(FileStore):
         return super().read(image_id, location, length)
 
 
-def test_a_killed_run_is_gone_on_with(mixed: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_is_resumed(mixed: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCK", 2)
     deadly = Deadly(mixed.table.ids, [tmp_path / "mixed" / f"{row}.jpg" for row in range(12)])
     arguments = ImageSet(mixed.table, deadly), tmp_path / "sizes"

@@ -86,7 +86,7 @@ def test_draws_without_replacement_are_by_weight_among_those_left() -> None:
     assert counts / 4000 == pytest.approx(expected, abs=0.025)
 
 
-def test_a_group_of_few_landmarks_is_left_out_aloud(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_group_of_few_landmarks_is_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     groups = (LANDMARKS >= 3).astype(np.int64)  # two landmarks, 25 images
     sampler = BalancedBatches(LANDMARKS, 6, groups=groups, images_per_landmark=2, size_power=0.5)
     assert "25 of 32 training images are in groups of fewer than 3 landmarks" in caplog.text

@@ -1,4 +1,4 @@
-"""What all training samplers promise: functions of (seed, epoch), shared by ranks, that can start anywhere."""
+"""Properties of all training samplers: they depend on (seed, epoch) only, divide batches among ranks, and resume."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Our batches and losses in a loop that knows nothing of ours."""
+"""Samplers and losses in a plain torch loop."""
 
 import numpy as np
 import pytest

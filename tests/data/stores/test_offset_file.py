@@ -43,7 +43,7 @@ def as_dict(offsets: Offsets) -> dict[int, tuple[str, int, int]]:
     st.integers(0, 6),
     st.sets(st.integers(0, 5)),
 )
-def test_tars_go_in_and_out(contents: list[set[int]], first: int, removed: set[int]) -> None:
+def test_tars_can_be_added_and_removed(contents: list[set[int]], first: int, removed: set[int]) -> None:
     seen: set[int] = set()
     parts = []
     for number, ids in enumerate(contents):
@@ -138,7 +138,9 @@ def test_damage_is_found(path: Path, data: st.DataObject) -> None:
         ({}, {"tars": "[" * 100000}),
     ],
 )
-def test_files_of_others_are_not_used(path: Path, columns: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+def test_files_of_other_programs_are_refused(
+    path: Path, columns: dict[str, np.ndarray], metadata: dict[str, str]
+) -> None:
     """Sealed as ours are, so that the checksum is right."""
     ours = {name: getattr(OFFSETS, name) for name in COLUMNS}
     tars = '[["a.tar", 10240, "17", 2], ["b.tar", 1, "1", 3]]'
@@ -152,7 +154,7 @@ def test_files_of_others_are_not_used(path: Path, columns: dict[str, np.ndarray]
         read_offsets(path)
 
 
-def test_places_that_cannot_be_are_not_used(path: Path) -> None:
+def test_impossible_positions_are_refused(path: Path) -> None:
     for change in (
         {"ids": OFFSETS.ids[::-1]},
         {"ids": OFFSETS.ids * 0},

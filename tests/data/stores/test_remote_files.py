@@ -75,7 +75,7 @@ def test_faults_that_pass_are_tried_again(files: RemoteFiles, server: Any, fault
 
 
 @pytest.mark.parametrize("method", ["stamp", "read"])
-def test_faults_that_stay_say_what_came_last(files: RemoteFiles, server: Any, method: str) -> None:
+def test_permanent_faults_report_the_last_error(files: RemoteFiles, server: Any, method: str) -> None:
     server.fail("train/a.tar", method="*", status=500)
     with pytest.raises(OSError, match=r"3 attempts, the last: .*500") as error:
         getattr(files, method)("train/a.tar")
@@ -83,7 +83,7 @@ def test_faults_that_stay_say_what_came_last(files: RemoteFiles, server: Any, me
     assert len(server.seen("train/a.tar")) == 3
 
 
-def test_patience_ends_with_the_first_failure_and_comes_back_with_an_answer(files: RemoteFiles, server: Any) -> None:
+def test_a_failed_address_gets_single_attempts_until_it_answers(files: RemoteFiles, server: Any) -> None:
     server.fail("train/a.tar", status=500)
     for attempts in (3, 1, 1):
         before = len(server.requests)
@@ -147,7 +147,7 @@ def test_processes_and_threads_read_at_the_same_time(files: RemoteFiles, method:
     assert [read(start) for start in offsets] == expected
 
 
-def test_the_numbers_of_the_experiment_are_left_alone(files: RemoteFiles, server: Any) -> None:
+def test_global_random_state_is_not_changed(files: RemoteFiles, server: Any) -> None:
     state = random.getstate()
     server.fail("train/a.tar", times=1, status=500)
     files.read("train/a.tar")

@@ -32,7 +32,7 @@ def test_each_id_finds_its_own_file(tmp_path: Path) -> None:
         read_by_id(store, 5)
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_reading_a_pipe_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(MissingImageError, match=r"pipe\.jpg is no file"):
         read_by_id(FileStore(parse_ids(["abc0000000000001"]), [tmp_path / "pipe.jpg"]), 0xABC0000000000001)
@@ -60,7 +60,7 @@ def test_the_extracted_tree_is_read(tree: Path) -> None:
         store.read(int(ids[1]))
 
 
-def test_there_is_nothing_where_there_is_no_folder(tmp_path: Path) -> None:
+def test_a_missing_tree_has_no_images(tmp_path: Path) -> None:
     assert FolderStore(tmp_path / "nowhere").locate(parse_ids([A])).tolist() == [-1]
 
 

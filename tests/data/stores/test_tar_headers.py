@@ -209,7 +209,7 @@ def test_an_image_twice_is_refused() -> None:
 
 
 @pytest.mark.parametrize("end", [0, 100, 512, 512 + 4, 1024, 1024 + 100, 2048 + 5])
-def test_cut_off_is_said_wherever_it_ends(end: int) -> None:
+def test_a_truncated_tar_is_named_wherever_it_ends(end: int) -> None:
     data = tar_of(image(IDS[0]), image(IDS[1]))
     with pytest.raises(RefusedTarError, match=r"not a complete uncompressed tar \(cut off after.*download it again"):
         index(data[:end])
@@ -245,7 +245,7 @@ def test_a_corrupt_header_is_not_taken_for_the_end() -> None:
         (b"<html>404</html>", "no valid header at byte 0"),
     ],
 )
-def test_other_files_are_called_what_they_are(start: bytes, said: str) -> None:
+def test_other_formats_are_named(start: bytes, said: str) -> None:
     with pytest.raises(RefusedTarError, match=rf"not a complete uncompressed tar \(.*{said}"):
         index(start.ljust(10240, b"\x01"))
 

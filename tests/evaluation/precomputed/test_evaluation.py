@@ -1,4 +1,4 @@
-"""`python evaluate.py descriptors.queries=…` in this process: published methods, every file, and no file of before."""
+"""`python evaluate.py descriptors.queries=…` in this process: published methods, all files, and no earlier files."""
 
 import csv
 import json
@@ -161,12 +161,12 @@ def test_a_search_deeper_than_the_index_leaves_places_empty(tmp_path, evaluate):
         (["descriptors.queries=none.npy"], "descriptors.index is not: give both"),
         (["descriptors.queries=none.npy", "descriptors.index=none.npy", "monitor=private/gap"], "no such metric"),
         (["descriptors.queries=none.npy", "descriptors.index=none.npy", "index.k=0"], "must be 1 or more"),
-        (["descriptors.queries=3", "descriptors.index=none.npy"], "descriptors.queries: 3 will not do"),
+        (["descriptors.queries=3", "descriptors.index=none.npy"], "descriptors.queries: 3 is invalid"),
         (["+descriptors.foo=1", "descriptors.index=none.npy"], "descriptors.foo: descriptors has no such key"),
         (["descriptors.queries=a", "descriptors.index=b", "data=gldv2"], "data.root: no value given"),
     ],
 )
-def test_slips_are_named_and_leave_no_trace(compose_config, tmp_path, overrides, words):
+def test_mistakes_are_named_and_leave_no_files(compose_config, tmp_path, overrides, words):
     config = compose_config("evaluate", *overrides, run_dir=tmp_path / "run")
     with pytest.raises(Exception, match=words) as refused:
         evaluate_precomputed_job(config)

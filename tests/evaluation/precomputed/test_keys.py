@@ -1,4 +1,4 @@
-"""Which keys go together is said before a file is opened, all of it at once."""
+"""Invalid combinations of keys are all named at once, before a file is opened."""
 
 import pytest
 from omegaconf import OmegaConf
@@ -45,7 +45,7 @@ def test_keys_that_do_not_go_together_are_all_named(keys, given, words):
         assert word in str(refused.value)
 
 
-def test_what_goes_together_passes_and_says_what_stages_may_ask_for(keys, tmp_path):
+def test_valid_combinations_list_the_inputs_they_provide(keys, tmp_path):
     given = {"queries": str(tmp_path), "index": "b"}
     for more, available in (
         ({}, []),

@@ -91,7 +91,7 @@ def test_bad_rows_are_counted(tmp_path, value, words):
         opened(tmp_path, "bad.npy").read(None, Cache(keep=False))
 
 
-def test_sets_are_held_against_each_other(folder):
+def test_protocols_of_sets_are_compared(folder):
     whole = opened(folder, "set")
     require_comparable(whole, opened(folder, "a.npy"))
     for names, words in (

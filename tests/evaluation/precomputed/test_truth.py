@@ -59,7 +59,7 @@ def test_labels_without_anything_in_common_are_refused():
         counted(GroundTruth(labels=(np.array([1, -1]), np.array([2, -1, 3]))))
 
 
-def test_a_solution_says_what_it_misses(caplog):
+def test_missing_images_of_a_solution_are_counted(caplog):
     truth = GroundTruth(solution_of(np.array([0, 1, 2]), np.array([0, 0, 1, 2])))
     with caplog.at_level(logging.WARNING):
         counts = counted(truth, [0, 2], [0, 2, 3])

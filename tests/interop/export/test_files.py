@@ -1,4 +1,4 @@
-"""The three kinds of files give what the network gives, and one that does not is never there."""
+"""All three formats give the network's results, and a file that differs is never kept."""
 
 import copy
 import json
@@ -90,7 +90,7 @@ def test_a_file_that_differs_is_never_there(
     assert path.read_text() == "what was there before"
 
 
-def test_a_disk_that_refuses_is_named(
+def test_a_file_that_cannot_be_written_is_named(
     checkpoints: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: Path, target: Path) -> None:

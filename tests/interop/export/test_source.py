@@ -1,4 +1,4 @@
-"""What a file will say of a model, taken from checkpoints and model files."""
+"""Records of exported files, from checkpoints and model files."""
 
 import importlib
 from collections.abc import Callable

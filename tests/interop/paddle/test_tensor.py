@@ -1,4 +1,4 @@
-"""The stream of one tensor: exact bytes, and lengths that lie."""
+"""The byte stream of one tensor, also with wrong lengths."""
 
 import io
 import struct

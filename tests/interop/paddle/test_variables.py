@@ -147,7 +147,7 @@ def test_the_two_files_must_belong_together(tmp_path: Path) -> None:
         open_variables(folder)
 
 
-def test_a_file_that_changes_after_it_was_looked_at(tmp_path: Path) -> None:
+def test_a_file_that_changes_after_its_check(tmp_path: Path) -> None:
     variables = open_variables(write_separate(tmp_path, VALUES))
     (tmp_path / "flag").write_bytes(stream(VALUES["flag"])[:-1])
     (tmp_path / "bn_mean").unlink()

@@ -54,7 +54,7 @@ def gap(state: RecognitionState, truth: np.ndarray) -> float:
     )
 
 
-def test_evidence_beside_the_score_betters_the_order_of_queries() -> None:
+def test_features_besides_the_score_improve_the_order_of_queries() -> None:
     state, truth = world()
     after = ConfidenceCalibration()(state, make_resources())
     assert np.array_equal(after.candidates.indices, state.candidates.indices)
@@ -115,7 +115,7 @@ def planted(rows: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return features, rng.random(rows) < 1 / (1 + np.exp(-logits)), logits
 
 
-def test_finds_what_was_planted() -> None:
+def test_the_fit_recovers_known_coefficients() -> None:
     features, right, logits = planted()
     learnt = LogisticRegression.fit(features, right, regularisation=1e-6)
     raw = learnt.weights / learnt.spreads
@@ -123,7 +123,7 @@ def test_finds_what_was_planted() -> None:
     assert np.abs(learnt.probability(features) - 1 / (1 + np.exp(-logits))).mean() < 0.02
 
 
-def test_stands_at_the_minimum_of_its_loss() -> None:
+def test_the_fit_minimises_its_loss() -> None:
     features, right, _ = planted(200)
     learnt = LogisticRegression.fit(features, right, regularisation=0.1)
     rows = (features - features.mean(0)) / features.std(0)

@@ -78,7 +78,7 @@ def test_a_kill_while_finishing_or_taking_over_does_no_harm(tmp_path):
     check(JointWriter.resumed(layers(tmp_path), IDS).finish(), IDS[:30])
 
 
-def test_a_finished_set_is_gone_on_with(tmp_path):
+def test_a_finished_set_can_be_extended(tmp_path):
     write(JointWriter(layers(tmp_path), IDS), IDS[:20])
     check(JointWriter.resumed(layers(tmp_path), IDS).finish(), IDS[:20])
     writer = JointWriter.resumed(layers(tmp_path), IDS)
@@ -112,7 +112,7 @@ def test_other_sets_are_refused_or_replaced_as_asked(tmp_path, finished):
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_a_set_of_other_files_is_refused_or_replaced_and_one_that_only_grew_is_gone_on_with(tmp_path, finished):
+def test_a_set_of_changed_files_is_refused_or_replaced_and_one_with_more_files_is_resumed(tmp_path, finished):
     stamps = IDS * 7
     writer = JointWriter(layers(tmp_path), IDS[20:], stamps=stamps[20:])
     writer.add(IDS[20:], *values(IDS[20:]))
@@ -132,7 +132,7 @@ def test_a_set_of_other_files_is_refused_or_replaced_and_one_that_only_grew_is_g
     assert len(JointWriter.resumed(layers(tmp_path), IDS, replace_others=True, stamps=stamps).ids) == 0
 
 
-def test_a_set_that_does_not_say_of_which_files_it_is_is_not_gone_on_with(tmp_path):
+def test_a_set_without_stamps_is_not_resumed(tmp_path):
     writer = JointWriter(layers(tmp_path), IDS)
     writer.add(IDS[:5], *values(IDS[:5]))
     writer.close()
@@ -145,7 +145,7 @@ def test_a_set_that_does_not_say_of_which_files_it_is_is_not_gone_on_with(tmp_pa
     assert len(JointWriter.resumed(layers(tmp_path / "finished"), IDS, replace_others=True, stamps=IDS).ids) == 0
 
 
-def test_what_is_no_set_is_never_removed(tmp_path):
+def test_other_folders_are_never_removed(tmp_path):
     images = tmp_path / "index" / "0" / "1.jpg"
     images.parent.mkdir(parents=True)
     images.write_bytes(b"mine")

@@ -41,7 +41,7 @@ def test_steps_and_end_are_those_of_conjugate_gradients():
         np.testing.assert_allclose(solve(graph, y, 0.99, iterations, tolerance), expected, rtol=1e-5)
 
 
-def test_company_and_workers_change_nothing():
+def test_results_do_not_depend_on_the_batch_and_the_workers():
     graph = make_graph(70)
     y = np.random.default_rng(1).random((3 * WIDTH + 1, 70))
     together = solve(graph, y, workers=3)
@@ -106,7 +106,7 @@ def test_solves_each_part_and_ends_like_conjugate_gradients(case, iterations, to
     np.testing.assert_allclose(found, expected_rows(*case, 0.99, solver), rtol=rtol, atol=1e-6)
 
 
-def test_company_order_and_workers_change_not_a_bit(case, monkeypatch):
+def test_order_batch_and_workers_change_no_bit(case, monkeypatch):
     graph, columns = case
     together = truncated_solve(graph, columns, 0.99, 20, 1e-6, 1)
     shuffled = np.random.default_rng(0).permutation(len(columns))
@@ -124,7 +124,7 @@ def test_a_node_without_edges_keeps_its_value(case):
     assert truncated_solve(case[0], columns[:0], 0.99, 20, 1e-6, 2).shape == (0, 3)
 
 
-def test_near_images_stand_together():
+def test_the_order_puts_near_images_together():
     rng = np.random.default_rng(0)
     places = rng.permutation(np.repeat(np.arange(6), 16))
     rows = (np.eye(6)[places] + 0.01 * rng.standard_normal((96, 6))).astype(np.float32)

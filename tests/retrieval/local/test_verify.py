@@ -26,7 +26,7 @@ def all_pairs() -> np.ndarray:
 
 @pytest.mark.parametrize("match", ["mutual", "ratio"])
 @pytest.mark.parametrize("model", ["affine", "homography"])
-def test_only_the_same_scene_convinces(tables, match, model):
+def test_only_the_same_scene_has_inliers(tables, match, model):
     counts = count_inliers(*tables, all_pairs(), Matcher(match), Geometry(model), make_resources(workers=1))
     counts = counts.reshape(SCENES, SCENES)
     assert counts.diagonal().min() > 20

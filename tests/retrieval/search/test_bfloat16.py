@@ -185,6 +185,6 @@ def test_the_lowest_score_lies_below_all_that_may_belong_to_the_nearest(kth, err
         assert floor[0] < 0
 
 
-def test_there_is_no_telling_without_k_positive_scores_or_with_an_infinite_error():
+def test_the_bound_needs_k_positive_scores_and_a_finite_error():
     floor = lowest_score(np.array([-1, 0, -30000, *as_key([1.0])], np.int16), np.array([0.1, 0.1, 0.1, np.inf]))
     assert (floor < 0).all()

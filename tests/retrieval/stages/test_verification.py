@@ -82,7 +82,7 @@ def places(ranking: Ranking) -> np.ndarray:
 
 @settings(max_examples=100)
 @given(rankings_with_inliers(), st.booleans(), st.sampled_from([0.0, 0.1, 1.0, 1e6]))
-def test_reranking_keeps_its_promises(case, by_inliers, weight):
+def test_reranking_keeps_every_image_and_the_order_without_evidence(case, by_inliers, weight):
     ranking, inliers = case
     one = stage(min_inliers=8, weight=weight, by_inliers=by_inliers)
     result = one.rerank(ranking, inliers)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from landmarks.errors import LandmarksError
 
-BASE_URL = "https://s3.amazonaws.com/google-landmark"
-TARS = {"train": 500, "index": 100, "test": 20}
-FOLDERS = tuple(TARS)
-SPLITS = (*FOLDERS, "metadata")
+BASE_URL = "https://s3.amazonaws.com/google-landmark"  # address of the release
+TARS = {"train": 500, "index": 100, "test": 20}  # number of tars in each folder
+FOLDERS = tuple(TARS)  # folders of images
+SPLITS = (*FOLDERS, "metadata")  # parts of the release that can be downloaded
 
 # The files that training and evaluation read, with their first lines.
 NEEDED = {
@@ -110,6 +110,6 @@ def parse_tar_numbers(text: str, split: str) -> list[int]:
 
 
 def parse_md5(line: str, tar_name: str) -> str | None:
-    """The md5 sum in the line of an `md5.images_NNN.txt`, or None if the line is not about that tar."""
+    """Return the md5 sum in the line of an `md5.images_NNN.txt`, or None if the line is not about that tar."""
     match = _MD5_LINE.fullmatch(line)
     return match[1] if match is not None and match[2] == tar_name else None

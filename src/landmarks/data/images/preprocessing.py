@@ -20,6 +20,7 @@ LONGEST = 8
 MEAN = (0.485, 0.456, 0.406)
 """Mean of ImageNet's pixels in [0, 1], RGB; used by the published models and most of timm's."""
 STD = (0.229, 0.224, 0.225)
+"""Standard deviation of the same pixels."""
 
 ResizeMode = Literal["aspect", "square", "crop"]
 

@@ -1,4 +1,4 @@
-"""Which images make a batch, as functions of (seed, epoch) alone."""
+"""Samplers, which choose the images of every batch from (seed, epoch) alone."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Where the bytes of images are: official tars, an extracted tree, files with any names."""
+"""Stores, which read the bytes of images from official tars, an extracted tree, or files with any names."""
 
 import lazy_loader
 

@@ -74,6 +74,7 @@ class Offsets:
         return len(self.ids)
 
 
+# The index of no tars.
 NO_OFFSETS = Offsets((), np.empty(0, np.uint64), np.empty(0, np.uint16), np.empty(0, np.uint32), np.empty(0, np.uint32))
 
 

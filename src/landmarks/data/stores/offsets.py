@@ -31,8 +31,8 @@ from landmarks.storage import FileLock
 SECONDS_BETWEEN_WRITES = 10.0
 # Writing a large index takes a second; it is written so rarely that this takes at most this share of the time.
 SHARE_OF_WRITES = 0.05
-WORKERS = 8
-MOST_NAMED = 20
+WORKERS = 8  # default number of tars that are read at the same time
+MOST_NAMED = 20  # most tars that a message names
 
 OnTar = Callable[[str, int, int], None]
 

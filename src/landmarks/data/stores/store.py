@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from landmarks.errors import LandmarksError, shown
 from landmarks.ids import find_sorted, format_id, format_ids, parse_ids
 
-IMAGE_NAME = re.compile(r"([0-9a-f]{16})\.jpg")
-ABSENT = -1
+IMAGE_NAME = re.compile(r"([0-9a-f]{16})\.jpg")  # file name of an image; the group is its id
+ABSENT = -1  # location of a missing image
 STAT_THREADS = 16  # enough to hide the latency of a file server
 STAT_BLOCK = 4096  # files per task of a thread
 
@@ -60,16 +60,16 @@ class ImageStore(Protocol):
         """
 
     def stamps(self, ids: NDArray[np.uint64], locations: NDArray[np.int32]) -> NDArray[np.uint64]:
-        """What tells each image from another of its id, without reading it: its place, size and times, uint64 [N].
+        """Return a stamp of each image that shows whether its file has changed, without reading it, uint64 [N].
 
-        A hash, which changes where the file (or the tar around it) is another one or lies elsewhere, and where a file
-        was touched otherwise, as by chmod: rather embedded once too often than old figures. 0 if absent, and odd where
-        nothing but the place is known, so that a replaced image keeps its stamp.
+        It is a hash of path, size and times of the file (or of the tar around it). It also changes if the file is moved
+        or its attributes change: embedding an image again is better than keeping an old descriptor. It is 0 for missing
+        images, and odd if only the path is known, so that a replaced image keeps its stamp.
         """
 
 
 def stamp(*parts: object, place_only: bool = False) -> int:
-    """Return a hash of 64 bits for `ImageStore.stamps`."""
+    """Return a 64-bit hash for `ImageStore.stamps`."""
     text = "\0".join(map(str, parts)).encode("utf-8", "surrogateescape")
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "little") & ~1 | place_only
 
@@ -91,7 +91,7 @@ def _stamp_file(path: str, real: dict[str, str]) -> int:
         status = os.stat(path)  # noqa: PTH116 - making millions of Path objects would take longer than the calls
     except OSError:
         return 0
-    # The time of the last change of any kind, too: unzip, cp -p and rsync -t set that of the content to an old one.
+    # ctime is used too, because unzip, cp -p and rsync -t set mtime to an old time.
     return stamp(real[folder], name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 

@@ -10,7 +10,7 @@ from landmarks.data.stores.tar_files import ReadTar
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
 
-BLOCK = 512
+BLOCK = 512  # bytes; headers and contents of a tar are aligned to it
 # Far larger than any image of the data set, and small enough to do no harm if read by mistake.
 MAX_IMAGE = 1 << 28
 MAX_PAX = 1 << 16

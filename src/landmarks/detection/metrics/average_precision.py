@@ -17,6 +17,7 @@ from landmarks.detection.metrics.boxes import BoxTruth
 from landmarks.detection.metrics.judging import CHALLENGE_2018, OPEN_IMAGES_V2, Judged, Rules, judge
 from landmarks.recognition import Detections
 
+# The rules of the official evaluators of Open Images, by name.
 EVALUATORS: Mapping[str, Rules] = {"challenge_2018": CHALLENGE_2018, "open_images_v2": OPEN_IMAGES_V2}
 
 

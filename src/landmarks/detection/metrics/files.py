@@ -23,7 +23,7 @@ from landmarks.ids import format_ids
 from landmarks.recognition import CORNERS, NAMED_COLUMNS, Detections, corners_of, joined, sorted_names
 from landmarks.storage import Rows, atomic_file, read_rows
 
-DETECTIONS_HEADER = "ImageID,LabelName,Score,XMin,XMax,YMin,YMax\n"
+DETECTIONS_HEADER = "ImageID,LabelName,Score,XMin,XMax,YMin,YMax\n"  # first line of the official files of detections
 
 _WRITE_ROWS = 1 << 16
 

@@ -112,8 +112,8 @@ class Rules:
             raise FormatError(f"the weight of a group-of box is {self.group_of_weight}; it must be 0 or more")
 
 
-CHALLENGE_2018 = Rules(verified_only=True, group_of_weight=1.0)
-OPEN_IMAGES_V2 = Rules(verified_only=False, group_of_weight=0.0)
+CHALLENGE_2018 = Rules(verified_only=True, group_of_weight=1.0)  # rules of the 2018 challenge
+OPEN_IMAGES_V2 = Rules(verified_only=False, group_of_weight=0.0)  # rules of the earlier "Open Images V2" evaluation
 
 
 @dataclass(frozen=True, eq=False)

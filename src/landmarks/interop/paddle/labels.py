@@ -25,7 +25,7 @@ class ClassNames(NamedTuple):
     titles: tuple[str, ...]
 
 
-NO_NAMES = ClassNames((), ())
+NO_NAMES = ClassNames((), ())  # for models whose class names are unknown
 
 
 def read_class_names(name: str, labels: Path | None, categories: Path | None) -> ClassNames:

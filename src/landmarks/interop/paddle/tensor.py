@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 
+# NumPy's type for each type number of Paddle's protobuf format.
 TYPES: dict[int, np.dtype[np.generic]] = {
     0: np.dtype(np.bool_),
     1: np.dtype("<i2"),

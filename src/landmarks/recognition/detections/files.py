@@ -27,18 +27,18 @@ from landmarks.recognition.detections.classes import DetectionClasses, read_clas
 from landmarks.retrieval import Protocol
 from landmarks.storage import ChangedError, Rows, check_folder, read_rows
 
-BOXES_FILE = "detections.csv"
-IMAGES_FILE = "images.csv"
-CLASSES_FILE = "classes.csv"
-STAMPS_FILE = "stamps.csv"
-PROTOCOL_FILE = "protocol.json"
-PARTIAL_SUFFIX = ".partial"
+BOXES_FILE = "detections.csv"  # one line per box
+IMAGES_FILE = "images.csv"  # one line per image, with IMAGE_COLUMNS
+CLASSES_FILE = "classes.csv"  # the detector's classes
+STAMPS_FILE = "stamps.csv"  # one line per image, with STAMP_COLUMNS
+PROTOCOL_FILE = "protocol.json"  # how the detections were made
+PARTIAL_SUFFIX = ".partial"  # suffix of the folder while it is written
 DETECTIONS = "_detections"  # suffix of the name of a split, in the folder of an extraction
 
-IMAGE_COLUMNS = ("ImageID", "Boxes", "Reason")
-STAMP_COLUMNS = ("ImageID", "Stamp")
-CORNERS = ("XMin", "YMin", "XMax", "YMax")
-NAMED_COLUMNS = ("ImageID", "LabelName")
+IMAGE_COLUMNS = ("ImageID", "Boxes", "Reason")  # the number of boxes, or why the image could not be read
+STAMP_COLUMNS = ("ImageID", "Stamp")  # stamps tell whether an image has changed, see `ImageStore.stamps`
+CORNERS = ("XMin", "YMin", "XMax", "YMax")  # columns of a box, in shares of the image's width and height
+NAMED_COLUMNS = ("ImageID", "LabelName")  # id of the image, and name of the class
 OUTSIDE = 0.5  # share of the image by which a detected box may extend beyond it
 
 

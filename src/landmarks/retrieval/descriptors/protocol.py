@@ -11,8 +11,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from landmarks.errors import LandmarksError
 from landmarks.storage import atomic_file
 
-MAX_BYTES = 1 << 20
-NOT_COMPARED = frozenset({"data", "split", "precision", "versions"})
+MAX_BYTES = 1 << 20  # largest file of a protocol that is read
+NOT_COMPARED = frozenset({"data", "split", "precision", "versions"})  # keys in which sets to compare may differ
 
 
 @dataclass(frozen=True)

@@ -171,8 +171,8 @@ def whiten_set(
     return write_derived(folder, stored.ids, regions * whitening.dim, protocol, dtype, make)
 
 
-FORMAT = "landmarks whitening 1"
-MAX_BYTES = 1 << 30
+FORMAT = "landmarks whitening 1"  # format and version of the files, in their metadata
+MAX_BYTES = 1 << 30  # largest file that is read
 
 
 def save_whitening(whitening: Whitening, path: str | Path) -> None:

@@ -22,7 +22,7 @@ def labels(found: TableCheck) -> dict[str, str | None]:
     }
 
 
-def test_a_good_table_is_as_training_reads_it(tmp_path: Path) -> None:
+def test_a_valid_table_equals_that_of_training(tmp_path: Path) -> None:
     found = check(tmp_path, "train", "id,url,landmark_id", f'{A},"u,v",7', f"{D},,3")
     assert found.problem is None and found.is_known
     assert labels(found) == {A: "7", D: "3"}
@@ -67,7 +67,7 @@ def test_a_bad_image_in_the_middle_of_a_clean_line_leaves_the_others(tmp_path: P
 
 
 @pytest.mark.parametrize("content", [b"", b"ID\n0\n", b'id\n"never closed\n', bytes(range(256)) * 9])
-def test_what_is_no_such_table_has_a_problem_and_no_images(tmp_path: Path, content: bytes) -> None:
+def test_another_file_is_a_problem_without_images(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "test.csv"
     path.write_bytes(content)
     found = check_table("test", path)

@@ -200,7 +200,7 @@ def test_the_verdict_is_that_of_training(tiny: Any, plant: str) -> None:
     assert findings.can_train != bool(findings.reasons)
 
 
-def test_splits_that_are_chosen_decide(tiny: Any) -> None:
+def test_only_needed_splits_decide(tiny: Any) -> None:
     tiny.csv("train_clean").unlink()
     assert not verify(tiny.root).can_train
     findings = verify(tiny.root, ["train", "index", "test"])

@@ -16,14 +16,15 @@ from landmarks.ids import format_id, format_ids
 from landmarks.storage import atomic_file
 
 Split = Literal["train", "train_clean", "index", "test"]
-CHECKED_SPLITS: tuple[Split, ...] = get_args(Split)
+CHECKED_SPLITS: tuple[Split, ...] = get_args(Split)  # splits that the checks cover
+# Folder of each split's images, by split.
 FOLDER: dict[Split, str] = {"train": "train", "train_clean": "train", "index": "index", "test": "test"}
 # What `train.py data=gldv2` reads by default: train_clean for training and gallery, index and test for evaluation.
 NEEDED: tuple[Split, ...] = ("train_clean", "index", "test")
 
 TableFault = Literal["missing", "unlisted", "listed_twice", "stored_twice", "unlabelled", "unknown", "leaked"]
-TABLE_FAULTS: tuple[TableFault, ...] = get_args(TableFault)
-IMAGE_FAULTS: tuple[ImageFault, ...] = get_args(ImageFault)
+TABLE_FAULTS: tuple[TableFault, ...] = get_args(TableFault)  # faults found by comparing tables and tars
+IMAGE_FAULTS: tuple[ImageFault, ...] = get_args(ImageFault)  # faults found by decoding images
 Kind = TableFault | ImageFault
 # Faults of images that training can leave out; other faults are errors in files, or images that are in no table.
 EXCLUDABLE: tuple[Kind, ...] = ("missing", "leaked", *IMAGE_FAULTS)
