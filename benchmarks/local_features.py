@@ -105,7 +105,10 @@ def measured(
         geometry = [judged(kind, found, matched) for kind in geometries(store.geometry)]
         others = [
             {"geometry": name, **timed(estimate, found, matched)}
-            for name, estimate in (("poselib homography", poselib_inliers), ("OpenCV MAGSAC homography", opencv_inliers))
+            for name, estimate in (
+                ("poselib homography", poselib_inliers),
+                ("OpenCV MAGSAC homography", opencv_inliers),
+            )
         ]
     common = {
         "features": features,

@@ -80,7 +80,7 @@ def test_lightglue_finds_the_pairs_of_an_image_with_itself(name):
 
 def test_what_does_not_fit_is_refused(monkeypatch):
     sift = RootSift(max_features=10)(scene(0))
-    with pytest.raises(LandmarksError, match="no weights for features of rootsift.*matcher=mutual"):
+    with pytest.raises(LandmarksError, match=r"no weights for features of rootsift.*matcher=mutual"):
         LightGlue()(sift, sift)
     with pytest.raises(LandmarksError, match="min_confidence"):
         LightGlue(min_confidence=1)
