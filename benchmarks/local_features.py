@@ -3,7 +3,7 @@
     python evaluate.py checkpoint=A.ckpt data=gldv2 data.root=GLDV2_MINI hydra.run.dir=RUN
     python benchmarks/local_features.py RUN --queries 60
 
-Pairs are those of some train images with their 10 nearest images of the same landmark and their 10 nearest of others, by
+Pairs join some train images with their 10 nearest images of the same landmark and with their 10 nearest of others, by
 the descriptors of RUN. Many right pairs show another side of the landmark, so no features find all. A row's recall is
 the share of right pairs that are accepted where the stated precision is reached. Geometry is measured beside OpenCV's
 MAGSAC and poselib with the same matches. Writes benchmarks/results/local_features.csv.
