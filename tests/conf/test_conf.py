@@ -13,8 +13,9 @@ from published_oracles import shrink_backbones
 
 Compose = Callable[..., DictConfig]
 CHOICES = sorted((path.parent.name, path.stem) for path in (config_root() / "conf").glob("*/*.yaml"))
-GROUPS = [(group, name) for group, name in CHOICES if group != "stage" and name != "base"]  # parts of others
-STAGES = [name for group, name in CHOICES if group == "stage" and name != "inliers"]  # which is a part of two
+GROUPS = [(group, name) for group, name in CHOICES if group not in {"stage", "matcher"} and name != "base"]  # parts of others
+STAGES = [name for group, name in CHOICES if group == "stage"]
+MATCHERS = [name for group, name in CHOICES if group == "matcher"]
 PIPELINES = [name for group, name in CHOICES if group == "pipeline"]
 RECOGNITION = [name for group, name in CHOICES if group == "recognition"]
 EXPERIMENTS = sorted(path.stem for path in (config_root() / "experiments").glob("*.yaml"))
@@ -38,6 +39,15 @@ def test_every_choice_composes_and_builds(
     for part in [node] if "_target_" in node else list(node.values()):
         if part is not None and (group, name) not in {("logger", "wandb"), ("trainer", "ddp")}:
             assert instantiate(part) is not None
+
+
+@pytest.mark.parametrize("matcher", MATCHERS)
+def test_every_matcher_takes_the_place_of_another(compose_config: Compose, matcher: str) -> None:
+    added = f"matcher@local_features.matcher={matcher}"
+    config = compose_config("evaluate", "checkpoint=x.ckpt", "data.image_size=64", "local_features=aliked", added)
+    check_config(config, EvaluateSettings)
+    made = instantiate(config.local_features)
+    assert made.matcher.signature()["match"] == matcher
 
 
 @pytest.mark.parametrize("name", STAGES)
