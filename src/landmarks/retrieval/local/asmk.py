@@ -18,8 +18,8 @@ rotated, the mAP@100 of 300 photographs of landmarks among 1,411 rises from .333
 
 An entry takes 4 bytes and its code: 20 with the 128 dimensions of RootSIFT, 516 without binary codes. Measured on 405
 photographs with at most 500 RootSIFT features, 257 on average, an image had 188 entries at 1,024 words: 3.8 GB per
-million such images. An image with 500 features has at most 500: 10 GB per million, 7.6 GB for GLDv2's 761,757. All of it
-is mapped from disk; a search itself holds 8 bytes per index image and thread.
+million such images. An image with 500 features has at most 500: 10 GB per million, 7.6 GB for GLDv2's 761,757. All is
+mapped from disk; a search itself holds 8 bytes per index image and thread.
 """
 
 from concurrent.futures import ThreadPoolExecutor
