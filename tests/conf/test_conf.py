@@ -13,7 +13,8 @@ from published_oracles import shrink_backbones
 
 Compose = Callable[..., DictConfig]
 CHOICES = sorted((path.parent.name, path.stem) for path in (config_root() / "conf").glob("*/*.yaml"))
-GROUPS = [(group, name) for group, name in CHOICES if group not in {"stage", "matcher"} and name != "base"]  # parts of others
+PARTS = {"stage", "matcher"}  # of other nodes
+GROUPS = [(group, name) for group, name in CHOICES if group not in PARTS and name != "base"]
 STAGES = [name for group, name in CHOICES if group == "stage"]
 MATCHERS = [name for group, name in CHOICES if group == "matcher"]
 PIPELINES = [name for group, name in CHOICES if group == "pipeline"]
@@ -44,7 +45,9 @@ def test_every_choice_composes_and_builds(
 @pytest.mark.parametrize("matcher", MATCHERS)
 def test_every_matcher_takes_the_place_of_another(compose_config: Compose, matcher: str) -> None:
     added = f"matcher@local_features.matcher={matcher}"
-    config = compose_config("evaluate", "checkpoint=x.ckpt", "data.image_size=64", "local_features=aliked", added)
+    config = compose_config(
+        "evaluate", "checkpoint=x.ckpt", "data.image_size=64", "local_features=aliked", added, run_dir="."
+    )
     check_config(config, EvaluateSettings)
     made = instantiate(config.local_features)
     assert made.matcher.signature()["match"] == matcher

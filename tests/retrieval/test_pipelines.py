@@ -15,6 +15,7 @@ from images import image_set, png
 from landmarks.errors import LandmarksError
 from landmarks.recognition import RecognitionReranking
 from landmarks.retrieval import (
+    AsmkSearch,
     Cache,
     DatabaseAugmentation,
     Diffusion,
@@ -59,6 +60,7 @@ STAGES: dict[str, tuple[Callable[[Path], Stage], set[str]]] = {
         set(),
     ),
     "local_search": (lambda folder: LocalSearch(LocalFeatureStore(Corners(), folder)), set()),
+    "local_search_asmk": (lambda folder: AsmkSearch(LocalFeatureStore(Corners(), folder)), set()),
     "recognition": (lambda folder: RecognitionReranking(k=3), {"queries", "index", "gallery"}),
 }
 
@@ -163,7 +165,7 @@ def test_an_index_without_or_with_one_image(name, count, tmp_path):
         return
     after = run(name, make_state(num_index=count), tmp_path)
     assert (after.ranking.filled.sum(axis=1) <= count).all()
-    if name != "local_search":  # which may find nothing
+    if not name.startswith("local_search"):  # which may find nothing
         assert (after.ranking.filled.sum(axis=1) == count).all()
 
 
@@ -205,7 +207,7 @@ def test_images_that_are_missing_corrupt_or_blank(name, tmp_path):
     run(name, replace(state, index_images=image_set(images, first_id=1000)), tmp_path)
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if name not in ("search", "dba", "local_search")])
+@pytest.mark.parametrize("name", [name for name in STAGES if not name.startswith(("search", "dba", "local_search"))])
 def test_without_a_ranking_it_says_which_stage_comes_too_early(name, tmp_path):
     with pytest.raises(LandmarksError, match=r"stage .* needs a ranking: put a search before it"):
         run(name, replace(make_state(), ranking=None), tmp_path)
@@ -223,6 +225,7 @@ OUT_OF_RANGE = [
     (RegionalDiffusion, "", [("candidates", 0), ("k", 1), ("query_k", 0), ("gamma", 0.0), ("alpha", 1.0)]),
     (RegionalDiffusion, "", [("iterations", 0), ("tolerance", -1.0), ("pooling", "mean"), ("regulariser", 0.0)]),
     (partial(LocalSearch, LocalFeatureStore(Corners())), "local search: ", [("features_per_image", 0)]),
+    (partial(AsmkSearch, LocalFeatureStore(Corners())), "asmk: ", [("features_per_image", 0)]),
     (partial(SpatialVerification, LocalFeatureStore(Corners())), "verification: ", [("depth", 0), ("min_inliers", 0)]),
     (partial(SpatialVerification, LocalFeatureStore(Corners())), "verification: ", [("weight", -1.0), ("weight", NAN)]),
     (RecognitionReranking, "recognition re-ranking: ", [("k", 0), ("insert_threshold", NAN)]),

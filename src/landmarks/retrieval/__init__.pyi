@@ -31,6 +31,7 @@ from .diffusion.graph import last_copies as last_copies
 from .diffusion.offline import OfflineParameters as OfflineParameters
 from .diffusion.offline import similar_together as similar_together
 from .diffusion.offline import truncated_solve as truncated_solve
+from .local.asmk import MatchKernel as MatchKernel
 from .local.inverted import InvertedFile as InvertedFile
 from .local.search import Voting as Voting
 from .local.store import LocalFeatureStore as LocalFeatureStore
@@ -59,6 +60,7 @@ from .search.index import ExactIndex as ExactIndex
 from .search.index import Searcher as Searcher
 from .search.inverted_lists import IvfPqIndex as IvfPqIndex
 from .search.inverted_lists import ScalarIndex as ScalarIndex
+from .stages.asmk_search import AsmkSearch as AsmkSearch
 from .stages.diffusion import Diffusion as Diffusion
 from .stages.expansion import CHUNK as CHUNK
 from .stages.expansion import DatabaseAugmentation as DatabaseAugmentation

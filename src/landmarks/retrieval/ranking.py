@@ -169,6 +169,16 @@ def fill(
     scores[query[keep], place[keep]] = score[keep]
 
 
+def with_lost_kept(ranking: Ranking, earlier: Ranking) -> Ranking:
+    """Fill queries without a result with the first places of an earlier ranking."""
+    lost = ~ranking.filled.any(axis=1)
+    depth = min(ranking.depth, earlier.depth)
+    indices, scores = ranking.indices.copy(), ranking.scores.copy()
+    indices[lost, :depth] = earlier.indices[lost, :depth]
+    scores[lost, :depth] = earlier.scores[lost, :depth]
+    return Ranking(indices, scores)
+
+
 def _refuse(wrong: Any, what: str) -> None:
     """Raise a LandmarksError that names the first row where bool [Q] `wrong` is set."""
     if wrong.any():

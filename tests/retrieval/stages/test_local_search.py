@@ -1,3 +1,5 @@
+"""Both searches by local features: by votes, and by the match kernel."""
+
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 
 from images import image_set, png, scene, seen_from_elsewhere
 from landmarks.local_features import RootSift
-from landmarks.retrieval import EMPTY, LocalSearch, Pipeline, Search, SearchState
+from landmarks.retrieval import EMPTY, AsmkSearch, LocalSearch, MatchKernel, Pipeline, Search, SearchState
 from landmarks.retrieval.local import LocalFeatureStore, Voting
 from landmarks.retrieval.search import ExactIndex
 from resources import make_resources
@@ -26,13 +28,13 @@ def planted_state() -> SearchState:
     )
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> LocalSearch:
-    return LocalSearch(LocalFeatureStore(RootSift(max_features=200), tmp_path / "features"))
+@pytest.fixture(params=[LocalSearch, AsmkSearch])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> LocalSearch | AsmkSearch:
+    return request.param(LocalFeatureStore(RootSift(max_features=200), tmp_path / "features"))
 
 
 def test_planted_scenes_come_first_and_a_query_without_features_has_no_results(stage):
-    pipeline = Pipeline(ExactIndex(5), {"local_search": stage}, workers=1)
+    pipeline = Pipeline(ExactIndex(5), {"by_features": stage}, workers=1)
     assert pipeline.needs == {"images"}
     ranking = pipeline.run(planted_state()).ranking
     assert ranking.indices.shape == (4, 5)
@@ -54,7 +56,14 @@ def test_a_query_without_votes_keeps_the_ranking_it_had(stage):
     assert kept.depth == 5 and kept.filled[2].tolist() == [True] * 2 + [False] * 3
 
 
-def test_few_features_of_each_image(stage):
-    few = LocalSearch(stage.features, voting=Voting(neighbours=5), features_per_image=40)
+def test_few_features_of_each_image(tmp_path):
+    few = LocalSearch(LocalFeatureStore(RootSift(max_features=200), tmp_path), None, Voting(neighbours=5), 40)
     ranking = few(planted_state(), make_resources(workers=1)).ranking
     assert ranking.depth == 100 and ranking.indices[[0, 1, 3], 0].tolist() == [2, 4, 3]
+
+
+def test_one_feature_of_each_image_has_one_word(tmp_path):
+    one = AsmkSearch(LocalFeatureStore(RootSift(max_features=200), tmp_path), MatchKernel(assignments=9), 1)
+    ranking = one(planted_state(), make_resources(workers=1)).ranking
+    # The 5 words of 5 images with features belong to every query.
+    assert 3 <= ranking.filled.sum(axis=1).max() <= 5 and ranking.scores.max() <= 5**-0.5 + 1e-6

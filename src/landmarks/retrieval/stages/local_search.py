@@ -5,13 +5,20 @@ that a global descriptor misses, such as one in a corner or seen through an arch
 verification.
 """
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.local import InvertedFile, LocalFeatureStore, Voting, search_by_votes
-from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.local import (
+    InvertedFile,
+    LocalFeatureStore,
+    LocalFeatureTable,
+    Voting,
+    search_by_votes,
+)
+from landmarks.retrieval.ranking import Ranking, with_lost_kept
 from landmarks.retrieval.state import Need, Resources, SearchState
 
 
@@ -41,8 +48,7 @@ class LocalSearch:
         voting: Voting | None = None,
         features_per_image: int = 500,
     ) -> None:
-        if features_per_image < 1:
-            raise LandmarksError(f"local search: features_per_image is {features_per_image}: it must be 1 or more")
+        require_features("local search", features_per_image)
         self.features = features
         self.inverted = inverted or InvertedFile()
         self.voting = voting or Voting()
@@ -50,30 +56,35 @@ class LocalSearch:
 
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
         """Return the state with a ranking by votes."""
-        assert state.query_images is not None and state.index_images is not None  # see `needs`
-        depth = resources.index.k
-        if not len(state.queries) or not len(state.index):
-            return state.with_ranking(Ranking.empty(len(state.queries), depth))
-        queries = self.features.collect(state.query_images, np.arange(len(state.queries)), resources)
-        index = self.features.collect(state.index_images, np.arange(len(state.index)), resources)
-        ranking = search_by_votes(
-            queries,
-            index.strongest(self.features_per_image),
-            self.voting,
-            self.inverted,
-            depth,
-            resources,
-        )
-        if state.ranking is not None:
-            ranking = _filled(ranking, state.ranking)
-        return state.with_ranking(ranking)
+
+        def votes(queries: LocalFeatureTable, index: LocalFeatureTable, depth: int) -> Ranking:
+            return search_by_votes(queries, index, self.voting, self.inverted, depth, resources)
+
+        return rank_by_features(state, resources, self.features, self.features_per_image, votes)
 
 
-def _filled(ranking: Ranking, before: Ranking) -> Ranking:
-    """Fill queries without a result with the first places of the earlier ranking."""
-    lost = ~ranking.filled.any(axis=1)
-    depth = min(ranking.depth, before.depth)
-    indices, scores = ranking.indices.copy(), ranking.scores.copy()
-    indices[lost, :depth] = before.indices[lost, :depth]
-    scores[lost, :depth] = before.scores[lost, :depth]
-    return Ranking(indices, scores)
+def require_features(stage: str, features_per_image: int) -> None:
+    """Refuse a search of fewer than one feature per image."""
+    if features_per_image < 1:
+        raise LandmarksError(f"{stage}: features_per_image is {features_per_image}: it must be 1 or more")
+
+
+def rank_by_features(
+    state: SearchState,
+    resources: Resources,
+    features: LocalFeatureStore,
+    features_per_image: int,
+    search: Callable[[LocalFeatureTable, LocalFeatureTable, int], Ranking],
+) -> SearchState:
+    """Return the state with the ranking that `search` makes of all query features and the strongest of the index.
+
+    A query for which it finds nothing keeps its earlier ranking, or has only empty places if there was none.
+    """
+    assert state.query_images is not None and state.index_images is not None  # see `needs` of the stages
+    depth = resources.index.k
+    if not len(state.queries) or not len(state.index):
+        return state.with_ranking(Ranking.empty(len(state.queries), depth))
+    queries = features.collect(state.query_images, np.arange(len(state.queries)), resources)
+    index = features.collect(state.index_images, np.arange(len(state.index)), resources)
+    ranking = search(queries, index.strongest(features_per_image), depth)
+    return state.with_ranking(ranking if state.ranking is None else with_lost_kept(ranking, state.ranking))
