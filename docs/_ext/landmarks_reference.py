@@ -19,6 +19,7 @@ ROOMS = {
     "models": "Models",
     "data": "Data",
     "retrieval": "Retrieval",
+    "local_features": "Local features",
     "recognition": "Recognition",
     "metrics": "Metrics",
     "extraction": "Extraction",
