@@ -40,7 +40,7 @@ def _table(path: Path) -> str:
     lines += ["", ":::"] if len(rows) > LONG else []
     notes = [f"in all rows: {', '.join(f'{_heading(k)} {_cell(v)}' for k, v in fixed.items())}"] if fixed else []
     notes.append(f"machine: {_machine(rows)}")
-    notes.append(f"file: `benchmarks/results/{path.name}`")
+    notes.append(f"file: {{download}}`{path.name} </../benchmarks/results/{path.name}>`")
     return "\n".join([*lines, "", f"*{'; '.join(notes)}.*", ""])
 
 
@@ -82,6 +82,7 @@ def draw(folder: Path) -> None:
         "inference": _inference,
         "neighbours": _neighbours,
         "diffusion": _diffusion,
+        "cleaning": _cleaning,
     }.items():
         with mpl.rc_context(style):
             figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
@@ -133,4 +134,22 @@ def _diffusion(axes: list[Axes]) -> None:
     axes[1].plot(rows["images"], rows["peak_rise_mib"], "-o")
     axes[0].set(xscale="log", yscale="log", xlabel="images", title="seconds (the last: extrapolated)")
     axes[1].set(xscale="log", xlabel="images", title="memory above the start, MiB")
+    axes[0].legend(frameon=False)
+
+
+def _cleaning(axes: list[Axes]) -> None:
+    rows = pl.read_csv(RESULTS / "cleaning_planted.csv").filter(images_a_place="all", planted=0.2)
+    rules = pl.col("rule")
+    kinds = {
+        "a least cosine: 0.6, 0.7, 0.8": ("-o", rules.str.starts_with("cosine")),
+        "votes of neighbours": ("v", rules.str.contains("^[125] of [0-9]+ neighbours$")),
+        "the default": ("*", rules.str.starts_with("default: ")),
+        "the default and 6 or 8 inliers": ("s", rules.str.contains("verified")),
+    }
+    for axis, model in zip(axes, ("trained", "imagenet"), strict=True):
+        for label, (style, chosen) in kinds.items():
+            part = rows.filter(chosen, model=model)
+            axis.plot(part["recall"], part["precision"], style, label=label)
+        axis.axhline(rows["precision_before"][0], color="grey", linewidth=0.8, linestyle=":")
+        axis.set(xlabel="right images that are kept", ylabel="right among the kept", title=f"features: {model}")
     axes[0].legend(frameon=False)
