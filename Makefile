@@ -2,6 +2,7 @@
 # make test    passes the tests
 # make check   lint, format, types and spelling
 # make docs    builds the documentation into build/docs; a broken link is an error
+# make links   asks every address that the documentation links to; needs the internet
 # make setup   makes .venv only (GPU=1: with faiss-gpu instead of faiss-cpu)
 # make lock    renews the pinned requirements
 
@@ -17,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-head
 # would compile five thousand files of its libraries anew.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test check docs setup lock clean
+.PHONY: demo test check docs links setup lock clean
 .DEFAULT_GOAL := demo
 
 demo: setup
@@ -36,6 +37,9 @@ check: setup
 
 docs: setup
 	$(BIN)/python -m sphinx --builder html --fresh-env --fail-on-warning --keep-going --quiet docs build/docs
+
+links: setup
+	$(BIN)/python -m sphinx --builder linkcheck --fresh-env --quiet docs build/links
 
 setup: $(STAMP)
 

@@ -46,5 +46,10 @@ napoleon_use_ivar = True
 # Names of other projects, and type variables, are no links: the site builds without a network.
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!landmarks\.).*")]
+# For `make links`, which asks all addresses of other sites; pages of the site itself are checked by every build.
+linkcheck_timeout = 30
+linkcheck_retries = 3
+linkcheck_anchors_ignore_for_url = [r"https://github\.com/.*"]  # made by a script, so not in the page
+
 copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True

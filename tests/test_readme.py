@@ -27,13 +27,6 @@ def test_make_targets_exist() -> None:
             assert re.search(rf"^{command.split()[1]}:", makefile, flags=re.MULTILINE), command
 
 
-def test_links_and_images_exist() -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", README):
-        heading = rf"^#+ {target[1:].replace('-', '.')}$"
-        inside = target.startswith("#") and re.search(heading, README, flags=re.MULTILINE | re.IGNORECASE)
-        assert target.startswith("http") or inside or (ROOT / target).is_file(), target
-
-
 def test_python_of_the_readme(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(models)
     (code,) = blocks(README, "python")

@@ -1,5 +1,7 @@
 """A Sphinx extension: writes the generated pages of the reference before Sphinx looks for pages."""
 
+import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -30,11 +32,22 @@ ROOMS = {
     "config": "Configuration",
     "storage": "Storage",
 }
+ON_THE_SITE = {
+    r"conf/evaluate\.yaml": "generated/config/jobs.md#landmarks-evaluate",
+    r"conf/(\w+)": r"generated/config/\1.md",
+    r"(?:experiments|sweeps)(?:/\w+\.yaml)?": "generated/config/experiments.md",
+    r"src/landmarks/api": "generated/api/landmarks.md",
+    r"src/landmarks/cli": "generated/commands.md",
+    r"docs/notebooks/(\w+)\.ipynb": r"generated/notebooks/\1.md",
+    r"CONTRIBUTING\.md": "contributing.md",
+}
+"""What pages link to, for readers of the repository, and the page of the site that is made of it."""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("builder-inited", _write_all)
+    app.connect("source-read", _link_to_made_pages)
     app.connect("autodoc-process-docstring", _plain_characters)
     app.connect("missing-reference", _by_public_name)
     return {"parallel_read_safe": True}
@@ -46,6 +59,10 @@ def _write_all(app: Sphinx) -> None:
     texts |= {f"config/{name}": text for name, text in configuration.pages()}
     texts |= {f"api/{room}": _room_page(room, title) for room, title in ROOMS.items()}
     texts |= {f"measured/{name}": text for name, text in measured.tables()}
+    notebooks = sorted(Path(app.srcdir, "notebooks").glob("*.ipynb"))
+    texts |= {f"notebooks/{path.stem}": _notebook_page(path) for path in notebooks}
+    if app.builder.name == "linkcheck":
+        texts["readme"] = _readme_page(Path(app.srcdir).parent / "README.md")
     measured.draw(folder / "measured")
     for name, text in texts.items():
         path = folder / f"{name}.md"
@@ -87,6 +104,34 @@ def _room_page(room: str, title: str) -> str:
         f"# {title}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n   :imported-members:\n"
         "   :show-inheritance:\n```\n"
     )
+
+
+def _notebook_page(path: Path) -> str:
+    """Show text and code of a notebook. It holds no outputs, and the tests run it."""
+    cells = json.loads(path.read_text())["cells"]
+    texts = [("".join(cell["source"]), cell["cell_type"]) for cell in cells]
+    first, *others = [text if kind == "markdown" else f"```python\n{text}\n```" for text, kind in texts]
+    notebook = f"*The notebook: {{download}}`{path.name} </notebooks/{path.name}>`.*"
+    return "\n\n".join([first, notebook, *others]) + "\n"
+
+
+def _readme_page(path: Path) -> str:
+    """List what the README, which is no page of the site, links to elsewhere."""
+    links = re.findall(r"\[[^\]]+\]\(https?:[^)]+\)", path.read_text())
+    return "\n".join(["---\norphan: true\n---\n# README\n", *links])
+
+
+def _link_to_made_pages(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Lead links into the repository to pages of the site, see `ON_THE_SITE`."""
+
+    def led(link: re.Match[str]) -> str:
+        place = os.path.normpath(Path("docs", docname).parent / link[1])
+        for pattern, page in ON_THE_SITE.items():
+            if found := re.fullmatch(pattern, place):
+                return f"](/{found.expand(page)})"
+        return link[0]
+
+    source[0] = re.sub(r"\]\(([^)\s]+)\)", led, source[0])
 
 
 def _plain_characters(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:

@@ -50,6 +50,13 @@ def test_every_result_is_on_a_page() -> None:
     assert [name for name in results if f"generated/measured/{name}.md" not in pages] == []
 
 
+def test_every_notebook_has_a_page() -> None:
+    index = (DOCS / "index.md").read_text()
+    notebooks = [path.stem for path in (DOCS / "notebooks").glob("*.ipynb")]
+    assert notebooks
+    assert [name for name in notebooks if f"generated/notebooks/{name}\n" not in index] == []
+
+
 def test_every_room_and_group_has_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(DOCS / "_ext"), *sys.path])
     from configuration import GROUPS
