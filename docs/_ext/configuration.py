@@ -235,8 +235,8 @@ def _table(rows: list[tuple[str, str, str, str | None]]) -> list[str]:
     for key in (key for key, *_, meaning in rows if not meaning):
         log.warning("%s: neither a docstring nor a comment in conf/ says what it means", key)
     cells = [(f"`{key}`", kind, default, meaning or "") for key, kind, default, meaning in rows]
-    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    return lines + ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in cells]
+    lines = [":::{container} keys", "", "| key | type | default | meaning |", "|---|---|---|---|"]
+    return [*lines, *("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in cells), "", ":::"]
 
 
 def meanings_of(target: Any) -> dict[str, str]:
