@@ -170,7 +170,7 @@ class Stage:
         if "held_out.landmarks=500" in command:
             few = "held_out.landmarks=2 data.held_out.distractors=20 data.held_out.non_landmark=5"
             command = command.replace("held_out.landmarks=500", few)
-        if "sweeps=arcmargin" in command:  # six runs teach no more than two; tests/conf composes them all
+        if "sweeps=arcmargin" in command:  # two of its six runs; the others differ in a number only
             command += " loss.scale=30 loss.margin=0.0,0.3"
         if "recognition=second_place_2019" in command:  # that detector knows three classes of the rule
             rule = "recognition.stages.filter.rule"
