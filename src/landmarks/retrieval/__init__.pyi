@@ -31,6 +31,7 @@ from .diffusion.graph import last_copies as last_copies
 from .diffusion.offline import OfflineParameters as OfflineParameters
 from .diffusion.offline import similar_together as similar_together
 from .diffusion.offline import truncated_solve as truncated_solve
+from .guard import Guard as Guard
 from .local.asmk import MatchKernel as MatchKernel
 from .local.inverted import InvertedFile as InvertedFile
 from .local.search import Voting as Voting
@@ -53,6 +54,7 @@ from .ranking import EMPTY as EMPTY
 from .ranking import Ranking as Ranking
 from .ranking import best as best
 from .ranking import completed as completed
+from .ranking import led as led
 from .search.approximate_index import ApproximateIndex as ApproximateIndex
 from .search.approximate_index import HnswIndex as HnswIndex
 from .search.approximate_index import recall as recall

@@ -6,10 +6,11 @@ after an interruption, and is never repeated for the same descriptors. An approx
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.blocks import Descriptors, check_matrix, check_rows
-from landmarks.retrieval.ranking import Ranking
+from landmarks.retrieval.ranking import EMPTY, Ranking
 from landmarks.retrieval.state import Resources
 
 # Images searched at once; the database is read once for each such group.
@@ -53,3 +54,22 @@ def without_self(ranking: Ranking, first: int) -> Ranking:
     own[~own.any(axis=1), -1] = True
     shape = (ranking.num_queries, ranking.depth - 1)
     return Ranking(ranking.indices[~own].reshape(shape), ranking.scores[~own].reshape(shape))
+
+
+def is_mutual(neighbours: Ranking, start: int, stop: int) -> NDArray[np.bool_]:
+    """Mark the neighbours of some images that have the image among their own.
+
+    Args:
+        neighbours: [N, k], the nearest others of every image.
+        start: first image.
+        stop: one past the last image.
+
+    Returns:
+        bool [stop - start, k]; False at empty places.
+    """
+    near = neighbours.indices[start:stop]
+    images = np.arange(start, stop, dtype=np.int32)[:, None]
+    mutual = np.zeros(near.shape, np.bool_)
+    for place in range(near.shape[1]):  # [B, k] at once, not [B, k, k]
+        mutual[:, place : place + 1] = (neighbours.indices[near[:, place]] == images).any(axis=1, keepdims=True)
+    return mutual & (near != EMPTY)

@@ -16,6 +16,7 @@ import torch
 
 from landmarks.errors import LandmarksError
 from landmarks.retrieval.cache import Cache
+from landmarks.retrieval.guard import Guard
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.search import Searcher
 from landmarks.retrieval.state import MISSING, Need, Resources, Stage, StateT
@@ -140,6 +141,8 @@ class Pipeline(Generic[StateT]):
         cache: stores expensive results; by default nothing is kept.
         workers: processes or threads for parallel work; the number of cores by default.
         seed: seed of all random choices.
+        guard: keeps what queries are sure of when later stages follow neighbours of neighbours; None for stages as
+            published.
     """
 
     def __init__(
@@ -150,7 +153,9 @@ class Pipeline(Generic[StateT]):
         cache: Cache | None = None,
         workers: int | None = None,
         seed: int = 0,
+        guard: Guard | None = None,
     ) -> None:
+        self.guard = guard
         self.stages = {name: stage for name, stage in stages.items() if stage is not None}
         if not self.stages:
             raise LandmarksError("pipeline: no stages; add at least a search, and for recognition a vote after it")
@@ -202,7 +207,9 @@ class Pipeline(Generic[StateT]):
         try:
             for name, stage in self.stages.items():
                 with Cost() as cost:
-                    state = stage(state, self.resources)
+                    earlier, state = state, stage(state, self.resources)
+                    if self.guard is not None:
+                        state = self.guard(stage, earlier, state, self.resources)
                 answer = state.answer
                 scores = dict(score(state, answer)) if score and answer is not None else {}
                 before = reports[-1].scores if reports else {}

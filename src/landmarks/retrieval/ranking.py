@@ -197,14 +197,41 @@ def completed(found: Ranking, earlier: Ranking) -> Ranking:
         of the query's first place, hence 0 or below.
     """
     behind = earlier.scores - np.where(earlier.filled[:, :1], earlier.scores[:, :1], 0)
-    indices = np.concatenate([found.indices, earlier.indices], axis=1)
-    scores = np.concatenate([found.scores, behind], axis=1)
-    # An image in both keeps its first place; a stable sort makes its two places adjacent, in order.
+    return _each_once(
+        np.concatenate([found.indices, earlier.indices], axis=1),
+        np.concatenate([found.scores, behind], axis=1),
+        earlier.depth,
+    )
+
+
+def led(ranking: Ranking, leaders: NDArray[np.int32]) -> Ranking:
+    """Put images at the front of a ranking, whether it has them or not; its others follow.
+
+    Args:
+        ranking: [Q, K].
+        leaders: int32 [Q, L], in their order; -1 = none. An image may stand there twice.
+
+    Returns:
+        Ranking [Q, K]. The leaders have the score of the place that was first, or 0 if there was none; the others keep
+        theirs.
+    """
+    top = np.where(ranking.filled[:, :1], ranking.scores[:, :1], 0)
+    scores = np.where(leaders != EMPTY, top, -np.inf)
+    return _each_once(
+        np.concatenate([leaders, ranking.indices], axis=1),
+        np.concatenate([scores, ranking.scores], axis=1).astype(np.float32),
+        ranking.depth,
+    )
+
+
+def _each_once(indices: NDArray[np.int32], scores: NDArray[np.float32], depth: int) -> Ranking:
+    """Rank the first `depth` images of rows [Q, M] in their order, each at its first place."""
+    # A stable sort makes the places of an image adjacent, in order.
     order = np.argsort(indices, axis=1, kind="stable")
     ordered = np.take_along_axis(indices, order, axis=1)
     again = np.zeros(indices.shape, bool)
     np.put_along_axis(again, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
-    places = np.argsort(again | (indices == EMPTY), axis=1, kind="stable")[:, : earlier.depth]
+    places = np.argsort(again | (indices == EMPTY), axis=1, kind="stable")[:, :depth]
     indices, scores = (np.take_along_axis(values, places, axis=1) for values in (indices, scores))
     # Places that could not be filled hold a repeated image or none.
     left = np.take_along_axis(again, places, axis=1) | (indices == EMPTY)

@@ -89,8 +89,9 @@ class SearchState:
         queries: [Q, D]; query expansion replaces them.
         index: [N, D], usually memory-mapped; database augmentation replaces them.
         ranking: the best index images so far; None before the first search.
-        verified: result of spatial verification for later stages: index images by descending number of inliers, which
-            are the scores.
+        verified: result of spatial verification for later stages: images that it accepted, by descending number of
+            inliers, which are the scores.
+        mutual: the query's mutual neighbours by descending similarity, which the pipeline's guard found.
         query_images: image files [Q], in the order of `queries`.
         index_images: image files [N], in the order of `index`.
         query_regions: [Q, R, D], R descriptors of parts of each query.
@@ -102,6 +103,7 @@ class SearchState:
     index: Descriptors
     ranking: Ranking | None = None
     verified: Ranking | None = None
+    mutual: Ranking | None = None
     query_images: ImageSet | None = None
     index_images: ImageSet | None = None
     query_regions: Descriptors | None = None
@@ -117,7 +119,7 @@ class SearchState:
                 values = getattr(self, name)
                 if values is not None and len(values) != count:
                     raise LandmarksError(f"search state: {name} has {len(values)} rows, expected {count}")
-        for ranking in (self.ranking, self.verified):
+        for ranking in (self.ranking, self.verified, self.mutual):
             if ranking is not None:
                 ranking.check(len(self.queries), len(self.index))
 
@@ -153,8 +155,9 @@ class Stage(Protocol[StateT]):
     """One step of a pipeline; its parameters are those of its constructor.
 
     The class attribute ``needs: ClassVar[frozenset[Need]]`` names the inputs that a stage needs besides descriptors; it
-    may be left out if there are none. An optional method ``check(given)`` may refuse these inputs before any work:
-    `given` has the attributes of the state that the stage needs.
+    may be left out if there are none. ``guarded: ClassVar[bool] = True`` says that the stage follows neighbours of
+    neighbours, so that its ranking may drift away from the query; see `Guard`. An optional method ``check(given)`` may
+    refuse its inputs before any work: `given` has the attributes of the state that the stage needs.
     """
 
     def __call__(self, state: StateT, resources: Resources) -> StateT:

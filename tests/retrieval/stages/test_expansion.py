@@ -123,6 +123,16 @@ def test_every_image_is_averaged_with_the_others_even_among_copies(monkeypatch):
     np.testing.assert_allclose(DatabaseAugmentation(3).augment(index[:1], make_resources()), unit[:1], atol=1e-6)
 
 
+def test_only_mutual_neighbours_are_averaged_if_asked(monkeypatch):
+    monkeypatch.setattr(expansion, "CHUNK", 7)
+    (index,) = normal(30, dim=5)
+    near = neighbours.all_neighbours(index, 4, make_resources()).indices
+    own = np.array([[image if row in near[image] else -1 for image in images] for row, images in enumerate(near)])
+    assert 0 < (own == -1).sum() < own.size
+    augmented = DatabaseAugmentation(4, mutual=True).augment(index, make_resources())
+    np.testing.assert_array_equal(augmented, expand(index, own.astype(np.int32), index, 3.0))
+
+
 def test_weights_by_rank_are_another_entry_of_the_cache(tmp_path):
     (index,) = normal(30, dim=5)
     resources = make_resources(cache=Cache(tmp_path))

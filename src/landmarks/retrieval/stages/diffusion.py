@@ -6,7 +6,7 @@ Offline Processing", AAAI 2019: index images are diffused beforehand, and a quer
 published code. ``online``: Iscen et al., CVPR 2017: each query is diffused over the whole graph.
 """
 
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,8 @@ class Diffusion:
         iterations: maximum number of conjugate gradient steps.
         tolerance: relative residual at which the solver stops.
     """
+
+    guarded: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ caches; their lengths are applied to the weights, so no row is copied twice.
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from landmarks.retrieval.blocks import (
     rows_in_budget,
     scales,
 )
-from landmarks.retrieval.neighbours import all_neighbours
+from landmarks.retrieval.neighbours import all_neighbours, is_mutual
 from landmarks.retrieval.ranking import EMPTY, Ranking
 from landmarks.retrieval.state import Resources, SearchState
 from landmarks.storage import Column
@@ -51,6 +51,8 @@ class QueryExpansion:
         rounds: number of repetitions; each adds the images found by the previous one to the original query, so that
             the query cannot drift.
     """
+
+    guarded: ClassVar[bool] = True
 
     def __init__(self, k: int = 5, alpha: float = 3.0, weights: Weights = "similarity", rounds: int = 1) -> None:
         _check_expansion("query expansion", k, alpha, weights)
@@ -78,10 +80,15 @@ class DatabaseAugmentation:
         k: nearest other index images that are added to each.
         alpha: exponent of their similarity; 0 weights all equally.
         weights: with ``rank`` the weight also decreases with the rank.
+        mutual: only add those that have the image among their own k nearest, too. This guard is ours: without it an
+            image that has no others of its landmark is averaged with images of another one.
     """
 
-    def __init__(self, k: int = 5, alpha: float = 3.0, weights: Weights = "similarity") -> None:
+    guarded: ClassVar[bool] = True
+
+    def __init__(self, k: int = 5, alpha: float = 3.0, weights: Weights = "similarity", mutual: bool = False) -> None:
         _check_expansion("database augmentation", k, alpha, weights)
+        self.mutual = mutual
         self.k = k
         self.alpha = alpha
         self.weights: Weights = weights
@@ -92,7 +99,7 @@ class DatabaseAugmentation:
         return replace(state, index=index, ranking=resources.index.search(state.queries, index))
 
     def augment(self, index: Descriptors, resources: Resources) -> NDArray[np.float32]:
-        """Average every index image with its k nearest others.
+        """Average every index image with its k nearest others, or the mutual ones of them.
 
         Args:
             index: [N, D].
@@ -105,12 +112,15 @@ class DatabaseAugmentation:
 
         def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
             near = neighbours.indices[start:stop]
+            if self.mutual:
+                near = np.where(is_mutual(neighbours, start, stop), near, np.int32(EMPTY))
             return {"descriptors": expand(index[start:stop], near, index, self.alpha, self.weights, resources.workers)}
 
         parameters = {
             "k": self.k,
             "alpha": self.alpha,
             "weights": self.weights,
+            "mutual": self.mutual,
             "searcher": resources.neighbours.signature(),
         }
         column = Column(np.float32, (index.shape[1],))
@@ -129,6 +139,8 @@ class GuidedExpansion:
             equally.
         max_verified: maximum number of verified images per query, those with the most inliers.
     """
+
+    guarded: ClassVar[bool] = True
 
     def __init__(self, k: int = 5, min_inliers: int = 40, alpha: float = 3.0, max_verified: int = 100) -> None:
         _check_expansion("guided expansion", k, alpha, "similarity")

@@ -68,6 +68,7 @@ class RegionalDiffusion:
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"regions"})
+    guarded: ClassVar[bool] = True
 
     def __init__(
         self,

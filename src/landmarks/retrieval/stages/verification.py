@@ -23,8 +23,8 @@ class SpatialVerification:
     The score of an image with evidence, see `evidence`, increases by ``weight x evidence``; nothing else changes. So
     the ranking of a query without any evidence stays as it was, and inliers never lower an image's score. If scores
     are cosine similarities, full evidence with a weight of 1 lifts an image above all that have none. The state's
-    `verified` holds the counts for later stages: the images with at least one inlier, by descending count, with equal
-    counts in their earlier order.
+    `verified` holds the counts for later stages: the images with evidence, by descending count, with equal counts in
+    their earlier order.
 
     Args:
         features: store of the local features, which also says how those of two images are compared.
@@ -68,7 +68,8 @@ class SpatialVerification:
         """Return the state with the new ranking and the verified images."""
         inliers = self.inliers(state, resources)
         ranking = state.require_ranking("verification")
-        return replace(state, ranking=self.rerank(ranking, inliers), verified=verified(ranking, inliers))
+        sure = np.where(self.evidence(inliers) > 0, inliers, 0)
+        return replace(state, ranking=self.rerank(ranking, inliers), verified=verified(ranking, sure))
 
     def inliers(self, state: SearchState, resources: Resources) -> NDArray[np.int32]:
         """Count inliers between every query and the first images of its ranking, or read them from the cache.
