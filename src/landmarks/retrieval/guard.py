@@ -49,7 +49,8 @@ class Guard:
 
     def __call__(self, stage: Stage[StateT], before: StateT, after: StateT, resources: Resources) -> StateT:
         """Return the state `after` the stage with what the query is sure of in front."""
-        if after.ranking is None or not len(before.index):
+        ranking = after.ranking
+        if ranking is None or not len(before.index):
             return after
         leaders = [] if after.verified is None or after.verified is not before.verified else [after.verified.indices]
         guarded = getattr(stage, "guarded", False)
@@ -61,7 +62,7 @@ class Guard:
         if not leaders:
             return after
         first = np.concatenate(leaders, axis=1)
-        after = after.with_ranking(led(after.ranking, first))
+        after = after.with_ranking(led(ranking, first))
         unsure = (first == EMPTY).all(axis=1)
         return restored(before, after, unsure) if guarded and before.ranking is not None and unsure.any() else after
 

@@ -232,7 +232,7 @@ def _each_once(indices: NDArray[np.int32], scores: NDArray[np.float32], depth: i
     again = np.zeros(indices.shape, bool)
     np.put_along_axis(again, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
     places = np.argsort(again | (indices == EMPTY), axis=1, kind="stable")[:, :depth]
-    indices, scores = (np.take_along_axis(values, places, axis=1) for values in (indices, scores))
+    indices, scores = np.take_along_axis(indices, places, axis=1), np.take_along_axis(scores, places, axis=1)
     # Places that could not be filled hold a repeated image or none.
     left = np.take_along_axis(again, places, axis=1) | (indices == EMPTY)
     return Ranking(np.where(left, np.int32(EMPTY), indices), np.where(left, np.float32(-np.inf), scores))
