@@ -56,13 +56,14 @@ def test_stages_and_pipelines_by_name_and_as_objects(ranking: landmarks.Ranking)
         return Pipeline(ExactIndex(20), {"search": Search(), **stages}).run(state).ranking  # type: ignore[dict-item]
 
     expected = piped(diffusion=Diffusion(k=8, gamma=2.0))
-    assert same(landmarks.rerank(ranking, QUERIES, INDEX, "diffusion", k=8, gamma=2.0), expected)
+    assert same(landmarks.rerank(ranking, QUERIES, INDEX, "diffusion", k=8, gamma=2.0, guard=None), expected)
     assert same(landmarks.rerank(ranking, QUERIES, INDEX, Diffusion(k=8, gamma=2.0)), expected)
     expanded = piped(qe=QueryExpansion(alpha=0.0))
-    assert same(landmarks.rerank(ranking, QUERIES, INDEX, "qe", alpha=0), expanded)
+    assert same(landmarks.rerank(ranking, QUERIES, INDEX, "qe", alpha=0, guard=None), expanded)
     pipeline = Pipeline(ExactIndex(20), {"search": Search(), "qe": QueryExpansion(alpha=0.0)})
     assert same(landmarks.rerank(ranking, QUERIES, INDEX, pipeline), expanded)
-    assert same(landmarks.rerank(ranking, QUERIES, INDEX, "dba_qe", dba=None, qe__alpha=0), expanded)
+    assert same(landmarks.rerank(ranking, QUERIES, INDEX, "dba_qe", dba=None, guard=None, qe__alpha=0), expanded)
+    assert not same(landmarks.rerank(ranking, QUERIES, INDEX, "qe", alpha=0), expanded)  # guarded
     assert landmarks.rerank(None, QUERIES, INDEX, "qe").depth == 100
     assert same(landmarks.rerank(ranking, QUERIES, INDEX, "global"), ranking)
 

@@ -115,6 +115,7 @@ def rerank(
         keep: Keep neighbours, graphs and inlier counts in the user's cache for later calls.
         seed: Seed of all random choices.
         **settings: Arguments of the stage; for a pipeline prefixed with the name of the stage and two underscores.
+            ``guard=None`` leaves out the guard, see `landmarks.retrieval.Guard`; a stage as an object has none.
 
     Returns:
         The new ranking, of the same depth.

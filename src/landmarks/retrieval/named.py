@@ -55,8 +55,8 @@ def named_pipeline(
 
     Args:
         name: Name of the file; if both exist, the stage is used.
-        settings: Arguments of the stage; for a pipeline, keys are `<stage>.<argument>`, and `guard=None` leaves the
-            guard out, which a single stage does not have.
+        settings: Arguments of the stage; for a pipeline, keys are `<stage>.<argument>`. `guard=None` leaves the guard
+            out, so that stages are as published.
         k: Number of results per query of searches.
         ranked: Whether the input is already a ranking, so that an initial search is left out.
         index: Name of the searcher, see `named_searcher`.
@@ -72,12 +72,13 @@ def named_pipeline(
     alone = name in stages
     with mistakes_raised():
         common = [f"index={index}", f"index.k={k}", f"cache.keep={str(keep).lower()}", f"seed={seed}"]
-        chosen = ["pipeline=global", "pipeline.guard=null"] if alone else [f"pipeline={name}"]
+        chosen = ["pipeline=global"] if alone else [f"pipeline={name}"]
         if alone and name != "search":
             chosen.append(f"+stage@pipeline.stages.{name}={name}")
         prefix = f"pipeline.stages.{name}" if alone else "pipeline.stages"
-        prefixes = {"guard": "pipeline"} if not alone else {}
-        chosen += overrides_of({f"{prefixes.get(key, prefix)}.{key}": value for key, value in settings.items()})
+        chosen += overrides_of(
+            {f"{'pipeline' if key == 'guard' else prefix}.{key}": value for key, value in settings.items()}
+        )
         node = _composed([*common, *chosen]).pipeline
         others = [key for key, stage in node.stages.items() if key != "search" and stage is not None]
         if ranked and others:
