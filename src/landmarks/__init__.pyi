@@ -39,6 +39,7 @@ from .api import verify_gldv2 as verify_gldv2
 from .api import whiten_descriptors as whiten_descriptors
 from .errors import LandmarksError as LandmarksError
 from .models import read_record as read_record
+from .report import plot_matches as plot_matches
 from .report import plot_neighbours as plot_neighbours
 from .retrieval import DescriptorSet as DescriptorSet
 from .retrieval import Ranking as Ranking

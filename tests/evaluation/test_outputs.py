@@ -26,7 +26,7 @@ def test_one_stage_is_printed_too_and_nothing_twice(tmp_path: Path, capsys: pyte
 
 
 def test_files_of_an_earlier_evaluation_go_and_others_stay(tmp_path: Path) -> None:
-    for name in (*OUTPUTS, "curves.png", "config.yaml"):
+    for name in (*OUTPUTS, "stages/1_qe.png", "curves.png", "config.yaml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     remove_outputs(tmp_path)

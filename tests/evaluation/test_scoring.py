@@ -11,7 +11,7 @@ from landmarks.evaluation import Inputs, Result, evaluate_descriptors, metric_va
 from landmarks.extraction import Embedded
 from landmarks.metrics import RecognitionSolution, RetrievalSolution
 from landmarks.recognition import NeighbourVotes
-from landmarks.retrieval import Pipeline, Resources, Search, SearchState, Stage
+from landmarks.retrieval import Pipeline, Ranking, Resources, Search, SearchState, Stage
 from landmarks.retrieval.descriptors import DescriptorSet, ExtractionProtocol
 from landmarks.retrieval.search import ExactIndex
 
@@ -121,6 +121,42 @@ class Looks:
     def __call__(self, state: SearchState, resources: Resources) -> SearchState:
         self.state = state
         return state
+
+
+class Swaps:
+    """A stage that exchanges the first two results of some queries."""
+
+    def __init__(self, rows: list[int]) -> None:
+        self.rows = rows
+
+    def __call__(self, state: SearchState, resources: Resources) -> SearchState:
+        ranking = state.require_ranking("swaps")
+        indices = ranking.indices.copy()
+        indices[self.rows, :2] = indices[self.rows, 1::-1]
+        return state.with_ranking(Ranking(indices, ranking.scores))
+
+
+def test_queries_that_a_stage_changed_most_are_kept_with_both_rankings() -> None:
+    landmarks, index = [0, 1, 2, 0, 1, 1], [0, 1, 2]
+    stage = Swaps([1, 2, 4, 5])
+    outcome = evaluate(embedded(0, landmarks, 1), embedded(1000, index, 2), solutions(landmarks, index), stage)
+    (effect,) = outcome.effects
+    assert effect.stage == "stage" and effect.features is None
+    assert effect.before.tolist() == [1.0] * 6 and effect.after.tolist() == [1.0, 0.5, 0.5, 1.0, 0.5, 0.5]
+    assert effect.chosen.tolist() == [1, 2, 4]
+    before, after = (ranking.indices for ranking in effect.rankings)
+    assert before[:, 0].tolist() == [1, 2, 1] and after[:, 1].tolist() == [1, 2, 1]
+    assert np.mean(effect.after) == pytest.approx((outcome.scores["public"]["map@100"] * 5 + 0.5) / 6)
+
+
+def test_labels_and_one_stage_have_effects_and_none() -> None:
+    queries, index = embedded(0, [0, 1], 1), embedded(1000, [0, 1, 1], 2)
+    by_labels = GroundTruth(labels=(np.array([0, 2]), np.array([0, 1, 1])))
+    (effect,) = evaluate(queries, index, by_labels, Swaps([0])).effects
+    assert effect.queries.tolist() == [0] and effect.chosen.tolist() == [0]
+    assert (effect.before.tolist(), effect.after.tolist()) == ([1.0], [0.5])
+    assert evaluate(queries, index, by_labels).effects == ()
+    assert evaluate(queries, index, GroundTruth(), Swaps([0])).effects == ()
 
 
 def test_stages_get_images_regions_and_gallery_in_the_order_of_the_descriptors() -> None:

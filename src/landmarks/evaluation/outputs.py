@@ -1,6 +1,7 @@
 """Write the results of an evaluation into the run folder: metrics, ranking, submissions, sample images and a page."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,16 +16,20 @@ from rich.text import Text
 from landmarks.config import recorded, versions, write_json
 from landmarks.errors import shown
 from landmarks.evaluation.metrics import Scores, choose_monitor, known_scores, metric_value, with_classifiers
-from landmarks.evaluation.samples import predicted_names, recognition_sheet, sample_sheet
+from landmarks.evaluation.samples import effect_sheet, predicted_names, recognition_sheet, sample_sheet
 from landmarks.evaluation.scoring import Result
 from landmarks.evaluation.stamp import stamp
+from landmarks.ids import format_ids
 from landmarks.metrics import write_recognition_submission, write_retrieval_submission
 from landmarks.report import (
     ablation_table,
+    draw_effects,
     draw_neighbours,
     draw_recognition,
+    draw_risen,
     reader,
     write_recognition_notes,
+    write_stage_queries,
     write_stages,
     write_summary,
 )
@@ -37,6 +42,7 @@ OUTPUTS = (
     "metrics.json",
     "ranking.npz",
     "stages.csv",
+    "stage_queries.csv",
     "recognition_stages.csv",
     "submissions/retrieval.csv",
     "submissions/recognition.csv",
@@ -47,6 +53,9 @@ OUTPUTS = (
     "report.html",
 )
 
+STAGES = "stages"  # folder of the images of each stage
+NO_WORD = re.compile(r"[^\w-]")  # characters of a stage's name that a file's name does not get
+
 IMAGES = {"Curves": "curves.png", "Sample queries": "neighbours.png", "Landmarks recognised": "recognition.png"}
 
 Ablations = Mapping[str, Sequence[StageReport]]  # the reports of a pipeline's stages by heading
@@ -54,8 +63,8 @@ Ablations = Mapping[str, Sequence[StageReport]]  # the reports of a pipeline's s
 
 def remove_outputs(run_dir: Path) -> None:
     """Remove the outputs of an earlier evaluation from the run folder, so that old and new results are never mixed."""
-    for name in OUTPUTS:
-        (run_dir / name).unlink(missing_ok=True)
+    for path in (*(run_dir / name for name in OUTPUTS), *(run_dir / STAGES).glob("*.png")):
+        path.unlink(missing_ok=True)
 
 
 def write_evaluation(
@@ -91,8 +100,8 @@ def write_result(
     Args:
         run_dir: Gets `metrics.json`, `ranking.npz`, `stages.csv` and `report.html`; if ids are known
             `submissions/*.csv`; if landmarks were recognised `recognition_stages.csv` and `recognition_evidence.csv`;
-            if images and ground truth are available `neighbours.png` and `recognition.png`. All replace those of an
-            earlier evaluation. The page shows `curves.png` if it is there.
+            with ground truth `stage_queries.csv`; if images are available, too, `neighbours.png`, `recognition.png` and
+            `stages/*.png`. All replace those of an earlier evaluation. The page shows `curves.png` if it is there.
         config: Configuration of the run.
         result: The result of the evaluation.
         results: Scores to print and to put on the page, by label.
@@ -104,8 +113,13 @@ def write_result(
     run_dir.mkdir(parents=True, exist_ok=True)
     result.ranking.save(run_dir / "ranking.npz")
     write_stages(run_dir / "stages.csv", result.stages)
+    if result.effects:
+        rows, query_ids = result.effects[0].queries, result.inputs.queries.ids
+        called = rows.tolist() if query_ids is None else format_ids(query_ids[rows])
+        precisions = {effect.stage: (effect.before, effect.after) for effect in result.effects}
+        write_stage_queries(run_dir / "stage_queries.csv", called, precisions)
     _write_submissions(run_dir, result)
-    _draw(run_dir, result)
+    of_stages = _draw(run_dir, result)
     stages = {"Retrieval": "stages", "Recognition": "recognition_stages"}
     content = {
         **figures,
@@ -127,7 +141,7 @@ def write_result(
         title,
         _by_figure(results),
         result.ablations,
-        {heading: run_dir / name for heading, name in IMAGES.items() if (run_dir / name).is_file()},
+        {heading: run_dir / name for heading, name in IMAGES.items() if (run_dir / name).is_file()} | of_stages,
         OmegaConf.to_yaml(recorded(config)),
         facts,
     )
@@ -163,21 +177,40 @@ def _write_submissions(run_dir: Path, result: Result) -> None:
         write_recognition_notes(run_dir / "recognition_evidence.csv", found.submission, {**words, **notes})
 
 
-def _draw(run_dir: Path, result: Result) -> None:
-    """Draw sample queries with their neighbours and recognised landmarks, if the images are available."""
+def _draw(run_dir: Path, result: Result) -> dict[str, Path]:
+    """Draw sample queries, recognised landmarks and the effects of stages, if the images are available.
+
+    Returns:
+        The images of the stages by heading.
+    """
     inputs, source = result.inputs, result.inputs.source
     queries, index = inputs.queries, inputs.index
+    drawn: dict[str, Path] = {}
     if source is None or queries.images is None or queries.ids is None:
-        return
-    read = reader(queries.images, *([index.images] if index.images is not None else ()))
+        return drawn
+    sets = (queries.images, *([index.images] if index.images is not None else ()))
+    read = reader(*sets)
     if index.images is not None and index.ids is not None:
-        sheet = sample_sheet(result.ranking, queries.ids, index.ids, inputs.truth, index.images.table, source)
+        about_index = index.ids, inputs.truth, index.images.table, source
+        sheet = sample_sheet(result.ranking, queries.ids, *about_index)
         if sheet is not None:
             draw_neighbours(sheet, read, run_dir / "neighbours.png")
+        for number, effect in enumerate(result.effects, start=1):
+            of_stage = effect_sheet(effect, queries.ids, *about_index)
+            if of_stage is None:
+                continue
+            file = run_dir / STAGES / f"{number}_{NO_WORD.sub('_', effect.stage)}.png"
+            drawn[f"Queries that {effect.stage} helped and harmed most"] = draw_effects(of_stage, read, file)
+            if effect.features is not None:
+                matches = file.with_name(f"{file.stem}_matches.png")
+                whole = reader(*sets, short_side=None)
+                if draw_risen(of_stage, whole, effect.features, matches, effect.seed) is not None:
+                    drawn[f"Matches of {effect.stage} in images that rose"] = matches
     if result.recognised is not None:
         of_recognition = recognition_sheet(result.recognised, inputs.truth, source)
         if of_recognition is not None:
             draw_recognition(of_recognition, read, run_dir / "recognition.png")
+    return drawn
 
 
 def print_scores(run_dir: Path, results: Mapping[str, Scores], ablations: Ablations) -> None:

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from landmarks.data import GroundTruth, ImageTable, Source
 from landmarks.errors import shown
+from landmarks.evaluation.effects import StageEffect, judged
 from landmarks.evaluation.scoring import Recognised
 from landmarks.ids import find_rows
-from landmarks.metrics import RetrievalSubmission, average_precision, relevance
-from landmarks.report import RecognitionSheet, Sheet
+from landmarks.report import EffectSheet, RecognitionSheet, Sheet
 from landmarks.retrieval import Ranking
 
 
@@ -35,26 +35,21 @@ def sample_sheet(
         source: The data set, which knows names of landmarks.
     """
     solution = truth.retrieval
-    if solution is None:
+    found = judged(truth, ranking.indices, query_ids, index_ids)
+    if solution is None or found is None:
         return None
-    scored = np.isin(query_ids, solution.query_ids)
-    without = np.isin(query_ids, _without_landmark(truth)) & ~scored
-    rows = np.flatnonzero(scored | without)
+    rows = np.union1d(found.rows, np.flatnonzero(np.isin(query_ids, _without_landmark(truth))))
     if not len(rows):
         return None
-    ranking = Ranking(ranking.indices[rows], ranking.scores[rows])
+    ranking, ids = Ranking(ranking.indices[rows], ranking.scores[rows]), query_ids[rows]
+    known = np.isin(rows, found.rows)
     relevant = np.zeros(ranking.indices.shape, np.bool_)
     quality = np.full(len(rows), np.nan)
-    known = scored[rows]
-    ids = query_ids[rows]
-    truth_rows = find_rows(ids[known], solution.query_ids)
-    submission = RetrievalSubmission.from_ranking(ids[known], index_ids, ranking.indices[known])
-    relevant[known] = relevance(solution, submission, ranking.depth)[truth_rows]
-    quality[known] = average_precision(relevant[known], solution.num_positives[truth_rows])
+    relevant[known], quality[known] = found.relevant, found.precision
 
     name = _namer(source, index_table)
     query_names = np.full(len(rows), "", dtype=object)
-    first_positive = solution.positives[solution.positives_start[truth_rows]]
+    first_positive = solution.positives[solution.positives_start[find_rows(ids[known], solution.query_ids)]]
     query_names[known] = name(first_positive)
     return Sheet(
         ranking,
@@ -65,6 +60,32 @@ def sample_sheet(
         query_names.astype(np.str_),
         name(index_ids).astype(np.str_),
     )
+
+
+def effect_sheet(
+    effect: StageEffect,
+    query_ids: NDArray[np.uint64],
+    index_ids: NDArray[np.uint64],
+    truth: GroundTruth,
+    index_table: ImageTable,
+    source: Source,
+) -> EffectSheet | None:
+    """Return the sheet of the queries that a stage helped and harmed most, or None if it changed none.
+
+    Args:
+        effect: What the stage did.
+        query_ids: uint64 [Q].
+        index_ids: uint64 [N].
+        truth: The ground truth.
+        index_table: The index images with their landmarks.
+        source: The data set, which knows names of landmarks.
+    """
+    if not len(effect.chosen):
+        return None
+    ids = query_ids[effect.chosen]
+    sheets = [sample_sheet(ranking, ids, index_ids, truth, index_table, source) for ranking in effect.rankings]
+    before, after = sheets
+    return None if before is None or after is None else EffectSheet(before, after)
 
 
 def recognition_sheet(recognised: Recognised, truth: GroundTruth, source: Source) -> RecognitionSheet | None:

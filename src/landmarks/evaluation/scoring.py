@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.data import GroundTruth
+from landmarks.evaluation.effects import Effects, StageEffect, judged
 from landmarks.evaluation.inputs import Inputs
 from landmarks.evaluation.metrics import ALL, Scores, classifier_metrics, score_predictions, score_ranking
 from landmarks.metrics import K, RecognitionSubmission, RetrievalSubmission, retrieval_metrics
@@ -37,6 +38,7 @@ class Result:
         ranking: The final ranking [Q, K], rows of the index.
         dimensions: Length of the descriptors in the last search, which stages may have changed.
         stages: Metrics, seconds and memory after each stage of the retrieval pipeline.
+        effects: What each stage of it after the first ranking did to single queries; empty without ground truth.
         recognised: The result of recognition with the reports of its stages; None without recognition.
     """
 
@@ -45,6 +47,7 @@ class Result:
     ranking: Ranking
     dimensions: int
     stages: tuple[StageReport, ...] = field(repr=False)
+    effects: tuple[StageEffect, ...] = field(repr=False)
     recognised: Recognised | None = field(repr=False)
 
     @property
@@ -81,8 +84,10 @@ def evaluate_descriptors(
         Scores, ranking and the reports of all stages.
     """
     queries, index, truth = inputs.queries, inputs.index, inputs.truth
+    effects = Effects(truth, queries.ids, index.ids)
 
     def score(state: SearchState, ranking: Ranking) -> Mapping[str, float]:
+        effects.add(ranking)
         figures = retrieval_scores(truth, ranking, queries.ids, index.ids)
         return {f"{split}/map@100": values["map@100"] for split, values in figures.items()}
 
@@ -106,7 +111,8 @@ def evaluate_descriptors(
     ):
         for split, values in figures.items():
             scores.setdefault(split, {}).update(values)
-    return Result(inputs, scores, found.ranking, found.state.queries.shape[1], found.stages, recognised)
+    dimensions = found.state.queries.shape[1]
+    return Result(inputs, scores, found.ranking, dimensions, found.stages, effects.of(pipeline), recognised)
 
 
 def retrieval_scores(
@@ -129,11 +135,9 @@ def retrieval_scores(
         Metrics by split; empty without ground truth, or with a solution and no ids.
     """
     if truth.labels is not None:
-        queries, index = truth.labels
-        scored = np.flatnonzero(truth.label_positives)
-        places = ranking.indices[scored, :K]  # a ranking holds no image twice, so hits need no deduplication
-        relevant = (places >= 0) & (index[places] == queries[scored, None])
-        return {ALL: retrieval_metrics(relevant, truth.label_positives[scored])}
+        of = judged(truth, ranking.indices[:, :K])
+        assert of is not None
+        return {ALL: retrieval_metrics(of.relevant, of.num_positives)}
     if truth.retrieval is None or query_ids is None or index_ids is None:
         return {}
     return score_ranking(truth.retrieval, query_ids, index_ids, ranking.indices)

@@ -8,6 +8,10 @@ from .data_tables import download_messages as download_messages
 from .data_tables import download_table as download_table
 from .data_tables import index_table as index_table
 from .data_tables import statistics_tables as statistics_tables
+from .effects import EffectSheet as EffectSheet
+from .effects import draw_effects as draw_effects
+from .effects import draw_risen as draw_risen
+from .figure import plot_matches as plot_matches
 from .figure import plot_neighbours as plot_neighbours
 from .leaderboard import Apart as Apart
 from .leaderboard import Board as Board
@@ -17,6 +21,9 @@ from .leaderboard import Measured as Measured
 from .leaderboard import points as points
 from .leaderboard import print_board as print_board
 from .leaderboard import write_leaderboard as write_leaderboard
+from .matches import MatchedPair as MatchedPair
+from .matches import draw_matches as draw_matches
+from .matches import match_images as match_images
 from .neighbours import Sheet as Sheet
 from .neighbours import choose_queries as choose_queries
 from .neighbours import draw_neighbours as draw_neighbours
@@ -40,6 +47,7 @@ from .search_page import Shown as Shown
 from .search_page import write_search_page as write_search_page
 from .table import ablation_table as ablation_table
 from .table import number as number
+from .table import write_stage_queries as write_stage_queries
 from .table import write_stages as write_stages
 from .tiles import FRAME as FRAME
 from .tiles import IMAGE as IMAGE

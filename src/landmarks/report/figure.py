@@ -1,4 +1,4 @@
-"""Draws queries with their best results as a matplotlib figure, for notebooks."""
+"""Draws queries with their best results, and matches of two images, as matplotlib figures, for notebooks."""
 
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,15 +7,17 @@ import numpy as np
 
 from landmarks.errors import LandmarksError
 from landmarks.interop import AnyImage, pixels_of
+from landmarks.report.matches import draw_matches, match_images
 from landmarks.report.palette import INK, NEUTRAL, RIGHT, WRONG, Colour, css
 from landmarks.report.tiles import letterboxed
-from landmarks.retrieval import EMPTY, Ranking
+from landmarks.retrieval import EMPTY, LocalFeatureStore, Ranking, named_local_features
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INCHES = 1.6  # width of a tile
+MATCH_INCHES, MATCH_DPI = (9.0, 5.0), 200  # largest size of a figure of matches, and its resolution
 LABEL = 22  # most characters of a label under a tile
 
 
@@ -83,6 +85,53 @@ def plot_neighbours(
                 right = bool(label == own)
                 _draw(axis, index_images[index], RIGHT if right else WRONG, f"{'✓' if right else '✗'} {text}")
     figure.tight_layout(pad=0.4)
+    plt.close(figure)  # otherwise a notebook would show it twice
+    return figure
+
+
+def plot_matches(
+    image_a: AnyImage,
+    image_b: AnyImage,
+    local_features: str | LocalFeatureStore = "rootsift",
+    *,
+    matcher: str | None = None,
+    seed: int = 0,
+    **settings: Any,
+) -> "Figure":
+    """Draw two images side by side with lines between the local features that spatial verification matches.
+
+        landmarks.plot_matches("A.jpg", "B.jpg", local_features="xfeat", geometry__model="homography")
+
+    Bright lines join inliers, the pairs that agree on one motion; faint ones join the pairs that were rejected.
+
+    Args:
+        image_a: A file, an image of Pillow or an array (uint8 [H, W, 3] RGB, or [H, W]).
+        image_b: Another image.
+        local_features: A name of `conf/local_features` ("rootsift", "xfeat", "aliked", "disk"), or a store.
+        matcher: A name of `conf/matcher` ("mutual", "ratio", "lightglue"); None: the one that belongs to the features.
+        seed: Seed of the search for a motion.
+        **settings: Settings of the named features, with two underscores for a dot.
+
+    Returns:
+        A figure whose title counts inliers and pairs.
+
+    Raises:
+        LandmarksError: An image cannot be read, there are no such features, or a setting is unknown or invalid.
+    """
+    import matplotlib.pyplot as plt
+
+    if isinstance(local_features, str):
+        local_features = named_local_features(local_features, matcher, **settings)
+    elif settings or matcher is not None:
+        given = ", ".join([*(["matcher"] if matcher is not None else []), *settings])
+        raise LandmarksError(f"{given}: only allowed with the name of local features, not with a store")
+    pair = match_images(pixels_of(image_a), pixels_of(image_b), local_features, seed)
+    drawing = draw_matches(pair, *(round(inches * MATCH_DPI) for inches in MATCH_INCHES))
+    width, height = drawing.width / MATCH_DPI, drawing.height / MATCH_DPI
+    figure, axis = plt.subplots(figsize=(width, height + 0.3), dpi=MATCH_DPI, layout="constrained")
+    axis.imshow(np.asarray(drawing))
+    axis.axis("off")
+    axis.set_title(pair.summary, fontsize=8, color=css(INK), loc="left")
     plt.close(figure)  # otherwise a notebook would show it twice
     return figure
 

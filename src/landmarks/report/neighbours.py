@@ -34,6 +34,7 @@ QUERY_SPACE = 26
 ROW_SPACE = 26
 # The legend needs this width, in pixels, beside the headings.
 LEAST_WIDTH = 780
+JUDGEMENTS = (("✓", "same landmark", RIGHT), ("✗", "another", WRONG))  # entries of the legend
 ROW_HEIGHT = TILE_HEIGHT + ROW_SPACE
 
 
@@ -103,8 +104,7 @@ def draw_neighbours(sheet: Sheet, read: ReadImage, out: str | Path) -> Path:
     first = MARGIN + TILE_WIDTH + QUERY_SPACE
     pen.text((MARGIN, MARGIN), "Query", fill=INK, font=font(17, bold=True))
     pen.text((first, MARGIN), "Best results", fill=INK, font=font(17, bold=True))
-    legend = (("✓", "same landmark", RIGHT), ("✗", "another", WRONG), ("", "query has no landmark", NEUTRAL))
-    _draw_legend(pen, width - MARGIN, MARGIN, legend)
+    draw_legend(pen, width - MARGIN, MARGIN, (*JUDGEMENTS, ("", "query has no landmark", NEUTRAL)))
     for number, (kind, query) in enumerate(sample):
         top = MARGIN + HEADER + number * ROW_HEIGHT
         draw_tile(canvas, MARGIN, top, _query_tile(sheet, kind, query, read))
@@ -113,7 +113,7 @@ def draw_neighbours(sheet: Sheet, read: ReadImage, out: str | Path) -> Path:
         for place in range(results):
             if sheet.ranking.indices[query, place] != EMPTY:
                 left = first + place * (TILE_WIDTH + SPACE)
-                draw_tile(canvas, left, top, _result_tile(sheet, query, place, read))
+                draw_tile(canvas, left, top, result_tile(sheet, query, place, read))
     return save_sheet(canvas, out)
 
 
@@ -124,7 +124,8 @@ def _query_tile(sheet: Sheet, kind: str, query: int, read: ReadImage) -> Tile:
     return Tile(image, INK, str(sheet.query_names[query]), f"{kind}, AP {sheet.quality[query]:.3f}")
 
 
-def _result_tile(sheet: Sheet, query: int, place: int, read: ReadImage) -> Tile:
+def result_tile(sheet: Sheet, query: int, place: int, read: ReadImage) -> Tile:
+    """Return the tile of a result, which says whether it is correct."""
     row = int(sheet.ranking.indices[query, place])
     image = read_or_none(read, int(sheet.index_ids[row]))
     name, note = str(sheet.index_names[row]) or "no landmark known", f"{sheet.ranking.scores[query, place]:.3f}"
@@ -134,7 +135,7 @@ def _result_tile(sheet: Sheet, query: int, place: int, read: ReadImage) -> Tile:
     return Tile(image, RIGHT if right else WRONG, name, note, mark="✓" if right else "✗")
 
 
-def _draw_legend(pen: ImageDraw.ImageDraw, right: int, top: int, entries: tuple[tuple[str, str, Colour], ...]) -> None:
+def draw_legend(pen: ImageDraw.ImageDraw, right: int, top: int, entries: tuple[tuple[str, str, Colour], ...]) -> None:
     """Draw the entries side by side, ending at `right`."""
     for mark, text, colour in reversed(entries):
         right -= int(font(13).getlength(text))

@@ -1,18 +1,24 @@
 """Shows the ablation table in the terminal and writes it as CSV: what each stage of a pipeline gains and costs."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from landmarks.errors import LandmarksError
+from landmarks.storage import atomic_file
 
 if TYPE_CHECKING:  # imports torch, which takes seconds
     from landmarks.retrieval import StageReport
+
+Precision = NDArray[np.float64]
 
 # Smaller changes are shown as ±0, because four digits are printed.
 VISIBLE_CHANGE = 5e-5
@@ -64,6 +70,29 @@ def write_stages(path: str | Path, stages: "Sequence[StageReport]") -> None:
             for stage in stages:
                 values = [value for name in figures for value in (stage.scores.get(name), stage.changes.get(name))]
                 writer.writerow([stage.stage, *values, *(getattr(stage, cost) for cost in COSTS)])
+    except OSError as error:
+        raise LandmarksError(f"{path}: could not write the table: {error}") from error
+
+
+def write_stage_queries(
+    path: str | Path, ids: Sequence[str | int], stages: Mapping[str, tuple[Precision, Precision]]
+) -> None:
+    """Write what each stage did to each query as CSV: `id`, `stage`, `ap_before` and `ap_after`.
+
+    Args:
+        path: File to write.
+        ids: Ids of S queries, or their rows.
+        stages: Average precision of these queries, float64 [S], before and after each stage, by its name.
+    """
+    parts = [
+        pl.DataFrame({"id": ids, "ap_before": before, "ap_after": after}).select(
+            "id", pl.lit(stage).alias("stage"), "ap_before", "ap_after"
+        )
+        for stage, (before, after) in stages.items()
+    ]
+    try:
+        with atomic_file(Path(path)) as file:
+            pl.concat(parts).write_csv(file)
     except OSError as error:
         raise LandmarksError(f"{path}: could not write the table: {error}") from error
 

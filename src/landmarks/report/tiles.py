@@ -39,14 +39,18 @@ class Tile:
     mark: str = ""  # sign in the corner of the image, for people who cannot distinguish red and green
 
 
-def reader(*sets: ImageSet) -> ReadImage:
-    """Return a function that reads images by id from the first set that holds them."""
+def reader(*sets: ImageSet, short_side: int | None = SHORT_SIDE) -> ReadImage:
+    """Return a function that reads images by id from the first set that holds them.
+
+    JPEG images are decoded to a fraction of their size whose short side has `short_side` pixels or more; None decodes
+    them at their size.
+    """
 
     def read(image_id: int) -> NDArray[np.uint8]:
         for images in sets:
             row = int(images.table.find(np.array([image_id], np.uint64))[0])
             if row >= 0:
-                return decode(images.read(row), SHORT_SIDE)
+                return decode(images.read(row), short_side)
         raise LandmarksError("not there")
 
     return read

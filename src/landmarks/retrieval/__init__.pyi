@@ -39,6 +39,8 @@ from .local.store import LocalFeatureStore as LocalFeatureStore
 from .local.table import LocalFeatureTable as LocalFeatureTable
 from .local.verify import Pairs as Pairs
 from .local.verify import count_inliers as count_inliers
+from .local.verify import verify_pair as verify_pair
+from .named import named_local_features as named_local_features
 from .named import named_pipeline as named_pipeline
 from .named import named_searcher as named_searcher
 from .neighbours import all_neighbours as all_neighbours

@@ -1,4 +1,7 @@
-"""Makes searchers, stages and pipelines by the names of their config files in the package or the working directory."""
+"""Makes searchers, local features, stages and pipelines by the names of their config files.
+
+The files lie in the package or in the working directory.
+"""
 
 import inspect
 from collections.abc import Mapping
@@ -18,6 +21,7 @@ from landmarks.config import (
     suggest,
 )
 from landmarks.errors import LandmarksError
+from landmarks.retrieval.local import LocalFeatureStore
 from landmarks.retrieval.pipeline import Pipeline
 from landmarks.retrieval.search import Searcher
 from landmarks.retrieval.state import SearchState
@@ -40,6 +44,28 @@ def named_searcher(name: str, k: int, **settings: Any) -> Searcher:
     with mistakes_raised():
         values = overrides_of({f"index.{key}": value for key, value in {"k": k, **settings}.items()})
         return _made(_composed([f"index={name}", *values]).index, "index")
+
+
+def named_local_features(name: str, matcher: str | None = None, **settings: Any) -> LocalFeatureStore:
+    """Make the local features that `conf/local_features/<name>.yaml` describes, such as "rootsift" or "xfeat".
+
+    Args:
+        name: Name of the file.
+        matcher: Name of a file of `conf/matcher`, such as "mutual"; None: the one that belongs to the features.
+        **settings: Keys of it and their values, with two underscores for a dot, such as ``geometry__threshold=8``.
+
+    Raises:
+        LandmarksError: There is no such file, a setting is unknown or invalid, or a package is not installed.
+    """
+    _require("local_features", name, _names("local_features"))
+    chosen = [f"local_features={name}"]
+    if matcher is not None:
+        _require("matcher", matcher, _names("matcher"))
+        chosen.append(f"matcher@local_features.matcher={matcher}")
+    with mistakes_raised():
+        chosen += overrides_of({f"local_features.{key}": value for key, value in settings.items()})
+        made: LocalFeatureStore = _made(_composed(chosen).local_features, "local_features")
+    return made
 
 
 def named_pipeline(

@@ -10,6 +10,7 @@ from embedded import write_set
 from landmarks.data.gldv2 import GLDv2
 from landmarks.errors import FormatError, LandmarksError
 from landmarks.evaluation.precomputed import evaluate_precomputed_job
+from landmarks.ids import format_ids
 from landmarks.metrics import (
     read_recognition_solution,
     read_recognition_submission,
@@ -129,6 +130,16 @@ def test_sets_with_a_solution_give_every_file_and_nothing_of_the_run_before_stay
     again = ["pipeline=qe", "index.k=7", LOOKING, "data=gldv2", f"data.root={tiny_world}"]
     assert evaluate(*again, **given, use_data=True)[1]["scores"] == metrics["scores"]
     assert (run / "neighbours.png").is_file()
+    changes = list(csv.DictReader((run / "stage_queries.csv").open()))
+    truth, stages = read_retrieval_solution(solution), metrics["stages"][:2]
+    of_qe = [row for row in changes if row["stage"] == "qe"]
+    assert {row["id"] for row in of_qe} == set(format_ids(truth.query_ids)) and len(changes) == 2 * len(of_qe)
+    for column, scores in zip(("ap_before", "ap_after"), (stage["scores"] for stage in stages), strict=True):
+        share = truth.public.mean()
+        mean = scores["public/map@100"] * share + scores["private/map@100"] * (1 - share)
+        assert np.mean([float(row[column]) for row in of_qe]) == pytest.approx(mean)
+    assert [path.name for path in (run / "stages").iterdir()] == ["1_qe.png"]  # the second stage changed nothing
+    assert "Queries that qe helped and harmed most" in (run / "report.html").read_text()
 
     for name in ("q", "i"):
         np.save(tmp_path / f"{name}.npy", np.load(tmp_path / name / "descriptors.npy"))
