@@ -32,7 +32,7 @@ from landmarks.models.record import ModelRecord
 Kind = Literal["network", "loss"]
 GROUPS: dict[Kind, str] = {"network": "model", "loss": "loss"}
 OURS = "landmarks."
-IN_TRAINING_ONLY = ("checkpointing", "chunk")
+IN_TRAINING_ONLY = ("checkpointing", "chunk", "frozen_global")
 NOT_FETCHED = {"pretrained": False, "checkpointing": False}
 """What is switched off in a network that gets its weights from the file that names it."""
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)

@@ -21,6 +21,7 @@ from landmarks.storage import check_archive, check_tensors
 HEAD = "classifier."
 """What the names of class weights begin with in a model file."""
 BACKBONE = "backbone."
+LOCAL = "local."
 ENTRIES = (
     "state_dict",
     "model_state_dict",
@@ -51,7 +52,8 @@ def load_weights(net: DescriptorNet, path: Path) -> None:
     `module.`, `_orig_mod.` or `model.`; what has another beginning is another part of the file and left out:
 
     - a whole descriptor network (`backbone.…`, `fc.…`), such as a model file or a checkpoint of ours, of which a
-      classifier is left out;
+      classifier is left out. A local branch is taken if both have one; otherwise the network's keeps the values it
+      starts with;
     - a backbone only, in the names of timm or of our backbone. Its classifier is left out, and the descriptor
       layer keeps the values it starts with.
     """
@@ -59,11 +61,14 @@ def load_weights(net: DescriptorNet, path: Path) -> None:
     target: nn.Module = net
     weights = named_as(net.state_dict(), found, path)
     weights = {name: w for name, w in weights.items() if not name.startswith(HEAD)}
-    layers = [name for name in net.state_dict() if not name.startswith(BACKBONE)]
+    layers = [name for name in net.state_dict() if not name.startswith((BACKBONE, LOCAL))]
     if not any(name.startswith(BACKBONE) for name in weights) or (layers and not any(one in weights for one in layers)):
         target = net.backbone.network if isinstance(net.backbone, TimmBackbone) else net.backbone
         weights = _without_classifier(target, named_as(target.state_dict(), found, path))
-    if problems := differences(target.state_dict(), weights):
+    expected = target.state_dict()
+    if not all(any(name.startswith(LOCAL) for name in one) for one in (expected, weights)):
+        expected, weights = _without_local(expected), _without_local(weights)
+    if problems := differences(expected, weights):
         raise LandmarksError(f"{path} does not fit the network: {'; '.join(problems)}")
     try:
         refuse_odd(weights)
@@ -194,6 +199,10 @@ def _is_finite(tensor: Tensor) -> bool:
     # NaN goes through both; nothing as large as the tensor is made
     extremes = torch.stack(torch.aminmax(tensor.detach() if tensor.element_size() > 1 else tensor.detach().float()))
     return bool(extremes.isfinite().all())
+
+
+def _without_local(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: w for name, w in weights.items() if not name.startswith(LOCAL)}
 
 
 def _without_classifier(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
