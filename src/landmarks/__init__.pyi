@@ -20,6 +20,7 @@ from .api import export as export
 from .api import extract as extract
 from .api import gldv2_statistics as gldv2_statistics
 from .api import global_average_precision as global_average_precision
+from .api import heatmap as heatmap
 from .api import import_paddle as import_paddle
 from .api import index_gldv2 as index_gldv2
 from .api import join_descriptors as join_descriptors

@@ -20,6 +20,7 @@ FUNCTIONS = {
     "similarity": "similarity",
     "classify": "classify",
     "detect": "detect",
+    "heatmap": "heatmap",
     "export": "export",
     "import-paddle": "import_paddle",
     "leaderboard": "read_leaderboard",

@@ -20,6 +20,7 @@ from .images import Hit as Hit
 from .images import ImageSearch as ImageSearch
 from .images import classify as classify
 from .images import detect as detect
+from .images import heatmap as heatmap
 from .images import search_images as search_images
 from .images import similarity as similarity
 from .model import Model as Model

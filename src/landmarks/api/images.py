@@ -16,14 +16,17 @@ from landmarks.ids import format_id
 from landmarks.interop import (
     AnyImage,
     LandmarkClass,
+    check_new_file,
     embed_folder,
     embed_images,
     holds_descriptors,
     image_name,
     model_protocol,
+    pixels_of,
     similarities,
 )
-from landmarks.models import Device, OpenedModel
+from landmarks.models import Device, OpenedModel, open_delf
+from landmarks.report import Attended, draw_attention
 from landmarks.retrieval import EMPTY, DescriptorSet, ExactIndex, Ranking, named_pipeline
 
 if TYPE_CHECKING:
@@ -247,6 +250,38 @@ def detect(
         return [(titles[label], score, (box[0], box[1], box[2], box[3])) for label, score, box in rows]
 
     return [listed(found) for found in detect_objects(detector, _listed(images), min_score)]
+
+
+def heatmap(
+    model: str | Path,
+    images: AnyImage | Sequence[AnyImage],
+    out: str | Path,
+    *,
+    device: Device = "auto",
+    trust: str | Iterable[str] = (),
+) -> Path:
+    """Draw images beside the attention of a model with a local branch, as `landmarks heatmap` does.
+
+    Args:
+        model: A checkpoint or model file of a network that was trained with `model.local_dim`.
+        images: N files, Pillow images or arrays, or one of these.
+        out: The file to write, a PNG that does not exist yet.
+        device: Device to compute on.
+        trust: See `load_model`.
+
+    Returns:
+        The file.
+
+    Raises:
+        LandmarksError: An image cannot be read, the model has no local branch, or the file cannot be written.
+    """
+    check_new_file(Path(out), ".png", Path(model), overwrite=False)
+    pyramid = open_delf(model, device, trusted(trust))
+    attended = []
+    for place, image in enumerate(_listed(images)):
+        pixels = pixels_of(image)
+        attended.append(Attended(Path(image_name(image, place)).name, pixels, pyramid.attention(pixels)))
+    return draw_attention(attended, f"Attention of {Path(model).name}", out)
 
 
 def _listed(images: AnyImage | Sequence[AnyImage]) -> list[Any]:

@@ -14,6 +14,7 @@ from landmarks.cli import (
     evaluate,
     export,
     extract,
+    heatmap,
     import_paddle,
     leaderboard,
     score,
@@ -42,6 +43,7 @@ for command in (
     similarity.similarity,
     classify.classify,
     detect.detect,
+    heatmap.heatmap,
     leaderboard.leaderboard,
     export.export,
 ):

@@ -11,6 +11,7 @@ def silence_libraries() -> None:
         r".*does not have many workers",
         r".*could not find the monitored key",
         r"The number of training batches .* is smaller than the logging interval",
+        r"Found \d+ module\(s\) in eval mode at the start of training",  # those of a frozen network
         r"You passed `Trainer\(accelerator='cpu', precision='16-mixed'\)`",  # we raise an error instead
         r"Checkpoint directory .* exists and is not empty",
         r"Experiment logs directory .* exists and is not empty",

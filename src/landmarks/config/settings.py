@@ -86,6 +86,7 @@ class TrainSettings(Shared):
     overwrite: bool
     model: Any
     loss: Any
+    local_loss: Any
     optimizer: Any
     scheduler: Any
     logger: Any

@@ -1,4 +1,5 @@
 from .aliked import Aliked as Aliked
+from .delf import Delf as Delf
 from .disk import Disk as Disk
 from .features import FeatureKind as FeatureKind
 from .features import LocalExtractor as LocalExtractor

@@ -50,8 +50,7 @@ class NetworkExtractor(ABC):
                 f"{type(self).__name__}: max_features must be 1 or more and long_side {self.min_short_side} or more, "
                 f"got {max_features} and {long_side}"
             )
-        if stored == "uint8":
-            raise LandmarksError(f"{type(self).__name__}: descriptors have negative values: store int8, not uint8")
+        require_signed(stored, type(self).__name__)
         self.max_features = max_features
         self.long_side = long_side
         self.kind = FeatureKind(self.name, self.dim, stored, INT8_QUANTUM if stored == "int8" else 1.0)
@@ -110,6 +109,12 @@ class NetworkExtractor(ABC):
     @abstractmethod
     def _detect(self, image: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
         """Return points [n, 2], scores [n] and descriptors [n, D] of length one of an image [1, 3, H, W] in [0, 1]."""
+
+
+def require_signed(stored: Stored, user: str) -> None:
+    """Raise LandmarksError if descriptors with negative values are to be stored without sign."""
+    if stored == "uint8":
+        raise LandmarksError(f"{user}: descriptors have negative values: store int8, not uint8")
 
 
 def require_package(package: str, user: str) -> None:

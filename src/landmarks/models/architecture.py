@@ -32,7 +32,8 @@ from landmarks.models.record import ModelRecord
 Kind = Literal["network", "loss"]
 GROUPS: dict[Kind, str] = {"network": "model", "loss": "loss"}
 OURS = "landmarks."
-IN_TRAINING_ONLY = ("checkpointing", "chunk")  # options that do not affect the results of a trained network
+# Options that do not affect the results of a trained network.
+IN_TRAINING_ONLY = ("checkpointing", "chunk", "frozen_global")
 NOT_FETCHED = {"pretrained": False, "checkpointing": False}
 """Options that are switched off in a network that gets its weights from the file that names it."""
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)

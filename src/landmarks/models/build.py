@@ -42,6 +42,9 @@ def published_net(
     dropout: float = 0.0,
     pretrained: bool | str | Path = False,
     checkpointing: bool = False,
+    local_dim: int | None = None,
+    local_relu: bool = True,
+    frozen_global: bool = False,
 ) -> DescriptorNet:
     """Build one of the four published networks.
 
@@ -54,6 +57,9 @@ def published_net(
         pretrained: False starts from random weights, True downloads ImageNet weights from timm (only for res152), a
             path reads a file: see `models.weights.load_weights`.
         checkpointing: Train in less memory and a third more time.
+        local_dim: Length of local descriptors, see `models.local_branch`; None builds no local branch.
+        local_relu: End the reconstruction of the local branch with a ReLU.
+        frozen_global: Train the local branch alone.
 
     Raises:
         LandmarksError: There are no weights for this backbone, they cannot be downloaded, or the file does not fit.
@@ -68,7 +74,9 @@ def published_net(
     network = BACKBONES[backbone]()
     if pretrained is True:
         network.load_state_dict(create_pretrained("resnet152d").state_dict())
-    net = DescriptorNet(network, POOLINGS[pooling](), dim, batch_norm, dropout, checkpointing)
+    net = DescriptorNet(
+        network, POOLINGS[pooling](), dim, batch_norm, dropout, checkpointing, local_dim, local_relu, frozen_global
+    )
     return _with_file(net, pretrained)
 
 
@@ -80,6 +88,9 @@ def timm_net(
     dropout: float = 0.0,
     pretrained: bool | str | Path = False,
     checkpointing: bool = False,
+    local_dim: int | None = None,
+    local_relu: bool = True,
+    frozen_global: bool = False,
 ) -> DescriptorNet:
     """Build a descriptor network on a backbone of timm.
 
@@ -91,13 +102,19 @@ def timm_net(
         dropout: Share of the descriptor set to zero in training, in [0, 1).
         pretrained: As for `published_net`; True downloads timm's weights.
         checkpointing: Train in less memory and a third more time; some timm networks do not support it.
+        local_dim: As for `published_net`; the network needs a feature map with a stride of 8 to 16 pixels.
+        local_relu: End the reconstruction of the local branch with a ReLU; false where the third stage of the network
+            has negative values, as in EfficientNet and ConvNeXt.
+        frozen_global: Train the local branch alone.
 
     Raises:
         LandmarksError: timm has no such network or no weights for it, they cannot be downloaded, or a file does not
             fit.
     """
     backbone = TimmBackbone(name, pretrained is True)
-    net = DescriptorNet(backbone, POOLINGS[pooling](), dim, batch_norm, dropout, checkpointing)
+    net = DescriptorNet(
+        backbone, POOLINGS[pooling](), dim, batch_norm, dropout, checkpointing, local_dim, local_relu, frozen_global
+    )
     return _with_file(net, pretrained)
 
 

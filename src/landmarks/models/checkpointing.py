@@ -15,20 +15,17 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.checkpoint import checkpoint
 
 
-def checkpoint_blocks(backbone: nn.Module) -> bool:
-    """Make a backbone keep only the inputs of its blocks in training; return whether it supports that."""
+def checkpoint_blocks(backbone: nn.Module) -> "CountedOnce | None":
+    """Make a backbone keep only the inputs of its blocks in training; return None if it does not support that."""
     network = getattr(backbone, "network", backbone)
     switch: Callable[[bool], Any] | None = getattr(network, "set_grad_checkpointing", None)
     try:
         if switch is None:
-            return False
+            return None
         switch(True)
     except AssertionError:  # timm raises this for networks without support
-        return False
-    norms = _CountedOnce()
-    backbone.register_forward_pre_hook(norms.begin)
-    backbone.register_forward_hook(norms.end, always_call=True)
-    return True
+        return None
+    return CountedOnce(backbone)
 
 
 def run_checkpointed(block: nn.Module, x: Tensor) -> Tensor:
@@ -37,28 +34,29 @@ def run_checkpointed(block: nn.Module, x: Tensor) -> Tensor:
     return result
 
 
-class _CountedOnce:
-    """Hooks that let batch norm update its statistics only during a backbone's own forward pass.
+class CountedOnce:
+    """A context for a backbone's own forward pass, during which alone batch norm updates its statistics.
 
     While the backward pass runs blocks again, batch norm has momentum 0, which keeps its running statistics, and a copy
     of its batch counter.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, backbone: nn.Module) -> None:
+        self._backbone = backbone
         self._forward = False
         self._known: WeakSet[nn.Module] = WeakSet()
         self._kept: dict[nn.Module, tuple[float | None, Tensor | None]] = {}
 
-    def begin(self, backbone: nn.Module, inputs: Any) -> None:
+    def __enter__(self) -> None:
         self._forward = True
         # Searched each time, because synchronised batch norm replaces modules after the network was built.
-        for module in backbone.modules():
+        for module in self._backbone.modules():
             if isinstance(module, _NormBase) and module not in self._known:
                 module.register_forward_pre_hook(self._before)
                 module.register_forward_hook(self._after, always_call=True)
                 self._known.add(module)
 
-    def end(self, backbone: nn.Module, inputs: Any, output: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self._forward = False
 
     def _before(self, norm: nn.Module, inputs: Any) -> None:

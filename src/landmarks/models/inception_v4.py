@@ -11,13 +11,17 @@ Because of the second one, ImageNet weights of timm's network cannot be used: a 
 So the network is built from our own modules, on timm's `ConvNormAct`. Average pools do not count their padding.
 """
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
 
 import torch
 from timm.layers.conv_bn_act import ConvNormAct
 from torch import Tensor, nn
 
 from landmarks.models.checkpointing import run_checkpointed
+
+LAST_B = 12
+"""Blocks up to the last of the third stage."""
 
 
 class Concat(nn.Module):
@@ -40,6 +44,7 @@ class InceptionV4(nn.Module):
     """
 
     num_features = 1536
+    feature_info: ClassVar[list[dict[str, int]]] = [{"num_chs": 1024, "reduction": 16}]
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +73,19 @@ class InceptionV4(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the last feature map, before pooling."""
-        for part in (*self.stem, *self.blocks):
+        return self._through((*self.stem, *self.blocks), x)
+
+    def forward_intermediates(
+        self, x: Tensor, indices: Sequence[int] = (0,), stop_early: bool = False, intermediates_only: bool = False
+    ) -> Any:
+        """Compute the map of the third stage as well, [B, 1024, H/16 - 2, W/16 - 2]; name and options are timm's."""
+        stage = self._through((*self.stem, *self.blocks[:LAST_B]), x)
+        if intermediates_only:
+            return [stage]
+        return self._through(self.blocks[LAST_B:], stage), [stage]
+
+    def _through(self, parts: Iterable[nn.Module], x: Tensor) -> Tensor:
+        for part in parts:
             x = run_checkpointed(part, x) if self.grad_checkpointing and torch.is_grad_enabled() else part(x)
         return x
 

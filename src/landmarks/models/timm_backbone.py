@@ -6,6 +6,7 @@ converted to [B, C, H, W] here, so that pooling and the descriptor layer work fo
 
 import difflib
 import math
+from collections.abc import Callable
 from typing import Any
 
 import timm
@@ -66,8 +67,27 @@ class TimmBackbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the feature map [B, C, H', W'] of images, float [B, 3, H, W]."""
+        return self._as_map(self._run(self.network.forward_features, x), (x.shape[-2], x.shape[-1]))
+
+    @property
+    def feature_info(self) -> Any:
+        """What timm says of the maps on the way: `num_chs` and `reduction` of each."""
+        return getattr(self.network, "feature_info", None) or []
+
+    def forward_intermediates(self, x: Tensor, **options: Any) -> Any:
+        """Compute maps on the way as well; name and options are timm's.
+
+        Returns:
+            The feature map and a list of maps [B, C, H', W'], or with `intermediates_only=True` the list alone.
+        """
+        found = self._run(self.network.forward_intermediates, x, **options)
+        if options.get("intermediates_only"):
+            return found
+        return self._as_map(found[0], (x.shape[-2], x.shape[-1])), found[1]
+
+    def _run(self, network: Callable[..., Any], x: Tensor, **options: Any) -> Any:
         try:
-            features = self.network.forward_features(x if self.same_input else x * self.scale + self.shift)
+            return network(x if self.same_input else x * self.scale + self.shift, **options)
         except torch.OutOfMemoryError:
             raise
         except (AssertionError, RuntimeError) as error:
@@ -78,7 +98,6 @@ class TimmBackbone(nn.Module):
                 f"{self.native_size[0]} x {self.native_size[1]}. Choose that size or another model.name "
                 f"({error})"
             ) from error
-        return self._as_map(features, (x.shape[-2], x.shape[-1]))
 
     def _as_map(self, features: object, size: tuple[int, int]) -> Tensor:
         if isinstance(features, Tensor) and features.ndim == 4:

@@ -21,6 +21,7 @@ from landmarks.storage import check_archive, check_tensors
 HEAD = "classifier."
 """Prefix of the names of class weights in a model file."""
 BACKBONE = "backbone."
+LOCAL = "local."
 ENTRIES = (
     "state_dict",
     "model_state_dict",
@@ -51,7 +52,8 @@ def load_weights(net: DescriptorNet, path: Path) -> None:
     removed, and tensors with other prefixes are ignored:
 
     - a whole descriptor network (`backbone.…`, `fc.…`), such as a model file or checkpoint of this package, whose
-      classifier is ignored;
+      classifier is ignored. A local branch is read if both have one; otherwise that of the network keeps its initial
+      values;
     - only a backbone, with timm's names or ours. Its classifier is ignored, and the descriptor layer keeps its initial
       values.
 
@@ -62,11 +64,14 @@ def load_weights(net: DescriptorNet, path: Path) -> None:
     target: nn.Module = net
     weights = named_as(net.state_dict(), found, path)
     weights = {name: w for name, w in weights.items() if not name.startswith(HEAD)}
-    layers = [name for name in net.state_dict() if not name.startswith(BACKBONE)]
+    layers = [name for name in net.state_dict() if not name.startswith((BACKBONE, LOCAL))]
     if not any(name.startswith(BACKBONE) for name in weights) or (layers and not any(one in weights for one in layers)):
         target = net.backbone.network if isinstance(net.backbone, TimmBackbone) else net.backbone
         weights = _without_classifier(target, named_as(target.state_dict(), found, path))
-    if problems := differences(target.state_dict(), weights):
+    expected = target.state_dict()
+    if not all(any(name.startswith(LOCAL) for name in one) for one in (expected, weights)):
+        expected, weights = _without_local(expected), _without_local(weights)
+    if problems := differences(expected, weights):
         raise LandmarksError(f"{path} does not fit the network: {'; '.join(problems)}")
     try:
         refuse_odd(weights)
@@ -197,6 +202,10 @@ def _is_finite(tensor: Tensor) -> bool:
     # both extremes are NaN if any value is; no copy of the tensor is made
     extremes = torch.stack(torch.aminmax(tensor.detach() if tensor.element_size() > 1 else tensor.detach().float()))
     return bool(extremes.isfinite().all())
+
+
+def _without_local(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: w for name, w in weights.items() if not name.startswith(LOCAL)}
 
 
 def _without_classifier(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:

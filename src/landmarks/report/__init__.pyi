@@ -1,3 +1,6 @@
+from .attention import Attended as Attended
+from .attention import draw_attention as draw_attention
+from .attention import heat_overlay as heat_overlay
 from .cleaning import draw_cleaned as draw_cleaned
 from .cleaning import sheet_landmark as sheet_landmark
 from .curves import plot_curves as plot_curves
@@ -31,6 +34,7 @@ from .page import write_summary as write_summary
 from .palette import BOX as BOX
 from .palette import CLASS_COLOURS as CLASS_COLOURS
 from .palette import GREY as GREY
+from .palette import HEAT as HEAT
 from .palette import INK as INK
 from .palette import MAT as MAT
 from .palette import PAPER as PAPER

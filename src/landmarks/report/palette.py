@@ -22,6 +22,8 @@ CLASS_COLOURS: tuple[Colour, ...] = (
     (0, 92, 175), (196, 62, 0), (0, 120, 80), (150, 40, 130), (120, 85, 0), (0, 110, 130), (190, 20, 70), (80, 70, 190),
     (70, 100, 20), (130, 60, 50), (60, 60, 70), (170, 70, 0),
 )  # fmt: skip
+# Colours of attention, from none to most, ever lighter, so that they are distinguishable without hue.
+HEAT: tuple[Colour, ...] = ((22, 20, 60), (110, 30, 110), (200, 60, 70), (245, 140, 40), (252, 230, 140))
 # Colours of curves: Okabe and Ito's palette, distinguishable with every kind of colour vision.
 CURVES: tuple[Colour, ...] = (
     (0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233),

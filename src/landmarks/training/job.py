@@ -4,6 +4,7 @@
 """
 
 import logging
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,14 @@ from landmarks.errors import LandmarksError
 from landmarks.evaluation import Scores, check_monitor, metric_value, remove_outputs, write_result
 from landmarks.extraction import ranks_launched, require_precision
 from landmarks.metrics import best_mode
-from landmarks.models import checkpoint_record, find_resume, load_trained_weights, open_checkpoint, require_size
+from landmarks.models import (
+    DescriptorNet,
+    checkpoint_record,
+    find_resume,
+    load_trained_weights,
+    open_checkpoint,
+    require_size,
+)
 from landmarks.report import plot_curves
 from landmarks.training.callbacks import DescriptorEvaluation
 from landmarks.training.module import LandmarkModule
@@ -221,6 +229,10 @@ def _landmark_parts(config: DictConfig) -> Parts:
     data.fit_network(getattr(model, "input_multiple", 1))
     for key, shape in data.input_shapes():
         require_size(model, key, shape)
+    frozen, local = False, None
+    if isinstance(model, DescriptorNet):
+        model.check_local(data.input_shapes()[0][1])
+        frozen, local = model.frozen_global, model.local
     ready(data)
     record = checkpoint_record(
         config,
@@ -230,30 +242,38 @@ def _landmark_parts(config: DictConfig) -> Parts:
     )
     module = LandmarkModule(
         model,
-        _build_loss(make_loss, data.num_landmarks, model.dim),
+        None if frozen else _build_loss(make_loss, "loss", data.num_landmarks, model.dim),
         optimizer=instantiate(config.optimizer),
         scheduler=instantiate(config.scheduler),
         channels_last=config.channels_last,
         compile=config.compile,
         record=record,
+        local_loss=local
+        and _build_loss(instantiate(config.local_loss), "local_loss", data.num_landmarks, local.channels),
     )
+
+    def evaluate_once(trainer: pl.Trainer) -> None:
+        """Leave the evaluation after the last step alone: frozen descriptors give the same metrics all along."""
+        if frozen:
+            trainer.check_val_every_n_epoch, trainer.val_check_interval = sys.maxsize, 1.0
 
     def report(run: TrainedRun) -> None:
         assert isinstance(run.evaluation, DescriptorEvaluation) and run.evaluation.result is not None
         write_result(run.run_dir, config, run.evaluation.result, run.results, config.name, run.figures)
 
-    return Parts(data, module, record, f"{len(data.train_set)} images of {data.num_landmarks} landmarks", report)
+    amount = f"{len(data.train_set)} images of {data.num_landmarks} landmarks"
+    return Parts(data, module, record, amount, report, evaluate_once)
 
 
 def _own_metrics(config: DictConfig) -> Collection[str]:
     return OmegaConf.select(config, "callbacks.evaluation.metrics") or {}
 
 
-def _build_loss(make_loss: Callable[..., nn.Module], num_landmarks: int, dim: int) -> nn.Module:
+def _build_loss(make_loss: Callable[..., nn.Module], key: str, num_landmarks: int, dim: int) -> nn.Module:
     try:
         return make_loss(num_landmarks=num_landmarks, dim=dim)
     except ValueError as error:  # losses depend on no other room, so they cannot raise LandmarksError
-        raise LandmarksError(f"loss: {error}") from error
+        raise LandmarksError(f"{key}: {error}") from error
 
 
 @rank_zero_only

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from landmarks.errors import LandmarksError
 from landmarks.extraction import DescriptorModule
+from landmarks.models import DescriptorNet
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[..., LRScheduler]
@@ -71,26 +73,43 @@ class LandmarkModule(TrainedModule, DescriptorModule):
     Args:
         model: Network from normalised images, float [B, 3, H, W], to descriptors [B, D].
         loss: Module from descriptors [B, D] and landmarks int64 [B] to a scalar; its class weights are trained too.
+            None if the descriptors are frozen.
         optimizer, scheduler, record: See `TrainedModule`.
         channels_last, compile: See `DescriptorModule`.
+        local_loss: Module from pooled local features [B, C], their reconstruction error and landmarks to a scalar,
+            which is added to the loss; for a model with a local branch.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        loss: nn.Module,
+        loss: nn.Module | None,
         optimizer: OptimizerFactory,
         scheduler: SchedulerFactory,
         channels_last: bool = True,
         compile: bool = False,
         record: dict[str, Any] | None = None,
+        local_loss: nn.Module | None = None,
     ) -> None:
         super().__init__(optimizer, scheduler, record, model=model, channels_last=channels_last, compile=compile)
         self.loss = loss
+        self.local_loss = local_loss
         self.check_optimizer()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of one batch of labelled images."""
-        loss: Tensor = self.loss(self(batch["image"]), batch["landmark"])
-        self.log("train/loss", loss, on_step=True, on_epoch=False, prog_bar=True, batch_size=len(batch["image"]))
+        images, landmarks = batch["image"], batch["landmark"]
+        losses: list[Tensor] = []
+        if self.local_loss is None:
+            descriptors = self(images)
+        else:
+            assert isinstance(self.model, DescriptorNet)
+            descriptors, pooled, error = self.model.with_local(self._input(images))
+            losses.append(self.local_loss(pooled, error, landmarks))
+            figures = {"train/local_loss": losses[0], "train/reconstruction_error": error}
+            self.log_dict(figures, on_step=True, on_epoch=False, batch_size=len(images))
+        if self.loss is not None:
+            losses.append(self.loss(descriptors.float(), landmarks))
+        loss = torch.stack(losses).sum()
+        self.log("train/loss", loss, on_step=True, on_epoch=False, prog_bar=True, batch_size=len(images))
         return loss
