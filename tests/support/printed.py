@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from commands import run
 from http_server import HttpServer
 from landmarks.cli.evaluate import evaluate
 from landmarks.cli.train import train
 from landmarks.data.gldv2 import GLDv2
+from landmarks.models import open_checkpoint, timm_net
 from landmarks.retrieval.descriptors import DescriptorSet
 from paddle_files import write_separate
 from published_oracles import random_values, shrink_backbones
@@ -102,6 +104,19 @@ def detector_run(rectangles: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
+def local_run(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of a network with a local branch: the finished run's, and a branch that learned nothing."""
+    folder = tmp_path_factory.mktemp("local")
+    found = open_checkpoint(finished_run / "checkpoints" / "best.ckpt")
+    found["landmarks"]["config"]["model"]["local_dim"] = 4
+    branch = timm_net("test_resnet", local_dim=4).local.state_dict()
+    found["state_dict"] |= {f"model.local.{name}": value for name, value in branch.items()}
+    (folder / "checkpoints").mkdir()
+    torch.save(found, folder / "checkpoints" / "best.ckpt")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def evidence(
     tiny_world: Path, finished_run: Path, detector_run: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
@@ -155,8 +170,9 @@ class Stage:
         }
         for placeholder, path in places.items():
             text = text.replace(placeholder, str(path))
-        if "runs/DETECTOR" in text:
-            text = text.replace("runs/DETECTOR", str(self.request.getfixturevalue("detector_run")))
+        for placeholder, fixture in (("runs/DETECTOR", "detector_run"), ("runs/LOCAL", "local_run")):
+            if placeholder in text:
+                text = text.replace(placeholder, str(self.request.getfixturevalue(fixture)))
         return text
 
     def run(self, command: str) -> None:
@@ -211,6 +227,9 @@ class Stage:
         if any("detector" in word for word in words) and job == "train":
             demo = any("demo" in word for word in words)
             extra += TINY_DETECTOR if demo else ["model.pretrained=false"]
+        if "model.frozen_global" in keys:  # of the finished run
+            words = [word for word in words if not word.startswith("model.name")]
+            extra += ["model.name=test_resnet", "model.dim=32"]
         if job == "evaluate":
             evaluate([*words, *extra, "callbacks.progress=null"])
         else:
