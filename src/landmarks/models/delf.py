@@ -31,6 +31,7 @@ from landmarks.models.local_branch import find_third_stage
 from landmarks.models.normalization import normalize
 from landmarks.models.opened import Device, open_model
 
+# Scales of the levels of the pyramid, as published: 0.25 to 2, by the root of 2.
 PYRAMID = tuple(2 ** (power / 2) for power in range(-4, 3))
 DIAMETER = 2
 """Of a feature, in strides."""

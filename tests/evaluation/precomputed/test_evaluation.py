@@ -108,7 +108,7 @@ def test_sets_with_a_solution_give_every_file_and_nothing_of_the_run_before_stay
         write_set(tmp_path / name, table.ids, rng.standard_normal((len(table), 8)).astype(np.float32))
     solution = tiny_world / "ground_truth" / "retrieval_solution_v2.1.csv"
     given = {"queries": tmp_path / "q", "index": tmp_path / "i"}
-    _, metrics = evaluate("pipeline=qe", "index.k=7", **given, solution=solution)
+    _, metrics = evaluate("pipeline=qe", "pipeline.guard=null", "index.k=7", **given, solution=solution)
     run = tmp_path / "run"
     assert metrics["monitor"]["name"] == "private/map@100"
     assert metrics["scores"]["public"]["map@100"] == metrics["stages"][1]["scores"]["public/map@100"]
@@ -127,7 +127,7 @@ def test_sets_with_a_solution_give_every_file_and_nothing_of_the_run_before_stay
     assert "precision@10" in (run / "report.html").read_text()
 
     # the same by the data set, with images
-    again = ["pipeline=qe", "index.k=7", LOOKING, "data=gldv2", f"data.root={tiny_world}"]
+    again = ["pipeline=qe", "pipeline.guard=null", "index.k=7", LOOKING, "data=gldv2", f"data.root={tiny_world}"]
     assert evaluate(*again, **given, use_data=True)[1]["scores"] == metrics["scores"]
     assert (run / "neighbours.png").is_file()
     changes = list(csv.DictReader((run / "stage_queries.csv").open()))
