@@ -2,13 +2,6 @@ from .callbacks import BatchSeed as BatchSeed
 from .callbacks import DescriptorEvaluation as DescriptorEvaluation
 from .callbacks import LastEvaluation as LastEvaluation
 from .callbacks import Throughput as Throughput
-from .job import LOG as LOG
-from .job import Parts as Parts
-from .job import TrainedRun as TrainedRun
-from .job import log_files as log_files
-from .job import ready as ready
-from .job import run_training as run_training
-from .job import set_log_aside as set_log_aside
 from .job import train as train
 from .job import train_job as train_job
 from .last_checkpoint import LastCheckpoint as LastCheckpoint
@@ -18,6 +11,13 @@ from .module import SchedulerFactory as SchedulerFactory
 from .module import TrainedModule as TrainedModule
 from .resume import BestCheckpoint as BestCheckpoint
 from .resume import ConfiguredOptimizer as ConfiguredOptimizer
+from .run import LOG as LOG
+from .run import Parts as Parts
+from .run import TrainedRun as TrainedRun
+from .run import log_files as log_files
+from .run import ready as ready
+from .run import run_training as run_training
+from .run import set_log_aside as set_log_aside
 from .schedules import cosine as cosine
 from .schedules import step as step
 from .wandb_run import WandbRun as WandbRun
