@@ -87,7 +87,7 @@ def _detector_parts(config: DictConfig) -> Parts:
         record=record,
     )
 
-    def check(trainer: pl.Trainer) -> None:
+    def adapt(trainer: pl.Trainer) -> None:
         if len(data.val_set) <= data.eval_batch_size * (trainer.world_size - 1):  # a rank without a batch would hang
             raise LandmarksError(
                 f"{len(data.val_set)} validation images do not give a batch of {data.eval_batch_size} to each of the "
@@ -109,7 +109,7 @@ def _detector_parts(config: DictConfig) -> Parts:
         }
         write_findings(run.run_dir, config.name, found, figures, facts)
 
-    return Parts(data, module, record, f"{len(data.train_set)} images of {len(data.classes)} classes", report, check)
+    return Parts(data, module, record, f"{len(data.train_set)} images of {len(data.classes)} classes", report, adapt)
 
 
 def evaluate_detector_job(config: DictConfig) -> float | None:

@@ -57,8 +57,8 @@ class Parts:
     record: dict[str, Any]  # plain values that the module stores in its checkpoints
     amount: str  # size of the data for the log, such as "1200 images of 93 landmarks"
     report: Callable[[TrainedRun], None]  # writes figures and pages of a trained run into its folder, and prints them
-    # raises before any work if the trainer and the data do not fit; None accepts every trainer
-    check: Callable[[pl.Trainer], None] | None = None
+    # adapts the trainer to the task, or raises before any work if they do not fit; None leaves it alone
+    adapt: Callable[[pl.Trainer], None] | None = None
 
 
 def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictConfig], Parts]) -> float | None:
@@ -96,8 +96,8 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
         default_root_dir=str(run_dir),
     )
     require_precision(config.trainer, trainer)
-    if parts.check is not None:
-        parts.check(trainer)
+    if parts.adapt is not None:
+        parts.adapt(trainer)
     if resume is not None and (place := found.get(type(data).__qualname__)):
         data.load_state_dict(place)
     _require_evaluations(trainer, data)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
-from landmarks.retrieval.local import Lists, MatchKernel, aggregate, nearest_words, rank, train_codebook
+from landmarks.retrieval.local import Lists, MatchKernel, aggregate, k_means, nearest_words, rank
 
 CASES = [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (2, 0), (2, 1)]
 
@@ -156,8 +156,8 @@ def test_equally_near_words_are_chosen_by_number():
 def test_a_codebook_is_the_same_twice_and_its_words_are_means():
     rng = np.random.default_rng(1)
     vectors = (3 * rng.integers(0, 2, (200, 3)) + 0.1 * rng.standard_normal((200, 3))).astype(np.float32)
-    words = train_codebook(vectors, 4, seed=0)
-    assert np.array_equal(words, train_codebook(vectors, 4, seed=0))
+    words = k_means(vectors, 4, seed=0)
+    assert np.array_equal(words, k_means(vectors, 4, seed=0))
     nearest = nearest_words(vectors, words, 1, 1)[:, 0]
     means = [vectors[nearest == word].mean(axis=0) for word in range(4)]
     np.testing.assert_allclose(words, means, atol=1e-5)

@@ -100,7 +100,7 @@ def test_a_killed_run_resumes_with_the_same_result(tmp_path, monkeypatch, dies):
 def test_an_index_is_made_once_and_serves_other_queries_and_kernels(tmp_path, monkeypatch):
     index, queries = table(), table([9, 9], seed=1)
     expected = run(queries, index, cache=Cache(tmp_path))
-    monkeypatch.setattr(asmk_index, "train_codebook", forbidden)
+    monkeypatch.setattr(asmk_index, "k_means", forbidden)
     assert_same_ranking(run(queries, index, cache=Cache(tmp_path)), expected)
     run(table([8], seed=2), index, cache=Cache(tmp_path))
     for changed in ({"alpha": 1.0}, {"idf": True}, {"assignments": 1}):

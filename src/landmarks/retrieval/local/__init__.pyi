@@ -4,9 +4,9 @@ from .asmk import MatchKernel as MatchKernel
 from .asmk import aggregate as aggregate
 from .asmk import nearest_words as nearest_words
 from .asmk import rank as rank
-from .asmk import train_codebook as train_codebook
 from .asmk_index import open_lists as open_lists
 from .asmk_index import search_by_kernel as search_by_kernel
+from .cells import k_means as k_means
 from .inverted import InvertedFile as InvertedFile
 from .inverted import open_index as open_index
 from .search import Voting as Voting

@@ -30,13 +30,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
+from landmarks.retrieval.local.cells import cells_near
 from landmarks.retrieval.ranking import Ranking
-from landmarks.retrieval.search.backends import choose_backend, faiss_threads, require_faiss
+from landmarks.retrieval.search.backends import choose_backend, faiss_threads
 
-# Features per word of the sample that a codebook is trained on, and k-means iterations.
+# Features per word of the sample that a codebook is trained on.
 TRAINING_FEATURES = 32
-ITERATIONS = 10
-# Limits of the default number of words: a power of two near 4 √F for F features.
+# Limits of the default number of words, see `cells_near`.
 FEWEST_WORDS, MOST_WORDS = 64, 65_536
 # Candidates beyond the words asked for. Those are chosen by distances in float64, so that the result does not depend on
 # the last bits of products in float32, which differ with threads, batches and processors.
@@ -79,8 +79,7 @@ class MatchKernel:
         """Return the number of words for so many index features, never more than those."""
         if self.words is not None:
             return min(self.words, features)
-        size = 2 ** round(np.log2(4 * np.sqrt(features)))
-        return min(int(np.clip(size, FEWEST_WORDS, MOST_WORDS)), features)
+        return min(cells_near(features, FEWEST_WORDS, MOST_WORDS), features)
 
     def rotation(self, dim: int, seed: int) -> NDArray[np.float64] | None:
         """Return a random orthogonal matrix [D, D] for the residuals, or None for none."""
@@ -109,23 +108,6 @@ class Lists(NamedTuple):
     images: NDArray[np.int32]  # int32 [E]
     codes: NDArray[Any]  # as in `Entries`
     num_images: int  # N, including those without entries
-
-
-def train_codebook(vectors: NDArray[np.float32], words: int, seed: int) -> NDArray[np.float32]:
-    """Learn words [W, D] from vectors [F, D] by k-means; on one thread, because they depend on the order of sums."""
-    faiss = require_faiss("asmk")
-    with faiss_threads(1):
-        means = faiss.Kmeans(
-            vectors.shape[1],
-            words,
-            niter=ITERATIONS,
-            seed=seed,
-            min_points_per_centroid=1,
-            max_points_per_centroid=len(vectors),
-        )
-        means.train(vectors)
-    centroids: Any = means.centroids  # faiss's own stub allows None, as before training
-    return np.asarray(centroids, np.float32)
 
 
 def nearest_words(

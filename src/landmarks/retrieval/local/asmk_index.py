@@ -21,8 +21,8 @@ from landmarks.retrieval.local.asmk import (
     code_elements,
     nearest_words,
     rank,
-    train_codebook,
 )
+from landmarks.retrieval.local.cells import k_means
 from landmarks.retrieval.local.table import LocalFeatureTable
 from landmarks.retrieval.ranking import Ranking
 from landmarks.retrieval.search.backends import require_faiss
@@ -83,7 +83,7 @@ def open_lists(
         sample = min(count, size * TRAINING_FEATURES)
         chosen = np.random.default_rng(resources.seed).choice(count, sample, replace=False, shuffle=False)
         vectors = _vectors(features, features.descriptors[np.sort(chosen)])
-        return {"vectors": train_codebook(vectors, size, resources.seed)}
+        return {"vectors": k_means(vectors, size, resources.seed)}
 
     columns = {"vectors": Column(np.float32, (dim,))}
     codebook = np.asarray(rows("asmk_codebook", size, columns, train, size, content, parameters)["vectors"])

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
+from landmarks.retrieval.local.cells import cells_near, k_means
 from landmarks.retrieval.local.table import LocalFeatureTable
 from landmarks.retrieval.search.backends import faiss_threads, require_faiss
 from landmarks.retrieval.state import Resources
@@ -29,12 +30,11 @@ log = logging.getLogger(__name__)
 
 # Number of values of one byte of a code.
 CODE_WORDS = 256
-# Training features per cell, and k-means iterations.
+# Training features per cell.
 TRAINING_FEATURES = 64
-ITERATIONS = 10
 # Features encoded per chunk, 512 bytes each in float32.
 BLOCK = 65_536
-# Limits of the default number of cells: a power of two near 4 √F for F features.
+# Limits of the default number of cells, see `cells_near`.
 FEWEST_CELLS, MOST_CELLS = 64, 8192
 # Code words cannot be learned from fewer features, so such sets are always searched exactly.
 FEWEST_FEATURES = 16 * CODE_WORDS
@@ -73,7 +73,7 @@ class InvertedFile:
         """Return the number of cells for `count` features, never more than that."""
         if self.cells is not None:
             return min(self.cells, count)
-        return int(np.clip(2 ** round(np.log2(4 * np.sqrt(count))), FEWEST_CELLS, MOST_CELLS))
+        return cells_near(count, FEWEST_CELLS, MOST_CELLS)
 
     def signature(self) -> dict[str, Any]:
         """Return the values on which the result of a search depends, for cache keys."""
@@ -176,19 +176,9 @@ def _train(features: LocalFeatureTable, cells: int, code_bytes: int, seed: int) 
     sample = features.kind.numbers(descriptors[np.sort(chosen)])
     log.info("Local search: training %s cells on %s features", f"{cells:,}", f"{size:,}")
     with faiss_threads(1):
-        means = faiss.Kmeans(
-            features.kind.dim,
-            cells,
-            niter=ITERATIONS,
-            seed=seed,
-            min_points_per_centroid=1,
-            max_points_per_centroid=size,
-        )
-        means.train(sample)
-        centroids: Any = means.centroids  # faiss's own stub allows None, as before training
         # Centres are rounded to integers, whose distances are exact in float32, so that the nearest cells do not depend
         # on how many features are searched or encoded at once.
-        centres = np.rint(centroids).astype(np.float32)
+        centres = np.rint(k_means(sample, cells, seed))
         index = _with_cells(centres, code_bytes)
         index.pq.cp.seed = seed
         index.pq.cp.min_points_per_centroid = 1  # avoids a warning for small sets
