@@ -1,15 +1,13 @@
 """Descriptors of a folder of images, kept between searches and computed again only for files that have changed.
 
 They are stored as a descriptor set, like those of `landmarks extract`, in a folder named after the model and a hash of
-its settings. Changed files are recognised by path, size and time. An interrupted run is resumed. The reason why a file
-cannot be read is kept as well, so that it is read again only once it has changed.
+its settings. Changed files are recognised by path, size and time. An interrupted run is resumed.
 """
 
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -22,15 +20,15 @@ from landmarks.data import ImageSet, find_images, images_of_files
 from landmarks.errors import LandmarksError, shown
 from landmarks.ids import format_id
 from landmarks.interop.single_images import embedded
+from landmarks.interop.unreadable_files import UnreadableFiles
 from landmarks.models import OnnxNetwork, OpenedModel, weights_hash
 from landmarks.retrieval import DescriptorSet, DescriptorWriter, ExtractionProtocol, OtherSetError
-from landmarks.storage import FileLock, LockedError, atomic_file, derived_folder
+from landmarks.storage import FileLock, LockedError, derived_folder
 
 PLACE = "search"
 """Name of the folder for descriptors within a derived folder, see `landmarks.storage.derived_folder`."""
 TOGETHER = 256  # descriptors written at once; at most these are lost if the process is killed
 BLOCK = 4096  # descriptors copied at once
-LISTED = 10  # reasons in an error message
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +146,8 @@ class _Renewal:
         self.stamps = images.stamps()
         self.renewed = place.with_name(f"{place.name}.renewed")
         self.added = place.with_name(f"{place.name}.added")
-        self.refused = place.with_name(f"{place.name}.unreadable.json")
+        record = place.with_name(f"{place.name}.unreadable.json")
+        self.unreadable = UnreadableFiles(record, protocol.versions, paths, self._state)
 
     def renew(
         self,
@@ -169,19 +168,16 @@ class _Renewal:
             assert before.stamps is not None
             rows = before.rows(self.ids)
             kept = (rows >= 0) & (before.stamps[rows] == self.stamps)
-        unreadable = self._unreadable_before()
         with self._writer(model, self.added) as writer:
             there = np.isin(self.ids, writer.done)
-            there[list(unreadable)] = True
+            there[list(self.unreadable.reasons)] = True
             wanted = np.flatnonzero(~kept & ~there)
-            lasting = dict(unreadable)
-            self._embed(writer, model, wanted, scales, flip, follow, unreadable, lasting)
-            self._remember(lasting)
-            named = {self.paths[row]: unreadable[row] for row in sorted(unreadable)}
+            self._embed(writer, model, wanted, scales, flip, follow)
+            self.unreadable.save()
             made = writer.count
             if not made and not kept.any():
                 writer.discard()
-                raise LandmarksError(_none_readable(self.folder, named))
+                raise LandmarksError(self.unreadable.summary(self.folder))
             if before is None:
                 writer.finish()
                 self.added.rename(self.place)
@@ -190,7 +186,12 @@ class _Renewal:
             else:
                 writer.discard()
         found = DescriptorSet.open(self.place, check=False)
-        return FolderDescriptors(found, self.images.take(self.images.table.find(found.ids)), named, made)
+        return FolderDescriptors(
+            found, self.images.take(self.images.table.find(found.ids)), self.unreadable.by_path(), made
+        )
+
+    def _state(self, row: int) -> str:
+        return f"{format_id(self.ids[row])}-{format_id(self.stamps[row])}"
 
     def _before(self) -> DescriptorSet | None:
         """Open the existing set; remove it if it is corrupt."""
@@ -235,17 +236,12 @@ class _Renewal:
         scales: Sequence[float],
         flip: bool,
         follow: Callable[[Sequence[Path]], Iterable[Path]],
-        unreadable: dict[int, str],
-        lasting: dict[int, str],
     ) -> None:
-        """Embed some rows; note why others cannot be read, and in `lasting` what only a change of the file can mend."""
+        """Embed some rows, and note why others cannot be read."""
         chosen = [self.paths[row] for row in wanted.tolist()]
 
         def refused(place: int, error: LandmarksError) -> None:
-            row, reason = int(wanted[place]), str(error).removeprefix(f"{shown(chosen[place])}: ")
-            unreadable[row] = reason
-            if not isinstance(error.__context__, OSError):  # a disk or a network may answer the next time
-                lasting[row] = reason
+            self.unreadable.add(int(wanted[place]), error)
 
         places: list[int] = []
         rows: list[NDArray[np.float32]] = []
@@ -264,26 +260,6 @@ class _Renewal:
                 write()
         write()
 
-    def _unreadable_before(self) -> dict[int, str]:
-        """Return by row why files could not be read that have not changed since, nor have the packages that read."""
-        files: Mapping[str, object] = {}
-        with suppress(OSError, ValueError, TypeError, LookupError):  # is not there, or is not ours
-            found = json.loads(self.refused.read_text())
-            if found["versions"] == self.protocol.versions:
-                files = dict(found["files"])
-        reasons = {row: files.get(self._version(row)) for row in range(len(self.ids))} if files else {}
-        return {row: reason for row, reason in reasons.items() if isinstance(reason, str)}
-
-    def _remember(self, lasting: Mapping[int, str]) -> None:
-        files = {self._version(row): lasting[row] for row in sorted(lasting)}
-        if files or self.refused.exists():
-            with atomic_file(self.refused) as file:
-                file.write(json.dumps({"versions": self.protocol.versions, "files": files}, indent=1).encode())
-
-    def _version(self, row: int) -> str:
-        """Return what tells apart the files of a folder and their changes."""
-        return f"{format_id(self.ids[row])}-{format_id(self.stamps[row])}"
-
     def _join(self, before: DescriptorSet, rows: NDArray[np.int64], added: DescriptorWriter) -> None:
         """Write the kept and the added rows as one set, and replace the existing set with it."""
         assert before.stamps is not None
@@ -300,12 +276,6 @@ class _Renewal:
         shutil.rmtree(self.place)
         self.renewed.rename(self.place)
         added.discard()
-
-
-def _none_readable(folder: Path, reasons: Mapping[Path, str]) -> str:
-    lines = [f"  {shown(path)}: {reason}" for path, reason in reasons.items()]
-    more = [f"  and {len(lines) - LISTED:,} more"] if len(lines) > LISTED else []
-    return "\n".join([f"{shown(folder)}: none of its {len(lines):,} images can be read:", *lines[:LISTED], *more])
 
 
 def _key(protocol: ExtractionProtocol, folder: Path) -> str:
