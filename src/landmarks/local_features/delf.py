@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.local_features.features import FeatureKind, LocalFeatures, Stored
-from landmarks.local_features.network import INT8_QUANTUM, device_of, require_signed
-from landmarks.models import DelfPyramid, open_delf, weights_hash
+from landmarks.local_features.network import INT8_QUANTUM, require_signed
+from landmarks.models import DelfPyramid, Device, chosen_device, open_delf, weights_hash
 
 
 class Delf:
@@ -35,11 +35,11 @@ class Delf:
         max_features: int = 1000,
         long_side: int = 1024,
         stored: Stored = "int8",
-        device: str = "auto",
+        device: Device = "auto",
     ) -> None:
         require_signed(stored, "Delf")
         self._options: dict[str, Any] = {"max_features": max_features, "long_side": long_side}
-        self._model, self._device = Path(model), device
+        self._model, self._device = Path(model), chosen_device(device)
         self._pyramid: DelfPyramid | None = self._open()
         self._weights = weights_hash(self._pyramid.net)
         quantum = INT8_QUANTUM if stored == "int8" else 1.0
@@ -50,12 +50,12 @@ class Delf:
         return {**self.__dict__, "_pyramid": None}
 
     def _open(self) -> DelfPyramid:
-        return open_delf(self._model, "cpu" if device_of(self._device) == "cpu" else "cuda", **self._options)
+        return open_delf(self._model, self._device, **self._options)
 
     @property
     def on_gpu(self) -> bool:
         """Whether it computes on a GPU."""
-        return device_of(self._device) != "cpu"
+        return self._device == "cuda"
 
     def signature(self) -> dict[str, Any]:
         """Return the values that the features depend on."""

@@ -12,7 +12,8 @@ import numpy as np
 from landmarks.errors import LandmarksError
 from landmarks.local_features.features import LocalFeatures
 from landmarks.local_features.matching import Matches, require_same_kind
-from landmarks.local_features.network import device_of, require_package
+from landmarks.local_features.network import require_package
+from landmarks.models import Device, chosen_device
 
 if TYPE_CHECKING:
     import torch
@@ -29,14 +30,14 @@ class LightGlue:
         device: ``cpu``, ``cuda``, or ``auto`` for a GPU if there is one.
 
     Raises:
-        LandmarksError: The confidence is out of range.
+        LandmarksError: The confidence is out of range, or there is no GPU.
     """
 
-    def __init__(self, min_confidence: float = 0.1, device: str = "auto") -> None:
+    def __init__(self, min_confidence: float = 0.1, device: Device = "auto") -> None:
         if not 0 <= min_confidence < 1:
             raise LandmarksError(f"LightGlue: min_confidence is {min_confidence}: it must be in [0, 1)")
         self.min_confidence = min_confidence
-        self._device = device
+        self._device = chosen_device(device)
         self._network: Any = None
         self._kind = ""
 
@@ -47,7 +48,7 @@ class LightGlue:
     @property
     def on_gpu(self) -> bool:
         """Whether it computes on a GPU."""
-        return device_of(self._device) != "cpu"
+        return self._device == "cuda"
 
     def signature(self) -> dict[str, Any]:
         """Return the values on which the pairs depend."""
@@ -68,7 +69,7 @@ class LightGlue:
         require_same_kind(first, second)
         if min(len(first), len(second)) == 0:
             return Matches(np.empty(0, np.int64), np.empty(0, np.int64))
-        device = device_of(self._device)
+        device = self._device
         if self._kind != first.kind.name:
             self._network, self._kind = _open(first.kind.name, self.min_confidence).eval().to(device), first.kind.name
         with torch.inference_mode():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
 from landmarks.local_features.features import FeatureKind, LocalFeatures, Stored, original_points, shrunk_size
+from landmarks.models import Device, chosen_device
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +32,7 @@ class NetworkExtractor(ABC):
         device: ``cpu``, ``cuda``, or ``auto`` for a GPU if there is one.
 
     Raises:
-        LandmarksError: An argument is out of range, or the package is not installed.
+        LandmarksError: An argument is out of range, the package is not installed, or there is no GPU.
     """
 
     name: ClassVar[str]
@@ -42,7 +43,7 @@ class NetworkExtractor(ABC):
     """Images whose shorter side has fewer pixels, perhaps after shrinking, have no features."""
 
     def __init__(
-        self, max_features: int = 1000, long_side: int = 1024, stored: Stored = "int8", device: str = "auto"
+        self, max_features: int = 1000, long_side: int = 1024, stored: Stored = "int8", device: Device = "auto"
     ) -> None:
         require_package(self.package, type(self).__name__)
         if max_features < 1 or long_side < self.min_short_side:
@@ -54,7 +55,7 @@ class NetworkExtractor(ABC):
         self.max_features = max_features
         self.long_side = long_side
         self.kind = FeatureKind(self.name, self.dim, stored, INT8_QUANTUM if stored == "int8" else 1.0)
-        self._device = device
+        self._device = chosen_device(device)
         self._network: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -64,7 +65,7 @@ class NetworkExtractor(ABC):
     @property
     def on_gpu(self) -> bool:
         """Whether it computes on a GPU."""
-        return device_of(self._device) != "cpu"
+        return self._device == "cuda"
 
     def signature(self) -> dict[str, Any]:
         """Return the values that the features depend on."""
@@ -87,11 +88,10 @@ class NetworkExtractor(ABC):
             return LocalFeatures.none(self.kind, size)
         if (height, width) != size:
             image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        device = device_of(self._device)
         if self._network is None:
-            self._network = self._open().eval().to(device)
+            self._network = self._open().eval().to(self._device)
         with torch.inference_mode():
-            pixels = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None].float() / 255
+            pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self._device).permute(2, 0, 1)[None].float() / 255
             found = self._detect(pixels)
         points, scores, descriptors = (values.float().cpu().numpy() for values in found)
         order = np.lexsort((points[:, 0], points[:, 1], -scores))[: self.max_features]
@@ -121,10 +121,3 @@ def require_package(package: str, user: str) -> None:
     """Raise LandmarksError if an optional package is missing."""
     if importlib.util.find_spec(package) is None:
         raise LandmarksError(f"{user} needs {package}, which is not installed: pip install 'landmarks[local]'")
-
-
-def device_of(device: str) -> str:
-    """Return the device to use; ``auto`` is a GPU if there is one."""
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device

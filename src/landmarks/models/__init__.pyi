@@ -45,6 +45,7 @@ from .onnx_network import to_bytes as to_bytes
 from .opened import Device as Device
 from .opened import OpenedModel as OpenedModel
 from .opened import Use as Use
+from .opened import chosen_device as chosen_device
 from .opened import open_model as open_model
 from .opened import read_model_record as read_model_record
 from .pooling import AveragePool as AveragePool

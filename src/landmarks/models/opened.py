@@ -78,6 +78,17 @@ class OpenedModel:
         return self.network if self.head is None else Classifier(self.network, self.head).eval()
 
 
+def chosen_device(device: Device) -> Literal["cpu", "cuda"]:
+    """Return the device to compute on, for "auto" a GPU if there is one. Raises LandmarksError if there is no GPU."""
+    if device == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if device == "cuda":
+        raise LandmarksError("device cuda: torch sees no GPU here; choose the device cpu")
+    return "cpu"
+
+
 def open_model(
     path: str | Path,
     use: Use | None = None,
@@ -105,8 +116,7 @@ def open_model(
     path, trust = Path(path), tuple([trust] if isinstance(trust, str) else trust)
     if path.suffix == ONNX:
         return _open_onnx(path, use, device, onnx)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise LandmarksError("device cuda: torch sees no GPU here; choose the device cpu")
+    device = chosen_device(device)
     record = read_model_record(path, trust)
     _refuse_other_use(path, record, use)
     trained_on: Any = record.origin.get("trained_on", record.origin)
@@ -117,7 +127,7 @@ def open_model(
         found = open_checkpoint(path, mapped=True)
         record, trained_on = model_record(path, found, trust)
         network, head = open_weights(path, found, record, trust)
-    if device != "cpu" and torch.cuda.is_available():
+    if device == "cuda":
         network, head = network.to("cuda"), head and head.to("cuda")
     return OpenedModel(path, kind, record, network, head, trained_on, trust)
 
