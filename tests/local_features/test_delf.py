@@ -9,8 +9,8 @@ from image_models import retrieval_file
 from images import image_set, png, scene
 from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError
-from landmarks.local_features import Delf, Matcher
-from landmarks.models import ModelRecord, build_network, open_delf, write_model
+from landmarks.local_features import Delf, Matcher, open_delf
+from landmarks.models import ModelRecord, build_network, write_model
 from landmarks.retrieval import LocalFeatureStore
 from resources import make_resources
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from landmarks.models import AttentionMap
+from landmarks.local_features import AttentionMap
 from landmarks.report import HEAT, Attended, draw_attention, heat_overlay
 
 

@@ -11,8 +11,9 @@ import torch
 from omegaconf import DictConfig
 
 from landmarks.errors import LandmarksError
+from landmarks.local_features import DelfPyramid
 from landmarks.losses import ArcMargin, LocalLoss
-from landmarks.models import DelfPyramid, DescriptorNet, load_weights, open_checkpoint, open_model, timm_net
+from landmarks.models import DescriptorNet, load_weights, open_checkpoint, open_model, timm_net
 from landmarks.training import LandmarkModule, cosine, train
 
 Compose = Callable[..., DictConfig]

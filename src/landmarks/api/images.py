@@ -25,7 +25,8 @@ from landmarks.interop import (
     pixels_of,
     similarities,
 )
-from landmarks.models import Device, OpenedModel, open_delf
+from landmarks.local_features import open_delf
+from landmarks.models import Device, OpenedModel
 from landmarks.report import Attended, draw_attention
 from landmarks.retrieval import EMPTY, DescriptorSet, ExactIndex, Ranking, named_pipeline
 

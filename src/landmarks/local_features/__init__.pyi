@@ -1,5 +1,9 @@
 from .aliked import Aliked as Aliked
 from .delf import Delf as Delf
+from .delf_pyramid import AttentionMap as AttentionMap
+from .delf_pyramid import DelfPoints as DelfPoints
+from .delf_pyramid import DelfPyramid as DelfPyramid
+from .delf_pyramid import open_delf as open_delf
 from .disk import Disk as Disk
 from .features import FeatureKind as FeatureKind
 from .features import LocalExtractor as LocalExtractor

@@ -1,6 +1,6 @@
 """DELF: features of our own training, at the positions of a descriptor network to which its local branch attends.
 
-How they are trained and computed, and the sources, are told in `landmarks.models.LocalBranch` and `DelfPyramid`.
+How they are trained and computed, and the sources, are told in `landmarks.models.LocalBranch` and in `delf_pyramid`.
 """
 
 from pathlib import Path
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.errors import LandmarksError
+from landmarks.local_features.delf_pyramid import DelfPyramid, open_delf
 from landmarks.local_features.features import FeatureKind, LocalFeatures, Stored
 from landmarks.local_features.network import INT8_QUANTUM, require_signed
-from landmarks.models import DelfPyramid, Device, chosen_device, open_delf, weights_hash
+from landmarks.models import Device, chosen_device, weights_hash
 
 
 class Delf:
@@ -22,6 +23,7 @@ class Delf:
         model: Checkpoint or model file, trained with `model.local_dim`.
         max_features: Largest number of features of an image; those with the most attention are kept.
         long_side: Images whose longer side has more pixels are shrunk to this at scale 1 of the pyramid.
+        min_score: Attention that a feature must exceed; what is much differs between networks.
         stored: How descriptors are stored, see `FeatureKind`.
         device: ``cpu``, ``cuda``, or ``auto`` for a GPU if there is one.
 
@@ -34,11 +36,12 @@ class Delf:
         model: str | Path,
         max_features: int = 1000,
         long_side: int = 1024,
+        min_score: float = 0.0,
         stored: Stored = "int8",
         device: Device = "auto",
     ) -> None:
         require_signed(stored, "Delf")
-        self._options: dict[str, Any] = {"max_features": max_features, "long_side": long_side}
+        self._options: dict[str, Any] = {"max_features": max_features, "long_side": long_side, "min_score": min_score}
         self._model, self._device = Path(model), chosen_device(device)
         self._pyramid: DelfPyramid | None = self._open()
         self._weights = weights_hash(self._pyramid.net)

@@ -22,15 +22,11 @@ from .checkpoints import find_resume as find_resume
 from .checkpoints import load_trained_weights as load_trained_weights
 from .checkpoints import open_checkpoint as open_checkpoint
 from .checkpoints import weights_hash as weights_hash
-from .delf import PYRAMID as PYRAMID
-from .delf import AttentionMap as AttentionMap
-from .delf import DelfPoints as DelfPoints
-from .delf import DelfPyramid as DelfPyramid
-from .delf import open_delf as open_delf
 from .descriptor import DescriptorNet as DescriptorNet
 from .inception_v4 import InceptionV4 as InceptionV4
 from .input_sizes import require_size as require_size
 from .local_branch import LocalBranch as LocalBranch
+from .local_branch import find_third_stage as find_third_stage
 from .model_file import SUFFIX as SUFFIX
 from .model_file import Classifier as Classifier
 from .model_file import load_model as load_model

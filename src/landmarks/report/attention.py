@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from landmarks.models import AttentionMap
+from landmarks.local_features import AttentionMap
 from landmarks.report.palette import HEAT, INK, PALE, PAPER
 from landmarks.report.tiles import MARGIN, SPACE, TILE_HEIGHT, TILE_WIDTH, Tile, draw_tile, font, save_sheet
 

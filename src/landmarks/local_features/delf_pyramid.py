@@ -26,10 +26,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from landmarks.errors import LandmarksError
-from landmarks.models.descriptor import DescriptorNet
-from landmarks.models.local_branch import find_third_stage
-from landmarks.models.normalization import normalize
-from landmarks.models.opened import Device, open_model
+from landmarks.models import DescriptorNet, Device, find_third_stage, normalize, open_model
 
 # Scales of the levels of the pyramid, as published: 0.25 to 2, by the root of 2.
 PYRAMID = tuple(2 ** (power / 2) for power in range(-4, 3))

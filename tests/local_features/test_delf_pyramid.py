@@ -13,13 +13,12 @@ from torch import Tensor, nn
 from image_models import retrieval_file
 from landmarks.data import Preprocessing
 from landmarks.errors import LandmarksError
+from landmarks.local_features import DelfPyramid, open_delf
 from landmarks.models import (
     AveragePool,
-    DelfPyramid,
     DescriptorNet,
     ModelRecord,
     build_network,
-    open_delf,
     timm_net,
     write_model,
 )
