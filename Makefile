@@ -12,7 +12,7 @@ KIND := $(if $(GPU),gpu,cpu)
 LOCK := requirements$(if $(GPU),-gpu).lock
 STAMP := .venv/installed-$(KIND)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
-  --python-version 3.11 --extra dev --extra docs --extra export --extra local pyproject.toml
+  --python-version 3.11 --extra dev --extra docs --extra export --extra local --extra openvino --extra pml pyproject.toml
 
 # Bytecode is written even if the environment forbids it: tests and commands start many processes, each of which would
 # otherwise compile five thousand files of libraries again.
