@@ -47,7 +47,7 @@ def logits_of(head: ClassHead, x: Tensor, start: int = 0, stop: int | None = Non
         return x @ weight.T + head.bias.detach().double()[start:stop]
     assert isinstance(head, MarginHead)
     lengths = x.square().sum(1).sqrt()[:, None] * weight.square().sum(1).sqrt()
-    return head.scale * (x @ weight.T) / lengths
+    return head.current_scale * (x @ weight.T) / lengths
 
 
 @pytest.mark.parametrize("kind", [Softmax, ArcMargin])
@@ -70,7 +70,7 @@ def test_descriptors_of_float64_are_scored_in_float64(kind: type[Softmax | ArcMa
 class Squeezed(MarginHead):
     """A margin of somebody's own."""
 
-    def with_margin(self, cosine: Tensor) -> tuple[Tensor, Tensor]:
+    def with_margin(self, cosine: Tensor, margin: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         return cosine - cosine.square() / 4, 1 - cosine / 2
 
 
@@ -84,7 +84,7 @@ def squeezed(loss: MarginHead, x: Tensor, labels: Tensor) -> Tensor:
     ("kind", "definition"),
     [
         (lambda chunk: Softmax(20, 5, chunk), lambda loss, x, labels: cross_entropy(loss.class_scores(x), labels)),
-        (lambda chunk: Squeezed(20, 5, 12.0, chunk), squeezed),
+        (lambda chunk: Squeezed(20, 5, scale=12.0, chunk=chunk), squeezed),
     ],
 )
 def test_a_loss_is_the_cross_entropy_of_its_scores(
@@ -100,9 +100,3 @@ def test_a_loss_is_the_cross_entropy_of_its_scores(
     inputs = (x, *loss.parameters())
     for a, b in zip(torch.autograd.grad(value, inputs), torch.autograd.grad(expected, inputs), strict=True):
         torch.testing.assert_close(a, b)
-
-
-@pytest.mark.parametrize("options", [{"num_landmarks": 0}, {"dim": 0}, {"chunk": 0}, {"scale": 0.0}])
-def test_the_base_checks_what_all_share(options: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=next(iter(options))):
-        Squeezed(**{"num_landmarks": 3, "dim": 4, "scale": 1.0, **options})  # type: ignore[arg-type]

@@ -1,5 +1,9 @@
+from .adacos import AdaCos as AdaCos
+from .adaface import AdaFace as AdaFace
 from .arcmargin import ArcMargin as ArcMargin
 from .class_head import ClassHead as ClassHead
+from .combined import CombinedMargin as CombinedMargin
+from .cosface import CosFace as CosFace
 from .cross_entropy import at_least_float32 as at_least_float32
 from .cross_entropy import chunked_cross_entropy as chunked_cross_entropy
 from .cross_entropy import log_sums_of_others as log_sums_of_others

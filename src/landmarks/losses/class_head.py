@@ -15,10 +15,13 @@ class ClassHead(nn.Module, ABC):
     Args:
         num_landmarks: Number of classes C.
         dim: Length of the descriptors D.
-        chunk: Number of classes to process at a time; affects memory and speed only.
+        chunk: Number of weight vectors to process at a time; affects memory and speed only.
+        sub_centers: K, the number of weight vectors of each class.
 
     Attributes:
-        weight: float32 [C, D].
+        num_landmarks: C.
+        dim: D.
+        weight: float32 [C, D], or [C, K, D] with K above 1.
         needs_pairs: Whether batches must come from a sampler of pairs.
         reads_length: Whether scores depend on the length of descriptors, not only on their direction. Such a head can
             only score descriptors as the network computes them, not sums of normalised views.
@@ -29,23 +32,19 @@ class ClassHead(nn.Module, ABC):
     reads_length: ClassVar[bool] = True
     exports_as: ClassVar[Literal["retrieval", "classification"]] = "classification"
 
-    def __init__(self, num_landmarks: int, dim: int, chunk: int = 1024) -> None:
+    def __init__(self, num_landmarks: int, dim: int, chunk: int = 1024, sub_centers: int = 1) -> None:
         super().__init__()
-        if num_landmarks < 1 or dim < 1 or chunk < 1:
-            raise ValueError(f"need 1 or more: num_landmarks={num_landmarks}, dim={dim}, chunk={chunk}")
+        whole = {"num_landmarks": num_landmarks, "dim": dim, "chunk": chunk, "sub_centers": sub_centers}
+        if min(whole.values()) < 1:
+            raise ValueError(f"need 1 or more: {', '.join(f'{name}={value}' for name, value in whole.items())}")
         self.chunk = chunk
-        self.weight = nn.Parameter(torch.empty(num_landmarks, dim))
-        nn.init.xavier_uniform_(self.weight)
+        self.num_landmarks = num_landmarks
+        self.dim = dim
+        self.weight = nn.Parameter(torch.empty(num_landmarks, *((sub_centers,) if sub_centers > 1 else ()), dim))
+        nn.init.xavier_uniform_(self.weight.view(-1, dim))
 
-    @property
-    def num_landmarks(self) -> int:
-        """C, the number of classes."""
-        return self.weight.shape[0]
-
-    @property
-    def dim(self) -> int:
-        """D, the length of descriptors."""
-        return self.weight.shape[1]
+    def set_class_sizes(self, sizes: Tensor) -> None:
+        """Take notice of the number of train images of each landmark, whole numbers [C]; most heads do not need it."""
 
     @abstractmethod
     def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytorch_lightning as pl
+import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import nn
@@ -14,6 +15,7 @@ from landmarks.config import TrainSettings, built_class, check_config
 from landmarks.data import LandmarkDataModule
 from landmarks.errors import LandmarksError
 from landmarks.evaluation import check_monitor, write_result
+from landmarks.losses import ClassHead
 from landmarks.models import (
     DescriptorNet,
     checkpoint_record,
@@ -65,14 +67,13 @@ def _landmark_parts(config: DictConfig) -> Parts:
     )
     module = LandmarkModule(
         model,
-        None if frozen else _build_loss(make_loss, "loss", data.num_landmarks, model.dim),
+        None if frozen else _build_loss(make_loss, "loss", data, model.dim),
         optimizer=instantiate(config.optimizer),
         scheduler=instantiate(config.scheduler),
         channels_last=config.channels_last,
         compile=config.compile,
         record=record,
-        local_loss=local
-        and _build_loss(instantiate(config.local_loss), "local_loss", data.num_landmarks, local.channels),
+        local_loss=local and _build_loss(instantiate(config.local_loss), "local_loss", data, local.channels),
     )
 
     def evaluate_once(trainer: pl.Trainer) -> None:
@@ -88,8 +89,11 @@ def _landmark_parts(config: DictConfig) -> Parts:
     return Parts(data, module, record, amount, report, evaluate_once)
 
 
-def _build_loss(make_loss: Callable[..., nn.Module], key: str, num_landmarks: int, dim: int) -> nn.Module:
+def _build_loss(make_loss: Callable[..., nn.Module], key: str, data: LandmarkDataModule, dim: int) -> nn.Module:
     try:
-        return make_loss(num_landmarks=num_landmarks, dim=dim)
+        loss = make_loss(num_landmarks=data.num_landmarks, dim=dim)
+        if isinstance(loss, ClassHead):
+            loss.set_class_sizes(torch.from_numpy(data.train_set.table.counts()))
     except ValueError as error:  # losses depend on no other room, so they cannot raise LandmarksError
         raise LandmarksError(f"{key}: {error}") from error
+    return loss
