@@ -110,6 +110,8 @@ def test_p_of_gap_is_the_share_of_exchanges_that_change_as_much() -> None:
     assert 0 < exact < 1
     assert abs(gap_p(([first], [second])) - exact) <= 4 * np.sqrt(exact * (1 - exact) / RESAMPLES)
     assert gap_p(([first], [second])) == pytest.approx(gap_p(([second], [first])), abs=0.02)
+    together = np.repeat([0, 1], 4)
+    assert gap_p(([first], [second]), together) > 0.4  # half of the exchanges change nothing or everything
     with pytest.raises(ValueError, match="zip"):
         gap_p(([first, first], [second]))
 

@@ -1,13 +1,14 @@
 """Compares systems with the first of them: for each metric the difference, its interval and a test.
 
-A difference is tested by exchanging the systems' results at random, query by query, and, since queries of the same
-landmark are not independent, landmark by landmark for its second interval. With several systems, the p of a metric are
-corrected for each other by Holm's method.
+Queries of the same landmark are not independent, so each interval and test is made twice: queries are drawn, or two
+systems' results exchanged, one by one or by whole landmarks. With several systems, the p of a metric are corrected for
+each other by Holm's method.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +54,9 @@ class Difference:
         spread: Standard deviation over the runs of this system; None for one run.
         interval: 95 % interval of `difference`, queries drawn at random.
         by_landmark: The same with whole landmarks drawn.
-        p: Of the randomisation test; None for GAP of systems with different numbers of runs.
-        corrected_p: `p` corrected for the number of systems.
+        p: Of the randomisation test, by query; corrected for the number of systems. None for GAP of systems with
+            different numbers of runs.
+        p_by_landmark: The same with the results of whole landmarks exchanged.
         wins: Queries that the system answers better than the first one; 0 for GAP, which has no value for a query.
         losses: Queries that it answers worse.
     """
@@ -69,7 +71,7 @@ class Difference:
     interval: Interval
     by_landmark: Interval
     p: float | None
-    corrected_p: float | None = None
+    p_by_landmark: float | None
     wins: int = 0
     losses: int = 0
 
@@ -179,7 +181,7 @@ def _of_recognition(first: System, system: System, seed: int) -> Iterator[Differ
             _spread(gaps[1]),
             gap_interval((runs[0], runs[1]), None, seed),
             gap_interval((runs[0], runs[1]), groups, seed),
-            gap_p((runs[0], runs[1]), seed) if len(runs[0]) == len(runs[1]) else None,
+            *(gap_p((runs[0], runs[1]), of, seed) if len(runs[0]) == len(runs[1]) else None for of in (None, groups)),
         )
         right = [np.stack([run.correct[has_landmark] for run in of]).astype(np.float64) for of in runs]
         yield _of_means(system.name, split, "top1", (right[0], right[1]), _numbered(groups[has_landmark]), seed)
@@ -203,6 +205,7 @@ def _of_means(
         mean_interval(change, None, seed),
         mean_interval(change, groups, seed),
         mean_p(change, None, seed),
+        mean_p(change, groups, seed),
         wins=int((gain > 0).sum()),
         losses=int((gain < 0).sum()),
     )
@@ -212,12 +215,14 @@ def _corrected(differences: Sequence[Difference]) -> list[Difference]:
     """Correct the p of each metric and split for the number of systems."""
     families: dict[tuple[str, str], list[int]] = {}
     for place, one in enumerate(differences):
-        if one.p is not None:
-            families.setdefault((one.split, one.metric), []).append(place)
+        families.setdefault((one.split, one.metric), []).append(place)
     corrected = list(differences)
     for places in families.values():
-        for place, p in zip(places, holm([differences[place].p or 0.0 for place in places]), strict=True):
-            corrected[place] = replace(differences[place], corrected_p=p)
+        for kind in ("p", "p_by_landmark"):
+            tested = {place: p for place in places if (p := getattr(differences[place], kind)) is not None}
+            for place, p in zip(tested, holm(list(tested.values())), strict=True):
+                changed: dict[str, Any] = {kind: p}
+                corrected[place] = replace(corrected[place], **changed)
     return corrected
 
 

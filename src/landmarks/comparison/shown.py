@@ -30,7 +30,7 @@ def print_comparison(found: Comparison) -> None:
         title = f"{_called(system.name, len(system.runs))} minus {_called(first.name, len(first.runs))}"
         table = Table(title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=0)
         table.add_column("metric")
-        for heading in ("value", "change", "95 % by query", "by landmark", "p", "+ = -"):
+        for heading in ("value", "change", "95 % by query", "p", "by landmark", "p", "+ = -"):
             table.add_column(heading, justify="right", no_wrap=True)
         differences = [one for one in found.differences if one.system == system.name]
         for split in dict.fromkeys(one.split for one in differences):
@@ -47,7 +47,8 @@ def _cells(one: Difference) -> list[str | Text]:
     sign = "" if change(one.difference) in ("", "±0") else "green" if better > 0 else "red"
     counts = "" if one.metric == "gap" else f"{one.wins} {one.ties} {one.losses}"
     value, by = number(one.value), Text(change(one.difference), style=sign)
-    return [value, by, interval_text(one.interval), interval_text(one.by_landmark), number(one.corrected_p, 3), counts]
+    by_query = [interval_text(one.interval), number(one.p, 3)]
+    return [value, by, *by_query, interval_text(one.by_landmark), number(one.p_by_landmark, 3), counts]
 
 
 def interval_text(interval: Interval) -> str:

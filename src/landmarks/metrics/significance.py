@@ -168,7 +168,11 @@ def gap_interval(
     return Interval(*np.nanpercentile(np.concatenate(found), [tail, 100 - tail]).tolist())
 
 
-def gap_p(systems: tuple[Sequence[RunPredictions], Sequence[RunPredictions]], seed: int = 0) -> float:
+def gap_p(
+    systems: tuple[Sequence[RunPredictions], Sequence[RunPredictions]],
+    groups: NDArray[np.int64] | None = None,
+    seed: int = 0,
+) -> float:
     """Compute the two-sided p of a randomisation test of the difference of GAP.
 
     Confidences of two systems need not be on one scale, so places take their stead: the prediction that is exchanged
@@ -177,6 +181,7 @@ def gap_p(systems: tuple[Sequence[RunPredictions], Sequence[RunPredictions]], se
 
     Args:
         systems: The runs of both systems on the same Q queries, as many of one as of the other.
+        groups: int64 [Q], the group of each query, numbers from 0; None if all queries are independent.
         seed: Seed of the exchanges.
 
     Raises:
@@ -202,11 +207,12 @@ def gap_p(systems: tuple[Sequence[RunPredictions], Sequence[RunPredictions]], se
             found += weighted_gap(in_second, correct, total) - weighted_gap(1 - in_second, correct, total)
         return found
 
+    of_group = np.arange(len(has_landmark)) if groups is None else groups
     observed = abs(changes(np.zeros((1, len(has_landmark)), np.int64))[0])
     random = np.random.default_rng(seed)
     as_far = 0
     for size in _blocks(2 * len(has_landmark)):
-        found = np.abs(changes(random.integers(2, size=(size, len(has_landmark)))))
+        found = np.abs(changes(random.integers(2, size=(size, int(of_group.max()) + 1))[:, of_group]))
         as_far += int((found >= observed - 1e-12).sum())
     return (1 + as_far) / (1 + RESAMPLES)
 
