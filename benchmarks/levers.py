@@ -3,10 +3,11 @@
     python benchmarks/levers.py demo mini --gldv2 GLDV2_MINI [--seeds 3] [--variants ema mixup]
 
 Sets: `demo`, the drawn world; `mini`, photographs in the layout of Google Landmarks v2; `mini_public`, the same with
-the public half of its test queries, which show the landmarks that were trained; `tuned`, as `mini` from ImageNet weights
-(--weights FILE --network timm's name), for the levers that are meant for them. The private half of a test set is never
-looked at. A seed also chooses the landmarks that are held out, so that a variant is compared with the base of the same
-seed: the summary has the mean of these differences, their standard deviation, and how many of them are positive.
+the public half of its test queries, which show the landmarks that were trained; `tuned`, as `mini` from ImageNet
+weights (--weights FILE --network timm's name), for the levers that are meant for them. The private half of a test set
+is never looked at. A seed also chooses the landmarks that are held out, so that a variant is compared with the base
+of the same seed: the summary has the mean of these differences, their standard deviation, and how many of them are
+positive.
 
 All runs of a set have the same number of epochs; `seconds` are those of training, so that the price of a lever is seen
 beside its gain. A variant whose name ends in `x1.5` has half as many epochs more, to compare at equal time what makes
