@@ -40,6 +40,7 @@ GROUPS = (
     "trainer",
     "logger",
     "callbacks",
+    "levers",
     "index",
     "local_features",
     "matcher",

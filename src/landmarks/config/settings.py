@@ -89,7 +89,9 @@ class TrainSettings(Shared):
     local_loss: Any
     optimizer: Any
     scheduler: Any
+    parameters: Any
     logger: Any
+    levers: Any = None
     published: Published | None = None
 
 

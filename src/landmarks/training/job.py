@@ -68,6 +68,7 @@ def _landmark_parts(config: DictConfig) -> Parts:
         None if frozen else _build_loss(make_loss, "loss", data.num_landmarks, model.dim),
         optimizer=instantiate(config.optimizer),
         scheduler=instantiate(config.scheduler),
+        parameters=instantiate(config.parameters),
         channels_last=config.channels_last,
         compile=config.compile,
         record=record,

@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.utilities import rank_zero_only
 
 from landmarks.config import goes_on, write_record
@@ -75,10 +76,12 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     module, data = parts.module, parts.data
     found = {} if resume is None else open_checkpoint(resume, mapped=True, check=False)
     changed = [] if resume is None else changes(resume, found.get("landmarks", {}), parts.record)
-    # keep the order of the file: the evaluation must log before the checkpoint callback chooses
+    # keep the order of the file: the evaluation must log before the checkpoint callback chooses; levers change what it
+    # evaluates
     bar = config.trainer.enable_progress_bar
     chosen = {name: node for name, node in config.callbacks.items() if node is not None and (bar or name != "progress")}
     callbacks = {name: instantiate(node) for name, node in chosen.items()}
+    levers = [instantiate(node) for node in (config.get("levers") or {}).values() if node is not None]
     if missing := sorted(NEEDED - callbacks.keys()):
         raise LandmarksError(f"callbacks.{missing[0]}=null: every run needs this callback")
     evaluation, checkpoint, so_far = callbacks["evaluation"], callbacks["checkpoint"], RunSoFar()
@@ -90,7 +93,7 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     wandb_runs = [logger for logger in loggers if isinstance(logger, WandbRun)]
     trainer: pl.Trainer = instantiate(
         config.trainer,
-        callbacks=[so_far, *([ConfiguredOptimizer()] if resume is not None else []), *callbacks.values()],
+        callbacks=[so_far, *([ConfiguredOptimizer()] if resume is not None else []), *levers, *callbacks.values()],
         plugins=[WholeFiles()],
         logger=loggers,
         default_root_dir=str(run_dir),
@@ -103,7 +106,7 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     _require_evaluations(trainer, data)
     if resume is not None and _begins_anew(run_dir, resume):
         require_work(resume, found, trainer)
-    require_room(run_dir, module)
+    require_room(run_dir, module, averaged=any(isinstance(one, WeightAveraging) for one in levers))
     _begin(config, run_dir, resume)
     if resume is not None:
         log.info("Resuming from %s, where %d whole epochs and %d steps are done", resume, *work_done(found))

@@ -12,13 +12,14 @@ from landmarks.errors import LandmarksError
 from landmarks.storage import atomic_file
 
 
-def require_room(run_dir: Path, module: nn.Module) -> None:
+def require_room(run_dir: Path, module: nn.Module, averaged: bool = False) -> None:
     """Raise LandmarksError if the disk has no room for the best, the last and one partly written checkpoint.
 
-    The size of a checkpoint is that of all weights, and two moments of the optimizer for each trained weight.
+    The size of a checkpoint is that of all weights, twice if they are `averaged`, and two moments of the optimizer for
+    each trained weight.
     """
     weights = sum(value.nbytes for value in module.state_dict().values() if isinstance(value, torch.Tensor))
-    size = weights + 2 * sum(value.nbytes for value in module.parameters() if value.requires_grad)
+    size = weights * (1 + averaged) + 2 * sum(value.nbytes for value in module.parameters() if value.requires_grad)
     there = sum(path.stat().st_size for path in run_dir.glob("checkpoints/*.ckpt"))
     existing = next(folder for folder in (run_dir, *run_dir.resolve().parents) if folder.is_dir())
     needed, free = 3 * size - there, shutil.disk_usage(existing).free
