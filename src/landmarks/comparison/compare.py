@@ -171,6 +171,7 @@ def _of_recognition(first: System, system: System, seed: int) -> Iterator[Differ
         ones = np.ones((1, len(landmarks)), np.int64)
         total = np.array([has_landmark.sum()])
         gaps = [[float(weighted_gap(ones, run.correct[run.order], total)[0]) for run in of] for of in runs]
+        paired = len(runs[0]) == len(runs[1])
         yield Difference(
             system.name,
             split,
@@ -181,7 +182,8 @@ def _of_recognition(first: System, system: System, seed: int) -> Iterator[Differ
             _spread(gaps[1]),
             gap_interval((runs[0], runs[1]), None, seed),
             gap_interval((runs[0], runs[1]), groups, seed),
-            *(gap_p((runs[0], runs[1]), of, seed) if len(runs[0]) == len(runs[1]) else None for of in (None, groups)),
+            gap_p((runs[0], runs[1]), None, seed) if paired else None,
+            gap_p((runs[0], runs[1]), groups, seed) if paired else None,
         )
         right = [np.stack([run.correct[has_landmark] for run in of]).astype(np.float64) for of in runs]
         yield _of_means(system.name, split, "top1", (right[0], right[1]), _numbered(groups[has_landmark]), seed)
