@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from landmarks.errors import LandmarksError
 from landmarks.extraction import DescriptorModule
+from landmarks.losses import gather_batch
 from landmarks.models import DescriptorNet
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -109,7 +110,17 @@ class LandmarkModule(TrainedModule, DescriptorModule):
             figures = {"train/local_loss": losses[0], "train/reconstruction_error": error}
             self.log_dict(figures, on_step=True, on_epoch=False, batch_size=len(images))
         if self.loss is not None:
-            losses.append(self.loss(descriptors.float(), landmarks))
+            losses.append(self._loss_of(self.loss, descriptors.float(), landmarks))
         loss = torch.stack(losses).sum()
         self.log("train/loss", loss, on_step=True, on_epoch=False, prog_bar=True, batch_size=len(images))
         return loss
+
+    def _loss_of(self, loss: nn.Module, descriptors: Tensor, landmarks: Tensor) -> Tensor:
+        """Compute the loss of a batch, of that of all ranks for a loss that compares its images with each other."""
+        if getattr(loss, "whole_batch", False):
+            descriptors, landmarks = gather_batch(descriptors, landmarks)
+        try:
+            value: Tensor = loss(descriptors, landmarks)
+        except ValueError as error:  # losses depend on no other room, so they cannot raise LandmarksError
+            raise LandmarksError(f"loss: {error}") from error
+        return value
