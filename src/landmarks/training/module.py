@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytorch_lightning as pl
@@ -96,6 +97,15 @@ class LandmarkModule(TrainedModule, DescriptorModule):
         self.loss = loss
         self.local_loss = local_loss
         self.check_optimizer()
+
+    @property
+    def head(self) -> nn.Module | None:
+        """The loss, which can classify within `assembled` if it has class weights."""
+        return self.loss
+
+    def assembled(self) -> AbstractContextManager[None]:
+        """Give `head` all its weights within the block, on rank 0; all ranks must enter it."""
+        return nullcontext()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of one batch of labelled images."""
