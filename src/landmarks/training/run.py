@@ -118,7 +118,8 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
 
     results: dict[str, Scores] = {}
     try:
-        with ranks_launched(trainer.strategy, run_dir):
+        to_go_on = f"resume=last hydra.run.dir={run_dir} goes on from its last checkpoint, if it has written one."
+        with ranks_launched(trainer.strategy, run_dir, to_go_on):
             if config.evaluate_untrained and resume is None:
                 log.info("Evaluating the untrained network")
                 trainer.validate(module, data, verbose=False)
