@@ -16,10 +16,10 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from machine import machine, write_csv
 from torch.multiprocessing import spawn
 
 from landmarks.losses import ArcMargin, Shard, gather_batch
-from machine import machine, write_csv
 
 RESULTS = Path(__file__).resolve().parent / "results"
 DIM, BATCH, CLASSES, STEPS = 512, 256, 203_094, 2

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributed import group
 
 from landmarks.losses import chunked_cross_entropy, log_sums_of_others
-from tests.support.ranks import run_ranks
+from ranks import run_ranks
 
 
 def cosface(scores: Tensor, margin: float) -> tuple[Tensor, Tensor]:

@@ -140,7 +140,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         kept: list[Tensor | None] | None = [] if len(classes.rows) <= KEPT_CLASSES else None
         others, total = _sum_up(x * scale, classes, smoothing > 0, kept)
         log_sum = torch.logaddexp(others, target)  # logarithm of the sum of the exponentials of all logits
-        loss, share = log_sum - (1.0 - smoothing) * target, 0.0
+        share: float | Tensor = 0.0
+        loss = log_sum - (1.0 - smoothing) * target
         if total is not None:
             share = smoothing / classes.summed(total.new_tensor([classes.classes]))
             loss = loss - share * (total - (score * scale + of_bias) + target)
