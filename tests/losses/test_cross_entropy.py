@@ -22,19 +22,26 @@ def bent(scores: Tensor) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("with_bias", [False, True])
 @pytest.mark.parametrize("chunk", [1, 4, 10])
 @pytest.mark.parametrize("kept", [0, 100])
+@pytest.mark.parametrize(("centers", "smoothing"), [((), 0.0), ((3,), 0.1)])
 def test_gradients_are_those_of_the_values(
-    monkeypatch: pytest.MonkeyPatch, unit: bool, with_bias: bool, chunk: int, kept: int
+    monkeypatch: pytest.MonkeyPatch,
+    unit: bool,
+    with_bias: bool,
+    chunk: int,
+    kept: int,
+    centers: tuple[int, ...],
+    smoothing: float,
 ) -> None:
     monkeypatch.setattr(module, "KEPT_CLASSES", kept)
     torch.manual_seed(0)
     x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(10, 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(10, *centers, 3, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(10, dtype=torch.float64, requires_grad=True) if with_bias else None
     labels = torch.tensor([0, 9, 4, 4, 3])
 
     def loss(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return chunked_cross_entropy(
-            x, weight, labels, bias, scale=3.0, unit_weight=unit, target_score=bent, chunk=chunk
+            x, weight, labels, bias, 3.0, unit, target_score=bent, chunk=chunk, label_smoothing=smoothing
         )
 
     assert torch.autograd.gradcheck(loss, (x, weight, bias))
@@ -43,20 +50,24 @@ def test_gradients_are_those_of_the_values(
 @given(
     seed=st.integers(0, 2**20),
     classes=st.integers(1, 40),
+    centers=st.sampled_from([1, 2, 3]),
+    smoothing=st.sampled_from([0.0, 0.1, 0.9]),
     chunk=st.integers(1, 50),
     size=st.sampled_from([1.0, 1e2, 1e4]),
     kept=st.sampled_from([0, 20, 100]),
 )
 def test_equals_torch_at_any_chunk_and_size_of_logits(
-    seed: int, classes: int, chunk: int, size: float, kept: int
+    seed: int, classes: int, centers: int, smoothing: float, chunk: int, size: float, kept: int
 ) -> None:
     torch.manual_seed(seed)
     x = (size * torch.randn(6, 4)).requires_grad_()
-    weight, bias = torch.randn(classes, 4, requires_grad=True), torch.randn(classes, requires_grad=True)
+    weight, bias = torch.randn(classes, centers, 4, requires_grad=True), torch.randn(classes, requires_grad=True)
     labels = torch.randint(classes, (6,))
     with patch.object(module, "KEPT_CLASSES", kept):
-        ours = chunked_cross_entropy(x, weight, labels, bias, chunk=chunk)
-    theirs = cross_entropy(linear(x, weight, bias), labels)
+        own = weight.squeeze(1) if centers == 1 else weight
+        ours = chunked_cross_entropy(x, own, labels, bias, chunk=chunk, label_smoothing=smoothing)
+    logits = linear(x, weight.flatten(0, 1)).view(6, classes, centers).amax(dim=2) + bias
+    theirs = cross_entropy(logits, labels, label_smoothing=smoothing)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
     inputs = (x, weight, bias)
     for a, b in zip(torch.autograd.grad(ours, inputs), torch.autograd.grad(theirs, inputs), strict=True):

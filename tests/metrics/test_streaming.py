@@ -17,7 +17,7 @@ from landmarks.metrics import (
     score_recognition,
     score_retrieval,
 )
-from two_ranks import run_two_ranks
+from ranks import run_ranks
 
 QUERIES, RANKS, INDEX = 37, 12, 60
 Rows = dict[str, np.ndarray]
@@ -131,7 +131,7 @@ def test_forward_gives_the_batch_and_keeps_the_sum() -> None:
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     """Equal, unequal, padded and no queries on a rank: both ranks show the figures of all."""
-    assert run_two_ranks(figures_of_rank, tmp_path) == [[expected(answers())] * 4] * 2
+    assert run_ranks(figures_of_rank, tmp_path) == [[expected(answers())] * 4] * 2
 
 
 def parts_of(rank: int) -> list[slice]:

@@ -114,6 +114,7 @@ def make_run(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> Ca
         ([], {"max_epochs": 2}, 5, 1),
         (["data.num_workers=2"], {"max_epochs": 2, "limit_val_batches": 0}, 10, 1),
         (["loss=npairs", "data.num_workers=2"], {"max_epochs": 1}, 4, 1),
+        (["loss=pml", "loss.loss=ContrastiveLoss", "loss.memory=40"], {"max_epochs": 1}, 4, 1),
         (["sampler=balanced"], {"max_epochs": 2, "check_val_every_n_epoch": 2}, 11, 1),
         ([], {"max_epochs": 2, "accumulate_grad_batches": 3}, 6, 3),
         ([], {"max_epochs": 2, "val_check_interval": 3}, 4, 1),

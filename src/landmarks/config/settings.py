@@ -87,6 +87,7 @@ class TrainSettings(Shared):
     model: Any
     loss: Any
     local_loss: Any
+    sharding: Any
     optimizer: Any
     scheduler: Any
     parameters: Any

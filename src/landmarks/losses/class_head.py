@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
+
+from landmarks.losses.shard import xavier_rows
 
 
 class ClassHead(nn.Module, ABC):
@@ -18,7 +19,8 @@ class ClassHead(nn.Module, ABC):
         chunk: Number of classes to process at a time; affects memory and speed only.
 
     Attributes:
-        weight: float32 [C, D].
+        num_landmarks: C.
+        weight: float32 [C, D]; only some of the classes in a head that was built for a shard.
         needs_pairs: Whether batches must come from a sampler of pairs.
         reads_length: Whether scores depend on the length of descriptors, not only on their direction. Such a head can
             only score descriptors as the network computes them, not sums of normalised views.
@@ -34,18 +36,13 @@ class ClassHead(nn.Module, ABC):
         if num_landmarks < 1 or dim < 1 or chunk < 1:
             raise ValueError(f"need 1 or more: num_landmarks={num_landmarks}, dim={dim}, chunk={chunk}")
         self.chunk = chunk
-        self.weight = nn.Parameter(torch.empty(num_landmarks, dim))
-        nn.init.xavier_uniform_(self.weight)
-
-    @property
-    def num_landmarks(self) -> int:
-        """C, the number of classes."""
-        return self.weight.shape[0]
+        self.num_landmarks = num_landmarks
+        self.weight = xavier_rows(num_landmarks, dim)
 
     @property
     def dim(self) -> int:
         """D, the length of descriptors."""
-        return self.weight.shape[1]
+        return self.weight.shape[-1]
 
     @abstractmethod
     def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:

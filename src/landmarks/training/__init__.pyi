@@ -27,5 +27,7 @@ from .run import set_log_aside as set_log_aside
 from .schedules import cosine as cosine
 from .schedules import onecycle as onecycle
 from .schedules import step as step
+from .sharded import ShardedModule as ShardedModule
+from .sharded import Sharding as Sharding
 from .wandb_run import WandbRun as WandbRun
 from .whole_files import WholeFiles as WholeFiles

@@ -31,7 +31,7 @@ class Mixup(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Raise LandmarksError if the loss cannot be mixed."""
-        if not isinstance(pl_module, LandmarkModule) or not isinstance(pl_module.loss, ClassHead):
+        if not isinstance(pl_module, LandmarkModule) or not isinstance(pl_module.head, ClassHead):
             raise LandmarksError(
                 "levers.mixup: needs a loss with class weights, such as arcmargin or softmax; images of one landmark "
                 "are no longer of one landmark when they are mixed"

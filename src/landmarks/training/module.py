@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from landmarks.errors import LandmarksError
 from landmarks.extraction import DescriptorModule
+from landmarks.losses import gather_batch
 from landmarks.models import DescriptorNet
 from landmarks.training.parameter_groups import RATE, ParameterGroups
 
@@ -110,6 +112,15 @@ class LandmarkModule(TrainedModule, DescriptorModule):
         self.local_loss = local_loss
         self.check_optimizer()
 
+    @property
+    def head(self) -> nn.Module | None:
+        """The loss, which can classify within `assembled` if it has class weights."""
+        return self.loss
+
+    def assembled(self) -> AbstractContextManager[None]:
+        """Give `head` all its weights within the block, on rank 0; all ranks must enter it."""
+        return nullcontext()
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of one batch of labelled images."""
         images, landmarks = batch["image"], batch["landmark"]
@@ -123,9 +134,20 @@ class LandmarkModule(TrainedModule, DescriptorModule):
             figures = {"train/local_loss": losses[0], "train/reconstruction_error": error}
             self.log_dict(figures, on_step=True, on_epoch=False, batch_size=len(images))
         if self.loss is not None:
-            losses.append(self.loss(descriptors.float(), landmarks))
+            losses.append(self._loss_of(self.loss, descriptors.float(), landmarks))
             if "mixed_with" in batch:  # see `Mixup`
-                losses[-1] = self.loss(descriptors.float(), batch["mixed_with"]).lerp(losses[-1], batch["share"])
+                other = self._loss_of(self.loss, descriptors.float(), batch["mixed_with"])
+                losses[-1] = other.lerp(losses[-1], batch["share"])
         loss = torch.stack(losses).sum()
         self.log("train/loss", loss, on_step=True, on_epoch=False, prog_bar=True, batch_size=len(images))
         return loss
+
+    def _loss_of(self, loss: nn.Module, descriptors: Tensor, landmarks: Tensor) -> Tensor:
+        """Compute the loss of a batch, of that of all ranks for a loss that compares its images with each other."""
+        if getattr(loss, "whole_batch", False):
+            descriptors, landmarks = gather_batch(descriptors, landmarks)
+        try:
+            value: Tensor = loss(descriptors, landmarks)
+        except ValueError as error:  # losses depend on no other room, so they cannot raise LandmarksError
+            raise LandmarksError(f"loss: {error}") from error
+        return value

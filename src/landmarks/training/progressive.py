@@ -69,7 +69,7 @@ class ProgressiveMargin(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Raise LandmarksError if the loss has no margin that can rise."""
-        margin = getattr(getattr(pl_module, "loss", None), "margin", None)
+        margin = getattr(getattr(pl_module, "head", None), "margin", None)
         if not isinstance(margin, (int, float)):
             raise LandmarksError("levers.margin: this loss has no single margin; choose loss=arcmargin")
         if not 0 <= self.start <= margin:

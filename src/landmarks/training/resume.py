@@ -16,7 +16,16 @@ from landmarks.errors import LandmarksError
 from landmarks.evaluation import Scores
 from landmarks.storage import atomic_path
 
-FIXED = ("task", "monitor", "model", "loss._target_", "optimizer._target_", "levers.ema._target_")
+FIXED = (
+    "task",
+    "monitor",
+    "model",
+    "loss._target_",
+    "loss.loss",
+    "loss.memory",
+    "optimizer._target_",
+    "levers.ema._target_",
+)
 PLACES = ("folder", "model_name", "cache")  # keys of an evaluation that change no metric
 FREE = ("model.pretrained", "model.dropout", "model.drop_path", "model.checkpointing")
 SAME_FACTOR = 1e-6  # of a rate: what rounding explains

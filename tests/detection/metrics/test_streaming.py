@@ -10,7 +10,7 @@ import torch
 from landmarks.detection.metrics import EVALUATORS, BoxTruth, OpenImagesMAP, Rules, score_detections
 from landmarks.errors import FormatError
 from landmarks.recognition.detections import Detections
-from two_ranks import run_two_ranks
+from ranks import run_ranks
 
 CLASSES = np.array([f"/m/{row}" for row in range(5)])
 IMAGES = np.random.default_rng(5).integers(0, 2**64, 40, dtype=np.uint64)
@@ -98,7 +98,7 @@ def test_arguments_are_checked() -> None:
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     """Every second image, with padding, an uneven cut, none on a rank: both ranks show the figures of all."""
-    assert run_two_ranks(figures_of_rank, tmp_path) == [[EXPECTED] * 4] * 2
+    assert run_ranks(figures_of_rank, tmp_path) == [[EXPECTED] * 4] * 2
 
 
 def figures_of_rank(rank: int) -> list[dict[str, dict[str, Any]]]:
