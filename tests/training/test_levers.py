@@ -28,7 +28,7 @@ from landmarks.training import (
     cosine,
     train_job,
 )
-from two_ranks import run_two_ranks
+from ranks import run_ranks
 
 Compose = Callable[..., DictConfig]
 BATCHES = 6
@@ -164,7 +164,7 @@ def test_two_processes_train_what_is_released_alike(tmp_path: Path, monkeypatch:
         fit(trained, Freeze({"backbone": 0.5}, norms=True), data=halves, devices=2, strategy=strategy)
         return {name: value.flatten().tolist() for name, value in trained.named_parameters()}
 
-    first, second = run_two_ranks(work, tmp_path)
+    first, second = run_ranks(work, tmp_path)
     assert first == second
     alone = module()
     fit(alone, Freeze({"backbone": 0.5}, norms=True))

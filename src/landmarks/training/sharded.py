@@ -106,7 +106,7 @@ class ShardedModule(LandmarkModule):
             raise LandmarksError(
                 "sharding.enabled=true: set trainer.precision=bf16-mixed or 32-true instead of 16-mixed"
             )
-        if any(isinstance(one, WeightAveraging) for one in trainer.callbacks):
+        if any(isinstance(one, WeightAveraging) for one in trainer.callbacks):  # type: ignore[attr-defined]
             raise LandmarksError(
                 "sharding.enabled=true and levers=ema exclude each other: the average would be taken before the class "
                 "weights are divided; leave one of them out"
