@@ -40,6 +40,7 @@ GROUPS = (
     "trainer",
     "logger",
     "callbacks",
+    "levers",
     "index",
     "local_features",
     "matcher",
@@ -64,11 +65,11 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "experiments", _experiments_page()
 
 
-def _composed(name: str) -> DictConfig:
+def _composed(name: str, *overrides: str) -> DictConfig:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_root() / "conf"), version_base="1.3"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # alone, a file says nothing of the order that the jobs give it
-        return compose(name)
+        return compose(name, list(overrides))
 
 
 def _jobs_page() -> str:
@@ -138,6 +139,8 @@ def _what_differs(
 
 
 def _node(group: str, choice: str) -> DictConfig:
+    if group == "loss":  # which may choose the sampler of its job
+        return _composed("train", f"loss={choice}")[group]
     return _composed(f"{group}/{choice}")[group]
 
 

@@ -24,6 +24,7 @@ ROOMS = {
     "metrics": "Metrics",
     "extraction": "Extraction",
     "evaluation": "Evaluation",
+    "comparison": "Comparison",
     "training": "Training",
     "detection": "Detection",
     "cleaning": "Cleaning",

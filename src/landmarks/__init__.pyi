@@ -13,6 +13,7 @@ from .api import Run as Run
 from .api import Transform as Transform
 from .api import classify as classify
 from .api import clean_gldv2 as clean_gldv2
+from .api import compare as compare
 from .api import detect as detect
 from .api import download_gldv2 as download_gldv2
 from .api import evaluate as evaluate

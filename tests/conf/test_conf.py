@@ -101,6 +101,20 @@ def test_experiments_of_published_runs_train(
     assert (tmp_path / "metrics.json").is_file()
 
 
+@pytest.mark.parametrize(("name", "network"), [("modern_cnn", "test_efficientnet"), ("modern_vit", "test_vit")])
+def test_modern_recipes_train(
+    compose_config: Compose, tiny_run: list[str], tmp_path: Path, name: str, network: str
+) -> None:
+    small = [f"experiments={name}", "data=demo", *tiny_run, f"model.name={network}", "model.pretrained=false"]
+    config = compose_config(
+        "train", *small, "data.image_size=96", "trainer.limit_train_batches=3", "evaluate_untrained=false",
+        run_dir=tmp_path,
+    )  # fmt: skip
+    check_config(config, TrainSettings)
+    train(config, tmp_path)
+    assert (tmp_path / "metrics.json").is_file()
+
+
 def test_the_published_detector_has_its_published_figure_and_rules(compose_config: Compose, tmp_path: Path) -> None:
     """That it trains is tested with the README."""
     config = compose_config("train", "experiments=res50_oid_v4_detector", "data.root=somewhere", run_dir=tmp_path)

@@ -294,6 +294,20 @@ def test_batches_of_one_aspect_ratio(wide_and_high: Path, augmentation: str) -> 
     assert all(torch.equal(one["image"], other["image"]) for one, other in zip(alone, others, strict=True))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_training_images_change_their_size_between_epochs(wide_and_high: Path, workers: int) -> None:
+    """Persistent workers see it, groups keep their shapes, and evaluation images keep their size."""
+    module = build("folder", wide_and_high, image_size=96, batch_size=4, aspect_groups=5, num_workers=workers)
+    assert set(module.training_shapes(0.5)) == {(64, 32), (64, 64), (32, 64)}
+    module.setup("fit")
+    loader = module.train_dataloader()
+    for share, shapes in ((0.5, {(64, 32), (64, 64), (32, 64)}), (1.0, {(128, 64), (96, 96), (64, 128)})):
+        module.resize_training(share)
+        assert {tuple(batch["image"].shape[2:]) for batch in loader} <= shapes
+    module.resize_training(0.5)
+    assert module.preprocessing.short_side == 96 and module.input_shapes()[0][1] == (128, 64)
+
+
 def test_evaluation_batches_of_one_shape(wide_and_high: Path) -> None:
     module = build("folder", wide_and_high, image_size=32, eval_batch_size=4)
     module.setup()
@@ -301,7 +315,7 @@ def test_evaluation_batches_of_one_shape(wide_and_high: Path) -> None:
     groups = [group for batch in module.eval_loader(images) for group in batch["groups"]]
     assert sorted(row for group in groups for row in group["row"].tolist()) == list(range(len(images)))
     shapes = [tuple(group["images"][0].shape[2:]) for group in groups]
-    assert set(shapes) == {(64, 32), (32, 32), (32, 64)}
+    assert set(shapes) == {(64, 32), (64, 64), (32, 64)}
     assert sum(len(group["row"]) == 4 for group in groups) >= len(groups) - 3  # one rest for each shape
     plain = build("folder", wide_and_high, image_size=32, eval_batch_size=4, resize__mode="square")
     plain.setup()

@@ -89,7 +89,9 @@ def test_ranks_communicate_over_the_loopback_interface(monkeypatch: pytest.Monke
     monkeypatch.setattr(subprocess, "Popen", Child)
     before = dict(os.environ)
     with ranks_launched(
-        DDPStrategy(parallel_devices=[torch.device("cpu")] * 2, cluster_environment=LightningEnvironment()), tmp_path
+        DDPStrategy(parallel_devices=[torch.device("cpu")] * 2, cluster_environment=LightningEnvironment()),
+        tmp_path,
+        "",
     ):
         ending = f":{int(seen['MASTER_PORT']):04X}"
         rows = [row.split() for file in ("tcp", "tcp6") for row in Path("/proc/net", file).read_text().splitlines()]

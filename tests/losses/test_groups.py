@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.support.ranks import run_ranks
 from torch import Tensor
 from torch.distributed import group
 
 from landmarks.losses import chunked_cross_entropy, log_sums_of_others
+from ranks import run_ranks
 
 
 def cosface(scores: Tensor, margin: float) -> tuple[Tensor, Tensor]:

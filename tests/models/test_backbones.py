@@ -1,13 +1,16 @@
 """The published backbones: depths, maps and parameters, and that they start trainable."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import timm
 import torch
+from timm.layers.drop import DropPath
 
-from landmarks.models import InceptionV4, resnet152_vd, resnet200_vd, se_resnext152_vd
+from landmarks.errors import LandmarksError
+from landmarks.models import InceptionV4, published_net, resnet152_vd, resnet200_vd, se_resnext152_vd, timm_net
 
 
 def test_depths_and_widths_of_the_residual_networks() -> None:
@@ -55,3 +58,31 @@ def test_they_start_trainable(build: Callable[[], Any], side: int, weights: Call
     assert all(weight.grad.norm() > 1e-6 and weight.grad.norm().isfinite() for weight in weights(network))
     if build is resnet200_vd:
         assert all(not block.bn3.weight.any() for block in network.layer3)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        partial(published_net, "res200"),
+        partial(timm_net, "resnet18d"),
+        partial(timm_net, "test_vit"),
+        partial(timm_net, "test_efficientnet"),
+    ],
+)
+def test_stochastic_depth_grows_with_depth_and_changes_no_weight(build: Callable[..., Any]) -> None:
+    with torch.device("meta"):
+        plain, deep = build(), build(drop_path=0.2)
+    drops = [module.drop_prob for module in deep.modules() if isinstance(module, DropPath)]
+    assert drops == sorted(drops) and drops[-1] == pytest.approx(0.2, abs=0.08)
+    assert list(plain.state_dict()) == list(deep.state_dict())
+
+
+@pytest.mark.parametrize("build", [partial(published_net, "inceptionv4"), partial(timm_net, "vgg11")])
+def test_networks_without_residual_blocks_have_no_stochastic_depth(build: Callable[..., Any]) -> None:
+    with torch.device("meta"), pytest.raises(LandmarksError, match=r"model\.drop_path: this network has no stochastic"):
+        build(drop_path=0.1)
+
+
+def test_stochastic_depth_is_a_share() -> None:
+    with pytest.raises(LandmarksError, match=r"model\.drop_path: 1\.0 is a share"):
+        timm_net("test_resnet", drop_path=1.0)

@@ -117,6 +117,18 @@ def local_run(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
+def reranked_run(finished_run: Path, tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with the finished run's descriptors, re-ranked."""
+    folder = tmp_path_factory.mktemp("reranked")
+    sets = [f"descriptors.{name}={finished_run / 'descriptors' / name}" for name in ("queries", "index", "gallery")]
+    where = ["descriptors.use_data=true", "data=demo", f"data.root={tiny_world}", f"hydra.run.dir={folder}"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["evaluate.py"])
+        evaluate([*sets, *where, "pipeline=qe", "callbacks.progress=null"])
+    return folder
+
+
+@pytest.fixture(scope="session")
 def evidence(
     tiny_world: Path, finished_run: Path, detector_run: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
@@ -170,7 +182,8 @@ class Stage:
         }
         for placeholder, path in places.items():
             text = text.replace(placeholder, str(path))
-        for placeholder, fixture in (("runs/DETECTOR", "detector_run"), ("runs/LOCAL", "local_run")):
+        made = (("runs/DETECTOR", "detector_run"), ("runs/LOCAL", "local_run"), ("runs/OTHER", "reranked_run"))
+        for placeholder, fixture in made:
             if placeholder in text:
                 text = text.replace(placeholder, str(self.request.getfixturevalue(fixture)))
         return text

@@ -73,11 +73,13 @@ class Run:
             make_loss(num_landmarks=data.num_landmarks, dim=32),
             instantiate(self.config.optimizer),
             instantiate(self.config.scheduler),
+            parameters=instantiate(self.config.parameters),
         )
         trainer = pl.Trainer(
             accelerator="cpu",
             logger=False,
             callbacks=[
+                *map(instantiate, self.config.get("levers", {}).values()),
                 BatchSeed(0),
                 watch,
                 *([ConfiguredOptimizer()] if resume else []),
@@ -112,11 +114,33 @@ def make_run(compose_config: Compose, tiny_run: list[str], tmp_path: Path) -> Ca
         ([], {"max_epochs": 2}, 5, 1),
         (["data.num_workers=2"], {"max_epochs": 2, "limit_val_batches": 0}, 10, 1),
         (["loss=npairs", "data.num_workers=2"], {"max_epochs": 1}, 4, 1),
+        (["loss=pml", "loss.loss=ContrastiveLoss", "loss.memory=40"], {"max_epochs": 1}, 4, 1),
         (["sampler=balanced"], {"max_epochs": 2, "check_val_every_n_epoch": 2}, 11, 1),
         ([], {"max_epochs": 2, "accumulate_grad_batches": 3}, 6, 3),
         ([], {"max_epochs": 2, "val_check_interval": 3}, 4, 1),
         ([], {"max_steps": 12, "check_val_every_n_epoch": None, "val_check_interval": 5}, 11, 1),
         ([], {"max_steps": 12, "check_val_every_n_epoch": 2}, 8, 1),  # first batch of the second epoch
+        (
+            ["levers=[ema,freeze,frozen_norms,mixup]", "levers.freeze.until={backbone: 0.7}", "sampler=balanced"],
+            {"max_epochs": 2, "accumulate_grad_batches": 2},
+            9,
+            2,
+        ),
+        (
+            [
+                "levers=[resolution,margin]",
+                "levers.resolution.until=1",
+                "data.num_workers=2",
+                "parameters.head_rate=3",
+                "data.image_size=64",
+                "scheduler=onecycle",
+                "parameters.layer_decay=0.5",
+                "parameters.decay_norms=false",
+            ],
+            {"max_epochs": 2},
+            5,  # while images are small
+            1,
+        ),
     ],
     ids=lambda value: str(value).replace("data.", ""),
 )

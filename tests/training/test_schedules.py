@@ -1,6 +1,7 @@
 """Learning rates over a run."""
 
 import math
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmarks.errors import LandmarksError
-from landmarks.training import cosine, step
+from landmarks.training import cosine, onecycle, step
 
 
 def optimizer() -> torch.optim.SGD:
@@ -47,6 +48,26 @@ def test_rates_stay_within_bounds_and_fall_after_the_warmup(total: int, warmup: 
     assert all(0 < rate <= 1 + 1e-9 or math.isclose(rate, final, abs_tol=1e-12) for rate in found)
     after = found[math.ceil(warmup * total) :]
     assert all(b <= a + 1e-9 for a, b in pairwise(after))
+
+
+@given(st.integers(2, 300), st.floats(0.02, 0.95))
+def test_onecycle_has_the_rates_of_torch(total: int, warmup: float) -> None:
+    ours = rates(onecycle(optimizer(), total, warmup=warmup), total)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer(), max_lr=1.0, total_steps=total, pct_start=warmup, cycle_momentum=False
+    )
+    with suppress(ZeroDivisionError):  # torch's fails where the rise is one step long
+        assert ours == pytest.approx(rates(theirs, total), abs=1e-9)
+
+
+def test_onecycle_goes_on_where_a_run_is_made_longer() -> None:
+    assert rates(onecycle(optimizer(), 10), 13)[-3:] == pytest.approx([4e-6] * 3)
+
+
+@pytest.mark.parametrize(("key", "value"), [("start", 2.0), ("final", -1.0), ("warmup", 1.0)])
+def test_onecycle_takes_fractions(key: str, value: float) -> None:
+    with pytest.raises(LandmarksError, match=rf"scheduler\.{key}"):
+        onecycle(optimizer(), 100, **{key: value})
 
 
 @pytest.mark.parametrize("milestones", [[0.8, 0.5], [0.0, 0.5], [0.5, 1.0], [15000, 25000]])

@@ -30,6 +30,7 @@ from .ranking import AnyStage as AnyStage
 from .ranking import rerank as rerank
 from .ranking import search as search
 from .runs import Run as Run
+from .runs import compare as compare
 from .runs import evaluate as evaluate
 from .runs import extract as extract
 from .runs import train as train

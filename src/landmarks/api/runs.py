@@ -13,6 +13,7 @@ from landmarks.errors import LandmarksError
 
 if TYPE_CHECKING:
     from landmarks.api.model import Model
+    from landmarks.comparison import Comparison
     from landmarks.models import Device
     from landmarks.recognition import FoundObjects, Predictions
     from landmarks.retrieval import DescriptorSet, Ranking
@@ -81,15 +82,12 @@ class Run:
         Raises:
             LandmarksError: The run has no ranking.
         """
-        import numpy as np
-
         from landmarks.retrieval import Ranking
 
         path = self.folder / "ranking.npz"
         if not path.is_file():
             raise LandmarksError(f"{path}: does not exist; this run has not searched anything")
-        with np.load(path) as arrays:
-            return Ranking(arrays["indices"], arrays["scores"])
+        return Ranking.load(path)
 
     @cached_property
     def descriptors(self) -> "dict[str, DescriptorSet]":
@@ -199,6 +197,27 @@ def extract(*overrides: str, run_dir: str | Path | None = None, **settings: Any)
         LandmarksError: A key or value is wrong, or a file is missing; raised before the run starts.
     """
     return _run("extract", overrides, run_dir, settings, run_extract)
+
+
+def compare(*runs: str | Path | Run, seed: int = 0) -> "Comparison":
+    """Compare runs with the first one, as `landmarks compare` does.
+
+        found = landmarks.compare("runs/base", "runs/gem", "runs/base_seed1")
+        [(one.metric, one.difference, one.interval, one.p) for one in found.differences]
+
+    Args:
+        *runs: Runs or their folders. Those of one configuration with different seeds count as one system.
+        seed: Seed of the random draws.
+
+    Returns:
+        The differences of all metrics with their intervals and tests, and the queries that moved most.
+
+    Raises:
+        LandmarksError: See `comparison.compare`.
+    """
+    from landmarks.comparison import compare as compare_folders
+
+    return compare_folders([run.folder if isinstance(run, Run) else run for run in runs], seed)
 
 
 def _run(job: str, words: tuple[str, ...], run_dir: str | Path | None, settings: Mapping[str, Any], work: Any) -> Run:

@@ -8,6 +8,7 @@ import typer
 from landmarks import __version__
 from landmarks.cli import (
     classify,
+    compare,
     data,
     descriptors,
     detect,
@@ -45,6 +46,7 @@ for command in (
     detect.detect,
     heatmap.heatmap,
     leaderboard.leaderboard,
+    compare.compare,
     export.export,
 ):
     app.command()(command)

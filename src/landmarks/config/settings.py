@@ -87,9 +87,12 @@ class TrainSettings(Shared):
     model: Any
     loss: Any
     local_loss: Any
+    sharding: Any
     optimizer: Any
     scheduler: Any
+    parameters: Any
     logger: Any
+    levers: Any = None
     published: Published | None = None
 
 

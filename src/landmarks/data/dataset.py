@@ -21,6 +21,8 @@ from landmarks.data.stores import MissingImageError
 from landmarks.errors import LandmarksError
 from landmarks.ids import format_id
 
+FULL_SIZE = torch.ones(())
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -73,6 +75,9 @@ class TrainDataset(Dataset[Sample | Unreadable]):
         decode_margin: JPEGs are decoded at 1/2, 1/4 or 1/8 of their size if the crop is then still this many times
             as high and as wide as the output. At 1 nothing is enlarged, below 1.25 the output is visibly softer;
             0 always decodes at full size.
+        share: Share of the augmentations' sides that images have, a float tensor []; in shared memory, it can also be
+            changed for workers that run.
+        multiple: Number that smaller sides are multiples of.
     """
 
     def __init__(
@@ -81,18 +86,23 @@ class TrainDataset(Dataset[Sample | Unreadable]):
         augmentations: Sequence[Augmentation],
         groups: NDArray[np.integer] | None = None,
         decode_margin: float = 0.0,
+        share: Tensor = FULL_SIZE,
+        multiple: int = 1,
     ) -> None:
         self.images = images
         self.augmentations = augmentations
         self.groups = groups
         self.decode_margin = decode_margin
+        self.share = share
+        self.multiple = multiple
+        self._smaller: tuple[float, Sequence[Augmentation]] = (1.0, augmentations)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, draw: Draw) -> Sample | Unreadable:
         row, seed = draw
-        augmentation = self.augmentations[0 if self.groups is None else self.groups[row]]
+        augmentation = self._resized()[0 if self.groups is None else self.groups[row]]
         try:
             encoded = open_image(self.images.read(row))
             size = encoded.height, encoded.width
@@ -106,6 +116,12 @@ class TrainDataset(Dataset[Sample | Unreadable]):
             error.add_note(f"while augmenting image {self.images.name(row)}, shape {image.shape}, with seed {seed}")
             raise
         return Sample(augmented, row, int(self.images.table.landmarks[row]))
+
+    def _resized(self) -> Sequence[Augmentation]:
+        share = float(self.share)
+        if share != self._smaller[0]:
+            self._smaller = share, [one.shrunk(share, self.multiple) for one in self.augmentations]
+        return self._smaller[1]
 
 
 class EvalDataset(Dataset[Views | Unreadable]):

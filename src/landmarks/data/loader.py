@@ -6,6 +6,7 @@ are functions of (seed, epoch), this count and the epoch are the whole state.
 """
 
 from collections.abc import Callable, Iterator
+from math import prod
 from typing import Any, Protocol, cast
 
 import cv2
@@ -16,6 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 from landmarks.data.samplers import Draw, EpochBatches, fingerprint
 from landmarks.data.source import ImageSet
 from landmarks.errors import LandmarksError
+
+SHARE = ("data.batch_size", "the number of devices")  # all ranks draw the batches of both together
 
 
 class TrainingImages(Protocol):
@@ -31,7 +34,7 @@ class ResumableLoader(DataLoader[Any]):
     """A loader of training batches that can resume in the middle of an epoch.
 
     Between epochs anything about the data may change. Within an epoch the remaining batches are the same only for the
-    same table, sampler, batch size, seed and number of devices.
+    same table, sampler, seed and batch of all devices together.
 
     Args:
         dataset: The training images.
@@ -84,10 +87,11 @@ class ResumableLoader(DataLoader[Any]):
         if self._resumed is None or self._resumed["epoch"] != epoch or self._resumed.get("over", False):
             return
         before, now = self._resumed["identity"], self._identity()
+        free = SHARE if prod(before[name] for name in SHARE) == prod(now[name] for name in SHARE) else ()
         changed = [
             f"  {name}: was {before.get(name)}, is {now.get(name)}"
             for name in dict.fromkeys([*before, *now])
-            if before.get(name) != now.get(name)
+            if before.get(name) != now.get(name) and name not in free
         ]
         if changed:
             raise LandmarksError(

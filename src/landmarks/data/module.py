@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
@@ -122,13 +123,16 @@ class LandmarkDataModule(ResumableDataModule):
         self.max_unreadable = max_unreadable
         self.splits = tuple(splits)
         self.scales = tuple(float(scale) for scale in scales)
+        self._share = torch.ones(
+            (), dtype=torch.float64
+        ).share_memory_()  # of the side of training images; workers see when it changes
         self._trains = bool({"gallery", "train"} & set(splits))
         self._is_set_up = False
 
     def fit_network(self, patch: int) -> None:
         """Make the sides of images multiples of a network's `patch`; call it before images are read."""
         self.preprocessing = replace(self.preprocessing, patch=patch)
-        self.shapes = group_shapes(self.aspect_groups, self.side, common_multiple(patch)) if self.aspect_groups else []
+        self.shapes = group_shapes(self.aspect_groups, self.side, self._multiple) if self.aspect_groups else []
         self._augmentations = [self._square.reshaped(*shape) for shape in self.shapes] or [self._square]
 
     def input_shapes(self, training: bool = True) -> list[tuple[str, tuple[int, int]]]:
@@ -146,6 +150,18 @@ class LandmarkDataModule(ResumableDataModule):
             key = f"data.resize.mode={mode} data.image_size={short_side}" + (f", scale {scale}" if scale != 1 else "")
             found += [(key, sized.shape(3, width)) for width in (3, 4)]
         return list(dict.fromkeys(found))
+
+    def resize_training(self, share: float) -> None:
+        """Give training images a share of their full sides; call it between epochs."""
+        self._share.fill_(share)
+
+    def training_shapes(self, share: float) -> list[tuple[int, int]]:
+        """Return the shapes (height, width) of training images with a share of their full sides.
+
+        Raises:
+            LandmarksError: The augmentation cannot give images of another size.
+        """
+        return [one.shrunk(share, self._multiple).shape for one in self._augmentations]
 
     def prepare_data(self) -> None:
         """Check that all files exist; Lightning calls this in one process only."""
@@ -206,7 +222,9 @@ class LandmarkDataModule(ResumableDataModule):
             groups=groups,
             pairs=self.pairs,
         )
-        dataset = TrainDataset(self.train_set, self._augmentations, groups, self.decode_margin)
+        dataset = TrainDataset(
+            self.train_set, self._augmentations, groups, self.decode_margin, self._share, self._multiple
+        )
         return self._training_loader(dataset, batches, partial(collate_train, group=2 if self.pairs else 1))
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
@@ -239,6 +257,10 @@ class LandmarkDataModule(ResumableDataModule):
             ),
             **self._options(collate_eval),
         )
+
+    @property
+    def _multiple(self) -> int:
+        return common_multiple(self.preprocessing.patch)
 
     @cached_property
     def _aspect_groups(self) -> NDArray[np.int8] | None:

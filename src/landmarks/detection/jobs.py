@@ -82,6 +82,7 @@ def _detector_parts(config: DictConfig) -> Parts:
         classes.names,
         optimizer=instantiate(config.optimizer),
         scheduler=instantiate(config.scheduler),
+        parameters=instantiate(config.parameters),
         channels_last=config.channels_last,
         compile=config.compile,
         record=record,

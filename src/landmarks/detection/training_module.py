@@ -12,7 +12,9 @@ from landmarks.detection.detect import find_objects, ids_of
 from landmarks.detection.detector import prepared
 from landmarks.errors import LandmarksError
 from landmarks.recognition import Detections
-from landmarks.training import OptimizerFactory, SchedulerFactory, TrainedModule
+from landmarks.training import OptimizerFactory, ParameterGroups, SchedulerFactory, TrainedModule
+
+ONE_GROUP = ParameterGroups()
 
 
 class DetectorModule(TrainedModule):
@@ -30,6 +32,7 @@ class DetectorModule(TrainedModule):
         channels_last: Whether weights use the memory format channels_last.
         compile: Whether the backbone is compiled.
         record: What checkpoints record about the model.
+        parameters: Divides the parameters into groups.
     """
 
     def __init__(
@@ -41,8 +44,9 @@ class DetectorModule(TrainedModule):
         channels_last: bool = True,
         compile: bool = False,
         record: dict[str, Any] | None = None,
+        parameters: ParameterGroups = ONE_GROUP,
     ) -> None:
-        super().__init__(optimizer, scheduler, record)
+        super().__init__(optimizer, scheduler, record, parameters)
         self.model = prepared(model, channels_last, compile)
         self.classes = classes
         self.check_optimizer()

@@ -19,6 +19,7 @@ from .outputs import remove_outputs as remove_outputs
 from .outputs import write_result as write_result
 from .precomputed.evaluate import evaluate_precomputed_job as evaluate_precomputed_job
 from .precomputed.keys import used_part as used_part
+from .samples import landmark_namer as landmark_namer
 from .samples import sample_sheet as sample_sheet
 from .scoring import Result as Result
 from .scoring import evaluate_descriptors as evaluate_descriptors

@@ -16,11 +16,17 @@ from rich.text import Text
 from landmarks.config import recorded, versions, write_json
 from landmarks.errors import shown
 from landmarks.evaluation.metrics import Scores, choose_monitor, known_scores, metric_value, with_classifiers
+from landmarks.evaluation.per_query import write_queries
 from landmarks.evaluation.samples import effect_sheet, predicted_names, recognition_sheet, sample_sheet
 from landmarks.evaluation.scoring import Result
 from landmarks.evaluation.stamp import stamp
 from landmarks.ids import format_ids
-from landmarks.metrics import write_recognition_submission, write_retrieval_submission
+from landmarks.metrics import (
+    RECOGNITION_QUERIES,
+    RETRIEVAL_QUERIES,
+    write_recognition_submission,
+    write_retrieval_submission,
+)
 from landmarks.report import (
     ablation_table,
     draw_effects,
@@ -43,6 +49,8 @@ OUTPUTS = (
     "ranking.npz",
     "stages.csv",
     "stage_queries.csv",
+    RETRIEVAL_QUERIES,
+    RECOGNITION_QUERIES,
     "recognition_stages.csv",
     "submissions/retrieval.csv",
     "submissions/recognition.csv",
@@ -100,8 +108,9 @@ def write_result(
     Args:
         run_dir: Gets `metrics.json`, `ranking.npz`, `stages.csv` and `report.html`; if ids are known
             `submissions/*.csv`; if landmarks were recognised `recognition_stages.csv` and `recognition_evidence.csv`;
-            with ground truth `stage_queries.csv`; if images are available, too, `neighbours.png`, `recognition.png` and
-            `stages/*.png`. All replace those of an earlier evaluation. The page shows `curves.png` if it is there.
+            with ground truth `queries/*.csv` and `stage_queries.csv`; if images are available, too, `neighbours.png`,
+            `recognition.png` and `stages/*.png`. All replace those of an earlier evaluation. The page shows
+            `curves.png` if it is there.
         config: Configuration of the run.
         result: The result of the evaluation.
         results: Scores to print and to put on the page, by label.
@@ -118,6 +127,7 @@ def write_result(
         called = rows.tolist() if query_ids is None else format_ids(query_ids[rows])
         precisions = {effect.stage: (effect.before, effect.after) for effect in result.effects}
         write_stage_queries(run_dir / "stage_queries.csv", called, precisions)
+    write_queries(run_dir, result)
     _write_submissions(run_dir, result)
     of_stages = _draw(run_dir, result)
     stages = {"Retrieval": "stages", "Recognition": "recognition_stages"}

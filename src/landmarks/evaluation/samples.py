@@ -47,7 +47,7 @@ def sample_sheet(
     quality = np.full(len(rows), np.nan)
     relevant[known], quality[known] = found.relevant, found.precision
 
-    name = _namer(source, index_table)
+    name = landmark_namer(source, index_table)
     query_names = np.full(len(rows), "", dtype=object)
     first_positive = solution.positives[solution.positives_start[find_rows(ids[known], solution.query_ids)]]
     query_names[known] = name(first_positive)
@@ -121,7 +121,7 @@ def _called(source: Source | None, landmark_names: NDArray[np.str_]) -> list[str
     return [shown(title or name) for title, name in named]
 
 
-def _namer(source: Source, table: ImageTable) -> Callable[[NDArray[np.uint64]], NDArray[np.object_]]:
+def landmark_namer(source: Source, table: ImageTable) -> Callable[[NDArray[np.uint64]], NDArray[np.object_]]:
     """Return a function from index ids to the titles of their landmarks; empty where unknown."""
     by_landmark = np.array([*_called(source, table.landmark_names), ""], dtype=object)
 

@@ -5,6 +5,9 @@ from .job import PREDICTIONS as PREDICTIONS
 from .job import embed as embed
 from .job import extract as extract
 from .job import extract_job as extract_job
+from .launch import GRACE as GRACE
+from .launch import LOST as LOST
+from .launch import lost_peer as lost_peer
 from .launch import ranks_launched as ranks_launched
 from .launch import require_precision as require_precision
 from .module import DescriptorModule as DescriptorModule

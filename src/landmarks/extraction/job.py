@@ -141,7 +141,8 @@ def embed(
     )
     require_precision(config.trainer, trainer)
     rank_zero_only(write_record)(config, run_dir)
-    with ranks_launched(trainer.strategy, run_dir), warnings.catch_warnings():
+    to_go_on = f"The same command goes on where it stopped, with hydra.run.dir={run_dir}."
+    with ranks_launched(trainer.strategy, run_dir, to_go_on), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Total length of")
         counts = ", ".join(f"{len(images)} {name}" for name, images in data.evaluated.items())
         log.info("Embedding with %s: %s", trained.name, counts)

@@ -25,6 +25,8 @@ from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 from landmarks.errors import LandmarksError
 
+LOST = 75  # status of a rank that ends because it lost another one
+GRACE = 5.0  # seconds that rank 0 has to notice by itself that another rank is gone
 _INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
 
@@ -42,15 +44,28 @@ def require_precision(settings: DictConfig, trainer: pl.Trainer) -> None:
 
 
 @contextmanager
-def ranks_launched(strategy: Strategy, run_dir: Path) -> Iterator[None]:
+def ranks_launched(strategy: Strategy, run_dir: Path, to_go_on: str) -> Iterator[None]:
     """Run the block as rank 0 while child processes run the other ranks of this node; without DDP, just run it.
 
-    Each child runs `python -P -m landmarks.cli.rank RUN_DIR PARENT`, reads `config.yaml` there and ends with its
-    parent.
+    Each child runs `python -P -m landmarks.cli.rank RUN_DIR PARENT TO_GO_ON`, reads `config.yaml` in the first and ends
+    with its parent.
     The ranks communicate over this machine's loopback interface, which other machines cannot reach.
+
+    Args:
+        strategy: Strategy of the trainer.
+        run_dir: Folder of the run.
+        to_go_on: Sentence that tells how a run is taken up whose ranks were killed.
+
+    Raises:
+        LandmarksError: Another rank was killed or failed.
     """
     if not _we_launch(strategy):
-        yield
+        try:
+            yield
+        except RuntimeError as error:
+            if not lost_peer(error):
+                raise
+            raise LandmarksError(f"Another rank has ended, and so does this one. {to_go_on}") from error
         return
     assert isinstance(strategy, DDPStrategy)
     store = _local_store()
@@ -68,17 +83,25 @@ def ranks_launched(strategy: Strategy, run_dir: Path) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     # -P: the working directory may be untrusted, with files named after libraries
-    command = [sys.executable, "-P", "-m", "landmarks.cli.rank", str(run_dir), str(os.getpid())]
+    command = [sys.executable, "-P", "-m", "landmarks.cli.rank", str(run_dir), str(os.getpid()), to_go_on]
     children = [
         subprocess.Popen(command, env=os.environ | {"LOCAL_RANK": str(rank)})
         for rank in range(1, strategy.num_processes)
     ]
     done = threading.Event()
-    threading.Thread(target=_watch, args=(children, done), daemon=True).start()
+    threading.Thread(target=_watch, args=(children, done, to_go_on), daemon=True).start()
     try:
         yield
         for child in children:
             child.wait(timeout=60)
+    except RuntimeError as error:
+        done.set()
+        deadline = time.monotonic() + (2.0 if lost_peer(error) else 0.0)
+        while (said := _failure(children)) is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if said is None:
+            raise
+        raise LandmarksError(f"{said} {to_go_on}") from error
     finally:
         done.set()
         for child in children:
@@ -100,17 +123,32 @@ def _we_launch(strategy: Strategy) -> bool:
     return isinstance(environment, LightningEnvironment) and not environment.creates_processes_externally
 
 
-def _watch(children: list["subprocess.Popen[bytes]"], done: threading.Event) -> None:
-    """End this process when a child fails, because rank 0 would wait for it in a collective call forever."""
+def lost_peer(error: BaseException) -> bool:
+    """Return whether torch says that another rank is gone."""
+    return isinstance(error, torch.distributed.DistError) or "gloo/transport" in str(error)
+
+
+def _watch(children: list["subprocess.Popen[bytes]"], done: threading.Event, to_go_on: str) -> None:
+    """End this process when a child fails, because rank 0 may wait for it in a collective call forever."""
     while not done.wait(1.0):
-        failed = [rank for rank, child in enumerate(children, start=1) if child.poll() not in (None, 0)]
-        if failed and not done.is_set():
-            time.sleep(1.0)  # let the child print its own message first
-            sys.stderr.write(f"Rank {failed[0]} failed (see its message above); the run ends.\n")
+        if _failure(children) and not done.wait(GRACE):  # a child prints its own message first
+            sys.stderr.write(f"{_failure(children)} {to_go_on}\n")
             sys.stderr.flush()
             for child in children:
                 child.kill()
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _failure(children: list["subprocess.Popen[bytes]"]) -> str | None:
+    """Tell which rank failed, first those that did not fail because of another; None if all are well."""
+    failed = [(rank, status) for rank, child in enumerate(children, start=1) if (status := child.poll())]
+    if not failed:
+        return None
+    rank, status = min(failed, key=lambda one: one[1] == LOST)
+    if status > 0:
+        return f"Rank {rank} failed (see its message above), and the run ends."
+    memory = ", perhaps because memory ran out" if status == -signal.SIGKILL else ""
+    return f"Rank {rank} was killed by {signal.Signals(-status).name}{memory}, and the run ends."
 
 
 def _local_store() -> Any:

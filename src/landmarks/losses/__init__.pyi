@@ -7,7 +7,10 @@ from .cosface import CosFace as CosFace
 from .cross_entropy import at_least_float32 as at_least_float32
 from .cross_entropy import chunked_cross_entropy as chunked_cross_entropy
 from .cross_entropy import log_sums_of_others as log_sums_of_others
+from .gathering import gather_batch as gather_batch
 from .local import LocalLoss as LocalLoss
 from .margin_head import MarginHead as MarginHead
 from .npairs import NPairs as NPairs
+from .pml import PML as PML
+from .shard import Shard as Shard
 from .softmax import Softmax as Softmax

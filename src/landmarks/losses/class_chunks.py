@@ -30,12 +30,8 @@ class ClassChunks:
     ) -> None:
         self.classes, self.centers = len(weight), weight.shape[1] if weight.ndim == 3 else 1
         self.rows, self.bias = weight.flatten(0, -2), bias
-        self.labels, self.unit_weight, self.chunk, self.group = (
-            labels,
-            unit_weight,
-            max(1, chunk // self.centers),
-            group,
-        )
+        self.labels, self.unit_weight, self.group = labels, unit_weight, group
+        self.chunk = max(1, chunk // self.centers)
         self.owned = None if group is None else (labels >= 0) & (labels < self.classes)
         # A true class of another process is replaced by any of this one, whose result is then masked.
         self.true = labels if group is None else labels.clamp(0, self.classes - 1)

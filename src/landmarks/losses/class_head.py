@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
+
+from landmarks.losses.shard import xavier_rows
 
 
 class ClassHead(nn.Module, ABC):
@@ -21,7 +22,8 @@ class ClassHead(nn.Module, ABC):
     Attributes:
         num_landmarks: C.
         dim: D.
-        weight: float32 [C, D], or [C, K, D] with K above 1.
+        weight: float32 [C, D], or [C, K, D] with K above 1; only some of the classes in a head that was built for a
+            shard.
         needs_pairs: Whether batches must come from a sampler of pairs.
         reads_length: Whether scores depend on the length of descriptors, not only on their direction. Such a head can
             only score descriptors as the network computes them, not sums of normalised views.
@@ -40,8 +42,7 @@ class ClassHead(nn.Module, ABC):
         self.chunk = chunk
         self.num_landmarks = num_landmarks
         self.dim = dim
-        self.weight = nn.Parameter(torch.empty(num_landmarks, *((sub_centers,) if sub_centers > 1 else ()), dim))
-        nn.init.xavier_uniform_(self.weight.view(-1, dim))
+        self.weight = xavier_rows(num_landmarks, *((sub_centers,) if sub_centers > 1 else ()), dim)
 
     def set_class_sizes(self, sizes: Tensor) -> None:
         """Take notice of the number of train images of each landmark, whole numbers [C]; most heads do not need it."""

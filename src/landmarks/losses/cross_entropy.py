@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 from torch.distributed import ProcessGroup
 
 from landmarks.losses.class_chunks import ClassChunks, through_length
+from landmarks.losses.shard import scored_rows
 
 KEPT_CLASSES = 16_384
 """Number of class weights up to which the logits are kept for the backward pass: 16 MB at a batch of 256."""
@@ -69,6 +70,8 @@ def chunked_cross_entropy(
     Raises:
         ValueError: `x` or `labels` has another shape.
     """
+    weight, bias, labels, of_shard = scored_rows(weight, bias, labels)
+    group = group or of_shard
     if x.ndim != 2 or x.shape[0] == 0 or x.shape[1] != weight.shape[-1]:
         raise ValueError(f"descriptors are [B, {weight.shape[-1]}] with B at least 1, not {list(x.shape)}")
     if labels.shape != x.shape[:1]:
@@ -95,6 +98,8 @@ def log_sums_of_others(
     The arguments are those of `chunked_cross_entropy`. Both results are [B], without gradient, and the same in all
     processes of the group.
     """
+    weight, _, labels, of_shard = scored_rows(weight, None, labels)
+    group = group or of_shard
     with torch.autocast(x.device.type, enabled=False):
         x = at_least_float32(x)
         classes = ClassChunks(weight, None, labels, unit_weight, chunk, group)
@@ -135,7 +140,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         kept: list[Tensor | None] | None = [] if len(classes.rows) <= KEPT_CLASSES else None
         others, total = _sum_up(x * scale, classes, smoothing > 0, kept)
         log_sum = torch.logaddexp(others, target)  # logarithm of the sum of the exponentials of all logits
-        loss, share = log_sum - (1.0 - smoothing) * target, 0.0
+        share: float | Tensor = 0.0
+        loss = log_sum - (1.0 - smoothing) * target
         if total is not None:
             share = smoothing / classes.summed(total.new_tensor([classes.classes]))
             loss = loss - share * (total - (score * scale + of_bias) + target)

@@ -173,7 +173,7 @@ class MarginHead(ClassHead):
             self._seed = int(self.margin_seed)  # asked once: a GPU has to wait for it
         noise = torch.randn(count, generator=torch.Generator().manual_seed(self._seed))
         self._seed += 1
-        self.margin_seed += 1
+        self.margin_seed.add_(1)
         return noise
 
     def _load_from_state_dict(self, *args: Any, **options: Any) -> None:

@@ -27,9 +27,11 @@ class NPairs(nn.Module):
 
     Attributes:
         needs_pairs: True, batches must come from a sampler of pairs.
+        whole_batch: True, anchors are compared with the positives of all ranks.
     """
 
     needs_pairs: ClassVar[bool] = True
+    whole_batch: ClassVar[bool] = True
 
     def __init__(self, num_landmarks: int, dim: int, l2: float = 0.01) -> None:
         super().__init__()

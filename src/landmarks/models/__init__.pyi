@@ -19,7 +19,6 @@ from .checkpoints import TRAINED_HERE as TRAINED_HERE
 from .checkpoints import checkpoint_record as checkpoint_record
 from .checkpoints import data_in_words as data_in_words
 from .checkpoints import find_resume as find_resume
-from .checkpoints import load_trained_weights as load_trained_weights
 from .checkpoints import open_checkpoint as open_checkpoint
 from .checkpoints import weights_hash as weights_hash
 from .descriptor import DescriptorNet as DescriptorNet

@@ -1,9 +1,12 @@
 """Build descriptor networks from a few settings; the files in `conf/model` call these functions."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from timm.layers.drop import DropPath
 from torch import nn
 
 from landmarks.errors import LandmarksError
@@ -18,7 +21,7 @@ from landmarks.models.weights import load_weights
 Pooling = Literal["average", "gem"]
 
 # The function that builds each published backbone, by name.
-BACKBONES: dict[BackboneName, Callable[[], nn.Module]] = {
+BACKBONES: dict[BackboneName, Callable[..., nn.Module]] = {
     "res152": resnet152_vd,
     "res200": resnet200_vd,
     "se_x152": se_resnext152_vd,
@@ -45,6 +48,7 @@ def published_net(
     local_dim: int | None = None,
     local_relu: bool = True,
     frozen_global: bool = False,
+    drop_path: float = 0.0,
 ) -> DescriptorNet:
     """Build one of the four published networks.
 
@@ -60,9 +64,12 @@ def published_net(
         local_dim: Length of local descriptors, see `models.local_branch`; None builds no local branch.
         local_relu: End the reconstruction of the local branch with a ReLU.
         frozen_global: Train the local branch alone.
+        drop_path: Stochastic depth (Huang et al., ECCV 2016): the share of images that skip the last residual block in
+            training, in [0, 1); it falls to 0 towards the first. InceptionV4 has no residual blocks.
 
     Raises:
-        LandmarksError: There are no weights for this backbone, they cannot be downloaded, or the file does not fit.
+        LandmarksError: There are no weights for this backbone, they cannot be downloaded, the file does not fit, or
+            the backbone has no stochastic depth.
     """
     if pretrained is True and backbone in NO_IMAGENET_WEIGHTS:
         reason = NO_IMAGENET_WEIGHTS[backbone]
@@ -71,7 +78,7 @@ def published_net(
             "Use model.pretrained=false, which trains from scratch, a file of weights (model.pretrained=PATH), "
             "or with model=res152 model.pretrained=true"
         )
-    network = BACKBONES[backbone]()
+    network = _with_depth(BACKBONES[backbone], drop_path)
     if pretrained is True:
         network.load_state_dict(create_pretrained("resnet152d").state_dict())
     net = DescriptorNet(
@@ -91,6 +98,7 @@ def timm_net(
     local_dim: int | None = None,
     local_relu: bool = True,
     frozen_global: bool = False,
+    drop_path: float = 0.0,
 ) -> DescriptorNet:
     """Build a descriptor network on a backbone of timm.
 
@@ -106,16 +114,30 @@ def timm_net(
         local_relu: End the reconstruction of the local branch with a ReLU; false where the third stage of the network
             has negative values, as in EfficientNet and ConvNeXt.
         frozen_global: Train the local branch alone.
+        drop_path: As for `published_net`; timm's `drop_path_rate`, which some networks do not have.
 
     Raises:
-        LandmarksError: timm has no such network or no weights for it, they cannot be downloaded, or a file does not
-            fit.
+        LandmarksError: timm has no such network or no weights for it, they cannot be downloaded, a file does not fit,
+            or the network has no stochastic depth.
     """
-    backbone = TimmBackbone(name, pretrained is True)
+    backbone = _with_depth(partial(TimmBackbone, name, pretrained is True), drop_path)
     net = DescriptorNet(
         backbone, POOLINGS[pooling](), dim, batch_norm, dropout, checkpointing, local_dim, local_relu, frozen_global
     )
     return _with_file(net, pretrained)
+
+
+def _with_depth(build: Callable[..., nn.Module], drop_path: float) -> nn.Module:
+    """Build a backbone with stochastic depth."""
+    if not 0 <= drop_path < 1:
+        raise LandmarksError(f"model.drop_path: {drop_path} is a share in [0, 1)")
+    if not drop_path:
+        return build()
+    with suppress(TypeError):  # of a network that does not know the option; others ignore it
+        network = build(drop_path_rate=drop_path)
+        if any(isinstance(module, DropPath) and module.drop_prob for module in network.modules()):
+            return network
+    raise LandmarksError("model.drop_path: this network has no stochastic depth; leave it at 0")
 
 
 def _with_file(net: DescriptorNet, pretrained: bool | str | Path) -> DescriptorNet:

@@ -142,11 +142,6 @@ def data_in_words(source: object) -> str:
     return ", ".join([name, *splits])
 
 
-def load_trained_weights(module: nn.Module, path: str | Path) -> None:
-    """Load the weights of a checkpoint into a module of the same run."""
-    module.load_state_dict(open_checkpoint(path)["state_dict"])
-
-
 def find_resume(resume: str | None, last: Path) -> str | None:
     """Return the path for the setting `resume`, where "last" means `last`, the newest checkpoint of this run."""
     if resume is None:
@@ -155,7 +150,7 @@ def find_resume(resume: str | None, last: Path) -> str | None:
     if not path.is_file():
         hint = "; name the interrupted run with hydra.run.dir=RUN" if resume == "last" else ""
         raise LandmarksError(f"resume={resume}: there is no checkpoint {path}{hint}")
-    open_checkpoint(path)  # Lightning's error would not name the corrupt file
+    open_checkpoint(path, mapped=True)  # Lightning's error would not name the corrupt file
     return str(path)
 
 

@@ -89,6 +89,10 @@ class InceptionV4(nn.Module):
             x = run_checkpointed(part, x) if self.grad_checkpointing and torch.is_grad_enabled() else part(x)
         return x
 
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
+        """Tell the layers apart, by the names of their parameters; name and form are timm's."""
+        return {"stem": r"^stem", "blocks": r"^blocks\.(\d+)"}
+
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Switch gradient checkpointing on or off; the name is timm's."""
         self.grad_checkpointing = enable

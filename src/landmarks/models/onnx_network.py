@@ -152,11 +152,7 @@ class LogitsAsScores(ClassHead):
 
     def __init__(self, num_landmarks: int) -> None:
         super().__init__(num_landmarks, 1)
-
-    @property
-    def dim(self) -> int:
-        """C, the number of classes, because the "descriptors" are logits."""
-        return self.num_landmarks
+        self.dim = num_landmarks  # the "descriptors" are logits
 
     def class_scores(self, descriptors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Return the logits of classes [start, stop): float [B, C] to [B, stop - start]."""

@@ -18,22 +18,23 @@ from typing import Any
 from timm.models.resnet import Bottleneck, ResNet
 
 
-def resnet152_vd() -> ResNet:
+def resnet152_vd(**options: Any) -> ResNet:
     """Build ResNet152-vd without its head, timm's `resnet152d`: float [B, 3, H, W] to [B, 2048, H/32, W/32]."""
-    return _headless(layers=(3, 8, 36, 3), stem_width=32)
+    return _headless(layers=(3, 8, 36, 3), stem_width=32, **options)
 
 
-def resnet200_vd() -> ResNet:
+def resnet200_vd(**options: Any) -> ResNet:
     """Build ResNet200-vd without its head: float [B, 3, H, W] to [B, 2048, H/32, W/32]."""
-    return _headless(layers=(3, 12, 48, 3), stem_width=32)
+    return _headless(layers=(3, 12, 48, 3), stem_width=32, **options)
 
 
-def se_resnext152_vd() -> ResNet:
+def se_resnext152_vd(**options: Any) -> ResNet:
     """Build SE-ResNeXt152-vd 64x4d without its head: float [B, 3, H, W] to [B, 2048, H/32, W/32].
 
     64 groups of width 4 make the inner width of every bottleneck equal to its output width.
     """
-    return _headless(layers=(3, 8, 36, 3), stem_width=64, cardinality=64, base_width=4, block_args={"attn_layer": "se"})
+    attention = {"attn_layer": "se"}
+    return _headless((3, 8, 36, 3), stem_width=64, cardinality=64, base_width=4, block_args=attention, **options)
 
 
 def _headless(layers: tuple[int, int, int, int], stem_width: int, **options: Any) -> ResNet:

@@ -32,6 +32,7 @@ class TimmBackbone(nn.Module):
     Args:
         name: timm's name of the network, with or without a tag.
         pretrained: Download timm's weights.
+        **options: Passed to timm, such as `drop_path_rate`.
 
     Attributes:
         num_features: C, the number of channels of the feature map.
@@ -40,16 +41,17 @@ class TimmBackbone(nn.Module):
 
     Raises:
         LandmarksError: timm has no such network or weights, or they cannot be downloaded.
+        TypeError: The network does not take one of the options.
     """
 
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, name: str, pretrained: bool = False) -> None:
+    def __init__(self, name: str, pretrained: bool = False, **options: Any) -> None:
         super().__init__()
         _check_name(name)
         self.name = name
-        self.network = _create(name, pretrained)
+        self.network = _create(name, pretrained, options)
         self.num_features: int = self.network.num_features
 
         patches: Any = getattr(self.network, "patch_embed", None)
@@ -163,17 +165,17 @@ def _check_name(name: str) -> None:
         )
 
 
-def _create(name: str, pretrained: bool) -> Any:
+def _create(name: str, pretrained: bool, more: dict[str, Any]) -> Any:
     attempts: list[dict[str, bool]] = [{}]
     config: Any = get_pretrained_cfg(name)
     if config.fixed_input_size:
         attempts = [{"dynamic_img_size": True, "dynamic_img_pad": True}, {"dynamic_img_size": True}, {}]
     for options in attempts[:-1]:
         try:
-            return _create_with(name, pretrained, options)
+            return _create_with(name, pretrained, options | more)
         except TypeError:  # the network does not know the option
             continue
-    return _create_with(name, pretrained, {})
+    return _create_with(name, pretrained, more)
 
 
 def _create_with(name: str, pretrained: bool, options: dict[str, Any]) -> Any:

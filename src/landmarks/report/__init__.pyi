@@ -30,6 +30,7 @@ from .matches import match_images as match_images
 from .neighbours import Sheet as Sheet
 from .neighbours import choose_queries as choose_queries
 from .neighbours import draw_neighbours as draw_neighbours
+from .page import write_page as write_page
 from .page import write_summary as write_summary
 from .palette import BOX as BOX
 from .palette import CLASS_COLOURS as CLASS_COLOURS
@@ -50,6 +51,7 @@ from .recognition_sheet import draw_recognition as draw_recognition
 from .search_page import Shown as Shown
 from .search_page import write_search_page as write_search_page
 from .table import ablation_table as ablation_table
+from .table import change as change
 from .table import number as number
 from .table import write_stage_queries as write_stage_queries
 from .table import write_stages as write_stages

@@ -62,8 +62,13 @@ class EffectSheet:
         return (place, int(earlier[place])) if len(gain) and gain[place] > 0 else None
 
 
-def draw_effects(sheet: EffectSheet, read: ReadImage, out: str | Path) -> Path:
-    """Draw the sheet as a PNG file: one row per query, followed by its best results before and after the stage."""
+def draw_effects(
+    sheet: EffectSheet, read: ReadImage, out: str | Path, headings: tuple[str, str] = ("Before", "After")
+) -> Path:
+    """Draw the sheet as a PNG file: one row per query, followed by its best results before and after the stage.
+
+    `headings` stand above the two groups of results, which may also be those of two runs.
+    """
     results = min(RESULTS, sheet.after.ranking.depth)
     count = len(sheet.after.query_ids)
     if not count or results < 1:
@@ -73,7 +78,7 @@ def draw_effects(sheet: EffectSheet, read: ReadImage, out: str | Path) -> Path:
     width = first + 2 * group - GROUP_SPACE + MARGIN
     canvas = Image.new("RGB", (width, 2 * MARGIN + HEADER + count * ROW_HEIGHT - ROW_SPACE), PAPER)
     pen = ImageDraw.Draw(canvas)
-    for left, heading in ((MARGIN, "Query"), (first, "Before"), (first + group, "After")):
+    for left, heading in ((MARGIN, "Query"), (first, headings[0]), (first + group, headings[1])):
         pen.text((left, MARGIN), heading, fill=INK, font=font(17, bold=True))
     draw_legend(pen, width - MARGIN, MARGIN, JUDGEMENTS)
     for query in range(count):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,6 +134,15 @@ class Ranking:
                 np.savez(file, allow_pickle=False, indices=self.indices, scores=self.scores)
         except OSError as error:
             raise LandmarksError(f"{path}: could not write the ranking: {error}") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Ranking":
+        """Read what `save` has written; raises LandmarksError for a missing or corrupt file."""
+        try:
+            with np.load(path) as arrays:
+                return cls(arrays["indices"], arrays["scores"])
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise LandmarksError(f"{path}: is not a readable ranking ({error})") from error
 
 
 def best(indices: NDArray[np.integer], scores: NDArray[np.float32], depth: int) -> Ranking:

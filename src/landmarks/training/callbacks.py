@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,7 @@ class DescriptorEvaluation(DescriptorExtraction):
         super().setup(trainer, pl_module, stage)
         if self._evidence is not None:
             return
-        loss = pl_module.loss if isinstance(pl_module, LandmarkModule) else None
+        loss = pl_module.head if isinstance(pl_module, LandmarkModule) else None
         data = data_of(trainer)
         names, gallery_names = (images.table.landmark_names for images in (data.train_set, data.gallery_set))
         opened = open_evidence(self.predictions, self.detections, data.query_set.table.ids, gallery_names)
@@ -190,14 +191,17 @@ class DescriptorEvaluation(DescriptorExtraction):
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Search and score on rank 0; log the metrics on all ranks."""
         embedded = self.finish(trainer)
+        assert self._evidence is not None
+        with pl_module.assembled() if isinstance(pl_module, LandmarkModule) and self._evidence.head else nullcontext():
+            evidence = self._evidence.complete(embedded["queries"].descriptors) if embedded else None
         if trainer.is_global_zero:
             data = data_of(trainer)
-            assert self._evidence is not None
+            assert evidence is not None
             self.result = evaluate_descriptors(
                 Inputs.extracted(embedded, data.source, data.truth, data.sizes),
                 self.pipeline,
                 self.recognition,
-                self._evidence.complete(embedded["queries"].descriptors),
+                evidence,
             )
             self.scores = self.result.scores
             for name, metric in self.metrics.items():

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -24,6 +25,7 @@ from landmarks.models import (
 from landmarks.training.callbacks import DescriptorEvaluation
 from landmarks.training.module import LandmarkModule
 from landmarks.training.run import Parts, TrainedRun, own_metrics, ready, run_training
+from landmarks.training.sharded import ShardedModule, Sharding
 
 
 def train_job(config: DictConfig) -> float | None:
@@ -65,20 +67,26 @@ def _landmark_parts(config: DictConfig) -> Parts:
         landmark_names=data.train_set.table.landmark_names.tolist(),
         evaluated_on=data.evaluation_identity(),
     )
-    module = LandmarkModule(
-        model,
-        None if frozen else _build_loss(make_loss, "loss", data, model.dim),
-        optimizer=instantiate(config.optimizer),
-        scheduler=instantiate(config.scheduler),
-        channels_last=config.channels_last,
-        compile=config.compile,
-        record=record,
-        local_loss=local and _build_loss(instantiate(config.local_loss), "local_loss", data, local.channels),
-    )
+    options = {
+        "optimizer": instantiate(config.optimizer),
+        "scheduler": instantiate(config.scheduler),
+        "parameters": instantiate(config.parameters),
+        "channels_last": config.channels_last,
+        "compile": config.compile,
+        "record": record,
+        "local_loss": local and _build_loss(instantiate(config.local_loss), "local_loss", data, local.channels),
+    }
+    build = partial(_build_loss, make_loss, "loss", data, model.dim)
+    sharding: Sharding = instantiate(config.sharding)
+    if sharding.enabled and not frozen:
+        module: LandmarkModule = ShardedModule(model, build, sharding.rate, **options)
+    else:
+        module = LandmarkModule(model, None if frozen else build(), **options)
 
-    def evaluate_once(trainer: pl.Trainer) -> None:
-        """Leave the evaluation after the last step alone: frozen descriptors give the same metrics all along."""
-        if frozen:
+    def adapt(trainer: pl.Trainer) -> None:
+        if isinstance(module, ShardedModule):
+            module.require(trainer)
+        if frozen:  # metrics stay the same all along: leave only the evaluation after the last step
             trainer.check_val_every_n_epoch, trainer.val_check_interval = sys.maxsize, 1.0
 
     def report(run: TrainedRun) -> None:
@@ -86,7 +94,7 @@ def _landmark_parts(config: DictConfig) -> Parts:
         write_result(run.run_dir, config, run.evaluation.result, run.results, config.name, run.figures)
 
     amount = f"{len(data.train_set)} images of {data.num_landmarks} landmarks"
-    return Parts(data, module, record, amount, report, evaluate_once)
+    return Parts(data, module, record, amount, report, adapt)
 
 
 def _build_loss(make_loss: Callable[..., nn.Module], key: str, data: LandmarkDataModule, dim: int) -> nn.Module:

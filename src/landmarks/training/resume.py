@@ -16,11 +16,20 @@ from landmarks.errors import LandmarksError
 from landmarks.evaluation import Scores
 from landmarks.storage import atomic_path
 
-FIXED = ("task", "monitor", "model", "loss._target_", "optimizer._target_")
+FIXED = (
+    "task",
+    "monitor",
+    "model",
+    "loss._target_",
+    "loss.loss",
+    "loss.memory",
+    "optimizer._target_",
+    "levers.ema._target_",
+)
 PLACES = ("folder", "model_name", "cache")  # keys of an evaluation that change no metric
-FREE = ("model.pretrained", "model.dropout", "model.checkpointing")
+FREE = ("model.pretrained", "model.dropout", "model.drop_path", "model.checkpointing")
 SAME_FACTOR = 1e-6  # of a rate: what rounding explains
-SCHEDULES = ("landmarks.training.step", "landmarks.training.cosine")  # both only count steps
+SCHEDULES = tuple(f"landmarks.training.{name}" for name in ("step", "cosine", "onecycle"))  # all only count steps
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +85,9 @@ def _differing(was: Any, now: Any, name: str = "") -> Iterator[str]:
 def _fixed(config: Mapping[str, Any]) -> dict[str, Any]:
     values = {key: _value(config, key) for key in FIXED}
     model = values.pop("model")
+    groups = dict(_value(config, "parameters") or {"_target_": None})  # missing in checkpoints of earlier versions
+    groups.pop("_target_")
+    values |= {f"parameters.{key}": value for key, value in groups.items()}
     values |= {f"model.{key!s}": value for key, value in model.items()} if isinstance(model, dict) else {}
     if (schedule := _value(config, "scheduler._target_")) not in SCHEDULES:
         values["scheduler._target_"] = schedule

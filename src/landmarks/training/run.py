@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.utilities import rank_zero_only
 
 from landmarks.config import goes_on, write_record
@@ -22,13 +23,10 @@ from landmarks.errors import LandmarksError
 from landmarks.evaluation import Scores, metric_value, remove_outputs
 from landmarks.extraction import ranks_launched, require_precision
 from landmarks.metrics import best_mode
-from landmarks.models import (
-    find_resume,
-    load_trained_weights,
-    open_checkpoint,
-)
+from landmarks.models import find_resume, open_checkpoint
 from landmarks.report import plot_curves
 from landmarks.training.resume import ConfiguredOptimizer, RunSoFar, changes, require_work, work_done
+from landmarks.training.sharded import ShardedModule
 from landmarks.training.wandb_run import WandbRun
 from landmarks.training.whole_files import WholeFiles, require_room
 
@@ -75,10 +73,12 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     module, data = parts.module, parts.data
     found = {} if resume is None else open_checkpoint(resume, mapped=True, check=False)
     changed = [] if resume is None else changes(resume, found.get("landmarks", {}), parts.record)
-    # keep the order of the file: the evaluation must log before the checkpoint callback chooses
+    # keep the order of the file: the evaluation must log before the checkpoint callback chooses; levers change what it
+    # evaluates
     bar = config.trainer.enable_progress_bar
     chosen = {name: node for name, node in config.callbacks.items() if node is not None and (bar or name != "progress")}
     callbacks = {name: instantiate(node) for name, node in chosen.items()}
+    levers = [instantiate(node) for node in (config.get("levers") or {}).values() if node is not None]
     if missing := sorted(NEEDED - callbacks.keys()):
         raise LandmarksError(f"callbacks.{missing[0]}=null: every run needs this callback")
     evaluation, checkpoint, so_far = callbacks["evaluation"], callbacks["checkpoint"], RunSoFar()
@@ -90,8 +90,8 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     wandb_runs = [logger for logger in loggers if isinstance(logger, WandbRun)]
     trainer: pl.Trainer = instantiate(
         config.trainer,
-        callbacks=[so_far, *([ConfiguredOptimizer()] if resume is not None else []), *callbacks.values()],
-        plugins=[WholeFiles()],
+        callbacks=[so_far, *([ConfiguredOptimizer()] if resume is not None else []), *levers, *callbacks.values()],
+        plugins=[WholeFiles(mapped=isinstance(module, ShardedModule))],
         logger=loggers,
         default_root_dir=str(run_dir),
     )
@@ -103,7 +103,8 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
     _require_evaluations(trainer, data)
     if resume is not None and _begins_anew(run_dir, resume):
         require_work(resume, found, trainer)
-    require_room(run_dir, module)
+    averaged = any(isinstance(one, WeightAveraging) for one in levers)
+    require_room(run_dir, module, *([module.head] if isinstance(module, ShardedModule) else []), averaged=averaged)
     _begin(config, run_dir, resume)
     if resume is not None:
         log.info("Resuming from %s, where %d whole epochs and %d steps are done", resume, *work_done(found))
@@ -121,7 +122,8 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
 
     results: dict[str, Scores] = {}
     try:
-        with ranks_launched(trainer.strategy, run_dir):
+        to_go_on = f"resume=last hydra.run.dir={run_dir} goes on from its last checkpoint, if it has written one."
+        with ranks_launched(trainer.strategy, run_dir, to_go_on):
             if config.evaluate_untrained and resume is None:
                 log.info("Evaluating the untrained network")
                 trainer.validate(module, data, verbose=False)
@@ -132,7 +134,9 @@ def run_training(config: DictConfig, run_dir: Path, make_parts: Callable[[DictCo
                 results["untrained"] = so_far.untrained
             if best := checkpoint.best_model_path:
                 log.info("Evaluating the best checkpoint, %s", best)
-                load_trained_weights(module, best)
+                best_found = open_checkpoint(best, mapped=True)
+                module.on_load_checkpoint(best_found)
+                module.load_state_dict(best_found["state_dict"])
                 trainer.loggers = []  # its metrics are in the log already, at its own step
             trainer.validate(module, data, verbose=False)
             results["trained"] = evaluation.scores

@@ -63,6 +63,36 @@ def cosine(optimizer: Optimizer, total_steps: int, final: float = 0.0, warmup: f
     return LambdaLR(optimizer, _with_warmup(factor, total_steps, warmup))
 
 
+def onecycle(
+    optimizer: Optimizer, total_steps: int, warmup: float = 0.3, start: float = 0.04, final: float = 4e-6
+) -> LambdaLR:
+    """Raise the learning rate along half a cosine, then decrease it to almost nothing (Smith and Topin, 2018).
+
+    The rates are those of torch's `OneCycleLR`, with `optimizer.lr` as its `max_lr`, which it cannot change within a
+    run; momentum stays as it is.
+
+    Args:
+        optimizer: holds the highest learning rates.
+        total_steps: length of the run in optimiser steps.
+        warmup: fraction of the run in which the rate rises, torch's `pct_start`.
+        start: rate at the beginning, as a fraction of the highest, torch's 1 / `div_factor`.
+        final: rate of the last step, as a fraction of the highest.
+    """
+    _check_warmup(warmup)
+    for name, value in (("start", start), ("final", final)):
+        if not 0 <= value <= 1:
+            raise LandmarksError(f"scheduler.{name}: {value} must lie in [0, 1]; it is a fraction of the rate")
+    peak, end = warmup * total_steps - 1, total_steps - 1
+
+    def factor(now: int) -> float:
+        first, last, progress = start, 1.0, now / peak if peak > 0 else 1.0
+        if now > peak:
+            first, last, progress = 1.0, final, min(1.0, (now - peak) / (end - peak))
+        return last + (first - last) * (1 + math.cos(math.pi * progress)) / 2
+
+    return LambdaLR(optimizer, factor)
+
+
 def _with_warmup(factor: Callable[[int], float], total_steps: int, warmup: float) -> Callable[[int], float]:
     warm_steps = warmup * total_steps
 

@@ -23,11 +23,6 @@ from landmarks.retrieval import Ranking
 LOOKING = "+pipeline.stages.looking={_target_: embedded.LooksAtImages}"
 
 
-def read_ranking(path):
-    with np.load(path) as saved:
-        return Ranking(saved["indices"], saved["scores"])
-
-
 @pytest.fixture
 def evaluate(compose_config, tmp_path):
     """`evaluate(override, …, queries="q.npy", …)` -> (figure, metrics); results lie in `tmp_path / "run"`."""
@@ -122,7 +117,7 @@ def test_sets_with_a_solution_give_every_file_and_nothing_of_the_run_before_stay
     assert [row["stage"] for row in rows] == ["search", "qe"]
     assert float(rows[1]["public/map@100"]) == metrics["scores"]["public"]["map@100"]
     submission = read_retrieval_submission(run / "submissions" / "retrieval.csv", read_retrieval_solution(solution))
-    ranking = read_ranking(run / "ranking.npz")
+    ranking = Ranking.load(run / "ranking.npz")
     assert np.array_equal(submission.image_ids.reshape(-1, 7), world.index().table.ids[ranking.indices])
     assert "precision@10" in (run / "report.html").read_text()
 
@@ -148,7 +143,7 @@ def test_sets_with_a_solution_give_every_file_and_nothing_of_the_run_before_stay
     assert metrics["data"]["source"] is None and metrics["data"]["embedded"]["index"] == len(world.index())
     left = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert left == {"config.yaml", "metrics.json", "ranking.npz", "report.html", "run.json", "stages.csv"}
-    assert read_ranking(run / "ranking.npz").depth == 3
+    assert Ranking.load(run / "ranking.npz").depth == 3
 
 
 def test_a_search_deeper_than_the_index_leaves_places_empty(tmp_path, evaluate):
@@ -165,7 +160,7 @@ def test_a_search_deeper_than_the_index_leaves_places_empty(tmp_path, evaluate):
             index_labels=tmp_path / f"{index}.txt",
         )
         assert value == 1.0
-        ranking = read_ranking(tmp_path / "run" / "ranking.npz")
+        ranking = Ranking.load(tmp_path / "run" / "ranking.npz")
         assert ranking.filled.sum(axis=1).tolist() == [filled] * 3
 
 

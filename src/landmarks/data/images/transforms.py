@@ -121,7 +121,8 @@ class Augmentation:
         """
         if self._first is None:
             raise LandmarksError(
-                "augmentation: data.aspect_groups needs a list that begins with RandomResizedCrop or Resize"
+                "augmentation: data.aspect_groups and levers=[resolution] need a list that begins with "
+                "RandomResizedCrop or Resize"
             )
         other = copy(self)
         other.shape = (height, width)
@@ -134,6 +135,13 @@ class Augmentation:
             other._first = albumentations.Resize(**arguments | {"height": height, "width": width})
         other._check_output()
         return other
+
+    def shrunk(self, share: float, multiple: int) -> "Augmentation":
+        """Return the same list with `share` of its sides, rounded to multiples of `multiple`; 1 changes nothing."""
+        if share == 1:
+            return self
+        height, width = (max(multiple, round(side * share / multiple) * multiple) for side in self.shape)
+        return self.reshaped(min(height, self.shape[0]), min(width, self.shape[1]))
 
     def _check_output(self) -> None:
         """Try a wide and a tall image, so that an invalid list fails before any work starts."""

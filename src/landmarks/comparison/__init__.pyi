@@ -1,0 +1,9 @@
+from .compare import Comparison as Comparison
+from .compare import Difference as Difference
+from .compare import Moved as Moved
+from .compare import compare as compare
+from .queries import RunQueries as RunQueries
+from .shown import as_json as as_json
+from .shown import print_comparison as print_comparison
+from .shown import write_comparison as write_comparison
+from .systems import System as System
