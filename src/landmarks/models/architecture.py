@@ -91,10 +91,11 @@ def plain_loss(node: Mapping[str, Any]) -> dict[str, Any]:
 def plain_parts(network: Mapping[str, Any], loss: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Turn both nodes into plain values; one message then lists all unknown names of both.
 
-    Of a loss without class weights only the name is kept, because no file builds it again.
+    Of a loss of ours without class weights only the name is kept, because no file builds it again.
     """
     name = {"_target_": loss.get("_target_")}
-    if not any(_strangers("loss", named := _renamed("loss", name))) and not has_class_weights(named):
+    ours = str(name["_target_"]).startswith(OURS) and not any(_strangers("loss", _renamed("loss", name)))
+    if ours and not has_class_weights(_renamed("loss", name)):
         loss = name
     refuse_strangers(("network", _renamed("network", network)), ("loss", _renamed("loss", loss)))
     return plain_network(network), plain_loss(loss)
