@@ -24,6 +24,7 @@ FUNCTIONS = {
     "export": "export",
     "import-paddle": "import_paddle",
     "leaderboard": "read_leaderboard",
+    "compare": "compare",
     "score retrieval": "score_retrieval",
     "score recognition": "score_recognition",
     "score detection": "score_detection",

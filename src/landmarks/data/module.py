@@ -123,9 +123,8 @@ class LandmarkDataModule(ResumableDataModule):
         self.max_unreadable = max_unreadable
         self.splits = tuple(splits)
         self.scales = tuple(float(scale) for scale in scales)
-        self._share = torch.ones(
-            (), dtype=torch.float64
-        ).share_memory_()  # of the side of training images; workers see when it changes
+        # of the side of training images; workers see when it changes
+        self._share = torch.ones((), dtype=torch.float64).share_memory_()
         self._trains = bool({"gallery", "train"} & set(splits))
         self._is_set_up = False
 

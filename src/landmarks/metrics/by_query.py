@@ -3,7 +3,9 @@
 import polars as pl
 
 RETRIEVAL_QUERIES = "queries/retrieval.csv"
+"""Table of retrieval, in the folder of a run."""
 RECOGNITION_QUERIES = "queries/recognition.csv"
+"""Table of recognition, in the folder of a run."""
 
 # Queries of one landmark have the same number; the ranks of correct images, from 1, have spaces between.
 RETRIEVAL_COLUMNS = {

@@ -17,6 +17,7 @@ from landmarks.metrics.submissions import RetrievalSubmission
 K = 100  # ranks that the competition scores
 PRECISION_RANKS = (1, 5, 10, 50, 100)
 LOWER_IS_BETTER = ("mean_position", "median_position")
+"""Metrics of which the smallest value is the best."""
 
 _BLOCK_ROWS = 256  # queries per block, whose 25,600 ranks stay in the processor's cache
 
