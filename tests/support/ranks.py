@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ def run_ranks(work: Callable[[int], Any], folder: Path, ranks: int = 2) -> list[
 
 
 def _run_rank(work: Callable[[int], Any], rank: int, ranks: int, folder: Path) -> None:
+    os.environ["LOCAL_RANK"] = str(rank)  # Lightning then launches nothing
     torch.set_num_threads(1)  # a forked child cannot use its parent's OpenMP threads
     rendezvous = f"file://{folder / 'rendezvous'}"
     torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=ranks)

@@ -1,6 +1,5 @@
 """Class weights divided between ranks: gradients, checkpoints and resumed runs of one process, on 1, 2 and 4 ranks."""
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,6 @@ def fit(
     **options: Any,
 ) -> LandmarkModule:
     """Train as a rank of a process group that is there, and write a checkpoint."""
-    os.environ["LOCAL_RANK"] = str(rank)  # nothing is launched then
     loader = batches(rank, ranks)
     torch.manual_seed(0)
     net, make = Net(), partial(loss, CLASSES, DIM)
